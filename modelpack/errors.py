@@ -1,7 +1,7 @@
 """What can go wrong, one class a kind, each with the exit code of the command-line contract.
 
     ModelpackError                     1  a bug in modelpack, if nothing more exact is raised
-     +- UsageError                     2  what was asked makes no sense: a missing file, a bad option
+     +- UsageError                     2  the request makes no sense: a missing file, a bad option
      +- ModelRefusedError              3  the file is unsafe, malformed, or names untrusted code
      +- ModelNotSupportedError         4  the file is well formed, but no model that can be served
      +- EnvironmentNotResolvedError    5  no set of versions fits, or the index cannot be reached
