@@ -31,7 +31,7 @@ def write_junit(report: SmokeReport, path: Path) -> None:
     seconds = f"{sum(check.seconds for check in report.checks):.3f}"
     totals = {"tests": str(len(report.checks)), "failures": str(failures), "time": seconds}
     root = ET.Element("testsuites", totals)
-    suite = ET.SubElement(root, "testsuite", name=_clean(f"smoke {report.target}"), **totals)
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(f"smoke {report.target}"), **totals})
     for check in report.checks:
         case = ET.SubElement(
             suite,

@@ -1,0 +1,276 @@
+"""The arrows in a row: a model file in, a proven image out.
+
+    inspect -> environment -> bundle -> build -> smoke
+
+Every stage reports to an `Observer`; the command line draws what it is told.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modelpack import bundle as bundles
+from modelpack import engines, environment, reaper
+from modelpack.engines import Engine, ProcessEngine, StepEvent
+from modelpack.errors import NoEngineError
+from modelpack.inspection import inspect, require_servable
+from modelpack.smoke import smoke
+from modelpack.spec import (
+    BaseImage,
+    Bundle,
+    Check,
+    Environment,
+    Image,
+    IndexSettings,
+    ModelSpec,
+    SmokeReport,
+    to_json,
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `package` may be told.
+
+    `tag`: the image's reference; made from the file's name where None. `output`: the folder in
+    which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
+    image is written beside the current directory's other files. `requirements`: further or
+    overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
+    """
+
+    tag: str | None = None
+    output: Path | None = None
+    engine: str = "auto"
+    base_image: str | None = None
+    python: str | None = None
+    requirements: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    ca_cert: Path | None = None
+    index_url: str | None = None
+    smoke: bool = True
+
+
+@dataclass(frozen=True)
+class Package:
+    """What `package` made. `bundle` is None where it was not kept, `image` where no container
+    engine is there, `smoke` where it was not wanted. `seconds` per stage.
+    """
+
+    model: ModelSpec
+    environment: Environment
+    bundle: str | None
+    image: Image | None
+    smoke: SmokeReport | None
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `modelpack package --json`."""
+        image = self.image
+        return {
+            "model": to_json(self.model),
+            "environment": {
+                "python": self.environment.python,
+                "platform": self.environment.platform,
+                "requirements": dict(self.environment.requirements),
+                "origins": dict(self.environment.origins),
+            },
+            "bundle": self.bundle,
+            "image": image
+            and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
+            "smoke": self.smoke and to_json(self.smoke),
+            "seconds": dict(self.seconds),
+        }
+
+
+class Observer:
+    """Told of everything that happens; does nothing by itself."""
+
+    def stage_started(self, name: str) -> None: ...
+    def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
+    def step(self, event: StepEvent) -> None: ...
+    def check(self, check: Check) -> None: ...
+    def notice(self, message: str) -> None: ...
+
+
+class Run:
+    """One go through the flow: each arrow a method, timed, and told to the observer."""
+
+    def __init__(self, options: Options, observer: Observer | None = None) -> None:
+        self.options = options
+        self.observer = observer or Observer()
+        self.seconds: dict[str, float] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        engine = engines.select(self.options.engine)
+        if engine.name == "process" and self.options.tag:
+            raise NoEngineError(
+                f"No container engine answers, so no image {self.options.tag} can be built.",
+                hint="Start Docker (`modelpack doctor` says what is missing), or leave out -t to "
+                "get a bundle tested as a local process.",
+            )
+        return engine
+
+    @cached_property
+    def index(self) -> IndexSettings:
+        ca_cert = self.options.ca_cert
+        return environment.index_settings(
+            index_url=self.options.index_url, ca_cert=str(ca_cert) if ca_cert else None
+        )
+
+    def inspect(self, path: str | Path) -> ModelSpec:
+        with self._stage("inspect") as summary:
+            model = inspect(path, trust=self.options.trust)
+            require_servable(model)
+            summary.append(describe(model))
+        return model
+
+    def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
+        with self._stage("environment") as summary:
+            wanted = self.options.python
+            versions = (
+                (wanted,)
+                if wanted
+                else environment.python_versions(model, self.options.requirements)
+            )
+            base = self.engine.find_base(versions, self.options.base_image)
+            resolved = environment.resolve(
+                model,
+                base.python,
+                platform=self.engine.platform,
+                index=self.index,
+                requirements=self.options.requirements,
+            )
+            summary.append(f"Python {base.python}, {len(resolved.requirements)} distributions")
+        return resolved, base
+
+    def render(self, model: ModelSpec, directory: Path) -> Bundle:
+        resolved, base = self.resolve(model)
+        with self._stage("bundle") as summary:
+            bundle = bundles.render(model, resolved, base, directory)
+            summary.append(f"on {base.reference}")
+        return bundle
+
+    def build(self, bundle: Bundle) -> Image:
+        """The image, without a tag."""
+        with self._stage("build") as summary:
+            image = self.engine.build(bundle, self.index, self.observer.step)
+            summary.append(f"{image.size_bytes / 1e6:.0f} MB")
+        return image
+
+    def smoke(self, target: Image | Bundle, model: ModelSpec) -> SmokeReport:
+        with self._stage("smoke") as summary, self.engine.run(target) as service:
+            report = smoke(service, model, on_check=self.observer.check)
+            passed = sum(check.passed for check in report.checks)
+            summary.append(f"{passed} of {len(report.checks)} checks passed")
+        return report
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[list[str]]:
+        """Times a stage; the body appends the line that sums it up."""
+        self.observer.stage_started(name)
+        started = time.monotonic()
+        summary: list[str] = []
+        yield summary
+        self.seconds[name] = round(time.monotonic() - started, 3)
+        self.observer.stage_done(name, self.seconds[name], " ".join(summary))
+
+
+def package(
+    path: str | Path, options: Options | None = None, observer: Observer | None = None
+) -> Package:
+    """Inspects, locks, renders, builds and smoke-tests.
+
+    An image gets its tag only once it has passed; one that failed is removed. Where there is no
+    container engine, the bundle itself is tested as a local process, and kept.
+
+    Raises:
+        ModelpackError: the class tells the stage that failed. A smoke test that failed raises
+            nothing: look at `Package.smoke.passed`.
+    """
+    run = Run(options or Options(), observer)
+    model = run.inspect(path)
+    if run.engine.name == "process":
+        return _package_bundle(run, model)
+    with bundle_folder(run.options.output) as directory:
+        bundle = run.render(model, directory)
+        image = run.build(bundle)
+        report = None
+        with run.engine.discard_unless_tagged(image):
+            report = run.smoke(image, model) if run.options.smoke else None
+            if report is None or report.passed:
+                image = run.engine.tag(image, run.options.tag or default_reference(model))
+    kept = str(run.options.output) if run.options.output else None
+    return Package(model, bundle.environment, kept, image, report, run.seconds)
+
+
+def _package_bundle(run: Run, model: ModelSpec) -> Package:
+    directory = run.options.output or Path(f"{Path(model.file.path).stem}-bundle")
+    run.observer.notice(
+        f"No container engine answers: no image is built. The bundle is written to {directory} "
+        "and tested as a local process."
+    )
+    bundle = run.render(model, directory)
+    report = run.smoke(bundle, model) if run.options.smoke else None
+    return Package(model, bundle.environment, str(directory), None, report, run.seconds)
+
+
+def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
+    """Judges an image by its reference, or a bundle by its folder.
+
+    Raises:
+        UsageError: the target is neither.
+        NoEngineError: an image, and no container engine answers.
+    """
+    if Path(target).is_dir():
+        bundle = bundles.read(Path(target))
+        return Run(Options(engine="process"), observer).smoke(bundle, bundle.model)
+    run = Run(Options(engine="docker"), observer)
+    image, model = run.engine.find_image(target)
+    return run.smoke(image, model)
+
+
+def serve(run: Run, path: str | Path, address: tuple[str, int]) -> None:
+    """Serves the model as a local process until it is interrupted.
+
+    Raises:
+        ModelpackError: as `package`.
+    """
+    model = run.inspect(path)
+    with bundle_folder(None) as directory:
+        bundle = run.render(model, directory)
+        run.observer.notice("http://{}:{}/  (Ctrl-C ends it)".format(*address))
+        ProcessEngine(run.index).serve(bundle, address)
+
+
+@contextmanager
+def bundle_folder(output: Path | None) -> Iterator[Path]:
+    """The folder to render into: the one asked for, or one that is gone afterwards."""
+    if output is not None:
+        yield output
+        return
+    folders = tempfile.TemporaryDirectory(prefix="modelpack-")
+    with folders as folder, reaper.guard("rm", "-rf", folder):
+        yield Path(folder) / "bundle"
+
+
+def describe(model: ModelSpec) -> str:
+    """A model in a few words: "SVC, scikit-learn 1.3.2, 4 inputs"."""
+    name = (model.estimator or "no estimator").rpartition(".")[2]
+    library = " ".join(filter(None, (model.framework, model.framework_version)))
+    inputs = len(model.signature.inputs)
+    return f"{name}, {library}, {inputs} input{'' if inputs == 1 else 's'}"
+
+
+def default_reference(model: ModelSpec) -> str:
+    """A reference made of the file's name; Docker allows [a-z0-9] with single separators."""
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(model.file.path).stem.lower()).strip("-")
+    return f"{stem or 'model'}:latest"
