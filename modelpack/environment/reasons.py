@@ -21,7 +21,7 @@ _KINDS = (
         "Give the authority that signed it, often that of a company's proxy: --ca-cert FILE",
     ),
     (
-        r"\b40[13]\b|[Uu]nauthorized|[Ff]orbidden|credentials",
+        r"401 Unauthorized|403 Forbidden|credentials",
         "The package index asks for credentials, or refuses those it was given: {reason}",
         "Put them into the URL of the index in the settings of pip or uv, or into ~/.netrc",
     ),
@@ -56,16 +56,17 @@ _KINDS = (
 
 def not_resolved(output: str, python: str, platform: str) -> EnvironmentNotResolvedError:
     """The error for uv's standard error `output`."""
-    reason = _reason(output)
-    message, hint = next(told for pattern, *told in _KINDS if re.search(pattern, reason))
+    explanation, *hints = re.split(r"^\s*hint:", redacted(output), flags=re.MULTILINE)
+    reason = _paragraph(explanation)
+    words = " ".join([reason, *hints])
+    message, hint = next(told for pattern, *told in _KINDS if re.search(pattern, words))
     return EnvironmentNotResolvedError(
         message.format(reason=reason, python=python, platform=platform), hint=hint
     )
 
 
-def _reason(output: str) -> str:
-    """The explanation of uv as one paragraph, without its frame, its warnings and its own hints."""
-    explanation = re.split(r"^\s*hint:", redacted(output), maxsplit=1, flags=re.MULTILINE)[0]
+def _paragraph(explanation: str) -> str:
+    """The explanation of uv in one line, without its frame and its warnings."""
     lines = (re.sub(r"^[\W]+|^error: ", "", line) for line in explanation.splitlines())
     told = (re.sub(r"^(cause|Caused by): ", "", line).strip() for line in lines)
     kept = [line for line in told if line and not line.startswith("warning:")]
