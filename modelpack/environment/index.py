@@ -58,7 +58,7 @@ def index_settings(*, index_url: str | None = None, ca_cert: str | None = None) 
 
 def redacted(text: str) -> str:
     """The text with the credentials of every URL in it replaced by ***."""
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
+    return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def _first(sources: tuple[Source, ...], setting: str) -> tuple[str, str]:

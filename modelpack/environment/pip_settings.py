@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ..errors import UsageError
 
+MACHINE = Path("/etc/pip.conf")
+
 NAMES = {
     "index_url": "index-url",
     "extra_index_urls": "extra-index-url",
@@ -58,7 +60,7 @@ def _files() -> Iterator[Path]:
         return
     config = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     yield from (Path(folder) / "pip" / "pip.conf" for folder in config.split(os.pathsep)[::-1])
-    yield Path("/etc/pip.conf")
+    yield MACHINE
     if not (named and Path(named).exists()):
         yield Path.home() / ".pip" / "pip.conf"
         yield Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "pip/pip.conf"

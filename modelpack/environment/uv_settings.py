@@ -20,15 +20,17 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+MACHINE = Path("/etc/uv/uv.toml")
+
 Settings = dict[str, str | None]
 
 
 def from_variables() -> Settings:
     get = os.environ.get
-    named = " ".join(_url_of(index) for index in (get("UV_INDEX") or "").split())
+    named = [_url_of(index) for index in (get("UV_INDEX") or "").split()]
     return {
         "index_url": _url_of(get("UV_DEFAULT_INDEX") or "") or get("UV_INDEX_URL"),
-        "extra_index_urls": named or get("UV_EXTRA_INDEX_URL"),
+        "extra_index_urls": " ".join([*named, get("UV_EXTRA_INDEX_URL") or ""]),
         "trusted_hosts": get("UV_INSECURE_HOST"),
     }
 
@@ -55,7 +57,7 @@ def _files() -> Iterator[Path]:
     yield Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv" / "uv.toml"
     system = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     yield from (Path(folder) / "uv" / "uv.toml" for folder in system.split(os.pathsep))
-    yield Path("/etc/uv/uv.toml")
+    yield MACHINE
 
 
 def _read(path: Path) -> Mapping[str, Any]:
