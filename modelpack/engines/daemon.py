@@ -18,14 +18,14 @@ def environ() -> dict[str, str]:
     return {**os.environ, "DOCKER_HOST": _host(), "BUILDX_BUILDER": "default"}
 
 
-def connect() -> docker.DockerClient:
-    """A client of an engine that answers.
+def connect(timeout: float = 60) -> docker.DockerClient:
+    """A client of an engine that answers, each time within `timeout` seconds.
 
     Raises:
         NoEngineError: none does.
     """
     try:
-        return docker.from_env(environment=environ())
+        return docker.from_env(environment=environ(), timeout=timeout)
     except DockerException as error:
         raise NoEngineError(
             f"No Docker engine answers at {_host()}: {error}.",

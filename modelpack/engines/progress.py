@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import textwrap
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -60,7 +61,7 @@ class Progress:
                 pending = ""
 
     def _see(self, vertex: dict[str, Any]) -> None:
-        digest, name = vertex["digest"], " ".join(_printable(vertex["name"]))
+        digest, name = vertex["digest"], _title(vertex["name"])
         state = _state(vertex)
         if state is None or self._states.get(digest) == state:
             return
@@ -69,6 +70,12 @@ class Progress:
             self._failed, self.failed_step, self.error = digest, name, vertex["error"]
         if not name.startswith("[internal]"):
             self._on_step(StepEvent(name, state, _seconds(vertex)))
+
+
+def _title(name: str) -> str:
+    """One line of at most 80 characters: what a RUN mounts says little to a reader."""
+    words = re.sub(r" --mount=\S+", "", " ".join(_printable(name))).split()
+    return textwrap.shorten(" ".join(words), 80, placeholder=" ...")
 
 
 def _state(vertex: dict[str, Any]) -> StepState | None:
