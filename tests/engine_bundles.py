@@ -54,7 +54,7 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
 
 def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC) -> str:
     loader = jinja2.FileSystemLoader(HERE.parent / "templates")
-    jinja = jinja2.Environment(  # noqa: S701
+    jinja = jinja2.Environment(
         loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     jinja.filters["dq"] = lambda value: json.dumps(value).replace("$", "\\$")

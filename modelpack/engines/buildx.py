@@ -8,38 +8,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modelpack.engines import causes
 from modelpack.engines.progress import Progress
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import BuildFailedError, NoEngineError
 
 _SHOWN_LINES = 15
-
-# What the output of a failed step tells of its cause, most telling first: pip, for one, ends each
-# failure of the network with "No matching distribution found".
-_CAUSES = (
-    (
-        r"certificate.verify.failed|SSLError|SSLCertVerificationError",
-        "The package index has a certificate that is not trusted in the build: give the bundle of "
-        "your certificate authority by --ca-cert FILE.",
-    ),
-    (
-        r"DO NOT MATCH THE HASHES",
-        "A package is not the one that was locked. If the index was changed on purpose, make the "
-        "bundle again; else find out who changed the package.",
-    ),
-    (r"no space left on device", "Make room for the engine: docker system df, docker system prune"),
-    (
-        r"name resolution|Name or service not known|Connection refused|unreachable|timed out"
-        r"|Could not resolve|NewConnectionError",
-        "The build cannot reach the package index: check the network and proxy settings, or name "
-        "an index that can be reached by --index-url URL.",
-    ),
-    (
-        r"No matching distribution found",
-        "The package index that the build used has not what was locked: check --index-url, or "
-        "make the bundle again.",
-    ),
-)
 
 
 def build(
@@ -97,13 +71,12 @@ def _failure(progress: Progress) -> BuildFailedError | NoEngineError:
         r"is not a docker command|unknown flag|invalid progress mode|unknown command", text
     ):
         return _no_buildx(output[0])
-    hints = [hint for cause, hint in _CAUSES if re.search(cause, text + progress.error, re.I)]
     where = f" in the step {progress.failed_step}" if progress.failed_step else ""
     what = f": {progress.error}." if progress.error else "."
     last = "\n".join(output[-_SHOWN_LINES:])
     return BuildFailedError(
         f"The image could not be built: it failed{where}{what}\n{last}".rstrip(),
-        hint=hints[0] if hints else "",
+        hint=causes.hint(f"{text}\n{progress.error}"),
     )
 
 

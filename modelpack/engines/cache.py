@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +35,3 @@ def made_whole(path: Path) -> Iterator[Path]:
         except OSError:
             if not path.exists():
                 raise
-
-
-def remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)

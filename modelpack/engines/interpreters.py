@@ -28,6 +28,13 @@ def find(version: str) -> Path | None:
     return min(found, key=lambda path: path.is_relative_to("/usr/bin"), default=None)
 
 
+def install(version: str) -> Path | None:
+    """Has uv fetch a CPython `version`; None if it cannot."""
+    _output(uv.find_uv_bin(), "python", "install", "--no-bin", version, timeout=300)
+    find.cache_clear()
+    return find(version)
+
+
 def _candidates(version: str) -> Iterator[Path]:
     name = f"python{version}"
     if on_path := shutil.which(name):
@@ -46,9 +53,11 @@ def _verified(candidate: Path, version: str) -> Path | None:
     return Path(answer[2], "bin", f"python{version}")
 
 
-def _output(*command: str) -> str:
+def _output(*command: str, timeout: float = 20) -> str:
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()
