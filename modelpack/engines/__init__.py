@@ -1,0 +1,47 @@
+"""Engines turn a bundle into an image and run images, or bundles, as a service."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from modelpack.engines.protocol import Engine, OnStep, Service, StepEvent
+from modelpack.errors import NoEngineError, UsageError
+
+__all__ = ["ENGINES", "Engine", "OnStep", "Service", "StepEvent", "select"]
+
+# Module of this package -> class in it; "auto" is the first that works. Imported when chosen.
+ENGINES = {
+    "docker": "DockerEngine",
+    "process": "ProcessEngine",
+}
+
+
+def select(name: str = "auto") -> Engine:
+    """The engine called `name`; for "auto" the first one that works here.
+
+    Raises:
+        UsageError: there is no engine of that name.
+        NoEngineError: it does not work here.
+    """
+    if name == "auto":
+        return _first()
+    if name not in ENGINES:
+        raise UsageError(
+            f"There is no engine {name!r}.", hint=f"Choose auto, {', '.join(ENGINES)}."
+        )
+    return _make(name)
+
+
+def _first() -> Engine:
+    reasons = []
+    for name in ENGINES:
+        try:
+            return _make(name)
+        except NoEngineError as error:
+            reasons.append(error.message)
+    raise NoEngineError(" ".join(reasons), hint="Install Docker: apt-get install docker.io")
+
+
+def _make(name: str) -> Engine:
+    engine: Engine = getattr(import_module(f"{__name__}.{name}"), ENGINES[name])()
+    return engine

@@ -1,0 +1,130 @@
+"""Chooses the image to build on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import docker
+from docker.errors import APIError, ContainerError, DockerException, ImageNotFound
+
+from modelpack.engines import daemon
+from modelpack.engines.base import local_reference
+from modelpack.errors import NoEngineError, UsageError
+from modelpack.spec import BaseImage
+
+# Seconds without a word from the registry. A pull in progress tells of itself all the time.
+_PULL_STALLED = 15
+
+
+class BaseImages:
+    """The base images of one engine. What could not be pulled once is not asked for again."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._client = client
+        self._refusals: dict[str, str] = {}
+
+    def find(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
+        """`reference`; without one the official slim image of the first of `versions` ("3.11"),
+        here or pulled; else the first local image of `modelpack base build` for any of them.
+
+        Raises:
+            UsageError: `reference` has no Python, or one that is none of `versions`.
+            NoEngineError: there is none, and none can be pulled.
+        """
+        if reference:
+            return self._chosen(reference, versions)
+        official = f"python:{versions[0]}-slim"
+        if image := self._here(official) or self._pulled(official):
+            return BaseImage(official, versions[0], "registry", _digest(image, official))
+        for python in versions:
+            if self._here(local_reference(python)):
+                return BaseImage(local_reference(python), python, "local")
+        raise NoEngineError(
+            f"There is no base image: {official} is not here and could not be pulled "
+            f"({self._refusals[official]}), and no local one was made.",
+            hint=f"modelpack base build --python {versions[0]}",
+        )
+
+    def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
+        image = self._here(reference) or self._pulled(reference)
+        if image is None:
+            raise NoEngineError(
+                f"The base image {reference} is not here and could not be pulled: "
+                f"{self._refusals[reference]}.",
+                hint=f"docker pull {reference}",
+            )
+        python = self._python(image)
+        if python not in versions:
+            raise UsageError(
+                f"The base image {reference} has Python {python}; the model needs one of "
+                f"{', '.join(versions)}.",
+                hint=f"Choose a base image with Python {versions[0]}.",
+            )
+        name, _, digest = reference.partition("@")
+        return BaseImage(name, python, "user", digest or _digest(image, reference))
+
+    def _here(self, reference: str) -> Any | None:
+        try:
+            return self._client.images.get(reference)
+        except ImageNotFound:
+            return None
+
+    def _pulled(self, reference: str) -> Any | None:
+        if reference not in self._refusals:
+            try:
+                self._pull(reference)
+                return self._here(reference)
+            except (DockerException, OSError) as error:
+                self._refusals[reference] = _reason(error)
+        return None
+
+    def _pull(self, reference: str) -> None:
+        impatient = daemon.connect(timeout=_PULL_STALLED)
+        for event in impatient.api.pull(reference, stream=True, decode=True):
+            if "error" in event:
+                raise DockerException(event["error"])
+
+    def _python(self, image: Any) -> str:
+        """Its version ("3.11"), as official images tell it, or else asked of its interpreter."""
+        for variable in image.attrs["Config"]["Env"] or ():
+            if match := re.fullmatch(r"PYTHON_VERSION=(3\.\d+)\..*", variable):
+                return match[1]
+        question = "import sys; print('%d.%d' % sys.version_info[:2])"
+        try:
+            answer = self._client.containers.run(
+                image.id,
+                ["-c", question],
+                entrypoint="python",
+                network_disabled=True,
+                cap_drop=["ALL"],
+                read_only=True,
+                remove=True,
+            )
+        except (APIError, ContainerError) as error:
+            raise UsageError(
+                f"The base image has no `python` that runs: {_reason(error)}.",
+                hint="Give one with Python 3 on its PATH.",
+            ) from error
+        return str(answer.decode(errors="replace").strip())
+
+
+def _digest(image: Any, reference: str) -> str | None:
+    """What the registry calls this image by content; None if it came from no registry."""
+    repository = _repository(reference)
+    for known in image.attrs.get("RepoDigests") or ():
+        name, _, digest = known.partition("@")
+        if _repository(name) == repository:
+            return str(digest)
+    return None
+
+
+def _repository(reference: str) -> str:
+    """`reference` without tag and digest, and without what docker.io may be left out of it."""
+    name = re.sub(r":[^/:]+$", "", reference.partition("@")[0])
+    return re.sub(r"^(docker\.io/)?(library/)?", "", name)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "explanation", None) or error).split()).rstrip(".")

@@ -1,0 +1,87 @@
+"""Builds with BuildKit, through the `docker buildx` command: the SDK speaks no BuildKit."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from modelpack.engines import causes
+from modelpack.engines.progress import Progress
+from modelpack.engines.protocol import OnStep
+from modelpack.errors import BuildFailedError, NoEngineError
+
+_SHOWN_LINES = 15
+
+
+def build(
+    context: Path,
+    reference: str,
+    on_step: OnStep,
+    *,
+    environ: Mapping[str, str],
+    options: Sequence[str] = (),
+) -> str:
+    """Builds the folder `context` into the local image `reference`; returns the image's id.
+
+    `environ`: of the docker command; it says which engine. `options`: more of the command's own.
+
+    Raises:
+        NoEngineError: there is no `docker buildx` of version 0.13 or later.
+        BuildFailedError: with the step that failed and the end of its output.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelpack-") as scratch:
+        iidfile = Path(scratch, "iid")
+        command = ["docker", "buildx", "build", "--progress=rawjson", "--load"]
+        command += [f"--iidfile={iidfile}", f"--tag={reference}", *options, str(context)]
+        _run(command, environ, Progress(on_step))
+        return iidfile.read_text().strip()
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str], progress: Progress) -> None:
+    try:
+        process = subprocess.Popen(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        raise _no_buildx("the `docker` command is not installed") from None
+    # Leaving the block waits for the command, which has then been told to give up the build.
+    with process:
+        try:
+            progress.read(process.stderr or ())
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        raise _failure(progress)
+
+
+def _failure(progress: Progress) -> BuildFailedError | NoEngineError:
+    output = progress.output
+    text = "\n".join(output)
+    if re.search(
+        r"is not a docker command|unknown flag|invalid progress mode|unknown command", text
+    ):
+        return _no_buildx(output[0])
+    where = f" in the step {progress.failed_step}" if progress.failed_step else ""
+    what = f": {progress.error}." if progress.error else "."
+    last = "\n".join(output[-_SHOWN_LINES:])
+    return BuildFailedError(
+        f"The image could not be built: it failed{where}{what}\n{last}".rstrip(),
+        hint=causes.hint(f"{text}\n{progress.error}"),
+    )
+
+
+def _no_buildx(why: str) -> NoEngineError:
+    return NoEngineError(
+        f"Images are built by `docker buildx` 0.13 or later, which is not here: {why}.",
+        hint="Install Docker's buildx plugin; on Debian and Ubuntu: apt-get install docker-buildx",
+    )

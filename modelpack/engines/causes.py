@@ -1,0 +1,36 @@
+"""Tells from the output of a failed installation what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+# Most telling first: pip ends each failure of the network with "No matching distribution found".
+_CAUSES = (
+    (
+        r"certificate.verify.failed|SSLError|invalid peer certificate",
+        "The package index has a certificate that is not trusted there: give the bundle of your "
+        "certificate authority by --ca-cert FILE.",
+    ),
+    (
+        r"do not match the hashes|hash mismatch",
+        "A package is not the one that was locked. If the index was changed on purpose, make the "
+        "bundle again; else find out who changed the package.",
+    ),
+    (r"no space left on device", "Make room: docker system df shows what the engine holds."),
+    (
+        r"name resolution|name or service not known|connection refused|unreachable|timed out"
+        r"|could not resolve|dns error|NewConnectionError",
+        "The package index cannot be reached: check the network and the proxy settings, or name "
+        "an index that can be reached by --index-url URL.",
+    ),
+    (
+        r"no matching distribution found|not found in the package registry|no solution found",
+        "The package index has not what was locked: check --index-url, or make the bundle again.",
+    ),
+)
+
+
+def hint(output: str) -> str:
+    """What to do after a failure with this output of pip, uv or BuildKit; "" if that is unclear."""
+    hints = (hint for cause, hint in _CAUSES if re.search(cause, output, re.IGNORECASE))
+    return next(hints, "")

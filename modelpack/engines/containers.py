@@ -1,0 +1,134 @@
+"""Runs a container as it should be run everywhere, and never leaves it behind."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import docker
+from docker.errors import APIError, ImageNotFound, NotFound
+from requests.exceptions import ReadTimeout
+
+from modelpack.errors import SmokeFailedError, UsageError
+
+_PORT = "8080/tcp"
+_LOG_BYTES = 64 * 1024
+
+# What the service is promised to work under. Each is a rule of the CIS Docker Benchmark 1.6,
+# section 5; the seccomp profile is the engine's own.
+_HARDENED: dict[str, Any] = {
+    "read_only": True,
+    "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=64m"},  # noqa: S108
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "mem_limit": "2g",
+    "memswap_limit": "2g",
+    "pids_limit": 256,
+    "init": False,  # the service itself is process 1, and must handle signals as such
+}
+
+
+class Container:
+    """A running container as a `Service`."""
+
+    engine = "docker"
+
+    def __init__(self, container: Any, target: str) -> None:
+        self._container = container
+        self.target = target
+        self.url = f"http://127.0.0.1:{_host_port(container)}"
+
+    def logs(self) -> str:
+        output: bytes = self._container.logs(tail=1000)
+        return output[-_LOG_BYTES:].decode(errors="replace")
+
+    def user_id(self) -> int | None:
+        question = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
+        with suppress(APIError, ValueError):
+            return int(self._container.exec_run(["python", "-c", question]).output)
+        return None
+
+    def health(self) -> str | None:
+        self._container.reload()
+        health = self._container.attrs["State"].get("Health") or {}
+        return health.get("Status")
+
+    def memory_bytes(self) -> int | None:
+        stats = self._container.stats(stream=False, one_shot=True)["memory_stats"]
+        if "usage" not in stats:
+            return None
+        # As `docker stats` does: what the kernel can drop at any time is not counted.
+        return int(stats["usage"] - stats.get("stats", {}).get("inactive_file", 0))
+
+    def is_running(self) -> bool:
+        self._container.reload()
+        return bool(self._container.attrs["State"]["Running"])
+
+    def stop(self, timeout: float) -> int:
+        with suppress(APIError):  # it has ended already
+            self._container.kill("SIGTERM")
+        try:
+            return self._exit_code(timeout)
+        except (ReadTimeout, ConnectionError):
+            with suppress(APIError):
+                self._container.kill("SIGKILL")
+            return self._exit_code(timeout)
+
+    def _exit_code(self, timeout: float) -> int:
+        return int(self._container.wait(timeout=timeout)["StatusCode"])
+
+
+@contextmanager
+def running(client: docker.DockerClient, target: str) -> Iterator[Container]:
+    """Starts a container of the image `target` and removes it at the end, whatever happens.
+
+    Raises:
+        UsageError: there is no such image.
+        SmokeFailedError: it could not be started, or ended at once.
+    """
+    # Named before it exists: an interrupt may come between its creation and the answer.
+    name = f"modelpack-smoke-{secrets.token_hex(6)}"
+    try:
+        yield Container(_start(client, target, name), target)
+    finally:
+        with suppress(NotFound):
+            client.api.remove_container(name, force=True, v=True)
+
+
+def _start(client: docker.DockerClient, target: str, name: str) -> Any:
+    try:
+        container = client.containers.create(
+            target,
+            name=name,
+            ports={_PORT: ("127.0.0.1", None)},
+            labels={"dev.modelpack.smoke": "1"},
+            # The image's own check, asked more often: nobody wants to wait ten seconds here.
+            healthcheck={"interval": 1_000_000_000},
+            **_HARDENED,
+        )
+        container.start()
+    except ImageNotFound as error:
+        raise UsageError(
+            f"There is no image {target} here.", hint=f"docker pull {target}"
+        ) from error
+    except APIError as error:
+        raise SmokeFailedError(
+            f"The container could not be started: {error.explanation}."
+        ) from error
+    return container
+
+
+def _host_port(container: Any) -> str:
+    container.reload()
+    bindings = container.ports.get(_PORT)
+    if not bindings:
+        state = container.attrs["State"]
+        last = container.logs(tail=15).decode(errors="replace").strip()
+        raise SmokeFailedError(
+            f"The container ended at once with exit code {state['ExitCode']}. "
+            f"Its last lines:\n{last}",
+            hint="docker run --rm IMAGE shows all that it says.",
+        )
+    return str(bindings[0]["HostPort"])

@@ -1,0 +1,62 @@
+"""Hands the user's index settings to pip and uv so that they stay out of images, of `ps` and of
+files that could be left behind: by environment variables and BuildKit's secret mounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from modelpack.spec import IndexSettings
+
+_PIP_CONF = "MODELPACK_PIP_CONF"
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+def for_build(index: IndexSettings, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Options of `docker buildx build`, and the variables that they refer to."""
+    options = [f"--secret=id=pip_conf,env={_PIP_CONF}"]
+    options += [f"--secret=id={name},src={path}" for name, path in _files(index)]
+    # Named only: buildx takes the value, which may hold a password, from its own environment.
+    # These arguments are predefined, so that they enter neither the image nor its history.
+    options += [f"--build-arg={name}" for name in environ if name.upper() in _PROXIES]
+    return options, {**environ, _PIP_CONF: pip_conf(index)}
+
+
+def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for uv: `index` and nothing of uv's own configuration.
+
+    Source: https://docs.astral.sh/uv/reference/environment/
+    """
+    kept = {k: v for k, v in environ.items() if not k.startswith(("UV_", "PIP_", "VIRTUAL_ENV"))}
+    kept |= {k: environ[k] for k in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR") if k in environ}
+    settings = {
+        "UV_DEFAULT_INDEX": index.index_url,
+        "UV_INDEX": " ".join(index.extra_index_urls),
+        "UV_INSECURE_HOST": " ".join(index.trusted_hosts),
+        "SSL_CERT_FILE": index.ca_bundle,
+        "NETRC": index.netrc,
+    }
+    return {**kept, "UV_NO_CONFIG": "1", **{k: v for k, v in settings.items() if v}}
+
+
+def pip_conf(index: IndexSettings) -> str:
+    """The text of a pip.conf that says where packages come from."""
+    settings = {
+        "index-url": index.index_url or "",
+        "extra-index-url": " ".join(index.extra_index_urls),
+        "trusted-host": " ".join(index.trusted_hosts),
+    }
+    lines = [f"{name} = {_literal(value)}" for name, value in settings.items() if value]
+    return "\n".join(["[global]", *lines, ""])
+
+
+def _literal(value: str) -> str:
+    """`value` on one line, in the syntax of RawConfigParser, which knows no escapes."""
+    return " ".join(value.split())
+
+
+def _files(index: IndexSettings) -> Iterator[tuple[str, str]]:
+    if index.ca_bundle:
+        yield "ca", index.ca_bundle
+    if index.netrc:
+        yield "netrc", index.netrc

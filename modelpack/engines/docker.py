@@ -1,0 +1,97 @@
+"""The Docker engine: images by BuildKit, all else by Docker's SDK."""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import tarfile
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+from docker.errors import ImageNotFound, NotFound
+
+from modelpack.engines import buildx, containers, credentials, daemon
+from modelpack.engines.baseimages import BaseImages
+from modelpack.engines.containers import Container
+from modelpack.engines.protocol import OnStep
+from modelpack.errors import UsageError
+from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
+
+_MANIFEST = "/app/modelpack.json"
+_FILE_LIMIT = 16 * 1024 * 1024
+
+
+class DockerEngine:
+    """An `Engine`. Making one connects to the daemon: NoEngineError if none answers."""
+
+    name = "docker"
+
+    def __init__(self) -> None:
+        self._client = daemon.connect()
+        version = self._client.version()
+        self.platform = f"{version['Os']}/{version['Arch']}"
+        self._bases = BaseImages(self._client)
+
+    def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
+        return self._bases.find(versions, reference)
+
+    def build(self, bundle: Bundle, reference: str, index: IndexSettings, on_step: OnStep) -> Image:
+        options, environ = credentials.for_build(index, daemon.environ())
+        built = buildx.build(bundle.directory, reference, on_step, environ=environ, options=options)
+        return self._image(built, reference)
+
+    def run(self, target: str) -> AbstractContextManager[Container]:
+        return containers.running(self._client, target)
+
+    def manifest(self, reference: str) -> dict[str, Any]:
+        """The modelpack.json of an image, which is not run for that.
+
+        Raises:
+            UsageError: there is no such image, or modelpack did not make it.
+        """
+        try:
+            document: dict[str, Any] = json.loads(self._file(reference, _MANIFEST))
+        except ImageNotFound as error:
+            raise UsageError(
+                f"There is no image {reference} here.", hint=f"docker pull {reference}"
+            ) from error
+        except (NotFound, ValueError) as error:
+            raise UsageError(
+                f"The image {reference} was not made by modelpack: it has no {_MANIFEST} that can "
+                "be read.",
+                hint="Make one with: modelpack package MODEL -t NAME",
+            ) from error
+        return document
+
+    def _file(self, reference: str, path: str) -> bytes:
+        """A regular file of an image. ValueError if it is none, or larger than 16 MiB."""
+        name = f"modelpack-read-{secrets.token_hex(6)}"
+        try:
+            self._client.containers.create(reference, ["-"], name=name, network_disabled=True)
+            chunks, stat = self._client.api.get_archive(name, path)
+            if stat["size"] > _FILE_LIMIT:
+                raise ValueError(f"{path} has {stat['size']} bytes")
+            return _only_file(b"".join(chunks))
+        finally:
+            with suppress(NotFound):
+                self._client.api.remove_container(name, force=True, v=True)
+
+    def _image(self, id_: str, reference: str) -> Image:
+        image = self._client.images.get(id_)
+        layers = tuple(
+            Layer(entry["CreatedBy"], entry["Size"]) for entry in reversed(image.history())
+        )
+        labels: Mapping[str, str] = dict(image.labels)
+        return Image(reference, image.id, image.attrs["Size"], layers, labels)
+
+
+def _only_file(archive: bytes) -> bytes:
+    """The content of a tar archive of one regular file; ValueError if it is anything else."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        member = members.next()
+        content = members.extractfile(member) if member and member.isfile() else None
+        if content is None:
+            raise ValueError("not a regular file")
+        return content.read()

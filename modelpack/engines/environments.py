@@ -1,0 +1,59 @@
+"""Virtual environments made from a lock, kept for the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import uv
+
+from modelpack.engines import cache, causes, credentials
+from modelpack.errors import BuildFailedError
+from modelpack.spec import IndexSettings
+
+
+def folder(lock: str, interpreter: Path) -> Path:
+    """Where the environment of `lock` for `interpreter` is, or will be."""
+    digest = hashlib.sha256(f"{interpreter}\n{lock}".encode()).hexdigest()
+    return cache.folder("environments") / digest
+
+
+def make(lock: str, interpreter: Path, index: IndexSettings) -> Path:
+    """The folder of a virtual environment with what `lock` names and nothing else; made once.
+
+    Raises:
+        BuildFailedError: a distribution cannot be had, or is not the one that was locked.
+    """
+    environment = folder(lock, interpreter)
+    if not environment.exists():
+        environ = credentials.for_uv(index, os.environ)
+        with cache.made_whole(environment) as path:
+            # Relocatable, as it is about to be renamed.
+            _uv("venv", "--relocatable", f"--python={interpreter}", str(path), environ=environ)
+            _fill(path, lock, environ)
+    return environment
+
+
+def _fill(environment: Path, lock: str, environ: Mapping[str, str]) -> None:
+    python = str(environment / "bin" / "python")
+    requirements = environment / "requirements.lock"
+    requirements.write_text(lock)
+    only = ["--require-hashes", "--only-binary=:all:"]
+    _uv("pip", "sync", f"--python={python}", *only, str(requirements), environ=environ)
+    # As in the image: all but the tests of wheels, and what does not compile is never imported.
+    compile_ = ["-m", "compileall", "-qq", "-j0", "--invalidation-mode=unchecked-hash", "-x/tests/"]
+    subprocess.run([python, *compile_, str(environment / "lib")], check=False)
+
+
+def _uv(*arguments: str, environ: Mapping[str, str]) -> None:
+    command = [uv.find_uv_bin(), "--quiet", "--no-progress", "--color=never", *arguments]
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if result.returncode:
+        last = "\n".join(result.stderr.strip().splitlines()[-15:])
+        raise BuildFailedError(
+            f"The environment could not be made. The last lines of uv:\n{last}",
+            hint=causes.hint(result.stderr),
+        )

@@ -1,0 +1,98 @@
+"""The engine for where there is no container engine: the same service as a local process."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from modelpack.engines import environments, interpreters, processes
+from modelpack.engines.processes import Process
+from modelpack.engines.protocol import OnStep, StepEvent
+from modelpack.errors import NoEngineError, UsageError
+from modelpack.spec import BaseImage, Bundle, IndexSettings
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class ProcessEngine:
+    """An `Engine` that makes no images. What it runs is a bundle's folder."""
+
+    name = "process"
+
+    def __init__(self) -> None:
+        machine = platform.machine()
+        self.platform = f"linux/{_ARCHITECTURES.get(machine, machine)}"
+
+    def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
+        """The base that an image of the bundle would have. Only its Python version counts here."""
+        python = next(filter(interpreters.find, versions), None)
+        if python is None and interpreters.install(versions[0]):
+            python = versions[0]
+        if python is None:
+            raise NoEngineError(
+                f"There is no CPython {' or '.join(versions)} on this machine.",
+                hint=f"uv python install {versions[0]}",
+            )
+        if reference:
+            return BaseImage(reference, python, "user")
+        return BaseImage(f"python:{python}-slim", python, "registry")
+
+    def build(
+        self,
+        bundle: Bundle,
+        reference: str,  # noqa: ARG002 - there is no image to name
+        index: IndexSettings,
+        on_step: OnStep,
+    ) -> None:
+        """Makes the environment that `run` needs, once for each lock and interpreter."""
+        step, began = "environment", time.perf_counter()
+        interpreter = _interpreter(bundle.environment.python)
+        if environments.folder(bundle.environment.lock, interpreter).exists():
+            on_step(StepEvent(step, "cached"))
+            return
+        on_step(StepEvent(step, "started"))
+        environments.make(bundle.environment.lock, interpreter, index)
+        on_step(StepEvent(step, "done", time.perf_counter() - began))
+
+    def run(self, target: str) -> AbstractContextManager[Process]:
+        return processes.running(Path(target), _environment(Path(target)))
+
+    def serve(self, target: str, port: int) -> int:
+        """Runs a bundle's folder on 127.0.0.1:`port` until it ends or Ctrl-C; its exit code.
+
+        Raises:
+            UsageError: the folder is no bundle, or the port is taken.
+        """
+        folder = Path(target)
+        with processes.running(folder, _environment(folder), port=port, quiet=False) as service:
+            return service.wait()
+
+
+def _environment(folder: Path) -> Path:
+    """The environment that `build` has made for the bundle in `folder`."""
+    try:
+        manifest = json.loads((folder / "modelpack.json").read_bytes())
+        lock = (folder / "requirements.lock").read_text()
+        interpreter = _interpreter(manifest["environment"]["python"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{folder} is no bundle that can be run: {error}.",
+            hint="Make one with: modelpack bundle MODEL -o DIR",
+        ) from error
+    environment = environments.folder(lock, interpreter)
+    if not environment.exists():
+        raise UsageError(f"The environment of {folder} is not made yet.", hint="Build it first.")
+    return environment
+
+
+def _interpreter(python: str) -> Path:
+    interpreter = interpreters.find(python)
+    if interpreter is None:
+        raise NoEngineError(
+            f"There is no CPython {python} on this machine.", hint=f"uv python install {python}"
+        )
+    return interpreter

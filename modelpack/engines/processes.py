@@ -1,0 +1,169 @@
+"""Runs a bundle's service as a group of local processes, and never leaves it behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from modelpack.errors import UsageError
+
+_LOG_BYTES = 64 * 1024
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and exec
+
+
+class Process:
+    """A running gunicorn as a `Service`."""
+
+    engine = "process"
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], target: str, url: str, output: IO[bytes] | None
+    ) -> None:
+        self._process = process
+        self._output = output
+        self.target = target
+        self.url = url
+
+    def logs(self) -> str:
+        if self._output is None:
+            return ""
+        # Read by position: the service writes through the same open file.
+        fd = self._output.fileno()
+        start = max(0, os.fstat(fd).st_size - _LOG_BYTES)
+        return os.pread(fd, _LOG_BYTES, start).decode(errors="replace")
+
+    def user_id(self) -> int | None:
+        return Path(f"/proc/{self._process.pid}").stat().st_uid if self.is_running() else None
+
+    def health(self) -> str | None:
+        return None
+
+    def memory_bytes(self) -> int | None:
+        """Proportional set size: what the workers share with their master counts once."""
+        sizes = [size for pid in _group(self._process.pid) if (size := _pss(pid))]
+        return sum(sizes) or None
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self, timeout: float) -> int:
+        if self.is_running():
+            self._process.terminate()
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        return self._exit_code()
+
+    def wait(self) -> int:
+        """Waits until the service ends; Ctrl-C lets it finish what it has begun."""
+        try:
+            self._process.wait()
+        except KeyboardInterrupt:
+            return self.stop(timeout=30)
+        return self._exit_code()
+
+    def kill(self) -> None:
+        """Ends all processes of the service at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _exit_code(self) -> int:
+        code = self._process.wait()
+        return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def running(
+    bundle: Path, environment: Path, *, port: int = 0, quiet: bool = True
+) -> Iterator[Process]:
+    """Starts the bundle in the virtual environment; all of it has ended when the block is left.
+
+    `port` 0: any that is free. `quiet`: what it says is kept for `logs()`, not printed.
+
+    Raises:
+        UsageError: the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelpack-") as home, _listen(port) as listener:
+        output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        process = _start(bundle, environment, home, listener, output)
+        listener.close()  # else it would answer for a service that is gone
+        service = Process(process, str(bundle), url, output)
+        try:
+            yield service
+        finally:
+            service.kill()
+            if output:
+                output.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """A listening socket. The service inherits it, so that no one else can take its port first."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise UsageError(
+            f"The service cannot listen on 127.0.0.1:{port}: {error.strerror}.",
+            hint="Choose another port: --port NUMBER",
+        ) from error
+
+
+def _start(
+    bundle: Path, environment: Path, home: str, listener: socket.socket, output: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
+    python = str(environment / "bin" / "python")
+    bind = f"fd://{listener.fileno()}"
+    command = [python, "-m", "gunicorn", "--config=gunicorn.conf.py", f"--bind={bind}", "app:app"]
+    return subprocess.Popen(
+        command,
+        cwd=bundle,
+        env={
+            "PATH": f"{environment / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": home,
+            "TMPDIR": home,
+            "LANG": "C.UTF-8",
+            "PORT": str(listener.getsockname()[1]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output and subprocess.STDOUT,
+        pass_fds=[listener.fileno()],
+        start_new_session=True,
+        preexec_fn=_limit,  # noqa: PLW1509 - nothing in it takes a lock
+    )
+
+
+def _limit() -> None:
+    """In the new process: no core dumps with the model's data, and an end when modelpack ends."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _group(leader: int) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        with suppress(ValueError, ProcessLookupError):
+            if os.getpgid(int(entry.name)) == leader:
+                yield int(entry.name)
+
+
+def _pss(pid: int) -> int:
+    with suppress(OSError):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        if match := re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE):
+            return int(match[1]) * 1024
+    return 0

@@ -1,0 +1,88 @@
+"""What every engine is: the words of the conversation between the pipeline and an engine.
+
+A new engine is one file with a class that has the members of `Engine`, and one line in the table
+of `modelpack.engines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
+
+StepState = Literal["started", "done", "cached", "failed"]
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """A step of a build changed its state. `seconds`: how long it ran, 0.0 when just started."""
+
+    name: str
+    state: StepState
+    seconds: float = 0.0
+
+
+OnStep = Callable[[StepEvent], None]
+
+
+class Service(Protocol):
+    """A running service. It ends with the `with` block of `Engine.run`, whatever happens there."""
+
+    target: str
+    engine: str
+    url: str  # "http://127.0.0.1:PORT", without a slash at the end
+
+    def logs(self) -> str:
+        """The newest output of the service, at most 64 KiB."""
+
+    def user_id(self) -> int | None:
+        """The numeric user of its first process; None where it has ended."""
+
+    def health(self) -> str | None:
+        """What its HEALTHCHECK says: "starting", "healthy", "unhealthy"; None where it has none."""
+
+    def memory_bytes(self) -> int | None:
+        """The memory that it holds now, page cache left out; None where that is not known."""
+
+    def is_running(self) -> bool: ...
+
+    def stop(self, timeout: float) -> int:
+        """Sends SIGTERM, after `timeout` seconds SIGKILL, and returns the exit code (137: killed).
+
+        A service that has ended already only gives its exit code.
+        """
+
+
+class Engine(Protocol):
+    """Makes images of bundles, and runs them. `platform` is what it runs: "linux/amd64"."""
+
+    name: str
+    platform: str
+
+    def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
+        """The base for the first of `versions` ("3.11", preferred first) that can be had.
+
+        Raises:
+            UsageError: `reference` is none of `versions`, or no Python image.
+            NoEngineError: no base can be had.
+        """
+
+    def build(
+        self, bundle: Bundle, reference: str, index: IndexSettings, on_step: OnStep
+    ) -> Image | None:
+        """Builds `bundle` and names the result `reference`; None if the engine makes no images.
+
+        Raises:
+            BuildFailedError: with the step that failed and the end of its output.
+        """
+
+    def run(self, target: str) -> AbstractContextManager[Service]:
+        """Starts `target`: an image reference or id; for an engine without images a bundle folder.
+
+        Raises:
+            UsageError: there is no such image, or the folder is no bundle.
+            SmokeFailedError: it ended at once; the message has its last lines.
+        """

@@ -1,0 +1,62 @@
+"""A small bundle to build and run, made of tests/bundles/echo and the real Dockerfile template."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import jinja2
+
+from modelpack.spec import (
+    BaseImage,
+    Bundle,
+    Environment,
+    ModelFile,
+    ModelSpec,
+    Safety,
+    Signature,
+    to_json,
+)
+
+HERE = Path(__file__).parent
+SPEC = ModelSpec(
+    file=ModelFile("model/model.pkl", "5d" * 32, 18, "raw", 4),
+    format="pickle",
+    framework="scikit-learn",
+    framework_version="1.3.2",
+    python=None,
+    task="classifier",
+    estimator="sklearn.svm._classes.SVC",
+    steps=(),
+    method="predict",
+    requirements={},
+    versions={},
+    local_modules=(),
+    signature=Signature((), ()),
+    safety=Safety("pass"),
+)
+
+
+def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
+    """The bundle on `base` in the new folder `folder`. `changes` are made to its Environment."""
+    shutil.copytree(HERE / "bundles" / "echo", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    lock = (folder / "requirements.lock").read_text()
+    environment = replace(Environment(base.python, "linux/amd64", {}, {}, lock), **changes)
+    (folder / "requirements.lock").write_text(environment.lock)
+    (folder / "Dockerfile").write_text(dockerfile(environment, base))
+    facts = {"model": to_json(SPEC), "environment": {**to_json(environment)}}
+    del facts["environment"]["lock"]
+    (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "modelpack": "0.1", **facts}))
+    return Bundle(str(folder), SPEC, environment)
+
+
+def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC) -> str:
+    loader = jinja2.FileSystemLoader(HERE.parent / "templates")
+    jinja = jinja2.Environment(
+        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    jinja.filters["dq"] = lambda value: json.dumps(value).replace("$", "\\$")
+    template = jinja.get_template("Dockerfile.j2")
+    return template.render(spec=spec, environment=environment, base=base, version="0.1")
