@@ -59,8 +59,9 @@ def render(
             _normalise(folder)
     except OSError as error:
         raise UsageError(
-            f"The bundle cannot be written to {target}: {error.strerror}.",
-            hint="Choose a folder that can be written with -o.",
+            f"The bundle of {spec.file.path} cannot be written to {target}: {error.strerror}: "
+            f"{error.filename}.",
+            hint="Choose a folder that can be written with -o, and leave the model where it is.",
         ) from error
     return Bundle(str(target), packed, environment)
 
@@ -73,10 +74,9 @@ def read(directory: str | Path) -> Bundle:
     """
     target = Path(directory).resolve()
     try:
-        manifest = json.loads((target / MANIFEST).read_text("utf-8"))
+        document = json.loads((target / MANIFEST).read_text("utf-8"))
         lock = (target / LOCK).read_text("utf-8")
-        model = from_json(ModelSpec, manifest["model"])
-        environment = from_json(Environment, {**manifest["environment"], "lock": lock})
+        model, environment = _read_manifest(document, lock)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
@@ -85,9 +85,14 @@ def read(directory: str | Path) -> Bundle:
     return Bundle(str(target), model, environment)
 
 
-def example(spec: ModelSpec) -> dict[str, Any]:
-    """A body for POST /predict: one row, by name where the model recorded names."""
-    row = {field.name: field.example for field in spec.signature.inputs}
+def example(spec: ModelSpec) -> dict[str, Any] | None:
+    """A body for POST /predict: one row, by name where the model recorded names; None where the
+    file does not tell enough for one.
+    """
+    inputs = spec.signature.inputs
+    if not inputs or any(field.example is None and not field.nullable for field in inputs):
+        return None
+    row = {field.name: field.example for field in inputs}
     return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
@@ -117,6 +122,13 @@ def _jinja() -> jinja2.Environment:
     return jinja
 
 
+def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment]:
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
+    model = from_json(ModelSpec, document["model"])
+    return model, from_json(Environment, {**document["environment"], "lock": lock})
+
+
 def _manifest(spec: ModelSpec, environment: Environment) -> str:
     described = to_json(environment)
     del described["lock"]
@@ -138,11 +150,20 @@ def _all_or_nothing(target: Path) -> Iterator[Path]:
         new = scratch / "new"
         new.mkdir()
         yield new
-        if target.exists():
-            target.rename(scratch / "old")
-        new.rename(target)
+        _swap(new, target, scratch / "old")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    try:
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
 
 
 def _check_replaceable(target: Path) -> None:
@@ -185,7 +206,7 @@ def _copy_serving(target: Path) -> None:
 def _normalise(folder: Path) -> None:
     """Times and modes that tell nothing of this machine."""
     for path in sorted([folder, *folder.rglob("*")], reverse=True):
-        mode = 0o755 if path.is_dir() else 0o444 if path.parent.name == "model" else 0o644
+        mode = 0o755 if path.is_dir() else 0o444 if path.parent == folder / "model" else 0o644
         path.chmod(mode)
         os.utime(path, (MTIME, MTIME))
 

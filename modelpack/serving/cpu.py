@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Mapping
 
-from .errors import CannotStartError
+from .limits import positive
 
 MOST_WORKERS = 4
 THREAD_VARIABLES = (
@@ -36,9 +36,7 @@ def workers(environ: Mapping[str, str] = os.environ, root: Path = Path("/sys/fs/
     """
     asked = environ.get("WEB_CONCURRENCY")
     if asked:
-        if not (asked.isdigit() and int(asked)):
-            raise CannotStartError(f"WEB_CONCURRENCY is {asked!r}, not a positive integer.")
-        return int(asked)
+        return positive("WEB_CONCURRENCY", asked)
     usable = min(quota(root), len(os.sched_getaffinity(0)))
     return max(1, min(MOST_WORKERS, math.ceil(usable)))
 

@@ -36,14 +36,19 @@ def from_environment(environ: Mapping[str, str]) -> Limits:
     """
     return Limits(
         **{
-            name: _positive(variable, environ[variable])
+            name: positive(variable, environ[variable])
             for name, variable in VARIABLES.items()
             if environ.get(variable)
         }
     )
 
 
-def _positive(variable: str, text: str) -> int:
+def positive(variable: str, text: str) -> int:
+    """The number that the environment variable was set to.
+
+    Raises:
+        CannotStartError: it is not a positive integer.
+    """
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text)):
         raise CannotStartError(f"{variable} is {text!r}, not a positive integer.")
     return int(text)

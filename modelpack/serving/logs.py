@@ -39,7 +39,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure() -> None:
-    """Log as JSON lines, for this process and those it forks."""
+    """Log as JSON lines, warnings too, for this process and those it forks."""
+    logging.captureWarnings(True)
     loud = {"level": "INFO", "handlers": ["stderr"], "propagate": False}
     logging.config.dictConfig(
         {

@@ -29,7 +29,7 @@ def problem(errors: Sequence[dict[str, Any]]) -> Problem:
     place = f"Row {first['row']}"
     if first["column"] is not None:
         place += f', column "{first["column"]}"'
-    more = f" There are more such errors, {len(errors)} are listed." if len(errors) > 1 else ""
+    more = f" It is the first of {len(errors)} errors." if len(errors) > 1 else ""
     detail = f"{place}: expected {first['expected']}, got {first['got']}.{more}"
     return Problem(422, detail, list(errors))
 
@@ -73,7 +73,7 @@ def _unknown(fields: Sequence[Field], row: dict[str, Any]) -> Iterator[dict[str,
     known = {field.name for field in fields}
     for name in row:
         if name not in known:
-            yield _error(_short(name), "only the names of the signature", "this name")
+            yield _error(_short(name), "the name of an input", "an unknown one")
 
 
 def _expected(field: Field) -> str:
@@ -92,7 +92,7 @@ def _got(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return "NaN" if math.isnan(value) else "infinity"
     return NAMES.get(type(value)) or _short(str(value))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any, Callable
 
@@ -38,8 +39,11 @@ class Service:
         folder = Path(directory)
         facts = manifest.read(folder)
         limit = limits.from_environment(os.environ)
+        started = time.perf_counter()
         service = cls(facts, loading.load(folder, facts), limit)
         service.warm_up()
+        seconds = round(time.perf_counter() - started, 3)
+        log.info("the model is loaded", extra={"facts": {"ready": service.ready, "s": seconds}})
         gc.collect()
         gc.freeze()  # so that collections in the workers leave the pages that they share alone
         return service
@@ -84,7 +88,7 @@ class Service:
         Raises:
             Problem: 400 the model gives none.
         """
-        if not self.manifest.probabilities:
+        if not (self.manifest.probabilities and self.runner.can("predict_proba")):
             raise Problem(400, "This model gives no probabilities.")
         return answers.probabilities(self._call("predict_proba", rows), self.runner.classes)
 

@@ -22,6 +22,10 @@ class EstimatorRunner:
     def takes(model: Any, manifest: Manifest) -> bool:
         return hasattr(model, manifest.method)
 
+    def can(self, method: str) -> bool:
+        """Whether the model has `method` as it was fitted."""
+        return hasattr(self.model, method)
+
     @property
     def classes(self) -> Any:
         """The labels, in the order of the probabilities."""
