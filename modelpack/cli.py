@@ -81,7 +81,7 @@ REPORTS = (
 ENGINE = (
     click.option(
         "--engine",
-        type=click.Choice(["auto", *engines.NAMES]),
+        type=click.Choice(["auto", *engines.ENGINES]),
         default="auto",
         show_default=True,
         help="What builds and runs: a container engine, or a local process.",
@@ -209,14 +209,11 @@ def package_command(
 
 @main.command("serve")
 @takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
-@click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True)
-def serve_command(
-    model: Path, host: str, port: int, quiet: bool, verbose: bool, **given: Any
-) -> None:
+def serve_command(model: Path, port: int, quiet: bool, verbose: bool, **given: Any) -> None:
     """Serve MODEL on this machine with no container, as the image would."""
     run = Run(_options(engine="process", **given), _observer(quiet, verbose))
-    pipeline.serve(run, model, (host, port))
+    sys.exit(pipeline.serve(run, model, port))
 
 
 @main.command("doctor")

@@ -19,7 +19,9 @@ from typing import Any
 
 from modelpack import bundle as bundles
 from modelpack import engines, environment, reaper
-from modelpack.engines import Engine, ProcessEngine, StepEvent
+from modelpack.engines import Engine, StepEvent
+from modelpack.engines.docker import DockerEngine
+from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError
 from modelpack.inspection import inspect, require_servable
 from modelpack.smoke import smoke
@@ -159,14 +161,15 @@ class Run:
             summary.append(f"on {base.reference}")
         return bundle
 
-    def build(self, bundle: Bundle) -> Image:
-        """The image, without a tag."""
+    def build(self, bundle: Bundle) -> Image | None:
+        """The image, without a tag; None where the engine makes none."""
         with self._stage("build") as summary:
             image = self.engine.build(bundle, self.index, self.observer.step)
-            summary.append(f"{image.size_bytes / 1e6:.0f} MB")
+            summary.append(f"{image.size_bytes / 1e6:.0f} MB" if image else "no image")
         return image
 
-    def smoke(self, target: Image | Bundle, model: ModelSpec) -> SmokeReport:
+    def smoke(self, target: str, model: ModelSpec) -> SmokeReport:
+        """`target`: an image's id or reference, or for an engine without images a bundle."""
         with self._stage("smoke") as summary, self.engine.run(target) as service:
             report = smoke(service, model, on_check=self.observer.check)
             passed = sum(check.passed for check in report.checks)
@@ -198,29 +201,32 @@ def package(
     """
     run = Run(options or Options(), observer)
     model = run.inspect(path)
-    if run.engine.name == "process":
-        return _package_bundle(run, model)
-    with bundle_folder(run.options.output) as directory:
+    with bundle_folder(_kept(run, model)) as directory:
         bundle = run.render(model, directory)
         image = run.build(bundle)
         report = None
-        with run.engine.discard_unless_tagged(image):
-            report = run.smoke(image, model) if run.options.smoke else None
-            if report is None or report.passed:
+        try:
+            if run.options.smoke:
+                report = run.smoke(image.id if image else bundle.path, model)
+            if image and (report is None or report.passed):
                 image = run.engine.tag(image, run.options.tag or default_reference(model))
-    kept = str(run.options.output) if run.options.output else None
+        finally:
+            if image and not image.reference:
+                run.engine.discard(image)
+    kept = bundle.path if Path(bundle.path).exists() else None
     return Package(model, bundle.environment, kept, image, report, run.seconds)
 
 
-def _package_bundle(run: Run, model: ModelSpec) -> Package:
-    directory = run.options.output or Path(f"{Path(model.file.path).stem}-bundle")
+def _kept(run: Run, model: ModelSpec) -> Path | None:
+    """Where the bundle is to stay. Without images it is all that there is, and stays anyway."""
+    if run.options.output or run.engine.name != "process":
+        return run.options.output
+    folder = Path(f"{Path(model.file.path).stem}-bundle")
     run.observer.notice(
-        f"No container engine answers: no image is built. The bundle is written to {directory} "
-        "and tested as a local process."
+        f"No image is built: the service is tested as a local process, and its bundle kept in "
+        f"{folder}."
     )
-    bundle = run.render(model, directory)
-    report = run.smoke(bundle, model) if run.options.smoke else None
-    return Package(model, bundle.environment, str(directory), None, report, run.seconds)
+    return folder
 
 
 def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
@@ -231,24 +237,28 @@ def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
         NoEngineError: an image, and no container engine answers.
     """
     if Path(target).is_dir():
-        bundle = bundles.read(Path(target))
-        return Run(Options(engine="process"), observer).smoke(bundle, bundle.model)
-    run = Run(Options(engine="docker"), observer)
-    image, model = run.engine.find_image(target)
-    return run.smoke(image, model)
+        run = Run(Options(engine="process"), observer)
+        bundle = bundles.read(target)
+        run.build(bundle)
+        return run.smoke(bundle.path, bundle.model)
+    engine = DockerEngine()
+    model = bundles.model_of(engine.manifest(target))
+    return Run(Options(engine="docker"), observer).smoke(target, model)
 
 
-def serve(run: Run, path: str | Path, address: tuple[str, int]) -> None:
-    """Serves the model as a local process until it is interrupted.
+def serve(run: Run, path: str | Path, port: int) -> int:
+    """Serves the model as a local process until it is interrupted; its exit code.
 
     Raises:
         ModelpackError: as `package`.
     """
+    engine = ProcessEngine()
     model = run.inspect(path)
     with bundle_folder(None) as directory:
         bundle = run.render(model, directory)
-        run.observer.notice("http://{}:{}/  (Ctrl-C ends it)".format(*address))
-        ProcessEngine(run.index).serve(bundle, address)
+        run.build(bundle)
+        run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+        return engine.serve(bundle.path, port)
 
 
 @contextmanager

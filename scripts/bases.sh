@@ -9,7 +9,7 @@ docker info >/dev/null 2>&1 || exit 0
 for version in "$@"; do
     official="python:$version-slim"
     docker image inspect "$official" >/dev/null 2>&1 && continue
-    docker image inspect "modelpack.local/$official" >/dev/null 2>&1 && continue
+    docker image inspect "modelpack.invalid/$official" >/dev/null 2>&1 && continue
     docker pull --quiet "$official" >/dev/null 2>&1 && continue
     .venv/bin/modelpack base build --python "$version" || echo "bases: no base image for Python $version" >&2
 done

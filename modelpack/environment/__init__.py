@@ -2,6 +2,6 @@
 
 from .index import index_settings, redacted
 from .releases import python_versions
-from .resolver import SERVING, resolve
+from .resolver import SERVING, reach, resolve
 
-__all__ = ["SERVING", "index_settings", "python_versions", "redacted", "resolve"]
+__all__ = ["SERVING", "index_settings", "python_versions", "reach", "redacted", "resolve"]

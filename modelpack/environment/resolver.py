@@ -15,7 +15,7 @@ from .reasons import MISSING_DATES, not_resolved
 from .requirements import SERVING, canonical, from_file, from_user, is_pinned, merged
 from .uv import Lock, Request, compile_lock
 
-__all__ = ["SERVING", "resolve"]
+__all__ = ["SERVING", "reach", "resolve"]
 
 PLATFORMS = {
     "linux/amd64": "x86_64-manylinux_2_28",
@@ -86,6 +86,19 @@ def resolve(
         lock=lock.text,
         system_packages=tuple(p for name in pins for p in SYSTEM_PACKAGES.get(name, ())),
     )
+
+
+def reach(index: IndexSettings) -> None:
+    """Asks the index for a distribution that every index has.
+
+    Raises:
+        EnvironmentNotResolvedError: it does not answer, or not with that.
+    """
+    python, platform = "3.12", "linux/amd64"
+    request = Request([Requirement("pip")], python, PLATFORMS[platform], index)
+    lock = compile_lock(request)
+    if lock.error:
+        raise not_resolved(lock.error, python, platform)
 
 
 def _locked(request: Request, version: Version | None, names: list[str]) -> Lock:
