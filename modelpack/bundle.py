@@ -85,6 +85,21 @@ def read(directory: str | Path) -> Bundle:
     return Bundle(str(target), model, environment)
 
 
+def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
+    """The model of a manifest read out of an image.
+
+    Raises:
+        UsageError: it is one of another version of modelpack.
+    """
+    try:
+        return _read_manifest(manifest, "")[0]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"The image's {MANIFEST} is not one that this modelpack reads: {_reason(error)}.",
+            hint="Package the model again.",
+        ) from error
+
+
 def example(spec: ModelSpec) -> dict[str, Any] | None:
     """A body for POST /predict: one row, by name where the model recorded names; None where the
     file does not tell enough for one.

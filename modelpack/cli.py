@@ -159,7 +159,7 @@ def build_command(
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(_options(engine="docker", **given), _observer(quiet, verbose))
     made = bundles.read(bundle)
-    image = run.engine.tag(run.build(made), tag or pipeline.default_reference(made.model))
+    image = pipeline.build(run, made, tag)
     if as_json:
         _print_json(to_json(image))
     else:

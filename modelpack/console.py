@@ -247,7 +247,7 @@ def package(made: Package) -> None:
         return
     if made.image:
         image(made.image)
-        err.print(_usage(made.image.reference, made.model))
+        err.print(_usage(made.image.reference, made.model), soft_wrap=True)
     else:
         out.print(printable(made.bundle))
 
@@ -262,17 +262,16 @@ def _figures(smoke: SmokeReport) -> Text:
     return Text(said + "\n", "dim")
 
 
-def _usage(reference: str, spec: ModelSpec) -> Table:
+def _usage(reference: str, spec: ModelSpec) -> Text:
     """Two commands to copy: one that runs the image, one that asks it."""
     row = [field.example for field in spec.signature.inputs]
     body = json.dumps({"instances": [row]}, ensure_ascii=True)
-    table = _grid()
-    for name, command in (
-        ("run it", ["docker", "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]),
-        ("ask it", ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]),
-    ):
-        table.add_row(Text(name, "bold"), printable(shlex.join(command)))
-    return table
+    run = ["docker", "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
+    ask = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
+    return Text.assemble(
+        ("run it  ", "bold"), printable(shlex.join(run)), "\n",
+        ("ask it  ", "bold"), printable(shlex.join(ask)),
+    )  # fmt: skip
 
 
 def _grid() -> Table:

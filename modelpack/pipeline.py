@@ -229,6 +229,19 @@ def _kept(run: Run, model: ModelSpec) -> Path | None:
     return folder
 
 
+def build(run: Run, bundle: Bundle, reference: str | None) -> Image:
+    """The image of a bundle, under its name, without a smoke test.
+
+    Raises:
+        BuildFailedError: the image could not be built.
+        NoEngineError: the engine makes no images.
+    """
+    image = run.build(bundle)
+    if image is None:
+        raise NoEngineError("A local process makes no images.", hint="Start Docker.")
+    return run.engine.tag(image, reference or default_reference(bundle.model))
+
+
 def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
     """Judges an image by its reference, or a bundle by its folder.
 
@@ -281,6 +294,10 @@ def describe(model: ModelSpec) -> str:
 
 
 def default_reference(model: ModelSpec) -> str:
-    """A reference made of the file's name; Docker allows [a-z0-9] with single separators."""
-    stem = re.sub(r"[^a-z0-9]+", "-", Path(model.file.path).stem.lower()).strip("-")
-    return f"{stem or 'model'}:latest"
+    """A reference made of the file's name, or of its folder's where all files are called model.
+
+    Docker allows lower-case letters and digits with single separators between them.
+    """
+    path = Path(model.file.path).absolute()
+    name = path.parent.name if path.stem == "model" else path.stem
+    return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'model'}:latest"

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.utils import parse_repository_tag
 
 from modelpack.engines import buildx, containers, credentials, daemon
 from modelpack.engines.baseimages import BaseImages
@@ -37,10 +38,26 @@ class DockerEngine:
     def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
         return self._bases.find(versions, reference)
 
-    def build(self, bundle: Bundle, reference: str, index: IndexSettings, on_step: OnStep) -> Image:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         options, environ = credentials.for_build(index, daemon.environ())
-        built = buildx.build(bundle.directory, reference, on_step, environ=environ, options=options)
-        return self._image(built, reference)
+        built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
+        return self._image(built, "")
+
+    def tag(self, image: Image, reference: str) -> Image:
+        repository, tag = parse_repository_tag(reference)
+        try:
+            self._client.images.get(image.id).tag(repository, tag)
+        except APIError as error:
+            raise UsageError(
+                f"{reference!r} is no name for an image: {error.explanation}.",
+                hint="Give lower-case letters, digits and separators, such as iris:1.",
+            ) from error
+        return self._image(image.id, reference if tag else f"{reference}:latest")
+
+    def discard(self, image: Image) -> None:
+        with suppress(ImageNotFound):
+            if not self._client.images.get(image.id).tags:
+                self._client.images.remove(image.id)
 
     def run(self, target: str) -> AbstractContextManager[Container]:
         return containers.running(self._client, target)
