@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 
 import numpy as np
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,19 +50,12 @@ def columns_of(rows) -> list[list]:
 def test_what_is_plainly_right_is_right_value_by_value(types, nullable, layout, rows):
     """The fast way never lets through what the exact way refuses, nor reads it differently."""
     decoder = Decoder(fields_of(*types, nullable=nullable), layout, 10)
-    body = orjson.dumps(rows, option=orjson.OPT_STRICT_INTEGER * 0) if small(rows) else None
-    if body is None:
-        return
+    body = json.dumps(rows).encode()
     try:
         fast = decoder.decode(parse(body))
     except DoubtError:
         return
     assert columns_of(fast) == columns_of(decoder.explain(parse_exactly(body, 32)))
-
-
-def small(rows) -> bool:
-    """Whether orjson can write them."""
-    return all(not isinstance(v, int) or -(2**63) <= v < 2**64 for row in rows for v in row)
 
 
 @pytest.mark.parametrize(
