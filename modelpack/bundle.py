@@ -17,7 +17,7 @@ import jinja2
 
 from modelpack._version import __version__
 from modelpack.errors import ModelRefusedError, UsageError
-from modelpack.quoting import FILTERS
+from modelpack.quoting import FILTERS, checked
 from modelpack.spec import BaseImage, Bundle, Environment, ModelSpec, from_json, to_json
 
 SCHEMA = 1
@@ -130,6 +130,7 @@ def _jinja() -> jinja2.Environment:
     jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
+        finalize=checked,
         autoescape=False,  # noqa: S701 - no HTML here; every value passes a filter of quoting.py
         keep_trailing_newline=True,
     )

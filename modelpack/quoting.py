@@ -1,7 +1,8 @@
 """Quoting of values that came from a model file or a user, for the files of a bundle.
 
 Each function is a Jinja filter of its own name. Their input is hostile text; their output is one
-line that means that text, and nothing else, where it stands.
+line that means that text, and nothing else, where it stands. `checked` sees to it that no value
+gets by them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 import shlex
 from collections.abc import Callable
 from typing import Any
+
+import jinja2
 
 
 def line(value: Any) -> str:
@@ -53,6 +56,29 @@ def sh(value: Any) -> str:
     return shlex.quote(line(value))
 
 
-FILTERS: dict[str, Callable[[Any], str]] = {
-    filter_.__name__: filter_ for filter_ in (line, docstring, python, dq, markdown, json, sh)
+class Quoted(str):
+    """Text that has passed a filter."""
+
+    __slots__ = ()
+
+
+def checked(value: Any) -> Any:
+    """Jinja's `finalize`: `value`, if it may stand in a template.
+
+    Raises:
+        jinja2.TemplateRuntimeError: it has passed no filter, and is not plain by itself.
+    """
+    if isinstance(value, Quoted) or PLAIN.fullmatch(str(value)):
+        return value
+    raise jinja2.TemplateRuntimeError(f"{value!r} stands in a template without a quoting filter")
+
+
+def _quoting(filter_: Callable[[Any], str]) -> Callable[[Any], Quoted]:
+    return lambda value: Quoted(filter_(value))
+
+
+PLAIN = re.compile(r"[A-Za-z0-9._:@/+ -]*")
+FILTERS = {
+    filter_.__name__: _quoting(filter_)
+    for filter_ in (line, docstring, python, dq, markdown, json, sh)
 }

@@ -67,9 +67,8 @@ def build(field: Field, values: Sequence[Any]) -> np.ndarray:
 
 
 def _whole(numbers: np.ndarray, field: Field) -> np.ndarray:
-    if field.type == "integer" and not np.mod(numbers, 1).any():  # NaN is true
-        return numbers.astype(np.int64)
-    return numbers
+    whole = (np.mod(numbers, 1) == 0) & (np.abs(numbers) < BEYOND)  # not so for NaN
+    return numbers.astype(np.int64) if field.type == "integer" and whole.all() else numbers
 
 
 def check_range(numbers: np.ndarray) -> None:

@@ -39,7 +39,7 @@ def _read(request: Request, limit: int) -> bytes:
 def _take(stream: BinaryIO, size: int) -> bytes:
     try:
         return stream.read(size)
-    except OSError as error:  # gunicorn: a chunk that is none, a connection that broke off
+    except Exception as error:  # each server has its own for what a client may break here
         raise Problem(400, "The body broke off, or its chunks are malformed.") from error
 
 
