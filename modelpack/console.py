@@ -7,9 +7,11 @@ Progress and prose go to stderr, results to stdout. Text that came from a model 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable
+from typing import TextIO
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -24,8 +26,16 @@ from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
 from modelpack.spec import Check, Estimator, Field, Image, ModelSpec, Scalar, SmokeReport
 
-out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+WIDTH_OF_FILES = 120  # of tables where nobody sets COLUMNS and there is no terminal to ask
+
+
+def _console(stream: TextIO) -> Console:
+    known = stream.isatty() or "COLUMNS" in os.environ
+    return Console(file=stream, highlight=False, width=None if known else WIDTH_OF_FILES)
+
+
+out = _console(sys.stdout)
+err = _console(sys.stderr)
 
 PREDICT_URL = "http://127.0.0.1:8080/predict"
 VERDICT_STYLES = {"pass": "green", "trust": "yellow", "refuse": "red"}
@@ -82,7 +92,7 @@ class Progress(Observer):
         self._show(check.name)
 
     def notice(self, message: str) -> None:
-        err.print(Text.assemble(("note: ", "yellow"), printable(message)))
+        say(Text.assemble(("note: ", "yellow"), printable(message)))
 
     def close(self) -> None:
         """Ends the spinner; the terminal is as it was."""
@@ -99,9 +109,14 @@ class Progress(Observer):
 
 
 def error(problem: ModelpackError) -> None:
-    err.print(Text.assemble(("error: ", "bold red"), lines(problem.message)))
+    say(Text.assemble(("error: ", "bold red"), lines(problem.message)))
     if problem.hint:
-        err.print(Text.assemble(("hint: ", "bold cyan"), lines(problem.hint)))
+        say(Text.assemble(("hint: ", "bold cyan"), lines(problem.hint)))
+
+
+def say(text: Text) -> None:
+    """Prose to stderr; its lines are broken on a terminal only."""
+    err.print(text, soft_wrap=not err.is_terminal)
 
 
 def model(spec: ModelSpec) -> None:
@@ -227,7 +242,7 @@ def doctor(findings: Iterable[Finding]) -> None:
 
 
 def result(text: str) -> None:
-    out.print(printable(text))
+    out.print(printable(text), soft_wrap=True)
 
 
 def interrupted() -> None:
@@ -235,7 +250,7 @@ def interrupted() -> None:
 
 
 def image(made: Image) -> None:
-    out.print(printable(f"{made.reference}  {made.id}  {made.size_bytes / 1e6:.0f} MB"))
+    result(f"{made.reference}  {made.id}  {made.size_bytes / 1e6:.0f} MB")
 
 
 def package(made: Package) -> None:
@@ -249,7 +264,7 @@ def package(made: Package) -> None:
         image(made.image)
         err.print(_usage(made.image.reference, made.model), soft_wrap=True)
     else:
-        out.print(printable(made.bundle))
+        result(str(made.bundle))
 
 
 def _figures(smoke: SmokeReport) -> Text:

@@ -150,10 +150,10 @@ def test_every_command_of_the_contract_so_far_has_help() -> None:
 
 def test_options_stand_in_a_file_beside_the_model(tmp_path: Path) -> None:
     (tmp_path / "model.joblib").write_bytes(SVC.read_bytes())
-    (tmp_path / "modelpack.toml").write_text('python = "3.14"\nengine = "process"\n')
+    (tmp_path / "modelpack.toml").write_text('python = "3.99"\nengine = "process"\n')
     done = modelpack("package", tmp_path / "model.joblib")
-    assert done.returncode == 5, done.stderr
-    assert "3.14" in done.stderr
+    assert done.returncode == 8, done.stderr
+    assert "There is no CPython 3.99" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,10 @@ class DockerEngine:
             raise UsageError(
                 f"There is no image {reference} here.", hint=f"docker pull {reference}"
             ) from error
-        except (NotFound, ValueError) as error:
+        except (APIError, ValueError) as error:
             raise UsageError(
-                f"The image {reference} was not made by modelpack: it has no {_MANIFEST} that can "
-                "be read.",
+                f"{reference!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
+                "read.",
                 hint="Make one with: modelpack package MODEL -t NAME",
             ) from error
         return document
