@@ -6,6 +6,7 @@ The facts are in releases.json, made by scripts/update_releases.py from a packag
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from ..errors import EnvironmentNotResolvedError
+from ..errors import EnvironmentNotResolvedError, UsageError
 from ..spec import ModelSpec
 from .requirements import canonical, from_user
 
@@ -60,19 +61,18 @@ def _releases() -> tuple[Release, ...]:
 
 
 def framework_version(spec: ModelSpec, user: Iterable[Requirement] = ()) -> Version | None:
-    """The version of scikit-learn: the one the user pins, else the one that the file records."""
-    pins = [
-        part.version for line in user if canonical(line) == FRAMEWORK for part in line.specifier
-    ]
-    recorded = spec.framework_version if spec.framework == FRAMEWORK else None
-    version = pins[0] if pins else recorded
-    if version is None:
+    """The version of scikit-learn: the newest of those the user allows, else the recorded one."""
+    for requirement in user:
+        if canonical(requirement) == FRAMEWORK:
+            return _newest(requirement.specifier)
+    if spec.framework != FRAMEWORK or spec.framework_version is None:
         return None
     try:
-        return Version(version)
+        return Version(spec.framework_version)
     except InvalidVersion as error:
         raise EnvironmentNotResolvedError(
-            f"{version[:40]!r} stands for the version of {FRAMEWORK}, and is no version.",
+            f"The model file records {spec.framework_version[:40]!r} as its version of {FRAMEWORK},"
+            " which is no version.",
             hint=f"Name the version it was saved with: --requirement {FRAMEWORK}==VERSION",
         ) from error
 
@@ -100,9 +100,25 @@ def python_versions(spec: ModelSpec, requirements: Sequence[str] = ()) -> tuple[
     return tuple(sorted(usable, key=lambda python: (abs(_minor(python) - best), _minor(python))))
 
 
-def cutoff(version: Version) -> date:
-    """The day after which libraries are too new for this version of the framework."""
-    return _release_of(version).day + GRACE
+def require_python(python: str) -> None:
+    """Raises:
+    UsageError: `python` is not a minor version ("3.11") that serving runs on.
+    """
+    if not re.fullmatch(r"3\.[0-9]{1,2}", python) or Version(python) < OLDEST_PYTHON:
+        raise UsageError(
+            f"{python[:40]!r} is no Python version that a model can be served on.",
+            hint=f"Give one as major.minor, {OLDEST_PYTHON} or later: --python 3.13",
+        )
+
+
+def cutoff(version: Version, requirements: Iterable[Requirement] = ()) -> date:
+    """The day after which libraries are too new for this version of the framework.
+
+    The model was saved no earlier than the newest release of which there is evidence, which may be
+    a library's ("pandas>=2.2") rather than the framework's own.
+    """
+    days = [_release_of(version).day, *filter(None, map(_evidence, requirements))]
+    return max(days) + GRACE
 
 
 def bounds(day: date) -> dict[str, str]:
@@ -119,6 +135,20 @@ def _release_of(version: Version) -> Release:
     """The release of this version, or the last one before it that the table knows."""
     known = [release for release in _releases() if release.version <= version]
     return known[-1] if known else _releases()[0]
+
+
+def _newest(specifier: SpecifierSet) -> Version:
+    allowed = [release.version for release in _releases() if release.version in specifier]
+    return allowed[-1] if allowed else _releases()[-1].version
+
+
+def _evidence(requirement: Requirement) -> date | None:
+    """The day of the oldest feature release that a requirement with a lower bound allows."""
+    lower = [part for part in requirement.specifier if part.operator in {"==", ">=", "~="}]
+    series = _table()["features"].get(canonical(requirement), {})
+    versions = [Version(part.version.removesuffix(".*")) for part in lower]
+    names = [f"{version.major}.{version.minor}" for version in versions]
+    return max((date.fromisoformat(series[n]) for n in names if n in series), default=None)
 
 
 def _released(python: str) -> date:

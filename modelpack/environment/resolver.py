@@ -65,8 +65,10 @@ def resolve(
 
     Raises:
         EnvironmentNotResolvedError: nothing fits, or the index cannot be reached.
-        UsageError: the platform is not known, or one of `requirements` is no requirement.
+        UsageError: the platform or the Python version is not one to serve on, or one of
+            `requirements` is no requirement.
     """
+    releases.require_python(python)
     if platform not in PLATFORMS:
         raise UsageError(
             f"There is no lock for the platform {platform!r}.",
@@ -105,7 +107,7 @@ def _locked(request: Request, version: Version | None, names: list[str]) -> Lock
     """By date where the index serves upload times, else by bounds known beforehand."""
     if version is None:
         return compile_lock(request)
-    day = releases.cutoff(version)
+    day = releases.cutoff(version, request.requirements)
     lock = compile_lock(request, dated=dict.fromkeys(names, day))
     if MISSING_DATES not in lock.error:
         return lock

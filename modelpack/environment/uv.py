@@ -84,6 +84,7 @@ def compile_lock(
             cwd=folder,
             capture_output=True,
             encoding="utf-8",
+            errors="replace",  # an index may say anything
             check=False,
         )
     return Lock(result.stdout, result.stderr.strip() or "uv failed" if result.returncode else "")

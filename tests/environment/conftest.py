@@ -18,34 +18,27 @@ from modelpack.environment import index_settings
 from modelpack.spec import IndexSettings, ModelFile, ModelSpec, Safety, Signature
 
 
-def model_spec(
-    version: str | None, requirements: dict[str, str], python: str | None = None
-) -> ModelSpec:
-    return ModelSpec(
-        file=ModelFile("model.joblib", "0" * 64, 1, "raw", 4),
-        format="joblib",
-        framework="scikit-learn",
-        framework_version=version,
-        python=python,
-        task="classifier",
-        estimator=None,
-        steps=(),
-        method="predict",
-        requirements=requirements,
-        versions={},
-        local_modules=(),
-        signature=Signature((), ()),
-        safety=Safety("pass"),
-    )
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_spec() -> Callable[..., ModelSpec]:
     """Of a scikit-learn version (None: not recorded) and what else the model requires."""
 
     def make(version: str | None, python: str | None = None, **libraries: str) -> ModelSpec:
-        pin = f"=={version}" if version else ""
-        return model_spec(version, {"scikit-learn": pin, **libraries}, python)
+        return ModelSpec(
+            file=ModelFile("model.joblib", "0" * 64, 1, "raw", 4),
+            format="joblib",
+            framework="scikit-learn",
+            framework_version=version,
+            python=python,
+            task="classifier",
+            estimator=None,
+            steps=(),
+            method="predict",
+            requirements={"scikit-learn": f"=={version}" if version else "", **libraries},
+            versions={},
+            local_modules=(),
+            signature=Signature((), ()),
+            safety=Safety("pass"),
+        )
 
     return make
 

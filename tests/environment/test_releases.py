@@ -46,9 +46,9 @@ def test_an_unknown_version_is_taken_for_the_release_before_it(make_spec):
     assert python_versions(make_spec("1.3.99")) == python_versions(make_spec("1.3.2"))
 
 
-def test_the_users_version_takes_the_place_of_the_files(make_spec):
-    chosen = python_versions(make_spec("1.3.2"), ["scikit-learn==0.20.3"])
-    assert chosen == ("3.7",)
+@pytest.mark.parametrize("specifier", ["==0.20.3", "<0.21", "==0.20.*", ">=0.20,<0.21"])
+def test_the_users_version_takes_the_place_of_the_files(make_spec, specifier):
+    assert python_versions(make_spec("1.3.2"), [f"scikit-learn{specifier}"]) == ("3.7",)
 
 
 @pytest.mark.parametrize(
