@@ -67,10 +67,12 @@ def _open(path: Path) -> BinaryIO:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         hint = "Check the path, and that you may read the file."
         raise UsageError(f"The model file {path} cannot be opened: {reason}.", hint=hint) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
+        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
-            f"{path} is not a file: a model is one regular file.",
+            f"{path} is {what}; a model is one file.",
             hint="Give the path of the file that pickle or joblib wrote, such as model.joblib.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
