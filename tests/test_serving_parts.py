@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import bz2
 import gzip
+import json
 import lzma
 import math
 import pickle
@@ -14,12 +15,14 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.pipeline import make_pipeline
 
 from modelpack import serving
-from modelpack.serving import answers, cpu, dialects, formats, limits, loading, runners
+from modelpack.serving import answers, cpu, dialects, formats, limits, loading, runners, wire
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.problems import Problem
 
@@ -113,3 +116,31 @@ def test_probabilities_of_several_outputs():
     assert answers.probabilities(per_output, classes) == [
         [{"a": 0.25, "b": 0.75}, {"false": 1.0, "true": 0.0}]
     ]
+
+
+def nesting(document) -> tuple[int, int]:
+    """Depth and number of lists and objects, the plain way."""
+    if not isinstance(document, (list, dict)):
+        return 0, 0
+    children = list(document.values()) if isinstance(document, dict) else document
+    inner = [nesting(child) for child in children]
+    return 1 + max((depth for depth, _ in inner), default=0), 1 + sum(n for _, n in inner)
+
+
+@given(
+    document=st.recursive(
+        st.text('[]{}"\\a,:') | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text('[]{}"\\'), inner),
+    )
+)
+def test_nesting_is_counted_exactly(document):
+    """Brackets and quotes inside strings do not count."""
+    body = json.dumps(document).encode()
+    depth, containers = nesting(document)
+    wire.check_nesting(body, limits.Limits(json_depth=depth or 1, rows=max(0, containers - 2)))
+    if depth > 1:
+        with pytest.raises(Problem, match="deeper"):
+            wire.check_nesting(body, limits.Limits(json_depth=depth - 1))
+    if containers > 2:
+        with pytest.raises(Problem, match="More lists"):
+            wire.check_nesting(body, limits.Limits(rows=containers - 3, json_depth=1000))

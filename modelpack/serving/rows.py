@@ -7,7 +7,7 @@ value by value, which either names the row and column that are wrong or finds th
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Sequence
 
 import numpy as np
@@ -65,11 +65,12 @@ class Decoder:
         self._count(rows)
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
-            errors += ({"row": index, **error} for error in misfits.of_row(self.fields, row))
-            if len(errors) >= misfits.MOST:
+            found = islice(misfits.of_row(self.fields, row), misfits.MOST - len(errors))
+            errors += ({"row": index, **error} for error in found)
+            if len(errors) == misfits.MOST:
                 break
         if errors:
-            raise misfits.problem(errors[: misfits.MOST])
+            raise misfits.problem(errors)
         aligned = [self._values(row) for row in rows]
         return [build(field, values) for field, values in zip(self.fields, zip(*aligned))]
 
