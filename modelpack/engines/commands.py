@@ -1,0 +1,31 @@
+"""Runs commands that have something of their own to clean up."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+
+def run(command: Sequence[str], stdin: str) -> str:
+    """Gives `stdin` to a command and returns what it wrote to its standard error.
+
+    An interrupt is passed on as SIGTERM, and the command is given the time it needs to end;
+    `subprocess.run` would kill it.
+
+    Raises:
+        FileNotFoundError: there is no such command.
+        subprocess.CalledProcessError: it failed; `stderr` has its output.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, text=True
+    ) as process:
+        try:
+            _, stderr = process.communicate(stdin)
+        except BaseException:
+            process.terminate()
+            process.communicate()
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=stderr)
+    return stderr
