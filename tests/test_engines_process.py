@@ -128,7 +128,7 @@ def test_a_service_that_does_not_end_is_killed(process_engine, built):
         assert service.stop(timeout=0.2) == 137
 
 
-def test_the_service_ends_with_the_program_that_started_it(process_engine, built):
+def test_the_service_ends_with_the_program_that_started_it(process_engine, built, tmp_path):
     program = (
         "import sys, time\n"
         "from modelpack.engines import select\n"
@@ -137,7 +137,10 @@ def test_the_service_ends_with_the_program_that_started_it(process_engine, built
         "    time.sleep(60)\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, built.path], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, built.path],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # what a killed program leaves
     ) as parent:
         pid = int(parent.stdout.readline())
         assert is_alive(pid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 
@@ -9,8 +11,8 @@ from collections.abc import Sequence
 def run(command: Sequence[str], stdin: str) -> str:
     """Gives `stdin` to a command and returns what it wrote to its standard error.
 
-    An interrupt is passed on as SIGTERM, and the command is given the time it needs to end;
-    `subprocess.run` would kill it.
+    An interrupt is passed on as SIGTERM, to its children too, and the command is given the time it
+    needs to end; `subprocess.run` would kill it.
 
     Raises:
         FileNotFoundError: there is no such command.
@@ -18,12 +20,17 @@ def run(command: Sequence[str], stdin: str) -> str:
     """
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, text=True
+        command,
+        stdin=pipe,
+        stdout=subprocess.DEVNULL,
+        stderr=pipe,
+        text=True,
+        start_new_session=True,
     ) as process:
         try:
             _, stderr = process.communicate(stdin)
         except BaseException:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             process.communicate()
             raise
     if process.returncode:
