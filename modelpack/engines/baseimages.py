@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import docker
@@ -81,10 +82,10 @@ class BaseImages:
         return None
 
     def _pull(self, reference: str) -> None:
-        impatient = daemon.connect(timeout=_PULL_STALLED)
-        for event in impatient.api.pull(reference, stream=True, decode=True):
-            if "error" in event:
-                raise DockerException(event["error"])
+        with closing(daemon.connect(timeout=_PULL_STALLED)) as impatient:
+            for event in impatient.api.pull(reference, stream=True, decode=True):
+                if "error" in event:
+                    raise DockerException(event["error"])
 
     def _python(self, image: Any) -> str:
         """Its version ("3.11"), as official images tell it, or else asked of its interpreter."""

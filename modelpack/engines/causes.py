@@ -7,7 +7,7 @@ import re
 # Most telling first: pip ends each failure of the network with "No matching distribution found".
 _CAUSES = (
     (
-        r"certificate.verify.failed|SSLError|invalid peer certificate",
+        r"cert(ificate)?.?verif|SSLError|invalid peer certificate",
         "The package index has a certificate that is not trusted there: give the bundle of your "
         "certificate authority by --ca-cert FILE.",
     ),

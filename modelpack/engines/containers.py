@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
+import requests
 from docker.errors import APIError, ImageNotFound, NotFound
-from requests.exceptions import ReadTimeout
 
 from modelpack.errors import SmokeFailedError, UsageError
 
@@ -71,10 +71,10 @@ class Container:
             self._container.kill("SIGTERM")
         try:
             return self._exit_code(timeout)
-        except (ReadTimeout, ConnectionError):
+        except (requests.ReadTimeout, requests.ConnectionError):
             with suppress(APIError):
                 self._container.kill("SIGKILL")
-            return self._exit_code(timeout)
+            return self._exit_code(timeout=30)
 
     def _exit_code(self, timeout: float) -> int:
         return int(self._container.wait(timeout=timeout)["StatusCode"])

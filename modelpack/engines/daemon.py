@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
 from modelpack.errors import NoEngineError
+
+_START = "Start it (systemctl start docker), or package without one: --engine process"
+_JOIN = "Join its group (sudo usermod -aG docker $USER, then log in again), or use sudo."
 
 
 def environ() -> dict[str, str]:
@@ -24,13 +28,19 @@ def connect(timeout: float = 60) -> docker.DockerClient:
     Raises:
         NoEngineError: none does.
     """
+    socket = _host().removeprefix("unix://")
+    if socket.startswith("/") and not Path(socket).is_socket():
+        raise _no_engine("there is no such socket")
     try:
         return docker.from_env(environment=environ(), timeout=timeout)
     except DockerException as error:
-        raise NoEngineError(
-            f"No Docker engine answers at {_host()}: {error}.",
-            hint="Start it (systemctl start docker), or package without one: --engine process",
-        ) from error
+        if "PermissionError" in str(error):
+            raise _no_engine("this user may not talk to it", _JOIN) from error
+        raise _no_engine(str(error)) from error
+
+
+def _no_engine(why: str, hint: str = _START) -> NoEngineError:
+    return NoEngineError(f"No Docker engine answers at {_host()}: {why}.", hint=hint)
 
 
 def _host() -> str:

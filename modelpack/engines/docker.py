@@ -6,6 +6,7 @@ import io
 import json
 import secrets
 import tarfile
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
@@ -31,6 +32,7 @@ class DockerEngine:
 
     def __init__(self) -> None:
         self._client = daemon.connect()
+        weakref.finalize(self, self._client.close)
         version = self._client.version()
         self.platform = f"{version['Os']}/{version['Arch']}"
         self._bases = BaseImages(self._client)

@@ -63,7 +63,7 @@ class Process:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._kill()
         return self._exit_code()
 
     def wait(self) -> int:
@@ -74,8 +74,14 @@ class Process:
             return self.stop(timeout=30)
         return self._exit_code()
 
-    def kill(self) -> None:
-        """Ends all processes of the service at once."""
+    def end(self) -> None:
+        """Ends all processes of the service, even if this is interrupted."""
+        try:
+            self.stop(timeout=5)
+        finally:
+            self._kill()
+
+    def _kill(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -105,7 +111,7 @@ def running(
         try:
             yield service
         finally:
-            service.kill()
+            service.end()
             if output:
                 output.close()
 

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from modelpack.engines import cache
+from modelpack.engines import cache, commands
 from modelpack.errors import NoEngineError
 
 _ALWAYS = ("ca-certificates", "libcrypt1", "netbase", "tzdata")
@@ -97,9 +97,7 @@ def _mmdebstrap(archive: Path, packages: Iterable[str], sources: Iterable[str]) 
         "-",
     ]
     try:
-        subprocess.run(
-            command, input="\n".join(sources), capture_output=True, text=True, check=True
-        )
+        commands.run(command, stdin="\n".join(sources))
     except FileNotFoundError:
         raise NoEngineError(
             "A base image is made of Debian packages by mmdebstrap, which is not installed.",
