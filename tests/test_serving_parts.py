@@ -57,14 +57,13 @@ def test_pickles_load_out_of_every_container(tmp_path, compress, protocol):
 
 
 def test_every_estimator_inside_uses_one_thread():
-    inner = [
-        ("a", RandomForestClassifier(2, n_jobs=-1)),
-        ("b", RandomForestClassifier(2, n_jobs=8)),
-    ]
-    model = make_pipeline(VotingClassifier(inner, n_jobs=4)).fit([[0], [1]] * 4, [0, 1] * 4)
+    inner = [("a", RandomForestClassifier(2)), ("b", RandomForestClassifier(2))]
+    model = make_pipeline(VotingClassifier(inner)).fit([[0], [1]] * 4, [0, 1] * 4)
+    parts = [model[-1], *model[-1].estimators_]
+    for part, n_jobs in zip(parts, (4, -1, None), strict=True):
+        part.n_jobs = n_jobs
     loading.use_one_thread(model)
-    voting = model[-1]
-    assert [voting.n_jobs, *(forest.n_jobs for forest in voting.estimators_)] == [1, 1, 1]
+    assert [part.n_jobs for part in parts] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
