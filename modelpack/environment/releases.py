@@ -121,14 +121,18 @@ def cutoff(version: Version, requirements: Iterable[Requirement] = ()) -> date:
     return max(days) + GRACE
 
 
-def bounds(day: date) -> dict[str, str]:
-    """Library -> specifier that keeps out the feature releases ("<1.26") made after `day`."""
-    bounds = {}
-    for name, series in _table()["features"].items():
-        later = [first for first, released in series.items() if date.fromisoformat(released) > day]
-        if later:
-            bounds[name] = f"<{min(later, key=Version)}"
-    return bounds
+def bounds(days: Mapping[str, date]) -> list[str]:
+    """For libraries and their last day, constraints ("numpy<1.26") that keep out the feature
+    releases made after it; none for a library that the table does not know.
+    """
+    features = _table()["features"]
+    firsts = {name: _first_after(day, features.get(name, {})) for name, day in days.items()}
+    return [f"{name}<{first}" for name, first in firsts.items() if first]
+
+
+def _first_after(day: date, series: Mapping[str, str]) -> str | None:
+    later = [first for first, released in series.items() if date.fromisoformat(released) > day]
+    return min(later, key=Version, default=None)
 
 
 def _release_of(version: Version) -> Release:

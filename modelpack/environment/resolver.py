@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 
 from packaging.requirements import Requirement
@@ -45,6 +46,9 @@ stays current, and with it patched."""
 
 SYSTEM_PACKAGES = {"lightgbm": ("libgomp1",)}
 """Distribution -> Debian packages it needs and does not bring along."""
+
+READABLE = {"pandas": date(2019, 7, 20)}
+"""The first day of releases whose metadata uv can read: pandas before 0.25 has malformed ones."""
 
 Origin = Literal["file", "user", "resolver"]
 
@@ -95,11 +99,11 @@ def _locked(request: Request, version: Version | None, names: list[str]) -> Lock
     if version is None:
         return compile_lock(request)
     day = releases.cutoff(version, request.requirements)
-    lock = compile_lock(request, dated=dict.fromkeys(names, day))
-    if MISSING_DATES not in lock.error:
-        return lock
-    bounds = releases.bounds(day)
-    return compile_lock(request, bounds=[f"{n}{bounds[n]}" for n in names if n in bounds])
+    dated = {name: max(day, READABLE.get(name, day)) for name in names}
+    lock = compile_lock(request, dated=dated)
+    if MISSING_DATES in lock.error:
+        return compile_lock(request, bounds=releases.bounds(dated))
+    return lock
 
 
 def _dated(file: list[Requirement], user: list[Requirement]) -> list[str]:

@@ -71,21 +71,21 @@ def test_a_users_requirement_that_is_none_is_an_error(make_spec):
 
 
 def test_bounds_keep_out_what_was_not_there_yet():
-    bounds_of_1_3_0 = bounds(cutoff(Version("1.3.0")))
-    assert bounds_of_1_3_0["numpy"] == "<1.26"
-    assert bounds_of_1_3_0["scipy"] == "<1.12"
-    assert bounds_of_1_3_0["pandas"] == "<2.1"
-    assert bounds(date(2999, 1, 1)) == {}
+    days = dict.fromkeys(["numpy", "pandas", "scipy", "unheard-of"], cutoff(Version("1.3.0")))
+    assert bounds(days) == ["numpy<1.26", "pandas<2.1", "scipy<1.12"]
+    assert bounds({"numpy": date(2999, 1, 1)}) == []
 
 
 def test_the_script_makes_the_table_and_tells_a_difference(local_index, tmp_path):
-    """On a copy of the repository's layout, from an index that has three wheels."""
+    """On a copy of the repository's layout, from an index of our own."""
     root = Path(__file__).parents[2]
     script = tmp_path / "scripts" / "update_releases.py"
     table = tmp_path / "modelpack" / "environment" / "releases.json"
     script.parent.mkdir()
     table.parent.mkdir(parents=True)
     script.write_text((root / "scripts" / "update_releases.py").read_text())
+    for name in ("joblib", "pandas", "python-dateutil", "scikit-learn", "scipy", "threadpoolctl"):
+        local_index.add(name, "1.0", day="2015-01-01")
     local_index.add("numpy", "1.25.0", day="2023-06-17")
     local_index.add("numpy", "1.25.2", day="2023-07-31")
     local_index.add("numpy", "1.26.0rc1", day="2023-08-31")
