@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
 import re
+import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -197,6 +202,34 @@ def test_a_platform_that_has_no_lock(make_spec):
     with pytest.raises(UsageError, match="linux/riscv64") as caught:
         resolve(make_spec("1.3.2"), "3.11", platform="linux/riscv64", index=OPEN)
     assert "linux/arm64" in caught.value.hint
+
+
+INTERRUPTED = """
+import sys
+from modelpack.environment.lock import Request, compile_lock
+from modelpack.spec import IndexSettings
+from packaging.requirements import Requirement
+index = IndexSettings(sys.argv[1])
+compile_lock(Request([Requirement("numpy")], "3.11", "x86_64-manylinux_2_28", index))
+"""
+
+
+def test_an_interrupt_leaves_no_process_and_no_folder(tmp_path):
+    """Against an index that takes the connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple/"
+        variables = {**os.environ, "TMPDIR": str(tmp_path), "UV_NO_CACHE": "1"}
+        command = [sys.executable, "-c", INTERRUPTED, url]
+        with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE) as child:
+            connection, _ = silent.accept()
+            assert any(tmp_path.glob("modelpack-lock-*"))
+            child.send_signal(signal.SIGINT)
+            assert b"KeyboardInterrupt" in child.communicate(timeout=10)[1]
+        with connection:
+            connection.settimeout(10)
+            while connection.recv(4096):
+                pass  # the request; its end says that uv is gone
+    assert list(tmp_path.glob("modelpack-lock-*")) == []
 
 
 # --- the real index ------------------------------------------------------------------------------
