@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 
+from modelpack import quoting
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -55,8 +56,8 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
 def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC) -> str:
     loader = jinja2.FileSystemLoader(HERE.parent / "templates")
     jinja = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        loader=loader, undefined=jinja2.StrictUndefined, finalize=quoting.checked
     )
-    jinja.filters["dq"] = lambda value: json.dumps(value).replace("$", "\\$")
+    jinja.filters.update(quoting.FILTERS)
     template = jinja.get_template("Dockerfile.j2")
     return template.render(spec=spec, environment=environment, base=base, version="0.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -36,8 +37,8 @@ def reference(client):
     """A name that no other test run uses."""
     name = f"modelpack-test/echo:{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:12]}"
     yield name
-    for image in client.images.list(name):
-        client.images.remove(image.id, force=True)
+    if client.images.list(name):
+        client.images.remove(name)  # by name: the same image may have others
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def secrets(tmp_path_factory, index):
 def image(engine, bundle, reference, secrets):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", f"{CANARY}.test")
-        return engine.build(bundle, reference, secrets, lambda _: None)
+        return engine.tag(engine.build(bundle, secrets, lambda _: None), reference)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,7 @@ def test_nothing_is_setuid_nor_writable_but_the_places_for_it(client, image):
 def test_a_second_build_comes_out_of_the_cache(engine, bundle, image, secrets):
     events = []
     began = time.perf_counter()
-    again = engine.build(bundle, image.reference, secrets, events.append)
+    again = engine.build(bundle, secrets, events.append)
     assert time.perf_counter() - began < 5
     assert again.id == image.id
     assert any("pip install" in event.name and event.state == "cached" for event in events)
@@ -186,13 +187,19 @@ def test_another_model_changes_nothing_but_the_last_layer(engine, bundle, image,
     before = model.read_bytes()
     model.write_bytes(b"another")
     try:
-        changed = engine.build(bundle, f"{image.reference}-changed", index, lambda _: None)
+        changed = engine.build(bundle, index, lambda _: None)
     finally:
         model.write_bytes(before)
     one, other = (client.images.get(i.id).attrs["RootFS"]["Layers"] for i in (image, changed))
-    client.images.remove(changed.reference)
+    engine.discard(changed)
     assert one[:-1] == other[:-1]
     assert one[-1] != other[-1]
+
+
+def test_an_image_without_a_name_is_discarded_and_one_with_a_name_is_not(engine, image, client):
+    engine.discard(image)
+    assert client.images.get(image.id).id == image.id
+    engine.discard(dataclasses.replace(image, id="sha256:" + "0" * 64))
 
 
 def test_plain_docker_build_works_too(bundle, image, client):
@@ -272,7 +279,7 @@ def test_the_manifest_is_read_out_of_the_image(engine, image, client, bundle):
 
 
 def test_an_image_of_someone_else_is_named_as_such(engine, base):
-    with pytest.raises(UsageError, match="was not made by modelpack"):
+    with pytest.raises(UsageError, match="is no image that modelpack made"):
         engine.manifest(base.reference)
 
 
@@ -290,7 +297,7 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(engine, base, tmp_
     bundle = engine_bundles.make(tmp_path / "bundle", base, lock=lock)
     events = []
     with pytest.raises(BuildFailedError, match="DO NOT MATCH THE HASHES") as caught:
-        engine.build(bundle, "modelpack-test/never:1", index, events.append)
+        engine.build(bundle, index, events.append)
     assert "pip install" in caught.value.message.splitlines()[0]
     assert "locked" in caught.value.hint
     assert events[-1].state == "failed"

@@ -42,7 +42,7 @@ def bundle(process_engine, tmp_path):
 
 @pytest.fixture
 def built(process_engine, bundle, index):
-    process_engine.build(bundle, "unused", index, lambda _: None)
+    process_engine.build(bundle, index, lambda _: None)
     return bundle
 
 
@@ -86,7 +86,7 @@ def test_the_service_is_given_no_variable_of_ours(process_engine, built, monkeyp
 
 def test_the_environment_is_made_once(process_engine, built, index):
     states = []
-    process_engine.build(built, "unused", index, lambda event: states.append(event.state))
+    process_engine.build(built, index, lambda event: states.append(event.state))
     assert states == ["cached"]
 
 
@@ -181,7 +181,7 @@ def test_a_package_that_is_not_the_locked_one_is_refused(process_engine, tmp_pat
     lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
     bundle = engine_bundles.make(tmp_path / "bundle", base, lock=lock)
     with pytest.raises(BuildFailedError, match="itsdangerous") as caught:
-        process_engine.build(bundle, "unused", index, lambda _: None)
+        process_engine.build(bundle, index, lambda _: None)
     assert "locked" in caught.value.hint
     assert not list(cache.rglob(".making-*"))
 

@@ -106,7 +106,7 @@ def test_a_missing_buildx_is_named(fake_docker):
 
 def test_a_missing_docker_command_is_named(tmp_path):
     with pytest.raises(NoEngineError, match="not installed"):
-        buildx.build(tmp_path, "name", print, environ={"PATH": str(tmp_path)})
+        buildx.build(tmp_path, print, environ={"PATH": str(tmp_path)})
 
 
 @pytest.fixture
@@ -126,4 +126,4 @@ def fake_docker(tmp_path):
 
 def build(fake_docker) -> None:
     folder = fake_docker.folder
-    buildx.build(folder, "name", lambda _: None, environ={"PATH": f"{folder}:/usr/bin:/bin"})
+    buildx.build(folder, lambda _: None, environ={"PATH": f"{folder}:/usr/bin:/bin"})

@@ -68,7 +68,9 @@ def build_base(python: str, *, reference: str | None = None, on_step: OnStep) ->
     reference = reference or local_reference(python)
     with tempfile.TemporaryDirectory(prefix="modelpack-base-") as scratch:
         _fill(Path(scratch), interpreter)
-        buildx.build(Path(scratch), reference, on_step, environ=daemon.environ())
+        buildx.build(
+            Path(scratch), on_step, environ=daemon.environ(), options=[f"--tag={reference}"]
+        )
     return BaseImage(reference, python, "local")
 
 

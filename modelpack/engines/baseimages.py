@@ -11,7 +11,7 @@ import docker
 from docker.errors import APIError, ContainerError, DockerException, ImageNotFound
 
 from modelpack.engines import daemon
-from modelpack.engines.base import local_reference
+from modelpack.engines.base import REPOSITORY, local_reference
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage
 
@@ -109,6 +109,21 @@ class BaseImages:
                 hint="Give one with Python 3 on its PATH.",
             ) from error
         return str(answer.decode(errors="replace").strip())
+
+
+def available() -> list[str]:
+    """The base images that are here: official slim ones, and those of `modelpack base build`.
+
+    Raises:
+        NoEngineError: no engine answers.
+    """
+    client = daemon.connect()
+    try:
+        tags = [tag for image in client.images.list() for tag in image.tags]
+    finally:
+        client.close()
+    pattern = rf"(python|{re.escape(REPOSITORY)}):3\.\d+-slim"
+    return sorted(tag for tag in tags if re.fullmatch(pattern, tag))
 
 
 def _digest(image: Any, reference: str) -> str | None:

@@ -18,13 +18,12 @@ _SHOWN_LINES = 15
 
 def build(
     context: Path,
-    reference: str,
     on_step: OnStep,
     *,
     environ: Mapping[str, str],
     options: Sequence[str] = (),
 ) -> str:
-    """Builds the folder `context` into the local image `reference`; returns the image's id.
+    """Builds the folder `context` into a local image; returns its id.
 
     `environ`: of the docker command; it says which engine. `options`: more of the command's own.
 
@@ -35,7 +34,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix="modelpack-") as scratch:
         iidfile = Path(scratch, "iid")
         command = ["docker", "buildx", "build", "--progress=rawjson", "--load"]
-        command += [f"--iidfile={iidfile}", f"--tag={reference}", *options, str(context)]
+        command += [f"--iidfile={iidfile}", *options, str(context)]
         _run(command, environ, Progress(on_step))
         return iidfile.read_text().strip()
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack.engines import buildx, containers, credentials, daemon
+from modelpack.engines import buildx, containers, credentials, daemon, references
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.protocol import OnStep
@@ -39,10 +39,20 @@ class DockerEngine:
     def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
         return self._bases.find(versions, reference)
 
-    def build(self, bundle: Bundle, reference: str, index: IndexSettings, on_step: OnStep) -> Image:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         options, environ = credentials.for_build(index, daemon.environ())
-        built = buildx.build(bundle.directory, reference, on_step, environ=environ, options=options)
-        return self._image(built, reference)
+        built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
+        return self._image(built, "")
+
+    def tag(self, image: Image, reference: str) -> Image:
+        repository, tag = references.parse(reference)
+        self._client.images.get(image.id).tag(repository, tag)
+        return self._image(image.id, f"{repository}:{tag}")
+
+    def discard(self, image: Image) -> None:
+        with suppress(ImageNotFound):
+            if not self._client.images.get(image.id).tags:
+                self._client.images.remove(image.id)
 
     def run(self, target: str) -> AbstractContextManager[Container]:
         return containers.running(self._client, target)
@@ -59,10 +69,10 @@ class DockerEngine:
             raise UsageError(
                 f"There is no image {reference} here.", hint=f"docker pull {reference}"
             ) from error
-        except (NotFound, ValueError) as error:
+        except (APIError, ValueError) as error:
             raise UsageError(
-                f"The image {reference} was not made by modelpack: it has no {_MANIFEST} that can "
-                "be read.",
+                f"{reference!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
+                "read.",
                 hint="Make one with: modelpack package MODEL -t NAME",
             ) from error
         return document

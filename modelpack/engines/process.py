@@ -13,7 +13,7 @@ from modelpack.engines import environments, interpreters, processes
 from modelpack.engines.processes import Process
 from modelpack.engines.protocol import OnStep, StepEvent
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.spec import BaseImage, Bundle, IndexSettings
+from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -41,13 +41,7 @@ class ProcessEngine:
             return BaseImage(reference, python, "user")
         return BaseImage(f"python:{python}-slim", python, "registry")
 
-    def build(
-        self,
-        bundle: Bundle,
-        reference: str,  # noqa: ARG002 - there is no image to name
-        index: IndexSettings,
-        on_step: OnStep,
-    ) -> None:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> None:
         """Makes the environment that `run` needs, once for each lock and interpreter."""
         step, began = "environment", time.perf_counter()
         interpreter = _interpreter(bundle.environment.python)
@@ -57,6 +51,18 @@ class ProcessEngine:
         on_step(StepEvent(step, "started"))
         environments.make(bundle.environment.lock, interpreter, index)
         on_step(StepEvent(step, "done", time.perf_counter() - began))
+
+    def tag(self, image: Image, reference: str) -> Image:
+        """Raises:
+        NoEngineError: always, as there are no images.
+        """
+        raise NoEngineError(
+            f"No image {image.id} can be named {reference}: there is no container engine.",
+            hint="Start Docker, or leave out -t.",
+        )
+
+    def discard(self, image: Image) -> None:
+        """Does nothing, as there are no images."""
 
     def run(self, target: str) -> AbstractContextManager[Process]:
         return processes.running(Path(target), _environment(Path(target)))

@@ -70,14 +70,22 @@ class Engine(Protocol):
             NoEngineError: no base can be had.
         """
 
-    def build(
-        self, bundle: Bundle, reference: str, index: IndexSettings, on_step: OnStep
-    ) -> Image | None:
-        """Builds `bundle` and names the result `reference`; None if the engine makes no images.
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
+        """Builds `bundle` into an image without a name; None if the engine makes no images.
 
         Raises:
             BuildFailedError: with the step that failed and the end of its output.
         """
+
+    def tag(self, image: Image, reference: str) -> Image:
+        """Names the image, which may take the name from another one.
+
+        Raises:
+            UsageError: `reference` is no name for an image.
+        """
+
+    def discard(self, image: Image) -> None:
+        """Removes the image if it has no name."""
 
     def run(self, target: str) -> AbstractContextManager[Service]:
         """Starts `target`: an image reference or id; for an engine without images a bundle folder.

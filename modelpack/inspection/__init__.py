@@ -1,0 +1,12 @@
+"""A model file read as data: nothing of it is executed, nothing that it names is imported.
+
+spec = inspect("model.pkl")
+require_servable(spec)
+"""
+
+from __future__ import annotations
+
+from .inspector import inspect
+from .servable import require_servable
+
+__all__ = ["inspect", "require_servable"]

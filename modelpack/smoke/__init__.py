@@ -1,0 +1,75 @@
+"""Running service -> `SmokeReport`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import closing
+from types import ModuleType
+
+from modelpack.smoke.checks import CHECKS, ready, shutdown
+from modelpack.smoke.probe import CheckFailedError, Probe, Service
+from modelpack.spec import Check, ModelSpec, SmokeReport
+
+LATENCY_REQUESTS = 20
+
+__all__ = ["smoke"]
+
+
+def smoke(
+    service: Service, model: ModelSpec, *, on_check: Callable[[Check], None] = lambda _: None
+) -> SmokeReport:
+    """Runs every check that applies, in order, and judges the service by them.
+
+    A service that never becomes ready fails `ready`, and the checks after it are left out. The
+    last check stops the service.
+    """
+    checks: list[Check] = []
+    latency_ms = memory_bytes = None
+    with closing(Probe(service, model)) as probe:
+        for module in _applicable(probe):
+            if module is shutdown:
+                latency_ms = _latency_ms(probe)
+                memory_bytes = service.memory_bytes()
+            checks.append(_run(module, probe))
+            on_check(checks[-1])
+            if module is ready and not checks[-1].passed:
+                break
+    return SmokeReport(
+        target=service.target,
+        engine=service.engine,
+        checks=tuple(checks),
+        ready_seconds=checks[0].seconds if checks[0].passed else None,
+        latency_ms=latency_ms,
+        memory_bytes=memory_bytes,
+    )
+
+
+def _applicable(probe: Probe) -> list[ModuleType]:
+    in_container = probe.service.engine != "process"
+    return [
+        module
+        for module in CHECKS
+        if (in_container or not getattr(module, "CONTAINER_ONLY", False))
+        and getattr(module, "applies", lambda _: True)(probe)
+    ]
+
+
+def _run(module: ModuleType, probe: Probe) -> Check:
+    started = time.monotonic()
+    try:
+        passed, detail = True, module.check(probe)
+    except CheckFailedError as error:
+        passed, detail = False, str(error)
+    return Check(module.NAME, passed, round(time.monotonic() - started, 3), detail)
+
+
+def _latency_ms(probe: Probe) -> float | None:
+    """The median time of one row's prediction over loopback, in milliseconds."""
+    document = {"instances": [probe.example_row()]}
+    try:
+        seconds = [probe.predict(document).seconds for _ in range(LATENCY_REQUESTS)]
+    except CheckFailedError:
+        return None
+    return round(statistics.median(seconds) * 1000, 2)

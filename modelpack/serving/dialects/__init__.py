@@ -1,0 +1,7 @@
+"""The wire protocols, one file each: `routes(service)` is its Flask blueprint."""
+
+from __future__ import annotations
+
+from . import describe, health, predict
+
+DIALECTS = (predict, health, describe)

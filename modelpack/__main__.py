@@ -1,0 +1,5 @@
+"""`python -m modelpack` is the `modelpack` command."""
+
+from modelpack.cli import run
+
+run()

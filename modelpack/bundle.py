@@ -1,0 +1,233 @@
+"""ModelSpec + Environment -> Bundle: a folder that stands on its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from modelpack._version import __version__
+from modelpack.errors import ModelRefusedError, UsageError
+from modelpack.quoting import FILTERS, checked
+from modelpack.spec import BaseImage, Bundle, Environment, ModelSpec, from_json, to_json
+
+SCHEMA = 1
+MANIFEST = "modelpack.json"
+LOCK = "requirements.lock"
+TEMPLATES = (
+    ("Dockerfile.j2", "Dockerfile"),
+    ("dockerignore", ".dockerignore"),
+    ("README.md.j2", "README.md"),
+    ("app.py.j2", "app.py"),
+    ("gunicorn.conf.py.j2", "gunicorn.conf.py"),
+)
+MODEL_FILES = {"pickle": "model/model.pkl", "joblib": "model/model.joblib"}
+PARTS = {name for _, name in TEMPLATES} | {MANIFEST, LOCK, "model", "modelpack", "__pycache__"}
+MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
+
+_SERVING = Path(__file__).parent / "serving"
+
+
+def render(
+    spec: ModelSpec, environment: Environment, base: BaseImage, directory: str | Path
+) -> Bundle:
+    """Write the bundle of a model to `directory`: all of it, or nothing. The same input gives the
+    same bytes. A bundle that is there already is replaced.
+
+    Raises:
+        UsageError: `directory` holds something else than a bundle, or cannot be written.
+        ModelRefusedError: the model file is no longer the one that was inspected.
+    """
+    target = Path(directory).resolve()
+    packed = replace(spec, file=replace(spec.file, path=MODEL_FILES[spec.format]))
+    _check_replaceable(target)
+    try:
+        with _all_or_nothing(target) as folder:
+            _copy_model(spec, folder / packed.file.path)
+            _copy_serving(folder / "modelpack" / "serving")
+            for name, text in _texts(packed, environment, base).items():
+                (folder / name).write_text(text, "utf-8", newline="\n")
+            _normalise(folder)
+    except OSError as error:
+        raise UsageError(
+            f"The bundle of {spec.file.path} cannot be written to {target}: {error.strerror}: "
+            f"{error.filename}.",
+            hint="Choose a folder that can be written with -o, and leave the model where it is.",
+        ) from error
+    return Bundle(str(target), packed, environment)
+
+
+def read(directory: str | Path) -> Bundle:
+    """The bundle in `directory`.
+
+    Raises:
+        UsageError: it holds none, or one of another version of modelpack.
+    """
+    target = Path(directory).resolve()
+    try:
+        document = json.loads((target / MANIFEST).read_text("utf-8"))
+        lock = (target / LOCK).read_text("utf-8")
+        model, environment = _read_manifest(document, lock)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
+            hint="Make one with `modelpack bundle MODEL -o DIR`.",
+        ) from error
+    return Bundle(str(target), model, environment)
+
+
+def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
+    """The model of a manifest read out of an image.
+
+    Raises:
+        UsageError: it is one of another version of modelpack.
+    """
+    try:
+        return _read_manifest(manifest, "")[0]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"The image's {MANIFEST} is not one that this modelpack reads: {_reason(error)}.",
+            hint="Package the model again.",
+        ) from error
+
+
+def example(spec: ModelSpec) -> dict[str, Any] | None:
+    """A body for POST /predict: one row, by name where the model recorded names; None where the
+    file does not tell enough for one.
+    """
+    inputs = spec.signature.inputs
+    if not inputs or any(field.example is None and not field.nullable for field in inputs):
+        return None
+    row = {field.name: field.example for field in inputs}
+    return {"instances": [row if spec.signature.named else list(row.values())]}
+
+
+def _texts(spec: ModelSpec, environment: Environment, base: BaseImage) -> dict[str, str]:
+    jinja = _jinja()
+    context = {
+        "spec": spec,
+        "environment": environment,
+        "base": base,
+        "version": __version__,
+        "example": example(spec),
+    }
+    rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
+    return {**rendered, LOCK: environment.lock, MANIFEST: _manifest(spec, environment)}
+
+
+def _jinja() -> jinja2.Environment:
+    here = Path(__file__).parent
+    folder = here / "templates" if (here / "templates").is_dir() else here.parent / "templates"
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        finalize=checked,
+        autoescape=False,  # noqa: S701 - no HTML here; every value passes a filter of quoting.py
+        keep_trailing_newline=True,
+    )
+    jinja.filters.update(FILTERS)
+    return jinja
+
+
+def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment]:
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
+    model = from_json(ModelSpec, document["model"])
+    return model, from_json(Environment, {**document["environment"], "lock": lock})
+
+
+def _manifest(spec: ModelSpec, environment: Environment) -> str:
+    described = to_json(environment)
+    del described["lock"]
+    document: Mapping[str, Any] = {
+        "schema": SCHEMA,
+        "modelpack": __version__,
+        "model": to_json(spec),
+        "environment": described,
+    }
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+
+
+@contextmanager
+def _all_or_nothing(target: Path) -> Iterator[Path]:
+    """A new folder beside `target`, which takes its place if the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        new = scratch / "new"
+        new.mkdir()
+        yield new
+        _swap(new, target, scratch / "old")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    try:
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+
+
+def _check_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    entries = {entry.name for entry in target.iterdir()} if target.is_dir() else {target.name}
+    if entries and not (MANIFEST in entries and entries <= PARTS):
+        other = ", ".join(sorted(map(repr, entries - PARTS))[:3]) or "files, but no modelpack.json"
+        raise UsageError(
+            f"{target} is not replaced by a bundle, because it holds more than one: {other}.",
+            hint="Choose an empty or a new folder with -o.",
+        )
+
+
+def _copy_model(spec: ModelSpec, target: Path) -> None:
+    """Copy no more than was inspected, and refuse the copy if it is not the same."""
+    target.parent.mkdir()
+    digest = hashlib.sha256()
+    with Path(spec.file.path).open("rb") as source, target.open("wb") as copy:
+        left = spec.file.size + 1
+        while block := source.read(min(left, 2**20)):
+            digest.update(block)
+            copy.write(block)
+            left -= len(block)
+    if digest.hexdigest() != spec.file.sha256:
+        raise ModelRefusedError(
+            "The model file was changed while it was being packaged, so what was inspected is "
+            "not what would be served.",
+            hint="Package it again when nothing writes to it.",
+        )
+
+
+def _copy_serving(target: Path) -> None:
+    for source in sorted(_SERVING.rglob("*.py")):
+        copy = target / source.relative_to(_SERVING)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+
+
+def _normalise(folder: Path) -> None:
+    """Times and modes that tell nothing of this machine."""
+    for path in sorted([folder, *folder.rglob("*")], reverse=True):
+        mode = 0o755 if path.is_dir() else 0o444 if path.parent == folder / "model" else 0o644
+        path.chmod(mode)
+        os.utime(path, (MTIME, MTIME))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {Path(error.filename).name}" if error.filename else str(error)
+    return f"{MANIFEST} lacks {error}" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,296 @@
+"""The commands. The only file that prints (through `console`) or exits.
+
+Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not supported,
+5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from modelpack import __version__, console, doctor, engines, pipeline, settings
+from modelpack import bundle as bundles
+from modelpack.engines.base import build_base
+from modelpack.errors import ModelpackError, SmokeFailedError
+from modelpack.inspection import inspect, require_servable
+from modelpack.pipeline import Observer, Options, Run
+from modelpack.smoke import reports
+from modelpack.spec import SmokeReport, to_json
+
+FILE = click.Path(path_type=Path)
+INTERRUPTED = 130
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+# --- options that several commands share ---------------------------------------------------------
+
+
+def _read_settings(ctx: click.Context, _: click.Parameter, model: Path) -> Path:
+    everything = [param for command in main.commands.values() for param in command.params]
+    options = [param for param in everything if isinstance(param, click.Option)]
+    mine = {param.name for param in ctx.command.params}
+    found = settings.read(model, options)
+    ctx.default_map = {name: value for name, value in found.items() if name in mine}
+    return model
+
+
+MODEL = (click.argument("model", type=FILE, is_eager=True, callback=_read_settings),)
+TRUST = (
+    click.option(
+        "--trust",
+        metavar="MODULE:NAME",
+        multiple=True,
+        help="Code outside the allowlist that the file may name; may be repeated.",
+    ),
+)
+ENVIRONMENT = (
+    click.option("--python", metavar="X.Y", help="Else the version that suits the file."),
+    click.option("--base-image", metavar="REF", help="Else the official slim Python image."),
+    click.option(
+        "--requirement",
+        "requirements",
+        metavar="NAME==X",
+        multiple=True,
+        help="A further or overriding requirement; may be repeated.",
+    ),
+    click.option(
+        "-r", "--requirements-file", type=FILE, multiple=True, help="A file of such requirements."
+    ),
+    click.option("--index-url", metavar="URL", help="Else the index that pip or uv is set to."),
+    click.option("--ca-cert", type=FILE, help="PEM file of authorities that vouch for the index."),
+)
+OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+    click.option("-q", "--quiet", is_flag=True, help="Results and errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Every step; tracebacks of bugs."),
+)
+REPORTS = (
+    click.option("--report", type=FILE, help="Write the smoke report as JSON."),
+    click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML."),
+)
+ENGINE = (
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", *engines.ENGINES]),
+        default="auto",
+        show_default=True,
+        help="What builds and runs: a container engine, or a local process.",
+    ),
+)
+
+
+def takes(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Options:
+    """Click's values as the pipeline's `Options`; requirement files are read into requirements."""
+    listed = [line for path in requirements_file for line in settings.requirements(path)]
+    given["requirements"] = (*listed, *given.get("requirements", ()))
+    return Options(**given)
+
+
+def _observer(quiet: bool, verbose: bool) -> Observer:
+    return Observer() if quiet else console.Progress(verbose=verbose)
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=True))
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="modelpack")
+def main() -> None:
+    """Turn a saved model into a small, tested container image that serves it."""
+
+
+@main.command("inspect")
+@takes(MODEL, TRUST, OUTPUT)
+def inspect_command(model: Path, trust: tuple[str, ...], as_json: bool, **_: bool) -> None:
+    """What is in the file MODEL: format, versions, signature, safety. Executes nothing of it."""
+    spec = inspect(model, trust=trust)
+    if as_json:
+        _print_json(to_json(spec))
+    else:
+        console.model(spec)
+    require_servable(spec)
+
+
+@main.command("bundle")
+@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
+@click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
+def bundle_command(
+    model: Path, output: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any
+) -> None:
+    """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
+    run = Run(_options(**given), _observer(quiet, verbose))
+    bundle = run.render(run.inspect(model), output)
+    if as_json:
+        _print_json(to_json(bundle))
+    else:
+        console.result(str(output))
+
+
+@main.command("build")
+@click.argument("bundle", type=FILE)
+@click.option("-t", "--tag", metavar="REF", help="Else made from the model's name.")
+@takes(ENVIRONMENT[-2:], OUTPUT)
+def build_command(
+    bundle: Path, tag: str | None, as_json: bool, quiet: bool, verbose: bool, **given: Any
+) -> None:
+    """Build the image of the folder BUNDLE, without a smoke test."""
+    run = Run(_options(engine="docker", **given), _observer(quiet, verbose))
+    made = bundles.read(bundle)
+    image = pipeline.build(run, made, tag)
+    if as_json:
+        _print_json(to_json(image))
+    else:
+        console.image(image)
+
+
+@main.command("smoke")
+@click.argument("target", metavar="IMAGE-OR-BUNDLE")
+@takes(REPORTS, OUTPUT)
+def smoke_command(
+    target: str, report: Path | None, junit: Path | None, as_json: bool, quiet: bool, verbose: bool
+) -> None:
+    """Run an image, or a bundle as a local process, and judge how it serves."""
+    outcome = pipeline.smoke_target(target, _observer(quiet, verbose))
+    if as_json:
+        _print_json(to_json(outcome))
+    else:
+        console.smoke(outcome)
+    _conclude(outcome, report, junit)
+
+
+@main.command("package")
+@takes(MODEL, TRUST, ENVIRONMENT, ENGINE, REPORTS, OUTPUT)
+@click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
+@click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
+@click.option("--no-smoke", is_flag=True, help="Do not run the image.")
+def package_command(
+    model: Path,
+    report: Path | None,
+    junit: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    no_smoke: bool,
+    **given: Any,
+) -> None:
+    """Turn MODEL into a tested container image."""
+    options = _options(smoke=not no_smoke, **given)
+    made = pipeline.package(model, options, _observer(quiet, verbose))
+    if as_json:
+        _print_json(made.to_json())
+    else:
+        console.package(made)
+    if made.smoke:
+        _conclude(made.smoke, report, junit)
+
+
+@main.command("serve")
+@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
+@click.option("--port", default=8080, show_default=True)
+def serve_command(model: Path, port: int, quiet: bool, verbose: bool, **given: Any) -> None:
+    """Serve MODEL on this machine with no container, as the image would."""
+    run = Run(_options(engine="process", **given), _observer(quiet, verbose))
+    sys.exit(pipeline.serve(run, model, port))
+
+
+@main.command("doctor")
+@takes(OUTPUT[:1])
+def doctor_command(as_json: bool) -> None:
+    """What is here to build with, and how to mend what is not."""
+    findings = doctor.examine()
+    if as_json:
+        _print_json([vars(finding) for finding in findings])
+    else:
+        console.doctor(findings)
+
+
+@main.group("base")
+def base_group() -> None:
+    """Local base images, for places that no image registry reaches."""
+
+
+@base_group.command("build")
+@click.option("--python", metavar="X.Y", required=True, help="The interpreter's version.")
+@takes(OUTPUT)
+def base_build_command(python: str, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Make a base image from Debian packages and this machine's interpreter of that version."""
+    observer = _observer(quiet, verbose)
+    base = build_base(python, on_step=observer.step)
+    if as_json:
+        _print_json(to_json(base))
+    else:
+        console.result(base.reference)
+
+
+def _conclude(outcome: SmokeReport, report: Path | None, junit: Path | None) -> None:
+    if report:
+        reports.write_json(outcome, report)
+    if junit:
+        reports.write_junit(outcome, junit)
+    if not outcome.passed:
+        failed = ", ".join(check.name for check in outcome.checks if not check.passed)
+        raise SmokeFailedError(
+            f"The service does not answer as it must: {failed}.",
+            hint="`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+        )
+
+
+# --- errors and interrupts -----------------------------------------------------------------------
+
+
+def run() -> NoReturn:
+    """The entry point: every error becomes one paragraph, a hint and an exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        main.main(standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        console.interrupted()
+        sys.exit(INTERRUPTED)
+    except ModelpackError as problem:
+        console.error(problem)
+        sys.exit(problem.exit_code)
+    except Exception as problem:
+        if {"-v", "--verbose"} & set(sys.argv):
+            traceback.print_exc()
+        console.error(_as_bug(problem))
+        sys.exit(ModelpackError.exit_code)
+    sys.exit(0)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """Unwinds as Ctrl-C does, so that whatever is open is closed."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _as_bug(problem: Exception) -> ModelpackError:
+    return ModelpackError(
+        f"This is a bug in modelpack: {type(problem).__name__}: {problem}",
+        hint="Run it again with --verbose and report the traceback.",
+    )

@@ -1,0 +1,134 @@
+"""What this machine has to build and run with, and how to mend what it lacks.
+
+Each examination is a function that returns a `Finding`; `EXAMINATIONS` is their order.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import uv
+
+from modelpack import __version__, environment
+from modelpack.engines import baseimages, daemon, interpreters
+from modelpack.errors import ModelpackError, NoEngineError
+
+PYTHONS = tuple(f"3.{minor}" for minor in range(7, 15))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`detail` says what was found, or what was seen in its place; `hint` how to mend it."""
+
+    name: str
+    present: bool
+    detail: str
+    hint: str = ""
+
+
+def examine() -> list[Finding]:
+    return [examination() for examination in EXAMINATIONS]
+
+
+def _modelpack() -> Finding:
+    return Finding("modelpack", True, __version__)
+
+
+def _uv() -> Finding:
+    return Finding("uv", True, _first_line(uv.find_uv_bin(), "--version"))
+
+
+def _docker() -> Finding:
+    try:
+        client = daemon.connect()
+    except NoEngineError as error:
+        return Finding("docker", False, error.message, error.hint)
+    try:
+        version = client.version()
+    finally:
+        client.close()
+    return Finding("docker", True, f"{version['Version']}, {version['Os']}/{version['Arch']}")
+
+
+def _buildx() -> Finding:
+    version = _first_line("docker", "buildx", "version")
+    return Finding(
+        "buildx",
+        bool(version),
+        version or "`docker buildx` does not answer",
+        "Install Docker's buildx plugin; on Debian and Ubuntu: apt-get install docker-buildx",
+    )
+
+
+def _base_images() -> Finding:
+    try:
+        found = baseimages.available()
+    except NoEngineError:
+        return Finding("base images", False, "no engine to ask", "Start Docker first.")
+    return Finding(
+        "base images",
+        bool(found),
+        ", ".join(found) or "none here; the official ones are pulled where a registry answers",
+        "Where none does: modelpack base build --python X.Y",
+    )
+
+
+def _interpreters() -> Finding:
+    found = [version for version in PYTHONS if interpreters.find(version)]
+    return Finding(
+        "interpreters",
+        bool(found),
+        ", ".join(found) or "none",
+        "Only `serve` and `base build` need one: uv python install X.Y",
+    )
+
+
+def _mmdebstrap() -> Finding:
+    path = shutil.which("mmdebstrap")
+    return Finding(
+        "mmdebstrap",
+        path is not None,
+        path or "not installed",
+        "Only `base build` needs it: apt-get install mmdebstrap",
+    )
+
+
+def _index() -> Finding:
+    try:
+        settings = environment.index_settings()
+        environment.reach(settings)
+    except ModelpackError as error:
+        return Finding("package index", False, error.message, error.hint)
+    url = settings.index_url or "the public one"
+    return Finding("package index", True, environment.redacted(url))
+
+
+def _certificates() -> Finding:
+    try:
+        bundle = environment.index_settings().ca_bundle
+    except ModelpackError as error:
+        return Finding("CA bundle", False, error.message, error.hint)
+    return Finding("CA bundle", True, bundle or "the one that comes with uv and pip")
+
+
+def _first_line(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.partition("\n")[0].strip()
+
+
+EXAMINATIONS = (
+    _modelpack,
+    _uv,
+    _docker,
+    _buildx,
+    _base_images,
+    _interpreters,
+    _mmdebstrap,
+    _index,
+    _certificates,
+)

@@ -1,0 +1,98 @@
+"""index_settings(): where this user's pip and uv get their packages from.
+
+What works for the user's pip must work for the build, so their settings are honoured, each in its
+documented place and order. Two are not: find-links and constraint name folders and files of this
+machine, which a build elsewhere would not have.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..errors import UsageError
+from ..spec import IndexSettings
+from . import pip_settings, uv_settings
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where settings come from, by the names of IndexSettings' fields; lists hold spaces."""
+
+    name: str
+    get: Callable[[str], str | None]
+
+
+def index_settings(*, index_url: str | None = None, ca_cert: str | None = None) -> IndexSettings:
+    """The index of this user: for each setting the first of the arguments, uv's variables, pip's
+    variables, pip's files (site over user over global) and uv's files (user over system) that has
+    it. The CA bundle may also come from SSL_CERT_FILE or REQUESTS_CA_BUNDLE, the netrc file is
+    $NETRC or ~/.netrc. An `index_url` of None means the public index.
+
+    Raises:
+        UsageError: a URL is not of http or https, a file cannot be read, or is no CA bundle.
+    """
+    arguments = {"index_url": index_url, "ca_bundle": ca_cert}
+    sources = (
+        Source("the command line", arguments.get),
+        Source("uv's variables", uv_settings.from_variables().get),
+        Source("pip's variables", pip_settings.from_variables().get),
+        Source("pip's configuration", pip_settings.from_files().get),
+        Source("uv's configuration", uv_settings.from_files().get),
+        Source("SSL_CERT_FILE", {"ca_bundle": os.environ.get("SSL_CERT_FILE")}.get),
+        Source("REQUESTS_CA_BUNDLE", {"ca_bundle": os.environ.get("REQUESTS_CA_BUNDLE")}.get),
+    )
+    return IndexSettings(
+        index_url=next(_urls(sources, "index_url"), None),
+        extra_index_urls=tuple(_urls(sources, "extra_index_urls")),
+        trusted_hosts=tuple(_first(sources, "trusted_hosts")[0].split()),
+        ca_bundle=_ca_bundle(*_first(sources, "ca_bundle")),
+        netrc=_netrc(),
+    )
+
+
+def redacted(text: str) -> str:
+    """The text with the credentials of every URL in it replaced by ***."""
+    return re.sub(r"://[^/\s]*@", "://***@", text)
+
+
+def _first(sources: tuple[Source, ...], setting: str) -> tuple[str, str]:
+    """The value of a setting and the name of the source that has it; empty where none has."""
+    found = ((source.get(setting), source.name) for source in sources)
+    return next(((value, name) for value, name in found if value), ("", ""))
+
+
+def _urls(sources: tuple[Source, ...], setting: str) -> Iterator[str]:
+    value, source = _first(sources, setting)
+    for url in value.split():
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise UsageError(
+                f"The package index {redacted(url)!r}, set by {source}, is no http or https URL; a"
+                " build does not see the files of this machine.",
+                hint="Give the URL of an index: --index-url URL",
+            )
+        yield url
+
+
+def _ca_bundle(path: str, source: str) -> str | None:
+    if not path:
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:  # ssl.SSLError, for what is no PEM, is one too
+        raise UsageError(
+            f"The CA bundle {path!r}, set by {source}, cannot be read as certificates in PEM form:"
+            f" {error.strerror or error}.",
+            hint="Give a PEM file with the certificates to be trusted: --ca-cert FILE",
+        ) from error
+    return str(Path(path).absolute())
+
+
+def _netrc() -> str | None:
+    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+    return str(path.absolute()) if path.is_file() else None

@@ -1,0 +1,130 @@
+"""resolve(): the lock, made by uv for the image's Python version and platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from ..errors import UsageError
+from ..spec import Environment, IndexSettings, ModelSpec
+from . import releases
+from .reasons import MISSING_DATES, not_resolved
+from .requirements import SERVING, canonical, from_file, from_user, is_pinned, merged
+from .uv import Lock, Request, compile_lock
+
+__all__ = ["SERVING", "reach", "resolve"]
+
+PLATFORMS = {
+    "linux/amd64": "x86_64-manylinux_2_28",
+    "linux/arm64": "aarch64-manylinux_2_28",
+}
+"""Docker's name of a platform -> uv's; wheels for an older glibc (manylinux1, 2014) fit as well."""
+
+MODEL_LIBRARIES = frozenset(
+    {
+        "catboost",
+        "joblib",
+        "lightgbm",
+        "numpy",
+        "pandas",
+        "python-dateutil",
+        "pytz",
+        "scikit-learn",
+        "scipy",
+        "six",
+        "threadpoolctl",
+        "tzdata",
+        "xgboost",
+    }
+)
+"""What a model computes with, directly or through pandas: as old as the model is. The serving stack
+stays current, and with it patched."""
+
+SYSTEM_PACKAGES = {"lightgbm": ("libgomp1",)}
+"""Distribution -> Debian packages it needs and does not bring along."""
+
+Origin = Literal["file", "user", "resolver"]
+
+
+def resolve(
+    spec: ModelSpec,
+    python: str,
+    *,
+    platform: str = "linux/amd64",
+    index: IndexSettings,
+    requirements: Sequence[str] = (),
+) -> Environment:
+    """Pins and hashes every distribution that serving the model takes.
+
+    The model's own libraries are those of the time of its scikit-learn version; on an index without
+    upload times, the feature releases of that time. `requirements` are the user's, such as
+    "pandas==2.2.3"; they take the place of the file's.
+
+    Raises:
+        EnvironmentNotResolvedError: nothing fits, or the index cannot be reached.
+        UsageError: the platform or the Python version is not one to serve on, or one of
+            `requirements` is no requirement.
+    """
+    releases.require_python(python)
+    if platform not in PLATFORMS:
+        raise UsageError(
+            f"There is no lock for the platform {platform!r}.",
+            hint=f"Choose one of {', '.join(PLATFORMS)} for --platform",
+        )
+    file, user = from_file(spec.requirements), from_user(requirements)
+    request = Request(merged(file, user), python, PLATFORMS[platform], index)
+    lock = _locked(request, releases.framework_version(spec, user), _dated(file, user))
+    if lock.error:
+        raise not_resolved(lock.error, python, platform)
+    pins = lock.pins()
+    return Environment(
+        python=python,
+        platform=platform,
+        requirements=pins,
+        origins={name: _origin(name, file, user) for name in pins},
+        lock=lock.text,
+        system_packages=tuple(p for name in pins for p in SYSTEM_PACKAGES.get(name, ())),
+    )
+
+
+def reach(index: IndexSettings) -> None:
+    """Asks the index for a distribution that every index has.
+
+    Raises:
+        EnvironmentNotResolvedError: it does not answer, or not with that.
+    """
+    python, platform = "3.12", "linux/amd64"
+    request = Request([Requirement("pip")], python, PLATFORMS[platform], index)
+    lock = compile_lock(request)
+    if lock.error:
+        raise not_resolved(lock.error, python, platform)
+
+
+def _locked(request: Request, version: Version | None, names: list[str]) -> Lock:
+    """By date where the index serves upload times, else by bounds known beforehand."""
+    if version is None:
+        return compile_lock(request)
+    day = releases.cutoff(version, request.requirements)
+    lock = compile_lock(request, dated=dict.fromkeys(names, day))
+    if MISSING_DATES not in lock.error:
+        return lock
+    bounds = releases.bounds(day)
+    return compile_lock(request, bounds=[f"{n}{bounds[n]}" for n in names if n in bounds])
+
+
+def _dated(file: list[Requirement], user: list[Requirement]) -> list[str]:
+    """The libraries whose version is left open: not pinned by the file, not bounded by the user."""
+    ours = MODEL_LIBRARIES | {canonical(requirement) for requirement in file}
+    chosen = {canonical(requirement) for requirement in user if requirement.specifier}
+    pinned = {canonical(requirement) for requirement in file if is_pinned(requirement)}
+    return sorted(ours - chosen - pinned)
+
+
+def _origin(name: str, file: list[Requirement], user: list[Requirement]) -> Origin:
+    if any(canonical(requirement) == name for requirement in user):
+        return "user"
+    pinned = any(canonical(requirement) == name and is_pinned(requirement) for requirement in file)
+    return "file" if pinned else "resolver"

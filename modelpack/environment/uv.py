@@ -1,0 +1,126 @@
+"""uv as a child process: an argument list, a bare environment, and no configuration of this machine
+but the index settings it is given.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import uv
+from packaging.requirements import Requirement
+
+from ..errors import EnvironmentNotResolvedError
+from ..spec import IndexSettings
+
+KEPT = frozenset(
+    {
+        "ALL_PROXY",
+        "HOME",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "NO_PROXY",
+        "PATH",
+        "TMPDIR",
+        "UV_CACHE_DIR",
+        "UV_CONCURRENT_DOWNLOADS",
+        "UV_HTTP_RETRIES",
+        "UV_HTTP_TIMEOUT",
+        "UV_INDEX_STRATEGY",
+        "UV_KEYRING_PROVIDER",
+        "UV_NO_CACHE",
+        "UV_OFFLINE",
+        "XDG_CACHE_HOME",
+    }
+)
+"""The variables that say how to reach things. Others, like UV_CONSTRAINT, would change the lock."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """`platform` is uv's name of it."""
+
+    requirements: Sequence[Requirement]
+    python: str
+    platform: str
+    index: IndexSettings
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The text of requirements.lock, or (not empty) what uv says of why there is none."""
+
+    text: str
+    error: str
+
+    def pins(self) -> dict[str, str]:
+        """Name -> version, in the order of the lock."""
+        entries = (line for line in self.text.splitlines() if line[:1].isalnum())
+        pairs = (entry.rstrip(" \\").split("==") for entry in entries)
+        return dict(pairs)
+
+
+def compile_lock(
+    request: Request, *, dated: Mapping[str, date] | None = None, bounds: Sequence[str] = ()
+) -> Lock:
+    """Locks wheels with hashes. `dated`: distribution -> the day at whose start what it has is all
+    that there is. `bounds`: constraints ("numpy<2") on what is needed anyway.
+
+    Raises:
+        EnvironmentNotResolvedError: uv is missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelpack-lock-") as folder:
+        (Path(folder) / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
+        result = subprocess.run(
+            [_find_uv(), *_arguments(request, dated or {})],
+            input="\n".join(map(str, request.requirements)),
+            env=environment_variables(request.index),
+            cwd=folder,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",  # an index may say anything
+            check=False,
+        )
+    return Lock(result.stdout, result.stderr.strip() or "uv failed" if result.returncode else "")
+
+
+def environment_variables(index: IndexSettings) -> dict[str, str]:
+    """For uv: in variables, since everyone on the machine sees the arguments of a process."""
+    settings = {
+        "UV_DEFAULT_INDEX": index.index_url,
+        "UV_INDEX": " ".join(index.extra_index_urls),
+        "UV_INSECURE_HOST": " ".join(index.trusted_hosts),
+        "SSL_CERT_FILE": index.ca_bundle,
+        "NETRC": index.netrc,
+        "UV_SYSTEM_CERTS": "true",  # what the machine trusts, where there is no ca_bundle
+    }
+    kept = {name: value for name, value in os.environ.items() if name.upper() in KEPT}
+    return {**kept, **{name: value for name, value in settings.items() if value}}
+
+
+def _arguments(request: Request, dated: Mapping[str, date]) -> list[str]:
+    cutoffs = (f"{name}={day.isoformat()}T00:00:00Z" for name, day in dated.items())
+    return [
+        *("pip", "compile", "-", "--constraints", "bounds.txt"),
+        *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color=never"),
+        *("--generate-hashes", "--only-binary=:all:"),
+        *("--python", sys.executable, "--no-python-downloads"),
+        *("--python-version", request.python, "--python-platform", request.platform),
+        *(f"--exclude-newer-package={cutoff}" for cutoff in cutoffs),
+    ]
+
+
+def _find_uv() -> str:
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise EnvironmentNotResolvedError(
+            "uv, which makes the lock, is not where its Python package says.",
+            hint="Install it anew: pip install --force-reinstall uv",
+        ) from error

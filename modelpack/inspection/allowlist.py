@@ -1,0 +1,68 @@
+"""What is known of the names that a pickle may hold.
+
+`allowlist.json` is made by scripts/make_allowlist.py from real pickles: exact "module:name" -> the
+roles in which picklers write it. Prefixes would not do: numpy, scipy and scikit-learn hold
+functions that run text or open files.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Standing = Literal["known", "unknown", "banned"]
+
+# Beyond the standard library of the Python that runs us: those of other versions, and packages
+# whose purpose is to import, load or run what they are given.
+_BANNED = {
+    "Queue", "SocketServer", "StringIO", "UserDict", "__builtin__", "__future__", "_codecs",
+    "asynchat", "asyncore", "cPickle", "cStringIO", "cloudpickle", "commands", "copy_reg", "dill",
+    "distutils", "exceptions", "imp", "importlib_metadata", "joblib", "jsonpickle", "lib2to3",
+    "new", "nt", "pip", "pkg_resources", "popen2", "posix", "setuptools", "smtpd", "telnetlib",
+    "thread", "urllib2", "wheel",
+}  # fmt: skip
+# Libraries whose every name that a model needs is known, or is a class.
+_FRAMEWORKS = {"catboost", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost"}
+_BANNED_PARTS = (
+    "numpy.distutils", "numpy.f2py", "numpy.lib", "numpy.testing", "numpy.ctypeslib", "pandas.io",
+    "pandas.core.computation", "scipy.io", "scipy._lib", "sklearn.callback", "sklearn.datasets",
+    "sklearn.externals", "sklearn.utils",
+)  # fmt: skip
+
+
+@cache
+def allowlist() -> dict[str, frozenset[str]]:
+    """Of each known "module:name" the roles that it may have: new, call, ref."""
+    text = (Path(__file__).parent / "allowlist.json").read_text("utf-8")
+    return {key: frozenset(roles) for key, roles in json.loads(text).items()}
+
+
+@cache
+def standing(key: str) -> Standing:
+    """Whether the global is `known`, `unknown` (the user may trust it) or `banned` (nobody may)."""
+    if key in allowlist():
+        return "known"
+    module, _, name = key.partition(":")
+    parts = module.split(".")
+    if parts[0] in sys.stdlib_module_names | _BANNED and parts[0] != "__main__":
+        return "banned"
+    if any(p.startswith("__") and p != "__main__" for p in [*parts, *name.split(".")]):
+        return "banned"
+    if parts[0] in _FRAMEWORKS:
+        return "unknown" if _may_be_class(module, name) else "banned"
+    return "banned" if _crosses(name) else "unknown"
+
+
+def _may_be_class(module: str, name: str) -> bool:
+    inside = any(f"{module}.".startswith(f"{part}.") for part in _BANNED_PARTS)
+    return not inside and name.isidentifier() and name.lstrip("_")[:1].isupper()
+
+
+def _crosses(name: str) -> bool:
+    """Whether a dotted name may lead from its module into another: a class holds classes, a module
+    anything that it imported.
+    """
+    return any(not part.lstrip("_")[:1].isupper() for part in name.split(".")[:-1])

@@ -1,0 +1,145 @@
+"""The values of pickled arrays and numpy scalars, decoded without numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelpack.spec import Scalar
+
+from .dtypes import Dtype, parse
+from .nodes import Blob, Dct, Node, Obj, Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """`data` holds the values of an array of plain values, or their beginning; `items` those of an
+    array of objects. Either is None where the file gives none that can be read.
+    """
+
+    dtype: Dtype
+    shape: tuple[int, ...]
+    fortran: bool
+    data: bytes | None
+    items: list[Node] | None = None
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def values(self) -> list[Node] | None:
+        """All values in the order of memory, or None where they cannot be had."""
+        found = self._decoded()
+        return found if found is not None and len(found) == self.size else None
+
+    def row(self) -> list[Node] | None:
+        """The first row of a matrix (n, k), or None."""
+        if len(self.shape) != 2 or not self.size:
+            return None
+        found = self._decoded() or []
+        step = self.shape[0] if self.fortran else 1
+        row = found[: step * self.shape[1] : step]
+        return row if len(row) == self.shape[1] else None
+
+    def _decoded(self) -> list[Node] | None:
+        if self.items is not None:
+            return [scalar(item) for item in self.items]
+        return list(self.dtype.decode(self.data) or ()) if self.data is not None else None
+
+
+def view(node: Node, level: int = 0) -> Array | None:
+    """The array that a node stands for: of numpy or joblib, or the one inside a pandas Index."""
+    if isinstance(node, Payload):
+        if node.inner is not None:
+            return view(node.inner, level + 1)
+        return Array(node.dtype, node.shape, node.fortran, _bytes(node.data))
+    if not isinstance(node, Obj) or level > _DEEPEST:
+        return None
+    reader = _VIEWS.get(node.cls.name)
+    return reader(node, level) if reader else None
+
+
+def _reconstructed(node: Obj, _: int) -> Array | None:
+    state = node.states[-1] if node.states else None
+    if not isinstance(state, tuple) or len(state) != 5:
+        return None
+    _, shape, dtype, fortran, data = state
+    return _array(dtype, shape, fortran is True, data)
+
+
+def _from_buffer(node: Obj, _: int) -> Array | None:
+    if len(node.args) != 4:
+        return None
+    data, dtype, shape, order = node.args
+    return _array(dtype, shape, order == "F", data)
+
+
+def _of_index(node: Obj, level: int) -> Array | None:
+    facts = node.args[1] if len(node.args) == 2 else None
+    return view(dict_get(facts, "data"), level + 1) if isinstance(facts, Dct) else None
+
+
+def _of_extension(node: Obj, level: int) -> Array | None:
+    state = node.states[-1] if node.states else None
+    parts = state if isinstance(state, tuple) else ()
+    return next(filter(None, (view(part, level + 1) for part in parts)), None)
+
+
+_DEEPEST = 4
+_VIEWS: dict[str, Callable[[Obj, int], Array | None]] = {
+    "_reconstruct": _reconstructed,
+    "_frombuffer": _from_buffer,
+    "_new_Index": _of_index,
+    "__pyx_unpickle_NDArrayBacked": _of_extension,
+}
+
+
+def dict_get(node: Dct, name: str) -> Node:
+    """The value of a string key, or None; keys are compared, never hashed."""
+    pairs = zip(node.keys, node.values, strict=True)
+    return next((value for key, value in pairs if type(key) is str and key == name), None)
+
+
+def scalar(node: Node) -> Scalar:
+    """A Python or numpy scalar as JSON knows it, bytes as text; None for everything else."""
+    if isinstance(node, str):
+        return clean(node)
+    if isinstance(node, bool | float):
+        return node
+    if isinstance(node, int):
+        return node if node.bit_length() < 64 else None
+    if isinstance(node, bytes):
+        return node.decode("utf-8", "replace")
+    if isinstance(node, Obj) and node.cls.name == "scalar" and len(node.args) == 2:
+        dtype, data = parse(node.args[0]), _bytes(node.args[1])
+        values = dtype.decode(data) if dtype and data else None
+        return scalar(values[0]) if values else None
+    return None
+
+
+def clean(text: str) -> str:
+    """Text without lone surrogates, which pickles may hold and UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _array(dtype: Node, shape: Node, fortran: bool, data: Node) -> Array | None:
+    kind = parse(dtype)
+    if kind is None or not isinstance(shape, tuple) or not all(type(n) is int for n in shape):
+        return None
+    if isinstance(data, list):
+        return Array(kind, shape, fortran, None, data)
+    return Array(kind, shape, fortran, None if kind.has_objects else _bytes(data))
+
+
+def _bytes(node: Node) -> bytes | None:
+    """Bytes however the protocol at hand writes them; of long ones the head."""
+    if isinstance(node, bytes):
+        return node
+    if isinstance(node, str):  # of Python 2, or the text inside _codecs.encode
+        return node.encode("latin-1", "ignore")
+    if isinstance(node, Blob):
+        return node.head
+    if isinstance(node, Obj) and node.cls.name in {"encode", "bytes", "bytearray"}:
+        return _bytes(node.args[0]) if node.args else b""
+    return None

@@ -1,0 +1,66 @@
+"""Recognise by content what is no pickle, so that the user is told what the file is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """`name` is for `ModelSpec.format`; `words` complete "the file is ..."."""
+
+    name: str
+    words: str
+
+
+_MAGIC: tuple[tuple[str, Format], ...] = (
+    (r"\x89HDF\r\n\x1a\n", Format("hdf5", "an HDF5 file, as Keras writes models")),
+    (r"CBM1", Format("catboost", "a CatBoost model (.cbm)")),
+    (r"binf|bs64", Format("xgboost", "an XGBoost model in the binary format of before 3.1")),
+    (r"\{L\0{7}|\{[iUIlL].{0,8}(learner|version)", Format("xgboost", "an XGBoost model (UBJSON)")),
+    (r'\s*\{\s*"(learner|version"\s*:\s*\[)', Format("xgboost", "an XGBoost model (JSON)")),
+    (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)")),
+    (r"\x08[\x01-\x20]\x12[^\0]{0,60}[\x1a\x22\x3a]", Format("onnx", "an ONNX model")),
+    (r"....TFL3", Format("tflite", "a TensorFlow Lite model")),
+    (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)")),
+    (r"PAR1", Format("parquet", "a Parquet table")),
+    (r"%PDF-", Format("pdf", "a PDF document")),
+    (r"RDX[23]\n|RDA[23]\n|[XA]\n\0\0\0[\x02\x03]\0[\x01-\x09]", Format("r", "an object of R")),
+    (r"\x89PNG\r\n|\xff\xd8\xff|GIF8", Format("image", "a picture")),
+    (r"\x7fELF", Format("executable", "a program")),
+    (r"version https://git-lfs\.github\.com/spec", Format(
+        "git-lfs", "a pointer of Git LFS and not the model: `git lfs pull` fetches it")),
+    (r"(?i)\s*<(!doctype )?html", Format(
+        "html", "a web page, perhaps what a download gave in place of the model")),
+)  # fmt: skip
+_ZIP: tuple[tuple[bytes, Format], ...] = (
+    (b"data.pkl", Format("torch", "a PyTorch model")),
+    (b"schema.json", Format("skops", "a skops file")),
+    (b"model.weights.h5", Format("keras", "a Keras model")),
+    (b".npy", Format("numpy", "a bundle of numpy arrays (.npz)")),
+)
+_PATTERNS = tuple((re.compile(p.encode("latin-1"), re.DOTALL), f) for p, f in _MAGIC)
+_TAR = Format("tar", "a tar archive")
+
+
+def recognise(head: bytes, tail: bytes = b"") -> Format | None:
+    """What a file is by its first and last bytes (64 KiB will do), or None: perhaps a pickle."""
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        both = head + tail
+        return next((f for mark, f in _ZIP if mark in both), Format("zip", "a zip archive"))
+    if head[257:262] == b"ustar":
+        return _TAR
+    return next((found for magic, found in _PATTERNS if magic.match(head)), None)
+
+
+def as_text(head: bytes) -> Format | None:
+    """What a file that was no pickle is, if it is text."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = head[: error.start].decode("utf-8") if error.start > len(head) - 4 else ""
+    if not text or not all(c.isprintable() or c in "\r\n\t\f" for c in text):
+        return None
+    kind = "JSON" if text.lstrip()[:1] in {"{", "["} else "text"
+    return Format(kind.lower(), f"a {kind} file")

@@ -1,0 +1,186 @@
+"""From a path to a `ModelSpec`."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from modelpack.errors import UsageError
+from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
+
+from . import facts, formats, policy, source
+from .limits import KIB
+from .machine import Machine, Trace
+from .nodes import Malformed, Node
+from .parts import Part, as_node, as_part
+from .reader import Reader
+from .signature import NO_SIGNATURE, signature
+from .words import what
+
+_HEAD = 64 * KIB
+
+
+@dataclass
+class _Reading:
+    """What one pass over the file has found so far."""
+
+    container: str = "raw"
+    trace: Trace = field(default_factory=Trace)
+    root: Node = None
+    complete: bool = False
+    findings: list[Finding] = field(default_factory=list)
+    other: formats.Format | None = None
+
+
+def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
+    """All that can be known of a model file without loading it.
+
+    A file that is broken, hostile or no model gives a spec too; its `safety` says so. `trust` names
+    globals ("module:name") that the verdict accepts although modelpack does not know them.
+
+    Raises:
+        UsageError: there is no such file, or it is no regular file, or it cannot be read.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        digest = source.Digest(file)
+        reading = _Reading()
+        try:
+            _read(file, digest, reading)
+        except Malformed as problem:
+            reading.findings.append(policy.finding(problem))
+        sha256 = _finish(digest, reading)
+    reading.findings += _judged(reading, trust)
+    found = ModelFile(str(path), sha256, digest.size, reading.container, reading.trace.protocol)
+    return _spec(found, reading)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        hint = "Check the path, and that you may read the file."
+        raise UsageError(f"The model file {path} cannot be opened: {reason}.", hint=hint) from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise UsageError(
+            f"{path} is {what}; a model is one file.",
+            hint="Give the path of the file that pickle or joblib wrote, such as model.joblib.",
+        )
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
+    head = digest.read(source.CHUNK)
+    if not head:
+        raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
+    reading.other = formats.recognise(head[:_HEAD], _tail(file))
+    if reading.other is not None:
+        return
+    reading.container = source.container(head)
+    reader = Reader(source.chunks(reading.container, head, digest))
+    reader.refill()
+    inner = reader.buffer[:_HEAD]
+    reading.other = formats.recognise(inner)
+    if reading.other is None:
+        _parse(reader, inner, reading)
+
+
+def _tail(file: BinaryIO) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
+
+
+def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
+    try:
+        reading.root = Machine(reader, reading.trace).run()
+    except Malformed as problem:
+        if not reading.trace.globals and problem.code in {"malformed", "bad-name", "truncated"}:
+            reading.other = formats.as_text(head)
+        raise
+    if not reader.at_end():
+        message = "bytes follow the end of the pickle, which loading would not read"
+        raise Malformed("trailing-data", message, offset=reader.offset)
+    reading.complete = True
+
+
+def _finish(digest: source.Digest, reading: _Reading) -> str:
+    try:
+        return digest.finish()
+    except Malformed as problem:
+        reading.findings.append(policy.finding(problem))
+        return ""
+
+
+def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
+    if reading.other is not None:
+        reading.findings.clear()
+        message = (
+            f"the file is {reading.other.words}; modelpack reads scikit-learn models saved by "
+            "pickle or joblib"
+        )
+        return [Finding("unsupported-format", message)]
+    try:
+        return policy.judge(reading.trace, reading.root if reading.complete else None, trust)
+    except Malformed as problem:
+        reading.complete = False
+        return [policy.finding(problem)]
+
+
+def _spec(file: ModelFile, reading: _Reading) -> ModelSpec:
+    root = as_part(reading.root) if reading.complete else None
+    trace = reading.trace
+    found = signature(root) if root else NO_SIGNATURE
+    versions = facts.recorded_versions(root, trace)
+    framework = facts.framework(root)
+    is_joblib = trace.payloads > 0 or file.container != "raw"
+    findings = [*reading.findings, *_notes(root, reading)]
+    return ModelSpec(
+        file=file,
+        format=_format(reading, is_joblib),
+        framework=framework,
+        framework_version=versions.get(framework or ""),
+        python=facts.python_specifier(trace.protocol),
+        task=root.task if root else "unknown",
+        estimator=root.cls.dotted if root else None,
+        steps=as_node(root).steps if root else (),
+        method="transform" if root and root.task == "transformer" else "predict",
+        requirements=facts.requirements(
+            trace, versions, joblib=is_joblib, frame=found.layout == "frame"
+        ),
+        versions=versions,
+        local_modules=facts.local_modules(trace),
+        signature=found,
+        safety=Safety(policy.verdict(findings), tuple(findings)),
+        globals=tuple(sorted(trace.globals)),
+    )
+
+
+def _format(reading: _Reading, is_joblib: bool) -> str:
+    if reading.other is not None:
+        return reading.other.name
+    if not reading.complete and not reading.trace.globals:
+        return "unknown"
+    return "joblib" if is_joblib else "pickle"
+
+
+def _notes(root: Part | None, reading: _Reading) -> list[Finding]:
+    """What keeps a well-formed file from being served."""
+    if not reading.complete:
+        return []
+    if root is None:
+        return [Finding("not-a-model", f"the file holds {what(reading.root)}, and no estimator")]
+    if not root.is_fitted:
+        return [Finding("not-fitted", f"{root.last.cls.dotted} was saved before it was fitted")]
+    if root.has("predict") is False and root.has("transform") is False:
+        message = f"{root.last.cls.dotted} has neither predict nor transform for new rows"
+        return [Finding("no-prediction", message)]
+    return []

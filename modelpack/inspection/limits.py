@@ -1,0 +1,27 @@
+"""Bounds on what is read. A file beyond them is refused, whatever it holds.
+
+The figures leave room for every real model measured (a vocabulary as text compresses 40 times, the
+deepest benign tree has 21 levels) and keep the cost of a hostile file small.
+"""
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+FILE_BYTES = 16 * GIB
+STREAM_BYTES = 64 * GIB  # decompressed
+STREAM_RATIO = 200  # decompressed bytes per byte of the file
+STREAM_FLOOR = MIB  # below this the ratio is not asked: small files compress by chance
+CODEC_BYTES = 256 * MIB  # memory that a decompressor may take for its dictionary
+
+OPCODES = 50_000_000
+MARKS = 10_000
+DEPTH = 200  # of the tree of values
+REPEATS = 100  # how often the average value may be reached by another path
+GLOBALS = 5_000  # distinct names
+NAME_CHARACTERS = 512
+LINE_BYTES = 64 * KIB  # an argument of the text protocols
+INTEGER_BYTES = KIB
+
+KEPT_BYTES = MIB  # the largest single value that is kept; of longer ones, the head
+KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
+SMALL_BYTES = 4 * KIB
+HEAD_BYTES = 4 * KIB

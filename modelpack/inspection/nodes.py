@@ -1,0 +1,117 @@
+"""What the machine builds: a tree of values that do nothing.
+
+None, booleans, numbers, strings, bytes, tuples and lists of a pickle are those of Python. Whatever
+could run code, hash or compare is one of the classes here. Keys of a `Dct` are never hashed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Node = Any
+"""None, bool, int, float, str, bytes, tuple, list, or a class of this module."""
+
+
+class Malformed(Exception):  # noqa: N818 - a verdict about the file, not an error of modelpack
+    """The bytes are not what a pickler writes. Becomes a `Finding`."""
+
+    def __init__(
+        self, code: str, message: str, *, offset: int | None = None, global_: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.offset = offset
+        self.global_ = global_
+        self.opcode: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Global:
+    """A name that loading would look up: `key` is "module:qualname"."""
+
+    key: str
+    offset: int
+    opcode: str
+
+    @property
+    def module(self) -> str:
+        return self.key.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.partition(":")[2]
+
+    @property
+    def dotted(self) -> str:
+        return self.key.replace(":", ".")
+
+
+@dataclass(slots=True, eq=False)
+class Obj:
+    """An object that loading would make: a class made by NEWOBJ, or whatever a call returns."""
+
+    how: Literal["new", "call"]
+    cls: Global
+    args: tuple[Node, ...]
+    offset: int
+    opcode: str
+    kwargs: Dct | None = None
+    states: list[Node] = field(default_factory=list)  # of BUILD
+    appends: list[Node] | None = None  # of APPEND(S)
+    pairs: Dct | None = None  # of SETITEM(S)
+
+
+@dataclass(slots=True, eq=False)
+class Dct:
+    keys: list[Node] = field(default_factory=list)
+    values: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Items:
+    """A set or frozenset."""
+
+    values: list[Node]
+
+
+@dataclass(slots=True, eq=False)
+class Blob:
+    """A string or bytes too long to keep: where it is, and how it begins."""
+
+    offset: int
+    length: int
+    head: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Payload:
+    """An array of joblib, whose bytes or whose own pickle follow the wrapper in the stream."""
+
+    wrapper: Obj
+    dtype: Node
+    shape: tuple[int, ...]
+    fortran: bool
+    data: bytes | Blob | None  # None: an array of objects
+    inner: Node  # root of the nested pickle of an array of objects
+
+
+COMPOSITE = (Obj, Dct, Items, Payload, tuple, list)
+"""The nodes that hold nodes."""
+
+
+def children(node: Node) -> list[Node]:
+    """The nodes that `node` holds, scalars included."""
+    if isinstance(node, tuple | list):
+        return list(node)
+    if isinstance(node, Dct):
+        return [*node.keys, *node.values]
+    if isinstance(node, Items):
+        return node.values
+    if isinstance(node, Payload):
+        return [node.wrapper, node.inner]
+    if isinstance(node, Obj):
+        more = [part for part in (node.kwargs, node.pairs) if part is not None]
+        return [*node.args, *node.states, *(node.appends or ()), *more]
+    return []

@@ -1,0 +1,207 @@
+"""The estimators of a file: which objects they are, and how they are made of each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from modelpack.spec import Estimator, Scalar, Task
+
+from .arrays import clean, scalar, view
+from .contracts import made_class
+from .nodes import Dct, Global, Node, Obj
+
+_DEEPEST = 32
+_NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",
+                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib"}  # fmt: skip
+_META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
+         "base_estimator", "regressor")  # fmt: skip
+_SUFFIXES: dict[str, Task] = {
+    "Classifier": "classifier", "ClassifierCV": "classifier", "Regressor": "regressor",
+    "RegressorCV": "regressor", "Regression": "regressor", "Ranker": "regressor",
+    "Vectorizer": "transformer", "Transformer": "transformer", "Encoder": "transformer",
+    "Scaler": "transformer", "Imputer": "transformer", "Selector": "transformer",
+}  # fmt: skip
+
+
+@cache
+def _table() -> dict[str, list[str]]:
+    """Class name of scikit-learn -> task, and the methods that give predictions."""
+    table: dict[str, list[str]] = json.loads(
+        (Path(__file__).parent / "estimators.json").read_text("utf-8")
+    )
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One estimator, by the attributes that were pickled."""
+
+    cls: Global
+    attributes: dict[str, Node]
+    level: int = 0
+
+    def get(self, *names: str) -> Node:
+        """The first of these attributes that is there and not None."""
+        found = (self.attributes.get(name) for name in names)
+        return next((value for value in found if value is not None), None)
+
+    def number(self, *names: str) -> int | None:
+        value = scalar(self.get(*names))
+        return value if type(value) is int and value >= 0 else None
+
+    def text(self, name: str) -> str:
+        value = self.attributes.get(name)
+        return value if isinstance(value, str) else ""
+
+    def floats(self, *names: str) -> list[float] | None:
+        """The values of a flat array of numbers, or None."""
+        array = view(self.get(*names))
+        values = array.values() if array and len(array.shape) == 1 else None
+        if values is None or not all(isinstance(v, int | float) for v in values):
+            return None
+        return [float(v) for v in values]
+
+    @property
+    def name(self) -> str:
+        return self.cls.name.rpartition(".")[2]
+
+    @property
+    def is_sklearn(self) -> bool:
+        return self.cls.module.startswith("sklearn.")
+
+    @cached_property
+    def steps(self) -> list[tuple[str, Node, Node]]:
+        """(name, estimator or "passthrough" or "drop", columns or None) of what it is made of."""
+        if self.name == "Pipeline":
+            return _tuples(self.get("steps"))
+        if self.name == "ColumnTransformer":
+            return _tuples(self.get("transformers_", "transformers"))
+        if self.name == "FeatureUnion":
+            return _tuples(self.get("transformer_list"))
+        if self.name.startswith(("Voting", "Stacking")):
+            return self._ensemble()
+        if self.is_sklearn and ".ensemble._forest" in self.cls.module:
+            return []
+        found = ((key, self.attributes.get(key)) for key in _META)
+        inner = next(((k, v) for k, v in found if self.inner(v) is not None), None)
+        return [(inner[0].rstrip("_"), inner[1], None)] if inner else []
+
+    def _ensemble(self) -> list[tuple[str, Node, Node]]:
+        named = [step for step in _tuples(self.get("estimators")) if step[1] not in ("drop", None)]
+        fitted = self.get("estimators_")
+        if isinstance(fitted, list) and len(fitted) == len(named):
+            named = [(old[0], new, None) for old, new in zip(named, fitted, strict=True)]
+        final = self.get("final_estimator_")
+        return [*named, ("final_estimator", final, None)] if final is not None else named
+
+    def inner(self, node: Node) -> Part | None:
+        """The estimator that an object inside this one is, or None."""
+        return as_part(node, self.level + 1)
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        return filter(None, (self.inner(node) for _, node, _ in self.steps))
+
+    @property
+    def last(self) -> Part:
+        """The part that gives the predictions."""
+        if self.name == "Pipeline":
+            final = next(reversed(list(self.parts)), None)
+            return final.last if final else self
+        if self.name.endswith("SearchCV") or self.name == "FrozenEstimator":
+            inner = next(self.parts, None)
+            return inner.last if inner else self
+        return self
+
+    @property
+    def task(self) -> Task:
+        part = self.last
+        if part.is_sklearn and part.name in _table():
+            task = _table()[part.name][0]
+            if task != "unknown":
+                return task  # type: ignore[return-value]
+        for suffix, kind in _SUFFIXES.items():
+            if part.name.endswith(suffix):
+                return kind
+        inner = next(part.parts, None) if part.name in {"RFE", "RFECV"} else None
+        return inner.task if inner else "unknown"
+
+    @property
+    def is_fitted(self) -> bool:
+        """False only where training would have left an attribute (`..._`) and none is there."""
+        part = self.last
+        if part.name.endswith("SearchCV"):
+            return part.get("best_estimator_") is not None or not part.is_sklearn
+        if not part.is_sklearn or part.task not in ("classifier", "regressor"):
+            return True
+        return any(k.endswith("_") or k.startswith("_fit") for k in part.attributes)
+
+    def has(self, method: str) -> bool | None:
+        """Whether its class has the method; None where the class is not known."""
+        entry = _table().get(self.last.name) if self.last.is_sklearn else None
+        return None if entry is None else method in entry[1:]
+
+
+def as_part(node: Node, level: int = 0) -> Part | None:
+    """The estimator that an object is, or None; None also where a hostile one holds itself."""
+    if not isinstance(node, Obj) or level > _DEEPEST:
+        return None
+    cls = made_class(node)
+    is_made = node.how == "new" or cls is not node.cls
+    if not is_made or not isinstance(cls, Global):
+        return None
+    top, name = cls.module.partition(".")[0], cls.name.rpartition(".")[2]
+    attributes = _attributes(node)
+    if top in _NOT_ESTIMATORS or not attributes:
+        return None
+    if top == "sklearn" and "_sklearn_version" not in attributes and name not in _table():
+        return None
+    return Part(cls, attributes, level)
+
+
+def as_node(part: Part, name: str = "", columns: Node = None) -> Estimator:
+    """The part and what it is made of, as it is told to people."""
+    inner = [(n, part.inner(child), child, c) for n, child, c in part.steps]
+    steps = [
+        as_node(found, n, c) if found else Estimator(n, str(child), column_names(c))
+        for n, found, child, c in inner
+        if found or isinstance(child, str)
+    ]
+    return Estimator(name, part.cls.dotted, column_names(columns), tuple(steps))
+
+
+def column_names(node: Node) -> tuple[str | int, ...] | None:
+    """The columns that a ColumnTransformer gives to a step, where they are told one by one."""
+    if isinstance(node, str) or type(node) is int:
+        return (clean(node),) if isinstance(node, str) else (node,)
+    array = view(node)
+    values: list[Scalar] | None = array.values() if array else None
+    if values is None and isinstance(node, list | tuple):
+        values = [scalar(item) for item in node]
+    if values is None:
+        return None
+    if values and all(type(v) is bool for v in values):
+        return tuple(i for i, chosen in enumerate(values) if chosen)
+    return tuple(v for v in values if isinstance(v, str | int))
+
+
+def _attributes(node: Obj) -> dict[str, Node]:
+    """The attributes that the states set; later states win, as in loading."""
+    found: dict[str, Node] = {}
+    for state in node.states:
+        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+            if isinstance(part, Dct):
+                pairs = zip(part.keys, part.values, strict=True)
+                found.update({key: value for key, value in pairs if type(key) is str})
+    return found
+
+
+def _tuples(node: Node) -> list[tuple[str, Node, Node]]:
+    """The steps of a list of (name, estimator) or (name, estimator, columns)."""
+    steps = node if isinstance(node, list | tuple) else []
+    padded = [(*step, None)[:3] for step in steps if isinstance(step, tuple) and len(step) >= 2]
+    return [(clean(name), part, columns) for name, part, columns in padded if isinstance(name, str)]

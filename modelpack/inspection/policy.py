@@ -1,0 +1,181 @@
+"""The verdict: each name that the file holds, in each position, against what is known of it.
+
+Every object and every name that the machine met is judged, whether the root reaches it or not:
+unpickling makes them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from modelpack.spec import Finding, Verdict
+
+from . import limits
+from .allowlist import allowlist, standing
+from .contracts import made_class, violation
+from .machine import Trace
+from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
+
+UNKNOWN = "unknown-global"
+NOTES = {"not-a-model", "not-fitted", "no-prediction"}
+"""Codes of findings that tell what the file is; the verdict does not depend on them."""
+
+_LIST_LIKE = {"collections:deque"}
+_DICT_LIKE = {"collections:OrderedDict", "collections:defaultdict"}
+
+
+def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
+    """What speaks against loading the file, each global once. `root` is None if there is none."""
+    findings = [*_names(trace.globals.values(), trust), *_objects(trace.objects)]
+    return findings + list(_references(root, trace))
+
+
+def verdict(findings: Iterable[Finding]) -> Verdict:
+    codes = {finding.code for finding in findings} - NOTES
+    if not codes:
+        return "pass"
+    return "trust" if codes == {UNKNOWN} else "refuse"
+
+
+def finding(problem: Malformed) -> Finding:
+    return Finding(problem.code, problem.message, problem.offset, problem.opcode, problem.global_)
+
+
+def _names(found: Iterable[Global], trust: Collection[str]) -> Iterator[Finding]:
+    for name in found:
+        kind = standing(name.key)
+        if kind == "banned":
+            message = f"loading the file would reach {name.dotted}, which no saved model needs"
+            yield _at(name, "banned-global", message)
+        elif kind == "unknown" and name.key not in trust:
+            message = f"loading the file would run {name.dotted}, which modelpack does not know"
+            yield _at(name, UNKNOWN, message)
+
+
+def _objects(objects: Iterable[Obj]) -> Iterator[Finding]:
+    seen = set()
+    for made in objects:
+        problem = _object_problem(made)
+        if problem is not None and (problem, made.cls.key) not in seen:
+            seen.add((problem, made.cls.key))
+            code, why = problem
+            message = f"{made.cls.dotted} is used as no saved model uses it: {why}"
+            yield Finding(code, message, made.offset, made.opcode, made.cls.key)
+
+
+def _object_problem(made: Obj) -> tuple[str, str] | None:
+    roles = allowlist().get(made.cls.key)
+    if made.states and (why := _bad_state(made)):
+        return "bad-state", why
+    if roles is None:
+        return None  # judged by its name
+    if made.how not in roles:
+        return "unexpected-role", "it is made" if made.how == "new" else "it is called"
+    if why := violation(made):
+        return "bad-arguments", why
+    if why := _bad_items(made):
+        return "bad-items", why
+    return None
+
+
+def _bad_items(made: Obj) -> str | None:
+    if made.appends and made.cls.key not in _LIST_LIKE:
+        return "values are appended to it"
+    if made.pairs and made.cls.key not in _DICT_LIKE and made.cls.name != "Bunch":
+        return "items are set in it"
+    return None
+
+
+def _bad_state(made: Obj) -> str | None:
+    for state in made.states:
+        if made.cls.module.startswith("sklearn.") and _has_slots(state):
+            return "its state sets attributes past its dict"
+        keys = state.keys if isinstance(state, Dct) else ()
+        if any(
+            isinstance(key, str) and key.startswith("__") and key.endswith("__") for key in keys
+        ):
+            return "its state sets an attribute of Python itself"
+    return None
+
+
+def _has_slots(state: Node) -> bool:
+    is_pair = isinstance(state, tuple) and len(state) == 2
+    return is_pair and any(isinstance(part, Dct) for part in state)
+
+
+def _references(root: Node, trace: Trace) -> Iterator[Finding]:
+    """Names that are mere values, and names that nothing reaches."""
+    reached: set[int] = set()
+    for node in walk(root):
+        if isinstance(node, Obj):
+            yield from _made_by_old_pickler(node)
+            reached.update((id(node.cls), id(made_class(node))))
+        for value in _values(node):
+            if isinstance(value, Global):
+                reached.add(id(value))
+                yield from _reference(value)
+    if root is not None:
+        for name in trace.resolved:
+            if id(name) not in reached:
+                yield _at(name, "dropped-global", f"{name.dotted} is looked up and dropped")
+
+
+def _values(node: Node) -> list[Node]:
+    is_old = isinstance(node, Obj) and made_class(node) is not node.cls
+    return children(node)[1:] if is_old else children(node)
+
+
+def _reference(name: Global) -> Iterator[Finding]:
+    roles = allowlist().get(name.key)
+    if roles is not None and "ref" not in roles:
+        message = f"{name.dotted} is used as no saved model uses it: it is a value"
+        yield _at(name, "unexpected-role", message)
+
+
+def _made_by_old_pickler(node: Obj) -> Iterator[Finding]:
+    cls = made_class(node)
+    if cls is not node.cls and isinstance(cls, Global):
+        roles = allowlist().get(cls.key)
+        if roles is not None and "new" not in roles:
+            message = f"{cls.dotted} is used as no saved model uses it: it is made"
+            yield _at(cls, "unexpected-role", message)
+
+
+def walk(root: Node) -> Iterator[Node]:
+    """Each composite node below `root` once, children first.
+
+    Raises:
+        Malformed: the tree is deeper than the limit, or tells many values by sharing few.
+    """
+    measured: dict[int, tuple[int, int]] = {}  # id -> levels below, values below
+    total = 0
+    stack: list[tuple[Node, list[Node] | None]] = [(root, None)]
+    while stack:
+        node, inner = stack.pop()
+        if inner is None:
+            if id(node) in measured:
+                continue
+            measured[id(node)] = (0, 0)  # a value that holds itself ends here
+            held = children(node)
+            total += len(held)
+            inner = [child for child in held if isinstance(child, COMPOSITE)]
+            stack.append((node, inner))
+            stack.extend((child, None) for child in inner if id(child) not in measured)
+            continue
+        below = [measured[id(child)] for child in inner]
+        depth = 1 + max((levels for levels, _ in below), default=0)
+        size = len(inner) + 1 + sum(values for _, values in below)
+        _check(depth, size, total)
+        measured[id(node)] = (depth, size)
+        yield node
+
+
+def _check(depth: int, size: int, total: int) -> None:
+    if depth > limits.DEPTH:
+        raise Malformed("limit", f"values are nested more than {limits.DEPTH} levels deep")
+    if size > limits.REPEATS * (total + 1_000):
+        raise Malformed("limit", "a few values stand for very many by referring to each other")
+
+
+def _at(name: Global, code: str, message: str) -> Finding:
+    return Finding(code, message, name.offset, name.opcode, name.key)

@@ -1,0 +1,124 @@
+"""A window that moves once over the stream, for the machine to read opcodes and values from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import limits
+from .nodes import Blob, Malformed
+
+LONGEST_FIXED = 16
+"""More bytes than any opcode takes with an argument of fixed size."""
+
+
+class Reader:
+    """`buffer[position]` is the next byte of the stream, `base` the offset of `buffer[0]`.
+
+    Before an opcode is read at `check` or beyond, `boundary` has to be asked. A frame (PEP 3154) is
+    closed where an opcode ends at its end; no opcode reaches over it.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._ended = False
+        self._kept = 0
+        self.buffer = b""
+        self.position = 0
+        self.base = 0
+        self.check = 0
+        self.frame_end: int | None = None
+
+    @property
+    def offset(self) -> int:
+        return self.base + self.position
+
+    def refill(self, count: int = LONGEST_FIXED) -> None:
+        """Drop what was read, and read on until `count` bytes are at hand or the stream ends."""
+        parts = [self.buffer[self.position :]]
+        have = len(parts[0])
+        self.base += self.position
+        self.position = 0
+        while have < count and (chunk := next(self._chunks, None)) is not None:
+            parts.append(chunk)
+            have += len(chunk)
+        self._ended = have < count
+        self.buffer = b"".join(parts)
+        self._set_check()
+
+    def boundary(self) -> None:
+        """Between two opcodes: close the frame that ends here, and have the next opcode at hand."""
+        self.end_frame()
+        if len(self.buffer) - self.position < LONGEST_FIXED:
+            self.refill()
+        self._set_check()
+
+    def open_frame(self, length: int) -> None:
+        if self.frame_end is not None:
+            raise Malformed("nested-frame", "a frame begins inside a frame")
+        self.frame_end = self.offset + length
+        self._set_check()
+
+    def end_frame(self) -> None:
+        if self.frame_end is not None and self.offset >= self.frame_end:
+            if self.offset > self.frame_end:
+                raise Malformed("broken-frame", "a value reaches over the end of its frame")
+            self.frame_end = None
+
+    def _set_check(self) -> None:
+        self.check = len(self.buffer) - (0 if self._ended else LONGEST_FIXED)
+        if self.frame_end is not None:
+            self.check = min(self.check, self.frame_end - self.base)
+
+    def at_end(self) -> bool:
+        if self.position == len(self.buffer):
+            self.refill(1)
+        return self.position == len(self.buffer)
+
+    def take(self, count: int) -> bytes:
+        end = self.position + count
+        if end > len(self.buffer):
+            self.refill(count)
+            end = count
+            if end > len(self.buffer):
+                raise self.cut()
+        data = self.buffer[self.position : end]
+        self.position = end
+        return data
+
+    def line(self) -> bytes:
+        """The argument of a text opcode, without its newline."""
+        end = self.buffer.find(b"\n", self.position)
+        if end < 0 or end - self.position > limits.LINE_BYTES:
+            self.refill(limits.LINE_BYTES)
+            end = self.buffer.find(b"\n", self.position, self.position + limits.LINE_BYTES)
+            if end < 0 and self._ended:
+                raise self.cut()
+            if end < 0:
+                raise Malformed("limit", "a line of text is longer than 64 KiB")
+        data = self.buffer[self.position : end]
+        self.position = end + 1
+        return data
+
+    def value(self, count: int) -> bytes | Blob:
+        """The next `count` bytes; only their head where they are too many to be kept."""
+        if count <= limits.SMALL_BYTES:
+            return self.take(count)
+        if count <= limits.KEPT_BYTES and self._kept + count <= limits.KEPT_TOTAL:
+            self._kept += count
+            return self.take(count)
+        offset = self.offset
+        head = self.take(limits.HEAD_BYTES)
+        self._skip(count - len(head))
+        return Blob(offset, count, head)
+
+    def _skip(self, count: int) -> None:
+        while count:
+            step = min(count, len(self.buffer) - self.position)
+            self.position += step
+            count -= step
+            if count and self.at_end():
+                raise self.cut()
+
+    def cut(self) -> Malformed:
+        message = "the file ends in the middle of a value: it was cut short"
+        return Malformed("truncated", message, offset=self.base + len(self.buffer))

@@ -1,0 +1,77 @@
+"""May the model of a spec be packaged? If not, the error that says why and what to do."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.spec import Finding, ModelSpec
+
+from .policy import NOTES, UNKNOWN
+
+_MOST_NAMED = 3
+_HINTS = {
+    "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
+    "not-a-model": "Save the fitted estimator or pipeline itself, with "
+    "joblib.dump(model, 'model.joblib').",
+    "not-fitted": "Call fit before joblib.dump.",
+    "no-prediction": "Save an estimator that has predict or transform.",
+    "empty-file": "Save or copy the model again.",
+    "truncated": "Save or copy the model again: the size differs from that of the original.",
+    "lz4-missing": "pip install 'modelpack[lz4]'",
+}
+_NOT_FOUND_OUT = "Look at `modelpack inspect` for all findings; do not load this file."
+
+
+def require_servable(spec: ModelSpec) -> None:
+    """Return if the file holds a model that may be loaded in the image.
+
+    Raises:
+        ModelNotSupportedError: it is no model, or of a format that modelpack does not read.
+        ModelRefusedError: it is malformed or hostile, or names code that has to be trusted first.
+    """
+    findings = spec.safety.findings
+    unsupported = [f for f in findings if f.code == "unsupported-format"]
+    if unsupported:
+        raise _not_supported(spec, unsupported[0])
+    if spec.safety.verdict == "refuse":
+        raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
+    if spec.safety.verdict == "trust":
+        raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
+    for finding in findings:
+        raise _not_supported(spec, finding)
+
+
+def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
+    message = f"{_name(spec)} cannot be served: {finding.message}."
+    return ModelNotSupportedError(message, hint=_HINTS[finding.code])
+
+
+def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
+    told = [f"{f.message}{_where(f)}" for f in findings[:_MOST_NAMED]]
+    more = len(findings) - len(told)
+    text = "; ".join(told) + (f"; and {more} more" if more else "")
+    return ModelRefusedError(
+        f"{_name(spec)} is refused, and nothing of it was executed: {text}.",
+        hint=_HINTS.get(findings[0].code, _NOT_FOUND_OUT),
+    )
+
+
+def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
+    names = sorted({f.global_ for f in findings if f.global_})
+    listed = ", ".join(name.replace(":", ".") for name in names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    options = " ".join(f"--trust {name}" for name in names)
+    return ModelRefusedError(
+        f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "
+        f"know ({listed}{more}). Nothing of it was executed.",
+        hint=f"If you trust whoever wrote this code, add: {options}",
+    )
+
+
+def _where(finding: Finding) -> str:
+    return "" if finding.offset is None else f" (at byte {finding.offset:,})"
+
+
+def _name(spec: ModelSpec) -> str:
+    return ascii(PurePath(spec.file.path).name).strip("'\"")

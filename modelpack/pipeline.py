@@ -1,0 +1,303 @@
+"""The arrows in a row: a model file in, a proven image out.
+
+    inspect -> environment -> bundle -> build -> smoke
+
+Every stage reports to an `Observer`; the command line draws what it is told.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modelpack import bundle as bundles
+from modelpack import engines, environment, reaper
+from modelpack.engines import Engine, StepEvent
+from modelpack.engines.docker import DockerEngine
+from modelpack.engines.process import ProcessEngine
+from modelpack.errors import NoEngineError
+from modelpack.inspection import inspect, require_servable
+from modelpack.smoke import smoke
+from modelpack.spec import (
+    BaseImage,
+    Bundle,
+    Check,
+    Environment,
+    Image,
+    IndexSettings,
+    ModelSpec,
+    SmokeReport,
+    to_json,
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `package` may be told.
+
+    `tag`: the image's reference; made from the file's name where None. `output`: the folder in
+    which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
+    image is written beside the current directory's other files. `requirements`: further or
+    overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
+    """
+
+    tag: str | None = None
+    output: Path | None = None
+    engine: str = "auto"
+    base_image: str | None = None
+    python: str | None = None
+    requirements: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    ca_cert: Path | None = None
+    index_url: str | None = None
+    smoke: bool = True
+
+
+@dataclass(frozen=True)
+class Package:
+    """What `package` made. `bundle` is None where it was not kept, `image` where no container
+    engine is there, `smoke` where it was not wanted. `seconds` per stage.
+    """
+
+    model: ModelSpec
+    environment: Environment
+    bundle: str | None
+    image: Image | None
+    smoke: SmokeReport | None
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `modelpack package --json`."""
+        image = self.image
+        return {
+            "model": to_json(self.model),
+            "environment": {
+                "python": self.environment.python,
+                "platform": self.environment.platform,
+                "requirements": dict(self.environment.requirements),
+                "origins": dict(self.environment.origins),
+            },
+            "bundle": self.bundle,
+            "image": image
+            and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
+            "smoke": self.smoke and to_json(self.smoke),
+            "seconds": dict(self.seconds),
+        }
+
+
+class Observer:
+    """Told of everything that happens; does nothing by itself."""
+
+    def stage_started(self, name: str) -> None: ...
+    def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
+    def step(self, event: StepEvent) -> None: ...
+    def check(self, check: Check) -> None: ...
+    def notice(self, message: str) -> None: ...
+
+
+class Run:
+    """One go through the flow: each arrow a method, timed, and told to the observer."""
+
+    def __init__(self, options: Options, observer: Observer | None = None) -> None:
+        self.options = options
+        self.observer = observer or Observer()
+        self.seconds: dict[str, float] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        engine = engines.select(self.options.engine)
+        if engine.name == "process" and self.options.tag:
+            raise NoEngineError(
+                f"No container engine answers, so no image {self.options.tag} can be built.",
+                hint="Start Docker (`modelpack doctor` says what is missing), or leave out -t to "
+                "get a bundle tested as a local process.",
+            )
+        return engine
+
+    @cached_property
+    def index(self) -> IndexSettings:
+        ca_cert = self.options.ca_cert
+        return environment.index_settings(
+            index_url=self.options.index_url, ca_cert=str(ca_cert) if ca_cert else None
+        )
+
+    def inspect(self, path: str | Path) -> ModelSpec:
+        with self._stage("inspect") as summary:
+            model = inspect(path, trust=self.options.trust)
+            require_servable(model)
+            summary.append(describe(model))
+        return model
+
+    def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
+        with self._stage("environment") as summary:
+            wanted = self.options.python
+            versions = (
+                (wanted,)
+                if wanted
+                else environment.python_versions(model, self.options.requirements)
+            )
+            base = self.engine.find_base(versions, self.options.base_image)
+            resolved = environment.resolve(
+                model,
+                base.python,
+                platform=self.engine.platform,
+                index=self.index,
+                requirements=self.options.requirements,
+            )
+            summary.append(f"Python {base.python}, {len(resolved.requirements)} distributions")
+        return resolved, base
+
+    def render(self, model: ModelSpec, directory: Path) -> Bundle:
+        resolved, base = self.resolve(model)
+        with self._stage("bundle") as summary:
+            bundle = bundles.render(model, resolved, base, directory)
+            summary.append(f"on {base.reference}")
+        return bundle
+
+    def build(self, bundle: Bundle) -> Image | None:
+        """The image, without a tag; None where the engine makes none."""
+        with self._stage("build") as summary:
+            image = self.engine.build(bundle, self.index, self.observer.step)
+            summary.append(f"{image.size_bytes / 1e6:.0f} MB" if image else "no image")
+        return image
+
+    def smoke(self, target: str, model: ModelSpec) -> SmokeReport:
+        """`target`: an image's id or reference, or for an engine without images a bundle."""
+        with self._stage("smoke") as summary, self.engine.run(target) as service:
+            report = smoke(service, model, on_check=self.observer.check)
+            passed = sum(check.passed for check in report.checks)
+            summary.append(f"{passed} of {len(report.checks)} checks passed")
+        return report
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[list[str]]:
+        """Times a stage; the body appends the line that sums it up."""
+        self.observer.stage_started(name)
+        started = time.monotonic()
+        summary: list[str] = []
+        yield summary
+        self.seconds[name] = round(time.monotonic() - started, 3)
+        self.observer.stage_done(name, self.seconds[name], " ".join(summary))
+
+
+def package(
+    path: str | Path, options: Options | None = None, observer: Observer | None = None
+) -> Package:
+    """Inspects, locks, renders, builds and smoke-tests.
+
+    An image gets its tag only once it has passed; one that failed is removed. Where there is no
+    container engine, the bundle itself is tested as a local process, and kept.
+
+    Raises:
+        ModelpackError: the class tells the stage that failed. A smoke test that failed raises
+            nothing: look at `Package.smoke.passed`.
+    """
+    run = Run(options or Options(), observer)
+    model = run.inspect(path)
+    with bundle_folder(_kept(run, model)) as directory:
+        bundle = run.render(model, directory)
+        image = run.build(bundle)
+        report = None
+        try:
+            if run.options.smoke:
+                report = run.smoke(image.id if image else bundle.path, model)
+            if image and (report is None or report.passed):
+                image = run.engine.tag(image, run.options.tag or default_reference(model))
+        finally:
+            if image and not image.reference:
+                run.engine.discard(image)
+    kept = bundle.path if Path(bundle.path).exists() else None
+    return Package(model, bundle.environment, kept, image, report, run.seconds)
+
+
+def _kept(run: Run, model: ModelSpec) -> Path | None:
+    """Where the bundle is to stay. Without images it is all that there is, and stays anyway."""
+    if run.options.output or run.engine.name != "process":
+        return run.options.output
+    folder = Path(f"{Path(model.file.path).stem}-bundle")
+    run.observer.notice(
+        f"No image is built: the service is tested as a local process, and its bundle kept in "
+        f"{folder}."
+    )
+    return folder
+
+
+def build(run: Run, bundle: Bundle, reference: str | None) -> Image:
+    """The image of a bundle, under its name, without a smoke test.
+
+    Raises:
+        BuildFailedError: the image could not be built.
+        NoEngineError: the engine makes no images.
+    """
+    image = run.build(bundle)
+    if image is None:
+        raise NoEngineError("A local process makes no images.", hint="Start Docker.")
+    return run.engine.tag(image, reference or default_reference(bundle.model))
+
+
+def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
+    """Judges an image by its reference, or a bundle by its folder.
+
+    Raises:
+        UsageError: the target is neither.
+        NoEngineError: an image, and no container engine answers.
+    """
+    if Path(target).is_dir():
+        run = Run(Options(engine="process"), observer)
+        bundle = bundles.read(target)
+        run.build(bundle)
+        return run.smoke(bundle.path, bundle.model)
+    engine = DockerEngine()
+    model = bundles.model_of(engine.manifest(target))
+    return Run(Options(engine="docker"), observer).smoke(target, model)
+
+
+def serve(run: Run, path: str | Path, port: int) -> int:
+    """Serves the model as a local process until it is interrupted; its exit code.
+
+    Raises:
+        ModelpackError: as `package`.
+    """
+    engine = ProcessEngine()
+    model = run.inspect(path)
+    with bundle_folder(None) as directory:
+        bundle = run.render(model, directory)
+        run.build(bundle)
+        run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+        return engine.serve(bundle.path, port)
+
+
+@contextmanager
+def bundle_folder(output: Path | None) -> Iterator[Path]:
+    """The folder to render into: the one asked for, or one that is gone afterwards."""
+    if output is not None:
+        yield output
+        return
+    folders = tempfile.TemporaryDirectory(prefix="modelpack-")
+    with folders as folder, reaper.guard("rm", "-rf", folder):
+        yield Path(folder) / "bundle"
+
+
+def describe(model: ModelSpec) -> str:
+    """A model in a few words: "SVC, scikit-learn 1.3.2, 4 inputs"."""
+    name = (model.estimator or "no estimator").rpartition(".")[2]
+    library = " ".join(filter(None, (model.framework, model.framework_version)))
+    inputs = len(model.signature.inputs)
+    return f"{name}, {library}, {inputs} input{'' if inputs == 1 else 's'}"
+
+
+def default_reference(model: ModelSpec) -> str:
+    """A reference made of the file's name, or of its folder's where all files are called model.
+
+    Docker allows lower-case letters and digits with single separators between them.
+    """
+    path = Path(model.file.path).absolute()
+    name = path.parent.name if path.stem == "model" else path.stem
+    return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'model'}:latest"

@@ -1,0 +1,84 @@
+"""Quoting of values that came from a model file or a user, for the files of a bundle.
+
+Each function is a Jinja filter of its own name. Their input is hostile text; their output is one
+line that means that text, and nothing else, where it stands. `checked` sees to it that no value
+gets by them.
+"""
+
+from __future__ import annotations
+
+import json as json_
+import re
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+
+
+def line(value: Any) -> str:
+    """One line of visible characters, for comments and prose: what is not printable (control
+    characters, line ends, bidirectional marks) is written as its escape.
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))
+
+
+def docstring(value: Any) -> str:
+    r"""For inside a Python docstring between three double quotes."""
+    return line(value).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def python(value: Any) -> str:
+    """A Python literal."""
+    return repr(value)
+
+
+def dq(value: Any) -> str:
+    """A double-quoted value of LABEL or ENV in a Dockerfile, with no `$` of it substituted."""
+    return '"' + re.sub(r'([\\"$])', r"\\\1", line(value)) + '"'
+
+
+def markdown(value: Any) -> str:
+    """A code span, also inside a table."""
+    text = line(value).replace("|", "\\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if "`" in text or not text.strip() else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def json(value: Any) -> str:
+    """JSON on one line, in ASCII."""
+    return json_.dumps(value, ensure_ascii=True)
+
+
+def sh(value: Any) -> str:
+    """One word of a POSIX shell command."""
+    return shlex.quote(line(value))
+
+
+class Quoted(str):
+    """Text that has passed a filter."""
+
+    __slots__ = ()
+
+
+def checked(value: Any) -> Any:
+    """Jinja's `finalize`: `value`, if it may stand in a template.
+
+    Raises:
+        jinja2.TemplateRuntimeError: it has passed no filter, and is not plain by itself.
+    """
+    if isinstance(value, Quoted) or PLAIN.fullmatch(str(value)):
+        return value
+    raise jinja2.TemplateRuntimeError(f"{value!r} stands in a template without a quoting filter")
+
+
+def _quoting(filter_: Callable[[Any], str]) -> Callable[[Any], Quoted]:
+    return lambda value: Quoted(filter_(value))
+
+
+PLAIN = re.compile(r"[A-Za-z0-9._:@/+ -]*")
+FILTERS = {
+    filter_.__name__: _quoting(filter_)
+    for filter_ in (line, docstring, python, dq, markdown, json, sh)
+}

@@ -1,0 +1,33 @@
+"""Removes what modelpack leaves when it is killed: `with reaper.guard("rm", "-rf", folder):`.
+
+An exception, Ctrl-C and SIGTERM unwind the stack, and whoever made a thing removes it. SIGKILL
+unwinds nothing, so a small shell waits beside it: it runs the command once the pipe it reads is
+closed without a word, which the kernel does however modelpack ends.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_WAIT_THEN_RUN = 'read -r word; [ "$word" = done ] || exec "$@"'
+
+
+@contextmanager
+def guard(*command: str) -> Iterator[None]:
+    """Runs `command` if this process is gone before the body has ended.
+
+    The body's own end, by return or by exception, calls the command off.
+    """
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", _WAIT_THEN_RUN, "modelpack-reaper", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C at the terminal must not end it first
+    )
+    try:
+        yield
+    finally:
+        watcher.communicate(b"done\n")

@@ -1,0 +1,49 @@
+"""From what a model gives to JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from .problems import Problem
+
+
+def values(result: Any, most: int) -> list[Any]:
+    """One JSON value a row: a label or number, or a list of them. `result` is an array, a sparse
+    matrix or a DataFrame of n_rows.
+
+    Raises:
+        Problem: 422 the answer would hold more than `most` values.
+    """
+    if np.prod(np.shape(result), dtype=float) > most:
+        raise Problem(422, f"The answer would hold more than {most} values. Send fewer rows.")
+    dense = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
+    listed: list[Any] = dense.tolist()
+    return listed
+
+
+def probabilities(result: Any, classes: Any) -> list[Any]:
+    """One {label: probability} a row; a list of them where the model has several outputs. `result`
+    is (n_rows, n_classes), or a list of such, and `classes` goes with it.
+    """
+    if isinstance(result, list):
+        outputs = [probabilities(each, labels) for each, labels in zip(result, classes)]
+        return [list(row) for row in zip(*outputs)]
+    labels = [label(each) for each in np.asarray(classes).tolist()]
+    return [dict(zip(labels, row)) for row in np.asarray(result).tolist()]
+
+
+def label(value: Any) -> str:
+    """A class label as the name of a JSON member: `true`, `1`, `setosa`."""
+    return value if isinstance(value, str) else dump(value).decode()
+
+
+def dump(document: Any) -> bytes:
+    """JSON bytes; floats in their shortest form that reads back equal, NaN as null."""
+    return orjson.dumps(document, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)

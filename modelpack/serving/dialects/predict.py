@@ -1,0 +1,56 @@
+"""The friendly dialect: `POST /predict` with {"instances": [...]}, a list of rows, or one row as an
+object. Each row is a list in the signature's order or an object by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from .. import answers
+from ..problems import Problem
+from ..service import Service
+
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
+
+
+def routes(service: Service) -> Blueprint:
+    blueprint = Blueprint("predict", __name__)
+
+    @blueprint.post("/predict")
+    def predict() -> Response:
+        """Predictions for rows; with ?probabilities=true also the probability of each class."""
+        with_probabilities = _switch("probabilities")
+        rows = service.read(request, instances)
+        answer: dict[str, Any] = {"predictions": service.predict(rows)}
+        if with_probabilities:
+            answer["probabilities"] = service.probabilities(rows)
+        return Response(answers.dump(answer), content_type="application/json")
+
+    return blueprint
+
+
+def instances(document: Any) -> list[Any]:
+    """The rows in a document of this dialect.
+
+    Raises:
+        Problem: 422 it holds none.
+    """
+    if isinstance(document, list):
+        return document
+    if not isinstance(document, dict):
+        raise Problem(422, 'Expected {"instances": [...]}, a list of rows, or one row by name.')
+    if "instances" not in document:
+        return [document]
+    rows = document["instances"]
+    if not isinstance(rows, list) or len(document) > 1:
+        raise Problem(422, 'Expected {"instances": [...]} with a list of rows, and nothing else.')
+    return rows
+
+
+def _switch(name: str) -> bool:
+    value = request.args.get(name, "false").lower()
+    if value not in SWITCH:
+        raise Problem(400, f"?{name}= takes true or false.")
+    return SWITCH[value]

@@ -1,0 +1,10 @@
+"""Why the service does not start."""
+
+from __future__ import annotations
+
+
+class CannotStartError(SystemExit):
+    """Ends the process with status 1 and one line on standard error, without a traceback."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("modelpack: the service cannot start: " + " ".join(reason.split()))

@@ -1,0 +1,86 @@
+"""`modelpack.json`, the facts of the bundle, as far as serving needs them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+from .errors import CannotStartError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input. `type` is number, integer, string, boolean or any; `nullable`: may be missing."""
+
+    name: str
+    type: str
+    nullable: bool = False
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`model` is the model's JSON as it stands in the file; the rest is read out of it.
+
+    `layout`: "array", "frame" or "text", the form in which the model takes its rows. `method`: what
+    is called for a prediction, predict or transform. `path`: of the model file, in the bundle.
+    """
+
+    model: Mapping[str, Any]
+    path: str
+    sha256: str
+    format: str
+    method: str
+    layout: str
+    inputs: tuple[Field, ...]
+    probabilities: bool
+
+    @property
+    def example(self) -> list[Any] | None:
+        """One row that the model should be able to answer, None where it is not known."""
+        known = all(field.example is not None or field.nullable for field in self.inputs)
+        return [field.example for field in self.inputs] if self.inputs and known else None
+
+
+def read(directory: Path) -> Manifest:
+    """The manifest of the bundle in `directory`.
+
+    Raises:
+        CannotStartError: it is missing, malformed or of another schema.
+    """
+    path = directory / "modelpack.json"
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        schema, manifest = document["schema"], _manifest(document["model"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CannotStartError(f"modelpack.json cannot be read: {error!r}.") from error
+    if schema != SCHEMA:
+        raise CannotStartError(f"modelpack.json has schema {schema!r}, and {SCHEMA} is known.")
+    return manifest
+
+
+def _manifest(model: Mapping[str, Any]) -> Manifest:
+    signature = model["signature"]
+    return Manifest(
+        model=model,
+        path=model["file"]["path"],
+        sha256=model["file"]["sha256"],
+        format=model["format"],
+        method=model["method"],
+        layout=signature["layout"],
+        inputs=tuple(_field(field) for field in signature["inputs"]),
+        probabilities=signature["probabilities"],
+    )
+
+
+def _field(document: Mapping[str, Any]) -> Field:
+    return Field(
+        name=document["name"],
+        type=document["type"],
+        nullable=document["nullable"],
+        example=document["example"],
+    )

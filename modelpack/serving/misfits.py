@@ -1,0 +1,100 @@
+"""What is wrong with rows that do not fit the signature, in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Iterator, Sequence
+
+import orjson
+
+from .columns import BEYOND, KINDS
+from .manifest import Field
+from .problems import Problem
+
+EXPECTED = {
+    "number": "a finite number",
+    "integer": "an integer",
+    "string": "a string",
+    "boolean": "true or false",
+    "any": "a finite number, a string, true or false",
+}
+NAMES = {dict: "an object", list: "a list", type(None): "null"}
+MOST = 20
+LONGEST = 60
+
+
+def problem(errors: Sequence[dict[str, Any]]) -> Problem:
+    """The answer to rows with these errors: 422, told by the first of them."""
+    first = errors[0]
+    place = f"Row {first['row']}"
+    if first["column"] is not None:
+        place += f', column "{first["column"]}"'
+    more = f" It is the first of {len(errors)} errors." if len(errors) > 1 else ""
+    detail = f"{place}: expected {first['expected']}, got {first['got']}.{more}"
+    return Problem(422, detail, list(errors))
+
+
+def of_row(fields: Sequence[Field], row: Any) -> Iterator[dict[str, Any]]:
+    """The {column, expected, got} of each wrong value of one row."""
+    if isinstance(row, dict):
+        yield from _unknown(fields, row)
+        values = [row.get(field.name, ...) for field in fields]
+    elif isinstance(row, list) or len(fields) == 1:
+        values = row if isinstance(row, list) else [row]
+    else:
+        yield _error(None, "a list of values in order or an object by name", _got(row))
+        return
+    if len(values) != len(fields):
+        yield _error(None, f"{len(fields)} values", f"{len(values)}")
+        return
+    for field, value in zip(fields, values):
+        if not fits(field, value):
+            yield _error(field.name, _expected(field), _got(value))
+
+
+def fits(field: Field, value: Any) -> bool:
+    """Whether `value`, as JSON gave it, may stand in this column; ... is one that was not sent."""
+    if value is None or value is ... or (isinstance(value, float) and math.isnan(value)):
+        return field.nullable
+    if type(value) not in KINDS[field.type]:
+        return False
+    if isinstance(value, (bool, str)):
+        return True
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return (
+        value.is_integer() and abs(value) < BEYOND
+        if field.type == "integer"
+        else math.isfinite(value)
+    )
+
+
+def _unknown(fields: Sequence[Field], row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    known = {field.name for field in fields}
+    for name in row:
+        if name not in known:
+            yield _error(_short(name), "the name of an input", "an unknown one")
+
+
+def _expected(field: Field) -> str:
+    return EXPECTED[field.type] + (" or null" if field.nullable else "")
+
+
+def _error(column: str | None, expected: str, got: str) -> dict[str, Any]:
+    return {"column": column, "expected": expected, "got": got}
+
+
+def _got(value: Any) -> str:
+    if value is ...:
+        return "nothing"
+    if isinstance(value, str):
+        return f"the string {orjson.dumps(_short(value)).decode()}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "infinity"
+    return NAMES.get(type(value)) or _short(str(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -1,0 +1,68 @@
+"""Every error as application/problem+json (RFC 9457): what was wrong with which row and column,
+and never a traceback, a path or a class name.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any, Mapping
+
+import orjson
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+log = logging.getLogger("modelpack.serving")
+
+DETAILS = {
+    404: "There is nothing here. GET / lists the routes.",
+    405: "This route does not take this method.",
+}
+
+
+class Problem(Exception):  # noqa: N818 - the name of RFC 9457
+    """A request that gets no answer. `errors`: one {row, column, expected, got} a wrong value."""
+
+    def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None):
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors or []
+
+
+def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "request_id": g.get("request_id"),
+    }
+    if problem.errors:
+        document["errors"] = problem.errors
+    return Response(
+        orjson.dumps(document),
+        status=problem.status,
+        headers=dict(headers or {}),
+        content_type="application/problem+json",
+    )
+
+
+def install(app: Flask) -> None:
+    """Let `app` answer every error as a problem."""
+    app.register_error_handler(Problem, response)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    methods = getattr(error, "valid_methods", None)
+    headers = {"Allow": ", ".join(sorted(methods))} if methods else None
+    detail = DETAILS.get(status, HTTPStatus(status).description or HTTPStatus(status).phrase)
+    return response(Problem(status, detail), headers)
+
+
+def _unforeseen(error: Exception) -> Response:
+    log.error("unforeseen", exc_info=error, extra={"facts": {"id": g.get("request_id")}})
+    return response(Problem(500, "The service failed. Its log tells why under this request id."))

@@ -1,0 +1,109 @@
+"""From rows as they came over the wire to rows as the model takes them.
+
+Two ways through. `decode` is fast: it asks of whole columns whether they are what the signature
+says, and knows no words for what is wrong. Whatever it has doubts about goes through `explain`,
+value by value, which either names the row and column that are wrong or finds that nothing is.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any, Sequence
+
+import numpy as np
+
+from . import misfits
+from .columns import (
+    MISSING,
+    NUMBER,
+    DoubtError,
+    Rows,
+    build,
+    check_integral,
+    check_range,
+    plain,
+)
+from .manifest import Field
+from .problems import Problem
+
+
+class Decoder:
+    """Of rows for `fields`. Each row is a list of values in their order, a dict of them by name in
+    any order, or a bare value where there is one field.
+    """
+
+    def __init__(self, fields: Sequence[Field], layout: str, most_rows: int) -> None:
+        self.fields = fields
+        self.names = [field.name for field in fields]
+        self.known = frozenset(self.names)
+        self.most_rows = most_rows
+        self.required = np.array([not field.nullable for field in fields], bool)
+        self.integers = np.array([field.type == "integer" for field in fields], bool)
+        types = {field.type for field in fields}
+        self.numeric = types <= ({"number"} if layout == "frame" else {"number", "integer", "any"})
+
+    def decode(self, rows: list[Any]) -> Rows:
+        """Rows that are plainly right.
+
+        Raises:
+            DoubtError: they may not be; `explain` knows.
+            Problem: 422 there are none, 413 there are too many.
+        """
+        self._count(rows)
+        aligned = self._align(rows)
+        kinds = set(map(type, chain.from_iterable(aligned)))
+        if self.numeric and kinds <= NUMBER | {MISSING}:
+            return self._matrix(aligned)
+        return [plain(field, values) for field, values in zip(self.fields, zip(*aligned))]
+
+    def explain(self, rows: list[Any]) -> Rows:
+        """The same, value by value.
+
+        Raises:
+            Problem: 422 names the row and column of what is wrong; else as `decode`.
+        """
+        self._count(rows)
+        errors: list[dict[str, Any]] = []
+        for index, row in enumerate(rows):
+            errors += ({"row": index, **error} for error in misfits.of_row(self.fields, row))
+            if len(errors) >= misfits.MOST:
+                break
+        if errors:
+            raise misfits.problem(errors[: misfits.MOST])
+        aligned = [self._values(row) for row in rows]
+        return [build(field, values) for field, values in zip(self.fields, zip(*aligned))]
+
+    def _count(self, rows: list[Any]) -> None:
+        if not rows:
+            raise Problem(422, "There are no rows. Send at least one.")
+        if len(rows) > self.most_rows:
+            raise Problem(413, f"{len(rows)} rows came; a request takes {self.most_rows}.")
+
+    def _align(self, rows: list[Any]) -> list[list[Any]]:
+        kinds = set(map(type, rows))
+        if kinds == {list} and set(map(len, rows)) == {len(self.names)}:
+            return rows
+        if kinds == {dict} and all(row.keys() <= self.known for row in rows):
+            return [self._values(row) for row in rows]
+        if len(self.names) == 1 and not kinds & {dict, list}:
+            return [[value] for value in rows]
+        raise DoubtError
+
+    def _values(self, row: Any) -> list[Any]:
+        if isinstance(row, dict):
+            return list(map(row.get, self.names))
+        return row if isinstance(row, list) else [row]
+
+    def _matrix(self, aligned: list[list[Any]]) -> np.ndarray:
+        matrix = np.array(aligned, np.float64)
+        if np.isnan(matrix[:, self.required]).any():
+            raise DoubtError
+        check_range(matrix)
+        check_integral(matrix[:, self.integers])
+        return matrix
+
+
+def unnamed(rows: list[Any]) -> list[Field]:
+    """The fields of a model whose file does not tell them: as many as the first row has values."""
+    width = len(rows[0]) if rows and isinstance(rows[0], list) else 1
+    return [Field(f"x{index}", "any", nullable=True) for index in range(width)]

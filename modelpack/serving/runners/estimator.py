@@ -1,0 +1,59 @@
+"""The estimator itself, called as its author would call it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..columns import Rows
+from ..manifest import Manifest
+
+
+class EstimatorRunner:
+    """Of any scikit-learn-like estimator."""
+
+    def __init__(self, model: Any, manifest: Manifest) -> None:
+        self.model = model
+        self.names = [field.name for field in manifest.inputs]
+        self.arrange = {"array": _array, "frame": self._frame, "text": _text}[manifest.layout]
+
+    @staticmethod
+    def takes(model: Any, manifest: Manifest) -> bool:
+        return hasattr(model, manifest.method)
+
+    def can(self, method: str) -> bool:
+        """Whether the model has `method` as it was fitted."""
+        return hasattr(self.model, method)
+
+    @property
+    def classes(self) -> Any:
+        """The labels, in the order of the probabilities."""
+        return self.model.classes_
+
+    def call(self, method: str, rows: Rows) -> Any:
+        """What the model's `method` gives for `rows`: an array, sparse matrix, DataFrame, or a list
+        of arrays, of n_rows each. Whatever the model raises passes through.
+        """
+        return getattr(self.model, method)(self.arrange(rows))
+
+    def _frame(self, rows: Rows) -> Any:
+        import pandas as pd  # noqa: PLC0415 - only models that were fitted on a frame have it
+
+        if isinstance(rows, np.ndarray):
+            return pd.DataFrame(rows, columns=self.names)
+        columns = (pd.Series(column, dtype=column.dtype) for column in rows)
+        return pd.DataFrame(dict(zip(self.names, columns)))
+
+
+def _array(rows: Rows) -> np.ndarray:
+    if isinstance(rows, np.ndarray):
+        return rows
+    if all(column.dtype.kind in "fib" for column in rows):
+        return np.column_stack(rows).astype(np.float64, copy=False)
+    return np.column_stack([column.astype(object) for column in rows])
+
+
+def _text(rows: Rows) -> list[str]:
+    texts: list[str] = rows[0].tolist()
+    return texts

@@ -1,0 +1,48 @@
+"""Bad input is the sender's fault: a 4xx with a reason, never a 5xx, and the service lives on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief, predictions_of
+
+NAME = "bad input"
+PROBLEM = "application/problem+json"
+
+
+def check(probe: Probe) -> str:
+    seen = []
+    for what, expected, answer in _cases(probe):
+        if answer.status != expected:
+            raise CheckFailedError(
+                f"{what}: status {answer.status} instead of {expected}: {brief(answer.body)}"
+            )
+        if answer.content_type != PROBLEM:
+            raise CheckFailedError(f"{what}: {answer.content_type or 'no type'}, not {PROBLEM}")
+        seen.append(f"{what} {answer.status}")
+    predictions_of(probe.predict({"instances": [probe.example_row()]}))
+    return ", ".join(seen)
+
+
+def _cases(probe: Probe) -> Iterator[tuple[str, int, Answer]]:
+    """What is wrong, the status it must get, and the answer it got."""
+    row = probe.example_row()
+    yield "malformed JSON", 400, probe.post_raw("/predict", b'{"instances": [', "application/json")
+    yield "no rows", 422, probe.predict({"instances": []})
+    yield "a value too many", 422, probe.predict({"instances": [[*row, 0]]})
+    record = {**probe.example_record(), "no such input": 0}
+    yield "an unknown name", 422, probe.predict({"instances": [record]})
+    numeric = probe.first_input("number", "integer")
+    if numeric:
+        bad = _with(row, numeric[0], "a word")
+        yield "a word for a number", 422, probe.predict({"instances": [bad]})
+    text = probe.first_input("string")
+    if text:
+        bad = _with(row, text[0], {})
+        yield "an object for a word", 422, probe.predict({"instances": [bad]})
+    yield "a wrong method", 405, probe.get("/predict")
+    yield "an unknown route", 404, probe.get("/no-such-route")
+
+
+def _with(row: Sequence[object], position: int, value: object) -> list[object]:
+    return [*row[:position], value, *row[position + 1 :]]

@@ -1,0 +1,23 @@
+"""The image's own HEALTHCHECK reports healthy."""
+
+from __future__ import annotations
+
+import time
+
+from modelpack.smoke.probe import CheckFailedError, Probe
+
+NAME = "health"
+CONTAINER_ONLY = True
+HEALTHY_SECONDS = 45.0
+POLL_SECONDS = 0.1
+
+
+def check(probe: Probe) -> str:
+    started = time.monotonic()
+    status = probe.service.health()
+    while status == "starting" and time.monotonic() - started < HEALTHY_SECONDS:
+        time.sleep(POLL_SECONDS)
+        status = probe.service.health()
+    if status != "healthy":
+        raise CheckFailedError(f"the health status is {status or 'missing: no HEALTHCHECK'}")
+    return "healthy"

@@ -1,0 +1,15 @@
+"""The service does not run as root."""
+
+from __future__ import annotations
+
+from modelpack.smoke.probe import CheckFailedError, Probe
+
+NAME = "user"
+CONTAINER_ONLY = True
+
+
+def check(probe: Probe) -> str:
+    user_id = probe.service.user_id()
+    if not user_id:
+        raise CheckFailedError(f"the service runs with user id {user_id}")
+    return f"user id {user_id}"

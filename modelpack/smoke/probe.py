@@ -1,0 +1,111 @@
+"""What a check has in its hands: the running service, the model's facts, and an HTTP client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import requests
+
+from modelpack.spec import Field, ModelSpec, Scalar
+
+REQUEST_SECONDS = 30.0
+
+
+class CheckFailedError(Exception):
+    """The check's verdict: what was seen, and what should have been seen."""
+
+
+class Service(Protocol):
+    """A running service, as an engine hands it over."""
+
+    target: str
+    engine: str
+    url: str
+
+    def logs(self) -> str: ...
+    def user_id(self) -> int | None: ...
+    def health(self) -> str | None: ...
+    def memory_bytes(self) -> int | None: ...
+    def is_running(self) -> bool: ...
+    def stop(self, timeout: float) -> int: ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`body` is the decoded JSON, or None where the answer holds none."""
+
+    status: int
+    content_type: str
+    body: Any
+    seconds: float
+
+
+class Probe:
+    """Asks the service over loopback; proxies of the environment are not used."""
+
+    def __init__(self, service: Service, model: ModelSpec) -> None:
+        self.service = service
+        self.model = model
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def close(self) -> None:
+        self._session.close()
+
+    def get(self, path: str) -> Answer:
+        return self._ask("GET", path)
+
+    def predict(self, document: object, query: str = "") -> Answer:
+        return self._ask("POST", "/predict" + query, json=document)
+
+    def post_raw(self, path: str, body: bytes, content_type: str) -> Answer:
+        return self._ask("POST", path, data=body, headers={"Content-Type": content_type})
+
+    def _ask(self, method: str, path: str, **kwargs: Any) -> Answer:
+        started = time.perf_counter()
+        try:
+            response = self._session.request(
+                method, self.service.url + path, timeout=REQUEST_SECONDS, **kwargs
+            )
+        except requests.RequestException as error:
+            reason = type(error).__name__
+            raise CheckFailedError(f"{method} {path}: no answer ({reason})") from error
+        content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        body = response.json() if content_type.endswith("json") and response.content else None
+        return Answer(response.status_code, content_type, body, time.perf_counter() - started)
+
+    def example_row(self) -> list[Scalar]:
+        """One row in signature order, made of each input's example."""
+        return [field.example for field in self.model.signature.inputs]
+
+    def example_record(self) -> dict[str, Scalar]:
+        """The same row by name."""
+        return {field.name: field.example for field in self.model.signature.inputs}
+
+    def first_input(self, *types: str) -> tuple[int, Field] | None:
+        """Position and field of the first input of one of the types."""
+        inputs = enumerate(self.model.signature.inputs)
+        return next(((i, field) for i, field in inputs if field.type in types), None)
+
+
+def predictions_of(answer: Answer) -> list[Any]:
+    """The predictions of a 200 answer.
+
+    Raises:
+        CheckFailedError: any other status, or a body without a list of predictions.
+    """
+    if answer.status != 200:
+        raise CheckFailedError(f"status {answer.status} instead of 200: {brief(answer.body)}")
+    predictions = answer.body.get("predictions") if isinstance(answer.body, Mapping) else None
+    if not isinstance(predictions, list):
+        raise CheckFailedError(f"no list of predictions in {brief(answer.body)}")
+    return predictions
+
+
+def brief(value: object) -> str:
+    """A value as it fits in a line of the report."""
+    text = repr(value)
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -1,0 +1,66 @@
+"""A `SmokeReport` as files for machines: JSON, and the JUnit XML that CI systems show."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from modelpack.errors import UsageError
+from modelpack.spec import SmokeReport, to_json
+
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_json(report: SmokeReport, path: Path) -> None:
+    """Raises:
+    UsageError: the file cannot be written.
+    """
+    _write(path, json.dumps(to_json(report), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_junit(report: SmokeReport, path: Path) -> None:
+    """One test suite, one test case a check (the `testsuites` schema of Jenkins and GitLab).
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    failures = sum(not check.passed for check in report.checks)
+    seconds = f"{sum(check.seconds for check in report.checks):.3f}"
+    totals = {"tests": str(len(report.checks)), "failures": str(failures), "time": seconds}
+    root = ET.Element("testsuites", totals)
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(f"smoke {report.target}"), **totals})
+    for check in report.checks:
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            name=check.name,
+            classname=f"modelpack.smoke.{report.engine}",
+            time=f"{check.seconds:.3f}",
+        )
+        tag = "system-out" if check.passed else "failure"
+        ET.SubElement(case, tag).text = _clean(check.detail)
+    ET.indent(root)
+    _write(path, ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
+
+
+def _clean(text: str) -> str:
+    """Text that came from a service's answer, without the characters that XML 1.0 forbids."""
+    return _NOT_IN_XML.sub("\ufffd", text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes the whole file or nothing."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"The report cannot be written to {path}: {error.strerror}.",
+            hint="Name a file in a folder that exists and can be written to.",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from modelpack.environment.requirements import from_file, from_user, merged
+from modelpack.errors import EnvironmentNotResolvedError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("name", "specifier"),
+    [
+        ("scikit-learn", "==1.9.1 --index-url http://evil.example"),
+        ("numpy", "<2\n-e ."),
+        ("numpy\n--extra-index-url http://evil.example\nnumpy", ""),
+        ("numpy @ http://evil.example/numpy.whl", ""),
+        ("numpy", " @ file:///etc/passwd"),
+        ("numpy", "===1.0/../../evil"),
+        ("numpy[extra]", "<2"),
+        ("numpy", "<2; sys_platform == 'linux'"),
+        ("../evil", ""),
+        ("-e .", ""),
+        ("", ""),
+    ],
+)
+def test_hostile_text_of_a_model_file_is_no_requirement(name, specifier):
+    with pytest.raises(EnvironmentNotResolvedError, match="no distribution with a version"):
+        from_file({name: specifier})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-r requirements.txt",
+        "--index-url=http://index.example",
+        "-e .",
+        ".",
+        "./wheels/numpy-2.0-py3-none-any.whl",
+        "numpy @ https://files.example/numpy.whl",
+        "git+https://git.example/numpy",
+        "numpy==",
+        "numpy<2\n-e .",
+        "",
+    ],
+)
+def test_options_paths_and_urls_of_the_user_are_usage_errors(line):
+    with pytest.raises(UsageError) as caught:
+        from_user([line])
+    assert "--requirement" in caught.value.hint
+
+
+def test_the_users_requirements_take_the_place_of_those_of_the_same_name():
+    file = from_file({"scikit-learn": "==1.3.2", "numpy": "<2"})
+    user = from_user(["Scikit_Learn==1.3.1", "gunicorn<23", "pandas[excel] >= 2"])
+    assert list(map(str, merged(file, user))) == [
+        "numpy<2",
+        "flask",
+        "orjson",
+        "Scikit_Learn==1.3.1",
+        "gunicorn<23",
+        "pandas[excel]>=2",
+    ]

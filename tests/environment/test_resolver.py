@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import certifi
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from modelpack.environment import index_settings, resolve
+from modelpack.errors import EnvironmentNotResolvedError, UsageError
+from modelpack.spec import Environment, IndexSettings, from_json, to_json
+
+OPEN = IndexSettings()
+
+
+@pytest.fixture
+def history(local_index):
+    """An index that has two numpy versions, one from after scikit-learn 1.3.0 was settled."""
+    local_index.add("scikit-learn", "1.3.0", "numpy", day="2023-06-30")
+    local_index.add("numpy", "1.25.2", day="2023-07-31")
+    local_index.add("numpy", "1.26.0", day="2023-09-16")
+    return local_index
+
+
+def pins(environment: Environment) -> dict[str, str]:
+    return dict(environment.requirements)
+
+
+# --- the versions of the time --------------------------------------------------------------------
+
+
+def test_libraries_are_of_the_models_time_and_the_serving_stack_of_today(make_spec, history):
+    environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))
+    assert pins(environment) == {
+        "flask": "9.9",
+        "gunicorn": "9.9",
+        "numpy": "1.25.2",
+        "orjson": "9.9",
+        "scikit-learn": "1.3.0",
+    }
+
+
+def test_without_upload_times_bounds_give_the_same(make_spec, history):
+    history.days.clear()
+    environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))
+    assert environment.requirements["numpy"] == "1.25.2"
+    assert environment.requirements["flask"] == "9.9"
+
+
+def test_without_a_version_all_are_current(make_spec, history):
+    environment = resolve(make_spec(None), "3.11", index=IndexSettings(history.url))
+    assert environment.requirements["numpy"] == "1.26.0"
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_newer_library_in_the_file_moves_the_time(make_spec, history, dated):
+    """A pandas of August 2023 was there, so a numpy of September may have been."""
+    history.add("pandas", "2.1.0", day="2023-08-30")
+    history.add("pandas", "2.2.0", day="2024-01-20")
+    if not dated:
+        history.days.clear()
+    spec = make_spec("1.3.0", pandas=">=2.1")
+    chosen = resolve(spec, "3.11", index=IndexSettings(history.url)).requirements
+    assert (chosen["pandas"], chosen["numpy"]) == ("2.1.0", "1.26.0")
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_what_file_or_user_name_exactly_is_not_dated(make_spec, history, dated):
+    if not dated:
+        history.days.clear()
+    index = IndexSettings(history.url)
+    by_user = resolve(make_spec("1.3.0"), "3.11", index=index, requirements=["numpy==1.26.0"])
+    by_file = resolve(make_spec("1.3.0", numpy="==1.26.0"), "3.11", index=index)
+    assert by_user.requirements == by_file.requirements
+    assert (by_user.origins["numpy"], by_file.origins["numpy"]) == ("user", "file")
+    assert by_user.origins["scikit-learn"] == "file"
+    assert by_user.origins["flask"] == "resolver"
+
+
+def test_lightgbm_needs_a_system_package(make_spec, history):
+    history.add("lightgbm", "4.0.0", day="2023-07-01")
+    spec = make_spec("1.3.0", lightgbm="==4.0.0")
+    environment = resolve(spec, "3.11", index=IndexSettings(history.url))
+    assert environment.system_packages == ("libgomp1",)
+
+
+# --- the lock ------------------------------------------------------------------------------------
+
+
+def test_the_lock_holds_hashes_and_nothing_of_this_machine(make_spec, history):
+    environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))
+    entries = [line for line in environment.lock.splitlines() if not line.startswith(" ")]
+    assert entries == [f"{name}=={version} \\" for name, version in pins(environment).items()]
+    assert environment.lock.count("    --hash=sha256:") == len(entries)
+    assert "127.0.0.1" not in environment.lock
+    assert "#" not in environment.lock
+
+
+def test_an_environment_survives_json(make_spec, history):
+    environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))
+    assert from_json(Environment, to_json(environment)) == environment
+
+
+def test_settings_of_this_machines_uv_do_not_change_the_lock(
+    make_spec, history, tmp_path, monkeypatch
+):
+    (tmp_path / "constraints.txt").write_text("numpy<1.25")
+    (tmp_path / "uv.toml").write_text("no-index = true")
+    monkeypatch.setenv("UV_CONSTRAINT", str(tmp_path / "constraints.txt"))
+    monkeypatch.setenv("UV_EXCLUDE_NEWER", "2020-01-01")
+    monkeypatch.chdir(tmp_path)
+    environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))
+    assert environment.requirements["numpy"] == "1.25.2"
+
+
+# --- credentials ---------------------------------------------------------------------------------
+
+
+def test_credentials_in_the_url_reach_the_index_and_not_the_lock(make_spec, history):
+    history.protect("reader", "s3cret/word")
+    url = history.url.replace("://", "://reader:s3cret%2Fword@")
+    environment = resolve(make_spec("1.3.0"), "3.11", index=index_settings(index_url=url))
+    assert environment.requirements["scikit-learn"] == "1.3.0"
+    assert "s3cret" not in environment.lock
+
+
+def test_credentials_in_netrc_reach_the_index(make_spec, history, tmp_path, monkeypatch):
+    history.protect("reader", "s3cret")
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login reader password s3cret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    settings = index_settings(index_url=history.url)
+    assert resolve(make_spec("1.3.0"), "3.11", index=settings).requirements["numpy"] == "1.25.2"
+
+
+@pytest.mark.parametrize("secret", ["", "reader:wr0ng@"])
+def test_missing_or_wrong_credentials_are_told_without_them(make_spec, history, secret):
+    history.protect("reader", "s3cret")
+    url = history.url.replace("://", f"://{secret}")
+    with pytest.raises(EnvironmentNotResolvedError, match="asks for credentials") as caught:
+        resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(url))
+    assert "wr0ng" not in caught.value.message
+    assert "netrc" in caught.value.hint
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def test_a_version_that_does_not_exist(make_spec, history):
+    with pytest.raises(
+        EnvironmentNotResolvedError, match=r"no such version.*scikit-learn==1\.3\.1"
+    ):
+        resolve(make_spec("1.3.1"), "3.11", index=IndexSettings(history.url))
+
+
+def test_requirements_that_contradict_each_other(make_spec, history):
+    history.add("scikit-learn", "1.3.2", "numpy<2", day="2023-10-23")
+    history.add("numpy", "2.1.0", day="2024-08-18")
+    with pytest.raises(EnvironmentNotResolvedError) as caught:
+        resolve(
+            make_spec("1.3.2"), "3.11", index=IndexSettings(history.url), requirements=["numpy>=2"]
+        )
+    assert caught.value.message.startswith("No set of versions fits on Python 3.11: Because")
+    assert "\n" not in caught.value.message
+    assert "--requirement" in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/simple", "http://index.invalid/simple"])
+def test_an_index_that_cannot_be_reached(make_spec, url, monkeypatch):
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(EnvironmentNotResolvedError, match="cannot be reached") as caught:
+        resolve(make_spec("1.3.2"), "3.11", index=IndexSettings(url))
+    assert "--index-url" in caught.value.hint
+
+
+@pytest.mark.parametrize("python", ["3.6", "2.7", "3", "3.11.4", "newest", "3.11\n--no-index"])
+def test_a_python_that_serving_does_not_run_on(make_spec, python):
+    with pytest.raises(UsageError, match="no Python version") as caught:
+        resolve(make_spec("1.3.2"), python, index=OPEN)
+    assert "--python" in caught.value.hint
+
+
+def test_a_platform_that_has_no_lock(make_spec):
+    with pytest.raises(UsageError, match="linux/riscv64") as caught:
+        resolve(make_spec("1.3.2"), "3.11", platform="linux/riscv64", index=OPEN)
+    assert "linux/arm64" in caught.value.hint
+
+
+# --- the real index ------------------------------------------------------------------------------
+
+REAL = [
+    ("1.3.2", "3.11", {"numpy": "==1.26.*", "scipy": "==1.11.*", "flask": ">=3"}),
+    ("1.3.0", "3.11", {"numpy": "==1.25.*", "scipy": "==1.11.*", "pandas": "==2.0.*"}),
+    ("0.20.3", "3.7", {"numpy": "==1.16.*", "scipy": "==1.2.*", "flask": "==2.2.5"}),
+    ("1.7.2", "3.13", {"numpy": "==2.3.*", "scipy": "==1.16.*", "pandas": "==2.3.*"}),
+]
+
+
+@pytest.mark.parametrize(("version", "python", "expected"), REAL)
+def test_versions_of_the_time_on_the_real_index(make_spec, real_index, version, python, expected):
+    libraries = {"pandas": ""} if "pandas" in expected else {}
+    environment = resolve(make_spec(version, **libraries), python, index=real_index)
+    chosen = environment.requirements
+    assert chosen["scikit-learn"] == version
+    wrong = {n: chosen[n] for n, fits in expected.items() if chosen[n] not in SpecifierSet(fits)}
+    assert not wrong
+
+
+def test_arm64_has_wheels_of_the_same_versions(make_spec, real_index):
+    spec = make_spec("1.3.2")
+    ours = resolve(spec, "3.11", index=real_index)
+    arm = resolve(spec, "3.11", platform="linux/arm64", index=real_index)
+    assert arm.requirements == ours.requirements
+    assert arm.platform == "linux/arm64"
+
+
+def test_a_python_that_the_version_has_no_wheel_for(make_spec, real_index):
+    with pytest.raises(EnvironmentNotResolvedError, match=r"wheel for Python 3\.13") as caught:
+        resolve(make_spec("1.3.2"), "3.13", index=real_index)
+    assert "--python" in caught.value.hint
+
+
+def test_a_lock_takes_less_than_two_seconds_warm(make_spec, real_index):
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        resolve(make_spec("1.3.2", pandas=""), "3.11", index=real_index)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 2
+
+
+def test_an_untrusted_certificate_leads_to_ca_cert(make_spec, real_index, tmp_path, monkeypatch):
+    """Trusting one authority only, which is not that of the index."""
+    first = Path(certifi.where()).read_text().split("-----END CERTIFICATE-----")[0]
+    wrong = tmp_path / "ca.pem"
+    wrong.write_text(f"{first}-----END CERTIFICATE-----\n")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    index = IndexSettings(real_index.index_url, ca_bundle=str(wrong))
+    with pytest.raises(EnvironmentNotResolvedError, match="certificate") as caught:
+        resolve(make_spec("1.3.2"), "3.11", index=index)
+    assert "--ca-cert FILE" in caught.value.hint

@@ -1,0 +1,173 @@
+"""Real models, trained here, and the specs that their files would give."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from stubborn_model import Stubborn
+
+from modelpack.bundle import render
+from modelpack.spec import (
+    BaseImage,
+    Bundle,
+    Environment,
+    Field,
+    ModelFile,
+    ModelSpec,
+    Safety,
+    Signature,
+)
+
+BASE = BaseImage("python:3.11-slim", "3.11", "registry", "sha256:" + "0" * 64)
+ENVIRONMENT = Environment(
+    python="3.11",
+    platform="linux/amd64",
+    requirements={"scikit-learn": "1.9.1"},
+    origins={"scikit-learn": "file"},
+    lock="scikit-learn==1.9.1 \\\n    --hash=sha256:" + "1" * 64 + "\n",
+)
+IRIS_NAMES = ("sepal length", "sepal width", "petal length", "petal width")
+
+
+@dataclass(frozen=True)
+class Trained:
+    model: Any
+    signature: Signature
+    task: str = "classifier"
+    method: str = "predict"
+
+
+def spec_of(path: Path, trained: Trained, format_: str = "joblib") -> ModelSpec:
+    content = path.read_bytes()
+    kind = type(trained.model)
+    return ModelSpec(
+        file=ModelFile(
+            str(path), hashlib.sha256(content).hexdigest(), len(content), "raw", protocol=4
+        ),
+        format=format_,
+        framework="scikit-learn",
+        framework_version="1.9.1",
+        python=None,
+        task=trained.task,
+        estimator=f"{kind.__module__}.{kind.__qualname__}",
+        steps=(),
+        method=trained.method,
+        requirements={"scikit-learn": "==1.9.1"},
+        versions={"scikit-learn": "1.9.1"},
+        local_modules=(),
+        signature=trained.signature,
+        safety=Safety("pass"),
+    )
+
+
+def bundle_of(trained: Trained, folder: Path, format_: str = "joblib") -> Bundle:
+    """The model of `trained`, saved and packed in `folder`."""
+    path = folder / "saved"
+    if format_ == "joblib":
+        joblib.dump(trained.model, path)
+    else:
+        path.write_bytes(pickle.dumps(trained.model))
+    return render(spec_of(path, trained, format_), ENVIRONMENT, BASE, folder / "bundle")
+
+
+def iris() -> Trained:
+    data, target = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[target]
+    inputs = tuple(Field(f"x{index}", "number", example=5.0) for index in range(4))
+    classes = ("setosa", "versicolor", "virginica")
+    return Trained(
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(data, names),
+        Signature(inputs, (Field("label", "string"),), classes, probabilities=True),
+    )
+
+
+def people() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "age": [20.0, None, 60.0, 40.0, 33.0, 51.0],
+            "city": ["Rome", "Oslo", None, "Rome", "Oslo", "Rome"],
+            "visits": [1, 2, 3, 4, 5, 6],
+            "member": [True, False, True, False, True, True],
+        }
+    ).astype({"city": object})
+
+
+def mixed() -> Trained:
+    frame = people()
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    words = make_pipeline(
+        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
+    )
+    columns = ColumnTransformer(
+        [
+            ("n", numbers, ["age", "visits"]),
+            ("w", words, ["city"]),
+            ("m", "passthrough", ["member"]),
+        ]
+    )
+    inputs = (
+        Field("age", "number", nullable=True, example=30.0),
+        Field("city", "string", nullable=True, example="Rome"),
+        Field("visits", "integer", example=3),
+        Field("member", "boolean", example=True),
+    )
+    return Trained(
+        make_pipeline(columns, LogisticRegression()).fit(frame, [0, 1, 0, 1, 0, 1]),
+        Signature(
+            inputs,
+            (Field("label", "integer"),),
+            (0, 1),
+            layout="frame",
+            named=True,
+            probabilities=True,
+        ),
+    )
+
+
+def texts() -> Trained:
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    model.fit(["good fun", "great fun", "bad bore", "sad bore"], [True, True, False, False])
+    return Trained(
+        model,
+        Signature(
+            (Field("text", "string", example="good"),),
+            (Field("label", "boolean"),),
+            (False, True),
+            layout="text",
+            probabilities=True,
+        ),
+    )
+
+
+def forest() -> Trained:
+    data, target = load_diabetes(return_X_y=True)
+    model = RandomForestRegressor(10, n_jobs=-1, random_state=0).fit(data[:, :3], target)
+    inputs = tuple(Field(f"x{index}", "number", example=0.01) for index in range(3))
+    return Trained(model, Signature(inputs, (Field("value", "number"),)), "regressor")
+
+
+def scaler() -> Trained:
+    model = StandardScaler().fit([[0.0, 10.0], [2.0, 30.0]])
+    inputs = (Field("x0", "number", example=1.0), Field("x1", "number", example=1.0))
+    outputs = (Field("scaled", "number", shape=(2,)),)
+    return Trained(model, Signature(inputs, outputs), "transformer", "transform")
+
+
+def stubborn() -> Trained:
+    inputs = (Field("x0", "number", example=1.0),)
+    return Trained(Stubborn(), Signature(inputs, (Field("value", "number"),)), "regressor")

@@ -1,0 +1,19 @@
+"""A model of its author's own class, in a module that the service can import to load it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+
+class Stubborn(BaseEstimator):
+    """Fails on 13, takes its time on 99."""
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        if (rows == 13).any():
+            raise ValueError("no thirteens in /srv/secret")
+        if (rows == 99).any():
+            time.sleep(1.5)
+        return rows[:, 0]

@@ -1,0 +1,283 @@
+"""Rendering bundles: their files against golden ones, all-or-nothing writing, reading back.
+
+`MODELPACK_UPDATE_GOLDEN=1 pytest tests/test_bundle.py` writes tests/golden anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import os
+import re
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import serving_models
+from serving_models import BASE, ENVIRONMENT, Trained
+from test_quoting import HOSTILE
+
+from modelpack import bundle
+from modelpack.errors import ModelRefusedError, UsageError
+from modelpack.spec import Field, ModelSpec, Signature
+
+GOLDEN = Path(__file__).parent / "golden"
+FILES = [name for _, name in bundle.TEMPLATES] + ["modelpack.json", "requirements.lock"]
+
+
+def spec_for(folder: Path, trained: Trained) -> ModelSpec:
+    """A spec whose file is any bytes: rendering does not load it."""
+    path = folder / "model.joblib"
+    path.write_bytes(b"the bytes of a model")
+    return serving_models.spec_of(path, trained)
+
+
+@pytest.fixture
+def spec(tmp_path) -> ModelSpec:
+    return spec_for(tmp_path, serving_models.iris())
+
+
+def hostile_spec(folder: Path) -> ModelSpec:
+    inputs = tuple(Field(text, "string", nullable=True, example=text) for text in HOSTILE)
+    signature = Signature(
+        inputs, (), tuple(HOSTILE), layout="frame", named=True, probabilities=True
+    )
+    spec = spec_for(folder, Trained(object(), signature))
+    text = "".join(HOSTILE)
+    return replace(spec, estimator=text, framework=text, framework_version=text)
+
+
+# --- golden --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iris", "mixed", "hostile"])
+def test_bundles_are_as_the_golden_ones(tmp_path, name):
+    makers = {"iris": serving_models.iris, "mixed": serving_models.mixed}
+    spec = spec_for(tmp_path, makers[name]()) if name in makers else hostile_spec(tmp_path)
+    rendered = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    if os.environ.get("MODELPACK_UPDATE_GOLDEN"):
+        (GOLDEN / name).mkdir(parents=True, exist_ok=True)
+        for file in FILES:
+            (GOLDEN / name / file).write_text((rendered / file).read_text())
+    assert "".join(differences(GOLDEN / name, rendered)) == ""
+
+
+def differences(golden: Path, rendered: Path):
+    for file in FILES:
+        yield from difflib.unified_diff(
+            (golden / file).read_text().splitlines(keepends=True),
+            (rendered / file).read_text().splitlines(keepends=True),
+            f"golden/{file}",
+            f"rendered/{file}",
+        )
+
+
+# --- hostile names -------------------------------------------------------------------------------
+
+
+def test_hostile_names_add_no_statement_to_app_py(tmp_path, spec):
+    plain = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "plain").directory
+    hostile = bundle.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bad").directory
+
+    def statements(folder: Path) -> list[str]:
+        first, *rest = ast.parse((folder / "app.py").read_text()).body
+        assert isinstance(first, ast.Expr)
+        assert isinstance(first.value, ast.Constant)
+        return [ast.dump(statement) for statement in rest]
+
+    assert statements(hostile) == statements(plain)
+
+
+def test_hostile_names_add_no_line_anywhere(tmp_path, spec):
+    spec = replace(
+        spec,
+        signature=replace(
+            spec.signature,
+            inputs=tuple(replace(field, name=f"x{i}") for i, field in enumerate(
+                hostile_spec(tmp_path).signature.inputs
+            )),
+            named=True,
+        ),
+    )  # fmt: skip
+    plain = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "plain").directory
+    hostile = bundle.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bad").directory
+    for file in [name for _, name in bundle.TEMPLATES]:
+        text = (hostile / file).read_text()
+        assert len(text.splitlines()) == len((plain / file).read_text().splitlines()), file
+        assert text.replace("\n", "").isprintable()
+        assert not re.search(r"^\s*RUN touch", text, re.MULTILINE)
+        assert "49" not in text.replace("{{ 7 * 7 }}", "")
+
+
+def test_hostile_names_survive_in_the_manifest(tmp_path):
+    spec = hostile_spec(tmp_path)
+    written = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert bundle.read(written.path).model.signature == spec.signature
+
+
+# --- what a bundle is ----------------------------------------------------------------------------
+
+
+def contents(folder: Path) -> dict[str, tuple]:
+    return {
+        str(path.relative_to(folder)): (
+            path.stat().st_mode,
+            path.stat().st_mtime,
+            path.read_bytes() if path.is_file() else None,
+        )
+        for path in [folder, *folder.rglob("*")]
+    }
+
+
+def test_two_renders_are_identical(tmp_path, spec):
+    old_mask = os.umask(0o077)
+    try:
+        first = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "a").directory
+    finally:
+        os.umask(old_mask)
+    second = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "b").directory
+    assert contents(first) == contents(second)
+
+
+def test_modes(tmp_path, spec):
+    folder = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    for path in [folder, *folder.rglob("*")]:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        expected = 0o755 if path.is_dir() else 0o444 if "model.joblib" in path.name else 0o644
+        assert mode == expected, path
+
+
+def test_serving_is_copied_whole_and_alone(tmp_path, spec):
+    folder = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    ours = Path(bundle.__file__).parent / "serving"
+    copied = folder / "modelpack" / "serving"
+    assert {p.relative_to(copied): p.read_bytes() for p in copied.rglob("*") if p.is_file()} == {
+        p.relative_to(ours): p.read_bytes() for p in ours.rglob("*.py")
+    }
+    assert not (folder / "modelpack" / "__init__.py").exists()
+
+
+def test_a_bundle_tells_nothing_of_this_machine(tmp_path, spec):
+    folder = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes(), path
+    assert json.loads((folder / "modelpack.json").read_text())["model"]["file"]["path"] == (
+        "model/model.joblib"
+    )
+
+
+def test_what_was_rendered_is_what_is_read(tmp_path, spec):
+    written = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert bundle.read(tmp_path / "bundle") == written
+    assert written.environment == ENVIRONMENT
+    assert written.model.signature == spec.signature
+
+
+# --- where it is written -------------------------------------------------------------------------
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_an_older_bundle_is_replaced_and_nothing_left(tmp_path, spec):
+    target = tmp_path / "bundle"
+    bundle.render(spec, ENVIRONMENT, BASE, target)
+    (target / "app.py").write_text("old")
+    bundle.render(spec, replace(ENVIRONMENT, lock="new\n"), BASE, target)
+    assert (target / "requirements.lock").read_text() == "new\n"
+    assert (target / "app.py").read_text() != "old"
+    assert names(tmp_path) == {"bundle", "model.joblib"}
+
+
+def test_an_empty_folder_is_filled(tmp_path, spec):
+    (tmp_path / "bundle").mkdir()
+    bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert bundle.read(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", ".git/config", "app.py"])
+def test_what_is_no_bundle_is_not_touched(tmp_path, spec, foreign):
+    path = tmp_path / "mine" / foreign
+    path.parent.mkdir(parents=True)
+    path.write_text("precious")
+    with pytest.raises(UsageError, match="is not replaced"):
+        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "mine")
+    assert path.read_text() == "precious"
+
+
+def test_a_bundle_with_more_in_it_is_not_replaced(tmp_path, spec):
+    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    (target / "notebook.ipynb").write_text("precious")
+    with pytest.raises(UsageError, match=re.escape("'notebook.ipynb'")):
+        bundle.render(spec, ENVIRONMENT, BASE, target)
+    assert (target / "notebook.ipynb").read_text() == "precious"
+
+
+def test_a_file_in_the_way_is_not_replaced(tmp_path, spec):
+    with pytest.raises(UsageError):
+        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "model.joblib")
+    assert (tmp_path / "model.joblib").read_bytes() == b"the bytes of a model"
+
+
+@pytest.mark.parametrize("content", [b"other bytes of a mod", b"the bytes of a model, longer", b""])
+def test_a_model_that_changed_is_refused_and_the_old_bundle_stays(tmp_path, spec, content):
+    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    before = contents(target)
+    Path(spec.file.path).write_bytes(content)
+    with pytest.raises(ModelRefusedError, match="changed"):
+        bundle.render(spec, ENVIRONMENT, BASE, target)
+    assert contents(target) == before
+    assert names(tmp_path) == {"bundle", "model.joblib"}
+
+
+def test_a_missing_model_is_a_usage_error(tmp_path, spec):
+    Path(spec.file.path).unlink()
+    with pytest.raises(UsageError, match="No such file"):
+        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert names(tmp_path) == set()
+
+
+def test_an_interrupt_leaves_nothing(tmp_path, spec, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundle, "_copy_serving", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert names(tmp_path) == {"model.joblib"}
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def damage(document: dict, **changes) -> str:
+    return json.dumps({**document, **changes})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda document: "{", "Expecting property name"),
+        (lambda document: "[]", "list indices"),
+        (lambda document: damage(document, schema=2), "its schema is 2"),
+        (lambda document: damage(document, model={}), "required field missing"),
+        (lambda document: json.dumps({"schema": 1}), "lacks 'model'"),
+    ],
+)
+def test_a_damaged_manifest_is_a_usage_error(tmp_path, spec, change, reason):
+    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    manifest = target / "modelpack.json"
+    manifest.write_text(change(json.loads(manifest.read_text())))
+    with pytest.raises(UsageError, match=reason):
+        bundle.read(target)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path):
+    with pytest.raises(UsageError, match=r"not a bundle.*modelpack.json"):
+        bundle.read(tmp_path)
+    with pytest.raises(UsageError, match="not a bundle"):
+        bundle.read(tmp_path / "nowhere")

@@ -1,0 +1,82 @@
+"""What the documents show is what happens: console blocks are run, links lead somewhere.
+
+In a ```console block a line that starts with "$ " is run, as a user would type it at the project's
+root, and the lines below it are its output. Numbers and digests may differ, words may not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("sample_models/*.md")])
+VARYING = (
+    (r"sha256:[0-9a-f]{64}|\b[0-9a-f]{12,64}\b", "DIGEST"),
+    (r"\d+(\.\d+)?", "N"),
+    (r"\s+", " "),
+)
+
+
+def console_blocks(path: Path) -> list[str]:
+    return re.findall(r"^```console\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(block: str) -> list[tuple[str, str]]:
+    """(command, expected output) of a block; a backslash continues a command."""
+    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    pairs = []
+    for part in parts:
+        lines = part.splitlines()
+        end = next(i for i, line in enumerate(lines) if not line.endswith("\\")) + 1
+        pairs.append(("\n".join(lines[:end]), "\n".join(lines[end:])))
+    return pairs
+
+
+def normalised(text: str) -> str:
+    for pattern, word in VARYING:
+        text = re.sub(pattern, word, text)
+    return text.strip()
+
+
+BLOCKS = [
+    pytest.param(block, id=f"{path.relative_to(ROOT)}:{number}")
+    for path in DOCUMENTS
+    for number, block in enumerate(console_blocks(path), 1)
+]
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_console_block_shows_what_happens(block: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for command, expected in commands(block):
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=ROOT,
+            env={**os.environ, "PATH": path, "COLUMNS": "100"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert normalised(done.stdout) == normalised(expected), done.stdout
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_that_are_there(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_readme_shows_a_command_and_its_output_by_line_20() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()[:20]
+    typed = next(i for i, line in enumerate(lines) if line.startswith("$ modelpack package"))
+    assert any(line.startswith("\u2713 ") for line in lines[typed:])

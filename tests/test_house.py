@@ -1,0 +1,109 @@
+"""The rules of the house: imports go down only, folders agree with their tables."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "modelpack"
+STAGES = {"inspection", "environment", "bundle", "engines", "smoke"}
+SHARED = {"spec", "errors"}
+# What each part may import of ours; a part may always import itself.
+ALLOWED = {
+    "errors": set(),
+    "spec": set(),
+    "serving": set(),
+    **{stage: SHARED | {"_version", "quoting", "reaper"} for stage in STAGES},
+    "pipeline": STAGES | SHARED | {"reaper"},
+    "doctor": STAGES | SHARED,
+    "settings": SHARED,
+    "console": STAGES | SHARED | {"pipeline", "doctor"},
+    "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
+}
+IN_THE_IMAGE = {"flask", "gunicorn", "joblib", "lz4", "numpy", "orjson", "pandas", "werkzeug"}
+
+
+def parts() -> dict[str, list[Path]]:
+    """Part of the house -> its source files."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        found.setdefault(part, []).append(path)
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports, relative ones made absolute, wherever they stand in it."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *filter(None, [node.module])])
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def ours(path: Path) -> set[str]:
+    dotted = (name.split(".") for name in imported(path))
+    return {words[1] for words in dotted if words[0] == "modelpack" and len(words) > 1}
+
+
+@pytest.mark.parametrize("part", sorted(set(ALLOWED) & set(parts())))
+def test_imports_go_down_only(part: str) -> None:
+    names = {name for path in parts()[part] for name in ours(path)}
+    modules = set(parts())
+    assert (names & modules) - {part} <= ALLOWED[part]
+
+
+def test_every_part_has_its_rule() -> None:
+    assert set(parts()) - set(ALLOWED) <= {"__init__", "_version", "__main__", "quoting", "reaper"}
+
+
+def test_serving_imports_only_what_the_image_holds() -> None:
+    tops = {
+        name.split(".")[0]
+        for path in parts()["serving"]
+        for name in imported(path)
+        if not name.startswith("modelpack.serving")
+    }
+    assert tops - set(sys.stdlib_module_names) <= IN_THE_IMAGE
+
+
+def test_serving_is_written_for_the_oldest_python_it_runs_on() -> None:
+    for path in parts()["serving"]:
+        ast.parse(path.read_text(), feature_version=(3, 7))
+
+
+@pytest.mark.parametrize(
+    ("package", "table"),
+    [("modelpack.smoke.checks", "CHECKS")],
+)
+def test_a_folder_and_its_table_agree(package: str, table: str) -> None:
+    module = importlib.import_module(package)
+    files = {path.stem for path in Path(module.__path__[0]).glob("*.py")} - {"__init__"}
+    listed = {entry.__name__.rpartition(".")[2] for entry in getattr(module, table)}
+    assert listed == files
+
+
+def test_the_wheel_holds_every_source_file_and_template(wheel: Path) -> None:
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    sources = {
+        str(path.relative_to(ROOT))
+        for path in PACKAGE.rglob("*")
+        if path.suffix in {".py", ".json"} or path.name == "py.typed"
+    }
+    templates = {
+        f"modelpack/{path.relative_to(ROOT)}"
+        for path in (ROOT / "templates").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert held == sources | templates

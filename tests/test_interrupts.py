@@ -1,0 +1,68 @@
+"""Whatever ends modelpack, in whatever stage: no container, no temporary folder is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+
+SVC = Path(__file__).parents[1] / "sample_models" / "kserve-svc" / "model.joblib"
+STAGES = ("inspect", "environment", "bundle", "build")
+
+
+def smoke_containers() -> list[str]:
+    client = docker.from_env()
+    try:
+        filters = {"label": "dev.modelpack.smoke"}
+        return [container.id for container in client.containers.list(all=True, filters=filters)]
+    finally:
+        client.close()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+@contextmanager
+def packaging(tmp: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "modelpack", "package", str(SVC), "-t", "interrupted:test"]
+    environ = {**os.environ, "TMPDIR": str(tmp)}
+    process = subprocess.Popen(
+        [*command, *arguments], env=environ, cwd=tmp, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_after_a_stage_nothing_is_left(
+    stage: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    """Killed as soon as the stage is done, so in the middle of the next one."""
+    containers = set(smoke_containers())
+    with packaging(tmp_path) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if line.startswith(f"\u2713 {stage}"):
+                break
+        time.sleep(0.3)
+        process.send_signal(number)
+        code = process.wait(timeout=30)
+    assert code == (-number if number == signal.SIGKILL else 130)
+    assert eventually(lambda: not list(tmp_path.iterdir())), list(tmp_path.iterdir())
+    assert eventually(lambda: set(smoke_containers()) <= containers)

@@ -1,0 +1,192 @@
+"""The main job on a real engine: a bare file in, a container out that answers as documented."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+SAMPLES = Path(__file__).parents[1] / "sample_models"
+SVC = SAMPLES / "kserve-svc"
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+def package(model: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "modelpack", "package", str(model), "--json", *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@contextmanager
+def container(
+    client: docker.DockerClient, image: str, **options: Any
+) -> Iterator[tuple[Container, str]]:
+    """A container as a user would run it, ready to answer, and its URL."""
+    ports = {"8080/tcp": ("127.0.0.1", None)}
+    started = client.containers.run(image, detach=True, ports=ports, **options)
+    try:
+        started.reload()
+        port = started.ports["8080/tcp"][0]["HostPort"]
+        url = f"http://127.0.0.1:{port}"
+        curl("--retry", "60", "--retry-all-errors", "--retry-delay", "1", f"{url}/readyz")
+        yield started, url
+    finally:
+        started.remove(force=True, v=True)
+
+
+def curl(*arguments: str) -> str:
+    command = ["curl", "--silent", "--show-error", "--fail-with-body", "--noproxy", "*"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def predict(url: str, document: object) -> Any:
+    request = urllib.request.Request(
+        f"{url}/predict",
+        data=json.dumps(document).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("name", ["model.joblib", "model.pkl"])
+def test_a_file_of_another_version_answers_as_documented(
+    name: str, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    made = package(SVC / name, "-t", f"modelpack-test/svc:{name[6:]}", cwd=tmp_path)
+    assert made["environment"]["requirements"]["scikit-learn"] == "1.3.2"
+    assert made["environment"]["origins"]["scikit-learn"] == "file"
+    assert made["image"]["reference"] == f"modelpack-test/svc:{name[6:]}"
+    with container(client, made["image"]["reference"]) as (started, url):
+        answer = curl(
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            '{"instances": [[6.8,2.8,4.8,1.4],[6.0,3.4,4.5,1.6]]}',
+            f"{url}/predict",
+        )
+        assert answer.strip() == '{"predictions":[1,1]}'
+        version = "import sklearn; print(sklearn.__version__)"
+        assert started.exec_run(["python", "-c", version]).output.strip() == b"1.3.2"
+
+
+def test_named_mixed_columns_give_the_documented_prediction(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    sample = SAMPLES / "kserve-mixedtype"
+    made = package(sample / "model.joblib", "-t", "modelpack-test/mixedtype:1", cwd=tmp_path)
+    assert made["environment"]["requirements"]["scikit-learn"] == "1.3.0"
+    with container(client, made["image"]["id"]) as (_, url):
+        answer = predict(url, json.loads((sample / "request.json").read_text()))
+    assert answer == {"predictions": [12.202832815138274]}
+
+
+def test_it_serves_hardened_under_any_user(client: docker.DockerClient, tmp_path: Path) -> None:
+    made = package(SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path)
+    assert made["smoke"] is None
+    with container(
+        client,
+        made["image"]["reference"],
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        user="12345:0",
+        tmpfs={"/tmp": ""},
+    ) as (started, url):
+        assert predict(url, {"instances": [[6.8, 2.8, 4.8, 1.4]]}) == {"predictions": [1]}
+        status = started.exec_run(["cat", "/proc/1/status"]).output.decode()
+        facts = dict(line.split(":\t", 1) for line in status.splitlines())
+        assert facts["Uid"].split() == ["12345"] * 4
+        assert int(facts["CapEff"], 16) == 0
+        assert facts["NoNewPrivs"] == "1"
+
+
+def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
+    made = package(
+        SVC / "model.joblib",
+        *("-t", "modelpack-test/svc:report", "-o", "bundle"),
+        *("--report", "report.json", "--junit", "report.xml"),
+        cwd=tmp_path,
+    )
+    assert set(made) == {"model", "environment", "bundle", "image", "smoke", "seconds"}
+    assert set(made["environment"]) >= {"python", "requirements"}
+    assert set(made["image"]) == {"reference", "id", "size_bytes"}
+    assert set(made["smoke"]) >= {"passed", "checks"}
+    assert set(made["smoke"]["checks"][0]) == {"name", "passed", "seconds", "detail"}
+    assert set(made["seconds"]) == {"inspect", "environment", "bundle", "build", "smoke"}
+    assert made["smoke"]["passed"] is True
+    assert made["bundle"] == str(tmp_path / "bundle")
+    assert json.loads((tmp_path / "report.json").read_text()) == made["smoke"]
+    suite = ET.parse(tmp_path / "report.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == (str(len(made["smoke"]["checks"])), "0")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "bundle",
+        "report.json",
+        "report.xml",
+    ]
+
+
+def test_the_same_input_is_the_same_image(client: docker.DockerClient, tmp_path: Path) -> None:
+    once, again = (
+        package(SVC / "model.pkl", "-t", "modelpack-test/svc:same", "--no-smoke", cwd=tmp_path)
+        for _ in range(2)
+    )
+    assert once["image"]["id"] == again["image"]["id"]
+
+
+def test_a_bundle_builds_with_plain_docker(client: docker.DockerClient, tmp_path: Path) -> None:
+    """No modelpack, no BuildKit options: but the index is reached as this machine must reach it."""
+    package(
+        SVC / "model.joblib",
+        "-o",
+        "bundle",
+        "--no-smoke",
+        "-t",
+        "modelpack-test/svc:1",
+        cwd=tmp_path,
+    )
+    command = ["docker", "build", "--quiet", "--tag", "modelpack-test/plain:1"]
+    bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    if bundle:
+        command += ["--secret", f"id=ca,src={bundle}"]
+    subprocess.run([*command, str(tmp_path / "bundle")], check=True, capture_output=True)
+    with container(client, "modelpack-test/plain:1") as (_, url):
+        assert predict(url, {"instances": [[6.8, 2.8, 4.8, 1.4]]}) == {"predictions": [1]}
+
+
+def test_an_image_that_fails_its_smoke_test_gets_no_name_and_is_not_kept(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """This model loads on a later scikit-learn and fails when used: the oldest trap there is."""
+    before = {image.id for image in client.images.list()}
+    model = str(SAMPLES / "kserve-mixedtype" / "model.joblib")
+    command = [sys.executable, "-m", "modelpack", "package", model, "-t", "modelpack-test/broken:1"]
+    command += ["--requirement", "scikit-learn==1.7.2", "--python", "3.11", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr
+    smoke = json.loads(done.stdout)["smoke"]
+    assert [check["name"] for check in smoke["checks"] if not check["passed"]] == ["ready"]
+    assert "Traceback" not in done.stderr
+    assert {image.id for image in client.images.list()} == before

@@ -1,0 +1,96 @@
+"""Hostile text stays text in each language that a bundle's files are written in."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+
+import jinja2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelpack import quoting
+
+HOSTILE = [
+    "\x1b[31mred\x1b[0m",
+    "{{ 7 * 7 }}{% raw %}",
+    "line\nRUN touch /owned",
+    "carriage\rreturn\u2028separator\x85next",
+    "$(touch /owned) `touch /owned` ${HOME}",
+    "quote\" 'quote' \\\" \\",
+    '"""\nimport os\n"""',
+    "\u202eright to left\u2066",
+    "\x00nul",
+    "| pipe | `code` ``more``",
+    "1.9.1 --index-url http://evil",
+    "zero\u200bwidth",
+]
+TEXT = st.text() | st.sampled_from(HOSTILE)
+
+
+@given(text=TEXT, filter_=st.sampled_from(sorted(set(quoting.FILTERS) - {"python"})))
+def test_everything_is_one_visible_line(text, filter_):
+    assert quoting.FILTERS[filter_](text).isprintable()
+
+
+@given(text=TEXT)
+def test_a_python_literal_reads_back(text):
+    assert ast.literal_eval(quoting.python(text)) == text
+
+
+@given(text=TEXT)
+def test_a_docstring_stays_a_docstring(text):
+    tree = ast.parse(f'"""{quoting.docstring(text)}"""')
+    assert len(tree.body) == 1
+    assert ast.get_docstring(tree, clean=False) == quoting.line(text)
+
+
+@given(text=TEXT)
+def test_json_reads_back(text):
+    assert json.loads(quoting.json(text)) == text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_shell_word_is_one_argument(text):
+    script = f"printf %s {quoting.sh(text)}"
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout == quoting.line(text)
+
+
+@given(text=TEXT)
+def test_a_dockerfile_value_ends_where_it_ends(text):
+    quoted = quoting.dq(text)
+    inside = quoted[1:-1].replace("\\\\", "").replace('\\"', "").replace("\\$", "")
+    assert (quoted[0], quoted[-1]) == ('"', '"')
+    assert not set(inside) & {'"', "$", "\\"}
+
+
+@given(text=TEXT)
+def test_a_code_span_is_fenced_by_more_than_it_holds(text):
+    span = quoting.markdown(text)
+    fence = span[: len(span) - len(span.lstrip("`"))]
+    assert span.endswith(fence)
+    assert fence not in span[len(fence) : -len(fence)]
+
+
+@pytest.mark.parametrize(
+    ("template", "lets_by"),
+    [
+        ("{{ value }}", False),
+        ("{{ value or 'x' | line }}", False),
+        ("{{ value ~ '' }}", False),
+        ("{{ value | upper }}", False),
+        ("{{ value | line }}", True),
+        ("{{ (value ~ '') | dq }}", True),
+    ],
+)
+def test_no_value_gets_by_the_filters(template, lets_by):
+    jinja = jinja2.Environment(finalize=quoting.checked)
+    jinja.filters.update(quoting.FILTERS)
+    if lets_by:
+        jinja.from_string(template).render(value="a\nb")
+    else:
+        with pytest.raises(jinja2.TemplateRuntimeError, match="without a quoting filter"):
+            jinja.from_string(template).render(value="a\nb")

@@ -1,0 +1,53 @@
+"""What a killed process leaves is removed, and nothing is when it ends by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from modelpack import reaper
+
+HOLD = """
+import sys, time
+from modelpack import reaper
+with reaper.guard("rm", "-rf", sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def gone(path: Path, seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not path.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_process_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    folder = tmp_path / "a folder; with $(odd) name"
+    folder.mkdir()
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        os.kill(process.pid, number)
+    assert gone(folder)
+
+
+def test_the_end_of_the_body_calls_it_off(tmp_path: Path) -> None:
+    with reaper.guard("rm", "-rf", str(tmp_path)):
+        pass
+    assert not gone(tmp_path, seconds=0.3)
+
+
+def test_an_exception_calls_it_off_too(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="mine"), reaper.guard("rm", "-rf", str(tmp_path)):
+        raise ValueError("mine")
+    assert not gone(tmp_path, seconds=0.3)

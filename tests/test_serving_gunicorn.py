@@ -1,0 +1,259 @@
+"""A bundle under gunicorn, as it is in the image: its own copy of serving, several workers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import serving_models
+from serving_models import bundle_of
+
+READY_SECONDS = 60
+
+
+class Server:
+    """gunicorn in a bundle's folder, on a free port of the loopback interface."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.log_path = folder.parent / "log"
+        # -S leaves out the editable install, so that the bundle's own modelpack is what runs.
+        libraries = [sysconfig.get_paths()["purelib"], str(Path(__file__).parent)]
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(libraries),
+            "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:0",
+            "WEB_CONCURRENCY": "2",
+            **environ,
+        }
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-S", "-m", "gunicorn"],
+                cwd=folder,
+                env=self.environ,
+                stderr=log,
+                stdout=log,
+            )
+
+    @property
+    def lines(self) -> list[dict]:
+        text = self.log_path.read_text()
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            found = re.search(r"Listening at: http://127.0.0.1:(\d+)", self.log_path.read_text())
+            if found:
+                self.port = int(found[1])
+                return
+            time.sleep(0.05)
+        raise AssertionError(self.log_path.read_text())
+
+    def request(self, method: str, path: str, document=None, **headers: str):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        body = None if document is None else json.dumps(document)
+        if body is not None:
+            headers = {"Content-Type": "application/json", **headers}
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        return response, json.loads(content)
+
+    def raw(self, data: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(data)
+            return connection.recv(65536)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@contextmanager
+def serving(folder: Path, **environ: str):
+    server = Server(folder, **environ)
+    try:
+        server.wait_until_it_listens()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+        server.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory):
+    bundle = bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    with serving(bundle.directory, MODELPACK_MAX_BODY_BYTES="100000") as server:
+        yield server
+
+
+@pytest.fixture
+def stubborn(tmp_path):
+    bundle = bundle_of(serving_models.stubborn(), tmp_path, "pickle")
+    with serving(bundle.directory) as server:
+        yield server
+
+
+def test_it_predicts_and_is_ready(iris):
+    assert iris.request("GET", "/readyz")[1] == {"status": "ready"}
+    response, answer = iris.request("POST", "/predict", [[5.1, 3.5, 1.4, 0.2]])
+    assert (response.status, answer) == (200, {"predictions": ["setosa"]})
+    assert not re.search(r"\d", response.getheader("Server", ""))
+
+
+def test_the_health_module_answers_quickly_either_way(iris):
+    folder = iris.log_path.parent / "bundle"
+
+    def health(port: int) -> tuple[int, float]:
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-S", "-X", "importtime", "-m", "modelpack.serving.health"],
+            cwd=folder,
+            env={**iris.environ, "PORT": str(port)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for heavy in ("numpy", "flask", "orjson", "sklearn"):
+            assert f" {heavy}\n" not in done.stderr
+        return done.returncode, time.monotonic() - started
+
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        codes, seconds = zip(health(iris.port), health(unused.getsockname()[1]), strict=True)
+    assert codes == (0, 1)
+    assert max(seconds) < 2
+
+
+def test_a_body_of_the_limit_is_read_and_one_byte_more_is_not(iris):
+    row = b"[[5.1, 3.5, 1.4, 0.2]]"
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    for size, status in ((100_000, b"200"), (100_001, b"413")):
+        body = row.ljust(size)
+        fixed = head + b"Content-Length: %d\r\n\r\n" % size + body
+        chunked = (
+            head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size + body + b"\r\n0\r\n\r\n"
+        )
+        assert iris.raw(fixed).split()[1] == status
+        assert iris.raw(chunked).split()[1] == status
+
+
+def test_413_comes_before_the_body_is_sent(iris):
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    assert iris.raw(head + b"Content-Length: 1000000000\r\n\r\n").split()[1] == b"413"
+
+
+def test_413_ends_a_flood_of_chunks(iris):
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    chunk = b"1000\r\n" + b" " * 4096 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", iris.port), timeout=20) as connection:
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        sent = 0
+        while not select.select([connection], [], [], 0.001)[0]:
+            connection.sendall(chunk)
+            sent += len(chunk)
+            assert sent < 50_000_000
+        assert connection.recv(65536).split()[1] == b"413"
+
+
+@pytest.mark.parametrize(
+    ("request_", "statuses"),
+    [
+        (b"POST //predict HTTP/1.1\r\nHost: x\r\n\r\n", {b"400", b"404"}),
+        (b"POST /predict HTTP/1.1\r\nHost: x\r\n\r\n", {b"400"}),
+        (
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            {b"400"},
+        ),
+        (b"nonsense\r\n\r\n", {b"400"}),
+        (b"GET /\x1b[31m\xe2\x80\xae HTTP/1.1\r\nHost: x\r\n\r\n", {b"400", b"404"}),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\x1b[31m\r\n\r\n", {b"200", b"400"}),
+    ],
+)  # fmt: skip
+def test_raw_requests_of_all_sorts(iris, request_, statuses):
+    answer = iris.raw(request_)
+    assert answer.split()[1] in statuses
+    assert b"Traceback" not in answer
+
+
+def test_the_log_is_one_json_line_a_request_without_what_the_client_wrote(iris):
+    iris.request("POST", "/predict?secret=1", [[1, 2, 3, "hush"]], **{"X-Request-Id": "mine"})
+    iris.request("GET", "/private-path", **{"X-Request-Id": "lost"})
+    time.sleep(0.2)
+    by_id = {line["id"]: line for line in iris.lines if line["logger"] == "modelpack.access"}
+    assert by_id["mine"].items() >= {"method": "POST", "route": "/predict", "status": 422}.items()
+    assert by_id["lost"]["route"] is None
+    for written in ("hush", "secret", "private-path", "\x1b", "\u202e"):
+        assert written not in iris.log_path.read_text()
+
+
+def test_sigterm_lets_a_request_finish_and_exits_0(stubborn):
+    answers = []
+    asking = threading.Thread(
+        target=lambda: answers.append(stubborn.request("POST", "/predict", [[99]]))
+    )
+    asking.start()
+    time.sleep(0.5)
+    assert stubborn.stop() == 0
+    asking.join()
+    ((response, answer),) = answers
+    assert (response.status, answer) == (200, {"predictions": [99.0]})
+
+
+def test_the_cause_of_a_500_is_in_the_log_under_its_id(stubborn):
+    response, problem = stubborn.request("POST", "/predict", [[13]])
+    assert response.status == 500
+    assert "thirteens" not in json.dumps(problem)
+    time.sleep(0.2)
+    (line,) = [line for line in stubborn.lines if "cause" in line]
+    assert line["id"] == problem["request_id"]
+    assert "no thirteens" in line["cause"]
+
+
+def test_a_busy_model_does_not_hold_up_the_health_route(stubborn):
+    slow = threading.Thread(target=lambda: stubborn.request("POST", "/predict", [[99]]))
+    slow.start()
+    time.sleep(0.2)
+    started = time.monotonic()
+    assert stubborn.request("GET", "/healthz")[0].status == 200
+    assert time.monotonic() - started < 1
+    slow.join()
+
+
+def refusal(folder: Path, **environ: str) -> str:
+    server = Server(folder, **environ)
+    assert server.process.wait(READY_SECONDS) == 1
+    (line,) = server.log_path.read_text().splitlines()
+    return line
+
+
+def test_a_changed_model_file_is_not_loaded(tmp_path):
+    bundle = bundle_of(serving_models.iris(), tmp_path)
+    model = bundle.directory / "model" / "model.joblib"
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.chmod(0o644)
+    model.write_bytes(content)
+    assert "the model file is not the one that was packaged" in refusal(bundle.directory)
+
+
+def test_a_setting_that_is_no_number_ends_the_start(tmp_path):
+    bundle = bundle_of(serving_models.iris(), tmp_path)
+    assert "MAX_ROWS is 'many'" in refusal(bundle.directory, MODELPACK_MAX_ROWS="many")
+    assert "WEB_CONCURRENCY is '0'" in refusal(bundle.directory, WEB_CONCURRENCY="0")

@@ -1,0 +1,265 @@
+"""Each check passes on a service that behaves and fails on one with a single fault."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from modelpack.errors import UsageError
+from modelpack.smoke import reports, smoke
+from modelpack.spec import Check, Field, ModelFile, ModelSpec, Safety, Signature, SmokeReport
+
+MODEL = ModelSpec(
+    file=ModelFile("model/model.pkl", "00" * 32, 1, "raw", 4),
+    format="pickle",
+    framework="scikit-learn",
+    framework_version="1.3.2",
+    python=None,
+    task="classifier",
+    estimator="sklearn.svm._classes.SVC",
+    steps=(),
+    method="predict",
+    requirements={},
+    versions={},
+    local_modules=(),
+    signature=Signature(
+        inputs=(Field("size", "number", example=1.5), Field("kind", "string", example="a")),
+        outputs=(Field("prediction", "integer"),),
+        classes=(0, 1),
+        probabilities=True,
+    ),
+    safety=Safety("pass"),
+)
+
+
+@dataclass
+class Fake:
+    """A service of the test's own making, and the faults that it has."""
+
+    faults: set[str] = field(default_factory=set)
+    target: str = "fake:1"
+    engine: str = "docker"
+    url: str = ""
+    polls: int = 0
+
+    def logs(self) -> str:
+        return "ImportError: no module named shop"
+
+    def user_id(self) -> int | None:
+        return 0 if "root" in self.faults else 65532
+
+    def health(self) -> str | None:
+        self.polls += 1
+        if "no healthcheck" in self.faults:
+            return None
+        if "unhealthy" in self.faults:
+            return "unhealthy"
+        return "starting" if self.polls < 3 else "healthy"
+
+    def memory_bytes(self) -> int | None:
+        return 42_000_000
+
+    def is_running(self) -> bool:
+        return "dead" not in self.faults
+
+    def stop(self, timeout: float) -> int:
+        return 137 if "killed" in self.faults else 0
+
+    # What it answers: status, content type, body.
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, Any]:
+        if path == "/readyz":
+            return (503, "application/json", {}) if "dead" in self.faults else (200, "", {})
+        if path.partition("?")[0] != "/predict":
+            return self.problem(404)
+        if method == "GET":
+            return self.problem(200 if "get predicts" in self.faults else 405)
+        if "crashes on bad JSON" not in self.faults and body == b'{"instances": [':
+            return self.problem(400)
+        return self.predict(path, body)
+
+    def problem(self, status: int) -> tuple[int, str, Any]:
+        html = "html errors" in self.faults
+        return status, "text/html" if html else "application/problem+json", {"status": status}
+
+    def predict(self, path: str, body: bytes) -> tuple[int, str, Any]:
+        try:
+            rows = json.loads(body)["instances"]
+        except ValueError:
+            return 500, "text/html", {}
+        if not rows and "empty is fine" not in self.faults:
+            return self.problem(422)
+        for row in rows:
+            values = [row.get("size"), row.get("kind")] if isinstance(row, dict) else row
+            if len(row) != 2 or not isinstance(values[1], str):
+                return self.problem(422)
+            if not isinstance(values[0], float):
+                return self.problem(500 if "500 on a word" in self.faults else 422)
+        return 200, "application/json", self.predictions(path, rows)
+
+    def predictions(self, path: str, rows: list[Any]) -> dict[str, Any]:
+        named = bool(rows) and isinstance(rows[0], dict)
+        label = 7 if "unknown class" in self.faults else 1
+        if named and "order of names matters" in self.faults:
+            label = 0
+        document: dict[str, Any] = {"predictions": [label for _ in rows]}
+        if "two for one" in self.faults:
+            document["predictions"] *= 2
+        if "probabilities=true" in path:
+            total = 0.5 if "sum of a half" in self.faults else 0.75
+            document["probabilities"] = [{"0": 0.25, "1": total} for _ in rows]
+        return document
+
+
+@contextmanager
+def running(*faults: str) -> Iterator[Fake]:
+    fake = Fake(set(faults))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet an answer: no waiting for delayed acknowledgements
+
+        def do(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            status, kind, body = fake.answer(self.command, self.path, self.rfile.read(length))
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", kind or "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield fake
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_service_that_behaves_passes_every_check() -> None:
+    seen: list[Check] = []
+    with running() as fake:
+        report = smoke(fake, MODEL, on_check=seen.append)
+    assert report.passed, report
+    assert [check.name for check in report.checks] == [
+        "ready",
+        "prediction",
+        "named rows",
+        "probabilities",
+        "bad input",
+        "user",
+        "health",
+        "shutdown",
+    ]
+    assert tuple(seen) == report.checks
+    assert report.memory_bytes == 42_000_000
+    assert report.latency_ms is not None
+    assert report.ready_seconds is not None
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "said"),
+    [
+        ("two for one", "prediction", "2 predictions for one row"),
+        ("unknown class", "prediction", "7 is none of the classes"),
+        ("order of names matters", "named rows", "by name [0], by position [1]"),
+        ("sum of a half", "probabilities", "0.75"),
+        ("crashes on bad JSON", "bad input", "status 500 instead of 400"),
+        ("empty is fine", "bad input", "no rows: status 200 instead of 422"),
+        ("500 on a word", "bad input", "a word for a number: status 500 instead of 422"),
+        ("get predicts", "bad input", "a wrong method: status 200 instead of 405"),
+        ("html errors", "bad input", "text/html"),
+        ("root", "user", "user id 0"),
+        ("unhealthy", "health", "unhealthy"),
+        ("no healthcheck", "health", "no HEALTHCHECK"),
+        ("killed", "shutdown", "exit code 137"),
+    ],
+)
+def test_one_fault_fails_one_check(fault: str, check: str, said: str) -> None:
+    with running(fault) as fake:
+        report = smoke(fake, MODEL)
+    failed = [made for made in report.checks if not made.passed]
+    assert [made.name for made in failed] == [check]
+    assert said in failed[0].detail
+
+
+def test_a_service_that_dies_fails_at_once_with_its_last_words() -> None:
+    with running("dead") as fake:
+        report = smoke(fake, MODEL)
+    assert [check.name for check in report.checks] == ["ready"]
+    assert "no module named shop" in report.checks[0].detail
+    assert not report.passed
+
+
+def test_a_local_process_is_spared_the_checks_of_a_container() -> None:
+    with running("root", "unhealthy") as fake:
+        fake.engine = "process"
+        report = smoke(fake, MODEL)
+    assert report.passed
+    assert {"user", "health"}.isdisjoint(check.name for check in report.checks)
+
+
+def test_a_model_without_probabilities_is_not_asked_for_them() -> None:
+    silent = replace(MODEL, signature=replace(MODEL.signature, probabilities=False))
+    with running("sum of a half") as fake:
+        assert smoke(fake, silent).passed
+
+
+# --- reports -------------------------------------------------------------------------------------
+
+REPORT = SmokeReport(
+    "svc:1",
+    "docker",
+    (Check("ready", True, 0.5, "fine"), Check("user", False, 0.25, "\x1b[31m<root> & \x00")),
+)
+
+
+def test_the_json_report_is_the_value(tmp_path: Path) -> None:
+    reports.write_json(REPORT, tmp_path / "report.json")
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["passed"] is False
+    assert document["checks"][1] == {
+        "name": "user",
+        "passed": False,
+        "seconds": 0.25,
+        "detail": "\x1b[31m<root> & \x00",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_the_junit_report_counts_and_stays_well_formed(tmp_path: Path) -> None:
+    reports.write_junit(REPORT, tmp_path / "report.xml")
+    root = ET.parse(tmp_path / "report.xml").getroot()
+    suite = root.find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures"), suite.get("time")) == ("2", "1", "0.750")
+    cases = {case.get("name"): case for case in suite.iter("testcase")}
+    assert cases["ready"].find("failure") is None
+    assert cases["user"].findtext("failure") == "\ufffd[31m<root> & \ufffd"
+
+
+@pytest.mark.parametrize("write", [reports.write_json, reports.write_junit])
+def test_a_report_that_cannot_be_written_is_the_users_to_mend(
+    write: Callable[[SmokeReport, Path], None], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="cannot be written"):
+        write(REPORT, tmp_path / "nowhere" / "report")
