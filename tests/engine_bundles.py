@@ -22,6 +22,7 @@ from modelpack.spec import (
 )
 
 HERE = Path(__file__).parent
+ECHO = HERE / "bundles" / "echo"
 SPEC = ModelSpec(
     file=ModelFile("model/model.pkl", "5d" * 32, 18, "raw", 4),
     format="pickle",
@@ -42,7 +43,7 @@ SPEC = ModelSpec(
 
 def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     """The bundle on `base` in the new folder `folder`. `changes` are made to its Environment."""
-    shutil.copytree(HERE / "bundles" / "echo", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ECHO, folder, ignore=shutil.ignore_patterns("__pycache__"))
     lock = (folder / "requirements.lock").read_text()
     environment = replace(Environment(base.python, "linux/amd64", {}, {}, lock), **changes)
     (folder / "requirements.lock").write_text(environment.lock)
