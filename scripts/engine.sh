@@ -1,17 +1,18 @@
 #!/bin/sh
 # Makes sure that a Docker engine answers, on a bare Debian or Ubuntu machine too (as root).
 #
-#   scripts/engine.sh [DIRECTORY]        does nothing where one answers already
-#   scripts/engine.sh stop [DIRECTORY]   ends the engine that this script has started, no other
+#   scripts/engine.sh start [DIRECTORY]   does nothing where one answers already
+#   scripts/engine.sh stop [DIRECTORY]    ends the engine that this script has started, no other
 #
 # DIRECTORY (.cache/engine of the repository) keeps the process id and the log of an engine that was
 # started here. Exit status 8: there is no engine and none can be had.
 set -eu
 
 main() {
-    case "${1-}" in
-        stop) directory=${2:-$(default_directory)} && stop ;;
-        *) directory=${1:-$(default_directory)} && start ;;
+    directory=${2:-$(default_directory)}
+    case "${1-start}" in
+        start | stop) "${1-start}" ;;
+        *) say "what is $1? start or stop" && exit 2 ;;
     esac
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 
+from modelpack import quoting
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -21,6 +22,7 @@ from modelpack.spec import (
 )
 
 HERE = Path(__file__).parent
+ECHO = HERE / "bundles" / "echo"
 SPEC = ModelSpec(
     file=ModelFile("model/model.pkl", "5d" * 32, 18, "raw", 4),
     format="pickle",
@@ -41,7 +43,7 @@ SPEC = ModelSpec(
 
 def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     """The bundle on `base` in the new folder `folder`. `changes` are made to its Environment."""
-    shutil.copytree(HERE / "bundles" / "echo", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ECHO, folder, ignore=shutil.ignore_patterns("__pycache__"))
     lock = (folder / "requirements.lock").read_text()
     environment = replace(Environment(base.python, "linux/amd64", {}, {}, lock), **changes)
     (folder / "requirements.lock").write_text(environment.lock)
@@ -55,8 +57,8 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
 def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC) -> str:
     loader = jinja2.FileSystemLoader(HERE.parent / "templates")
     jinja = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        loader=loader, undefined=jinja2.StrictUndefined, finalize=quoting.checked
     )
-    jinja.filters["dq"] = lambda value: json.dumps(value).replace("$", "\\$")
+    jinja.filters.update(quoting.FILTERS)
     template = jinja.get_template("Dockerfile.j2")
     return template.render(spec=spec, environment=environment, base=base, version="0.1")

@@ -174,10 +174,10 @@ def test_a_base_runs_python_with_pip_and_nothing_else(engine):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("arguments", [[], ["stop"]])
-def test_the_script_leaves_an_engine_that_answers_alone(tmp_path, arguments):
+@pytest.mark.parametrize("command", ["start", "stop"])
+def test_the_script_leaves_an_engine_that_answers_alone(tmp_path, command):
     script = Path(__file__).parents[1] / "scripts" / "engine.sh"
-    result = subprocess.run([script, *arguments, str(tmp_path)], capture_output=True, check=True)
+    result = subprocess.run([script, command, str(tmp_path)], capture_output=True, check=True)
     assert result.stderr == b""
     assert not list(tmp_path.iterdir())
     subprocess.run(["docker", "info"], capture_output=True, check=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import hashlib
 import io
 import json
 import subprocess
 import tarfile
+import threading
 import time
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import certifi
 import docker
@@ -18,7 +24,6 @@ from test_engines_process import get
 
 from modelpack.engines.containers import Container
 from modelpack.errors import BuildFailedError, NoEngineError, SmokeFailedError, UsageError
-from modelpack.spec import IndexSettings
 
 pytestmark = pytest.mark.engine
 CANARY = "canary-7c1f"
@@ -36,24 +41,67 @@ def reference(client):
     """A name that no other test run uses."""
     name = f"modelpack-test/echo:{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:12]}"
     yield name
-    for image in client.images.list(name):
-        client.images.remove(image.id, force=True)
+    if client.images.list(name):
+        client.images.remove(name)  # by name: the same image may have others
 
 
 @pytest.fixture(scope="module")
-def bundle(base, tmp_path_factory):
-    return engine_bundles.make(tmp_path_factory.mktemp("echo") / "bundle", base)
+def private_wheel(tmp_path_factory):
+    """The folder of an index with one package, and the line that locks it."""
+    name, info = "private_package-1.0", "private_package-1.0.dist-info"
+    folder = tmp_path_factory.mktemp("index")
+    wheel = folder / "simple" / "private-package" / f"{name}-py3-none-any.whl"
+    wheel.parent.mkdir(parents=True)
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{info}/METADATA", "Name: private-package\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return folder, f"private-package==1.0 --hash=sha256:{digest}\n"
 
 
 @pytest.fixture(scope="module")
-def secrets(tmp_path_factory, index):
+def private_index(client, private_wheel):
+    """The URL of that index, with the password that it asks for. Builds reach it."""
+    folder, _ = private_wheel
+    password = base64.b64encode(f"{CANARY}:{CANARY}".encode()).decode()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args) -> None:
+            super().__init__(*args, directory=folder)
+
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] == f"Basic {password}":
+                super().do_GET()
+            else:
+                self.send_error(401)
+
+        def log_message(self, *_) -> None: ...
+
+    gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    with ThreadingHTTPServer((gateway, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{CANARY}:{CANARY}@{gateway}:{server.server_port}/simple"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def bundle(base, private_wheel, tmp_path_factory):
+    lock = (engine_bundles.ECHO / "requirements.lock").read_text() + private_wheel[1]
+    return engine_bundles.make(tmp_path_factory.mktemp("echo") / "bundle", base, lock=lock)
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory, index, private_index):
     """Index settings of which each part holds the canary."""
     folder = tmp_path_factory.mktemp("secrets")
     authorities = Path(index.ca_bundle or certifi.where()).read_text()
     (folder / "ca.pem").write_text(f"{authorities}\n# {CANARY}\n")
     (folder / "netrc").write_text(f"machine {CANARY}.test login {CANARY} password {CANARY}\n")
-    return IndexSettings(
-        trusted_hosts=(f"{CANARY}.test",),
+    return dataclasses.replace(
+        index,
+        extra_index_urls=(*index.extra_index_urls, private_index),
+        trusted_hosts=(*index.trusted_hosts, urlsplit(private_index).hostname),
         ca_bundle=str(folder / "ca.pem"),
         netrc=str(folder / "netrc"),
     )
@@ -193,6 +241,12 @@ def test_another_model_changes_nothing_but_the_last_layer(engine, bundle, image,
     engine.discard(changed)
     assert one[:-1] == other[:-1]
     assert one[-1] != other[-1]
+
+
+def test_an_image_without_a_name_is_discarded_and_one_with_a_name_is_not(engine, image, client):
+    engine.discard(image)
+    assert client.images.get(image.id).id == image.id
+    engine.discard(dataclasses.replace(image, id="sha256:" + "0" * 64))
 
 
 def test_plain_docker_build_works_too(bundle, image, client):

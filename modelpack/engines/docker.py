@@ -12,9 +12,8 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
-from docker.utils import parse_repository_tag
 
-from modelpack.engines import buildx, containers, credentials, daemon
+from modelpack.engines import buildx, containers, credentials, daemon, references
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.protocol import OnStep
@@ -46,15 +45,9 @@ class DockerEngine:
         return self._image(built, "")
 
     def tag(self, image: Image, reference: str) -> Image:
-        repository, tag = parse_repository_tag(reference)
-        try:
-            self._client.images.get(image.id).tag(repository, tag)
-        except APIError as error:
-            raise UsageError(
-                f"{reference!r} is no name for an image: {error.explanation}.",
-                hint="Give lower-case letters, digits and separators, such as iris:1.",
-            ) from error
-        return self._image(image.id, reference if tag else f"{reference}:latest")
+        repository, tag = references.parse(reference)
+        self._client.images.get(image.id).tag(repository, tag)
+        return self._image(image.id, f"{repository}:{tag}")
 
     def discard(self, image: Image) -> None:
         with suppress(ImageNotFound):

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from modelpack.engines import references
+from modelpack.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("reference", "repository", "tag"),
+    [
+        ("iris", "iris", "latest"),
+        ("iris:1", "iris", "1"),
+        ("team/iris_v2.x:1.0-rc_1", "team/iris_v2.x", "1.0-rc_1"),
+        ("localhost:5000/iris", "localhost:5000/iris", "latest"),
+        ("Registry.test:443/team/iris:1", "Registry.test:443/team/iris", "1"),
+    ],
+)
+def test_a_name_is_split_as_docker_does(reference, repository, tag):
+    assert references.parse(reference) == (repository, tag)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        "UPPER:1",
+        "a b",
+        "x:y:z",
+        "-x",
+        "x-",
+        "a//b",
+        "a:",
+        "a:-1",
+        f"a@sha256:{'0' * 64}",
+        "a\n",
+    ],
+)
+def test_a_name_that_no_image_can_have_is_a_usage_error(reference):
+    with pytest.raises(UsageError, match="no name for an image"):
+        references.parse(reference)
