@@ -74,10 +74,12 @@ def _open(path: Path) -> BinaryIO:
         hint = "Check the path, and that you may read the file."
         message = f"The model file {_shown(path)} cannot be opened: {reason}."
         raise UsageError(message, hint=hint) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
+        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
-            f"{_shown(path)} is not a file: a model is one regular file.",
+            f"{_shown(path)} is {what}; a model is one file.",
             hint="Give the path of the file that pickle or joblib wrote, such as model.joblib.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
