@@ -21,6 +21,7 @@ install() {
 
 need python3 python3
 need curl curl
+[ "${1-}" != test ] || need git git
 [ -e /etc/ssl/certs/ca-certificates.crt ] || install ca-certificates
 python3 -c 'import ensurepip, venv' 2>/dev/null || install python3-venv
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {

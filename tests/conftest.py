@@ -11,6 +11,7 @@ from typing import NoReturn
 import docker
 import pytest
 from docker.errors import DockerException
+from engine_bundles import PYTHONS
 
 from modelpack.engines.docker import DockerEngine
 from modelpack.environment import index_settings
@@ -18,7 +19,6 @@ from modelpack.errors import NoEngineError
 from modelpack.spec import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
-PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 
 
 @pytest.fixture(scope="session")

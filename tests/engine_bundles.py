@@ -21,6 +21,9 @@ from modelpack.spec import (
     to_json,
 )
 
+PYTHONS = ("3.11", "3.12", "3.13", "3.10")
+"""Any of these will do."""
+
 HERE = Path(__file__).parent
 ECHO = HERE / "bundles" / "echo"
 SPEC = ModelSpec(

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PYTHONS
+from engine_bundles import PYTHONS
 
 from modelpack.engines import cache, interpreters, prefix, rootfs
 from modelpack.engines.base import build_base

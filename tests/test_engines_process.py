@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import engine_bundles
 import pytest
-from conftest import PYTHONS
+from engine_bundles import PYTHONS
 
 from modelpack.engines import environments, select
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
