@@ -172,6 +172,7 @@ NEW = {
     "sklearn.linear_model._glm.link": ["IdentityLink", "LogLink", "LogitLink"],
     "scipy.interpolate._bsplines": ["_BSpline"],
     "sklearn.preprocessing._data": ["PolynomialFeatures"],
+    "sklearn.compose._column_transformer": ["_RemainderColsList"],
     "sklearn.linear_model.ridge": ["_BaseRidgeCV", "_RidgeGCV"],
     "sklearn._loss.link": ["MultinomialLogit", "HalfLogitLink"],
     "sklearn.gaussian_process.kernels": [
@@ -249,6 +250,8 @@ def known() -> dict[str, set[str]]:
         "builtins:bytes": {"call", "ref"},
         "builtins:list": {"call", "ref"},
         "copyreg:_reconstructor": {"call"},
+        "builtins:FutureWarning": {"ref"},  # in the DeprecationDict of 0.20's GridSearchCV
+        "exceptions:FutureWarning": {"ref"},
         "lightgbm.sklearn:LGBMRanker": {"new", "ref"},
         "numpy.ma.core:MaskedArray": {"ref"},
         "sklearn.metrics._scorer:_passthrough_scorer": {"ref"},

@@ -12,9 +12,8 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, policy, source
+from . import facts, formats, limits, policy, source
 from .interpreter import run
-from .limits import KIB
 from .machine import Trace
 from .nodes import Malformed, Node
 from .parts import Part, as_node, as_part
@@ -22,7 +21,7 @@ from .reader import Reader
 from .signature import NO_SIGNATURE, no_prediction, signature
 from .words import what
 
-_HEAD = 64 * KIB
+_HEAD = 64 * limits.KIB
 
 
 @dataclass
@@ -55,8 +54,9 @@ def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
         except Malformed as problem:
             reading.findings.append(policy.finding(problem))
         sha256 = _finish(digest, reading)
+        size = os.fstat(file.fileno()).st_size if not sha256 else digest.size
     reading.findings += _judged(reading, trust)
-    found = ModelFile(_shown(path), sha256, digest.size, reading.container, reading.trace.protocol)
+    found = ModelFile(_shown(path), sha256, size, reading.container, reading.trace.protocol)
     return _spec(found, reading)
 
 
@@ -84,6 +84,8 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
+    if os.fstat(file.fileno()).st_size > limits.FILE_BYTES:
+        raise Malformed("too-large", "the file is larger than 16 GiB")
     head = digest.read(source.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
@@ -118,6 +120,9 @@ def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
 
 
 def _finish(digest: source.Digest, reading: _Reading) -> str:
+    """The digest of the file; "" of one that is too large to be read."""
+    if any(finding.code == "too-large" for finding in reading.findings):
+        return ""
     try:
         return digest.finish()
     except Malformed as problem:

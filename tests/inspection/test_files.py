@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -133,6 +134,25 @@ def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
     path.write_bytes(pickle.dumps(vectorizer))
     with pytest.raises(ModelNotSupportedError, match="names of files"):
         require_servable(inspect(path))
+
+
+def test_a_file_beyond_all_measure_is_not_read(tmp_path):
+    path = tmp_path / "model.pkl"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # sparse: takes no space
+    spec = inspect(path)
+    assert [finding.code for finding in spec.safety.findings] == ["too-large"]
+    with pytest.raises(ModelRefusedError, match="16 GiB"):
+        require_servable(spec)
+
+
+def test_lz4_that_is_not_installed(tmp_path, monkeypatch):
+    path = tmp_path / "model.joblib"
+    joblib.dump(GaussianNB().fit(X, [0, 1, 1]), path, compress=("lz4", 3))
+    monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    with pytest.raises(ModelRefusedError, match="needs `pip install") as error:
+        require_servable(inspect(path))
+    assert error.value.hint == "pip install 'modelpack[lz4]'"
 
 
 def test_bulk_is_not_kept(tmp_path):
