@@ -46,15 +46,12 @@ def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
         UsageError: there is no such file, or it is no regular file, or it cannot be read.
     """
     path = Path(path)
-    with _open(path) as file:
-        digest = source.Digest(file)
-        reading = _Reading()
-        try:
-            _read(file, digest, reading)
-        except Malformed as problem:
-            reading.findings.append(policy.finding(problem))
-        sha256 = _finish(digest, reading)
-        size = os.fstat(file.fileno()).st_size if not sha256 else digest.size
+    reading = _Reading()
+    try:
+        with _open(path) as file:
+            sha256, size = _read_once(file, reading)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
     reading.findings += _judged(reading, trust)
     found = ModelFile(_shown(path), sha256, size, reading.container, reading.trace.protocol)
     return _spec(found, reading)
@@ -66,14 +63,10 @@ def _shown(path: Path) -> str:
 
 
 def _open(path: Path) -> BinaryIO:
-    try:
-        # Without O_NONBLOCK, opening a FIFO waits for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        hint = "Check the path, and that you may read the file."
-        message = f"The model file {_shown(path)} cannot be opened: {reason}."
-        raise UsageError(message, hint=hint) from error
+    if "\0" in str(path):
+        raise _unreadable(path, "its name holds a zero byte")
+    # Without O_NONBLOCK, opening a FIFO waits for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise UsageError(
@@ -81,6 +74,24 @@ def _open(path: Path) -> BinaryIO:
             hint="Give the path of the file that pickle or joblib wrote, such as model.joblib.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _unreadable(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"The model file {_shown(path)} cannot be read: {reason.lower()}.",
+        hint="Check the path, and that you may read the file.",
+    )
+
+
+def _read_once(file: BinaryIO, reading: _Reading) -> tuple[str, int]:
+    """The sha256 and size of the file; what it holds goes to `reading`."""
+    digest = source.Digest(file)
+    try:
+        _read(file, digest, reading)
+    except Malformed as problem:
+        reading.findings.append(policy.finding(problem))
+    sha256 = _finish(digest, reading)
+    return sha256, digest.size if sha256 else os.fstat(file.fileno()).st_size
 
 
 def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:

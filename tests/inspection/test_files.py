@@ -213,7 +213,7 @@ class TestPaths:
     def test_loop_of_links(self, tmp_path):
         (tmp_path / "a").symlink_to(tmp_path / "b")
         (tmp_path / "b").symlink_to(tmp_path / "a")
-        with pytest.raises(UsageError, match="cannot be opened"):
+        with pytest.raises(UsageError, match="cannot be read"):
             inspect(tmp_path / "a")
 
     def test_link_to_a_model(self, tmp_path):
@@ -230,8 +230,17 @@ class TestPaths:
         with pytest.raises(UsageError, match="permission denied"):
             inspect(tmp_path / "m")
 
+    def test_disk_that_fails(self, tmp_path, monkeypatch):
+        def fails(*args):
+            raise OSError(5, "Input/output error")
+
+        (tmp_path / "m").write_bytes(b"N.")
+        monkeypatch.setattr("modelpack.inspection.source.Digest.read", fails)
+        with pytest.raises(UsageError, match="input/output error"):
+            inspect(tmp_path / "m")
+
     def test_name_with_a_zero(self):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="zero byte"):
             inspect("a\0b")
 
     def test_nothing_stays_open(self, tmp_path):
