@@ -13,6 +13,7 @@ from .parts import Part
 from .payloads import WRAPPERS
 
 DISTRIBUTIONS = {
+    "_loss": "scikit-learn",
     "bs4": "beautifulsoup4", "catboost": "catboost", "category_encoders": "category-encoders",
     "cv2": "opencv-python-headless", "dateutil": "python-dateutil", "econml": "econml",
     "feature_engine": "feature-engine", "flaml": "flaml", "gensim": "gensim", "hdbscan": "hdbscan",

@@ -15,7 +15,8 @@ MOST_INPUTS = 100_000
 
 _WIDTHS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
            "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
-           "components_", "coef_", "coefs_")  # fmt: skip
+           "components_", "coef_", "coefs_", "means_", "centroids_", "location_", "X_fit_",
+           "X_train_", "scores_", "n_bins_", "lambdas_", "quantiles_")  # fmt: skip
 _NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"}
 
 

@@ -12,9 +12,8 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, policy, source
+from . import facts, formats, limits, policy, source
 from .interpreter import run
-from .limits import KIB
 from .machine import Trace
 from .nodes import Malformed, Node
 from .parts import Part, as_node, as_part
@@ -22,7 +21,7 @@ from .reader import Reader
 from .signature import NO_SIGNATURE, no_prediction, signature
 from .words import what
 
-_HEAD = 64 * KIB
+_HEAD = 64 * limits.KIB
 
 
 @dataclass
@@ -47,16 +46,14 @@ def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
         UsageError: there is no such file, or it is no regular file, or it cannot be read.
     """
     path = Path(path)
-    with _open(path) as file:
-        digest = source.Digest(file)
-        reading = _Reading()
-        try:
-            _read(file, digest, reading)
-        except Malformed as problem:
-            reading.findings.append(policy.finding(problem))
-        sha256 = _finish(digest, reading)
+    reading = _Reading()
+    try:
+        with _open(path) as file:
+            sha256, size = _read_once(file, reading)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
     reading.findings += _judged(reading, trust)
-    found = ModelFile(_shown(path), sha256, digest.size, reading.container, reading.trace.protocol)
+    found = ModelFile(_shown(path), sha256, size, reading.container, reading.trace.protocol)
     return _spec(found, reading)
 
 
@@ -66,14 +63,10 @@ def _shown(path: Path) -> str:
 
 
 def _open(path: Path) -> BinaryIO:
-    try:
-        # Without O_NONBLOCK, opening a FIFO waits for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        hint = "Check the path, and that you may read the file."
-        message = f"The model file {_shown(path)} cannot be opened: {reason}."
-        raise UsageError(message, hint=hint) from error
+    if "\0" in str(path):
+        raise _unreadable(path, "its name holds a zero byte")
+    # Without O_NONBLOCK, opening a FIFO waits for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -85,7 +78,27 @@ def _open(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
+def _unreadable(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"The model file {_shown(path)} cannot be read: {reason.lower()}.",
+        hint="Check the path, and that you may read the file.",
+    )
+
+
+def _read_once(file: BinaryIO, reading: _Reading) -> tuple[str, int]:
+    """The sha256 and size of the file; what it holds goes to `reading`."""
+    digest = source.Digest(file)
+    try:
+        _read(file, digest, reading)
+    except Malformed as problem:
+        reading.findings.append(policy.finding(problem))
+    sha256 = _finish(digest, reading)
+    return sha256, digest.size if sha256 else os.fstat(file.fileno()).st_size
+
+
 def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
+    if os.fstat(file.fileno()).st_size > limits.FILE_BYTES:
+        raise Malformed("too-large", "the file is larger than 16 GiB")
     head = digest.read(source.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
@@ -120,6 +133,9 @@ def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
 
 
 def _finish(digest: source.Digest, reading: _Reading) -> str:
+    """The digest of the file; "" of one that is too large to be read."""
+    if any(finding.code == "too-large" for finding in reading.findings):
+        return ""
     try:
         return digest.finish()
     except Malformed as problem:

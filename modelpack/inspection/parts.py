@@ -183,6 +183,8 @@ def column_names(node: Node) -> tuple[str | int, ...] | None:
     """The columns that a ColumnTransformer gives to a step, where they are told one by one."""
     if isinstance(node, str) or type(node) is int:
         return (clean(node),) if isinstance(node, str) else (node,)
+    if isinstance(node, Obj) and node.cls.name == "_RemainderColsList":  # of 1.5 and 1.6
+        node = _attributes(node).get("data")
     array = view(node)
     values: list[Scalar] | None = array.values() if array else None
     if values is None and isinstance(node, list | tuple):

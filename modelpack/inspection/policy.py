@@ -21,7 +21,11 @@ NOTES = {"not-a-model", "not-fitted", "no-prediction"}
 """Codes of findings that tell what the file is; the verdict does not depend on them."""
 
 _LIST_LIKE = {"collections:deque"}
-_DICT_LIKE = {"collections:OrderedDict", "collections:defaultdict"}
+_DICT_LIKE = {
+    "collections:OrderedDict",
+    "collections:defaultdict",
+    "sklearn.utils.deprecation:DeprecationDict",
+}
 
 
 def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:

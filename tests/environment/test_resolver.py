@@ -223,14 +223,14 @@ def test_an_interrupt_leaves_no_process_and_no_folder(tmp_path):
         command = [sys.executable, "-c", INTERRUPTED, url]
         with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE) as child:
             connection, _ = silent.accept()
-            assert any(tmp_path.glob("modelpack-lock-*"))
+            assert any(tmp_path.glob("modelpack-*"))
             child.send_signal(signal.SIGINT)
             assert b"KeyboardInterrupt" in child.communicate(timeout=10)[1]
         with connection:
             connection.settimeout(10)
             while connection.recv(4096):
                 pass  # the request; its end says that uv is gone
-    assert list(tmp_path.glob("modelpack-lock-*")) == []
+    assert list(tmp_path.glob("modelpack-*")) == []
 
 
 # --- the real index ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -135,6 +136,25 @@ def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
         require_servable(inspect(path))
 
 
+def test_a_file_beyond_all_measure_is_not_read(tmp_path):
+    path = tmp_path / "model.pkl"
+    with path.open("wb") as file:
+        file.truncate(2**40)  # sparse: takes no space
+    spec = inspect(path)
+    assert [finding.code for finding in spec.safety.findings] == ["too-large"]
+    with pytest.raises(ModelRefusedError, match="16 GiB"):
+        require_servable(spec)
+
+
+def test_lz4_that_is_not_installed(tmp_path, monkeypatch):
+    path = tmp_path / "model.joblib"
+    joblib.dump(GaussianNB().fit(X, [0, 1, 1]), path, compress=("lz4", 3))
+    monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    with pytest.raises(ModelRefusedError, match="needs `pip install") as error:
+        require_servable(inspect(path))
+    assert error.value.hint == "pip install 'modelpack[lz4]'"
+
+
 def test_bulk_is_not_kept(tmp_path):
     path = tmp_path / "model.joblib"
     joblib.dump({"a": np.zeros(8_000_000), "b": b"x" * 20_000_000}, path)
@@ -178,22 +198,28 @@ class TestPaths:
         assert error.value.hint
 
     def test_directory(self, tmp_path):
-        with pytest.raises(UsageError, match="is not a file"):
+        with pytest.raises(
+            UsageError, match="is (a directory|no regular file); a model is one file"
+        ):
             inspect(tmp_path)
 
     def test_fifo(self, tmp_path):
         os.mkfifo(tmp_path / "fifo")
-        with pytest.raises(UsageError, match="is not a file"):
+        with pytest.raises(
+            UsageError, match="is (a directory|no regular file); a model is one file"
+        ):
             inspect(tmp_path / "fifo")
 
     def test_device(self):
-        with pytest.raises(UsageError, match="is not a file"):
+        with pytest.raises(
+            UsageError, match="is (a directory|no regular file); a model is one file"
+        ):
             inspect("/dev/zero")
 
     def test_loop_of_links(self, tmp_path):
         (tmp_path / "a").symlink_to(tmp_path / "b")
         (tmp_path / "b").symlink_to(tmp_path / "a")
-        with pytest.raises(UsageError, match="cannot be opened"):
+        with pytest.raises(UsageError, match="cannot be read"):
             inspect(tmp_path / "a")
 
     def test_link_to_a_model(self, tmp_path):
@@ -210,8 +236,17 @@ class TestPaths:
         with pytest.raises(UsageError, match="permission denied"):
             inspect(tmp_path / "m")
 
+    def test_disk_that_fails(self, tmp_path, monkeypatch):
+        def fails(*args):
+            raise OSError(5, "Input/output error")
+
+        (tmp_path / "m").write_bytes(b"N.")
+        monkeypatch.setattr("modelpack.inspection.source.Digest.read", fails)
+        with pytest.raises(UsageError, match="input/output error"):
+            inspect(tmp_path / "m")
+
     def test_name_with_a_zero(self):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="zero byte"):
             inspect("a\0b")
 
     def test_nothing_stays_open(self, tmp_path):
