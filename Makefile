@@ -8,7 +8,7 @@ setup:  ## the virtual environment in .venv
 	@sh scripts/setup.sh
 
 engine: setup  ## a container engine and a base image for it
-	@sh scripts/engine.sh start
+	@sh scripts/engine.sh
 	@sh scripts/bases.sh 3.7 3.11 3.13
 
 demo: setup  ## package the iris sample, run its container, ask it

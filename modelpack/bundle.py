@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 
 import jinja2
 
+from modelpack import reaper
 from modelpack._version import __version__
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.quoting import FILTERS, checked
@@ -161,14 +161,11 @@ def _manifest(spec: ModelSpec, environment: Environment) -> str:
 def _all_or_nothing(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, which takes its place if the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with reaper.scratch_folder(f".{target.name}.", target.parent) as scratch:
         new = scratch / "new"
         new.mkdir()
         yield new
         _swap(new, target, scratch / "old")
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _swap(new: Path, target: Path, old: Path) -> None:

@@ -8,7 +8,6 @@ Every stage reports to an `Observer`; the command line draws what it is told.
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -280,9 +279,8 @@ def bundle_folder(output: Path | None) -> Iterator[Path]:
     if output is not None:
         yield output
         return
-    folders = tempfile.TemporaryDirectory(prefix="modelpack-")
-    with folders as folder, reaper.guard("rm", "-rf", folder):
-        yield Path(folder) / "bundle"
+    with reaper.scratch_folder() as folder:
+        yield folder / "bundle"
 
 
 def describe(model: ModelSpec) -> str:

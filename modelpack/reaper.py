@@ -1,4 +1,4 @@
-"""Removes what modelpack leaves when it is killed: `with reaper.guard("rm", "-rf", folder):`.
+"""Removes what modelpack would leave when it is killed: a scratch folder, a container.
 
 An exception, Ctrl-C and SIGTERM unwind the stack, and whoever made a thing removes it. SIGKILL
 unwinds nothing, so a small shell waits beside it: it runs the command once the pipe it reads is
@@ -10,8 +10,17 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _WAIT_THEN_RUN = 'read -r word; [ "$word" = done ] || exec "$@"'
+
+
+@contextmanager
+def scratch_folder(prefix: str = "modelpack-", parent: Path | None = None) -> Iterator[Path]:
+    """A folder in `parent`, or where temporary files are, that is gone afterwards."""
+    with TemporaryDirectory(prefix=prefix, dir=parent) as path, guard("rm", "-rf", path):
+        yield Path(path)
 
 
 @contextmanager

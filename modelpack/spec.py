@@ -78,7 +78,8 @@ class Estimator:
 class Field:
     """One input or output. `nullable`: the model itself accepts a missing value here.
 
-    `shape` is the shape of one row's value: () for a scalar, (k,) for a vector of k.
+    `shape` is the shape of one row's value: () for a scalar, (k,) for a vector of k, (-1,) for one
+    whose length the file does not tell.
     `minimum` and `maximum` bound what is plausible; they are not limits. A field of type "any" is
     one whose type the file does not tell.
     """

@@ -220,7 +220,7 @@ def observed(path: str) -> dict[str, set[str]]:
 def known() -> dict[str, set[str]]:
     """What real files hold that were not among those observed."""
     table = {f"{m}:{name}": {"new"} for m, names in NEW.items() for name in names}
-    table |= {f"sklearn.{m}:{name}": {"call"} for m, names in CALL.items() for name in names}
+    table |= {f"sklearn.{m}:{name}": {"call", "ref"} for m, names in CALL.items() for name in names}
     table |= {f"numpy:{name}": {"ref"} for name in NUMPY_TYPES}
     table |= {f"builtins:{name}": {"ref"} for name in PLAIN_TYPES}
     table |= {f"builtins:{name}": {"call"} for name in ("bytes", "frozenset", "list", "complex")}

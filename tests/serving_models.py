@@ -154,6 +154,17 @@ def texts() -> Trained:
     )
 
 
+def coded() -> Trained:
+    """A model that was fitted on an array of strings and numbers."""
+    rows = np.array([["a", 1], ["b", 2], ["a", 2], ["b", 1]], object)
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    inputs = (
+        Field("x0", "string", categories=("a", "b"), example="a"),
+        Field("x1", "any", categories=(1, 2), example=1),
+    )
+    return Trained(model.fit(rows, ["A", "B", "A", "B"]), Signature(inputs, ()))
+
+
 def forest() -> Trained:
     data, target = load_diabetes(return_X_y=True)
     model = RandomForestRegressor(10, n_jobs=-1, random_state=0).fit(data[:, :3], target)

@@ -183,7 +183,7 @@ def test_an_image_that_fails_its_smoke_test_gets_no_name_and_is_not_kept(
     before = {image.id for image in client.images.list()}
     model = str(SAMPLES / "kserve-mixedtype" / "model.joblib")
     command = [sys.executable, "-m", "modelpack", "package", model, "-t", "modelpack-test/broken:1"]
-    command += ["--requirement", "scikit-learn==1.7.2", "--python", "3.11", "--json"]
+    command += ["--requirement", "scikit-learn==1.9.1", "--requirement", "numpy>=2", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 7, done.stderr
     smoke = json.loads(done.stdout)["smoke"]

@@ -36,6 +36,7 @@ def clients(tmp_path_factory):
             (serving_models.texts, "pickle"),
             (serving_models.forest, "joblib"),
             (serving_models.scaler, "pickle"),
+            (serving_models.coded, "joblib"),
             (serving_models.stubborn, "pickle"),
         )
     }
@@ -132,6 +133,12 @@ def test_floats_come_back_to_the_last_bit(clients):
 
 def test_a_transformer_transforms(clients):
     assert post(clients["scaler"], [[2, 20]]).json == {"predictions": [[1.0, 0.0]]}
+
+
+def test_an_array_of_strings_and_numbers(clients):
+    rows = [["b", 1], ["a", 2.0], ["a", "two"]]
+    assert post(clients["coded"], rows[:2]).json == {"predictions": ["B", "A"]}
+    assert post(clients["coded"], rows[2:]).status_code == 200
 
 
 def test_big_floats_are_numbers(clients):

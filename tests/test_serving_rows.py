@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpack.serving.columns import DoubtError
+from modelpack.serving.limits import Limits
 from modelpack.serving.manifest import Field
 from modelpack.serving.problems import Problem
 from modelpack.serving.rows import Decoder, unnamed
@@ -52,10 +53,10 @@ def test_what_is_plainly_right_is_right_value_by_value(types, nullable, layout, 
     decoder = Decoder(fields_of(*types, nullable=nullable), layout, 10)
     body = json.dumps(rows).encode()
     try:
-        fast = decoder.decode(parse(body))
+        fast = decoder.decode(parse(body, Limits()))
     except DoubtError:
         return
-    assert columns_of(fast) == columns_of(decoder.explain(parse_exactly(body, 32)))
+    assert columns_of(fast) == columns_of(decoder.explain(parse_exactly(body, Limits())))
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ class Fake:
     polls: int = 0
 
     def logs(self) -> str:
+        if "not ready" in self.faults:
+            return (
+                '{"level": "info", "message": "noise"}\n'
+                '{"level": "error", "message": "no example", "cause": "Traceback:\\nKeyError: 3"}\n'
+                '{"level": "info", "message": "noise"}\n'
+            )
         return "ImportError: no module named shop"
 
     def user_id(self) -> int | None:
@@ -77,7 +83,7 @@ class Fake:
     # What it answers: status, content type, body.
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, Any]:
         if path == "/readyz":
-            return (503, "application/json", {}) if "dead" in self.faults else (200, "", {})
+            return self.problem(503) if "not ready" in self.faults else (200, "", {})
         if path.partition("?")[0] != "/predict":
             return self.problem(404)
         if method == "GET":
@@ -208,6 +214,14 @@ def test_a_service_that_dies_fails_at_once_with_its_last_words() -> None:
     assert [check.name for check in report.checks] == ["ready"]
     assert "no module named shop" in report.checks[0].detail
     assert not report.passed
+
+
+def test_a_service_that_says_it_is_not_ready_fails_at_once_with_the_cause() -> None:
+    with running("not ready") as fake:
+        report = smoke(fake, MODEL)
+    assert [check.name for check in report.checks] == ["ready"]
+    assert report.checks[0].detail == "/readyz answers 503:\nno example: KeyError: 3"
+    assert report.checks[0].seconds < 5
 
 
 def test_a_local_process_is_spared_the_checks_of_a_container() -> None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
+from modelpack import reaper
 from modelpack.engines import buildx, daemon, interpreters, prefix, rootfs
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import NoEngineError
@@ -66,11 +66,9 @@ def build_base(python: str, *, reference: str | None = None, on_step: OnStep) ->
         )
     daemon.connect().close()
     reference = reference or local_reference(python)
-    with tempfile.TemporaryDirectory(prefix="modelpack-base-") as scratch:
-        _fill(Path(scratch), interpreter)
-        buildx.build(
-            Path(scratch), on_step, environ=daemon.environ(), options=[f"--tag={reference}"]
-        )
+    with reaper.scratch_folder() as scratch:
+        _fill(scratch, interpreter)
+        buildx.build(scratch, on_step, environ=daemon.environ(), options=[f"--tag={reference}"])
     return BaseImage(reference, python, "local")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modelpack import reaper
 from modelpack.engines import causes
 from modelpack.engines.progress import Progress
 from modelpack.engines.protocol import OnStep
@@ -31,8 +31,8 @@ def build(
         NoEngineError: there is no `docker buildx` of version 0.13 or later.
         BuildFailedError: with the step that failed and the end of its output.
     """
-    with tempfile.TemporaryDirectory(prefix="modelpack-") as scratch:
-        iidfile = Path(scratch, "iid")
+    with reaper.scratch_folder() as scratch:
+        iidfile = scratch / "iid"
         command = ["docker", "buildx", "build", "--progress=rawjson", "--load"]
         command += [f"--iidfile={iidfile}", *options, str(context)]
         _run(command, environ, Progress(on_step))

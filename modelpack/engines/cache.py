@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from modelpack import reaper
 
 
 def folder(name: str) -> Path:
@@ -27,8 +28,8 @@ def made_whole(path: Path) -> Iterator[Path]:
     What is under way when the block is left by an error or an interrupt is removed. Of two
     processes that make the same thing at once, the first one wins.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as scratch:
-        made = Path(scratch, path.name)
+    with reaper.scratch_folder(".making-", path.parent) as scratch:
+        made = scratch / path.name
         yield made
         try:
             made.rename(path)

@@ -11,6 +11,7 @@ import docker
 import requests
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from modelpack import reaper
 from modelpack.errors import SmokeFailedError, UsageError
 
 _PORT = "8080/tcp"
@@ -90,11 +91,12 @@ def running(client: docker.DockerClient, target: str) -> Iterator[Container]:
     """
     # Named before it exists: an interrupt may come between its creation and the answer.
     name = f"modelpack-smoke-{secrets.token_hex(6)}"
-    try:
-        yield Container(_start(client, target, name), target)
-    finally:
-        with suppress(NotFound):
-            client.api.remove_container(name, force=True, v=True)
+    with reaper.guard("docker", "rm", "--force", "--volumes", name):
+        try:
+            yield Container(_start(client, target, name), target)
+        finally:
+            with suppress(NotFound):
+                client.api.remove_container(name, force=True, v=True)
 
 
 def _start(client: docker.DockerClient, target: str, name: str) -> Any:

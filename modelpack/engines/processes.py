@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from modelpack import reaper
 from modelpack.errors import UsageError
 
 _LOG_BYTES = 64 * 1024
@@ -102,10 +103,10 @@ def running(
     Raises:
         UsageError: the port is taken.
     """
-    with tempfile.TemporaryDirectory(prefix="modelpack-") as home, _listen(port) as listener:
+    with reaper.scratch_folder() as home, _listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = _start(bundle, environment, home, listener, output)
+        process = _start(bundle, environment, str(home), listener, output)
         listener.close()  # else it would answer for a service that is gone
         service = Process(process, str(bundle), url, output)
         try:

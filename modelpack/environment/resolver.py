@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 
 from packaging.requirements import Requirement
@@ -10,10 +11,10 @@ from packaging.version import Version
 
 from ..errors import UsageError
 from ..spec import Environment, IndexSettings, ModelSpec
-from . import releases
+from . import versions
+from .lock import Lock, Request, compile_lock
 from .reasons import MISSING_DATES, not_resolved
 from .requirements import SERVING, canonical, from_file, from_user, is_pinned, merged
-from .uv import Lock, Request, compile_lock
 
 __all__ = ["SERVING", "reach", "resolve"]
 
@@ -46,6 +47,9 @@ stays current, and with it patched."""
 SYSTEM_PACKAGES = {"lightgbm": ("libgomp1",)}
 """Distribution -> Debian packages it needs and does not bring along."""
 
+READABLE = {"pandas": date(2019, 7, 20)}
+"""The first day of releases whose metadata uv can read: pandas before 0.25 has malformed ones."""
+
 Origin = Literal["file", "user", "resolver"]
 
 
@@ -68,7 +72,7 @@ def resolve(
         UsageError: the platform or the Python version is not one to serve on, or one of
             `requirements` is no requirement.
     """
-    releases.require_python(python)
+    versions.require_python(python)
     if platform not in PLATFORMS:
         raise UsageError(
             f"There is no lock for the platform {platform!r}.",
@@ -76,7 +80,7 @@ def resolve(
         )
     file, user = from_file(spec.requirements), from_user(requirements)
     request = Request(merged(file, user), python, PLATFORMS[platform], index)
-    lock = _locked(request, releases.framework_version(spec, user), _dated(file, user))
+    lock = _locked(request, versions.framework_version(spec, user), _dated(file, user))
     if lock.error:
         raise not_resolved(lock.error, python, platform)
     pins = lock.pins()
@@ -107,12 +111,12 @@ def _locked(request: Request, version: Version | None, names: list[str]) -> Lock
     """By date where the index serves upload times, else by bounds known beforehand."""
     if version is None:
         return compile_lock(request)
-    day = releases.cutoff(version, request.requirements)
-    lock = compile_lock(request, dated=dict.fromkeys(names, day))
-    if MISSING_DATES not in lock.error:
-        return lock
-    bounds = releases.bounds(day)
-    return compile_lock(request, bounds=[f"{n}{bounds[n]}" for n in names if n in bounds])
+    day = versions.cutoff(version, request.requirements)
+    dated = {name: max(day, READABLE.get(name, day)) for name in names}
+    lock = compile_lock(request, dated=dated)
+    if MISSING_DATES in lock.error:
+        return compile_lock(request, bounds=versions.bounds(dated))
+    return lock
 
 
 def _dated(file: list[Requirement], user: list[Requirement]) -> list[str]:

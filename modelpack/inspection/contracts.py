@@ -16,6 +16,7 @@ from .nodes import Blob, Dct, Global, Node, Obj
 Contract = Callable[[Obj], str | None]
 
 _ARRAY_CLASSES = {"numpy:ndarray", "numpy.ma:MaskedArray", "numpy.ma.core:MaskedArray"}
+_BASES = {"object": type(None), "dict": Dct, "list": list}
 _PARTIAL = {"sklearn.utils.validation:check_array"}
 
 # scipy.stats writes the text that it executes in `__setstate__`: it must be its own template, with
@@ -110,9 +111,11 @@ def _compile(made: Obj) -> str | None:
 
 
 def _reconstructor(made: Obj) -> str | None:
-    base = made.args[1] if len(made.args) == 3 else None
-    if isinstance(made.args[0], Global) and isinstance(base, Global) and made.args[2] is None:
-        return None if base.name == "object" else "it makes an object on another base than object"
+    if len(made.args) == 3:
+        cls, base, content = made.args
+        kind = _BASES.get(base.name) if isinstance(base, Global) else None
+        if isinstance(cls, Global) and kind is not None and isinstance(content, kind):
+            return None
     return "it is not called as picklers call it"
 
 

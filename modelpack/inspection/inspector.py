@@ -18,7 +18,7 @@ from .machine import Machine, Trace
 from .nodes import Malformed, Node
 from .parts import Part, as_node, as_part
 from .reader import Reader
-from .signature import NO_SIGNATURE, signature
+from .signature import NO_SIGNATURE, no_prediction, signature
 from .words import what
 
 _HEAD = 64 * KIB
@@ -152,7 +152,7 @@ def _spec(file: ModelFile, reading: _Reading) -> ModelSpec:
         task=root.task if root else "unknown",
         estimator=root.cls.dotted if root else None,
         steps=as_node(root).steps if root else (),
-        method="transform" if root and root.task == "transformer" else "predict",
+        method="transform" if root and root.only_transforms else "predict",
         requirements=facts.requirements(
             trace, versions, joblib=is_joblib, frame=found.layout == "frame"
         ),
@@ -180,7 +180,6 @@ def _notes(root: Part | None, reading: _Reading) -> list[Finding]:
         return [Finding("not-a-model", f"the file holds {what(reading.root)}, and no estimator")]
     if not root.is_fitted:
         return [Finding("not-fitted", f"{root.last.cls.dotted} was saved before it was fitted")]
-    if root.has("predict") is False and root.has("transform") is False:
-        message = f"{root.last.cls.dotted} has neither predict nor transform for new rows"
-        return [Finding("no-prediction", message)]
+    if reason := no_prediction(root):
+        return [Finding("no-prediction", reason)]
     return []

@@ -19,6 +19,7 @@ REPEATS = 100  # how often the average value may be reached by another path
 GLOBALS = 5_000  # distinct names
 NAME_CHARACTERS = 512
 LINE_BYTES = 64 * KIB  # an argument of the text protocols
+ARRAY_LINE_BYTES = 256 * MIB  # of protocol 0, which writes the bytes of an array as one line
 INTEGER_BYTES = KIB
 
 KEPT_BYTES = MIB  # the largest single value that is kept; of longer ones, the head

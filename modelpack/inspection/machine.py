@@ -62,7 +62,9 @@ class Machine:
             return self._loop()
         except Malformed as problem:
             raise self._located(problem) from None
-        except (IndexError, struct.error):
+        except struct.error:
+            raise self._located(self.reader.cut()) from None
+        except IndexError:
             cut = self.reader.cut() if self.reader.at_end() else self._bad("the stack is empty")
             raise self._located(cut) from None
         except (ValueError, OverflowError):
@@ -182,7 +184,12 @@ class Machine:
         self._python2(codecs.escape_decode(line[1:-1])[0])
 
     def _unicode_line(self) -> None:
-        self.stack.append(self.reader.line().decode("raw-unicode-escape"))
+        offset = self.reader.offset
+        line = self.reader.line(limits.ARRAY_LINE_BYTES)
+        text = line.decode("raw-unicode-escape")
+        is_long = len(line) > limits.KEPT_BYTES
+        head = text[: limits.HEAD_BYTES].encode("latin-1", "replace")
+        self.stack.append(Blob(offset, len(line), head) if is_long else text)
 
     # --- containers ------------------------------------------------------------------------------
 

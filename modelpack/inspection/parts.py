@@ -131,6 +131,11 @@ class Part:
         return inner.task if inner else "unknown"
 
     @property
+    def only_transforms(self) -> bool:
+        only = self.has("predict") is False and self.has("transform") is True
+        return only or self.task == "transformer"
+
+    @property
     def is_fitted(self) -> bool:
         """False only where training would have left an attribute (`..._`) and none is there."""
         part = self.last

@@ -147,34 +147,28 @@ def walk(root: Node) -> Iterator[Node]:
     Raises:
         Malformed: the tree is deeper than the limit, or tells many values by sharing few.
     """
-    measured: dict[int, tuple[int, int]] = {}  # id -> levels below, values below
+    sizes: dict[int, int] = {}  # id -> values below, each as often as it is reached
     total = 0
-    stack: list[tuple[Node, list[Node] | None]] = [(root, None)]
+    stack: list[tuple[Node, int, list[Node] | None]] = [(root, 0, None)]
     while stack:
-        node, inner = stack.pop()
-        if inner is None:
-            if id(node) in measured:
-                continue
-            measured[id(node)] = (0, 0)  # a value that holds itself ends here
+        node, level, inner = stack.pop()
+        if inner is not None:
+            size = sizes[id(node)] = len(inner) + 1 + sum(sizes[id(child)] for child in inner)
+            _check(size <= limits.REPEATS * (total + 1_000), "few values stand for very many")
+            yield node
+        elif id(node) not in sizes:
+            _check(level <= limits.DEPTH, f"values are nested over {limits.DEPTH} levels deep")
+            sizes[id(node)] = 0  # a value that holds itself ends here
             held = children(node)
             total += len(held)
             inner = [child for child in held if isinstance(child, COMPOSITE)]
-            stack.append((node, inner))
-            stack.extend((child, None) for child in inner if id(child) not in measured)
-            continue
-        below = [measured[id(child)] for child in inner]
-        depth = 1 + max((levels for levels, _ in below), default=0)
-        size = len(inner) + 1 + sum(values for _, values in below)
-        _check(depth, size, total)
-        measured[id(node)] = (depth, size)
-        yield node
+            stack.append((node, level, inner))
+            stack.extend((c, level + 1, None) for c in reversed(inner) if id(c) not in sizes)
 
 
-def _check(depth: int, size: int, total: int) -> None:
-    if depth > limits.DEPTH:
-        raise Malformed("limit", f"values are nested more than {limits.DEPTH} levels deep")
-    if size > limits.REPEATS * (total + 1_000):
-        raise Malformed("limit", "a few values stand for very many by referring to each other")
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise Malformed("limit", message)
 
 
 def _at(name: Global, code: str, message: str) -> Finding:

@@ -85,16 +85,17 @@ class Reader:
         self.position = end
         return data
 
-    def line(self) -> bytes:
+    def line(self, longest: int = limits.LINE_BYTES) -> bytes:
         """The argument of a text opcode, without its newline."""
-        end = self.buffer.find(b"\n", self.position)
-        if end < 0 or end - self.position > limits.LINE_BYTES:
-            self.refill(limits.LINE_BYTES)
-            end = self.buffer.find(b"\n", self.position, self.position + limits.LINE_BYTES)
-            if end < 0 and self._ended:
+        while (end := self.buffer.find(b"\n", self.position)) < 0:
+            have = len(self.buffer) - self.position
+            if self._ended and have:
                 raise self.cut()
-            if end < 0:
-                raise Malformed("limit", "a line of text is longer than 64 KiB")
+            if have > longest:
+                break
+            self.refill(2 * have + LONGEST_FIXED)
+        if end < 0 or end - self.position > longest:
+            raise Malformed("limit", f"a line of text is longer than {longest:,} bytes")
         data = self.buffer[self.position : end]
         self.position = end + 1
         return data

@@ -9,6 +9,10 @@ from .columns import Column, describe, scalar_type, text_example
 from .nodes import Dct, Node, Obj
 from .parts import Part, column_names
 
+_NO_ROWS = {
+    "DictVectorizer": "dicts", "FeatureHasher": "dicts", "LabelBinarizer": "labels",
+    "LabelEncoder": "labels", "MultiLabelBinarizer": "labels", "PatchExtractor": "images",
+}  # fmt: skip
 TEXT_HEADS = {"TfidfVectorizer", "CountVectorizer", "HashingVectorizer"}
 _WIDTHS = ("support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
            "components_", "coef_", "coefs_")  # fmt: skip
@@ -47,6 +51,18 @@ def head(part: Part) -> Part:
     if inner and part.name != "ColumnTransformer" and inner.name in {"Pipeline", *TEXT_HEADS}:
         return head(inner)
     return part
+
+
+def no_prediction(root: Part) -> str | None:
+    """Why the model, though fitted, answers no rows of a table; None if it does."""
+    part, first = root.last, head(root)
+    if root.has("predict") is False and root.has("transform") is False:
+        return f"{part.cls.dotted} has neither predict nor transform for new rows"
+    if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
+        return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
+    if first.is_sklearn and first.name in _NO_ROWS:
+        return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
+    return None
 
 
 # --- inputs --------------------------------------------------------------------------------------
@@ -127,6 +143,8 @@ def _first(node: Node) -> Node:
 
 
 def _width_of_tree(part: Part) -> int | None:
+    if part.name == "IsotonicRegression":
+        return 1
     tree = part.get("tree_")
     if isinstance(tree, Obj) and tree.args and type(tree.args[0]) is int:
         return tree.args[0]
@@ -194,6 +212,8 @@ def _classifier_shape(part: Part) -> tuple[int, ...]:
 
 
 def _regressor_shape(part: Part) -> tuple[int, ...]:
+    if part.get("_predict_1d") is True:
+        return ()
     outputs = part.number("n_outputs_")
     if outputs is not None:
         return (outputs,) if outputs > 1 else ()
@@ -219,8 +239,7 @@ def _output_width(part: Part, width: int) -> int:
         array = view(part.get(name))
         if array and len(array.shape) == 2:
             return array.shape[0]
-    same = part.name.endswith(("Scaler", "Imputer", "OrdinalEncoder", "Normalizer"))
-    return width if same and width else -1
+    return width if width and part.name.endswith(_SAME_WIDTH) else -1
 
 
 def _has_probabilities(part: Part) -> bool:
@@ -240,6 +259,8 @@ def _has_probabilities(part: Part) -> bool:
     return part.cls.module.partition(".")[0] in {"xgboost", "lightgbm", "catboost", "imblearn"}
 
 
+_SAME_WIDTH = ("Scaler", "OrdinalEncoder", "Normalizer", "Binarizer", "PowerTransformer",
+               "QuantileTransformer", "TfidfTransformer")  # fmt: skip
 _ASKING = {
     "StackingClassifier", "OneVsRestClassifier", "MultiOutputClassifier", "RFE", "RFECV",
     "SelfTrainingClassifier", "FixedThresholdClassifier", "TunedThresholdClassifierCV",

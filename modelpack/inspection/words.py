@@ -24,7 +24,9 @@ def what(node: Node) -> str:
         kind = "list" if isinstance(node, list) else "tuple"
         return f"a {kind} of {_kinds(node)}" if node else f"an empty {kind}"
     if isinstance(node, Items):
-        return f"a set of {_count(len(node.values), 'value')}"
+        return "a set"
+    if node is None:
+        return "None"
     return f"a {_one(node)}" if type(node) not in _PLAIN else _PLAIN[type(node)]
 
 

@@ -21,11 +21,11 @@ THREAD_VARIABLES = (
 
 
 def one_thread_each() -> None:
-    """Let BLAS and OpenMP use one thread a worker, unless the environment says otherwise. Their
-    libraries look once, when numpy is imported: call this before.
+    """Let BLAS and OpenMP use one thread a worker. Their libraries look once, when numpy is
+    imported: call this before. More threads would not only fight for the CPUs: the model answers
+    its example before the workers are forked, and GNU OpenMP's threads do not survive a fork.
     """
-    for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
 
 def workers(environ: Mapping[str, str] = os.environ, root: Path = Path("/sys/fs/cgroup")) -> int:

@@ -18,6 +18,9 @@ from flask import Flask, Response, g, request
 
 access = logging.getLogger("modelpack.access")
 
+PROBES = {"/healthz", "/readyz"}
+"""Asked every few seconds by whoever runs the service; their lines would hide all others."""
+
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -68,13 +71,15 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    access.info(
+    route = request.url_rule.rule if request.url_rule else None
+    access.log(
+        logging.DEBUG if route in PROBES else logging.INFO,
         "request",
         extra={
             "facts": {
                 "id": g.request_id,
                 "method": request.method,
-                "route": request.url_rule.rule if request.url_rule else None,
+                "route": route,
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - g.started) * 1000, 3),
                 "bytes": response.content_length,

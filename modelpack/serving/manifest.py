@@ -28,6 +28,7 @@ class Manifest:
 
     `layout`: "array", "frame" or "text", the form in which the model takes its rows. `method`: what
     is called for a prediction, predict or transform. `path`: of the model file, in the bundle.
+    `classes`: the labels of a classifier. `probabilities`: it has a predict_proba.
     """
 
     model: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Manifest:
     method: str
     layout: str
     inputs: tuple[Field, ...]
+    classes: list[Any] | None
     probabilities: bool
 
     @property
@@ -73,6 +75,7 @@ def _manifest(model: Mapping[str, Any]) -> Manifest:
         method=model["method"],
         layout=signature["layout"],
         inputs=tuple(_field(field) for field in signature["inputs"]),
+        classes=signature["classes"],
         probabilities=signature["probabilities"],
     )
 

@@ -54,19 +54,16 @@ def of_row(fields: Sequence[Field], row: Any) -> Iterator[dict[str, Any]]:
 
 def fits(field: Field, value: Any) -> bool:
     """Whether `value`, as JSON gave it, may stand in this column; ... is one that was not sent."""
-    if value is None or value is ... or (isinstance(value, float) and math.isnan(value)):
+    kind = type(value)
+    if (kind is float and math.isnan(value)) or value is None or value is ...:
         return field.nullable
-    if type(value) not in KINDS[field.type]:
+    if kind not in KINDS[field.type]:
         return False
-    if isinstance(value, (bool, str)):
-        return True
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    return (
-        value.is_integer() and abs(value) < BEYOND
-        if field.type == "integer"
-        else math.isfinite(value)
-    )
+    if kind is float and field.type == "integer":
+        return bool(value.is_integer() and -BEYOND <= value < BEYOND)
+    if kind is float:
+        return math.isfinite(value)
+    return kind is not int or bool(-(2**63) <= value < 2**63)
 
 
 def _unknown(fields: Sequence[Field], row: dict[str, Any]) -> Iterator[dict[str, Any]]:

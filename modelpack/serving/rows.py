@@ -7,7 +7,7 @@ value by value, which either names the row and column that are wrong or finds th
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Sequence
 
 import numpy as np
@@ -37,8 +37,8 @@ class Decoder:
         self.names = [field.name for field in fields]
         self.known = frozenset(self.names)
         self.most_rows = most_rows
-        self.required = np.array([not field.nullable for field in fields], bool)
-        self.integers = np.array([field.type == "integer" for field in fields], bool)
+        self.required = [index for index, field in enumerate(fields) if not field.nullable]
+        self.integers = [index for index, field in enumerate(fields) if field.type == "integer"]
         types = {field.type for field in fields}
         self.numeric = types <= ({"number"} if layout == "frame" else {"number", "integer", "any"})
 
@@ -53,7 +53,7 @@ class Decoder:
         aligned = self._align(rows)
         kinds = set(map(type, chain.from_iterable(aligned)))
         if self.numeric and kinds <= NUMBER | {MISSING}:
-            return self._matrix(aligned)
+            return self._matrix(aligned, MISSING in kinds)
         return [plain(field, values) for field, values in zip(self.fields, zip(*aligned))]
 
     def explain(self, rows: list[Any]) -> Rows:
@@ -65,11 +65,12 @@ class Decoder:
         self._count(rows)
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
-            errors += ({"row": index, **error} for error in misfits.of_row(self.fields, row))
-            if len(errors) >= misfits.MOST:
+            found = islice(misfits.of_row(self.fields, row), misfits.MOST - len(errors))
+            errors += ({"row": index, **error} for error in found)
+            if len(errors) == misfits.MOST:
                 break
         if errors:
-            raise misfits.problem(errors[: misfits.MOST])
+            raise misfits.problem(errors)
         aligned = [self._values(row) for row in rows]
         return [build(field, values) for field, values in zip(self.fields, zip(*aligned))]
 
@@ -94,12 +95,13 @@ class Decoder:
             return list(map(row.get, self.names))
         return row if isinstance(row, list) else [row]
 
-    def _matrix(self, aligned: list[list[Any]]) -> np.ndarray:
+    def _matrix(self, aligned: list[list[Any]], some_missing: bool) -> np.ndarray:
         matrix = np.array(aligned, np.float64)
-        if np.isnan(matrix[:, self.required]).any():
+        if some_missing and np.isnan(matrix[:, self.required]).any():
             raise DoubtError
         check_range(matrix)
-        check_integral(matrix[:, self.integers])
+        if self.integers:
+            check_integral(matrix[:, self.integers])
         return matrix
 
 

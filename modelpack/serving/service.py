@@ -66,10 +66,10 @@ class Service:
         """
         body = wire.read_json_body(request, self.limits.body_bytes)
         try:
-            rows = pick(wire.parse(body))
+            rows = pick(wire.parse(body, self.limits))
             return self.decoder(rows).decode(rows)
         except (ValueError, DoubtError):
-            rows = pick(wire.parse_exactly(body, self.limits.json_depth))
+            rows = pick(wire.parse_exactly(body, self.limits))
             return self.decoder(rows).explain(rows)
 
     def decoder(self, rows: list[Any]) -> Decoder:

@@ -9,6 +9,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -89,6 +90,8 @@ class LocalIndex:
     def page(self, name: str) -> bytes:
         start = f"{name.replace('-', '_')}-"
         files = [self.entry(filename) for filename in self.files if filename.startswith(start)]
+        if not files:
+            return b""
         return json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": files}).encode()
 
     def entry(self, filename: str) -> dict[str, object]:
@@ -112,7 +115,7 @@ def handler(index: LocalIndex) -> type[BaseHTTPRequestHandler]:
             _, kind, name, *_ = self.path.split("/")
             if kind == "simple":
                 page = index.page(name)
-                self.answer(200, page, "application/vnd.pypi.simple.v1+json")
+                self.answer(200 if page else 404, page, "application/vnd.pypi.simple.v1+json")
             else:
                 self.answer(200, index.files[name], "application/octet-stream")
 
@@ -134,20 +137,32 @@ def handler(index: LocalIndex) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-@pytest.fixture
-def local_index(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LocalIndex]:
-    """Holds the serving stack; tests add what they need."""
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("uv-cache")))
-    index = LocalIndex()
-    for name in ("flask", "gunicorn", "orjson"):
-        index.add(name, "9.9", day="2026-01-01")
+@contextmanager
+def serving(index: LocalIndex) -> Iterator[LocalIndex]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(index))
     index.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield index
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield index
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def local_index(tmp_path, monkeypatch) -> Iterator[LocalIndex]:
+    """Holds the serving stack; tests add what they need."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    index = LocalIndex()
+    for name in ("flask", "gunicorn", "orjson"):
+        index.add(name, "9.9", day="2026-01-01")
+    with serving(index):
+        yield index
+
+
+@pytest.fixture
+def second_index() -> Iterator[LocalIndex]:
+    with serving(LocalIndex()) as index:
+        yield index

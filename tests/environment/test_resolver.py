@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -7,7 +13,7 @@ import certifi
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from modelpack.environment import index_settings, resolve
+from modelpack.environment import index_settings, python_versions, resolve
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 from modelpack.spec import Environment, IndexSettings, from_json, to_json
 
@@ -114,6 +120,16 @@ def test_settings_of_this_machines_uv_do_not_change_the_lock(
     assert environment.requirements["numpy"] == "1.25.2"
 
 
+def test_an_extra_index_goes_before_the_main_one(make_spec, history, second_index):
+    """So nobody slips in a newer version of a private distribution on the main one."""
+    second_index.add("private-features", "1.0", day="2023-01-01")
+    history.add("private-features", "99.0", day="2023-01-01")
+    index = IndexSettings(history.url, extra_index_urls=(second_index.url,))
+    spec = make_spec("1.3.0", **{"private-features": ""})
+    environment = resolve(spec, "3.11", index=index)
+    assert environment.requirements["private-features"] == "1.0"
+
+
 # --- credentials ---------------------------------------------------------------------------------
 
 
@@ -188,12 +204,41 @@ def test_a_platform_that_has_no_lock(make_spec):
     assert "linux/arm64" in caught.value.hint
 
 
+INTERRUPTED = """
+import sys
+from modelpack.environment.lock import Request, compile_lock
+from modelpack.spec import IndexSettings
+from packaging.requirements import Requirement
+index = IndexSettings(sys.argv[1])
+compile_lock(Request([Requirement("numpy")], "3.11", "x86_64-manylinux_2_28", index))
+"""
+
+
+def test_an_interrupt_leaves_no_process_and_no_folder(tmp_path):
+    """Against an index that takes the connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple/"
+        variables = {**os.environ, "TMPDIR": str(tmp_path), "UV_NO_CACHE": "1"}
+        command = [sys.executable, "-c", INTERRUPTED, url]
+        with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE) as child:
+            connection, _ = silent.accept()
+            assert any(tmp_path.glob("modelpack-lock-*"))
+            child.send_signal(signal.SIGINT)
+            assert b"KeyboardInterrupt" in child.communicate(timeout=10)[1]
+        with connection:
+            connection.settimeout(10)
+            while connection.recv(4096):
+                pass  # the request; its end says that uv is gone
+    assert list(tmp_path.glob("modelpack-lock-*")) == []
+
+
 # --- the real index ------------------------------------------------------------------------------
 
 REAL = [
     ("1.3.2", "3.11", {"numpy": "==1.26.*", "scipy": "==1.11.*", "flask": ">=3"}),
     ("1.3.0", "3.11", {"numpy": "==1.25.*", "scipy": "==1.11.*", "pandas": "==2.0.*"}),
     ("0.20.3", "3.7", {"numpy": "==1.16.*", "scipy": "==1.2.*", "flask": "==2.2.5"}),
+    ("0.20.3", "3.7", {"pandas": "==0.25.*"}),
     ("1.7.2", "3.13", {"numpy": "==2.3.*", "scipy": "==1.16.*", "pandas": "==2.3.*"}),
 ]
 
@@ -206,6 +251,20 @@ def test_versions_of_the_time_on_the_real_index(make_spec, real_index, version, 
     assert chosen["scikit-learn"] == version
     wrong = {n: chosen[n] for n, fits in expected.items() if chosen[n] not in SpecifierSet(fits)}
     assert not wrong
+
+
+@pytest.mark.slow
+def test_the_table_of_the_documentation_is_true(make_spec, real_index):
+    text = (Path(__file__).parents[2] / "docs" / "environment.md").read_text()
+    rows = re.findall(
+        r"^\| ([\d.]+) \| ([\d.]+) \| (.+?) \| (.+?) \| (.+?) \|$", text, re.MULTILINE
+    )
+    assert len(rows) > 3
+    for version, python, *libraries in rows:
+        spec = make_spec(version, pandas="")
+        chosen = resolve(spec, python_versions(spec)[0], index=real_index)
+        pins = [chosen.requirements[name] for name in ("numpy", "scipy", "pandas")]
+        assert [chosen.python, *pins] == [python, *libraries], version
 
 
 def test_arm64_has_wheels_of_the_same_versions(make_spec, real_index):

@@ -14,7 +14,7 @@ import pytest
 import uv
 
 from modelpack.environment import index_settings, python_versions, resolve
-from modelpack.environment.uv import environment_variables
+from modelpack.environment.lock import environment_variables
 from modelpack.spec import ModelSpec
 
 ROOT = Path(__file__).parents[2] / "sample_models"
@@ -44,7 +44,7 @@ print(json.dumps({"predictions": model.predict(rows).tolist()}))
 
 
 def variables() -> dict[str, str]:
-    """With the interpreters that lie beside the one that runs the tests, as those of pyenv do."""
+    """With the interpreters that lie beside the one that runs the tests."""
     beside = sorted(Path(sys.base_prefix).parent.glob("*/bin"))
     path = os.pathsep.join([*map(str, beside), os.environ["PATH"]])
     return {**environment_variables(index_settings()), "PATH": path}

@@ -21,11 +21,10 @@ def routes(service: Service) -> Blueprint:
     @blueprint.post("/predict")
     def predict() -> Response:
         """Predictions for rows; with ?probabilities=true also the probability of each class."""
-        with_probabilities = _switch("probabilities")
+        also = service.probabilities if _switch("probabilities") else None
         rows = service.read(request, instances)
-        answer: dict[str, Any] = {"predictions": service.predict(rows)}
-        if with_probabilities:
-            answer["probabilities"] = service.probabilities(rows)
+        more = {"probabilities": also(rows)} if also else {}
+        answer = {"predictions": service.predict(rows), **more}
         return Response(answers.dump(answer), content_type="application/json")
 
     return blueprint

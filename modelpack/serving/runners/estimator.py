@@ -15,6 +15,8 @@ class EstimatorRunner:
 
     def __init__(self, model: Any, manifest: Manifest) -> None:
         self.model = model
+        self.classes = getattr(model, "classes_", manifest.classes)
+        """The labels, in the order of the probabilities."""
         self.names = [field.name for field in manifest.inputs]
         self.arrange = {"array": _array, "frame": self._frame, "text": _text}[manifest.layout]
 
@@ -25,11 +27,6 @@ class EstimatorRunner:
     def can(self, method: str) -> bool:
         """Whether the model has `method` as it was fitted."""
         return hasattr(self.model, method)
-
-    @property
-    def classes(self) -> Any:
-        """The labels, in the order of the probabilities."""
-        return self.model.classes_
 
     def call(self, method: str, rows: Rows) -> Any:
         """What the model's `method` gives for `rows`: an array, sparse matrix, DataFrame, or a list

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from modelpack.smoke.probe import CheckFailedError, Probe
@@ -16,19 +17,39 @@ def check(probe: Probe) -> str:
     started = time.monotonic()
     while time.monotonic() - started < READY_SECONDS:
         if not probe.service.is_running():
-            raise CheckFailedError(f"the service ended at start:\n{_last_lines(probe)}")
-        if _answers(probe):
+            raise CheckFailedError(f"the service ended at start:\n{_last_words(probe)}")
+        status = _status(probe)
+        if status == 200:
             return f"/readyz answered after {time.monotonic() - started:.1f} s"
+        if status is not None:  # it has tried its own example before it began to listen
+            raise CheckFailedError(f"/readyz answers {status}:\n{_last_words(probe)}")
         time.sleep(POLL_SECONDS)
-    raise CheckFailedError(f"not ready after {READY_SECONDS:.0f} s:\n{_last_lines(probe)}")
+    raise CheckFailedError(f"no answer after {READY_SECONDS:.0f} s:\n{_last_words(probe)}")
 
 
-def _answers(probe: Probe) -> bool:
+def _status(probe: Probe) -> int | None:
+    """None while nothing listens."""
     try:
-        return probe.get("/readyz").status == 200
+        return probe.get("/readyz").status
     except CheckFailedError:
-        return False
+        return None
 
 
-def _last_lines(probe: Probe) -> str:
-    return "\n".join(probe.service.logs().splitlines()[-LOG_LINES:])
+def _last_words(probe: Probe) -> str:
+    """The errors among the log's JSON lines, each with the last line of its cause; where there are
+    none, the log's last lines as they are.
+    """
+    lines = probe.service.logs().splitlines()
+    errors = [words for line in lines if (words := _error(line))]
+    return "\n".join((errors or lines)[-LOG_LINES:])
+
+
+def _error(line: str) -> str:
+    try:
+        entry = json.loads(line)
+        if entry["level"] not in {"error", "critical"}:
+            return ""
+        cause = entry.get("cause", "").strip().splitlines()[-1:]
+        return ": ".join([entry["message"], *cause])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ""

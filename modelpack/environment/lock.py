@@ -7,15 +7,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import uv
 from packaging.requirements import Requirement
 
+from .. import reaper
 from ..errors import EnvironmentNotResolvedError
 from ..spec import IndexSettings
 
@@ -75,8 +74,8 @@ def compile_lock(
     Raises:
         EnvironmentNotResolvedError: uv is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="modelpack-lock-") as folder:
-        (Path(folder) / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
+    with reaper.scratch_folder() as folder:
+        (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
         result = subprocess.run(
             [_find_uv(), *_arguments(request, dated or {})],
             input="\n".join(map(str, request.requirements)),

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from packaging.version import Version
+
+from modelpack.environment import python_versions
+from modelpack.environment.versions import bounds, cutoff
+from modelpack.errors import EnvironmentNotResolvedError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("0.20.3", ("3.7",)),
+        ("0.24.1", ("3.8", "3.7", "3.9")),
+        ("1.0.2", ("3.9", "3.8", "3.10", "3.7")),
+        ("1.3.0", ("3.11", "3.10", "3.9", "3.8")),
+        ("1.3.2", ("3.11", "3.10", "3.12", "3.9", "3.8")),
+        ("1.7.2", ("3.13", "3.12", "3.14", "3.11", "3.10")),
+    ],
+)
+def test_the_settled_python_of_the_time_comes_first_and_the_nearest_next(
+    make_spec, version, expected
+):
+    assert python_versions(make_spec(version)) == expected
+
+
+def test_what_the_file_implies_of_python_bounds_the_choice(make_spec):
+    assert python_versions(make_spec("1.3.2", python="<3.11")) == ("3.10", "3.9", "3.8")
+    assert python_versions(make_spec("1.3.2", python="==3.12.*")) == ("3.12",)
+
+
+def test_without_a_version_the_current_release_counts(make_spec):
+    newest = python_versions(make_spec(None))
+    assert "3.13" in newest
+    assert newest == python_versions(make_spec("99.0"))
+
+
+def test_an_unknown_version_is_taken_for_the_release_before_it(make_spec):
+    assert python_versions(make_spec("1.3.99")) == python_versions(make_spec("1.3.2"))
+
+
+@pytest.mark.parametrize("specifier", ["==0.20.3", "<0.21", "==0.20.*", ">=0.20,<0.21"])
+def test_the_users_version_takes_the_place_of_the_files(make_spec, specifier):
+    assert python_versions(make_spec("1.3.2"), [f"scikit-learn{specifier}"]) == ("3.7",)
+
+
+@pytest.mark.parametrize(
+    ("version", "python"), [("0.19.1", None), ("1.3.2", ">=3.13"), ("1.3.2", "newest; rm -rf")]
+)
+def test_no_python_is_an_error_that_names_those_with_wheels(make_spec, version, python):
+    with pytest.raises(EnvironmentNotResolvedError, match="has wheels for Python 3") as caught:
+        python_versions(make_spec(version, python=python))
+    assert "--requirement scikit-learn==VERSION" in caught.value.hint
+
+
+def test_a_recorded_version_that_is_none_is_an_error(make_spec):
+    with pytest.raises(EnvironmentNotResolvedError, match="is no version"):
+        python_versions(make_spec("1.9.1 --index-url http://evil.example"))
+
+
+def test_a_users_requirement_that_is_none_is_an_error(make_spec):
+    with pytest.raises(UsageError):
+        python_versions(make_spec("1.3.2"), ["-r other.txt"])
+
+
+def test_bounds_keep_out_what_was_not_there_yet():
+    days = dict.fromkeys(["numpy", "pandas", "scipy", "unheard-of"], cutoff(Version("1.3.0")))
+    assert bounds(days) == ["numpy<1.26", "pandas<2.1", "scipy<1.12"]
+    assert bounds({"numpy": date(2999, 1, 1)}) == []

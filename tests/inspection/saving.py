@@ -1,0 +1,15 @@
+"""Save a model, inspect its file."""
+
+import pickle
+
+import joblib
+
+from modelpack.inspection import inspect
+
+
+def saved(model, path, how):
+    if isinstance(how, int):
+        path.write_bytes(pickle.dumps(model, how))
+    else:
+        joblib.dump(model, path, compress=how)
+    return inspect(path)

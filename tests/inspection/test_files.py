@@ -1,0 +1,186 @@
+"""Files that are no model: what is said of them, and the errors that follow."""
+
+import hashlib
+import io
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import DBSCAN
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.preprocessing import StandardScaler
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
+from modelpack.inspection import inspect, require_servable
+
+X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
+
+
+def zipped(*names):
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x" * 100_000)
+    return memory.getvalue()
+
+
+# fmt: off
+FORMATS = {
+    "text": (b"hello, this is\nno model\n", "text"),
+    "csv": (b"city,name\nBern,Ada\n", "text"),
+    "json": (b'{"a": [1, 2]}', "json"),
+    "web page": (b"<!DOCTYPE html><html><body>404</body></html>", "html"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "git-lfs"),
+    "torch": (zipped("archive/data.pkl", "archive/data/0"), "torch"),
+    "skops": (zipped("0.npy", "schema.json"), "skops"),
+    "keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "keras"),
+    "zip": (zipped("a.txt"), "zip"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "hdf5"),
+    "onnx": (b"\x08\x0a\x12\x08skl2onnx\x1a\x061.17.0" + bytes(50), "onnx"),
+    "lightgbm": (b"tree\nversion=v4\nnum_class=3\n", "lightgbm"),
+    "xgboost json": (b'{"learner":{"attributes":{}}}', "xgboost"),
+    "xgboost ubj": (b"{L\0\0\0\0\0\0\0\x07learner{", "xgboost"),
+    "xgboost binary": (b"binf" + bytes(100), "xgboost"),
+    "catboost": (b"CBM1" + bytes(100), "catboost"),
+    "R": (b"X\n\0\0\0\x03\0\x04\x02\x01\0\x03\x05\0", "r"),
+    "pdf": (b"%PDF-1.7\n", "pdf"),
+    "npy": (b"\x93NUMPY\x01\0", "numpy"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("data", "format_"), FORMATS.values(), ids=FORMATS)
+def test_other_formats_are_named(tmp_path, data, format_):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    spec = inspect(path)
+    assert spec.format == format_
+    assert spec.safety.verdict == "refuse"
+    assert [finding.code for finding in spec.safety.findings] == ["unsupported-format"]
+    assert spec.file.sha256 == hashlib.sha256(data).hexdigest()
+    with pytest.raises(
+        ModelNotSupportedError, match="modelpack reads scikit-learn models"
+    ) as error:
+        require_servable(spec)
+    assert error.value.hint
+
+
+# fmt: off
+NO_MODELS = {
+    "dict": ({"a": X, "b": X, "n": 3}, "a dict with 3 keys holding 2 numpy arrays and number"),
+    "dict of models": ({"clf": GaussianNB().fit(X, [0, 1, 1]), "names": ["a"]},
+                       "a dict with 2 keys holding GaussianNB and list"),
+    "tuple": ((StandardScaler().fit(X), GaussianNB().fit(X, [0, 1, 1])),
+              "a tuple of StandardScaler and GaussianNB"),
+    "list": ([X] * 3, "a list of 3 numpy arrays"),
+    "empty list": ([], "an empty list"),
+    "array": (X, "a numpy array"),
+    "frame": (pd.DataFrame(X), "a pandas DataFrame"),
+    "string": ("model", "a string"),
+    "number": (3, "a number"),
+    "None": (None, "None"),
+    "set": ({1, 2}, "a set"),
+    "numpy number": (np.float64(3), "a number"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("value", "words"), NO_MODELS.values(), ids=NO_MODELS)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_what_is_no_model_is_described(tmp_path, value, words, protocol):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(value, protocol))
+    spec = inspect(path)
+    assert spec.safety.verdict == "pass"
+    assert spec.estimator is None
+    with pytest.raises(ModelNotSupportedError) as error:
+        require_servable(spec)
+    assert f"holds {words}, and no estimator" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        (LogisticRegression(), "not-fitted"),
+        (DBSCAN().fit(X), "no-prediction"),
+        (LocalOutlierFactor(2).fit(X), "no-prediction"),
+    ],
+)
+def test_models_that_cannot_answer(tmp_path, model, code):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(model))
+    spec = inspect(path)
+    assert [finding.code for finding in spec.safety.findings] == [code]
+    with pytest.raises(ModelNotSupportedError) as error:
+        require_servable(spec)
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 100, -1])
+def test_empty_and_cut(tmp_path, cut):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(GaussianNB().fit(X, [0, 1, 1]))[:cut])
+    spec = inspect(path)
+    assert spec.safety.verdict == "refuse"
+    assert spec.safety.findings[0].code == ("truncated" if cut else "empty-file")
+    with pytest.raises(ModelRefusedError) as error:
+        require_servable(spec)
+    assert "again" in error.value.hint
+
+
+class TestPaths:
+    def test_missing(self, tmp_path):
+        with pytest.raises(UsageError, match="no such file") as error:
+            inspect(tmp_path / "none.pkl")
+        assert error.value.hint
+
+    def test_directory(self, tmp_path):
+        with pytest.raises(UsageError, match="is not a file"):
+            inspect(tmp_path)
+
+    def test_fifo(self, tmp_path):
+        os.mkfifo(tmp_path / "fifo")
+        with pytest.raises(UsageError, match="is not a file"):
+            inspect(tmp_path / "fifo")
+
+    def test_device(self):
+        with pytest.raises(UsageError, match="is not a file"):
+            inspect("/dev/zero")
+
+    def test_loop_of_links(self, tmp_path):
+        (tmp_path / "a").symlink_to(tmp_path / "b")
+        (tmp_path / "b").symlink_to(tmp_path / "a")
+        with pytest.raises(UsageError, match="cannot be opened"):
+            inspect(tmp_path / "a")
+
+    def test_link_to_a_model(self, tmp_path):
+        (tmp_path / "model.pkl").write_bytes(pickle.dumps(GaussianNB().fit(X, [0, 1, 1])))
+        (tmp_path / "link").symlink_to(tmp_path / "model.pkl")
+        assert inspect(tmp_path / "link").safety.verdict == "pass"
+
+    def test_unreadable(self, tmp_path, monkeypatch):
+        def denied(*args):
+            raise PermissionError(13, "Permission denied")
+
+        (tmp_path / "m").write_bytes(b"")
+        monkeypatch.setattr(os, "open", denied)  # file modes do not stop root
+        with pytest.raises(UsageError, match="permission denied"):
+            inspect(tmp_path / "m")
+
+    def test_name_with_a_zero(self):
+        with pytest.raises(UsageError):
+            inspect("a\0b")
+
+    def test_nothing_stays_open(self, tmp_path):
+        path = tmp_path / "model.pkl"
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for data in (b"", b"junk", pickle.dumps([1])):
+            path.write_bytes(data)
+            inspect(path)
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

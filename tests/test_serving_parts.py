@@ -1,0 +1,145 @@
+"""The parts of serving that need no request: tables, loading, workers, Python versions."""
+
+from __future__ import annotations
+
+import ast
+import bz2
+import gzip
+import json
+import lzma
+import math
+import pickle
+import zlib
+from pathlib import Path
+
+import lz4.frame
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.pipeline import make_pipeline
+
+from modelpack import serving
+from modelpack.serving import answers, cpu, dialects, formats, limits, loading, runners, wire
+from modelpack.serving.errors import CannotStartError
+from modelpack.serving.problems import Problem
+
+FOLDER = Path(serving.__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.stem)
+def test_serving_is_written_for_python_3_7(path):
+    ast.parse(path.read_text(), feature_version=(3, 7))
+
+
+def modules(folder: str) -> set[str]:
+    return {path.stem for path in (FOLDER / folder).glob("*.py")} - {"__init__"}
+
+
+def test_each_file_is_in_its_table():
+    assert {dialect.__name__.split(".")[-1] for dialect in dialects.DIALECTS} == modules("dialects")
+    assert set(formats.FORMATS) == modules("formats")
+    assert {runner.__module__.split(".")[-1] for runner in runners.RUNNERS} == modules("runners")
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [bytes, gzip.compress, bz2.compress, lzma.compress, zlib.compress, lz4.frame.compress,
+     lambda data: lzma.compress(data, lzma.FORMAT_ALONE)],
+)  # fmt: skip
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_pickles_load_out_of_every_container(tmp_path, compress, protocol):
+    path = tmp_path / "model"
+    path.write_bytes(compress(pickle.dumps({"a": [1.5, None]}, protocol)))
+    assert formats.FORMATS["pickle"](path) == {"a": [1.5, None]}
+
+
+def test_every_estimator_inside_uses_one_thread():
+    inner = [("a", RandomForestClassifier(2)), ("b", RandomForestClassifier(2))]
+    model = make_pipeline(VotingClassifier(inner)).fit([[0], [1]] * 4, [0, 1] * 4)
+    parts = [model[-1], *model[-1].estimators_]
+    for part, n_jobs in zip(parts, (4, -1, None), strict=True):
+        part.n_jobs = n_jobs
+    loading.use_one_thread(model)
+    assert [part.n_jobs for part in parts] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({"cpu.max": "max 100000\n"}, math.inf),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"cpu.max": "nonsense"}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_the_quota_of_the_cgroup(tmp_path, files, cpus):
+    (tmp_path / "cpu").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    assert cpu.quota(tmp_path) == cpus
+
+
+def test_workers_follow_quota_and_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda _: set(range(64)))
+    assert cpu.workers({}, tmp_path) == cpu.MOST_WORKERS
+    (tmp_path / "cpu.max").write_text("50000 100000")
+    assert cpu.workers({}, tmp_path) == 1
+    (tmp_path / "cpu.max").write_text("250000 100000")
+    assert cpu.workers({}, tmp_path) == 3
+    assert cpu.workers({"WEB_CONCURRENCY": "9"}, tmp_path) == 9
+
+
+def test_limits_come_from_the_environment():
+    assert limits.from_environment({}) == limits.Limits()
+    assert limits.from_environment({"MODELPACK_MAX_ROWS": "7"}).rows == 7
+    for wrong in ("0", "-1", "1.5", "many", "٣"):
+        with pytest.raises(CannotStartError):
+            limits.from_environment({"MODELPACK_MAX_ROWS": wrong})
+
+
+def test_a_sparse_answer_is_bounded_before_it_is_dense():
+    tall = sparse.csr_matrix((10_000, 1_000_000))
+    with pytest.raises(Problem, match="fewer rows"):
+        answers.values(tall, 5_000_000)
+    assert answers.values(sparse.csr_matrix([[0, 2]]), 2) == [[0, 2]]
+
+
+def test_probabilities_of_several_outputs():
+    per_output = [np.array([[0.25, 0.75]]), np.array([[1.0, 0.0]])]
+    classes = [np.array(["a", "b"]), np.array([False, True])]
+    assert answers.probabilities(per_output, classes) == [
+        [{"a": 0.25, "b": 0.75}, {"false": 1.0, "true": 0.0}]
+    ]
+
+
+def nesting(document) -> tuple[int, int]:
+    """Depth and number of lists and objects, the plain way."""
+    if not isinstance(document, (list, dict)):
+        return 0, 0
+    children = list(document.values()) if isinstance(document, dict) else document
+    inner = [nesting(child) for child in children]
+    return 1 + max((depth for depth, _ in inner), default=0), 1 + sum(n for _, n in inner)
+
+
+@given(
+    document=st.recursive(
+        st.text('[]{}"\\a,:') | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text('[]{}"\\'), inner),
+    )
+)
+def test_nesting_is_counted_exactly(document):
+    """Brackets and quotes inside strings do not count."""
+    body = json.dumps(document).encode()
+    depth, containers = nesting(document)
+    wire.check_nesting(body, limits.Limits(json_depth=depth or 1, rows=max(0, containers - 2)))
+    if depth > 1:
+        with pytest.raises(Problem, match="deeper"):
+            wire.check_nesting(body, limits.Limits(json_depth=depth - 1))
+    if containers > 2:
+        with pytest.raises(Problem, match="More lists"):
+            wire.check_nesting(body, limits.Limits(rows=containers - 3, json_depth=1000))
