@@ -15,8 +15,10 @@ from modelpack.engines.base import REPOSITORY, local_reference
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage
 
-# Seconds without a word from the registry. A pull in progress tells of itself all the time.
-_PULL_STALLED = 15
+# Seconds without a word from the registry; a pull in progress tells of itself all the time. Few,
+# where there is something else to build on.
+_PATIENCE = 15
+_LITTLE_PATIENCE = 3
 
 
 class BaseImages:
@@ -36,12 +38,13 @@ class BaseImages:
         """
         if reference:
             return self._chosen(reference, versions)
+        local = next((python for python in versions if self._here(local_reference(python))), None)
         official = f"python:{versions[0]}-slim"
-        if image := self._here(official) or self._pulled(official):
+        patience = _LITTLE_PATIENCE if local else _PATIENCE
+        if image := self._here(official) or self._pulled(official, patience):
             return BaseImage(official, versions[0], "registry", _digest(image, official))
-        for python in versions:
-            if self._here(local_reference(python)):
-                return BaseImage(local_reference(python), python, "local")
+        if local:
+            return BaseImage(local_reference(local), local, "local")
         raise NoEngineError(
             f"There is no base image: {official} is not here and could not be pulled "
             f"({self._refusals[official]}), and no local one was made.",
@@ -49,7 +52,7 @@ class BaseImages:
         )
 
     def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
-        image = self._here(reference) or self._pulled(reference)
+        image = self._here(reference) or self._pulled(reference, _PATIENCE)
         if image is None:
             raise NoEngineError(
                 f"The base image {reference} is not here and could not be pulled: "
@@ -72,20 +75,14 @@ class BaseImages:
         except ImageNotFound:
             return None
 
-    def _pulled(self, reference: str) -> Any | None:
+    def _pulled(self, reference: str, patience: float) -> Any | None:
         if reference not in self._refusals:
             try:
-                self._pull(reference)
+                _pull(reference, patience)
                 return self._here(reference)
             except (DockerException, OSError) as error:
                 self._refusals[reference] = _reason(error)
         return None
-
-    def _pull(self, reference: str) -> None:
-        with closing(daemon.connect(timeout=_PULL_STALLED)) as impatient:
-            for event in impatient.api.pull(reference, stream=True, decode=True):
-                if "error" in event:
-                    raise DockerException(event["error"])
 
     def _python(self, image: Any) -> str:
         """Its version ("3.11"), as official images tell it, or else asked of its interpreter."""
@@ -124,6 +121,13 @@ def available() -> list[str]:
         client.close()
     pattern = rf"(python|{re.escape(REPOSITORY)}):3\.\d+-slim"
     return sorted(tag for tag in tags if re.fullmatch(pattern, tag))
+
+
+def _pull(reference: str, patience: float) -> None:
+    with closing(daemon.connect(timeout=patience)) as client:
+        for event in client.api.pull(reference, stream=True, decode=True):
+            if "error" in event:
+                raise DockerException(event["error"])
 
 
 def _digest(image: Any, reference: str) -> str | None:
