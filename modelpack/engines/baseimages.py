@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
 import docker
-from docker.errors import APIError, ContainerError, DockerException, ImageNotFound
+from docker.errors import APIError, ContainerError, ImageNotFound
 
-from modelpack.engines import daemon
+from modelpack.engines import daemon, pulls
 from modelpack.engines.base import REPOSITORY, local_reference
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage
 
-# Seconds without a word from the registry; a pull in progress tells of itself all the time. Few,
-# where there is something else to build on.
+# Seconds to wait for a word from the registry: few where there is something else to build on.
 _PATIENCE = 15
 _LITTLE_PATIENCE = 3
 
@@ -77,12 +75,8 @@ class BaseImages:
 
     def _pulled(self, reference: str, patience: float) -> Any | None:
         if reference not in self._refusals:
-            try:
-                _pull(reference, patience)
-                return self._here(reference)
-            except (DockerException, OSError) as error:
-                self._refusals[reference] = _reason(error)
-        return None
+            self._refusals[reference] = pulls.pull(reference, patience)
+        return None if self._refusals[reference] else self._here(reference)
 
     def _python(self, image: Any) -> str:
         """Its version ("3.11"), as official images tell it, or else asked of its interpreter."""
@@ -102,7 +96,7 @@ class BaseImages:
             )
         except (APIError, ContainerError) as error:
             raise UsageError(
-                f"The base image has no `python` that runs: {_reason(error)}.",
+                f"The base image has no `python` that runs: {pulls.reason(error)}.",
                 hint="Give one with Python 3 on its PATH.",
             ) from error
         return str(answer.decode(errors="replace").strip())
@@ -123,13 +117,6 @@ def available() -> list[str]:
     return sorted(tag for tag in tags if re.fullmatch(pattern, tag))
 
 
-def _pull(reference: str, patience: float) -> None:
-    with closing(daemon.connect(timeout=patience)) as client:
-        for event in client.api.pull(reference, stream=True, decode=True):
-            if "error" in event:
-                raise DockerException(event["error"])
-
-
 def _digest(image: Any, reference: str) -> str | None:
     """What the registry calls this image by content; None if it came from no registry."""
     repository = _repository(reference)
@@ -144,7 +131,3 @@ def _repository(reference: str) -> str:
     """`reference` without tag and digest, and without what docker.io may be left out of it."""
     name = re.sub(r":[^/:]+$", "", reference.partition("@")[0])
     return re.sub(r"^(docker\.io/)?(library/)?", "", name)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "explanation", None) or error).split()).rstrip(".")
