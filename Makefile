@@ -1,17 +1,18 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types samples clean
+.PHONY: help setup engine demo test lint types lock samples clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-setup:  ## the virtual environment in .venv
-	@sh scripts/setup.sh
+setup:  ## the virtual environment in .venv, with what the tests need
+	@sh scripts/setup.sh test
 
-engine: setup  ## a container engine and a base image for it
+engine: setup  ## a container engine, and the base images that the tests use
 	@sh scripts/engine.sh
 	@sh scripts/bases.sh 3.7 3.11 3.13
 
-demo: setup  ## package the iris sample, run its container, ask it
+demo:  ## package the iris sample, run its container, ask it
+	@sh scripts/setup.sh
 	@sh scripts/demo.sh
 
 test: engine lint types  ## every check
@@ -24,8 +25,12 @@ lint: setup  ## style and formatting
 types: setup  ## static types
 	.venv/bin/mypy
 
+lock: setup  ## what the tests need, locked anew
+	.venv/bin/uv pip compile setup.cfg --extra test --universal --python-version 3.10 \
+	    --no-header --no-annotate --generate-hashes --quiet --output-file tests/requirements.lock
+
 samples: setup  ## train the sample models again
-	sh scripts/train_samples.sh
+	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh
 
 clean:  ## what the commands above made in this folder
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

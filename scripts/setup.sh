@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the virtual environment in .venv, with Python and its venv module from the system's
-# packages where they are missing. Does nothing when setup.cfg is the one it last installed.
+# packages where they are missing. With the argument `test`, the versions that the tests were
+# written with. Does nothing when it has done the same before.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,10 +28,17 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
     exit 1
 }
 
-wanted=$(sha256sum setup.cfg setup.py | sha256sum)
-if [ ! -x .venv/bin/python ] || [ "$wanted" != "$(cat .venv/installed 2>/dev/null)" ]; then
-    echo "setup: making .venv"
-    python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-    echo "$wanted" > .venv/installed
+kind=${1:-use}
+wanted=$(cat setup.cfg setup.py tests/requirements.lock | sha256sum)
+[ "$wanted" = "$(cat ".venv/installed-$kind" 2>/dev/null)" ] && exit 0
+
+echo "setup: making .venv" >&2
+python3 -m venv .venv
+pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
+if [ "$kind" = test ]; then
+    pip install --require-hashes --requirement tests/requirements.lock
+    pip install --no-deps --editable .
+else
+    pip install --editable .
 fi
+echo "$wanted" > ".venv/installed-$kind"

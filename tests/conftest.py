@@ -1,4 +1,4 @@
-"""What all tests share: the engine, under the rule of its marker; the index; the wheel."""
+"""What all tests share: the rule of the `engine` marker, an engine, and the wheel."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+import docker
 import pytest
+from docker.errors import DockerException
 
-from modelpack.engines import select
+from modelpack.engines.docker import DockerEngine
 from modelpack.environment import index_settings
 from modelpack.errors import NoEngineError
 from modelpack.spec import BaseImage, IndexSettings
@@ -19,39 +22,50 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 
 
 @pytest.fixture(scope="session")
-def engine():
-    """A Docker engine. Without one the tests marked `engine` are skipped, but fail under CI."""
+def engine_refusal() -> str:
+    """Why no container engine answers; empty where one does."""
     try:
-        return select("docker")
-    except NoEngineError as error:
-        _missing(error)
+        docker.from_env().close()
+    except DockerException as error:
+        return f"no container engine answers: {error}"
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def needs_engine(request: pytest.FixtureRequest) -> None:
+    """A test marked `engine` is skipped where there is none, except in CI, where it fails."""
+    if request.node.get_closest_marker("engine") is None:
+        return
+    if refusal := request.getfixturevalue("engine_refusal"):
+        _without(refusal)
+
+
+def _without(refusal: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(refusal)
+    pytest.skip(refusal)
 
 
 @pytest.fixture(scope="session")
-def base(engine) -> BaseImage:
+def engine(engine_refusal: str) -> DockerEngine:
+    if engine_refusal:
+        _without(engine_refusal)
+    return DockerEngine()
+
+
+@pytest.fixture(scope="session")
+def base(engine: DockerEngine) -> BaseImage:
     """A base image for one of PYTHONS."""
     try:
         return engine.find_base(PYTHONS)
     except NoEngineError as error:
-        _missing(error)
+        _without(f"{error.message} {error.hint}")
 
 
 @pytest.fixture(scope="session")
 def index() -> IndexSettings:
     """The package index as this machine's pip reaches it."""
     return index_settings()
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.get_closest_marker("engine") and "engine" not in item.fixturenames:
-            item.fixturenames.insert(0, "engine")
-
-
-def _missing(error: NoEngineError) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(f"{error.message} {error.hint}")
-    pytest.skip(error.message)
 
 
 @pytest.fixture(scope="session")

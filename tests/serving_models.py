@@ -154,6 +154,15 @@ def texts() -> Trained:
     )
 
 
+def named() -> Trained:
+    """Iris, fitted on a frame of numbers."""
+    data, target = load_iris(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    model.fit(pd.DataFrame(data, columns=IRIS_NAMES), target)
+    inputs = tuple(Field(name, "number", example=5.0) for name in IRIS_NAMES)
+    return Trained(model, Signature(inputs, (), (0, 1, 2), layout="frame", named=True))
+
+
 def coded() -> Trained:
     """A model that was fitted on an array of strings and numbers."""
     rows = np.array([["a", 1], ["b", 2], ["a", 2], ["b", 1]], object)

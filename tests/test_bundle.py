@@ -251,6 +251,25 @@ def test_an_interrupt_leaves_nothing(tmp_path, spec, monkeypatch):
     assert names(tmp_path) == {"model.joblib"}
 
 
+def test_an_old_bundle_is_put_back_if_the_new_one_cannot_take_its_place(
+    tmp_path, spec, monkeypatch
+):
+    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    before = contents(target)
+    rename = Path.rename
+
+    def failing(self, to):
+        if self.name == "new":
+            raise OSError(28, "No space left on device", str(to))
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(UsageError, match="No space left"):
+        bundle.render(spec, replace(ENVIRONMENT, lock="new\n"), BASE, target)
+    assert contents(target) == before
+    assert names(tmp_path) == {"bundle", "model.joblib"}
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ def clients(tmp_path_factory):
             (serving_models.forest, "joblib"),
             (serving_models.scaler, "pickle"),
             (serving_models.coded, "joblib"),
+            (serving_models.named, "joblib"),
             (serving_models.stubborn, "pickle"),
         )
     }
@@ -135,6 +136,13 @@ def test_a_transformer_transforms(clients):
     assert post(clients["scaler"], [[2, 20]]).json == {"predictions": [[1.0, 0.0]]}
 
 
+def test_a_frame_of_numbers(clients):
+    row = dict(zip(serving_models.IRIS_NAMES, VIRGINICA, strict=True))
+    assert post(clients["named"], [row, SETOSA]).json == {"predictions": [2, 0]}
+    summary = clients["named"].get("/").json
+    assert set(summary["example"]["instances"][0]) == set(serving_models.IRIS_NAMES)
+
+
 def test_an_array_of_strings_and_numbers(clients):
     rows = [["b", 1], ["a", 2.0], ["a", "two"]]
     assert post(clients["coded"], rows[:2]).json == {"predictions": ["B", "A"]}
@@ -157,7 +165,7 @@ def misfits(answer):
 @pytest.mark.parametrize(
     "value",
     ["true", '"1.5"', "null", "NaN", "Infinity", "-Infinity", "1e400", "[]", "{}",
-     "9223372036854775808", "-9223372036854775809", "9" * 5000],
+     "9223372036854775808", "-9223372036854775809", "9" * 25, "-" + "9" * 25, "9" * 5000],
 )  # fmt: skip
 def test_what_is_no_number_is_refused_with_its_place(iris, value):
     body = f'{{"instances": [[1, 2, 3, 4], [1, 2, {value}, 4]]}}'.encode()
@@ -278,6 +286,22 @@ def test_a_failing_model_is_500_and_tells_the_client_nothing(clients, caplog):
     record = next(record for record in caplog.records if record.exc_info)
     assert record.facts["id"] == answer.json["request_id"]
     assert "no thirteens" in str(record.exc_info[1])
+
+
+def test_a_bug_in_a_route_is_500_and_tells_the_client_nothing(caplog):
+    app = application.create()
+
+    @app.get("/bug")
+    def bug():
+        raise KeyError("/srv/secret")
+
+    answer = app.test_client().get("/bug")
+    assert (answer.status_code, answer.mimetype) == (500, "application/problem+json")
+    assert "secret" not in answer.text
+    assert "KeyError" not in answer.text
+    assert answer.json["request_id"] in [
+        record.facts["id"] for record in caplog.records if record.exc_info
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import bz2
+import datetime
 import gzip
 import json
+import logging
 import lzma
 import math
 import pickle
@@ -15,6 +17,7 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import pytest
+import serving_models
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
@@ -22,9 +25,11 @@ from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.pipeline import make_pipeline
 
 from modelpack import serving
-from modelpack.serving import answers, cpu, dialects, formats, limits, loading, runners, wire
+from modelpack.bundle import render
+from modelpack.serving import answers, cpu, dialects, formats, limits, loading, logs, runners, wire
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.problems import Problem
+from modelpack.serving.service import Service
 
 FOLDER = Path(serving.__file__).parent
 
@@ -92,6 +97,51 @@ def test_workers_follow_quota_and_environment(tmp_path, monkeypatch):
     (tmp_path / "cpu.max").write_text("250000 100000")
     assert cpu.workers({}, tmp_path) == 3
     assert cpu.workers({"WEB_CONCURRENCY": "9"}, tmp_path) == 9
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file"),
+        ("{", "cannot be read"),
+        ("{}", "KeyError"),
+        ('{"schema": 2, "model": {}}', "its schema is 2"),
+    ],
+)
+def test_a_bundle_without_its_facts_does_not_start(tmp_path, content, reason):
+    if content is not None:
+        (tmp_path / "modelpack.json").write_text(content)
+    with pytest.raises(CannotStartError, match=reason) as caught:
+        Service.open(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_does_not_load_does_not_start(tmp_path):
+    path = tmp_path / "saved"
+    path.write_bytes(b"cno_such_library\nModel\n.")
+    spec = serving_models.spec_of(path, serving_models.iris(), "pickle")
+    folder = render(spec, serving_models.ENVIRONMENT, serving_models.BASE, tmp_path / "b").directory
+    with pytest.raises(CannotStartError, match="No module named 'no_such_library'"):
+        Service.open(folder)
+    (folder / "model" / "model.pkl").unlink()
+    with pytest.raises(CannotStartError, match="No such file"):
+        Service.open(folder)
+
+
+def test_log_lines_are_json_with_the_cause():
+    record = logging.LogRecord("a", logging.ERROR, "", 0, "said %s", ("\x1b[31m\n",), None)
+    record.facts = {"id": "1"}
+    record.exc_info = (ValueError, ValueError("why"), None)
+    text = logs.JsonFormatter().format(record)
+    assert text.isprintable()
+    line = json.loads(text)
+    assert line.items() >= {"level": "error", "message": "said \x1b[31m\n", "id": "1"}.items()
+    assert "ValueError: why" in line["cause"]
+
+
+def test_labels_that_json_does_not_know_are_written_as_text():
+    labels = np.array([np.float32(0.5), datetime.timedelta(days=1), None], object)
+    assert answers.dump(answers.values(labels, 10)) == b'[0.5,"1 day, 0:00:00",null]'
 
 
 def test_limits_come_from_the_environment():

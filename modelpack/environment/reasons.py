@@ -56,26 +56,27 @@ _KINDS = (
 
 def not_resolved(output: str, python: str, platform: str) -> EnvironmentNotResolvedError:
     """The error for uv's standard error `output`."""
-    explanation, *hints = re.split(r"^\s*hint:", redacted(output), flags=re.MULTILINE)
-    reason = _paragraph(explanation)
-    words = " ".join([reason, *hints])
-    message, hint = next(told for pattern, *told in _KINDS if re.search(pattern, words))
+    told = redacted(output)
+    reason = _reason(_lines(re.split(r"^\s*hint:", told, maxsplit=1, flags=re.MULTILINE)[0]))
+    words = f"{reason}\n{told}"
+    message, hint = next(texts for pattern, *texts in _KINDS if re.search(pattern, words))
     return EnvironmentNotResolvedError(
         message.format(reason=reason, python=python, platform=platform), hint=hint
     )
 
 
-def _paragraph(explanation: str) -> str:
-    """The explanation of uv in one line, without its frame and its warnings."""
+def _lines(explanation: str) -> list[str]:
+    """The lines of uv's explanation, without its frame, labels and warnings."""
     lines = (re.sub(r"^[\W]+|^error: ", "", line) for line in explanation.splitlines())
     told = (re.sub(r"^(cause|Caused by): ", "", line).strip() for line in lines)
-    kept = [line for line in told if line and not line.startswith("warning:")]
-    if len(kept) > 1 and kept[0].startswith("No solution found"):
-        del kept[0]
-    return _joined(kept)
+    return [line for line in told if line and not line.startswith("warning:")]
 
 
-def _joined(lines: list[str]) -> str:
-    """The lines of a proof read on; those of a chain of causes are parted by colons."""
-    text = " ".join(lines) if lines[:1] and lines[0].startswith("Because") else ": ".join(lines)
-    return f"{text.rstrip('.')}."
+def _reason(lines: list[str]) -> str:
+    """One line: of a proof all, of a chain of causes what was fetched and the last cause."""
+    proof = [i for i, line in enumerate(lines) if line.startswith("Because")]
+    if proof:
+        return " ".join(lines[proof[0] :])
+    fetched = [line for line in lines if line.startswith("Failed to fetch")]
+    ends = dict.fromkeys([*(fetched or lines)[:1], *lines[-1:]])
+    return f"{': '.join(ends).rstrip('.')}."

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 import sys
+from _compat_pickle import IMPORT_MAPPING
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 Standing = Literal["known", "unknown", "banned"]
 
-# Beyond the standard library of the Python that runs us: those of other versions, and packages
-# whose purpose is to import, load or run what they are given.
-_BANNED = {
-    "Queue", "SocketServer", "StringIO", "UserDict", "__builtin__", "__future__", "_codecs",
-    "asynchat", "asyncore", "cPickle", "cStringIO", "cloudpickle", "commands", "copy_reg", "dill",
-    "distutils", "exceptions", "imp", "importlib_metadata", "joblib", "jsonpickle", "lib2to3",
-    "new", "nt", "pip", "pkg_resources", "popen2", "posix", "setuptools", "smtpd", "telnetlib",
-    "thread", "urllib2", "wheel",
+# Beyond the standard library of the Python that runs us: those of other versions and of Python 2,
+# whose names unpicklers translate, and packages that import, load or run what they are given.
+_PYTHON_2 = {name.partition(".")[0] for name in IMPORT_MAPPING}
+_BANNED = sys.stdlib_module_names | _PYTHON_2 | {
+    "_distutils_hack", "asynchat", "asyncore", "cStringIO", "cloudpickle", "commands", "dill",
+    "distutils", "exceptions", "imp", "importlib_metadata", "joblib", "jsonpickle", "lib2to3", "nt",
+    "pip", "pkg_resources", "posix", "setuptools", "sitecustomize", "smtpd", "telnetlib", "test",
+    "wheel",
 }  # fmt: skip
 # Libraries whose every name that a model needs is known, or is a class.
 _FRAMEWORKS = {"catboost", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost"}
@@ -47,7 +48,7 @@ def standing(key: str) -> Standing:
         return "known"
     module, _, name = key.partition(":")
     parts = module.split(".")
-    if parts[0] in sys.stdlib_module_names | _BANNED and parts[0] != "__main__":
+    if parts[0] in _BANNED and parts[0] != "__main__":
         return "banned"
     if any(p.startswith("__") and p != "__main__" for p in [*parts, *name.split(".")]):
         return "banned"

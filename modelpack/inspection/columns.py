@@ -19,6 +19,7 @@ MOST_CATEGORIES = 1_000
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _ROWS = ("_fit_X", "support_vectors_", "cluster_centers_", "centroids_", "X_fit_", "X_train_",
          "means_", "theta_", "sigma_")  # fmt: skip
+_ACCEPT_MISSING = {"xgboost", "lightgbm", "catboost"}
 _MEANS = ("mean_", "xbar_", "_x_mean", "x_mean_", "location_")
 
 
@@ -68,6 +69,8 @@ def describe(part: Part, columns: Columns) -> bool:
     told = _STEPS.get(part.name)
     if told is not None:
         return told(part, columns)
+    if part.cls.module.partition(".")[0] in _ACCEPT_MISSING:
+        return _hist(part, columns)
     _rows(part, columns)
     if not part.is_sklearn or part.name not in _WRAPPERS:
         return False

@@ -105,6 +105,23 @@ def _getattr(made: Obj) -> str | None:
     return "it takes an attribute that models do not take"
 
 
+def _random(made: Obj) -> str | None:
+    # The second argument is called with the first.
+    known = [
+        isinstance(a, str | Obj) or (isinstance(a, Global) and a.module.startswith("numpy.random"))
+        for a in made.args
+    ]
+    return None if all(known) else "its generator is none of numpy"
+
+
+def _index(made: Obj) -> str | None:
+    # The first argument is called with the second as its keywords.
+    cls = made.args[0] if made.args else None
+    if isinstance(cls, Global) and (cls.module == "pandas" or cls.module.startswith("pandas.")):
+        return None
+    return "its class is none of pandas"
+
+
 def _compile(made: Obj) -> str | None:
     kinds = [type(a) for a in made.args]
     return None if kinds == [str, int] else "it is not called with a pattern and flags"
@@ -135,6 +152,11 @@ _CONTRACTS: dict[str, Contract] = {
     "core:_mareconstruct": _mareconstruct,
     "multiarray:scalar": _without_objects(0),
     "numeric:_frombuffer": _without_objects(1),
+    "_pickle:__bit_generator_ctor": _random,
+    "_pickle:__generator_ctor": _random,
+    "_pickle:__randomstate_ctor": _random,
+    "random:__RandomState_ctor": _random,
+    "pandas.core.indexes.base:_new_Index": _index,
     "_codecs:encode": _encode,
     "bytes": _bytes,
     "bytearray": _bytes,

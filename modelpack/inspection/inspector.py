@@ -13,8 +13,9 @@ from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
 from . import facts, formats, policy, source
+from .interpreter import run
 from .limits import KIB
-from .machine import Machine, Trace
+from .machine import Trace
 from .nodes import Malformed, Node
 from .parts import Part, as_node, as_part
 from .reader import Reader
@@ -55,8 +56,13 @@ def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
             reading.findings.append(policy.finding(problem))
         sha256 = _finish(digest, reading)
     reading.findings += _judged(reading, trust)
-    found = ModelFile(str(path), sha256, digest.size, reading.container, reading.trace.protocol)
+    found = ModelFile(_shown(path), sha256, digest.size, reading.container, reading.trace.protocol)
     return _spec(found, reading)
+
+
+def _shown(path: Path) -> str:
+    """The path as text that can be printed: names of files are bytes and need not be UTF-8."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -66,13 +72,14 @@ def _open(path: Path) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         hint = "Check the path, and that you may read the file."
-        raise UsageError(f"The model file {path} cannot be opened: {reason}.", hint=hint) from error
+        message = f"The model file {_shown(path)} cannot be opened: {reason}."
+        raise UsageError(message, hint=hint) from error
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
-            f"{path} is {what}; a model is one file.",
+            f"{_shown(path)} is {what}; a model is one file.",
             hint="Give the path of the file that pickle or joblib wrote, such as model.joblib.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
@@ -101,7 +108,7 @@ def _tail(file: BinaryIO) -> bytes:
 
 def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
     try:
-        reading.root = Machine(reader, reading.trace).run()
+        reading.root = run(reader, reading.trace)
     except Malformed as problem:
         if not reading.trace.globals and problem.code in {"malformed", "bad-name", "truncated"}:
             reading.other = formats.as_text(head)

@@ -10,6 +10,7 @@ from modelpack.spec import Finding, ModelSpec
 from .policy import NOTES, UNKNOWN
 
 _MOST_NAMED = 3
+_MOST_OPTIONS = 20
 _HINTS = {
     "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
     "not-a-model": "Save the fitted estimator or pipeline itself, with "
@@ -61,7 +62,9 @@ def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     names = sorted({f.global_ for f in findings if f.global_})
     listed = ", ".join(name.replace(":", ".") for name in names[:_MOST_NAMED])
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    options = " ".join(f"--trust {name}" for name in names)
+    options = " ".join(f"--trust {name}" for name in names[:_MOST_OPTIONS])
+    if len(names) > _MOST_OPTIONS:
+        options += f" (and {len(names) - _MOST_OPTIONS} more: see modelpack inspect --json)"
     return ModelRefusedError(
         f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "
         f"know ({listed}{more}). Nothing of it was executed.",

@@ -58,7 +58,8 @@ def build(field: Field, values: Sequence[Any]) -> np.ndarray:
     if field.type in ("number", "integer") or (field.type == "any" and kinds <= NUMBER | {MISSING}):
         if kinds == {int} and field.type != "number":
             return np.array(values, np.int64)
-        return _whole(np.array(values, np.float64), field)
+        numbers = np.array(values, np.float64)
+        return _whole(numbers) if field.type == "integer" else numbers
     if kinds == {bool}:
         return np.array(values, bool)
     objects = np.empty(len(values), object)
@@ -66,9 +67,9 @@ def build(field: Field, values: Sequence[Any]) -> np.ndarray:
     return objects
 
 
-def _whole(numbers: np.ndarray, field: Field) -> np.ndarray:
+def _whole(numbers: np.ndarray) -> np.ndarray:
     whole = (np.mod(numbers, 1) == 0) & (np.abs(numbers) < BEYOND)  # not so for NaN
-    return numbers.astype(np.int64) if field.type == "integer" and whole.all() else numbers
+    return numbers.astype(np.int64) if whole.all() else numbers
 
 
 def check_range(numbers: np.ndarray) -> None:

@@ -56,16 +56,15 @@ def read(directory: Path) -> Manifest:
     """
     path = directory / "modelpack.json"
     try:
-        document = json.loads(path.read_text("utf-8"))
-        schema, manifest = document["schema"], _manifest(document["model"])
+        return _manifest(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CannotStartError(f"modelpack.json cannot be read: {error!r}.") from error
-    if schema != SCHEMA:
-        raise CannotStartError(f"modelpack.json has schema {schema!r}, and {SCHEMA} is known.")
-    return manifest
 
 
-def _manifest(model: Mapping[str, Any]) -> Manifest:
+def _manifest(document: Mapping[str, Any]) -> Manifest:
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
+    model = document["model"]
     signature = model["signature"]
     return Manifest(
         model=model,

@@ -189,6 +189,7 @@ def test_an_index_that_cannot_be_reached(make_spec, url, monkeypatch):
     with pytest.raises(EnvironmentNotResolvedError, match="cannot be reached") as caught:
         resolve(make_spec("1.3.2"), "3.11", index=IndexSettings(url))
     assert "--index-url" in caught.value.hint
+    assert caught.value.message.count(url) == 1
 
 
 @pytest.mark.parametrize("python", ["3.6", "2.7", "3", "3.11.4", "newest", "3.11\n--no-index"])

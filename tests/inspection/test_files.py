@@ -2,15 +2,19 @@
 
 import hashlib
 import io
+import json
 import os
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import DBSCAN
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import LocalOutlierFactor
@@ -120,6 +124,39 @@ def test_models_that_cannot_answer(tmp_path, model, code):
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
     assert error.value.hint
+
+
+def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
+    vectorizer = CountVectorizer(input="content").fit(["a text", "another text"])
+    vectorizer.input = "filename"
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(vectorizer))
+    with pytest.raises(ModelNotSupportedError, match="names of files"):
+        require_servable(inspect(path))
+
+
+def test_bulk_is_not_kept(tmp_path):
+    path = tmp_path / "model.joblib"
+    joblib.dump({"a": np.zeros(8_000_000), "b": b"x" * 20_000_000}, path)
+    tracemalloc.start()
+    inspect(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 80_000_000
+    assert peak < 4_000_000
+
+
+def test_text_of_python_2(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"(S'caf\\xe9 \\q'\nU\x02\xe9xT\x01\x00\x00\x00ylp0\n.")
+    with pytest.raises(ModelNotSupportedError, match="a list of 3 strings"):
+        require_servable(inspect(path))
+
+
+def test_name_of_a_file_that_is_no_text(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/m\xff.pkl")
+    Path(path).write_bytes(b"")
+    assert json.dumps(inspect(path).file.path, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3, 100, -1])

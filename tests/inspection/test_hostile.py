@@ -210,6 +210,13 @@ REFUSED = {
         pickled(call("numpy:ndarray", number(2**31 - 1) + TUPLE1)), "unexpected-role"),
     "59 bytearray by its length": (
         pickled(call("builtins:bytearray", number(2**31 - 1))), "bad-arguments"),
+    # known callables that call what they are given
+    "generator made by another callable": (
+        pickled(call("numpy.random._pickle:__generator_ctor", text("x"), name("builtins:bytes"))),
+        "bad-arguments"),
+    "index made by a class that reads files": (
+        pickled(call("pandas.core.indexes.base:_new_Index", name("xgboost.core:Booster"),
+                     table(model_file=text("x")))), "bad-arguments"),
     # numpy and joblib
     "57 scalar of objects": (
         pickled(call("numpy.core.multiarray:scalar", dtype("O8"), raw(bytes(8)))),
