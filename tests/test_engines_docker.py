@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import socket
 import subprocess
 import tarfile
 import threading
@@ -22,6 +23,7 @@ import engine_bundles
 import pytest
 from test_engines_process import get
 
+from modelpack.engines import baseimages
 from modelpack.engines.containers import Container
 from modelpack.errors import BuildFailedError, NoEngineError, SmokeFailedError, UsageError
 
@@ -390,6 +392,16 @@ def test_a_base_that_cannot_be_pulled_is_told_and_not_asked_for_again(engine):
     with pytest.raises(NoEngineError, match=r"registry\.invalid"):
         engine.find_base(["3.11"], reference=reference)
     assert time.perf_counter() - began < 0.05
+
+
+def test_a_registry_that_does_not_answer_is_not_waited_for(engine, monkeypatch):
+    monkeypatch.setattr(baseimages, "_PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        reference = f"127.0.0.1:{silent.getsockname()[1]}/python:3.11"
+        began = time.perf_counter()
+        with pytest.raises(NoEngineError, match=r"does not answer within 0\.5 s"):
+            engine.find_base(["3.11"], reference=reference)
+    assert time.perf_counter() - began < 5
 
 
 def test_no_base_at_all_says_how_to_make_one(engine):

@@ -15,7 +15,8 @@ from modelpack.errors import BuildFailedError, NoEngineError
 NAME = "[environment 2/2] RUN --mount=type=secret,id=ca pip install"
 STARTED = {"digest": "sha256:aa", "name": NAME, "started": "2026-11-23T22:52:05.25Z"}
 DONE = {**STARTED, "completed": "2026-11-23T22:52:07.750000001Z"}
-FAILED = {**DONE, "error": "process failed: exit code: 1"}
+ERROR = 'process "/bin/sh -c pip install && x" did not complete successfully: exit code: 1'
+FAILED = {**DONE, "error": ERROR}
 
 
 def log(text: str) -> dict[str, str]:
@@ -90,7 +91,9 @@ def test_what_is_no_json_is_the_builds_own_output():
 )
 def test_known_causes_of_a_failed_build_have_a_hint(fake_docker, output, hint):
     fake_docker({"vertexes": [FAILED], "logs": [log(output)]})
-    with pytest.raises(BuildFailedError, match=r"in the step .*pip install") as caught:
+    with pytest.raises(
+        BuildFailedError, match=r"in the step .*pip install: exit code: 1\.\n"
+    ) as caught:
         build(fake_docker)
     assert output in caught.value.message
     assert hint in caught.value.hint

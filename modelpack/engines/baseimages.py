@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
 import docker
-from docker.errors import APIError, ContainerError, DockerException, ImageNotFound
+from docker.errors import APIError, ContainerError, ImageNotFound
 
-from modelpack.engines import daemon
+from modelpack.engines import daemon, pulls
 from modelpack.engines.base import REPOSITORY, local_reference
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage
 
-# Seconds without a word from the registry. A pull in progress tells of itself all the time.
-_PULL_STALLED = 15
+# Seconds to wait for a word from the registry: few where there is something else to build on.
+_PATIENCE = 15
+_LITTLE_PATIENCE = 3
 
 
 class BaseImages:
@@ -36,12 +36,13 @@ class BaseImages:
         """
         if reference:
             return self._chosen(reference, versions)
+        local = next((python for python in versions if self._here(local_reference(python))), None)
         official = f"python:{versions[0]}-slim"
-        if image := self._here(official) or self._pulled(official):
+        patience = _LITTLE_PATIENCE if local else _PATIENCE
+        if image := self._here(official) or self._pulled(official, patience):
             return BaseImage(official, versions[0], "registry", _digest(image, official))
-        for python in versions:
-            if self._here(local_reference(python)):
-                return BaseImage(local_reference(python), python, "local")
+        if local:
+            return BaseImage(local_reference(local), local, "local")
         raise NoEngineError(
             f"There is no base image: {official} is not here and could not be pulled "
             f"({self._refusals[official]}), and no local one was made.",
@@ -49,7 +50,7 @@ class BaseImages:
         )
 
     def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
-        image = self._here(reference) or self._pulled(reference)
+        image = self._here(reference) or self._pulled(reference, _PATIENCE)
         if image is None:
             raise NoEngineError(
                 f"The base image {reference} is not here and could not be pulled: "
@@ -72,20 +73,10 @@ class BaseImages:
         except ImageNotFound:
             return None
 
-    def _pulled(self, reference: str) -> Any | None:
+    def _pulled(self, reference: str, patience: float) -> Any | None:
         if reference not in self._refusals:
-            try:
-                self._pull(reference)
-                return self._here(reference)
-            except (DockerException, OSError) as error:
-                self._refusals[reference] = _reason(error)
-        return None
-
-    def _pull(self, reference: str) -> None:
-        with closing(daemon.connect(timeout=_PULL_STALLED)) as impatient:
-            for event in impatient.api.pull(reference, stream=True, decode=True):
-                if "error" in event:
-                    raise DockerException(event["error"])
+            self._refusals[reference] = pulls.pull(reference, patience)
+        return None if self._refusals[reference] else self._here(reference)
 
     def _python(self, image: Any) -> str:
         """Its version ("3.11"), as official images tell it, or else asked of its interpreter."""
@@ -105,7 +96,7 @@ class BaseImages:
             )
         except (APIError, ContainerError) as error:
             raise UsageError(
-                f"The base image has no `python` that runs: {_reason(error)}.",
+                f"The base image has no `python` that runs: {pulls.reason(error)}.",
                 hint="Give one with Python 3 on its PATH.",
             ) from error
         return str(answer.decode(errors="replace").strip())
@@ -140,7 +131,3 @@ def _repository(reference: str) -> str:
     """`reference` without tag and digest, and without what docker.io may be left out of it."""
     name = re.sub(r":[^/:]+$", "", reference.partition("@")[0])
     return re.sub(r"^(docker\.io/)?(library/)?", "", name)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "explanation", None) or error).split()).rstrip(".")

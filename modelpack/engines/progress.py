@@ -18,6 +18,8 @@ from typing import Any
 from modelpack.engines.protocol import OnStep, StepEvent, StepState
 
 _KEPT_LINES = 200
+# What BuildKit says before "exit code: 1"; the step's name tells the command well enough.
+_COMMAND = re.compile(r'^process ".*" did not complete successfully: ')
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -67,7 +69,8 @@ class Progress:
             return
         self._states[digest] = state
         if state == "failed" and not self._failed:
-            self._failed, self.failed_step, self.error = digest, name, vertex["error"]
+            self._failed, self.failed_step = digest, name
+            self.error = _COMMAND.sub("", " ".join(_printable(vertex["error"])))
         if not name.startswith("[internal]"):
             self._on_step(StepEvent(name, state, _seconds(vertex)))
 

@@ -1,0 +1,46 @@
+"""Pulls images without waiting for a registry that does not answer."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from docker.errors import DockerException
+
+from modelpack.engines import daemon
+
+News = SimpleQueue[str | None]  # "": progress; a text: why it failed; None: it is here
+
+
+def pull(reference: str, patience: float) -> str:
+    """Pulls an image. Returns why that failed, "" if it did not.
+
+    `patience`: seconds without a word from the registry; a pull in progress tells of itself all
+    the time. The SDK has no such limit, and the engine's own is half a minute: so another thread
+    listens, and is left to itself when it has nothing to tell.
+    """
+    news: News = SimpleQueue()
+    Thread(target=_listen, args=(reference, news), daemon=True).start()
+    try:
+        while (why := news.get(timeout=patience)) is not None:
+            if why:
+                return why
+    except Empty:
+        return f"its registry does not answer within {patience:g} s"
+    return ""
+
+
+def reason(error: Exception) -> str:
+    """What the engine said, on one line."""
+    return " ".join(str(getattr(error, "explanation", None) or error).split()).rstrip(".")
+
+
+def _listen(reference: str, news: News) -> None:
+    try:
+        with closing(daemon.connect()) as client:
+            for event in client.api.pull(reference, stream=True, decode=True):
+                news.put(event.get("error", ""))
+    except (DockerException, OSError) as error:
+        news.put(reason(error))
+    news.put(None)
