@@ -8,7 +8,7 @@ setup:  ## the virtual environment in .venv, with what the tests need
 	@sh scripts/setup.sh test
 
 engine: setup  ## a container engine, and the base images that the tests use
-	@sh scripts/engine.sh
+	@sh scripts/engine.sh start
 	@sh scripts/bases.sh 3.7 3.11 3.13
 
 demo:  ## package the iris sample, run its container, ask it

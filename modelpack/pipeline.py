@@ -18,8 +18,7 @@ from typing import Any
 
 from modelpack import bundle as bundles
 from modelpack import engines, environment, reaper
-from modelpack.engines import Engine, StepEvent
-from modelpack.engines.docker import DockerEngine
+from modelpack.engines import Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError
 from modelpack.inspection import inspect, require_servable
@@ -111,6 +110,8 @@ class Run:
 
     @cached_property
     def engine(self) -> Engine:
+        if self.options.tag:
+            references.parse(self.options.tag)  # told now, not after the build
         engine = engines.select(self.options.engine)
         if engine.name == "process" and self.options.tag:
             raise NoEngineError(
@@ -136,19 +137,12 @@ class Run:
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
         with self._stage("environment") as summary:
-            wanted = self.options.python
-            versions = (
-                (wanted,)
-                if wanted
-                else environment.python_versions(model, self.options.requirements)
-            )
+            wanted, user = self.options.python, self.options.requirements
+            versions = (wanted,) if wanted else environment.python_versions(model, user)
             base = self.engine.find_base(versions, self.options.base_image)
+            platform = self.engine.platform
             resolved = environment.resolve(
-                model,
-                base.python,
-                platform=self.engine.platform,
-                index=self.index,
-                requirements=self.options.requirements,
+                model, base.python, platform=platform, index=self.index, requirements=user
             )
             summary.append(f"Python {base.python}, {len(resolved.requirements)} distributions")
         return resolved, base
@@ -238,7 +232,7 @@ def build(run: Run, bundle: Bundle, reference: str | None) -> Image:
     image = run.build(bundle)
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")
-    return run.engine.tag(image, reference or default_reference(bundle.model))
+    return run.engine.tag(image, reference or _reference(bundle.directory.name))
 
 
 def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
@@ -253,9 +247,8 @@ def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
         bundle = bundles.read(target)
         run.build(bundle)
         return run.smoke(bundle.path, bundle.model)
-    engine = DockerEngine()
-    model = bundles.model_of(engine.manifest(target))
-    return Run(Options(engine="docker"), observer).smoke(target, model)
+    run = Run(Options(engine="docker"), observer)
+    return run.smoke(target, bundles.model_of(run.engine.manifest(target)))
 
 
 def serve(run: Run, path: str | Path, port: int) -> int:
@@ -264,13 +257,12 @@ def serve(run: Run, path: str | Path, port: int) -> int:
     Raises:
         ModelpackError: as `package`.
     """
-    engine = ProcessEngine()
     model = run.inspect(path)
     with bundle_folder(None) as directory:
         bundle = run.render(model, directory)
         run.build(bundle)
         run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-        return engine.serve(bundle.path, port)
+        return ProcessEngine().serve(bundle.path, port)
 
 
 @contextmanager
@@ -292,10 +284,11 @@ def describe(model: ModelSpec) -> str:
 
 
 def default_reference(model: ModelSpec) -> str:
-    """A reference made of the file's name, or of its folder's where all files are called model.
-
-    Docker allows lower-case letters and digits with single separators between them.
-    """
+    """A reference made of the file's name, or of its folder's where all files are called model."""
     path = Path(model.file.path).absolute()
-    name = path.parent.name if path.stem == "model" else path.stem
+    return _reference(path.parent.name if path.stem == "model" else path.stem)
+
+
+def _reference(name: str) -> str:
+    """Docker allows lower-case letters and digits with single separators between them."""
     return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'model'}:latest"

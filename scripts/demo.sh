@@ -41,4 +41,4 @@ on_process() {
     ask
 }
 
-if sh scripts/engine.sh; then on_docker; else on_process; fi
+if sh scripts/engine.sh start; then on_docker; else on_process; fi

@@ -57,21 +57,16 @@ class DockerEngine:
     def run(self, target: str) -> AbstractContextManager[Container]:
         return containers.running(self._client, target)
 
-    def manifest(self, reference: str) -> dict[str, Any]:
-        """The modelpack.json of an image, which is not run for that.
-
-        Raises:
-            UsageError: there is no such image, or modelpack did not make it.
-        """
+    def manifest(self, target: str) -> dict[str, Any]:
         try:
-            document: dict[str, Any] = json.loads(self._file(reference, _MANIFEST))
+            document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:
             raise UsageError(
-                f"There is no image {reference} here.", hint=f"docker pull {reference}"
+                f"There is no image {target} here.", hint=f"docker pull {target}"
             ) from error
         except (APIError, ValueError) as error:
             raise UsageError(
-                f"{reference!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
+                f"{target!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
                 "read.",
                 hint="Make one with: modelpack package MODEL -t NAME",
             ) from error

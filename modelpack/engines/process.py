@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from modelpack.engines import environments, interpreters, processes
 from modelpack.engines.processes import Process
@@ -64,6 +65,9 @@ class ProcessEngine:
     def discard(self, image: Image) -> None:
         """Does nothing, as there are no images."""
 
+    def manifest(self, target: str) -> dict[str, Any]:
+        return _manifest(Path(target))
+
     def run(self, target: str) -> AbstractContextManager[Process]:
         return processes.running(Path(target), _environment(Path(target)))
 
@@ -78,17 +82,22 @@ class ProcessEngine:
             return service.wait()
 
 
-def _environment(folder: Path) -> Path:
-    """The environment that `build` has made for the bundle in `folder`."""
+def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / "modelpack.json").read_bytes())
-        lock = (folder / "requirements.lock").read_text()
-        interpreter = _interpreter(manifest["environment"]["python"])
+        manifest: dict[str, Any] = json.loads((folder / "modelpack.json").read_bytes())
+        manifest["environment"]["python"], (folder / "requirements.lock").stat()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{folder} is no bundle that can be run: {error}.",
             hint="Make one with: modelpack bundle MODEL -o DIR",
         ) from error
+    return manifest
+
+
+def _environment(folder: Path) -> Path:
+    """The environment that `build` has made for the bundle in `folder`."""
+    interpreter = _interpreter(_manifest(folder)["environment"]["python"])
+    lock = (folder / "requirements.lock").read_text()
     environment = environments.folder(lock, interpreter)
     if not environment.exists():
         raise UsageError(f"The environment of {folder} is not made yet.", hint="Build it first.")

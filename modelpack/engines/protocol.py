@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
@@ -86,6 +86,13 @@ class Engine(Protocol):
 
     def discard(self, image: Image) -> None:
         """Removes the image if it has no name."""
+
+    def manifest(self, target: str) -> dict[str, Any]:
+        """The modelpack.json of an image or of a bundle's folder, which is not run for that.
+
+        Raises:
+            UsageError: there is none, or modelpack did not make it.
+        """
 
     def run(self, target: str) -> AbstractContextManager[Service]:
         """Starts `target`: an image reference or id; for an engine without images a bundle folder.

@@ -199,20 +199,20 @@ class TestPaths:
 
     def test_directory(self, tmp_path):
         with pytest.raises(
-            UsageError, match="is (a directory|no regular file); a model is one file"
+            UsageError, match=r"is (a directory|no regular file); a model is one file"
         ):
             inspect(tmp_path)
 
     def test_fifo(self, tmp_path):
         os.mkfifo(tmp_path / "fifo")
         with pytest.raises(
-            UsageError, match="is (a directory|no regular file); a model is one file"
+            UsageError, match=r"is (a directory|no regular file); a model is one file"
         ):
             inspect(tmp_path / "fifo")
 
     def test_device(self):
         with pytest.raises(
-            UsageError, match="is (a directory|no regular file); a model is one file"
+            UsageError, match=r"is (a directory|no regular file); a model is one file"
         ):
             inspect("/dev/zero")
 
