@@ -135,8 +135,8 @@ def inspect_command(model: Path, trust: tuple[str, ...], as_json: bool, **_: boo
 
 
 @main.command("bundle")
-@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
+@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
 def bundle_command(
     model: Path, output: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any
 ) -> None:
@@ -182,10 +182,10 @@ def smoke_command(
 
 
 @main.command("package")
-@takes(MODEL, TRUST, ENVIRONMENT, ENGINE, REPORTS, OUTPUT)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
+@takes(MODEL, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
 def package_command(
     model: Path,
     report: Path | None,
@@ -208,8 +208,8 @@ def package_command(
 
 
 @main.command("serve")
-@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
 @click.option("--port", default=8080, show_default=True)
+@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
 def serve_command(model: Path, port: int, quiet: bool, verbose: bool, **given: Any) -> None:
     """Serve MODEL on this machine with no container, as the image would."""
     run = Run(_options(engine="process", **given), _observer(quiet, verbose))

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from modelpack.bundle import example
 from modelpack.doctor import Finding
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
@@ -77,7 +78,7 @@ class Progress(Observer):
         err.print(
             Text.assemble(
                 ("\u2713 ", "green"),
-                (f"{name:<12}", "bold"),
+                (f"{name:<13}", "bold"),
                 printable(summary),
                 (f"  {seconds:.1f} s", "dim"),
             )
@@ -102,7 +103,7 @@ class Progress(Observer):
 
     def _show(self, what: str) -> None:
         if self._status:
-            self._status.update(Text.assemble((f"{self._stage:<12}", "bold"), printable(what[:80])))
+            self._status.update(Text.assemble((f"{self._stage:<13}", "bold"), printable(what[:80])))
 
 
 # --- results -------------------------------------------------------------------------------------
@@ -279,14 +280,13 @@ def _figures(smoke: SmokeReport) -> Text:
 
 def _usage(reference: str, spec: ModelSpec) -> Text:
     """Two commands to copy: one that runs the image, one that asks it."""
-    row = [field.example for field in spec.signature.inputs]
-    body = json.dumps({"instances": [row]}, ensure_ascii=True)
     run = ["docker", "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
-    ask = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
-    return Text.assemble(
-        ("run it  ", "bold"), printable(shlex.join(run)), "\n",
-        ("ask it  ", "bold"), printable(shlex.join(ask)),
-    )  # fmt: skip
+    text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
+    if document := example(spec):
+        body = json.dumps(document, ensure_ascii=True)
+        ask = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
+        text.append_text(Text.assemble("\n", ("ask it  ", "bold"), printable(shlex.join(ask))))
+    return text
 
 
 def _grid() -> Table:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import os
+import re
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from modelpack.smoke import checks
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
@@ -83,15 +86,30 @@ def test_serving_is_written_for_the_oldest_python_it_runs_on() -> None:
         ast.parse(path.read_text(), feature_version=(3, 7))
 
 
-@pytest.mark.parametrize(
-    ("package", "table"),
-    [("modelpack.smoke.checks", "CHECKS")],
-)
-def test_a_folder_and_its_table_agree(package: str, table: str) -> None:
-    module = importlib.import_module(package)
-    files = {path.stem for path in Path(module.__path__[0]).glob("*.py")} - {"__init__"}
-    listed = {entry.__name__.rpartition(".")[2] for entry in getattr(module, table)}
-    assert listed == files
+def first_sentence(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    paragraph = " ".join(docstring.partition("\n\n")[0].split())
+    return re.split(r"(?<=\.) (?=[A-Z])", paragraph)[0]
+
+
+def test_the_architecture_has_a_line_a_module() -> None:
+    """`MODELPACK_UPDATE_DOCS=1 pytest tests/test_house.py` writes the lines anew."""
+    lines = ["| module | its job |", "|---|---|"]
+    for path in sorted(PACKAGE.rglob("*.py")):
+        lines.append(f"| `{path.relative_to(PACKAGE)}` | {first_sentence(path)} |")
+    document = ROOT / "docs" / "architecture.md"
+    before, opening, rest = document.read_text().partition("<!-- modules -->\n")
+    _, closing, after = rest.partition("<!-- /modules -->\n")
+    wanted = f"{before}{opening}" + "\n".join(lines) + f"\n{closing}{after}"
+    if os.environ.get("MODELPACK_UPDATE_DOCS"):
+        document.write_text(wanted)
+    assert document.read_text() == wanted
+
+
+def test_every_smoke_check_is_in_the_table() -> None:
+    """The tables of serving and engines are held by their own tests."""
+    files = {path.stem for path in Path(checks.__path__[0]).glob("*.py")} - {"__init__"}
+    assert {entry.__name__.rpartition(".")[2] for entry in checks.CHECKS} == files
 
 
 def test_the_wheel_holds_every_source_file_and_template(wheel: Path) -> None:
