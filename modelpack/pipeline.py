@@ -158,7 +158,8 @@ class Run:
         """The image, without a tag; None where the engine makes none."""
         with self._stage("build") as summary:
             image = self.engine.build(bundle, self.index, self.observer.step)
-            summary.append(f"{image.size_bytes / 1e6:.0f} MB" if image else "no image")
+            made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
+            summary.append(made)
         return image
 
     def smoke(self, target: str, model: ModelSpec) -> SmokeReport:

@@ -19,6 +19,8 @@ from docker.models.containers import Container
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 SVC = SAMPLES / "kserve-svc"
+MODELS = sorted(path for path in SAMPLES.glob("*/model.*") if path.suffix in {".joblib", ".pkl"})
+NO_ENGINE = 8
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -31,8 +33,11 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 def package(model: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
+    """Skips, but under CI fails, where there is no base image for the model's Python."""
     command = [sys.executable, "-m", "modelpack", "package", str(model), "--json", *arguments]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode == NO_ENGINE and not os.environ.get("CI"):
+        pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
@@ -89,6 +94,36 @@ def test_a_file_of_another_version_answers_as_documented(
         assert answer.strip() == '{"predictions":[1,1]}'
         version = "import sklearn; print(sklearn.__version__)"
         assert started.exec_run(["python", "-c", version]).output.strip() == b"1.3.2"
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda path: f"{path.parent.name}-{path.suffix[1:]}")
+def test_every_sample_gives_the_response_that_it_must(
+    model: Path, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    made = package(model, "-t", f"modelpack-test/{model.parent.name}:1", cwd=tmp_path)
+    with container(client, made["image"]["id"]) as (_, url):
+        answer = predict(url, json.loads((model.parent / "request.json").read_text()))
+    assert answer == json.loads((model.parent / "response.json").read_text())
+
+
+def test_the_image_is_little_more_than_base_and_wheels(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """Files of the wheels as pip installs them, without byte code: at most 15 % on top."""
+    made = package(
+        SVC / "model.joblib", "-t", "modelpack-test/svc:size", "--no-smoke", cwd=tmp_path
+    )
+    history = client.images.get(made["image"]["id"]).history()
+    base = sum(entry["Size"] for entry in history if "/opt/venv" not in entry["CreatedBy"])
+    count = (
+        "import os; print(sum(os.path.getsize(os.path.join(folder, name))"
+        " for folder, _, names in os.walk('/opt/venv') for name in names"
+        " if not name.endswith('.pyc') and not os.path.islink(os.path.join(folder, name))))"
+    )
+    output = client.containers.run(
+        made["image"]["id"], ["-c", count], entrypoint="python", remove=True
+    )
+    assert made["image"]["size_bytes"] <= 1.15 * (base + int(output))
 
 
 def test_named_mixed_columns_give_the_documented_prediction(

@@ -16,6 +16,11 @@ _CAUSES = (
         "A package is not the one that was locked. If the index was changed on purpose, make the "
         "bundle again; else find out who changed the package.",
     ),
+    (
+        r"load metadata for",
+        "The base image is not here and cannot be pulled. Where no registry is reached, make one "
+        "with `modelpack base build --python X.Y`, and the bundle again.",
+    ),
     (r"no space left on device", "Make room: docker system df shows what the engine holds."),
     (
         r"name resolution|name or service not known|connection refused|unreachable|timed out"

@@ -120,12 +120,15 @@ def running(
 def _listen(port: int) -> socket.socket:
     """A listening socket. The service inherits it, so that no one else can take its port first."""
     try:
-        return socket.create_server(("127.0.0.1", port))
+        listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise UsageError(
             f"The service cannot listen on 127.0.0.1:{port}: {error.strerror}.",
             hint="Choose another port: --port NUMBER",
         ) from error
+    # As gunicorn does with its own: else answers wait 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _start(

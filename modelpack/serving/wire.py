@@ -94,7 +94,7 @@ def check_nesting(body: bytes, limits: Limits) -> None:
     outside = np.cumsum(quotes, dtype=np.uint8) % 2 == 0
     steps = marks[outside & ~quotes]
     depths = np.cumsum(steps, dtype=np.int32)
-    if depths.size and depths.max() > limits.json_depth:
+    if depths.size and np.max(depths) > limits.json_depth:
         raise Problem(400, f"The JSON is nested deeper than {limits.json_depth} levels.")
     if np.count_nonzero(steps > 0) > limits.rows + WRAPPERS:
         raise Problem(413, f"More lists and objects came than a request of {limits.rows} rows has.")
