@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 import pytest
 
-SVC = Path(__file__).parents[1] / "sample_models" / "kserve-svc" / "model.joblib"
+MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 STAGES = ("inspect", "environment", "bundle", "build")
 
 
@@ -36,7 +36,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 @contextmanager
 def packaging(tmp: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "modelpack", "package", str(SVC), "-t", "interrupted:test"]
+    command = [sys.executable, "-m", "modelpack", "package", str(MODEL), "-t", "interrupted:test"]
     environ = {**os.environ, "TMPDIR": str(tmp)}
     process = subprocess.Popen(
         [*command, *arguments], env=environ, cwd=tmp, stderr=subprocess.PIPE, text=True
