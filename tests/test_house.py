@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -125,3 +126,21 @@ def test_the_wheel_holds_every_source_file_and_template(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert held == sources | templates
+
+
+def test_a_wheel_that_is_installed_finds_its_templates(wheel: Path, tmp_path: Path) -> None:
+    """The editable installation that runs the tests finds them in tests/test_bundle.py."""
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    question = (
+        "import modelpack; from modelpack import bundle; jinja = bundle._jinja();"
+        "[jinja.get_template(source) for source, _ in bundle.TEMPLATES]; print(modelpack.__file__)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", question],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == str(tmp_path / "modelpack" / "__init__.py")
