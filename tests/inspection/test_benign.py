@@ -28,7 +28,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -196,6 +196,16 @@ def test_text(tmp_path, model):
 def test_several_outputs(tmp_path, model):
     spec = saved(model.fit(X, np.c_[Y, Y, Y]), tmp_path / "m", 4)
     assert spec.signature.outputs[0].shape == (3,)
+
+
+@pytest.mark.parametrize("model", [OneVsRestClassifier(LogisticRegression()), MLPClassifier((2,))])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_several_labels_at_a_time(tmp_path, model):
+    labels = np.c_[Y == 0, Y == 1, Y < 2].astype(int)
+    signature = saved(model.fit(X, labels), tmp_path / "m", 4).signature
+    assert (signature.classes, signature.probabilities) == (None, True)
+    (output,) = signature.outputs
+    assert (output.type, output.shape, output.categories) == ("integer", (3,), (0, 1))
 
 
 def test_missing_values(tmp_path):
