@@ -21,7 +21,7 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
@@ -213,6 +213,21 @@ def test_missing_values(tmp_path):
     refuses = saved(Ridge().fit(X, Y), tmp_path / "b", 4)
     assert all(field.nullable for field in accepts.signature.inputs)
     assert not any(field.nullable for field in refuses.signature.inputs)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(StandardScaler(), SimpleImputer(), Ridge()),
+        make_pipeline(MinMaxScaler(), HistGradientBoostingRegressor(max_iter=2)),
+        make_pipeline(KNNImputer(), Ridge()),
+    ],
+)
+def test_missing_values_pass_a_scaler_and_are_filled_in(tmp_path, model):
+    holes = X.copy()
+    holes[::5, 0] = np.nan
+    spec = saved(model.fit(holes, Y), tmp_path / "m", 4)
+    assert all(field.nullable for field in spec.signature.inputs)
 
 
 def test_example_is_a_row_of_training_where_the_model_keeps_them(tmp_path):
