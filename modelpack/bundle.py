@@ -31,6 +31,7 @@ TEMPLATES = (
     ("gunicorn.conf.py.j2", "gunicorn.conf.py"),
 )
 MODEL_FILES = {"pickle": "model/model.pkl", "joblib": "model/model.joblib"}
+KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 PARTS = {name for _, name in TEMPLATES} | {MANIFEST, LOCK, "model", "modelpack", "__pycache__"}
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
 
@@ -115,6 +116,7 @@ def _texts(spec: ModelSpec, environment: Environment, base: BaseImage) -> dict[s
     jinja = _jinja()
     context = {
         "spec": spec,
+        "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
         "base": base,
         "version": __version__,

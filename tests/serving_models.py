@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +163,15 @@ def named() -> Trained:
     return Trained(model, Signature(inputs, (), (0, 1, 2), layout="frame", named=True))
 
 
-def coded() -> Trained:
+def strict() -> Trained:
+    """A model that refuses what it has not learnt."""
+    return replace(coded("error"), signature=replace(coded().signature, probabilities=True))
+
+
+def coded(unknown: str = "ignore") -> Trained:
     """A model that was fitted on an array of strings and numbers."""
     rows = np.array([["a", 1], ["b", 2], ["a", 2], ["b", 1]], object)
-    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    model = make_pipeline(OneHotEncoder(handle_unknown=unknown), LogisticRegression())
     inputs = (
         Field("x0", "string", categories=("a", "b"), example="a"),
         Field("x1", "any", categories=(1, 2), example=1),

@@ -13,7 +13,7 @@ class Stubborn(BaseEstimator):
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         if (rows == 13).any():
-            raise ValueError("no thirteens in /srv/secret")
+            raise RuntimeError("no thirteens in /srv/secret")
         if (rows == 99).any():
             time.sleep(1.5)
         return rows[:, 0]

@@ -131,6 +131,29 @@ def contents(folder: Path) -> dict[str, tuple]:
     }
 
 
+@pytest.mark.parametrize(
+    ("task", "count", "told"),
+    [
+        (
+            "outlier_detector",
+            1,
+            "An outlier detector of scikit-learn 1.9.1.\nIt takes 1 input a row",
+        ),
+        ("unknown", 0, "A model of scikit-learn 1.9.1.\nThe model file does not tell how many"),
+    ],
+)
+def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, count, told):
+    signature = replace(spec.signature, inputs=spec.signature.inputs[:count])
+    described = bundle.render(
+        replace(spec, task=task, signature=signature), ENVIRONMENT, BASE, tmp_path / "bundle"
+    )
+    assert told in (described.directory / "app.py").read_text()
+    readme = (described.directory / "README.md").read_text()
+    assert told.partition(" of ")[0] in readme
+    assert ("| input |" in readme) == (count > 0)
+    assert "\n\n\n" not in readme
+
+
 def test_two_renders_are_identical(tmp_path, spec):
     old_mask = os.umask(0o077)
     try:

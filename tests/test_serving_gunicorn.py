@@ -256,4 +256,6 @@ def test_a_changed_model_file_is_not_loaded(tmp_path):
 def test_a_setting_that_is_no_number_ends_the_start(tmp_path):
     bundle = bundle_of(serving_models.iris(), tmp_path)
     assert "MAX_ROWS is 'many'" in refusal(bundle.directory, MODELPACK_MAX_ROWS="many")
+    assert "PORT is '8080:1'" in refusal(bundle.directory, PORT="8080:1")
+    assert "PORT is 65536" in refusal(bundle.directory, PORT="65536")
     assert "WEB_CONCURRENCY is '0'" in refusal(bundle.directory, WEB_CONCURRENCY="0")

@@ -38,6 +38,7 @@ def clients(tmp_path_factory):
             (serving_models.scaler, "pickle"),
             (serving_models.coded, "joblib"),
             (serving_models.named, "joblib"),
+            (serving_models.strict, "joblib"),
             (serving_models.stubborn, "pickle"),
         )
     }
@@ -277,10 +278,34 @@ def test_probabilities_of_a_model_without_any_are_400(clients):
     assert post(clients["iris"], [SETOSA], "/predict?probabilities=maybe").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("rows", "wrong"),
+    [
+        ([["a", 1], ["b", 2], ["b", 3]], {"row": 2, "column": "x1", "got": "3"}),
+        ([["a", 1], ["c", 2]], {"row": 1, "column": "x0", "got": 'the string "c"'}),
+        ([["c", 3], ["b", 3]], {"row": 0, "column": "x0", "got": 'the string "c"'}),
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/predict?probabilities=true"])
+def test_a_value_that_the_model_refuses_is_named(clients, rows, wrong, path):
+    answer = post(clients["strict"], rows, path)
+    assert answer.status_code == 422
+    assert answer.json["errors"] == [{**wrong, "expected": "a value that the model takes"}]
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_number_beyond_the_32_bits_of_a_tree_is_named(clients):
+    answer = post(clients["forest"], [[0, 0, 0], [0, 1e39, 0]])
+    assert answer.status_code == 422
+    assert answer.json["detail"] == (
+        'Row 1, column "x1": expected a value that the model takes, got 1e+39.'
+    )
+
+
 def test_a_failing_model_is_500_and_tells_the_client_nothing(clients, caplog):
     answer = post(clients["stubborn"], [[13]])
     assert answer.status_code == 500
-    for secret in ("thirteens", "secret", "ValueError", "Traceback", "Stubborn"):
+    for secret in ("thirteens", "secret", "RuntimeError", "Traceback", "Stubborn"):
         assert secret not in answer.text
     assert answer.json["request_id"] == answer.headers["X-Request-Id"]
     record = next(record for record in caplog.records if record.exc_info)

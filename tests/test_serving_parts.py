@@ -167,6 +167,11 @@ def test_probabilities_of_several_outputs():
     ]
 
 
+def test_probabilities_of_a_chain_are_those_of_each_output():
+    classes = [np.array([0, 1]), np.array(["a", "b", "c"])]
+    assert answers.probabilities(np.array([[0.25, 0.5]]), classes) == [{"0": 0.25, "1": 0.5}]
+
+
 def nesting(document) -> tuple[int, int]:
     """Depth and number of lists and objects, the plain way."""
     if not isinstance(document, (list, dict)):

@@ -65,7 +65,9 @@ def rounded(value: float) -> float:
 
 
 def describe(part: Part, columns: Columns) -> bool:
-    """Tell the columns what the part knows of them; whether they come out of it as they went in."""
+    """Tell the columns what the part knows of them; whether they come out of it one by one, with
+    what is missing still missing or filled in, so that the next step tells of them too.
+    """
     told = _STEPS.get(part.name)
     if told is not None:
         return told(part, columns)
@@ -120,14 +122,25 @@ def _imputer(part: Part, columns: Columns) -> bool:
     values = array.values() if array else None
     if values is None or len(values) != len(columns):
         return False
-    missing = scalar(part.attributes.get("missing_values"))
     for column, value in zip(columns, values, strict=True):
-        column.nullable = missing in (None, "NaN") or _is_nan(missing)
+        column.nullable = _fills_nan(part)
         if isinstance(value, str):
             column.type, column.example = column.type or "string", value
         elif isinstance(value, int | float) and column.example is None and math.isfinite(value):
             column.example = rounded(value)
     return not part.get("add_indicator")
+
+
+def _fills_nan(part: Part) -> bool:
+    missing = scalar(part.attributes.get("missing_values"))
+    return missing in (None, "NaN") or _is_nan(missing)
+
+
+def _modelling_imputer(part: Part, columns: Columns) -> bool:
+    for column in columns:
+        column.nullable = _fills_nan(part)
+    _rows(part, columns)
+    return False
 
 
 def _encoder(part: Part, columns: Columns) -> bool:
@@ -173,7 +186,7 @@ def _centred(centre: str, spread: str) -> Callable[[Part, Columns], bool]:
             spreads = spreads if spreads and len(spreads) == len(centres) else [0.0] * len(centres)
             for column, c, s in zip(columns, centres, spreads, strict=True):
                 column.number(example=c, low=c - 3 * s, high=c + 3 * s)
-        return False
+        return True
 
     return told
 
@@ -184,7 +197,7 @@ def _bounded(low: str, high: str) -> Callable[[Part, Columns], bool]:
         if lows is not None and highs is not None and len(lows) == len(highs) == len(columns):
             for column, a, b in zip(columns, lows, highs, strict=True):
                 column.number(example=(a + b) / 2, low=a, high=b)
-        return False
+        return True
 
     return told
 
@@ -192,7 +205,7 @@ def _bounded(low: str, high: str) -> Callable[[Part, Columns], bool]:
 def _max_abs(part: Part, columns: Columns) -> bool:
     for column, peak in zip(columns, part.floats("max_abs_") or [], strict=False):
         column.number(example=peak / 2, low=-peak, high=peak)
-    return False
+    return True
 
 
 def _bins(part: Part, columns: Columns) -> bool:
@@ -211,7 +224,10 @@ def _text(part: Part, columns: Columns) -> bool:
     return False
 
 
-def _hist(_: Part, columns: Columns) -> bool:
+def _hist(part: Part, columns: Columns) -> bool:
+    encoder = part.inner(part.get("_preprocessor"))  # of columns of pandas' categories
+    if encoder is not None:
+        describe(encoder, columns)
     for column in columns:
         column.nullable = True
     return False
@@ -242,6 +258,8 @@ _STEPS: dict[str, Callable[[Part, Columns], bool]] = {
     "ColumnTransformer": _column_transformer,
     "SimpleImputer": _imputer,
     "Imputer": _imputer,
+    "KNNImputer": _modelling_imputer,
+    "IterativeImputer": _modelling_imputer,
     "OneHotEncoder": _encoder,
     "OrdinalEncoder": _encoder,
     "TargetEncoder": _encoder,

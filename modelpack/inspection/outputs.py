@@ -16,9 +16,9 @@ def prediction(root: Part, labels: tuple[Scalar, ...] | None, width: int) -> Fie
     """The output "prediction". `labels` are the classes, `width` the number of inputs."""
     part, task = root.last, root.task
     if task == "classifier":
-        shape = _classifier_shape(part)
+        labels = (0, 1) if _is_multilabel(part) else labels
         kind = scalar_type(labels) if labels else "any"
-        return Field("prediction", kind, shape, labels)
+        return Field("prediction", kind, _classifier_shape(part), labels)
     if task == "regressor":
         return Field("prediction", "number", _regressor_shape(part))
     if task == "clusterer":
@@ -31,7 +31,11 @@ def prediction(root: Part, labels: tuple[Scalar, ...] | None, width: int) -> Fie
 
 
 def classes(part: Part) -> tuple[Scalar, ...] | None:
-    """The labels of a classifier in the order of its probabilities, if the file tells them."""
+    """The labels of a classifier in the order of its probabilities, if the file tells them; not of
+    one that gives several at a time.
+    """
+    if _is_multilabel(part):
+        return None
     node = part.get("classes_", "_classes")
     encoder = part.inner(part.get("_le", "_label_encoder", "label_encoder_"))
     if encoder is not None and view(encoder.get("classes_")) is not None:
@@ -55,7 +59,16 @@ def _nested(array: Array) -> bool:
     return any(view(item) is not None for item in array.items or ())
 
 
+def _is_multilabel(part: Part) -> bool:
+    """Whether it was told for each label whether a row has it, in a matrix of zeros and ones."""
+    binarizer = part.inner(part.get("label_binarizer_", "_label_binarizer"))
+    return binarizer is not None and binarizer.text("y_type_") == "multilabel-indicator"
+
+
 def _classifier_shape(part: Part) -> tuple[int, ...]:
+    labels = view(part.get("classes_"))
+    if labels is not None and _is_multilabel(part):
+        return labels.shape
     node = part.get("classes_")
     array = view(node)
     items = array.items if array and _nested(array) else node

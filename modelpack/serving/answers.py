@@ -26,13 +26,17 @@ def values(result: Any, most: int) -> list[Any]:
 
 def probabilities(result: Any, classes: Any) -> list[Any]:
     """One {label: probability} a row; a list of them where the model has several outputs. `result`
-    is (n_rows, n_classes), or a list of such, and `classes` goes with it.
+    is (n_rows, n_classes), or a list of such, and `classes` goes with it. A chain of classifiers
+    gives one matrix for its list of classes: of each output, by number, how probable it is.
     """
     if isinstance(result, list):
         outputs = [probabilities(each, labels) for each, labels in zip(result, classes)]
         return [list(row) for row in zip(*outputs)]
-    labels = [label(each) for each in np.asarray(classes).tolist()]
-    return [dict(zip(labels, row)) for row in np.asarray(result).tolist()]
+    rows = np.asarray(result)
+    chained = isinstance(classes, list) and np.ndim(classes[0]) == 1
+    names = range(rows.shape[1]) if chained else np.asarray(classes).tolist()
+    labels = [label(each) for each in names]
+    return [dict(zip(labels, row)) for row in rows.tolist()]
 
 
 def label(value: Any) -> str:

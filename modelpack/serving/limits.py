@@ -43,6 +43,18 @@ def from_environment(environ: Mapping[str, str]) -> Limits:
     )
 
 
+def port(environ: Mapping[str, str]) -> int:
+    """PORT, else 8080.
+
+    Raises:
+        CannotStartError: it is no port.
+    """
+    number = positive("PORT", environ.get("PORT") or "8080")
+    if number > 65535:
+        raise CannotStartError(f"PORT is {number}, beyond the last port, 65535.")
+    return number
+
+
 def positive(variable: str, text: str) -> int:
     """The number that the environment variable was set to.
 

@@ -42,14 +42,14 @@ def of_row(fields: Sequence[Field], row: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(row, list) or len(fields) == 1:
         values = row if isinstance(row, list) else [row]
     else:
-        yield _error(None, "a list of values in order or an object by name", _got(row))
+        yield _error(None, "a list of values in order or an object by name", got(row))
         return
     if len(values) != len(fields):
         yield _error(None, f"{len(fields)} values", f"{len(values)}")
         return
     for field, value in zip(fields, values):
         if not fits(field, value):
-            yield _error(field.name, _expected(field), _got(value))
+            yield _error(field.name, _expected(field), got(value))
 
 
 def fits(field: Field, value: Any) -> bool:
@@ -81,7 +81,8 @@ def _error(column: str | None, expected: str, got: str) -> dict[str, Any]:
     return {"column": column, "expected": expected, "got": got}
 
 
-def _got(value: Any) -> str:
+def got(value: Any) -> str:
+    """What came, as it is told to the sender; ... is what did not."""
     if value is ...:
         return "nothing"
     if isinstance(value, str):

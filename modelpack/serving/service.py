@@ -6,12 +6,13 @@ import gc
 import logging
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
 from flask import Request, g
 
-from . import answers, limits, loading, manifest, runners, wire
+from . import answers, limits, loading, manifest, refusals, runners, wire
 from .columns import DoubtError, Rows
 from .problems import Problem
 from .rows import Decoder, unnamed
@@ -27,6 +28,7 @@ class Service:
         self.limits = limit
         self.runner = runners.choose(model, facts)
         self.ready = False
+        self._example: Rows | None = None  # that the model has answered
         self._decoder = Decoder(facts.inputs, facts.layout, limit.rows)
 
     @classmethod
@@ -52,8 +54,9 @@ class Service:
         """Become ready by answering the model's own example, where one is known."""
         try:
             if self.manifest.example is not None:
-                decoder = self._decoder
-                self.runner.call(self.manifest.method, decoder.explain([self.manifest.example]))
+                example = self._decoder.explain([self.manifest.example])
+                self.runner.call(self.manifest.method, example)
+                self._example = example
             self.ready = True
         except Exception:
             log.exception("the model does not answer its own example")
@@ -96,6 +99,16 @@ class Service:
         try:
             return self.runner.call(method, rows)
         except Exception as error:
+            refusal = self._refusal(method, rows) if isinstance(error, ValueError) else None
+            if refusal:
+                raise refusal from error
             log.exception("the model failed", extra={"facts": {"id": g.request_id}})
             detail = "The model failed on these rows. The log tells why under this request id."
             raise Problem(500, detail) from error
+
+    def _refusal(self, method: str, rows: Rows) -> Problem | None:
+        """What the sender is told of rows that a sound model refuses."""
+        if not self.ready:
+            return None
+        ask = partial(self.runner.call, method)
+        return refusals.problem(ask, rows, self.manifest.inputs, self._example)

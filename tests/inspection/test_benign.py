@@ -21,14 +21,14 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -198,11 +198,36 @@ def test_several_outputs(tmp_path, model):
     assert spec.signature.outputs[0].shape == (3,)
 
 
+@pytest.mark.parametrize("model", [OneVsRestClassifier(LogisticRegression()), MLPClassifier((2,))])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_several_labels_at_a_time(tmp_path, model):
+    labels = np.c_[Y == 0, Y == 1, Y < 2].astype(int)
+    signature = saved(model.fit(X, labels), tmp_path / "m", 4).signature
+    assert (signature.classes, signature.probabilities) == (None, True)
+    (output,) = signature.outputs
+    assert (output.type, output.shape, output.categories) == ("integer", (3,), (0, 1))
+
+
 def test_missing_values(tmp_path):
     accepts = saved(HistGradientBoostingRegressor(max_iter=2).fit(X, Y), tmp_path / "a", 4)
     refuses = saved(Ridge().fit(X, Y), tmp_path / "b", 4)
     assert all(field.nullable for field in accepts.signature.inputs)
     assert not any(field.nullable for field in refuses.signature.inputs)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(StandardScaler(), SimpleImputer(), Ridge()),
+        make_pipeline(MinMaxScaler(), HistGradientBoostingRegressor(max_iter=2)),
+        make_pipeline(KNNImputer(), Ridge()),
+    ],
+)
+def test_missing_values_pass_a_scaler_and_are_filled_in(tmp_path, model):
+    holes = X.copy()
+    holes[::5, 0] = np.nan
+    spec = saved(model.fit(holes, Y), tmp_path / "m", 4)
+    assert all(field.nullable for field in spec.signature.inputs)
 
 
 def test_example_is_a_row_of_training_where_the_model_keeps_them(tmp_path):

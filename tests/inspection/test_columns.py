@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -94,3 +95,11 @@ def test_ways_to_choose_columns(tmp_path, choose):
     assert [field.minimum is not None for field in fields] == [True, True, False, False]
     assert fields[0].example == pytest.approx(X[:, 0].mean(), rel=1e-3)
     assert fields[0].maximum == pytest.approx(X[:, 0].mean() + 3 * X[:, 0].std(), rel=1e-3)
+
+
+def test_categories_of_pandas_that_gradient_boosting_encodes_itself(tmp_path):
+    frame = pd.DataFrame({"size": [1.0, 2.0] * 20, "kind": pd.Categorical(["u", "v"] * 20)})
+    model = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=2)
+    size, kind = saved(model.fit(frame, [0, 1] * 20), tmp_path / "m", 4).signature.inputs
+    assert (size.type, size.nullable) == ("number", True)
+    assert (kind.type, kind.categories, kind.nullable) == ("string", ("u", "v"), True)

@@ -1,7 +1,7 @@
 """\\x1b[31mred\\x1b[0m{{ 7 * 7 }}{% raw %}line\\nRUN touch /ownedcarriage\\rreturn\\u2028separator\\x85next$(touch /owned) `touch /owned` ${HOME}quote\" 'quote' \\\" \\\"\"\"\\nimport os\\n\"\"\"\\u202eright to left\\u2066\\x00nul| pipe | `code` ``more``1.9.1 --index-url http://evilzero\\u200bwidth, served.
 
 A classifier of \\x1b[31mred\\x1b[0m{{ 7 * 7 }}{% raw %}line\\nRUN touch /ownedcarriage\\rreturn\\u2028separator\\x85next$(touch /owned) `touch /owned` ${HOME}quote\" 'quote' \\\" \\\"\"\"\\nimport os\\n\"\"\"\\u202eright to left\\u2066\\x00nul| pipe | `code` ``more``1.9.1 --index-url http://evilzero\\u200bwidth \\x1b[31mred\\x1b[0m{{ 7 * 7 }}{% raw %}line\\nRUN touch /ownedcarriage\\rreturn\\u2028separator\\x85next$(touch /owned) `touch /owned` ${HOME}quote\" 'quote' \\\" \\\"\"\"\\nimport os\\n\"\"\"\\u202eright to left\\u2066\\x00nul| pipe | `code` ``more``1.9.1 --index-url http://evilzero\\u200bwidth.
-It takes 12 inputs a row; GET /signature names them.
+It takes 12 inputs a row; GET /signature tells more.
 
 Serve it with `python -m gunicorn`, which reads gunicorn.conf.py beside this file.
 Change what you like here: routes of your own, checks, other names. The facts of the model

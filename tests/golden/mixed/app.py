@@ -1,7 +1,7 @@
 """sklearn.pipeline.Pipeline, served.
 
 A classifier of scikit-learn 1.9.1.
-It takes 4 inputs a row; GET /signature names them.
+It takes 4 inputs a row; GET /signature tells more.
 
 Serve it with `python -m gunicorn`, which reads gunicorn.conf.py beside this file.
 Change what you like here: routes of your own, checks, other names. The facts of the model

@@ -6,12 +6,12 @@ else by GUNICORN_CMD_ARGS.
 
 import os
 
-from modelpack.serving import cpu
+from modelpack.serving import cpu, limits
 
 cpu.one_thread_each()
 
 wsgi_app = "app:app"
-bind = "0.0.0.0:" + (os.environ.get("PORT") or "8080")
+bind = f"0.0.0.0:{limits.port(os.environ)}"
 
 # The model is loaded before the workers are forked, so that they share its memory.
 preload_app = True
