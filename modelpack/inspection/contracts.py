@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from .allowlist import standing
-from .dtypes import parse
+from .dtypes import parse, read
 from .nodes import Blob, Dct, Global, Node, Obj
 
 Contract = Callable[[Obj], str | None]
@@ -44,6 +44,13 @@ def _reconstruct(made: Obj) -> str | None:
 def _mareconstruct(made: Obj) -> str | None:
     classes = [a.key if isinstance(a, Global) else "" for a in made.args[:2]]
     return None if set(classes) <= _ARRAY_CLASSES else "it makes an array of what is no array class"
+
+
+def _dtype(made: Obj) -> str | None:
+    # Read twice: what it is made of may have been changed since it was set.
+    if made.dtype is not None and read(made) == made.dtype:
+        return None
+    return "it is no dtype as numpy writes it"
 
 
 def _without_objects(position: int) -> Contract:
@@ -157,6 +164,7 @@ _CONTRACTS: dict[str, Contract] = {
     "_pickle:__randomstate_ctor": _random,
     "random:__RandomState_ctor": _random,
     "pandas.core.indexes.base:_new_Index": _index,
+    "numpy:dtype": _dtype,
     "_codecs:encode": _encode,
     "bytes": _bytes,
     "bytearray": _bytes,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from .dtypes import parse
-from .nodes import Dct, Malformed, Node, Obj, Payload
+from .dtypes import parse, shape_of
+from .nodes import Dct, Malformed, Obj, Payload
 
 WRAPPERS = {
     f"{package}.numpy_pickle:NumpyArrayWrapper"
@@ -47,17 +47,16 @@ def layout(wrapper: Obj) -> tuple[Payload, int | None, bool]:
     if not isinstance(state, Dct) or len(wrapper.states) != 1:
         raise _broken("it has no state")
     facts = {key: v for key, v in zip(state.keys, state.values, strict=True) if type(key) is str}
-    dtype, shape, order = parse(facts.get("dtype")), _shape(facts.get("shape")), facts.get("order")
+    dtype, shape, order = (
+        parse(facts.get("dtype")),
+        shape_of(facts.get("shape")),
+        facts.get("order"),
+    )
     if dtype is None or shape is None or not isinstance(order, str) or order not in {"C", "F"}:
         raise _broken("its dtype, shape or order is not one of an array")
     payload = Payload(wrapper, dtype, shape, order == "F", None, None)
     size = None if dtype.has_objects else dtype.itemsize * math.prod(shape)
     return payload, size, facts.get("numpy_array_alignment_bytes") is not None
-
-
-def _shape(node: Node) -> tuple[int, ...] | None:
-    fine = isinstance(node, tuple) and all(type(n) is int and n >= 0 for n in node)
-    return node if fine else None
 
 
 def _broken(why: str) -> Malformed:

@@ -24,6 +24,7 @@ from .opcodes import (
     EMPTY_DICT,
     EMPTY_LIST,
     EMPTY_TUPLE,
+    FALSE,
     MARK,
     MEMOIZE,
     NEWOBJ,
@@ -224,6 +225,39 @@ REFUSED = {
     "57 buffer of objects": (
         pickled(call("numpy._core.numeric:_frombuffer", raw(bytes(8)), dtype("O8"),
                      number(1) + TUPLE1, text("C"))), "bad-arguments"),
+    # numpy believes a dtype, and joblib asks it how many bytes follow and whether they are a pickle
+    "57 dtype of no size": (pickled(wrapper("i", number(4) + TUPLE1) + b"abcd"), "broken-array"),
+    "57 flags of objects on numbers": (
+        pickled(wrapper(dtype("f8", flags=63), number(1) + TUPLE1) + bytes(8)), "broken-array"),
+    "57 flags of numbers on objects": (
+        pickled(call("numpy._core.multiarray:_reconstruct", name("numpy:ndarray"),
+                     number(0) + TUPLE1, raw(b"b"))
+                + many(number(1), number(1) + TUPLE1, dtype("O8", flags=0), FALSE, raw(bytes(8)))
+                + BUILD), "bad-arguments"),
+    "57 size of numbers in the state": (
+        pickled(wrapper(dtype("f8", size=1), number(8) + TUPLE1) + bytes(8)), "broken-array"),
+    "57 dtype without a state": (
+        pickled(wrapper(call("numpy:dtype", text("f8"), FALSE, TRUE), number(1) + TUPLE1)
+                + bytes(8)), "broken-array"),
+    "57 state of the dtype that all share": (
+        pickled(wrapper(call("numpy:dtype", text("V1"), FALSE, FALSE)
+                        + many(number(3), text("|"), NONE, NONE, NONE, number(1), number(1),
+                               number(0)) + BUILD, number(1) + TUPLE1) + bytes(1)),
+        "broken-array"),
+    "57 two states of a dtype": (
+        pickled(dtype("f8") + many(number(3), text("|"), NONE, NONE, NONE, number(-1), number(-1),
+                                   number(0)) + BUILD), "bad-arguments"),
+    "57 field beyond its array": (
+        pickled(dtype("V8", size=8, fields=table(a=dtype("f8") + number(8) + TUPLE2))),
+        "bad-arguments"),
+    "57 field that is changed afterwards": (
+        pickled(table(a=dtype("u8") + number(0) + TUPLE2) + MEMOIZE
+                + dtype("V8", size=8, fields=b"h\x00")
+                + b"h\x00" + text("a") + dtype("O8") + number(0) + TUPLE2 + SETITEM + TUPLE2),
+        "bad-arguments"),
+    "57 subarray of objects": (
+        pickled(dtype("V8", size=8, subarray=dtype("O8") + number(1) + TUPLE1 + TUPLE2)),
+        "bad-arguments"),
     "58 memmap": (pickled(call("numpy:memmap", text("x"))), "banned-global"),
     "60 _reconstruct of a foreign class": (
         pickled(call("numpy.core.multiarray:_reconstruct", name("subprocess:Popen"),
