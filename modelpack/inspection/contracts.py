@@ -43,7 +43,10 @@ def _reconstruct(made: Obj) -> str | None:
 
 def _mareconstruct(made: Obj) -> str | None:
     classes = [a.key if isinstance(a, Global) else "" for a in made.args[:2]]
-    return None if set(classes) <= _ARRAY_CLASSES else "it makes an array of what is no array class"
+    if not set(classes) <= _ARRAY_CLASSES:
+        return "it makes an array of what is no array class"
+    fine = len(made.args) > 2 and made.args[2] == (0,)
+    return None if fine else "it makes an array that is not empty at first"
 
 
 def _dtype(made: Obj) -> str | None:
@@ -96,10 +99,29 @@ def _defaultdict(made: Obj) -> str | None:
 
 
 def _partial(made: Obj) -> str | None:
-    func = made.args[0] if made.args else None
-    if isinstance(func, Global) and (func.key in _PARTIAL or standing(func.key) == "unknown"):
+    # A state replaces the function that the arguments told.
+    wrapped = [a[0] if isinstance(a, tuple) and a else None for a in (made.args, *made.states)]
+    if all(
+        isinstance(func, Global) and (func.key in _PARTIAL or standing(func.key) == "unknown")
+        for func in wrapped
+    ):
         return None
     return "it wraps a function that models do not wrap"
+
+
+def _of_same_module(made: Obj) -> str | None:
+    cls = made.args[0] if made.args else None
+    fine = isinstance(cls, Global) and cls.module == made.cls.module
+    return None if fine else "it makes what its module does not hold"
+
+
+def _formula(made: Obj) -> str | None:
+    states = [state for state in made.states if isinstance(state, Dct)]
+    if len(states) == len(made.states) and not any(
+        key == "restore_design_info" for state in states for key in state.keys
+    ):
+        return None
+    return "it evaluates a formula that the file holds"
 
 
 def _getattr(made: Obj) -> str | None:
@@ -114,11 +136,10 @@ def _getattr(made: Obj) -> str | None:
 
 def _random(made: Obj) -> str | None:
     # The second argument is called with the first.
-    known = [
-        isinstance(a, str | Obj) or (isinstance(a, Global) and a.module.startswith("numpy.random"))
-        for a in made.args
-    ]
-    return None if all(known) else "its generator is none of numpy"
+    generator, *makers = made.args or ("",)
+    to_check = makers if isinstance(generator, str | Obj) else made.args
+    fine = all(isinstance(a, Global) and a.module.startswith("numpy.random.") for a in to_check)
+    return None if fine else "its generator is none of numpy"
 
 
 def _index(made: Obj) -> str | None:
@@ -176,20 +197,22 @@ _CONTRACTS: dict[str, Contract] = {
     "getattr": _getattr,
     "re:_compile": _compile,
     "_reconstructor": _reconstructor,
+    "statsmodels.base.data:ModelData": _formula,
 }
 
 
 def violation(made: Obj) -> str | None:
     """What is wrong with the arguments or states of an object of a known global, if anything."""
-    key = made.cls.key
-    contract = _contract(key)
-    return contract(made) if contract else None
+    contracts = filter(None, map(_contract, dict.fromkeys((made.cls.key, class_key(made)))))
+    return next(filter(None, (contract(made) for contract in contracts)), None)
 
 
 def _contract(key: str) -> Contract | None:
     module, _, name = key.partition(":")
     if module in {"builtins", "__builtin__", "copyreg", "copy_reg"}:
         return _CONTRACTS.get(name)
+    if module.startswith("sklearn.") and name == "newObj":
+        return _of_same_module
     if module.startswith("scipy.stats.") and name.endswith("_gen"):
         return _scipy_distribution
     if module.startswith("numpy."):
@@ -201,3 +224,9 @@ def made_class(made: Obj) -> Node:
     """The class of an object: of protocols 0 and 1, the first argument of `_reconstructor`."""
     is_old = made.cls.name == "_reconstructor" and made.cls.module in {"copyreg", "copy_reg"}
     return made.args[0] if is_old and made.args else made.cls
+
+
+def class_key(made: Obj) -> str:
+    """The "module:name" of `made_class`; "" of one that is no name."""
+    cls = made_class(made)
+    return cls.key if isinstance(cls, Global) else ""

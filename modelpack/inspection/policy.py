@@ -12,7 +12,7 @@ from modelpack.spec import Finding, Verdict
 
 from . import limits
 from .allowlist import allowlist, standing
-from .contracts import made_class, violation
+from .contracts import class_key, made_class, violation
 from .machine import Trace
 from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
 
@@ -91,10 +91,16 @@ def _bad_items(made: Obj) -> str | None:
 
 
 def _bad_state(made: Obj) -> str | None:
+    key = class_key(made)
+    is_known = standing(key) == "known"
+    is_called = made.how == "call" and key == made.cls.key  # its state is an argument of its own
     for state in made.states:
-        if made.cls.module.startswith("sklearn.") and _has_slots(state):
+        if is_known and not is_called and _has_slots(state):
             return "its state sets attributes past its dict"
         keys = state.keys if isinstance(state, Dct) else ()
+        # What equals a string, such as a numpy scalar, is found as an attribute of that name.
+        if is_known and not all(isinstance(key, str) for key in keys):
+            return "its state names an attribute otherwise than by a string"
         if any(
             isinstance(key, str) and key.startswith("__") and key.endswith("__") for key in keys
         ):

@@ -50,6 +50,11 @@ def new(key: str, **state: bytes) -> bytes:
     return made + table(**state) + BUILD if state else made
 
 
+def old(key: str) -> bytes:
+    """An object as protocols 0 and 1 make it."""
+    return call("copyreg:_reconstructor", name(key), name("builtins:object"), NONE)
+
+
 def pickled(body: bytes, protocol: int = 4) -> bytes:
     return b"\x80" + bytes([protocol]) + body + STOP
 

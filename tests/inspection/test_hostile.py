@@ -48,6 +48,7 @@ from .opcodes import (
     name,
     new,
     number,
+    old,
     pickled,
     raw,
     table,
@@ -58,6 +59,12 @@ from .opcodes import (
 
 LAUGHS = EMPTY_LIST + b"".join(
     MEMOIZE + EMPTY_LIST + MARK + (b"h" + bytes([i])) * 10 + APPENDS for i in range(29)
+)
+WRAPPER = "joblib.numpy_pickle:NumpyArrayWrapper"
+NUMPY_NAME = call(
+    "numpy._core.multiarray:scalar",
+    dtype("U19", size=76, flags=8),
+    raw("_parse_arg_template".encode("utf-32-le")),
 )
 SCIPY = "scipy.stats._continuous_distns:norm_gen"
 BENIGN = pickle.dumps({"a": [1, 2.5, "three"] * 20}, 4)
@@ -119,6 +126,18 @@ REFUSED = {
             "    return self._argcheck_rvs( loc, scale, size=size)\n"
             "\ndef _parse_args_stats(self,  loc=0, scale=1, moments='mv'):\n"
             "    return (), loc, scale, moments\n\nprint()\n"))), "bad-arguments"),
+    "18 scipy's template, its name a string of numpy": (
+        pickled(name(SCIPY) + EMPTY_TUPLE + NEWOBJ
+                + EMPTY_DICT + NUMPY_NAME + text("1") + SETITEM + BUILD), "bad-state"),
+    "18 scipy's template, made by an old pickler": (
+        pickled(old(SCIPY) + table(_parse_arg_template=text("1")) + BUILD), "bad-arguments"),
+    "18 scipy's template, made by a function of another module": (
+        pickled(call("sklearn.metrics._dist_metrics:newObj",
+                     name("scipy.stats._continuous_distns:uniform_gen"))
+                + table(_parse_arg_template=text("1")) + BUILD), "bad-arguments"),
+    "18 formula of statsmodels": (
+        pickled(new("statsmodels.base.data:ModelData", restore_design_info=TRUE,
+                    formula=text("y ~ x"))), "bad-arguments"),
     "19 numpy's DataSource": (
         pickled(new("numpy.lib._datasource:DataSource", _istmpdest=TRUE)), "banned-global"),
     "20 FunctionTransformer(os.system)": (
@@ -136,6 +155,10 @@ REFUSED = {
     "22 partial": (pickled(call("functools:partial", name("posix:system"))), "banned-global"),
     "22 partial of a known function": (
         pickled(call("functools:partial", name("numpy:log1p"))), "bad-arguments"),
+    "22 partial, its function in the state": (
+        pickled(call("functools:partial", name("sklearn.utils.validation:check_array"))
+                + many(name("numpy:log1p"), EMPTY_TUPLE, EMPTY_DICT, NONE) + BUILD),
+        "bad-arguments"),
     "23 attrgetter": (pickled(call("operator:attrgetter", text("x"))), "banned-global"),
     "24 methodcaller": (pickled(call("_operator:methodcaller", text("x"))), "banned-global"),
     "25 getattr of a class": (
@@ -215,6 +238,9 @@ REFUSED = {
     "generator made by another callable": (
         pickled(call("numpy.random._pickle:__generator_ctor", text("x"), name("builtins:bytes"))),
         "bad-arguments"),
+    "generator made by an object that can be called": (
+        pickled(call("numpy.random._pickle:__generator_ctor", text("x"),
+                     new("numpy:vectorize", pyfunc=name("numpy:mean")))), "bad-arguments"),
     "index made by a class that reads files": (
         pickled(call("pandas.core.indexes.base:_new_Index", name("xgboost.core:Booster"),
                      table(model_file=text("x")))), "bad-arguments"),
@@ -273,6 +299,19 @@ REFUSED = {
     "65 padding that is none": (
         pickled(wrapper("i1", number(2) + TUPLE1, numpy_array_alignment_bytes=number(16))
                 + b"\x03zzzab"), "broken-array"),
+    "65 attribute of the wrapper by a string of numpy": (
+        pickled(name(WRAPPER) + EMPTY_TUPLE + NEWOBJ + EMPTY_DICT + NUMPY_NAME + NONE + SETITEM
+                + BUILD), "broken-array"),
+    "65 method of the wrapper": (
+        pickled(wrapper("i1", number(2) + TUPLE1, read=name("builtins:list")) + b"ab"),
+        "broken-array"),
+    "65 bytes of a wrapper by an old pickler": (
+        pickled(old(WRAPPER) + table(subclass=name("numpy:ndarray"), shape=number(2) + TUPLE1,
+                                     order=text("C"), dtype=dtype("i1")) + BUILD), "truncated"),
+    "59 masked array of a size": (
+        pickled(call("numpy.ma.core:_mareconstruct", name("numpy.ma:MaskedArray"),
+                     name("numpy:ndarray"), number(2**31 - 1) + TUPLE1, raw(b"b"))),
+        "bad-arguments"),
     "66 array in another file": (
         pickled(new("joblib.numpy_pickle:NDArrayWrapper", filename=text("../x.npy"))),
         "external-file"),
@@ -317,6 +356,8 @@ REFUSED = {
     "84 defaultdict(a known class)": (
         pickled(call("collections:defaultdict", name(SCALER))), "bad-arguments"),
     "85 __class__ in a state": (pickled(new(SCALER, __class__=NONE)), "bad-state"),
+    "85 slots in a state, made by an old pickler": (
+        pickled(old(SCALER) + many(NONE, table(fit=NONE)) + BUILD), "bad-state"),
     "85 slots in a state": (
         pickled(new(SCALER) + many(NONE, table(fit=NONE)) + BUILD), "bad-state"),
     "86 zero-width space": (pickled(name("o\u200bs:system")), "bad-name"),
