@@ -16,12 +16,12 @@ from .nodes import Blob, Dct, Global, Node, Obj
 Contract = Callable[[Obj], str | None]
 
 _ARRAY_CLASSES = {"numpy:ndarray", "numpy.ma:MaskedArray", "numpy.ma.core:MaskedArray"}
-_BASES = {"object": type(None), "dict": Dct, "list": list}
+_BASES = {"object": type(None), "dict": Dct, "list": list, "tuple": tuple}
 _PARTIAL = {"sklearn.utils.validation:check_array"}
 
 # scipy.stats writes the text that it executes in `__setstate__`: it must be its own template, with
 # nothing but names of shape parameters in it.
-_SHAPES = r"(?:[a-z_][a-z0-9_]*, ?)*"
+_SHAPES = r"(?:[A-Za-z_][A-Za-z0-9_]*, ?)*"
 _SCALES = r"loc=0(?:, scale=1)?"
 _TEMPLATE = re.compile(
     rf"\ndef _parse_args\(self, {_SHAPES} ?{_SCALES}\):\n"
@@ -125,9 +125,9 @@ def _formula(made: Obj) -> str | None:
 
 
 def _getattr(made: Obj) -> str | None:
-    if len(made.args) == 2 and isinstance(made.args[0], Obj) and made.args[0].how == "new":
-        owner, name = made.args[0].cls.key, made.args[1]
-        if (owner, name) == ("scipy.stats._discrete_distns:randint_gen", "_entropy"):
+    if len(made.args) == 2 and isinstance(made.args[0], Obj) and is_made(made.args[0]):
+        owner, name = class_key(made.args[0]), made.args[1]
+        if _contract(owner) is _scipy_distribution and name == "_entropy":
             return None
         if isinstance(name, str) and not name.startswith("__") and standing(owner) == "unknown":
             return None  # a bound method of a class that has to be trusted anyway
@@ -224,6 +224,11 @@ def made_class(made: Obj) -> Node:
     """The class of an object: of protocols 0 and 1, the first argument of `_reconstructor`."""
     is_old = made.cls.name == "_reconstructor" and made.cls.module in {"copyreg", "copy_reg"}
     return made.args[0] if is_old and made.args else made.cls
+
+
+def is_made(made: Obj) -> bool:
+    """Whether it is an object of `made_class`, and not what a call of that returned."""
+    return made.how == "new" or made_class(made) is not made.cls
 
 
 def class_key(made: Obj) -> str:
