@@ -3,6 +3,7 @@
 import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,6 +109,16 @@ def test_protocols(tmp_path, how):
     assert (spec.format, spec.file.container, spec.file.protocol) == ("pickle", "raw", how)
     assert spec.safety.verdict == "pass"
     assert len(spec.signature.inputs) == 4
+
+
+@pytest.mark.parametrize("how", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("container", [0, "zlib"])
+def test_protocols_of_joblib(tmp_path, how, container):
+    path = tmp_path / "m.joblib"
+    joblib.dump(SVC().fit(X, Y), path, compress=container, protocol=how)
+    spec = inspect(path)
+    assert (spec.format, spec.file.protocol, spec.safety.findings) == ("joblib", how, ())
+    assert spec.signature.classes == (0, 1, 2)
 
 
 @pytest.mark.parametrize("container", ["zlib", "gzip", "bz2", "xz", "lzma", "lz4"])

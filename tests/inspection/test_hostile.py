@@ -140,6 +140,8 @@ REFUSED = {
                     formula=text("y ~ x"))), "bad-arguments"),
     "19 numpy's DataSource": (
         pickled(new("numpy.lib._datasource:DataSource", _istmpdest=TRUE)), "banned-global"),
+    "19 numpy's DataSource, by its public name": (
+        pickled(new("numpy:DataSource", _istmpdest=TRUE)), "banned-global"),
     "20 FunctionTransformer(os.system)": (
         pickled(new("sklearn.preprocessing._function_transformer:FunctionTransformer",
                     func=name("posix:system"))), "banned-global"),
@@ -229,6 +231,9 @@ REFUSED = {
         pickled(EMPTY_DICT + NONE + TUPLE1 * 200_000 + NONE + SETITEM), "limit"),
     "56 digits": (b"L" + b"9" * 60_000 + b"L\n.", "limit"),
     "56 endless line": (b"L" + b"9" * 200_000, "limit"),
+    "56 octal": (pickled(b"I010\n"), "malformed"),
+    "56 hexadecimal": (pickled(b"L0x10L\n"), "malformed"),
+    "56 underscore": (pickled(b"Np1_0\n"), "malformed"),
     "56 LONG4": (pickled(b"\x8b" + u4(100_000) + bytes(100_000)), "limit"),
     "59 ndarray by its constructor": (
         pickled(call("numpy:ndarray", number(2**31 - 1) + TUPLE1)), "unexpected-role"),
