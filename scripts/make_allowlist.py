@@ -4,16 +4,19 @@
 
 OBSERVED.json maps each "module:name" found in real, trusted pickles to [files, roles]; roles are
 NEWOBJ (a class that is made), REDUCE (called) and REF (a mere value). What is known of releases
-that were not observed is added from the tables below. estimators.json is read off the scikit-learn
-that is installed: [task, the methods that give predictions].
+that were not observed is added from the tables below, and functions that people hand to estimators
+from the libraries that are installed. estimators.json is read off the scikit-learn that is
+installed: [task, the methods that give predictions].
 """
 
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import warnings
 from pathlib import Path
+from types import FunctionType
 
 DATA = Path(__file__).parents[1] / "modelpack" / "inspection"
 ROLES = {"NEWOBJ": "new", "REDUCE": "call", "REF": "ref"}
@@ -110,6 +113,7 @@ TWINS = {
     "numpy._core.numeric": ["numpy.core.numeric"],
     "numpy.random._mt19937": ["numpy.random.mt19937"],
     "scipy.sparse._csr": ["scipy.sparse.csr"],
+    "scipy.special._special_ufuncs": ["scipy.special._ufuncs"],
     "builtins": ["__builtin__"],
     "__builtin__": ["builtins"],
     "copy_reg": ["copyreg"],
@@ -225,8 +229,12 @@ EXPERIMENTAL = {
     "IterativeImputer": ["transformer", "transform"],
 }
 NUMPY_TYPES = [
-    "bool_", "float16", "float32", "float64", "int16", "int32", "int64", "int8", "object_", "str_",
-    "uint16", "uint32", "uint64", "uint8",
+    "bool_", "float16", "float32", "float64", "int16", "int32", "int64", "int8", "longdouble",
+    "object_", "str_", "uint16", "uint32", "uint64", "uint8",
+]  # fmt: skip
+NUMPY_FUNCTIONS = [  # of arrays, beside the ufuncs
+    "amax", "amin", "around", "asarray", "clip", "max", "mean", "median", "min", "nan_to_num",
+    "ravel", "round", "squeeze", "std", "sum", "var",
 ]  # fmt: skip
 PLAIN_TYPES = [
     "bool", "bytes", "dict", "float", "int", "list", "object", "set", "str", "tuple",
@@ -245,7 +253,12 @@ def known() -> dict[str, set[str]]:
     table |= {f"numpy:{name}": {"ref"} for name in NUMPY_TYPES}
     table |= {f"builtins:{name}": {"ref"} for name in PLAIN_TYPES}
     table |= {f"builtins:{name}": {"call"} for name in ("bytes", "frozenset", "list", "complex")}
+    table |= {f"numpy:{name}": {"ref"} for name in NUMPY_FUNCTIONS}
     table |= {
+        "__builtin__:long": {"ref"},  # int, str and range, as protocols 0 to 2 name them
+        "__builtin__:unicode": {"ref"},
+        "__builtin__:xrange": {"call"},
+        "builtins:range": {"call"},
         "builtins:set": {"call", "ref"},
         "builtins:bytes": {"call", "ref"},
         "builtins:list": {"call", "ref"},
@@ -255,6 +268,8 @@ def known() -> dict[str, set[str]]:
         "lightgbm.sklearn:LGBMRanker": {"new", "ref"},
         "numpy.ma.core:MaskedArray": {"ref"},
         "sklearn.metrics._scorer:_passthrough_scorer": {"ref"},
+        "sklearn.metrics._scorer:negative_likelihood_ratio": {"ref"},
+        "sklearn.metrics._scorer:positive_likelihood_ratio": {"ref"},
         "sklearn.metrics.scorer:_passthrough_scorer": {"ref"},
         "numpy.random:__RandomState_ctor": {"call"},
         "numpy.random._sfc64:SFC64": {"ref"},
@@ -269,6 +284,43 @@ def known() -> dict[str, set[str]]:
         "xgboost.sklearn:XGBRFRegressor": {"new", "ref"},
     }
     return table
+
+
+def installed() -> dict[str, set[str]]:
+    """Functions of arrays and their like, which people hand to estimators."""
+    import numpy as np  # noqa: PLC0415 - slow
+    from scipy import special  # noqa: PLC0415 - slow
+    from scipy.stats import _continuous_distns, _discrete_distns  # noqa: PLC0415 - slow
+    from sklearn import feature_selection, metrics, model_selection  # noqa: PLC0415 - slow
+    from sklearn.metrics import _dist_metrics, pairwise  # noqa: PLC0415 - slow
+
+    functions = [value for value in vars(feature_selection).values() if is_function(value)]
+    functions += [
+        v for v in vars(metrics).values() if is_function(v) and "_scor" not in v.__module__
+    ]
+    functions += pairwise.PAIRWISE_KERNEL_FUNCTIONS.values()
+    functions += filter(None, pairwise.PAIRWISE_DISTANCE_FUNCTIONS.values())
+    ufuncs = [f for library in (np, special) for f in vars(library).values() if is_ufunc(f)]
+    table = {f"{f.__module__}:{f.__name__}": {"ref"} for f in functions}
+    table |= {f"{pickle.whichmodule(f, f.__name__)}:{f.__name__}": {"ref"} for f in ufuncs}
+    for module in (_continuous_distns, _discrete_distns):
+        names = [name for name in vars(module) if name.endswith("_gen")]
+        table |= {f"{module.__name__}:{name}": {"new"} for name in names}
+    splitters = [v for v in vars(model_selection).values() if isinstance(v, type)]
+    splitters = [v for v in splitters if hasattr(v, "split") and not v.__name__.startswith("Base")]
+    table |= {f"{v.__module__}:{v.__name__}": {"new"} for v in splitters}
+    distances = [n for n in vars(_dist_metrics) if "Distance" in n and "PyFunc" not in n]
+    return table | {
+        f"{_dist_metrics.__name__}:{n}": {"ref"} for n in distances if not n.startswith("_")
+    }
+
+
+def is_function(value: object) -> bool:
+    return isinstance(value, FunctionType) and value.__module__.startswith("sklearn.")
+
+
+def is_ufunc(value: object) -> bool:
+    return type(value).__name__ == "ufunc"
 
 
 def widen(table: dict[str, set[str]], names: dict[str, list[str]]) -> None:
@@ -309,7 +361,7 @@ def write(name: str, table: dict[str, list[str]]) -> None:
 
 def main() -> None:
     table = observed(sys.argv[1])
-    for key, roles in known().items():
+    for key, roles in [*known().items(), *installed().items()]:
         table.setdefault(key, set()).update(roles)
     widen(table, TWINS)
     widen(table, {new: [old] for new, old in FORMER.items()})

@@ -31,6 +31,9 @@ _BANNED_PARTS = (
     "numpy.distutils", "numpy.f2py", "numpy.lib", "numpy.testing", "numpy.ctypeslib", "pandas.io",
     "pandas.core.computation", "scipy.io", "scipy._lib", "sklearn.callback", "sklearn.datasets",
     "sklearn.externals", "sklearn.utils",
+    # what these hold, under the names that they are shown by
+    "numpy.DataSource", "pandas.ExcelFile", "pandas.ExcelWriter",
+    "pandas.HDFStore",
 )  # fmt: skip
 
 
@@ -58,7 +61,7 @@ def standing(key: str) -> Standing:
 
 
 def _may_be_class(module: str, name: str) -> bool:
-    inside = any(f"{module}.".startswith(f"{part}.") for part in _BANNED_PARTS)
+    inside = any(f"{module}.{name}.".startswith(f"{part}.") for part in _BANNED_PARTS)
     return not inside and name.isidentifier() and name.lstrip("_")[:1].isupper()
 
 

@@ -6,6 +6,7 @@ Formats: CPython's Lib/pickletools.py. Struct and index errors mean that the str
 from __future__ import annotations
 
 import codecs
+import re
 import struct
 import warnings
 from typing import Any
@@ -15,6 +16,7 @@ from .machine import malformed
 from .nodes import Blob, Malformed
 from .reader import Reader
 
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 I4, U2, U4, U8, F8 = (struct.Struct(f) for f in ("<i", "<H", "<I", "<Q", ">d"))
 
 
@@ -36,16 +38,19 @@ def text_line(reader: Reader) -> str:
 
 def int_line(reader: Reader) -> int | bool:
     line = text_line(reader)
-    return line == "01" if line in {"00", "01"} else _decimal(line)
+    return line == "01" if line in {"00", "01"} else decimal(line)
 
 
 def long_line(reader: Reader) -> int:
-    return _decimal(text_line(reader).removesuffix("L"))
+    return decimal(text_line(reader).removesuffix("L"))
 
 
-def _decimal(text: str) -> int:
+def decimal(text: str) -> int:
+    # Unpicklers read more, and not alike: octal, hexadecimal, underscores, spaces.
     if len(text) > limits.INTEGER_BYTES:
         raise Malformed("limit", "an integer has more than a thousand digits")
+    if not _DECIMAL.fullmatch(text):
+        raise malformed("an integer is not written as picklers write it")
     return int(text)
 
 

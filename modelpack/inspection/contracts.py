@@ -10,18 +10,18 @@ import re
 from collections.abc import Callable
 
 from .allowlist import standing
-from .dtypes import parse
+from .dtypes import parse, read
 from .nodes import Blob, Dct, Global, Node, Obj
 
 Contract = Callable[[Obj], str | None]
 
 _ARRAY_CLASSES = {"numpy:ndarray", "numpy.ma:MaskedArray", "numpy.ma.core:MaskedArray"}
-_BASES = {"object": type(None), "dict": Dct, "list": list}
+_BASES = {"object": type(None), "dict": Dct, "list": list, "tuple": tuple}
 _PARTIAL = {"sklearn.utils.validation:check_array"}
 
 # scipy.stats writes the text that it executes in `__setstate__`: it must be its own template, with
 # nothing but names of shape parameters in it.
-_SHAPES = r"(?:[a-z_][a-z0-9_]*, ?)*"
+_SHAPES = r"(?:[A-Za-z_][A-Za-z0-9_]*, ?)*"
 _SCALES = r"loc=0(?:, scale=1)?"
 _TEMPLATE = re.compile(
     rf"\ndef _parse_args\(self, {_SHAPES} ?{_SCALES}\):\n"
@@ -43,7 +43,17 @@ def _reconstruct(made: Obj) -> str | None:
 
 def _mareconstruct(made: Obj) -> str | None:
     classes = [a.key if isinstance(a, Global) else "" for a in made.args[:2]]
-    return None if set(classes) <= _ARRAY_CLASSES else "it makes an array of what is no array class"
+    if not set(classes) <= _ARRAY_CLASSES:
+        return "it makes an array of what is no array class"
+    fine = len(made.args) > 2 and made.args[2] == (0,)
+    return None if fine else "it makes an array that is not empty at first"
+
+
+def _dtype(made: Obj) -> str | None:
+    # Read twice: what it is made of may have been changed since it was set.
+    if made.dtype is not None and read(made) == made.dtype:
+        return None
+    return "it is no dtype as numpy writes it"
 
 
 def _without_objects(position: int) -> Contract:
@@ -89,16 +99,35 @@ def _defaultdict(made: Obj) -> str | None:
 
 
 def _partial(made: Obj) -> str | None:
-    func = made.args[0] if made.args else None
-    if isinstance(func, Global) and (func.key in _PARTIAL or standing(func.key) == "unknown"):
+    # A state replaces the function that the arguments told.
+    wrapped = [a[0] if isinstance(a, tuple) and a else None for a in (made.args, *made.states)]
+    if all(
+        isinstance(func, Global) and (func.key in _PARTIAL or standing(func.key) == "unknown")
+        for func in wrapped
+    ):
         return None
     return "it wraps a function that models do not wrap"
 
 
+def _of_same_module(made: Obj) -> str | None:
+    cls = made.args[0] if made.args else None
+    fine = isinstance(cls, Global) and cls.module == made.cls.module
+    return None if fine else "it makes what its module does not hold"
+
+
+def _formula(made: Obj) -> str | None:
+    states = [state for state in made.states if isinstance(state, Dct)]
+    if len(states) == len(made.states) and not any(
+        key == "restore_design_info" for state in states for key in state.keys
+    ):
+        return None
+    return "it evaluates a formula that the file holds"
+
+
 def _getattr(made: Obj) -> str | None:
-    if len(made.args) == 2 and isinstance(made.args[0], Obj) and made.args[0].how == "new":
-        owner, name = made.args[0].cls.key, made.args[1]
-        if (owner, name) == ("scipy.stats._discrete_distns:randint_gen", "_entropy"):
+    if len(made.args) == 2 and isinstance(made.args[0], Obj) and is_made(made.args[0]):
+        owner, name = class_key(made.args[0]), made.args[1]
+        if _contract(owner) is _scipy_distribution and name == "_entropy":
             return None
         if isinstance(name, str) and not name.startswith("__") and standing(owner) == "unknown":
             return None  # a bound method of a class that has to be trusted anyway
@@ -107,11 +136,10 @@ def _getattr(made: Obj) -> str | None:
 
 def _random(made: Obj) -> str | None:
     # The second argument is called with the first.
-    known = [
-        isinstance(a, str | Obj) or (isinstance(a, Global) and a.module.startswith("numpy.random"))
-        for a in made.args
-    ]
-    return None if all(known) else "its generator is none of numpy"
+    generator, *makers = made.args or ("",)
+    to_check = makers if isinstance(generator, str | Obj) else made.args
+    fine = all(isinstance(a, Global) and a.module.startswith("numpy.random.") for a in to_check)
+    return None if fine else "its generator is none of numpy"
 
 
 def _index(made: Obj) -> str | None:
@@ -157,6 +185,7 @@ _CONTRACTS: dict[str, Contract] = {
     "_pickle:__randomstate_ctor": _random,
     "random:__RandomState_ctor": _random,
     "pandas.core.indexes.base:_new_Index": _index,
+    "numpy:dtype": _dtype,
     "_codecs:encode": _encode,
     "bytes": _bytes,
     "bytearray": _bytes,
@@ -168,20 +197,22 @@ _CONTRACTS: dict[str, Contract] = {
     "getattr": _getattr,
     "re:_compile": _compile,
     "_reconstructor": _reconstructor,
+    "statsmodels.base.data:ModelData": _formula,
 }
 
 
 def violation(made: Obj) -> str | None:
     """What is wrong with the arguments or states of an object of a known global, if anything."""
-    key = made.cls.key
-    contract = _contract(key)
-    return contract(made) if contract else None
+    contracts = filter(None, map(_contract, dict.fromkeys((made.cls.key, class_key(made)))))
+    return next(filter(None, (contract(made) for contract in contracts)), None)
 
 
 def _contract(key: str) -> Contract | None:
     module, _, name = key.partition(":")
     if module in {"builtins", "__builtin__", "copyreg", "copy_reg"}:
         return _CONTRACTS.get(name)
+    if module.startswith("sklearn.") and name == "newObj":
+        return _of_same_module
     if module.startswith("scipy.stats.") and name.endswith("_gen"):
         return _scipy_distribution
     if module.startswith("numpy."):
@@ -193,3 +224,14 @@ def made_class(made: Obj) -> Node:
     """The class of an object: of protocols 0 and 1, the first argument of `_reconstructor`."""
     is_old = made.cls.name == "_reconstructor" and made.cls.module in {"copyreg", "copy_reg"}
     return made.args[0] if is_old and made.args else made.cls
+
+
+def is_made(made: Obj) -> bool:
+    """Whether it is an object of `made_class`, and not what a call of that returned."""
+    return made.how == "new" or made_class(made) is not made.cls
+
+
+def class_key(made: Obj) -> str:
+    """The "module:name" of `made_class`; "" of one that is no name."""
+    cls = made_class(made)
+    return cls.key if isinstance(cls, Global) else ""

@@ -2,22 +2,32 @@
 
 The state is (version, byte order, subarray, names, fields, itemsize, alignment, flags), as
 numpy/_core/src/multiarray/descriptor.c writes it; itemsize is -1 where the first argument tells it.
+numpy believes it: flags that lie make it take bytes for addresses, and joblib for a pickle. So what
+contradicts itself is no dtype here.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from dataclasses import dataclass
 
 from .nodes import Dct, Node, Obj
 
-_CODE = re.compile(r"[<>|=]?([?biufcSUVOMm])(\d*)")
-_NAMED = {"bool": "b1", "object": "O8", "float": "f8", "int": "i8"}
+DTYPE = "numpy:dtype"
+
+_CODE = re.compile(r"([biufcSUVOMm])(\d{1,9})")
+_PLAIN = {
+    "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "f12", "f16",
+    "c8", "c16", "c24", "c32", "M8", "m8", "O4", "O8",
+}  # fmt: skip
 _STRUCT = {
     "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q",
     "u1": "B", "u2": "H", "u4": "I", "u8": "Q", "f2": "e", "f4": "f", "f8": "d",
 }  # fmt: skip
+_MOST_DIMENSIONS = 64
+_REFERENCES, _LIST, _POINTER = 1, 2, 4  # of numpy's flags, those of a dtype with objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,41 +57,81 @@ class Dtype:
         return None
 
 
-_DEEPEST = 8
-"""Levels of structured dtypes inside each other; a hostile one may even hold itself."""
+def parse(node: Node) -> Dtype | None:
+    """What a pickled `numpy.dtype` tells; None if it is none, or one that numpy does not write."""
+    return node.dtype if isinstance(node, Obj) else None
 
 
-def parse(node: Node, level: int = 0) -> Dtype | None:
-    """What a pickled `numpy.dtype` tells; None if it is none, or one that no array has."""
-    if (
-        level > _DEEPEST
-        or not isinstance(node, Obj)
-        or node.cls.key != "numpy:dtype"
-        or not node.args
-    ):
+def read(made: Obj) -> Dtype | None:
+    """What a call of `numpy.dtype` and its state tell; None if numpy does not write them so."""
+    code = made.args[0] if made.args else None
+    match = _CODE.fullmatch(code) if isinstance(code, str) else None
+    state = made.states[0] if len(made.states) == 1 else None
+    if not match or made.args[1:] != (False, True) or not isinstance(state, tuple):
         return None
-    code = node.args[0]
-    match = _CODE.fullmatch(_NAMED.get(code, code)) if isinstance(code, str) else None
-    if match is None:
+    if len(state) not in (8, 9) or state[0] not in (3, 4) or state[1] not in ("<", ">", "|"):
         return None
-    kind, digits = match[1].replace("?", "b"), match[2]
-    state = node.states[-1] if node.states else ()
-    state = (
-        state if isinstance(state, tuple) and len(state) >= 8 else (3, "|", None, None, None, -1)
-    )
-    size = int(digits[:9] or 1) * (4 if kind == "U" else 1)
-    if type(state[5]) is int and state[5] >= 0:
-        size = state[5]
-    return Dtype(kind, size, state[1] == ">", kind == "O" or _holds_objects(state, level))
+    size = _itemsize(match[1], int(match[2]), state[5])
+    parts = _parts(match[1], size, *state[2:5]) if size is not None else None
+    if size is None or parts is None:
+        return None
+    has_objects = match[1] == "O" or any(part.has_objects for part in parts)
+    honest = _flags_fit(state[7], has_objects)
+    return Dtype(match[1], size, state[1] == ">", has_objects) if honest else None
 
 
-def _holds_objects(state: tuple[Node, ...], level: int) -> bool:
-    """Whether a structured dtype has a field of objects; one that cannot be read counts as such."""
-    fields, base = state[4], state[2]
-    if base is not None:
-        inner = parse(base[0], level + 1) if isinstance(base, tuple) and base else None
-        return inner is None or inner.has_objects
-    if not isinstance(fields, Dct):
+def _itemsize(kind: str, digits: int, told: Node) -> int | None:
+    if kind in "SUV":
+        size = digits * (4 if kind == "U" else 1)
+        return size if type(told) is int and told == size else None
+    return digits if told == -1 and f"{kind}{digits}" in _PLAIN else None
+
+
+def _flags_fit(flags: Node, has_objects: bool) -> bool:
+    if type(flags) is not int:
         return False
-    cells = [parse(f[0], level + 1) if isinstance(f, tuple) and f else None for f in fields.values]
-    return any(cell is None or cell.has_objects for cell in cells)
+    if has_objects:
+        return flags & _REFERENCES != 0 and flags & _LIST != 0
+    return flags & (_REFERENCES | _LIST | _POINTER) == 0
+
+
+def _parts(kind: str, size: int, subarray: Node, names: Node, fields: Node) -> list[Dtype] | None:
+    """The dtypes inside one; None where they do not fit into it."""
+    if subarray is None and names is None and fields is None:
+        return []
+    if kind != "V":
+        return None
+    if subarray is not None:
+        return _of_subarray(size, subarray) if names is None and fields is None else None
+    if not isinstance(names, tuple) or not isinstance(fields, Dct):
+        return None
+    keys = {key for key in fields.keys if type(key) is str}
+    named = all(type(name) is str and name in keys for name in names)
+    return _of_fields(size, fields) if named else None
+
+
+def _of_subarray(size: int, subarray: Node) -> list[Dtype] | None:
+    if not isinstance(subarray, tuple) or len(subarray) != 2:
+        return None
+    base, shape = parse(subarray[0]), shape_of(subarray[1])
+    fits = base and shape is not None and base.itemsize * math.prod(shape) == size
+    return [base] if base and fits else None
+
+
+def _of_fields(size: int, fields: Dct) -> list[Dtype] | None:
+    parts = []
+    for field in fields.values:
+        part = parse(field[0]) if isinstance(field, tuple) and len(field) in (2, 3) else None
+        if part is None or type(field[1]) is not int:
+            return None
+        if not 0 <= field[1] <= size - part.itemsize:
+            return None
+        parts.append(part)
+    return parts
+
+
+def shape_of(node: Node) -> tuple[int, ...] | None:
+    """A shape that an array can have, or None."""
+    if not isinstance(node, tuple) or len(node) > _MOST_DIMENSIONS:
+        return None
+    return node if all(type(n) is int and 0 <= n < 2**63 for n in node) else None

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from packaging.version import InvalidVersion, Version
 
 from .allowlist import standing
+from .contracts import class_key
 from .machine import Trace
 from .nodes import Dct, Node, Obj
 from .parts import Part
@@ -125,5 +126,5 @@ def _specifier(version: str) -> str:
 
 def _is_aligned(trace: Trace) -> bool:
     """Whether an array is padded as joblib does since 1.2; older releases cannot read it."""
-    wrappers = (made for made in trace.objects if made.cls.key in WRAPPERS)
+    wrappers = (made for made in trace.objects if class_key(made) in WRAPPERS)
     return any(_attribute(w, "numpy_array_alignment_bytes") is not None for w in wrappers)

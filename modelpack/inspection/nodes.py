@@ -61,6 +61,7 @@ class Obj:
     states: list[Node] = field(default_factory=list)  # of BUILD
     appends: list[Node] | None = None  # of APPEND(S)
     pairs: Dct | None = None  # of SETITEM(S)
+    dtype: Any = None  # what the state of a numpy.dtype told when it was set
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from modelpack.spec import Estimator, Scalar, Task
 
 from .arrays import clean, scalar, view
-from .contracts import made_class
+from .contracts import is_made, made_class
 from .nodes import Dct, Global, Node, Obj
 
 _DEEPEST = 32
@@ -156,8 +156,7 @@ def as_part(node: Node, level: int = 0) -> Part | None:
     if not isinstance(node, Obj) or level > _DEEPEST:
         return None
     cls = made_class(node)
-    is_made = node.how == "new" or cls is not node.cls
-    if not is_made or not isinstance(cls, Global):
+    if not is_made(node) or not isinstance(cls, Global):
         return None
     top, name = cls.module.partition(".")[0], cls.name.rpartition(".")[2]
     attributes = _attributes(node)

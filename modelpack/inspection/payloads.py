@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
-from .dtypes import parse
-from .nodes import Dct, Malformed, Node, Obj, Payload
+from .contracts import class_key
+from .dtypes import parse, shape_of
+from .nodes import Dct, Malformed, Obj, Payload
 
 WRAPPERS = {
     f"{package}.numpy_pickle:NumpyArrayWrapper"
@@ -21,6 +22,7 @@ EXTERNAL = {
     for module in ("numpy_pickle", "numpy_pickle_compat")
     for name in ("NDArrayWrapper", "ZNDArrayWrapper")
 }
+_ATTRIBUTES = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 
 
 def is_wrapper(made: Obj) -> bool:
@@ -29,7 +31,7 @@ def is_wrapper(made: Obj) -> bool:
     Raises:
         Malformed: it is a wrapper of old joblib, which makes the loader open another file.
     """
-    key = made.cls.key
+    key = class_key(made)
     if key in EXTERNAL:
         message = "the array lies in another file, as joblib before 0.10 wrote it"
         raise Malformed("external-file", message, global_=key)
@@ -46,18 +48,19 @@ def layout(wrapper: Obj) -> tuple[Payload, int | None, bool]:
     state = wrapper.states[-1]
     if not isinstance(state, Dct) or len(wrapper.states) != 1:
         raise _broken("it has no state")
-    facts = {key: v for key, v in zip(state.keys, state.values, strict=True) if type(key) is str}
-    dtype, shape, order = parse(facts.get("dtype")), _shape(facts.get("shape")), facts.get("order")
+    if not all(type(key) is str and key in _ATTRIBUTES for key in state.keys):
+        raise _broken("its attributes are not those of a wrapper")
+    facts = dict(zip(state.keys, state.values, strict=True))
+    dtype, shape, order = (
+        parse(facts.get("dtype")),
+        shape_of(facts.get("shape")),
+        facts.get("order"),
+    )
     if dtype is None or shape is None or not isinstance(order, str) or order not in {"C", "F"}:
         raise _broken("its dtype, shape or order is not one of an array")
     payload = Payload(wrapper, dtype, shape, order == "F", None, None)
     size = None if dtype.has_objects else dtype.itemsize * math.prod(shape)
     return payload, size, facts.get("numpy_array_alignment_bytes") is not None
-
-
-def _shape(node: Node) -> tuple[int, ...] | None:
-    fine = isinstance(node, tuple) and all(type(n) is int and n >= 0 for n in node)
-    return node if fine else None
 
 
 def _broken(why: str) -> Malformed:

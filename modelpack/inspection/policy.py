@@ -12,13 +12,16 @@ from modelpack.spec import Finding, Verdict
 
 from . import limits
 from .allowlist import allowlist, standing
-from .contracts import made_class, violation
+from .contracts import class_key, is_made, made_class, violation
 from .machine import Trace
 from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
 
 UNKNOWN = "unknown-global"
 NOTES = {"not-a-model", "not-fitted", "no-prediction"}
 """Codes of findings that tell what the file is; the verdict does not depend on them."""
+
+_WORDS = {"__doc__", "__name__"}
+"""What Python calls a thing, and nothing that it does with it."""
 
 _LIST_LIKE = {"collections:deque"}
 _DICT_LIKE = {
@@ -91,15 +94,22 @@ def _bad_items(made: Obj) -> str | None:
 
 
 def _bad_state(made: Obj) -> str | None:
+    key = class_key(made)
+    is_known = standing(key) == "known"
     for state in made.states:
-        if made.cls.module.startswith("sklearn.") and _has_slots(state):
+        if is_known and is_made(made) and _has_slots(state):
             return "its state sets attributes past its dict"
         keys = state.keys if isinstance(state, Dct) else ()
-        if any(
-            isinstance(key, str) and key.startswith("__") and key.endswith("__") for key in keys
-        ):
+        # What equals a string, such as a numpy scalar, is found as an attribute of that name.
+        if is_known and not all(isinstance(key, str) for key in keys):
+            return "its state names an attribute otherwise than by a string"
+        if any(isinstance(key, str) and _is_special(key) for key in keys):
             return "its state sets an attribute of Python itself"
     return None
+
+
+def _is_special(attribute: str) -> bool:
+    return attribute.startswith("__") and attribute.endswith("__") and attribute not in _WORDS
 
 
 def _has_slots(state: Node) -> bool:

@@ -6,7 +6,7 @@ EMPTY_TUPLE, EMPTY_DICT, EMPTY_LIST, NONE, MARK = b")", b"}", b"]", b"N", b"("
 REDUCE, NEWOBJ, NEWOBJ_EX, BUILD, POP, MEMOIZE = b"R", b"\x81", b"\x92", b"b", b"0", b"\x94"
 STACK_GLOBAL, SETITEM, SETITEMS, APPEND, APPENDS = b"\x93", b"s", b"u", b"a", b"e"
 TUPLE, TUPLE1, TUPLE2, TUPLE3, STOP = b"t", b"\x85", b"\x86", b"\x87", b"."
-TRUE = b"\x88"
+TRUE, FALSE = b"\x88", b"\x89"
 
 
 def text(value: str) -> bytes:
@@ -50,6 +50,11 @@ def new(key: str, **state: bytes) -> bytes:
     return made + table(**state) + BUILD if state else made
 
 
+def old(key: str) -> bytes:
+    """An object as protocols 0 and 1 make it."""
+    return call("copyreg:_reconstructor", name(key), name("builtins:object"), NONE)
+
+
 def pickled(body: bytes, protocol: int = 4) -> bytes:
     return b"\x80" + bytes([protocol]) + body + STOP
 
@@ -59,19 +64,30 @@ def framed(body: bytes) -> bytes:
     return b"\x80\x04\x95" + struct.pack("<Q", len(body)) + body
 
 
-def dtype(code: str) -> bytes:
-    state = many(number(3), text("<"), NONE, NONE, NONE, number(-1), number(-1), number(0))
-    return call("numpy:dtype", text(code), b"\x89", TRUE) + state + BUILD
+def dtype(
+    code: str,
+    *,
+    size: int = -1,
+    flags: int | None = None,
+    subarray: bytes = NONE,
+    fields: bytes = NONE,
+) -> bytes:
+    """As numpy writes it, as far as the arguments do not lie."""
+    names = NONE if fields == NONE else EMPTY_TUPLE
+    told = (63 if code[0] == "O" else 0) if flags is None else flags
+    state = many(number(3), text("<"), subarray, names, fields, number(size), number(-1),
+                 number(told))  # fmt: skip
+    return call("numpy:dtype", text(code), FALSE, TRUE) + state + BUILD
 
 
-def wrapper(code: str, shape: bytes, **more: bytes) -> bytes:
+def wrapper(kind: str | bytes, shape: bytes, **more: bytes) -> bytes:
     """joblib's wrapper of an array; the bytes of the array have to follow."""
     return new(
         "joblib.numpy_pickle:NumpyArrayWrapper",
         subclass=name("numpy:ndarray"),
         shape=shape,
         order=text("C"),
-        dtype=dtype(code),
+        dtype=dtype(kind) if isinstance(kind, str) else kind,
         **more,
     )
 

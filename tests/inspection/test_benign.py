@@ -3,9 +3,11 @@
 import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special, stats
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import TransformedTargetRegressor
@@ -21,9 +23,12 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_selection import chi2, f_classif, mutual_info_regression
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
-from sklearn.model_selection import GridSearchCV
+from sklearn.metrics import get_scorer, make_scorer, mean_squared_error
+from sklearn.metrics.pairwise import cosine_similarity, rbf_kernel
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, TimeSeriesSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
@@ -104,6 +109,16 @@ def test_protocols(tmp_path, how):
     assert (spec.format, spec.file.container, spec.file.protocol) == ("pickle", "raw", how)
     assert spec.safety.verdict == "pass"
     assert len(spec.signature.inputs) == 4
+
+
+@pytest.mark.parametrize("how", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("container", [0, "zlib"])
+def test_protocols_of_joblib(tmp_path, how, container):
+    path = tmp_path / "m.joblib"
+    joblib.dump(SVC().fit(X, Y), path, compress=container, protocol=how)
+    spec = inspect(path)
+    assert (spec.format, spec.file.protocol, spec.safety.findings) == ("joblib", how, ())
+    assert spec.signature.classes == (0, 1, 2)
 
 
 @pytest.mark.parametrize("container", ["zlib", "gzip", "bz2", "xz", "lzma", "lz4"])
@@ -235,9 +250,39 @@ def test_example_is_a_row_of_training_where_the_model_keeps_them(tmp_path):
     assert [field.example for field in spec.signature.inputs] == X[0].tolist()
 
 
-def test_functions_of_numpy_in_a_transformer(tmp_path):
-    model = make_pipeline(FunctionTransformer(np.log1p), StandardScaler(), Ridge()).fit(X, Y)
+@pytest.mark.parametrize("func", [np.log1p, np.sqrt, np.nan_to_num, special.expit])
+def test_functions_of_numpy_and_scipy_in_a_transformer(tmp_path, func):
+    model = make_pipeline(FunctionTransformer(func), StandardScaler(), Ridge()).fit(X, Y)
     assert saved(model, tmp_path / "m", 4).safety.verdict == "pass"
+
+
+# fmt: off
+PARAMETERS = {
+    "range": range(1, 5),
+    "distributions": [stats.uniform(0, 1), stats.norm(), stats.gamma(2), stats.truncnorm(0, 1),
+                      stats.loguniform(1, 2), stats.randint(1, 5), stats.hypergeom(20, 7, 12)],
+    "scorer": make_scorer(mean_squared_error, greater_is_better=False),
+    "scorer by name": get_scorer("roc_auc"),
+    "scores": [chi2, f_classif, mutual_info_regression],
+    "kernels": [rbf_kernel, cosine_similarity],
+    "splits": [PredefinedSplit([0, 1]), TimeSeriesSplit()],
+    "types": [int, str, float, np.longdouble, np.uint8],
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("value", PARAMETERS.values(), ids=PARAMETERS)
+@pytest.mark.parametrize("how", [0, 1, 2, 4, None])
+def test_what_people_hand_to_estimators(tmp_path, value, how):
+    model = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=2).fit(X, Y)
+    model.param_grid = {"alpha": value}
+    assert saved(model, tmp_path / "m", how).safety.findings == ()
+
+
+@pytest.mark.parametrize("metric", ["chebyshev", "canberra", "braycurtis", "hamming", "haversine"])
+def test_distances(tmp_path, metric):
+    model = KNeighborsClassifier(metric=metric, algorithm="ball_tree").fit(X[:, :2], Y)
+    assert saved(model, tmp_path / "m", 4).safety.findings == ()
 
 
 def test_text_that_would_break_others_stays_data(tmp_path):

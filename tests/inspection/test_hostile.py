@@ -24,6 +24,7 @@ from .opcodes import (
     EMPTY_DICT,
     EMPTY_LIST,
     EMPTY_TUPLE,
+    FALSE,
     MARK,
     MEMOIZE,
     NEWOBJ,
@@ -47,6 +48,7 @@ from .opcodes import (
     name,
     new,
     number,
+    old,
     pickled,
     raw,
     table,
@@ -57,6 +59,12 @@ from .opcodes import (
 
 LAUGHS = EMPTY_LIST + b"".join(
     MEMOIZE + EMPTY_LIST + MARK + (b"h" + bytes([i])) * 10 + APPENDS for i in range(29)
+)
+WRAPPER = "joblib.numpy_pickle:NumpyArrayWrapper"
+NUMPY_NAME = call(
+    "numpy._core.multiarray:scalar",
+    dtype("U19", size=76, flags=8),
+    raw("_parse_arg_template".encode("utf-32-le")),
 )
 SCIPY = "scipy.stats._continuous_distns:norm_gen"
 BENIGN = pickle.dumps({"a": [1, 2.5, "three"] * 20}, 4)
@@ -118,8 +126,22 @@ REFUSED = {
             "    return self._argcheck_rvs( loc, scale, size=size)\n"
             "\ndef _parse_args_stats(self,  loc=0, scale=1, moments='mv'):\n"
             "    return (), loc, scale, moments\n\nprint()\n"))), "bad-arguments"),
+    "18 scipy's template, its name a string of numpy": (
+        pickled(name(SCIPY) + EMPTY_TUPLE + NEWOBJ
+                + EMPTY_DICT + NUMPY_NAME + text("1") + SETITEM + BUILD), "bad-state"),
+    "18 scipy's template, made by an old pickler": (
+        pickled(old(SCIPY) + table(_parse_arg_template=text("1")) + BUILD), "bad-arguments"),
+    "18 scipy's template, made by a function of another module": (
+        pickled(call("sklearn.metrics._dist_metrics:newObj",
+                     name("scipy.stats._continuous_distns:uniform_gen"))
+                + table(_parse_arg_template=text("1")) + BUILD), "bad-arguments"),
+    "18 formula of statsmodels": (
+        pickled(new("statsmodels.base.data:ModelData", restore_design_info=TRUE,
+                    formula=text("y ~ x"))), "bad-arguments"),
     "19 numpy's DataSource": (
         pickled(new("numpy.lib._datasource:DataSource", _istmpdest=TRUE)), "banned-global"),
+    "19 numpy's DataSource, by its public name": (
+        pickled(new("numpy:DataSource", _istmpdest=TRUE)), "banned-global"),
     "20 FunctionTransformer(os.system)": (
         pickled(new("sklearn.preprocessing._function_transformer:FunctionTransformer",
                     func=name("posix:system"))), "banned-global"),
@@ -135,6 +157,10 @@ REFUSED = {
     "22 partial": (pickled(call("functools:partial", name("posix:system"))), "banned-global"),
     "22 partial of a known function": (
         pickled(call("functools:partial", name("numpy:log1p"))), "bad-arguments"),
+    "22 partial, its function in the state": (
+        pickled(call("functools:partial", name("sklearn.utils.validation:check_array"))
+                + many(name("numpy:log1p"), EMPTY_TUPLE, EMPTY_DICT, NONE) + BUILD),
+        "bad-arguments"),
     "23 attrgetter": (pickled(call("operator:attrgetter", text("x"))), "banned-global"),
     "24 methodcaller": (pickled(call("_operator:methodcaller", text("x"))), "banned-global"),
     "25 getattr of a class": (
@@ -205,6 +231,9 @@ REFUSED = {
         pickled(EMPTY_DICT + NONE + TUPLE1 * 200_000 + NONE + SETITEM), "limit"),
     "56 digits": (b"L" + b"9" * 60_000 + b"L\n.", "limit"),
     "56 endless line": (b"L" + b"9" * 200_000, "limit"),
+    "56 octal": (pickled(b"I010\n"), "malformed"),
+    "56 hexadecimal": (pickled(b"L0x10L\n"), "malformed"),
+    "56 underscore": (pickled(b"Np1_0\n"), "malformed"),
     "56 LONG4": (pickled(b"\x8b" + u4(100_000) + bytes(100_000)), "limit"),
     "59 ndarray by its constructor": (
         pickled(call("numpy:ndarray", number(2**31 - 1) + TUPLE1)), "unexpected-role"),
@@ -214,6 +243,9 @@ REFUSED = {
     "generator made by another callable": (
         pickled(call("numpy.random._pickle:__generator_ctor", text("x"), name("builtins:bytes"))),
         "bad-arguments"),
+    "generator made by an object that can be called": (
+        pickled(call("numpy.random._pickle:__generator_ctor", text("x"),
+                     new("numpy:vectorize", pyfunc=name("numpy:mean")))), "bad-arguments"),
     "index made by a class that reads files": (
         pickled(call("pandas.core.indexes.base:_new_Index", name("xgboost.core:Booster"),
                      table(model_file=text("x")))), "bad-arguments"),
@@ -224,6 +256,39 @@ REFUSED = {
     "57 buffer of objects": (
         pickled(call("numpy._core.numeric:_frombuffer", raw(bytes(8)), dtype("O8"),
                      number(1) + TUPLE1, text("C"))), "bad-arguments"),
+    # numpy believes a dtype, and joblib asks it how many bytes follow and whether they are a pickle
+    "57 dtype of no size": (pickled(wrapper("i", number(4) + TUPLE1) + b"abcd"), "broken-array"),
+    "57 flags of objects on numbers": (
+        pickled(wrapper(dtype("f8", flags=63), number(1) + TUPLE1) + bytes(8)), "broken-array"),
+    "57 flags of numbers on objects": (
+        pickled(call("numpy._core.multiarray:_reconstruct", name("numpy:ndarray"),
+                     number(0) + TUPLE1, raw(b"b"))
+                + many(number(1), number(1) + TUPLE1, dtype("O8", flags=0), FALSE, raw(bytes(8)))
+                + BUILD), "bad-arguments"),
+    "57 size of numbers in the state": (
+        pickled(wrapper(dtype("f8", size=1), number(8) + TUPLE1) + bytes(8)), "broken-array"),
+    "57 dtype without a state": (
+        pickled(wrapper(call("numpy:dtype", text("f8"), FALSE, TRUE), number(1) + TUPLE1)
+                + bytes(8)), "broken-array"),
+    "57 state of the dtype that all share": (
+        pickled(wrapper(call("numpy:dtype", text("V1"), FALSE, FALSE)
+                        + many(number(3), text("|"), NONE, NONE, NONE, number(1), number(1),
+                               number(0)) + BUILD, number(1) + TUPLE1) + bytes(1)),
+        "broken-array"),
+    "57 two states of a dtype": (
+        pickled(dtype("f8") + many(number(3), text("|"), NONE, NONE, NONE, number(-1), number(-1),
+                                   number(0)) + BUILD), "bad-arguments"),
+    "57 field beyond its array": (
+        pickled(dtype("V8", size=8, fields=table(a=dtype("f8") + number(8) + TUPLE2))),
+        "bad-arguments"),
+    "57 field that is changed afterwards": (
+        pickled(table(a=dtype("u8") + number(0) + TUPLE2) + MEMOIZE
+                + dtype("V8", size=8, fields=b"h\x00")
+                + b"h\x00" + text("a") + dtype("O8") + number(0) + TUPLE2 + SETITEM + TUPLE2),
+        "bad-arguments"),
+    "57 subarray of objects": (
+        pickled(dtype("V8", size=8, subarray=dtype("O8") + number(1) + TUPLE1 + TUPLE2)),
+        "bad-arguments"),
     "58 memmap": (pickled(call("numpy:memmap", text("x"))), "banned-global"),
     "60 _reconstruct of a foreign class": (
         pickled(call("numpy.core.multiarray:_reconstruct", name("subprocess:Popen"),
@@ -239,6 +304,19 @@ REFUSED = {
     "65 padding that is none": (
         pickled(wrapper("i1", number(2) + TUPLE1, numpy_array_alignment_bytes=number(16))
                 + b"\x03zzzab"), "broken-array"),
+    "65 attribute of the wrapper by a string of numpy": (
+        pickled(name(WRAPPER) + EMPTY_TUPLE + NEWOBJ + EMPTY_DICT + NUMPY_NAME + NONE + SETITEM
+                + BUILD), "broken-array"),
+    "65 method of the wrapper": (
+        pickled(wrapper("i1", number(2) + TUPLE1, read=name("builtins:list")) + b"ab"),
+        "broken-array"),
+    "65 bytes of a wrapper by an old pickler": (
+        pickled(old(WRAPPER) + table(subclass=name("numpy:ndarray"), shape=number(2) + TUPLE1,
+                                     order=text("C"), dtype=dtype("i1")) + BUILD), "truncated"),
+    "59 masked array of a size": (
+        pickled(call("numpy.ma.core:_mareconstruct", name("numpy.ma:MaskedArray"),
+                     name("numpy:ndarray"), number(2**31 - 1) + TUPLE1, raw(b"b"))),
+        "bad-arguments"),
     "66 array in another file": (
         pickled(new("joblib.numpy_pickle:NDArrayWrapper", filename=text("../x.npy"))),
         "external-file"),
@@ -283,6 +361,8 @@ REFUSED = {
     "84 defaultdict(a known class)": (
         pickled(call("collections:defaultdict", name(SCALER))), "bad-arguments"),
     "85 __class__ in a state": (pickled(new(SCALER, __class__=NONE)), "bad-state"),
+    "85 slots in a state, made by an old pickler": (
+        pickled(old(SCALER) + many(NONE, table(fit=NONE)) + BUILD), "bad-state"),
     "85 slots in a state": (
         pickled(new(SCALER) + many(NONE, table(fit=NONE)) + BUILD), "bad-state"),
     "86 zero-width space": (pickled(name("o\u200bs:system")), "bad-name"),
