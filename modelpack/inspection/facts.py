@@ -56,22 +56,23 @@ def recorded_versions(root: Part | None, trace: Trace) -> dict[str, str]:
     return versions
 
 
-def requirements(
-    trace: Trace, versions: dict[str, str], *, joblib: bool, frame: bool
-) -> dict[str, str]:
-    """Distribution -> specifier, of all that loading the model and predicting with it need."""
+def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> dict[str, str]:
+    """Distribution -> specifier, of all that loading the model and predicting with it need.
+
+    `readers`: what reads the file and makes its rows (joblib, lz4, pandas).
+    """
     needed = {DISTRIBUTIONS[top] for top in _tops(trace.globals) if top in DISTRIBUTIONS}
-    needed.discard("joblib")
+    needed = needed - {"joblib"} | readers
     modules = {key.partition(":")[0] for key in trace.globals}
     if "sklearn" in _tops(modules):
         needed.add("numpy")
     if any(module.endswith(".sklearn") for module in modules):  # wrappers of other libraries
         needed.add("scikit-learn")
+    if any(module.startswith("sklearn.externals") for module in modules):
+        needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
     table = {name: _specifier(versions.get(name, "")) for name in needed}
-    if joblib and not any(module.startswith("sklearn.externals") for module in modules):
-        table["joblib"] = ">=1.2" if _is_aligned(trace) else ""
-    if frame:
-        table.setdefault("pandas", "")
+    if "joblib" in table and _is_aligned(trace):
+        table["joblib"] = ">=1.2"
     return dict(sorted(table.items()))
 
 

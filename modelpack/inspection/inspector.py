@@ -165,7 +165,14 @@ def _spec(file: ModelFile, reading: _Reading) -> ModelSpec:
     versions = facts.recorded_versions(root, trace)
     framework = facts.framework(root)
     is_joblib = trace.payloads > 0 or file.container != "raw"
-    findings = [*reading.findings, *_notes(root, reading)]
+    readers = {
+        "joblib": is_joblib,
+        "lz4": file.container == "lz4",
+        "pandas": found.layout == "frame",
+    }
+    findings = reading.findings
+    if policy.verdict(findings) != "refuse":  # else what it holds is beside the point
+        findings = [*findings, *_notes(root, reading)]
     return ModelSpec(
         file=file,
         format=_format(reading, is_joblib),
@@ -177,7 +184,7 @@ def _spec(file: ModelFile, reading: _Reading) -> ModelSpec:
         steps=as_node(root).steps if root else (),
         method="transform" if root and root.only_transforms else "predict",
         requirements=facts.requirements(
-            trace, versions, joblib=is_joblib, frame=found.layout == "frame"
+            trace, versions, {name for name, needed in readers.items() if needed}
         ),
         versions=versions,
         local_modules=facts.local_modules(trace),

@@ -128,6 +128,7 @@ def test_containers(tmp_path, container):
     assert spec.safety.verdict == "pass"
     assert spec.signature.classes == (0, 1, 2)
     assert "joblib" in spec.requirements
+    assert ("lz4" in spec.requirements) == (container == "lz4")
 
 
 def test_compressed_by_hand_needs_joblib_to_be_read(tmp_path):
