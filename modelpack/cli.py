@@ -151,15 +151,13 @@ def bundle_command(
 
 @main.command("build")
 @click.argument("bundle", type=FILE)
-@click.option("-t", "--tag", metavar="REF", help="Else made from the model's name.")
+@click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
 @takes(ENVIRONMENT[-2:], OUTPUT)
-def build_command(
-    bundle: Path, tag: str | None, as_json: bool, quiet: bool, verbose: bool, **given: Any
-) -> None:
+def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(_options(engine="docker", **given), _observer(quiet, verbose))
     made = bundles.read(bundle)
-    image = pipeline.build(run, made, tag)
+    image = pipeline.build(run, made)
     if as_json:
         _print_json(to_json(image))
     else:
@@ -208,7 +206,7 @@ def package_command(
 
 
 @main.command("serve")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
 def serve_command(model: Path, port: int, quiet: bool, verbose: bool, **given: Any) -> None:
     """Serve MODEL on this machine with no container, as the image would."""

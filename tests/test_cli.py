@@ -129,7 +129,17 @@ def test_inspect_shows_people_the_tree_and_the_signature() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("package",), ("package", SVC, "--engine", "magic"), ("no-such-command",), ("smoke", "a b")],
+    [
+        ("package",),
+        ("package", SVC, "--engine", "magic"),
+        ("package", SVC, "--engine", "process", "--python", "3.11 "),
+        ("package", SVC, "--engine", "process", "--base-image", "UPPER"),
+        ("package", SVC, "--engine", "process", "--index-url", "http://["),
+        ("package", SVC, "-t", ""),
+        ("serve", SVC, "--port", "70000"),
+        ("no-such-command",),
+        ("smoke", "a b"),
+    ],
     ids=str,
 )
 def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:

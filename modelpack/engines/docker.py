@@ -58,6 +58,7 @@ class DockerEngine:
         return containers.running(self._client, target)
 
     def manifest(self, target: str) -> dict[str, Any]:
+        references.require(target)
         try:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:
