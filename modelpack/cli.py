@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not 
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import traceback
@@ -109,10 +108,6 @@ def _observer(quiet: bool, verbose: bool) -> Observer:
     return Observer() if quiet else console.Progress(verbose=verbose)
 
 
-def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=True))
-
-
 # --- commands ------------------------------------------------------------------------------------
 
 
@@ -128,7 +123,7 @@ def inspect_command(model: Path, trust: tuple[str, ...], as_json: bool, **_: boo
     """What is in the file MODEL: format, versions, signature, safety. Executes nothing of it."""
     spec = inspect(model, trust=trust)
     if as_json:
-        _print_json(to_json(spec))
+        console.document(to_json(spec))
     else:
         console.model(spec)
     require_servable(spec)
@@ -144,7 +139,7 @@ def bundle_command(
     run = Run(_options(**given), _observer(quiet, verbose))
     bundle = run.render(run.inspect(model), output)
     if as_json:
-        _print_json(to_json(bundle))
+        console.document(to_json(bundle))
     else:
         console.result(str(output))
 
@@ -159,7 +154,7 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
     made = bundles.read(bundle)
     image = pipeline.build(run, made)
     if as_json:
-        _print_json(to_json(image))
+        console.document(to_json(image))
     else:
         console.image(image)
 
@@ -173,7 +168,7 @@ def smoke_command(
     """Run an image, or a bundle as a local process, and judge how it serves."""
     outcome = pipeline.smoke_target(target, _observer(quiet, verbose))
     if as_json:
-        _print_json(to_json(outcome))
+        console.document(to_json(outcome))
     else:
         console.smoke(outcome)
     _conclude(outcome, report, junit)
@@ -198,7 +193,7 @@ def package_command(
     options = _options(smoke=not no_smoke, **given)
     made = pipeline.package(model, options, _observer(quiet, verbose))
     if as_json:
-        _print_json(made.to_json())
+        console.document(made.to_json())
     else:
         console.package(made)
     if made.smoke:
@@ -220,7 +215,7 @@ def doctor_command(as_json: bool) -> None:
     """What is here to build with, and how to mend what is not."""
     findings = doctor.examine()
     if as_json:
-        _print_json([vars(finding) for finding in findings])
+        console.document([vars(finding) for finding in findings])
     else:
         console.doctor(findings)
 
@@ -238,7 +233,7 @@ def base_build_command(python: str, as_json: bool, quiet: bool, verbose: bool) -
     observer = _observer(quiet, verbose)
     base = build_base(python, on_step=observer.step)
     if as_json:
-        _print_json(to_json(base))
+        console.document(to_json(base))
     else:
         console.result(base.reference)
 

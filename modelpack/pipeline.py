@@ -95,6 +95,7 @@ class Observer:
 
     def stage_started(self, name: str) -> None: ...
     def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
+    def stage_failed(self) -> None: ...
     def step(self, event: StepEvent) -> None: ...
     def check(self, check: Check) -> None: ...
     def notice(self, message: str) -> None: ...
@@ -178,7 +179,11 @@ class Run:
         self.observer.stage_started(name)
         started = time.monotonic()
         summary: list[str] = []
-        yield summary
+        try:
+            yield summary
+        except BaseException:
+            self.observer.stage_failed()
+            raise
         self.seconds[name] = round(time.monotonic() - started, 3)
         self.observer.stage_done(name, self.seconds[name], " ".join(summary))
 
