@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not 
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import traceback
@@ -109,10 +108,6 @@ def _observer(quiet: bool, verbose: bool) -> Observer:
     return Observer() if quiet else console.Progress(verbose=verbose)
 
 
-def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=True))
-
-
 # --- commands ------------------------------------------------------------------------------------
 
 
@@ -128,7 +123,7 @@ def inspect_command(model: Path, trust: tuple[str, ...], as_json: bool, **_: boo
     """What is in the file MODEL: format, versions, signature, safety. Executes nothing of it."""
     spec = inspect(model, trust=trust)
     if as_json:
-        _print_json(to_json(spec))
+        console.document(to_json(spec))
     else:
         console.model(spec)
     require_servable(spec)
@@ -144,24 +139,22 @@ def bundle_command(
     run = Run(_options(**given), _observer(quiet, verbose))
     bundle = run.render(run.inspect(model), output)
     if as_json:
-        _print_json(to_json(bundle))
+        console.document(to_json(bundle))
     else:
         console.result(str(output))
 
 
 @main.command("build")
 @click.argument("bundle", type=FILE)
-@click.option("-t", "--tag", metavar="REF", help="Else made from the model's name.")
+@click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
 @takes(ENVIRONMENT[-2:], OUTPUT)
-def build_command(
-    bundle: Path, tag: str | None, as_json: bool, quiet: bool, verbose: bool, **given: Any
-) -> None:
+def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(_options(engine="docker", **given), _observer(quiet, verbose))
     made = bundles.read(bundle)
-    image = pipeline.build(run, made, tag)
+    image = pipeline.build(run, made)
     if as_json:
-        _print_json(to_json(image))
+        console.document(to_json(image))
     else:
         console.image(image)
 
@@ -175,7 +168,7 @@ def smoke_command(
     """Run an image, or a bundle as a local process, and judge how it serves."""
     outcome = pipeline.smoke_target(target, _observer(quiet, verbose))
     if as_json:
-        _print_json(to_json(outcome))
+        console.document(to_json(outcome))
     else:
         console.smoke(outcome)
     _conclude(outcome, report, junit)
@@ -200,7 +193,7 @@ def package_command(
     options = _options(smoke=not no_smoke, **given)
     made = pipeline.package(model, options, _observer(quiet, verbose))
     if as_json:
-        _print_json(made.to_json())
+        console.document(made.to_json())
     else:
         console.package(made)
     if made.smoke:
@@ -208,7 +201,7 @@ def package_command(
 
 
 @main.command("serve")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
 def serve_command(model: Path, port: int, quiet: bool, verbose: bool, **given: Any) -> None:
     """Serve MODEL on this machine with no container, as the image would."""
@@ -222,7 +215,7 @@ def doctor_command(as_json: bool) -> None:
     """What is here to build with, and how to mend what is not."""
     findings = doctor.examine()
     if as_json:
-        _print_json([vars(finding) for finding in findings])
+        console.document([vars(finding) for finding in findings])
     else:
         console.doctor(findings)
 
@@ -240,7 +233,7 @@ def base_build_command(python: str, as_json: bool, quiet: bool, verbose: bool) -
     observer = _observer(quiet, verbose)
     base = build_base(python, on_step=observer.step)
     if as_json:
-        _print_json(to_json(base))
+        console.document(to_json(base))
     else:
         console.result(base.reference)
 

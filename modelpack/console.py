@@ -6,6 +6,7 @@ Progress and prose go to stderr, results to stdout. Text that came from a model 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -30,9 +31,21 @@ from modelpack.spec import Check, Estimator, Field, Image, ModelSpec, Scalar, Sm
 WIDTH_OF_FILES = 120  # of tables where nobody sets COLUMNS and there is no terminal to ask
 
 
-def _console(stream: TextIO) -> Console:
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has seen enough (`| head`) is no failure: the rest goes nowhere."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
+def _console(stream: TextIO | None) -> Console:
+    stream = stream or io.StringIO()  # None: whoever started modelpack has closed it
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # where the locale's characters are few
     known = stream.isatty() or "COLUMNS" in os.environ
-    return Console(file=stream, highlight=False, width=None if known else WIDTH_OF_FILES)
+    return _Console(file=stream, highlight=False, width=None if known else WIDTH_OF_FILES)
 
 
 out = _console(sys.stdout)
@@ -83,6 +96,9 @@ class Progress(Observer):
                 (f"  {seconds:.1f} s", "dim"),
             )
         )
+
+    def stage_failed(self) -> None:
+        self.close()
 
     def step(self, event: StepEvent) -> None:
         self._show(event.name)
@@ -240,6 +256,11 @@ def doctor(findings: Iterable[Finding]) -> None:
         hint = Text(f"\n{finding.hint}", "cyan") if not finding.present else Text("")
         table.add_row(mark, finding.name, Text.assemble(printable(finding.detail), hint))
     out.print(table)
+
+
+def document(value: object) -> None:
+    """One JSON document."""
+    out.out(json.dumps(value, indent=2, ensure_ascii=True))
 
 
 def result(text: str) -> None:

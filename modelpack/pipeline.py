@@ -95,6 +95,7 @@ class Observer:
 
     def stage_started(self, name: str) -> None: ...
     def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
+    def stage_failed(self) -> None: ...
     def step(self, event: StepEvent) -> None: ...
     def check(self, check: Check) -> None: ...
     def notice(self, message: str) -> None: ...
@@ -110,12 +111,12 @@ class Run:
 
     @cached_property
     def engine(self) -> Engine:
-        if self.options.tag:
+        if self.options.tag is not None:
             references.parse(self.options.tag)  # told now, not after the build
         engine = engines.select(self.options.engine)
         if engine.name == "process" and self.options.tag:
             raise NoEngineError(
-                f"No container engine answers, so no image {self.options.tag} can be built.",
+                f"The image {self.options.tag} cannot be built: that takes a container engine.",
                 hint="Start Docker (`modelpack doctor` says what is missing), or leave out -t to "
                 "get a bundle tested as a local process.",
             )
@@ -138,6 +139,8 @@ class Run:
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
         with self._stage("environment") as summary:
             wanted, user = self.options.python, self.options.requirements
+            if wanted is not None:
+                environment.require_python(wanted)
             versions = (wanted,) if wanted else environment.python_versions(model, user)
             base = self.engine.find_base(versions, self.options.base_image)
             platform = self.engine.platform
@@ -176,7 +179,11 @@ class Run:
         self.observer.stage_started(name)
         started = time.monotonic()
         summary: list[str] = []
-        yield summary
+        try:
+            yield summary
+        except BaseException:
+            self.observer.stage_failed()
+            raise
         self.seconds[name] = round(time.monotonic() - started, 3)
         self.observer.stage_done(name, self.seconds[name], " ".join(summary))
 
@@ -223,7 +230,7 @@ def _kept(run: Run, model: ModelSpec) -> Path | None:
     return folder
 
 
-def build(run: Run, bundle: Bundle, reference: str | None) -> Image:
+def build(run: Run, bundle: Bundle) -> Image:
     """The image of a bundle, under its name, without a smoke test.
 
     Raises:
@@ -233,7 +240,7 @@ def build(run: Run, bundle: Bundle, reference: str | None) -> Image:
     image = run.build(bundle)
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")
-    return run.engine.tag(image, reference or _reference(bundle.directory.name))
+    return run.engine.tag(image, run.options.tag or _reference(bundle.directory.name))
 
 
 def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:

@@ -33,12 +33,12 @@ def read(model: Path, options: Iterable[click.Option]) -> dict[str, Any]:
     """Defaults for a command's parameters, by click's names.
 
     Raises:
-        UsageError: the file is no TOML, or names what is no option.
+        UsageError: the file is no TOML, names what is no option, or has a value of a wrong type.
     """
     path = model.parent / FILE_NAME
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", hint="It must be TOML.") from error
@@ -50,7 +50,7 @@ def read(model: Path, options: Iterable[click.Option]) -> dict[str, Any]:
             hint=f"Options are: {', '.join(sorted(set(known) - NEVER))}.",
         )
     return {
-        str(known[key].name): _resolved(known[key], value, path.parent)
+        str(known[key].name): _resolved(known[key], _typed(known[key], value, path), path.parent)
         for key, value in document.items()
     }
 
@@ -59,10 +59,31 @@ def _long_name(option: click.Option) -> str:
     return max(option.opts, key=len).lstrip("-")
 
 
-def _resolved(option: click.Option, value: Any, folder: Path) -> Any:
-    if isinstance(option.type, click.Path):
-        return str(folder / str(value))
+def _typed(option: click.Option, value: Any, path: Path) -> Any:
+    """The value, if the option can have it: click would make text of anything, of 3.10 even "3.1".
+    One text may stand for a list of one.
+    """
+    if option.is_flag:
+        kind, fits = "true or false", isinstance(value, bool)
+    elif isinstance(option.type, click.types.IntParamType):
+        kind, fits = "an integer", type(value) is int
+    elif option.multiple:
+        kind, value = "a list of texts", [value] if isinstance(value, str) else value
+        fits = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    else:
+        kind, fits = "a text in quotes", isinstance(value, str)
+    if not fits:
+        raise UsageError(
+            f"{path} sets {_long_name(option)} to {value!r}, which is not {kind}.",
+            hint="`modelpack package --help` explains the options.",
+        )
     return value
+
+
+def _resolved(option: click.Option, value: Any, folder: Path) -> Any:
+    if not isinstance(option.type, click.Path):
+        return value
+    return [str(folder / path) for path in value] if option.multiple else str(folder / value)
 
 
 def requirements(path: Path) -> list[str]:
@@ -72,7 +93,7 @@ def requirements(path: Path) -> list[str]:
         UsageError: the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise UsageError(
             f"The requirements file {path} cannot be read: {error}.",

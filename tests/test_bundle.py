@@ -154,6 +154,15 @@ def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, count, tol
     assert "\n\n\n" not in readme
 
 
+def test_files_of_one_size_that_differ_have_different_times(tmp_path, spec):
+    """BuildKit tells files apart by path, size and time alone."""
+    other = replace(ENVIRONMENT, lock=ENVIRONMENT.lock[::-1])
+    first = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "first").directory / bundle.LOCK
+    second = bundle.render(spec, other, BASE, tmp_path / "second").directory / bundle.LOCK
+    assert first.stat().st_size == second.stat().st_size
+    assert first.stat().st_mtime != second.stat().st_mtime
+
+
 def test_two_renders_are_identical(tmp_path, spec):
     old_mask = os.umask(0o077)
     try:

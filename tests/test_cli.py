@@ -129,7 +129,17 @@ def test_inspect_shows_people_the_tree_and_the_signature() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("package",), ("package", SVC, "--engine", "magic"), ("no-such-command",), ("smoke", "a b")],
+    [
+        ("package",),
+        ("package", SVC, "--engine", "magic"),
+        ("package", SVC, "--engine", "process", "--python", "3.11 "),
+        ("package", SVC, "--engine", "process", "--base-image", "UPPER"),
+        ("package", SVC, "--engine", "process", "--index-url", "http://["),
+        ("package", SVC, "-t", ""),
+        ("serve", SVC, "--port", "70000"),
+        ("no-such-command",),
+        ("smoke", "a b"),
+    ],
     ids=str,
 )
 def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
@@ -176,3 +186,35 @@ def test_hostile_names_reach_the_terminal_as_text(tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout + done.stderr
     assert "\u202e" not in done.stdout + done.stderr
     assert "\\x1b[2Jcleared" in done.stdout
+
+
+# --- where the words go --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", ["", "--json"])
+@pytest.mark.parametrize("stream", [">&-", "2>&-", "| true", "2>&1 >/dev/null | true"])
+def test_nobody_has_to_listen(options: str, stream: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m modelpack inspect {SVC} {options} {stream}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_locale_of_few_characters_gets_escapes() -> None:
+    done = modelpack("doctor", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\u2713" in done.stdout
+
+
+def test_a_stage_that_fails_leaves_the_terminal_as_it_was() -> None:
+    """`script` gives it a terminal; the spinner hides the cursor."""
+    command = f"{sys.executable} -m modelpack package {SAMPLES}/README.md"
+    done = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],
+        env={**os.environ, "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.stdout.count("\x1b[?25l") == done.stdout.count("\x1b[?25h") == 1
+    assert done.stdout.rindex("error: ") > done.stdout.index("\x1b[?25h")

@@ -34,8 +34,24 @@ def test_a_name_is_split_as_docker_does(reference, repository, tag):
         "a:-1",
         f"a@sha256:{'0' * 64}",
         "a\n",
+        "a" * 256,
+        "0" * 64,
     ],
 )
 def test_a_name_that_no_image_can_have_is_a_usage_error(reference):
     with pytest.raises(UsageError, match="no name for an image"):
         references.parse(reference)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["python:3.13-slim", f"a.test:5000/b:1@sha256:{'0' * 64}", f"sha256:{'0' * 64}", "0" * 64],
+)
+def test_an_image_is_called_by_name_digest_or_id(reference):
+    references.require(reference)
+
+
+@pytest.mark.parametrize("reference", ["", "UPPER", "a b", "--x", "x\ny", "python@sha256:0"])
+def test_what_can_name_no_image_is_a_usage_error(reference):
+    with pytest.raises(UsageError, match="names no image"):
+        references.require(reference)

@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import docker
 import pytest
+
+from modelpack.engines import containers
 
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 STAGES = ("inspect", "environment", "bundle", "build")
@@ -66,3 +69,19 @@ def test_killed_after_a_stage_nothing_is_left(
     assert code == (-number if number == signal.SIGKILL else 130)
     assert eventually(lambda: not list(tmp_path.iterdir())), list(tmp_path.iterdir())
     assert eventually(lambda: set(smoke_containers()) <= containers)
+
+
+def test_an_interrupt_waits_for_the_container_that_is_being_created() -> None:
+    """The engine creates it whether or not anyone waits, and only then can it be removed."""
+    made = []
+
+    def create(image: str, **_: object) -> None:
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        made.append(image)
+
+    client = SimpleNamespace(containers=SimpleNamespace(create=create))
+    with pytest.raises(KeyboardInterrupt):
+        containers.create(client, "image")  # type: ignore[arg-type]
+    assert made == ["image"]

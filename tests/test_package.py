@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import struct
 import subprocess
 import sys
 import urllib.request
@@ -104,6 +106,20 @@ def test_every_sample_gives_the_response_that_it_must(
     with container(client, made["image"]["id"]) as (_, url):
         answer = predict(url, json.loads((model.parent / "request.json").read_text()))
     assert answer == json.loads((model.parent / "response.json").read_text())
+
+
+def test_a_retrained_model_of_the_same_size_is_the_one_in_the_image(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.joblib"
+    for number in (3.8, 3.7, 3.6):  # of a support vector, so the file's size stays
+        content = (SVC / "model.joblib").read_bytes()
+        model.write_bytes(content.replace(struct.pack("<d", 3.8), struct.pack("<d", number)))
+        made = package(model, "-t", "modelpack-test/retrained:1", "--no-smoke", cwd=tmp_path)
+        digest = client.containers.run(
+            made["image"]["id"], ["/app/model/model.joblib"], entrypoint="sha256sum", remove=True
+        )
+        assert digest.split()[0].decode() == hashlib.sha256(model.read_bytes()).hexdigest()
 
 
 def test_the_image_is_little_more_than_base_and_wheels(

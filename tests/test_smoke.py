@@ -276,4 +276,9 @@ def test_a_report_that_cannot_be_written_is_the_users_to_mend(
     write: Callable[[SmokeReport, Path], None], tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
-        write(REPORT, tmp_path / "nowhere" / "report")
+        write(REPORT, tmp_path)
+
+
+def test_a_report_makes_the_folder_that_it_is_to_lie_in(tmp_path: Path) -> None:
+    reports.write_junit(REPORT, tmp_path / "build" / "reports" / "smoke.xml")
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["smoke.xml"]

@@ -9,7 +9,7 @@ from typing import Any
 import docker
 from docker.errors import APIError, ContainerError, ImageNotFound
 
-from modelpack.engines import daemon, pulls
+from modelpack.engines import daemon, pulls, references
 from modelpack.engines.base import REPOSITORY, local_reference
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage
@@ -31,10 +31,10 @@ class BaseImages:
         here or pulled; else the first local image of `modelpack base build` for any of them.
 
         Raises:
-            UsageError: `reference` has no Python, or one that is none of `versions`.
+            UsageError: `reference` is none, has no Python, or one that is none of `versions`.
             NoEngineError: there is none, and none can be pulled.
         """
-        if reference:
+        if reference is not None:
             return self._chosen(reference, versions)
         local = next((python for python in versions if self._here(local_reference(python))), None)
         official = f"python:{versions[0]}-slim"
@@ -50,6 +50,7 @@ class BaseImages:
         )
 
     def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
+        references.require(reference)
         image = self._here(reference) or self._pulled(reference, _PATIENCE)
         if image is None:
             raise NoEngineError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -16,6 +17,8 @@ from modelpack.errors import SmokeFailedError, UsageError
 
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
+# Twice, as the engine may still be creating it.
+_REMOVE = ("sh", "-c", 'docker rm -fv "$0"; sleep 3; docker rm -fv "$0"')
 
 # What the service is promised to work under. Each is a rule of the CIS Docker Benchmark 1.6,
 # section 5; the seccomp profile is the engine's own.
@@ -91,7 +94,7 @@ def running(client: docker.DockerClient, target: str) -> Iterator[Container]:
     """
     # Named before it exists: an interrupt may come between its creation and the answer.
     name = f"modelpack-smoke-{secrets.token_hex(6)}"
-    with reaper.guard("docker", "rm", "--force", "--volumes", name):
+    with reaper.guard(*_REMOVE, name):
         try:
             yield Container(_start(client, target, name), target)
         finally:
@@ -99,9 +102,18 @@ def running(client: docker.DockerClient, target: str) -> Iterator[Container]:
                 client.api.remove_container(name, force=True, v=True)
 
 
+def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
+    """Creates a container, and if it is interrupted, has waited for the engine's answer: the engine
+    creates it all the same, and before that there is nothing to remove.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(client.containers.create, image, **options).result()
+
+
 def _start(client: docker.DockerClient, target: str, name: str) -> Any:
     try:
-        container = client.containers.create(
+        container = create(
+            client,
             target,
             name=name,
             ports={_PORT: ("127.0.0.1", None)},

@@ -58,6 +58,7 @@ class DockerEngine:
         return containers.running(self._client, target)
 
     def manifest(self, target: str) -> dict[str, Any]:
+        references.require(target)
         try:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:
@@ -76,7 +77,9 @@ class DockerEngine:
         """A regular file of an image. ValueError if it is none, or larger than 16 MiB."""
         name = f"modelpack-read-{secrets.token_hex(6)}"
         try:
-            self._client.containers.create(reference, ["-"], name=name, network_disabled=True)
+            containers.create(
+                self._client, reference, command=["-"], name=name, network_disabled=True
+            )
             chunks, stat = self._client.api.get_archive(name, path)
             if stat["size"] > _FILE_LIMIT:
                 raise ValueError(f"{path} has {stat['size']} bytes")

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from modelpack.engines import environments, interpreters, processes
+from modelpack.engines import environments, interpreters, processes, references
 from modelpack.engines.processes import Process
 from modelpack.engines.protocol import OnStep, StepEvent
 from modelpack.errors import NoEngineError, UsageError
@@ -30,6 +30,8 @@ class ProcessEngine:
 
     def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
         """The base that an image of the bundle would have. Only its Python version counts here."""
+        if reference is not None:
+            references.require(reference)
         python = next(filter(interpreters.find, versions), None)
         if python is None and interpreters.install(versions[0]):
             python = versions[0]

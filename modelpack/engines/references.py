@@ -1,7 +1,6 @@
 """Names of images.
 
-Source: the grammar of github.com/distribution/reference, without digests: an image that is being
-made has none yet.
+Source: the grammar of github.com/distribution/reference.
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ import re
 from modelpack.errors import UsageError
 
 _HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]+)?/)?"
+_LONGEST = 255  # of the repository
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
-    rf"({_HOST}{_COMPONENT}(?:/{_COMPONENT})*)(?::([\w][\w.-]{{0,127}}))?", re.A
+    rf"({_HOST}{_COMPONENT}(?:/{_COMPONENT})*)(?::([\w][\w.-]{{0,127}}))?(@sha256:[0-9a-f]{{64}})?",
+    re.A,
 )
 
 
@@ -24,9 +25,25 @@ def parse(reference: str) -> tuple[str, str]:
         UsageError: no image can be named so.
     """
     match = _REFERENCE.fullmatch(reference)
-    if match is None:
+    if (
+        match is None
+        or match[3]
+        or len(match[1]) > _LONGEST
+        or re.fullmatch("[0-9a-f]{64}", match[1])
+    ):
         raise UsageError(
-            f"{reference!r} is no name for an image.",
+            f"{reference[:300]!r} is no name for an image.",
             hint="Give lower-case letters, digits and separators, such as iris:1.",
         )
     return match[1], match[2] or "latest"
+
+
+def require(reference: str) -> None:
+    """Raises:
+    UsageError: no image that there is can be called so, neither by its name nor by its id.
+    """
+    if not _REFERENCE.fullmatch(reference):
+        raise UsageError(
+            f"{reference[:300]!r} names no image.",
+            hint="Give its name, such as python:3.13-slim, or its id.",
+        )

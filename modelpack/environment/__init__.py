@@ -2,6 +2,14 @@
 
 from .index import index_settings, redacted
 from .resolver import SERVING, reach, resolve
-from .versions import python_versions
+from .versions import python_versions, require_python
 
-__all__ = ["SERVING", "index_settings", "python_versions", "reach", "redacted", "resolve"]
+__all__ = [
+    "SERVING",
+    "index_settings",
+    "python_versions",
+    "reach",
+    "redacted",
+    "require_python",
+    "resolve",
+]

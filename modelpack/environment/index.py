@@ -70,13 +70,21 @@ def _first(sources: tuple[Source, ...], setting: str) -> tuple[str, str]:
 def _urls(sources: tuple[Source, ...], setting: str) -> Iterator[str]:
     value, source = _first(sources, setting)
     for url in value.split():
-        if urlsplit(url).scheme not in {"http", "https"}:
+        if not _is_of_the_web(url):
             raise UsageError(
                 f"The package index {redacted(url)!r}, set by {source}, is no http or https URL; a"
                 " build does not see the files of this machine.",
                 hint="Give the URL of an index: --index-url URL",
             )
         yield url
+
+
+def _is_of_the_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no IPv6 address
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _ca_bundle(path: str, source: str) -> str | None:

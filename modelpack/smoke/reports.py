@@ -55,6 +55,7 @@ def _write(path: Path, text: str) -> None:
     """Writes the whole file or nothing."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
