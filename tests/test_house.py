@@ -30,7 +30,17 @@ ALLOWED = {
     "console": STAGES | SHARED | {"pipeline", "doctor"},
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
 }
-IN_THE_IMAGE = {"flask", "gunicorn", "joblib", "lz4", "numpy", "orjson", "pandas", "werkzeug"}
+IN_THE_IMAGE = {
+    "flask",
+    "gunicorn",
+    "joblib",
+    "lz4",
+    "numpy",
+    "orjson",
+    "pandas",
+    "sklearn",
+    "werkzeug",
+}
 
 
 def parts() -> dict[str, list[Path]]:
