@@ -17,11 +17,12 @@ from modelpack.smoke import checks
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
 STAGES = {"inspection", "environment", "bundle", "engines", "smoke"}
-SHARED = {"spec", "errors"}
+SHARED = {"spec", "errors", "service"}
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
     "errors": set(),
     "spec": set(),
+    "service": set(),
     "serving": set(),
     **{stage: SHARED | {"_version", "quoting", "reaper"} for stage in STAGES},
     "pipeline": STAGES | SHARED | {"reaper"},

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 from types import ModuleType
 
+from modelpack.service import Service
 from modelpack.smoke.checks import CHECKS, ready, shutdown
-from modelpack.smoke.probe import CheckFailedError, Probe, Service
+from modelpack.smoke.probe import CheckFailedError, Probe
 from modelpack.spec import Check, ModelSpec, SmokeReport
 
 LATENCY_REQUESTS = 20

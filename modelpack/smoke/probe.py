@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 
+from modelpack.service import Service
 from modelpack.spec import Field, ModelSpec, Scalar
 
 REQUEST_SECONDS = 30.0
@@ -16,21 +17,6 @@ REQUEST_SECONDS = 30.0
 
 class CheckFailedError(Exception):
     """The check's verdict: what was seen, and what should have been seen."""
-
-
-class Service(Protocol):
-    """A running service, as an engine hands it over."""
-
-    target: str
-    engine: str
-    url: str
-
-    def logs(self) -> str: ...
-    def user_id(self) -> int | None: ...
-    def health(self) -> str | None: ...
-    def memory_bytes(self) -> int | None: ...
-    def is_running(self) -> bool: ...
-    def stop(self, timeout: float) -> int: ...
 
 
 @dataclass(frozen=True)
