@@ -80,8 +80,11 @@ stop() {
     # Only if the number still is that of a dockerd: it may have ended and be another's by now.
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
     kill "$pid"
-    while [ -d "/proc/$pid" ]; do sleep 0.2; done
+    while lives "$pid"; do sleep 0.2; done
 }
+
+# A zombie has ended: where nobody waits for it, as in some containers, it stays for good.
+lives() { [ -d "/proc/$1" ] && ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"; }
 
 say() { echo "engine: $*" >&2; }
 
