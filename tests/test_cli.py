@@ -145,7 +145,7 @@ def test_inspect_shows_people_the_tree_and_the_signature() -> None:
         ("package", SVC, "-t", ""),
         ("serve", SVC, "--port", "70000"),
         ("no-such-command",),
-        ("smoke", "a b"),
+        pytest.param(("smoke", "a b"), marks=pytest.mark.engine),
     ],
     ids=str,
 )
