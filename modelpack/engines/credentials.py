@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from modelpack import uv_variables
 from modelpack.spec import IndexSettings
 
 _PIP_CONF = "MODELPACK_PIP_CONF"
@@ -23,20 +24,10 @@ def for_build(index: IndexSettings, environ: Mapping[str, str]) -> tuple[list[st
 
 
 def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for uv: `index` and nothing of uv's own configuration.
-
-    Source: https://docs.astral.sh/uv/reference/environment/
-    """
+    """The environment for uv: `index` and nothing of uv's own configuration."""
     kept = {k: v for k, v in environ.items() if not k.startswith(("UV_", "PIP_", "VIRTUAL_ENV"))}
     kept |= {k: environ[k] for k in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR") if k in environ}
-    settings = {
-        "UV_DEFAULT_INDEX": index.index_url,
-        "UV_INDEX": " ".join(index.extra_index_urls),
-        "UV_INSECURE_HOST": " ".join(index.trusted_hosts),
-        "SSL_CERT_FILE": index.ca_bundle,
-        "NETRC": index.netrc,
-    }
-    return {**kept, "UV_NO_CONFIG": "1", **{k: v for k, v in settings.items() if v}}
+    return {**kept, "UV_NO_CONFIG": "1", **uv_variables.of(index)}
 
 
 def pip_conf(index: IndexSettings) -> str:

@@ -14,7 +14,7 @@ from datetime import date
 import uv
 from packaging.requirements import Requirement
 
-from .. import reaper
+from .. import reaper, uv_variables
 from ..errors import EnvironmentNotResolvedError
 from ..spec import IndexSettings
 
@@ -90,17 +90,9 @@ def compile_lock(
 
 
 def environment_variables(index: IndexSettings) -> dict[str, str]:
-    """For uv: in variables, since everyone on the machine sees the arguments of a process."""
-    settings = {
-        "UV_DEFAULT_INDEX": index.index_url,
-        "UV_INDEX": " ".join(index.extra_index_urls),
-        "UV_INSECURE_HOST": " ".join(index.trusted_hosts),
-        "SSL_CERT_FILE": index.ca_bundle,
-        "NETRC": index.netrc,
-        "UV_SYSTEM_CERTS": "true",  # what the machine trusts, where there is no ca_bundle
-    }
+    """For uv; what the machine trusts counts where there is no CA bundle."""
     kept = {name: value for name, value in os.environ.items() if name.upper() in KEPT}
-    return {**kept, **{name: value for name, value in settings.items() if value}}
+    return {**kept, "UV_SYSTEM_CERTS": "true", **uv_variables.of(index)}
 
 
 def _arguments(request: Request, dated: Mapping[str, date]) -> list[str]:
