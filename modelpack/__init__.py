@@ -40,12 +40,9 @@ def package(path: str | PathLike[str], **options: Any) -> Package:
         modelpack.errors.ModelpackError: one of its classes, by what went wrong; SmokeFailedError
             where the image was built and does not answer as it must.
     """
-    from modelpack.errors import SmokeFailedError
-    from modelpack.pipeline import Options
-    from modelpack.pipeline import package as run
+    from modelpack import pipeline
 
-    made = run(str(path), Options(**options))
-    if made.smoke and not made.smoke.passed:
-        failed = ", ".join(check.name for check in made.smoke.checks if not check.passed)
-        raise SmokeFailedError(f"The service does not answer as it must: {failed}.")
+    made = pipeline.package(str(path), pipeline.Options(**options))
+    if made.smoke:
+        pipeline.require_passed(made.smoke)
     return made

@@ -57,7 +57,7 @@ def render(
             _copy_serving(folder / "modelpack" / "serving")
             for name, text in _texts(packed, environment, base).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
-            _normalise(folder)
+            _normalise(folder, {folder / packed.file.path: spec.file.sha256})
     except OSError as error:
         raise UsageError(
             f"The bundle of {spec.file.path} cannot be written to {target}: {error.strerror}: "
@@ -218,26 +218,26 @@ def _copy_serving(target: Path) -> None:
         shutil.copyfile(source, copy)
 
 
-def _normalise(folder: Path) -> None:
-    """Modes and times that tell nothing of this machine.
+def _normalise(folder: Path, digests: Mapping[Path, str]) -> None:
+    """Modes and times that tell nothing of this machine. `digests`: sha256 of what is known.
 
     A file's time is made of its content: BuildKit takes a file of the same path, size and time for
     the one that it was sent before, so with one time for all, a retrained model would be left out.
     """
     for path in sorted([folder, *folder.rglob("*")], reverse=True):
-        time = MTIME if path.is_dir() else MTIME + _number_of(path)
+        time = MTIME if path.is_dir() else MTIME + _number(digests.get(path) or _sha256(path))
         mode = 0o755 if path.is_dir() else 0o444 if path.parent == folder / "model" else 0o644
         path.chmod(mode)
         os.utime(path, (time, time))
 
 
-def _number_of(path: Path) -> int:
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _number(sha256: str) -> int:
     """Less than 2**30, which is 34 years in seconds."""
-    digest = hashlib.sha256()
-    with path.open("rb") as source:
-        while block := source.read(2**20):
-            digest.update(block)
-    return int.from_bytes(digest.digest()[:4], "big") >> 2
+    return int(sha256[:8], 16) >> 2
 
 
 def _reason(error: Exception) -> str:

@@ -19,7 +19,7 @@ import click
 from modelpack import __version__, console, doctor, engines, pipeline, settings
 from modelpack import bundle as bundles
 from modelpack.engines.base import build_base
-from modelpack.errors import ModelpackError, SmokeFailedError
+from modelpack.errors import ModelpackError
 from modelpack.inspection import inspect, require_servable
 from modelpack.pipeline import Observer, Options, Run
 from modelpack.smoke import reports
@@ -243,12 +243,7 @@ def _conclude(outcome: SmokeReport, report: Path | None, junit: Path | None) -> 
         reports.write_json(outcome, report)
     if junit:
         reports.write_junit(outcome, junit)
-    if not outcome.passed:
-        failed = ", ".join(check.name for check in outcome.checks if not check.passed)
-        raise SmokeFailedError(
-            f"The service does not answer as it must: {failed}.",
-            hint="`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
-        )
+    pipeline.require_passed(outcome)
 
 
 # --- errors and interrupts -----------------------------------------------------------------------

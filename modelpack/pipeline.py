@@ -20,7 +20,7 @@ from modelpack import bundle as bundles
 from modelpack import engines, environment, reaper
 from modelpack.engines import Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
-from modelpack.errors import NoEngineError
+from modelpack.errors import NoEngineError, SmokeFailedError
 from modelpack.inspection import inspect, require_servable
 from modelpack.smoke import smoke
 from modelpack.spec import (
@@ -216,6 +216,19 @@ def package(
                 run.engine.discard(image)
     kept = bundle.path if Path(bundle.path).exists() else None
     return Package(model, bundle.environment, kept, image, report, run.seconds)
+
+
+def require_passed(report: SmokeReport) -> None:
+    """Raises:
+    SmokeFailedError: a check failed; it names them.
+    """
+    if report.passed:
+        return
+    failed = ", ".join(check.name for check in report.checks if not check.passed)
+    raise SmokeFailedError(
+        f"The service does not answer as it must: {failed}.",
+        hint="`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+    )
 
 
 def _kept(run: Run, model: ModelSpec) -> Path | None:

@@ -94,11 +94,6 @@ def test_serving_imports_only_what_the_image_holds() -> None:
     assert tops - set(sys.stdlib_module_names) <= IN_THE_IMAGE
 
 
-def test_serving_is_written_for_the_oldest_python_it_runs_on() -> None:
-    for path in parts()["serving"]:
-        ast.parse(path.read_text(), feature_version=(3, 7))
-
-
 def first_sentence(path: Path) -> str:
     docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
     paragraph = " ".join(docstring.partition("\n\n")[0].split())
