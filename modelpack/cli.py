@@ -16,9 +16,8 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from modelpack import __version__, console, doctor, engines, pipeline, settings
+from modelpack import __version__, console, engines, pipeline, settings
 from modelpack import bundle as bundles
-from modelpack.engines.base import build_base
 from modelpack.errors import ModelpackError
 from modelpack.inspection import inspect, require_servable
 from modelpack.pipeline import Observer, Options, Run
@@ -213,6 +212,8 @@ def serve_command(model: Path, port: int, quiet: bool, verbose: bool, **given: A
 @takes(OUTPUT[:1])
 def doctor_command(as_json: bool) -> None:
     """What is here to build with, and how to mend what is not."""
+    from modelpack import doctor  # brings the Docker SDK, which `inspect` need not wait for
+
     findings = doctor.examine()
     if as_json:
         console.document([vars(finding) for finding in findings])
@@ -230,6 +231,8 @@ def base_group() -> None:
 @takes(OUTPUT)
 def base_build_command(python: str, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Make a base image from Debian packages and this machine's interpreter of that version."""
+    from modelpack.engines.base import build_base
+
     observer = _observer(quiet, verbose)
     base = build_base(python, on_step=observer.step)
     if as_json:

@@ -12,7 +12,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -22,11 +22,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from modelpack.bundle import example
-from modelpack.doctor import Finding
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
 from modelpack.spec import Check, Estimator, Field, Image, ModelSpec, Scalar, SmokeReport
+
+if TYPE_CHECKING:
+    from modelpack.doctor import Finding
 
 WIDTH_OF_FILES = 120  # of tables where nobody sets COLUMNS and there is no terminal to ask
 
