@@ -23,7 +23,7 @@ Scalar = str | int | float | bool | None
 
 FieldType = Literal["number", "integer", "string", "boolean", "any"]
 Task = Literal["classifier", "regressor", "transformer", "clusterer", "outlier_detector", "unknown"]
-Layout = Literal["array", "frame", "text"]
+Layout = Literal["array", "frame", "text", "dicts"]
 Verdict = Literal["pass", "trust", "refuse"]
 
 
@@ -32,13 +32,26 @@ Verdict = Literal["pass", "trust", "refuse"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4."""
+    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4. `format`: how
+    the file is stored (pickle, joblib).
+    """
 
     path: str
     sha256: str
     size: int
     container: str
     protocol: int | None
+    format: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the objects that a model is made of: the file that holds it (0: `ModelSpec.file`, 1:
+    the first of its `more_files`), and the keys and positions that lead to it from the file's root.
+    """
+
+    file: int = 0
+    path: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,8 @@ class Signature:
     """What goes in, in the model's order, and what comes out.
 
     `layout` is the form in which the model takes its rows: "array" (n_rows, n_inputs), "frame" (a
-    pandas DataFrame with the names of `inputs` as columns), "text" (a list of n_rows strings).
+    pandas DataFrame with the names of `inputs` as columns), "text" (a list of n_rows strings),
+    "dicts" (a list of n_rows dicts, name -> value, without what is missing).
     `named`: the names of the inputs were recorded in the file; otherwise they are x0, x1, ...
     `classes`: the labels of a classifier, in the order of its probabilities.
     `probabilities`: the model has a `predict_proba` that can be called.
@@ -117,12 +131,18 @@ class Signature:
 class ModelSpec:
     """All that is known of a model file.
 
-    `format`: how it is stored (pickle, joblib). `framework`: the library inside (scikit-learn) and
+    `format`: that of `file`. `framework`: the library inside (scikit-learn) and
     its recorded version. `versions`: distribution -> version recorded in the file ("1.3.2") or
     specifier implied by its layout ("<2"). `requirements`: distribution -> specifier ("==1.3.2",
     "<2", ""), of what the model needs and nothing that only serving needs. `python`: what the file
     implies of the Python version, as a specifier, or None. `method`: what is called for a
     prediction (predict or transform). `globals`: the "module:name" that loading resolves.
+
+    `members`: the objects that the rows pass through, in order: the last one predicts, those before
+    it transform; one, the root of the file, in most models. `more_files`: the files beyond `file`
+    that they lie in. `choices`: what `--select` takes where the file holds several models.
+    `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
+    asks for. `callables`: "module:name" of the functions that the estimators were given.
     """
 
     file: ModelFile
@@ -140,6 +160,12 @@ class ModelSpec:
     signature: Signature
     safety: Safety
     globals: tuple[str, ...] = ()
+    members: tuple[Member, ...] = (Member(),)
+    more_files: tuple[ModelFile, ...] = ()
+    choices: tuple[str | int, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    n_jobs: int | None = None
+    callables: tuple[str, ...] = ()
 
 
 # --- Environment ---------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def spec_of(path: Path, trained: Trained, format_: str = "joblib") -> ModelSpec:
     kind = type(trained.model)
     return ModelSpec(
         file=ModelFile(
-            str(path), hashlib.sha256(content).hexdigest(), len(content), "raw", protocol=4
+            str(path), hashlib.sha256(content).hexdigest(), len(content), "raw", 4, format_
         ),
         format=format_,
         framework="scikit-learn",

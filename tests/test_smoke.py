@@ -19,7 +19,7 @@ from modelpack.smoke import reports, smoke
 from modelpack.spec import Check, Field, ModelFile, ModelSpec, Safety, Signature, SmokeReport
 
 MODEL = ModelSpec(
-    file=ModelFile("model/model.pkl", "00" * 32, 1, "raw", 4),
+    file=ModelFile("model/model.pkl", "00" * 32, 1, "raw", 4, "pickle"),
     format="pickle",
     framework="scikit-learn",
     framework_version="1.3.2",

@@ -23,7 +23,7 @@ from modelpack.spec import (
 )
 
 MODEL = ModelSpec(
-    file=ModelFile("model.joblib", "ab" * 32, 5827, "raw", 4),
+    file=ModelFile("model.joblib", "ab" * 32, 5827, "raw", 4, "joblib"),
     format="joblib",
     framework="scikit-learn",
     framework_version="1.3.2",

@@ -53,8 +53,14 @@ def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     reading.findings += _judged(reading, trust)
-    found = ModelFile(_shown(path), sha256, size, reading.container, reading.trace.protocol)
-    return _spec(found, reading)
+    return _spec(_model_file(path, sha256, size, reading), reading)
+
+
+def _model_file(path: Path, sha256: str, size: int, reading: _Reading) -> ModelFile:
+    trace = reading.trace
+    return ModelFile(
+        _shown(path), sha256, size, reading.container, trace.protocol, _format(reading)
+    )
 
 
 def _shown(path: Path) -> str:
@@ -164,9 +170,8 @@ def _spec(file: ModelFile, reading: _Reading) -> ModelSpec:
     found = signature(root) if root else NO_SIGNATURE
     versions = facts.recorded_versions(root, trace)
     framework = facts.framework(root)
-    is_joblib = trace.payloads > 0 or file.container != "raw"
     readers = {
-        "joblib": is_joblib,
+        "joblib": _is_joblib(reading),
         "lz4": file.container == "lz4",
         "pandas": found.layout == "frame",
     }
@@ -175,7 +180,7 @@ def _spec(file: ModelFile, reading: _Reading) -> ModelSpec:
         findings = [*findings, *_notes(root, reading)]
     return ModelSpec(
         file=file,
-        format=_format(reading, is_joblib),
+        format=file.format,
         framework=framework,
         framework_version=versions.get(framework or ""),
         python=facts.python_specifier(trace.protocol),
@@ -194,12 +199,16 @@ def _spec(file: ModelFile, reading: _Reading) -> ModelSpec:
     )
 
 
-def _format(reading: _Reading, is_joblib: bool) -> str:
+def _is_joblib(reading: _Reading) -> bool:
+    return reading.trace.payloads > 0 or reading.container != "raw"
+
+
+def _format(reading: _Reading) -> str:
     if reading.other is not None:
         return reading.other.name
     if not reading.complete and not reading.trace.globals:
         return "unknown"
-    return "joblib" if is_joblib else "pickle"
+    return "joblib" if _is_joblib(reading) else "pickle"
 
 
 def _notes(root: Part | None, reading: _Reading) -> list[Finding]:

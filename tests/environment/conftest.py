@@ -25,7 +25,7 @@ def make_spec() -> Callable[..., ModelSpec]:
 
     def make(version: str | None, python: str | None = None, **libraries: str) -> ModelSpec:
         return ModelSpec(
-            file=ModelFile("model.joblib", "0" * 64, 1, "raw", 4),
+            file=ModelFile("model.joblib", "0" * 64, 1, "raw", 4, "pickle"),
             format="joblib",
             framework="scikit-learn",
             framework_version=version,

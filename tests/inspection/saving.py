@@ -4,7 +4,7 @@ import pickle
 
 import joblib
 
-from modelpack.inspection import inspect
+from modelpack.inspection.inspector import inspect
 
 
 def saved(model, path, how):

@@ -42,7 +42,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC, LinearSVC
 
-from modelpack.inspection import inspect, require_servable
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
 
 from .saving import saved
 

@@ -22,7 +22,8 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
-from modelpack.inspection import inspect, require_servable
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
 

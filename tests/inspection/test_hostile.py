@@ -15,7 +15,8 @@ import zlib
 import pytest
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.inspection import inspect, require_servable
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
 
 from .opcodes import (
     APPEND,

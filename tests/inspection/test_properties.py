@@ -20,7 +20,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelpack import inspection
 from modelpack.errors import ModelpackError
-from modelpack.inspection import inspect, require_servable
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
 from modelpack.spec import ModelSpec, from_json, to_json
 
 from .opcodes import SYSTEM, TUPLE1, call, name, new, number, pickled, table, text, wrapper
@@ -33,7 +34,7 @@ X, Y = load_iris(return_X_y=True)
 # the interpreter itself is asked for.
 WATCH = """
 import sys
-from modelpack.inspection import inspect
+from modelpack.inspection.inspector import inspect
 inspect(sys.argv[-1])  # a model: reads the tables that inspecting itself needs
 seen = []
 sys.addaudithook(lambda event, args: seen.append((event, *args)))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from modelpack.inspection import inspect, require_servable
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
 from modelpack.spec import ModelSpec, from_json, to_json
 
 KSERVE = Path(__file__).parents[1] / "data" / "kserve"
