@@ -26,3 +26,7 @@ KEPT_BYTES = MIB  # the largest single value that is kept; of longer ones, the h
 KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
+
+MEMBERS = 200_000  # of a zip archive
+SCHEMA_BYTES = 256 * MIB  # of the JSON text of a skops file
+STATES_DEPTH = 100  # of the states in it; those of a stack of grid searches have 40 levels

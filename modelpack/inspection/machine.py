@@ -27,6 +27,7 @@ class Trace:
     objects: list[Obj] = field(default_factory=list)
     protocol: int | None = None
     payloads: int = 0
+    versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
 
 
 def merged(traces: Sequence[Trace]) -> Trace:
@@ -41,6 +42,7 @@ def merged(traces: Sequence[Trace]) -> Trace:
         found.resolved += trace.resolved
         found.objects += trace.objects
         found.payloads += trace.payloads
+        found.versions |= trace.versions
     return found
 
 
