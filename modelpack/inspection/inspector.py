@@ -137,7 +137,8 @@ def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
     reading.other = formats.recognise(head[:_HEAD], _tail(file))
     if reading.other is formats.SKOPS:
         reading.other, reading.container = None, "zip"
-        reading.root = skops.read(Reader(source.chunks("raw", head, digest)), reading.trace)
+        reader = Reader(source.chunks("raw", head, digest))
+        reading.root = skops.read(reader, os.fstat(file.fileno()).st_size, reading.trace)
         reading.complete = True
         return
     if reading.other is not None:

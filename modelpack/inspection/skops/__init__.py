@@ -6,7 +6,9 @@ schema becomes the nodes that a pickle of the same model gives, for facts and po
 
 from __future__ import annotations
 
+import codecs
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
@@ -15,24 +17,27 @@ from .. import limits
 from ..machine import Trace, malformed
 from ..nodes import Malformed, Node
 from ..reader import Reader
-from . import general, npy, numerical
-from .archive import Budget, Member, broken, members
+from ..source import CHUNK
+from . import containers, npy, numerical, objects
+from .archive import Budget, members
+from .headers import Member, broken
 from .states import States
 
 HIGHEST_PROTOCOL = 2
 
 _SCHEMA = "schema.json"
-_KINDS = {**general.KINDS, **numerical.KINDS}
-_DIGITS = 40  # of an integer in the schema: its ids are addresses
+_KINDS = {**containers.KINDS, **objects.KINDS, **numerical.KINDS}
+_LENGTH_OF_TYPE = 4  # loader, module, class, id
+_LONGEST_VERSION = 40
 
 
-def read(reader: Reader, trace: Trace) -> Node:
-    """The root of the skops file that begins at the reader's position, read to its end.
+def read(reader: Reader, size: int, trace: Trace) -> Node:
+    """The root of the skops file of `size` bytes that the reader is at the beginning of.
 
     Raises:
         Malformed: skops does not write this, or it is beyond the limits; `trace` has what was met.
     """
-    budget = Budget(reader)
+    budget = Budget(size)
     files: dict[str, Node] = {}
     schema, offset = None, 0
     for member, body in members(reader, budget):
@@ -58,22 +63,25 @@ def _file(member: Member, body: Reader, budget: Budget) -> Node:
     if suffix == "npy":
         return npy.read(body, member.size)
     if suffix == "npz":
-        return {
-            inner.name.removesuffix(".npy"): npy.read(array, inner.size)
-            for inner, array in members(body, budget)
-        }
+        return dict(_arrays(body, budget))
     if suffix == "bin":
         return body.value(member.size)
     raise broken(f"skops writes no member named {member.name}")
+
+
+def _arrays(body: Reader, budget: Budget) -> Iterator[tuple[str, Node]]:
+    for member, array in members(body, budget):
+        name, _, suffix = member.name.rpartition(".")
+        if suffix != "npy":
+            raise broken(f"scipy writes no member named {member.name}")
+        yield name, npy.read(array, member.size)
 
 
 def _parsed(body: Reader, size: int) -> dict[str, Any]:
     if size > limits.SCHEMA_BYTES:
         raise Malformed("limit", f"the schema is longer than {limits.SCHEMA_BYTES:,} bytes")
     try:
-        schema = json.loads(
-            body.take(size).decode("utf-8"), object_pairs_hook=_object, parse_int=_integer
-        )
+        schema = json.loads(_text(body, size), object_pairs_hook=_Objects().make)
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
@@ -83,21 +91,35 @@ def _parsed(body: Reader, size: int) -> dict[str, Any]:
     return schema
 
 
+def _text(body: Reader, size: int) -> str:
+    """All of a long text, which is not held twice."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    parts = []
+    while size:
+        parts.append(decoder.decode(body.take(min(size, CHUNK)), final=size <= CHUNK))
+        size -= min(size, CHUNK)
+    return "".join(parts)
+
+
 def _too_deep() -> Malformed:
     return Malformed("limit", "the schema is nested too deeply")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):  # readers differ over which of two values counts
-        raise malformed("an object of the schema has a key twice")
-    return found
+class _Objects:
+    """The objects of a JSON text. There is a type for each key of a dict, nearly always the same:
+    equal ones are held once.
+    """
 
+    def __init__(self) -> None:
+        self.types: dict[tuple[Any, ...], dict[str, Any]] = {}
 
-def _integer(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise malformed(f"an integer of the schema has more than {_DIGITS} digits")
-    return int(digits)
+    def make(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):  # readers differ over which of two values counts
+            raise malformed("an object of the schema has a key twice")
+        if len(found) == _LENGTH_OF_TYPE and found.get("__loader__") == "TypeNode":
+            return self.types.setdefault(tuple(found.values()), found)
+        return found
 
 
 def _protocol(schema: dict[str, Any]) -> int:
@@ -110,7 +132,9 @@ def _protocol(schema: dict[str, Any]) -> int:
 def _version(value: Any) -> dict[str, str]:
     """The specifier of skops: newer releases read what older ones wrote, and are safer."""
     try:
-        version = Version(value) if isinstance(value, str) and len(value) <= _DIGITS else None
+        version = (
+            Version(value) if isinstance(value, str) and len(value) <= _LONGEST_VERSION else None
+        )
     except InvalidVersion:
         version = None
     return {"skops": f">={version.base_version}"} if version else {}

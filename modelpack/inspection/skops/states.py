@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from .. import limits
-from ..allowlist import allowlist
 from ..machine import Trace, malformed
-from ..nodes import Dct, Global, Malformed, Node, Obj
+from ..nodes import Global, Malformed, Node, Obj
 
 State = Mapping[str, Any]
 
@@ -87,7 +86,6 @@ class States:
             limits.NAME_CHARACTERS
         ):
             raise Malformed("bad-name", f"{found.key[:80]!a} is no name of Python")
-        self.trace.resolved.append(found)
         self.note(found)
         return found
 
@@ -108,15 +106,9 @@ class States:
             raise malformed(f"a state names no {suffix} file of the archive")
         return self.files[name]
 
-    def make(self, cls: Global, *args: Node, pairs: Dct | None = None) -> Obj:
-        """An object that a call returns, or, where picklers only make the class anew, a new one."""
-        is_class = "new" in allowlist().get(cls.key, ())
-        made = Obj("new" if is_class else "call", cls, args, cls.offset, cls.opcode, pairs=pairs)
-        self.trace.objects.append(made)
-        return made
-
-    def called(self, cls: Global, *args: Node) -> Obj:
-        made = Obj("call", cls, args, cls.offset, cls.opcode)
+    def make(self, how: Literal["call", "new"], cls: Global, *args: Node) -> Obj:
+        """What calling a global returns, or an object of a class that is made anew."""
+        made = Obj(how, cls, args, cls.offset, cls.opcode)
         self.trace.objects.append(made)
         return made
 
@@ -140,11 +132,10 @@ def require(state: State, *keys: str) -> str:
     Raises:
         Malformed: the state names something else.
     """
-    key = f"{text(state.get('__module__'))}:{text(state.get('__class__'))}"
+    key = f"{state.get('__module__')}:{state.get('__class__')}"
     if key not in keys:
-        raise Malformed(
-            "unexpected-class", f"a state of kind {state['__loader__']} names {key[:80]!a}"
-        )
+        kind = state.get("__loader__")
+        raise Malformed("unexpected-class", f"a state of kind {kind} names {key[:80]!a}")
     return key
 
 
@@ -152,6 +143,8 @@ def same(state: Any, other: Any) -> bool:
     """Whether two states of one value tell the same. What is in them gets ids and files anew each
     time that the value is saved; the loader takes those of the state that comes first.
     """
+    if state is other:
+        return True
     if isinstance(state, dict) and isinstance(other, dict):
         left, right = ({k: v for k, v in s.items() if k not in _ANEW} for s in (state, other))
         return left.keys() == right.keys() and all(same(v, right[k]) for k, v in left.items())
