@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,18 +38,19 @@ class _Traceback(Exception):  # noqa: N818 - the text of one, of the other proce
     pass
 
 
-def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
-    """All that can be known of a model file without loading it, read by a process within limits.
+def inspect(
+    path: str | Path, *more: str | Path, trust: Collection[str] = (), select: Sequence[str] = ()
+) -> ModelSpec:
+    """What `inspector.inspect` gives, which is read by a process of its own.
 
-    A file that is broken, hostile or no model gives a spec too; its `safety` says so. So does one
-    that is beyond the limits or ends the process. `trust` names globals ("module:name") that the
-    verdict accepts although modelpack does not know them.
+    A file that is beyond its limits or ends it gives a spec too, whose `safety` says so.
 
     Raises:
-        UsageError: there is no such file, or it is no regular file, or it cannot be read.
+        UsageError: as `inspector.inspect`.
         InspectorError: a bug.
     """
-    return _inspect([str(path)], trust=sorted(trust))
+    paths = [str(p) for p in (path, *more)]
+    return _inspect(paths, trust=sorted(trust), select=list(select))
 
 
 def _inspect(paths: list[str], **options: Any) -> ModelSpec:
@@ -59,10 +60,10 @@ def _inspect(paths: list[str], **options: Any) -> ModelSpec:
         try:
             out, err = child.communicate(timeout=limits.SECONDS)
         except subprocess.TimeoutExpired:
-            return _too_long(paths[0])
+            return _too_long(paths)
     if child.returncode > 0:
         raise _bug(err)
-    return _spec(out, child.returncode, paths[0], memory)
+    return _spec(out, child.returncode, paths, memory)
 
 
 def _size(path: str) -> int:
@@ -105,7 +106,7 @@ def _folders() -> list[str]:
     return list(dict.fromkeys(str(Path(folder).parent) for folder in (own, *packages)))
 
 
-def _spec(out: bytes, status: int, path: str, memory: int) -> ModelSpec:
+def _spec(out: bytes, status: int, paths: list[str], memory: int) -> ModelSpec:
     answer = _parsed(out) if status == 0 else {}
     if "spec" in answer:
         return from_json(ModelSpec, answer["spec"])
@@ -113,11 +114,11 @@ def _spec(out: bytes, status: int, path: str, memory: int) -> ModelSpec:
         kind, message, hint = answer["error"]
         raise _ERRORS[kind](message, hint=hint)
     if "limit" in answer:
-        return _refused(path, f"reading it takes more than {memory // limits.MIB:,} MiB of memory")
+        return _refused(paths, f"reading it takes more than {memory // limits.MIB:,} MiB of memory")
     if status == -signal.SIGXCPU:
-        return _too_long(path)
+        return _too_long(paths)
     name = signal.Signals(-status).name if status else "no answer"
-    return _refused(path, f"reading it ended the inspector ({name})")
+    return _refused(paths, f"reading it ended the inspector ({name})")
 
 
 def _parsed(out: bytes) -> dict[str, Any]:
@@ -135,15 +136,15 @@ def _bug(err: bytes) -> InspectorError:
     return bug
 
 
-def _too_long(path: str) -> ModelSpec:
-    return _refused(path, f"reading it takes more than {limits.SECONDS:g} seconds")
+def _too_long(paths: list[str]) -> ModelSpec:
+    return _refused(paths, f"reading it takes more than {limits.SECONDS:g} seconds")
 
 
-def _refused(path: str, reason: str) -> ModelSpec:
-    """The spec of a file that could not be read to its end within the limits."""
-    shown = path.encode("utf-8", "replace").decode("utf-8")
+def _refused(paths: list[str], reason: str) -> ModelSpec:
+    """The spec of files that could not be read to their end within the limits."""
+    first, *others = map(_file, paths)
     return ModelSpec(
-        file=ModelFile(shown, "", _size(path), "raw", None, "unknown"),
+        file=first,
         format="unknown",
         framework=None,
         framework_version=None,
@@ -157,4 +158,10 @@ def _refused(path: str, reason: str) -> ModelSpec:
         local_modules=(),
         signature=Signature((), ()),
         safety=Safety("refuse", (Finding("inspector-limit", reason),)),
+        more_files=tuple(others),
     )
+
+
+def _file(path: str) -> ModelFile:
+    shown = path.encode("utf-8", "replace").decode("utf-8")
+    return ModelFile(shown, "", _size(path), "raw", None, "unknown")
