@@ -162,10 +162,14 @@ class ModelSpec:
     globals: tuple[str, ...] = ()
     members: tuple[Member, ...] = (Member(),)
     more_files: tuple[ModelFile, ...] = ()
-    choices: tuple[str | int, ...] = ()
+    choices: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     n_jobs: int | None = None
     callables: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[ModelFile, ...]:
+        return (self.file, *self.more_files)
 
 
 # --- Environment ---------------------------------------------------------------------------------
