@@ -73,7 +73,7 @@ def _masked(s: States, state: State) -> Node:
 def _dtype(s: States, state: State) -> Node:
     require(state, "numpy:dtype")
     array = s.read(content(state))
-    if not isinstance(array, Payload) or array.inner is not None:
+    if not isinstance(array, Payload):
         raise malformed("a dtype is told by no array")
     told = npy.dtype_of(array)
     made = s.make("call", s.name(state), *told.args)
