@@ -23,6 +23,7 @@ _SIZES64 = struct.Struct("<HHQQ")
 _FULL16, _FULL32 = 2**16 - 1, 2**32 - 1  # stand for a number that is in a zip64 field
 _NAME = re.compile(rb"[A-Za-z0-9_-]{1,64}\.[a-z]{3,4}")
 STORED, DEFLATED = 0, 8
+_VERSIONS = (20, 45)  # of the format, without zip64 and with it
 _REGULAR = 8  # the type of a plain file, in the upper four bits of a mode of Unix
 
 
@@ -45,11 +46,11 @@ def broken(why: str) -> Malformed:
 def header(reader: Reader, start: int) -> Member:
     """The header behind the signature `MEMBER`, of an archive that begins at `start`."""
     offset = reader.offset - 4 - start
-    _, flags, method, _, _, crc, compressed, size, length, extra = _HEADER.unpack(
+    version, flags, method, _, _, crc, compressed, size, length, extra = _HEADER.unpack(
         reader.take(_HEADER.size)
     )
     name = _name(reader.take(length))
-    _check_kind(name, flags, method)
+    _check_kind(name, version, flags, method)
     field = reader.take(extra)
     if field:
         if len(field) != _SIZES64.size or field[:4] != b"\1\0\x10\0":
@@ -67,11 +68,13 @@ def _name(data: bytes) -> str:
     return data.decode("ascii")
 
 
-def _check_kind(name: str, flags: int, method: int) -> None:
+def _check_kind(name: str, version: int, flags: int, method: int) -> None:
     if flags & 1:
         raise broken(f"{name} is encrypted")
     if flags:
         raise broken(f"{name} has flags {flags:#x}")
+    if version not in _VERSIONS:
+        raise broken(f"{name} needs version {version / 10} of the format")
     if method not in (STORED, DEFLATED):
         raise broken(f"{name} is compressed by method {method}, neither stored nor deflated")
 
@@ -79,10 +82,10 @@ def _check_kind(name: str, flags: int, method: int) -> None:
 def entry(reader: Reader) -> Member:
     """The entry of the directory behind the signature `ENTRY`."""
     numbers = _DIRECTORY.unpack(reader.take(_DIRECTORY.size))
-    _, _, flags, method, _, _, crc, compressed, size = numbers[:9]
+    _, version, flags, method, _, _, crc, compressed, size = numbers[:9]
     length, extra, comment, disk, _, mode, offset = numbers[9:]
     name = _name(reader.take(length))
-    _check_kind(name, flags, method)
+    _check_kind(name, version, flags, method)
     if comment or disk:
         raise broken(f"the directory has a comment, or another disk, for {name}")
     if mode >> 28 not in (0, _REGULAR):
