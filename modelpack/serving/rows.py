@@ -40,7 +40,8 @@ class Decoder:
         self.required = [index for index, field in enumerate(fields) if not field.nullable]
         self.integers = [index for index, field in enumerate(fields) if field.type == "integer"]
         types = {field.type for field in fields}
-        self.numeric = types <= ({"number"} if layout == "frame" else {"number", "integer", "any"})
+        keeps_types = layout in ("frame", "dicts")
+        self.numeric = types <= ({"number"} if keeps_types else {"number", "integer", "any"})
 
     def decode(self, rows: list[Any]) -> Rows:
         """Rows that are plainly right.

@@ -29,7 +29,7 @@ class Service:
         self.runner = runners.choose(model, facts)
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
-        self._decoder = Decoder(facts.inputs, facts.layout, limit.rows)
+        self._decoder = Decoder(facts.inputs, facts.layout, limit.rows_of(len(facts.inputs)))
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> Service:

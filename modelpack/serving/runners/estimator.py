@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..columns import Rows
-from ..manifest import Manifest
+from ..manifest import Field, Manifest
 
 
 class EstimatorRunner:
@@ -17,8 +18,14 @@ class EstimatorRunner:
         self.model = model
         self.classes = getattr(model, "classes_", manifest.classes)
         """The labels, in the order of the probabilities."""
+        self.fields = manifest.inputs
         self.names = [field.name for field in manifest.inputs]
-        self.arrange = {"array": _array, "frame": self._frame, "text": _text}[manifest.layout]
+        self.arrange = {
+            "array": _array,
+            "frame": self._frame,
+            "text": _text,
+            "dicts": self._dicts,
+        }[manifest.layout]
 
     @staticmethod
     def takes(model: Any, manifest: Manifest) -> bool:
@@ -42,6 +49,12 @@ class EstimatorRunner:
         columns = (pd.Series(column, dtype=column.dtype) for column in rows)
         return pd.DataFrame(dict(zip(self.names, columns)))
 
+    def _dicts(self, rows: Rows) -> list[dict[str, Any]]:
+        """Of what is there: to a DictVectorizer, what is missing has no name."""
+        columns = rows.T if isinstance(rows, np.ndarray) else rows
+        values = zip(*map(_listed, self.fields, columns))
+        return [{name: v for name, v in zip(self.names, row) if _is_there(v)} for row in values]
+
 
 def _array(rows: Rows) -> np.ndarray:
     if isinstance(rows, np.ndarray):
@@ -49,6 +62,18 @@ def _array(rows: Rows) -> np.ndarray:
     if all(column.dtype.kind in "fib" for column in rows):
         return np.column_stack(rows).astype(np.float64, copy=False)
     return np.column_stack([column.astype(object) for column in rows])
+
+
+def _listed(field: Field, column: np.ndarray) -> list[Any]:
+    """The values of a column as Python's own; those of an integer with gaps were floats."""
+    values: list[Any] = column.tolist()
+    if field.type == "integer" and column.dtype.kind == "f":
+        return [int(v) if _is_there(v) else v for v in values]
+    return values
+
+
+def _is_there(value: Any) -> bool:
+    return not (isinstance(value, float) and math.isnan(value))
 
 
 def _text(rows: Rows) -> list[str]:
