@@ -25,9 +25,8 @@ def _unpickler(joblib: Any, stream: BinaryIO, names: Collection[str]) -> Any:
 
     class ArrayWrapper(joblib.NumpyArrayWrapper):  # type: ignore[misc]
         def read_array(self, unpickler: Any, *more: Any) -> Any:
-            if (
-                self.dtype.hasobject
-            ):  # a pickle of its own, which joblib before 1.6 lets do anything
+            # An array of objects is a pickle of its own; joblib before 1.6 lets it name anything.
+            if self.dtype.hasobject:
                 return Unpickler(unpickler.file_handle, names).load()
             return super().read_array(unpickler, *more)
 
