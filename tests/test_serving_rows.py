@@ -45,7 +45,7 @@ def columns_of(rows) -> list[list]:
 @given(
     types=st.lists(st.sampled_from(TYPES), min_size=3, max_size=3),
     nullable=st.booleans(),
-    layout=st.sampled_from(["array", "frame", "dicts"]),
+    layout=st.sampled_from(["array", "frame"]),
     rows=st.lists(st.lists(VALUES, min_size=3, max_size=3), min_size=1, max_size=3),
 )
 def test_what_is_plainly_right_is_right_value_by_value(types, nullable, layout, rows):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ..columns import Rows
-from ..manifest import Field, Manifest
+from ..manifest import Manifest
 
 
 class EstimatorRunner:
@@ -18,13 +17,12 @@ class EstimatorRunner:
         self.model = model
         self.classes = getattr(model, "classes_", manifest.classes)
         """The labels, in the order of the probabilities."""
-        self.fields = manifest.inputs
         self.names = [field.name for field in manifest.inputs]
         self.arrange = {
             "array": _array,
             "frame": self._frame,
-            "text": _text,
-            "dicts": self._dicts,
+            "text": _listed,
+            "dicts": _listed,
         }[manifest.layout]
 
     @staticmethod
@@ -49,12 +47,6 @@ class EstimatorRunner:
         columns = (pd.Series(column, dtype=column.dtype) for column in rows)
         return pd.DataFrame(dict(zip(self.names, columns)))
 
-    def _dicts(self, rows: Rows) -> list[dict[str, Any]]:
-        """Of what is there: to a DictVectorizer, what is missing has no name."""
-        columns = rows.T if isinstance(rows, np.ndarray) else rows
-        values = zip(*map(_listed, self.fields, columns))
-        return [{name: v for name, v in zip(self.names, row) if _is_there(v)} for row in values]
-
 
 def _array(rows: Rows) -> np.ndarray:
     if isinstance(rows, np.ndarray):
@@ -64,18 +56,7 @@ def _array(rows: Rows) -> np.ndarray:
     return np.column_stack([column.astype(object) for column in rows])
 
 
-def _listed(field: Field, column: np.ndarray) -> list[Any]:
-    """The values of a column as Python's own; those of an integer with gaps were floats."""
-    values: list[Any] = column.tolist()
-    if field.type == "integer" and column.dtype.kind == "f":
-        return [int(v) if _is_there(v) else v for v in values]
+def _listed(rows: Rows) -> list[Any]:
+    """Texts, or dicts."""
+    values: list[Any] = rows[0].tolist()
     return values
-
-
-def _is_there(value: Any) -> bool:
-    return not (isinstance(value, float) and math.isnan(value))
-
-
-def _text(rows: Rows) -> list[str]:
-    texts: list[str] = rows[0].tolist()
-    return texts
