@@ -1,4 +1,8 @@
-"""How a model file is read, one file a format: `load(path) -> object`."""
+"""How a model file is read, one file a format: `load(stream, names) -> object`.
+
+`stream` is what the file holds, decompressed; `names` are the "module:name" that it may look up.
+CannotStartError: it names another.
+"""
 
 from __future__ import annotations
 
