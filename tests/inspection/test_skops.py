@@ -27,9 +27,11 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils import all_estimators
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
+from modelpack.serving.formats import FORMATS
 from modelpack.spec import ModelSpec, from_json, to_json
 
 from .zoo import FLOWERS, NAMES, TEXTS, X, Y, fitted
@@ -197,6 +199,25 @@ def test_a_version_that_is_none_is_dropped(version, tmp_path):
     spec = inspect(tmp_path / "m")
     assert spec.safety.verdict == "pass"
     assert spec.requirements["skops"] == ""
+
+
+def served(path):
+    """What the service loads of a file."""
+    with path.open("rb") as stream:
+        return FORMATS["skops"](stream, frozenset(inspect(path).globals))
+
+
+def test_the_service_loads_what_was_inspected(model, tmp_path):
+    skops.io.dump(model, tmp_path / "m")
+    rows = next(rows for found, rows, _ in MODELS.values() if found is model)
+    assert served(tmp_path / "m").predict(rows).tolist() == model.predict(rows).tolist()
+
+
+def test_the_service_loads_nothing_else(tmp_path):
+    skops.io.dump(RandomForestClassifier(2).fit(X, Y), tmp_path / "m")
+    names = set(inspect(tmp_path / "m").globals) - {"sklearn.tree._tree:Tree"}
+    with (tmp_path / "m").open("rb") as stream, pytest.raises(UntrustedTypesFoundException):
+        FORMATS["skops"](stream, names)
 
 
 def test_zip64(tmp_path, monkeypatch):
