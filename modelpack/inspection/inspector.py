@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, limits, policy, source
+from . import facts, formats, invariants, limits, policy, source
 from .interpreter import run
 from .machine import Trace
 from .nodes import Malformed, Node
@@ -34,6 +34,7 @@ class _Reading:
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
     other: formats.Format | None = None
+    size: int = 0  # without compression
 
 
 def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
@@ -50,9 +51,10 @@ def inspect(path: str | Path, *, trust: Collection[str] = ()) -> ModelSpec:
     try:
         with _open(path) as file:
             sha256, size = _read_once(file, reading)
+            reading.findings += _judged(reading, trust)
+            reading.findings += _broken(file, reading)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    reading.findings += _judged(reading, trust)
     return _spec(_model_file(path, sha256, size, reading), reading)
 
 
@@ -136,6 +138,7 @@ def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
         message = "bytes follow the end of the pickle, which loading would not read"
         raise Malformed("trailing-data", message, offset=reader.offset)
     reading.complete = True
+    reading.size = reader.offset
 
 
 def _finish(digest: source.Digest, reading: _Reading) -> str:
@@ -161,6 +164,16 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
         return policy.judge(reading.trace, reading.root if reading.complete else None, trust)
     except Malformed as problem:
         reading.complete = False
+        return [policy.finding(problem)]
+
+
+def _broken(file: BinaryIO, reading: _Reading) -> list[Finding]:
+    """What the arrays of a file that may be loaded would make compiled code do."""
+    if not reading.complete or policy.verdict(reading.findings) == "refuse":
+        return []
+    try:
+        return invariants.check(reading.trace, file, reading.container, reading.size)
+    except Malformed as problem:
         return [policy.finding(problem)]
 
 
