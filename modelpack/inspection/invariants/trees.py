@@ -195,10 +195,9 @@ def _sound(piece: bytes, nodes: Stored, words: list[int], first: int, n_features
         return False
     number = lanes.numbers(len(piece) // nodes.dtype.itemsize) + first * one
     past = leaf & (one << 31) - one  # greater than any number: a leaf has nothing to compare
-    return (
-        lanes.less(left, nodes.size * one, one)
+    return (  # as trees are built, the left child comes first; others are looked at by node
+        lanes.less(number, left | past, one)
+        and lanes.less(left, right | past, one)
         and lanes.less(right, nodes.size * one, one)
-        and lanes.less(number, left | past, one)
-        and lanes.less(number, right | past, one)
         and lanes.less(feature ^ is_leaf, n_features * one, one)
     )
