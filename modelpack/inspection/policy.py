@@ -17,7 +17,7 @@ from .machine import Trace
 from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
 
 UNKNOWN = "unknown-global"
-NOTES = {"not-a-model", "not-fitted", "no-prediction"}
+NOTES = {"not-a-model", "not-fitted", "no-prediction", "several-models", "misfit"}
 """Codes of findings that tell what the file is; the verdict does not depend on them."""
 
 _WORDS = {"__doc__", "__name__"}

@@ -19,7 +19,6 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import LocalOutlierFactor
-from sklearn.preprocessing import StandardScaler
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
@@ -80,10 +79,6 @@ def test_other_formats_are_named(tmp_path, data, format_):
 # fmt: off
 NO_MODELS = {
     "dict": ({"a": X, "b": X, "n": 3}, "a dict with 3 keys holding 2 numpy arrays and number"),
-    "dict of models": ({"clf": GaussianNB().fit(X, [0, 1, 1]), "names": ["a"]},
-                       "a dict with 2 keys holding GaussianNB and list"),
-    "tuple": ((StandardScaler().fit(X), GaussianNB().fit(X, [0, 1, 1])),
-              "a tuple of StandardScaler and GaussianNB"),
     "list": ([X] * 3, "a list of 3 numpy arrays"),
     "empty list": ([], "an empty list"),
     "array": (X, "a numpy array"),
