@@ -19,7 +19,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeRegressor
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import require_servable
@@ -500,6 +502,48 @@ def test_code_that_is_not_known_has_to_be_trusted(tmp_path):
     assert inspect(tmp_path / "m", trust=names).safety.verdict == "pass"
     assert set(skops.io.get_untrusted_types(data=skops_file(several(own, bound)))) == {
         "shop.models.Own", "shop.models.Own.predict"}  # fmt: skip
+
+
+def changed(data, chosen, change, compression):
+    """The file with the arrays changed that are chosen by their dtype."""
+    memory = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as old,
+        zipfile.ZipFile(memory, "w", compression) as new,
+    ):
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith(".npy") and chosen(array := np.load(io.BytesIO(content))):
+                change(array)
+                content = saved(array)
+            new.writestr(name, content)
+    return memory.getvalue()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("rows", [50, 40_000])  # of the nodes of the larger one, the head is kept
+def test_trees_that_lead_out_of_themselves(tmp_path, rows, compression):
+    chance = np.random.default_rng(0)
+    tree = DecisionTreeRegressor().fit(chance.normal(size=(rows, 2)), chance.normal(size=rows))
+    sound = changed(skops.io.dumps(tree), lambda array: False, None, compression)
+    (tmp_path / "m").write_bytes(sound)
+    assert inspect(tmp_path / "m").safety.findings == ()
+
+    def lead_away(nodes):
+        nodes["left_child"][len(nodes) // 2] = len(nodes)
+
+    data = changed(sound, lambda array: array.dtype.names is not None, lead_away, compression)
+    assert codes(data, tmp_path) == {"broken-invariant"}
+
+
+@pytest.mark.parametrize("entries", [20, 300_000])
+def test_matrices_that_lead_out_of_themselves(tmp_path, entries):
+    rows = sparse.random(entries // 10, 20, 0.5, "csr", random_state=0)
+    model = KNeighborsRegressor().fit(rows, np.arange(entries // 10))
+    for expected, entry in ((set(), 3), ({"broken-invariant"}, 20)):
+        model._fit_X.indices[-1] = entry
+        skops.io.dump(model, tmp_path / "m")
+        assert {f.code for f in inspect(tmp_path / "m").safety.findings} == expected
 
 
 # Run in a fresh interpreter: an audit hook (PEP 578) sees what the interpreter itself is asked for.
