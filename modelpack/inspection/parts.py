@@ -19,6 +19,7 @@ _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "colle
                    "copy_reg", "datetime", "functools", "re", "_codecs", "joblib"}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
+_SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
 _SUFFIXES: dict[str, Task] = {
     "Classifier": "classifier", "ClassifierCV": "classifier", "Regressor": "regressor",
     "RegressorCV": "regressor", "Regression": "regressor", "Ranker": "regressor",
@@ -72,6 +73,11 @@ class Part:
     @property
     def is_sklearn(self) -> bool:
         return self.cls.module.startswith("sklearn.")
+
+    @property
+    def is_sampler(self) -> bool:
+        """Whether it changes what is trained on and nothing that is predicted."""
+        return self.cls.module.startswith(_SAMPLERS)
 
     @cached_property
     def steps(self) -> list[tuple[str, Node, Node]]:
@@ -159,12 +165,12 @@ def as_part(node: Node, level: int = 0) -> Part | None:
     if not is_made(node) or not isinstance(cls, Global):
         return None
     top, name = cls.module.partition(".")[0], cls.name.rpartition(".")[2]
-    attributes = _attributes(node)
-    if top in _NOT_ESTIMATORS or not attributes:
+    found = attributes(node)
+    if top in _NOT_ESTIMATORS or not found:
         return None
-    if top == "sklearn" and "_sklearn_version" not in attributes and name not in _table():
+    if top == "sklearn" and "_sklearn_version" not in found and name not in _table():
         return None
-    return Part(cls, attributes, level)
+    return Part(cls, found, level)
 
 
 def as_node(part: Part, name: str = "", columns: Node = None) -> Estimator:
@@ -183,7 +189,7 @@ def column_names(node: Node) -> tuple[str | int, ...] | None:
     if isinstance(node, str) or type(node) is int:
         return (clean(node),) if isinstance(node, str) else (node,)
     if isinstance(node, Obj) and node.cls.name == "_RemainderColsList":  # of 1.5 and 1.6
-        node = _attributes(node).get("data")
+        node = attributes(node).get("data")
     array = view(node)
     values: list[Scalar] | None = array.values() if array else None
     if values is None and isinstance(node, list | tuple):
@@ -195,10 +201,10 @@ def column_names(node: Node) -> tuple[str | int, ...] | None:
     return tuple(v for v in values if isinstance(v, str | int))
 
 
-def _attributes(node: Obj) -> dict[str, Node]:
-    """The attributes that the states set; later states win, as in loading."""
+def attributes(node: Node) -> dict[str, Node]:
+    """The attributes that the states of an object set; later states win, as in loading."""
     found: dict[str, Node] = {}
-    for state in node.states:
+    for state in node.states if isinstance(node, Obj) else ():
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
             if isinstance(part, Dct):
                 pairs = zip(part.keys, part.values, strict=True)

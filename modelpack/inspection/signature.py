@@ -6,11 +6,12 @@ from modelpack.spec import Signature
 
 from . import inputs, outputs
 from .parts import Part
+from .vocabulary import TEXT_VECTORIZERS
 
 NO_SIGNATURE = Signature((), ())
 
 _NO_ROWS = {
-    "DictVectorizer": "dicts", "FeatureHasher": "dicts", "LabelBinarizer": "labels",
+    "FeatureHasher": "dicts", "LabelBinarizer": "labels",
     "LabelEncoder": "labels", "MultiLabelBinarizer": "labels", "PatchExtractor": "images",
 }  # fmt: skip
 
@@ -21,11 +22,12 @@ def signature(root: Part) -> Signature:
     classes = outputs.classes(root.last)
     return Signature(
         inputs=tuple(fields),
-        outputs=(outputs.prediction(root, classes, len(fields)),),
+        outputs=(outputs.prediction(root, classes, fields),),
         classes=classes,
         layout=layout,
-        named=layout != "text" and inputs.names(root) is not None,
-        probabilities=root.task == "classifier" and outputs.has_probabilities(root.last),
+        named=layout == "dicts" or (layout != "text" and inputs.names(root) is not None),
+        probabilities=(root.task == "classifier" or classes is not None)
+        and outputs.has_probabilities(root.last),
     )
 
 
@@ -36,7 +38,7 @@ def no_prediction(root: Part) -> str | None:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
-    if first.name in inputs.TEXT_HEADS and first.text("input") in {"filename", "file"}:
+    if first.name in TEXT_VECTORIZERS and first.text("input") in {"filename", "file"}:
         return f"{first.cls.dotted} takes names of files and no texts"
     if first.is_sklearn and first.name in _NO_ROWS:
         return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
