@@ -127,8 +127,10 @@ def _read_once(file: BinaryIO, reading: _Reading) -> None:
 
 
 def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
-    if os.fstat(file.fileno()).st_size > limits.FILE_BYTES:
+    size = os.fstat(file.fileno()).st_size
+    if size > limits.FILE_BYTES:
         raise Malformed("too-large", "the file is larger than 16 GiB")
+    reading.trace.most_opcodes = limits.opcodes(size)
     head = digest.read(source.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)

@@ -27,6 +27,8 @@ class Trace:
     objects: list[Obj] = field(default_factory=list)
     protocol: int | None = None
     payloads: int = 0
+    opcodes: int = 0
+    most_opcodes: int = limits.OPCODES[-1]
 
 
 def merged(traces: Sequence[Trace]) -> Trace:

@@ -11,6 +11,7 @@ from .parts import as_part
 
 _PLAIN = {bool: "a boolean", int: "a number", float: "a number", str: "a string",
           bytes: "a string of bytes"}  # fmt: skip
+_PLAIN_KINDS = {kind: words.partition(" ")[2] for kind, words in _PLAIN.items()}
 _KINDS = {type(None): "None", Dct: "dict", Items: "set", list: "list", tuple: "tuple",
           Blob: "long string"}  # fmt: skip
 _MOST_KINDS = 4
@@ -36,15 +37,15 @@ def _holding(values: list[Node]) -> str:
 
 def _kinds(values: list[Node] | tuple[Node, ...]) -> str:
     """Estimators are named, everything else is counted by kind."""
-    kinds = Counter(_one(value) for value in values).most_common()
+    kinds = Counter(_PLAIN_KINDS.get(type(v)) or _one(v) for v in values).most_common()
     parts = [kind if n == 1 else f"{n} {_plural(kind)}" for kind, n in kinds[:_MOST_KINDS]]
     more = f" and {len(kinds) - _MOST_KINDS} other kinds" if len(kinds) > _MOST_KINDS else ""
     return _listed(parts) + more
 
 
 def _one(node: Node) -> str:
-    if type(node) in _PLAIN:
-        return _PLAIN[type(node)].partition(" ")[2]
+    if type(node) in _PLAIN_KINDS:
+        return _PLAIN_KINDS[type(node)]
     if type(node) in _KINDS:
         return _KINDS[type(node)]
     if isinstance(node, Global):
