@@ -71,8 +71,13 @@ class Part:
         return self.cls.name.rpartition(".")[2]
 
     @property
+    def top(self) -> str:
+        """The top-level module of its class."""
+        return self.cls.module.partition(".")[0]
+
+    @property
     def is_sklearn(self) -> bool:
-        return self.cls.module.startswith("sklearn.")
+        return self.top == "sklearn"
 
     @property
     def is_sampler(self) -> bool:
@@ -206,10 +211,15 @@ def attributes(node: Node) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for state in node.states if isinstance(node, Obj) else ():
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            if isinstance(part, Dct):
-                pairs = zip(part.keys, part.values, strict=True)
-                found.update({key: value for key, value in pairs if type(key) is str})
+            found.update(as_dict(part))
     return found
+
+
+def as_dict(node: Node) -> dict[str, Node]:
+    """The values of the keys that are strings; of what is no dict, none."""
+    if not isinstance(node, Dct):
+        return {}
+    return {k: v for k, v in zip(node.keys, node.values, strict=True) if type(k) is str}
 
 
 def _tuples(node: Node) -> list[tuple[str, Node, Node]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .boosters import booster
+from .categorical import categorical
 from .columns import Column, Columns
 from .nodes import Node, Obj
 from .parts import Part, column_names
@@ -11,18 +13,16 @@ from .preprocessing import TRANSFORMERS, fills_nan
 from .rows import kept_rows
 from .vocabulary import TEXT_VECTORIZERS, text_example
 
-_ACCEPT_MISSING = {"xgboost", "lightgbm", "catboost"}
-
 
 def describe(part: Part, columns: Columns) -> bool:
     """Tell the columns what the part knows of them; whether they come out of it one by one, with
     what is missing still missing or filled in, so that the next step tells of them too.
     """
-    told = _COMPOSITES.get(part.name) or TRANSFORMERS.get(part.name)
+    told = _LIBRARIES.get(part.top) or _COMPOSITES.get(part.name) or TRANSFORMERS.get(part.name)
     if told is not None:
         return told(part, columns)
-    if part.cls.module.partition(".")[0] in _ACCEPT_MISSING:
-        return _hist(part, columns)
+    if part.is_sampler:
+        return True
     kept_rows(part, columns)
     if not part.is_sklearn or part.name not in _WRAPPERS:
         return False
@@ -89,6 +89,17 @@ def _hist(part: Part, columns: Columns) -> bool:
     return False
 
 
+def _boosted(part: Part, columns: Columns) -> bool:
+    told = booster(part)
+    ranges = told.ranges if told else ()
+    for column in columns:
+        column.nullable = True
+    for column, found in zip(columns, ranges, strict=False):
+        if found:
+            column.number(example=sum(found) / 2, low=found[0], high=found[1])
+    return False
+
+
 _COMPOSITES: dict[str, Callable[[Part, Columns], bool]] = {
     "Pipeline": _pipeline,
     "FeatureUnion": _union,
@@ -98,6 +109,10 @@ _COMPOSITES: dict[str, Callable[[Part, Columns], bool]] = {
     "HistGradientBoostingClassifier": _hist,
     "HistGradientBoostingRegressor": _hist,
     **dict.fromkeys(TEXT_VECTORIZERS, _text),
+}
+_LIBRARIES: dict[str, Callable[[Part, Columns], bool]] = {
+    **dict.fromkeys(("xgboost", "lightgbm", "catboost"), _boosted),
+    "category_encoders": categorical,
 }
 _WRAPPERS = {
     "GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV",
