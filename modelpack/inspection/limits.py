@@ -6,6 +6,11 @@ deepest benign tree has 21 levels) and keep the cost of a hostile file small.
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
+SECONDS = 120  # of the child that reads, by the clock and of CPU time
+MEMORY_BYTES = 512 * MIB, 64, 4 * GIB  # of its address space: least, per byte of the file, most
+DESCRIPTORS = 16  # that it has open at a time
+ANSWER_BYTES = 64 * MIB
+
 FILE_BYTES = 16 * GIB
 STREAM_BYTES = 64 * GIB  # decompressed
 STREAM_RATIO = 200  # decompressed bytes per byte of the file
@@ -26,3 +31,14 @@ KEPT_BYTES = MIB  # the largest single value that is kept; of longer ones, the h
 KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
+
+
+def memory(size: int) -> int:
+    """Bytes of address space for reading a file of `size` bytes.
+
+    An interpreter with the inspector maps 40 MiB, a decompressor's dictionary takes up to 256 MiB.
+    The terms of a vocabulary take 16 bytes of a pickle and 250 of memory each: 16 times as much,
+    and 64 times what is left of the file where it was compressed four times.
+    """
+    least, per_byte, most = MEMORY_BYTES
+    return min(least + per_byte * size, most)

@@ -38,7 +38,11 @@ model = MultinomialNB().fit(vectorizer.transform(texts), kinds)
 joblib.dump(vectorizer, here / "vectorizer.joblib")
 joblib.dump(model, here / "model.joblib")
 
-rows = ["how does one sort by the second column", "the answer is in the file", "where does the program stop"]
+rows = [
+    "how does one sort by the second column",
+    "the answer is in the file",
+    "where does the program stop",
+]
 request = {"instances": rows}
 response = {"predictions": model.predict(vectorizer.transform(rows)).tolist()}
 (here / "request.json").write_text(json.dumps(request) + "\n")
