@@ -17,6 +17,7 @@ from modelpack.spec import Scalar
 from . import ubjson
 from .arrays import clean, raw, scalar
 from .parts import Part, attributes
+from .splits import Splits
 
 Range = tuple[float, float]
 
@@ -28,8 +29,8 @@ _LONGEST_LABELS = 64_000
 @dataclass(frozen=True)
 class Booster:
     """`names` of the features, `width` their number, `groups` and `targets` the number of classes
-    and of outputs where there are several, `ranges` of the features in training, `classes` the
-    labels; `version` of the library, or a specifier. None where it is not told.
+    and of outputs where there are several, `ranges` of the features in training, `splits` of its
+    trees, `classes` the labels; `version` of the library, or a specifier. None where not told.
     """
 
     names: tuple[str, ...] | None = None
@@ -38,6 +39,7 @@ class Booster:
     targets: int | None = None
     version: str | None = None
     ranges: tuple[Range | None, ...] = ()
+    splits: Splits | None = None
     classes: tuple[Scalar, ...] | None = None
 
 
@@ -87,7 +89,26 @@ def _xgboost(data: bytes) -> Booster:
         groups=_several(_number(data, "num_class")),
         targets=_several(_number(data, "num_target")),
         version=".".join(map(str, version)) if version and len(version) == 3 else _in_json(data),
+        splits=_splits(data),
     )
+
+
+def _splits(data: bytes) -> Splits:
+    """Those of the trees that were kept as a whole: of each an array of the left child of each node
+    (-1 in a leaf), then one of its threshold, one of its feature, one of its kind (0: by number).
+    """
+    splits, position = Splits(), 0
+    while found := ubjson.numbers(data, "left_children", position):
+        arrays, position = [found[0]], found[1]
+        for key in ("split_conditions", "split_indices", "split_type"):
+            found = ubjson.numbers(data, key, position)
+            if found is None:
+                return splits
+            arrays.append(found[0])
+            position = found[1]
+        nodes = zip(*arrays, strict=False)
+        splits.add((int(f), at) for child, at, f, kind in nodes if child >= 0 and kind == 0)
+    return splits
 
 
 def _number(data: bytes, key: str) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from .arrays import scalar
 from .machine import Trace
 from .nodes import Dct, Global, Node, Obj, within
-from .parts import Part, as_part
+from .parts import Part, as_part, attributes
 
 _LEVELS = 5
 _JOBS = ("n_jobs", "nthread", "thread_count", "num_threads")
-_SCORED = "_score_func"  # of scikit-learn's scorers, the function inside
 
 
 def estimators(trace: Trace) -> Iterator[Part]:
@@ -32,18 +31,22 @@ def callables(trace: Trace) -> tuple[str, ...]:
         value
         for part in estimators(trace)
         for name, value in part.attributes.items()
-        if name == _SCORED or not name.startswith("_")
+        if not name.startswith("_")
     ]
     held = (node for node in within(given, _LEVELS, _held) if isinstance(node, Global))
     return tuple(sorted({name.key for name in held if _is_function(name)}))
 
 
 def _held(node: Node) -> list[Node]:
+    """What is in collections, `partial` and the scorers of scikit-learn."""
     if isinstance(node, list | tuple):
         return list(node)
     if isinstance(node, Dct):
         return node.values
-    return list(node.args) if isinstance(node, Obj) and node.cls.name == "partial" else []
+    if not isinstance(node, Obj):
+        return []
+    is_scorer = node.cls.module.startswith("sklearn.metrics")
+    return list(attributes(node).values() if is_scorer else node.args)
 
 
 def _is_function(name: Global) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,6 +20,7 @@ _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "colle
                    "copy_reg", "datetime", "functools", "re", "_codecs", "joblib"}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 _SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
 _SUFFIXES: dict[str, Task] = {
     "Classifier": "classifier", "ClassifierCV": "classifier", "Regressor": "regressor",
@@ -78,6 +80,12 @@ class Part:
     @property
     def is_sklearn(self) -> bool:
         return self.top == "sklearn"
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The release of scikit-learn (major, minor) that saved it; (0, 0) of others."""
+        match = _RELEASE.match(self.text("_sklearn_version"))
+        return (int(match[1]), int(match[2])) if match else (0, 0)
 
     @property
     def is_sampler(self) -> bool:

@@ -27,5 +27,6 @@ def kept_rows(part: Part, columns: Columns) -> None:
     values = row or part.floats(*_MEANS) or []
     if len(values) == len(columns) and all(isinstance(v, int | float) for v in values):
         for column, value in zip(columns, values, strict=True):
-            if column.type in (None, "number") and column.example is None:
+            is_open = column.type in (None, "number") and not column.changed
+            if is_open and column.example is None:
                 column.example = float(f"{value:.6g}") if math.isfinite(value) else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .boosters import booster
+from .boosters import Booster, booster
 from .categorical import categorical
 from .columns import Column, Columns
 from .nodes import Node, Obj
-from .parts import Part, column_names
-from .preprocessing import TRANSFORMERS, fills_nan
+from .parts import Part, attributes, column_names
+from .preprocessing import TRANSFORMERS, between, fills_nan
 from .rows import kept_rows
+from .splits import splits_of, takes_missing
 from .vocabulary import TEXT_VECTORIZERS, text_example
 
 
@@ -24,6 +25,8 @@ def describe(part: Part, columns: Columns) -> bool:
     if part.is_sampler:
         return True
     kept_rows(part, columns)
+    if part.is_sklearn:
+        _split(part, columns)
     if not part.is_sklearn or part.name not in _WRAPPERS:
         return False
     for inner in part.parts:
@@ -86,17 +89,29 @@ def _hist(part: Part, columns: Columns) -> bool:
         describe(encoder, columns)
     for column in columns:
         column.nullable = True
+    bins = attributes(part.get("_bin_mapper")).get("bin_thresholds_")
+    if isinstance(bins, list) and encoder is None:  # which puts the columns in another order
+        for column, node in zip(columns, bins, strict=False):
+            between(column, node)
     return False
 
 
+def _split(part: Part, columns: Columns) -> None:
+    splits_of(part).tell(columns)
+    if takes_missing(part):
+        for column in columns:
+            column.nullable = True
+
+
 def _boosted(part: Part, columns: Columns) -> bool:
-    told = booster(part)
-    ranges = told.ranges if told else ()
     for column in columns:
         column.nullable = True
-    for column, found in zip(columns, ranges, strict=False):
+    told = booster(part) or Booster()
+    for column, found in zip(columns, told.ranges, strict=False):
         if found:
             column.number(example=sum(found) / 2, low=found[0], high=found[1])
+    if told.splits:
+        told.splits.tell(columns)
     return False
 
 

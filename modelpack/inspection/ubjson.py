@@ -1,7 +1,8 @@
 """Single values out of UBJSON as xgboost writes it: found by their keys, not by reading it all.
 
 Format: UBJSON draft 12. A key is L, its length as 8 bytes, its UTF-8; a string S and the same; an
-array of known length [#L, the length as 8 bytes, the values. Numbers are big-endian.
+array of known length [#L, the length as 8 bytes, the values; one of numbers of one type [$, the
+type, #L and the same. Numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from .arrays import clean
 _LENGTH = struct.Struct(">Q")
 _INTEGERS = {b"i": struct.Struct(">b"), b"U": struct.Struct(">B"), b"I": struct.Struct(">h"),
              b"l": struct.Struct(">i"), b"L": struct.Struct(">q")}  # fmt: skip
+_NUMBERS = {b"[$U": "B", b"[$i": "b", b"[$I": "h", b"[$l": "i", b"[$L": "q", b"[$d": "f",
+            b"[$D": "d"}  # fmt: skip
 _MOST_VALUES = 100_000
 _LONGEST = 64 * 1024
 
@@ -49,6 +52,21 @@ def integers(data: bytes, key: str) -> tuple[int, ...] | None:
     return tuple(values) if count else None
 
 
+def numbers(data: bytes, key: str, start: int = 0) -> tuple[tuple[float, ...], int] | None:
+    """The array of numbers of one type of the next such key, and where it ends; None if there is
+    none, or it was cut off.
+    """
+    begin = _after(data, key, start)
+    code = _NUMBERS.get(data[begin : begin + 3])
+    count = _length(data, begin + 5) if data[begin + 3 : begin + 5] == b"#L" else None
+    if code is None or count is None or count > _MOST_VALUES:
+        return None
+    kind, begin = struct.Struct(f">{count}{code}"), begin + 5 + _LENGTH.size
+    if begin + kind.size > len(data):
+        return None
+    return kind.unpack_from(data, begin), begin + kind.size
+
+
 def _array(data: bytes, key: str) -> tuple[int, int]:
     """Where the values begin, and how many there are; 0 of what is no array."""
     start = _after(data, key)
@@ -73,8 +91,8 @@ def _length(data: bytes, start: int) -> int | None:
     return _LENGTH.unpack(cell)[0] if len(cell) == _LENGTH.size else None
 
 
-def _after(data: bytes, key: str) -> int:
+def _after(data: bytes, key: str, start: int = 0) -> int:
     """Where the value of the key begins; the end of the data if it has none."""
     mark = b"L" + _LENGTH.pack(len(key)) + key.encode()
-    start = data.find(mark)
-    return start + len(mark) if start >= 0 else len(data)
+    found = data.find(mark, start)
+    return found + len(mark) if found >= 0 else len(data)
