@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .arrays import view
 from .columns import Columns
-from .nodes import Node, Obj, within
+from .frames import axes
+from .nodes import Node
 from .parts import Part, as_dict, attributes, column_names
 
-_LEVELS = 8
 _TAKES_MISSING = {"value", "indicator"}
 
 
@@ -34,13 +34,7 @@ def _mappings(part: Part) -> list[tuple[Node, list[Node]]]:
     found = []
     for node in told if isinstance(told, list) else []:
         facts = as_dict(node)
-        labels = _index(facts.get("mapping"))
-        array = view(labels)
+        labels = axes(facts.get("mapping"))
+        array = view(labels[0]) if labels else None
         found.append((facts.get("col"), (array.values() if array else None) or []))
     return found
-
-
-def _index(series: Node) -> Node:
-    """The pandas Index of the rows of a Series."""
-    found = (node for node in within(series, _LEVELS) if isinstance(node, Obj))
-    return next((node for node in found if node.cls.name == "_new_Index"), None)

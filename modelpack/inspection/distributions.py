@@ -65,5 +65,10 @@ def _splits_missing(dtype: Dtype) -> bool:
 
 
 def naming(distribution: str, keys: Iterable[str]) -> str | None:
-    """The first of the names "module:name" that the distribution provides."""
-    return next((key for key in keys if DISTRIBUTIONS.get(top(key)) == distribution), None)
+    """The name "module:name" that tells that the distribution is needed: the first of those that
+    imply something of its version, else the first that it provides.
+    """
+    patterns = [pattern for name, pattern, _ in _IMPLIED if name == distribution]
+    provided = [key for key in keys if DISTRIBUTIONS.get(top(key)) == distribution]
+    telling = (key for pattern in patterns for key in provided if pattern.match(key))
+    return next(telling, provided[0] if provided else None)

@@ -17,7 +17,9 @@ from .nodes import Dct, Global, Node, Obj
 
 _DEEPEST = 32
 _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",
-                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib"}  # fmt: skip
+                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib",
+                   "shap", "lime", "alibi", "torch", "tensorflow", "keras", "matplotlib", "plotly",
+                   "onnx", "onnxruntime", "spacy"}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
