@@ -36,6 +36,8 @@ def no_prediction(root: Part) -> str | None:
     part, first = root.last, inputs.head(root)
     if root.has("predict") is False and root.has("transform") is False:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
+    if part.top == "xgboost" and part.name == "Booster":
+        return f"{part.cls.dotted} predicts a DMatrix and no rows; XGBClassifier and others do"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
     if first.name in TEXT_VECTORIZERS and first.text("input") in {"filename", "file"}:
