@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, limits, parameters, policy, source
+from . import facts, formats, invariants, limits, parameters, policy, source
 from .composition import Composition, compose
 from .interpreter import run
 from .machine import Trace, merged
@@ -38,6 +38,7 @@ class _Reading:
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
     other: formats.Format | None = None
+    inflated: int = 0  # bytes without compression
 
     @property
     def is_joblib(self) -> bool:
@@ -81,10 +82,13 @@ def _judged_reading(path: Path, trust: Collection[str]) -> _Reading:
     reading = _Reading(path)
     try:
         with _open(path) as file:
+            before = os.fstat(file.fileno())
             _read_once(file, reading)
+            reading.findings += _judged(reading, trust)
+            reading.findings += _broken(file, reading)
+            reading.findings += _changed(before, os.fstat(file.fileno()))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    reading.findings += _judged(reading, trust)
     return reading
 
 
@@ -162,6 +166,7 @@ def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
         message = "bytes follow the end of the pickle, which loading would not read"
         raise Malformed("trailing-data", message, offset=reader.offset)
     reading.complete = True
+    reading.inflated = reader.offset
 
 
 def _finish(digest: source.Digest, reading: _Reading) -> str:
@@ -188,6 +193,23 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
     except Malformed as problem:
         reading.complete = False
         return [policy.finding(problem)]
+
+
+def _broken(file: BinaryIO, reading: _Reading) -> list[Finding]:
+    """What the arrays of a file that may be loaded would make compiled code do."""
+    if not reading.complete or policy.verdict(reading.findings) == "refuse":
+        return []
+    try:
+        return invariants.check(reading.trace, file, reading.container, reading.inflated)
+    except Malformed as problem:
+        return [policy.finding(problem)]
+
+
+def _changed(before: os.stat_result, after: os.stat_result) -> list[Finding]:
+    """Arrays are read a second time, and what is hashed has to be what is judged."""
+    stamps = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (before, after)]
+    message = "the file was changed while it was read"
+    return [] if stamps[0] == stamps[1] else [Finding("changed", message)]
 
 
 def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
