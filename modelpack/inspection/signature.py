@@ -36,8 +36,6 @@ def no_prediction(root: Part) -> str | None:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
-    if first.name in inputs.TEXT_HEADS and first.text("input") in {"filename", "file"}:
-        return f"{first.cls.dotted} takes names of files and no texts"
     if first.is_sklearn and first.name in _NO_ROWS:
         return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
     return None
