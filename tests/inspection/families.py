@@ -43,6 +43,7 @@ from sklearn.svm import SVC
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::3], Y[::3]
 TEXTS = ["good red wine", "bad green wine", "good white wine", "bad old beer"] * 5
+TIME = pd.Timestamp("2024-01-02")
 FRAME = pd.DataFrame({"size": X[:, 0], "kind": np.array(["a", "b", "c"])[Y]})
 
 # fmt: off
@@ -68,6 +69,9 @@ _UNFITTED = {
     "lightgbm": lightgbm.LGBMClassifier(n_estimators=2, verbose=-1, min_child_samples=2),
 }
 # fmt: on
+MODELS = (*_UNFITTED, "isotonic", "text", "columns")
+OTHERS = ("bundle", "tuple", "frame", "series", "timestamps", "random", "records")
+NAMES = (*MODELS, *OTHERS)
 
 
 @cache
@@ -92,6 +96,7 @@ def _columns():
     )
 
 
+@cache
 def others():
     """Name -> what lies beside models in files."""
     return {
@@ -105,7 +110,8 @@ def others():
     }
 
 
-TIME = pd.Timestamp("2024-01-02")
+def value_of(name):
+    return models()[name] if name in MODELS else others()[name]
 
 
 class PurePickler(pickle._Pickler):

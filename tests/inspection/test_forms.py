@@ -22,15 +22,10 @@ from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 
 from . import families
-from .families import X, Y, dumped_by_joblib, models, others, pickled_by_python
+from .families import MODELS, NAMES, X, Y, dumped_by_joblib, models, pickled_by_python, value_of
 from .opcodes import TUPLE1, dtype, name, new, number, pickled, text
 
-NAMES = [*models(), *others()]
 PICKLERS = {"c": pickle.dumps, "python": pickled_by_python, "joblib": dumped_by_joblib}
-
-
-def value_of(name_):
-    return models().get(name_) or others()[name_]
 
 
 def inspected(tmp_path, data):
@@ -49,7 +44,7 @@ def test_protocols_and_picklers(tmp_path, name_, protocol, pickler):
     spec = inspected(tmp_path, data)
     assert spec.safety.verdict == "pass", spec.safety.findings
     assert spec.file.protocol == protocol
-    if name_ in models():
+    if name_ in MODELS:
         reference = inspected(tmp_path, pickle.dumps(value_of(name_), 4))
         assert (spec.estimator, spec.steps) == (reference.estimator, reference.steps)
         assert spec.signature == reference.signature
