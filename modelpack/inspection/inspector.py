@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, invariants, limits, parameters, policy, source
+from . import facts, formats, invariants, limits, parameters, policy, skops, source
 from .composition import Composition, compose
 from .interpreter import run
 from .machine import Trace, merged
@@ -42,12 +42,14 @@ class _Reading:
 
     @property
     def is_joblib(self) -> bool:
-        return self.trace.payloads > 0 or self.container != "raw"
+        return self.trace.payloads > 0 or self.container not in {"raw", "zip"}
 
     @property
     def format(self) -> str:
         if self.other is not None:
             return self.other.name
+        if self.container == "zip":
+            return "skops"
         if not self.complete and not self.trace.globals:
             return "unknown"
         return "joblib" if self.is_joblib else "pickle"
@@ -139,6 +141,12 @@ def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
     reading.other = formats.recognise(head[:_HEAD], _tail(file))
+    if reading.other is formats.SKOPS:
+        reading.other, reading.container = None, "zip"
+        reader = Reader(source.chunks("raw", head, digest))
+        reading.root = skops.read(reader, os.fstat(file.fileno()).st_size, reading.trace)
+        reading.complete = True
+        return
     if reading.other is not None:
         return
     reading.container = source.container(head)
@@ -185,7 +193,7 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
         reading.findings.clear()
         message = (
             f"the file is {reading.other.words}; modelpack reads scikit-learn models saved by "
-            "pickle or joblib"
+            "pickle, joblib or skops"
         )
         return [Finding("unsupported-format", message)]
     try:
@@ -224,6 +232,7 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
     readers = {
         "joblib": any(reading.is_joblib for reading in readings),
         "lz4": any(reading.container == "lz4" for reading in readings),
+        "skops": any(reading.container == "zip" for reading in readings),
         "pandas": found.layout == "frame",
     }
     required = facts.requirements(trace, versions, {name for name in readers if readers[name]})

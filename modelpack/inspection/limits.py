@@ -32,6 +32,10 @@ KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
 
+MEMBERS = 200_000  # of a zip archive
+SCHEMA_BYTES = 256 * MIB  # of the JSON text of a skops file
+STATES_DEPTH = 100  # of the states in it; those of a stack of grid searches have 40 levels
+
 
 def memory(size: int) -> int:
     """Bytes of address space for reading a file of `size` bytes.

@@ -29,6 +29,7 @@ class Trace:
     payloads: int = 0
     opcodes: int = 0
     most_opcodes: int = limits.OPCODES[-1]
+    versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
 
 
 def merged(traces: Sequence[Trace]) -> Trace:
@@ -43,6 +44,7 @@ def merged(traces: Sequence[Trace]) -> Trace:
         found.resolved += trace.resolved
         found.objects += trace.objects
         found.payloads += trace.payloads
+        found.versions |= trace.versions
     return found
 
 

@@ -19,7 +19,7 @@ def decompressed(stream: BinaryIO, container: str) -> Any:
     Raises:
         ImportError: the library of this container is not installed.
     """
-    if container == "raw":
+    if container in {"raw", "zip"}:  # members of an archive are its format's to read
         return stream
     if container == "zlib":
         return io.BufferedReader(_Zlib(stream), CHUNK)

@@ -46,7 +46,6 @@ FORMATS = {
     "web page": (b"<!DOCTYPE html><html><body>404</body></html>", "html"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "git-lfs"),
     "torch": (zipped("archive/data.pkl", "archive/data/0"), "torch"),
-    "skops": (zipped("0.npy", "schema.json"), "skops"),
     "keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "keras"),
     "zip": (zipped("a.txt"), "zip"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "hdf5"),

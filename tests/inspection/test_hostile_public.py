@@ -96,7 +96,8 @@ FAMILIES = {
     "functions that write or fetch": ("trailofbits/fickling#210", [
         pickled(call(key, text("x"))) for key in (
             "distutils.file_util:write_file", "_io:FileIO", "shutil:move",
-            "ssl:get_server_certificate", "http.client:HTTPConnection", "urllib.request:urlretrieve", "smtplib:SMTP",
+            "ssl:get_server_certificate", "http.client:HTTPConnection",
+            "urllib.request:urlretrieve", "smtplib:SMTP",
             "pandas.io.parsers.readers:read_csv")]),
     "wrapper of a function": ("trailofbits/fickling#210", [
         pickled(call("functools:partial", name("posix:system"), text("true")))]),
