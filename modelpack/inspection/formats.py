@@ -17,6 +17,8 @@ class Format:
 SKOPS = Format("skops", "a skops file")
 
 _MAGIC: tuple[tuple[str, Format], ...] = (
+    # torch.save before 1.6 began with a pickle of this number alone.
+    (r"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format("torch", "a PyTorch model")),
     (r"\x89HDF\r\n\x1a\n", Format("hdf5", "an HDF5 file, as Keras writes models")),
     (r"CBM1", Format("catboost", "a CatBoost model (.cbm)")),
     (r"binf|bs64", Format("xgboost", "an XGBoost model in the binary format of before 3.1")),

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, invariants, limits, policy, skops, source
+from . import facts, formats, invariants, limits, parameters, policy, skops, source
 from .composition import Composition, compose
 from .interpreter import run
 from .machine import Trace, merged
@@ -133,8 +133,10 @@ def _read_once(file: BinaryIO, reading: _Reading) -> None:
 
 
 def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
-    if os.fstat(file.fileno()).st_size > limits.FILE_BYTES:
+    size = os.fstat(file.fileno()).st_size
+    if size > limits.FILE_BYTES:
         raise Malformed("too-large", "the file is larger than 16 GiB")
+    reading.trace.most_opcodes = limits.opcodes(size)
     head = digest.read(source.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
@@ -234,6 +236,7 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
         "skops": any(reading.container == "zip" for reading in readings),
         "pandas": found.layout == "frame",
     }
+    required = facts.requirements(trace, versions, {name for name in readers if readers[name]})
     findings = [finding for reading in readings for finding in _located(reading, len(readings))]
     if policy.verdict(findings) != "refuse":  # else what it holds is beside the point
         findings += _notes(made, readings)
@@ -241,15 +244,13 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
         file=first.file,
         format=first.format,
         framework=framework,
-        framework_version=versions.get(framework or ""),
+        framework_version=facts.framework_version(framework, versions),
         python=facts.python_specifier(trace.protocol),
         task=root.task if root else "unknown",
         estimator=root.cls.dotted if root else None,
         steps=as_node(root).steps if root else (),
         method="transform" if root and root.only_transforms else "predict",
-        requirements=facts.requirements(
-            trace, versions, {name for name, needed in readers.items() if needed}
-        ),
+        requirements=required,
         versions=versions,
         local_modules=facts.local_modules(trace),
         signature=found,
@@ -258,6 +259,9 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
         members=made.members,
         more_files=tuple(reading.file for reading in others),
         choices=made.choices,
+        reasons=facts.reasons(required, trace, versions),
+        n_jobs=parameters.n_jobs(trace),
+        callables=parameters.callables(trace),
     )
 
 

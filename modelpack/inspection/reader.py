@@ -34,8 +34,8 @@ class Reader:
 
     def refill(self, count: int = LONGEST_FIXED) -> None:
         """Drop what was read, and read on until `count` bytes are at hand or the stream ends."""
-        parts = [self.buffer[self.position :]]
-        have = len(parts[0])
+        rest = self.buffer[self.position :]
+        parts, have = [rest] if rest else [], len(rest)  # alone, a chunk is not copied
         self.base += self.position
         self.position = 0
         while have < count and (chunk := next(self._chunks, None)) is not None:
