@@ -9,6 +9,7 @@ import sys
 import warnings
 import zipfile
 import zlib
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -614,13 +615,13 @@ def mutate(root, chance):
             one["__module__"], one["__class__"] = chance.choice(HOSTILE_NAMES)
         elif kind == 1:
             key = chance.choice(["__loader__", "__id__", "__class__", "content", "file"])
-            one[key] = other.get(key)
+            one[key] = deepcopy(other.get(key))
         elif kind == 2:
-            one["__module__"], one["__class__"] = other["__module__"], other["__class__"]
+            one |= {key: other[key] for key in ("__module__", "__class__") if key in other}
         elif kind == 3:
             root["protocol"] = chance.randrange(3)
         else:
-            one.pop(chance.choice(list(one)))
+            one.pop(chance.choice([*one, None]), None)
     return json.dumps(root).encode()
 
 
