@@ -167,13 +167,13 @@ def test_cut_archives(tmp_path, cut):
 
 
 def test_bombs(tmp_path):
-    zeros = bytes(20_000_000)
+    zeros = bytes(50_000_000)
     bomb = member(b"x.bin", zeros, method=8, raw=deflated(zeros))
     assert codes(archive(bomb, SOUND), tmp_path) == {"decompression-bomb"}
     inner = archive(member(b"data.npy", zeros, method=8, raw=deflated(zeros)))
     outer = member(b"x.npz", inner, method=8, raw=deflated(inner))
     assert codes(archive(outer, SOUND), tmp_path) <= {"decompression-bomb", "broken-array"}
-    array = saved(np.zeros(5_000_000))
+    array = saved(np.zeros(6_000_000))
     inner = archive(member(b"data.npy", array, method=8, raw=deflated(array)))
     assert codes(archive(member(b"x.npz", inner), SOUND), tmp_path) == {"decompression-bomb"}
 
