@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "inspect", "package"]
 
 
-def inspect(path: str | PathLike[str], *, trust: tuple[str, ...] = ()) -> ModelSpec:
-    """What is in a model file; nothing of it is executed. `spec.safety.verdict` judges it.
+def inspect(
+    path: str | PathLike[str],
+    *more: str | PathLike[str],
+    trust: tuple[str, ...] = (),
+    select: tuple[str, ...] = (),
+) -> ModelSpec:
+    """What is in a model file, or in the several that make one model; nothing of it is executed.
+    `spec.safety.verdict` judges it.
 
     Raises:
-        modelpack.errors.UsageError: there is no such file.
+        modelpack.errors.UsageError: there is no such file, or it does not hold what is selected.
     """
     from modelpack.inspection import inspect as read
 
-    return read(str(path), trust=trust)
+    return read(*map(str, (path, *more)), trust=trust, select=select)
 
 
-def package(path: str | PathLike[str], **options: Any) -> Package:
-    """A tested image of a model file. `options` are those of `modelpack.pipeline.Options`.
+def package(path: str | PathLike[str], *more: str | PathLike[str], **options: Any) -> Package:
+    """A tested image of a model. `options` are those of `modelpack.pipeline.Options`.
 
     Raises:
         modelpack.errors.ModelpackError: one of its classes, by what went wrong; SmokeFailedError
@@ -42,7 +48,7 @@ def package(path: str | PathLike[str], **options: Any) -> Package:
     """
     from modelpack import pipeline
 
-    made = pipeline.package(str(path), pipeline.Options(**options))
+    made = pipeline.package([str(p) for p in (path, *more)], pipeline.Options(**options))
     if made.smoke:
         pipeline.require_passed(made.smoke)
     return made

@@ -18,7 +18,7 @@ from modelpack import reaper
 from modelpack._version import __version__
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.quoting import FILTERS, checked
-from modelpack.spec import BaseImage, Bundle, Environment, ModelSpec, from_json, to_json
+from modelpack.spec import BaseImage, Bundle, Environment, ModelFile, ModelSpec, from_json, to_json
 
 SCHEMA = 1
 MANIFEST = "modelpack.json"
@@ -30,7 +30,11 @@ TEMPLATES = (
     ("app.py.j2", "app.py"),
     ("gunicorn.conf.py.j2", "gunicorn.conf.py"),
 )
-MODEL_FILES = {"pickle": "model/model.pkl", "joblib": "model/model.joblib"}
+MODEL_FILES = {
+    "pickle": "model/model.pkl",
+    "joblib": "model/model.joblib",
+    "skops": "model/model.skops",
+}
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 PARTS = {name for _, name in TEMPLATES} | {MANIFEST, LOCK, "model", "modelpack", "__pycache__"}
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
@@ -49,15 +53,18 @@ def render(
         ModelRefusedError: the model file is no longer the one that was inspected.
     """
     target = Path(directory).resolve()
-    packed = replace(spec, file=replace(spec.file, path=MODEL_FILES[spec.format]))
+    packed = _packed(spec)
     _check_replaceable(target)
     try:
         with _all_or_nothing(target) as folder:
-            _copy_model(spec, folder / packed.file.path)
+            copies = [folder / file.path for file in packed.files]
+            for file, copy in zip(spec.files, copies, strict=True):
+                _copy_model(file, copy)
             _copy_serving(folder / "modelpack" / "serving")
             for name, text in _texts(packed, environment, base).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
-            _normalise(folder, {folder / packed.file.path: spec.file.sha256})
+            digests = [file.sha256 for file in spec.files]
+            _normalise(folder, dict(zip(copies, digests, strict=True)))
     except OSError as error:
         raise UsageError(
             f"The bundle of {spec.file.path} cannot be written to {target}: {error.strerror}: "
@@ -193,17 +200,25 @@ def _check_replaceable(target: Path) -> None:
         )
 
 
-def _copy_model(spec: ModelSpec, target: Path) -> None:
+def _packed(spec: ModelSpec) -> ModelSpec:
+    """The spec with the paths that its files have in the bundle."""
+    first, *more = (MODEL_FILES[file.format] for file in spec.files)
+    named = [path.replace(".", f"-{number}.") for number, path in enumerate(more, start=2)]
+    files = [replace(f, path=p) for f, p in zip(spec.files, [first, *named], strict=True)]
+    return replace(spec, file=files[0], more_files=tuple(files[1:]))
+
+
+def _copy_model(file: ModelFile, target: Path) -> None:
     """Copy no more than was inspected, and refuse the copy if it is not the same."""
-    target.parent.mkdir()
+    target.parent.mkdir(exist_ok=True)
     digest = hashlib.sha256()
-    with Path(spec.file.path).open("rb") as source, target.open("wb") as copy:
-        left = spec.file.size + 1
+    with Path(file.path).open("rb") as source, target.open("wb") as copy:
+        left = file.size + 1
         while block := source.read(min(left, 2**20)):
             digest.update(block)
             copy.write(block)
             left -= len(block)
-    if digest.hexdigest() != spec.file.sha256:
+    if digest.hexdigest() != file.sha256:
         raise ModelRefusedError(
             "The model file was changed while it was being packaged, so what was inspected is "
             "not what would be served.",

@@ -33,17 +33,35 @@ F = TypeVar("F", bound=Callable[..., None])
 # --- options that several commands share ---------------------------------------------------------
 
 
-def _read_settings(ctx: click.Context, _: click.Parameter, model: Path) -> Path:
+def _read_settings(
+    ctx: click.Context, _: click.Parameter, models: tuple[Path, ...]
+) -> tuple[Path, ...]:
     everything = [param for command in main.commands.values() for param in command.params]
     options = [param for param in everything if isinstance(param, click.Option)]
     mine = {param.name for param in ctx.command.params}
-    found = settings.read(model, options)
+    found = settings.read(models[0], options)
     ctx.default_map = {name: value for name, value in found.items() if name in mine}
-    return model
+    return models
 
 
-MODEL = (click.argument("model", type=FILE, is_eager=True, callback=_read_settings),)
+MODEL = (
+    click.argument(
+        "models",
+        metavar="MODEL...",
+        type=FILE,
+        nargs=-1,
+        required=True,
+        is_eager=True,
+        callback=_read_settings,
+    ),
+)
 TRUST = (
+    click.option(
+        "--select",
+        metavar="KEY",
+        multiple=True,
+        help="The estimator to take from a file that holds several; repeated, a pipeline of them.",
+    ),
     click.option(
         "--trust",
         metavar="MODULE:NAME",
@@ -118,9 +136,19 @@ def main() -> None:
 
 @main.command("inspect")
 @takes(MODEL, TRUST, OUTPUT)
-def inspect_command(model: Path, trust: tuple[str, ...], as_json: bool, **_: bool) -> None:
-    """What is in the file MODEL: format, versions, signature, safety. Executes nothing of it."""
-    spec = inspect(model, trust=trust)
+def inspect_command(
+    models: tuple[Path, ...],
+    trust: tuple[str, ...],
+    select: tuple[str, ...],
+    as_json: bool,
+    **_: bool,
+) -> None:
+    """What is in the file MODEL: format, versions, signature, safety. Executes nothing of it.
+
+    A model that lies in several files is given by all of them, in the order in which its rows pass
+    through them: vectorizer.joblib model.joblib.
+    """
+    spec = inspect(*models, trust=trust, select=select)
     if as_json:
         console.document(to_json(spec))
     else:
@@ -132,11 +160,16 @@ def inspect_command(model: Path, trust: tuple[str, ...], as_json: bool, **_: boo
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
 @takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
 def bundle_command(
-    model: Path, output: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any
+    models: tuple[Path, ...],
+    output: Path,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
     run = Run(_options(**given), _observer(quiet, verbose))
-    bundle = run.render(run.inspect(model), output)
+    bundle = run.render(run.inspect(models), output)
     if as_json:
         console.document(to_json(bundle))
     else:
@@ -179,7 +212,7 @@ def smoke_command(
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
 @takes(MODEL, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
 def package_command(
-    model: Path,
+    models: tuple[Path, ...],
     report: Path | None,
     junit: Path | None,
     as_json: bool,
@@ -190,7 +223,7 @@ def package_command(
 ) -> None:
     """Turn MODEL into a tested container image."""
     options = _options(smoke=not no_smoke, **given)
-    made = pipeline.package(model, options, _observer(quiet, verbose))
+    made = pipeline.package(models, options, _observer(quiet, verbose))
     if as_json:
         console.document(made.to_json())
     else:
@@ -202,10 +235,12 @@ def package_command(
 @main.command("serve")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
-def serve_command(model: Path, port: int, quiet: bool, verbose: bool, **given: Any) -> None:
+def serve_command(
+    models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
+) -> None:
     """Serve MODEL on this machine with no container, as the image would."""
     run = Run(_options(engine="process", **given), _observer(quiet, verbose))
-    sys.exit(pipeline.serve(run, model, port))
+    sys.exit(pipeline.serve(run, models, port))
 
 
 @main.command("doctor")

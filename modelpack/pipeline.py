@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +44,7 @@ class Options:
     which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
     image is written beside the current directory's other files. `requirements`: further or
     overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
+    `select`: the estimators to take from a file that holds several.
     """
 
     tag: str | None = None
@@ -53,6 +54,7 @@ class Options:
     python: str | None = None
     requirements: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
     ca_cert: Path | None = None
     index_url: str | None = None
     smoke: bool = True
@@ -129,9 +131,9 @@ class Run:
             index_url=self.options.index_url, ca_cert=str(ca_cert) if ca_cert else None
         )
 
-    def inspect(self, path: str | Path) -> ModelSpec:
+    def inspect(self, paths: Sequence[str | Path]) -> ModelSpec:
         with self._stage("inspect") as summary:
-            model = inspect(path, trust=self.options.trust)
+            model = inspect(*paths, trust=self.options.trust, select=self.options.select)
             require_servable(model)
             summary.append(describe(model))
         return model
@@ -189,9 +191,9 @@ class Run:
 
 
 def package(
-    path: str | Path, options: Options | None = None, observer: Observer | None = None
+    paths: Sequence[str | Path], options: Options | None = None, observer: Observer | None = None
 ) -> Package:
-    """Inspects, locks, renders, builds and smoke-tests.
+    """Inspects, locks, renders, builds and smoke-tests the model that lies in these files.
 
     An image gets its tag only once it has passed; one that failed is removed. Where there is no
     container engine, the bundle itself is tested as a local process, and kept.
@@ -201,7 +203,7 @@ def package(
             nothing: look at `Package.smoke.passed`.
     """
     run = Run(options or Options(), observer)
-    model = run.inspect(path)
+    model = run.inspect(paths)
     with bundle_folder(_kept(run, model)) as directory:
         bundle = run.render(model, directory)
         image = run.build(bundle)
@@ -235,7 +237,7 @@ def _kept(run: Run, model: ModelSpec) -> Path | None:
     """Where the bundle is to stay. Without images it is all that there is, and stays anyway."""
     if run.options.output or run.engine.name != "process":
         return run.options.output
-    folder = Path(f"{Path(model.file.path).stem}-bundle")
+    folder = Path(f"{Path(_main_file(model)).stem}-bundle")
     run.observer.notice(
         f"No image is built: the service is tested as a local process, and its bundle kept in "
         f"{folder}."
@@ -272,13 +274,13 @@ def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
     return run.smoke(target, bundles.model_of(run.engine.manifest(target)))
 
 
-def serve(run: Run, path: str | Path, port: int) -> int:
+def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
     """Serves the model as a local process until it is interrupted; its exit code.
 
     Raises:
         ModelpackError: as `package`.
     """
-    model = run.inspect(path)
+    model = run.inspect(paths)
     with bundle_folder(None) as directory:
         bundle = run.render(model, directory)
         run.build(bundle)
@@ -306,8 +308,13 @@ def describe(model: ModelSpec) -> str:
 
 def default_reference(model: ModelSpec) -> str:
     """A reference made of the file's name, or of its folder's where all files are called model."""
-    path = Path(model.file.path).absolute()
+    path = Path(_main_file(model)).absolute()
     return _reference(path.parent.name if path.stem == "model" else path.stem)
+
+
+def _main_file(model: ModelSpec) -> str:
+    """The path of the file that predicts, the last of them."""
+    return model.files[-1].path
 
 
 def _reference(name: str) -> str:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 Scalar = str | int | float | bool | None
 """A value of a row, a category or a class label, as JSON knows it."""
@@ -32,8 +33,8 @@ Verdict = Literal["pass", "trust", "refuse"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4. `format`: how
-    the file is stored (pickle, joblib).
+    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
+    `format`: how the file is stored (pickle, joblib, skops). `protocol`: that of its format.
     """
 
     path: str
@@ -162,10 +163,14 @@ class ModelSpec:
     globals: tuple[str, ...] = ()
     members: tuple[Member, ...] = (Member(),)
     more_files: tuple[ModelFile, ...] = ()
-    choices: tuple[str | int, ...] = ()
+    choices: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     n_jobs: int | None = None
     callables: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[ModelFile, ...]:
+        return (self.file, *self.more_files)
 
 
 # --- Environment ---------------------------------------------------------------------------------
@@ -282,25 +287,24 @@ class SmokeReport:
 
 T = TypeVar("T")
 
-_converter = cattrs.Converter(forbid_extra_keys=True)
-_converter.register_structure_hook(Scalar, lambda value, _: value)
-_converter.register_structure_hook(str | int, lambda value, _: value)
-_global = override(rename="global")
-_converter.register_unstructure_hook(
-    Finding, make_dict_unstructure_fn(Finding, _converter, global_=_global)
-)
-_converter.register_structure_hook(
-    Finding,
-    make_dict_structure_fn(Finding, _converter, _cattrs_forbid_extra_keys=True, global_=_global),
-)
-
 
 def to_json(value: Any) -> dict[str, Any]:
     """The plain dict of one of the values above; `SmokeReport` also says whether it `passed`."""
-    document: dict[str, Any] = _converter.unstructure(value)
+    document: dict[str, Any] = _plain(value)
     if isinstance(value, SmokeReport):
         document = {"passed": value.passed, **document}
     return document
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    names = value.__dataclass_fields__  # `global_` is `global`, which Python does not allow
+    return {name.removesuffix("_"): _plain(getattr(value, name)) for name in names}
 
 
 def from_json(kind: type[T], document: Mapping[str, Any]) -> T:
@@ -309,9 +313,26 @@ def from_json(kind: type[T], document: Mapping[str, Any]) -> T:
     Raises:
         ValueError: a key is missing or unknown, or a value has the wrong type.
     """
+    import cattrs  # noqa: PLC0415 - 60 ms, which the inspector's child does without
+
     known = {"passed"} if kind is SmokeReport else set()
     try:
-        return _converter.structure({k: v for k, v in document.items() if k not in known}, kind)
+        return _converter().structure({k: v for k, v in document.items() if k not in known}, kind)
     except cattrs.BaseValidationError as error:
         problems = "; ".join(cattrs.transform_error(error))
         raise ValueError(f"not a {kind.__name__}: {problems}") from error
+
+
+@cache
+def _converter() -> Converter:
+    from cattrs import Converter  # noqa: PLC0415 - as above
+    from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415
+
+    converter = Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(Scalar, lambda value, _: value)
+    converter.register_structure_hook(str | int, lambda value, _: value)
+    read_finding = make_dict_structure_fn(
+        Finding, converter, _cattrs_forbid_extra_keys=True, global_=override(rename="global")
+    )
+    converter.register_structure_hook(Finding, read_finding)
+    return converter

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 import json
 import os
 import re
@@ -179,6 +180,25 @@ def test_modes(tmp_path, spec):
         mode = stat.S_IMODE(path.stat().st_mode)
         expected = 0o755 if path.is_dir() else 0o444 if "model.joblib" in path.name else 0o644
         assert mode == expected, path
+
+
+def test_a_model_of_several_files_is_copied_whole(tmp_path, spec):
+    other = tmp_path / "other.pkl"
+    other.write_bytes(b"the bytes of another")
+    sha256 = hashlib.sha256(b"the bytes of another").hexdigest()
+    second = replace(spec.file, path=str(other), sha256=sha256, size=20)
+    both = replace(spec, more_files=(second, replace(second, format="pickle")))
+    made = bundle.render(both, ENVIRONMENT, BASE, tmp_path / "bundle")
+    paths = ["model/model.joblib", "model/model-2.joblib", "model/model-3.pkl"]
+    assert [file.path for file in made.model.files] == paths
+    copies = [made.directory / path for path in paths]
+    assert [hashlib.sha256(c.read_bytes()).hexdigest() for c in copies] == [
+        file.sha256 for file in both.files
+    ]
+    assert all(copy.stat().st_mode & 0o777 == 0o444 for copy in copies)
+    dockerfile = (made.directory / "Dockerfile").read_text()
+    assert dockerfile.splitlines()[-3:] == [f"COPY --chmod=0444 {path} {path}" for path in paths]
+    assert bundle.read(made.path).model == made.model
 
 
 def test_serving_is_copied_whole_and_alone(tmp_path, spec):

@@ -36,7 +36,10 @@ def client() -> Iterator[docker.DockerClient]:
 
 def package(model: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
     """Skips, but under CI fails, where there is no base image for the model's Python."""
-    command = [sys.executable, "-m", "modelpack", "package", str(model), "--json", *arguments]
+    vectorizer = model.parent / "vectorizer.joblib"
+    models = [vectorizer, model] if vectorizer.exists() else [model]
+    command = [sys.executable, "-m", "modelpack", "package", *map(str, models), "--json"]
+    command += arguments
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode == NO_ENGINE and not os.environ.get("CI"):
         pytest.skip(done.stderr)

@@ -6,7 +6,7 @@ require_servable(spec)
 
 from __future__ import annotations
 
-from .inspector import inspect
+from .isolation import inspect
 from .servable import require_servable
 
 __all__ = ["inspect", "require_servable"]

@@ -37,12 +37,15 @@ _POINTER_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Dtype:
-    """`kind` is numpy's letter (b, i, u, f, c, S, U, V, O, M, m), `itemsize` in bytes."""
+    """`kind` is numpy's letter (b, i, u, f, c, S, U, V, O, M, m), `itemsize` in bytes, `fields` the
+    (name, offset in bytes, dtype) of a structured one.
+    """
 
     kind: str
     itemsize: int
     big_endian: bool
     has_objects: bool
+    fields: tuple[tuple[str, int, Dtype], ...] = ()
 
     def decode(self, data: bytes) -> list[bool | int | float | str | bytes] | None:
         """The values of a flat array, or None where numbers and strings cannot say them."""
@@ -89,7 +92,8 @@ def read(made: Obj) -> Dtype | None:
         return None
     has_objects = match[1] == "O" or any(part.has_objects for part in parts)
     honest = _flags_fit(state[7], has_objects)
-    return Dtype(match[1], size, state[1] == ">", has_objects) if honest else None
+    fields = _fields(state[3], state[4])
+    return Dtype(match[1], size, state[1] == ">", has_objects, fields) if honest else None
 
 
 def _itemsize(kind: str, digits: int, told: Node) -> int | None:
@@ -159,6 +163,15 @@ def _of_fields(size: int, fields: Dct) -> list[Dtype] | None:
 def _overlap(spans: list[tuple[int, int]]) -> bool:
     spans = sorted(spans)
     return any(end > start for (_, end), (start, _) in pairwise(spans))
+
+
+def _fields(names: Node, fields: Node) -> tuple[tuple[str, int, Dtype], ...]:
+    """Those of `_parts`, which checked them, in the order of their names."""
+    if not isinstance(fields, Dct):
+        return ()
+    pairs = zip(fields.keys, fields.values, strict=True)
+    table = {key: value for key, value in pairs if type(key) is str}
+    return tuple((name, table[name][1], table[name][0].dtype) for name in names)
 
 
 def shape_of(node: Node) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""Recognise by content what is no pickle, so that the user is told what the file is."""
+"""Recognise by content what is no pickle: a skops file, or what the user is told it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ class Format:
     name: str
     words: str
 
+
+SKOPS = Format("skops", "a skops file")
 
 _MAGIC: tuple[tuple[str, Format], ...] = (
     # torch.save before 1.6 began with a pickle of this number alone.
@@ -38,7 +40,7 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
 )  # fmt: skip
 _ZIP: tuple[tuple[bytes, Format], ...] = (
     (b"data.pkl", Format("torch", "a PyTorch model")),
-    (b"schema.json", Format("skops", "a skops file")),
+    (b"schema.json", SKOPS),
     (b"model.weights.h5", Format("keras", "a Keras model")),
     (b".npy", Format("numpy", "a bundle of numpy arrays (.npz)")),
 )

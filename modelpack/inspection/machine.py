@@ -7,7 +7,7 @@ write is admitted: what unpicklers accept beyond it serves nobody but attackers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +27,25 @@ class Trace:
     objects: list[Obj] = field(default_factory=list)
     protocol: int | None = None
     payloads: int = 0
+    opcodes: int = 0
+    most_opcodes: int = limits.OPCODES[-1]
+    versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
+
+
+def merged(traces: Sequence[Trace]) -> Trace:
+    """What was met in several files."""
+    if len(traces) == 1:
+        return traces[0]
+    found = Trace(
+        protocol=max((t.protocol for t in traces if t.protocol is not None), default=None)
+    )
+    for trace in traces:
+        found.globals = {**trace.globals, **found.globals}
+        found.resolved += trace.resolved
+        found.objects += trace.objects
+        found.payloads += trace.payloads
+        found.versions |= trace.versions
+    return found
 
 
 def malformed(message: str) -> Malformed:

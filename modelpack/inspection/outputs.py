@@ -2,40 +2,79 @@
 
 from __future__ import annotations
 
-from modelpack.spec import Field, Scalar
+from collections.abc import Sequence
+
+from modelpack.spec import Field, FieldType, Scalar
 
 from .arrays import Array, view
+from .boosters import booster
 from .columns import scalar_type
-from .nodes import Dct
+from .nodes import Node
 from .parts import Part
+from .widths import features_out
 
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
+_MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
+_PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
 
 
-def prediction(root: Part, labels: tuple[Scalar, ...] | None, width: int) -> Field:
-    """The output "prediction". `labels` are the classes, `width` the number of inputs."""
+def prediction(root: Part, labels: tuple[Scalar, ...] | None, inputs: Sequence[Field]) -> Field:
+    """The output "prediction". `labels` are the classes."""
     part, task = root.last, root.task
+    if root.only_transforms:
+        return Field("prediction", _transformed_type(part, inputs), (features_out(part),))
     if task == "classifier":
         labels = (0, 1) if _is_multilabel(part) else labels
-        kind = scalar_type(labels) if labels else "any"
+        kind = scalar_type(labels) if labels else _type_of_several(part)
         return Field("prediction", kind, _classifier_shape(part), labels)
     if task == "regressor":
         return Field("prediction", "number", _regressor_shape(part))
-    if task == "clusterer":
-        return Field("prediction", "integer")
-    if task == "outlier_detector":
-        return Field("prediction", "integer", (), (-1, 1))
-    if task == "transformer":
-        return Field("prediction", "number", (_output_width(part, width),))
-    return Field("prediction", "any")
+    if task == "unknown":
+        return _unknown(part)
+    return Field("prediction", "integer", (), (-1, 1) if task == "outlier_detector" else labels)
+
+
+def _unknown(part: Part) -> Field:
+    """Of a booster without the estimator around it, and of results of statsmodels, numbers."""
+    told = booster(part)
+    if told is None:
+        return Field("prediction", "number" if part.top == "statsmodels" else "any")
+    return Field("prediction", "number", (told.groups,) if told.groups else ())
+
+
+def _transformed_type(part: Part, inputs: Sequence[Field]) -> FieldType:
+    if part.name == "MissingIndicator":
+        return "boolean"
+    only_numbers = all(field.type in {"number", "integer"} for field in inputs)
+    return "number" if only_numbers or not _passes_on(part) else "any"
+
+
+def _passes_on(part: Part) -> bool:
+    """Whether what goes in may come out as it is, text included."""
+    if part.name not in {"ColumnTransformer", "FeatureUnion"}:
+        return part.name in _PASSING_ON
+    kept = any(node == "passthrough" for _, node, _ in part.steps if isinstance(node, str))
+    return kept or any(_passes_on(inner.last) for inner in part.parts)
+
+
+def _type_of_several(part: Part) -> FieldType:
+    """The type of the labels of a classifier of several outputs."""
+    if part.name == "ClassifierChain":
+        return "number"  # it fills an array of floats with its labels
+    lists = [_labels(node) for node in _lists_of_labels(part)]
+    told = {scalar_type(labels) if labels else "any" for labels in lists}
+    return told.pop() if len(told) == 1 else "any"
 
 
 def classes(part: Part) -> tuple[Scalar, ...] | None:
     """The labels of a classifier in the order of its probabilities, if the file tells them; not of
-    one that gives several at a time.
+    one that gives several at a time. Of a mixture, the numbers of its components.
     """
     if _is_multilabel(part):
         return None
+    if part.name in _MIXTURES and part.is_sklearn:
+        weights = part.floats("weights_")
+        return tuple(range(len(weights))) if weights else None
     node = part.get("classes_", "_classes")
     encoder = part.inner(part.get("_le", "_label_encoder", "label_encoder_"))
     if encoder is not None and view(encoder.get("classes_")) is not None:
@@ -44,7 +83,13 @@ def classes(part: Part) -> tuple[Scalar, ...] | None:
         inner = next(part.parts, None)
         return classes(inner.last) if inner else None
     if node is None and (count := part.number("n_classes_", "_n_classes")):
-        return tuple(range(count)) if part.cls.module.startswith("xgboost") else None
+        return tuple(range(count)) if part.top == "xgboost" else None
+    if node is None and part.task == "classifier" and (told := booster(part)):
+        return told.classes
+    return _labels(node)
+
+
+def _labels(node: Node) -> tuple[Scalar, ...] | None:
     array = view(node)
     values = array.values() if array and len(array.shape) == 1 and not _nested(array) else None
     return tuple(values) if values else None
@@ -69,15 +114,21 @@ def _classifier_shape(part: Part) -> tuple[int, ...]:
     labels = view(part.get("classes_"))
     if labels is not None and _is_multilabel(part):
         return labels.shape
-    node = part.get("classes_")
-    array = view(node)
-    items = array.items if array and _nested(array) else node
-    if isinstance(items, list) and items and view(items[0]) is not None:
-        return (len(items),)
+    several = _lists_of_labels(part)
+    if several:
+        return (len(several),)
     if part.name in {"MultiOutputClassifier", "ClassifierChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
     return ()
+
+
+def _lists_of_labels(part: Part) -> list[Node]:
+    """`classes_` of a classifier of several outputs: one array each."""
+    node = part.get("classes_")
+    array = view(node)
+    items = array.items if array and _nested(array) else node
+    return items if isinstance(items, list) and items and view(items[0]) is not None else []
 
 
 def _regressor_shape(part: Part) -> tuple[int, ...]:
@@ -89,26 +140,13 @@ def _regressor_shape(part: Part) -> tuple[int, ...]:
     if part.name in {"MultiOutputRegressor", "RegressorChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
+    if told := booster(part):
+        return (told.targets,) if told.targets else ()
     name = next((n for n in ("coef_", "_y", "dual_coef_", "y_train_") if part.get(n)), None)
     array = view(part.get(name)) if name and not part.name.endswith("SVR") else None
     if array is None or len(array.shape) != 2:
         return ()
     return (array.shape[0] if name == "coef_" else array.shape[1],)
-
-
-def _output_width(part: Part, width: int) -> int:
-    """The length of a transformed row; -1 where the file does not tell it."""
-    known = part.number("_n_features_out", "n_components_")
-    if known is not None:
-        return known
-    vocabulary = part.get("vocabulary_")
-    if isinstance(vocabulary, Dct):
-        return len(vocabulary.keys)
-    for name in ("components_", "scalings_"):
-        array = view(part.get(name))
-        if array and len(array.shape) == 2:
-            return array.shape[0]
-    return width if width and part.name.endswith(_SAME_WIDTH) else -1
 
 
 def has_probabilities(part: Part) -> bool:
@@ -125,11 +163,9 @@ def has_probabilities(part: Part) -> bool:
         final = part.inner(part.get("final_estimator_"))
         inner = final or next(part.parts, None)
         return inner is not None and has_probabilities(inner.last)
-    return part.cls.module.partition(".")[0] in {"xgboost", "lightgbm", "catboost", "imblearn"}
+    return part.top in {"xgboost", "lightgbm", "catboost", "imblearn"}
 
 
-_SAME_WIDTH = ("Scaler", "OrdinalEncoder", "Normalizer", "Binarizer", "PowerTransformer",
-               "QuantileTransformer", "TfidfTransformer")  # fmt: skip
 _ASKING = {
     "StackingClassifier", "OneVsRestClassifier", "MultiOutputClassifier", "RFE", "RFECV",
     "SelfTrainingClassifier", "FixedThresholdClassifier", "TunedThresholdClassifierCV",

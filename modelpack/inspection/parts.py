@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -16,9 +17,13 @@ from .nodes import Dct, Global, Node, Obj
 
 _DEEPEST = 32
 _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",
-                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib"}  # fmt: skip
+                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib",
+                   "shap", "lime", "alibi", "torch", "tensorflow", "keras", "matplotlib", "plotly",
+                   "onnx", "onnxruntime", "spacy"}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
+_SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
 _SUFFIXES: dict[str, Task] = {
     "Classifier": "classifier", "ClassifierCV": "classifier", "Regressor": "regressor",
     "RegressorCV": "regressor", "Regression": "regressor", "Ranker": "regressor",
@@ -70,8 +75,24 @@ class Part:
         return self.cls.name.rpartition(".")[2]
 
     @property
+    def top(self) -> str:
+        """The top-level module of its class."""
+        return self.cls.module.partition(".")[0]
+
+    @property
     def is_sklearn(self) -> bool:
-        return self.cls.module.startswith("sklearn.")
+        return self.top == "sklearn"
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The release of scikit-learn (major, minor) that saved it; (0, 0) of others."""
+        match = _RELEASE.match(self.text("_sklearn_version"))
+        return (int(match[1]), int(match[2])) if match else (0, 0)
+
+    @property
+    def is_sampler(self) -> bool:
+        """Whether it changes what is trained on and nothing that is predicted."""
+        return self.cls.module.startswith(_SAMPLERS)
 
     @cached_property
     def steps(self) -> list[tuple[str, Node, Node]]:
@@ -159,12 +180,12 @@ def as_part(node: Node, level: int = 0) -> Part | None:
     if not is_made(node) or not isinstance(cls, Global):
         return None
     top, name = cls.module.partition(".")[0], cls.name.rpartition(".")[2]
-    attributes = _attributes(node)
-    if top in _NOT_ESTIMATORS or not attributes:
+    found = attributes(node)
+    if top in _NOT_ESTIMATORS or not found:
         return None
-    if top == "sklearn" and "_sklearn_version" not in attributes and name not in _table():
+    if top == "sklearn" and "_sklearn_version" not in found and name not in _table():
         return None
-    return Part(cls, attributes, level)
+    return Part(cls, found, level)
 
 
 def as_node(part: Part, name: str = "", columns: Node = None) -> Estimator:
@@ -183,7 +204,7 @@ def column_names(node: Node) -> tuple[str | int, ...] | None:
     if isinstance(node, str) or type(node) is int:
         return (clean(node),) if isinstance(node, str) else (node,)
     if isinstance(node, Obj) and node.cls.name == "_RemainderColsList":  # of 1.5 and 1.6
-        node = _attributes(node).get("data")
+        node = attributes(node).get("data")
     array = view(node)
     values: list[Scalar] | None = array.values() if array else None
     if values is None and isinstance(node, list | tuple):
@@ -195,15 +216,20 @@ def column_names(node: Node) -> tuple[str | int, ...] | None:
     return tuple(v for v in values if isinstance(v, str | int))
 
 
-def _attributes(node: Obj) -> dict[str, Node]:
-    """The attributes that the states set; later states win, as in loading."""
+def attributes(node: Node) -> dict[str, Node]:
+    """The attributes that the states of an object set; later states win, as in loading."""
     found: dict[str, Node] = {}
-    for state in node.states:
+    for state in node.states if isinstance(node, Obj) else ():
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            if isinstance(part, Dct):
-                pairs = zip(part.keys, part.values, strict=True)
-                found.update({key: value for key, value in pairs if type(key) is str})
+            found.update(as_dict(part))
     return found
+
+
+def as_dict(node: Node) -> dict[str, Node]:
+    """The values of the keys that are strings; of what is no dict, none."""
+    if not isinstance(node, Dct):
+        return {}
+    return {k: v for k, v in zip(node.keys, node.values, strict=True) if type(k) is str}
 
 
 def _tuples(node: Node) -> list[tuple[str, Node, Node]]:

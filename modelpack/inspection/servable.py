@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import PurePath
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
@@ -17,6 +18,7 @@ _HINTS = {
     "joblib.dump(model, 'model.joblib').",
     "not-fitted": "Call fit before joblib.dump.",
     "no-prediction": "Save an estimator that has predict or transform.",
+    "misfit": "Give the files of one model, in the order in which its rows pass through them.",
     "empty-file": "Save or copy the model again.",
     "truncated": "Save or copy the model again: the size differs from that of the original.",
     "lz4-missing": "pip install 'modelpack[lz4]'",
@@ -37,15 +39,26 @@ def require_servable(spec: ModelSpec) -> None:
         raise _not_supported(spec, unsupported[0])
     if spec.safety.verdict == "refuse":
         raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
-    if spec.safety.verdict == "trust":
+    notes = [f for f in findings if f.code in NOTES]
+    # Whoever trusts what is no model is no further.
+    if spec.safety.verdict == "trust" and "not-a-model" not in {f.code for f in notes}:
         raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
-    for finding in findings:
+    for finding in notes:
         raise _not_supported(spec, finding)
 
 
 def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     message = f"{_name(spec)} cannot be served: {finding.message}."
-    return ModelNotSupportedError(message, hint=_HINTS[finding.code])
+    hint = _choosing(spec) if finding.code == "several-models" else _HINTS[finding.code]
+    return ModelNotSupportedError(message, hint=hint)
+
+
+def _choosing(spec: ModelSpec) -> str:
+    first = shlex.quote(ascii(spec.choices[0])[1:-1])
+    return (
+        f"Choose one with --select, such as --select {first}. Several of them, in the order in "
+        "which rows pass through them, make a pipeline."
+    )
 
 
 def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:

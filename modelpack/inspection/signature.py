@@ -10,7 +10,7 @@ from .parts import Part
 NO_SIGNATURE = Signature((), ())
 
 _NO_ROWS = {
-    "DictVectorizer": "dicts", "FeatureHasher": "dicts", "LabelBinarizer": "labels",
+    "FeatureHasher": "dicts", "LabelBinarizer": "labels",
     "LabelEncoder": "labels", "MultiLabelBinarizer": "labels", "PatchExtractor": "images",
 }  # fmt: skip
 
@@ -21,11 +21,12 @@ def signature(root: Part) -> Signature:
     classes = outputs.classes(root.last)
     return Signature(
         inputs=tuple(fields),
-        outputs=(outputs.prediction(root, classes, len(fields)),),
+        outputs=(outputs.prediction(root, classes, fields),),
         classes=classes,
         layout=layout,
-        named=layout != "text" and inputs.names(root) is not None,
-        probabilities=root.task == "classifier" and outputs.has_probabilities(root.last),
+        named=layout == "dicts" or (layout != "text" and inputs.names(root) is not None),
+        probabilities=(root.task == "classifier" or classes is not None)
+        and outputs.has_probabilities(root.last),
     )
 
 
@@ -34,6 +35,8 @@ def no_prediction(root: Part) -> str | None:
     part, first = root.last, inputs.head(root)
     if root.has("predict") is False and root.has("transform") is False:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
+    if part.top == "xgboost" and part.name == "Booster":
+        return f"{part.cls.dotted} predicts a DMatrix and no rows; XGBClassifier and others do"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
     if first.is_sklearn and first.name in _NO_ROWS:

@@ -27,14 +27,18 @@ NEED_PANDAS = {"iris", "mixed-columns", "kserve-mixedtype"}
 
 PREDICT = """
 import json, pickle, sys
-path, request = sys.argv[1], json.load(open(sys.argv[2]))
-if path.endswith(".joblib"):
+from pathlib import Path
+path, request = Path(sys.argv[1]), json.load(open(sys.argv[2]))
+if path.suffix == ".joblib":
     import joblib
     model = joblib.load(path)
 else:
-    with open(path, "rb") as file:
-        model = pickle.load(file)
+    model = pickle.loads(path.read_bytes())
 rows = request["instances"]
+if (path.parent / "vectorizer.joblib").exists():
+    rows = joblib.load(path.parent / "vectorizer.joblib").transform(rows)
+if isinstance(model, tuple):
+    rows, model = model[0].transform(rows), model[1]
 names = getattr(model, "feature_names_in_", None)
 if names is not None:
     import pandas

@@ -1,7 +1,6 @@
 """What people see: stages as they run, trees and tables, errors. Used by `cli.py` alone.
 
-Progress and prose go to stderr, results to stdout. Text that came from a model file passes
-`printable` first, so that it can neither move the cursor nor pose as modelpack's own words.
+Progress and prose go to stderr, results to stdout.
 """
 
 from __future__ import annotations
@@ -15,17 +14,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
 from modelpack.bundle import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Estimator, Field, Image, ModelSpec, Scalar, SmokeReport
+from modelpack.spec import Check, Image, ModelSpec, SmokeReport
+
+from . import model as model_view
+from .text import lines, printable
 
 if TYPE_CHECKING:
     from modelpack.doctor import Finding
@@ -54,21 +55,6 @@ out = _console(sys.stdout)
 err = _console(sys.stderr)
 
 PREDICT_URL = "http://127.0.0.1:8080/predict"
-VERDICT_STYLES = {"pass": "green", "trust": "yellow", "refuse": "red"}
-
-
-def printable(value: object) -> Text:
-    """Text without control, format and bidirectional characters: these become escapes."""
-    return Text("".join(c if c.isprintable() else _escaped(c) for c in str(value)))
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
-
-
-def lines(text: str) -> Text:
-    """Several lines, each printable."""
-    return Text("\n").join(printable(line) for line in text.splitlines())
 
 
 # --- progress ------------------------------------------------------------------------------------
@@ -140,99 +126,7 @@ def say(text: Text) -> None:
 
 def model(spec: ModelSpec) -> None:
     """The answer of `modelpack inspect`."""
-    out.print(_facts(spec))
-    parts: list[RenderableType] = []
-    if spec.steps:
-        parts += [Text("estimator", "bold"), *(_tree(step) for step in spec.steps)]
-    if spec.signature.inputs:
-        parts += [Text("signature", "bold"), _signature(spec)]
-    if spec.requirements:
-        parts += [Text("requirements", "bold"), _requirements(spec)]
-    parts += [_verdict(spec)]
-    out.print(Group(*parts))
-
-
-def _facts(spec: ModelSpec) -> Table:
-    table = _grid()
-    library = " ".join(filter(None, (spec.framework, spec.framework_version)))
-    protocol = "" if spec.file.protocol is None else f", protocol {spec.file.protocol}"
-    rows = (
-        ("file", f"{spec.file.path} ({spec.file.size:,} bytes)"),
-        ("sha256", spec.file.sha256),
-        ("format", f"{spec.format} ({spec.file.container}{protocol})"),
-        ("framework", library or "unknown"),
-        ("estimator", spec.estimator or "none"),
-        ("task", spec.task),
-        ("local code", ", ".join(spec.local_modules)),
-    )
-    for name, value in rows:
-        if value:
-            table.add_row(Text(name, "bold"), printable(value))
-    return table
-
-
-def _tree(node: Estimator, into: Tree | None = None) -> Tree:
-    label = Text.assemble(
-        printable(f"{node.name}: " if node.name else ""),
-        printable(node.type.rpartition(".")[2]),
-        (f"  {_listing(node.columns, 6)}" if node.columns else "", "dim"),
-    )
-    branch = into.add(label) if into else Tree(label)
-    for step in node.steps:
-        _tree(step, branch)
-    return branch
-
-
-def _signature(spec: ModelSpec) -> Table:
-    table = Table("input", "type", "values", "example", box=box.SIMPLE_HEAD, pad_edge=False)
-    for field in spec.signature.inputs:
-        table.add_row(
-            printable(field.name),
-            field.type + (" or missing" if field.nullable else ""),
-            printable(_values(field)),
-            printable(_value(field.example)),
-        )
-    table.add_section()
-    for field in spec.signature.outputs:
-        table.add_row(
-            printable(field.name), field.type, printable(_values(field)), "", style="cyan"
-        )
-    return table
-
-
-def _values(field: Field) -> str:
-    if field.categories is not None:
-        return _listing(field.categories, 8)
-    if field.minimum is not None and field.maximum is not None:
-        return f"{field.minimum:.4g} to {field.maximum:.4g}"
-    return ""
-
-
-def _value(value: Scalar) -> str:
-    return value if isinstance(value, str) else "missing" if value is None else f"{value}"
-
-
-def _listing(values: Iterable[Scalar], limit: int) -> str:
-    shown = [_value(value) for value in values]
-    more = f", ... ({len(shown)})" if len(shown) > limit else ""
-    return ", ".join(shown[:limit]) + more
-
-
-def _requirements(spec: ModelSpec) -> Table:
-    table = _grid()
-    for name, specifier in spec.requirements.items():
-        table.add_row(printable(name), printable(specifier or "any version"))
-    return table
-
-
-def _verdict(spec: ModelSpec) -> RenderableType:
-    verdict = spec.safety.verdict
-    heading = Text.assemble(("safety ", "bold"), (verdict, f"bold {VERDICT_STYLES[verdict]}"))
-    table = _grid()
-    for finding in spec.safety.findings:
-        where = "" if finding.offset is None else f"byte {finding.offset}"
-        table.add_row(printable(finding.code), Text(where, "dim"), printable(finding.message))
-    return Group(heading, table) if spec.safety.findings else heading
+    out.print(model_view.view(spec))
 
 
 def report(smoke: SmokeReport) -> Table:
@@ -310,7 +204,3 @@ def _usage(reference: str, spec: ModelSpec) -> Text:
         ask = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
         text.append_text(Text.assemble("\n", ("ask it  ", "bold"), printable(shlex.join(ask))))
     return text
-
-
-def _grid() -> Table:
-    return Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=False)

@@ -1,0 +1,147 @@
+"""The answer of `modelpack inspect` for people: a tree, tables, and the verdict.
+
+Every text of the file passes `printable` on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from modelpack.spec import Estimator, Field, ModelFile, ModelSpec, Scalar
+
+from .text import grid, printable
+
+_STYLES = {"pass": "green", "trust": "yellow", "refuse": "red"}
+_VERDICTS = {
+    "pass": "nothing in it speaks against loading it in the sandbox of an image",
+    "trust": "it names code that modelpack does not know: see --trust",
+    "refuse": "it must not be loaded",
+}
+_MOST_COLUMNS, _MOST_CATEGORIES, _MOST_FIELDS = 6, 8, 40
+
+
+def view(spec: ModelSpec) -> Group:
+    """All that is known of a model, from its files to the verdict."""
+    parts: list[RenderableType] = [_facts(spec)]
+    if spec.estimator:
+        parts += [_heading("estimator"), _tree(Estimator("", spec.estimator, steps=spec.steps))]
+    if spec.signature.inputs:
+        parts += [_heading("signature"), _signature(spec)]
+    if spec.requirements:
+        parts += [_heading("requirements"), _requirements(spec)]
+    return Group(*parts, _verdict(spec))
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{text}", "bold")
+
+
+def _facts(spec: ModelSpec) -> Table:
+    library = " ".join(filter(None, (spec.framework, spec.framework_version)))
+    rows = [(name, text) for file in spec.files for name, text in _file(file)]
+    rows += [
+        ("framework", library or "unknown"),
+        ("task", spec.task + (" with probabilities" if spec.signature.probabilities else "")),
+        ("n_jobs", "" if spec.n_jobs is None else f"{spec.n_jobs} as saved, 1 when served"),
+        ("functions", ", ".join(spec.callables)),
+        ("local code", ", ".join(spec.local_modules)),
+        ("models", ", ".join(spec.choices)),
+    ]
+    table = grid()
+    for name, value in rows:
+        if value:
+            table.add_row(Text(name, "bold"), printable(value))
+    return table
+
+
+def _file(file: ModelFile) -> tuple[tuple[str, str], ...]:
+    protocol = "" if file.protocol is None else f", protocol {file.protocol}"
+    return (
+        ("file", f"{file.path} ({file.size:,} bytes)"),
+        ("sha256", file.sha256),
+        ("format", f"{file.format} ({file.container}{protocol})"),
+    )
+
+
+def _tree(node: Estimator, into: Tree | None = None) -> Tree:
+    columns = f"  {_listing(node.columns, _MOST_COLUMNS)}" if node.columns else ""
+    label = Text.assemble(
+        printable(f"{node.name}: " if node.name else ""),
+        printable(node.type.rpartition(".")[2], "" if into else "bold"),
+        printable(columns, "dim"),
+    )
+    branch = into.add(label) if into else Tree(label, guide_style="dim")
+    for step in node.steps:
+        _tree(step, branch)
+    return branch
+
+
+def _signature(spec: ModelSpec) -> Table:
+    table = Table(
+        "input", "type", "values", "example", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
+    inputs = spec.signature.inputs
+    for field in inputs[:_MOST_FIELDS]:
+        table.add_row(
+            printable(field.name),
+            field.type + (" or missing" if field.nullable else ""),
+            printable(_values(field)),
+            printable(_value(field.example)),
+        )
+    if len(inputs) > _MOST_FIELDS:
+        table.add_row(Text(f"... and {len(inputs) - _MOST_FIELDS:,} more", "dim"), "", "", "")
+    table.add_section()
+    for field in spec.signature.outputs:
+        kind = field.type + _shape(field)
+        table.add_row(printable(field.name), kind, printable(_values(field)), "", style="cyan")
+    return table
+
+
+def _shape(field: Field) -> str:
+    return "".join(f" x {size}" if size >= 0 else " x ?" for size in field.shape)
+
+
+def _values(field: Field) -> str:
+    if field.categories is not None:
+        return _listing(field.categories, _MOST_CATEGORIES)
+    if field.minimum is not None and field.maximum is not None:
+        return f"{field.minimum:.4g} to {field.maximum:.4g}"
+    return ""
+
+
+def _value(value: Scalar) -> str:
+    return value if isinstance(value, str) else "missing" if value is None else f"{value}"
+
+
+def _listing(values: Iterable[Scalar], limit: int) -> str:
+    shown = [_value(value) for value in values]
+    more = f", ... ({len(shown)})" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + more
+
+
+def _requirements(spec: ModelSpec) -> Table:
+    table = grid()
+    for name, specifier in spec.requirements.items():
+        reason = printable(spec.reasons.get(name, ""), "dim")
+        table.add_row(printable(name), printable(specifier or "any version"), reason)
+    return table
+
+
+def _verdict(spec: ModelSpec) -> RenderableType:
+    verdict = spec.safety.verdict
+    heading = Text.assemble(
+        ("\nsafety ", "bold"),
+        (verdict, f"bold {_STYLES[verdict]}"),
+        (f"  {_VERDICTS[verdict]}", "dim"),
+    )
+    table = grid()
+    for finding in spec.safety.findings:
+        where = "" if finding.offset is None else f"byte {finding.offset:,}"
+        table.add_row(printable(finding.code), Text(where, "dim"), printable(finding.message))
+    return Group(heading, table) if spec.safety.findings else heading

@@ -1,0 +1,204 @@
+"""How many columns go into a part, and how many come out of one that transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .arrays import scalar, view
+from .boosters import booster
+from .nodes import Dct, Node, Obj
+from .parts import Part
+from .rows import exogenous
+
+_ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
+           "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
+           "components_", "coef_", "coefs_", "means_", "centroids_", "location_", "X_fit_",
+           "X_train_", "scores_", "n_bins_", "lambdas_", "quantiles_")  # fmt: skip
+
+
+def features_in(part: Part) -> int | None:
+    """The number of features, however this release and this class record it."""
+    first = next(part.parts, None)
+    if part.name in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
+        return features_in(first) if first else None
+    if part.top == "statsmodels":
+        array = view(exogenous(part))
+        return array.shape[-1] if array and array.shape else None
+    known = part.number("n_features_in_", "_n_features_in", "_n_features", "n_features_")
+    if known is None and (told := booster(part)):
+        known = told.width
+    if known is None:
+        known = _of_arrays(part)
+    if known is None and first is not None:
+        known = features_in(first)
+    return known
+
+
+def _of_arrays(part: Part) -> int | None:
+    shape = part.get("shape_fit_")
+    if isinstance(shape, tuple) and len(shape) == 2 and type(shape[1]) is int:
+        return shape[1]
+    for name in _ARRAYS:
+        array = view(_first(part.get(name)))
+        if array is not None and array.shape:
+            return array.shape[-1] if name != "coefs_" else array.shape[0]
+    return _of_tree(part)
+
+
+def _first(node: Node) -> Node:
+    return node[0] if isinstance(node, list) and node else node
+
+
+def _of_tree(part: Part) -> int | None:
+    if part.name == "IsotonicRegression":
+        return 1
+    tree = part.get("tree_")
+    if isinstance(tree, Obj) and tree.args and type(tree.args[0]) is int:
+        return tree.args[0]
+    grown = part.get("estimators_")
+    array = view(grown)
+    items = array.items if array else grown
+    member = part.inner(items[0]) if isinstance(items, list) and items else None
+    return features_in(member) if member else None
+
+
+def features_out(part: Part) -> int:
+    """The length of a transformed row; -1 where the file does not tell it."""
+    count = _COUNTS.get(part.name)
+    if count is not None:
+        known = count(part)
+    elif part.name.endswith(_SAME):
+        known = features_in(part)
+    else:
+        known = _recorded(part)
+    return -1 if known is None else known
+
+
+def _recorded(part: Part) -> int | None:
+    known = part.number("_n_features_out", "n_features_out_", "n_output_features_", "n_components_")
+    if known is not None:
+        return known
+    vocabulary = part.get("vocabulary_")
+    if isinstance(vocabulary, Dct):
+        return len(vocabulary.keys)
+    for name in ("components_", "scalings_"):
+        array = view(part.get(name))
+        if array and len(array.shape) == 2:
+            return array.shape[0]
+    return None
+
+
+def _length(*names: str) -> Callable[[Part], int | None]:
+    def count(part: Part) -> int | None:
+        node = part.get(*names)
+        array = view(node)
+        if array is not None:
+            return array.shape[0] if array.shape else None
+        return len(node) if isinstance(node, list) else None
+
+    return count
+
+
+def _chosen(name: str) -> Callable[[Part], int | None]:
+    """Of a mask (n_features,)."""
+
+    def count(part: Part) -> int | None:
+        array = view(part.get(name))
+        values = array.values() if array else None
+        return None if values is None else sum(value is True for value in values)
+
+    return count
+
+
+def _imputed(part: Part) -> int | None:
+    """A column without any value in training is left out."""
+    indicator = part.inner(part.get("indicator_"))
+    more = (_length("features_")(indicator) if indicator else 0) or 0
+    array = view(part.get("statistics_"))
+    values = array.values() if array else None
+    if values is None:
+        kept = _chosen("_valid_mask")(part)
+        return None if kept is None else kept + more
+    return sum(v == v for v in values) + more if None not in values else None  # noqa: PLR0124
+
+
+def _one_hot(part: Part) -> int | None:
+    told = part.get("_n_features_outs")
+    if isinstance(told, list):
+        counts = [scalar(count) for count in told]
+    elif part.get("drop", "drop_idx_") is None and isinstance(part.get("categories_"), list):
+        arrays = [view(node) for node in part.get("categories_")]
+        counts = [array.size if array else None for array in arrays]
+    else:
+        return None
+    return sum(counts) if all(type(count) is int for count in counts) else None  # type: ignore[arg-type]
+
+
+def _binned(part: Part) -> int | None:
+    if part.text("encode") == "ordinal":
+        return features_in(part)
+    array = view(part.get("n_bins_"))
+    values = array.values() if array else None
+    return None if values is None else sum(v for v in values if type(v) is int)
+
+
+def _sampled(part: Part) -> int | None:
+    steps, width = part.number("sample_steps"), features_in(part)
+    return None if steps is None or width is None else width * (2 * steps - 1)
+
+
+def _side_by_side(part: Part) -> int | None:
+    widths = [features_out(inner) for inner in part.parts]
+    return None if -1 in widths else sum(widths)
+
+
+def _slices(part: Part) -> int | None:
+    """A ColumnTransformer since 1.0 keeps for each step the slice of its columns in the result."""
+    slices = part.get("output_indices_")
+    if not isinstance(slices, Dct):
+        return None
+    ends = [node.args[1] for node in slices.values if isinstance(node, Obj) and len(node.args) == 3]
+    return max(ends, default=None) if all(type(end) is int for end in ends) else None
+
+
+def _unchanged(part: Part) -> int | None:
+    return features_in(part) if part.get("func") is None else None
+
+
+def _best(part: Part) -> int | None:
+    wanted, width = part.get("k"), features_in(part)
+    if wanted == "all" or width is None:
+        return width
+    count = part.number("k")
+    return None if count is None else min(count, width)
+
+
+def _varying(part: Part) -> int | None:
+    variances, threshold = part.floats("variances_"), scalar(part.get("threshold"))
+    if variances is None or not isinstance(threshold, int | float):
+        return None
+    return sum(variance > threshold for variance in variances)
+
+
+_SAME = ("Scaler", "OrdinalEncoder", "Normalizer", "Binarizer", "PowerTransformer",
+         "QuantileTransformer", "TfidfTransformer")  # fmt: skip
+_COUNTS: dict[str, Callable[[Part], int | None]] = {
+    "AdditiveChi2Sampler": _sampled,
+    "ColumnTransformer": _slices,
+    "FeatureUnion": _side_by_side,
+    "FunctionTransformer": _unchanged,
+    "HashingVectorizer": lambda part: part.number("n_features"),
+    "KBinsDiscretizer": _binned,
+    "KNNImputer": _imputed,
+    "KernelCenterer": _length("K_fit_rows_"),
+    "KernelPCA": _length("eigenvalues_", "lambdas_"),
+    "MissingIndicator": _length("features_"),
+    "OneHotEncoder": _one_hot,
+    "RFE": _chosen("support_"),
+    "RFECV": _chosen("support_"),
+    "SelectKBest": _best,
+    "SequentialFeatureSelector": _chosen("support_"),
+    "SimpleImputer": _imputed,
+    "TargetEncoder": _length("encodings_"),
+    "VarianceThreshold": _varying,
+}

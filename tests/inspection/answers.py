@@ -1,0 +1,49 @@
+"""What a loaded model answers to the example of its signature, and whether it is as declared."""
+
+import math
+import warnings
+
+import numpy as np
+import pandas as pd
+
+TYPES = {
+    "number": (int, float),
+    "integer": int,
+    "string": str,
+    "boolean": bool,
+    "any": (bool, int, float, str),
+}
+
+
+def rows(signature):
+    """One row of the examples, as the model takes it."""
+    values = [field.example for field in signature.inputs]
+    names = [field.name for field in signature.inputs]
+    if signature.layout == "array":
+        numeric = all(isinstance(value, int | float) for value in values)
+        return np.array([values], float if numeric else object)
+    if signature.layout == "frame":
+        return pd.DataFrame([values], columns=names)
+    return values if signature.layout == "text" else [dict(zip(names, values, strict=True))]
+
+
+def answer(model, method, signature):
+    """The array (1, ...) that the model gives for the example."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that an array lacks, of sums that overflow
+        found = getattr(model, method)(rows(signature))
+    return np.asarray(found.toarray() if hasattr(found, "toarray") else found)
+
+
+def assert_declared(found, signature):
+    """That the answer has the shape, type and labels that the signature tells."""
+    (output,) = signature.outputs
+    assert found.shape[0] == 1
+    assert len(found.shape[1:]) == len(output.shape)
+    for size, told in zip(found.shape[1:], output.shape, strict=True):
+        assert told in (size, -1)
+    for value in found.ravel().tolist():
+        assert isinstance(value, TYPES[output.type])
+        assert not isinstance(value, bool) or output.type in {"boolean", "any"}
+        assert not isinstance(value, float) or math.isfinite(value)
+        assert output.categories is None or value in output.categories

@@ -1,0 +1,195 @@
+"""Models that are several objects: tuples, lists, dicts, files."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
+from modelpack.spec import Member, ModelSpec, from_json, to_json
+
+from .opcodes import SYSTEM, pickled
+from .saving import saved
+
+TEXTS = ["red green blue", "green blue sky", "money cash offer", "cash offer now"] * 3
+LABELS = ["colour", "colour", "spam", "spam"] * 3
+X = np.arange(24.0).reshape(12, 2)
+Y = np.array(["a", "b"] * 6)
+
+
+@pytest.fixture(scope="module")
+def vectorizer():
+    return TfidfVectorizer().fit(TEXTS)
+
+
+@pytest.fixture(scope="module")
+def classifier(vectorizer):
+    return LogisticRegression().fit(vectorizer.transform(TEXTS), LABELS)
+
+
+@pytest.fixture(scope="module")
+def scaler():
+    return StandardScaler().fit(X)
+
+
+@pytest.fixture(scope="module")
+def model(scaler):
+    return GaussianNB().fit(scaler.transform(X), Y)
+
+
+@pytest.fixture
+def files(tmp_path, vectorizer, classifier):
+    joblib.dump(vectorizer, tmp_path / "vectorizer.joblib")
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(classifier))
+    return tmp_path / "vectorizer.joblib", tmp_path / "model.pkl"
+
+
+def test_two_files_are_a_pipeline(files):
+    spec = inspect(*files)
+    require_servable(spec)
+    assert spec.members == (Member(0), Member(1))
+    assert [file.path for file in spec.files] == [str(path) for path in files]
+    assert [file.format for file in spec.files] == ["joblib", "pickle"]
+    assert [(step.name, step.type.rpartition(".")[2]) for step in spec.steps] == [
+        ("vectorizer", "TfidfVectorizer"),
+        ("model", "LogisticRegression"),
+    ]
+    assert (spec.task, spec.method) == ("classifier", "predict")
+    assert spec.signature.layout == "text"
+    assert spec.signature.classes == ("colour", "spam")
+    assert spec.signature.probabilities
+    assert {"joblib", "scikit-learn"} <= set(spec.requirements)
+    assert from_json(ModelSpec, to_json(spec)) == spec
+
+
+def test_files_in_the_wrong_order(files):
+    spec = inspect(*reversed(files))
+    with pytest.raises(ModelNotSupportedError, match="does not transform") as error:
+        require_servable(spec)
+    assert "in the order" in error.value.hint
+
+
+def test_files_that_do_not_belong_together(files, tmp_path):
+    other = tmp_path / "other.joblib"
+    joblib.dump(GaussianNB().fit(X, Y), other)
+    with pytest.raises(ModelNotSupportedError, match=r"gives 8 values a row, .* takes 2"):
+        require_servable(inspect(files[0], other))
+
+
+def test_each_file_is_judged(files, tmp_path):
+    evil = tmp_path / "evil.pkl"
+    evil.write_bytes(pickled(SYSTEM))
+    spec = inspect(files[0], evil)
+    assert spec.safety.verdict == "refuse"
+    with pytest.raises(ModelRefusedError, match=r"evil.pkl: .*posix.system"):
+        require_servable(spec)
+
+
+@pytest.mark.parametrize("how", [0, 2, 5, None])
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_sequence_of_transformer_and_model_is_a_pipeline(tmp_path, scaler, model, how, kind):
+    spec = saved(kind([scaler, model]), tmp_path / "both", how)
+    require_servable(spec)
+    assert spec.members == (Member(0, (0,)), Member(0, (1,)))
+    assert [step.name for step in spec.steps] == ["standardscaler", "gaussiannb"]
+    assert spec.signature.inputs[0].example == pytest.approx(X[:, 0].mean())
+    assert spec.signature.classes == ("a", "b")
+
+
+def test_the_only_estimator_among_other_things_is_the_model(tmp_path, model):
+    bundle = {"model": model, "features": ["p", "q"], "trained": pd.Timestamp("2026-01-02")}
+    spec = saved(bundle, tmp_path / "m", 5)
+    require_servable(spec)
+    assert spec.members == (Member(0, ("model",)),)
+    assert spec.estimator == "sklearn.naive_bayes.GaussianNB"
+    assert not spec.choices
+
+
+def test_a_dict_of_models_offers_its_keys(tmp_path, model):
+    models = {"churn": model, 2024: LinearRegression().fit(X, X[:, 0]), "by": {"age": model}}
+    spec = saved(models, tmp_path / "m", None)
+    assert spec.safety.verdict == "pass"
+    assert spec.choices == ("churn", "2024", "by.age")
+    with pytest.raises(
+        ModelNotSupportedError, match=r"3 estimators: churn \(GaussianNB\)"
+    ) as error:
+        require_servable(spec)
+    assert "--select churn" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "task"),
+    [
+        ("churn", ("churn",), "classifier"),
+        ("2024", (2024,), "regressor"),
+        ("by.age", ("by", "age"), "classifier"),
+    ],
+)
+def test_select(tmp_path, model, key, path, task):
+    models = {"churn": model, 2024: LinearRegression().fit(X, X[:, 0]), "by": {"age": model}}
+    joblib.dump(models, tmp_path / "m")
+    spec = inspect(tmp_path / "m", select=[key])
+    require_servable(spec)
+    assert spec.members == (Member(0, path),)
+    assert spec.task == task
+
+
+def test_select_several_for_a_pipeline(tmp_path, scaler, model):
+    joblib.dump({"model": model, "scaler": scaler}, tmp_path / "m")
+    assert [f.code for f in inspect(tmp_path / "m").safety.findings] == ["several-models"]
+    spec = inspect(tmp_path / "m", select=["scaler", "model"])
+    require_servable(spec)
+    assert spec.members == (Member(0, ("scaler",)), Member(0, ("model",)))
+    assert [step.name for step in spec.steps] == ["scaler", "model"]
+
+
+def test_select_of_what_is_not_there(tmp_path, model, files):
+    joblib.dump({"a": model, "b": model}, tmp_path / "m")
+    with pytest.raises(UsageError, match="no estimator at 'c'") as error:
+        inspect(tmp_path / "m", select=["c"])
+    assert error.value.hint.endswith("at: a, b.")
+    with pytest.raises(UsageError, match="several files"):
+        inspect(*files, select=["a"])
+
+
+def test_an_encoder_of_labels_is_no_step(tmp_path, model):
+    spec = saved((LabelEncoder().fit(Y), model), tmp_path / "m", 5)
+    assert [f.code for f in spec.safety.findings] == ["several-models"]
+    assert spec.choices == ("0", "1")
+
+
+def test_frames_go_through_the_first(tmp_path):
+    frame = pd.DataFrame({"city": ["Bonn", "Rome"] * 6, "size": range(12)})
+    columns = ColumnTransformer([("c", OneHotEncoder(), ["city"]), ("s", "passthrough", ["size"])])
+    last = LogisticRegression().fit(columns.fit_transform(frame), Y)
+    spec = saved((columns, last), tmp_path / "m", None)
+    require_servable(spec)
+    assert spec.signature.layout == "frame"
+    assert [field.name for field in spec.signature.inputs] == ["city", "size"]
+
+
+def test_a_collection_of_hostile_names_is_told_harmlessly(tmp_path, model):
+    spec = saved({"\x1b[2Ja'; rm -rf": model, "b": model}, tmp_path / "m", 5)
+    with pytest.raises(ModelNotSupportedError) as error:
+        require_servable(spec)
+    assert "\x1b" not in error.value.hint
+
+
+def test_an_estimator_behind_very_many_values(tmp_path, model):
+    spec = saved([*range(100_000), model], tmp_path / "m", 5)
+    assert spec.members == (Member(0, (100_000,)),)
+
+
+def test_collections_that_hold_themselves_end(tmp_path, model):
+    loop = {"a": model, "b": model}
+    loop["loop"] = loop
+    assert set(saved(loop, tmp_path / "m", 5).choices) >= {"a", "b", "loop.a"}

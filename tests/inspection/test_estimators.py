@@ -1,0 +1,116 @@
+"""Every estimator of scikit-learn: its file passes, and the facts are those of what it loads to."""
+
+import pickle
+
+import joblib
+import pytest
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.utils import all_estimators
+
+from modelpack.inspection import require_servable
+
+from .answers import answer, assert_declared
+from .saving import saved
+from .zoo import fitted
+
+pytestmark = pytest.mark.filterwarnings("ignore:Class .* is deprecated:FutureWarning")
+
+CLASSES = dict(all_estimators())
+NO_ROWS = {"FeatureHasher", "LabelBinarizer", "LabelEncoder", "LocalOutlierFactor",
+           "MultiLabelBinarizer", "PatchExtractor"}  # fmt: skip
+# What the width of their result follows from, scikit-learn works out anew at each call.
+UNTOLD_WIDTH = {"GenericUnivariateSelect", "SelectFdr", "SelectFpr", "SelectFromModel", "SelectFwe",
+                "SelectPercentile"}  # fmt: skip
+SQUEEZED = {"MiniBatchSparsePCA", "SparsePCA"}
+"""Of one row, these of scikit-learn 1.9 give (n_components,) where (1, n_components) is due."""
+
+OLD = ["LogisticRegression", "RandomForestClassifier", "OneHotEncoder", "KNeighborsRegressor",
+       "TfidfVectorizer", "GridSearchCV"]  # fmt: skip
+
+TASKS = {
+    "classifier": is_classifier,
+    "regressor": is_regressor,
+    "clusterer": is_clusterer,
+    "outlier_detector": is_outlier_detector,
+}
+
+
+def model_of(name):
+    return fitted(name, CLASSES[name])
+
+
+def predicts(name, model):
+    return name not in NO_ROWS and (hasattr(model, "predict") or hasattr(model, "transform"))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_facts_are_those_of_the_loaded_model(name, tmp_path):
+    path = tmp_path / "m"
+    spec = saved(model_of(name), path, 4)
+    model = pickle.loads(path.read_bytes())
+    assert spec.safety.verdict == "pass"
+    assert spec.estimator == f"{type(model).__module__}.{type(model).__name__}"
+    if not predicts(name, model):
+        assert [finding.code for finding in spec.safety.findings] == ["no-prediction"]
+        return
+    require_servable(spec)
+    assert_same_task(spec, model)
+    assert_same_inputs(spec.signature, model)
+    assert_same_classes(spec, model)
+    if name not in SQUEEZED:
+        found = answer(model, spec.method, spec.signature)
+        assert_declared(found, spec.signature)
+        assert (-1 in spec.signature.outputs[0].shape) == (name in UNTOLD_WIDTH)
+
+
+def assert_same_task(spec, model):
+    assert spec.method == ("predict" if hasattr(model, "predict") else "transform")
+    for task, is_task in TASKS.items():
+        if is_task(model):
+            assert spec.task == task
+    if spec.task == "classifier":
+        assert is_classifier(model)
+
+
+def assert_same_inputs(signature, model):
+    if signature.layout in {"array", "frame"}:
+        assert len(signature.inputs) == getattr(model, "n_features_in_", len(signature.inputs)) > 0
+        names = getattr(model, "feature_names_in_", None)
+        assert signature.named == (names is not None)
+        if signature.named:
+            assert [field.name for field in signature.inputs] == names.tolist()
+
+
+def assert_same_classes(spec, model):
+    signature = spec.signature
+    assert signature.probabilities == hasattr(model, "predict_proba")
+    if spec.task != "classifier":
+        return
+    if isinstance(model.classes_, list):  # one array for each of several outputs
+        assert signature.classes is None
+        assert signature.outputs[0].shape == (len(model.classes_),)
+    else:
+        assert signature.classes == tuple(model.classes_.tolist())
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_facts_do_not_depend_on_how_the_model_is_saved(name, tmp_path):
+    model = model_of(name)
+    plain = saved(model, tmp_path / "m", 4)
+    for how in (2, 5, None):
+        spec = saved(model, tmp_path / "m", how)
+        assert spec.safety == plain.safety, how
+        assert spec.signature == plain.signature, how
+        assert (spec.task, spec.method, spec.steps) == (plain.task, plain.method, plain.steps)
+        assert spec.framework_version == plain.framework_version
+        assert spec.requirements.keys() - {"joblib"} == plain.requirements.keys()
+    assert repr(joblib.load(tmp_path / "m")) == repr(model)
+
+
+@pytest.mark.parametrize("name", OLD)
+@pytest.mark.parametrize("how", [0, 1, 3])
+def test_facts_in_old_protocols(name, how, tmp_path):
+    model = model_of(name)
+    spec = saved(model, tmp_path / "m", how)
+    assert spec.safety.findings == ()
+    assert spec.signature == saved(model, tmp_path / "m", 4).signature
