@@ -51,6 +51,8 @@ class Array:
 def view(node: Node, level: int = 0) -> Array | None:
     """The array that a node stands for: of numpy or joblib, or the one inside a pandas Index."""
     if isinstance(node, Payload):
+        if isinstance(node.inner, list):
+            return Array(node.dtype, node.shape, node.fortran, None, node.inner)
         if node.inner is not None:
             return view(node.inner, level + 1)
         return Array(node.dtype, node.shape, node.fortran, raw(node.data))

@@ -29,7 +29,7 @@ def recorded_versions(root: Part | None, trace: Trace) -> dict[str, str]:
 
     Versions are text of an untrusted file: what is not a version by PEP 440 is dropped.
     """
-    versions = {}
+    versions = dict(trace.versions)
     told = [root.attributes.get("_sklearn_version")] if root else []
     told += [_attribute(made, "_sklearn_version") for made in trace.objects]
     version = next(filter(None, map(_version, told)), None)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, limits, parameters, policy, source
+from . import facts, formats, invariants, limits, parameters, policy, skops, source
 from .composition import Composition, compose
 from .interpreter import run
 from .machine import Trace, merged
@@ -38,15 +38,18 @@ class _Reading:
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
     other: formats.Format | None = None
+    inflated: int = 0  # bytes without compression
 
     @property
     def is_joblib(self) -> bool:
-        return self.trace.payloads > 0 or self.container != "raw"
+        return self.trace.payloads > 0 or self.container not in {"raw", "zip"}
 
     @property
     def format(self) -> str:
         if self.other is not None:
             return self.other.name
+        if self.container == "zip":
+            return "skops"
         if not self.complete and not self.trace.globals:
             return "unknown"
         return "joblib" if self.is_joblib else "pickle"
@@ -81,10 +84,13 @@ def _judged_reading(path: Path, trust: Collection[str]) -> _Reading:
     reading = _Reading(path)
     try:
         with _open(path) as file:
+            before = os.fstat(file.fileno())
             _read_once(file, reading)
+            reading.findings += _judged(reading, trust)
+            reading.findings += _broken(file, reading)
+            reading.findings += _changed(before, os.fstat(file.fileno()))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    reading.findings += _judged(reading, trust)
     return reading
 
 
@@ -127,12 +133,20 @@ def _read_once(file: BinaryIO, reading: _Reading) -> None:
 
 
 def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
-    if os.fstat(file.fileno()).st_size > limits.FILE_BYTES:
+    size = os.fstat(file.fileno()).st_size
+    if size > limits.FILE_BYTES:
         raise Malformed("too-large", "the file is larger than 16 GiB")
+    reading.trace.most_opcodes = limits.opcodes(size)
     head = digest.read(source.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
     reading.other = formats.recognise(head[:_HEAD], _tail(file))
+    if reading.other is formats.SKOPS:
+        reading.other, reading.container = None, "zip"
+        reader = Reader(source.chunks("raw", head, digest))
+        reading.root = skops.read(reader, os.fstat(file.fileno()).st_size, reading.trace)
+        reading.complete = True
+        return
     if reading.other is not None:
         return
     reading.container = source.container(head)
@@ -160,6 +174,7 @@ def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
         message = "bytes follow the end of the pickle, which loading would not read"
         raise Malformed("trailing-data", message, offset=reader.offset)
     reading.complete = True
+    reading.inflated = reader.offset
 
 
 def _finish(digest: source.Digest, reading: _Reading) -> str:
@@ -178,7 +193,7 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
         reading.findings.clear()
         message = (
             f"the file is {reading.other.words}; modelpack reads scikit-learn models saved by "
-            "pickle or joblib"
+            "pickle, joblib or skops"
         )
         return [Finding("unsupported-format", message)]
     try:
@@ -186,6 +201,23 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
     except Malformed as problem:
         reading.complete = False
         return [policy.finding(problem)]
+
+
+def _broken(file: BinaryIO, reading: _Reading) -> list[Finding]:
+    """What the arrays of a file that may be loaded would make compiled code do."""
+    if not reading.complete or policy.verdict(reading.findings) == "refuse":
+        return []
+    try:
+        return invariants.check(reading.trace, file, reading.container, reading.inflated)
+    except Malformed as problem:
+        return [policy.finding(problem)]
+
+
+def _changed(before: os.stat_result, after: os.stat_result) -> list[Finding]:
+    """Arrays are read a second time, and what is hashed has to be what is judged."""
+    stamps = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (before, after)]
+    message = "the file was changed while it was read"
+    return [] if stamps[0] == stamps[1] else [Finding("changed", message)]
 
 
 def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
@@ -200,6 +232,7 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
     readers = {
         "joblib": any(reading.is_joblib for reading in readings),
         "lz4": any(reading.container == "lz4" for reading in readings),
+        "skops": any(reading.container == "zip" for reading in readings),
         "pandas": found.layout == "frame",
     }
     required = facts.requirements(trace, versions, {name for name in readers if readers[name]})

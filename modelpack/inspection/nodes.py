@@ -80,11 +80,14 @@ class Items:
 
 @dataclass(slots=True, eq=False)
 class Blob:
-    """A string or bytes too long to keep: where it is, and how it begins."""
+    """A string or bytes too long to keep: where it is, how it begins, and the codec in which it
+    is written if it is text.
+    """
 
     offset: int
     length: int
     head: bytes
+    codec: str | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,6 @@ from modelpack.spec import Signature
 
 from . import inputs, outputs
 from .parts import Part
-from .vocabulary import TEXT_VECTORIZERS
 
 NO_SIGNATURE = Signature((), ())
 
@@ -40,8 +39,6 @@ def no_prediction(root: Part) -> str | None:
         return f"{part.cls.dotted} predicts a DMatrix and no rows; XGBClassifier and others do"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
-    if first.name in TEXT_VECTORIZERS and first.text("input") in {"filename", "file"}:
-        return f"{first.cls.dotted} takes names of files and no texts"
     if first.is_sklearn and first.name in _NO_ROWS:
         return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
     return None

@@ -74,7 +74,7 @@ def _holding(node: Dct) -> str:
 
 def _kinds(values: list[Node] | tuple[Node, ...]) -> str:
     """Estimators are named, everything else is counted by kind."""
-    kinds = Counter(_one(value) for value in values).most_common()
+    kinds = Counter(_PLAIN.get(type(v)) or _one(v) for v in values).most_common()
     parts = [kind if n == 1 else f"{n} {_plural(kind)}" for kind, n in kinds[:_MOST_KINDS]]
     more = f" and {len(kinds) - _MOST_KINDS} other kinds" if len(kinds) > _MOST_KINDS else ""
     return _listed(parts) + more

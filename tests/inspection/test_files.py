@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
@@ -45,7 +46,6 @@ FORMATS = {
     "web page": (b"<!DOCTYPE html><html><body>404</body></html>", "html"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "git-lfs"),
     "torch": (zipped("archive/data.pkl", "archive/data/0"), "torch"),
-    "skops": (zipped("0.npy", "schema.json"), "skops"),
     "keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "keras"),
     "zip": (zipped("a.txt"), "zip"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "hdf5"),
@@ -148,8 +148,11 @@ def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
     vectorizer.input = "filename"
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(vectorizer))
-    with pytest.raises(ModelNotSupportedError, match="names of files"):
+    with pytest.raises(ModelRefusedError, match="names of files"):
         require_servable(inspect(path))
+    # Wherever the vectorizer stands, not only where the rows come in first.
+    path.write_bytes(pickle.dumps([make_pipeline("passthrough", vectorizer)]))
+    assert inspect(path).safety.verdict == "refuse"
 
 
 def test_a_file_beyond_all_measure_is_not_read(tmp_path):
