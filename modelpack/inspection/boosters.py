@@ -18,6 +18,7 @@ from modelpack.spec import Scalar
 from . import ubjson
 from .arrays import clean, raw, scalar
 from .flatbuffers import Table
+from .nodes import Node
 from .parts import Part, attributes
 from .splits import Splits
 
@@ -53,8 +54,12 @@ def booster(part: Part) -> Booster | None:
     if reader is None:
         return None
     found = attributes(part.get("_Booster")) or part.attributes
-    data = next(filter(None, (raw(found.get(name)) for name in _HANDLES)), None)
+    data = next(filter(None, (_saved(found.get(name)) for name in _HANDLES)), None)
     return reader(data) if data else None
+
+
+def _saved(node: Node) -> bytes | None:
+    return node.encode("utf-8", "replace") if isinstance(node, str) else raw(node)
 
 
 def _lightgbm(data: bytes) -> Booster:

@@ -6,6 +6,7 @@ in a leaf), `threshold` and more (sklearn/tree/_tree.pxd).
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -40,7 +41,7 @@ class Splits:
 
     def add(self, splits: Iterable[tuple[int, float]]) -> None:
         for feature, threshold in islice(splits, max(self._left, 0)):
-            if feature >= 0:
+            if feature >= 0 and math.isfinite(threshold):
                 self._thresholds[feature].append(threshold)
                 self._left -= 1
 

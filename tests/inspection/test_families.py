@@ -196,6 +196,14 @@ def test_lightgbm_tells_the_range_of_each_feature(tmp_path):
     assert all(field.nullable for field in fields)
 
 
+@pytest.mark.parametrize("how", [2, 4])
+def test_names_in_any_script(how, tmp_path):
+    frame = FLOWERS.set_axis(["größe", "名前", "b", "🌸"], axis=1)
+    for model in (LGBMRegressor(n_estimators=2, verbose=-1), XGBRegressor(n_estimators=2)):
+        fields = saved(model.fit(frame, Y), tmp_path / "m", how).signature.inputs
+        assert [field.name for field in fields] == list(frame.columns)
+
+
 def test_labels_of_an_encoder_of_another_library(tmp_path):
     *numbers, kind = saved(model_of("target encoder"), tmp_path / "m", 4).signature.inputs
     assert {field.type for field in numbers} == {"number"}
