@@ -62,7 +62,10 @@ def long(reader: Reader, length: int) -> int:
 
 def string(reader: Reader, length: int) -> str | Blob:
     data = reader.value(length)
-    return data.decode("utf-8", "surrogatepass") if isinstance(data, bytes) else data
+    if isinstance(data, bytes):
+        return data.decode("utf-8", "surrogatepass")
+    data.codec = "utf-8"
+    return data
 
 
 def short_string(reader: Reader) -> str | Blob:
@@ -82,7 +85,8 @@ def unicode_line(reader: Reader) -> str | Blob:
     text = line.decode("raw-unicode-escape")
     if len(line) <= limits.KEPT_BYTES:
         return text
-    return Blob(offset, len(line), text[: limits.HEAD_BYTES].encode("latin-1", "replace"))
+    head = text[: limits.HEAD_BYTES].encode("latin-1", "replace")
+    return Blob(offset, len(line), head, "raw-unicode-escape")
 
 
 def python2(reader: Reader, length: int) -> str | Blob:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, limits, policy, source
+from . import facts, formats, invariants, limits, parameters, policy, skops, source
 from .composition import Composition, compose
 from .interpreter import run
 from .machine import Trace, merged
@@ -38,15 +38,18 @@ class _Reading:
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
     other: formats.Format | None = None
+    inflated: int = 0  # bytes without compression
 
     @property
     def is_joblib(self) -> bool:
-        return self.trace.payloads > 0 or self.container != "raw"
+        return self.trace.payloads > 0 or self.container not in {"raw", "zip"}
 
     @property
     def format(self) -> str:
         if self.other is not None:
             return self.other.name
+        if self.container == "zip":
+            return "skops"
         if not self.complete and not self.trace.globals:
             return "unknown"
         return "joblib" if self.is_joblib else "pickle"
@@ -81,10 +84,13 @@ def _judged_reading(path: Path, trust: Collection[str]) -> _Reading:
     reading = _Reading(path)
     try:
         with _open(path) as file:
+            before = os.fstat(file.fileno())
             _read_once(file, reading)
+            reading.findings += _judged(reading, trust)
+            reading.findings += _broken(file, reading)
+            reading.findings += _changed(before, os.fstat(file.fileno()))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    reading.findings += _judged(reading, trust)
     return reading
 
 
@@ -135,6 +141,12 @@ def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
     reading.other = formats.recognise(head[:_HEAD], _tail(file))
+    if reading.other is formats.SKOPS:
+        reading.other, reading.container = None, "zip"
+        reader = Reader(source.chunks("raw", head, digest))
+        reading.root = skops.read(reader, os.fstat(file.fileno()).st_size, reading.trace)
+        reading.complete = True
+        return
     if reading.other is not None:
         return
     reading.container = source.container(head)
@@ -162,6 +174,7 @@ def _parse(reader: Reader, head: bytes, reading: _Reading) -> None:
         message = "bytes follow the end of the pickle, which loading would not read"
         raise Malformed("trailing-data", message, offset=reader.offset)
     reading.complete = True
+    reading.inflated = reader.offset
 
 
 def _finish(digest: source.Digest, reading: _Reading) -> str:
@@ -180,7 +193,7 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
         reading.findings.clear()
         message = (
             f"the file is {reading.other.words}; modelpack reads scikit-learn models saved by "
-            "pickle or joblib"
+            "pickle, joblib or skops"
         )
         return [Finding("unsupported-format", message)]
     try:
@@ -188,6 +201,23 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
     except Malformed as problem:
         reading.complete = False
         return [policy.finding(problem)]
+
+
+def _broken(file: BinaryIO, reading: _Reading) -> list[Finding]:
+    """What the arrays of a file that may be loaded would make compiled code do."""
+    if not reading.complete or policy.verdict(reading.findings) == "refuse":
+        return []
+    try:
+        return invariants.check(reading.trace, file, reading.container, reading.inflated)
+    except Malformed as problem:
+        return [policy.finding(problem)]
+
+
+def _changed(before: os.stat_result, after: os.stat_result) -> list[Finding]:
+    """Arrays are read a second time, and what is hashed has to be what is judged."""
+    stamps = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (before, after)]
+    message = "the file was changed while it was read"
+    return [] if stamps[0] == stamps[1] else [Finding("changed", message)]
 
 
 def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
@@ -202,8 +232,10 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
     readers = {
         "joblib": any(reading.is_joblib for reading in readings),
         "lz4": any(reading.container == "lz4" for reading in readings),
+        "skops": any(reading.container == "zip" for reading in readings),
         "pandas": found.layout == "frame",
     }
+    required = facts.requirements(trace, versions, {name for name in readers if readers[name]})
     findings = [finding for reading in readings for finding in _located(reading, len(readings))]
     if policy.verdict(findings) != "refuse":  # else what it holds is beside the point
         findings += _notes(made, readings)
@@ -211,15 +243,13 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
         file=first.file,
         format=first.format,
         framework=framework,
-        framework_version=versions.get(framework or ""),
+        framework_version=facts.framework_version(framework, versions),
         python=facts.python_specifier(trace.protocol),
         task=root.task if root else "unknown",
         estimator=root.cls.dotted if root else None,
         steps=as_node(root).steps if root else (),
         method="transform" if root and root.only_transforms else "predict",
-        requirements=facts.requirements(
-            trace, versions, {name for name, needed in readers.items() if needed}
-        ),
+        requirements=required,
         versions=versions,
         local_modules=facts.local_modules(trace),
         signature=found,
@@ -228,6 +258,9 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
         members=made.members,
         more_files=tuple(reading.file for reading in others),
         choices=made.choices,
+        reasons=facts.reasons(required, trace, versions),
+        n_jobs=parameters.n_jobs(trace),
+        callables=parameters.callables(trace),
     )
 
 

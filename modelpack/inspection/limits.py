@@ -14,7 +14,7 @@ ANSWER_BYTES = 64 * MIB
 FILE_BYTES = 16 * GIB
 STREAM_BYTES = 64 * GIB  # decompressed
 STREAM_RATIO = 200  # decompressed bytes per byte of the file
-STREAM_FLOOR = MIB  # below this the ratio is not asked: small files compress by chance
+STREAM_FLOOR = 32 * MIB  # below this the ratio is not asked: arrays of zeros shrink 1,000 times
 CODEC_BYTES = 256 * MIB  # memory that a decompressor may take for its dictionary
 
 OPCODES = 4_000_000, 8, 50_000_000  # least, per byte of the file, most
@@ -31,6 +31,10 @@ KEPT_BYTES = MIB  # the largest single value that is kept; of longer ones, the h
 KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
+
+MEMBERS = 200_000  # of a zip archive
+SCHEMA_BYTES = 256 * MIB  # of the JSON text of a skops file
+STATES_DEPTH = 100  # of the states in it; those of a stack of grid searches have 40 levels
 
 
 def memory(size: int) -> int:

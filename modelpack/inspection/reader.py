@@ -21,7 +21,7 @@ class Reader:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._ended = False
-        self._kept = 0
+        self.kept = 0
         self.buffer = b""
         self.position = 0
         self.base = 0
@@ -104,8 +104,8 @@ class Reader:
         """The next `count` bytes; only their head where they are too many to be kept."""
         if count <= limits.SMALL_BYTES:
             return self.take(count)
-        if count <= limits.KEPT_BYTES and self._kept + count <= limits.KEPT_TOTAL:
-            self._kept += count
+        if count <= limits.KEPT_BYTES and self.kept + count <= limits.KEPT_TOTAL:
+            self.kept += count
             return self.take(count)
         offset = self.offset
         head = self.take(limits.HEAD_BYTES)

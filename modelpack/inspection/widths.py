@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .arrays import scalar, view
+from .boosters import booster
 from .nodes import Dct, Node, Obj
 from .parts import Part
+from .rows import exogenous
 
 _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
            "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
@@ -19,7 +21,12 @@ def features_in(part: Part) -> int | None:
     first = next(part.parts, None)
     if part.name in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
         return features_in(first) if first else None
+    if part.top == "statsmodels":
+        array = view(exogenous(part))
+        return array.shape[-1] if array and array.shape else None
     known = part.number("n_features_in_", "_n_features_in", "_n_features", "n_features_")
+    if known is None and (told := booster(part)):
+        known = told.width
     if known is None:
         known = _of_arrays(part)
     if known is None and first is not None:

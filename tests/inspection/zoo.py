@@ -1,6 +1,7 @@
 """Every estimator of the installed scikit-learn, fitted on a few rows."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,7 @@ ROWS = {
 UNSUPERVISED = ROWS.keys() - {"IsotonicRegression"}
 
 
+@cache
 def fitted(name, cls):
     """The estimator, fitted on an array; of every other name, on a frame with named columns."""
     rows = ROWS.get(name)

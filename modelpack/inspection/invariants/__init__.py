@@ -1,0 +1,158 @@
+"""What compiled code believes of a model without a look: positions and sizes told by the file.
+
+An allowlist keeps foreign code from being called. It does not keep code that is known from reading
+and writing wherever the file tells it to: trees are followed, samples and columns looked up, and
+sizes taken over unchecked, in loading or at the first prediction. Here they are checked, in the
+places that predictions come by. `CHECKS` is the table: package and class -> what has to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+from typing import BinaryIO
+
+from modelpack.spec import Finding
+
+from .. import limits
+from ..contracts import class_key
+from ..machine import Trace
+from ..nodes import Blob, Obj
+from . import (
+    boosters,
+    encoders,
+    histograms,
+    neighbours,
+    sparse,
+    splines,
+    trees,
+    vectors,
+    vocabularies,
+)
+from .again import Part, parts
+from .objects import Broken, require
+from .scans import Feeder, Scan, run
+
+CODE = "broken-invariant"
+
+Check = Callable[[Obj], Iterable[Scan]]
+"""What has to be read of an object's arrays. Raises `Broken` for what shows without that."""
+
+CHECKS: dict[str, Check] = {
+    "sklearn:Tree": trees.tree,
+    **dict.fromkeys(
+        ("sklearn:DecisionTreeClassifier", "sklearn:DecisionTreeRegressor",
+         "sklearn:ExtraTreeClassifier", "sklearn:ExtraTreeRegressor"),
+        trees.decision_tree,
+    ),
+    "sklearn:GradientBoostingClassifier": trees.gradient_boosting,
+    "sklearn:GradientBoostingRegressor": trees.gradient_boosting,
+    "sklearn:IsolationForest": trees.isolation_forest,
+    "sklearn:HistGradientBoostingClassifier": histograms.histogram_boosting,
+    "sklearn:HistGradientBoostingRegressor": histograms.histogram_boosting,
+    "kd_tree:newObj": neighbours.binary_tree,
+    "ball_tree:newObj": neighbours.binary_tree,
+    **dict.fromkeys(
+        ("sklearn:KNeighborsClassifier", "sklearn:KNeighborsRegressor",
+         "sklearn:KNeighborsTransformer", "sklearn:LocalOutlierFactor",
+         "sklearn:NearestNeighbors", "sklearn:RadiusNeighborsClassifier",
+         "sklearn:RadiusNeighborsRegressor", "sklearn:RadiusNeighborsTransformer"),
+        neighbours.searcher,
+    ),
+    "scipy:csr_matrix": sparse.by_rows,
+    "scipy:csr_array": sparse.by_rows,
+    "scipy:csc_matrix": sparse.by_columns,
+    "scipy:csc_array": sparse.by_columns,
+    "scipy:BSpline": splines.spline,
+    "scipy:_BSpline": splines.spline,
+    "sklearn:SVC": vectors.classifier,
+    "sklearn:NuSVC": vectors.classifier,
+    "sklearn:SVR": vectors.regressor,
+    "sklearn:NuSVR": vectors.regressor,
+    "sklearn:OneClassSVM": vectors.regressor,
+    "sklearn:CountVectorizer": vocabularies.vectorizer,
+    "sklearn:TfidfVectorizer": vocabularies.vectorizer,
+    "sklearn:DictVectorizer": vocabularies.vectorizer,
+    "sklearn:OneHotEncoder": encoders.one_hot,
+    "xgboost:Booster": boosters.xgboost,
+    "lightgbm:Booster": boosters.lightgbm,
+    **dict.fromkeys(
+        ("catboost:CatBoost", "catboost:CatBoostClassifier", "catboost:CatBoostRegressor",
+         "catboost:CatBoostRanker"),
+        boosters.catboost,
+    ),
+}  # fmt: skip
+
+_MOST_READ = 4
+"""How often an average byte of the file may be read for the checks; once in real files."""
+
+_LEAST_COST = 64
+"""Of a scan, in bytes."""
+
+
+def check(trace: Trace, file: BinaryIO, container: str, size: int) -> list[Finding]:
+    """What speaks against predicting with a well-formed file, once for each global.
+
+    `file` is still open from when it was read, `size` its length in bytes without compression.
+
+    Raises:
+        Malformed: what is read again is not what was read before.
+        OSError: the file cannot be read again.
+    """
+    findings: dict[str, Finding] = {}
+    later: list[tuple[Obj, Scan]] = []
+    budget = _MOST_READ * size + limits.MIB
+    for made in trace.objects:
+        with _noting(findings, made):
+            for found in _scans(made, findings):
+                budget -= found.cost + _LEAST_COST
+                require(budget > 0, "it shares its arrays with more objects than models do")
+                if isinstance(found.content, Blob):
+                    later.append((made, found))
+                else:
+                    run(found)
+    _read_again(later, findings, file, container)
+    return list(findings.values())
+
+
+def _scans(made: Obj, findings: dict[str, Finding]) -> Iterable[Scan]:
+    key = class_key(made)
+    found = CHECKS.get(_name(key))
+    return found(made) if found and key not in findings else ()
+
+
+def _name(key: str) -> str:
+    """As in the table: the package, of a `newObj` the module, and the last name."""
+    module, _, name = key.partition(":")
+    place = module.rpartition(".")[2].lstrip("_") if name == "newObj" else module.partition(".")[0]
+    return f"{place}:{name}"
+
+
+@contextmanager
+def _noting(findings: dict[str, Finding], made: Obj) -> Iterator[None]:
+    try:
+        yield
+    except Broken as problem:
+        key = class_key(made)
+        message = f"{key.replace(':', '.')} cannot be what it says: {problem}"
+        findings.setdefault(key, Finding(CODE, message, made.offset, made.opcode, key))
+
+
+def _read_again(
+    later: list[tuple[Obj, Scan]], findings: dict[str, Finding], file: BinaryIO, container: str
+) -> None:
+    """What was too long to be kept, in one pass over the file."""
+    wanted: dict[Part, list[tuple[Obj, Scan]]] = {}
+    for made, found in later:
+        wanted.setdefault(found.place, []).append((made, found))
+    for place, group in groupby(parts(file, container, sorted(wanted)), itemgetter(0)):
+        readers = [(made, Feeder(found)) for made, found in wanted[place]]
+        for _, piece in group:
+            for made, reader in readers:
+                with _noting(findings, made):
+                    reader.feed(piece)
+        for made, reader in readers:
+            with _noting(findings, made):
+                reader.finish()

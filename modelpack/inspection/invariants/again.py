@@ -1,0 +1,63 @@
+"""Parts of a file read once more, by the descriptor of the first time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from .. import source
+from ..nodes import Malformed
+from .scans import PIECE
+
+Part = tuple[int, int]
+"""Offset and length in the decompressed stream."""
+
+
+class _Again(source.Digest):
+    """A file from its beginning, wherever its descriptor stands, and not hashed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._descriptor = file.fileno()
+
+    def read(self, count: int) -> bytes:
+        data = os.pread(self._descriptor, count, self.size)
+        self.size += len(data)
+        return data
+
+
+def parts(file: BinaryIO, container: str, wanted: list[Part]) -> Iterator[tuple[Part, bytes]]:
+    """The parts in pieces; they are apart from each other and in order.
+
+    Raises:
+        Malformed: the file ends before them.
+    """
+    if container != "raw":
+        again = _Again(file)
+        chunks = source.chunks(container, again.read(source.CHUNK), again)
+        yield from _of_stream(chunks, wanted)
+        return
+    for offset, length in wanted:
+        for start in range(offset, offset + length, PIECE):
+            piece = os.pread(file.fileno(), min(PIECE, offset + length - start), start)
+            yield (offset, length), _there(piece)
+
+
+def _of_stream(chunks: Iterator[bytes], wanted: list[Part]) -> Iterator[tuple[Part, bytes]]:
+    base, chunk = 0, b""
+    for offset, length in wanted:
+        position, end = offset, offset + length
+        while position < end:
+            while base + len(chunk) <= position:
+                base += len(chunk)
+                chunk = _there(next(chunks, b""))
+            piece = chunk[position - base : end - base]
+            position += len(piece)
+            yield (offset, length), piece
+
+
+def _there(piece: bytes) -> bytes:
+    if not piece:
+        raise Malformed("truncated", "the file is shorter than it was when it was first read")
+    return piece
