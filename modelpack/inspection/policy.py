@@ -94,6 +94,8 @@ def _bad_items(made: Obj) -> str | None:
 
 
 def _bad_state(made: Obj) -> str | None:
+    if len(made.states) > 1:
+        return "it is given a second state, after others may have taken the first for granted"
     key = class_key(made)
     is_known = standing(key) == "known"
     for state in made.states:
@@ -103,6 +105,8 @@ def _bad_state(made: Obj) -> str | None:
         # What equals a string, such as a numpy scalar, is found as an attribute of that name.
         if is_known and not all(isinstance(key, str) for key in keys):
             return "its state names an attribute otherwise than by a string"
+        if is_known and len(set(keys)) < len(keys):  # one set later would hide what loading sets
+            return "its state names an attribute twice"
         if any(isinstance(key, str) and _is_special(key) for key in keys):
             return "its state sets an attribute of Python itself"
     return None
