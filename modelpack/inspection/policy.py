@@ -80,6 +80,8 @@ def _object_problem(made: Obj) -> tuple[str, str] | None:
         return "unexpected-role", "it is made" if made.how == "new" else "it is called"
     if why := violation(made):
         return "bad-arguments", why
+    if len(made.states) > 1:  # others may have taken the first for granted
+        return "bad-state", "it is given a second state"
     if why := _bad_items(made):
         return "bad-items", why
     return None
@@ -94,8 +96,6 @@ def _bad_items(made: Obj) -> str | None:
 
 
 def _bad_state(made: Obj) -> str | None:
-    if len(made.states) > 1:
-        return "it is given a second state, after others may have taken the first for granted"
     key = class_key(made)
     is_known = standing(key) == "known"
     for state in made.states:
