@@ -82,9 +82,8 @@ def _object_problem(made: Obj) -> tuple[str, str] | None:
         return "bad-arguments", why
     if len(made.states) > 1:  # others may have taken the first for granted
         return "bad-state", "it is given a second state"
-    if why := _bad_items(made):
-        return "bad-items", why
-    return None
+    why = _bad_items(made)
+    return ("bad-items", why) if why else None
 
 
 def _bad_items(made: Obj) -> str | None:

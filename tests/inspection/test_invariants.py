@@ -9,6 +9,7 @@ import pickle
 import re
 import warnings
 from functools import cache
+from pathlib import Path
 
 import catboost
 import joblib
@@ -33,6 +34,10 @@ from sklearn.tree._tree import Tree
 
 from modelpack.inspection import invariants
 from modelpack.inspection.inspector import inspect
+
+from . import opcodes as op
+
+OLD = Path(__file__).parents[1] / "data" / "old"
 
 CODE = "broken-invariant"
 RNG = np.random.default_rng(0)
@@ -745,6 +750,36 @@ def test_text_of_lightgbm_too_large_to_keep(tmp_path):
 
 
 # --- What is around -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(p.name for p in OLD.glob("*.pkl")))
+def test_models_of_old_releases_pass(path):
+    assert inspect(OLD / path).safety.findings == () or path.startswith("dicts")
+    assert inspect(OLD / path).safety.verdict == "pass"
+
+
+def test_second_state(tmp_path):
+    """An array frees its memory when it gets one, whoever still looks into it."""
+    args = op.name("numpy:ndarray"), op.many(op.number(0)), op.raw(b"b")
+    array = op.call("numpy.core.multiarray:_reconstruct", *args)
+    shape = op.many(op.number(0))
+    state = op.many(op.number(1), shape, op.dtype("f8"), op.FALSE, op.raw(b"")) + op.BUILD
+    path = tmp_path / "model.pkl"
+    path.write_bytes(op.pickled(array + state))
+    assert inspect(path).safety.verdict == "pass"
+    path.write_bytes(op.pickled(array + state + state))
+    assert [f.code for f in inspect(path).safety.findings] == ["bad-state"]
+
+
+def test_attribute_that_is_set_twice(tmp_path):
+    """The first is in force: the second may have come into the dict after it was used."""
+    made = op.name(op.SCALER) + op.EMPTY_TUPLE + op.NEWOBJ
+    path = tmp_path / "model.pkl"
+    for times, verdict in ((1, "pass"), (2, "refuse")):
+        items = (op.text("copy") + op.TRUE) * times
+        state = op.EMPTY_DICT + op.MARK + items + op.SETITEMS
+        path.write_bytes(op.pickled(made + state + op.BUILD))
+        assert inspect(path).safety.verdict == verdict
 
 
 def test_more_of_a_kind_are_one_finding(tmp_path):
