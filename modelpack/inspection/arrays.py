@@ -143,5 +143,7 @@ def raw(node: Node) -> bytes | None:
     if isinstance(node, Blob):
         return node.head
     if isinstance(node, Obj) and node.cls.name in {"encode", "bytes", "bytearray"}:
-        return raw(node.args[0]) if node.args else b""
+        inner: Node = node.args[0] if node.args else b""
+        is_text = isinstance(inner, Blob) and inner.codec == "utf-8"
+        return raw(inner.head.decode("utf-8", "ignore") if is_text else inner)
     return None

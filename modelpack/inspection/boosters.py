@@ -1,21 +1,24 @@
 """What boosters tell of themselves in the text or bytes that their libraries save them as.
 
 Formats: LightGBM's model text (`GBDT::SaveModelToString`), of which the head is read; xgboost's
-UBJSON (`XGBoosterSerializeToBuffer`), or JSON in the older one; the options that catboost writes as
-JSON into its own. All of it is text of an untrusted file, read as far as it was kept.
+UBJSON (`XGBoosterSerializeToBuffer`), or JSON in the older one; catboost's FlatBuffers, and the
+options in them, which are JSON. All of it is of an untrusted file, read as far as it was kept.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelpack.spec import Scalar
 
 from . import ubjson
 from .arrays import clean, raw, scalar
+from .flatbuffers import Table
+from .nodes import Node
 from .parts import Part, attributes
 from .splits import Splits
 
@@ -30,7 +33,8 @@ _LONGEST_LABELS = 64_000
 class Booster:
     """`names` of the features, `width` their number, `groups` and `targets` the number of classes
     and of outputs where there are several, `ranges` of the features in training, `splits` of its
-    trees, `classes` the labels; `version` of the library, or a specifier. None where not told.
+    trees, `classes` the labels, `texts` the positions of features that are no numbers; `version` of
+    the library, or a specifier. None where not told.
     """
 
     names: tuple[str, ...] | None = None
@@ -41,6 +45,7 @@ class Booster:
     ranges: tuple[Range | None, ...] = ()
     splits: Splits | None = None
     classes: tuple[Scalar, ...] | None = None
+    texts: frozenset[int] = frozenset()
 
 
 def booster(part: Part) -> Booster | None:
@@ -49,8 +54,12 @@ def booster(part: Part) -> Booster | None:
     if reader is None:
         return None
     found = attributes(part.get("_Booster")) or part.attributes
-    data = next(filter(None, (raw(found.get(name)) for name in _HANDLES)), None)
+    data = next(filter(None, (_saved(found.get(name)) for name in _HANDLES)), None)
     return reader(data) if data else None
+
+
+def _saved(node: Node) -> bytes | None:
+    return node.encode("utf-8", "replace") if isinstance(node, str) else raw(node)
 
 
 def _lightgbm(data: bytes) -> Booster:
@@ -127,7 +136,44 @@ def _in_json(data: bytes) -> str | None:
 
 def _catboost(data: bytes) -> Booster:
     match = re.search(rb"CatBoost release (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
-    return Booster(version=match[1].decode() if match else None, classes=_class_names(data))
+    told = Booster(version=match[1].decode() if match else None, classes=_class_names(data))
+    try:
+        return _with_features(told, data)
+    except struct.error:  # only the beginning was kept
+        return told
+
+
+def _with_features(told: Booster, data: bytes) -> Booster:
+    """Fields of catboost's TModelTrees (catboost/libs/model/flatbuffers): 0 is the number of values
+    that it gives, 4 and 5 the features that are texts and numbers. Of these, 1 or 2 is the position
+    among all features, 2 or 4 the name, 3 the values at which trees split.
+    """
+    trees = Table.root(data[8:]).table(1)
+    if trees is None:
+        return told
+    texts, numbers, splits = trees.tables(4), trees.tables(5), Splits()
+    names = {text.integer(1): text.text(2) for text in _within(data, texts, 2)}
+    names |= {number.integer(2): number.text(4) for number in _within(data, numbers, 4)}
+    for number in numbers:
+        if not splits.is_full:
+            place = number.integer(2)
+            splits.add((place, border) for border in number.floats(3))
+    whole = names.keys() == set(range(len(texts) + len(numbers)))
+    return replace(
+        told,
+        names=tuple(names[place] for place in sorted(names))
+        if whole and all(names.values())
+        else None,
+        width=len(names) if whole else None,
+        targets=_several(str(trees.integer(0))),
+        splits=splits,
+        texts=frozenset(text.integer(1) for text in texts),
+    )
+
+
+def _within(data: bytes, features: list[Table], name: int) -> list[Table]:
+    """The features, if all their names together fit into the data: many could share a long one."""
+    return features if sum(f.size(name) for f in features) <= len(data) else []
 
 
 def _class_names(data: bytes) -> tuple[Scalar, ...] | None:

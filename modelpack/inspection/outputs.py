@@ -14,6 +14,7 @@ from .parts import Part
 from .widths import features_out
 
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
+_TWO = 2
 _MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
 _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
 
@@ -120,6 +121,8 @@ def _classifier_shape(part: Part) -> tuple[int, ...]:
     if part.name in {"MultiOutputClassifier", "ClassifierChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
+    if part.top == "catboost" and len(classes(part) or ()) > _TWO:
+        return (1,)  # it gives a column of labels where there are more than two
     return ()
 
 

@@ -6,6 +6,7 @@ in a leaf), `threshold` and more (sklearn/tree/_tree.pxd).
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -39,10 +40,14 @@ class Splits:
         self._left = _MOST_SPLITS
 
     def add(self, splits: Iterable[tuple[int, float]]) -> None:
-        for feature, threshold in islice(splits, self._left):
-            if feature >= 0:
+        for feature, threshold in islice(splits, max(self._left, 0)):
+            if feature >= 0 and math.isfinite(threshold):
                 self._thresholds[feature].append(threshold)
                 self._left -= 1
+
+    @property
+    def is_full(self) -> bool:
+        return self._left <= 0
 
     def tell(self, columns: Columns) -> None:
         """Give the columns a threshold from the middle as example, and the least and greatest as

@@ -104,9 +104,11 @@ def _split(part: Part, columns: Columns) -> None:
 
 
 def _boosted(part: Part, columns: Columns) -> bool:
-    for column in columns:
-        column.nullable = True
     told = booster(part) or Booster()
+    for index, column in enumerate(columns):
+        column.nullable = index not in told.texts
+        if index in told.texts:
+            column.type = column.type or "string"
     for column, found in zip(columns, told.ranges, strict=False):
         if found:
             column.number(example=sum(found) / 2, low=found[0], high=found[1])

@@ -10,6 +10,7 @@ from .nodes import Dct, Node, Obj
 from .parts import Part
 from .rows import exogenous
 
+_MOST = 2**31
 _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
            "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
            "components_", "coef_", "coefs_", "means_", "centroids_", "location_", "X_fit_",
@@ -71,7 +72,7 @@ def features_out(part: Part) -> int:
         known = features_in(part)
     else:
         known = _recorded(part)
-    return -1 if known is None else known
+    return known if known is not None and 0 <= known < _MOST else -1
 
 
 def _recorded(part: Part) -> int | None:

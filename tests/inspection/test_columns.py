@@ -204,3 +204,11 @@ def test_missing_values_are_taken_where_the_model_takes_them(model, tmp_path):
     else:
         takes = True
     assert {field.nullable for field in spec.signature.inputs} == {takes}
+
+
+@pytest.mark.parametrize("how", [0, 2, 4, None, ("zlib", 3)])
+def test_the_first_row_of_more_than_is_kept(how, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(50_000, 5))
+    model = KNeighborsRegressor().fit(rows, rows[:, 0])
+    fields = saved(model, tmp_path / "m", how).signature.inputs
+    assert [field.example for field in fields] == pytest.approx(rows[0], rel=1e-5)

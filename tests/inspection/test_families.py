@@ -38,7 +38,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier
 
-from modelpack.inspection import require_servable
+from modelpack.inspection import limits, require_servable
 
 from .answers import answer, assert_declared
 from .saving import saved
@@ -49,6 +49,7 @@ MIXED = FLOWERS.assign(kind=pd.Series(LABELS[::-1]), about=pd.Series(TEXTS[:1] *
 GROUPS = [20, 20, 10]
 BINARY = (Y > 0).astype(int)
 SPAM = [0, 1, 0, 1] * 5
+CATBOOST = {"iterations": 3, "verbose": 0, "allow_writing_files": False}
 
 
 def _columns():
@@ -85,6 +86,13 @@ MODELS = {
         n_estimators=3, verbose=-1).fit(FLOWERS, Y).booster_,
     "lightgbm in a search": lambda: GridSearchCV(
         LGBMClassifier(n_estimators=3, verbose=-1), {"max_depth": [2, 3]}, cv=2).fit(FLOWERS, Y),
+    "catboost": lambda: CatBoostClassifier(**CATBOOST).fit(FLOWERS, LABELS),
+    "catboost of two classes": lambda: CatBoostClassifier(**CATBOOST).fit(X, BINARY > 0),
+    "catboost of numbers": lambda: CatBoostRegressor(**CATBOOST).fit(X, Y),
+    "catboost of two outputs": lambda: CatBoostRegressor(
+        **CATBOOST, loss_function="MultiRMSE").fit(X, np.c_[Y, Y]),
+    "catboost of mixed columns": lambda: CatBoostClassifier(
+        **CATBOOST, cat_features=["kind"]).fit(MIXED.drop(columns="about"), BINARY),
     "sampling": lambda: make_sampling_pipeline(
         SMOTE(), StandardScaler(), LogisticRegression()).fit(FLOWERS, LABELS),
     "sampling of mixed columns": lambda: make_sampling_pipeline(
@@ -147,18 +155,26 @@ def test_facts_are_those_of_the_loaded_model(name, tmp_path):
     assert spec.method == ("predict" if hasattr(model, "predict") else "transform")
     assert_inputs(spec.signature, model)
     assert spec.signature.probabilities == hasattr(model, "predict_proba")
-    if hasattr(model, "classes_") and not isinstance(model.classes_, list):
+    if spec.task == "classifier" and not isinstance(model.classes_, list):
         assert spec.signature.classes == tuple(model.classes_.tolist())
     assert_declared(answer(model, spec.method, spec.signature), spec.signature)
 
 
 def assert_inputs(signature, model):
-    if signature.layout in {"array", "frame"}:
-        width = getattr(model, "n_features_in_", None) or model.num_feature()
-        assert len(signature.inputs) == width
-        names = getattr(model, "feature_names_in_", None)
-        if names is not None:
-            assert [field.name for field in signature.inputs] == list(names)
+    if signature.layout not in {"array", "frame"}:
+        return
+    told = [field.name for field in signature.inputs]
+    if hasattr(model, "feature_names_"):  # of catboost, whose n_features_in_ a load forgets
+        width, names = len(model.feature_names_), model.feature_names_
+        names = None if names[0] == "0" else names
+    elif hasattr(model, "num_feature"):
+        width, names = model.num_feature(), model.feature_name()
+    else:
+        width, names = model.n_features_in_, getattr(model, "feature_names_in_", None)
+    assert len(told) == width > 0
+    assert signature.named == (names is not None)
+    if names is not None:
+        assert told == list(names)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -178,6 +194,14 @@ def test_lightgbm_tells_the_range_of_each_feature(tmp_path):
     assert [field.minimum for field in fields] == pytest.approx(X.min(axis=0), rel=1e-3)
     assert [field.maximum for field in fields] == pytest.approx(X.max(axis=0), rel=1e-3)
     assert all(field.nullable for field in fields)
+
+
+@pytest.mark.parametrize("how", [2, 4])
+def test_names_in_any_script(how, tmp_path):
+    frame = FLOWERS.set_axis(["größe", "名前", "b", "🌸"], axis=1)
+    for model in (LGBMRegressor(n_estimators=2, verbose=-1), XGBRegressor(n_estimators=2)):
+        fields = saved(model.fit(frame, Y), tmp_path / "m", how).signature.inputs
+        assert [field.name for field in fields] == list(frame.columns)
 
 
 def test_labels_of_an_encoder_of_another_library(tmp_path):
@@ -217,9 +241,21 @@ def test_a_booster_of_xgboost_that_takes_no_rows(tmp_path):
     assert [field.name for field in spec.signature.inputs] == list(FLOWERS.columns)
 
 
-def test_catboost(tmp_path):
-    settings = {"iterations": 2, "verbose": 0, "allow_writing_files": False}
-    spec = saved(CatBoostClassifier(**settings).fit(FLOWERS, LABELS), tmp_path / "m", 4)
-    assert spec.signature.classes == tuple(NAMES)
-    assert spec.signature.probabilities
-    assert saved(CatBoostRegressor(**settings).fit(X, Y), tmp_path / "m", 4).task == "regressor"
+def test_catboost_tells_texts_from_numbers(tmp_path):
+    fields = saved(model_of("catboost of mixed columns"), tmp_path / "m", 4).signature.inputs
+    assert [field.type for field in fields] == ["number"] * 4 + ["string"]
+    assert [field.nullable for field in fields] == [True] * 4 + [False]
+    lows, highs = X.min(axis=0), X.max(axis=0)
+    for field, low, high in zip(fields, lows, highs, strict=False):
+        assert low <= field.example <= high
+
+
+@pytest.mark.parametrize("name", ["catboost", "xgboost", "lightgbm"])
+@pytest.mark.parametrize("kept", [5000, 2000, 200])
+def test_a_booster_of_which_only_the_beginning_was_kept(name, kept, tmp_path, monkeypatch):
+    whole = saved(model_of(name), tmp_path / "m", 4)
+    for limit in ("KEPT_BYTES", "HEAD_BYTES", "SMALL_BYTES"):
+        monkeypatch.setattr(limits, limit, kept)
+    spec = saved(model_of(name), tmp_path / "m", 4)
+    assert (spec.safety, spec.task) == (whole.safety, "classifier")
+    assert len(spec.signature.inputs) in {0, len(whole.signature.inputs)}
