@@ -30,7 +30,11 @@ TEMPLATES = (
     ("app.py.j2", "app.py"),
     ("gunicorn.conf.py.j2", "gunicorn.conf.py"),
 )
-MODEL_FILES = {"pickle": "model/model.pkl", "joblib": "model/model.joblib"}
+MODEL_FILES = {
+    "pickle": "model/model.pkl",
+    "joblib": "model/model.joblib",
+    "skops": "model/model.skops",
+}
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 PARTS = {name for _, name in TEMPLATES} | {MANIFEST, LOCK, "model", "modelpack", "__pycache__"}
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold

@@ -33,8 +33,8 @@ Verdict = Literal["pass", "trust", "refuse"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4. `format`: how
-    the file is stored (pickle, joblib).
+    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
+    `format`: how the file is stored (pickle, joblib, skops). `protocol`: that of its format.
     """
 
     path: str

@@ -22,6 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from stubborn_model import Stubborn
 
 from modelpack.bundle import render
+from modelpack.inspection import inspect
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -72,6 +73,7 @@ def spec_of(path: Path, trained: Trained, format_: str = "joblib") -> ModelSpec:
         local_modules=(),
         signature=trained.signature,
         safety=Safety("pass"),
+        globals=inspect(path).globals,
     )
 
 

@@ -41,6 +41,7 @@ IN_THE_IMAGE = {
     "orjson",
     "pandas",
     "sklearn",
+    "skops",
     "werkzeug",
 }
 

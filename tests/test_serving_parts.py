@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import ast
-import bz2
 import datetime
-import gzip
 import json
 import logging
-import lzma
 import math
-import pickle
-import zlib
 from pathlib import Path
 
-import lz4.frame
 import numpy as np
 import pytest
 import serving_models
@@ -47,27 +41,6 @@ def test_each_file_is_in_its_table():
     assert {dialect.__name__.split(".")[-1] for dialect in dialects.DIALECTS} == modules("dialects")
     assert set(formats.FORMATS) == modules("formats")
     assert {runner.__module__.split(".")[-1] for runner in runners.RUNNERS} == modules("runners")
-
-
-@pytest.mark.parametrize(
-    "compress",
-    [gzip.compress, bz2.compress, lzma.compress, zlib.compress, lz4.frame.compress,
-     lambda data: lzma.compress(data, lzma.FORMAT_ALONE)],
-)  # fmt: skip
-# On Python 3.13 lz4's file object complains of being closed twice when it is collected.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("protocol", [0, 2, 5])
-def test_joblib_reads_pickles_out_of_every_container(tmp_path, compress, protocol):
-    path = tmp_path / "model"
-    path.write_bytes(compress(pickle.dumps({"a": [1.5, None]}, protocol)))
-    assert formats.FORMATS["joblib"](path) == {"a": [1.5, None]}
-
-
-@pytest.mark.parametrize("protocol", [0, 2, 5])
-def test_plain_pickles_load(tmp_path, protocol):
-    path = tmp_path / "model"
-    path.write_bytes(pickle.dumps({"a": [1.5, None]}, protocol))
-    assert formats.FORMATS["pickle"](path) == {"a": [1.5, None]}
 
 
 def test_every_estimator_inside_uses_one_thread():

@@ -20,10 +20,13 @@ Standing = Literal["known", "unknown", "banned"]
 # whose names unpicklers translate, and packages that import, load or run what they are given.
 _PYTHON_2 = {name.partition(".")[0] for name in IMPORT_MAPPING}
 _BANNED = sys.stdlib_module_names | _PYTHON_2 | {
-    "_distutils_hack", "asynchat", "asyncore", "cStringIO", "cloudpickle", "commands", "dill",
-    "distutils", "exceptions", "imp", "importlib_metadata", "joblib", "jsonpickle", "lib2to3", "nt",
-    "pip", "pkg_resources", "posix", "setuptools", "sitecustomize", "smtpd", "telnetlib", "test",
-    "wheel",
+    "aifc", "asynchat", "asyncore", "audioop", "binhex", "cStringIO", "cgi", "cgitb", "chunk",
+    "cloudpickle", "commands", "crypt", "dill", "distutils", "dummy_threading", "exceptions",
+    "formatter", "imghdr", "imp", "importlib_metadata", "joblib", "jsonpickle", "lib2to3",
+    "macpath", "macurl2path", "mailcap", "msilib", "nis", "nntplib", "nt", "ossaudiodev", "parser",
+    "pip", "pipes", "pkg_resources", "posix", "setuptools", "sitecustomize", "smtpd", "sndhdr",
+    "spwd", "sunau", "symbol", "telnetlib", "test", "tomllib", "uu", "wheel", "xdrlib", "xxlimited",
+    "xxsubtype",
 }  # fmt: skip
 # Libraries whose every name that a model needs is known, or is a class.
 _FRAMEWORKS = {"catboost", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost"}
@@ -51,8 +54,8 @@ def standing(key: str) -> Standing:
         return "known"
     module, _, name = key.partition(":")
     parts = module.split(".")
-    if parts[0] in _BANNED and parts[0] != "__main__":
-        return "banned"
+    if parts[0] != "__main__" and (parts[0] in _BANNED or parts[0].startswith("_")):
+        return "banned"  # with an underscore: compiled modules of some release of Python
     if any(p.startswith("__") and p != "__main__" for p in [*parts, *name.split(".")]):
         return "banned"
     if parts[0] in _FRAMEWORKS:

@@ -51,9 +51,11 @@ class Array:
 def view(node: Node, level: int = 0) -> Array | None:
     """The array that a node stands for: of numpy or joblib, or the one inside a pandas Index."""
     if isinstance(node, Payload):
+        if isinstance(node.inner, list):
+            return Array(node.dtype, node.shape, node.fortran, None, node.inner)
         if node.inner is not None:
             return view(node.inner, level + 1)
-        return Array(node.dtype, node.shape, node.fortran, _bytes(node.data))
+        return Array(node.dtype, node.shape, node.fortran, raw(node.data))
     if not isinstance(node, Obj) or level > _DEEPEST:
         return None
     reader = _VIEWS.get(node.cls.name)
@@ -112,7 +114,7 @@ def scalar(node: Node) -> Scalar:
     if isinstance(node, bytes):
         return node.decode("utf-8", "replace")
     if isinstance(node, Obj) and node.cls.name == "scalar" and len(node.args) == 2:
-        dtype, data = parse(node.args[0]), _bytes(node.args[1])
+        dtype, data = parse(node.args[0]), raw(node.args[1])
         values = dtype.decode(data) if dtype and data else None
         return scalar(values[0]) if values else None
     return None
@@ -129,10 +131,10 @@ def _array(dtype: Node, shape: Node, fortran: bool, data: Node) -> Array | None:
         return None
     if isinstance(data, list):
         return Array(kind, shape, fortran, None, data)
-    return Array(kind, shape, fortran, None if kind.has_objects else _bytes(data))
+    return Array(kind, shape, fortran, None if kind.has_objects else raw(data))
 
 
-def _bytes(node: Node) -> bytes | None:
+def raw(node: Node) -> bytes | None:
     """Bytes however the protocol at hand writes them; of long ones the head."""
     if isinstance(node, bytes):
         return node
@@ -141,5 +143,7 @@ def _bytes(node: Node) -> bytes | None:
     if isinstance(node, Blob):
         return node.head
     if isinstance(node, Obj) and node.cls.name in {"encode", "bytes", "bytearray"}:
-        return _bytes(node.args[0]) if node.args else b""
+        inner: Node = node.args[0] if node.args else b""
+        is_text = isinstance(inner, Blob) and inner.codec == "utf-8"
+        return raw(inner.head.decode("utf-8", "ignore") if is_text else inner)
     return None

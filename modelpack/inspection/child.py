@@ -8,7 +8,7 @@ import json
 import os
 import resource
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from modelpack.errors import ModelpackError
 from modelpack.spec import to_json
@@ -19,7 +19,7 @@ from .inspector import inspect
 OUT_OF_MEMORY = '{"limit": "memory"}'
 
 
-def main(request: str) -> None:
+def main(request: str) -> NoReturn:
     """Write the answer to `request` to standard output, both of them JSON.
 
     The request holds `paths`, `options` (the keyword arguments of `inspect`) and `memory` (bytes).
@@ -29,12 +29,14 @@ def main(request: str) -> None:
     asked = json.loads(request)
     _end_with_parent()
     confine(asked["memory"])
-    gc.disable()  # the nodes hold each other in no cycles, and looking for them costs a third
+    gc.disable()  # it finds no garbage in a tree that grows, and takes a tenth of the time
     try:
         answer = _answer(asked["paths"], asked["options"])
     except MemoryError:
         answer = OUT_OF_MEMORY
     sys.stdout.write(answer)
+    sys.stdout.flush()
+    os._exit(0)  # an interpreter that frees all it holds first takes a tenth longer
 
 
 def _answer(paths: list[str], options: dict[str, Any]) -> str:

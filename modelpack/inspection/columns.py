@@ -25,11 +25,14 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     example: Scalar = None
+    changed: bool = False
+    """A step has made other numbers of its values: those that later steps tell of are not its."""
 
     def number(
         self, *, example: float, low: float | None = None, high: float | None = None
     ) -> None:
-        if self.type in (None, "number") and self.minimum is None and math.isfinite(example):
+        is_open = self.type in (None, "number") and self.minimum is None and not self.changed
+        if is_open and math.isfinite(example):
             self.type = "number"
             self.example = rounded(example) if self.example is None else self.example
             self.minimum = rounded(low) if low is not None and math.isfinite(low) else None

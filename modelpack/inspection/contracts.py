@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from .allowlist import standing
 from .dtypes import parse, read
+from .ndarrays import is_frombuffer, is_random_state
 from .nodes import Blob, Dct, Global, Node, Obj
 
 Contract = Callable[[Obj], str | None]
@@ -66,6 +67,12 @@ def _without_objects(position: int) -> Contract:
     return contract
 
 
+def _frombuffer(made: Obj) -> str | None:
+    if not is_frombuffer(made):
+        return "it shares the memory of another object"
+    return _without_objects(1)(made)
+
+
 def _encode(made: Obj) -> str | None:
     if len(made.args) == 2 and isinstance(made.args[0], str | Blob):
         if made.args[1] in ("latin1", "latin-1"):
@@ -82,6 +89,12 @@ def _bytes(made: Obj) -> str | None:
 
 def _collection(made: Obj) -> str | None:
     fine = len(made.args) <= 1 and all(isinstance(a, list | tuple) for a in made.args)
+    return None if fine else "it is made of what is no list"
+
+
+def _deque(made: Obj) -> str | None:
+    values, *length = made.args or ([],)
+    fine = isinstance(values, list | tuple) and all(type(n) in (int, type(None)) for n in length)
     return None if fine else "it is made of what is no list"
 
 
@@ -138,8 +151,9 @@ def _random(made: Obj) -> str | None:
     # The second argument is called with the first.
     generator, *makers = made.args or ("",)
     to_check = makers if isinstance(generator, str | Obj) else made.args
-    fine = all(isinstance(a, Global) and a.module.startswith("numpy.random.") for a in to_check)
-    return None if fine else "its generator is none of numpy"
+    if not all(isinstance(a, Global) and a.module.startswith("numpy.random.") for a in to_check):
+        return "its generator is none of numpy"
+    return None if is_random_state(made) else "its position is beyond its numbers"
 
 
 def _index(made: Obj) -> str | None:
@@ -164,6 +178,16 @@ def _reconstructor(made: Obj) -> str | None:
     return "it is not called as picklers call it"
 
 
+def _vectorizer(made: Obj) -> str | None:
+    for state in made.states:
+        if not isinstance(state, Dct):
+            return "its state is no dict"
+        for key, value in zip(state.keys, state.values, strict=True):
+            if key == "input" and value != "content":
+                return "it takes the rows of requests for names of files and opens them"
+    return None
+
+
 def _scipy_distribution(made: Obj) -> str | None:
     for state in made.states:
         if not isinstance(state, Dct) or made.kwargs:
@@ -179,7 +203,7 @@ _CONTRACTS: dict[str, Contract] = {
     "multiarray:_reconstruct": _reconstruct,
     "core:_mareconstruct": _mareconstruct,
     "multiarray:scalar": _without_objects(0),
-    "numeric:_frombuffer": _without_objects(1),
+    "numeric:_frombuffer": _frombuffer,
     "_pickle:__bit_generator_ctor": _random,
     "_pickle:__generator_ctor": _random,
     "_pickle:__randomstate_ctor": _random,
@@ -192,6 +216,7 @@ _CONTRACTS: dict[str, Contract] = {
     "set": _collection,
     "frozenset": _collection,
     "list": _collection,
+    "collections:deque": _deque,
     "collections:defaultdict": _defaultdict,
     "functools:partial": _partial,
     "getattr": _getattr,
@@ -213,6 +238,8 @@ def _contract(key: str) -> Contract | None:
         return _CONTRACTS.get(name)
     if module.startswith("sklearn.") and name == "newObj":
         return _of_same_module
+    if module == "sklearn.feature_extraction.text" and name.endswith("Vectorizer"):
+        return _vectorizer
     if module.startswith("scipy.stats.") and name.endswith("_gen"):
         return _scipy_distribution
     if module.startswith("numpy."):

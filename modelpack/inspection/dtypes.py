@@ -12,6 +12,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .nodes import Dct, Node, Obj
 
@@ -27,7 +28,11 @@ _STRUCT = {
     "u1": "B", "u2": "H", "u4": "I", "u8": "Q", "f2": "e", "f4": "f", "f8": "d",
 }  # fmt: skip
 _MOST_DIMENSIONS = 64
-_REFERENCES, _LIST, _POINTER = 1, 2, 4  # of numpy's flags, those of a dtype with objects
+_MOST_FIELDS = 256
+# Of numpy's flags: those of a dtype with objects (counted, pickled as a list, zeroed when made,
+# needing the interpreter), and those that any other must not have.
+_WITH_OBJECTS, _WITHOUT_OBJECTS = 1 | 2 | 8 | 16, 1 | 2 | 4
+_POINTER_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,11 @@ def parse(node: Node) -> Dtype | None:
     return node.dtype if isinstance(node, Obj) else None
 
 
+def is_subarray(made: Obj) -> bool:
+    """Whether a dtype that `parse` understood stands for an array within each value."""
+    return made.states[0][2] is not None
+
+
 def read(made: Obj) -> Dtype | None:
     """What a call of `numpy.dtype` and its state tell; None if numpy does not write them so."""
     code = made.args[0] if made.args else None
@@ -73,6 +83,8 @@ def read(made: Obj) -> Dtype | None:
     if not match or made.args[1:] != (False, True) or not isinstance(state, tuple):
         return None
     if len(state) not in (8, 9) or state[0] not in (3, 4) or state[1] not in ("<", ">", "|"):
+        return None
+    if not _metadata_fit(match[1], state[8:]):
         return None
     size = _itemsize(match[1], int(match[2]), state[5])
     parts = _parts(match[1], size, *state[2:5]) if size is not None else None
@@ -88,15 +100,24 @@ def _itemsize(kind: str, digits: int, told: Node) -> int | None:
     if kind in "SUV":
         size = digits * (4 if kind == "U" else 1)
         return size if type(told) is int and told == size else None
-    return digits if told == -1 and f"{kind}{digits}" in _PLAIN else None
+    if told != -1 or f"{kind}{digits}" not in _PLAIN:
+        return None
+    return _POINTER_BYTES if kind == "O" else digits  # O4, of a 32-bit system, is read as O8
+
+
+def _metadata_fit(kind: str, metadata: tuple[Node, ...]) -> bool:
+    """Whether the ninth value of a state, if there is one, is what numpy writes there."""
+    if kind in "Mm":
+        return not metadata or (isinstance(metadata[0], tuple) and len(metadata[0]) == 2)
+    return not metadata or isinstance(metadata[0], Dct)
 
 
 def _flags_fit(flags: Node, has_objects: bool) -> bool:
     if type(flags) is not int:
         return False
     if has_objects:
-        return flags & _REFERENCES != 0 and flags & _LIST != 0
-    return flags & (_REFERENCES | _LIST | _POINTER) == 0
+        return flags & _WITH_OBJECTS == _WITH_OBJECTS
+    return flags & _WITHOUT_OBJECTS == 0
 
 
 def _parts(kind: str, size: int, subarray: Node, names: Node, fields: Node) -> list[Dtype] | None:
@@ -108,6 +129,8 @@ def _parts(kind: str, size: int, subarray: Node, names: Node, fields: Node) -> l
     if subarray is not None:
         return _of_subarray(size, subarray) if names is None and fields is None else None
     if not isinstance(names, tuple) or not isinstance(fields, Dct):
+        return None
+    if max(len(names), len(fields.keys)) > _MOST_FIELDS:
         return None
     keys = {key for key in fields.keys if type(key) is str}
     named = all(type(name) is str and name in keys for name in names)
@@ -123,7 +146,7 @@ def _of_subarray(size: int, subarray: Node) -> list[Dtype] | None:
 
 
 def _of_fields(size: int, fields: Dct) -> list[Dtype] | None:
-    parts = []
+    parts, spans = [], []
     for field in fields.values:
         part = parse(field[0]) if isinstance(field, tuple) and len(field) in (2, 3) else None
         if part is None or type(field[1]) is not int:
@@ -131,7 +154,15 @@ def _of_fields(size: int, fields: Dct) -> list[Dtype] | None:
         if not 0 <= field[1] <= size - part.itemsize:
             return None
         parts.append(part)
-    return parts
+        spans.append((field[1], field[1] + part.itemsize))
+    has_objects = any(part.has_objects for part in parts)
+    # A number at the place of an object would be its address.
+    return None if has_objects and _overlap(spans) else parts
+
+
+def _overlap(spans: list[tuple[int, int]]) -> bool:
+    spans = sorted(spans)
+    return any(end > start for (_, end), (start, _) in pairwise(spans))
 
 
 def _fields(names: Node, fields: Node) -> tuple[tuple[str, int, Dtype], ...]:

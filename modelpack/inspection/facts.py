@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from packaging.version import InvalidVersion, Version
 
 from .allowlist import standing
+from .boosters import booster
 from .contracts import class_key
+from .distributions import DISTRIBUTIONS, implied_versions, naming, top
 from .machine import Trace
 from .nodes import Dct, Node, Obj
+from .parameters import estimators
 from .parts import Part
 from .payloads import WRAPPERS
 
-DISTRIBUTIONS = {
-    "_loss": "scikit-learn",
-    "bs4": "beautifulsoup4", "catboost": "catboost", "category_encoders": "category-encoders",
-    "cv2": "opencv-python-headless", "dateutil": "python-dateutil", "econml": "econml",
-    "feature_engine": "feature-engine", "flaml": "flaml", "gensim": "gensim", "hdbscan": "hdbscan",
-    "hmmlearn": "hmmlearn", "imblearn": "imbalanced-learn", "interpret": "interpret",
-    "joblib": "joblib", "keras": "keras", "lifelines": "lifelines", "lightgbm": "lightgbm",
-    "mlxtend": "mlxtend", "mord": "mord", "ngboost": "ngboost", "nltk": "nltk", "numba": "numba",
-    "numpy": "numpy", "optuna": "optuna", "pandas": "pandas", "PIL": "pillow",
-    "pmdarima": "pmdarima", "polars": "polars", "prophet": "prophet", "pyarrow": "pyarrow",
-    "pygam": "pygam", "scikeras": "scikeras", "scipy": "scipy",
-    "sentence_transformers": "sentence-transformers", "shap": "shap", "skimage": "scikit-image",
-    "sklearn": "scikit-learn", "sklearn_pandas": "sklearn-pandas", "sklego": "scikit-lego",
-    "skopt": "scikit-optimize", "skorch": "skorch", "skrub": "skrub", "sksurv": "scikit-survival",
-    "sktime": "sktime", "spacy": "spacy", "statsmodels": "statsmodels", "tensorflow": "tensorflow",
-    "textblob": "textblob", "torch": "torch", "tpot": "tpot", "transformers": "transformers",
-    "tslearn": "tslearn", "umap": "umap-learn", "xarray": "xarray", "xgboost": "xgboost",
-    "yaml": "PyYAML",
-}  # fmt: skip
-"""Top-level module -> the distribution that provides it, where it is not the author's own."""
-
-FRAMEWORKS = ("lightgbm", "xgboost", "catboost", "sklearn", "statsmodels", "hmmlearn", "imblearn")
+_READERS = {
+    "joblib": "joblib wrote the file",
+    "lz4": "the file is compressed with lz4",
+    "pandas": "its rows are a DataFrame",
+    "skops": "skops wrote the file",
+}
 
 
 def recorded_versions(root: Part | None, trace: Trace) -> dict[str, str]:
@@ -42,18 +29,16 @@ def recorded_versions(root: Part | None, trace: Trace) -> dict[str, str]:
 
     Versions are text of an untrusted file: what is not a version by PEP 440 is dropped.
     """
-    versions = {}
-    found = [root.attributes.get("_sklearn_version")] if root else []
-    found += [_attribute(made, "_sklearn_version") for made in trace.objects]
-    version = next(filter(None, map(_version, found)), None)
+    versions = dict(trace.versions)
+    told = [root.attributes.get("_sklearn_version")] if root else []
+    told += [_attribute(made, "_sklearn_version") for made in trace.objects]
+    version = next(filter(None, map(_version, told)), None)
     if version:
         versions["scikit-learn"] = version
-    modules = {name.module for name in trace.resolved}
-    if any(module.startswith("numpy._core") for module in modules):
-        versions["numpy"] = ">=2"
-    elif any(module.startswith("numpy.core") for module in modules):
-        versions["numpy"] = "<2"
-    return versions
+    for part in estimators(trace):
+        if (found := booster(part)) and found.version:
+            versions.setdefault(part.top, found.version)
+    return {**implied_versions(trace), **versions}
 
 
 def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> dict[str, str]:
@@ -61,39 +46,76 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
 
     `readers`: what reads the file and makes its rows (joblib, lz4, pandas).
     """
-    needed = {DISTRIBUTIONS[top] for top in _tops(trace.globals) if top in DISTRIBUTIONS}
-    needed = needed - {"joblib"} | readers
-    modules = {key.partition(":")[0] for key in trace.globals}
-    if "sklearn" in _tops(modules):
+    tops = set(map(top, trace.globals))
+    needed = {DISTRIBUTIONS[name] for name in tops & DISTRIBUTIONS.keys()} - {"joblib"} | readers
+    if "sklearn" in tops:
         needed.add("numpy")
+    modules = {key.partition(":")[0] for key in trace.globals}
     if any(module.endswith(".sklearn") for module in modules):  # wrappers of other libraries
         needed.add("scikit-learn")
     if any(module.startswith("sklearn.externals") for module in modules):
         needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
+    needed |= _containers(trace)
     table = {name: _specifier(versions.get(name, "")) for name in needed}
     if "joblib" in table and _is_aligned(trace):
         table["joblib"] = ">=1.2"
     return dict(sorted(table.items()))
 
 
+def reasons(required: Iterable[str], trace: Trace, versions: Mapping[str, str]) -> dict[str, str]:
+    """Distribution -> why it is required, in words."""
+    return {name: _reason(name, trace, versions) for name in required}
+
+
+def _reason(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
+    if versions.get(name, "")[:1].isdigit():
+        return f"the file records {name} {versions[name]}{_others(name, trace, versions)}"
+    key = naming(name, trace.globals)
+    if key is not None and name != "joblib":
+        return f"the file names {key.replace(':', '.')}"
+    if name in _containers(trace):
+        return f"a step gives its rows on as those of {name}"
+    if name in {"numpy", "scikit-learn"}:
+        return f"the model's library computes with {name}"
+    return _READERS.get(name, "")
+
+
+def _others(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
+    """Parts of a model may have been trained with other releases than the whole."""
+    if name != "scikit-learn":
+        return ""
+    told = {_version(_attribute(made, "_sklearn_version")) for made in trace.objects}
+    others = sorted(told - {None, versions[name]}, key=str)
+    return f", and {', '.join(map(str, others))} in parts of the model" if others else ""
+
+
+def _containers(trace: Trace) -> set[str]:
+    """What `set_output` told steps to give their results as: pandas, polars."""
+    configs = (_attribute(made, "_sklearn_output_config") for made in trace.objects)
+    told = {value for config in configs if isinstance(config, Dct) for value in config.values
+            if isinstance(value, str)}  # fmt: skip
+    return told & {"pandas", "polars"}
+
+
 def local_modules(trace: Trace) -> tuple[str, ...]:
     """Top-level modules that no known distribution provides: the author's own, and `__main__`."""
     unknown = {key for key in trace.globals if standing(key) == "unknown"}
-    return tuple(sorted(_tops(unknown) - DISTRIBUTIONS.keys()))
+    return tuple(sorted(set(map(top, unknown)) - DISTRIBUTIONS.keys()))
 
 
 def framework(root: Part | None) -> str | None:
     """The distribution that the model is of."""
-    top = root.cls.module.partition(".")[0] if root else ""
-    return DISTRIBUTIONS.get(top)
+    return DISTRIBUTIONS.get(top(root.cls.module)) if root else None
+
+
+def framework_version(name: str | None, versions: Mapping[str, str]) -> str | None:
+    """The recorded version of the framework; None where the file tells no more than a bound."""
+    version = versions.get(name or "", "")
+    return version if version[:1].isdigit() else None
 
 
 def python_specifier(protocol: int | None) -> str | None:
     return ">=3.8" if protocol == 5 else None
-
-
-def _tops(keys: Iterable[str]) -> set[str]:
-    return {key.partition(":")[0].partition(".")[0] for key in keys}
 
 
 def _attribute(made: Obj, name: str) -> Node:

@@ -1,4 +1,4 @@
-"""Recognise by content what is no pickle, so that the user is told what the file is."""
+"""Recognise by content what is no pickle: a skops file, or what the user is told it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ class Format:
     words: str
 
 
+SKOPS = Format("skops", "a skops file")
+
 _MAGIC: tuple[tuple[str, Format], ...] = (
+    # torch.save before 1.6 began with a pickle of this number alone.
+    (r"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format("torch", "a PyTorch model")),
     (r"\x89HDF\r\n\x1a\n", Format("hdf5", "an HDF5 file, as Keras writes models")),
     (r"CBM1", Format("catboost", "a CatBoost model (.cbm)")),
     (r"binf|bs64", Format("xgboost", "an XGBoost model in the binary format of before 3.1")),
@@ -36,7 +40,7 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
 )  # fmt: skip
 _ZIP: tuple[tuple[bytes, Format], ...] = (
     (b"data.pkl", Format("torch", "a PyTorch model")),
-    (b"schema.json", Format("skops", "a skops file")),
+    (b"schema.json", SKOPS),
     (b"model.weights.h5", Format("keras", "a Keras model")),
     (b".npy", Format("numpy", "a bundle of numpy arrays (.npz)")),
 )

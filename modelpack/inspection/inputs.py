@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelpack.spec import Field, Layout
 
-from .arrays import view
+from .boosters import booster
 from .columns import Column
 from .parts import Part, column_names
 from .steps import describe
@@ -14,7 +14,8 @@ from .widths import features_in
 MOST_INPUTS = 100_000
 """Of a wider model the inputs are not listed."""
 
-_NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"}
+_NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "category_encoders",
+            "statsmodels"}  # fmt: skip
 _FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
 """What takes rows in a form of its own, however deep inside a model it stands first."""
 
@@ -34,13 +35,15 @@ def head(part: Part) -> Part:
 
 
 def layout(root: Part) -> Layout:
-    """The form of the rows: a ColumnTransformer that was told names needs a DataFrame."""
+    """The form of the rows: what chooses columns by their names needs a DataFrame."""
     first = head(root)
     if first.name in TEXT_VECTORIZERS:
         return "text"
     if first.name == DICT_VECTORIZER:
         return "dicts"
-    return "frame" if first.name == "ColumnTransformer" and _chosen_names(first) else "array"
+    if first.name == "ColumnTransformer" and _chosen_names(first):
+        return "frame"
+    return "frame" if first.top == "category_encoders" and names(first) else "array"
 
 
 def _chosen_names(part: Part) -> list[str]:
@@ -61,17 +64,18 @@ def fields(root: Part) -> list[Field]:
         known = [f"x{i}" for i in range(width if width <= MOST_INPUTS else 0)]
     columns = [Column(name) for name in known]
     describe(root, columns)
-    numeric = head(root).cls.module.partition(".")[0] in _NUMERIC
+    numeric = head(root).top in _NUMERIC
     return [column.field("number" if numeric else "any") for column in columns]
 
 
 def names(part: Part) -> list[str] | None:
     """`feature_names_in_` of the part, or of the first of its parts that the rows reach."""
-    array = view(part.get("feature_names_in_", "_feature_names_in"))
-    values = array.values() if array else None
-    if values and all(isinstance(v, str) for v in values):
-        return [v for v in values if isinstance(v, str)]
+    told = column_names(part.get("feature_names_in_", "_feature_names_in"))
+    if told and all(isinstance(name, str) for name in told):
+        return [str(name) for name in told]
     if part.name == "ColumnTransformer":
         return _chosen_names(part) or None  # of releases that did not record all names
+    if (boosted := booster(part)) and boosted.names:
+        return list(boosted.names)
     first = next(part.parts, None)
     return names(first) if first and part.name not in TEXT_VECTORIZERS else None

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from . import facts, formats, invariants, limits, policy, source
+from . import facts, formats, invariants, limits, parameters, policy, skops, source
 from .composition import Composition, compose
 from .interpreter import run
 from .machine import Trace, merged
@@ -42,12 +42,14 @@ class _Reading:
 
     @property
     def is_joblib(self) -> bool:
-        return self.trace.payloads > 0 or self.container != "raw"
+        return self.trace.payloads > 0 or self.container not in {"raw", "zip"}
 
     @property
     def format(self) -> str:
         if self.other is not None:
             return self.other.name
+        if self.container == "zip":
+            return "skops"
         if not self.complete and not self.trace.globals:
             return "unknown"
         return "joblib" if self.is_joblib else "pickle"
@@ -131,12 +133,21 @@ def _read_once(file: BinaryIO, reading: _Reading) -> None:
 
 
 def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
-    if os.fstat(file.fileno()).st_size > limits.FILE_BYTES:
+    size = os.fstat(file.fileno()).st_size
+    if size > limits.FILE_BYTES:
         raise Malformed("too-large", "the file is larger than 16 GiB")
+    reading.trace.most_opcodes = limits.opcodes(size)
     head = digest.read(source.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
     reading.other = formats.recognise(head[:_HEAD], _tail(file))
+    if reading.other is formats.SKOPS:
+        reading.other, reading.container = None, "zip"
+        reader = Reader(source.chunks("raw", head, digest))
+        size = os.fstat(file.fileno()).st_size
+        reading.root, reading.inflated = skops.read(reader, size, reading.trace)
+        reading.complete = True
+        return
     if reading.other is not None:
         return
     reading.container = source.container(head)
@@ -183,7 +194,7 @@ def _judged(reading: _Reading, trust: Collection[str]) -> list[Finding]:
         reading.findings.clear()
         message = (
             f"the file is {reading.other.words}; modelpack reads scikit-learn models saved by "
-            "pickle or joblib"
+            "pickle, joblib or skops"
         )
         return [Finding("unsupported-format", message)]
     try:
@@ -222,8 +233,10 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
     readers = {
         "joblib": any(reading.is_joblib for reading in readings),
         "lz4": any(reading.container == "lz4" for reading in readings),
+        "skops": any(reading.container == "zip" for reading in readings),
         "pandas": found.layout == "frame",
     }
+    required = facts.requirements(trace, versions, {name for name in readers if readers[name]})
     findings = [finding for reading in readings for finding in _located(reading, len(readings))]
     if policy.verdict(findings) != "refuse":  # else what it holds is beside the point
         findings += _notes(made, readings)
@@ -231,15 +244,13 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
         file=first.file,
         format=first.format,
         framework=framework,
-        framework_version=versions.get(framework or ""),
+        framework_version=facts.framework_version(framework, versions),
         python=facts.python_specifier(trace.protocol),
         task=root.task if root else "unknown",
         estimator=root.cls.dotted if root else None,
         steps=as_node(root).steps if root else (),
         method="transform" if root and root.only_transforms else "predict",
-        requirements=facts.requirements(
-            trace, versions, {name for name, needed in readers.items() if needed}
-        ),
+        requirements=required,
         versions=versions,
         local_modules=facts.local_modules(trace),
         signature=found,
@@ -248,6 +259,9 @@ def _spec(readings: list[_Reading], select: Sequence[str]) -> ModelSpec:
         members=made.members,
         more_files=tuple(reading.file for reading in others),
         choices=made.choices,
+        reasons=facts.reasons(required, trace, versions),
+        n_jobs=parameters.n_jobs(trace),
+        callables=parameters.callables(trace),
     )
 
 

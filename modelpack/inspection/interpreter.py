@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from . import limits
+from . import scalars
 from .arguments import (
     F8,
     I4,
@@ -64,18 +64,23 @@ def _run(m: Machine) -> Node:
 
 
 def _loop(m: Machine) -> Node:
-    reader = m.reader
-    for _ in range(limits.OPCODES):
+    reader, trace = m.reader, m.trace
+    while trace.opcodes < trace.most_opcodes:
         if reader.position >= reader.check:
             reader.boundary()
         position = reader.position
         opcode = reader.buffer[position]
+        if opcode in scalars.OPCODES and (done := scalars.run(m)):
+            trace.opcodes += done
+            continue
         m.offset = reader.base + position
         reader.position = position + 1
+        trace.opcodes += 1
         if opcode == _STOP:
             return m.stop()
         _HANDLERS[opcode](m)
-    raise Malformed("limit", f"the pickle has more than {limits.OPCODES:,} opcodes")
+    message = f"the pickle has more than {trace.most_opcodes:,} opcodes, for a file of its size"
+    raise Malformed("limit", message)
 
 
 def _located(m: Machine, problem: Malformed) -> Malformed:

@@ -7,17 +7,17 @@ deepest benign tree has 21 levels) and keep the cost of a hostile file small.
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 SECONDS = 120  # of the child that reads, by the clock and of CPU time
-MEMORY_BYTES = 512 * MIB, 64, 4 * GIB  # of its address space: least, per byte of the file, most
+MEMORY_BYTES = 512 * MIB, 200, 4 * GIB  # of its address space: least, per byte of the file, most
 DESCRIPTORS = 16  # that it has open at a time
 ANSWER_BYTES = 64 * MIB
 
 FILE_BYTES = 16 * GIB
 STREAM_BYTES = 64 * GIB  # decompressed
 STREAM_RATIO = 200  # decompressed bytes per byte of the file
-STREAM_FLOOR = MIB  # below this the ratio is not asked: small files compress by chance
+STREAM_FLOOR = 32 * MIB  # below this the ratio is not asked: arrays of zeros shrink 1,000 times
 CODEC_BYTES = 256 * MIB  # memory that a decompressor may take for its dictionary
 
-OPCODES = 50_000_000
+OPCODES = 4_000_000, 8, 50_000_000  # least, per byte of the file, most
 MARKS = 10_000
 DEPTH = 200  # of the tree of values
 REPEATS = 100  # how often the average value may be reached by another path
@@ -32,13 +32,29 @@ KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
 
+MEMBERS = 200_000  # of a zip archive
+SCHEMA_BYTES = 256 * MIB  # of the JSON text of a skops file
+STATES_DEPTH = 100  # of the states in it; those of a stack of grid searches have 40 levels
+
 
 def memory(size: int) -> int:
     """Bytes of address space for reading a file of `size` bytes.
 
-    An interpreter with the inspector maps 40 MiB, a decompressor's dictionary takes up to 256 MiB.
-    The terms of a vocabulary take 16 bytes of a pickle and 250 of memory each: 16 times as much,
-    and 64 times what is left of the file where it was compressed four times.
+    An interpreter with the inspector maps 30 MiB, a decompressor's dictionary takes up to 256 MiB.
+    What takes most is a vocabulary: two million terms that are numbered take 420 MB, which is 10
+    for each byte of the pickle, and 170 for each byte of a file that xz has made of it.
     """
-    least, per_byte, most = MEMORY_BYTES
+    return _scaled(MEMORY_BYTES, size)
+
+
+def opcodes(size: int) -> int:
+    """How many opcodes a file of `size` bytes may have: what costs time is not had for nothing.
+
+    The same vocabulary has 2.5 for each byte that xz has left of it.
+    """
+    return _scaled(OPCODES, size)
+
+
+def _scaled(figures: tuple[int, int, int], size: int) -> int:
+    least, per_byte, most = figures
     return min(least + per_byte * size, most)

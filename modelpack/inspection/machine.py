@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import dtypes, limits
+from . import dtypes, limits, ndarrays
 from .nodes import Dct, Global, Items, Malformed, Node, Obj
 from .reader import Reader
 
@@ -27,6 +27,9 @@ class Trace:
     objects: list[Obj] = field(default_factory=list)
     protocol: int | None = None
     payloads: int = 0
+    opcodes: int = 0
+    most_opcodes: int = limits.OPCODES[-1]
+    versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
 
 
 def merged(traces: Sequence[Trace]) -> Trace:
@@ -41,6 +44,7 @@ def merged(traces: Sequence[Trace]) -> Trace:
         found.resolved += trace.resolved
         found.objects += trace.objects
         found.payloads += trace.payloads
+        found.versions |= trace.versions
     return found
 
 
@@ -203,6 +207,7 @@ class Machine:
         if not isinstance(target, Obj):
             raise Malformed("state-of-non-object", "a state is given to what is no object")
         target.states.append(state)
+        ndarrays.check_state(target, state)
         if target.cls.key == dtypes.DTYPE:
             target.dtype = dtypes.read(target)
         return target

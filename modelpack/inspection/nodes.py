@@ -6,6 +6,7 @@ could run code, hash or compare is one of the classes here. Keys of a `Dct` are 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -119,3 +120,19 @@ def children(node: Node) -> list[Node]:
         more = [part for part in (node.kwargs, node.pairs) if part is not None]
         return [*node.args, *node.states, *(node.appends or ()), *more]
     return []
+
+
+def within(
+    root: Node, levels: int, held: Callable[[Node], list[Node]] = children
+) -> Iterator[Node]:
+    """`root` and what it holds down to so many levels, the nearest first, each value once."""
+    seen: set[int] = set()
+    layer = [root]
+    for _ in range(levels):
+        below: list[Node] = []
+        for node in layer:
+            if id(node) not in seen:
+                seen.add(id(node))
+                below += held(node)
+                yield node
+        layer = below

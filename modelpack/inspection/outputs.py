@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from modelpack.spec import Field, FieldType, Scalar
 
 from .arrays import Array, view
+from .boosters import booster
 from .columns import scalar_type
 from .nodes import Node
 from .parts import Part
 from .widths import features_out
 
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
+_TWO = 2
 _MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
 _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
 
@@ -28,11 +30,17 @@ def prediction(root: Part, labels: tuple[Scalar, ...] | None, inputs: Sequence[F
         return Field("prediction", kind, _classifier_shape(part), labels)
     if task == "regressor":
         return Field("prediction", "number", _regressor_shape(part))
-    if task == "clusterer":
-        return Field("prediction", "integer", (), labels)
-    if task == "outlier_detector":
-        return Field("prediction", "integer", (), (-1, 1))
-    return Field("prediction", "any")
+    if task == "unknown":
+        return _unknown(part)
+    return Field("prediction", "integer", (), (-1, 1) if task == "outlier_detector" else labels)
+
+
+def _unknown(part: Part) -> Field:
+    """Of a booster without the estimator around it, and of results of statsmodels, numbers."""
+    told = booster(part)
+    if told is None:
+        return Field("prediction", "number" if part.top == "statsmodels" else "any")
+    return Field("prediction", "number", (told.groups,) if told.groups else ())
 
 
 def _transformed_type(part: Part, inputs: Sequence[Field]) -> FieldType:
@@ -76,7 +84,9 @@ def classes(part: Part) -> tuple[Scalar, ...] | None:
         inner = next(part.parts, None)
         return classes(inner.last) if inner else None
     if node is None and (count := part.number("n_classes_", "_n_classes")):
-        return tuple(range(count)) if part.cls.module.startswith("xgboost") else None
+        return tuple(range(count)) if part.top == "xgboost" else None
+    if node is None and part.task == "classifier" and (told := booster(part)):
+        return told.classes
     return _labels(node)
 
 
@@ -111,6 +121,8 @@ def _classifier_shape(part: Part) -> tuple[int, ...]:
     if part.name in {"MultiOutputClassifier", "ClassifierChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
+    if part.top == "catboost" and len(classes(part) or ()) > _TWO:
+        return (1,)  # it gives a column of labels where there are more than two
     return ()
 
 
@@ -131,6 +143,8 @@ def _regressor_shape(part: Part) -> tuple[int, ...]:
     if part.name in {"MultiOutputRegressor", "RegressorChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
+    if told := booster(part):
+        return (told.targets,) if told.targets else ()
     name = next((n for n in ("coef_", "_y", "dual_coef_", "y_train_") if part.get(n)), None)
     array = view(part.get(name)) if name and not part.name.endswith("SVR") else None
     if array is None or len(array.shape) != 2:
@@ -152,7 +166,7 @@ def has_probabilities(part: Part) -> bool:
         final = part.inner(part.get("final_estimator_"))
         inner = final or next(part.parts, None)
         return inner is not None and has_probabilities(inner.last)
-    return part.cls.module.partition(".")[0] in {"xgboost", "lightgbm", "catboost", "imblearn"}
+    return part.top in {"xgboost", "lightgbm", "catboost", "imblearn"}
 
 
 _ASKING = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -16,9 +17,12 @@ from .nodes import Dct, Global, Node, Obj
 
 _DEEPEST = 32
 _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",
-                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib"}  # fmt: skip
+                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib",
+                   "shap", "lime", "alibi", "torch", "tensorflow", "keras", "matplotlib", "plotly",
+                   "onnx", "onnxruntime", "spacy"}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 _SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
 _SUFFIXES: dict[str, Task] = {
     "Classifier": "classifier", "ClassifierCV": "classifier", "Regressor": "regressor",
@@ -71,8 +75,19 @@ class Part:
         return self.cls.name.rpartition(".")[2]
 
     @property
+    def top(self) -> str:
+        """The top-level module of its class."""
+        return self.cls.module.partition(".")[0]
+
+    @property
     def is_sklearn(self) -> bool:
-        return self.cls.module.startswith("sklearn.")
+        return self.top == "sklearn"
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The release of scikit-learn (major, minor) that saved it; (0, 0) of others."""
+        match = _RELEASE.match(self.text("_sklearn_version"))
+        return (int(match[1]), int(match[2])) if match else (0, 0)
 
     @property
     def is_sampler(self) -> bool:
@@ -206,10 +221,15 @@ def attributes(node: Node) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for state in node.states if isinstance(node, Obj) else ():
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            if isinstance(part, Dct):
-                pairs = zip(part.keys, part.values, strict=True)
-                found.update({key: value for key, value in pairs if type(key) is str})
+            found.update(as_dict(part))
     return found
+
+
+def as_dict(node: Node) -> dict[str, Node]:
+    """The values of the keys that are strings; of what is no dict, none."""
+    if not isinstance(node, Dct):
+        return {}
+    return {k: v for k, v in zip(node.keys, node.values, strict=True) if type(k) is str}
 
 
 def _tuples(node: Node) -> list[tuple[str, Node, Node]]:

@@ -12,10 +12,8 @@ from .contracts import class_key
 from .dtypes import parse, shape_of
 from .nodes import Dct, Malformed, Obj, Payload
 
-WRAPPERS = {
-    f"{package}.numpy_pickle:NumpyArrayWrapper"
-    for package in ("joblib", "sklearn.externals.joblib")
-}
+_VENDORED = "sklearn.externals.joblib.numpy_pickle:NumpyArrayWrapper"
+WRAPPERS = {"joblib.numpy_pickle:NumpyArrayWrapper", _VENDORED}
 EXTERNAL = {
     f"{package}.{module}:{name}"
     for package in ("joblib", "sklearn.externals.joblib")
@@ -51,6 +49,9 @@ def layout(wrapper: Obj) -> tuple[Payload, int | None, bool]:
     if not all(type(key) is str and key in _ATTRIBUTES for key in state.keys):
         raise _broken("its attributes are not those of a wrapper")
     facts = dict(zip(state.keys, state.values, strict=True))
+    aligned = facts.get("numpy_array_alignment_bytes") is not None
+    if aligned and class_key(wrapper) == _VENDORED:
+        raise _broken("it tells of padding, which the joblib inside scikit-learn does not know")
     dtype, shape, order = (
         parse(facts.get("dtype")),
         shape_of(facts.get("shape")),
@@ -60,7 +61,7 @@ def layout(wrapper: Obj) -> tuple[Payload, int | None, bool]:
         raise _broken("its dtype, shape or order is not one of an array")
     payload = Payload(wrapper, dtype, shape, order == "F", None, None)
     size = None if dtype.has_objects else dtype.itemsize * math.prod(shape)
-    return payload, size, facts.get("numpy_array_alignment_bytes") is not None
+    return payload, size, aligned
 
 
 def _broken(why: str) -> Malformed:

@@ -15,6 +15,7 @@ from .allowlist import allowlist, standing
 from .contracts import class_key, is_made, made_class, violation
 from .machine import Trace
 from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
+from .payloads import WRAPPERS
 
 UNKNOWN = "unknown-global"
 NOTES = {"not-a-model", "not-fitted", "no-prediction", "several-models", "misfit"}
@@ -22,6 +23,11 @@ NOTES = {"not-a-model", "not-fitted", "no-prediction", "several-models", "misfit
 
 _WORDS = {"__doc__", "__name__"}
 """What Python calls a thing, and nothing that it does with it."""
+
+_OPEN_FILES = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
+"""Classes that models hold objects of, and that open a file when they are called with its name."""
+
+_SHARED = "few values stand for very many"
 
 _LIST_LIKE = {"collections:deque"}
 _DICT_LIKE = {
@@ -34,7 +40,7 @@ _DICT_LIKE = {
 def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
     """What speaks against loading the file, each global once. `root` is None if there is none."""
     findings = [*_names(trace.globals.values(), trust), *_objects(trace.objects)]
-    return findings + list(_references(root, trace))
+    return [*findings, *_wrappers(trace), *_references(root, trace)]
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:
@@ -59,15 +65,46 @@ def _names(found: Iterable[Global], trust: Collection[str]) -> Iterator[Finding]
             yield _at(name, UNKNOWN, message)
 
 
+def _wrappers(trace: Trace) -> Iterator[Finding]:
+    """One joblib reads the file. It would take the bytes behind another's wrappers for opcodes."""
+    found = [trace.globals[key] for key in sorted(WRAPPERS & trace.globals.keys())]
+    if len(found) > 1:
+        yield _at(found[-1], "two-joblibs", "its arrays are those of two different joblibs")
+
+
 def _objects(objects: Iterable[Obj]) -> Iterator[Finding]:
     seen = set()
+    counted = _Counted()
     for made in objects:
+        counted.add(made)
         problem = _object_problem(made)
         if problem is not None and (problem, made.cls.key) not in seen:
             seen.add((problem, made.cls.key))
             code, why = problem
             message = f"{made.cls.dotted} is used as no saved model uses it: {why}"
             yield Finding(code, message, made.offset, made.opcode, made.cls.key)
+
+
+class _Counted:
+    """How much the objects are told by: a million may share one state, and each is judged by it.
+
+    Raises:
+        Malformed: far more is shared than was written.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        self._written = self._judged = 0
+
+    def add(self, made: Obj) -> None:
+        for told in (made.args, *made.states):
+            values = told.keys if isinstance(told, Dct) else told
+            size = len(values) if isinstance(values, list | tuple) else 0
+            self._judged += size
+            if id(told) not in self._known:
+                self._known.add(id(told))
+                self._written += size
+        _check(self._judged <= limits.REPEATS * (self._written + 1_000), _SHARED)
 
 
 def _object_problem(made: Obj) -> tuple[str, str] | None:
@@ -127,7 +164,8 @@ def _references(root: Node, trace: Trace) -> Iterator[Finding]:
         if isinstance(node, Obj):
             yield from _made_by_old_pickler(node)
             reached.update((id(node.cls), id(made_class(node))))
-        for value in _values(node):
+        values = _values(node)
+        for value in values if Global in set(map(type, values)) else ():
             if isinstance(value, Global):
                 reached.add(id(value))
                 yield from _reference(value)
@@ -144,7 +182,7 @@ def _values(node: Node) -> list[Node]:
 
 def _reference(name: Global) -> Iterator[Finding]:
     roles = allowlist().get(name.key)
-    if roles is not None and "ref" not in roles:
+    if (roles is not None and "ref" not in roles) or name.key in _OPEN_FILES:
         message = f"{name.dotted} is used as no saved model uses it: it is a value"
         yield _at(name, "unexpected-role", message)
 
@@ -171,14 +209,16 @@ def walk(root: Node) -> Iterator[Node]:
         node, level, inner = stack.pop()
         if inner is not None:
             size = sizes[id(node)] = len(inner) + 1 + sum(sizes[id(child)] for child in inner)
-            _check(size <= limits.REPEATS * (total + 1_000), "few values stand for very many")
+            _check(size <= limits.REPEATS * (total + 1_000), _SHARED)
             yield node
         elif id(node) not in sizes:
             _check(level <= limits.DEPTH, f"values are nested over {limits.DEPTH} levels deep")
             sizes[id(node)] = 0  # a value that holds itself ends here
             held = children(node)
             total += len(held)
-            inner = [child for child in held if isinstance(child, COMPOSITE)]
+            # Most values of large files are scalars: their types are told apart faster than they.
+            composite = {kind for kind in set(map(type, held)) if issubclass(kind, COMPOSITE)}
+            inner = [child for child in held if type(child) in composite] if composite else []
             stack.append((node, level, inner))
             stack.extend((c, level + 1, None) for c in reversed(inner) if id(c) not in sizes)
 

@@ -50,7 +50,7 @@ def _centred(centre: str, spread: str) -> Callable[[Part, Columns], bool]:
             spreads = spreads if spreads and len(spreads) == len(centres) else [0.0] * len(centres)
             for column, c, s in zip(columns, centres, spreads, strict=True):
                 column.number(example=c, low=c - 3 * s, high=c + 3 * s)
-        return True
+        return _changed(columns)
 
     return told
 
@@ -61,7 +61,7 @@ def _bounded(low: str, high: str) -> Callable[[Part, Columns], bool]:
         if lows is not None and highs is not None and len(lows) == len(highs) == len(columns):
             for column, a, b in zip(columns, lows, highs, strict=True):
                 column.number(example=(a + b) / 2, low=a, high=b)
-        return True
+        return _changed(columns)
 
     return told
 
@@ -69,13 +69,13 @@ def _bounded(low: str, high: str) -> Callable[[Part, Columns], bool]:
 def _max_abs(part: Part, columns: Columns) -> bool:
     for column, peak in zip(columns, part.floats("max_abs_") or [], strict=False):
         column.number(example=peak / 2, low=-peak, high=peak)
-    return True
+    return _changed(columns)
 
 
 def _bins(part: Part, columns: Columns) -> bool:
     edges = view(part.get("bin_edges_"))
     for column, node in zip(columns, (edges and edges.items) or [], strict=False):
-        _between(column, node)
+        between(column, node)
     return False
 
 
@@ -84,7 +84,7 @@ def _splines(part: Part, columns: Columns) -> bool:
     splines, degree = part.get("bsplines_"), part.number("degree") or 0
     for column, node in zip(columns, splines if isinstance(splines, list) else [], strict=False):
         spline = attributes(node)
-        _between(column, spline.get("t", spline.get("_t")), degree)
+        between(column, spline.get("t", spline.get("_t")), degree)
     return False
 
 
@@ -92,13 +92,13 @@ def _quantiles(part: Part, columns: Columns) -> bool:
     array = view(part.get("quantiles_"))
     values = array.values() if array else None
     if not array or not values or len(array.shape) != 2 or array.shape[1] != len(columns):
-        return True
+        return _changed(columns)
     rows, width = array.shape
     for index, column in enumerate(columns):
         cells = values[index * rows : (index + 1) * rows] if array.fortran else values[index::width]
         if all(isinstance(cell, float) for cell in cells):
             column.number(example=cells[rows // 2], low=cells[0], high=cells[-1])
-    return True
+    return _changed(columns)
 
 
 def _isotonic(part: Part, columns: Columns) -> bool:
@@ -108,7 +108,7 @@ def _isotonic(part: Part, columns: Columns) -> bool:
     return False
 
 
-def _between(column: Column, node: Node, margin: int = 0) -> None:
+def between(column: Column, node: Node, margin: int = 0) -> None:
     """The column lies between the first and last value of an array, `margin` values left out."""
     array = view(node)
     values = ((array.values() if array else None) or [])[margin : -margin or None]
@@ -116,7 +116,14 @@ def _between(column: Column, node: Node, margin: int = 0) -> None:
         column.number(example=(values[0] + values[-1]) / 2, low=values[0], high=values[-1])
 
 
-def _keeps(_: Part, __: Columns) -> bool:
+def _power(_: Part, columns: Columns) -> bool:
+    return _changed(columns)
+
+
+def _changed(columns: Columns) -> bool:
+    """They come out one by one, as other numbers."""
+    for column in columns:
+        column.changed = True
     return True
 
 
@@ -133,6 +140,6 @@ TRANSFORMERS: dict[str, Callable[[Part, Columns], bool]] = {
     "KBinsDiscretizer": _bins,
     "SplineTransformer": _splines,
     "QuantileTransformer": _quantiles,
-    "PowerTransformer": _keeps,
+    "PowerTransformer": _power,
     "IsotonicRegression": _isotonic,
 }

@@ -21,7 +21,7 @@ class Reader:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._ended = False
-        self._kept = 0
+        self.kept = 0
         self.buffer = b""
         self.position = 0
         self.base = 0
@@ -34,8 +34,8 @@ class Reader:
 
     def refill(self, count: int = LONGEST_FIXED) -> None:
         """Drop what was read, and read on until `count` bytes are at hand or the stream ends."""
-        parts = [self.buffer[self.position :]]
-        have = len(parts[0])
+        rest = self.buffer[self.position :]
+        parts, have = [rest] if rest else [], len(rest)  # alone, a chunk is not copied
         self.base += self.position
         self.position = 0
         while have < count and (chunk := next(self._chunks, None)) is not None:
@@ -104,8 +104,8 @@ class Reader:
         """The next `count` bytes; only their head where they are too many to be kept."""
         if count <= limits.SMALL_BYTES:
             return self.take(count)
-        if count <= limits.KEPT_BYTES and self._kept + count <= limits.KEPT_TOTAL:
-            self._kept += count
+        if count <= limits.KEPT_BYTES and self.kept + count <= limits.KEPT_TOTAL:
+            self.kept += count
             return self.take(count)
         offset = self.offset
         head = self.take(limits.HEAD_BYTES)

@@ -39,9 +39,11 @@ def require_servable(spec: ModelSpec) -> None:
         raise _not_supported(spec, unsupported[0])
     if spec.safety.verdict == "refuse":
         raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
-    if spec.safety.verdict == "trust":
+    notes = [f for f in findings if f.code in NOTES]
+    # Whoever trusts what is no model is no further.
+    if spec.safety.verdict == "trust" and "not-a-model" not in {f.code for f in notes}:
         raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
-    for finding in findings:
+    for finding in notes:
         raise _not_supported(spec, finding)
 
 

@@ -6,7 +6,6 @@ from modelpack.spec import Signature
 
 from . import inputs, outputs
 from .parts import Part
-from .vocabulary import TEXT_VECTORIZERS
 
 NO_SIGNATURE = Signature((), ())
 
@@ -36,10 +35,10 @@ def no_prediction(root: Part) -> str | None:
     part, first = root.last, inputs.head(root)
     if root.has("predict") is False and root.has("transform") is False:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
+    if part.top == "xgboost" and part.name == "Booster":
+        return f"{part.cls.dotted} predicts a DMatrix and no rows; XGBClassifier and others do"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
-    if first.name in TEXT_VECTORIZERS and first.text("input") in {"filename", "file"}:
-        return f"{first.cls.dotted} takes names of files and no texts"
     if first.is_sklearn and first.name in _NO_ROWS:
         return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
     return None

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .boosters import Booster, booster
+from .categorical import categorical
 from .columns import Column, Columns
 from .nodes import Node, Obj
-from .parts import Part, column_names
-from .preprocessing import TRANSFORMERS, fills_nan
+from .parts import Part, attributes, column_names
+from .preprocessing import TRANSFORMERS, between, fills_nan
 from .rows import kept_rows
+from .splits import splits_of, takes_missing
 from .vocabulary import TEXT_VECTORIZERS, text_example
-
-_ACCEPT_MISSING = {"xgboost", "lightgbm", "catboost"}
 
 
 def describe(part: Part, columns: Columns) -> bool:
     """Tell the columns what the part knows of them; whether they come out of it one by one, with
     what is missing still missing or filled in, so that the next step tells of them too.
     """
-    told = _COMPOSITES.get(part.name) or TRANSFORMERS.get(part.name)
+    told = _LIBRARIES.get(part.top) or _COMPOSITES.get(part.name) or TRANSFORMERS.get(part.name)
     if told is not None:
         return told(part, columns)
-    if part.cls.module.partition(".")[0] in _ACCEPT_MISSING:
-        return _hist(part, columns)
+    if part.is_sampler:
+        return True
     kept_rows(part, columns)
+    if part.is_sklearn:
+        _split(part, columns)
     if not part.is_sklearn or part.name not in _WRAPPERS:
         return False
     for inner in part.parts:
@@ -86,6 +89,31 @@ def _hist(part: Part, columns: Columns) -> bool:
         describe(encoder, columns)
     for column in columns:
         column.nullable = True
+    bins = attributes(part.get("_bin_mapper")).get("bin_thresholds_")
+    if isinstance(bins, list) and encoder is None:  # which puts the columns in another order
+        for column, node in zip(columns, bins, strict=False):
+            between(column, node)
+    return False
+
+
+def _split(part: Part, columns: Columns) -> None:
+    splits_of(part).tell(columns)
+    if takes_missing(part):
+        for column in columns:
+            column.nullable = True
+
+
+def _boosted(part: Part, columns: Columns) -> bool:
+    told = booster(part) or Booster()
+    for index, column in enumerate(columns):
+        column.nullable = index not in told.texts
+        if index in told.texts:
+            column.type = column.type or "string"
+    for column, found in zip(columns, told.ranges, strict=False):
+        if found:
+            column.number(example=sum(found) / 2, low=found[0], high=found[1])
+    if told.splits:
+        told.splits.tell(columns)
     return False
 
 
@@ -98,6 +126,10 @@ _COMPOSITES: dict[str, Callable[[Part, Columns], bool]] = {
     "HistGradientBoostingClassifier": _hist,
     "HistGradientBoostingRegressor": _hist,
     **dict.fromkeys(TEXT_VECTORIZERS, _text),
+}
+_LIBRARIES: dict[str, Callable[[Part, Columns], bool]] = {
+    **dict.fromkeys(("xgboost", "lightgbm", "catboost"), _boosted),
+    "category_encoders": categorical,
 }
 _WRAPPERS = {
     "GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV",

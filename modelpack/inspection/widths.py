@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .arrays import scalar, view
+from .boosters import booster
 from .nodes import Dct, Node, Obj
 from .parts import Part
+from .rows import exogenous
 
+_MOST = 2**31
 _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
            "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
            "components_", "coef_", "coefs_", "means_", "centroids_", "location_", "X_fit_",
@@ -19,7 +22,12 @@ def features_in(part: Part) -> int | None:
     first = next(part.parts, None)
     if part.name in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
         return features_in(first) if first else None
+    if part.top == "statsmodels":
+        array = view(exogenous(part))
+        return array.shape[-1] if array and array.shape else None
     known = part.number("n_features_in_", "_n_features_in", "_n_features", "n_features_")
+    if known is None and (told := booster(part)):
+        known = told.width
     if known is None:
         known = _of_arrays(part)
     if known is None and first is not None:
@@ -64,7 +72,7 @@ def features_out(part: Part) -> int:
         known = features_in(part)
     else:
         known = _recorded(part)
-    return -1 if known is None else known
+    return known if known is not None and 0 <= known < _MOST else -1
 
 
 def _recorded(part: Part) -> int | None:

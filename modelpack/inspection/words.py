@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .arrays import view
+from .arrays import clean, view
 from .contracts import made_class
+from .frames import axes, length
 from .nodes import Blob, Dct, Global, Items, Node, Obj
 from .parts import as_part
 
-_PLAIN = {bool: "a boolean", int: "a number", float: "a number", str: "a string",
-          bytes: "a string of bytes"}  # fmt: skip
+_PLAIN = {bool: "boolean", int: "number", float: "number", str: "string",
+          bytes: "string of bytes"}  # fmt: skip
 _KINDS = {type(None): "None", Dct: "dict", Items: "set", list: "list", tuple: "tuple",
           Blob: "long string"}  # fmt: skip
+_LIBRARIES = {
+    "shap": "explainer of shap", "lime": "explainer of lime", "alibi": "explainer of alibi",
+    "torch": "object of PyTorch", "tensorflow": "object of TensorFlow", "keras": "model of Keras",
+    "matplotlib": "figure of matplotlib", "plotly": "figure of plotly", "onnx": "model of ONNX",
+    "onnxruntime": "session of ONNX Runtime", "spacy": "object of spaCy",
+}  # fmt: skip
 _MOST_KINDS = 4
+_MOST_NAMES = 6
+_LONGEST = 120
 
 
 def what(node: Node) -> str:
-    """The root of a pickle as people would say it: "a dict with 3 keys holding 2 numpy arrays"."""
+    """The root of a pickle as people would say it: "a dict with 2 keys (a, b) holding 2 numpy
+    arrays".
+    """
     if isinstance(node, Dct):
-        return f"a dict with {_count(len(node.keys), 'key')}{_holding(node.values)}"
+        return f"a dict with {_count(len(node.keys), 'key')}{_named(node.keys)}{_holding(node)}"
     if isinstance(node, list | tuple):
         kind = "list" if isinstance(node, list) else "tuple"
         return f"a {kind} of {_kinds(node)}" if node else f"an empty {kind}"
@@ -27,16 +38,43 @@ def what(node: Node) -> str:
         return "a set"
     if node is None:
         return "None"
-    return f"a {_one(node)}" if type(node) not in _PLAIN else _PLAIN[type(node)]
+    told = _PLAIN.get(type(node)) or _one(node)
+    return f"{'an' if told[0] in 'aeiou' else 'a'} {told}{_size(node)}"
 
 
-def _holding(values: list[Node]) -> str:
-    return f" holding {_kinds(values)}" if values else ""
+def _size(node: Node) -> str:
+    """How large an array or table is, and what it is of."""
+    indexes = axes(node)
+    if len(indexes) == 2:
+        columns, rows = map(length, indexes)
+        names = view(indexes[0])
+        named = _named((names.values() if names else None) or [])
+        return f" of {rows or 0:,} rows and {columns or 0:,} columns{named}"
+    array = view(node)
+    if array is None or _is_pandas(node):
+        return ""
+    shape = " x ".join(f"{n:,}" for n in array.shape) or "one value"
+    return f" of {shape} ({array.dtype.kind}{array.dtype.itemsize})"
+
+
+def _named(names: list[Node]) -> str:
+    """Some of the names, in brackets; nothing where one cannot be told, or is too long."""
+    told = [clean(name) if isinstance(name, str) else str(name) for name in names[:_MOST_NAMES]
+            if isinstance(name, str | int)]  # fmt: skip
+    if len(told) < min(len(names), _MOST_NAMES) or not ", ".join(told).isprintable():
+        return ""
+    if not told or sum(map(len, told)) > _LONGEST:
+        return ""
+    return f" ({', '.join(told)}{', ...' if len(names) > len(told) else ''})"
+
+
+def _holding(node: Dct) -> str:
+    return f" holding {_kinds(node.values)}" if node.values else ""
 
 
 def _kinds(values: list[Node] | tuple[Node, ...]) -> str:
     """Estimators are named, everything else is counted by kind."""
-    kinds = Counter(_one(value) for value in values).most_common()
+    kinds = Counter(_PLAIN.get(type(v)) or _one(v) for v in values).most_common()
     parts = [kind if n == 1 else f"{n} {_plural(kind)}" for kind, n in kinds[:_MOST_KINDS]]
     more = f" and {len(kinds) - _MOST_KINDS} other kinds" if len(kinds) > _MOST_KINDS else ""
     return _listed(parts) + more
@@ -44,7 +82,7 @@ def _kinds(values: list[Node] | tuple[Node, ...]) -> str:
 
 def _one(node: Node) -> str:
     if type(node) in _PLAIN:
-        return _PLAIN[type(node)].partition(" ")[2]
+        return _PLAIN[type(node)]
     if type(node) in _KINDS:
         return _KINDS[type(node)]
     if isinstance(node, Global):
@@ -64,6 +102,9 @@ def _of_object(node: Node) -> str:
     cls = made_class(node) if isinstance(node, Obj) else None
     if not isinstance(cls, Global):
         return "numpy array"
+    library = _LIBRARIES.get(cls.module.partition(".")[0])
+    if library is not None:
+        return f"{library} ({cls.name.rpartition('.')[2]})"
     if cls.module.startswith("pandas"):
         return f"pandas {cls.name.rpartition('.')[2].removeprefix('_new_')}"
     return {"scalar": "number", "partial": "function"}.get(cls.name, cls.name.rpartition(".")[2])

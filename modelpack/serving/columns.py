@@ -10,7 +10,7 @@ from .manifest import Field
 
 Rows = Union[np.ndarray, List[np.ndarray]]
 """Either float64 (n_rows, n_inputs), or one array (n_rows,) an input: int64, float64, bool, or
-objects. A missing value is NaN."""
+objects. A missing value is NaN. For a model that takes dicts: one array of them, (n_rows,)."""
 
 NUMBER: set[type] = {int, float}
 KINDS: dict[str, set[type]] = {

@@ -19,6 +19,12 @@ class Limits:
     rows: int = 10_000
     answer_values: int = 5_000_000
 
+    def rows_of(self, inputs: int) -> int:
+        """The rows of so many inputs that a request takes: with two bytes a value, no more than a
+        body of lists can hold. By name, three bytes are a row of nothing but missing values.
+        """
+        return max(1, min(self.rows, self.body_bytes // max(1, 2 * inputs)))
+
 
 VARIABLES = {
     "body_bytes": "MODELPACK_MAX_BODY_BYTES",

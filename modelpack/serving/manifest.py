@@ -23,18 +23,39 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """`model` is the model's JSON as it stands in the file; the rest is read out of it.
+class ModelFile:
+    """`path`: in the bundle. `format`: pickle or joblib. `container`: what it is compressed in."""
 
-    `layout`: "array", "frame" or "text", the form in which the model takes its rows. `method`: what
-    is called for a prediction, predict or transform. `path`: of the model file, in the bundle.
-    `classes`: the labels of a classifier. `probabilities`: it has a predict_proba.
-    """
-
-    model: Mapping[str, Any]
     path: str
     sha256: str
     format: str
+    container: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """An object that the model is made of: the number of the file that holds it, and the keys and
+    positions that lead to it from the file's root.
+    """
+
+    file: int
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`model` is the model's JSON as it stands in the file; the rest is read out of it.
+
+    `globals`: the "module:name" that loading may look up. `members`: what the rows pass through, in
+    order. `layout`: "array", "frame", "text" or "dicts", the form in which the model takes its
+    rows. `method`: what is called for a prediction, predict or transform. `classes`: the labels of
+    a classifier. `probabilities`: it has a predict_proba.
+    """
+
+    model: Mapping[str, Any]
+    files: tuple[ModelFile, ...]
+    members: tuple[Member, ...]
+    globals: frozenset[str]
     method: str
     layout: str
     inputs: tuple[Field, ...]
@@ -68,14 +89,23 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     signature = model["signature"]
     return Manifest(
         model=model,
-        path=model["file"]["path"],
-        sha256=model["file"]["sha256"],
-        format=model["format"],
+        files=tuple(_file(file) for file in (model["file"], *model["more_files"])),
+        members=tuple(Member(part["file"], tuple(part["path"])) for part in model["members"]),
+        globals=frozenset(model["globals"]),
         method=model["method"],
         layout=signature["layout"],
         inputs=tuple(_field(field) for field in signature["inputs"]),
         classes=signature["classes"],
         probabilities=signature["probabilities"],
+    )
+
+
+def _file(document: Mapping[str, Any]) -> ModelFile:
+    return ModelFile(
+        path=document["path"],
+        sha256=document["sha256"],
+        format=document["format"],
+        container=document["container"],
     )
 
 

@@ -20,14 +20,15 @@ an encoder has not learnt, a number beyond 32 bits in a tree."""
 def problem(ask: Ask, rows: Rows, fields: Sequence[Field], example: Rows | None) -> Problem | None:
     """The answer to rows that the model has refused: 422. None where it takes each row alone.
 
-    `example` is a row that it takes: the values of the refused one are tried in it.
+    `example` is a row that it takes: the values of the refused one are tried in it, unless they
+    stand in a dict.
     """
     columns = _columns(rows)
     row = _first(len(columns[0]), lambda low, high: _refuses(ask, _cut(columns, low, high)))
     if row is None:
         return None
     error = {"column": None, "expected": "values that the model takes", "got": "others"}
-    if example is not None:
+    if example is not None and len(columns) == len(fields):
         error.update(_value(ask, _cut(columns, row, row + 1), fields, _columns(example)))
     return misfits.problem([{"row": row, **error}])
 

@@ -14,6 +14,7 @@ from flask import Request, g
 
 from . import answers, limits, loading, manifest, refusals, runners, wire
 from .columns import DoubtError, Rows
+from .dicts import DictDecoder
 from .problems import Problem
 from .rows import Decoder, unnamed
 
@@ -29,7 +30,7 @@ class Service:
         self.runner = runners.choose(model, facts)
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
-        self._decoder = Decoder(facts.inputs, facts.layout, limit.rows)
+        self._decoder = _decoder(facts, limit)
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> Service:
@@ -112,3 +113,9 @@ class Service:
             return None
         ask = partial(self.runner.call, method)
         return refusals.problem(ask, rows, self.manifest.inputs, self._example)
+
+
+def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:
+    if facts.layout == "dicts":
+        return DictDecoder(facts.inputs, limit.rows)
+    return Decoder(facts.inputs, facts.layout, limit.rows_of(len(facts.inputs)))

@@ -5,13 +5,34 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import load_iris
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PowerTransformer,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
+from xgboost import XGBRegressor
 
 from modelpack.inspection import require_servable
 
@@ -103,3 +124,91 @@ def test_categories_of_pandas_that_gradient_boosting_encodes_itself(tmp_path):
     size, kind = saved(model.fit(frame, [0, 1] * 20), tmp_path / "m", 4).signature.inputs
     assert (size.type, size.nullable) == ("number", True)
     assert (kind.type, kind.categories, kind.nullable) == ("string", ("u", "v"), True)
+
+
+HOLES = np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [QuantileTransformer(n_quantiles=50), SplineTransformer(), KBinsDiscretizer(encode="ordinal"),
+     MinMaxScaler(), MaxAbsScaler()],
+    ids=lambda step: type(step).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("how", [2, 4, None])
+@pytest.mark.filterwarnings("ignore:The current default behavior:FutureWarning")
+def test_steps_that_keep_the_bounds_of_training(step, how, tmp_path):
+    fields = saved(make_pipeline(step, GaussianNB()).fit(X, Y), tmp_path / "m", how).signature
+    assert [field.maximum for field in fields.inputs] == pytest.approx(X.max(axis=0))
+    for field, low in zip(fields.inputs, X.min(axis=0), strict=True):
+        assert field.minimum <= low
+        assert field.minimum <= field.example <= field.maximum
+
+
+@pytest.mark.parametrize(
+    "model",
+    [RandomForestRegressor(20), ExtraTreesClassifier(20),
+     HistGradientBoostingClassifier(max_iter=3),
+     GradientBoostingRegressor(), DecisionTreeRegressor(), XGBRegressor(n_estimators=30)],
+    ids=lambda model: type(model).__name__,
+)  # fmt: skip
+def test_thresholds_of_trees_lie_within_what_training_met(model, tmp_path):
+    model.fit(X, Y if hasattr(model, "predict_proba") else X.sum(axis=1))
+    fields, *others = (saved(model, tmp_path / "m", how).signature.inputs for how in (4, 2, None))
+    assert others == [fields, fields]
+    assert any(field.minimum is not None for field in fields)
+    for field, low, high in zip(fields, X.min(axis=0), X.max(axis=0), strict=True):
+        if field.minimum is not None:
+            assert low <= field.minimum < field.example < field.maximum <= high
+            assert field.maximum - field.minimum > (high - low) / 2
+
+
+def test_few_thresholds_make_no_range(tmp_path):
+    model = DecisionTreeRegressor(max_depth=1).fit(X[:, 2:3], Y)
+    (field,) = saved(model, tmp_path / "m", 4).signature.inputs
+    assert (field.minimum, field.maximum) == (None, None)
+    assert field.example == pytest.approx(model.tree_.threshold[0])
+
+
+def test_trees_that_see_features_in_another_order_tell_none(tmp_path):
+    model = BaggingRegressor(DecisionTreeRegressor(), 3, max_features=0.5).fit(X, X.sum(axis=1))
+    fields = saved(model, tmp_path / "m", 4).signature.inputs
+    assert {field.minimum for field in fields} == {None}
+
+
+def test_what_follows_a_scaler_tells_nothing_of_its_input(tmp_path):
+    model = make_pipeline(PowerTransformer(), DecisionTreeRegressor()).fit(X + 100, X.sum(axis=1))
+    fields = saved(model, tmp_path / "m", 4).signature.inputs
+    assert {field.minimum for field in fields} == {None}
+    keeping = make_pipeline(PowerTransformer(), KNeighborsRegressor()).fit(X + 100, Y)
+    fields = saved(keeping, tmp_path / "m", 4).signature.inputs
+    assert [field.example for field in fields] == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    "model",
+    [DecisionTreeClassifier(), RandomForestClassifier(3), ExtraTreesClassifier(3),
+     ExtraTreeClassifier(), GradientBoostingClassifier(n_estimators=2),
+     RandomForestRegressor(3, criterion="absolute_error"),
+     DecisionTreeRegressor(splitter="random"),
+     HistGradientBoostingClassifier(max_iter=2), KNeighborsRegressor(), Ridge(),
+     make_pipeline(PowerTransformer(), RandomForestClassifier(3))],
+    ids=lambda model: type(model).__name__,
+)  # fmt: skip
+def test_missing_values_are_taken_where_the_model_takes_them(model, tmp_path):
+    spec = saved(model.fit(X, Y), tmp_path / "m", 4)
+    try:
+        model.predict(HOLES)
+    except ValueError:
+        takes = False
+    else:
+        takes = True
+    assert {field.nullable for field in spec.signature.inputs} == {takes}
+
+
+@pytest.mark.parametrize("how", [0, 2, 4, None, ("zlib", 3)])
+def test_the_first_row_of_more_than_is_kept(how, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(50_000, 5))
+    model = KNeighborsRegressor().fit(rows, rows[:, 0])
+    fields = saved(model, tmp_path / "m", how).signature.inputs
+    assert [field.example for field in fields] == pytest.approx(rows[0], rel=1e-5)

@@ -1,7 +1,6 @@
 """Every estimator of scikit-learn: its file passes, and the facts are those of what it loads to."""
 
 import pickle
-from functools import cache
 
 import joblib
 import pytest
@@ -36,7 +35,6 @@ TASKS = {
 }
 
 
-@cache
 def model_of(name):
     return fitted(name, CLASSES[name])
 

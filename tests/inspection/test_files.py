@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import tracemalloc
+import types
 import zipfile
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
+FRAME = pd.DataFrame(X, columns=["a", "b"])
 
 
 def zipped(*names):
@@ -43,7 +46,6 @@ FORMATS = {
     "web page": (b"<!DOCTYPE html><html><body>404</body></html>", "html"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "git-lfs"),
     "torch": (zipped("archive/data.pkl", "archive/data/0"), "torch"),
-    "skops": (zipped("0.npy", "schema.json"), "skops"),
     "keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "keras"),
     "zip": (zipped("a.txt"), "zip"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "hdf5"),
@@ -78,11 +80,18 @@ def test_other_formats_are_named(tmp_path, data, format_):
 
 # fmt: off
 NO_MODELS = {
-    "dict": ({"a": X, "b": X, "n": 3}, "a dict with 3 keys holding 2 numpy arrays and number"),
+    "dict": (
+        {"a": X, "b": X, "n": 3}, "a dict with 3 keys (a, b, n) holding 2 numpy arrays and number"),
     "list": ([X] * 3, "a list of 3 numpy arrays"),
     "empty list": ([], "an empty list"),
-    "array": (X, "a numpy array"),
-    "frame": (pd.DataFrame(X), "a pandas DataFrame"),
+    "array": (X, "a numpy array of 3 x 2 (f8)"),
+    "frame": (FRAME, "a pandas DataFrame of 3 rows and 2 columns (a, b)"),
+    "part of a frame": (FRAME[::-2], "a pandas DataFrame of 2 rows and 2 columns (a, b)"),
+    "series": (FRAME["a"], "a pandas Series"),
+    "dict of numbers": (
+        dict(enumerate("abcdefg")), "a dict with 7 keys (0, 1, 2, 3, 4, 5, ...) holding 7 strings"),
+    "names that are not told": ({"\x1b[31m": 1}, "a dict with 1 key holding number"),
+    "long names": ({"a" * 200: 1}, "a dict with 1 key holding number"),
     "string": ("model", "a string"),
     "number": (3, "a number"),
     "None": (None, "None"),
@@ -103,6 +112,17 @@ def test_what_is_no_model_is_described(tmp_path, value, words, protocol):
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
     assert f"holds {words}, and no estimator" in error.value.message
+
+
+def test_an_explainer_is_no_model_whoever_is_trusted(tmp_path, monkeypatch):
+    module = types.ModuleType("shap")
+    module.Explainer = type("Explainer", (), {"__module__": "shap"})
+    monkeypatch.setitem(sys.modules, "shap", module)
+    explainer = module.Explainer()
+    explainer.model = GaussianNB()
+    (tmp_path / "m").write_bytes(pickle.dumps(explainer))
+    with pytest.raises(ModelNotSupportedError, match=r"holds an explainer of shap \(Explainer\)"):
+        require_servable(inspect(tmp_path / "m"))
 
 
 @pytest.mark.parametrize(
@@ -128,8 +148,11 @@ def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
     vectorizer.input = "filename"
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(vectorizer))
-    with pytest.raises(ModelNotSupportedError, match="names of files"):
+    with pytest.raises(ModelRefusedError, match="names of files"):
         require_servable(inspect(path))
+    # Wherever the vectorizer stands, not only where the rows come in first.
+    path.write_bytes(pickle.dumps([make_pipeline("passthrough", vectorizer)]))
+    assert inspect(path).safety.verdict == "refuse"
 
 
 def test_a_file_beyond_all_measure_is_not_read(tmp_path):

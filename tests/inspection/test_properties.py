@@ -24,35 +24,41 @@ from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.spec import ModelSpec, from_json, to_json
 
+from .families import dumped_by_joblib, models
 from .opcodes import SYSTEM, TUPLE1, call, name, new, number, pickled, table, text, wrapper
+from .test_hostile import REFUSED, UNKNOWN
+from .test_hostile_files import CONTAINERS
+from .test_hostile_memory import LIES
 
 DATA = Path(__file__).parents[1] / "data"
 PACKAGE = Path(inspection.__file__).parent
 X, Y = load_iris(return_X_y=True)
 
 # Run in a fresh interpreter, so that nothing was imported before: an audit hook (PEP 578) sees what
-# the interpreter itself is asked for.
+# the interpreter itself is asked for: imports, code, files, sockets, processes, and the rest.
 WATCH = """
 import sys
+from pathlib import Path
 from modelpack.inspection.inspector import inspect
-inspect(sys.argv[-1])  # a model: reads the tables that inspecting itself needs
+
+first, folder = map(Path, sys.argv[1:])
+inspect(first)  # reads the tables that inspecting itself needs, and the library for its container
+paths = sorted(map(str, folder.iterdir()))
 seen = []
 sys.addaudithook(lambda event, args: seen.append((event, *args)))
 modules = set(sys.modules)
-for path in sys.argv[1:]:
-    inspect(path)
-    inspect(path, trust=["evil.module:Thing"])
-seen = [s[:2] for s in seen if s[0] != "builtins.id"]
-strange = [s for s in seen if s[0] != "open" or not (type(s[1]) is int or str(s[1]) in sys.argv)]
+for path in paths:
+    for trust in ([], ["evil.module:Thing"]):
+        inspect(path, trust=trust)
+seen = [s for s in seen if s[0] != "builtins.id"]
+opened = {s[1] for s in seen if s[0] == "open" and type(s[1]) is not int}  # or a descriptor
+print({s[0] for s in seen} - {"open"}, set(map(str, opened)) - set(paths))
 assert set(sys.modules) == modules, set(sys.modules) - modules
 assert "numpy" not in sys.modules and "sklearn" not in sys.modules
-assert len(seen) >= 4 * len(sys.argv[1:])  # the hook does see: path and descriptor, twice
-print(strange)
+assert {str(o) for o in opened} >= set(paths)  # the hook does see
 """
 
-HOSTILE = {
-    "call": pickled(SYSTEM),
-    "old": b"cposix\nsystem\n(S'true'\ntR.",
+FURTHER = {
     "import": pickled(call("evil.module:Thing")),
     "state": pickled(new("evil.module:Thing", x=name("subprocess:Popen"))),
     "nested": pickled(wrapper("O8", number(1) + TUPLE1) + pickled(SYSTEM)),
@@ -61,16 +67,28 @@ HOSTILE = {
 }
 
 
+def fixtures():
+    """The hostile files of all tables, and real models."""
+    yield from FURTHER.values()
+    yield from (data for data, _ in [*REFUSED.values(), *CONTAINERS.values()])
+    yield from (pickled(body) for body, _ in [*LIES.values(), *UNKNOWN.values()])
+    yield from (path.read_bytes() for path in DATA.glob("kserve/*/model.*"))
+    for model in models().values():
+        yield pickle.dumps(model, 4)
+        yield from (dumped_by_joblib(model, compress) for compress in (0, "lz4", "xz", "bz2"))
+
+
 def test_nothing_is_imported_opened_or_run(tmp_path):
-    paths = []
-    for key, data in HOSTILE.items():
-        paths.append(tmp_path / key)
-        paths[-1].write_bytes(data)
-    paths += DATA.glob("kserve/*/model.*")
-    command = [sys.executable, "-c", WATCH, *map(str, paths)]
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number_, data in enumerate(fixtures()):
+        (folder / f"{number_}").write_bytes(data)
+    assert len(list(folder.iterdir())) > 250
+    (tmp_path / "first").write_bytes(dumped_by_joblib(models()["text"], "lz4"))
+    command = [sys.executable, "-c", WATCH, tmp_path / "first", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set() set()"
 
 
 class Names(pickle.Unpickler):

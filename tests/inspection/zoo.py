@@ -1,6 +1,7 @@
 """Every estimator of the installed scikit-learn, fitted on a few rows."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,10 @@ ARGUMENTS = {
     "LogisticRegressionCV": {"Cs": 2, "cv": 2},
     "GraphicalLassoCV": {"cv": 2},
     "TSNE": {"max_iter": 250},
+    "GradientBoostingClassifier": {"n_estimators": 5},
+    "GradientBoostingRegressor": {"n_estimators": 5},
+    "HistGradientBoostingClassifier": {"max_iter": 5},
+    "HistGradientBoostingRegressor": {"max_iter": 5},
 }
 TARGETS = {
     "ClassifierChain": np.c_[Y == 0, Y == 1].astype(int),
@@ -81,6 +86,7 @@ ROWS = {
 UNSUPERVISED = ROWS.keys() - {"IsotonicRegression"}
 
 
+@cache
 def fitted(name, cls):
     """The estimator, fitted on an array; of every other name, on a frame with named columns."""
     rows = ROWS.get(name)

@@ -15,7 +15,7 @@ FACTS = ("estimator", "task", "method", "framework", "framework_version", "forma
 def routes(service: Service) -> Blueprint:
     blueprint = Blueprint("describe", __name__)
     model = {fact: service.manifest.model[fact] for fact in FACTS}
-    model["sha256"] = service.manifest.sha256
+    model["sha256"] = service.manifest.files[0].sha256
 
     @blueprint.get("/")
     def index() -> Response:

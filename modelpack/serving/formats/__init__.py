@@ -1,7 +1,11 @@
-"""How a model file is read, one file a format: `load(path) -> object`."""
+"""How a model file is read, one file a format: `load(stream, names) -> object`.
+
+`stream` is what the file holds, decompressed but for archives; `names` are the "module:name" that
+it may look up. CannotStartError: it names another.
+"""
 
 from __future__ import annotations
 
-from . import joblib, pickle
+from . import joblib, pickle, skops
 
-FORMATS = {"pickle": pickle.load, "joblib": joblib.load}
+FORMATS = {"pickle": pickle.load, "joblib": joblib.load, "skops": skops.load}

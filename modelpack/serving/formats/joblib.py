@@ -1,16 +1,41 @@
-"""What joblib.dump wrote, compressed or not."""
+"""What joblib.dump wrote: a pickle with arrays in between, or any pickle that is compressed."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from inspect import signature
+from typing import Any, BinaryIO, Collection
+
+from ..unpickling import Unpickler, check
+
+# scikit-learn before 0.21 has a joblib of its own; a file is read by the one that its arrays name.
+MODULES = ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
 
 
-def load(path: Path) -> Any:
-    """The object in the file. It runs the code that the file names: check its digest before."""
-    try:
-        import joblib  # noqa: PLC0415 - a library that only these files need
-    except ImportError:  # scikit-learn before 0.21 has one of its own
-        from sklearn.externals import joblib  # noqa: PLC0415
+def load(stream: BinaryIO, names: Collection[str]) -> Any:
+    """The object in the file."""
+    for module in MODULES:
+        if f"{module}:NumpyArrayWrapper" in names:
+            return _unpickler(import_module(module), stream, names).load()
+    return Unpickler(stream, names).load()
 
-    return joblib.load(path)
+
+def _unpickler(joblib: Any, stream: BinaryIO, names: Collection[str]) -> Any:
+    """The unpickler of `joblib`, a module numpy_pickle, restricted to `names`."""
+
+    class ArrayWrapper(joblib.NumpyArrayWrapper):  # type: ignore[misc]
+        def read_array(self, unpickler: Any, *more: Any) -> Any:
+            # An array of objects is a pickle of its own; joblib before 1.6 lets it name anything.
+            if self.dtype.hasobject:
+                return Unpickler(unpickler.file_handle, names).load()
+            return super().read_array(unpickler, *more)
+
+    class ArrayUnpickler(joblib.NumpyUnpickler):  # type: ignore[misc]
+        def find_class(self, module: str, name: str) -> Any:
+            check(module, name, names)
+            found = super().find_class(module, name)
+            return ArrayWrapper if found is joblib.NumpyArrayWrapper else found
+
+    # Since joblib 1.5 it is the caller who asks for native byte order, as joblib.load does.
+    is_asked = "ensure_native_byte_order" in signature(joblib.NumpyUnpickler).parameters
+    return ArrayUnpickler("", stream, **({"ensure_native_byte_order": True} if is_asked else {}))

@@ -1,13 +1,12 @@
-"""A plain pickle. One that is compressed is joblib's to read, which knows every container."""
+"""A plain pickle."""
 
 from __future__ import annotations
 
-import pickle
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Collection
+
+from ..unpickling import Unpickler
 
 
-def load(path: Path) -> Any:
-    """The object in the file. It runs the code that the file names: check its digest before."""
-    with path.open("rb") as stream:
-        return pickle.load(stream)  # noqa: S301 - inspected when packaged, its digest is checked
+def load(stream: BinaryIO, names: Collection[str]) -> Any:
+    """The object in the file."""
+    return Unpickler(stream, names).load()

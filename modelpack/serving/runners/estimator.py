@@ -18,7 +18,12 @@ class EstimatorRunner:
         self.classes = getattr(model, "classes_", manifest.classes)
         """The labels, in the order of the probabilities."""
         self.names = [field.name for field in manifest.inputs]
-        self.arrange = {"array": _array, "frame": self._frame, "text": _text}[manifest.layout]
+        self.arrange = {
+            "array": _array,
+            "frame": self._frame,
+            "text": _listed,
+            "dicts": _listed,
+        }[manifest.layout]
 
     @staticmethod
     def takes(model: Any, manifest: Manifest) -> bool:
@@ -51,6 +56,7 @@ def _array(rows: Rows) -> np.ndarray:
     return np.column_stack([column.astype(object) for column in rows])
 
 
-def _text(rows: Rows) -> list[str]:
-    texts: list[str] = rows[0].tolist()
-    return texts
+def _listed(rows: Rows) -> list[Any]:
+    """Texts, or dicts."""
+    values: list[Any] = rows[0].tolist()
+    return values

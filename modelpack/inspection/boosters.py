@@ -1,0 +1,199 @@
+"""What boosters tell of themselves in the text or bytes that their libraries save them as.
+
+Formats: LightGBM's model text (`GBDT::SaveModelToString`), of which the head is read; xgboost's
+UBJSON (`XGBoosterSerializeToBuffer`), or JSON in the older one; catboost's FlatBuffers, and the
+options in them, which are JSON. All of it is of an untrusted file, read as far as it was kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from modelpack.spec import Scalar
+
+from . import ubjson
+from .arrays import clean, raw, scalar
+from .flatbuffers import Table
+from .nodes import Node
+from .parts import Part, attributes
+from .splits import Splits
+
+Range = tuple[float, float]
+
+_HANDLES = ("_handle", "handle", "__model")
+_INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
+_LONGEST_LABELS = 64_000
+
+
+@dataclass(frozen=True)
+class Booster:
+    """`names` of the features, `width` their number, `groups` and `targets` the number of classes
+    and of outputs where there are several, `ranges` of the features in training, `splits` of its
+    trees, `classes` the labels, `texts` the positions of features that are no numbers; `version` of
+    the library, or a specifier. None where not told.
+    """
+
+    names: tuple[str, ...] | None = None
+    width: int | None = None
+    groups: int | None = None
+    targets: int | None = None
+    version: str | None = None
+    ranges: tuple[Range | None, ...] = ()
+    splits: Splits | None = None
+    classes: tuple[Scalar, ...] | None = None
+    texts: frozenset[int] = frozenset()
+
+
+def booster(part: Part) -> Booster | None:
+    """What the booster that the part is or holds tells; None if there is none."""
+    reader = _READERS.get(part.top)
+    if reader is None:
+        return None
+    found = attributes(part.get("_Booster")) or part.attributes
+    data = next(filter(None, (_saved(found.get(name)) for name in _HANDLES)), None)
+    return reader(data) if data else None
+
+
+def _saved(node: Node) -> bytes | None:
+    return node.encode("utf-8", "replace") if isinstance(node, str) else raw(node)
+
+
+def _lightgbm(data: bytes) -> Booster:
+    head, _, rest = data.partition(b"\n\n")
+    lines = head.decode("utf-8", "replace").split("\n")
+    lines = lines if rest else lines[:-1]  # the last may have been cut off
+    told = dict(line.split("=", 1) for line in lines if "=" in line)
+    names = tuple(told["feature_names"].split(" ")) if told.get("feature_names") else None
+    if names == tuple(f"Column_{i}" for i in range(len(names or ()))):
+        names = None  # lightgbm's own
+    last = told.get("max_feature_idx", "")
+    return Booster(
+        names=tuple(map(clean, names)) if names else None,
+        width=int(last) + 1 if _is_count(last) else None,
+        groups=_several(told.get("num_class", "")),
+        version=">=4" if told.get("version") == "v4" else None,
+        ranges=tuple(_intervals(told.get("feature_infos", ""))),
+    )
+
+
+def _intervals(infos: str) -> Iterator[Range | None]:
+    """Of each feature [low:high]; of a category, or one that was never used, None."""
+    for info in infos.split(" ") if infos else ():
+        match = _INTERVAL.fullmatch(info)
+        try:
+            yield (float(match[1]), float(match[2])) if match else None
+        except ValueError:
+            yield None
+
+
+def _xgboost(data: bytes) -> Booster:
+    version, width = ubjson.integers(data, "version"), _number(data, "num_feature")
+    return Booster(
+        names=ubjson.strings(data, "feature_names") or None,
+        width=int(width) if _is_count(width) else None,
+        groups=_several(_number(data, "num_class")),
+        targets=_several(_number(data, "num_target")),
+        version=".".join(map(str, version)) if version and len(version) == 3 else _in_json(data),
+        splits=_splits(data),
+    )
+
+
+def _splits(data: bytes) -> Splits:
+    """Those of the trees that were kept as a whole: of each an array of the left child of each node
+    (-1 in a leaf), then one of its threshold, one of its feature, one of its kind (0: by number).
+    """
+    splits, position = Splits(), 0
+    while found := ubjson.numbers(data, "left_children", position):
+        arrays, position = [found[0]], found[1]
+        for key in ("split_conditions", "split_indices", "split_type"):
+            found = ubjson.numbers(data, key, position)
+            if found is None:
+                return splits
+            arrays.append(found[0])
+            position = found[1]
+        nodes = zip(*arrays, strict=False)
+        splits.add((int(f), at) for child, at, f, kind in nodes if child >= 0 and kind == 0)
+    return splits
+
+
+def _number(data: bytes, key: str) -> str:
+    """The digits of a number, which xgboost writes as a string, in UBJSON or JSON; or ""."""
+    told = ubjson.string(data, key)
+    if told is None:
+        match = re.search(rb'"%s":\s?"(\d{1,9})"' % key.encode(), data)
+        told = match[1].decode() if match else ""
+    return told
+
+
+def _in_json(data: bytes) -> str | None:
+    match = re.search(rb'"version":\s?\[(\d{1,3}),\s?(\d{1,3}),\s?(\d{1,3})\]', data)
+    return b".".join(match.groups()).decode() if match else None
+
+
+def _catboost(data: bytes) -> Booster:
+    match = re.search(rb"CatBoost release (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
+    told = Booster(version=match[1].decode() if match else None, classes=_class_names(data))
+    try:
+        return _with_features(told, data)
+    except struct.error:  # only the beginning was kept
+        return told
+
+
+def _with_features(told: Booster, data: bytes) -> Booster:
+    """Fields of catboost's TModelTrees (catboost/libs/model/flatbuffers): 0 is the number of values
+    that it gives, 4 and 5 the features that are texts and numbers. Of these, 1 or 2 is the position
+    among all features, 2 or 4 the name, 3 the values at which trees split.
+    """
+    trees = Table.root(data[8:]).table(1)
+    if trees is None:
+        return told
+    texts, numbers, splits = trees.tables(4), trees.tables(5), Splits()
+    names = {text.integer(1): text.text(2) for text in _within(data, texts, 2)}
+    names |= {number.integer(2): number.text(4) for number in _within(data, numbers, 4)}
+    for number in numbers:
+        if not splits.is_full:
+            place = number.integer(2)
+            splits.add((place, border) for border in number.floats(3))
+    whole = names.keys() == set(range(len(texts) + len(numbers)))
+    return replace(
+        told,
+        names=tuple(names[place] for place in sorted(names))
+        if whole and all(names.values())
+        else None,
+        width=len(names) if whole else None,
+        targets=_several(str(trees.integer(0))),
+        splits=splits,
+        texts=frozenset(text.integer(1) for text in texts),
+    )
+
+
+def _within(data: bytes, features: list[Table], name: int) -> list[Table]:
+    """The features, if all their names together fit into the data: many could share a long one."""
+    return features if sum(f.size(name) for f in features) <= len(data) else []
+
+
+def _class_names(data: bytes) -> tuple[Scalar, ...] | None:
+    start = data.find(b'"class_names":[')
+    end = data.find(b"]", start, start + _LONGEST_LABELS)
+    if start < 0 or end < 0:
+        return None
+    try:
+        labels = json.loads(data[start + len('"class_names":') : end + 1])
+    except ValueError:  # a label with a bracket in it
+        return None
+    return tuple(map(scalar, labels)) or None
+
+
+def _several(digits: str) -> int | None:
+    return int(digits) if _is_count(digits) and int(digits) > 1 else None
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
+_READERS = {"lightgbm": _lightgbm, "xgboost": _xgboost, "catboost": _catboost}

@@ -1,0 +1,75 @@
+"""CPython's own unpicklers with a stand-in for each name that they look up. Python 3.6 or later,
+standard library only: `python stub_loaders.py FILE...` prints what each loader resolved, as JSON.
+
+Nothing of a file is looked up, and of what it calls only stand-ins.
+"""
+
+import io
+import json
+import pickle
+import sys
+from pathlib import Path
+
+
+class StandIn:
+    """Can be made, called, given a state and filled, as far as opcodes do so."""
+
+    def __new__(cls, *args, **kwargs):
+        return object.__new__(cls)
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+    def append(self, value):
+        pass
+
+    def extend(self, values):
+        pass
+
+    def __setitem__(self, key, value):
+        pass
+
+
+def recording(unpickler):
+    class Recording(unpickler):
+        def __init__(self, stream):
+            super().__init__(stream)
+            self.names = []
+
+        def find_class(self, module, name):
+            self.names.append(module + ":" + name)
+            return StandIn
+
+    return Recording
+
+
+LOADERS = {"C": recording(pickle.Unpickler), "Python": recording(pickle._Unpickler)}
+
+
+def resolved(loader, stream):
+    """[the names in order, whether the loader came to the end, where it stopped]."""
+    unpickler = loader(stream)
+    try:
+        unpickler.load()
+    except Exception:  # a stand-in does not do all that its original does
+        return [unpickler.names, False, stream.tell()]
+    return [unpickler.names, True, stream.tell()]
+
+
+def all_resolved(path):
+    """Key -> what `resolved` gives, from memory and from the file."""
+    found = {}
+    data = Path(path).read_bytes()
+    for key, loader in LOADERS.items():
+        found[key + ", memory"] = resolved(loader, io.BytesIO(data))
+        with Path(path).open("rb") as file:
+            found[key + ", file"] = resolved(loader, file)
+    return found
+
+
+if __name__ == "__main__":
+    paths = Path(sys.argv[1]).read_text().splitlines()
+    print(json.dumps({path: all_resolved(path) for path in paths}))

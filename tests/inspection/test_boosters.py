@@ -1,0 +1,113 @@
+"""The readers of what boosters are saved as: right values, and no harm from wrong ones."""
+
+import random
+import struct
+import time
+
+import numpy as np
+import pytest
+from catboost import CatBoostRegressor
+from lightgbm import LGBMClassifier
+from xgboost import XGBClassifier
+
+from modelpack.inspection import ubjson
+from modelpack.inspection.boosters import booster
+from modelpack.inspection.columns import Column
+from modelpack.inspection.flatbuffers import Table
+from modelpack.inspection.nodes import Global
+from modelpack.inspection.parts import Part
+from modelpack.inspection.steps import describe
+
+from .zoo import FLOWERS, Y
+
+
+def _text(value):
+    return struct.pack(">Q", len(value)) + value
+
+
+def _key(name):
+    return b"L" + _text(name)
+
+
+def part(library, data):
+    return Part(Global(f"{library}.core:Booster", 0, ""), {"handle": data})
+
+
+@pytest.fixture(scope="module")
+def saved_boosters():
+    boosted = CatBoostRegressor(iterations=3, verbose=0, allow_writing_files=False)
+    text = LGBMClassifier(n_estimators=3, verbose=-1).fit(FLOWERS, Y).booster_.model_to_string()
+    return {
+        "xgboost": bytes(XGBClassifier(n_estimators=3).fit(FLOWERS, Y).get_booster().save_raw()),
+        "lightgbm": text.encode(),
+        "catboost": boosted.fit(FLOWERS, Y).__getstate__()["__model"],
+    }
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm", "catboost"])
+def test_names_and_number_of_features(library, saved_boosters):
+    told = booster(part(library, saved_boosters[library]))
+    assert len(told.names) == told.width == 4
+    assert told.names[0] in {"sepal length", "sepal_length"}
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm", "catboost"])
+def test_broken_bytes_do_no_harm(library, saved_boosters):
+    chance = random.Random(0)
+    for _ in range(400):
+        data = bytearray(saved_boosters[library])
+        for _ in range(chance.randint(1, 40)):
+            data[chance.randrange(len(data))] = chance.choice([0, 1, 255, chance.randrange(256)])
+        del data[chance.randrange(len(data)) :]
+        columns = [Column(str(n)) for n in range(4)]
+        describe(part(library, bytes(data)), columns)
+        for column in columns:
+            assert column.example is None or np.isfinite(column.example)
+
+
+def test_text_of_an_old_release_of_xgboost():
+    data = b'CONFIG-offset:{"num_class":"3","num_feature":"7"},"version":[1,6,2]}'
+    told = booster(part("xgboost", data))
+    assert (told.version, told.width, told.groups) == ("1.6.2", 7, 3)
+
+
+def test_values_of_ubjson():
+    strings = b"[#L" + struct.pack(">Q", 2) + b"SL" + _text("ä".encode()) + b"SL" + _text(b"b")
+    numbers = b"[$l#L" + struct.pack(">Q2i", 2, -1, 70_000)
+    mixed = b"[#L" + struct.pack(">Q", 3) + b"i\xff" + b"U\xff" + b"I\x01\x00"
+    data = b"{" + _key(b"s") + strings + _key(b"n") + numbers + _key(b"m") + mixed + b"}"
+    assert ubjson.strings(data, "s") == ("ä", "b")
+    assert ubjson.numbers(data, "n") == ((-1, 70_000), data.index(_key(b"m")))
+    assert ubjson.integers(data, "m") == (-1, 255, 256)
+    for end in range(len(data)):
+        cut = data[:end]
+        assert ubjson.strings(cut, "s") in {None, ("ä", "b")}
+        assert ubjson.numbers(cut, "n") is None or end > data.index(_key(b"m")) - 1
+
+
+def test_a_table_that_points_out_of_its_data():
+    for word in (0, 4, 8, 2**31 - 1, 2**32 - 1):
+        data = struct.pack("<IiHHHH", 4, -4, word & 0xFFFF, 8, 4, 4) + struct.pack("<I", word)
+        with pytest.raises(struct.error):
+            Table.root(data[:3]).text(0)
+        try:
+            Table.root(data).text(0)
+            Table.root(data).tables(1)
+        except struct.error:
+            continue
+
+
+def test_features_that_share_one_long_name_cost_nothing():
+    name, count = b"n" * 100_000, 50_000
+    vtable = struct.pack("<8H", 16, 8, 4, 4, 4, 4, 4, 4)  # six fields, all in the same place
+    feature = struct.pack("<iI", 16, 4) + struct.pack("<I", len(name)) + name
+    offsets = [4 * n for n in range(count, 0, -1)]
+    # Each entry of the vector leads to the one feature behind it.
+    vector = struct.pack(f"<I{count}I", count, *(at + len(vtable) for at in offsets))
+    trees = struct.pack("<iI", 16, 4) + vector
+    core = struct.pack("<iI", 16, 4 + len(vtable))
+    data = struct.pack("<I", 20) + vtable + core + vtable + trees + vtable + feature
+    assert Table.root(data).table(1).tables(5)[-1].text(4) == name.decode()
+    started = time.perf_counter()
+    assert booster(part("catboost", b"CBM1size" + data)).names is None
+    assert time.perf_counter() - started < 2

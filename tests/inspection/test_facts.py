@@ -1,0 +1,144 @@
+"""Versions, requirements and why, functions and jobs."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import xgboost
+from imblearn.over_sampling import SMOTE
+from imblearn.pipeline import make_pipeline as make_sampling_pipeline
+from lightgbm import LGBMRegressor
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from modelpack.inspection.inspector import inspect
+
+from .saving import saved
+from .zoo import FLOWERS, TEXTS, X, Y
+
+SPAM = [0, 1, 0, 1] * 5
+
+
+def shout(texts):
+    return texts
+
+
+def test_each_requirement_tells_why(tmp_path):
+    scaler = ColumnTransformer([("s", StandardScaler(), ["sepal length"])])
+    model = make_sampling_pipeline(SMOTE(), scaler, LogisticRegression()).fit(FLOWERS, Y)
+    spec = saved(model, tmp_path / "m", ("lz4", 3))
+    assert spec.requirements.keys() == spec.reasons.keys()
+    reasons = spec.reasons
+    assert reasons["imbalanced-learn"] == "the file names imblearn.pipeline.Pipeline"
+    assert reasons["scikit-learn"] == f"the file records scikit-learn {sklearn.__version__}"
+    assert reasons["pandas"] == "its rows are a DataFrame"
+    assert reasons["lz4"] == "the file is compressed with lz4"
+    assert reasons["joblib"] == "joblib wrote the file"
+    assert reasons["numpy"].startswith("the file names numpy.")
+
+
+def test_output_as_frames_needs_pandas(tmp_path):
+    model = make_pipeline(StandardScaler(), Ridge()).set_output(transform="pandas").fit(X, Y)
+    spec = saved(model, tmp_path / "m", 4)
+    assert spec.signature.layout == "array"
+    assert spec.reasons["pandas"] == "a step gives its rows on as those of pandas"
+
+
+def test_the_version_of_the_root_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        StandardScaler, "__getstate__", lambda self: {**vars(self), "_sklearn_version": "1.0.2"}
+    )
+    model = make_pipeline(StandardScaler(), Ridge()).fit(X, Y)
+    spec = saved(model, tmp_path / "m", 4)
+    now = sklearn.__version__
+    assert (spec.framework_version, spec.requirements["scikit-learn"]) == (now, f"=={now}")
+    told = f"the file records scikit-learn {now}, and 1.0.2 in parts of the model"
+    assert spec.reasons["scikit-learn"] == told
+
+
+def test_versions_of_boosters(tmp_path):
+    spec = saved(xgboost.XGBRegressor(n_estimators=2).fit(X, Y), tmp_path / "m", 4)
+    assert spec.requirements["xgboost"] == f"=={xgboost.__version__}"
+    assert (spec.framework, spec.framework_version) == ("xgboost", xgboost.__version__)
+    spec = saved(LGBMRegressor(n_estimators=2, verbose=-1).fit(X, Y), tmp_path / "m", 4)
+    assert (spec.framework, spec.framework_version) == ("lightgbm", None)
+    assert spec.requirements["lightgbm"] == ">=4"
+
+
+def test_versions_that_the_layout_implies(tmp_path):
+    held = {"frame": pd.DataFrame({"a": ["x"]}), "matrix": sparse.csr_matrix(X)}
+    spec = saved(held, tmp_path / "m", 4)
+    assert spec.versions == {"numpy": ">=2", "pandas": ">=3", "scipy": ">=1.8"}
+    tree = RandomForestClassifier(2).fit(X, Y).estimators_[0].tree_
+    assert saved(tree, tmp_path / "m", None).versions["scikit-learn"] == ">=1.3"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "told"), [([None, None], None), ([2, 3], 3), ([8, -1], -1), ([None, 1], 1)]
+)
+def test_jobs(jobs, told, tmp_path):
+    inner, outer = jobs
+    tree = RandomForestClassifier(2).fit(X, Y).set_params(n_jobs=inner)
+    model = VotingClassifier([("a", tree), ("b", tree)], n_jobs=outer)
+    model.estimators_ = [tree, tree]
+    assert saved(model, tmp_path / "m", 4).n_jobs == told
+
+
+def test_functions_that_estimators_were_given(tmp_path):
+    model = GridSearchCV(
+        make_pipeline(FunctionTransformer(np.log1p), KNeighborsClassifier(weights=shout)),
+        {"kneighborsclassifier__n_neighbors": [1, 2]},
+        scoring=make_scorer(f1_score),
+    )
+    (tmp_path / "m").write_bytes(pickle.dumps(model, 4))
+    spec = inspect(tmp_path / "m", trust=[f"{__name__}:shout"])
+    assert set(spec.callables) == {
+        "numpy:log1p",
+        "sklearn.metrics._classification:f1_score",
+        f"{__name__}:shout",
+    }
+
+
+def test_types_are_no_functions(tmp_path):
+    model = make_pipeline(CountVectorizer(dtype=np.float32), LogisticRegression()).fit(TEXTS, SPAM)
+    assert saved(model, tmp_path / "m", 4).callables == ()
+
+
+class Own(TransformerMixin, BaseEstimator):
+    def fit(self, rows, _=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, rows):
+        return rows
+
+
+@pytest.mark.parametrize("how", [0, 4, None])
+def test_modules_of_the_author(how, tmp_path):
+    model = make_pipeline(Own(), LogisticRegression()).fit(X, Y)
+    spec = saved(model, tmp_path / "m", how)
+    assert spec.safety.verdict == "trust"
+    assert spec.local_modules == (__name__.partition(".")[0],)
+    assert spec.steps[0].type == f"{__name__}.Own"
+
+
+def test_a_value_that_is_reached_many_times_is_looked_at_once(tmp_path):
+    nested = [np.log1p]
+    for _ in range(8):
+        nested = [nested] * 50
+    model = StandardScaler().fit(X)
+    model.copy = nested
+    assert saved(model, tmp_path / "m", 4).callables == ()
+    model.copy = [[np.log1p] * 50] * 50
+    assert saved(model, tmp_path / "m", 4).callables == ("numpy:log1p",)
