@@ -110,7 +110,7 @@ def _open(path: Path) -> BinaryIO:
         what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
             f"{_shown(path)} is {what}; a model is one file.",
-            hint="Give the path of the file that pickle or joblib wrote, such as model.joblib.",
+            hint="Give the path of the file that joblib, pickle or skops wrote: model.joblib.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
 

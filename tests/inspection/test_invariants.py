@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import xgboost
 from scipy import sparse
+from sklearn.cluster import BisectingKMeans, KMeans
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
@@ -91,6 +92,8 @@ MODELS = {
     "one hot with the rest": lambda: OneHotEncoder(
         max_categories=3, drop="first", handle_unknown="infrequent_if_exist"
     ).fit(CODES[:, 4:]),
+    "clusters": lambda: KMeans(3, n_init=1).fit(X),
+    "parts of clusters": lambda: BisectingKMeans(3).fit(X),
     "spline": lambda: SplineTransformer().fit(X),
     "xgboost": lambda: xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(X, Y),
     "lightgbm": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1).fit(X, Y),
@@ -226,6 +229,35 @@ def test_leaf(field, value, where, tmp_path):
     at = leaf(nodes, where)
     nodes[field][at] = value
     refused(tree, tmp_path, f"node {at:,} of a tree")
+
+
+EDGES = [-(2**63), -(2**32), -3, -2, -1, 0, 1, 3, 4, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**62]
+
+
+def is_sound(nodes):
+    """What trees need, node by node, as their documentation has it."""
+    for number, node in enumerate(nodes):
+        left, right = int(node["left_child"]), int(node["right_child"])
+        is_leaf = (left, right, int(node["feature"])) == (-1, -1, -2)
+        below = all(number < child < len(nodes) for child in (left, right))
+        if not is_leaf and not (below and 0 <= node["feature"] < 4):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_numbers_drawn_by_chance(seed, tmp_path):
+    """The comparison of all nodes at once agrees with a walk from node to node."""
+    random = np.random.default_rng(seed)
+    tree = model("tree")
+    nodes = nodes_of(tree.tree_)
+    for _ in range(random.integers(1, 4)):
+        field = random.choice(["left_child", "right_child", "feature"])
+        at = random.integers(len(nodes))
+        nearby = [at - 1, at, at + 1, at + 2, len(nodes) - 1, len(nodes), nodes[field][at]]
+        nodes[field][at] = random.choice([*EDGES, *nearby])
+    found = findings(tree, tmp_path, 5, with_state(max_depth=len(nodes) - 1))
+    assert (found == []) == is_sound(nodes)
 
 
 def test_children_may_be_the_other_way_round(tmp_path):
@@ -648,6 +680,13 @@ def test_spline(attribute, tmp_path):
     state = splines.bsplines_[1].__dict__
     state[attribute] = -1 if attribute == "k" else state[attribute][:4].copy()
     refused(splines, tmp_path, "a spline")
+
+
+@pytest.mark.parametrize("name", ["clusters", "parts of clusters"])
+def test_centres_of_other_features(name, tmp_path):
+    clusters = model(name)
+    clusters.cluster_centers_ = clusters.cluster_centers_[:, :3].copy()
+    refused(clusters, tmp_path, "the shape of the centres")
 
 
 # --- Boosters ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import sys
 import warnings
 import zipfile
 import zlib
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -166,13 +167,13 @@ def test_cut_archives(tmp_path, cut):
 
 
 def test_bombs(tmp_path):
-    zeros = bytes(20_000_000)
+    zeros = bytes(50_000_000)
     bomb = member(b"x.bin", zeros, method=8, raw=deflated(zeros))
     assert codes(archive(bomb, SOUND), tmp_path) == {"decompression-bomb"}
     inner = archive(member(b"data.npy", zeros, method=8, raw=deflated(zeros)))
     outer = member(b"x.npz", inner, method=8, raw=deflated(inner))
     assert codes(archive(outer, SOUND), tmp_path) <= {"decompression-bomb", "broken-array"}
-    array = saved(np.zeros(5_000_000))
+    array = saved(np.zeros(6_000_000))
     inner = archive(member(b"data.npy", array, method=8, raw=deflated(array)))
     assert codes(archive(member(b"x.npz", inner), SOUND), tmp_path) == {"decompression-bomb"}
 
@@ -614,13 +615,13 @@ def mutate(root, chance):
             one["__module__"], one["__class__"] = chance.choice(HOSTILE_NAMES)
         elif kind == 1:
             key = chance.choice(["__loader__", "__id__", "__class__", "content", "file"])
-            one[key] = other.get(key)
+            one[key] = deepcopy(other.get(key))
         elif kind == 2:
-            one["__module__"], one["__class__"] = other["__module__"], other["__class__"]
+            one |= {key: other[key] for key in ("__module__", "__class__") if key in other}
         elif kind == 3:
             root["protocol"] = chance.randrange(3)
         else:
-            one.pop(chance.choice(list(one)))
+            one.pop(chance.choice([*one, None]), None)
     return json.dumps(root).encode()
 
 
