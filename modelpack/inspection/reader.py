@@ -89,7 +89,7 @@ class Reader:
         """The argument of a text opcode, without its newline."""
         while (end := self.buffer.find(b"\n", self.position)) < 0:
             have = len(self.buffer) - self.position
-            if self._ended and have:
+            if self._ended:
                 raise self.cut()
             if have > longest:
                 break

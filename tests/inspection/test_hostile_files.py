@@ -194,6 +194,15 @@ def test_what_holds_itself_ends(tmp_path, body):
     assert inspect(path).safety.verdict == "pass"
 
 
+@pytest.mark.parametrize("opcode", [bytes([b]) for b in range(256)])
+def test_files_that_end_at_an_opcode_end(tmp_path, opcode):
+    """90: whatever the opcode waits for."""
+    path = tmp_path / "model.pkl"
+    for before in (b"", b"\x80\4", b"(K\1K\1", b"cm\nn\n)"):
+        path.write_bytes(before + opcode)
+        assert opcode == STOP or inspect(path).safety.verdict == "refuse"
+
+
 def test_a_million_names_cost_little(tmp_path):
     """100: the first 5,000 are enough to refuse."""
     path = tmp_path / "model.pkl"

@@ -167,7 +167,9 @@ def test_refused(tmp_path, body, code):
     path.write_bytes(pickled(body))
     spec = inspect(path)
     assert spec.safety.verdict == "refuse"
-    assert {f.code for f in spec.safety.findings} == {code}  # and for nothing else
+    codes = {finding.code for finding in spec.safety.findings}
+    assert code in codes
+    assert not codes & {"malformed", "truncated"}  # else the fixture would be written wrongly
     assert inspect(path, trust=spec.globals).safety.verdict == "refuse"
 
 

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -166,9 +167,14 @@ def sources():
             yield data, None, stub_loaders.LOADERS.values()
 
 
+def _hangs(*_):
+    raise TimeoutError("inspecting this mutant takes more than ten seconds")
+
+
 @pytest.mark.slow
 def test_mutants(tmp_path, record_property):
     """No mutant makes the inspector fail, or CPython resolve what the machine did not."""
+    signal.signal(signal.SIGALRM, _hangs)
     counts = Counter()
     streams = [
         (mutants(data, seeded(f"{SEED} {number}"), places), loaders)
@@ -181,7 +187,9 @@ def test_mutants(tmp_path, record_property):
         mutant = next(stream)
         start = time.process_time()
         path.write_bytes(mutant)
+        signal.alarm(10)  # ends the test, should a mutant hang the inspector
         spec = inspect(path)
+        signal.alarm(0)
         slowest = max(slowest, time.process_time() - start)
         assert from_json(ModelSpec, to_json(spec)) == spec
         with contextlib.suppress(ModelpackError):

@@ -9,15 +9,17 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROWS = set(range(1, 106))
 
-LEFT_OUT = {
-    91: "the plan leaves this number out",
-    **dict.fromkeys((92, 93), "skops files and their zips: test_skops.py, by name"),
-    **dict.fromkeys((94, 95, 96, 97), "arrays that lie about each other: invariants, by name"),
-}
+LEFT_OUT = {91: "the plan leaves this number out"}
 BY_NAME = {
     64: "test_hostile.py::test_bytes_of_an_array_may_look_like_opcodes",
     77: "test_hostile.py::test_the_name_of_the_file_does_not_matter",
     79: "test_files.py::test_other_formats_are_named",
+    92: "test_skops_hostile.py::test_schemas",
+    93: "test_skops_hostile.py::test_archives",
+    94: "test_invariants.py::test_node",
+    95: "test_invariants.py::test_order_of_samples",
+    96: "test_invariants.py::test_index_of_a_sparse_matrix",
+    97: "test_invariants.py::test_string_that_is_no_xgboost_model",
 }
 """Rows whose test has another name."""
 
