@@ -91,7 +91,7 @@ def bomb(path: Path) -> None:
 def laughs(path: Path) -> None:
     """A list of ten lists of ten lists ..., each of them one list ten times."""
     levels = (b"](" + b"h%c" % level * 10 + b"e\x94" for level in range(29))
-    path.write_bytes(b"\x80\x04]\x94" + b"".join(levels) + b".")
+    path.write_bytes(b"\x80\x04(]\x94" + b"".join(levels) + b"t.")
 
 
 def deep(path: Path) -> None:

@@ -110,7 +110,7 @@ def _open(path: Path) -> BinaryIO:
         what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
             f"{_shown(path)} is {what}; a model is one file.",
-            hint="Give the path of the file that pickle or joblib wrote, such as model.joblib.",
+            hint="Give the path of the file that joblib, pickle or skops wrote: model.joblib.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
 
@@ -144,7 +144,8 @@ def _read(file: BinaryIO, digest: source.Digest, reading: _Reading) -> None:
     if reading.other is formats.SKOPS:
         reading.other, reading.container = None, "zip"
         reader = Reader(source.chunks("raw", head, digest))
-        reading.root = skops.read(reader, os.fstat(file.fileno()).st_size, reading.trace)
+        size = os.fstat(file.fileno()).st_size
+        reading.root, reading.inflated = skops.read(reader, size, reading.trace)
         reading.complete = True
         return
     if reading.other is not None:

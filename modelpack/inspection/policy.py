@@ -117,9 +117,10 @@ def _object_problem(made: Obj) -> tuple[str, str] | None:
         return "unexpected-role", "it is made" if made.how == "new" else "it is called"
     if why := violation(made):
         return "bad-arguments", why
-    if why := _bad_items(made):
-        return "bad-items", why
-    return None
+    if len(made.states) > 1:  # others may have taken the first for granted
+        return "bad-state", "it is given a second state"
+    why = _bad_items(made)
+    return ("bad-items", why) if why else None
 
 
 def _bad_items(made: Obj) -> str | None:
@@ -140,6 +141,8 @@ def _bad_state(made: Obj) -> str | None:
         # What equals a string, such as a numpy scalar, is found as an attribute of that name.
         if is_known and not all(isinstance(key, str) for key in keys):
             return "its state names an attribute otherwise than by a string"
+        if is_known and len(set(keys)) < len(keys):  # one set later would hide what loading sets
+            return "its state names an attribute twice"
         if any(isinstance(key, str) and _is_special(key) for key in keys):
             return "its state sets an attribute of Python itself"
     return None

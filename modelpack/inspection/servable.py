@@ -39,11 +39,9 @@ def require_servable(spec: ModelSpec) -> None:
         raise _not_supported(spec, unsupported[0])
     if spec.safety.verdict == "refuse":
         raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
-    notes = [f for f in findings if f.code in NOTES]
-    # Whoever trusts what is no model is no further.
-    if spec.safety.verdict == "trust" and "not-a-model" not in {f.code for f in notes}:
+    if spec.safety.verdict == "trust":
         raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
-    for finding in notes:
+    for finding in findings:
         raise _not_supported(spec, finding)
 
 
@@ -78,9 +76,11 @@ def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     options = " ".join(f"--trust {name}" for name in names[:_MOST_OPTIONS])
     if len(names) > _MOST_OPTIONS:
         options += f" (and {len(names) - _MOST_OPTIONS} more: see modelpack inspect --json)"
+    notes = "; ".join(f.message for f in spec.safety.findings if f.code in NOTES)
     return ModelRefusedError(
         f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "
-        f"know ({listed}{more}). Nothing of it was executed.",
+        f"know ({listed}{more}). Nothing of it was executed."
+        + (f" Once trusted, it could still not be served: {notes}." if notes else ""),
         hint=f"If you trust whoever wrote this code, add: {options}",
     )
 

@@ -24,7 +24,9 @@ class Field:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`path`: in the bundle. `format`: pickle or joblib. `container`: what it is compressed in."""
+    """`path`: in the bundle. `format`: pickle, joblib or skops. `container`: what it is compressed
+    in.
+    """
 
     path: str
     sha256: str

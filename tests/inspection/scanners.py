@@ -1,31 +1,52 @@
 """What picklescan and fickling say of a file: scanners by lists of what is dangerous."""
 
+import contextlib
 import io
 
 from fickling.analysis import Severity, check_safety
-from fickling.fickle import Pickled
-from picklescan.scanner import SafetyLevel, scan_pickle_bytes
+from fickling.fickle import StackedPickle
+from picklescan.scanner import SafetyLevel, scan_bytes
+
+MALICIOUS = (Severity.OVERTLY_MALICIOUS, Severity.LIKELY_OVERTLY_MALICIOUS)
 
 
 def picklescan(data):
-    """The names that it lists as dangerous; None where it fails or finds nothing to read."""
-    result = scan_pickle_bytes(io.BytesIO(data), "model.pkl")
+    """The names that it lists as dangerous; None where it fails to read the file."""
+    result = scan_bytes(io.BytesIO(data), "model.pkl", ".pkl")
     if result.scan_err:
         return None
     return {f"{g.module}:{g.name}" for g in result.globals if g.safety == SafetyLevel.Dangerous}
 
 
+def picklescan_strict(data):
+    """Whether it finds the file clean if only what it knows to be innocuous may stand there."""
+    result = scan_bytes(io.BytesIO(data), "model.pkl", ".pkl", strict=True)
+    return not result.scan_err and not result.issues_count
+
+
 def fickling(data):
-    """Its severity; None where it fails."""
+    """Its results for each pickle of the file; None where it fails to read one."""
     try:
-        return check_safety(Pickled.load(data)).severity
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return [check_safety(pickled) for pickled in StackedPickle.load(io.BytesIO(data))]
     except Exception:  # it has no error of its own for what it cannot read
         return None
 
 
-def catches(data):
-    """Scanner -> whether a user of it would be warned: it flags the file, or fails to read it."""
+def fickling_imports(data):
+    """The imports that it calls malicious, as "module:name"."""
+    found = fickling(data)
+    results = [result for each in found or () for result in each.results]
+    words = [str(result.trigger).split() for result in results if result.severity in MALICIOUS]
+    return {f"{w[1]}:{w[3]}" for w in words if len(w) == 4 and (w[0], w[2]) == ("from", "import")}
+
+
+def is_clean(data):
+    """Scanner -> whether it reads the file and finds nothing in it."""
+    found = fickling(data)
     return {
-        "picklescan": picklescan(data) != set(),
-        "fickling": fickling(data) != Severity.LIKELY_SAFE,
+        "picklescan": picklescan(data) == set(),
+        "picklescan --strict": picklescan_strict(data),
+        "fickling": found is not None
+        and all(each.severity == Severity.LIKELY_SAFE for each in found),
     }

@@ -234,7 +234,7 @@ def test_nothing_stands_before_the_standard_library(
 
 def test_the_limit_of_memory_grows_with_the_file_and_ends() -> None:
     assert limits.memory(0) == 512 * limits.MIB
-    assert limits.memory(10 * limits.MIB) == (512 + 640) * limits.MIB
+    assert limits.memory(limits.MIB) == 712 * limits.MIB
     assert limits.memory(limits.FILE_BYTES) == 4 * limits.GIB
 
 

@@ -121,8 +121,11 @@ def test_an_explainer_is_no_model_whoever_is_trusted(tmp_path, monkeypatch):
     explainer = module.Explainer()
     explainer.model = GaussianNB()
     (tmp_path / "m").write_bytes(pickle.dumps(explainer))
-    with pytest.raises(ModelNotSupportedError, match=r"holds an explainer of shap \(Explainer\)"):
+    told = r"holds an explainer of shap \(Explainer\), and no estimator"
+    with pytest.raises(ModelRefusedError, match=f"could still not be served: .*{told}"):
         require_servable(inspect(tmp_path / "m"))
+    with pytest.raises(ModelNotSupportedError, match=told):
+        require_servable(inspect(tmp_path / "m", trust=["shap:Explainer"]))
 
 
 @pytest.mark.parametrize(

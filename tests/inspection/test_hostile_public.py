@@ -14,7 +14,6 @@ from .opcodes import (
     BUILD,
     EMPTY_DICT,
     EMPTY_LIST,
-    EMPTY_TUPLE,
     MEMOIZE,
     NONE,
     POP,
@@ -96,9 +95,8 @@ FAMILIES = {
     "functions that write or fetch": ("trailofbits/fickling#210", [
         pickled(call(key, text("x"))) for key in (
             "distutils.file_util:write_file", "_io:FileIO", "shutil:move",
-            "ssl:get_server_certificate", "http.client:HTTPConnection",
-            "urllib.request:urlretrieve", "smtplib:SMTP",
-            "pandas.io.parsers.readers:read_csv")]),
+            "ssl:get_server_certificate", "http.client:HTTPConnection", "smtplib:SMTP",
+            "urllib.request:urlretrieve", "pandas.io.parsers.readers:read_csv")]),
     "wrapper of a function": ("trailofbits/fickling#210", [
         pickled(call("functools:partial", name("posix:system"), text("true")))]),
     "pickle in a pickle": ("protectai/modelscan#267", [
@@ -140,11 +138,6 @@ FAMILIES = {
     "opcodes that a scanner does not know": ("trailofbits/fickling#322", [
         EMPTY_DICT + FLOAT + b"0" + b"cposix\nsystem\n(S'true'\ntR.",
         pickled(BYTEARRAY8 + POP + SYSTEM, protocol=5)]),
-    "registered extensions": ("protectai/modelscan#338", [
-        pickled(b"\x82\x01" + EMPTY_TUPLE + REDUCE)]),
-    "lists of lists that grow at each step": ("trailofbits/fickling#139", [
-        pickled(b"(" + EMPTY_LIST + b"".join(
-            MEMOIZE + EMPTY_LIST + b"(" + binget(i) * 10 + b"e" for i in range(29)) + b"t")]),
     "second pickle": ("promptfoo/modelaudit#1644", [pickled(NONE) + pickled(SYSTEM)]),
 }
 # fmt: on

@@ -50,7 +50,7 @@ modules = set(sys.modules)
 for path in paths:
     for trust in ([], ["evil.module:Thing"]):
         inspect(path, trust=trust)
-seen = [s for s in seen if s[0] != "builtins.id"]
+seen = [s for s in seen if s[0] not in {"builtins.id", "array.__new__"}]  # in memory
 opened = {s[1] for s in seen if s[0] == "open" and type(s[1]) is not int}  # or a descriptor
 print({s[0] for s in seen} - {"open"}, set(map(str, opened)) - set(paths))
 assert set(sys.modules) == modules, set(sys.modules) - modules

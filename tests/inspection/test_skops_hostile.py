@@ -9,6 +9,7 @@ import sys
 import warnings
 import zipfile
 import zlib
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeRegressor
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import require_servable
@@ -164,13 +167,13 @@ def test_cut_archives(tmp_path, cut):
 
 
 def test_bombs(tmp_path):
-    zeros = bytes(20_000_000)
+    zeros = bytes(50_000_000)
     bomb = member(b"x.bin", zeros, method=8, raw=deflated(zeros))
     assert codes(archive(bomb, SOUND), tmp_path) == {"decompression-bomb"}
     inner = archive(member(b"data.npy", zeros, method=8, raw=deflated(zeros)))
     outer = member(b"x.npz", inner, method=8, raw=deflated(inner))
     assert codes(archive(outer, SOUND), tmp_path) <= {"decompression-bomb", "broken-array"}
-    array = saved(np.zeros(5_000_000))
+    array = saved(np.zeros(6_000_000))
     inner = archive(member(b"data.npy", array, method=8, raw=deflated(array)))
     assert codes(archive(member(b"x.npz", inner), SOUND), tmp_path) == {"decompression-bomb"}
 
@@ -502,6 +505,48 @@ def test_code_that_is_not_known_has_to_be_trusted(tmp_path):
         "shop.models.Own", "shop.models.Own.predict"}  # fmt: skip
 
 
+def changed(data, chosen, change, compression):
+    """The file with the arrays changed that are chosen by their dtype."""
+    memory = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as old,
+        zipfile.ZipFile(memory, "w", compression) as new,
+    ):
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith(".npy") and chosen(array := np.load(io.BytesIO(content))):
+                change(array)
+                content = saved(array)
+            new.writestr(name, content)
+    return memory.getvalue()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("rows", [50, 40_000])  # of the nodes of the larger one, the head is kept
+def test_trees_that_lead_out_of_themselves(tmp_path, rows, compression):
+    chance = np.random.default_rng(0)
+    tree = DecisionTreeRegressor().fit(chance.normal(size=(rows, 2)), chance.normal(size=rows))
+    sound = changed(skops.io.dumps(tree), lambda array: False, None, compression)
+    (tmp_path / "m").write_bytes(sound)
+    assert inspect(tmp_path / "m").safety.findings == ()
+
+    def lead_away(nodes):
+        nodes["left_child"][len(nodes) // 2] = len(nodes)
+
+    data = changed(sound, lambda array: array.dtype.names is not None, lead_away, compression)
+    assert codes(data, tmp_path) == {"broken-invariant"}
+
+
+@pytest.mark.parametrize("entries", [20, 300_000])
+def test_matrices_that_lead_out_of_themselves(tmp_path, entries):
+    rows = sparse.random(entries // 10, 20, 0.5, "csr", random_state=0)
+    model = KNeighborsRegressor().fit(rows, np.arange(entries // 10))
+    for expected, entry in ((set(), 3), ({"broken-invariant"}, 20)):
+        model._fit_X.indices[-1] = entry
+        skops.io.dump(model, tmp_path / "m")
+        assert {f.code for f in inspect(tmp_path / "m").safety.findings} == expected
+
+
 # Run in a fresh interpreter: an audit hook (PEP 578) sees what the interpreter itself is asked for.
 WATCH = """
 import sys
@@ -570,13 +615,13 @@ def mutate(root, chance):
             one["__module__"], one["__class__"] = chance.choice(HOSTILE_NAMES)
         elif kind == 1:
             key = chance.choice(["__loader__", "__id__", "__class__", "content", "file"])
-            one[key] = other.get(key)
+            one[key] = deepcopy(other.get(key))
         elif kind == 2:
-            one["__module__"], one["__class__"] = other["__module__"], other["__class__"]
+            one |= {key: other[key] for key in ("__module__", "__class__") if key in other}
         elif kind == 3:
             root["protocol"] = chance.randrange(3)
         else:
-            one.pop(chance.choice(list(one)))
+            one.pop(chance.choice([*one, None]), None)
     return json.dumps(root).encode()
 
 

@@ -59,6 +59,10 @@ ARGUMENTS = {
     "LogisticRegressionCV": {"Cs": 2, "cv": 2},
     "GraphicalLassoCV": {"cv": 2},
     "TSNE": {"max_iter": 250},
+    "GradientBoostingClassifier": {"n_estimators": 5},
+    "GradientBoostingRegressor": {"n_estimators": 5},
+    "HistGradientBoostingClassifier": {"max_iter": 5},
+    "HistGradientBoostingRegressor": {"max_iter": 5},
 }
 TARGETS = {
     "ClassifierChain": np.c_[Y == 0, Y == 1].astype(int),

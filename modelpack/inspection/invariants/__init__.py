@@ -22,6 +22,7 @@ from ..machine import Trace
 from ..nodes import Blob, Obj
 from . import (
     boosters,
+    clusters,
     encoders,
     histograms,
     neighbours,
@@ -76,6 +77,9 @@ CHECKS: dict[str, Check] = {
     "sklearn:TfidfVectorizer": vocabularies.vectorizer,
     "sklearn:DictVectorizer": vocabularies.vectorizer,
     "sklearn:OneHotEncoder": encoders.one_hot,
+    "sklearn:KMeans": clusters.centres,
+    "sklearn:MiniBatchKMeans": clusters.centres,
+    "sklearn:BisectingKMeans": clusters.centres,
     "xgboost:Booster": boosters.xgboost,
     "lightgbm:Booster": boosters.lightgbm,
     **dict.fromkeys(

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from .. import source
+from .. import skops, source
 from ..nodes import Malformed
+from ..reader import Reader
 from .scans import PIECE
 
 Part = tuple[int, int]
@@ -34,14 +35,21 @@ def parts(file: BinaryIO, container: str, wanted: list[Part]) -> Iterator[tuple[
         Malformed: the file ends before them.
     """
     if container != "raw":
-        again = _Again(file)
-        chunks = source.chunks(container, again.read(source.CHUNK), again)
-        yield from _of_stream(chunks, wanted)
+        yield from _of_stream(_chunks(file, container), wanted)
         return
     for offset, length in wanted:
         for start in range(offset, offset + length, PIECE):
             piece = os.pread(file.fileno(), min(PIECE, offset + length - start), start)
             yield (offset, length), _there(piece)
+
+
+def _chunks(file: BinaryIO, container: str) -> Iterator[bytes]:
+    again = _Again(file)
+    head = again.read(source.CHUNK)
+    if container != "zip":
+        return source.chunks(container, head, again)
+    size = os.fstat(file.fileno()).st_size
+    return skops.contents(Reader(source.chunks("raw", head, again)), size)
 
 
 def _of_stream(chunks: Iterator[bytes], wanted: list[Part]) -> Iterator[tuple[Part, bytes]]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import struct
 from functools import cache
 
+from .scans import PIECE
+
 WIDTH = 4
 LIMIT = 2**31
 """What a lane holds is less than this."""
 
-MOST = 2**16
+MOST = PIECE // WIDTH
 """Lanes that `ones` and `numbers` give."""
 
 

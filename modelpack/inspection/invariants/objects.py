@@ -83,6 +83,8 @@ def stored(node: Node, name: str) -> Stored:
         Broken: it makes none, or one of fewer or more bytes than its shape tells.
     """
     if isinstance(node, Payload):
+        if isinstance(node.inner, list):
+            return Stored(name, node.dtype, node.shape, node.fortran, node.inner)
         if node.data is None:
             return stored(node.inner, name)
         return Stored(name, node.dtype, node.shape, node.fortran, node.data)

@@ -18,6 +18,8 @@ from ..nodes import Blob, Node
 from .objects import Broken, Content, Stored
 
 PIECE = 256 * limits.KIB
+"""The most bytes that a rule is sent at a time."""
+
 Rule = Generator[None, Any, None]
 
 
@@ -60,8 +62,7 @@ def run(found: Scan) -> None:
     content = found.content
     feeder = Feeder(found)
     if isinstance(content, bytes):
-        for start in range(0, len(content), PIECE):
-            feeder.feed(content[start : start + PIECE])
+        feeder.feed(content)
     elif isinstance(content, list) and content:
         feeder.send(content)
     feeder.finish()
@@ -84,8 +85,9 @@ class Feeder:
         data = self._rest + self._decoded(data)
         whole = len(data) - len(data) % self._item
         self._rest = data[whole:]
-        if whole and self._followed:
-            self.send(data[:whole])
+        step = PIECE - PIECE % self._item
+        for start in range(0, whole if self._followed else 0, step):
+            self.send(data[start : min(start + step, whole)])
 
     def send(self, piece: bytes | list[Node]) -> None:
         self._followed = False  # unless the rule goes on

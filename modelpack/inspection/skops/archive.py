@@ -51,7 +51,6 @@ def members(reader: Reader, budget: Budget) -> Iterator[tuple[Member, Reader]]:
         if len(found) > limits.MEMBERS:
             raise Malformed("limit", f"the archive has more than {limits.MEMBERS:,} members")
         body = Reader(_content(member, reader, budget))
-        body.base = reader.offset  # of a stored member, offsets are those in the archive
         body.kept = reader.kept
         yield member, body
         while not body.at_end():  # its checksum is known at its end

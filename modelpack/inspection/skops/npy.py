@@ -103,8 +103,9 @@ def _structured(fields: str) -> Obj:
         part = _plain(order, kind, int(size))
         if shape:
             part = _subarray(part, tuple(map(int, shape.split(", "))))
-        names.append(name)
-        kinds.append((part, offset))
+        if name or kind != "V":  # else it is padding, which is no field of the dtype
+            names.append(name)
+            kinds.append((part, offset))
         offset += part.dtype.itemsize if part.dtype else 0
     state = (3, "|", None, tuple(names), Dct([*names], [*kinds]), offset, 1, 16)
     return _dtype(f"V{offset}", state)

@@ -1,0 +1,848 @@
+"""What compiled code would believe: real models pass; with one number changed they are refused.
+
+Nothing that is broken here is loaded.
+"""
+
+import copyreg
+import io
+import pickle
+import re
+import warnings
+from functools import cache
+from pathlib import Path
+
+import catboost
+import joblib
+import lightgbm
+import numpy as np
+import pytest
+import xgboost
+from scipy import sparse
+from sklearn.cluster import BisectingKMeans, KMeans
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+)
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.neighbors import BallTree, KDTree, KernelDensity, KNeighborsClassifier
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer
+from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree._tree import Tree
+
+from modelpack.inspection import invariants
+from modelpack.inspection.inspector import inspect
+
+from . import opcodes as op
+
+OLD = Path(__file__).parents[1] / "data" / "old"
+
+CODE = "broken-invariant"
+RNG = np.random.default_rng(0)
+X = RNG.random((300, 4))
+Y = (X[:, 0] * 3).astype(int)
+MANY = RNG.random((30_000, 4))
+CODES = np.c_[X, RNG.integers(0, 7, 300)]
+WORDS = ["one two three", "two three four", "four five"]
+
+MODELS = {
+    "tree": lambda: DecisionTreeClassifier().fit(X, Y),
+    "large tree": lambda: DecisionTreeRegressor().fit(MANY, MANY[:, 0]),
+    "best first": lambda: DecisionTreeRegressor(max_leaf_nodes=50).fit(MANY, MANY[:, 0]),
+    "forest of two": lambda: RandomForestClassifier(3).fit(X, np.c_[Y, Y > 1]),
+    "boosting": lambda: GradientBoostingClassifier(n_estimators=3).fit(X, Y),
+    "boosting of two": lambda: GradientBoostingClassifier(n_estimators=3).fit(X, Y > 1),
+    "boosting from zero": lambda: GradientBoostingClassifier(n_estimators=3, init="zero").fit(X, Y),
+    "isolation": lambda: IsolationForest(n_estimators=5).fit(X),
+    "large isolation": lambda: IsolationForest(n_estimators=1, max_samples=1.0).fit(MANY),
+    "histogram": lambda: HistGradientBoostingClassifier(max_iter=3).fit(X, Y),
+    "categories": lambda: HistGradientBoostingClassifier(max_iter=3, categorical_features=[4]).fit(
+        CODES, CODES[:, 4] % 3 > 0
+    ),
+    "kd tree": lambda: KNeighborsClassifier(algorithm="kd_tree", p=3).fit(X, Y),
+    "ball tree": lambda: KNeighborsClassifier(algorithm="ball_tree").fit(X, Y),
+    "large kd tree": lambda: KDTree(np.r_[MANY, MANY, MANY, MANY, MANY], leaf_size=2),
+    "kd tree of 32 bits": lambda: KNeighborsClassifier(algorithm="kd_tree").fit(
+        X.astype(np.float32), Y
+    ),
+    "density": lambda: KernelDensity().fit(X, sample_weight=X[:, 0]),
+    "mahalanobis": lambda: BallTree(X, metric="mahalanobis", V=np.cov(X.T)),
+    "brute force": lambda: KNeighborsClassifier(algorithm="brute").fit(X, Y),
+    "neighbours of two": lambda: KNeighborsClassifier().fit(X, np.c_[Y, Y]),
+    "sparse neighbours": lambda: KNeighborsClassifier().fit(sparse.csr_matrix(X), Y),
+    "rows": lambda: sparse.csr_matrix(X > 0.5, dtype=float),
+    "columns": lambda: sparse.csc_array(X > 0.5, dtype=float),
+    "a row": lambda: sparse.csr_array(X[0] > 0.5, dtype=float),
+    "large rows": lambda: sparse.csr_matrix(np.kron(MANY, np.ones((2, 2))) > 0.2, dtype=np.float32),
+    "svc": lambda: SVC().fit(X, Y),
+    "svc of two": lambda: SVC().fit(X, Y > 1),
+    "sparse svc": lambda: NuSVC(nu=0.1).fit(sparse.csr_matrix(X), Y),
+    "kernel svc": lambda: SVC(kernel="precomputed").fit(X @ X.T, Y),
+    "svr": lambda: SVR().fit(X, Y),
+    "sparse svr": lambda: SVR().fit(sparse.csr_matrix(X), Y),
+    "one class": lambda: OneClassSVM().fit(X),
+    "words": lambda: CountVectorizer().fit(WORDS),
+    "frequent words": lambda: TfidfVectorizer(max_features=3).fit(WORDS),
+    "dicts": lambda: DictVectorizer().fit([{"a": 1, "b": "c"}, {"b": "d"}]),
+    "one hot": lambda: OneHotEncoder().fit(CODES[:, 4:]),
+    "one hot without one": lambda: OneHotEncoder(drop="first").fit(CODES[:, 4:]),
+    "one hot with the rest": lambda: OneHotEncoder(
+        max_categories=3, drop="first", handle_unknown="infrequent_if_exist"
+    ).fit(CODES[:, 4:]),
+    "clusters": lambda: KMeans(3, n_init=1).fit(X),
+    "parts of clusters": lambda: BisectingKMeans(3).fit(X),
+    "spline": lambda: SplineTransformer().fit(X),
+    "xgboost": lambda: xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(X, Y),
+    "lightgbm": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1).fit(X, Y),
+    "categories of lightgbm": lambda: lightgbm.LGBMClassifier(
+        n_estimators=3, verbose=-1, n_jobs=1
+    ).fit(CODES, CODES[:, 4] % 3 > 0, categorical_feature=[4]),
+    "stump of lightgbm": lambda: lightgbm.LGBMRegressor(n_estimators=1, verbose=-1, n_jobs=1).fit(
+        X, np.ones(300)
+    ),
+    "linear lightgbm": lambda: lightgbm.LGBMRegressor(
+        n_estimators=2, linear_tree=True, verbose=-1, n_jobs=1
+    ).fit(X, X[:, 0]),
+    "catboost": lambda: catboost.CatBoostClassifier(
+        iterations=2, silent=True, thread_count=1, allow_writing_files=False
+    ).fit(X, Y),
+}
+
+
+@cache
+def fitted(name):
+    """The bytes of a fitted model: each test loads, and may change, one of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pickle.dumps(MODELS[name](), 5)
+
+
+def model(name):
+    return pickle.loads(fitted(name))
+
+
+@pytest.mark.parametrize("how", [0, 2, 5, "raw", "zlib"])
+@pytest.mark.parametrize("name", MODELS)
+def test_real_models_pass(name, how, tmp_path):
+    assert findings(model(name), tmp_path, how) == []
+
+
+def findings(made, folder, how="raw", reductions=()):
+    path = folder / "model"
+    if isinstance(how, int):
+        pickler = pickle.Pickler(buffer := io.BytesIO(), how)
+        pickler.dispatch_table = copyreg.dispatch_table | dict(reductions)
+        pickler.dump(made)
+        path.write_bytes(buffer.getvalue())
+    else:
+        joblib.dump(made, path, compress=0 if how == "raw" else how)
+    return [f for f in inspect(path).safety.findings if f.code not in NOTES]
+
+
+NOTES = {"not-a-model", "no-prediction"}
+
+
+def refused(made, folder, words, how="raw", reductions=()):
+    found = findings(made, folder, how, reductions)
+    assert [f.code for f in found] == [CODE]
+    assert re.search(words, found[0].message), found[0].message
+    assert found[0].global_
+    assert found[0].offset is not None
+    return found[0]
+
+
+# --- Trees ---------------------------------------------------------------------------------------
+
+
+def nodes_of(tree):
+    return tree.__getstate__()["nodes"]  # the memory of the tree itself
+
+
+def inner(nodes, where):
+    """A node with children: the first, one in the middle, the last."""
+    places = np.flatnonzero(nodes["left_child"] != -1)
+    return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]
+
+
+def leaf(nodes, where):
+    places = np.flatnonzero(nodes["left_child"] == -1)
+    return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]
+
+
+BROKEN_NODES = {
+    "left child beyond": ("left_child", lambda nodes, at: len(nodes), "has the child"),
+    "right child beyond": ("right_child", lambda nodes, at: len(nodes), "has the child"),
+    "child far beyond": ("right_child", lambda nodes, at: 2**40 + at + 1, "has the child"),
+    "child before": ("left_child", lambda nodes, at: at, "has the child"),
+    "right child before": ("right_child", lambda nodes, at: 0, "has the child 0"),
+    "negative child": ("left_child", lambda nodes, at: -2, "has the child -2"),
+    "one child": ("right_child", lambda nodes, at: -1, "has the child -1"),
+    "no such feature": ("feature", lambda nodes, at: 4, "asks for feature 4, and there are 4"),
+    "negative feature": ("feature", lambda nodes, at: -1, "asks for feature -1"),
+    "feature far beyond": ("feature", lambda nodes, at: 2**32, "asks for feature"),
+}
+
+
+@pytest.mark.parametrize("where", ["first", "middle", "last"])
+@pytest.mark.parametrize("broken", BROKEN_NODES)
+def test_node(broken, where, tmp_path):
+    field, value, words = BROKEN_NODES[broken]
+    tree = model("tree")
+    nodes = nodes_of(tree.tree_)
+    at = inner(nodes, where)
+    nodes[field][at] = value(nodes, at)
+    found = refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
+    assert found.global_ == "sklearn.tree._tree:Tree"
+
+
+@pytest.mark.parametrize("how", [0, 2, 5, "raw", "zlib"])
+@pytest.mark.parametrize("where", ["first", "middle", "last"])
+def test_node_of_a_tree_too_large_to_keep(where, how, tmp_path):
+    tree = model("large tree")
+    nodes = nodes_of(tree.tree_)
+    assert nodes.nbytes > 2**20
+    at = inner(nodes, where)
+    nodes["right_child"][at] = len(nodes)
+    refused(tree, tmp_path, f"node {at:,} of a tree has the child {len(nodes):,}", how)
+
+
+@pytest.mark.parametrize("broken", BROKEN_NODES)
+def test_each_rule_in_a_tree_too_large_to_keep(broken, tmp_path):
+    field, value, words = BROKEN_NODES[broken]
+    tree = model("large tree")
+    nodes = nodes_of(tree.tree_)
+    at = inner(nodes, "middle")
+    nodes[field][at] = value(nodes, at)
+    refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("left_child", 1), ("right_child", 1), ("left_child", -2), ("feature", 3)]
+)
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_leaf(field, value, where, tmp_path):
+    tree = model("tree")
+    nodes = nodes_of(tree.tree_)
+    at = leaf(nodes, where)
+    nodes[field][at] = value
+    refused(tree, tmp_path, f"node {at:,} of a tree")
+
+
+EDGES = [-(2**63), -(2**32), -3, -2, -1, 0, 1, 3, 4, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**62]
+
+
+def is_sound(nodes):
+    """What trees need, node by node, as their documentation has it."""
+    for number, node in enumerate(nodes):
+        left, right = int(node["left_child"]), int(node["right_child"])
+        is_leaf = (left, right, int(node["feature"])) == (-1, -1, -2)
+        below = all(number < child < len(nodes) for child in (left, right))
+        if not is_leaf and not (below and 0 <= node["feature"] < 4):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_numbers_drawn_by_chance(seed, tmp_path):
+    """The comparison of all nodes at once agrees with a walk from node to node."""
+    random = np.random.default_rng(seed)
+    tree = model("tree")
+    nodes = nodes_of(tree.tree_)
+    for _ in range(random.integers(1, 4)):
+        field = random.choice(["left_child", "right_child", "feature"])
+        at = random.integers(len(nodes))
+        nearby = [at - 1, at, at + 1, at + 2, len(nodes) - 1, len(nodes), nodes[field][at]]
+        nodes[field][at] = random.choice([*EDGES, *nearby])
+    found = findings(tree, tmp_path, 5, with_state(max_depth=len(nodes) - 1))
+    assert (found == []) == is_sound(nodes)
+
+
+def test_children_may_be_the_other_way_round(tmp_path):
+    tree = model("large tree")
+    nodes = nodes_of(tree.tree_)
+    left = nodes["left_child"].copy()
+    nodes["left_child"] = nodes["right_child"]
+    nodes["right_child"] = left
+    assert findings(tree, tmp_path) == []
+
+
+def test_bytes_in_the_file(tmp_path):
+    path = tmp_path / "model.joblib"
+    tree = model("large tree")
+    joblib.dump(tree, path)
+    data = bytearray(path.read_bytes())
+    nodes = nodes_of(tree.tree_)
+    at = inner(nodes, "last")
+    start = data.index(nodes.tobytes()) + at * nodes.itemsize
+    data[start : start + 8] = (99_999).to_bytes(8, "little")
+    path.write_bytes(data)
+    found = inspect(path).safety
+    assert found.verdict == "refuse"
+    assert f"node {at:,} of a tree has the child 99,999, and the tree has {len(nodes):,}" in (
+        found.findings[0].message
+    )
+
+
+def as_pickled(change):
+    """How to pickle a tree otherwise than it is: `change` gets its arguments and its state."""
+
+    def reduce(tree):
+        kind, args, state = tree.__reduce__()
+        return (kind, *change(args, dict(state)))
+
+    return {Tree: reduce}
+
+
+def with_state(**changes):
+    return as_pickled(lambda args, state: (args, state | changes))
+
+
+def with_nodes(change):
+    return as_pickled(lambda args, state: (args, state | {"nodes": change(state["nodes"])}))
+
+
+def renamed(nodes, **kinds):
+    """The same nodes, some fields of other dtypes."""
+    fields = [(name, kinds.get(name, kind)) for name, kind in nodes.dtype.descr if name]
+    return nodes.astype(np.dtype(fields))
+
+
+def overlapping(nodes):
+    kinds = nodes.dtype
+    offsets = [kinds.fields[name][1] for name in kinds.names]
+    offsets[1] = offsets[0]
+    formats = [kinds.fields[name][0] for name in kinds.names]
+    spec = {"names": kinds.names, "formats": formats, "offsets": offsets, "itemsize": 64}
+    return nodes.view(np.dtype(spec))
+
+
+CHANGED_TREES = {
+    "more nodes than there are": (with_state(node_count=10**6), "counts its nodes wrongly"),
+    "no nodes": (with_nodes(lambda nodes: nodes[:0]), "has no nodes"),
+    "too flat": (with_state(max_depth=1), "levels deep"),
+    "no depth": (with_state(max_depth=-1), "depth"),
+    "fewer values": (
+        as_pickled(lambda args, state: (args, state | {"values": state["values"][1:]})),
+        "the shape of the values",
+    ),
+    "values of another kind": (
+        as_pickled(lambda args, state: (args, state | {"values": state["values"].astype("f4")})),
+        "holds f4 and not f8",
+    ),
+    "more classes": (
+        as_pickled(lambda args, state: ((args[0], np.array([99]), args[2]), state)),
+        "the shape of the values",
+    ),
+    "no classes": (
+        as_pickled(lambda args, state: ((args[0], np.array([0]), args[2]), state)),
+        "contradict each other",
+    ),
+    "more outputs": (
+        as_pickled(lambda args, state: ((args[0], args[1], 2), state)),
+        "contradict each other",
+    ),
+    "children of 2 bytes": (
+        with_nodes(lambda nodes: renamed(nodes, left_child="i2")),
+        "other fields",
+    ),
+    "features of floats": (with_nodes(lambda nodes: renamed(nodes, feature="f8")), "other fields"),
+    "fields in another order": (
+        with_nodes(lambda nodes: nodes[[*nodes.dtype.names[1::-1], *nodes.dtype.names[2:]]].copy()),
+        "other fields",
+    ),
+    "fields on each other": (with_nodes(overlapping), "lie on each other"),
+    "a table of nodes": (with_nodes(lambda nodes: nodes[:, None]), "no list"),
+    "a list": (with_nodes(list), "is no array|are no array"),
+}
+
+
+@pytest.mark.parametrize("how", [2, 5])
+@pytest.mark.parametrize("changed", CHANGED_TREES)
+def test_tree_as_a_whole(changed, how, tmp_path):
+    reductions, words = CHANGED_TREES[changed]
+    refused(model("tree"), tmp_path, words, how, reductions)
+
+
+OTHER_LAYOUTS = {
+    "of 1.2": lambda nodes: nodes[[*nodes.dtype.names[:-1]]].astype(
+        [(name, kind) for name, kind in nodes.dtype.descr[:7]]
+    ),
+    "of 32 bits": lambda nodes: renamed(
+        nodes, left_child="<i4", right_child="<i4", feature="<i4", n_node_samples="<i4"
+    ),
+    "big endian": lambda nodes: nodes.astype(nodes.dtype.newbyteorder(">")),
+    "packed": renamed,
+}
+
+
+@pytest.mark.parametrize("name", ["tree", "large tree"])
+@pytest.mark.parametrize("layout", OTHER_LAYOUTS)
+def test_other_layouts_of_nodes(layout, name, tmp_path):
+    change = OTHER_LAYOUTS[layout]
+    tree = model(name)
+    assert findings(tree, tmp_path, 5, with_nodes(change)) == []
+    nodes = nodes_of(tree.tree_)
+    at = inner(nodes, "middle")
+    nodes["feature"][at] = 4
+    refused(tree, tmp_path, f"node {at:,} of a tree asks for feature 4", 5, with_nodes(change))
+
+
+def test_tree_of_other_features_than_its_estimator(tmp_path):
+    tree = model("tree")
+    tree.n_features_in_ = 3
+    refused(tree, tmp_path, "other features")
+    del tree.n_features_in_
+    refused(tree, tmp_path, "other features")
+
+
+def test_boosting_of_other_features_than_its_trees(tmp_path):
+    boosting = model("boosting")
+    boosting.n_features_in_ = 3
+    refused(boosting, tmp_path, "other features")
+
+
+def test_boosting_with_more_trees_than_classes(tmp_path):
+    boosting = model("boosting")
+    boosting.estimators_ = np.c_[boosting.estimators_, boosting.estimators_]
+    refused(boosting, tmp_path, "the shape of the trees")
+    boosting.n_trees_per_iteration_ = 6
+    refused(boosting, tmp_path, "classes")
+
+
+def test_boosting_that_begins_with_other_classes(tmp_path):
+    boosting = model("boosting")
+    boosting.init_.classes_ = boosting.init_.classes_[:2]
+    refused(boosting, tmp_path, "classes")
+
+
+def test_isolation_forest_deeper_than_it_says(tmp_path):
+    """Its trees are asked for paths, whatever their size."""
+    reductions = as_pickled(
+        lambda args, state: (args, state | {"max_depth": state["max_depth"] - 1})
+    )
+    refused(model("large isolation"), tmp_path, "levels deep", 5, reductions)
+
+
+# --- Histogram gradient boosting -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("left", 10**6, "has the children"),
+        ("right", 0, "has the children"),
+        ("feature_idx", 5, "asks for feature 5, and there are 5"),
+        ("feature_idx", -1, "asks for feature -1"),
+        ("bitset_idx", 1_000, "asks for the set of categories 1,000"),
+    ],
+)
+@pytest.mark.parametrize("where", [0, -1])
+def test_node_of_histogram_boosting(field, value, words, where, tmp_path):
+    boosting = model("categories")
+    nodes = boosting._predictors[1][0].nodes
+    chosen = nodes["is_leaf"] == 0
+    if field == "bitset_idx":
+        chosen &= nodes["is_categorical"] == 1
+    nodes[field][np.flatnonzero(chosen)[where]] = value
+    refused(boosting, tmp_path, words)
+
+
+def test_categories_that_are_not_known(tmp_path):
+    boosting = model("categories")
+    boosting._bin_mapper.is_categorical_[:] = False
+    refused(boosting, tmp_path, "set of categories")
+
+
+def test_sets_of_categories_too_small(tmp_path):
+    boosting = model("categories")
+    for (predictor,) in boosting._predictors:
+        predictor.raw_left_cat_bitsets = predictor.raw_left_cat_bitsets[:, :1].copy()
+    refused(boosting, tmp_path, "the shape of the sets of categories")
+
+
+def test_histogram_boosting_of_other_features(tmp_path):
+    boosting = model("histogram")
+    boosting._n_features = 99
+    refused(boosting, tmp_path, "number of features")
+
+
+# --- Neighbours ----------------------------------------------------------------------------------
+
+
+def with_tree_state(place, change):
+    def reduce(tree):
+        kind, args, state = tree.__reduce__()
+        state = list(state)
+        state[place] = change(state[place])
+        return kind, args, tuple(state)
+
+    return {KDTree: reduce, BallTree: reduce}
+
+
+@pytest.mark.parametrize("name", ["kd tree", "ball tree", "large kd tree"])
+@pytest.mark.parametrize("value", [None, -1, 2**40])
+@pytest.mark.parametrize("where", ["first", "middle", "last"])
+def test_order_of_samples(name, value, where, tmp_path):
+    made = model(name)
+    tree = made if isinstance(made, KDTree) else made._tree
+    index = np.array(tree.get_arrays()[1])
+    place = {"first": 0, "middle": len(index) // 2, "last": len(index) - 1}[where]
+    index[place] = len(index) if value is None else value
+    refused(made, tmp_path, rf"in place {place:,}\b", 5, with_tree_state(1, lambda _: index))
+
+
+@pytest.mark.parametrize(
+    ("field", "node", "value", "words"),
+    [
+        ("idx_end", 0, 301, "node 0 of a tree has the samples 0 to 301"),
+        ("idx_start", -1, -1, "has the samples -1"),
+        ("idx_end", 1, -1, "node 1 of a tree has the samples"),
+        ("idx_start", 2, 300, None),
+        ("is_leaf", -1, 0, "has no children and is no leaf"),
+    ],
+)
+def test_node_of_a_tree_of_neighbours(field, node, value, words, tmp_path):
+    def changed(nodes):
+        nodes = nodes.copy()
+        nodes[field][node] = value
+        return nodes
+
+    reductions = with_tree_state(2, changed)
+    if words is None:  # no samples at all: useless and harmless
+        assert findings(model("kd tree"), tmp_path, 5, reductions) == []
+    else:
+        refused(model("kd tree"), tmp_path, words, 5, reductions)
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "words"),
+    [
+        (0, lambda data: data[:-1], "the order of the samples"),
+        (0, lambda data: data[:0], "has no samples"),
+        (1, lambda index: index[:-1], "the order of the samples"),
+        (2, lambda nodes: nodes[:-2], "as its levels have"),
+        (3, lambda bounds: bounds[:, :-1], "the bounds of the nodes"),
+        (3, lambda bounds: bounds[:1], "the bounds of the nodes"),
+        (4, lambda size: 0, "leaves of no size"),
+        (5, lambda levels: levels + 1, "as its levels have"),
+        (6, lambda count: count * 2, "as its levels have"),
+        (11, lambda _: None, "no distance"),
+        (12, lambda _: np.ones(5), "the weights of the samples"),
+    ],
+)
+def test_tree_of_neighbours_as_a_whole(place, change, words, tmp_path):
+    refused(model("kd tree"), tmp_path, words, 5, with_tree_state(place, change))
+
+
+def test_distance_of_other_features(tmp_path):
+    def smaller(metric):
+        kind, args, (p, vector, matrix) = metric.__reduce__()
+        made = kind(*args)
+        made.__setstate__((p, vector, matrix[:1, :1].copy()))
+        return made
+
+    refused(model("mahalanobis"), tmp_path, "a distance", 5, with_tree_state(11, smaller))
+
+
+def test_classes_of_samples(tmp_path):
+    search = model("brute force")
+    search._y[-1] = 3
+    refused(search, tmp_path, "the classes of the samples hold 3")
+    search._y = search._y[:-1]
+    refused(search, tmp_path, "the shape of the classes of the samples")
+
+
+def test_samples_of_other_features(tmp_path):
+    search = model("brute force")
+    search._fit_X = search._fit_X[:, :3].copy()
+    refused(search, tmp_path, "other features")
+
+
+# --- Sparse matrices -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [2, 5, "raw", "zlib"])
+@pytest.mark.parametrize("name", ["rows", "columns", "a row", "large rows"])
+@pytest.mark.parametrize("where", [0, 0.5, 1])
+def test_index_of_a_sparse_matrix(name, where, how, tmp_path):
+    matrix = model(name)
+    place = int(where * (len(matrix.indices) - 1))
+    matrix.indices[place] = max(matrix.shape)
+    refused(matrix, tmp_path, rf"in place {place:,}\b", how)
+    matrix.indices[place] = -1
+    refused(matrix, tmp_path, rf"hold -1 in place {place:,}\b", how)
+
+
+@pytest.mark.parametrize("name", ["rows", "columns", "large rows"])
+@pytest.mark.parametrize("change", ["begins late", "falls", "ends late", "is short", "is negative"])
+def test_row_pointers(name, change, tmp_path):
+    matrix = model(name)
+    pointers = matrix.indptr
+    if change == "begins late":
+        pointers[0] = 1
+    elif change == "falls":
+        middle = len(pointers) // 2
+        pointers[middle] = pointers[middle + 1] + 1
+    elif change == "ends late":
+        pointers[-1] += 1
+    elif change == "is short":
+        matrix.indptr = pointers[:-1].copy()
+    else:
+        pointers[1] = -1
+    refused(matrix, tmp_path, "the row pointers of a sparse matrix")
+
+
+def test_fewer_values_than_indices(tmp_path):
+    matrix = model("rows")
+    matrix.data = matrix.data[:-1].copy()
+    refused(matrix, tmp_path, "one index a value")
+
+
+def test_indices_of_8_bytes(tmp_path):
+    matrix = model("rows")
+    matrix.indices, matrix.indptr = matrix.indices.astype("i8"), matrix.indptr.astype("i8")
+    assert findings(matrix, tmp_path) == []
+    matrix.indices[7] = 2**32
+    refused(matrix, tmp_path, "hold 4,294,967,296 in place 7")
+
+
+def test_shape_of_a_sparse_matrix(tmp_path):
+    matrix = model("rows")
+    matrix._shape = (300, 3)
+    refused(matrix, tmp_path, "the indices of a sparse matrix")
+    matrix._shape = (-1, 4)
+    refused(matrix, tmp_path, "no shape")
+
+
+# --- Support vector machines ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["svc", "svc of two", "sparse svc", "kernel svc"])
+@pytest.mark.parametrize(
+    ("attribute", "change"),
+    [
+        ("_n_support", lambda n: n + 1),
+        ("_n_support", lambda n: np.r_[n[:-1], 10**6].astype(n.dtype)),
+        ("_n_support", lambda n: np.r_[n, 0].astype(n.dtype)),
+        ("_dual_coef_", lambda c: c[:, :-1]),
+        ("_intercept_", lambda c: np.r_[c, 0.0][1:][:-1]),
+        ("support_", lambda s: np.r_[s[:-1], 300].astype(s.dtype)),
+        ("support_", lambda s: np.r_[-1, s[1:]].astype(s.dtype)),
+        ("support_", lambda s: s[:-1].copy()),
+        ("_probA", lambda p: np.zeros(7)),
+        ("support_vectors_", lambda v: v[:-1] if v.shape[0] else v.tolist()),
+    ],
+)
+def test_support_vector_machine(name, attribute, change, tmp_path):
+    machine = model(name)
+    setattr(machine, attribute, change(getattr(machine, attribute)))
+    refused(machine, tmp_path, "support|coefficients|intercepts|vectors")
+
+
+def test_support_vector_machine_of_another_kind(tmp_path):
+    machine = model("svr")
+    machine._impl = "c_svc"
+    refused(machine, tmp_path, "it is another")
+
+
+def test_sparse_coefficients_with_gaps(tmp_path):
+    machine = model("sparse svc")
+    machine._dual_coef_.data[0] = 0
+    machine._dual_coef_.eliminate_zeros()
+    refused(machine, tmp_path, "coefficients")
+
+
+# --- Vocabularies, encoders, splines -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["words", "frequent words", "dicts"])
+@pytest.mark.parametrize("how", [0, 2, 5])
+@pytest.mark.parametrize("value", [99, -1, 3.0, "0", np.int64(99), True])
+def test_column_of_a_term(name, how, value, tmp_path):
+    vectorizer = model(name)
+    vectorizer.vocabulary_[next(iter(vectorizer.vocabulary_))] = value
+    refused(vectorizer, tmp_path, "a vocabulary of", how)
+
+
+def test_encoder_with_fewer_columns_than_categories(tmp_path):
+    for name in ("one hot", "one hot without one", "one hot with the rest"):
+        encoder = model(name)
+        encoder._n_features_outs[0] -= 1
+        refused(encoder, tmp_path, "more categories than columns")
+
+
+@pytest.mark.parametrize("attribute", ["_c", "_t", "k"])
+def test_spline(attribute, tmp_path):
+    splines = model("spline")
+    state = splines.bsplines_[1].__dict__
+    state[attribute] = -1 if attribute == "k" else state[attribute][:4].copy()
+    refused(splines, tmp_path, "a spline")
+
+
+@pytest.mark.parametrize("name", ["clusters", "parts of clusters"])
+def test_centres_of_other_features(name, tmp_path):
+    clusters = model(name)
+    clusters.cluster_centers_ = clusters.cluster_centers_[:, :3].copy()
+    refused(clusters, tmp_path, "the shape of the centres")
+
+
+# --- Boosters ------------------------------------------------------------------------------------
+
+
+class Stored:
+    """Pickled as a booster with this state."""
+
+    def __init__(self, kind, state):
+        self.kind, self.state = kind, state
+
+    @property
+    def __class__(self):  # picklers look whether it is the class that they write
+        return self.kind
+
+    def __reduce_ex__(self, protocol):
+        return copyreg.__newobj__, (self.kind,), self.state
+
+
+@pytest.mark.parametrize("how", [2, 5])
+@pytest.mark.parametrize("blob", [b"\0" * 300, b"model", b"", b"PK\3\4" * 9])
+def test_string_that_is_no_xgboost_model(blob, how, tmp_path):
+    booster = Stored(xgboost.Booster, {"handle": bytearray(blob)})
+    refused(booster, tmp_path, "no model of XGBoost", how)
+
+
+def test_xgboost_model_too_large_to_keep(tmp_path):
+    state = xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(X, Y).get_booster().__getstate__()
+    state["handle"] = bytearray(state["handle"]) + b" " * 2**21
+    for how in (2, 5):
+        assert findings(Stored(xgboost.Booster, state), tmp_path, how) == []
+    state["handle"][0] = 0
+    for how in (2, 5):
+        refused(Stored(xgboost.Booster, state), tmp_path, "no model of XGBoost", how)
+
+
+def test_bytes_that_are_no_catboost_model(tmp_path):
+    state = model("catboost").__getstate__()
+    state["__model"] = b"XBM1" + state["__model"][4:]
+    made = Stored(catboost.CatBoostClassifier, state)
+    refused(made, tmp_path, "no model of CatBoost", 5)
+
+
+def changed_text(name, pattern, new, count=1):
+    text = model(name).booster_.model_to_string()
+    changed, times = re.subn(pattern, new, text, count=count)
+    assert times
+    # Trees stay where `tree_sizes` tells, so that the number alone is wrong.
+    return changed
+
+
+LIGHTGBM = {
+    "feature beyond": ("lightgbm", r"(split_feature=)\d", r"\g<1>9", "asks for feature 9"),
+    "child beyond": ("lightgbm", r"(left_child=)-?\d", r"\g<1>99", "has the child"),
+    "leaf beyond": ("lightgbm", r"(right_child=)-?\d+", r"\g<1>-99", "has the child -99"),
+    "child before": ("lightgbm", r"(left_child=)-?\d+", r"\g<1>0", "node 0 .* the child 0"),
+    "more leaves": ("lightgbm", r"num_leaves=\d+", "num_leaves=99", "a value for each leaf"),
+    "no leaves": ("lightgbm", r"num_leaves=\d+", "num_leaves=0", "a value for each leaf"),
+    "fewer features": ("lightgbm", "max_feature_idx=3", "max_feature_idx=0", "asks for feature"),
+    "twice": ("lightgbm", "\nmax_feature_idx=3", "\nmax_feature_idx=3" * 2, "does not write"),
+    "more outputs": ("lightgbm", "num_tree_per_iteration=3", "num_tree_per_iteration=4", "outputs"),
+    "other places": ("lightgbm", r"tree_sizes=\d", "tree_sizes=9", "not where it tells"),
+    "no end": ("lightgbm", "end of trees", "end of some", "does not write|no end"),
+    "text for numbers": ("lightgbm", r"(split_feature=)\d", r"\g<1>x", "where numbers belong"),
+    "no tree": ("lightgbm", "^tree", "shrub", "no model of LightGBM"),
+    "carriage return": ("lightgbm", "(leaf_weight=)", "\\1\r", "does not write"),
+    "sets of categories": (
+        "categories of lightgbm", r"cat_boundaries=0 1", "cat_boundaries=0 9", "sets of categories",
+    ),
+    "set of categories": (
+        "categories of lightgbm", r"num_cat=\d", "num_cat=0", "set of categories",
+    ),
+    "features of leaves": (
+        "linear lightgbm", r"leaf_features=[^\n]*", "leaf_features=9", "asks for feature 9",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", LIGHTGBM)
+def test_text_of_lightgbm(changed, tmp_path):
+    name, pattern, new, words = LIGHTGBM[changed]
+    text = changed_text(name, pattern, new)
+    for key in ("_handle", "handle"):
+        refused(Stored(lightgbm.Booster, {key: text}), tmp_path, words, 5)
+
+
+def test_text_of_lightgbm_too_large_to_keep(tmp_path):
+    booster = lightgbm.train(
+        {"verbose": -1, "num_leaves": 255, "min_data_in_leaf": 1, "num_threads": 1},
+        lightgbm.Dataset(MANY, MANY[:, 0]),
+        60,
+    )
+    text = booster.model_to_string()
+    assert len(text) > 2**20
+    at = text.rindex("left_child=") + len("left_child=")
+    broken = f"{text[:at]}999{text[at + 1 :]}"
+    for how in (2, 5):
+        assert findings(Stored(lightgbm.Booster, {"_handle": text}), tmp_path, how) == []
+        refused(Stored(lightgbm.Booster, {"_handle": broken}), tmp_path, "the child", how)
+
+
+# --- What is around -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(p.name for p in OLD.glob("*.pkl")))
+def test_models_of_old_releases_pass(path):
+    assert inspect(OLD / path).safety.findings == () or path.startswith("dicts")
+    assert inspect(OLD / path).safety.verdict == "pass"
+
+
+def test_second_state(tmp_path):
+    """An array frees its memory when it gets one, whoever still looks into it."""
+    args = op.name("numpy:ndarray"), op.many(op.number(0)), op.raw(b"b")
+    array = op.call("numpy.core.multiarray:_reconstruct", *args)
+    shape = op.many(op.number(0))
+    state = op.many(op.number(1), shape, op.dtype("f8"), op.FALSE, op.raw(b"")) + op.BUILD
+    path = tmp_path / "model.pkl"
+    path.write_bytes(op.pickled(array + state))
+    assert inspect(path).safety.verdict == "pass"
+    path.write_bytes(op.pickled(array + state + state))
+    assert [f.code for f in inspect(path).safety.findings] == ["bad-state"]
+
+
+def test_attribute_that_is_set_twice(tmp_path):
+    """The first is in force: the second may have come into the dict after it was used."""
+    made = op.name(op.SCALER) + op.EMPTY_TUPLE + op.NEWOBJ
+    path = tmp_path / "model.pkl"
+    for times, verdict in ((1, "pass"), (2, "refuse")):
+        items = (op.text("copy") + op.TRUE) * times
+        state = op.EMPTY_DICT + op.MARK + items + op.SETITEMS
+        path.write_bytes(op.pickled(made + state + op.BUILD))
+        assert inspect(path).safety.verdict == verdict
+
+
+def test_more_of_a_kind_are_one_finding(tmp_path):
+    forest = model("forest of two")
+    for tree in forest.estimators_:
+        nodes_of(tree.tree_)["feature"][0] = 99
+    assert len(findings(forest, tmp_path)) == 1
+
+
+def test_many_objects_on_the_same_array(tmp_path):
+    """Each would have to be checked, and none costs the file anything."""
+    matrix = model("large rows")
+    copies = [sparse.csr_matrix(matrix.shape) for _ in range(100)]
+    for copy in copies:
+        copy.__dict__.update(matrix.__dict__)
+    refused(copies, tmp_path, "shares its arrays", 5)
+
+
+def test_file_that_changes_between_its_first_and_its_second_reading(tmp_path, monkeypatch):
+    def check(*args):
+        path.touch()
+        return []
+
+    path = tmp_path / "model.joblib"
+    joblib.dump(model("large tree"), path)
+    monkeypatch.setattr(invariants, "check", check)
+    assert [f.code for f in inspect(path).safety.findings] == ["changed"]
