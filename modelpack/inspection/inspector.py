@@ -42,7 +42,8 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
     made = compose(roots, [r.path.stem for r in readings], select) if complete else Composition()
     root, trace = made.root, merged([reading.trace for reading in readings])
     found = signature(root) if root else NO_SIGNATURE
-    versions = facts.recorded_versions(root, trace)
+    parts = parameters.estimators(trace)
+    versions = facts.recorded_versions(root, trace, parts)
     framework = facts.framework(root)
     readers = {
         "joblib": any(reading.is_joblib for reading in readings),
@@ -50,7 +51,8 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         "skops": any(reading.container == "zip" for reading in readings),
         "pandas": found.layout == "frame",
     }
-    required = facts.requirements(trace, versions, {name for name in readers if readers[name]})
+    needed = {name for name in readers if readers[name]} | facts.containers(parts)
+    required = facts.requirements(trace, versions, needed)
     findings = [finding for reading in readings for finding in _located(reading, len(readings))]
     if policy.verdict(findings) != "refuse":  # else what it holds is beside the point
         findings += _notes(made, readings)
@@ -73,9 +75,9 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         members=made.members,
         more_files=tuple(reading.file for reading in others),
         choices=made.choices,
-        reasons=facts.reasons(required, trace, versions),
-        n_jobs=parameters.n_jobs(trace),
-        callables=parameters.callables(trace),
+        reasons=facts.reasons(required, trace, versions, parts),
+        n_jobs=parameters.n_jobs(parts),
+        callables=parameters.callables(parts),
     )
 
 
