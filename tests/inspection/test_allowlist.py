@@ -1,5 +1,6 @@
 """The allowlist: exact names, each with the roles that picklers write and a contract if called."""
 
+import importlib
 import json
 import pickle
 import subprocess
@@ -258,3 +259,28 @@ def test_generator_tells_of_code_that_nobody_has_read(tmp_path):
     found = json.loads((tmp_path / "out.json").read_text())
     assert set(found) == {"probe:Base.__setstate__", "probe:make"}
     assert "print(state)" in found["probe:Base.__setstate__"]
+
+
+@pytest.fixture
+def generator(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("make_allowlist")
+
+
+def test_generator_fails_on_code_that_nobody_has_read(monkeypatch, generator):
+    audit, release = generator.audit, generator.RELEASES[0]
+    found = {release: generator.evidence.Evidence({"some:Class": {"new"}})}
+    entries = {"some:Class": {"roles": ["new"]}}
+    known, entry = next(iter(json.loads(audit.REVIEWED.read_text()).items()))
+    assert entry["why"]
+    for hook in ("some:Class.__del__", known):  # a new one, and one whose source has changed
+        monkeypatch.setattr(audit, "hooks", lambda *_, hook=hook: {hook: "changed"})
+        assert len(list(audit.problems(found, entries))) == 1
+    monkeypatch.setattr(audit, "digest", lambda _: entry["sources"][0])
+    assert not list(audit.problems(found, entries))
+
+
+def test_generator_tells_the_releases_in_short(generator):
+    assert generator.ranges(["0.20", "0.21", "0.22", "1.9"]) == "0.20-0.22, 1.9"
+    assert generator.ranges(["1.2", "libraries"]) == "1.2"
+    assert generator.ranges(["libraries-2023", "libraries"]) == "libraries-2023, libraries"
