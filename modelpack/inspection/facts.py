@@ -12,30 +12,31 @@ from .contracts import class_key
 from .distributions import DISTRIBUTIONS, implied_versions, naming, top
 from .machine import Trace
 from .nodes import Dct, Node, Obj
-from .parameters import estimators
-from .parts import Part
+from .parts import Part, as_dict
 from .payloads import WRAPPERS
 
 _READERS = {
     "joblib": "joblib wrote the file",
     "lz4": "the file is compressed with lz4",
     "pandas": "its rows are a DataFrame",
+    "polars": "its rows are a DataFrame between steps",
     "skops": "skops wrote the file",
 }
 
 
-def recorded_versions(root: Part | None, trace: Trace) -> dict[str, str]:
+def recorded_versions(root: Part | None, trace: Trace, parts: Iterable[Part]) -> dict[str, str]:
     """Distribution -> the version that the file records, or the specifier that its layout implies.
+    `parts` are all its estimators.
 
     Versions are text of an untrusted file: what is not a version by PEP 440 is dropped.
     """
     versions = dict(trace.versions)
     told = [root.attributes.get("_sklearn_version")] if root else []
-    told += [_attribute(made, "_sklearn_version") for made in trace.objects]
+    told += [part.attributes.get("_sklearn_version") for part in parts]
     version = next(filter(None, map(_version, told)), None)
     if version:
         versions["scikit-learn"] = version
-    for part in estimators(trace):
+    for part in parts:
         if (found := booster(part)) and found.version:
             versions.setdefault(part.top, found.version)
     return {**implied_versions(trace), **versions}
@@ -55,44 +56,44 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
         needed.add("scikit-learn")
     if any(module.startswith("sklearn.externals") for module in modules):
         needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
-    needed |= _containers(trace)
     table = {name: _specifier(versions.get(name, "")) for name in needed}
     if "joblib" in table and _is_aligned(trace):
         table["joblib"] = ">=1.2"
     return dict(sorted(table.items()))
 
 
-def reasons(required: Iterable[str], trace: Trace, versions: Mapping[str, str]) -> dict[str, str]:
+def reasons(
+    required: Iterable[str], trace: Trace, versions: Mapping[str, str], parts: Iterable[Part]
+) -> dict[str, str]:
     """Distribution -> why it is required, in words."""
-    return {name: _reason(name, trace, versions) for name in required}
+    found = {name: _reason(name, trace, versions) for name in required}
+    if versions.get("scikit-learn", "")[:1].isdigit() and "scikit-learn" in found:
+        found["scikit-learn"] += _others(versions["scikit-learn"], parts)
+    return found
 
 
 def _reason(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
     if versions.get(name, "")[:1].isdigit():
-        return f"the file records {name} {versions[name]}{_others(name, trace, versions)}"
+        return f"the file records {name} {versions[name]}"
     key = naming(name, trace.globals)
     if key is not None and name != "joblib":
         return f"the file names {key.replace(':', '.')}"
-    if name in _containers(trace):
-        return f"a step gives its rows on as those of {name}"
     if name in {"numpy", "scikit-learn"}:
         return f"the model's library computes with {name}"
     return _READERS.get(name, "")
 
 
-def _others(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
+def _others(version: str, parts: Iterable[Part]) -> str:
     """Parts of a model may have been trained with other releases than the whole."""
-    if name != "scikit-learn":
-        return ""
-    told = {_version(_attribute(made, "_sklearn_version")) for made in trace.objects}
-    others = sorted(told - {None, versions[name]}, key=str)
+    told = {_version(part.attributes.get("_sklearn_version")) for part in parts}
+    others = sorted(told - {None, version}, key=str)
     return f", and {', '.join(map(str, others))} in parts of the model" if others else ""
 
 
-def _containers(trace: Trace) -> set[str]:
+def containers(parts: Iterable[Part]) -> set[str]:
     """What `set_output` told steps to give their results as: pandas, polars."""
-    configs = (_attribute(made, "_sklearn_output_config") for made in trace.objects)
-    told = {value for config in configs if isinstance(config, Dct) for value in config.values
+    configs = (part.attributes.get("_sklearn_output_config") for part in parts)
+    told = {value for config in configs for value in as_dict(config).values()
             if isinstance(value, str)}  # fmt: skip
     return told & {"pandas", "polars"}
 

@@ -15,6 +15,7 @@ from .widths import features_out
 
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
 _TWO = 2
+_WITH_PROBABILITIES_SINCE = {"NearestCentroid": (1, 6), "RadiusNeighborsClassifier": (0, 22)}
 _MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
 _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
 
@@ -80,6 +81,8 @@ def classes(part: Part) -> tuple[Scalar, ...] | None:
     encoder = part.inner(part.get("_le", "_label_encoder", "label_encoder_"))
     if encoder is not None and view(encoder.get("classes_")) is not None:
         node = encoder.get("classes_")
+    if node is None and (binarizer := _binarizer(part)):
+        node = binarizer.get("classes_")
     if node is None and part.name in _DELEGATING:
         inner = next(part.parts, None)
         return classes(inner.last) if inner else None
@@ -107,8 +110,12 @@ def _nested(array: Array) -> bool:
 
 def _is_multilabel(part: Part) -> bool:
     """Whether it was told for each label whether a row has it, in a matrix of zeros and ones."""
-    binarizer = part.inner(part.get("label_binarizer_", "_label_binarizer"))
+    binarizer = _binarizer(part)
     return binarizer is not None and binarizer.text("y_type_") == "multilabel-indicator"
+
+
+def _binarizer(part: Part) -> Part | None:
+    return part.inner(part.get("label_binarizer_", "_label_binarizer"))
 
 
 def _classifier_shape(part: Part) -> tuple[int, ...]:
@@ -135,18 +142,25 @@ def _lists_of_labels(part: Part) -> list[Node]:
 
 
 def _regressor_shape(part: Part) -> tuple[int, ...]:
-    if part.get("_predict_1d") is True:
-        return ()
-    outputs = part.number("n_outputs_")
-    if outputs is not None:
-        return (outputs,) if outputs > 1 else ()
-    if part.name in {"MultiOutputRegressor", "RegressorChain"}:
+    if ".cross_decomposition." in part.cls.module and part.get("_predict_1d") is not True:
+        loadings = view(part.get("y_loadings_"))
+        return loadings.shape[:1] if loadings else ()
+    count = part.number("n_outputs_")
+    if count is None and part.name in {"MultiOutputRegressor", "RegressorChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
-    if told := booster(part):
-        return (told.targets,) if told.targets else ()
+    if count is None and (told := booster(part)):
+        count = told.targets or 1
+    if count is not None:
+        return (count,) if count > 1 else ()
+    return _width_of_coefficients(part)
+
+
+def _width_of_coefficients(part: Part) -> tuple[int, ...]:
+    if part.name.endswith("SVR") or part.get("_predict_1d") is True:
+        return ()
     name = next((n for n in ("coef_", "_y", "dual_coef_", "y_train_") if part.get(n)), None)
-    array = view(part.get(name)) if name and not part.name.endswith("SVR") else None
+    array = view(part.get(name)) if name else None
     if array is None or len(array.shape) != 2:
         return ()
     return (array.shape[0] if name == "coef_" else array.shape[1],)
@@ -161,7 +175,8 @@ def has_probabilities(part: Part) -> bool:
     if part.name == "VotingClassifier":
         return part.text("voting") == "soft"
     if part.has("predict_proba") is not None and part.name not in _ASKING:
-        return bool(part.has("predict_proba"))
+        is_old = part.release < _WITH_PROBABILITIES_SINCE.get(part.name, (0, 0))
+        return bool(part.has("predict_proba")) and not is_old
     if part.name in _ASKING:
         final = part.inner(part.get("final_estimator_"))
         inner = final or next(part.parts, None)

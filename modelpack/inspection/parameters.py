@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from .arrays import scalar
 from .machine import Trace
@@ -13,23 +13,23 @@ _LEVELS = 5
 _JOBS = ("n_jobs", "nthread", "thread_count", "num_threads")
 
 
-def estimators(trace: Trace) -> Iterator[Part]:
+def estimators(trace: Trace) -> list[Part]:
     """Every estimator of the file, inner ones too."""
-    return filter(None, map(as_part, trace.objects))
+    return list(filter(None, map(as_part, trace.objects)))
 
 
-def n_jobs(trace: Trace) -> int | None:
+def n_jobs(parts: Iterable[Part]) -> int | None:
     """The most that an estimator asks for: -1 where one asks for all; None where none asks."""
-    told = [scalar(part.attributes.get(name)) for part in estimators(trace) for name in _JOBS]
+    told = [scalar(part.attributes.get(name)) for part in parts for name in _JOBS]
     counts = [n for n in told if type(n) is int and n != 0]
     return -1 if any(n < 0 for n in counts) else max(counts, default=None)
 
 
-def callables(trace: Trace) -> tuple[str, ...]:
+def callables(parts: Iterable[Part]) -> tuple[str, ...]:
     """The "module:name" of the functions that estimators were given, sorted."""
     given = [
         value
-        for part in estimators(trace)
+        for part in parts
         for name, value in part.attributes.items()
         if not name.startswith("_")
     ]

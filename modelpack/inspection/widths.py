@@ -7,14 +7,14 @@ from collections.abc import Callable
 from .arrays import scalar, view
 from .boosters import booster
 from .nodes import Dct, Node, Obj
-from .parts import Part
+from .parts import Part, attributes
 from .rows import exogenous
 
 _MOST = 2**31
 _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
            "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
            "components_", "coef_", "coefs_", "means_", "centroids_", "location_", "X_fit_",
-           "X_train_", "scores_", "n_bins_", "lambdas_", "quantiles_")  # fmt: skip
+           "X_train_", "scores_", "n_bins_", "lambdas_", "quantiles_", "dictionary")  # fmt: skip
 
 
 def features_in(part: Part) -> int | None:
@@ -43,23 +43,26 @@ def _of_arrays(part: Part) -> int | None:
         array = view(_first(part.get(name)))
         if array is not None and array.shape:
             return array.shape[-1] if name != "coefs_" else array.shape[0]
-    return _of_tree(part)
+    return _of_members(part)
 
 
 def _first(node: Node) -> Node:
     return node[0] if isinstance(node, list) and node else node
 
 
-def _of_tree(part: Part) -> int | None:
+def _of_members(part: Part) -> int | None:
     if part.name == "IsotonicRegression":
         return 1
+    if isinstance(part.get("categories_"), list):
+        return len(part.get("categories_"))
     tree = part.get("tree_")
     if isinstance(tree, Obj) and tree.args and type(tree.args[0]) is int:
         return tree.args[0]
-    grown = part.get("estimators_")
+    grown = part.get("estimators_", "calibrated_classifiers_")
     array = view(grown)
     items = array.items if array else grown
-    member = part.inner(items[0]) if isinstance(items, list) and items else None
+    first = items[0] if isinstance(items, list) and items else None
+    member = part.inner(first) or part.inner(attributes(first).get("base_estimator"))
     return features_in(member) if member else None
 
 
@@ -82,7 +85,7 @@ def _recorded(part: Part) -> int | None:
     vocabulary = part.get("vocabulary_")
     if isinstance(vocabulary, Dct):
         return len(vocabulary.keys)
-    for name in ("components_", "scalings_"):
+    for name in ("components_", "scalings_", "dictionary"):
         array = view(part.get(name))
         if array and len(array.shape) == 2:
             return array.shape[0]
@@ -181,25 +184,40 @@ def _varying(part: Part) -> int | None:
     return sum(variance > threshold for variance in variances)
 
 
+def _asked(part: Part) -> int | None:
+    return part.number("n_components")
+
+
+def _embedded(part: Part) -> int | None:
+    array = view(part.get("embedding_"))
+    return array.shape[-1] if array and array.shape else None
+
+
 _SAME = ("Scaler", "OrdinalEncoder", "Normalizer", "Binarizer", "PowerTransformer",
          "QuantileTransformer", "TfidfTransformer")  # fmt: skip
 _COUNTS: dict[str, Callable[[Part], int | None]] = {
     "AdditiveChi2Sampler": _sampled,
     "ColumnTransformer": _slices,
+    "FeatureAgglomeration": lambda part: part.number("n_clusters_", "n_clusters"),
     "FeatureUnion": _side_by_side,
     "FunctionTransformer": _unchanged,
     "HashingVectorizer": lambda part: part.number("n_features"),
+    "Isomap": _embedded,
     "KBinsDiscretizer": _binned,
     "KNNImputer": _imputed,
     "KernelCenterer": _length("K_fit_rows_"),
     "KernelPCA": _length("eigenvalues_", "lambdas_"),
+    "LocallyLinearEmbedding": _embedded,
     "MissingIndicator": _length("features_"),
     "OneHotEncoder": _one_hot,
+    "PolynomialCountSketch": _asked,
+    "RBFSampler": _asked,
     "RFE": _chosen("support_"),
     "RFECV": _chosen("support_"),
     "SelectKBest": _best,
     "SequentialFeatureSelector": _chosen("support_"),
     "SimpleImputer": _imputed,
+    "SkewedChi2Sampler": _asked,
     "TargetEncoder": _length("encodings_"),
     "VarianceThreshold": _varying,
 }

@@ -132,14 +132,14 @@ def test_containers(tmp_path, container):
     assert ("lz4" in spec.requirements) == (container == "lz4")
 
 
-def test_compressed_by_hand_needs_joblib_to_be_read(tmp_path):
+def test_a_pickle_that_is_compressed_is_a_pickle_still(tmp_path):
     import gzip  # noqa: PLC0415
 
     path = tmp_path / "m.pkl"
     path.write_bytes(gzip.compress(pickle.dumps(SVC().fit(X, Y))))
     spec = inspect(path)
-    assert spec.format == "joblib"
-    assert spec.requirements["joblib"] == ""
+    assert (spec.format, spec.file.container) == ("pickle", "gzip")
+    assert "joblib" not in spec.requirements
 
 
 def test_size_and_digest(tmp_path):

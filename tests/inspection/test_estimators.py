@@ -1,9 +1,11 @@
 """Every estimator of scikit-learn: its file passes, and the facts are those of what it loads to."""
 
+import copy
 import pickle
 
 import joblib
 import pytest
+import sklearn
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.utils import all_estimators
 
@@ -114,3 +116,29 @@ def test_facts_in_old_protocols(name, how, tmp_path):
     spec = saved(model, tmp_path / "m", how)
     assert spec.safety.findings == ()
     assert spec.signature == saved(model, tmp_path / "m", 4).signature
+
+
+@pytest.mark.parametrize("name", ["GaussianNB", "KMeans", "KNeighborsClassifier", "MLPClassifier",
+    "MinMaxScaler", "OneHotEncoder", "PCA", "RandomForestRegressor", "Ridge", "SVC",
+    "SimpleImputer", "SparseCoder", "StandardScaler"])  # fmt: skip
+def test_number_of_features_where_the_release_did_not_record_it(name, tmp_path):
+    model = copy.deepcopy(model_of(name))
+    for attribute in ("n_features_in_", "feature_names_in_"):
+        vars(model).pop(attribute, None)
+    for tree in getattr(model, "estimators_", ()):
+        del tree.n_features_in_
+    assert len(saved(model, tmp_path / "m", 4).signature.inputs) == 4
+
+
+def test_labels_of_a_classifier_that_kept_only_its_binarizer(tmp_path):
+    model = copy.deepcopy(model_of("RidgeClassifier"))
+    labels = tuple(model.classes_.tolist())
+    vars(model).pop("classes_", None)
+    assert saved(model, tmp_path / "m", 4).signature.classes == labels
+
+
+def test_what_a_later_release_can_do_does_not_count(tmp_path, monkeypatch):
+    model = model_of("NearestCentroid")
+    assert saved(model, tmp_path / "m", 4).signature.probabilities
+    monkeypatch.setattr(sklearn.base, "__version__", "1.5.2")
+    assert not saved(model, tmp_path / "m", 4).signature.probabilities

@@ -52,7 +52,7 @@ def test_output_as_frames_needs_pandas(tmp_path):
     model = make_pipeline(StandardScaler(), Ridge()).set_output(transform="pandas").fit(X, Y)
     spec = saved(model, tmp_path / "m", 4)
     assert spec.signature.layout == "array"
-    assert spec.reasons["pandas"] == "a step gives its rows on as those of pandas"
+    assert spec.reasons["pandas"] == "its rows are a DataFrame"
 
 
 def test_the_version_of_the_root_counts(tmp_path, monkeypatch):

@@ -1,0 +1,204 @@
+"""One pass over a model file: what it holds, and what speaks against it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from modelpack.errors import UsageError
+from modelpack.spec import Finding, ModelFile
+
+from . import formats, invariants, limits, policy, skops, source
+from .interpreter import run
+from .machine import Trace
+from .nodes import Malformed, Node
+from .reader import Reader
+
+_HEAD = 64 * limits.KIB
+
+
+@dataclass
+class Reading:
+    """What has been found in a file so far. `root`: what its pickle gives, if `complete`; `other`:
+    what it is instead. `size`: of the file; `inflated`: without compression, both in bytes.
+    """
+
+    path: Path
+    container: str = "raw"
+    sha256: str = ""
+    size: int = 0
+    trace: Trace = field(default_factory=Trace)
+    root: Node = None
+    complete: bool = False
+    findings: list[Finding] = field(default_factory=list)
+    other: formats.Format | None = None
+    inflated: int = 0
+
+    @property
+    def is_joblib(self) -> bool:
+        """Whether arrays lie between its opcodes; a pickle that is compressed is still a pickle."""
+        return self.trace.payloads > 0 and self.container != "zip"
+
+    @property
+    def format(self) -> str:
+        if self.other is not None:
+            return self.other.name
+        if self.container == "zip":
+            return "skops"
+        if not self.complete and not self.trace.globals:
+            return "unknown"
+        return "joblib" if self.is_joblib else "pickle"
+
+    @property
+    def file(self) -> ModelFile:
+        protocol = self.trace.protocol
+        return ModelFile(
+            _shown(self.path), self.sha256, self.size, self.container, protocol, self.format
+        )
+
+
+def read(path: Path, trust: Collection[str]) -> Reading:
+    """What the file holds, read to its end. `trust`: globals that are accepted though unknown.
+
+    Raises:
+        UsageError: there is no such file, or it is no regular file, or it cannot be read.
+    """
+    reading = Reading(path)
+    try:
+        with _open(path) as file:
+            before = os.fstat(file.fileno())
+            _read_once(file, reading)
+            reading.findings += _judged(reading, trust)
+            reading.findings += _broken(file, reading)
+            reading.findings += _changed(before, os.fstat(file.fileno()))
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    return reading
+
+
+def _shown(path: Path) -> str:
+    """The path as text that can be printed: names of files are bytes and need not be UTF-8."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")
+
+
+def _open(path: Path) -> BinaryIO:
+    if "\0" in str(path):
+        raise _unreadable(path, "its name holds a zero byte")
+    # Without O_NONBLOCK, opening a FIFO waits for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise UsageError(
+            f"{_shown(path)} is {what}; a model is one file.",
+            hint="Give the path of the file that joblib, pickle or skops wrote: model.joblib.",
+        )
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _unreadable(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"The model file {_shown(path)} cannot be read: {reason.lower()}.",
+        hint="Check the path, and that you may read the file.",
+    )
+
+
+def _read_once(file: BinaryIO, reading: Reading) -> None:
+    digest = source.Digest(file)
+    try:
+        _read(file, digest, reading)
+    except Malformed as problem:
+        reading.findings.append(policy.finding(problem))
+    reading.sha256 = _finish(digest, reading)
+    reading.size = digest.size if reading.sha256 else os.fstat(file.fileno()).st_size
+
+
+def _read(file: BinaryIO, digest: source.Digest, reading: Reading) -> None:
+    size = os.fstat(file.fileno()).st_size
+    if size > limits.FILE_BYTES:
+        raise Malformed("too-large", "the file is larger than 16 GiB")
+    reading.trace.most_opcodes = limits.opcodes(size)
+    head = digest.read(source.CHUNK)
+    if not head:
+        raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
+    reading.other = formats.recognise(head[:_HEAD], _tail(file))
+    if reading.other is formats.SKOPS:
+        reading.other, reading.container = None, "zip"
+        archive = Reader(source.chunks("raw", head, digest))
+        reading.root, reading.inflated = skops.read(archive, size, reading.trace)
+        reading.complete = True
+    elif reading.other is None:
+        reading.container = source.container(head)
+        _read_pickle(Reader(source.chunks(reading.container, head, digest)), reading)
+
+
+def _tail(file: BinaryIO) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
+
+
+def _read_pickle(reader: Reader, reading: Reading) -> None:
+    reader.refill()
+    head = reader.buffer[:_HEAD]
+    reading.other = formats.recognise(head)
+    if reading.other is not None:
+        return
+    try:
+        reading.root = run(reader, reading.trace)
+    except Malformed as problem:
+        if not reading.trace.globals and problem.code in {"malformed", "bad-name", "truncated"}:
+            reading.other = formats.as_text(head)
+        raise
+    if not reader.at_end():
+        message = "bytes follow the end of the pickle, which loading would not read"
+        raise Malformed("trailing-data", message, offset=reader.offset)
+    reading.complete = True
+    reading.inflated = reader.offset
+
+
+def _finish(digest: source.Digest, reading: Reading) -> str:
+    """The digest of the file; "" of one that is too large to be read."""
+    if any(finding.code == "too-large" for finding in reading.findings):
+        return ""
+    try:
+        return digest.finish()
+    except Malformed as problem:
+        reading.findings.append(policy.finding(problem))
+        return ""
+
+
+def _judged(reading: Reading, trust: Collection[str]) -> list[Finding]:
+    if reading.other is not None:
+        reading.findings.clear()
+        message = (
+            f"the file is {reading.other.words}; modelpack reads scikit-learn models saved by "
+            "pickle, joblib or skops"
+        )
+        return [Finding("unsupported-format", message)]
+    try:
+        return policy.judge(reading.trace, reading.root if reading.complete else None, trust)
+    except Malformed as problem:
+        reading.complete = False
+        return [policy.finding(problem)]
+
+
+def _broken(file: BinaryIO, reading: Reading) -> list[Finding]:
+    """What the arrays of a file that may be loaded would make compiled code do."""
+    if not reading.complete or policy.verdict(reading.findings) == "refuse":
+        return []
+    try:
+        return invariants.check(reading.trace, file, reading.container, reading.inflated)
+    except Malformed as problem:
+        return [policy.finding(problem)]
+
+
+def _changed(before: os.stat_result, after: os.stat_result) -> list[Finding]:
+    """Arrays are read a second time, and what is hashed has to be what is judged."""
+    stamps = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (before, after)]
+    message = "the file was changed while it was read"
+    return [] if stamps[0] == stamps[1] else [Finding("changed", message)]
