@@ -47,7 +47,8 @@ def allowlist(found: Evidence) -> Table:
         seen = [release.name for release, e in found.items() if key in e.roles]
         table[key] = _entry(key, roles, ranges(seen))
     for key, (roles, _) in names.BEYOND.items():
-        table.setdefault(key, _entry(key, set(roles), "by hand"))
+        known = table.get(key, {"roles": (), "seen": "by hand"})
+        table[key] = _entry(key, {*roles, *known["roles"]}, known["seen"])
     return table
 
 

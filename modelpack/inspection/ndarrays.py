@@ -45,11 +45,6 @@ def _fits(state: Node) -> bool:
     return isinstance(content, str | Blob | Obj) and count * dtype.itemsize < _MOST_BYTES
 
 
-def is_frombuffer(made: Obj) -> bool:
-    """Whether an array is made of bytes. Of another object, it would share and keep the memory."""
-    return bool(made.args) and isinstance(made.args[0], bytes | Blob)
-
-
 def is_random_state(made: Obj) -> bool:
     """Whether the states of a random generator tell no position beyond its buffer."""
     return all(_is_position(key, value) for state in made.states for key, value in _facts(state))

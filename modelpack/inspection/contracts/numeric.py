@@ -6,8 +6,8 @@ import re
 
 from ..allowlist import roles
 from ..dtypes import parse, read
-from ..ndarrays import is_frombuffer, is_random_state
-from ..nodes import Dct, Global, Node, Obj
+from ..ndarrays import is_random_state
+from ..nodes import Blob, Dct, Global, Node, Obj
 from .kinds import (
     Contract,
     anything,
@@ -92,10 +92,9 @@ def _plain_dtype(node: Node) -> bool:
     return found is not None and not found.has_objects
 
 
-def _buffer(made: Obj) -> str | None:
-    if not is_frombuffer(made):
-        return "it shares the memory of another object"
-    return _BUFFER(made)
+def _own_bytes(node: Node) -> bool:
+    # Of another object, the array would share the memory.
+    return isinstance(node, bytes | Blob)
 
 
 def _positioned(contract: Contract) -> Contract:
@@ -172,7 +171,6 @@ _MASKED = called(
         anything,
     ),
 )
-_BUFFER = called(raw, _plain_dtype, shape, literal("C", "F", "K"), shape, least=4)
 _GENERATOR = named("numpy.random")
 _MAKER = named("numpy.random", "__bit_generator_ctor")
 _STATE = either(table, tuple_of(table, either(nothing, result_of("cython"))))
@@ -182,7 +180,7 @@ CALLS: dict[str, Contract] = {
     "masked": _masked,
     "dtype": _dtype,
     "scalar": called(_plain_dtype, raw),
-    "buffer": _buffer,
+    "buffer": called(_own_bytes, _plain_dtype, shape, literal("C", "F", "K"), shape, least=4),
     "ufunc": _ufunc,
     "bit_generator": _positioned(called(either(text, _GENERATOR), least=0, state=_STATE)),
     # The second argument is called with the first.
