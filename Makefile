@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock samples clean
+.PHONY: help setup engine demo test lint types lock allowlist samples clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ types: setup  ## static types
 lock: setup  ## what the tests need, locked anew
 	.venv/bin/uv pip compile setup.cfg --extra test --universal --python-version 3.10 \
 	    --no-header --no-annotate --generate-hashes --quiet --output-file tests/requirements.lock
+
+allowlist: setup  ## what the inspector knows, from what real releases save; shows what changes
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_allowlist.py
 
 samples: setup  ## train the sample models again
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh

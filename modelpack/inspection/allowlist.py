@@ -1,8 +1,9 @@
 """What is known of the names that a pickle may hold.
 
-`allowlist.json` is made by scripts/make_allowlist.py from real pickles: exact "module:name" -> the
-roles in which picklers write it. Prefixes would not do: numpy, scipy and scikit-learn hold
-functions that run text or open files.
+`allowlist.json` is made by scripts/make_allowlist.py from the pickles of real releases: exact
+"module:name" -> the roles in which picklers write it, the contract that its arguments keep, and the
+releases that it was seen in. Prefixes would not do: numpy, scipy and scikit-learn hold functions
+that run text or open files.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import json
 import sys
 from _compat_pickle import IMPORT_MAPPING
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Standing = Literal["known", "unknown", "banned"]
 
@@ -41,16 +43,34 @@ _BANNED_PARTS = (
 
 
 @cache
-def allowlist() -> dict[str, frozenset[str]]:
-    """Of each known "module:name" the roles that it may have: new, call, ref."""
+def _table() -> dict[str, dict[str, Any]]:
     text = (Path(__file__).parent / "allowlist.json").read_text("utf-8")
-    return {key: frozenset(roles) for key, roles in json.loads(text).items()}
+    table: dict[str, dict[str, Any]] = json.loads(text)
+    return table
+
+
+def is_known(key: str) -> bool:
+    return key in _table()
+
+
+def roles(key: str) -> Collection[str]:
+    """How picklers write this "module:name": it is made (new), called (call), a mere value (ref),
+    appended to (append), given items (items). Empty for one that is not known.
+    """
+    entry = _table().get(key)
+    return entry["roles"] if entry else ()
+
+
+def contract_name(key: str) -> str | None:
+    """The contract, in modelpack.inspection.contracts, of this "module:name"."""
+    entry = _table().get(key)
+    return entry.get("contract") if entry else None
 
 
 @cache
 def standing(key: str) -> Standing:
     """Whether the global is `known`, `unknown` (the user may trust it) or `banned` (nobody may)."""
-    if key in allowlist():
+    if is_known(key):
         return "known"
     module, _, name = key.partition(":")
     parts = module.split(".")

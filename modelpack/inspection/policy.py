@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from modelpack.spec import Finding, Verdict
 
 from . import limits
-from .allowlist import allowlist, standing
-from .contracts import class_key, is_made, made_class, violation
+from .allowlist import is_known, roles, standing
+from .contracts import class_key, is_made, made_class, reads_own_state, violation
 from .machine import Trace
 from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
 from .payloads import WRAPPERS
@@ -28,13 +28,6 @@ _OPEN_FILES = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
 """Classes that models hold objects of, and that open a file when they are called with its name."""
 
 _SHARED = "few values stand for very many"
-
-_LIST_LIKE = {"collections:deque"}
-_DICT_LIKE = {
-    "collections:OrderedDict",
-    "collections:defaultdict",
-    "sklearn.utils.deprecation:DeprecationDict",
-}
 
 
 def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
@@ -108,12 +101,11 @@ class _Counted:
 
 
 def _object_problem(made: Obj) -> tuple[str, str] | None:
-    roles = allowlist().get(made.cls.key)
     if made.states and (why := _bad_state(made)):
         return "bad-state", why
-    if roles is None:
+    if not is_known(made.cls.key):
         return None  # judged by its name
-    if made.how not in roles:
+    if made.how not in roles(made.cls.key):
         return "unexpected-role", "it is made" if made.how == "new" else "it is called"
     if why := violation(made):
         return "bad-arguments", why
@@ -124,24 +116,25 @@ def _object_problem(made: Obj) -> tuple[str, str] | None:
 
 
 def _bad_items(made: Obj) -> str | None:
-    if made.appends and made.cls.key not in _LIST_LIKE:
+    key = class_key(made)
+    if made.appends and is_known(key) and "append" not in roles(key):
         return "values are appended to it"
-    if made.pairs and made.cls.key not in _DICT_LIKE and made.cls.name != "Bunch":
+    if made.pairs and is_known(key) and "items" not in roles(key):
         return "items are set in it"
     return None
 
 
 def _bad_state(made: Obj) -> str | None:
     key = class_key(made)
-    is_known = standing(key) == "known"
+    known = is_known(key)
     for state in made.states:
-        if is_known and is_made(made) and _has_slots(state):
+        if known and is_made(made) and _has_slots(state) and not reads_own_state(key):
             return "its state sets attributes past its dict"
         keys = state.keys if isinstance(state, Dct) else ()
         # What equals a string, such as a numpy scalar, is found as an attribute of that name.
-        if is_known and not all(isinstance(key, str) for key in keys):
+        if known and not all(isinstance(key, str) for key in keys):
             return "its state names an attribute otherwise than by a string"
-        if is_known and len(set(keys)) < len(keys):  # one set later would hide what loading sets
+        if known and len(set(keys)) < len(keys):  # one set later would hide what loading sets
             return "its state names an attribute twice"
         if any(isinstance(key, str) and _is_special(key) for key in keys):
             return "its state sets an attribute of Python itself"
@@ -181,19 +174,18 @@ def _values(node: Node) -> list[Node]:
 
 
 def _reference(name: Global) -> Iterator[Finding]:
-    roles = allowlist().get(name.key)
-    if (roles is not None and "ref" not in roles) or name.key in _OPEN_FILES:
+    is_no_value = is_known(name.key) and "ref" not in roles(name.key)
+    if is_no_value or name.key in _OPEN_FILES:
         message = f"{name.dotted} is used as no saved model uses it: it is a value"
         yield _at(name, "unexpected-role", message)
 
 
 def _made_by_old_pickler(node: Obj) -> Iterator[Finding]:
     cls = made_class(node)
-    if cls is not node.cls and isinstance(cls, Global):
-        roles = allowlist().get(cls.key)
-        if roles is not None and "new" not in roles:
-            message = f"{cls.dotted} is used as no saved model uses it: it is made"
-            yield _at(cls, "unexpected-role", message)
+    is_old = cls is not node.cls and isinstance(cls, Global)
+    if is_old and is_known(cls.key) and "new" not in roles(cls.key):
+        message = f"{cls.dotted} is used as no saved model uses it: it is made"
+        yield _at(cls, "unexpected-role", message)
 
 
 def walk(root: Node) -> Iterator[Node]:

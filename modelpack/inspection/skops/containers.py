@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from .. import limits
-from ..allowlist import allowlist
+from ..allowlist import roles
 from ..machine import malformed
 from ..nodes import Dct, Global, Items, Malformed, Node
 from .states import State, States, content, require
@@ -41,7 +41,7 @@ def _dict(s: States, state: State) -> Node:
     if _names(state, "builtins:dict"):
         return pairs
     cls = s.name(state)
-    made = s.make("new" if "new" in allowlist().get(cls.key, ()) else "call", cls)
+    made = s.make("new" if "new" in roles(cls.key) else "call", cls)
     made.pairs = pairs
     return made
 

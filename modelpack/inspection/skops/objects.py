@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..allowlist import allowlist
+from ..allowlist import roles
 from ..machine import malformed
 from ..nodes import Dct, Malformed, Node, Obj
 from .states import State, States, content, require
@@ -57,8 +57,7 @@ def _constructor(s: States, state: State) -> Node:
 def _object(s: States, state: State) -> Node:
     cls = s.name(state)
     maker = f"{cls.module}:newObj"
-    known = allowlist()
-    if "new" not in known.get(cls.key, ()) and maker in known:
+    if "new" not in roles(cls.key) and roles(maker):
         made = s.make("call", s.implied(state, maker), cls)  # as classes of Cython are pickled
     else:
         made = s.make("new", cls)

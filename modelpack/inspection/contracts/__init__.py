@@ -1,0 +1,49 @@
+"""What the arguments and states of the known callables may be: what picklers write, nothing else.
+
+allowlist.json names the contract of each callable, and of each class that does more with its state
+than to keep it. A contract returns what is wrong, or None.
+"""
+
+from __future__ import annotations
+
+from ..allowlist import contract_name, roles
+from ..nodes import Obj
+from . import builtin, frames, learning, numeric
+from .kinds import Contract
+from .made import class_key, is_made, made_class
+
+__all__ = ["CALLS", "CLASSES", "class_key", "is_made", "made_class", "reads_own_state", "violation"]
+
+CALLS: dict[str, Contract] = builtin.CALLS | numeric.CALLS | learning.CALLS | frames.CALLS
+"""What is called: its arguments, and the states of what it returns."""
+
+CLASSES: dict[str, Contract] = learning.CLASSES | numeric.CLASSES | frames.CLASSES
+"""Classes: what they are made of, and their states."""
+
+
+def violation(made: Obj) -> str | None:
+    """What is wrong with the arguments or states of an object of a known global, if anything."""
+    return _call(made) or _class(made)
+
+
+def reads_own_state(key: str) -> bool:
+    """Whether a class gives its state another meaning than Python, and its contract checks that."""
+    return contract_name(key) in CLASSES
+
+
+def _call(made: Obj) -> str | None:
+    if made.how != "call" or not roles(made.cls.key):
+        return None
+    contract = CALLS.get(contract_name(made.cls.key) or "")
+    return contract(made) if contract else "no contract tells with what it may be called"
+
+
+def _class(made: Obj) -> str | None:
+    key = class_key(made)
+    if not is_made(made) or not roles(key):
+        return None
+    contract = CLASSES.get(contract_name(key) or "")
+    if contract is not None:
+        return contract(made)
+    bare = made.how == "call" or (made.args == () and made.kwargs is None)
+    return None if bare else "it is made of arguments"

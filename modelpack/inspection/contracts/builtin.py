@@ -1,0 +1,133 @@
+"""Callables of the standard library: types of values, and what picklers themselves call."""
+
+from __future__ import annotations
+
+from ..allowlist import contract_name, roles, standing
+from ..nodes import Blob, Dct, Global, Node, Obj
+from .kinds import (
+    Contract,
+    all_of,
+    anything,
+    called,
+    either,
+    integer,
+    literal,
+    nothing,
+    number,
+    raw,
+    result_of,
+    sequence,
+    table,
+    text,
+    tuple_of,
+    whole,
+)
+from .made import class_key, is_made
+
+_BASES = {"object": type(None), "dict": Dct, "list": list, "tuple": tuple}
+_PARTIAL_OF = ("sklearn.feature_selection.", "sklearn.metrics.", "sklearn.utils.validation:")
+_TEXT_TYPES = {"str", "unicode"}
+_TEXT_METHODS = {"capitalize", "casefold", "lower", "split", "splitlines", "strip", "upper"}
+
+
+def _encode(made: Obj) -> str | None:
+    if len(made.args) == 2 and isinstance(made.args[0], str | Blob) and not made.states:
+        if made.args[1] in ("latin1", "latin-1"):
+            return None
+        if made.args[1] == "utf-8" and isinstance(made.args[0], str):
+            return None
+    return "it is used otherwise than for the bytes of an array"
+
+
+def _bytes(made: Obj) -> str | None:
+    # A number would claim as much memory.
+    latin = len(made.args) == 2 and made.args[1] in ("latin1", "latin-1")
+    fine = len(made.args) <= 1 or (latin and isinstance(made.args[0], str | Blob))
+    fits = fine and all(map(raw, made.args)) and not made.states
+    return None if fits else "it is not made of bytes"
+
+
+def _defaultdict(made: Obj) -> str | None:
+    fine = len(made.args) <= 1 and all(map(_is_factory, made.args)) and not made.states
+    return None if fine else "its factory is no plain type"
+
+
+def _is_factory(node: Node) -> bool:
+    if node is None:
+        return True
+    return isinstance(node, Global) and (
+        (node.module in {"builtins", "__builtin__"} and "ref" in roles(node.key))
+        or node.key == "collections:OrderedDict"
+        or standing(node.key) == "unknown"  # has to be trusted anyway
+    )
+
+
+def _partial(made: Obj) -> str | None:
+    # A state replaces the function that the arguments told.
+    wrapped = [a[0] if isinstance(a, tuple) and a else None for a in (made.args, *made.states)]
+    fine = made.kwargs is None and all(map(_may_be_wrapped, wrapped))
+    return None if fine else "it wraps a function that models do not wrap"
+
+
+def _may_be_wrapped(node: Node) -> bool:
+    if not isinstance(node, Global):
+        return False
+    is_own = node.key.startswith(_PARTIAL_OF) and "ref" in roles(node.key)
+    return is_own or standing(node.key) == "unknown"
+
+
+def _getattr(made: Obj) -> str | None:
+    if len(made.args) == 2 and isinstance(made.args[1], str) and not made.states:
+        owner, name = made.args
+        if isinstance(owner, Global) and _is_text_method(owner, name):
+            return None
+        if isinstance(owner, Obj) and is_made(owner) and _is_method(class_key(owner), name):
+            return None
+    return "it takes an attribute that models do not take"
+
+
+def _is_text_method(owner: Global, name: str) -> bool:
+    is_text = owner.module in {"builtins", "__builtin__"} and owner.name in _TEXT_TYPES
+    return is_text and name in _TEXT_METHODS
+
+
+def _is_method(owner: str, name: str) -> bool:
+    if contract_name(owner) == "distribution":
+        return name == "_entropy" or not name.startswith("_")
+    # A bound method of a class that has to be trusted anyway.
+    return not name.startswith("__") and standing(owner) == "unknown"
+
+
+def _reconstructor(made: Obj) -> str | None:
+    if len(made.args) == 3 and made.kwargs is None:
+        cls, base, content = made.args
+        kind = _BASES.get(base.name) if isinstance(base, Global) else None
+        if isinstance(cls, Global) and kind is not None and isinstance(content, kind):
+            return None
+    return "it is not called as picklers call it"
+
+
+_place = either(nothing, integer, text, number)
+_zone = result_of("timezone", "nothing")
+_pairs = all_of(either(tuple_of(anything, anything), all_of(anything)))
+
+CALLS: dict[str, Contract] = {
+    "nothing": called(),
+    "bytes": _bytes,
+    "collection": called(sequence, least=0),
+    "complex": called(number, number),
+    "range": called(integer, integer, integer),
+    "slice": called(_place, _place, _place),
+    "ordered": called(_pairs, least=0, state=table, stateless=True),
+    "defaultdict": _defaultdict,
+    "deque": called(literal((), []), either(nothing, whole), least=0),
+    "counter": called(table),
+    "moment": called(raw, _zone, least=1),
+    "duration": called(integer, integer, integer),
+    "timezone": called(result_of("duration"), text, least=1),
+    "encode": _encode,
+    "partial": _partial,
+    "getattr": _getattr,
+    "pattern": called(raw, whole),
+    "reconstructor": _reconstructor,
+}

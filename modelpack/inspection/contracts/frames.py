@@ -1,0 +1,94 @@
+"""Callables of pandas and statsmodels: indexes, blocks, moments, types of columns."""
+
+from __future__ import annotations
+
+from ..nodes import Dct, Node, Obj
+from .kinds import (
+    Contract,
+    all_of,
+    array,
+    called,
+    either,
+    flag,
+    integer,
+    named,
+    nothing,
+    number,
+    result_of,
+    text,
+    whole,
+)
+from .made import class_key
+
+# Keywords of the constructors of indexes, as `Index.__reduce__` writes them.
+_INDEX_KEYWORDS = {
+    "categories", "closed", "codes", "copy", "data", "dtype", "freq", "labels", "left", "levels",
+    "name", "names", "ordered", "right", "sortorder", "start", "step", "stop", "tz",
+    "verify_integrity",
+}  # fmt: skip
+
+
+def _index(made: Obj) -> str | None:
+    # The first argument is called with the second as its keywords.
+    if len(made.args) != 2 or made.kwargs is not None or made.states:
+        return "it is not called as pandas calls it"
+    cls, keywords = made.args
+    if not _INDEX(cls):
+        return "its class is no index of pandas"
+    fine = isinstance(keywords, Dct) and all(
+        isinstance(key, str) and key in _INDEX_KEYWORDS for key in keywords.keys
+    )
+    return None if fine else "it is given keywords that an index does not write"
+
+
+def _extension(made: Obj) -> str | None:
+    # Cython's function for the base class of many: the class is any array of pandas.
+    if len(made.args) != 3 or made.kwargs is not None or len(made.states) != 1:
+        return "it is not called as Cython calls it"
+    cls, checksum, state = made.args
+    fine = (_ARRAY(cls) or _CATEGORICAL(cls)) and whole(checksum) and state is None
+    return None if fine and isinstance(made.states[0], tuple) else "it makes no array of pandas"
+
+
+def _formula(made: Obj) -> str | None:
+    # `restore_design_info` before statsmodels 0.15, `restore_model_spec` since.
+    for state in made.states:
+        if not isinstance(state, Dct):
+            return "its state is no dict"
+        if any(isinstance(key, str) and key.startswith("restore_") for key in state.keys):
+            return "it evaluates a formula that the file holds"
+    return None
+
+
+def _values(node: Node) -> bool:
+    return array(node) or isinstance(node, Obj)  # an array of pandas, judged by its own class
+
+
+def _offset(node: Node) -> bool:
+    # A class of Python before pandas 1.1, since then one of Cython, which is called.
+    return isinstance(node, Obj) and class_key(node).startswith(_OFFSETS)
+
+
+_OFFSETS = ("pandas.tseries.offsets:", "pandas._libs.tslibs.offsets:")
+_INDEX = named("pandas", "Index")
+_ARRAY = named("pandas", "Array")
+_CATEGORICAL = named("pandas", "Categorical")
+_END = either(number, text, result_of("timestamp", "timedelta"))
+_ZONE = either(nothing, result_of("timezone", "nothing"))
+
+CALLS: dict[str, Contract] = {
+    "index": _index,
+    "extension": _extension,
+    "block": called(_values, either(result_of("slice"), array), whole),
+    "manager": called(all_of(result_of("block")), all_of(result_of("index"))),
+    "timestamp": called(integer, either(nothing, _offset), _ZONE, integer, least=2),
+    "timedelta": called(integer, whole, least=1),
+    "interval": called(_END, _END, text),
+    "period": called(nothing, _offset, integer),
+    "offset": called(integer, flag, least=0),
+    "none": called(nothing),
+    "column_type": called(
+        either(text, nothing, _offset), either(number, text, named("pandas", "NA")), least=0
+    ),
+}
+CLASSES: dict[str, Contract] = {"formula": _formula}

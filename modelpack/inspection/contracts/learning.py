@@ -1,0 +1,64 @@
+"""Compiled classes of scikit-learn, and of what Cython writes for any other library."""
+
+from __future__ import annotations
+
+from ..nodes import Dct, Global, Node, Obj
+from .kinds import Contract, array, called, either, nothing, number, sequence, table, whole
+
+_UNPICKLE = "__pyx_unpickle_"
+
+
+def _same_module(made: Obj) -> str | None:
+    cls = made.args[0] if len(made.args) == 1 else None
+    if isinstance(cls, Global) and cls.module == made.cls.module and _is_class(cls.name):
+        fine = made.kwargs is None and len(made.states) == 1 and sequence(made.states[0])
+        return None if fine else "it has no state, or not one of its class"
+    return "it makes what its module does not hold"
+
+
+def _is_class(name: str) -> bool:
+    return name.lstrip("_")[:1].isupper()
+
+
+def _cython(made: Obj) -> str | None:
+    # The class, a checksum of its attributes, and these, or a state of them afterwards.
+    if len(made.args) != 3 or len(made.states) > 1 or made.kwargs is not None:
+        return "it is not called as Cython calls it"
+    cls, checksum, state = made.args
+    fits = isinstance(cls, Global) and _UNPICKLE + cls.name == made.cls.name
+    if not fits or cls.module != made.cls.module:
+        return "it makes another class than its own"
+    fine = whole(checksum) and all(_is_state(s) for s in (state, *made.states))
+    return None if fine else "its state is not one that Cython writes"
+
+
+def _is_state(node: Node) -> bool:
+    return node is None or isinstance(node, tuple)
+
+
+CALLS: dict[str, Contract] = {
+    "tree": called(whole, array, whole, state=table),
+    "of_module": _same_module,
+    "cython": _cython,
+    "numbers": called(either(nothing, number), either(nothing, number), least=0),
+}
+
+
+def _fields(made: Obj) -> str | None:
+    # A named tuple: values that it keeps.
+    return None if made.kwargs is None and not made.states else "it is no tuple of values"
+
+
+def _vectorizer(made: Obj) -> str | None:
+    if made.how == "new" and (made.args or made.kwargs is not None):
+        return "it is made of arguments"
+    for state in made.states:
+        if not isinstance(state, Dct):
+            return "its state is no dict"
+        for key, value in zip(state.keys, state.values, strict=True):
+            if key == "input" and value != "content":
+                return "it takes the rows of requests for names of files and opens them"
+    return None
+
+
+CLASSES: dict[str, Contract] = {"fields": _fields, "vectorizer": _vectorizer}

@@ -1,0 +1,203 @@
+"""Callables of numpy and scipy: arrays, scalars, generators of random numbers, distributions."""
+
+from __future__ import annotations
+
+import re
+
+from ..allowlist import roles
+from ..dtypes import parse, read
+from ..ndarrays import is_frombuffer, is_random_state
+from ..nodes import Dct, Global, Node, Obj
+from .kinds import (
+    Contract,
+    anything,
+    array,
+    called,
+    dtype,
+    either,
+    flag,
+    integer,
+    literal,
+    named,
+    nothing,
+    number,
+    raw,
+    result_of,
+    shape,
+    table,
+    text,
+    tuple_of,
+    whole,
+)
+
+# Array classes; the others of numpy open files (memmap) or take any code (recarray of objects).
+_ARRAYS = {
+    "numpy:ndarray",
+    "numpy.ma:MaskedArray",
+    "numpy.ma.core:MaskedArray",
+    "pandas.core.indexes.frozen:FrozenNDArray",
+}
+_UFUNCS = ("numpy", "scipy.special")
+
+# scipy.stats writes the text that it executes in `__setstate__`: it must be its own template, with
+# nothing but names of shape parameters in it.
+_SHAPES = r"(?:[A-Za-z_][A-Za-z0-9_]*, ?)*"
+_SCALES = r"loc=0(?:, scale=1)?"
+_TEMPLATE = re.compile(
+    rf"\ndef _parse_args\(self, {_SHAPES} ?{_SCALES}\):\n"
+    rf"    return \({_SHAPES} ?\), loc, (?:scale|1)\n"
+    rf"\ndef _parse_args_rvs\(self, {_SHAPES} ?{_SCALES}, size=None\):\n"
+    rf"    return self\._argcheck_rvs\({_SHAPES} ?loc, (?:scale|1), size=size\)\n"
+    rf"\ndef _parse_args_stats\(self, {_SHAPES} ?{_SCALES}, moments='mv'\):\n"
+    rf"    return \({_SHAPES} ?\), loc, (?:scale|1), moments\n"
+)
+# What scipy before 1.6 gives to `__init__` when it is unpickled; of `shapes` it makes such a text.
+_NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[, ]+[A-Za-z_][A-Za-z0-9_]*)*")
+_PARAMETERS = {
+    "momtype", "a", "b", "xtol", "badvalue", "name", "longname", "shapes", "extradoc",
+    "moment_tol", "values", "inc", "seed",
+}  # fmt: skip
+
+
+def _dtype(made: Obj) -> str | None:
+    # Read twice: what it is made of may have been changed since it was set.
+    if made.dtype is not None and read(made) == made.dtype:
+        return None
+    return "it is no dtype as numpy writes it"
+
+
+def _array_class(node: Node) -> bool:
+    return isinstance(node, Global) and node.key in _ARRAYS
+
+
+def _array(made: Obj) -> str | None:
+    return _ARRAY(made) or _values(made.states[0][2], made.states[0][4])
+
+
+def _values(kind: Node, values: Node) -> str | None:
+    # Of objects a list, of all else bytes: numpy would take bytes for addresses.
+    found = parse(kind)
+    if found is not None and found.has_objects == isinstance(values, list):
+        return None
+    return "its values are not those of its dtype"
+
+
+def _masked(made: Obj) -> str | None:
+    return _MASKED(made) or _values(made.states[0][2], made.states[0][4])
+
+
+def _plain_dtype(node: Node) -> bool:
+    # The bytes of a dtype with objects would be taken for addresses.
+    found = parse(node)
+    return found is not None and not found.has_objects
+
+
+def _buffer(made: Obj) -> str | None:
+    if not is_frombuffer(made):
+        return "it shares the memory of another object"
+    return _BUFFER(made)
+
+
+def _positioned(contract: Contract) -> Contract:
+    def positioned(made: Obj) -> str | None:
+        wrong = contract(made)
+        return wrong if wrong or is_random_state(made) else "its position is beyond its numbers"
+
+    return positioned
+
+
+def _ufunc(made: Obj) -> str | None:
+    # It imports the module that the first argument names, and takes the second from it.
+    if len(made.args) == 2 and all(map(text, made.args)) and not made.states:
+        module, name = made.args
+        known = any(f"{module}.".startswith(f"{package}.") for package in _UFUNCS)
+        if known and "ref" in roles(f"{module}:{name}"):
+            return None
+    return "it takes what is no known function of numpy or scipy"
+
+
+def _distribution(made: Obj) -> str | None:
+    if len(made.states) > 1:
+        return "it has several states"
+    for state in made.states:
+        if isinstance(state, tuple):
+            return _parameters(state)
+        if not isinstance(state, Dct):
+            return "its state is no dict"
+        return _template(state)
+    return None
+
+
+def _template(state: Dct) -> str | None:
+    for key, value in zip(state.keys, state.values, strict=True):
+        is_text = isinstance(value, str) and _TEMPLATE.fullmatch(value)
+        if key == "_parse_arg_template" and not is_text:
+            return "the text that it executes is not scipy's own"
+    return None
+
+
+def _parameters(state: tuple[Node, ...]) -> str | None:
+    if len(state) != 2 or not isinstance(state[0], Dct) or not _RANDOM(state[1]):
+        return "its state is not one that scipy writes"
+    for key, value in zip(state[0].keys, state[0].values, strict=True):
+        if not isinstance(key, str) or key not in _PARAMETERS or not _PARAMETER(value):
+            return "its state holds a parameter that scipy does not know"
+        if key == "shapes" and isinstance(value, str) and value and not _NAMES.fullmatch(value):
+            return "the names of its shape parameters are none"
+    return None
+
+
+_RANDOM = either(nothing, result_of("random_state", "generator"))
+_PARAMETER = either(nothing, number, text, array)
+_EMPTY = literal((0,))
+_LETTER = either(literal("b", b"b"), result_of("encode", "bytes"))
+_ARRAY = called(
+    _array_class,
+    _EMPTY,
+    _LETTER,
+    state=tuple_of(integer, shape, dtype, flag, either(raw, lambda node: isinstance(node, list))),
+)
+_MASKED = called(
+    _array_class,
+    _array_class,
+    _EMPTY,
+    _LETTER,
+    state=tuple_of(
+        integer,
+        shape,
+        dtype,
+        flag,
+        either(raw, lambda node: isinstance(node, list)),
+        raw,
+        anything,
+    ),
+)
+_BUFFER = called(raw, _plain_dtype, shape, literal("C", "F", "K"), shape, least=4)
+_GENERATOR = named("numpy.random")
+_MAKER = named("numpy.random", "__bit_generator_ctor")
+_STATE = either(table, tuple_of(table, either(nothing, result_of("cython"))))
+
+CALLS: dict[str, Contract] = {
+    "array": _array,
+    "masked": _masked,
+    "dtype": _dtype,
+    "scalar": called(_plain_dtype, raw),
+    "buffer": _buffer,
+    "ufunc": _ufunc,
+    "bit_generator": _positioned(called(either(text, _GENERATOR), least=0, state=_STATE)),
+    # The second argument is called with the first.
+    "generator": _positioned(
+        called(
+            either(text, result_of("bit_generator")), _MAKER, least=0, state=table, stateless=True
+        )
+    ),
+    "random_state": _positioned(
+        called(
+            either(text, result_of("bit_generator")),
+            _MAKER,
+            least=0,
+            state=either(table, tuple_of(text, array, whole, whole, number)),
+        )
+    ),
+}
+CLASSES: dict[str, Contract] = {"distribution": _distribution}

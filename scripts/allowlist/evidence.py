@@ -1,0 +1,122 @@
+"""What the files of one release name, read by modelpack's own machine: nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelpack.inspection import policy
+from modelpack.inspection.contracts import class_key, is_made, made_class
+from modelpack.inspection.interpreter import run
+from modelpack.inspection.machine import Trace
+from modelpack.inspection.nodes import (
+    Blob,
+    Dct,
+    Global,
+    Items,
+    Malformed,
+    Node,
+    Obj,
+    Payload,
+    children,
+)
+from modelpack.inspection.reader import Reader
+from modelpack.spec import Finding
+
+from . import names
+
+
+@dataclass
+class Evidence:
+    """`roles`: "module:name" -> new, call, ref, append, items. `witnesses`: each way in which
+    something is made, in words -> the first file that shows it. `unread`: files that the machine
+    does not read -> why.
+    """
+
+    roles: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    witnesses: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+def read(folder: Path, cache: Path) -> Evidence:
+    """What every saved file of a folder names; `cache` keeps it for the next time."""
+    if cache.exists() and cache.stat().st_mtime > folder.stat().st_mtime:
+        return _from_json(json.loads(cache.read_text()))
+    found = Evidence()
+    for path in sorted(folder.iterdir()):
+        if path.suffix != ".json":
+            try:
+                _add(found, path.name, *_parsed(path))
+            except Malformed as problem:
+                found.unread[path.name] = problem.message
+    cache.write_text(json.dumps(_to_json(found), indent=1))
+    return found
+
+
+def findings(path: Path) -> list[Finding]:
+    """What the inspector has against loading a file."""
+    trace, root = _parsed(path)
+    return policy.judge(trace, root, ())
+
+
+def _to_json(found: Evidence) -> dict[str, Any]:
+    roles = {key: sorted(roles) for key, roles in found.roles.items()}
+    return {"roles": roles, "witnesses": found.witnesses, "unread": found.unread}
+
+
+def _from_json(document: dict[str, Any]) -> Evidence:
+    roles = {key: set(roles) for key, roles in document["roles"].items()}
+    return Evidence(roles, document["witnesses"], document["unread"])
+
+
+def _parsed(path: Path) -> tuple[Trace, Node]:
+    trace = Trace()
+    return trace, run(Reader(iter([path.read_bytes()])), trace)
+
+
+def _add(found: Evidence, file: str, trace: Trace, root: Node) -> None:
+    for made in trace.objects:
+        if names.contract(made.cls.key) == "ufunc":  # names what it makes by two strings
+            found.roles[":".join(made.args)].add("ref")
+        found.roles[made.cls.key].add(made.how)
+        found.witnesses.setdefault(_way(made), file)
+        filled = {"append": made.appends, "items": made.pairs}
+        key = class_key(made)
+        found.roles[key].update(role for role, values in filled.items() if values)
+        if is_made(made):
+            found.roles[key].add("new")
+    for name in _values(root):
+        found.roles[name.key].add("ref")
+
+
+def _values(root: Node) -> Iterator[Global]:
+    """The names that are mere values: neither made nor called."""
+    for node in policy.walk(root):
+        held = children(node)
+        if isinstance(node, Obj) and made_class(node) is not node.cls:
+            held = held[1:]  # the class that _reconstructor makes
+        yield from (value for value in held if isinstance(value, Global))
+
+
+def _way(made: Obj) -> str:
+    """How an object is made, in words: a.b:C new(str, dict)=dict."""
+    args = ", ".join(_kind(arg) for arg in made.args)
+    more = ", **" if made.kwargs else ""
+    states = "".join(f"={_kind(state, 1)}" for state in made.states)
+    items = "+append" * bool(made.appends) + "+items" * bool(made.pairs)
+    return f"{made.cls.key} {made.how}({args}{more}){states}{items}"
+
+
+def _kind(node: Node, level: int = 0) -> str:
+    if isinstance(node, Global):
+        return f"<{node.key}>"
+    if isinstance(node, Obj):
+        return f"{made_class(node).key}()"
+    if isinstance(node, tuple) and level < 2:
+        return f"({', '.join(_kind(part, level + 1) for part in node)})"
+    names = {Dct: "dict", Items: "set", Blob: "blob", Payload: "array", type(None): "None"}
+    return names.get(type(node), type(node).__name__)

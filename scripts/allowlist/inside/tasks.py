@@ -1,0 +1,41 @@
+"""What each estimator class of scikit-learn is for, and which methods give its predictions."""
+
+import estimators
+
+_METHODS = ("predict", "transform", "predict_proba")
+_TASKS = {"density_estimator": "clusterer", "DensityEstimator": "clusterer"}
+
+
+def table():
+    """name -> [task, method, ...] of every estimator class."""
+    import sklearn
+    from sklearn.base import BaseEstimator
+
+    return {
+        name: _row(name, cls) for name, cls in estimators.classes(sklearn, BaseEstimator).items()
+    }
+
+
+def _row(name, cls):
+    methods = [method for method in _METHODS if hasattr(cls, method)]
+    told = _told(cls)
+    return [_TASKS.get(told, told) or _by_name(name, methods), *methods]
+
+
+def _told(cls):
+    try:
+        from sklearn.utils import get_tags
+    except ImportError:
+        told = getattr(cls, "_estimator_type", None)
+        return told if isinstance(told, str) else None  # a property where it is made of others
+    try:
+        return get_tags(cls()).estimator_type
+    except (TypeError, AttributeError):  # made of other estimators: its name tells
+        return None
+
+
+def _by_name(name, methods):
+    for task in ("classifier", "regressor"):
+        if task in name.lower() and "predict" in methods:
+            return task
+    return "transformer" if methods == ["transform"] else "unknown"

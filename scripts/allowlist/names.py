@@ -1,0 +1,98 @@
+"""Which contract of modelpack.inspection.contracts each name keeps, and what evidence misses."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+# Patterns of "module:name", the first that fits; the allowlist itself holds exact names only.
+CONTRACTS = {
+    "*:__pyx_unpickle_NDArrayBacked": "extension",
+    "*:__pyx_unpickle_PeriodMixin": "extension",
+    "sklearn._loss.glm_distribution:DistributionBoundary": "fields",
+    "*:__pyx_unpickle_*": "cython",
+    "sklearn.*:newObj": "of_module",
+    "sklearn.tree._tree:Tree": "tree",
+    "sklearn.*sgd_fast:*": "numbers",
+    "*_loss:Cy*": "numbers",
+    "sklearn.gaussian_process.kernels:Hyperparameter": "fields",
+    "sklearn.impute._iterative:_ImputerTriplet": "fields",
+    "sklearn.impute:_ImputerTriplet": "fields",
+    "sklearn.feature_extraction.text:*Vectorizer": "vectorizer",
+    "scipy.stats.*:*_gen": "distribution",
+    "statsmodels.base.data:*Data": "formula",
+    "*builtin*:bytes": "bytes",
+    "*builtin*:bytearray": "bytes",
+    "*builtin*:set": "collection",
+    "*builtin*:frozenset": "collection",
+    "*builtin*:list": "collection",
+    "*builtin*:complex": "complex",
+    "*builtin*:range": "range",
+    "*builtin*:xrange": "range",
+    "*builtin*:slice": "slice",
+    "*builtin*:getattr": "getattr",
+    "copy*reg:_reconstructor": "reconstructor",
+    "_codecs:encode": "encode",
+    "collections:OrderedDict": "ordered",
+    "collections:defaultdict": "defaultdict",
+    "collections:deque": "deque",
+    "collections:Counter": "counter",
+    "datetime:date": "moment",
+    "datetime:time": "moment",
+    "datetime:datetime": "moment",
+    "datetime:timedelta": "duration",
+    "datetime:timezone": "timezone",
+    "pytz:_UTC": "nothing",
+    "functools:partial": "partial",
+    "re:_compile": "pattern",
+    "numpy.*core.multiarray:_reconstruct": "array",
+    "numpy.*core.multiarray:scalar": "scalar",
+    "numpy.*core.numeric:_frombuffer": "buffer",
+    "numpy*core:_ufunc_reconstruct": "ufunc",
+    "numpy.ma.core:_mareconstruct": "masked",
+    "numpy.ma.core:MaskedConstant": "nothing",
+    "numpy:dtype": "dtype",
+    "numpy.random._pickle:__bit_generator_ctor": "bit_generator",
+    "numpy.random._pickle:__generator_ctor": "generator",
+    "numpy.random*:__randomstate_ctor": "random_state",
+    "numpy.random:__RandomState_ctor": "random_state",
+    "pandas.*:_new_*Index": "index",
+    "pandas._libs.internals:_unpickle_block": "block",
+    "pandas.core.internals.managers:BlockManager": "manager",
+    "pandas.*:_unpickle_timestamp": "timestamp",
+    "pandas.*:Timestamp": "timestamp",
+    "pandas.*:_timedelta_unpickle": "timedelta",
+    "pandas.*:Timedelta": "timedelta",
+    "pandas.*:*_nat_unpickle": "none",
+    "pandas*:Interval": "interval",
+    "pandas*:Period": "period",
+    "pandas*offsets:*": "offset",
+    "pandas*:*Dtype": "column_type",
+}
+
+UNREAD = {
+    # DataFrames of pandas 1.3: a block is made by the result of functools.partial, and the
+    # machine admits no call of what is computed.
+    "value-frames.*",
+    "composite-beside_the_model.*",
+    "value-columns_of_pandas.*",
+}
+
+_PYTHON_2 = "Python 2 writes it, and no release of it is run here"
+_SINGLE = "a distance of 32 bits with parameters, which no estimator of the samples keeps"
+_QUANTILE = "of losses that need one more parameter than the samples choose at a time"
+# What evidence misses: "module:name" -> its roles, and why no file shows it.
+BEYOND: dict[str, tuple[list[str], str]] = {
+    "__builtin__:int": (["ref"], _PYTHON_2),
+    "__builtin__:str": (["ref"], _PYTHON_2),
+    "sklearn.metrics._dist_metrics:MahalanobisDistance32": (["ref"], _SINGLE),
+    "sklearn.metrics._dist_metrics:MinkowskiDistance32": (["ref"], _SINGLE),
+    "sklearn.metrics._dist_metrics:SEuclideanDistance32": (["ref"], _SINGLE),
+    "sklearn._loss._loss:__pyx_unpickle_CyExponentialLoss": (["call"], _QUANTILE),
+    "sklearn._loss._loss:__pyx_unpickle_CyHuberLoss": (["call"], _QUANTILE),
+    "sklearn._loss._loss:__pyx_unpickle_CyPinballLoss": (["call"], _QUANTILE),
+}
+
+
+def contract(key: str) -> str | None:
+    """The contract of a "module:name", or None if it needs none."""
+    return next((name for pattern, name in CONTRACTS.items() if fnmatchcase(key, pattern)), None)
