@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_iris
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - two more estimators
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -30,6 +31,10 @@ ARGUMENTS = {
     "FrozenEstimator": {"estimator": LogisticRegression().fit(X, Y)},
     "GaussianRandomProjection": {"n_components": 2},
     "GridSearchCV": {"estimator": LogisticRegression(), "param_grid": {"C": [1, 2]}, "cv": 2},
+    "HalvingGridSearchCV": {
+        "estimator": LogisticRegression(), "param_grid": {"C": [1, 2]}, "cv": 2},
+    "HalvingRandomSearchCV": {
+        "estimator": Ridge(), "param_distributions": {"alpha": [1, 2]}, "cv": 2},
     "MultiOutputClassifier": {"estimator": LogisticRegression()},
     "MultiOutputRegressor": {"estimator": Ridge()},
     "OneVsOneClassifier": {"estimator": LogisticRegression()},
