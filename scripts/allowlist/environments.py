@@ -52,11 +52,14 @@ RELEASES = (
     _sklearn("0.23.2", "3.8", "numpy==1.19.5 scipy==1.5.4 pandas==1.1.5 joblib==0.17.0"),
     _sklearn("0.24.2", "3.8", "numpy==1.19.5 scipy==1.6.3 pandas==1.2.5 joblib==1.0.1"),
     _sklearn("1.0.2", "3.8", "numpy==1.21.6 scipy==1.7.3 pandas==1.3.5 joblib==1.1.1"),
+    _sklearn("1.1.3", "3.8", "numpy==1.22.4 scipy==1.8.1 pandas==1.4.4 joblib==1.1.1"),
     _sklearn("1.2.2", "3.9", "numpy==1.23.5 scipy==1.10.1 pandas==1.5.3 joblib==1.2.0"),
     _sklearn("1.3.2", "3.11", "numpy==1.26.4 scipy==1.11.4 pandas==2.1.4 joblib==1.3.2"),
+    _sklearn("1.4.2", "3.9", "numpy==1.26.4 scipy==1.12.0 pandas==2.1.4 joblib==1.4.2"),
     _sklearn("1.5.2", "3.11", "numpy==2.0.2 scipy==1.14.1 pandas==2.2.3 joblib==1.4.2"),
     _sklearn("1.6.1", "3.10", "numpy==2.1.3 scipy==1.15.3 pandas==2.2.3 joblib==1.4.2"),
     _sklearn("1.7.2", "3.12", "numpy==2.3.5 scipy==1.16.3 pandas==2.3.3 joblib==1.5.2"),
+    _sklearn("1.8.0", "3.12", "numpy==2.3.5 scipy==1.16.3 pandas==2.3.3 joblib==1.5.3"),
     _sklearn("1.9.1", "3.13", "numpy==2.4.6 scipy==1.17.1 pandas==3.1.1 joblib==1.6.0"),
 )
 LIBRARIES = (
