@@ -87,6 +87,7 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     "sklearn.metrics._dist_metrics:MahalanobisDistance32": (["ref"], _SINGLE),
     "sklearn.metrics._dist_metrics:MinkowskiDistance32": (["ref"], _SINGLE),
     "sklearn.metrics._dist_metrics:SEuclideanDistance32": (["ref"], _SINGLE),
+    "_loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:__pyx_unpickle_CyExponentialLoss": (["call"], _QUANTILE),
     "sklearn._loss._loss:__pyx_unpickle_CyHuberLoss": (["call"], _QUANTILE),
