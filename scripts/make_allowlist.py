@@ -1,4 +1,4 @@
-"""Makes modelpack/inspection/allowlist.json and estimators.json from what real releases save.
+"""Makes allowlist.json and facts/estimators.json of modelpack/inspection from what releases save.
 
     python scripts/make_allowlist.py          # writes both, and prints what has changed
     python scripts/make_allowlist.py --check  # prints what would change, exits 1 if anything would
@@ -120,7 +120,7 @@ def main() -> int:
     options = parser.parse_args()
     found = collected()
     table = allowlist(found)
-    files = {"allowlist.json": text(table), "estimators.json": text(estimators(found))}
+    files = {"allowlist.json": text(table), "facts/estimators.json": text(estimators(found))}
     changed = [line for name, new in files.items() for line in changes(name, new)]
     print(*changed, sep="\n")
     if not options.check:

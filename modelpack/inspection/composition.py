@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, Member
 
+from .facts.parts import Part, as_part
+from .facts.signature import signature
 from .nodes import Dct, Global, Node, Obj
-from .parts import Part, as_part
-from .signature import signature
 
 _COLLECTIONS = (Dct, list, tuple)
 Key = str | int

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from modelpack.spec import Finding, ModelSpec, Safety
 
-from . import facts, parameters, policy
+from . import policy
 from .composition import Composition, compose
+from .facts import libraries, parameters
+from .facts.parts import as_node
+from .facts.signature import NO_SIGNATURE, no_prediction, signature
+from .facts.words import what
 from .machine import merged
-from .parts import as_node
 from .reading import Reading, read
-from .signature import NO_SIGNATURE, no_prediction, signature
-from .words import what
 
 
 def inspect(
@@ -43,16 +44,16 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
     root, trace = made.root, merged([reading.trace for reading in readings])
     found = signature(root) if root else NO_SIGNATURE
     parts = parameters.estimators(trace)
-    versions = facts.recorded_versions(root, trace, parts)
-    framework = facts.framework(root)
+    versions = libraries.recorded_versions(root, trace, parts)
+    framework = libraries.framework(root)
     readers = {
         "joblib": any(reading.is_joblib for reading in readings),
         "lz4": any(reading.container == "lz4" for reading in readings),
         "skops": any(reading.container == "zip" for reading in readings),
         "pandas": found.layout == "frame",
     }
-    needed = {name for name in readers if readers[name]} | facts.containers(parts)
-    required = facts.requirements(trace, versions, needed)
+    needed = {name for name in readers if readers[name]} | libraries.containers(parts)
+    required = libraries.requirements(trace, versions, needed)
     findings = [finding for reading in readings for finding in _located(reading, len(readings))]
     if policy.verdict(findings) != "refuse":  # else what it holds is beside the point
         findings += _notes(made, readings)
@@ -60,22 +61,22 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         file=first.file,
         format=first.format,
         framework=framework,
-        framework_version=facts.framework_version(framework, versions),
-        python=facts.python_specifier(trace.protocol),
+        framework_version=libraries.framework_version(framework, versions),
+        python=libraries.python_specifier(trace.protocol),
         task=root.task if root else "unknown",
         estimator=root.cls.dotted if root else None,
         steps=as_node(root).steps if root else (),
         method="transform" if root and root.only_transforms else "predict",
         requirements=required,
         versions=versions,
-        local_modules=facts.local_modules(trace),
+        local_modules=libraries.local_modules(trace),
         signature=found,
         safety=Safety(policy.verdict(findings), tuple(findings)),
         globals=tuple(sorted(trace.globals)),
         members=made.members,
         more_files=tuple(reading.file for reading in others),
         choices=made.choices,
-        reasons=facts.reasons(required, trace, versions, parts),
+        reasons=libraries.reasons(required, trace, versions, parts),
         n_jobs=parameters.n_jobs(parts),
         callables=parameters.callables(parts),
     )

@@ -10,13 +10,13 @@ from catboost import CatBoostRegressor
 from lightgbm import LGBMClassifier
 from xgboost import XGBClassifier
 
-from modelpack.inspection import ubjson
-from modelpack.inspection.boosters import booster
-from modelpack.inspection.columns import Column
-from modelpack.inspection.flatbuffers import Table
+from modelpack.inspection.facts import ubjson
+from modelpack.inspection.facts.boosters import booster
+from modelpack.inspection.facts.columns import Column
+from modelpack.inspection.facts.flatbuffers import Table
+from modelpack.inspection.facts.parts import Part
+from modelpack.inspection.facts.steps import describe
 from modelpack.inspection.nodes import Global
-from modelpack.inspection.parts import Part
-from modelpack.inspection.steps import describe
 
 from .zoo import FLOWERS, Y
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from .arrays import clean
+from ..arrays import clean
 
 _LENGTH = struct.Struct(">Q")
 _INTEGERS = {b"i": struct.Struct(">b"), b"U": struct.Struct(">B"), b"I": struct.Struct(">h"),

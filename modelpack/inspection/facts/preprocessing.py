@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from .arrays import scalar, view
+from ..arrays import scalar, view
+from ..nodes import Node
 from .columns import Column, Columns, is_nan, rounded
-from .nodes import Node
 from .parts import Part, attributes
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from modelpack.spec import Field, FieldType, Scalar
 
-from .arrays import Array, view
+from ..arrays import Array, view
+from ..nodes import Node
 from .boosters import booster
 from .columns import scalar_type
-from .nodes import Node
 from .parts import Part
 from .widths import features_out
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .arrays import scalar
-from .machine import Trace
-from .nodes import Dct, Global, Node, Obj, within
+from ..arrays import scalar
+from ..machine import Trace
+from ..nodes import Dct, Global, Node, Obj, within
 from .parts import Part, as_part, attributes
 
 _LEVELS = 5

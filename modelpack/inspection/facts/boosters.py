@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 
 from modelpack.spec import Scalar
 
+from ..arrays import clean, raw, scalar
+from ..nodes import Node
 from . import ubjson
-from .arrays import clean, raw, scalar
 from .flatbuffers import Table
-from .nodes import Node
 from .parts import Part, attributes
 from .splits import Splits
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .dtypes import Dtype
-from .machine import Trace
+from ..dtypes import Dtype
+from ..machine import Trace
 
 DISTRIBUTIONS = {
     "_loss": "scikit-learn",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..nodes import Node, Obj
 from .boosters import Booster, booster
 from .categorical import categorical
 from .columns import Column, Columns
-from .nodes import Node, Obj
 from .parts import Part, attributes, column_names
 from .preprocessing import TRANSFORMERS, between, fills_nan
 from .rows import kept_rows

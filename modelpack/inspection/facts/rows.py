@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from .arrays import view
+from ..arrays import view
+from ..nodes import Node
 from .columns import Columns
-from .nodes import Node
 from .parts import Part, attributes
 
 _ROWS = ("_fit_X", "support_vectors_", "cluster_centers_", "centroids_", "X_fit_", "X_train_",

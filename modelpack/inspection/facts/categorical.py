@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .arrays import view
+from ..arrays import view
+from ..nodes import Node
 from .columns import Columns
 from .frames import axes
-from .nodes import Node
 from .parts import Part, as_dict, attributes, column_names
 
 _TAKES_MISSING = {"value", "indicator"}

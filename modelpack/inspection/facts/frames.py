@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .arrays import view
-from .nodes import Node, Obj
+from ..arrays import view
+from ..nodes import Node, Obj
 from .parts import as_dict, attributes
 
 

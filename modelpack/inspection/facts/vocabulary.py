@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .arrays import clean
+from ..arrays import clean
+from ..nodes import Dct
 from .columns import Column
-from .nodes import Dct
 from .parts import Part
 
 TEXT_VECTORIZERS = ("TfidfVectorizer", "CountVectorizer", "HashingVectorizer")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from modelpack.spec import Estimator, Scalar, Task
 
-from .arrays import clean, scalar, view
-from .contracts import is_made, made_class
-from .nodes import Dct, Global, Node, Obj
+from ..arrays import clean, scalar, view
+from ..contracts import is_made, made_class
+from ..nodes import Dct, Global, Node, Obj
 
 _DEEPEST = 32
 _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",

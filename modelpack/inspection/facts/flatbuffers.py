@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from .arrays import clean
+from ..arrays import clean
 
 _MOST_VALUES = 100_000
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .arrays import clean, view
-from .contracts import made_class
+from ..arrays import clean, view
+from ..contracts import made_class
+from ..nodes import Blob, Dct, Global, Items, Node, Obj
 from .frames import axes, length
-from .nodes import Blob, Dct, Global, Items, Node, Obj
 from .parts import as_part
 
 _PLAIN = {bool: "boolean", int: "number", float: "number", str: "string",

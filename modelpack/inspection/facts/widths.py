@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .arrays import scalar, view
+from ..arrays import scalar, view
+from ..nodes import Dct, Node, Obj
 from .boosters import booster
-from .nodes import Dct, Node, Obj
 from .parts import Part, attributes
 from .rows import exogenous
 

@@ -1,4 +1,4 @@
-"""The facts of a model file that are not its signature: versions, requirements, modules."""
+"""The libraries of a model: which it needs and why, their versions, the modules of its author."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from packaging.version import InvalidVersion, Version
 
-from .allowlist import standing
+from ..allowlist import standing
+from ..contracts import class_key
+from ..machine import Trace
+from ..nodes import Dct, Node, Obj
+from ..payloads import WRAPPERS
 from .boosters import booster
-from .contracts import class_key
 from .distributions import DISTRIBUTIONS, implied_versions, naming, top
-from .machine import Trace
-from .nodes import Dct, Node, Obj
 from .parts import Part, as_dict
-from .payloads import WRAPPERS
 
 _READERS = {
     "joblib": "joblib wrote the file",

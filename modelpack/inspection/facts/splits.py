@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from .arrays import Array, view
+from ..arrays import Array, view
+from ..nodes import Node
 from .columns import Columns
-from .nodes import Node
 from .parts import Part, attributes
 
 _MOST_SPLITS = 50_000
