@@ -1,21 +1,13 @@
-"""What holds for every file: nothing is executed, the names are those that loading resolves, and
-no file makes the inspector fail.
-"""
+"""What holds for every file: nothing is executed, and no file makes the inspector fail."""
 
 import contextlib
-import io
 import pickle
-import random
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
-from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_iris
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelpack.errors import ModelpackError
 from modelpack.inspection import require_servable
@@ -23,13 +15,13 @@ from modelpack.inspection.inspector import inspect
 from modelpack.spec import ModelSpec, from_json, to_json
 
 from .families import dumped_by_joblib, models
+from .mutations import mutants, seeded
 from .opcodes import SYSTEM, TUPLE1, call, name, new, number, pickled, table, text, wrapper
 from .test_hostile import REFUSED, UNKNOWN
 from .test_hostile_files import CONTAINERS
 from .test_hostile_memory import LIES
 
 DATA = Path(__file__).parents[1] / "data"
-X, Y = load_iris(return_X_y=True)
 
 # Run in a fresh interpreter, so that nothing was imported before: an audit hook (PEP 578) sees what
 # the interpreter itself is asked for: imports, code, files, sockets, processes, and the rest.
@@ -88,103 +80,18 @@ def test_nothing_is_imported_opened_or_run(tmp_path):
     assert done.stdout.strip() == "set() set()"
 
 
-class Names(pickle.Unpickler):
-    """CPython's own unpickler; what it would look up is noted, and a stand-in given."""
-
-    def __init__(self, data):
-        super().__init__(io.BytesIO(data))
-        self.found = set()
-
-    def find_class(self, module, name):
-        self.found.add(f"{module}:{name}")
-        return StandIn
-
-
-class StandIn:
-    def __new__(cls, *args, **kwargs):
-        return object.__new__(cls)
-
-    def __setstate__(self, state):
-        pass
-
-    def append(self, value):
-        pass
-
-    def extend(self, values):
-        pass
-
-    def __setitem__(self, key, value):
-        pass
-
-
-def model():
-    columns = ColumnTransformer([("a", StandardScaler(), [0, 1]), ("b", OneHotEncoder(), [2])])
-    return make_pipeline(columns, RandomForestClassifier(3, random_state=0)).fit(X, Y)
-
-
-def names_of(data):
-    names = Names(data)
-    names.load()
-    return names.found
-
-
-@pytest.mark.parametrize("protocol", [3, 4, 5])  # below, CPython would rename modules on the way
-def test_names_are_those_that_loading_resolves(tmp_path, protocol):
-    path = tmp_path / "m.pkl"
-    path.write_bytes(pickle.dumps(model(), protocol))
-    assert set(inspect(path).globals) == names_of(path.read_bytes())
-
-
-def mutants(data, count, seed):
-    chance = random.Random(seed)
-    for _ in range(count):
-        mutant = bytearray(data)
-        for _ in range(chance.choice([1, 1, 2, 8])):
-            place = chance.randrange(len(mutant))
-            change = chance.randrange(4)
-            if change == 0:
-                mutant[place] = chance.randrange(256)
-            elif change == 1:
-                del mutant[place : place + chance.randrange(1, 20)]
-            elif change == 2:
-                start = chance.randrange(len(data))
-                mutant[place:place] = data[start : start + chance.randrange(1, 20)]
-            else:
-                mutant[place:place] = bytes([chance.choice(b"(0)]}NRbtu\x81\x85\x93\x94h\x00.")])
-            if not mutant:
-                break
-        yield bytes(mutant)
-
-
 SEEDS = sorted(DATA.glob("kserve/*/model.*"))
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=lambda p: f"{p.parent.name}-{p.suffix}")
-def test_no_mutant_makes_it_fail(tmp_path, path):
+def test_no_mutant_of_a_file_of_others_makes_it_fail(tmp_path, path):
     target = tmp_path / "m"
-    accepted = 0
-    for mutant in mutants(path.read_bytes(), 250, seed=path.parent.name):
+    for mutant in islice(mutants(path.read_bytes(), seeded(path.parent.name)), 250):
         target.write_bytes(mutant)
         spec = inspect(target)
-        assert spec.safety.verdict in {"pass", "trust", "refuse"}
-        assert from_json(ModelSpec, to_json(spec)).file == spec.file
+        assert from_json(ModelSpec, to_json(spec)) == spec
         with contextlib.suppress(ModelpackError):
             require_servable(spec)
-        is_raw = spec.format == "pickle" and spec.file.protocol in {3, 4, 5}
-        if spec.safety.verdict == "pass" and is_raw:
-            accepted += 1
-            assert set(spec.globals) >= names_loaded(mutant)
-    assert accepted or path.suffix == ".joblib"
-
-
-def names_loaded(data):
-    """What CPython resolves, also where the stand-ins make it stop early."""
-    names = Names(data)
-    try:
-        names.load()
-    except Exception:
-        return names.found
-    return names.found
 
 
 HOLDS_ITSELF = [
