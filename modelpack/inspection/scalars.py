@@ -36,22 +36,24 @@ def run(m: Machine) -> int:
     Whatever is unusual (a value that goes on in the next chunk, a text with lone surrogates, a
     number that is taken) is left to the handlers, and so are the last bytes at hand.
     """
-    before = len(m.stack) + len(m.memo)
-    _run(m, min(m.reader.check, len(m.reader.buffer) - LONGEST_FIXED))
+    reader, before = m.reader, len(m.stack) + len(m.memo)
+    limit = len(reader.buffer)
+    if reader.frame_end is not None:  # the handlers say it of a value that reaches over its frame
+        limit = min(limit, reader.frame_end - reader.base)
+    _run(m, min(reader.check, limit - LONGEST_FIXED), limit)
     return len(m.stack) + len(m.memo) - before
 
 
-def _run(m: Machine, end: int) -> None:  # noqa: PLR0912, PLR0915 - each call less is the point
+def _run(m: Machine, end: int, limit: int) -> None:  # noqa: PLR0912, PLR0915 - each call less is the point
     reader, stack, memo = m.reader, m.stack, m.memo
     buffer, position, push = reader.buffer, reader.position, stack.append
-    size = len(buffer)
     try:
         while position < end:
             opcode = buffer[position]
             if opcode == _TEXT:
                 start = position + 2
                 stop = start + buffer[position + 1]
-                if stop > size:
+                if stop > limit:
                     break
                 push(text := buffer[start:stop].decode())
                 position = stop
@@ -77,7 +79,7 @@ def _run(m: Machine, end: int) -> None:  # noqa: PLR0912, PLR0915 - each call le
             elif opcode == _LONG_TEXT:
                 start = position + 5
                 length = U4.unpack_from(buffer, position + 1)[0]
-                if length > limits.SMALL_BYTES or start + length > size:
+                if length > limits.SMALL_BYTES or start + length > limit:
                     break
                 push(buffer[start : start + length].decode())
                 position = start + length

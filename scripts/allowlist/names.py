@@ -18,6 +18,7 @@ CONTRACTS = {
     "sklearn.impute._iterative:_ImputerTriplet": "fields",
     "sklearn.impute:_ImputerTriplet": "fields",
     "sklearn.feature_extraction.text:*Vectorizer": "vectorizer",
+    "scipy.interpolate._bsplines:BSpline": "spline",
     "scipy.stats.*:*_gen": "distribution",
     "statsmodels.base.data:*Data": "formula",
     "*builtin*:bytes": "bytes",
@@ -87,6 +88,10 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     "sklearn.metrics._dist_metrics:MahalanobisDistance32": (["ref"], _SINGLE),
     "sklearn.metrics._dist_metrics:MinkowskiDistance32": (["ref"], _SINGLE),
     "sklearn.metrics._dist_metrics:SEuclideanDistance32": (["ref"], _SINGLE),
+    "scipy.interpolate._bsplines:_BSpline": (
+        ["new"],
+        "scipy 1.18 writes it, which no release here was fitted with",
+    ),
     "_loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:__pyx_unpickle_CyExponentialLoss": (["call"], _QUANTILE),

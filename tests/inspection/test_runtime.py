@@ -48,6 +48,7 @@ def test_every_estimator_loads_by_the_names_that_were_recorded(tmp_path, save):
     assert [repr(model) for model in loaded(tmp_path / "all")] == [repr(model) for model in models]
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")
 @pytest.mark.parametrize("save", [joblib.dump, dump], ids=["joblib", "pickle"])
 @pytest.mark.parametrize("library", BEYOND)
 def test_models_of_other_libraries_load_and_predict_the_same(tmp_path, library, save):

@@ -29,6 +29,7 @@ from .kinds import (
     tuple_of,
     whole,
 )
+from .made import class_key
 
 # Array classes; the others of numpy open files (memmap) or take any code (recarray of objects).
 _ARRAYS = {
@@ -115,6 +116,18 @@ def _ufunc(made: Obj) -> str | None:
     return "it takes what is no known function of numpy or scipy"
 
 
+def _spline(made: Obj) -> str | None:
+    # A dict before scipy 1.18; since then the spline that it stands for, and an empty array.
+    if made.how == "new" and (made.args or made.kwargs is not None):
+        return "it is made of arguments"
+    fine = all(isinstance(state, Dct) or _STANDS_FOR(state) for state in made.states)
+    return None if fine else "its state is not one that scipy writes"
+
+
+def _is_inner_spline(node: Node) -> bool:
+    return isinstance(node, Obj) and class_key(node) == "scipy.interpolate._bsplines:_BSpline"
+
+
 def _distribution(made: Obj) -> str | None:
     if len(made.states) > 1:
         return "it has several states"
@@ -146,6 +159,7 @@ def _parameters(state: tuple[Node, ...]) -> str | None:
     return None
 
 
+_STANDS_FOR = tuple_of(_is_inner_spline, array)
 _RANDOM = either(nothing, result_of("random_state", "generator"))
 _PARAMETER = either(nothing, number, text, array)
 _EMPTY = literal((0,))
@@ -198,4 +212,4 @@ CALLS: dict[str, Contract] = {
         )
     ),
 }
-CLASSES: dict[str, Contract] = {"distribution": _distribution}
+CLASSES: dict[str, Contract] = {"distribution": _distribution, "spline": _spline}

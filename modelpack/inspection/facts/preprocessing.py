@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from ..arrays import scalar, view
-from ..nodes import Node
+from ..nodes import Node, Obj
 from .columns import Column, Columns, is_nan, rounded
 from .parts import Part, attributes
 
@@ -83,9 +83,15 @@ def _splines(part: Part, columns: Columns) -> bool:
     """Beyond the first and last of the knots lie as many as the degree."""
     splines, degree = part.get("bsplines_"), part.number("degree") or 0
     for column, node in zip(columns, splines if isinstance(splines, list) else [], strict=False):
-        spline = attributes(node)
+        spline = attributes(node) or attributes(_stands_for(node))
         between(column, spline.get("t", spline.get("_t")), degree)
     return False
+
+
+def _stands_for(node: Node) -> Node:
+    """The spline inside a spline, as scipy pickles it since 1.18."""
+    state = node.states[0] if isinstance(node, Obj) and node.states else None
+    return state[0] if isinstance(state, tuple) and state else None
 
 
 def _quantiles(part: Part, columns: Columns) -> bool:
