@@ -52,6 +52,8 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
 
 
 def _choosing(spec: ModelSpec) -> str:
+    if spec.more_files:
+        return "Give files that hold one estimator each, or one file and --select."
     first = shlex.quote(ascii(spec.choices[0])[1:-1])
     return (
         f"Choose one with --select, such as --select {first}. Several of them, in the order in "

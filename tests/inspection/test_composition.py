@@ -143,6 +143,14 @@ def test_select(tmp_path, model, key, path, task):
     assert spec.task == task
 
 
+def test_one_of_several_files_that_holds_several(tmp_path, scaler, model):
+    joblib.dump({"a": model, "b": model}, tmp_path / "both")
+    joblib.dump(scaler, tmp_path / "scaler")
+    with pytest.raises(ModelNotSupportedError, match="2 estimators") as error:
+        require_servable(inspect(tmp_path / "scaler", tmp_path / "both"))
+    assert error.value.hint == "Give files that hold one estimator each, or one file and --select."
+
+
 def test_select_several_for_a_pipeline(tmp_path, scaler, model):
     joblib.dump({"model": model, "scaler": scaler}, tmp_path / "m")
     assert [f.code for f in inspect(tmp_path / "m").safety.findings] == ["several-models"]
