@@ -121,7 +121,7 @@ def scalar(node: Node) -> Scalar:
 
 
 def clean(text: str) -> str:
-    """Text without lone surrogates, which pickles may hold and UTF-8 cannot."""
+    """Text without lone surrogates, which pickles and names of files may hold and UTF-8 cannot."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -18,6 +18,7 @@ from modelpack import errors
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety, Signature, from_json
 
 from . import limits
+from .arrays import clean
 
 # -I and -S: no variable, no folder but Python's own, no start-up file of site-packages. Ours come
 # last, so that nothing in them stands before the standard library.
@@ -163,5 +164,4 @@ def _refused(paths: list[str], reason: str) -> ModelSpec:
 
 
 def _file(path: str) -> ModelFile:
-    shown = path.encode("utf-8", "replace").decode("utf-8")
-    return ModelFile(shown, "", _size(path), "raw", None, "unknown")
+    return ModelFile(clean(path), "", _size(path), "raw", None, "unknown")

@@ -13,6 +13,7 @@ from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile
 
 from . import formats, invariants, limits, policy, skops, source
+from .arrays import clean
 from .interpreter import run
 from .machine import Trace
 from .nodes import Malformed, Node
@@ -57,7 +58,7 @@ class Reading:
     def file(self) -> ModelFile:
         protocol = self.trace.protocol
         return ModelFile(
-            _shown(self.path), self.sha256, self.size, self.container, protocol, self.format
+            clean(str(self.path)), self.sha256, self.size, self.container, protocol, self.format
         )
 
 
@@ -80,11 +81,6 @@ def read(path: Path, trust: Collection[str]) -> Reading:
     return reading
 
 
-def _shown(path: Path) -> str:
-    """The path as text that can be printed: names of files are bytes and need not be UTF-8."""
-    return str(path).encode("utf-8", "replace").decode("utf-8")
-
-
 def _open(path: Path) -> BinaryIO:
     if "\0" in str(path):
         raise _unreadable(path, "its name holds a zero byte")
@@ -95,7 +91,7 @@ def _open(path: Path) -> BinaryIO:
         os.close(descriptor)
         what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
-            f"{_shown(path)} is {what}; a model is one file.",
+            f"{clean(str(path))} is {what}; a model is one file.",
             hint="Give the path of the file that joblib, pickle or skops wrote: model.joblib.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
@@ -103,7 +99,7 @@ def _open(path: Path) -> BinaryIO:
 
 def _unreadable(path: Path, reason: str) -> UsageError:
     return UsageError(
-        f"The model file {_shown(path)} cannot be read: {reason.lower()}.",
+        f"The model file {clean(str(path))} cannot be read: {reason.lower()}.",
         hint="Check the path, and that you may read the file.",
     )
 
@@ -126,7 +122,7 @@ def _read(file: BinaryIO, digest: source.Digest, reading: Reading) -> None:
     head = digest.read(source.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
-    reading.other = formats.recognise(head[:_HEAD], _tail(file))
+    reading.other = formats.recognise(head[:_HEAD], _tail(file, size))
     if reading.other is formats.SKOPS:
         reading.other, reading.container = None, "zip"
         archive = Reader(source.chunks("raw", head, digest))
@@ -137,8 +133,7 @@ def _read(file: BinaryIO, digest: source.Digest, reading: Reading) -> None:
         _read_pickle(Reader(source.chunks(reading.container, head, digest)), reading)
 
 
-def _tail(file: BinaryIO) -> bytes:
-    size = os.fstat(file.fileno()).st_size
+def _tail(file: BinaryIO, size: int) -> bytes:
     return os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
 
 

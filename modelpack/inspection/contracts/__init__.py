@@ -10,7 +10,7 @@ from ..allowlist import contract_name, roles
 from ..nodes import Obj
 from . import builtin, frames, learning, numeric
 from .kinds import Contract
-from .made import class_key, is_made, made_class
+from .made import class_key, is_bare, is_made, made_class
 
 __all__ = ["CALLS", "CLASSES", "class_key", "is_made", "made_class", "reads_own_state", "violation"]
 
@@ -45,5 +45,4 @@ def _class(made: Obj) -> str | None:
     contract = CLASSES.get(contract_name(key) or "")
     if contract is not None:
         return contract(made)
-    bare = made.how == "call" or (made.args == () and made.kwargs is None)
-    return None if bare else "it is made of arguments"
+    return None if is_bare(made) else "it is made of arguments"

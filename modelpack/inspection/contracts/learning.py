@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..nodes import Dct, Global, Node, Obj
 from .kinds import Contract, array, called, either, nothing, number, sequence, table, whole
+from .made import is_bare
 
 _UNPICKLE = "__pyx_unpickle_"
 
@@ -50,7 +51,7 @@ def _fields(made: Obj) -> str | None:
 
 
 def _vectorizer(made: Obj) -> str | None:
-    if made.how == "new" and (made.args or made.kwargs is not None):
+    if not is_bare(made):
         return "it is made of arguments"
     for state in made.states:
         if not isinstance(state, Dct):

@@ -16,6 +16,11 @@ def is_made(made: Obj) -> bool:
     return made.how == "new" or made_class(made) is not made.cls
 
 
+def is_bare(made: Obj) -> bool:
+    """Whether it is made without arguments; those of a call are its callable's."""
+    return made.how == "call" or (made.args == () and made.kwargs is None)
+
+
 def class_key(made: Obj) -> str:
     """The "module:name" of `made_class`; "" of one that is no name."""
     cls = made_class(made)

@@ -29,7 +29,7 @@ from .kinds import (
     tuple_of,
     whole,
 )
-from .made import class_key
+from .made import class_key, is_bare
 
 # Array classes; the others of numpy open files (memmap) or take any code (recarray of objects).
 _ARRAYS = {
@@ -118,7 +118,7 @@ def _ufunc(made: Obj) -> str | None:
 
 def _spline(made: Obj) -> str | None:
     # A dict before scipy 1.18; since then the spline that it stands for, and an empty array.
-    if made.how == "new" and (made.args or made.kwargs is not None):
+    if not is_bare(made):
         return "it is made of arguments"
     fine = all(isinstance(state, Dct) or _STANDS_FOR(state) for state in made.states)
     return None if fine else "its state is not one that scipy writes"

@@ -9,11 +9,11 @@ from packaging.version import InvalidVersion, Version
 from ..allowlist import standing
 from ..contracts import class_key
 from ..machine import Trace
-from ..nodes import Dct, Node, Obj
+from ..nodes import Node
 from ..payloads import WRAPPERS
 from .boosters import booster
 from .distributions import DISTRIBUTIONS, implied_versions, naming, top
-from .parts import Part, as_dict
+from .parts import Part, as_dict, attributes
 
 _READERS = {
     "joblib": "joblib wrote the file",
@@ -119,15 +119,6 @@ def python_specifier(protocol: int | None) -> str | None:
     return ">=3.8" if protocol == 5 else None
 
 
-def _attribute(made: Obj, name: str) -> Node:
-    for state in made.states:
-        if isinstance(state, Dct):
-            for key, value in zip(state.keys, state.values, strict=True):
-                if type(key) is str and key == name:
-                    return value
-    return None
-
-
 def _version(value: Node) -> str | None:
     if not isinstance(value, str) or len(value) > 40:
         return None
@@ -151,4 +142,4 @@ def _specifier(version: str) -> str:
 def _is_aligned(trace: Trace) -> bool:
     """Whether an array is padded as joblib does since 1.2; older releases cannot read it."""
     wrappers = (made for made in trace.objects if class_key(made) in WRAPPERS)
-    return any(_attribute(w, "numpy_array_alignment_bytes") is not None for w in wrappers)
+    return any(attributes(w).get("numpy_array_alignment_bytes") is not None for w in wrappers)

@@ -16,10 +16,17 @@ from ..contracts import is_made, made_class
 from ..nodes import Dct, Global, Node, Obj
 
 _DEEPEST = 32
+OTHER_LIBRARIES = {
+    "shap": "explainer of shap", "lime": "explainer of lime", "alibi": "explainer of alibi",
+    "torch": "object of PyTorch", "tensorflow": "object of TensorFlow", "keras": "model of Keras",
+    "matplotlib": "figure of matplotlib", "plotly": "figure of plotly", "onnx": "model of ONNX",
+    "onnxruntime": "session of ONNX Runtime", "spacy": "object of spaCy",
+}  # fmt: skip
+"""Top-level module -> what its objects are, which are no estimators."""
+
 _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",
                    "copy_reg", "datetime", "functools", "re", "_codecs", "joblib",
-                   "shap", "lime", "alibi", "torch", "tensorflow", "keras", "matplotlib", "plotly",
-                   "onnx", "onnxruntime", "spacy"}  # fmt: skip
+                   *OTHER_LIBRARIES}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)

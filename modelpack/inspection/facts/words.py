@@ -8,18 +8,12 @@ from ..arrays import clean, view
 from ..contracts import made_class
 from ..nodes import Blob, Dct, Global, Items, Node, Obj
 from .frames import axes, length
-from .parts import as_part
+from .parts import OTHER_LIBRARIES, as_part
 
 _PLAIN = {bool: "boolean", int: "number", float: "number", str: "string",
           bytes: "string of bytes"}  # fmt: skip
 _KINDS = {type(None): "None", Dct: "dict", Items: "set", list: "list", tuple: "tuple",
           Blob: "long string"}  # fmt: skip
-_LIBRARIES = {
-    "shap": "explainer of shap", "lime": "explainer of lime", "alibi": "explainer of alibi",
-    "torch": "object of PyTorch", "tensorflow": "object of TensorFlow", "keras": "model of Keras",
-    "matplotlib": "figure of matplotlib", "plotly": "figure of plotly", "onnx": "model of ONNX",
-    "onnxruntime": "session of ONNX Runtime", "spacy": "object of spaCy",
-}  # fmt: skip
 _MOST_KINDS = 4
 _MOST_NAMES = 6
 _LONGEST = 120
@@ -102,7 +96,7 @@ def _of_object(node: Node) -> str:
     cls = made_class(node) if isinstance(node, Obj) else None
     if not isinstance(cls, Global):
         return "numpy array"
-    library = _LIBRARIES.get(cls.module.partition(".")[0])
+    library = OTHER_LIBRARIES.get(cls.module.partition(".")[0])
     if library is not None:
         return f"{library} ({cls.name.rpartition('.')[2]})"
     if cls.module.startswith("pandas"):
