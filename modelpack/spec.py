@@ -144,6 +144,7 @@ class ModelSpec:
     that they lie in. `choices`: what `--select` takes where the file holds several models.
     `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
     asks for. `callables`: "module:name" of the functions that the estimators were given.
+    `evidence`: layouts that only some releases read, by the names of inspection/facts/layouts.py.
     """
 
     file: ModelFile
@@ -167,6 +168,7 @@ class ModelSpec:
     reasons: Mapping[str, str] = field(default_factory=dict)
     n_jobs: int | None = None
     callables: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
@@ -195,7 +197,8 @@ class Environment:
 
     `requirements`: name -> version, all of the lock. `origins`: name -> where the pin came from:
     "file" (recorded in the model file), "user", "resolver". `lock`: the text of requirements.lock,
-    one hash-locked distribution an entry, without comments that tell of this machine.
+    one hash-locked distribution an entry, without comments that tell of this machine. `warnings`:
+    whole sentences for people.
     """
 
     python: str
@@ -204,6 +207,7 @@ class Environment:
     origins: Mapping[str, str]
     lock: str
     system_packages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 # --- Bundle and Image ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from ..errors import UsageError
 from ..spec import Environment, IndexSettings, ModelSpec
-from . import versions
+from . import conflicts, versions
 from .lock import Lock, Request, compile_lock
 from .reasons import MISSING_DATES, not_resolved
 from .requirements import SERVING, canonical, from_file, from_user, is_pinned, merged
@@ -68,7 +68,8 @@ def resolve(
     "pandas==2.2.3"; they take the place of the file's.
 
     Raises:
-        EnvironmentNotResolvedError: nothing fits, or the index cannot be reached.
+        EnvironmentNotResolvedError: nothing fits, or the model cannot be loaded with what was
+            asked for, or the index cannot be reached.
         UsageError: the platform or the Python version is not one to serve on, or one of
             `requirements` is no requirement.
     """
@@ -84,7 +85,7 @@ def resolve(
     if lock.error:
         raise not_resolved(lock.error, python, platform)
     pins = lock.pins()
-    return Environment(
+    environment = Environment(
         python=python,
         platform=platform,
         requirements=pins,
@@ -92,6 +93,7 @@ def resolve(
         lock=lock.text,
         system_packages=tuple(p for name in pins for p in SYSTEM_PACKAGES.get(name, ())),
     )
+    return conflicts.judged(spec, environment)
 
 
 def reach(index: IndexSettings) -> None:

@@ -10,7 +10,7 @@ from modelpack.spec import Finding, ModelSpec, Safety
 
 from . import policy
 from .composition import Composition, compose
-from .facts import libraries, parameters
+from .facts import layouts, libraries, parameters
 from .facts.parts import as_node
 from .facts.signature import NO_SIGNATURE, no_prediction, signature
 from .facts.words import what
@@ -79,6 +79,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         reasons=libraries.reasons(required, trace, versions, parts),
         n_jobs=parameters.n_jobs(parts),
         callables=parameters.callables(parts),
+        evidence=layouts.evidence(trace),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..dtypes import Dtype
 from ..machine import Trace
+from .layouts import splits_missing
 
 DISTRIBUTIONS = {
     "_loss": "scikit-learn",
@@ -54,14 +54,9 @@ def implied_versions(trace: Trace) -> dict[str, str]:
     for name, pattern, specifier in _IMPLIED:
         if name not in found and any(map(pattern.match, trace.globals)):
             found[name] = specifier
-    if any(_splits_missing(made.dtype) for made in trace.objects if made.dtype is not None):
+    if any(map(splits_missing, trace.objects)):
         found["scikit-learn"] = ">=1.3"
     return found
-
-
-def _splits_missing(dtype: Dtype) -> bool:
-    """Whether it is that of a tree's nodes since missing values have a side to go to."""
-    return any(name == "missing_go_to_left" for name, _, _ in dtype.fields)
 
 
 def naming(distribution: str, keys: Iterable[str]) -> str | None:

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from packaging.version import InvalidVersion, Version
 
 from ..allowlist import standing
-from ..contracts import class_key
 from ..machine import Trace
 from ..nodes import Node
-from ..payloads import WRAPPERS
 from .boosters import booster
 from .distributions import DISTRIBUTIONS, implied_versions, naming, top
-from .parts import Part, as_dict, attributes
+from .layouts import is_aligned
+from .parts import Part, as_dict
 
 _READERS = {
     "joblib": "joblib wrote the file",
@@ -57,7 +56,7 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
     if any(module.startswith("sklearn.externals") for module in modules):
         needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
     table = {name: _specifier(versions.get(name, "")) for name in needed}
-    if "joblib" in table and _is_aligned(trace):
+    if "joblib" in table and any(map(is_aligned, trace.objects)):
         table["joblib"] = ">=1.2"
     return dict(sorted(table.items()))
 
@@ -137,9 +136,3 @@ def _specifier(version: str) -> str:
         return f"=={version}"
     major, minor = (*parsed.release, 0)[:2]
     return f">={major}.{minor},<{major}.{minor + 1}"
-
-
-def _is_aligned(trace: Trace) -> bool:
-    """Whether an array is padded as joblib does since 1.2; older releases cannot read it."""
-    wrappers = (made for made in trace.objects if class_key(made) in WRAPPERS)
-    return any(attributes(w).get("numpy_array_alignment_bytes") is not None for w in wrappers)
