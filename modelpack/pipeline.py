@@ -22,7 +22,7 @@ from modelpack.engines import Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError
 from modelpack.inspection import inspect, require_servable
-from modelpack.smoke import smoke
+from modelpack.smoke import causes, smoke
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -150,6 +150,8 @@ class Run:
                 model, base.python, platform=platform, index=self.index, requirements=user
             )
             summary.append(f"Python {base.python}, {len(resolved.requirements)} distributions")
+        for warning in resolved.warnings:
+            self.observer.notice(warning)
         return resolved, base
 
     def render(self, model: ModelSpec, directory: Path) -> Bundle:
@@ -222,15 +224,16 @@ def package(
 
 def require_passed(report: SmokeReport) -> None:
     """Raises:
-    SmokeFailedError: a check failed; it names them.
+    SmokeFailedError: a check failed; it says why the service did not start, or names them.
     """
     if report.passed:
         return
     failed = ", ".join(check.name for check in report.checks if not check.passed)
-    raise SmokeFailedError(
+    message, hint = causes.explain(report) or (
         f"The service does not answer as it must: {failed}.",
-        hint="`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+        "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
     )
+    raise SmokeFailedError(message, hint=hint)
 
 
 def _kept(run: Run, model: ModelSpec) -> Path | None:

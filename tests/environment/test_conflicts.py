@@ -19,7 +19,7 @@ from modelpack.spec import Environment, ModelSpec
 
 TRUTH = json.loads((Path(__file__).parents[1] / "data" / "ages" / "truth.json").read_text())
 WORKS = "=~"
-# Two classes change their probabilities between these releases; the recorded models of three do not.
+# Probabilities of two classes change between these releases; some recorded models have three.
 WARNED_IN_VAIN = ("LogisticRegression", {"1.5", "1.6", "1.7"}, {"1.3", "1.4"})
 
 
