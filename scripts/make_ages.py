@@ -2,7 +2,8 @@
 
     python scripts/make_ages.py --all             # the whole matrix; its table goes to the document
     python scripts/make_ages.py 0.22 1.3 --kind mixed
-    python scripts/make_ages.py --truth           # which release loads what, for rules and tests
+    python scripts/make_ages.py --names           # which release has which names, for the rules
+    python scripts/make_ages.py --truth           # which release loads what, for their tests
 
 For each release an environment of its time is made, with pins of its own and not of modelpack's
 choice; six kinds of models are trained there, saved by pickle and by joblib, and asked for five
@@ -35,8 +36,8 @@ ALLOWLIST = ROOT / "modelpack" / "inspection" / "allowlist.json"
 
 def main() -> int:
     arguments = _arguments()
-    if arguments.truth:
-        _write_truth()
+    if arguments.names or arguments.truth:
+        (_write_names if arguments.names else _write_truth)()
         return 0
     releases = NINE if arguments.all else arguments.release
     results = list(_results(releases, arguments.kind))
@@ -52,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("release", nargs="*", help="of scikit-learn")
     parser.add_argument("--kind", choices=sorted({name.partition(".")[0] for name in FILES}))
     parser.add_argument("--all", action="store_true", help="every release; writes the table")
+    parser.add_argument("--names", action="store_true", help="write what has which names")
     parser.add_argument("--truth", action="store_true", help="write what loads where")
     return parser.parse_args()
 
@@ -66,9 +68,12 @@ def _results(releases: Iterable[str], kind: str | None) -> Iterable[Result]:
                 yield result
 
 
-def _write_truth() -> None:
+def _write_names() -> None:
     keys = [*json.loads(ALLOWLIST.read_text()), "sklearn.externals.joblib.numpy_pickle:"]
     NAMES.write_text(json.dumps(names_table(keys), indent=1) + "\n")
+
+
+def _write_truth() -> None:
     TRUTH.parent.mkdir(parents=True, exist_ok=True)
     TRUTH.write_text(json.dumps(truth(), separators=(",", ":")).replace('},"', '},\n"') + "\n")
 

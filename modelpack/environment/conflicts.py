@@ -33,12 +33,21 @@ def judged(spec: ModelSpec, environment: Environment) -> Environment:
     Raises:
         EnvironmentNotResolvedError: the model cannot be loaded in it.
     """
+    require_loadable(spec, environment)
+    return replace(environment, warnings=(*environment.warnings, *_warnings(spec, environment)))
+
+
+def require_loadable(spec: ModelSpec, environment: Environment) -> None:
+    """What is not in the environment yet is not asked for.
+
+    Raises:
+        EnvironmentNotResolvedError: the model cannot be loaded with what is.
+    """
     conflict = next((found for rule in RULES if (found := rule(spec, environment))), None)
     if conflict:
         raise EnvironmentNotResolvedError(
             conflict.message, hint=_way_out(conflict.library, spec, environment)
         )
-    return replace(environment, warnings=(*environment.warnings, *_warnings(spec, environment)))
 
 
 def _python(spec: ModelSpec, environment: Environment) -> Conflict | None:
@@ -104,7 +113,7 @@ def _warnings(spec: ModelSpec, environment: Environment) -> list[str]:
     served = environment.requirements.get("scikit-learn", "")
     saved = spec.versions.get("scikit-learn", "")
     return [
-        f"A {name} saved by scikit-learn {saved} fails or answers differently in {served}: "
+        f"A {name} saved by scikit-learn {saved} may fail or answer differently in {served}: "
         f"{drift.what}."
         for name, drift in drifts(spec, served)
     ]

@@ -80,6 +80,7 @@ def resolve(
             hint=f"Choose one of {', '.join(PLATFORMS)} for --platform",
         )
     file, user = from_file(spec.requirements), from_user(requirements)
+    conflicts.require_loadable(spec, _asked_for(python, platform, user))
     request = Request(merged(file, user), python, PLATFORMS[platform], index)
     lock = _locked(request, versions.framework_version(spec, user), _dated(file, user))
     if lock.error:
@@ -94,6 +95,12 @@ def resolve(
         system_packages=tuple(p for name in pins for p in SYSTEM_PACKAGES.get(name, ())),
     )
     return conflicts.judged(spec, environment)
+
+
+def _asked_for(python: str, platform: str, user: list[Requirement]) -> Environment:
+    """What the user alone decides, so that it is judged by itself before it is mixed with more."""
+    pins = {canonical(r): p.version for r in user for p in r.specifier if p.operator == "=="}
+    return Environment(python, platform, pins, dict.fromkeys(pins, "user"), lock="")
 
 
 def reach(index: IndexSettings) -> None:

@@ -6,10 +6,18 @@ import json
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from allowlist.environments import RELEASES, Release, inside
+from allowlist.environments import RELEASES, Release, inside, make_environment
 from packaging.version import Version
 
 from .saving import INSIDE
+
+BETWEEN = (
+    Release("names-1.2", "3.8", "scikit-learn==1.2.2 numpy==1.20.3 scipy==1.9.3 pandas==1.5.3"),
+    Release("names-1.3", "3.9", "scikit-learn==1.3.2 numpy==1.24.4 scipy==1.13.1 pandas==2.0.3"),
+    Release("names-1.4", "3.11", "scikit-learn==1.4.2 numpy==1.25.2 scipy==1.11.4 pandas==2.1.4"),
+    Release("names-1.7", "3.12", "scikit-learn==1.7.2 numpy==2.2.6 scipy==1.16.3 pandas==3.0.0"),
+)
+"""Environments for the feature releases of libraries that those of scikit-learn leave out."""
 
 LIBRARIES = {
     "sklearn": "scikit-learn",
@@ -26,7 +34,7 @@ def table(keys: Iterable[str]) -> dict[str, dict[str, object]]:
     there wherever its module is.
     """
     wanted = sorted(key for key in keys if key.partition(":")[0].partition(".")[0] in LIBRARIES)
-    found = {release: _found(release, wanted) for release in RELEASES}
+    found = {release: _found(release, wanted) for release in (*RELEASES, *BETWEEN)}
     return {
         name: _of_library(name, [k for k in wanted if _library(k) == name], found)
         for name in sorted(set(LIBRARIES.values()))
@@ -38,6 +46,8 @@ def _library(key: str) -> str:
 
 
 def _found(release: Release, keys: list[str]) -> set[str]:
+    make_environment(release)
+    (release.folder / "ages").mkdir(exist_ok=True)
     asked, answer = release.folder / "ages" / "names.json", release.folder / "ages" / "found.json"
     modules = {key.partition(":")[0] for key in keys}
     asked.write_text(json.dumps(sorted({*keys, *modules})))

@@ -7,15 +7,19 @@ by `python scripts/make_ages.py --truth`: each loaded and asked the models that 
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from modelpack.environment import conflicts
+from modelpack.engines import interpreters
+from modelpack.environment import conflicts, resolve
 from modelpack.errors import EnvironmentNotResolvedError
-from modelpack.spec import Environment, ModelSpec
+from modelpack.inspection import inspect
+from modelpack.spec import Environment, IndexSettings, ModelSpec
 
 TRUTH = json.loads((Path(__file__).parents[1] / "data" / "ages" / "truth.json").read_text())
 WORKS = "=~"
@@ -95,3 +99,89 @@ def test_it_warns_of_all_that_loads_and_then_fails_or_answers_differently(spec_o
             and any(key.endswith(kind) for key in specs[row[1]].globals)
         )
     ] == []
+
+
+def refusal(spec: ModelSpec, environment: Environment) -> EnvironmentNotResolvedError:
+    with pytest.raises(EnvironmentNotResolvedError) as caught:
+        conflicts.judged(spec, environment)
+    return caught.value
+
+
+def test_the_way_out_of_an_override_is_to_leave_it_out(spec_of) -> None:
+    error = refusal(spec_of("0.20/svc.pkl"), environment_of("1.9"))
+    assert error.message == (
+        "scikit-learn 1.9.1 has no sklearn.svm.classes.SVC, which the model file names: "
+        "it was there in 0.20-0.23."
+    )
+    assert error.hint == (
+        "Leave out --requirement scikit-learn==1.9.1: the file records scikit-learn 0.20.4."
+    )
+
+
+def test_the_way_out_of_a_choice_is_to_override_it(spec_of) -> None:
+    environment = environment_of("1.1")
+    environment = replace(environment, origins=dict.fromkeys(environment.requirements, "resolver"))
+    error = refusal(spec_of("1.9/svc.pkl"), environment)
+    assert error.message.startswith("numpy 1.22.4 has no numpy._core.multiarray")
+    assert error.hint == "Name a version that can: --requirement 'numpy>=2'"
+
+
+@pytest.mark.parametrize(
+    ("name", "loading", "changes", "message"),
+    [
+        ("1.3/svc.joblib", "1.3", {"joblib": "1.1.1"}, "joblib 1.1.1 cannot read the arrays"),
+        ("1.2/forest.pkl", "1.3", {}, "scikit-learn 1.3.2 cannot read the trees"),
+        ("1.3/forest.pkl", "1.2", {}, "scikit-learn 1.2.2 cannot read the trees"),
+        ("1.4/network.pkl", "1.4", {"numpy": "1.23.5"}, "numpy 1.23.5 cannot read the random"),
+        ("1.9/network.pkl", "1.9", {"numpy": "1.26.4"}, "numpy 1.26.4 cannot read the random"),
+        ("0.20/svc.joblib", "0.23", {}, "no sklearn.externals.joblib.numpy_pickle"),
+        ("1.5/boosting.pkl", "1.9", {}, "scikit-learn 1.9.1 has no _loss"),
+        ("1.4/boosting.pkl", "1.6", {}, "_loss.__pyx_unpickle_CyHalfSquaredError"),
+    ],
+)
+def test_each_kind_is_told_in_its_own_words(
+    name: str, loading: str, changes: dict[str, str], message: str, spec_of
+) -> None:
+    assert message in refusal(spec_of(name), environment_of(loading, **changes)).message
+
+
+def test_a_release_between_those_known_is_refused_only_if_both_lack_the_name(spec_of) -> None:
+    spec = spec_of("1.9/svc.pkl")  # it names numpy._core.multiarray, which numpy has since 1.26
+    known = environment_of("1.9", numpy="1.25.9")
+    assert verdict(spec, known) == "refused"
+    for version in ("1.26.0", "2.0.5", "9.0"):
+        assert verdict(spec, environment_of("1.9", numpy=version)) == "passed"
+    assert verdict(spec_of("0.20/svc.pkl"), environment_of("0.20", **{"scikit-learn": "9"})) == (
+        "refused"
+    )
+
+
+def test_what_the_user_asks_for_is_judged_before_anything_is_locked(spec_of) -> None:
+    """By itself: with the rest it may not even resolve, for reasons that tell nothing of the file."""
+    nowhere = IndexSettings(index_url="http://127.0.0.1:9/simple")
+    with pytest.raises(EnvironmentNotResolvedError, match=r"has no sklearn\.svm\.classes"):
+        resolve(spec_of("0.20/svc.pkl"), "3.13", index=nowhere,
+                requirements=["scikit-learn==1.9.1"])  # fmt: skip
+    with pytest.raises(EnvironmentNotResolvedError, match=r"Python 3\.7 cannot load"):
+        resolve(replace(spec_of("1.9/svc.pkl"), python=">=3.8"), "3.7", index=nowhere)
+
+
+@pytest.mark.parametrize("python", ["3.7", "3.8", "3.11"])
+def test_protocol_5_is_refused_where_that_python_really_cannot_read_it(
+    python: str, spec_of, tmp_path: Path
+) -> None:
+    interpreter = interpreters.find(python)
+    if interpreter is None:
+        pytest.skip(f"there is no Python {python} here")
+    path = tmp_path / "m.pkl"
+    path.write_bytes(pickle.dumps([1.0], protocol=5))
+    command = [interpreter, "-c", f"import pickle; pickle.load(open({str(path)!r}, 'rb'))"]
+    loads = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    found = inspect(path)
+    spec = replace(spec_of("1.0/svc.pkl"), python=found.python, file=found.file)
+    environment = replace(environment_of("1.0"), python=python)
+    assert (verdict(spec, environment) == "passed") == loads
+    if not loads:
+        error = refusal(spec, environment)
+        assert "protocol 5, in which the file is written, takes Python >=3.8" in error.message
+        assert error.hint == "Leave out --python 3.7."

@@ -177,6 +177,27 @@ pickle.dump(model, open(sys.argv[1], "wb"))
         assert "--trust __main__:Halves" in refusal.value.hint
         assert inspect(path, trust=["__main__:Halves"]).safety.verdict == "pass"
 
+    UNION = """
+import pickle, sys
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import FeatureUnion
+class Lengths(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None): return self
+    def transform(self, X): return [[len(x)] for x in X]
+union = FeatureUnion([("lengths", Lengths()), ("words", TfidfVectorizer())])
+pickle.dump(union.fit(["one two", "three"]), open(sys.argv[1], "wb"))
+"""
+
+    def test_texts_reach_a_vectorizer_beside_a_class_of_a_script(self, tmp_path):
+        path = tmp_path / "m.pkl"
+        subprocess.run([sys.executable, "-c", self.UNION, path], check=True)
+        spec = inspect(path, trust=["__main__:Lengths"])
+        assert (spec.signature.layout, [f.name for f in spec.signature.inputs]) == (
+            "text",
+            ["text"],
+        )
+
     def test_class_of_a_package(self, tmp_path, monkeypatch):
         (tmp_path / "own_package").mkdir()
         (tmp_path / "own_package" / "__init__.py").write_text("class Model:\n    pass\n")
