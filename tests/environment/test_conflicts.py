@@ -157,7 +157,7 @@ def test_a_release_between_those_known_is_refused_only_if_both_lack_the_name(spe
 
 
 def test_what_the_user_asks_for_is_judged_before_anything_is_locked(spec_of) -> None:
-    """By itself: with the rest it may not even resolve, for reasons that tell nothing of the file."""
+    """By itself: with the rest it may not resolve, for reasons that tell nothing of the file."""
     nowhere = IndexSettings(index_url="http://127.0.0.1:9/simple")
     with pytest.raises(EnvironmentNotResolvedError, match=r"has no sklearn\.svm\.classes"):
         resolve(spec_of("0.20/svc.pkl"), "3.13", index=nowhere,
