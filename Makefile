@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist samples clean
+.PHONY: help setup engine demo test lint types lock allowlist ages samples clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,6 +31,10 @@ lock: setup  ## what the tests need, locked anew
 
 allowlist: setup  ## what the inspector knows, from what real releases save; shows what changes
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_allowlist.py
+
+ages: engine  ## models of nine releases of scikit-learn, packaged and asked; writes the table
+	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_ages.py --all
 
 samples: setup  ## train the sample models again
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh

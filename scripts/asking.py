@@ -31,7 +31,8 @@ class Packaged:
 
 def package(files: Sequence[Path], *options: str) -> Packaged:
     """The image gets a name only if it passes its smoke test."""
-    command = [sys.executable, "-m", "modelpack", "package", *map(str, files), *options, "--json"]
+    command = [sys.executable, "-m", "modelpack", "package", *map(str, files), *options]
+    command += ["--engine", "docker", "--json"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=SECONDS, cwd="/"
     )

@@ -53,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if not arguments.models.is_dir():
         parser.error(f"{arguments.models} is no folder with models")
+    arguments.models = arguments.models.resolve()
     return arguments
 
 

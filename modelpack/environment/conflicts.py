@@ -58,8 +58,8 @@ def _python(spec: ModelSpec, environment: Environment) -> Conflict | None:
     if allowed.contains(environment.python):
         return None
     protocol = any(file.protocol == 5 for file in spec.files)
-    why = "protocol 5, in which the file is written" if protocol else "what the file holds"
-    message = f"Python {environment.python} cannot load the model: {why}, takes Python {allowed}."
+    why = "protocol 5, in which the file is written," if protocol else "what the file holds"
+    message = f"Python {environment.python} cannot load the model: {why} takes Python {allowed}."
     return Conflict(PYTHON, message)
 
 
