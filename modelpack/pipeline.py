@@ -11,13 +11,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from modelpack import bundle as bundles
-from modelpack import engines, environment, reaper
+from modelpack import engines, environment, reaper, reference
 from modelpack.engines import Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError
@@ -31,6 +31,8 @@ from modelpack.spec import (
     Image,
     IndexSettings,
     ModelSpec,
+    Parity,
+    Reference,
     SmokeReport,
     to_json,
 )
@@ -44,7 +46,9 @@ class Options:
     which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
     image is written beside the current directory's other files. `requirements`: further or
     overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
-    `select`: the estimators to take from a file that holds several.
+    `select`: the estimators to take from a file that holds several. `example`: rows (csv, json,
+    jsonl, npy, parquet), `expected`: the predictions of them, for the smoke test to compare with.
+    `tolerance`: the largest relative difference of floats that it lets pass.
     """
 
     tag: str | None = None
@@ -58,6 +62,9 @@ class Options:
     ca_cert: Path | None = None
     index_url: str | None = None
     smoke: bool = True
+    example: Path | None = None
+    expected: Path | None = None
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,15 @@ class Run:
             summary.append(f"on {base.reference}")
         return bundle
 
+    def reference(
+        self, model: ModelSpec, paths: Sequence[str | Path] = ()
+    ) -> tuple[ModelSpec, Reference]:
+        """The rows that the smoke test asks for, and the model with the first as its example."""
+        given = self.options
+        files = tuple(map(Path, paths))
+        sources = reference.Sources(files, given.example, given.expected, given.tolerance)
+        return reference.prepare(model, sources)
+
     def build(self, bundle: Bundle) -> Image | None:
         """The image, without a tag; None where the engine makes none."""
         with self._stage("build") as summary:
@@ -167,13 +183,36 @@ class Run:
             summary.append(made)
         return image
 
-    def smoke(self, target: str, model: ModelSpec) -> SmokeReport:
+    def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
-        with self._stage("smoke") as summary, self.engine.run(target) as service:
-            report = smoke(service, model, on_check=self.observer.check)
+        with self._stage("smoke") as summary:
+            compared = self._answered(target, rows)
+            with self.engine.run(target) as service:
+                report = smoke(service, model, compared, on_check=self.observer.check)
             passed = sum(check.passed for check in report.checks)
             summary.append(f"{passed} of {len(report.checks)} checks passed")
         return report
+
+    def _answered(self, target: str, rows: Reference) -> Reference:
+        """Where nobody says what the answers are, the model itself does, in a sandbox."""
+        if rows.answers is not None or not rows.rows:
+            return rows
+        try:
+            told = self.engine.ask(target, reference.question(rows))
+        except SmokeFailedError as error:
+            return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
+        return reference.completed(rows, told)
+
+    def named(self, bundle: Bundle, image: Image, report: SmokeReport | None) -> Image:
+        """The image under its name; one that was compared says in its labels with what."""
+        if report and report.parity:
+            labels = parity_labels(report.parity)
+            image = self.engine.build(bundle, self.index, self.observer.step, labels) or image
+        try:
+            return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
+        except BaseException:
+            self.engine.discard(image)
+            raise
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[list[str]]:
@@ -203,21 +242,22 @@ def package(
             nothing: look at `Package.smoke.passed`.
     """
     run = Run(options or Options(), observer)
-    model = run.inspect(paths)
+    model, rows = run.reference(run.inspect(paths), paths)
     with bundle_folder(_kept(run, model)) as directory:
         bundle = run.render(model, directory)
         image = run.build(bundle)
         report = None
         try:
             if run.options.smoke:
-                report = run.smoke(image.id if image else bundle.path, model)
+                report = run.smoke(image.id if image else bundle.path, model, rows)
+            named = None
             if image and (report is None or report.passed):
-                image = run.engine.tag(image, run.options.tag or default_reference(model))
+                named = run.named(bundle, image, report)
         finally:
-            if image and not image.reference:
+            if image:  # if it has no name itself
                 run.engine.discard(image)
     kept = bundle.path if Path(bundle.path).exists() else None
-    return Package(model, bundle.environment, kept, image, report, run.seconds)
+    return Package(model, bundle.environment, kept, named, report, run.seconds)
 
 
 def require_passed(report: SmokeReport) -> None:
@@ -258,7 +298,15 @@ def build(run: Run, bundle: Bundle) -> Image:
     return run.engine.tag(image, run.options.tag or _reference(bundle.directory.name))
 
 
-def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
+def parity_labels(parity: Parity) -> dict[str, str]:
+    return {
+        "dev.modelpack.parity": f"within {parity.tolerance:g}" if parity.tolerance else "exact",
+        "dev.modelpack.parity.reference": parity.source,
+        "dev.modelpack.parity.rows": str(parity.rows),
+    }
+
+
+def smoke_target(run: Run, target: str) -> SmokeReport:
     """Judges an image by its reference, or a bundle by its folder.
 
     Raises:
@@ -266,12 +314,11 @@ def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
         NoEngineError: an image, and no container engine answers.
     """
     if Path(target).is_dir():
-        run = Run(Options(engine="process"), observer)
         bundle = bundles.read(target)
         run.build(bundle)
-        return run.smoke(bundle.path, bundle.model)
-    run = Run(Options(engine="docker"), observer)
-    return run.smoke(target, bundles.model_of(run.engine.manifest(target)))
+        return run.smoke(bundle.path, *run.reference(bundle.model))
+    model = bundles.model_of(run.engine.manifest(target))
+    return run.smoke(target, *run.reference(model))
 
 
 def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
@@ -280,7 +327,7 @@ def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
     Raises:
         ModelpackError: as `package`.
     """
-    model = run.inspect(paths)
+    model, _ = run.reference(run.inspect(paths), paths)
     with bundle_folder(None) as directory:
         bundle = run.render(model, directory)
         run.build(bundle)

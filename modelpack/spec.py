@@ -252,7 +252,56 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-# --- SmokeReport ---------------------------------------------------------------------------------
+# --- Reference and SmokeReport -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of rows. `predictions`: one value a row, or a list of them.
+    `probabilities`: one list a row, in the order of the classes (for several outputs a list of
+    such). None: not known, or the model gives none.
+    """
+
+    predictions: tuple[Any, ...] | None = None
+    probabilities: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the author's model says of some rows, for the service to be compared with.
+
+    `rows`: (n_rows, n_inputs) in the signature's order. `answers` are of all rows in one call,
+    `alone` of each row in a call of its own: in floating point they may differ by the last bits.
+    None: not known. `source`: who says so, "expected" (a file of the user), "record" (the sidecar
+    that `modelpack.record` wrote) or "model" (the model itself, loaded in a sandbox). `made_up`:
+    the rows were made from the signature. `tolerance`: the largest difference of two floats,
+    relative to the largest of both and 1, that counts as none; 0.0 compares bit for bit.
+    `problem`: why there are no answers.
+    """
+
+    rows: tuple[tuple[Scalar, ...], ...]
+    answers: Answers | None = None
+    alone: Answers | None = None
+    source: Literal["expected", "record", "model"] = "model"
+    made_up: bool = False
+    tolerance: float = 0.0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the service's answers compare with a `Reference`. `routes`: the ways it was asked.
+
+    `largest_difference`: of two floats, as for `Reference.tolerance`; 0.0 where all are equal,
+    None where a label, a type or a number of rows differs.
+    """
+
+    source: str
+    rows: int
+    routes: tuple[str, ...]
+    tolerance: float
+    largest_difference: float | None
+    passed: bool
 
 
 @dataclass(frozen=True)
@@ -269,6 +318,7 @@ class SmokeReport:
 
     `ready_seconds`: from start to the first 200 of /readyz. `latency_ms`: median of one row's
     prediction. `memory_bytes`: of the whole service after the checks; None where unknown.
+    `parity`: None where there was nothing to compare with.
     """
 
     target: str
@@ -277,6 +327,7 @@ class SmokeReport:
     ready_seconds: float | None = None
     latency_ms: float | None = None
     memory_bytes: int | None = None
+    parity: Parity | None = None
 
     @property
     def passed(self) -> bool:
