@@ -23,7 +23,8 @@ def of_versions(spec: ModelSpec, wanted: Asked, pins: Mapping[str, str]) -> Iter
         if recorded is None or chosen is None:
             continue
         if recorded != Version(chosen):
-            yield f"The file records {name} {recorded}, and {chosen} is used: {_why(name, recorded, wanted)}."
+            why = _why(name, recorded, wanted)
+            yield f"The file records {name} {recorded}, and {chosen} is used: {why}."
         if others := spec.other_versions.get(name):
             yield (
                 f"Parts of the model record {name} {', '.join(map(_short, others[:_MOST_NAMED]))},"

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+
 from modelpack.environment import python_versions
 from modelpack.environment.requirements import asked
 from modelpack.environment.versions import bounds, cutoff
@@ -46,9 +47,7 @@ def test_the_users_version_takes_the_place_of_the_files(make_spec, specifier):
     assert python_versions(make_spec("1.3.2"), [f"scikit-learn{specifier}"]) == ("3.7",)
 
 
-@pytest.mark.parametrize(
-    ("version", "python"), [("1.3.2", ">=3.13"), ("1.3.2", "newest; rm -rf")]
-)
+@pytest.mark.parametrize(("version", "python"), [("1.3.2", ">=3.13"), ("1.3.2", "newest; rm -rf")])
 def test_no_python_is_an_error_that_names_those_with_wheels(make_spec, version, python):
     with pytest.raises(EnvironmentNotResolvedError, match="has wheels for Python 3") as caught:
         python_versions(make_spec(version, python=python))
