@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -32,11 +32,11 @@ def of_versions(spec: ModelSpec, wanted: Asked, pins: Mapping[str, str]) -> Iter
             )
 
 
-def of_python(python: str, preferred: Sequence[str]) -> Iterator[str]:
-    if python != preferred[0]:
+def of_python(python: str, preferred: str | None) -> Iterator[str]:
+    if preferred is not None and python != preferred:
         yield (
-            f"Python {python} is used, and not {preferred[0]}, the likeliest to have saved the"
-            f" model: --python, --base-image or the base images that are to be had decided so."
+            f"Python {python} is used; {preferred} is likelier to have saved the model, but"
+            " --python or --base-image says otherwise, or no base image of it is to be had."
         )
 
 

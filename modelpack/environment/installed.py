@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, DistributionFinder, MetadataPathFinder
 from pathlib import Path
@@ -28,10 +28,20 @@ ACTIVATED = ("VIRTUAL_ENV", "CONDA_PREFIX")
 
 @dataclass(frozen=True)
 class Installed:
-    """The Python version ("3.11") of an environment; the versions in it, by canonical name."""
+    """The Python version ("3.11") of an environment, its folders of packages, and the versions in
+    them, by canonical name, of the libraries that tell of a model.
+    """
 
     python: str
+    folders: tuple[str, ...]
     versions: Mapping[str, Version]
+
+    def all_versions(self) -> dict[str, Version]:
+        """Those of all that is in the environment."""
+        kinds = ("*.dist-info", "*.egg-info")
+        paths = [p for folder in self.folders for kind in kinds for p in Path(folder).glob(kind)]
+        names = {canonicalize_name(path.name.partition("-")[0]) for path in paths}
+        return _versions(names | self.versions.keys(), self.folders)
 
 
 def here(spec: ModelSpec, wanted: Asked) -> Installed | None:
@@ -41,7 +51,7 @@ def here(spec: ModelSpec, wanted: Asked) -> Installed | None:
     """
     names = {*releases.libraries(), *map(canonical, wanted.model)}
     for folders, python in _environments():
-        found = Installed(python, _versions(names, folders))
+        found = Installed(python, folders, _versions(names, folders))
         if _saved(found, spec, wanted):
             return found
     return None
@@ -53,15 +63,15 @@ def python_of(spec: ModelSpec, wanted: Asked) -> str | None:
     return found.python if found else None
 
 
-def _environments() -> Iterator[tuple[list[str], str]]:
+def _environments() -> Iterator[tuple[tuple[str, ...], str]]:
     """Each one's folders of packages, and its Python version."""
     named = [Path(path) for name in ACTIVATED if (path := os.environ.get(name))]
     for prefix in named:
         if prefix.resolve() != Path(sys.prefix).resolve():
             for folder in sorted(prefix.glob("lib/python3.*/site-packages")):
-                yield [str(folder)], folder.parent.name.removeprefix("python")
+                yield (str(folder),), folder.parent.name.removeprefix("python")
     own = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
-    yield list(own), f"{sys.version_info.major}.{sys.version_info.minor}"
+    yield tuple(own), f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _saved(found: Installed, spec: ModelSpec, wanted: Asked) -> bool:
@@ -89,16 +99,16 @@ def _allows(specifier: str | None, python: str) -> bool:
         return False
 
 
-def _versions(names: Iterable[str], folders: list[str]) -> dict[str, Version]:
+def _versions(names: Iterable[str], folders: Sequence[str]) -> dict[str, Version]:
     found = {name: _version(name, folders) for name in names}
     for variant, name in VARIANTS.items():
         found[name] = found.get(name) or _version(variant, folders)
     return {name: version for name, version in found.items() if version is not None}
 
 
-def _version(name: str, folders: list[str]) -> Version | None:
+def _version(name: str, folders: Sequence[str]) -> Version | None:
     """None for what is not there, and for what no index has: a local build, one from a folder."""
-    context = DistributionFinder.Context(name=name, path=folders)
+    context = DistributionFinder.Context(name=name, path=list(folders))
     distribution = next(iter(MetadataPathFinder.find_distributions(context)), None)
     if distribution is None or distribution.read_text("direct_url.json"):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -35,14 +35,16 @@ class Plan:
     current: frozenset[str]
 
 
-def plans(spec: ModelSpec, wanted: Asked, day: date | None) -> Iterator[Plan]:
-    """All that are worth a try."""
+def plans(spec: ModelSpec, wanted: Asked, day: date | None) -> list[Plan]:
+    """All that are worth a try, best first."""
     found = installed.here(spec, wanted)
-    pins = _open(found.versions, wanted) if found else {}
+    pins = _open(found.all_versions(), wanted) if found else {}
     alike = _for_processors(wanted.model, day)
-    for requirements in dict.fromkeys((alike, wanted.model)):
-        for chosen in (pins, {}) if pins else ({},):
-            yield _plan(requirements, chosen, wanted)
+    return [
+        _plan(requirements, chosen, wanted)
+        for requirements in dict.fromkeys((alike, wanted.model))
+        for chosen in ((pins, {}) if pins else ({},))
+    ]
 
 
 def _plan(requirements: tuple[Requirement, ...], pins: Mapping[str, Version], a: Asked) -> Plan:

@@ -70,10 +70,9 @@ def pythons() -> tuple[str, ...]:
     return tuple(_table()["python"])
 
 
-def python_day(python: str) -> date | None:
-    """The day of the first final release of a Python minor version."""
-    day = _table()["python"].get(python)
-    return date.fromisoformat(day) if day else None
+def python_day(python: str) -> date:
+    """The day of the first final release of a Python minor version in the table."""
+    return date.fromisoformat(_table()["python"][python])
 
 
 @cache

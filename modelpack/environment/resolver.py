@@ -56,13 +56,10 @@ def resolve(
             `requirements` is no requirement.
     """
     versions.require_python(python)
-    if platform not in PLATFORMS:
-        raise UsageError(
-            f"There is no lock for the platform {platform!r}.",
-            hint=f"Choose one of {', '.join(PLATFORMS)} for --platform",
-        )
+    _require_platform(platform)
     wanted = asked(spec, requirements)
-    tried = list(plans(spec, wanted, day := versions.cutoff(spec, wanted)))
+    day = versions.cutoff(spec, wanted)
+    tried = plans(spec, wanted, day)
     for plan in tried:
         lock = _locked(plan, Request(plan.requirements, python, PLATFORMS[platform], index), day)
         if NO_SOLUTION not in lock.error:
@@ -79,10 +76,18 @@ def resolve(
         system_packages=_system_packages(pins),
         warnings=(
             *differences.of_versions(spec, wanted, pins),
-            *differences.of_python(python, versions.python_versions(spec, requirements)),
+            *differences.of_python(python, versions.preferred(spec, wanted, day)),
             *differences.of_installed(tried[0].pins, plan.pins),
         ),
     )
+
+
+def _require_platform(platform: str) -> None:
+    if platform not in PLATFORMS:
+        raise UsageError(
+            f"There is no lock for the platform {platform!r}.",
+            hint=f"Choose one of {', '.join(PLATFORMS)} for --platform",
+        )
 
 
 def reach(index: IndexSettings) -> None:

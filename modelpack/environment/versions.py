@@ -43,12 +43,19 @@ def python_versions(spec: ModelSpec, requirements: Sequence[str] = ()) -> tuple[
     """
     wanted = asked(spec, requirements)
     day = cutoff(spec, wanted)
-    usable = [p for p in releases.pythons() if _is_usable(p, spec) and _has_wheels(p, wanted, day)]
+    usable = _usable(spec, wanted, day)
     if not usable:
         raise _no_python(spec, wanted)
-    saved = spec.trained_on or installed.python_of(spec, wanted)
-    best = saved if saved in usable else _settled(usable, _day(wanted, day))
+    best = _likeliest(usable, spec, wanted, day)
     return tuple(sorted(usable, key=lambda p: (abs(_minor(p) - _minor(best)), _minor(p))))
+
+
+def preferred(spec: ModelSpec, wanted: Asked, day: date | None) -> str | None:
+    """The Python version that is likeliest to have saved the model, of those that it can be served
+    on; None where there is none. `day`: its cutoff.
+    """
+    usable = _usable(spec, wanted, day)
+    return _likeliest(usable, spec, wanted, day) if usable else None
 
 
 def require_python(python: str) -> None:
@@ -68,15 +75,17 @@ def cutoff(spec: ModelSpec, wanted: Asked) -> date | None:
     A model was saved no earlier than the newest release of which there is evidence, which may be
     a library's ("pandas>=2.2") or Python's rather than its framework's. Where no version is
     recorded, and the layout says that a library was older ("numpy<2"), it was saved before the
-    release that was not there yet.
+    release that was not there yet. No day is before libraries had wheels for the oldest Python.
     """
     if any(map(_is_news, wanted.model)):
         return None
-    since = max(_evidence(spec, wanted), default=None)
-    if any(map(wanted.is_told, wanted.model)):
-        return since + GRACE if since else None
-    before = min(filter(None, map(_first_beyond, wanted.file)), default=None)
-    return max(before, since + GRACE if since else before) if before else None
+    days = [day + GRACE for day in _evidence(spec, wanted)]
+    if not any(map(wanted.is_told, wanted.model)):
+        before = min(filter(None, map(_first_beyond, wanted.file)), default=None)
+        if before is None:
+            return None
+        days.append(before)
+    return max(*days, _settled_by(str(OLDEST_PYTHON))) if days else None
 
 
 def bounds(day: date, names: Iterable[str]) -> list[str]:
@@ -100,10 +109,8 @@ def _evidence(spec: ModelSpec, wanted: Asked) -> Iterator[date]:
         if (found := _first(requirement, wanted)) is not None:
             yield found.day
     allowed = [python for python in releases.pythons() if _is_allowed(python, spec)]
-    for python in (spec.trained_on, *allowed[:1]):
-        if spec.python or spec.trained_on:
-            day = releases.python_day(python or "")
-            yield from [day] if day else []
+    pythons = {*(allowed[:1] if spec.python else ()), spec.trained_on} & {*releases.pythons()}
+    yield from map(releases.python_day, pythons)
 
 
 def _first(requirement: Requirement, wanted: Asked) -> Release | None:
@@ -154,6 +161,17 @@ def _pythons(requirement: Requirement, wanted: Asked, day: date | None) -> froze
     return together or frozenset(releases.pythons())
 
 
+def _likeliest(usable: Sequence[str], spec: ModelSpec, wanted: Asked, day: date | None) -> str:
+    for saved in (spec.trained_on, installed.python_of(spec, wanted)):
+        if saved in usable:
+            return str(saved)
+    return _settled(usable, _day(wanted, day))
+
+
+def _usable(spec: ModelSpec, wanted: Asked, day: date | None) -> list[str]:
+    return [p for p in releases.pythons() if _is_usable(p, spec) and _has_wheels(p, wanted, day)]
+
+
 def _day(wanted: Asked, day: date | None) -> date:
     """The day by which a Python must have settled: the model's, or that of the newest release."""
     if day is not None:
@@ -163,9 +181,12 @@ def _day(wanted: Asked, day: date | None) -> date:
 
 
 def _settled(usable: Sequence[str], day: date) -> str:
-    days = {python: releases.python_day(python) for python in usable}
-    settled = [python for python, out in days.items() if out and out + SETTLED <= day]
+    settled = [python for python in usable if _settled_by(python) <= day]
     return settled[-1] if settled else usable[0]
+
+
+def _settled_by(python: str) -> date:
+    return releases.python_day(python) + SETTLED
 
 
 def _minor(python: str) -> int:
