@@ -90,6 +90,7 @@ class Package:
                 "platform": self.environment.platform,
                 "requirements": dict(self.environment.requirements),
                 "origins": dict(self.environment.origins),
+                "warnings": list(self.environment.warnings),
             },
             "bundle": self.bundle,
             "image": image
@@ -105,6 +106,7 @@ class Observer:
     def stage_started(self, name: str) -> None: ...
     def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
     def stage_failed(self) -> None: ...
+    def locked(self, environment: Environment, model: ModelSpec) -> None: ...
     def step(self, event: StepEvent) -> None: ...
     def check(self, check: Check) -> None: ...
     def notice(self, message: str) -> None: ...
@@ -156,7 +158,8 @@ class Run:
             resolved = environment.resolve(
                 model, base.python, platform=platform, index=self.index, requirements=user
             )
-            summary.append(f"Python {base.python}, {len(resolved.requirements)} distributions")
+            summary.append(describe_environment(resolved))
+        self.observer.locked(resolved, model)
         return resolved, base
 
     def render(self, model: ModelSpec, directory: Path) -> Bundle:
@@ -351,6 +354,19 @@ def describe(model: ModelSpec) -> str:
     library = " ".join(filter(None, (model.framework, model.framework_version)))
     inputs = len(model.signature.inputs)
     return f"{name}, {library}, {inputs} input{'' if inputs == 1 else 's'}"
+
+
+def describe_environment(resolved: Environment) -> str:
+    """An environment in a few words: "Python 3.11, 14 distributions, 1 as recorded in the file"."""
+    words = {
+        "file": "as recorded in the file",
+        "installed": "as installed here",
+        "user": "as you said",
+    }
+    told = list(resolved.origins.values())
+    counts = [f"{told.count(origin)} {text}" for origin, text in words.items() if origin in told]
+    total = f"{len(resolved.requirements)} distributions"
+    return ", ".join([f"Python {resolved.python}", total, *counts])
 
 
 def default_reference(model: ModelSpec) -> str:

@@ -144,6 +144,8 @@ class ModelSpec:
     that they lie in. `choices`: what `--select` takes where the file holds several models.
     `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
     asks for. `callables`: "module:name" of the functions that the estimators were given.
+    `trained_on`: the Python minor version ("3.11") known to have saved the model; a preference, and
+    no bound. `other_versions`: distribution -> further versions, that parts of the model record.
     """
 
     file: ModelFile
@@ -167,6 +169,8 @@ class ModelSpec:
     reasons: Mapping[str, str] = field(default_factory=dict)
     n_jobs: int | None = None
     callables: tuple[str, ...] = ()
+    trained_on: str | None = None
+    other_versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
@@ -194,8 +198,10 @@ class Environment:
     """The Python version ("3.11"), the platform ("linux/amd64"), and every distribution pinned.
 
     `requirements`: name -> version, all of the lock. `origins`: name -> where the pin came from:
-    "file" (recorded in the model file), "user", "resolver". `lock`: the text of requirements.lock,
-    one hash-locked distribution an entry, without comments that tell of this machine.
+    "file" (recorded in the model file), "installed" (as it is here, in the environment that saved
+    the model), "user", "resolver". `lock`: the text of requirements.lock, one hash-locked
+    distribution an entry, without comments that tell of this machine. `warnings`: sentences for
+    people, wherever what is recorded and what is chosen differ.
     """
 
     python: str
@@ -204,6 +210,7 @@ class Environment:
     origins: Mapping[str, str]
     lock: str
     system_packages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 # --- Bundle and Image ----------------------------------------------------------------------------

@@ -79,6 +79,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         reasons=libraries.reasons(required, trace, versions, parts),
         n_jobs=parameters.n_jobs(parts),
         callables=parameters.callables(parts),
+        other_versions=libraries.other_versions(versions, parts),
     )
 
 

@@ -27,6 +27,8 @@ Range = tuple[float, float]
 _HANDLES = ("_handle", "handle", "__model")
 _INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
 _LONGEST_LABELS = 64_000
+_LIGHTGBM_TEXTS = {"v2": "<2.3", "v3": ">=2.3,<4", "v4": ">=4"}
+"""The version of LightGBM's text -> the releases that write it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _lightgbm(data: bytes) -> Booster:
         names=tuple(map(clean, names)) if names else None,
         width=int(last) + 1 if _is_count(last) else None,
         groups=_several(told.get("num_class", "")),
-        version=">=4" if told.get("version") == "v4" else None,
+        version=_LIGHTGBM_TEXTS.get(told.get("version", "")),
         ranges=tuple(_intervals(told.get("feature_infos", ""))),
     )
 
@@ -91,13 +93,13 @@ def _intervals(infos: str) -> Iterator[Range | None]:
 
 
 def _xgboost(data: bytes) -> Booster:
-    version, width = ubjson.integers(data, "version"), _number(data, "num_feature")
+    width = _number(data, "num_feature")
     return Booster(
         names=ubjson.strings(data, "feature_names") or None,
         width=int(width) if _is_count(width) else None,
         groups=_several(_number(data, "num_class")),
         targets=_several(_number(data, "num_target")),
-        version=".".join(map(str, version)) if version and len(version) == 3 else _in_json(data),
+        version=_xgboost_version(data),
         splits=_splits(data),
     )
 
@@ -127,6 +129,15 @@ def _number(data: bytes, key: str) -> str:
         match = re.search(rb'"%s":\s?"(\d{1,9})"' % key.encode(), data)
         told = match[1].decode() if match else ""
     return told
+
+
+def _xgboost_version(data: bytes) -> str | None:
+    """What UBJSON or JSON tells, or else which releases pickled in this form."""
+    version = ubjson.integers(data, "version")
+    if version and len(version) == 3:
+        return ".".join(map(str, version))
+    older = ">=1,<1.3" if data.startswith(b"CONFIG-offset:") else "<1"
+    return _in_json(data) or (None if data.startswith(b"{") else older)
 
 
 def _in_json(data: bytes) -> str | None:
