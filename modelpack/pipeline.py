@@ -360,6 +360,7 @@ def describe_environment(resolved: Environment) -> str:
     """An environment in a few words: "Python 3.11, 14 distributions, 1 as recorded in the file"."""
     words = {
         "file": "as recorded in the file",
+        "record": "as recorded in training",
         "installed": "as installed here",
         "user": "as you said",
     }

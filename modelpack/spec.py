@@ -145,7 +145,9 @@ class ModelSpec:
     `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
     asks for. `callables`: "module:name" of the functions that the estimators were given.
     `trained_on`: the Python minor version ("3.11") known to have saved the model; a preference, and
-    no bound. `other_versions`: distribution -> further versions, that parts of the model record.
+    no bound. `recorded`: distribution -> version, of all that the training script had imported, as
+    `modelpack.record` saw it; empty where it was not called. `other_versions`: distribution ->
+    further versions, that parts of the model record.
     """
 
     file: ModelFile
@@ -170,6 +172,7 @@ class ModelSpec:
     n_jobs: int | None = None
     callables: tuple[str, ...] = ()
     trained_on: str | None = None
+    recorded: Mapping[str, str] = field(default_factory=dict)
     other_versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -198,10 +201,10 @@ class Environment:
     """The Python version ("3.11"), the platform ("linux/amd64"), and every distribution pinned.
 
     `requirements`: name -> version, all of the lock. `origins`: name -> where the pin came from:
-    "file" (recorded in the model file), "installed" (as it is here, in the environment that saved
-    the model), "user", "resolver". `lock`: the text of requirements.lock, one hash-locked
-    distribution an entry, without comments that tell of this machine. `warnings`: sentences for
-    people, wherever what is recorded and what is chosen differ.
+    "file" (recorded in the model file), "record" (by `modelpack.record`), "installed" (as it is
+    here, in the environment that saved the model), "user", "resolver". `lock`: the text of
+    requirements.lock, one hash-locked distribution an entry, without comments that tell of this
+    machine. `warnings`: sentences for people, wherever what is recorded and what is chosen differ.
     """
 
     python: str

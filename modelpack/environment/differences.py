@@ -40,13 +40,20 @@ def of_python(python: str, preferred: str | None) -> Iterator[str]:
         )
 
 
-def of_installed(found: Mapping[str, Version], used: Mapping[str, Version]) -> Iterator[str]:
+def of_training(
+    spec: ModelSpec, found: Mapping[str, Version], used: Mapping[str, Version]
+) -> Iterator[str]:
+    """Where what trained the model is known, and cannot be had."""
     if found and not used:
         names = [f"{name} {version}" for name, version in found.items()]
         more = ", ..." if len(names) > _MOST_NAMED else ""
+        what = (
+            "What was recorded of the training"
+            if spec.recorded
+            else "The environment here has the version that the file records, but what else it has"
+        )
         yield (
-            f"The environment here has the version that the file records, but what else it has"
-            f" ({', '.join(names[:_MOST_NAMED])}{more}) cannot be locked for this image: the"
+            f"{what} ({', '.join(names[:_MOST_NAMED])}{more}) cannot be locked for this image: the"
             " versions of the model's time are used."
         )
 

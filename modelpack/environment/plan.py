@@ -37,14 +37,21 @@ class Plan:
 
 def plans(spec: ModelSpec, wanted: Asked, day: date | None) -> list[Plan]:
     """All that are worth a try, best first."""
-    found = installed.here(spec, wanted)
-    pins = _open(found.all_versions(), wanted) if found else {}
+    pins = _open(_known(spec, wanted), wanted)
     alike = _for_processors(wanted.model, day)
     return [
         _plan(requirements, chosen, wanted)
         for requirements in dict.fromkeys((alike, wanted.model))
         for chosen in ((pins, {}) if pins else ({},))
     ]
+
+
+def _known(spec: ModelSpec, wanted: Asked) -> Mapping[str, Version]:
+    """The versions that trained the model: as recorded there, else as installed here."""
+    if spec.recorded:
+        return {name: Version(text) for name, text in spec.recorded.items()}
+    found = installed.here(spec, wanted)
+    return found.all_versions() if found else {}
 
 
 def _plan(requirements: tuple[Requirement, ...], pins: Mapping[str, Version], a: Asked) -> Plan:

@@ -32,7 +32,7 @@ which it brings it. Seen by `ldd` on the wheels of lightgbm 2.2 to 4.7 and xgboo
 READABLE = {"pandas": date(2019, 7, 20)}
 """The first day of releases whose metadata uv can read: pandas before 0.25 has malformed ones."""
 
-Origin = Literal["file", "installed", "user", "resolver"]
+Origin = Literal["file", "record", "installed", "user", "resolver"]
 
 
 def resolve(
@@ -71,13 +71,13 @@ def resolve(
         python=python,
         platform=platform,
         requirements=pins,
-        origins={name: _origin(name, plan, wanted) for name in pins},
+        origins={name: _origin(name, plan, wanted, spec) for name in pins},
         lock=lock.text,
         system_packages=_system_packages(pins),
         warnings=(
             *differences.of_versions(spec, wanted, pins),
             *differences.of_python(python, versions.preferred(spec, wanted, day)),
-            *differences.of_installed(tried[0].pins, plan.pins),
+            *differences.of_training(spec, tried[0].pins, plan.pins),
         ),
     )
 
@@ -129,11 +129,11 @@ def _system_packages(pins: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(needed))
 
 
-def _origin(name: str, plan: Plan, wanted: Asked) -> Origin:
+def _origin(name: str, plan: Plan, wanted: Asked, spec: ModelSpec) -> Origin:
     names = {name, VARIANTS.get(name, name)}
     if any(canonical(r) in names and r.specifier for r in wanted.user):
         return "user"
     if name in plan.pins:
-        return "installed"
+        return "record" if spec.recorded else "installed"
     pinned = any(canonical(r) in names and pinned_version(r) for r in wanted.file)
     return "file" if pinned and names & wanted.exact else "resolver"

@@ -7,11 +7,13 @@ checked, and never trusted to say more than what the model answered and with whi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from modelpack.errors import UsageError
@@ -72,10 +74,12 @@ def read(model: Path, spec: ModelSpec) -> Recorded | None:
 
 
 def reference(spec: ModelSpec, recorded: Recorded, tolerance: float) -> tuple[ModelSpec, Reference]:
-    """The spec with the first recorded row as its example and what was recorded of the environment,
-    and the reference.
+    """The spec with the first recorded row as its example, and with what was recorded of the
+    environment; and the reference.
     """
-    spec = with_examples(spec, recorded.table)
+    spec = replace(
+        with_examples(spec, recorded.table), trained_on=recorded.python, recorded=recorded.versions
+    )
     rows = align(recorded.table, spec.signature)
     made = Reference(rows, recorded.answers, recorded.alone, "record", tolerance=tolerance)
     return spec, made
@@ -91,8 +95,13 @@ def _recorded(document: Any) -> Recorded:
     if len(counts) != 1:
         raise ValueError("it has not one prediction a row")
     versions = {str(name): str(text) for name, text in document["versions"].items()}
-    known = {name: text for name, text in versions.items() if _is_version(text)}
-    return Recorded(table, answers, alone, str(document["python"]), known)
+    known: dict[str, str] = {
+        str(canonicalize_name(n)): text for n, text in versions.items() if _is_on_an_index(text)
+    }
+    python = str(document["python"])
+    if not re.fullmatch(r"3\.[0-9]{1,2}", python):
+        raise ValueError(f"{python[:20]!r} is no version of Python")
+    return Recorded(table, answers, alone, python, known)
 
 
 def _answers(document: Mapping[str, Any]) -> Answers:
@@ -102,9 +111,10 @@ def _answers(document: Mapping[str, Any]) -> Answers:
     )
 
 
-def _is_version(text: str) -> bool:
+def _is_on_an_index(text: str) -> bool:
+    """Not so for builds of one's own ("2.1+cu118", "1.8.dev0")."""
     try:
-        Version(text)
+        version = Version(text)
     except InvalidVersion:
         return False
-    return len(text) < 40
+    return not (version.local or version.is_devrelease or len(text) > 40)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction import DictVectorizer
@@ -57,6 +59,8 @@ def test_what_a_model_answers_is_there_again_to_the_last_bit(tmp_path: Path) -> 
         model.predict(head.iloc[[row]])[0] for row in range(20)
     )
     assert spec.signature.inputs[0].example == 0.1
+    assert spec.trained_on == "{}.{}".format(*sys.version_info[:2])
+    assert spec.recorded["scikit-learn"] == sklearn.__version__
 
 
 @pytest.mark.parametrize(
