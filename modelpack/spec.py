@@ -33,8 +33,9 @@ Verdict = Literal["pass", "trust", "refuse"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
-    `format`: how the file is stored (pickle, joblib, skops). `protocol`: that of its format.
+    """`container` is what wraps the model: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
+    `format`: how the file is stored (pickle, joblib, skops, lightgbm, xgboost, catboost, onnx).
+    `protocol`: the version of its format, of pickle and ONNX.
     """
 
     path: str
@@ -143,7 +144,8 @@ class ModelSpec:
     it transform; one, the root of the file, in most models. `more_files`: the files beyond `file`
     that they lie in. `choices`: what `--select` takes where the file holds several models.
     `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
-    asks for. `callables`: "module:name" of the functions that the estimators were given.
+    asks for. `callables`: "module:name" of the functions that the estimators were given. `locales`:
+    those of the C library that the model cannot do without ("en_US.UTF-8").
     """
 
     file: ModelFile
@@ -167,6 +169,7 @@ class ModelSpec:
     reasons: Mapping[str, str] = field(default_factory=dict)
     n_jobs: int | None = None
     callables: tuple[str, ...] = ()
+    locales: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:

@@ -56,7 +56,7 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
         needed.add("scikit-learn")
     if any(module.startswith("sklearn.externals") for module in modules):
         needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
-    table = {name: _specifier(versions.get(name, "")) for name in needed}
+    table = {name: specifier(versions.get(name, "")) for name in needed}
     if "joblib" in table and _is_aligned(trace):
         table["joblib"] = ">=1.2"
     return dict(sorted(table.items()))
@@ -128,7 +128,7 @@ def _version(value: Node) -> str | None:
         return None
 
 
-def _specifier(version: str) -> str:
+def specifier(version: str) -> str:
     """Of a recorded version, itself; of one that was never published, the release it became."""
     if not version or not version[0].isdigit():
         return version
