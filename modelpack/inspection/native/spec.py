@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
 
-from ..facts.libraries import framework_version, specifier
+from ..facts import libraries
 from ..policy import verdict
 from .told import Told
 
@@ -17,24 +17,30 @@ def spec(told: Told, files: Sequence[ModelFile], findings: Sequence[Finding]) ->
         findings = [*findings, told.problem]
     versions = {told.framework: told.version} if told.version else {}
     reasons = dict(told.requires) or {told.framework: _reason(told)}
+    unsaid = libraries.unsaid(versions)
+    requirements = {name: libraries.specifier(versions.get(name, "")) for name in reasons}
     return ModelSpec(
         file=files[0],
         format=files[0].format,
         framework=told.framework,
-        framework_version=framework_version(told.framework, versions),
+        framework_version=libraries.framework_version(told.framework, versions),
         python=None,
         task=told.task,
         estimator=told.estimator,
         steps=(),
         method="predict",
-        requirements={name: specifier(versions.get(name, "")) for name in [*reasons, "numpy"]},
+        requirements={**requirements, **unsaid, "numpy": ""},
         versions=versions,
         local_modules=(),
         signature=told.signature,
         safety=Safety(verdict(findings), tuple(findings)),
         globals=told.names,
         more_files=tuple(files[1:]),
-        reasons={**reasons, "numpy": "rows are numpy arrays"},
+        reasons={
+            **reasons,
+            **{name: libraries.REASONS[name] for name in unsaid},
+            "numpy": "rows are numpy arrays",
+        },
         locales=told.locales,
     )
 
