@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelSpec, Safety
 
 from . import policy

@@ -16,6 +16,7 @@ from . import formats, invariants, limits, native, policy, skops, source
 from .arrays import clean
 from .interpreter import run
 from .machine import Trace
+from .native.told import Told
 from .nodes import Malformed, Node
 from .reader import Reader
 
@@ -25,7 +26,8 @@ _HEAD = 64 * limits.KIB
 @dataclass
 class Reading:
     """What has been found in a file so far. `root`: what its pickle gives, if `complete`; `other`:
-    what it is instead, and `told`: what that tells, if `complete`. `size`: of the file; `inflated`: without compression, both in bytes.
+    what it is instead, and `told`: what that tells, if `complete`. `size`: of the file; `inflated`:
+    without compression, both in bytes.
     """
 
     path: Path
@@ -37,7 +39,7 @@ class Reading:
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
     other: formats.Format | None = None
-    told: native.Told | None = None
+    told: Told | None = None
     inflated: int = 0
 
     @property

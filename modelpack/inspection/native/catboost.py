@@ -13,7 +13,7 @@ import json
 import struct
 from typing import Any
 
-from modelpack.spec import Field, Signature, Task
+from modelpack.spec import Field, FieldType, Signature, Task
 
 from ..facts.boosters import Booster
 from ..facts.boosters import catboost as facts_of
@@ -26,7 +26,16 @@ from .told import Told, columns, outputs, require, unserved
 _MAGIC = b"CBM1"
 _HEAD = len(_MAGIC) + 4
 _FORMAT = "FlabuffersModel_v1"
-_DIMENSION, _SPLITS, _SIZES, _STARTS, _LEAVES, _STEPS, _LEAF_OF_NODE, _BINS = 0, 1, 2, 3, 8, 10, 11, 17
+_DIMENSION, _SPLITS, _SIZES, _STARTS, _LEAVES, _STEPS, _LEAF_OF_NODE, _BINS = (
+    0,
+    1,
+    2,
+    3,
+    8,
+    10,
+    11,
+    17,
+)
 _FLOATS, _ONE_HOT, _COUNTERS, _TEXTS, _ESTIMATED = 5, 6, 7, 12, 13
 _BIN = 254
 _DEEPEST = 16
@@ -54,8 +63,8 @@ def read(data: bytes) -> Told:
 def _told(core: bytes, root: Table) -> Told:
     trees = root.table(1)
     require(root.text(0) == _FORMAT, "a CatBoost model is of a format that is not known")
-    require(trees is not None, "a CatBoost model has no trees")
-    assert trees is not None
+    if trees is None:
+        raise Malformed("malformed", "a CatBoost model has no trees")
     unread = trees.size(_TEXTS) or trees.size(_ESTIMATED)
     if not unread:
         _check(trees)
@@ -120,7 +129,7 @@ def _output(trees: Table, labels: tuple[Any, ...] | None, loss: str) -> Field:
     if labels is not None:
         shape = (1,) if count > 1 else ()  # of more than two labels it gives a column
         return Field("prediction", scalar_type(labels), shape, labels)
-    kind = "integer" if loss in _SEVERAL_AT_A_TIME else "number"
+    kind: FieldType = "integer" if loss in _SEVERAL_AT_A_TIME else "number"
     return Field("prediction", kind, (count,) if count > 1 else ())
 
 

@@ -41,8 +41,8 @@ def read(data: bytes) -> Told:
     except UnicodeDecodeError as error:
         message = "the text of a LightGBM model is not in UTF-8"
         raise Malformed("malformed", message, offset=error.start) from None
-    except Broken as problem:
-        raise Malformed(CODE, str(problem)) from None
+    except Broken as broken:
+        raise Malformed(CODE, str(broken)) from None
     head, lines = head_of(data), _head(data)
     categories, problem = _categories(data)
     objective = lines.get("objective", "").split(" ")[0]

@@ -11,7 +11,8 @@ from ..facts.columns import Column, scalar_type
 from ..facts.inputs import MOST_INPUTS
 from ..invariants import CODE
 from . import onnx_graph
-from .onnx_graph import Model, Operator, Value
+from .onnx_columns import describe, example_text
+from .onnx_graph import Model, Value
 from .told import Told, require, unserved
 
 _TYPES: dict[int, FieldType] = {
@@ -121,33 +122,22 @@ def _width(value: Value) -> int | None:
 
 
 def _inputs(model: Model, given: list[Value], widths: list[int]) -> list[Field]:
-    made: list[Field] = []
+    made: list[Column] = []
+    places: dict[str, range] = {}
     for value, width in zip(given, widths, strict=True):
-        for index in range(width):
-            column = Column(_name(value, index, width, alone=len(given) == 1))
-            column.type = _TYPES[value.element]
-            if width == 1:
-                _describe(column, [op for op in model.operators if value.name in op.inputs], model)
-            made.append(column.field("number"))
-    return made
+        places[value.name] = range(len(made), len(made) + width)
+        names = [_name(value, index, width, alone=len(given) == 1) for index in range(width)]
+        made += [Column(name, _TYPES[value.element]) for name in names]
+    describe(made, places, model)
+    if len(made) == 1 and made[0].type == "string" and made[0].example is None:
+        made[0].example = example_text(model)
+    return [column.field("number") for column in made]
 
 
 def _name(value: Value, index: int, width: int, *, alone: bool) -> str:
     if width == 1:
         return value.name
     return f"x{index}" if alone else f"{value.name}_{index}"
-
-
-def _describe(column: Column, takers: list[Operator], model: Model) -> None:
-    """What the operators that take the input tell of it."""
-    for operator in takers:
-        for name in ("cats_strings", "cats_int64s"):
-            if operator.kind == "OneHotEncoder" and name in operator.attributes:
-                attribute = operator.attributes[name]
-                column.category(attribute.texts if name == "cats_strings" else attribute.integers)
-    if column.type == "string" and column.example is None:
-        words = (op.attributes.get("pool_strings") for op in model.operators)
-        column.example = next((word.texts[0] for word in words if word and word.texts), "")
 
 
 def _output(value: Value, labels: tuple[Scalar, ...] | None) -> Field:
@@ -186,6 +176,6 @@ def _check_trees(model: Model, given: list[Value]) -> None:
         width = widths.get(operator.inputs[0]) if operator.inputs else None
         if operator.kind in _TREES and asked is not None:
             features = asked.integers
-            fits = min(features, default=0) >= 0
-            require(fits and (width is None or max(features, default=0) < width),
-                    "a tree of the ONNX model asks for a feature that there is not", CODE)  # fmt: skip
+            fits = width is None or max(features, default=0) < width
+            message = "a tree of the ONNX model asks for a feature that there is not"
+            require(fits and min(features, default=0) >= 0, message, CODE)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..arrays import clean
-from .protobuf import fields, integers, message, number, text
+from .protobuf import fields, floats, integers, message, number, text
 from .told import require
 
 _DEEPEST = 16
@@ -32,6 +32,16 @@ class Attribute:
         return integers(self.data, 8)
 
     @property
+    def number(self) -> float:
+        found = [floats(value) for key, value in fields(self.data) if key == 2]
+        return found[0][0] if found and found[0] else 0.0
+
+    @property
+    def floats(self) -> list[float]:
+        found = (floats(value) for key, value in fields(self.data) if key == 7)
+        return [number for values in found for number in values]
+
+    @property
     def texts(self) -> list[str]:
         return [clean(text(value)) for key, value in fields(self.data) if key == 9]
 
@@ -41,6 +51,7 @@ class Operator:
     kind: str = ""
     domain: str = ""
     inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
     attributes: dict[str, Attribute] = field(default_factory=dict)
 
 
@@ -132,6 +143,8 @@ def _read_operator(data: memoryview, model: Model, depth: int) -> None:
     for key, value in fields(data):
         if key == 1:
             made.inputs.append(clean(text(value)))
+        elif key == 2:
+            made.outputs.append(clean(text(value)))
         elif key == 4:
             made.kind = clean(text(value))
         elif key == 7:

@@ -8,6 +8,7 @@ long out of use.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 
 from ..nodes import Malformed
@@ -19,7 +20,7 @@ Field = tuple[int, Value]
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _MOST_BITS = 63
 _RUNS = re.compile(rb"(?:\x3d.{4})+|(?:\x40[\x80-\xff]{0,9}[\0-\x7f])+", re.DOTALL)
-"""Fields 7 and 8, in ONNX the numbers of an attribute: a forest has millions, one behind the other."""
+"""Fields 7 and 8: in ONNX the numbers of an attribute, of which a forest has millions."""
 
 
 def fields(data: memoryview, *, skip_runs: bool = False) -> Iterator[Field]:
@@ -80,15 +81,21 @@ def integers(data: memoryview, number: int) -> list[int]:
     return found
 
 
+def floats(value: Value) -> list[float]:
+    """One number of 4 bytes, or several packed together."""
+    data = message(value)
+    return [number for (number,) in struct.iter_unpack("<f", data[: len(data) // 4 * 4])]
+
+
 def message(value: Value) -> memoryview:
-    require(isinstance(value, memoryview), "the ONNX model has a number where a message belongs")
-    assert isinstance(value, memoryview)
+    if not isinstance(value, memoryview):
+        raise Malformed("malformed", "the ONNX model has a number where a message belongs")
     return value
 
 
 def number(value: Value) -> int:
-    require(isinstance(value, int), "the ONNX model has a message where a number belongs")
-    assert isinstance(value, int)
+    if not isinstance(value, int):
+        raise Malformed("malformed", "the ONNX model has a message where a number belongs")
     return signed(value)
 
 

@@ -17,10 +17,10 @@ MOST_OUTPUTS = 100_000
 
 @dataclass(frozen=True)
 class Told:
-    """`estimator`: the dotted class that the model is loaded as. `version`: of `framework`, which is
-    the distribution; or a specifier, or None. `words` complete "the file is ...". `requires`: what
-    it needs beyond `framework` and numpy, and why. `names`: the "module:name" that loading looks
-    up. `protocol`: the version of the format. `problem`: what keeps it from being served.
+    """`estimator`: the dotted class that the model is loaded as. `words` complete "the file is".
+    `version`: of `framework`; or a specifier, or None. `requires`: distribution -> why it is
+    needed, where that is not `framework` alone. `names`: the "module:name" that loading looks up.
+    `protocol`: the version of the format. `problem`: what keeps it from being served.
     """
 
     estimator: str

@@ -77,8 +77,8 @@ class _Reader:
     def _numbers(self) -> array[Any]:
         self.position += 1
         kind = _STRUCTS.get(self._take(1))
-        require(kind is not None and self._take(1) == b"#", "an array of the UBJSON has no type")
-        assert kind is not None
+        if kind is None or self._take(1) != b"#":
+            raise Malformed("malformed", "an array of the UBJSON has no type or no length")
         numbers = array(kind.format[1])
         numbers.frombytes(self._take(kind.size * self._length(kind.size)))
         if sys.byteorder == "little":

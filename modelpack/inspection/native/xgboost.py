@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelpack.spec import Field, Finding, Signature, Task
@@ -34,7 +34,7 @@ class Learner:
     known: dict[int, tuple[Any, ...]] | None = None
     version: str | None = None
     problem: Finding | None = None
-    splits: Splits | None = None
+    splits: Splits = field(default_factory=Splits)
 
 
 def told(learner: Learner) -> Told:
@@ -57,8 +57,7 @@ def _task(objective: str) -> Task:
 
 def _signature(learner: Learner) -> Signature:
     made, named = columns(learner.width, learner.names)
-    if learner.splits:
-        learner.splits.tell(made)
+    learner.splits.tell(made)
     for index, column in enumerate(made):
         column.nullable = True
         _tell(column, index, learner)

@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterator
 
 from ..arrays import clean
-from ..facts.splits import Splits
 from ..invariants import CODE
 from . import xgboost
 from .told import Told, require
@@ -27,7 +26,7 @@ _NODE = struct.Struct("<iiiIf")
 _STATISTICS = 16
 _LENGTH = struct.Struct("<Q")
 _MEASURED, _REMOVED = (2, 1), (3, 1)
-"""Up to 2.0 each release reads what older ones wrote, later ones warn of it, 3.1 reads it no more."""
+"""Up to 2.0 each release reads what older ones wrote. Later ones warn of it, and 3.1 does not."""
 
 
 def read(data: bytes) -> Told:
@@ -44,7 +43,6 @@ def read(data: bytes) -> Told:
         targets=targets,
         objective=objective,
         version=_specifier(major, minor),
-        splits=Splits(),
     )
     _read_booster(cursor, booster, learner)
     for _ in range(2 * cursor.length() if attributes else 0):
@@ -98,7 +96,6 @@ def _read_tree(cursor: _Cursor, learner: xgboost.Learner) -> None:
     features = [number & 0x7FFFFFFF for number in asked]  # the first bit: where the missing go
     tree = Tree(left, right, features, thresholds)
     check_tree(tree, learner.width)
-    assert learner.splits is not None
     learner.splits.add(_splits(tree))
 
 

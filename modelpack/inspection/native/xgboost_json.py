@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..arrays import clean
-from ..facts.splits import Splits
-from ..nodes import Malformed
 from ..invariants import CODE
+from ..nodes import Malformed
 from . import ubjson, xgboost
 from .told import Told, require, unserved
 from .xgboost_trees import Tree, check_groups, check_rounds, check_tree
@@ -65,7 +65,6 @@ def _learner(kind: str, document: Document) -> xgboost.Learner:
         names=_texts(learner.get("feature_names")),
         kinds=_texts(learner.get("feature_types")),
         version=_version(document.get("version")),
-        splits=Splits(),
     )
     _read_booster(booster, found)
     return found
@@ -104,7 +103,6 @@ def _read_tree(index: int, tree: Document, found: xgboost.Learner) -> None:
     require(fits, "a tree of XGBoost has not the nodes that it tells of", CODE)
     made = _tree(tree)
     check_tree(made, found.width)
-    assert found.splits is not None
     if not found.splits.is_full:
         kinds = made.kinds or [0] * len(made.left)
         nodes = zip(made.left, made.features, made.thresholds, kinds, strict=True)
@@ -136,9 +134,9 @@ def _categories(told: Document) -> list[tuple[int, tuple[Any, ...]]]:
         starts = column.get("offsets")
         if starts:
             raw = bytes(byte % 256 for byte in _integers(values))
-            pairs = zip(starts, starts[1:], strict=False)
+            pairs = pairwise(starts)
             values = [clean(raw[low:high].decode()) for low, high in pairs]
-        if len(values):
+        if values:
             found.append((index, tuple(values)))
     return found
 

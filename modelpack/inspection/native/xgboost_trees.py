@@ -38,7 +38,7 @@ def check_tree(tree: Tree, n_features: int) -> None:
     count = len(tree.left)
     arrays = (tree.right, tree.features, tree.thresholds, *filter(len, (tree.kinds,)))
     require(
-        0 < count and all(len(each) == count for each in arrays),
+        count > 0 and all(len(each) == count for each in arrays),
         "the arrays of a tree of XGBoost differ in length",
         CODE,
     )
@@ -68,7 +68,7 @@ def _check_sets(tree: Tree, count: int) -> None:
     told = set()
     for node, start, size in tree.sets:
         told.add(node)
-        fits = 0 <= node < count and 0 <= start and 0 <= size and start + size <= known
+        fits = 0 <= node < count and start >= 0 and size >= 0 and start + size <= known
         require(fits, "the sets of categories of a tree are not where it tells", CODE)
     asking = {
         node for node, kind in enumerate(tree.kinds) if kind != 0 and tree.left[node] != _LEAF

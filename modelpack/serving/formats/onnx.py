@@ -6,7 +6,7 @@ import os
 from typing import Any, BinaryIO, Collection
 
 
-def load(stream: BinaryIO, names: Collection[str]) -> Any:
+def load(stream: BinaryIO, _names: Collection[str]) -> Any:
     """A session of one thread: it starts no others, which would not survive the fork. The library
     itself starts one that sends telemetry, as soon as it is imported, unless it is told not to;
     workers would wait for it at their end.

@@ -14,7 +14,7 @@ class CatBoostRunner(EstimatorRunner):
 
     @staticmethod
     def takes(model: Any, manifest: Manifest) -> bool:
-        return manifest.files[0].format == "catboost"
+        return manifest.files[0].format == "catboost" and hasattr(model, manifest.method)
 
     def call(self, method: str, rows: Rows) -> Any:
         return getattr(self.model, method)(self.arrange(rows), thread_count=1)

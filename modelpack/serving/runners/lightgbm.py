@@ -13,7 +13,7 @@ from .estimator import EstimatorRunner
 
 
 class LightGBMRunner(EstimatorRunner):
-    """Gives each category its number, and an unknown one none, as LightGBM does with a DataFrame."""
+    """Gives each category its number and an unknown one none, as LightGBM does in a DataFrame."""
 
     def __init__(self, model: Any, manifest: Manifest) -> None:
         super().__init__(model, manifest)
@@ -24,4 +24,4 @@ class LightGBMRunner(EstimatorRunner):
         return manifest.files[0].format == "lightgbm" and bool(model.pandas_categorical)
 
     def call(self, method: str, rows: Rows) -> Any:
-        return self.model.predict(self._numbering.matrix(rows))
+        return getattr(self.model, method)(self._numbering.matrix(rows))

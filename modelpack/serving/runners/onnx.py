@@ -57,7 +57,7 @@ class OnnxRunner(EstimatorRunner):
 
     @staticmethod
     def takes(model: Any, manifest: Manifest) -> bool:
-        return manifest.files[0].format == "onnx"
+        return manifest.files[0].format == "onnx" and hasattr(model, "run")
 
     def can(self, method: str) -> bool:
         return method in self.outputs

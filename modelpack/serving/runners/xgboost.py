@@ -24,11 +24,11 @@ class XGBoostRunner(EstimatorRunner):
 
     @staticmethod
     def takes(model: Any, manifest: Manifest) -> bool:
-        return manifest.files[0].format == "xgboost"
+        return manifest.files[0].format == "xgboost" and hasattr(model, manifest.method)
 
     def call(self, method: str, rows: Rows) -> Any:
         from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
 
         matrix = DMatrix(self._numbering.matrix(rows), nthread=1, **self._kinds)
         with self._lock:
-            return self.model.predict(matrix, validate_features=False)
+            return getattr(self.model, method)(matrix, validate_features=False)
