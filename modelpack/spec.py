@@ -33,8 +33,9 @@ Verdict = Literal["pass", "trust", "refuse"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
-    `format`: how the file is stored (pickle, joblib, skops). `protocol`: that of its format.
+    """`container` is what wraps the model: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
+    `format`: how the file is stored (pickle, joblib, skops, lightgbm, xgboost, catboost, onnx).
+    `protocol`: the version of its format, of pickle and ONNX.
     """
 
     path: str
@@ -147,7 +148,8 @@ class ModelSpec:
     `trained_on`: the Python minor version ("3.11") known to have saved the model; a preference, and
     no bound. `recorded`: distribution -> version, of all that the training script had imported, as
     `modelpack.record` saw it; empty where it was not called. `other_versions`: distribution ->
-    further versions, that parts of the model record.
+    further versions, that parts of the model record. `locales`:
+    those of the C library that the model cannot do without ("en_US.UTF-8").
     """
 
     file: ModelFile
@@ -174,6 +176,7 @@ class ModelSpec:
     trained_on: str | None = None
     recorded: Mapping[str, str] = field(default_factory=dict)
     other_versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    locales: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:

@@ -23,6 +23,7 @@ import orjson  # noqa: E402
 
 from . import loading, manifest, runners  # noqa: E402
 from .columns import build  # noqa: E402
+from .runners.estimator import EstimatorRunner  # noqa: E402
 
 Row = Sequence[Any]
 
@@ -54,9 +55,9 @@ class Author:
         return None
 
     def _call(self, method: str, rows: Sequence[Row]) -> Any:
-        if hasattr(self.model, method):
+        if type(self.runner) is EstimatorRunner:
             return getattr(self.model, method)(self._arranged(rows))
-        columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows of its own
+        columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
         return self.runner.call(method, [build(field, values) for field, values in columns])
 
     def _arranged(self, rows: Sequence[Row]) -> Any:

@@ -64,7 +64,7 @@ def _saved(node: Node) -> bytes | None:
     return node.encode("utf-8", "replace") if isinstance(node, str) else raw(node)
 
 
-def _lightgbm(data: bytes) -> Booster:
+def lightgbm(data: bytes) -> Booster:
     head, _, rest = data.partition(b"\n\n")
     lines = head.decode("utf-8", "replace").split("\n")
     lines = lines if rest else lines[:-1]  # the last may have been cut off
@@ -145,8 +145,8 @@ def _in_json(data: bytes) -> str | None:
     return b".".join(match.groups()).decode() if match else None
 
 
-def _catboost(data: bytes) -> Booster:
-    match = re.search(rb"CatBoost release (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
+def catboost(data: bytes) -> Booster:
+    match = re.search(rb"CatBoost [Rr]elease (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
     told = Booster(version=match[1].decode() if match else None, classes=_class_names(data))
     try:
         return _with_features(told, data)
@@ -207,4 +207,4 @@ def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
-_READERS = {"lightgbm": _lightgbm, "xgboost": _xgboost, "catboost": _catboost}
+_READERS = {"lightgbm": lightgbm, "xgboost": _xgboost, "catboost": catboost}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ..allowlist import standing
@@ -16,14 +17,20 @@ from .distributions import DISTRIBUTIONS, naming, top
 from .evidence import implied_versions
 from .parts import Part, as_dict, attributes
 
-_READERS = {
+REASONS = {
     "joblib": "joblib wrote the file",
     "lz4": "the file is compressed with lz4",
     "pandas": "its rows are a DataFrame",
     "pyarrow": "it holds strings that pandas keeps in pyarrow",
     "polars": "its rows are a DataFrame between steps",
+    "setuptools": "xgboost 1.4 to 1.6 import its pkg_resources",
     "skops": "skops wrote the file",
 }
+
+_UNSAID = {"xgboost": (SpecifierSet(">=1.4,<1.7"), "setuptools", "<81")}
+"""Distribution -> of which releases, what else they import and do not say: pkg_resources, which was
+in setuptools until 81.
+"""
 
 
 def recorded_versions(root: Part | None, trace: Trace, parts: Iterable[Part]) -> dict[str, str]:
@@ -58,10 +65,19 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
         needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
     if _has_arrow_strings(trace):
         needed.add("pyarrow")
-    table = {name: _specifier(versions.get(name, "")) for name in needed}
+    table = {name: specifier(versions.get(name, "")) for name in needed}
     if "joblib" in table and _is_aligned(trace):
         table["joblib"] = ">=1.2"
-    return dict(sorted(table.items()))
+    return dict(sorted({**table, **unsaid(versions)}.items()))
+
+
+def unsaid(versions: Mapping[str, str]) -> dict[str, str]:
+    """Distribution -> specifier, of what recorded releases need and do not tell."""
+    return {
+        needed: bound
+        for name, (releases, needed, bound) in _UNSAID.items()
+        if versions.get(name, "")[:1].isdigit() and versions[name] in releases
+    }
 
 
 def reasons(
@@ -83,7 +99,7 @@ def _reason(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
         return f"the file names {key.replace(':', '.')}"
     if name in {"numpy", "scikit-learn"}:
         return f"the model's library computes with {name}"
-    return _READERS.get(name, "")
+    return REASONS.get(name, "")
 
 
 def other_versions(
@@ -139,7 +155,7 @@ def _version(value: Node) -> str | None:
         return None
 
 
-def _specifier(version: str) -> str:
+def specifier(version: str) -> str:
     """Of a recorded version, itself; of one that was never published, the releases it became."""
     if not version or not version[0].isdigit():
         return version
