@@ -23,6 +23,9 @@ _HINTS = {
     "misfit": "Give the files of one model, in the order in which its rows pass through them.",
     "empty-file": "Save or copy the model again.",
     "truncated": "Save or copy the model again: the size differs from that of the original.",
+    "byte-code": "Move the functions and classes into a file of your own, import them from there, "
+    "save the model again, and name the file: --code FILE.py (lambdas, and what "
+    "cloudpickle.register_pickle_by_value covers, are saved as byte code).",
     "lz4-missing": "pip install 'modelpack[lz4]'",
 }
 _NOT_FOUND_OUT = "Look at `modelpack inspect` for all findings; do not load this file."
