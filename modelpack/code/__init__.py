@@ -9,7 +9,7 @@ Files are parsed and copied, never executed.
 from __future__ import annotations
 
 from .find import Given, find
-from .telling import explained, notices, require_found
+from .telling import explained, notices, origin, require_found
 from .together import needing
 
-__all__ = ["Given", "explained", "find", "needing", "notices", "require_found"]
+__all__ = ["Given", "explained", "find", "needing", "notices", "origin", "require_found"]

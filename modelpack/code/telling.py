@@ -12,12 +12,18 @@ def notices(code: Code) -> list[str]:
     """A line for each file that goes into the bundle, each requirement that came from it, and
     whatever else the user should know.
     """
-    files = [f"code/{file.path} {_origin(file)}" for file in code.files]
+    files = [f"code/{file.path} {_made(file)}" for file in code.files]
     needed = [
         f"{name}{code.requirements[name]} is required: {code.reasons[name]}"
         for name in code.requirements
     ]
     return [*files, *needed, *code.notes]
+
+
+def origin(file: CodeFile) -> str:
+    """Where a file was found, as the user would write it."""
+    path, here = Path(file.source or "").absolute(), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def require_found(spec: ModelSpec, code: Code) -> None:
@@ -44,24 +50,24 @@ def explained(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> ModelR
     return ModelRefusedError(refusal.message, hint=hint)
 
 
-def _origin(file: CodeFile) -> str:
+def _made(file: CodeFile) -> str:
     how = "is made of definitions of" if file.text is not None else "is copied from"
-    return f"{how} {file.source}"
+    return f"{how} {origin(file)}"
 
 
 def _folder(file: CodeFile) -> Path:
     """The folder that the module's name starts from."""
-    return Path(file.source or "").parents[file.path.count("/")]
+    return Path(origin(file)).parents[file.path.count("/")]
 
 
 def _missing(spec: ModelSpec, code: Code) -> str:
     modules = [module for module in code.missing if module != "__main__"]
     found = []
     if modules:
-        were = "is no module" if len(modules) == 1 else "are no modules"
+        word = "module" if len(modules) == 1 else "modules"
         found.append(
-            f"The model needs {', '.join(modules)}, which {were} beside the model, under --code or "
-            "of a distribution that is installed here."
+            f"The model needs the {word} {', '.join(modules)}, found neither beside the model nor "
+            "under --code, and in no distribution that is installed here."
         )
     if "__main__" in code.missing:
         names = sorted({key[9:] for key in spec.globals if key.startswith("__main__:")})

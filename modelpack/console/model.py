@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from modelpack.code import origin
 from modelpack.spec import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
 
 from .text import grid, printable
@@ -142,7 +143,7 @@ def _code(code: Code) -> Table:
     table = grid()
     for file in code.files:
         what = "definitions of " if file.text is not None else ""
-        table.add_row(printable(file.path), printable(f"{what}{file.source}", "dim"))
+        table.add_row(printable(file.path), printable(what + origin(file), "dim"))
     for module in code.missing:
         table.add_row(printable(module), Text("not found: see --code", "yellow"))
     for name, specifier in code.requirements.items():
