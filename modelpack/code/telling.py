@@ -36,18 +36,18 @@ def require_found(spec: ModelSpec, code: Code) -> None:
 
 def explained(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> ModelRefusedError:
     """The refusal of a model that is not trusted, which also tells where its code is, or is not."""
-    if code.missing:
-        is_script = code.missing == ("__main__",)  # which is vouched for by being named
-        hint = _ways_out(code) if is_script else f"{_ways_out(code)} {refusal.hint}"
-        return ModelRefusedError(f"{refusal.message} {_missing(spec, code)}", hint=hint)
-    folders = sorted({_folder(file) for file in code.files if file.source})
-    if not folders:
-        return refusal
-    hint = (
-        f"{refusal.hint}. Or vouch for all classes and functions that are defined in the code that "
-        f"was found: {' '.join(f'--code {folder}' for folder in folders)}"
-    )
-    return ModelRefusedError(refusal.message, hint=hint)
+    folders = sorted({str(_folder(file)) for file in code.files if file.path != f"{code.main}.py"})
+    ways = [_ways_out(code)] if code.missing else []
+    if code.missing != ("__main__",) or folders:  # a script is vouched for by being named
+        ways.append(f"{refusal.hint}.")
+    if folders:
+        options = " ".join(f"--code {folder}" for folder in folders)
+        ways.append(
+            f"Or vouch for all classes and functions that are defined in the code that was found: "
+            f"{options}"
+        )
+    message = " ".join(filter(None, [refusal.message, _missing(spec, code)]))
+    return ModelRefusedError(message, hint=" ".join(ways).rstrip("."))
 
 
 def _made(file: CodeFile) -> str:
@@ -75,7 +75,7 @@ def _missing(spec: ModelSpec, code: Code) -> str:
             f"The model needs {', '.join(names)} of `__main__`, the script that saved it, which is "
             "not given."
         )
-    return " ".join([*found, *(note for note in code.notes if "installed here" in note)])
+    return " ".join([*found, *(note for note in code.notes if "is installed here" in note)])
 
 
 def _ways_out(code: Code) -> str:
