@@ -15,11 +15,12 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from modelpack import __version__, console, engines, pipeline, settings
 from modelpack import bundle as bundles
 from modelpack.errors import ModelpackError
-from modelpack.inspection import inspect, require_servable
+from modelpack.inspection import inspect
 from modelpack.pipeline import Observer, Options, Run
 from modelpack.smoke import reports
 from modelpack.spec import SmokeReport, to_json
@@ -67,6 +68,13 @@ TRUST = (
         metavar="MODULE:NAME",
         multiple=True,
         help="Code outside the allowlist that the file may name; may be repeated.",
+    ),
+    click.option(
+        "--code",
+        metavar="PATH",
+        type=FILE,
+        multiple=True,
+        help="A folder of the author's own modules, or a script; vouches for what it defines.",
     ),
 )
 ENVIRONMENT = (
@@ -134,7 +142,14 @@ def _options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Optio
     """Click's values as the pipeline's `Options`; requirement files are read into requirements."""
     listed = [line for path in requirements_file for line in settings.requirements(path)]
     given["requirements"] = (*listed, *given.get("requirements", ()))
-    return Options(**given)
+    return Options(**given, code_vouched=_is_typed("code"))
+
+
+def _is_typed(name: str) -> bool:
+    """Whether an option stands on the command line, not in a file that may have come with the
+    model.
+    """
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _observer(quiet: bool, verbose: bool) -> Observer:
@@ -156,6 +171,7 @@ def inspect_command(
     models: tuple[Path, ...],
     trust: tuple[str, ...],
     select: tuple[str, ...],
+    code: tuple[Path, ...],
     as_json: bool,
     **_: bool,
 ) -> None:
@@ -165,11 +181,14 @@ def inspect_command(
     through them: vectorizer.joblib model.joblib.
     """
     spec = inspect(*models, trust=trust, select=select)
+    options = _options(code=code)
+    spec, found, problem = pipeline.look(spec, options)
     if as_json:
         console.document(to_json(spec))
     else:
-        console.model(spec)
-    require_servable(spec)
+        console.model(spec, found)
+    if problem:
+        raise problem
 
 
 @main.command("bundle")

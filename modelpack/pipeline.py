@@ -1,6 +1,6 @@
 """The arrows in a row: a model file in, a proven image out.
 
-    inspect -> environment -> bundle -> build -> smoke
+    inspect -> (code) -> environment -> bundle -> build -> smoke
 
 Every stage reports to an `Observer`; the command line draws what it is told.
 """
@@ -11,22 +11,25 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from modelpack import bundle as bundles
+from modelpack import code as codes
 from modelpack import engines, environment, reaper, reference
 from modelpack.engines import Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
-from modelpack.errors import NoEngineError, SmokeFailedError
-from modelpack.inspection import inspect, require_servable
+from modelpack.environment.requirements import from_user
+from modelpack.errors import ModelpackError, ModelRefusedError, NoEngineError, SmokeFailedError
+from modelpack.inspection import inspect, require_servable, settled
 from modelpack.smoke import smoke
 from modelpack.spec import (
     BaseImage,
     Bundle,
     Check,
+    Code,
     Environment,
     Image,
     IndexSettings,
@@ -49,6 +52,8 @@ class Options:
     `select`: the estimators to take from a file that holds several. `example`: rows (csv, json,
     jsonl, npy, parquet), `expected`: the predictions of them, for the smoke test to compare with.
     `tolerance`: the largest relative difference of floats that it lets pass.
+    `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
+    may be loaded without `trust`.
     """
 
     tag: str | None = None
@@ -59,6 +64,8 @@ class Options:
     requirements: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
+    code: tuple[Path, ...] = ()
+    code_vouched: bool = True
     ca_cert: Path | None = None
     index_url: str | None = None
     smoke: bool = True
@@ -79,6 +86,7 @@ class Package:
     image: Image | None
     smoke: SmokeReport | None
     seconds: Mapping[str, float]
+    code: Code = field(default_factory=Code)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `modelpack package --json`."""
@@ -92,6 +100,7 @@ class Package:
                 "origins": dict(self.environment.origins),
                 "warnings": list(self.environment.warnings),
             },
+            "code": to_json(self.code),
             "bundle": self.bundle,
             "image": image
             and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
@@ -143,9 +152,24 @@ class Run:
     def inspect(self, paths: Sequence[str | Path]) -> ModelSpec:
         with self._stage("inspect") as summary:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
-            require_servable(model)
+            if model.safety.verdict != "trust" or not model.local_modules:
+                require_servable(model)
             summary.append(describe(model))
         return model
+
+    def collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
+        """The author's code, and the model with what that needs too. Most models need none."""
+        if not model.local_modules:
+            return model, Code()
+        with self._stage("code") as summary:
+            code = find_code(model, self.options)
+            model = settled(model, code.defined)
+            for notice in codes.notices(code):
+                self.observer.notice(notice)
+            require_trusted(model, code)
+            codes.require_found(model, code)
+            summary.append(f"{len(code.files)} files of the author")
+        return codes.needing(model, code), code
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
         with self._stage("environment") as summary:
@@ -163,9 +187,10 @@ class Run:
         return resolved, base
 
     def render(self, model: ModelSpec, directory: Path) -> Bundle:
+        model, code = self.collect(model)
         resolved, base = self.resolve(model)
         with self._stage("bundle") as summary:
-            bundle = bundles.render(model, resolved, base, directory)
+            bundle = bundles.render(model, resolved, base, directory, code)
             summary.append(f"on {base.reference}")
         return bundle
 
@@ -260,7 +285,41 @@ def package(
             if image:  # if it has no name itself
                 run.engine.discard(image)
     kept = bundle.path if Path(bundle.path).exists() else None
-    return Package(model, bundle.environment, kept, named, report, run.seconds)
+    return Package(model, bundle.environment, kept, named, report, run.seconds, bundle.code)
+
+
+def find_code(model: ModelSpec, options: Options) -> Code:
+    """The author's own code that the model needs, as `Options` say where it is."""
+    named = tuple(requirement.name for requirement in from_user(options.requirements))
+    return codes.find(model, codes.Given(options.code, options.code_vouched, named))
+
+
+def look(model: ModelSpec, options: Options) -> tuple[ModelSpec, Code, ModelpackError | None]:
+    """What `inspect` tells of a model: with the author's code that was found, and what speaks
+    against packaging it.
+    """
+    code = Code()
+    try:
+        if model.local_modules and model.safety.verdict != "refuse":
+            code = find_code(model, options)
+            model = settled(model, code.defined)
+        require_trusted(model, code)
+    except ModelpackError as problem:
+        return model, code, problem
+    return model, code, None
+
+
+def require_trusted(model: ModelSpec, code: Code) -> None:
+    """Raises:
+    ModelNotSupportedError: as `require_servable`.
+    ModelRefusedError: as `require_servable`; it also tells where the author's code is.
+    """
+    try:
+        require_servable(model)
+    except ModelRefusedError as refusal:
+        if model.safety.verdict == "refuse":
+            raise
+        raise codes.explained(refusal, model, code) from None
 
 
 def require_passed(report: SmokeReport) -> None:

@@ -1,8 +1,8 @@
 """The values of the flow. Each is frozen, can be written as JSON and read back, and is all that
 travels from one stage to the next:
 
-    model file --inspect--> ModelSpec --lock--> Environment --render--> Bundle --build--> Image
-               --smoke--> SmokeReport
+    model file --inspect--> ModelSpec --collect--> Code --lock--> Environment --render--> Bundle
+               --build--> Image --smoke--> SmokeReport
 
 `to_json` and `from_json` convert them to and from the plain dicts, lists, strings, numbers,
 booleans and None that a JSON document is made of.
@@ -183,6 +183,43 @@ class ModelSpec:
         return (self.file, *self.more_files)
 
 
+# --- Code: what the author wrote, of which no distribution knows ---------------------------------
+
+
+@dataclass(frozen=True)
+class CodeFile:
+    """A file of the author's own code. `path`: below the bundle's folder of code. `sha256`: of what
+    the bundle holds. `source`: where it lies on this machine; `text`: what the bundle holds where
+    it is not the whole file. A bundle knows of neither.
+    """
+
+    path: str
+    sha256: str
+    source: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """The author's own modules that a model needs, with the modules that these import.
+
+    `main`: the module that stands for `__main__`. `requirements`: distribution -> specifier, of
+    what the files import; `reasons`: distribution -> why, in words. `python`: what their syntax
+    asks of Python, as a specifier, or None. `defined`: the "module:name" of the model that are
+    defined in code which the user named. `missing`: modules of the model that were found nowhere.
+    `notes`: whole sentences on what the user should know.
+    """
+
+    files: tuple[CodeFile, ...] = ()
+    main: str | None = None
+    requirements: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+    defined: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 # --- Environment ---------------------------------------------------------------------------------
 
 
@@ -242,6 +279,7 @@ class Bundle:
     path: str
     model: ModelSpec
     environment: Environment
+    code: Code = field(default_factory=Code)
 
     @property
     def directory(self) -> Path:

@@ -22,6 +22,7 @@ from docker.models.containers import Container
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 SVC = SAMPLES / "kserve-svc"
 MODELS = sorted(path for path in SAMPLES.glob("*/model.*") if path.suffix in {".joblib", ".pkl"})
+OWN_CODE = SAMPLES / "own-code"
 NO_ENGINE = 8
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -40,6 +41,8 @@ def package(model: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
     models = [vectorizer, model] if vectorizer.exists() else [model]
     command = [sys.executable, "-m", "modelpack", "package", *map(str, models), "--json"]
     command += arguments
+    if model.parent == OWN_CODE:
+        command += ["--code", str(OWN_CODE), "--code", str(OWN_CODE / "train.py")]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode == NO_ENGINE and not os.environ.get("CI"):
         pytest.skip(done.stderr)
@@ -183,7 +186,7 @@ def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
         *("--report", "report.json", "--junit", "report.xml"),
         cwd=tmp_path,
     )
-    assert set(made) == {"model", "environment", "bundle", "image", "smoke", "seconds"}
+    assert set(made) == {"model", "environment", "code", "bundle", "image", "smoke", "seconds"}
     assert set(made["environment"]) >= {"python", "requirements"}
     assert set(made["image"]) == {"reference", "id", "size_bytes"}
     assert set(made["smoke"]) >= {"passed", "checks"}

@@ -23,7 +23,7 @@ from modelpack.bundle import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Environment, Image, ModelSpec, SmokeReport
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
 
 from . import model as model_view
 from .text import lines, printable
@@ -130,9 +130,9 @@ def say(text: Text) -> None:
     err.print(text, soft_wrap=not err.is_terminal)
 
 
-def model(spec: ModelSpec) -> None:
+def model(spec: ModelSpec, code: Code) -> None:
     """The answer of `modelpack inspect`."""
-    out.print(model_view.view(spec))
+    out.print(model_view.view(spec, code))
 
 
 def report(smoke: SmokeReport) -> Table:

@@ -66,7 +66,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         format=first.format,
         framework=framework,
         framework_version=libraries.framework_version(framework, versions),
-        python=libraries.python_specifier(trace.protocol),
+        python=libraries.python_specifier(trace),
         task=root.task if root else "unknown",
         estimator=root.cls.dotted if root else None,
         steps=as_node(root).steps if root else (),

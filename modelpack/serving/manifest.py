@@ -54,7 +54,8 @@ class Manifest:
     `globals`: the "module:name" that loading may look up. `members`: what the rows pass through, in
     order. `layout`: "array", "frame", "text" or "dicts", the form in which the model takes its
     rows. `method`: what is called for a prediction, predict or transform. `classes`: the labels of
-    a classifier. `probabilities`: it has a predict_proba.
+    a classifier. `probabilities`: it has a predict_proba. `main`: the module that stands for the
+    script which saved the model.
     """
 
     model: Mapping[str, Any]
@@ -66,6 +67,7 @@ class Manifest:
     inputs: tuple[Field, ...]
     classes: list[Any] | None
     probabilities: bool
+    main: str | None = None
 
     @property
     def example(self) -> list[Any] | None:
@@ -102,6 +104,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         inputs=tuple(_field(field) for field in signature["inputs"]),
         classes=signature["classes"],
         probabilities=signature["probabilities"],
+        main=document.get("code", {}).get("main"),
     )
 
 

@@ -23,8 +23,10 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
-from modelpack.inspection import require_servable
+from modelpack.inspection import require_servable, settled
 from modelpack.inspection.inspector import inspect
+
+from .opcodes import new, pickled, table
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
 FRAME = pd.DataFrame(X, columns=["a", "b"])
@@ -278,3 +280,16 @@ class TestPaths:
             path.write_bytes(data)
             inspect(path)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_settling_what_is_vouched_for_is_inspecting_with_trust(tmp_path):
+    """So the file is read once."""
+    path = tmp_path / "m.pkl"
+    both = table(a=new("shop:Model", x=b"K\x01"), b=new("__main__:Other", x=b"K\x01"))
+    path.write_bytes(pickled(both))
+    untrusted = inspect(path)
+    assert untrusted.safety.verdict == "trust"
+    names = ["shop:Model", "__main__:Other"]
+    for vouched in (names, names[:1], ["shop:Another"], []):
+        assert settled(untrusted, vouched) == inspect(path, trust=vouched)
+    assert settled(untrusted, names).safety.verdict == "pass"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from .. import bytecode
 from ..allowlist import standing
 from ..contracts import class_key
 from ..machine import Trace
@@ -142,8 +143,9 @@ def framework_version(name: str | None, versions: Mapping[str, str]) -> str | No
     return version if version[:1].isdigit() else None
 
 
-def python_specifier(protocol: int | None) -> str | None:
-    return ">=3.8" if protocol == 5 else None
+def python_specifier(trace: Trace) -> str | None:
+    """What the file implies of the Python version: its byte code, else its protocol."""
+    return bytecode.specifier(trace.pythons) or (">=3.8" if trace.protocol == 5 else None)
 
 
 def _version(value: Node) -> str | None:
