@@ -24,7 +24,7 @@ from modelpack.engines.process import ProcessEngine
 from modelpack.environment.requirements import from_user
 from modelpack.errors import ModelpackError, ModelRefusedError, NoEngineError, SmokeFailedError
 from modelpack.inspection import inspect, require_servable, settled
-from modelpack.smoke import smoke
+from modelpack.smoke import causes, smoke
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -324,15 +324,16 @@ def require_trusted(model: ModelSpec, code: Code) -> None:
 
 def require_passed(report: SmokeReport) -> None:
     """Raises:
-    SmokeFailedError: a check failed; it names them.
+    SmokeFailedError: a check failed; it says why the service did not start, or names them.
     """
     if report.passed:
         return
     failed = ", ".join(check.name for check in report.checks if not check.passed)
-    raise SmokeFailedError(
+    message, hint = causes.explain(report) or (
         f"The service does not answer as it must: {failed}.",
-        hint="`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+        "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
     )
+    raise SmokeFailedError(message, hint=hint)
 
 
 def _kept(run: Run, model: ModelSpec) -> Path | None:

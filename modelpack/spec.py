@@ -148,8 +148,9 @@ class ModelSpec:
     `trained_on`: the Python minor version ("3.11") known to have saved the model; a preference, and
     no bound. `recorded`: distribution -> version, of all that the training script had imported, as
     `modelpack.record` saw it; empty where it was not called. `other_versions`: distribution ->
-    further versions, that parts of the model record. `locales`:
-    those of the C library that the model cannot do without ("en_US.UTF-8").
+    further versions, that parts of the model record. `locales`: those of the C library that the
+    model cannot do without ("en_US.UTF-8"). `evidence`: layouts that only some releases read, by
+    the names of inspection/facts/layouts.py.
     """
 
     file: ModelFile
@@ -177,6 +178,7 @@ class ModelSpec:
     recorded: Mapping[str, str] = field(default_factory=dict)
     other_versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     locales: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from ..errors import UsageError
 from ..spec import Environment, IndexSettings, ModelSpec
-from . import differences, releases, versions
+from . import conflicts, differences, releases, versions
 from .lock import Lock, Request, compile_lock
 from .plan import Plan, plans
 from .reasons import MISSING_DATES, NO_SOLUTION, not_resolved
@@ -51,7 +51,8 @@ def resolve(
     file's.
 
     Raises:
-        EnvironmentNotResolvedError: nothing fits, or the index cannot be reached.
+        EnvironmentNotResolvedError: nothing fits, or the model cannot be loaded with what was
+            asked for, or the index cannot be reached.
         UsageError: the platform or the Python version is not one to serve on, or one of
             `requirements` is no requirement.
     """
@@ -67,7 +68,7 @@ def resolve(
     if lock.error:
         raise not_resolved(lock.error, python, platform)
     pins = lock.pins()
-    return Environment(
+    environment = Environment(
         python=python,
         platform=platform,
         requirements=pins,
@@ -80,6 +81,7 @@ def resolve(
             *differences.of_training(spec, tried[0].pins, plan.pins),
         ),
     )
+    return conflicts.judged(spec, environment)
 
 
 def _require_platform(platform: str) -> None:

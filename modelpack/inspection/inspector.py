@@ -11,7 +11,7 @@ from modelpack.spec import Finding, ModelSpec, Safety
 
 from . import policy
 from .composition import Composition, compose
-from .facts import libraries, parameters
+from .facts import layouts, libraries, parameters
 from .facts.parts import as_node
 from .facts.signature import NO_SIGNATURE, no_prediction, signature
 from .facts.words import what
@@ -84,6 +84,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         n_jobs=parameters.n_jobs(parts),
         callables=parameters.callables(parts),
         other_versions=libraries.other_versions(versions, parts),
+        evidence=layouts.evidence(trace),
     )
 
 

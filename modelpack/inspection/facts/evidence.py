@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from .. import allowlist
 from ..machine import Trace
+from . import layouts
 
 _IMPLIED = [
     (name, re.compile(pattern), specifier)
@@ -84,11 +85,9 @@ def _series() -> list[Version]:
 
 def _nodes(trace: Trace) -> Iterator[str]:
     """Since 1.3, the nodes of a tree tell to which side missing values go."""
-    dtypes = [made.dtype for made in trace.objects if made.dtype is not None]
-    fields = [{name for name, _, _ in dtype.fields} for dtype in dtypes]
-    if any("missing_go_to_left" in names for names in fields):
+    if any(map(layouts.splits_missing, trace.objects)):
         yield ">=1.3"
-    elif any("left_child" in names and "n_node_samples" in names for names in fields):
+    elif any(map(layouts.splits_none, trace.objects)):
         yield "<1.3"
 
 

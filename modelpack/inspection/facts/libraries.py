@@ -9,13 +9,12 @@ from packaging.version import InvalidVersion, Version
 
 from .. import bytecode
 from ..allowlist import standing
-from ..contracts import class_key
 from ..machine import Trace
 from ..nodes import Node
-from ..payloads import WRAPPERS
 from .boosters import booster
 from .distributions import DISTRIBUTIONS, naming, top
 from .evidence import implied_versions
+from .layouts import is_aligned
 from .parts import Part, as_dict, attributes
 
 REASONS = {
@@ -67,7 +66,7 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
     if _has_arrow_strings(trace):
         needed.add("pyarrow")
     table = {name: specifier(versions.get(name, "")) for name in needed}
-    if "joblib" in table and _is_aligned(trace):
+    if "joblib" in table and any(map(is_aligned, trace.objects)):
         table["joblib"] = ">=1.2"
     return dict(sorted({**table, **unsaid(versions)}.items()))
 
@@ -178,9 +177,3 @@ def _has_arrow_strings(trace: Trace) -> bool:
 
 def _texts(values: Iterable[Node]) -> list[str]:
     return [value for value in values if isinstance(value, str)]
-
-
-def _is_aligned(trace: Trace) -> bool:
-    """Whether an array is padded as joblib does since 1.2; older releases cannot read it."""
-    wrappers = (made for made in trace.objects if class_key(made) in WRAPPERS)
-    return any(attributes(w).get("numpy_array_alignment_bytes") is not None for w in wrappers)
