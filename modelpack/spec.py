@@ -179,7 +179,7 @@ class ModelSpec:
 @dataclass(frozen=True)
 class IndexSettings:
     """Where packages come from: what the user's pip and uv are set to. Never written into a bundle
-    or an image; URLs may hold credentials.
+    or an image; URLs may hold credentials. With a `wheelhouse`, nothing but that folder is asked.
     """
 
     index_url: str | None = None
@@ -187,6 +187,8 @@ class IndexSettings:
     trusted_hosts: tuple[str, ...] = ()
     ca_bundle: str | None = None  # path of a PEM file on this machine
     netrc: str | None = None  # path of a netrc file on this machine
+    proxy: str | None = None  # URL, where HTTPS_PROXY and the like are not set
+    wheelhouse: str | None = None  # path of a folder on this machine
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,9 @@ class Environment:
 
     `requirements`: name -> version, all of the lock. `origins`: name -> where the pin came from:
     "file" (recorded in the model file), "user", "resolver". `lock`: the text of requirements.lock,
-    one hash-locked distribution an entry, without comments that tell of this machine.
+    one hash-locked distribution an entry, without comments that tell of this machine. `sdists`:
+    names in it that no wheel fits and that are built from source; `build_lock`: the same for what
+    building those takes.
     """
 
     python: str
@@ -204,6 +208,8 @@ class Environment:
     origins: Mapping[str, str]
     lock: str
     system_packages: tuple[str, ...] = ()
+    sdists: tuple[str, ...] = ()
+    build_lock: str = ""
 
 
 # --- Bundle and Image ----------------------------------------------------------------------------

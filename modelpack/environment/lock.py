@@ -43,12 +43,13 @@ KEPT = frozenset(
 
 @dataclass(frozen=True)
 class Request:
-    """`platform` is uv's name of it."""
+    """`platform` is uv's name of it. `sdists`: what is taken as source; all else are wheels."""
 
     requirements: Sequence[Requirement]
     python: str
     platform: str
     index: IndexSettings
+    sdists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,25 @@ class Lock:
 
     def pins(self) -> dict[str, str]:
         """Name -> version, in the order of the lock."""
-        entries = (line for line in self.text.splitlines() if line[:1].isalnum())
-        pairs = (entry.rstrip(" \\").split("==") for entry in entries)
-        return dict(pairs)
+        return pins_of(self.text)
+
+
+def pins_of(text: str) -> dict[str, str]:
+    """Name -> version, in the order of the text of a lock."""
+    entries = (line for line in text.splitlines() if line[:1].isalnum())
+    pairs = (entry.rstrip(" \\").split("==") for entry in entries)
+    return dict(pairs)
 
 
 def compile_lock(
-    request: Request, *, dated: Mapping[str, date] | None = None, bounds: Sequence[str] = ()
+    request: Request,
+    *,
+    dated: Mapping[str, date] | None = None,
+    bounds: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> Lock:
     """Locks wheels with hashes. `dated`: distribution -> the day at whose start what it has is all
-    that there is. `bounds`: constraints ("numpy<2") on what is needed anyway.
+    that there is. `bounds`: constraints ("numpy<2") on what is needed anyway. `options`: uv's own.
 
     Raises:
         EnvironmentNotResolvedError: uv is missing.
@@ -77,7 +87,7 @@ def compile_lock(
     with reaper.scratch_folder() as folder:
         (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
         result = subprocess.run(
-            [_find_uv(), *_arguments(request, dated or {})],
+            [_find_uv(), *_arguments(request, dated or {}), *options],
             input="\n".join(map(str, request.requirements)),
             env=environment_variables(request.index),
             cwd=folder,
@@ -101,7 +111,9 @@ def _arguments(request: Request, dated: Mapping[str, date]) -> list[str]:
         *("pip", "compile", "-", "--constraints", "bounds.txt"),
         *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color=never"),
         *("--generate-hashes", "--only-binary=:all:"),
+        *(f"--no-binary={name}" for name in request.sdists),  # which goes before the line above
         *("--python", sys.executable, "--no-python-downloads"),
+        *(["--no-index"] if request.index.wheelhouse else []),
         *("--python-version", request.python, "--python-platform", request.platform),
         *(f"--exclude-newer-package={cutoff}" for cutoff in cutoffs),
     ]

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from ..errors import UsageError
 from ..spec import Environment, IndexSettings, ModelSpec
-from . import versions
+from . import sources, versions, wheelhouse
 from .lock import Lock, Request, compile_lock
+from .platforms import PLATFORMS, require_platform
 from .reasons import MISSING_DATES, not_resolved
 from .requirements import SERVING, canonical, from_file, from_user, is_pinned, merged
 
 __all__ = ["SERVING", "reach", "resolve"]
-
-PLATFORMS = {
-    "linux/amd64": "x86_64-manylinux_2_28",
-    "linux/arm64": "aarch64-manylinux_2_28",
-}
-"""Docker's name of a platform -> uv's; wheels for an older glibc (manylinux1, 2014) fit as well."""
 
 MODEL_LIBRARIES = frozenset(
     {
@@ -73,24 +68,30 @@ def resolve(
             `requirements` is no requirement.
     """
     versions.require_python(python)
-    if platform not in PLATFORMS:
-        raise UsageError(
-            f"There is no lock for the platform {platform!r}.",
-            hint=f"Choose one of {', '.join(PLATFORMS)} for --platform",
-        )
+    require_platform(platform)
     file, user = from_file(spec.requirements), from_user(requirements)
     request = Request(merged(file, user), python, PLATFORMS[platform], index)
-    lock = _locked(request, versions.framework_version(spec, user), _dated(file, user))
+    version, dated = versions.framework_version(spec, user), _dated(file, user)
+    lock = _locked(request, version, dated)
+    if sources.without_wheels(lock):
+        request = replace(request, sdists=sources.of_user(user, request, MODEL_LIBRARIES))
+        lock = _locked(request, version, dated) if request.sdists else lock
     if lock.error:
-        raise not_resolved(lock.error, python, platform)
+        raise wheelhouse.not_resolved(lock.error, request.index, python, platform)
     pins = lock.pins()
+    request = replace(request, sdists=tuple(name for name in pins if name in request.sdists))
+    text = wheelhouse.original(lock.text, index, wheelhouse.LOCK)
     return Environment(
         python=python,
         platform=platform,
         requirements=pins,
         origins={name: _origin(name, file, user) for name in pins},
-        lock=lock.text,
+        lock=text,
         system_packages=tuple(p for name in pins for p in SYSTEM_PACKAGES.get(name, ())),
+        sdists=request.sdists,
+        build_lock=wheelhouse.original(
+            sources.build_lock(text, request), index, wheelhouse.BUILD_LOCK
+        ),
     )
 
 
