@@ -23,6 +23,8 @@ from modelpack.spec import BaseImage, Bundle, Environment, ModelFile, ModelSpec,
 SCHEMA = 1
 MANIFEST = "modelpack.json"
 LOCK = "requirements.lock"
+BUILD_LOCK = "build-requirements.lock"
+COMPILER = ("g++",)  # with gcc and the C library's headers; those of Python are in every base image
 TEMPLATES = (
     ("Dockerfile.j2", "Dockerfile"),
     ("dockerignore", ".dockerignore"),
@@ -36,7 +38,14 @@ MODEL_FILES = {
     "skops": "model/model.skops",
 }
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
-PARTS = {name for _, name in TEMPLATES} | {MANIFEST, LOCK, "model", "modelpack", "__pycache__"}
+PARTS = {name for _, name in TEMPLATES} | {
+    MANIFEST,
+    LOCK,
+    BUILD_LOCK,
+    "model",
+    "modelpack",
+    "__pycache__",
+}
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
 
 _SERVING = Path(__file__).parent / "serving"
@@ -85,12 +94,24 @@ def read(directory: str | Path) -> Bundle:
         document = json.loads((target / MANIFEST).read_text("utf-8"))
         lock = (target / LOCK).read_text("utf-8")
         model, environment = _read_manifest(document, lock)
+        if environment.sdists:
+            build_lock = (target / BUILD_LOCK).read_text("utf-8")
+            environment = replace(environment, build_lock=build_lock)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
             hint="Make one with `modelpack bundle MODEL -o DIR`.",
         ) from error
     return Bundle(str(target), model, environment)
+
+
+def debian_packages(environment: Environment) -> dict[str, tuple[str, ...]]:
+    """Stage of the Dockerfile -> the Debian packages that it installs."""
+    stages = {
+        "environment": COMPILER if environment.sdists else (),
+        "image": environment.system_packages,
+    }
+    return {stage: names for stage, names in stages.items() if names}
 
 
 def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
@@ -125,12 +146,15 @@ def _texts(spec: ModelSpec, environment: Environment, base: BaseImage) -> dict[s
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
+        "compiler": COMPILER,
         "base": base,
         "version": __version__,
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
-    return {**rendered, LOCK: environment.lock, MANIFEST: _manifest(spec, environment)}
+    locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
+    written = {name: text for name, text in locks.items() if text or name == LOCK}
+    return {**rendered, **written, MANIFEST: _manifest(spec, environment)}
 
 
 def _jinja() -> jinja2.Environment:
@@ -156,7 +180,7 @@ def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment]:
 
 def _manifest(spec: ModelSpec, environment: Environment) -> str:
     described = to_json(environment)
-    del described["lock"]
+    del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {
         "schema": SCHEMA,
         "modelpack": __version__,

@@ -18,9 +18,9 @@ from typing import Any
 
 from modelpack import bundle as bundles
 from modelpack import engines, environment, reaper
-from modelpack.engines import Engine, StepEvent, references
+from modelpack.engines import DebianPackages, Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
-from modelpack.errors import NoEngineError, SmokeFailedError
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_servable
 from modelpack.smoke import smoke
 from modelpack.spec import (
@@ -44,7 +44,8 @@ class Options:
     which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
     image is written beside the current directory's other files. `requirements`: further or
     overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
-    `select`: the estimators to take from a file that holds several.
+    `select`: the estimators to take from a file that holds several. `platform`: else the engine's.
+    `offline`: a wheelhouse, which takes the place of the network.
     """
 
     tag: str | None = None
@@ -57,6 +58,8 @@ class Options:
     select: tuple[str, ...] = ()
     ca_cert: Path | None = None
     index_url: str | None = None
+    platform: str | None = None
+    offline: Path | None = None
     smoke: bool = True
 
 
@@ -83,6 +86,7 @@ class Package:
                 "platform": self.environment.platform,
                 "requirements": dict(self.environment.requirements),
                 "origins": dict(self.environment.origins),
+                "sdists": list(self.environment.sdists),
             },
             "bundle": self.bundle,
             "image": image
@@ -128,8 +132,14 @@ class Run:
     def index(self) -> IndexSettings:
         ca_cert = self.options.ca_cert
         return environment.index_settings(
-            index_url=self.options.index_url, ca_cert=str(ca_cert) if ca_cert else None
+            index_url=self.options.index_url,
+            ca_cert=str(ca_cert) if ca_cert else None,
+            wheelhouse=self.options.offline,
         )
+
+    @cached_property
+    def platform(self) -> str:
+        return self.options.platform or self.engine.platform
 
     def inspect(self, paths: Sequence[str | Path]) -> ModelSpec:
         with self._stage("inspect") as summary:
@@ -140,17 +150,54 @@ class Run:
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
         with self._stage("environment") as summary:
-            wanted, user = self.options.python, self.options.requirements
-            if wanted is not None:
-                environment.require_python(wanted)
-            versions = (wanted,) if wanted else environment.python_versions(model, user)
-            base = self.engine.find_base(versions, self.options.base_image)
-            platform = self.engine.platform
+            base = self._base(model)
             resolved = environment.resolve(
-                model, base.python, platform=platform, index=self.index, requirements=user
+                model,
+                base.python,
+                platform=self.platform,
+                index=self.index,
+                requirements=self.options.requirements,
             )
             summary.append(f"Python {base.python}, {len(resolved.requirements)} distributions")
+        if resolved.sdists:
+            self.observer.notice(
+                f"No wheel of {', '.join(resolved.sdists)} fits: built from source, by a compiler"
+                " that does not get into the image."
+            )
         return resolved, base
+
+    def _base(self, model: ModelSpec) -> BaseImage:
+        wanted, offline = self.options.python, self.options.offline
+        environment.require_platform(self.platform)
+        if wanted is not None:
+            environment.require_python(wanted)
+            versions: tuple[str, ...] = (wanted,)
+        else:
+            versions = environment.python_versions(model, self.options.requirements)
+        if offline:
+            versions = environment.wheelhouse.pythons(offline, versions, self.platform)
+        return self.engine.find_base(
+            versions, self.options.base_image, platform=self.platform, pull=offline is None
+        )
+
+    def download(self, resolved: Environment, base: BaseImage, folder: Path) -> None:
+        """Makes a wheelhouse for `offline`."""
+        house, stages = environment.wheelhouse, bundles.debian_packages(resolved)
+        with self._stage("download") as summary:
+            house.fill(folder, resolved, base, self.index, self._fetched)
+            packages = DebianPackages(base, resolved.platform, stages)
+            self.engine.fetch_debian(
+                packages, folder / house.DEBIAN, self.index, self.observer.step
+            )
+            house.seal(folder)
+            sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+            summary.append(f"{len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
+        if stages and self.engine.name == "process":
+            names = ", ".join(name for stage in stages.values() for name in stage)
+            self.observer.notice(f"Without Docker, no Debian packages were fetched: {names}.")
+
+    def _fetched(self, name: str, _: int) -> None:
+        self.observer.step(StepEvent(name, "done"))
 
     def render(self, model: ModelSpec, directory: Path) -> Bundle:
         resolved, base = self.resolve(model)
@@ -162,10 +209,19 @@ class Run:
     def build(self, bundle: Bundle) -> Image | None:
         """The image, without a tag; None where the engine makes none."""
         with self._stage("build") as summary:
+            if self.options.offline:
+                self._require_wheelhouse(self.options.offline, bundle.environment)
             image = self.engine.build(bundle, self.index, self.observer.step)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
         return image
+
+    def _require_wheelhouse(self, folder: Path, locked: Environment) -> None:
+        house = environment.wheelhouse
+        house.require_fit(folder, locked.python, locked.platform)
+        house.require_files(folder, locked)
+        if self.engine.name != "process":
+            house.require_debian(folder, bundles.debian_packages(locked))
 
     def smoke(self, target: str, model: ModelSpec) -> SmokeReport:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
@@ -204,6 +260,7 @@ def package(
     """
     run = Run(options or Options(), observer)
     model = run.inspect(paths)
+    run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
         bundle = run.render(model, directory)
         image = run.build(bundle)
@@ -243,6 +300,39 @@ def _kept(run: Run, model: ModelSpec) -> Path | None:
         f"{folder}."
     )
     return folder
+
+
+def lock(
+    run: Run, paths: Sequence[str | Path], output: Path | None, download: Path | None
+) -> Environment:
+    """The environment of a model; its lock in the file `output`, its files in the folder
+    `download`, where these are given.
+
+    Raises:
+        ModelpackError: as `package`.
+        UsageError: `output` cannot be written, or what is offline is to be downloaded.
+    """
+    if download and run.options.offline:
+        raise UsageError(
+            "A wheelhouse is not made without a network.", hint="Leave out one: --offline"
+        )
+    resolved, base = run.resolve(run.inspect(paths))
+    if download:
+        run.download(resolved, base, download)
+    if output:
+        _write(output, resolved.lock)
+    return resolved
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with reaper.scratch_folder(f".{path.name}.", path.absolute().parent) as folder:
+            (folder / path.name).write_text(text, "utf-8")
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", hint="Choose another file with -o."
+        ) from error
 
 
 def build(run: Run, bundle: Bundle) -> Image:

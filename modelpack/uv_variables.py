@@ -30,7 +30,7 @@ def of(index: IndexSettings) -> dict[str, str]:
 
 
 def proxies(index: IndexSettings) -> dict[str, str]:
-    """The variables of the proxy that pip or uv is set to, for those that say nothing themselves."""
+    """The variables of the proxy that pip or uv is set to, as far as they are not set already."""
     names = ("HTTP_PROXY", "HTTPS_PROXY") if index.proxy else ()
     unset = (name for name in names if not (os.environ.get(name) or os.environ.get(name.lower())))
-    return {name: index.proxy or "" for name in unset}
+    return dict.fromkeys(unset, index.proxy or "")

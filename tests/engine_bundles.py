@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from modelpack import quoting
+from modelpack.bundle import BUILD_LOCK, COMPILER
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -50,9 +51,11 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     lock = (folder / "requirements.lock").read_text()
     environment = replace(Environment(base.python, "linux/amd64", {}, {}, lock), **changes)
     (folder / "requirements.lock").write_text(environment.lock)
+    if environment.build_lock:
+        (folder / BUILD_LOCK).write_text(environment.build_lock)
     (folder / "Dockerfile").write_text(dockerfile(environment, base))
     facts = {"model": to_json(SPEC), "environment": {**to_json(environment)}}
-    del facts["environment"]["lock"]
+    del facts["environment"]["lock"], facts["environment"]["build_lock"]
     (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "modelpack": "0.1", **facts}))
     return Bundle(str(folder), SPEC, environment)
 
@@ -64,4 +67,6 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
     )
     jinja.filters.update(quoting.FILTERS)
     template = jinja.get_template("Dockerfile.j2")
-    return template.render(spec=spec, environment=environment, base=base, version="0.1")
+    return template.render(
+        spec=spec, environment=environment, base=base, version="0.1", compiler=COMPILER
+    )

@@ -51,9 +51,16 @@ def sdist(name: str, version: str = "1.0", *, compiled: bool = False) -> tuple[s
     is written in C and has a function `answer`.
     """
     module = name.replace("-", "_")
-    what = f"ext_modules=[Extension({module!r}, ['module.c'])]" if compiled else f"py_modules=[{module!r}]"
+    what = (
+        f"ext_modules=[Extension({module!r}, ['module.c'])]"
+        if compiled
+        else f"py_modules=[{module!r}]"
+    )
     setup = f"from setuptools import Extension, setup\nsetup(name={name!r}, version={version!r}, {what})\n"
-    files = {"setup.py": setup, "PKG-INFO": f"Metadata-Version: 1.1\nName: {name}\nVersion: {version}\n"}
+    files = {
+        "setup.py": setup,
+        "PKG-INFO": f"Metadata-Version: 1.1\nName: {name}\nVersion: {version}\n",
+    }
     if compiled:
         files["module.c"] = EXTENSION % (module, module)
     else:
@@ -104,14 +111,18 @@ def _base64(text: str) -> str:
 
 
 @contextmanager
-def serving(index: Index, host: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Index]:
+def serving(
+    index: Index, host: str = "127.0.0.1", certificate: Path | None = None
+) -> Iterator[Index]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, content = index.answer(self.path, self.headers["Authorization"])
             self.send_response(status)
             if status == 401:
                 self.send_header("WWW-Authenticate", "Basic")
-            self.send_header("Content-Type", "text/html" if "/simple/" in self.path else "application/zip")
+            self.send_header(
+                "Content-Type", "text/html" if "/simple/" in self.path else "application/zip"
+            )
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command == "GET":
@@ -125,7 +136,9 @@ def serving(index: Index, host: str = "127.0.0.1", certificate: Path | None = No
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     index.url = f"http{'s' if certificate else ''}://{host}:{server.server_port}/simple"
     with _in_background(server):
         yield index

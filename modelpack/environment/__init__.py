@@ -1,6 +1,8 @@
 """ModelSpec -> Environment: a Python version, and every distribution pinned and hashed."""
 
+from . import wheelhouse
 from .index import index_settings, redacted
+from .platforms import require_platform
 from .resolver import SERVING, reach, resolve
 from .versions import python_versions, require_python
 
@@ -10,6 +12,8 @@ __all__ = [
     "python_versions",
     "reach",
     "redacted",
+    "require_platform",
     "require_python",
     "resolve",
+    "wheelhouse",
 ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import ssl
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,20 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
-import requests
 from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from requests.auth import HTTPBasicAuth
 
-from .. import uv_variables
 from ..errors import EnvironmentNotResolvedError
 from ..spec import IndexSettings
-from .index import redacted
 from .lock import Request, compile_lock, pins_of
 from .reasons import not_resolved
+from .transport import Transport
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,7 +30,6 @@ OnFile = Callable[[str, int], None]
 """Told of each file that is there now, by name and size."""
 
 _AT_ONCE = 4
-_TIMEOUT = 60  # seconds without a byte
 _BLOCK = 2**18
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _NEWEST_GLIBC = 28  # of resolver.PLATFORMS
@@ -74,12 +67,14 @@ def fetch(artifacts: Iterable[Artifact], folder: Path, index: IndexSettings, tol
     Raises:
         EnvironmentNotResolvedError: a file cannot be had, or is not the one that was locked.
     """
-    with ThreadPoolExecutor(_AT_ONCE) as threads, _session(index) as session:
-        jobs = [threads.submit(_fetch, a, folder, session, index) for a in artifacts]
+    wanted = list(artifacts)
+    with Transport(index) as source, ThreadPoolExecutor(_AT_ONCE) as threads:
+        jobs = [threads.submit(_fetch, artifact, folder, source) for artifact in wanted]
         try:
-            for artifact, job in zip(artifacts, jobs, strict=True):
+            for artifact, job in zip(wanted, jobs, strict=True):
                 told(artifact.filename, job.result())
         except BaseException:
+            source.stop()  # else an interrupt would wait for what is under way
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -122,11 +117,11 @@ def _filename(file: dict[str, Any]) -> str:
 def _by_fit(wheels: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
     """Those that fit, the best first."""
     ranks = {tag: rank for rank, tag in enumerate(_tags(request.python, request.platform))}
-    ranked = [(min((ranks[t] for t in _wheel_tags(w) if t in ranks), default=-1), w) for w in wheels]
-    return [wheel for rank, wheel in sorted(ranked, key=lambda pair: pair[0]) if rank >= 0]
+    fits = {min((ranks[tag] for tag in _tags_of(w) if tag in ranks), default=-1): w for w in wheels}
+    return [fits[rank] for rank in sorted(fits) if rank >= 0]
 
 
-def _wheel_tags(wheel: dict[str, Any]) -> Iterable[tags.Tag]:
+def _tags_of(wheel: dict[str, Any]) -> Iterable[tags.Tag]:
     try:
         return parse_wheel_filename(_filename(wheel))[3]
     except InvalidWheelFilename:
@@ -134,7 +129,7 @@ def _wheel_tags(wheel: dict[str, Any]) -> Iterable[tags.Tag]:
 
 
 def _tags(python: str, platform: str) -> Iterator[tags.Tag]:
-    """What pip asks of a wheel, the best first. `platform` is uv's name, "x86_64-manylinux_2_28"."""
+    """What pip takes, the best first. `platform` is uv's name of it, "x86_64-manylinux_2_28"."""
     major, minor = map(int, python.split("."))
     machine = platform.partition("-")[0]
     platforms = [name for glibc in range(_NEWEST_GLIBC, 4, -1) for name in _names(glibc, machine)]
@@ -150,23 +145,16 @@ def _names(glibc: int, machine: str) -> Iterator[str]:
         yield f"{_LEGACY[glibc]}_{machine}"
 
 
-# --- the transport -------------------------------------------------------------------------------
+# --- a file --------------------------------------------------------------------------------------
 
 
-def _session(index: IndexSettings) -> requests.Session:
-    """It honours the proxy variables and netrc by itself."""
-    session = requests.Session()
-    proxy = {name.partition("_")[0].lower(): url for name, url in uv_variables.proxies(index).items()}
-    session.proxies.update(proxy)
-    return session
-
-
-def _fetch(artifact: Artifact, folder: Path, session: requests.Session, index: IndexSettings) -> int:
+def _fetch(artifact: Artifact, folder: Path, source: Transport) -> int:
+    """The file's size."""
     path = folder / artifact.filename
     if not (path.is_file() and sha256_of(path) == artifact.sha256):
         part = folder / f".{artifact.filename}.part"
         try:
-            _write(part, _blocks(artifact, session, index), artifact)
+            _write(part, source.blocks(artifact.url), artifact)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -181,45 +169,6 @@ def _write(part: Path, blocks: Iterable[bytes], artifact: Artifact) -> None:
             file.write(block)
     if digest.hexdigest() != artifact.sha256:
         raise EnvironmentNotResolvedError(
-            f"{artifact.filename}, as the package index serves it, is not the file that was locked.",
-            hint="Make the lock anew if the index was changed on purpose; else find out who did it.",
+            f"{artifact.filename}, as the package index has it, is not the file that was locked.",
+            hint="Make the lock anew if the index was changed on purpose; else find out by whom.",
         )
-
-
-def _blocks(
-    artifact: Artifact, session: requests.Session, index: IndexSettings
-) -> Iterator[bytes]:
-    parts = urlsplit(artifact.url)
-    if parts.scheme == "file":
-        with Path(url2pathname(parts.path)).open("rb") as file:
-            while block := file.read(_BLOCK):
-                yield block
-        return
-    options = {"verify": _verify(index, parts.netloc), "auth": _auth(index, parts.netloc)}
-    try:
-        with session.get(artifact.url, stream=True, timeout=_TIMEOUT, **options) as response:
-            response.raise_for_status()
-            yield from response.iter_content(_BLOCK)
-    except requests.RequestException as error:
-        raise EnvironmentNotResolvedError(
-            f"{artifact.filename} cannot be fetched: {redacted(str(error))}.",
-            hint="Run it again: what is here already is not fetched twice.",
-        ) from error
-
-
-def _auth(index: IndexSettings, netloc: str) -> HTTPBasicAuth | None:
-    """As pip does: files on the index's own host are asked for with the index's credentials."""
-    for url in filter(None, (index.index_url, *index.extra_index_urls)):
-        parts = urlsplit(url)
-        if parts.username is not None and parts.netloc.rpartition("@")[2] == netloc:
-            return HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))
-    return None
-
-
-def _verify(index: IndexSettings, netloc: str) -> bool | str:
-    """Given with each request, since a session's own goes behind REQUESTS_CA_BUNDLE."""
-    host = netloc.rpartition("@")[2]
-    if {host, host.partition(":")[0]} & set(index.trusted_hosts):
-        return False
-    system = ssl.get_default_verify_paths().cafile
-    return index.ca_bundle or (system if system and os.path.exists(system) else True)

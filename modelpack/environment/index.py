@@ -28,15 +28,20 @@ class Source:
     get: Callable[[str], str | None]
 
 
-def index_settings(*, index_url: str | None = None, ca_cert: str | None = None) -> IndexSettings:
+def index_settings(
+    *, index_url: str | None = None, ca_cert: str | None = None, wheelhouse: Path | None = None
+) -> IndexSettings:
     """The index of this user: for each setting the first of the arguments, uv's variables, pip's
     variables, pip's files (site over user over global) and uv's files (user over system) that has
     it. The CA bundle may also come from SSL_CERT_FILE or REQUESTS_CA_BUNDLE, the netrc file is
-    $NETRC or ~/.netrc. An `index_url` of None means the public index.
+    $NETRC or ~/.netrc. An `index_url` of None means the public index. With a `wheelhouse`, none of
+    them counts.
 
     Raises:
         UsageError: a URL is not of http or https, a file cannot be read, or is no CA bundle.
     """
+    if wheelhouse is not None:
+        return IndexSettings(wheelhouse=str(wheelhouse.absolute()))
     arguments = {"index_url": index_url, "ca_bundle": ca_cert}
     sources = (
         Source("the command line", arguments.get),
@@ -53,6 +58,7 @@ def index_settings(*, index_url: str | None = None, ca_cert: str | None = None) 
         trusted_hosts=tuple(_first(sources, "trusted_hosts")[0].split()),
         ca_bundle=_ca_bundle(*_first(sources, "ca_bundle")),
         netrc=_netrc(),
+        proxy=_first(sources, "proxy")[0] or None,
     )
 
 

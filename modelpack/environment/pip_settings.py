@@ -20,6 +20,7 @@ NAMES = {
     "extra_index_urls": "extra-index-url",
     "trusted_hosts": "trusted-host",
     "ca_bundle": "cert",
+    "proxy": "proxy",
 }
 """Field of IndexSettings -> pip's option."""
 

@@ -41,7 +41,9 @@ def without_wheels(lock: Lock) -> set[str]:
     return {canonicalize_name(name) for name in _WHEELLESS.findall(lock.error)}
 
 
-def of_user(user: Sequence[Requirement], request: Request, never: Collection[str]) -> tuple[str, ...]:
+def of_user(
+    user: Sequence[Requirement], request: Request, never: Collection[str]
+) -> tuple[str, ...]:
     """What has no wheel of the user's requirements and all that those alone depend on.
 
     `never`: names that are not built, whoever asks for them.
@@ -83,7 +85,15 @@ def requirements_of(sdist: Path) -> list[Requirement]:
         document = tomllib.loads(_project_file(sdist).decode())
         lines = document.get("build-system", {}).get("requires", [])
         return [Requirement(line) for line in lines]
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+    ) as error:
         raise EnvironmentNotResolvedError(
             f"{sdist.name} cannot be built from source: {error}.",
             hint="Name a version that has a wheel: --requirement NAME==VERSION",

@@ -83,6 +83,7 @@ def _settings_of(document: Mapping[str, Any]) -> Settings:
         "index_url": default[0] if default else tables.get("index-url"),
         "extra_index_urls": " ".join(others or tables.get("extra-index-url", [])),
         "trusted_hosts": " ".join(tables.get("allow-insecure-host", [])),
+        "proxy": document.get("https-proxy") or document.get("http-proxy"),
     }
     return {field: value for field, value in settings.items() if value}
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import EnvironmentNotResolvedError, UsageError
-from ..spec import BaseImage, Environment, IndexSettings
+from ..spec import BaseImage, Environment, IndexSettings, from_json
 from . import artifacts, reasons
 from .lock import Request, pins_of
 from .platforms import PLATFORMS
@@ -159,6 +160,37 @@ def read(folder: Path) -> Wheelhouse | None:
     return house
 
 
+def pythons(folder: Path, versions: tuple[str, ...], platform: str) -> tuple[str, ...]:
+    """Those of `versions` that the wheelhouse serves: the one it was made for, if it says so.
+
+    Raises:
+        UsageError: there is no such folder, or no wheel in it.
+        EnvironmentNotResolvedError: it was made for none of them, is incomplete, or was changed.
+    """
+    house = read(folder)
+    if house is None:
+        return versions
+    require_fit(folder, house.python if house.python in versions else versions[0], platform)
+    return (house.python,)
+
+
+def require_files(folder: Path, environment: Environment) -> None:
+    """Raises:
+    EnvironmentNotResolvedError: it has no file of a distribution that the lock names.
+    """
+    here = {artifacts.sha256_of(path) for path in folder.iterdir() if path.is_file()}
+    lock = f"{environment.lock}\n{environment.build_lock}"
+    entries = re.findall(r"^(\S+==\S+)((?:\s+\\?\s*--hash=\S+)+)", lock, re.MULTILINE)
+    lacking = [pin for pin, hashes in entries if here.isdisjoint(re.findall(r":(\w+)", hashes))]
+    if lacking:
+        raise EnvironmentNotResolvedError(
+            f"The wheelhouse {folder} lacks {', '.join(lacking)}, as the lock names them.",
+            hint=_AGAIN.format(
+                f"FOLDER --python {environment.python} --platform {environment.platform}"
+            ),
+        )
+
+
 def require_fit(folder: Path, python: str, platform: str) -> None:
     """Raises:
     EnvironmentNotResolvedError: it says that it was made for another Python or platform.
@@ -215,13 +247,12 @@ def not_resolved(
 def _read(folder: Path) -> Wheelhouse:
     try:
         document = json.loads((folder / MANIFEST).read_text("utf-8"))
-        if document.pop("schema") != _SCHEMA:
-            raise ValueError("it is one of another version of modelpack")
-        house = Wheelhouse(**document)
-        if not all(isinstance(text, str) for pair in house.files.items() for text in pair):
-            raise ValueError("its files are no texts")
+        schema = document.pop("schema")
+        house = from_json(Wheelhouse, document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _malformed(folder, str(error)) from error
+    if schema != _SCHEMA:
+        raise _malformed(folder, "it is one of another version of modelpack")
     return house
 
 
