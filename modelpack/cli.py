@@ -212,7 +212,7 @@ def lock_command(
     if as_json:
         console.document(to_json(environment))
     elif output is None and download is None:
-        console.result(environment.lock.rstrip("\n"))
+        console.lock(environment.lock)
 
 
 @main.command("build")

@@ -63,7 +63,10 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
 def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC) -> str:
     loader = jinja2.FileSystemLoader(HERE.parent / "templates")
     jinja = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, finalize=quoting.checked
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        finalize=quoting.checked,
+        keep_trailing_newline=True,
     )
     jinja.filters.update(quoting.FILTERS)
     template = jinja.get_template("Dockerfile.j2")

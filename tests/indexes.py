@@ -121,7 +121,7 @@ def serving(
             if status == 401:
                 self.send_header("WWW-Authenticate", "Basic")
             self.send_header(
-                "Content-Type", "text/html" if "/simple/" in self.path else "application/zip"
+                "Content-Type", "text/html" if "/simple/" in self.path else "application/octet-stream"
             )
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
