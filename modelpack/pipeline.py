@@ -131,6 +131,8 @@ class Run:
     @cached_property
     def index(self) -> IndexSettings:
         ca_cert = self.options.ca_cert
+        for problem in [] if self.options.offline else environment.unsupported_settings():
+            self.observer.notice(problem)
         return environment.index_settings(
             index_url=self.options.index_url,
             ca_cert=str(ca_cert) if ca_cert else None,
@@ -139,7 +141,12 @@ class Run:
 
     @cached_property
     def platform(self) -> str:
-        return self.options.platform or self.engine.platform
+        """Raises:
+        UsageError: there is no lock for it.
+        """
+        platform = self.options.platform or self.engine.platform
+        environment.require_platform(platform)
+        return platform
 
     def inspect(self, paths: Sequence[str | Path]) -> ModelSpec:
         with self._stage("inspect") as summary:
@@ -168,7 +175,6 @@ class Run:
 
     def _base(self, model: ModelSpec) -> BaseImage:
         wanted, offline = self.options.python, self.options.offline
-        environment.require_platform(self.platform)
         if wanted is not None:
             environment.require_python(wanted)
             versions: tuple[str, ...] = (wanted,)

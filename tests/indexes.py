@@ -56,7 +56,8 @@ def sdist(name: str, version: str = "1.0", *, compiled: bool = False) -> tuple[s
         if compiled
         else f"py_modules=[{module!r}]"
     )
-    setup = f"from setuptools import Extension, setup\nsetup(name={name!r}, version={version!r}, {what})\n"
+    setup = "from setuptools import Extension, setup\n"
+    setup += f"setup(name={name!r}, version={version!r}, {what})\n"
     files = {
         "setup.py": setup,
         "PKG-INFO": f"Metadata-Version: 1.1\nName: {name}\nVersion: {version}\n",
@@ -121,7 +122,8 @@ def serving(
             if status == 401:
                 self.send_header("WWW-Authenticate", "Basic")
             self.send_header(
-                "Content-Type", "text/html" if "/simple/" in self.path else "application/octet-stream"
+                "Content-Type",
+                "text/html" if "/simple/" in self.path else "application/octet-stream",
             )
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -164,7 +166,7 @@ def _in_background(server: ThreadingHTTPServer) -> Iterator[None]:
 
 
 def authority(folder: Path, host: str) -> tuple[Path, Path]:
-    """A new authority's certificate, and one with its key that it has signed for the address `host`."""
+    """An authority's certificate, and with its key the one that it has signed for `host`."""
     folder.mkdir(parents=True)
     new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     _run(f"{new} -subj /CN=Authority -keyout ca.key -out ca.pem", folder)

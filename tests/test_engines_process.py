@@ -18,6 +18,7 @@ from engine_bundles import PYTHONS
 
 from modelpack.engines import environments, select
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
+from modelpack.spec import Environment
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ ALLOWED = {
     "serving": set(),
     **{stage: SHARED | {"_version", "quoting", "reaper", "uv_variables"} for stage in STAGES},
     "pipeline": STAGES | SHARED | {"reaper"},
-    "doctor": STAGES | SHARED,
+    "doctor": STAGES | SHARED | {"uv_variables"},
     "settings": SHARED,
     "console": STAGES | SHARED | {"pipeline", "doctor"},
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},

@@ -17,7 +17,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from modelpack.engines import buildx, containers, credentials, daemon, debian, references
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
-from modelpack.engines.protocol import DebianPackages, OnStep
+from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
@@ -56,8 +56,7 @@ class DockerEngine:
             return
         raise NoEngineError(
             f"This engine runs {self.platform} only, and no build for {platform}.",
-            hint=f"Write the bundle (modelpack bundle MODEL --platform {platform} -o DIR) and build"
-            f" it on such a machine: docker build --platform {platform} DIR",
+            hint=UNRUN.format(platform),
         )
 
     def fetch_debian(

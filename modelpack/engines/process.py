@@ -12,7 +12,7 @@ from typing import Any
 
 from modelpack.engines import environments, interpreters, processes, references
 from modelpack.engines.processes import Process
-from modelpack.engines.protocol import DebianPackages, OnStep, StepEvent
+from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep, StepEvent
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
@@ -56,8 +56,7 @@ class ProcessEngine:
         if platform != self.platform:
             raise NoEngineError(
                 f"This machine is {self.platform}, and runs no service of {platform}.",
-                hint=f"Write the bundle (modelpack bundle MODEL --platform {platform} -o DIR) and"
-                f" build it on such a machine: docker build --platform {platform} DIR",
+                hint=UNRUN.format(platform),
             )
 
     def fetch_debian(

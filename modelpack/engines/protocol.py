@@ -18,6 +18,13 @@ from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 StepState = Literal["started", "done", "cached", "failed"]
 
 
+UNRUN = (
+    "Build the image on such a machine, of the bundle that is made here: modelpack bundle MODEL"
+    " --platform {0} -o DIR, then docker build --platform {0} DIR"
+)
+"""What to do for a platform that the engine does not run."""
+
+
 @dataclass(frozen=True)
 class StepEvent:
     """A step of a build changed its state. `seconds`: how long it ran, 0.0 when just started."""

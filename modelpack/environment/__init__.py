@@ -1,7 +1,7 @@
 """ModelSpec -> Environment: a Python version, and every distribution pinned and hashed."""
 
 from . import wheelhouse
-from .index import index_settings, redacted
+from .index import index_settings, redacted, unsupported_settings
 from .platforms import require_platform
 from .resolver import SERVING, reach, resolve
 from .versions import python_versions, require_python
@@ -15,5 +15,6 @@ __all__ = [
     "require_platform",
     "require_python",
     "resolve",
+    "unsupported_settings",
     "wheelhouse",
 ]

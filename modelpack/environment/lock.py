@@ -32,7 +32,6 @@ KEPT = frozenset(
         "UV_HTTP_RETRIES",
         "UV_HTTP_TIMEOUT",
         "UV_INDEX_STRATEGY",
-        "UV_KEYRING_PROVIDER",
         "UV_NO_CACHE",
         "UV_OFFLINE",
         "XDG_CACHE_HOME",
