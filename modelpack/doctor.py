@@ -169,7 +169,7 @@ def _unsupported() -> Finding:
     return Finding(
         "settings",
         not problems,
-        " ".join(problems) or "find-links and constraints aside, all are used",
+        " ".join(problems) or "nothing unused but find-links and constraints",
     )
 
 

@@ -1,5 +1,5 @@
 """Package indexes and proxies on this machine, as companies have them: with a certificate of their
-own authority, with a password, behind a proxy. Reached by builds too.
+own authority, with a password, behind a proxy. By name, as pip 24 refuses TLS to an address.
 """
 
 from __future__ import annotations
@@ -84,6 +84,10 @@ class Index:
     url: str = ""
     paths: list[str] = field(default_factory=list)
 
+    @property
+    def host(self) -> str:
+        return self.url.split("/")[2]
+
     def add(self, file: tuple[str, bytes]) -> str:
         """Returns its sha256."""
         self.files[file[0]] = file[1]
@@ -112,9 +116,7 @@ def _base64(text: str) -> str:
 
 
 @contextmanager
-def serving(
-    index: Index, host: str = "127.0.0.1", certificate: Path | None = None
-) -> Iterator[Index]:
+def serving(index: Index, certificate: Path | None = None) -> Iterator[Index]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, content = index.answer(self.path, self.headers["Authorization"])
@@ -134,14 +136,14 @@ def serving(
 
         def log_message(self, *_: object) -> None: ...
 
-    server = _Quiet((host, 0), Handler)
+    server = _Quiet(("127.0.0.1", 0), Handler)
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
-    index.url = f"http{'s' if certificate else ''}://{host}:{server.server_port}/simple"
+    index.url = f"http{'s' if certificate else ''}://localhost:{server.server_port}/simple"
     with _in_background(server):
         yield index
 
@@ -165,14 +167,15 @@ def _in_background(server: ThreadingHTTPServer) -> Iterator[None]:
         server.server_close()
 
 
-def authority(folder: Path, host: str) -> tuple[Path, Path]:
-    """An authority's certificate, and with its key the one that it has signed for `host`."""
+def authority(folder: Path) -> tuple[Path, Path]:
+    """An authority's certificate, and with its key the one that it has signed for localhost."""
     folder.mkdir(parents=True)
     new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     _run(f"{new} -subj /CN=Authority -keyout ca.key -out ca.pem", folder)
     _run(
-        f"{new} -subj /CN=Index -addext subjectAltName=IP:{host} -addext basicConstraints=CA:FALSE"
-        " -CA ca.pem -CAkey ca.key -keyout server.key -out server.crt",
+        f"{new} -subj /CN=Index -addext subjectAltName=DNS:localhost"
+        " -addext basicConstraints=CA:FALSE -CA ca.pem -CAkey ca.key"
+        " -keyout server.key -out server.crt",
         folder,
     )
     server = folder / "server.pem"
@@ -195,7 +198,7 @@ class Proxy:
 
 
 @contextmanager
-def proxying(proxy: Proxy, host: str) -> Iterator[Proxy]:
+def proxying(proxy: Proxy) -> Iterator[Proxy]:
     """An HTTP proxy that does nothing but CONNECT."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -217,8 +220,8 @@ def proxying(proxy: Proxy, host: str) -> Iterator[Proxy]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = _Quiet((host, 0), Handler)
-    proxy.url = f"http://{proxy.password}@{host}:{server.server_port}"
+    server = _Quiet(("127.0.0.1", 0), Handler)
+    proxy.url = f"http://{proxy.password}@localhost:{server.server_port}"
     with _in_background(server):
         yield proxy
 
