@@ -46,9 +46,11 @@ def wheel(name: str, version: str = "1.0", requires: tuple[str, ...] = ()) -> tu
     return f"{module}-{version}-py3-none-any.whl", buffer.getvalue()
 
 
-def sdist(name: str, version: str = "1.0", *, compiled: bool = False) -> tuple[str, bytes]:
+def sdist(
+    name: str, version: str = "1.0", *, compiled: bool = False, metadata: str = "1.1"
+) -> tuple[str, bytes]:
     """File name and bytes of a source distribution as setuptools makes one. `compiled`: its module
-    is written in C and has a function `answer`.
+    is written in C and has a function `answer`. From `metadata` 2.2 on, nothing is run to read it.
     """
     module = name.replace("-", "_")
     what = (
@@ -60,7 +62,7 @@ def sdist(name: str, version: str = "1.0", *, compiled: bool = False) -> tuple[s
     setup += f"setup(name={name!r}, version={version!r}, {what})\n"
     files = {
         "setup.py": setup,
-        "PKG-INFO": f"Metadata-Version: 1.1\nName: {name}\nVersion: {version}\n",
+        "PKG-INFO": f"Metadata-Version: {metadata}\nName: {name}\nVersion: {version}\n",
     }
     if compiled:
         files["module.c"] = EXTENSION % (module, module)

@@ -45,7 +45,8 @@ _CAUSES = (
     ),
     (
         r"no matching distribution found|not found in the package registry|no solution found",
-        "The package index has not what was locked: check --index-url, or make the bundle again.",
+        "The package index has not what was locked, or does not show it with the credentials that "
+        "it was given: check --index-url and ~/.netrc, or make the bundle again.",
     ),
 )
 
