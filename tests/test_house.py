@@ -33,16 +33,20 @@ ALLOWED = {
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
 }
 IN_THE_IMAGE = {
+    "catboost",
     "flask",
     "gunicorn",
     "joblib",
+    "lightgbm",
     "lz4",
     "numpy",
+    "onnxruntime",
     "orjson",
     "pandas",
     "sklearn",
     "skops",
     "werkzeug",
+    "xgboost",
 }
 
 
