@@ -92,6 +92,7 @@ TREE = (*MODEL, "trees", 0)
         ((*TREE, "right_children"), [-1, -1, -1]),
         ((*TREE, "left_children"), [1.0, -1, -1]),
         ((*TREE, "left_children"), [True, -1, -1]),
+        ((*TREE, "parents"), [2**31 - 1, 0, 1]),
         ((*TREE, "split_indices"), [4, 0, 0]),
         ((*TREE, "split_indices"), [2**40, 0, 0]),
         ((*TREE, "split_indices"), [0]),
@@ -193,6 +194,7 @@ FIRST_NODE = TREES + 160 + 148
         (TREES + 160 + 4, "<i", 0),
         (FIRST_NODE + 4, "<i", 0),  # its left child: a circle
         (FIRST_NODE + 8, "<i", 77),
+        (FIRST_NODE + 20, "<i", 5),  # whose child that says it is
         (FIRST_NODE + 12, "<I", 2**31 + 4),  # the feature
         (len(b"binf") + 136, "<Q", 2**63),  # the length of the objective
         (24, "<I", 7),  # the version
@@ -215,6 +217,9 @@ def test_binaries_that_xgboost_would_believe(place, code, value):
         (b'pandas_categorical:[["centre"', b"pandas_categorical:[[{}"),
         (b"feature_names=square_metres", b"feature_names=square_metres\xff"),
         (b"Tree=3\n", b"Tree=3 \n\n"),
+        (b"split_gain=", b"split_gain=1 "),
+        (b"leaf_value=", b"leaf_value=x"),
+        (b"[num_leaves: 8]", b"[num_leaves"),
     ],
 )
 def test_texts_that_lightgbm_would_believe(old, new):

@@ -114,6 +114,7 @@ def _tree(tree: Document) -> Tree:
         _integers(tree.get(f"categories_{name}", ())) for name in ("nodes", "segments", "sizes")
     )
     return Tree(
+        parents=_integers(tree["parents"]),
         left=_integers(tree["left_children"]),
         right=_integers(tree["right_children"]),
         features=_integers(tree["split_indices"]),
