@@ -19,8 +19,12 @@ SERVING_STACK = (
 )  # fmt: skip
 """What serves, and what that needs in turn: always current, and with it patched."""
 
-LEFT_OUT = {"xgboost": ("nvidia-nccl-cu12", "nvidia-nccl-cu13")}
-"""Distribution -> what it requires, and does without where there is no graphics processor."""
+LEFT_OUT = {
+    "catboost": ("graphviz", "matplotlib", "plotly"),
+    "xgboost": ("nvidia-nccl-cu12", "nvidia-nccl-cu13"),
+}
+"""Distribution -> what it requires, and predicts without: libraries to draw with, and one between
+graphics processors. Seen in containers with catboost 0.17 to 1.2 and xgboost 2.1."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,9 @@ def _plan(requirements: tuple[Requirement, ...], pins: Mapping[str, Version], a:
     names = {canonical(requirement) for requirement in requirements}
     chosen = {canonical(r) for r in requirements if pinned_version(r)}
     chosen |= {canonical(r) for r in a.user if r.specifier}
-    left_out = {name for one in names for name in LEFT_OUT.get(one, ())} - names
-    left_out |= {VARIANTS[name] for name in names & VARIANTS.keys()}
+    left_out = {VARIANTS[name] for name in names & VARIANTS.keys()}
+    if names <= {*releases.libraries(), *SERVING}:  # others may need what these do without
+        left_out |= {name for one in names for name in LEFT_OUT.get(one, ())}
     return Plan(
         tuple(with_serving(requirements)),
         pins,
