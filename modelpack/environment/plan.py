@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from ..spec import ModelSpec
@@ -18,6 +19,10 @@ SERVING_STACK = (
     "packaging", "typing-extensions", "werkzeug", "zipp",
 )  # fmt: skip
 """What serves, and what that needs in turn: always current, and with it patched."""
+
+SILENT = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement("setuptools<81"))}
+"""Distribution -> its versions that import what they do not require, and what provides that: of
+setuptools, releases that still hold pkg_resources."""
 
 LEFT_OUT = {
     "catboost": ("graphviz", "matplotlib", "plotly"),
@@ -59,11 +64,21 @@ def _plan(requirements: tuple[Requirement, ...], pins: Mapping[str, Version], a:
     if names <= {*releases.libraries(), *SERVING}:  # others may need what these do without
         left_out |= {name for one in names for name in LEFT_OUT.get(one, ())}
     return Plan(
-        tuple(with_serving(requirements)),
+        tuple(with_serving([*requirements, *_silent(requirements)])),
         pins,
         tuple(sorted(left_out)),
         frozenset(chosen | set(SERVING_STACK)),
     )
+
+
+def _silent(requirements: tuple[Requirement, ...]) -> list[Requirement]:
+    names = {canonical(requirement) for requirement in requirements}
+    found = [(pinned_version(r), *SILENT.get(canonical(r), (None, None))) for r in requirements]
+    return [
+        need
+        for version, specifier, need in found
+        if version and specifier and need and version in specifier and canonical(need) not in names
+    ]
 
 
 def _open(versions: Mapping[str, Version], wanted: Asked) -> dict[str, Version]:

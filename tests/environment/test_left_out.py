@@ -85,3 +85,11 @@ def test_old_releases_need_the_systems_openmp(make_spec, index):
     index.add("xgboost", "1.2.1", day="2020-10-14")
     assert locked(model(make_spec, "1.2.1"), index).system_packages == ("libgomp1",)
     assert locked(model(make_spec, "2.1.0"), index).system_packages == ()
+
+
+def test_a_release_that_imports_what_it_does_not_require_gets_it(make_spec, index):
+    """xgboost 1.4 to 1.6 look for dask with pkg_resources, which is setuptools'."""
+    index.add("xgboost", "1.6.2", day="2022-08-23")
+    index.add("setuptools", "65.0", day="2022-08-15")
+    assert locked(model(make_spec, "1.6.2"), index).requirements["setuptools"] == "65.0"
+    assert "setuptools" not in locked(model(make_spec, "2.1.0"), index).requirements

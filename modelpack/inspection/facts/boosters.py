@@ -146,7 +146,7 @@ def _in_json(data: bytes) -> str | None:
 
 
 def _catboost(data: bytes) -> Booster:
-    match = re.search(rb"CatBoost release (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
+    match = re.search(rb"CatBoost [Rr]elease (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
     told = Booster(version=match[1].decode() if match else None, classes=_class_names(data))
     try:
         return _with_features(told, data)
