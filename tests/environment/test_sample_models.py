@@ -25,7 +25,6 @@ ALONE = [path for path in PICKLED if path.parent.name != "own-code"]  # needs no
 
 # folder -> the scikit-learn version that saved the model; "1.7.2" for those of ours
 VERSIONS = {"kserve-svc": "1.3.2", "kserve-svc-0.20.3": "0.20.3", "kserve-mixedtype": "1.3.0"}
-PICKLED = [model for model in MODELS if model.suffix in {".joblib", ".pkl"}]
 NEED_PANDAS = {"iris", "mixed-columns", "kserve-mixedtype"}
 
 PREDICT = """
