@@ -158,7 +158,8 @@ class Run:
                 self.observer.notice(notice)
             require_trusted(model, code)
             codes.require_found(model, code)
-            summary.append(f"{len(code.files)} files of the author")
+            count = len(code.files)
+            summary.append(f"{count} file{'' if count == 1 else 's'} of the author")
         return codes.needing(model, code), code
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
@@ -193,6 +194,10 @@ class Run:
 
     def smoke(self, target: str, model: ModelSpec) -> SmokeReport:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
+        if not model.signature.inputs:
+            self.observer.notice(
+                "The model file does not tell what a row looks like, so no prediction is tried."
+            )
         with self._stage("smoke") as summary, self.engine.run(target) as service:
             report = smoke(service, model, on_check=self.observer.check)
             passed = sum(check.passed for check in report.checks)
