@@ -44,6 +44,10 @@ MODEL_FILES = {
     "pickle": "model/model.pkl",
     "joblib": "model/model.joblib",
     "skops": "model/model.skops",
+    "lightgbm": "model/model.txt",
+    "xgboost": "model/model.xgb",
+    "catboost": "model/model.cbm",
+    "onnx": "model/model.onnx",
 }
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 CODE = "code"  # the folder of the author's own modules

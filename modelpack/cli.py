@@ -102,6 +102,22 @@ REPORTS = (
     click.option("--report", type=FILE, help="Write the smoke report as JSON."),
     click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML."),
 )
+EXAMPLE = (
+    click.option(
+        "--example", type=FILE, help="Rows to ask for (csv, json, npy, parquet); else made up."
+    ),
+)
+EXPECTED = (
+    click.option(
+        "--expected", type=FILE, help="The predictions of these rows, in the same formats."
+    ),
+    click.option(
+        "--tolerance",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        help="Relative difference of floats that still is equal; else bit for bit.",
+    ),
+)
 ENGINE = (
     click.option(
         "--engine",
@@ -177,7 +193,7 @@ def inspect_command(
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
-@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
+@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...],
     output: Path,
@@ -188,7 +204,9 @@ def bundle_command(
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
     run = Run(_options(**given), _observer(quiet, verbose))
-    bundle = run.render(run.inspect(models), output)
+    found, code = run.inspect(models)
+    model, _ = run.reference(found, models)
+    bundle = run.render(model, code, output)
     if as_json:
         console.document(to_json(bundle))
     else:
@@ -212,12 +230,20 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
 
 @main.command("smoke")
 @click.argument("target", metavar="IMAGE-OR-BUNDLE")
-@takes(REPORTS, OUTPUT)
+@takes(EXAMPLE, EXPECTED, REPORTS, OUTPUT)
 def smoke_command(
-    target: str, report: Path | None, junit: Path | None, as_json: bool, quiet: bool, verbose: bool
+    target: str,
+    report: Path | None,
+    junit: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
 ) -> None:
     """Run an image, or a bundle as a local process, and judge how it serves."""
-    outcome = pipeline.smoke_target(target, _observer(quiet, verbose))
+    engine = "process" if Path(target).is_dir() else "docker"
+    run = Run(_options(engine=engine, **given), _observer(quiet, verbose))
+    outcome = pipeline.smoke_target(run, target)
     if as_json:
         console.document(to_json(outcome))
     else:
@@ -229,7 +255,7 @@ def smoke_command(
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@takes(MODEL, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
+@takes(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
 def package_command(
     models: tuple[Path, ...],
     report: Path | None,
@@ -253,7 +279,7 @@ def package_command(
 
 @main.command("serve")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
-@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
+@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])
 def serve_command(
     models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:

@@ -11,20 +11,20 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from modelpack import bundle as bundles
 from modelpack import code as codes
-from modelpack import engines, environment, reaper
+from modelpack import engines, environment, reaper, reference
 from modelpack.engines import Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
 from modelpack.environment.requirements import from_user
 from modelpack.errors import ModelpackError, ModelRefusedError, NoEngineError, SmokeFailedError
 from modelpack.inspection import inspect, require_servable, settled
-from modelpack.smoke import smoke
+from modelpack.smoke import causes, smoke
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -34,6 +34,8 @@ from modelpack.spec import (
     Image,
     IndexSettings,
     ModelSpec,
+    Parity,
+    Reference,
     SmokeReport,
     to_json,
 )
@@ -47,8 +49,11 @@ class Options:
     which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
     image is written beside the current directory's other files. `requirements`: further or
     overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
-    `select`: the estimators to take from a file that holds several. `code`: folders and files of
-    the author's own modules; `code_vouched`: what is defined there may be loaded without `trust`.
+    `select`: the estimators to take from a file that holds several. `example`: rows (csv, json,
+    jsonl, npy, parquet), `expected`: the predictions of them, for the smoke test to compare with.
+    `tolerance`: the largest relative difference of floats that it lets pass.
+    `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
+    may be loaded without `trust`.
     """
 
     tag: str | None = None
@@ -64,6 +69,9 @@ class Options:
     ca_cert: Path | None = None
     index_url: str | None = None
     smoke: bool = True
+    example: Path | None = None
+    expected: Path | None = None
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class Package:
                 "platform": self.environment.platform,
                 "requirements": dict(self.environment.requirements),
                 "origins": dict(self.environment.origins),
+                "warnings": list(self.environment.warnings),
             },
             "code": to_json(self.code),
             "bundle": self.bundle,
@@ -106,6 +115,7 @@ class Observer:
     def stage_started(self, name: str) -> None: ...
     def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
     def stage_failed(self) -> None: ...
+    def locked(self, environment: Environment, model: ModelSpec) -> None: ...
     def step(self, event: StepEvent) -> None: ...
     def check(self, check: Check) -> None: ...
     def notice(self, message: str) -> None: ...
@@ -139,18 +149,17 @@ class Run:
             index_url=self.options.index_url, ca_cert=str(ca_cert) if ca_cert else None
         )
 
-    def inspect(self, paths: Sequence[str | Path]) -> ModelSpec:
+    def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
+        """The model, and the code of its author that it needs."""
         with self._stage("inspect") as summary:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
             if model.safety.verdict != "trust" or not model.local_modules:
                 require_servable(model)
             summary.append(describe(model))
-        return model
+        return self._collect(model) if model.local_modules else (model, Code())
 
-    def collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
-        """The author's code, and the model with what that needs too. Most models need none."""
-        if not model.local_modules:
-            return model, Code()
+    def _collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
+        """The author's code, and the model with what that needs too."""
         with self._stage("code") as summary:
             code = find_code(model, self.options)
             model = settled(model, code.defined)
@@ -173,16 +182,25 @@ class Run:
             resolved = environment.resolve(
                 model, base.python, platform=platform, index=self.index, requirements=user
             )
-            summary.append(f"Python {base.python}, {len(resolved.requirements)} distributions")
+            summary.append(describe_environment(resolved))
+        self.observer.locked(resolved, model)
         return resolved, base
 
-    def render(self, model: ModelSpec, directory: Path) -> Bundle:
-        model, code = self.collect(model)
+    def render(self, model: ModelSpec, code: Code, directory: Path) -> Bundle:
         resolved, base = self.resolve(model)
         with self._stage("bundle") as summary:
             bundle = bundles.render(model, resolved, base, directory, code)
             summary.append(f"on {base.reference}")
         return bundle
+
+    def reference(
+        self, model: ModelSpec, paths: Sequence[str | Path] = ()
+    ) -> tuple[ModelSpec, Reference]:
+        """The rows that the smoke test asks for, and the model with the first as its example."""
+        given = self.options
+        files = tuple(map(Path, paths))
+        sources = reference.Sources(files, given.example, given.expected, given.tolerance)
+        return reference.prepare(model, sources)
 
     def build(self, bundle: Bundle) -> Image | None:
         """The image, without a tag; None where the engine makes none."""
@@ -192,17 +210,41 @@ class Run:
             summary.append(made)
         return image
 
-    def smoke(self, target: str, model: ModelSpec) -> SmokeReport:
+    def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
-        if not model.signature.inputs:
+        if not (model.signature.inputs or rows.rows):
             self.observer.notice(
-                "The model file does not tell what a row looks like, so no prediction is tried."
+                "The model file does not tell what a row looks like, so no prediction is tried. "
+                "--example FILE gives rows."
             )
-        with self._stage("smoke") as summary, self.engine.run(target) as service:
-            report = smoke(service, model, on_check=self.observer.check)
+        with self._stage("smoke") as summary:
+            compared = self._answered(target, rows)
+            with self.engine.run(target) as service:
+                report = smoke(service, model, compared, on_check=self.observer.check)
             passed = sum(check.passed for check in report.checks)
             summary.append(f"{passed} of {len(report.checks)} checks passed")
         return report
+
+    def _answered(self, target: str, rows: Reference) -> Reference:
+        """Where nobody says what the answers are, the model itself does, in a sandbox."""
+        if rows.answers is not None or not rows.rows:
+            return rows
+        try:
+            told = self.engine.ask(target, reference.question(rows))
+        except SmokeFailedError as error:
+            return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
+        return reference.completed(rows, told)
+
+    def named(self, bundle: Bundle, image: Image, report: SmokeReport | None) -> Image:
+        """The image under its name; one that was compared says in its labels with what."""
+        if report and report.parity:
+            labels = parity_labels(report.parity)
+            image = self.engine.build(bundle, self.index, self.observer.step, labels) or image
+        try:
+            return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
+        except BaseException:
+            self.engine.discard(image)
+            raise
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[list[str]]:
@@ -232,21 +274,23 @@ def package(
             nothing: look at `Package.smoke.passed`.
     """
     run = Run(options or Options(), observer)
-    model = run.inspect(paths)
+    found, code = run.inspect(paths)
+    model, rows = run.reference(found, paths)
     with bundle_folder(_kept(run, model)) as directory:
-        bundle = run.render(model, directory)
+        bundle = run.render(model, code, directory)
         image = run.build(bundle)
         report = None
         try:
             if run.options.smoke:
-                report = run.smoke(image.id if image else bundle.path, model)
+                report = run.smoke(image.id if image else bundle.path, model, rows)
+            named = None
             if image and (report is None or report.passed):
-                image = run.engine.tag(image, run.options.tag or default_reference(model))
+                named = run.named(bundle, image, report)
         finally:
-            if image and not image.reference:
+            if image:  # if it has no name itself
                 run.engine.discard(image)
     kept = bundle.path if Path(bundle.path).exists() else None
-    return Package(model, bundle.environment, kept, image, report, run.seconds, bundle.code)
+    return Package(model, bundle.environment, kept, named, report, run.seconds, code)
 
 
 def find_code(model: ModelSpec, options: Options) -> Code:
@@ -285,15 +329,16 @@ def require_trusted(model: ModelSpec, code: Code) -> None:
 
 def require_passed(report: SmokeReport) -> None:
     """Raises:
-    SmokeFailedError: a check failed; it names them.
+    SmokeFailedError: a check failed; it says why the service did not start, or names them.
     """
     if report.passed:
         return
     failed = ", ".join(check.name for check in report.checks if not check.passed)
-    raise SmokeFailedError(
+    message, hint = causes.explain(report) or (
         f"The service does not answer as it must: {failed}.",
-        hint="`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+        "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
     )
+    raise SmokeFailedError(message, hint=hint)
 
 
 def _kept(run: Run, model: ModelSpec) -> Path | None:
@@ -321,7 +366,15 @@ def build(run: Run, bundle: Bundle) -> Image:
     return run.engine.tag(image, run.options.tag or _reference(bundle.directory.name))
 
 
-def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
+def parity_labels(parity: Parity) -> dict[str, str]:
+    return {
+        "dev.modelpack.parity": f"within {parity.tolerance:g}" if parity.tolerance else "exact",
+        "dev.modelpack.parity.reference": parity.source,
+        "dev.modelpack.parity.rows": str(parity.rows),
+    }
+
+
+def smoke_target(run: Run, target: str) -> SmokeReport:
     """Judges an image by its reference, or a bundle by its folder.
 
     Raises:
@@ -329,12 +382,11 @@ def smoke_target(target: str, observer: Observer | None = None) -> SmokeReport:
         NoEngineError: an image, and no container engine answers.
     """
     if Path(target).is_dir():
-        run = Run(Options(engine="process"), observer)
         bundle = bundles.read(target)
         run.build(bundle)
-        return run.smoke(bundle.path, bundle.model)
-    run = Run(Options(engine="docker"), observer)
-    return run.smoke(target, bundles.model_of(run.engine.manifest(target)))
+        return run.smoke(bundle.path, *run.reference(bundle.model))
+    model = bundles.model_of(run.engine.manifest(target))
+    return run.smoke(target, *run.reference(model))
 
 
 def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
@@ -343,9 +395,10 @@ def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
     Raises:
         ModelpackError: as `package`.
     """
-    model = run.inspect(paths)
+    found, code = run.inspect(paths)
+    model, _ = run.reference(found, paths)
     with bundle_folder(None) as directory:
-        bundle = run.render(model, directory)
+        bundle = run.render(model, code, directory)
         run.build(bundle)
         run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
         return ProcessEngine().serve(bundle.path, port)
@@ -367,6 +420,20 @@ def describe(model: ModelSpec) -> str:
     library = " ".join(filter(None, (model.framework, model.framework_version)))
     inputs = len(model.signature.inputs)
     return f"{name}, {library}, {inputs} input{'' if inputs == 1 else 's'}"
+
+
+def describe_environment(resolved: Environment) -> str:
+    """An environment in a few words: "Python 3.11, 14 distributions, 1 as recorded in the file"."""
+    words = {
+        "file": "as recorded in the file",
+        "record": "as recorded in training",
+        "installed": "as installed here",
+        "user": "as you said",
+    }
+    told = list(resolved.origins.values())
+    counts = [f"{told.count(origin)} {text}" for origin, text in words.items() if origin in told]
+    total = f"{len(resolved.requirements)} distributions"
+    return ", ".join([f"Python {resolved.python}", total, *counts])
 
 
 def default_reference(model: ModelSpec) -> str:

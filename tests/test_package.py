@@ -246,4 +246,5 @@ def test_an_image_that_fails_its_smoke_test_gets_no_name_and_is_not_kept(
     smoke = json.loads(done.stdout)["smoke"]
     assert [check["name"] for check in smoke["checks"] if not check["passed"]] == ["ready"]
     assert "Traceback" not in done.stderr
+    assert "its SimpleImputer has no _fill_dtype" in done.stderr
     assert {image.id for image in client.images.list()} == before

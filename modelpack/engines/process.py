@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,13 @@ class ProcessEngine:
             return BaseImage(reference, python, "user")
         return BaseImage(f"python:{python}-slim", python, "registry")
 
-    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> None:
+    def build(
+        self,
+        bundle: Bundle,
+        index: IndexSettings,
+        on_step: OnStep,
+        labels: Mapping[str, str] | None = None,  # noqa: ARG002 - of images, which are not made
+    ) -> None:
         """Makes the environment that `run` needs, once for each lock and interpreter."""
         step, began = "environment", time.perf_counter()
         interpreter = _interpreter(bundle.environment.python)
@@ -54,6 +60,10 @@ class ProcessEngine:
         on_step(StepEvent(step, "started"))
         environments.make(bundle.environment.lock, interpreter, index)
         on_step(StepEvent(step, "done", time.perf_counter() - began))
+
+    def ask(self, target: str, document: bytes) -> bytes:
+        folder = Path(target)
+        return processes.sandbox(folder, _environment(folder)).ask(document)
 
     def tag(self, image: Image, reference: str) -> Image:
         """Raises:

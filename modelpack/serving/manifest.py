@@ -14,17 +14,20 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Field:
-    """One input. `type` is number, integer, string, boolean or any; `nullable`: may be missing."""
+    """One input. `type` is number, integer, string, boolean or any; `nullable`: may be missing;
+    `categories`: the values that training met, in the order of their numbers.
+    """
 
     name: str
     type: str
     nullable: bool = False
     example: Any = None
+    categories: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`path`: in the bundle. `format`: pickle, joblib or skops. `container`: what it is compressed
+    """`path`: in the bundle. `format`: one of `formats.FORMATS`. `container`: what it is compressed
     in.
     """
 
@@ -120,4 +123,5 @@ def _field(document: Mapping[str, Any]) -> Field:
         type=document["type"],
         nullable=document["nullable"],
         example=document["example"],
+        categories=None if document["categories"] is None else tuple(document["categories"]),
     )

@@ -11,7 +11,7 @@ from types import ModuleType
 from modelpack.service import Service
 from modelpack.smoke.checks import CHECKS, bad_input, named_rows, prediction, ready, shutdown
 from modelpack.smoke.probe import CheckFailedError, Probe
-from modelpack.spec import Check, ModelSpec, SmokeReport
+from modelpack.spec import Check, ModelSpec, Reference, SmokeReport
 
 LATENCY_REQUESTS = 20
 OF_ROWS = (prediction, named_rows, bad_input)
@@ -21,16 +21,21 @@ __all__ = ["smoke"]
 
 
 def smoke(
-    service: Service, model: ModelSpec, *, on_check: Callable[[Check], None] = lambda _: None
+    service: Service,
+    model: ModelSpec,
+    reference: Reference | None = None,
+    *,
+    on_check: Callable[[Check], None] = lambda _: None,
 ) -> SmokeReport:
-    """Runs every check that applies, in order, and judges the service by them.
+    """Runs every check that applies, in order, and judges the service by them. `reference`: what
+    its answers are compared with.
 
     A service that never becomes ready fails `ready`, and the checks after it are left out. The
     last check stops the service.
     """
     checks: list[Check] = []
     latency_ms = memory_bytes = None
-    with closing(Probe(service, model)) as probe:
+    with closing(Probe(service, model, reference)) as probe:
         for module in _applicable(probe):
             if module is shutdown:
                 latency_ms = _latency_ms(probe)
@@ -46,6 +51,7 @@ def smoke(
         ready_seconds=checks[0].seconds if checks[0].passed else None,
         latency_ms=latency_ms,
         memory_bytes=memory_bytes,
+        parity=probe.parity,
     )
 
 

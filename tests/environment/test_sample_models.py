@@ -20,7 +20,8 @@ from modelpack.spec import ModelSpec
 ROOT = Path(__file__).parents[2] / "sample_models"
 FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir())
 MODELS = sorted(ROOT.glob("*/model.*"))
-ALONE = [path for path in MODELS if path.parent.name != "own-code"]  # needs no code beside it
+PICKLED = [path for path in MODELS if path.suffix in {".joblib", ".pkl"}]
+ALONE = [path for path in PICKLED if path.parent.name != "own-code"]  # needs no code beside it
 
 # folder -> the scikit-learn version that saved the model; "1.7.2" for those of ours
 VERSIONS = {"kserve-svc": "1.3.2", "kserve-svc-0.20.3": "0.20.3", "kserve-mixedtype": "1.3.0"}
