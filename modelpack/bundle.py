@@ -33,6 +33,9 @@ from modelpack.spec import (
 SCHEMA = 1
 MANIFEST = "modelpack.json"
 LOCK = "requirements.lock"
+BUILD_LOCK = "build-requirements.lock"
+LOCALES = ("locales",)  # what locales are made of
+COMPILER = ("g++",)  # with gcc and the C library's headers; those of Python are in every base image
 TEMPLATES = (
     ("Dockerfile.j2", "Dockerfile"),
     ("dockerignore", ".dockerignore"),
@@ -52,7 +55,7 @@ MODEL_FILES = {
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
-    MANIFEST, LOCK, CODE, "model", "modelpack", "__pycache__"
+    MANIFEST, LOCK, BUILD_LOCK, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
 
@@ -110,12 +113,25 @@ def read(directory: str | Path) -> Bundle:
         document = json.loads((target / MANIFEST).read_text("utf-8"))
         lock = (target / LOCK).read_text("utf-8")
         model, environment, code = _read_manifest(document, lock)
+        if environment.sdists:
+            build_lock = (target / BUILD_LOCK).read_text("utf-8")
+            environment = replace(environment, build_lock=build_lock)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
             hint="Make one with `modelpack bundle MODEL -o DIR`.",
         ) from error
     return Bundle(str(target), model, environment, code)
+
+
+def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tuple[str, ...]]:
+    """Stage of the Dockerfile -> the Debian packages that it installs."""
+    stages = {
+        "environment": COMPILER if environment.sdists else (),
+        "locales": LOCALES if spec.locales else (),
+        "image": environment.system_packages,
+    }
+    return {stage: names for stage, names in stages.items() if names}
 
 
 def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
@@ -152,13 +168,17 @@ def _texts(
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
+        "compiler": COMPILER,
+        "locales": LOCALES,
         "base": base,
         "code": code,
         "version": __version__,
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
-    return {**rendered, LOCK: environment.lock, MANIFEST: _manifest(spec, environment, code)}
+    locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
+    written = {name: text for name, text in locks.items() if text or name == LOCK}
+    return {**rendered, **written, MANIFEST: _manifest(spec, environment, code)}
 
 
 def _jinja() -> jinja2.Environment:
@@ -185,7 +205,7 @@ def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Co
 
 def _manifest(spec: ModelSpec, environment: Environment, code: Code) -> str:
     described = to_json(environment)
-    del described["lock"]
+    del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {
         "schema": SCHEMA,
         "modelpack": __version__,

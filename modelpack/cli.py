@@ -77,6 +77,16 @@ TRUST = (
         help="A folder of the author's own modules, or a script; vouches for what it defines.",
     ),
 )
+INDEX = (
+    click.option("--index-url", metavar="URL", help="Else the index that pip or uv is set to."),
+    click.option("--ca-cert", type=FILE, help="PEM file of authorities that vouch for the index."),
+    click.option(
+        "--offline",
+        metavar="WHEELHOUSE",
+        type=FILE,
+        help="Use no network: all comes from this folder of `lock --download`.",
+    ),
+)
 ENVIRONMENT = (
     click.option("--python", metavar="X.Y", help="Else the version that suits the file."),
     click.option("--base-image", metavar="REF", help="Else the official slim Python image."),
@@ -90,8 +100,10 @@ ENVIRONMENT = (
     click.option(
         "-r", "--requirements-file", type=FILE, multiple=True, help="A file of such requirements."
     ),
-    click.option("--index-url", metavar="URL", help="Else the index that pip or uv is set to."),
-    click.option("--ca-cert", type=FILE, help="PEM file of authorities that vouch for the index."),
+    click.option(
+        "--platform", metavar="OS/ARCH", help="linux/amd64 or linux/arm64; else the engine's own."
+    ),
+    *INDEX,
 )
 OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
@@ -213,10 +225,37 @@ def bundle_command(
         console.result(str(output))
 
 
+@main.command("lock")
+@click.option("-o", "--output", type=FILE, help="Write the lock to this file.")
+@click.option(
+    "--download",
+    metavar="WHEELHOUSE",
+    type=FILE,
+    help="Fill this folder with all that a build with no network takes.",
+)
+@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
+def lock_command(
+    models: tuple[Path, ...],
+    output: Path | None,
+    download: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Pin and hash every distribution that serving MODEL takes: requirements.lock."""
+    run = Run(_options(**given), _observer(quiet, verbose))
+    environment = pipeline.lock(run, models, output, download)
+    if as_json:
+        console.document(to_json(environment))
+    elif output is None and download is None:
+        console.lock(environment.lock)
+
+
 @main.command("build")
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
-@takes(ENVIRONMENT[-2:], OUTPUT)
+@takes(INDEX, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(_options(engine="docker", **given), _observer(quiet, verbose))

@@ -19,10 +19,16 @@ from typing import Any
 from modelpack import bundle as bundles
 from modelpack import code as codes
 from modelpack import engines, environment, reaper, reference
-from modelpack.engines import Engine, StepEvent, references
+from modelpack.engines import DebianPackages, Engine, StepEvent, references
 from modelpack.engines.process import ProcessEngine
 from modelpack.environment.requirements import from_user
-from modelpack.errors import ModelpackError, ModelRefusedError, NoEngineError, SmokeFailedError
+from modelpack.errors import (
+    ModelpackError,
+    ModelRefusedError,
+    NoEngineError,
+    SmokeFailedError,
+    UsageError,
+)
 from modelpack.inspection import inspect, require_servable, settled
 from modelpack.smoke import causes, smoke
 from modelpack.spec import (
@@ -54,6 +60,7 @@ class Options:
     `tolerance`: the largest relative difference of floats that it lets pass.
     `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
     may be loaded without `trust`.
+    `platform`: else the engine's. `offline`: a wheelhouse, which takes the place of the network.
     """
 
     tag: str | None = None
@@ -68,6 +75,8 @@ class Options:
     code_vouched: bool = True
     ca_cert: Path | None = None
     index_url: str | None = None
+    platform: str | None = None
+    offline: Path | None = None
     smoke: bool = True
     example: Path | None = None
     expected: Path | None = None
@@ -99,6 +108,7 @@ class Package:
                 "requirements": dict(self.environment.requirements),
                 "origins": dict(self.environment.origins),
                 "warnings": list(self.environment.warnings),
+                "sdists": list(self.environment.sdists),
             },
             "code": to_json(self.code),
             "bundle": self.bundle,
@@ -145,9 +155,22 @@ class Run:
     @cached_property
     def index(self) -> IndexSettings:
         ca_cert = self.options.ca_cert
+        for problem in [] if self.options.offline else environment.unsupported_settings():
+            self.observer.notice(problem)
         return environment.index_settings(
-            index_url=self.options.index_url, ca_cert=str(ca_cert) if ca_cert else None
+            index_url=self.options.index_url,
+            ca_cert=str(ca_cert) if ca_cert else None,
+            wheelhouse=self.options.offline,
         )
+
+    @cached_property
+    def platform(self) -> str:
+        """Raises:
+        UsageError: there is no lock for it.
+        """
+        platform = self.options.platform or self.engine.platform
+        environment.require_platform(platform)
+        return platform
 
     def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
         """The model, and the code of its author that it needs."""
@@ -173,18 +196,56 @@ class Run:
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
         with self._stage("environment") as summary:
-            wanted, user = self.options.python, self.options.requirements
-            if wanted is not None:
-                environment.require_python(wanted)
-            versions = (wanted,) if wanted else environment.python_versions(model, user)
-            base = self.engine.find_base(versions, self.options.base_image)
-            platform = self.engine.platform
+            base = self._base(model)
             resolved = environment.resolve(
-                model, base.python, platform=platform, index=self.index, requirements=user
+                model,
+                base.python,
+                platform=self.platform,
+                index=self.index,
+                requirements=self.options.requirements,
             )
             summary.append(describe_environment(resolved))
         self.observer.locked(resolved, model)
+        if resolved.sdists:
+            self.observer.notice(
+                f"No wheel of {', '.join(resolved.sdists)} fits: built from source, by a compiler"
+                " that does not get into the image."
+            )
         return resolved, base
+
+    def _base(self, model: ModelSpec) -> BaseImage:
+        wanted, offline = self.options.python, self.options.offline
+        if wanted is not None:
+            environment.require_python(wanted)
+            versions: tuple[str, ...] = (wanted,)
+        else:
+            versions = environment.python_versions(model, self.options.requirements)
+        if offline:
+            versions = environment.wheelhouse.pythons(offline, versions, self.platform)
+        return self.engine.find_base(
+            versions, self.options.base_image, platform=self.platform, pull=offline is None
+        )
+
+    def download(self, model: ModelSpec, folder: Path) -> Environment:
+        """Makes a wheelhouse for `offline`."""
+        resolved, base = self.resolve(model)
+        house, stages = environment.wheelhouse, bundles.debian_packages(model, resolved)
+        with self._stage("download") as summary:
+            house.fill(folder, resolved, base, self.index, self._fetched)
+            packages = DebianPackages(base, resolved.platform, stages)
+            self.engine.fetch_debian(
+                packages, folder / house.DEBIAN, self.index, self.observer.step
+            )
+            house.seal(folder)
+            sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+            summary.append(f"{len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
+        if stages and self.engine.name == "process":
+            names = ", ".join(name for stage in stages.values() for name in stage)
+            self.observer.notice(f"Without Docker, no Debian packages were fetched: {names}.")
+        return resolved
+
+    def _fetched(self, name: str, _: int) -> None:
+        self.observer.step(StepEvent(name, "done"))
 
     def render(self, model: ModelSpec, code: Code, directory: Path) -> Bundle:
         resolved, base = self.resolve(model)
@@ -205,10 +266,19 @@ class Run:
     def build(self, bundle: Bundle) -> Image | None:
         """The image, without a tag; None where the engine makes none."""
         with self._stage("build") as summary:
+            if self.options.offline:
+                self._require_wheelhouse(self.options.offline, bundle)
             image = self.engine.build(bundle, self.index, self.observer.step)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
         return image
+
+    def _require_wheelhouse(self, folder: Path, bundle: Bundle) -> None:
+        house, locked = environment.wheelhouse, bundle.environment
+        house.require_fit(folder, locked.python, locked.platform)
+        house.require_files(folder, locked)
+        if self.engine.name != "process":
+            house.require_debian(folder, bundles.debian_packages(bundle.model, locked))
 
     def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
@@ -276,6 +346,7 @@ def package(
     run = Run(options or Options(), observer)
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
+    run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
         bundle = run.render(model, code, directory)
         image = run.build(bundle)
@@ -351,6 +422,39 @@ def _kept(run: Run, model: ModelSpec) -> Path | None:
         f"{folder}."
     )
     return folder
+
+
+def lock(
+    run: Run, paths: Sequence[str | Path], output: Path | None, download: Path | None
+) -> Environment:
+    """The environment of a model; its lock in the file `output`, its files in the folder
+    `download`, where these are given.
+
+    Raises:
+        ModelpackError: as `package`.
+        UsageError: `output` cannot be written, or what is offline is to be downloaded.
+    """
+    if download and run.options.offline:
+        raise UsageError(
+            "A wheelhouse is not made without a network.", hint="Leave out one: --offline"
+        )
+    found, _ = run.inspect(paths)
+    model, _ = run.reference(found, paths)
+    resolved = run.download(model, download) if download else run.resolve(model)[0]
+    if output:
+        _write(output, resolved.lock)
+    return resolved
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with reaper.scratch_folder(f".{path.name}.", path.absolute().parent) as folder:
+            (folder / path.name).write_text(text, "utf-8")
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", hint="Choose another file with -o."
+        ) from error
 
 
 def build(run: Run, bundle: Bundle) -> Image:

@@ -228,7 +228,7 @@ class Code:
 @dataclass(frozen=True)
 class IndexSettings:
     """Where packages come from: what the user's pip and uv are set to. Never written into a bundle
-    or an image; URLs may hold credentials.
+    or an image; URLs may hold credentials. With a `wheelhouse`, nothing but that folder is asked.
     """
 
     index_url: str | None = None
@@ -236,6 +236,8 @@ class IndexSettings:
     trusted_hosts: tuple[str, ...] = ()
     ca_bundle: str | None = None  # path of a PEM file on this machine
     netrc: str | None = None  # path of a netrc file on this machine
+    proxy: str | None = None  # URL, where HTTPS_PROXY and the like are not set
+    wheelhouse: str | None = None  # path of a folder on this machine
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,8 @@ class Environment:
     here, in the environment that saved the model), "user", "resolver". `lock`: the text of
     requirements.lock, one hash-locked distribution an entry, without comments that tell of this
     machine. `warnings`: sentences for people, wherever what is recorded and what is chosen differ.
+    `sdists`: names in the lock that no wheel fits and that are built from source; `build_lock`: the
+    same for what building those takes.
     """
 
     python: str
@@ -256,6 +260,8 @@ class Environment:
     lock: str
     system_packages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    sdists: tuple[str, ...] = ()
+    build_lock: str = ""
 
 
 # --- Bundle and Image ----------------------------------------------------------------------------

@@ -27,23 +27,27 @@ ALLOWED = {
     "serving": set(),
     **{stage: SHARED | {"_version", "quoting", "reaper", "uv_variables"} for stage in STAGES},
     "pipeline": STAGES | SHARED | {"reaper"},
-    "doctor": STAGES | SHARED,
+    "doctor": STAGES | SHARED | {"uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference"},
     "console": STAGES | SHARED | {"pipeline", "doctor"},
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
 }
 IN_THE_IMAGE = {
+    "catboost",
     "flask",
     "gunicorn",
     "joblib",
+    "lightgbm",
     "lz4",
     "numpy",
+    "onnxruntime",
     "orjson",
     "pandas",
     "sklearn",
     "skops",
     "werkzeug",
+    "xgboost",
 }
 
 

@@ -180,6 +180,11 @@ def result(text: str) -> None:
     out.print(printable(text), soft_wrap=True)
 
 
+def lock(text: str) -> None:
+    """The answer of `modelpack lock`."""
+    out.print(lines(text), soft_wrap=True)
+
+
 def interrupted() -> None:
     err.print(Text("interrupted", "yellow"))
 

@@ -32,7 +32,6 @@ KEPT = frozenset(
         "UV_HTTP_RETRIES",
         "UV_HTTP_TIMEOUT",
         "UV_INDEX_STRATEGY",
-        "UV_KEYRING_PROVIDER",
         "UV_NO_CACHE",
         "UV_OFFLINE",
         "XDG_CACHE_HOME",
@@ -46,12 +45,16 @@ NEVER = date(9000, 1, 1)
 
 @dataclass(frozen=True)
 class Request:
-    """`platform` is uv's name of it."""
+    """`platform` is uv's name of it. `sdists`: what is taken as source; all else are wheels.
+    `options`: more of uv's own.
+    """
 
     requirements: Sequence[Requirement]
     python: str
     platform: str
     index: IndexSettings
+    sdists: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,14 @@ class Lock:
 
     def pins(self) -> dict[str, str]:
         """Name -> version, in the order of the lock."""
-        entries = (line for line in self.text.splitlines() if line[:1].isalnum())
-        pairs = (entry.rstrip(" \\").split("==") for entry in entries)
-        return dict(pairs)
+        return pins_of(self.text)
+
+
+def pins_of(text: str) -> dict[str, str]:
+    """Name -> version, in the order of the text of a lock."""
+    entries = (line for line in text.splitlines() if line[:1].isalnum())
+    pairs = (entry.rstrip(" \\").split("==") for entry in entries)
+    return dict(pairs)
 
 
 def compile_lock(
@@ -110,8 +118,11 @@ def _arguments(request: Request) -> list[str]:
         *("pip", "compile", "-", "--constraints", "bounds.txt", "--excludes", "left-out.txt"),
         *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color=never"),
         *("--generate-hashes", "--only-binary=:all:"),
+        *(f"--no-binary={name}" for name in request.sdists),  # which goes before the line above
         *("--python", sys.executable, "--no-python-downloads"),
+        *(["--no-index"] if request.index.wheelhouse else []),
         *("--python-version", request.python, "--python-platform", request.platform),
+        *request.options,
     ]
 
 

@@ -28,6 +28,11 @@ _KINDS = (
         "The package index asks for credentials, or refuses those it was given: {reason}",
         "Put them into the URL of the index in the settings of pip or uv, or into ~/.netrc",
     ),
+    (
+        r"tunnel error|proxy auth",
+        "The proxy lets nothing through to the package index: {reason}",
+        "Give its user and password, as in HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+    ),
     (r"dns error|failed to lookup|Connection refused|timed out|tcp connect", _REACH, _CHECK_INDEX),
     (
         r"no usable wheels|no wheels",

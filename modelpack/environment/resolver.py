@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from ..errors import UsageError
 from ..spec import Environment, IndexSettings, ModelSpec
-from . import conflicts, differences, releases, versions
+from . import conflicts, differences, releases, sources, versions, wheelhouse
 from .lock import Lock, Request, compile_lock
 from .plan import Plan, plans
+from .platforms import PLATFORMS, require_platform
 from .reasons import MISSING_DATES, NO_SOLUTION, not_resolved
 from .requirements import SERVING, VARIANTS, Asked, asked, canonical, pinned_version
 
 __all__ = ["SERVING", "reach", "resolve"]
-
-PLATFORMS = {
-    "linux/amd64": "x86_64-manylinux_2_28",
-    "linux/arm64": "aarch64-manylinux_2_28",
-}
-"""Docker's name of a platform -> uv's; wheels for an older glibc (manylinux1, 2014) fit as well."""
 
 SYSTEM_PACKAGES = {"lightgbm": ("libgomp1", None), "xgboost": ("libgomp1", Version("1.5"))}
 """Distribution -> the Debian package that it needs and does not bring along, and the version since
@@ -57,39 +52,54 @@ def resolve(
             `requirements` is no requirement.
     """
     versions.require_python(python)
-    _require_platform(platform)
+    require_platform(platform)
     wanted = asked(spec, requirements)
     day = versions.cutoff(spec, wanted)
     tried = plans(spec, wanted, day)
     for plan in tried:
-        lock = _locked(plan, Request(plan.requirements, python, PLATFORMS[platform], index), day)
+        request = Request(plan.requirements, python, PLATFORMS[platform], index)
+        lock, request = _with_sources(plan, request, day, wanted)
         if NO_SOLUTION not in lock.error:
             break
     if lock.error:
-        raise not_resolved(lock.error, python, platform)
+        raise wheelhouse.not_resolved(lock.error, index, python, platform)
     pins = lock.pins()
+    text = wheelhouse.original(lock.text, index, wheelhouse.LOCK)
     environment = Environment(
         python=python,
         platform=platform,
         requirements=pins,
         origins={name: _origin(name, plan, wanted, spec) for name in pins},
-        lock=lock.text,
+        lock=text,
         system_packages=_system_packages(pins),
         warnings=(
             *differences.of_versions(spec, wanted, pins),
             *differences.of_python(python, versions.preferred(spec, wanted, day)),
             *differences.of_training(spec, tried[0].pins, plan.pins),
         ),
+        sdists=request.sdists,
+        build_lock=wheelhouse.original(
+            sources.build_lock(text, request), index, wheelhouse.BUILD_LOCK
+        ),
     )
     return conflicts.judged(spec, environment)
 
 
-def _require_platform(platform: str) -> None:
-    if platform not in PLATFORMS:
-        raise UsageError(
-            f"There is no lock for the platform {platform!r}.",
-            hint=f"Choose one of {', '.join(PLATFORMS)} for --platform",
-        )
+def _with_sources(
+    plan: Plan, request: Request, day: date | None, wanted: Asked
+) -> tuple[Lock, Request]:
+    """The lock, and the request with those that had to be taken as source: of what the user named
+    and has no wheel.
+    """
+    lock = _locked(plan, request, day)
+    if not sources.without_wheels(lock):
+        return lock, request
+    sdists = sources.of_user(wanted.user, request, releases.libraries())
+    if not sdists:
+        return lock, request
+    lock = _locked(plan, replace(request, sdists=sdists), day)
+    pins = lock.pins()
+    return lock, replace(request, sdists=tuple(name for name in pins if name in sdists))
 
 
 def reach(index: IndexSettings) -> None:
