@@ -216,8 +216,9 @@ def bundle_command(
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
     run = Run(_options(**given), _observer(quiet, verbose))
-    model, _ = run.reference(run.inspect(models), models)
-    bundle = run.render(model, output)
+    found, code = run.inspect(models)
+    model, _ = run.reference(found, models)
+    bundle = run.render(model, code, output)
     if as_json:
         console.document(to_json(bundle))
     else:

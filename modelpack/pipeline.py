@@ -172,18 +172,17 @@ class Run:
         environment.require_platform(platform)
         return platform
 
-    def inspect(self, paths: Sequence[str | Path]) -> ModelSpec:
+    def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
+        """The model, and the code of its author that it needs."""
         with self._stage("inspect") as summary:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
             if model.safety.verdict != "trust" or not model.local_modules:
                 require_servable(model)
             summary.append(describe(model))
-        return model
+        return self._collect(model) if model.local_modules else (model, Code())
 
-    def collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
-        """The author's code, and the model with what that needs too. Most models need none."""
-        if not model.local_modules:
-            return model, Code()
+    def _collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
+        """The author's code, and the model with what that needs too."""
         with self._stage("code") as summary:
             code = find_code(model, self.options)
             model = settled(model, code.defined)
@@ -191,7 +190,8 @@ class Run:
                 self.observer.notice(notice)
             require_trusted(model, code)
             codes.require_found(model, code)
-            summary.append(f"{len(code.files)} files of the author")
+            count = len(code.files)
+            summary.append(f"{count} file{'' if count == 1 else 's'} of the author")
         return codes.needing(model, code), code
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
@@ -247,8 +247,7 @@ class Run:
     def _fetched(self, name: str, _: int) -> None:
         self.observer.step(StepEvent(name, "done"))
 
-    def render(self, model: ModelSpec, directory: Path) -> Bundle:
-        model, code = self.collect(model)
+    def render(self, model: ModelSpec, code: Code, directory: Path) -> Bundle:
         resolved, base = self.resolve(model)
         with self._stage("bundle") as summary:
             bundle = bundles.render(model, resolved, base, directory, code)
@@ -283,6 +282,11 @@ class Run:
 
     def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
+        if not (model.signature.inputs or rows.rows):
+            self.observer.notice(
+                "The model file does not tell what a row looks like, so no prediction is tried. "
+                "--example FILE gives rows."
+            )
         with self._stage("smoke") as summary:
             compared = self._answered(target, rows)
             with self.engine.run(target) as service:
@@ -340,10 +344,11 @@ def package(
             nothing: look at `Package.smoke.passed`.
     """
     run = Run(options or Options(), observer)
-    model, rows = run.reference(run.inspect(paths), paths)
+    found, code = run.inspect(paths)
+    model, rows = run.reference(found, paths)
     run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
-        bundle = run.render(model, directory)
+        bundle = run.render(model, code, directory)
         image = run.build(bundle)
         report = None
         try:
@@ -356,7 +361,7 @@ def package(
             if image:  # if it has no name itself
                 run.engine.discard(image)
     kept = bundle.path if Path(bundle.path).exists() else None
-    return Package(model, bundle.environment, kept, named, report, run.seconds, bundle.code)
+    return Package(model, bundle.environment, kept, named, report, run.seconds, code)
 
 
 def find_code(model: ModelSpec, options: Options) -> Code:
@@ -433,8 +438,8 @@ def lock(
         raise UsageError(
             "A wheelhouse is not made without a network.", hint="Leave out one: --offline"
         )
-    model, _ = run.reference(run.inspect(paths), paths)
-    model, _ = run.collect(model)
+    found, _ = run.inspect(paths)
+    model, _ = run.reference(found, paths)
     resolved = run.download(model, download) if download else run.resolve(model)[0]
     if output:
         _write(output, resolved.lock)
@@ -494,9 +499,10 @@ def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
     Raises:
         ModelpackError: as `package`.
     """
-    model, _ = run.reference(run.inspect(paths), paths)
+    found, code = run.inspect(paths)
+    model, _ = run.reference(found, paths)
     with bundle_folder(None) as directory:
-        bundle = run.render(model, directory)
+        bundle = run.render(model, code, directory)
         run.build(bundle)
         run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
         return ProcessEngine().serve(bundle.path, port)

@@ -9,11 +9,13 @@ from contextlib import closing
 from types import ModuleType
 
 from modelpack.service import Service
-from modelpack.smoke.checks import CHECKS, ready, shutdown
+from modelpack.smoke.checks import CHECKS, bad_input, named_rows, prediction, ready, shutdown
 from modelpack.smoke.probe import CheckFailedError, Probe
 from modelpack.spec import Check, ModelSpec, Reference, SmokeReport
 
 LATENCY_REQUESTS = 20
+OF_ROWS = (prediction, named_rows, bad_input)
+"""Checks that need to know what a row looks like, which not every model file tells."""
 
 __all__ = ["smoke"]
 
@@ -59,6 +61,7 @@ def _applicable(probe: Probe) -> list[ModuleType]:
         module
         for module in CHECKS
         if (in_container or not getattr(module, "CONTAINER_ONLY", False))
+        and (probe.model.signature.inputs or module not in OF_ROWS)
         and getattr(module, "applies", lambda _: True)(probe)
     ]
 
@@ -74,6 +77,8 @@ def _run(module: ModuleType, probe: Probe) -> Check:
 
 def _latency_ms(probe: Probe) -> float | None:
     """The median time of one row's prediction over loopback, in milliseconds."""
+    if not probe.model.signature.inputs:
+        return None
     document = {"instances": [probe.example_row()]}
     try:
         seconds = [probe.predict(document).seconds for _ in range(LATENCY_REQUESTS)]

@@ -171,3 +171,21 @@ def test_a_value_that_is_reached_many_times_is_looked_at_once(tmp_path):
     assert saved(model, tmp_path / "m", 4).callables == ()
     model.copy = [[np.log1p] * 50] * 50
     assert saved(model, tmp_path / "m", 4).callables == ("numpy:log1p",)
+
+
+class Stateless:
+    """As an author may write one: it records nothing, and makes two columns of each."""
+
+    def fit(self, rows, targets=None):
+        return self
+
+    def transform(self, rows):
+        return np.hstack([rows, rows])
+
+
+def test_what_goes_into_a_step_of_the_author_is_not_guessed(tmp_path):
+    """The next step tells what comes out of it."""
+    model = make_pipeline(Stateless(), Ridge()).fit([[1.0], [2.0]], [1, 2])
+    spec = saved(model, tmp_path / "m", 4)
+    assert [step.name for step in spec.steps] == ["stateless", "ridge"]
+    assert spec.signature.inputs == ()
