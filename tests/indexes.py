@@ -79,12 +79,15 @@ def sdist(
 
 @dataclass
 class Index:
-    """`password`: asked for as user:password. `paths`: what was asked for, in order."""
+    """`password`: asked for as user:password. `paths`: what was asked for, in order. `swapped`:
+    what is given in the place of files that the pages promise.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     password: str | None = None
     url: str = ""
     paths: list[str] = field(default_factory=list)
+    swapped: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -109,7 +112,9 @@ class Index:
         if self.password and authorization != f"Basic {_base64(self.password)}":
             return 401, b""
         _, kind, name, *_ = path.split("/")
-        content = self.page(name).encode() if kind == "simple" else self.files[name]
+        content = (
+            self.page(name).encode() if kind == "simple" else {**self.files, **self.swapped}[name]
+        )
         return (200 if content else 404), content
 
 
