@@ -5,15 +5,19 @@ Each examination is a function that returns a `Finding`; `EXAMINATIONS` is their
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import uv
 
-from modelpack import __version__, environment
+from modelpack import __version__, environment, uv_variables
 from modelpack.engines import baseimages, daemon, interpreters
 from modelpack.errors import ModelpackError, NoEngineError
+from modelpack.spec import IndexSettings
 
 PYTHONS = tuple(f"3.{minor}" for minor in range(7, 15))
 
@@ -113,6 +117,62 @@ def _certificates() -> Finding:
     return Finding("CA bundle", True, bundle or "the one that comes with uv and pip")
 
 
+def _proxy() -> Finding:
+    try:
+        proxies = _proxies(environment.index_settings())
+    except ModelpackError as error:
+        return Finding("proxy", False, error.message, error.hint)
+    silent = [url for url in proxies if not _answers(url)]
+    told = ", ".join(map(environment.redacted, silent or proxies))
+    return Finding(
+        "proxy",
+        not silent,
+        f"{told} does not answer" if silent else told or "none",
+        "Start it, or set HTTPS_PROXY to another.",
+    )
+
+
+def _proxies(index: IndexSettings) -> list[str]:
+    """The proxies that uv and pip use, each once."""
+    names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+    here = (os.environ.get(name.lower()) or os.environ.get(name) for name in names)
+    return list(dict.fromkeys([*filter(None, here), *uv_variables.proxies(index).values()]))
+
+
+def _answers(proxy: str) -> bool:
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), timeout=5).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _credentials() -> Finding:
+    """Whether they are right is seen where the index is asked."""
+    try:
+        settings = environment.index_settings()
+    except ModelpackError as error:
+        return Finding("credentials", False, error.message, error.hint)
+    urls = filter(None, (settings.index_url, *settings.extra_index_urls))
+    found = [f"in {environment.redacted(url)}" for url in urls if "@" in urlsplit(url).netloc]
+    found += [f"in {settings.netrc}"] if settings.netrc else []
+    return Finding("credentials", True, ", ".join(found) or "none")
+
+
+def _unsupported() -> Finding:
+    try:
+        problems = environment.unsupported_settings()
+    except ModelpackError as error:
+        return Finding("settings", False, error.message, error.hint)
+    return Finding(
+        "settings",
+        not problems,
+        " ".join(problems) or "nothing unused but find-links and constraints",
+    )
+
+
 def _first_line(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
@@ -131,4 +191,7 @@ EXAMINATIONS = (
     _mmdebstrap,
     _index,
     _certificates,
+    _proxy,
+    _credentials,
+    _unsupported,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from modelpack import quoting
+from modelpack.bundle import BUILD_LOCK, COMPILER
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -50,9 +51,11 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     lock = (folder / "requirements.lock").read_text()
     environment = replace(Environment(base.python, "linux/amd64", {}, {}, lock), **changes)
     (folder / "requirements.lock").write_text(environment.lock)
+    if environment.build_lock:
+        (folder / BUILD_LOCK).write_text(environment.build_lock)
     (folder / "Dockerfile").write_text(dockerfile(environment, base))
     facts = {"model": to_json(SPEC), "environment": {**to_json(environment)}}
-    del facts["environment"]["lock"]
+    del facts["environment"]["lock"], facts["environment"]["build_lock"]
     (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "modelpack": "0.1", **facts}))
     return Bundle(str(folder), SPEC, environment)
 
@@ -60,8 +63,13 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
 def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC) -> str:
     loader = jinja2.FileSystemLoader(HERE.parent / "templates")
     jinja = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, finalize=quoting.checked
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        finalize=quoting.checked,
+        keep_trailing_newline=True,
     )
     jinja.filters.update(quoting.FILTERS)
     template = jinja.get_template("Dockerfile.j2")
-    return template.render(spec=spec, environment=environment, base=base, version="0.1")
+    return template.render(
+        spec=spec, environment=environment, base=base, version="0.1", compiler=COMPILER
+    )

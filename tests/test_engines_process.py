@@ -18,6 +18,7 @@ from engine_bundles import PYTHONS
 
 from modelpack.engines import environments, select
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
+from modelpack.spec import Environment
 
 
 @pytest.fixture(scope="session")
@@ -193,7 +194,8 @@ def test_two_that_make_the_same_environment_at_once_both_get_it(index, tmp_path,
             "--hash=sha256:c6242fc49e35958c8b15141343aa660db5fc54d4f13a1db01a3f5891b98700ef\n"
         )
         python = Path(sys.executable).resolve()
-        made = [pool.submit(environments.make, lock, python, index) for _ in range(2)]
+        locked = Environment("3.11", "linux/amd64", {}, {}, lock)
+        made = [pool.submit(environments.make, locked, python, index) for _ in range(2)]
         first, second = (each.result() for each in made)
     assert first == second
     assert list(first.rglob("itsdangerous/__init__.py"))

@@ -20,10 +20,14 @@ _LITTLE_PATIENCE = 3
 
 
 class BaseImages:
-    """The base images of one engine. What could not be pulled once is not asked for again."""
+    """The base images of one engine. What could not be pulled once is not asked for again.
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    `pull`: whether what is not here may be pulled at all.
+    """
+
+    def __init__(self, client: docker.DockerClient, *, pull: bool = True) -> None:
         self._client = client
+        self._pull = pull
         self._refusals: dict[str, str] = {}
 
     def find(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
@@ -48,6 +52,22 @@ class BaseImages:
             f"({self._refusals[official]}), and no local one was made.",
             hint=f"modelpack base build --python {versions[0]}",
         )
+
+    def of_other_platform(
+        self, versions: Sequence[str], reference: str | None, platform: str
+    ) -> BaseImage:
+        """As `find`, for a platform that is not the engine's: the image need not be here, and what
+        the registry says of it is all that is known. Local images are of the engine's platform.
+
+        Raises:
+            UsageError: `reference` is none.
+        """
+        name = reference or f"python:{versions[0]}-slim"
+        references.require(name)
+        tag, _, digest = name.partition("@")
+        if not digest and self._pull:
+            digest = pulls.digest(name, platform, _LITTLE_PATIENCE)
+        return BaseImage(tag, versions[0], "user" if reference else "registry", digest or None)
 
     def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
         references.require(reference)
@@ -75,6 +95,8 @@ class BaseImages:
             return None
 
     def _pulled(self, reference: str, patience: float) -> Any | None:
+        if not self._pull:
+            self._refusals[reference] = "the network is not used"
         if reference not in self._refusals:
             self._refusals[reference] = pulls.pull(reference, patience)
         return None if self._refusals[reference] else self._here(reference)

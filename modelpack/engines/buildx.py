@@ -33,10 +33,25 @@ def build(
     """
     with reaper.scratch_folder() as scratch:
         iidfile = scratch / "iid"
-        command = ["docker", "buildx", "build", "--progress=rawjson", "--load"]
-        command += [f"--iidfile={iidfile}", *options, str(context)]
-        _run(command, environ, Progress(on_step))
+        options = ["--load", f"--iidfile={iidfile}", *options]
+        run(context, on_step, environ=environ, options=options)
         return iidfile.read_text().strip()
+
+
+def run(
+    context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
+) -> None:
+    """As `build`, but `options` say what becomes of the result."""
+    command = ["docker", "buildx", "build", "--progress=rawjson", *options, str(context)]
+    _run(command, environ, Progress(on_step))
+
+
+def platforms(environ: Mapping[str, str]) -> frozenset[str]:
+    """The platforms that the engine runs build steps of, by itself or by emulation."""
+    command = ["docker", "buildx", "inspect", "default"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    listed = re.findall(r"^Platforms:\s*(.+)$", done.stdout, re.MULTILINE)
+    return frozenset(name.strip(" *") for line in listed for name in line.split(","))
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str], progress: Progress) -> None:

@@ -12,6 +12,16 @@ _CAUSES = (
         "certificate authority by --ca-cert FILE.",
     ),
     (
+        r"Tunnel connection failed|407 Proxy",
+        "The proxy lets nothing through: give its user and password, as in "
+        "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+    ),
+    (
+        r"\b40[13] (Client )?Error|HTTP error 40[13]|Credentials not correct|\b401 Unauthorized",
+        "The package index asks for credentials, or refuses those it was given: put them into its "
+        "URL in the settings of pip or uv, or into ~/.netrc.",
+    ),
+    (
         r"do not match the hashes|hash mismatch",
         "A package is not the one that was locked. If the index was changed on purpose, make the "
         "bundle again; else find out who changed the package.",
@@ -20,6 +30,11 @@ _CAUSES = (
         r"load metadata for",
         "The base image is not here and cannot be pulled. Where no registry is reached, make one "
         "with `modelpack base build --python X.Y`, and the bundle again.",
+    ),
+    (
+        r"error: command .*(gcc|cc|g\+\+)'? failed|Failed building wheel|Failed to build",
+        "A distribution without a wheel could not be built from source: name a version that has "
+        "one (--requirement NAME==VERSION), or another Python (--python X.Y).",
     ),
     (r"no space left on device", "Make room: docker system df shows what the engine holds."),
     (
@@ -30,7 +45,8 @@ _CAUSES = (
     ),
     (
         r"no matching distribution found|not found in the package registry|no solution found",
-        "The package index has not what was locked: check --index-url, or make the bundle again.",
+        "The package index has not what was locked, or does not show it with the credentials that "
+        "it was given: check --index-url and ~/.netrc, or make the bundle again.",
     ),
 )
 

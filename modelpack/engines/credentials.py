@@ -4,23 +4,47 @@ files that could be left behind: by environment variables and BuildKit's secret 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from modelpack import uv_variables
 from modelpack.spec import IndexSettings
 
 _PIP_CONF = "MODELPACK_PIP_CONF"
+_OFFLINE = "[global]\nno-index = true\nfind-links = /wheelhouse\n"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
 
 def for_build(index: IndexSettings, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Options of `docker buildx build`, and the variables that they refer to."""
+    if index.wheelhouse:
+        options = ["--network=none", f"--build-context=wheelhouse={index.wheelhouse}"]
+        options.append(f"--secret=id=pip_conf,env={_PIP_CONF}")
+        return options, {**environ, _PIP_CONF: _OFFLINE}
+    environ = {**environ, **uv_variables.proxies(index)}
     options = [f"--secret=id=pip_conf,env={_PIP_CONF}"]
     options += [f"--secret=id={name},src={path}" for name, path in _files(index)]
     # Named only: buildx takes the value, which may hold a password, from its own environment.
     # These arguments are predefined, so that they enter neither the image nor its history.
     options += [f"--build-arg={name}" for name in environ if name.upper() in _PROXIES]
+    if _is_of_this_machine(index, environ):
+        options.append("--network=host")
     return options, {**environ, _PIP_CONF: pip_conf(index)}
+
+
+def _is_of_this_machine(index: IndexSettings, environ: Mapping[str, str]) -> bool:
+    """Whether an index or a proxy listens on the loopback, which a build's own network has not."""
+    proxies = (environ[name] for name in environ if name.upper() in {*_PROXIES} - {"NO_PROXY"})
+    urls = filter(None, (index.index_url, *index.extra_index_urls, *proxies))
+    return any(_is_loopback(urlsplit(url if "://" in url else f"//{url}").hostname) for url in urls)
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:  # another name
+        return False
 
 
 def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:

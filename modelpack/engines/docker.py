@@ -9,15 +9,17 @@ import tarfile
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack.engines import buildx, containers, credentials, daemon, references
+from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
-from modelpack.engines.protocol import OnStep
-from modelpack.errors import UsageError
+from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep
+from modelpack.engines.sandbox import Sandbox
+from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
@@ -35,14 +37,56 @@ class DockerEngine:
         version = self._client.version()
         self.platform = f"{version['Os']}/{version['Arch']}"
         self._bases = BaseImages(self._client)
+        self._bases_here = BaseImages(self._client, pull=False)
 
-    def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
-        return self._bases.find(versions, reference)
+    def find_base(
+        self,
+        versions: Sequence[str],
+        reference: str | None = None,
+        *,
+        platform: str | None = None,
+        pull: bool = True,
+    ) -> BaseImage:
+        bases = self._bases if pull else self._bases_here
+        if platform is None or platform == self.platform:
+            return bases.find(versions, reference)
+        return bases.of_other_platform(versions, reference, platform)
 
-    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
+    def require_runs(self, platform: str) -> None:
+        if platform == self.platform or platform in buildx.platforms(daemon.environ()):
+            return
+        raise NoEngineError(
+            f"This engine runs {self.platform} only, and no build for {platform}.",
+            hint=UNRUN.format(platform),
+        )
+
+    def fetch_debian(
+        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
+    ) -> None:
+        if packages.stages:
+            self.require_runs(packages.platform)
+        debian.fetch(packages, folder, index, on_step)
+
+    def build(
+        self,
+        bundle: Bundle,
+        index: IndexSettings,
+        on_step: OnStep,
+        labels: Mapping[str, str] | None = None,
+    ) -> Image:
+        platform = bundle.environment.platform
+        self.require_runs(platform)
         options, environ = credentials.for_build(index, daemon.environ())
+        options.append(f"--platform={platform}")
+        options += [f"--label={name}={value}" for name, value in (labels or {}).items()]
         built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
+
+    def ask(self, target: str, document: bytes) -> bytes:
+        name = containers.new_name()
+        command = ["docker", "run", *sandbox.CONTAINER, f"--name={name}", target, *sandbox.QUESTION]
+        with containers.removed_at_the_end(self._client, name):
+            return Sandbox(command, {"env": daemon.environ()}).ask(document)
 
     def tag(self, image: Image, reference: str) -> Image:
         repository, tag = references.parse(reference)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uv
 
 from modelpack.engines import cache, causes, credentials
 from modelpack.errors import BuildFailedError
-from modelpack.spec import IndexSettings
+from modelpack.spec import Environment, IndexSettings
 
 
 def folder(lock: str, interpreter: Path) -> Path:
@@ -21,27 +21,34 @@ def folder(lock: str, interpreter: Path) -> Path:
     return cache.folder("environments") / digest
 
 
-def make(lock: str, interpreter: Path, index: IndexSettings) -> Path:
-    """The folder of a virtual environment with what `lock` names and nothing else; made once.
+def make(locked: Environment, interpreter: Path, index: IndexSettings) -> Path:
+    """The folder of a virtual environment with what its lock names and nothing else; made once.
 
     Raises:
         BuildFailedError: a distribution cannot be had, or is not the one that was locked.
     """
-    environment = folder(lock, interpreter)
+    environment = folder(locked.lock, interpreter)
     if not environment.exists():
         environ = credentials.for_uv(index, os.environ)
         with cache.made_whole(environment) as path:
             # Relocatable, as it is about to be renamed.
             _uv("venv", "--relocatable", f"--python={interpreter}", str(path), environ=environ)
-            _fill(path, lock, environ)
+            only = ["--no-index"] if index.wheelhouse else []
+            _fill(path, locked, environ, only)
     return environment
 
 
-def _fill(environment: Path, lock: str, environ: Mapping[str, str]) -> None:
+def _fill(
+    environment: Path, locked: Environment, environ: Mapping[str, str], options: Sequence[str]
+) -> None:
     python = str(environment / "bin" / "python")
     requirements = environment / "requirements.lock"
-    requirements.write_text(lock)
-    only = ["--require-hashes", "--only-binary=:all:"]
+    requirements.write_text(locked.lock)
+    only = ["--require-hashes", "--only-binary=:all:", *options]
+    if locked.sdists:
+        build = environment / "build-requirements.lock"
+        build.write_text(locked.build_lock)
+        only += [f"--build-constraints={build}", *(f"--no-binary={n}" for n in locked.sdists)]
     _uv("pip", "sync", f"--python={python}", *only, str(requirements), environ=environ)
     # As in the image: all but the tests of wheels, and what does not compile is never imported.
     compile_ = ["-m", "compileall", "-qq", "-j0", "--invalidation-mode=unchecked-hash", "-x/tests/"]

@@ -18,11 +18,15 @@ def copy(interpreter: Path, destination: Path) -> None:
     """Copies the installation of `interpreter` (PREFIX/bin/pythonX.Y) to `destination`.
 
     Left out: every installed distribution (pip among them: `ensurepip` of the copy brings it back,
-    as it was released), tests, tkinter and IDLE, static libraries, headers, byte code.
+    as it was released), tests, tkinter and IDLE, static libraries, byte code.
     """
     name, prefix = interpreter.name, interpreter.parent.parent
     lib = destination / "lib"
     shutil.copytree(prefix / "lib" / name, lib / name, ignore=_ignore, copy_function=_copy_readable)
+    # Official images have the headers too: without them nothing is built from source.
+    headers = f"include/{name}" + ("m" if (prefix / f"include/{name}m").is_dir() else "")
+    if (prefix / headers).is_dir():
+        shutil.copytree(prefix / headers, destination / headers, copy_function=_copy_readable)
     for library in prefix.glob(f"lib/lib{name}*.so.*"):
         _copy_readable(library, lib / library.name)
     link(interpreter, destination / "bin")

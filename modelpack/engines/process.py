@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from modelpack.engines import environments, interpreters, processes, references
 from modelpack.engines.processes import Process
-from modelpack.engines.protocol import OnStep, StepEvent
+from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep, StepEvent
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
@@ -28,12 +28,20 @@ class ProcessEngine:
         machine = platform.machine()
         self.platform = f"linux/{_ARCHITECTURES.get(machine, machine)}"
 
-    def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
+    def find_base(
+        self,
+        versions: Sequence[str],
+        reference: str | None = None,
+        *,
+        platform: str | None = None,
+        pull: bool = True,
+    ) -> BaseImage:
         """The base that an image of the bundle would have. Only its Python version counts here."""
         if reference is not None:
             references.require(reference)
         python = next(filter(interpreters.find, versions), None)
-        if python is None and interpreters.install(versions[0]):
+        foreign = platform not in {None, self.platform}
+        if python is None and (foreign or (pull and interpreters.install(versions[0]))):
             python = versions[0]
         if python is None:
             raise NoEngineError(
@@ -44,16 +52,39 @@ class ProcessEngine:
             return BaseImage(reference, python, "user")
         return BaseImage(f"python:{python}-slim", python, "registry")
 
-    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> None:
+    def require_runs(self, platform: str) -> None:
+        if platform != self.platform:
+            raise NoEngineError(
+                f"This machine is {self.platform}, and runs no service of {platform}.",
+                hint=UNRUN.format(platform),
+            )
+
+    def fetch_debian(
+        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
+    ) -> None:
+        """Makes nothing: a process has what this machine has."""
+
+    def build(
+        self,
+        bundle: Bundle,
+        index: IndexSettings,
+        on_step: OnStep,
+        labels: Mapping[str, str] | None = None,  # noqa: ARG002 - of images, which are not made
+    ) -> None:
         """Makes the environment that `run` needs, once for each lock and interpreter."""
+        self.require_runs(bundle.environment.platform)
         step, began = "environment", time.perf_counter()
         interpreter = _interpreter(bundle.environment.python)
         if environments.folder(bundle.environment.lock, interpreter).exists():
             on_step(StepEvent(step, "cached"))
             return
         on_step(StepEvent(step, "started"))
-        environments.make(bundle.environment.lock, interpreter, index)
+        environments.make(bundle.environment, interpreter, index)
         on_step(StepEvent(step, "done", time.perf_counter() - began))
+
+    def ask(self, target: str, document: bytes) -> bytes:
+        folder = Path(target)
+        return processes.sandbox(folder, _environment(folder)).ask(document)
 
     def tag(self, image: Image, reference: str) -> Image:
         """Raises:

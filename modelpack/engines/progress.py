@@ -20,6 +20,7 @@ from modelpack.engines.protocol import OnStep, StepEvent, StepState
 _KEPT_LINES = 200
 # What BuildKit says before "exit code: 1"; the step's name tells the command well enough.
 _COMMAND = re.compile(r'^process ".*" did not complete successfully: ')
+_CREDENTIALS = re.compile(r"://[^/\s]*@")  # pip itself shows the user's name
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -107,7 +108,7 @@ def _time(text: str) -> datetime:
 
 
 def _printable(text: str) -> list[str]:
-    """The lines of `text` without what could steer a terminal."""
-    plain = _ANSI.sub("", text).expandtabs()
+    """The lines of `text` without what could steer a terminal, and without credentials of URLs."""
+    plain = _CREDENTIALS.sub("://***@", _ANSI.sub("", text)).expandtabs()
     lines = ("".join(filter(str.isprintable, line)).rstrip() for line in plain.splitlines())
     return [line for line in lines if line]

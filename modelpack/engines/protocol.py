@@ -6,15 +6,23 @@ of `modelpack.engines`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
 StepState = Literal["started", "done", "cached", "failed"]
+
+
+UNRUN = (
+    "Build the image on such a machine, of the bundle that is made here: modelpack bundle MODEL"
+    " --platform {0} -o DIR, then docker build --platform {0} DIR"
+)
+"""What to do for a platform that the engine does not run."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +34,77 @@ class StepEvent:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class DebianPackages:
+    """`stages`: stage of the Dockerfile -> names of what is installed there on `base`."""
+
+    base: BaseImage
+    platform: str
+    stages: Mapping[str, Sequence[str]]
+
+
 OnStep = Callable[[StepEvent], None]
 
 
 class Engine(Protocol):
-    """Makes images of bundles, and runs them. `platform` is what it runs: "linux/amd64"."""
+    """Makes images of bundles, and runs them. `platform` is the machine's own: "linux/amd64"."""
 
     name: str
     platform: str
 
-    def find_base(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
+    def find_base(
+        self,
+        versions: Sequence[str],
+        reference: str | None = None,
+        *,
+        platform: str | None = None,
+        pull: bool = True,
+    ) -> BaseImage:
         """The base for the first of `versions` ("3.11", preferred first) that can be had.
+
+        `platform`: else the engine's own. For one that it does not run, the base need not be here.
+        `pull`: whether what is not here may be fetched.
 
         Raises:
             UsageError: `reference` is none of `versions`, or no Python image.
             NoEngineError: no base can be had.
         """
 
-    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
+    def require_runs(self, platform: str) -> None:
+        """Raises:
+        NoEngineError: the engine runs nothing of that platform.
+        """
+
+    def fetch_debian(
+        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
+    ) -> None:
+        """Makes the folder, which takes the place of one that is there: STAGE/*.deb.
+
+        Raises:
+            BuildFailedError: they cannot be had.
+            NoEngineError: the engine makes no images, or none of that platform.
+        """
+
+    def build(
+        self,
+        bundle: Bundle,
+        index: IndexSettings,
+        on_step: OnStep,
+        labels: Mapping[str, str] | None = None,
+    ) -> Image | None:
         """Builds `bundle` into an image without a name; None if the engine makes no images.
+        `labels`: beyond those of the bundle's Dockerfile.
 
         Raises:
             BuildFailedError: with the step that failed and the end of its output.
+        """
+
+    def ask(self, target: str, document: bytes) -> bytes:
+        """What `python -m modelpack.serving.reference` says to `document` in `target`, in a
+        sandbox: without network, and with nothing to write to.
+
+        Raises:
+            SmokeFailedError: it says nothing; the message tells why, as a part of a sentence.
         """
 
     def tag(self, image: Image, reference: str) -> Image:

@@ -31,6 +31,27 @@ def pull(reference: str, patience: float) -> str:
     return ""
 
 
+def digest(reference: str, platform: str, patience: float) -> str:
+    """What the registry calls the image `reference` with all its platforms; "" where it does not
+    answer within `patience` seconds, or has none for `platform`.
+    """
+    answers: SimpleQueue[str] = SimpleQueue()
+    Thread(target=_ask, args=(reference, platform, answers), daemon=True).start()
+    try:
+        return answers.get(timeout=patience)
+    except Empty:
+        return ""
+
+
+def _ask(reference: str, platform: str, answers: SimpleQueue[str]) -> None:
+    try:
+        with closing(daemon.connect()) as client:
+            data = client.images.get_registry_data(reference)
+            answers.put(data.id if data.has_platform(platform) else "")
+    except (DockerException, OSError):
+        answers.put("")
+
+
 def reason(error: Exception) -> str:
     """What the engine said, on one line."""
     return " ".join(str(getattr(error, "explanation", None) or error).split()).rstrip(".")

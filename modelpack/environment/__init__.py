@@ -1,6 +1,8 @@
 """ModelSpec -> Environment: a Python version, and every distribution pinned and hashed."""
 
-from .index import index_settings, redacted
+from . import wheelhouse
+from .index import index_settings, redacted, unsupported_settings
+from .platforms import require_platform
 from .resolver import SERVING, reach, resolve
 from .versions import python_versions, require_python
 
@@ -10,6 +12,9 @@ __all__ = [
     "python_versions",
     "reach",
     "redacted",
+    "require_platform",
     "require_python",
     "resolve",
+    "unsupported_settings",
+    "wheelhouse",
 ]

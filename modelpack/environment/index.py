@@ -10,14 +10,22 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import UsageError
 from ..spec import IndexSettings
-from . import pip_settings, uv_settings
+from . import keyring, pip_settings, uv_settings
+
+_UNSUPPORTED = {
+    "client_cert": "The client certificate set by {} is not used: neither the lock nor the build"
+    " shows one to the index.",
+    "no_index": "That no index is to be asked, as set by {}, does not count here: give the folder"
+    " of wheels by --offline WHEELHOUSE.",
+}
+"""Setting -> what to say of it and of who set it."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +36,42 @@ class Source:
     get: Callable[[str], str | None]
 
 
-def index_settings(*, index_url: str | None = None, ca_cert: str | None = None) -> IndexSettings:
+def index_settings(
+    *, index_url: str | None = None, ca_cert: str | None = None, wheelhouse: Path | None = None
+) -> IndexSettings:
     """The index of this user: for each setting the first of the arguments, uv's variables, pip's
     variables, pip's files (site over user over global) and uv's files (user over system) that has
     it. The CA bundle may also come from SSL_CERT_FILE or REQUESTS_CA_BUNDLE, the netrc file is
-    $NETRC or ~/.netrc. An `index_url` of None means the public index.
+    $NETRC or ~/.netrc. An `index_url` of None means the public index. With a `wheelhouse`, none of
+    them counts.
 
     Raises:
         UsageError: a URL is not of http or https, a file cannot be read, or is no CA bundle.
     """
-    arguments = {"index_url": index_url, "ca_bundle": ca_cert}
-    sources = (
+    if wheelhouse is not None:
+        return IndexSettings(wheelhouse=str(wheelhouse.absolute()))
+    sources = _sources({"index_url": index_url, "ca_bundle": ca_cert})
+    ask = keyring.asks(_first(sources, "keyring")[0])
+    return IndexSettings(
+        index_url=next(map(ask, _urls(sources, "index_url")), None),
+        extra_index_urls=tuple(map(ask, _urls(sources, "extra_index_urls"))),
+        trusted_hosts=tuple(_first(sources, "trusted_hosts")[0].split()),
+        ca_bundle=_ca_bundle(*_first(sources, "ca_bundle")),
+        netrc=_netrc(),
+        proxy=_first(sources, "proxy")[0] or None,
+    )
+
+
+def unsupported_settings() -> list[str]:
+    """What this user's pip and uv are set to and modelpack does not do, one sentence each."""
+    sources = _sources({})
+    found = ((_first(sources, setting)[1], what) for setting, what in _UNSUPPORTED.items())
+    return [what.format(source) for source, what in found if source]
+
+
+def _sources(arguments: Mapping[str, str | None]) -> tuple[Source, ...]:
+    """The strongest first."""
+    return (
         Source("the command line", arguments.get),
         Source("uv's variables", uv_settings.from_variables().get),
         Source("pip's variables", pip_settings.from_variables().get),
@@ -46,13 +79,6 @@ def index_settings(*, index_url: str | None = None, ca_cert: str | None = None) 
         Source("uv's configuration", uv_settings.from_files().get),
         Source("SSL_CERT_FILE", {"ca_bundle": os.environ.get("SSL_CERT_FILE")}.get),
         Source("REQUESTS_CA_BUNDLE", {"ca_bundle": os.environ.get("REQUESTS_CA_BUNDLE")}.get),
-    )
-    return IndexSettings(
-        index_url=next(_urls(sources, "index_url"), None),
-        extra_index_urls=tuple(_urls(sources, "extra_index_urls")),
-        trusted_hosts=tuple(_first(sources, "trusted_hosts")[0].split()),
-        ca_bundle=_ca_bundle(*_first(sources, "ca_bundle")),
-        netrc=_netrc(),
     )
 
 

@@ -20,8 +20,12 @@ NAMES = {
     "extra_index_urls": "extra-index-url",
     "trusted_hosts": "trusted-host",
     "ca_bundle": "cert",
+    "proxy": "proxy",
+    "keyring": "keyring-provider",
+    "client_cert": "client-cert",
+    "no_index": "no-index",
 }
-"""Field of IndexSettings -> pip's option."""
+"""Our name of a setting -> pip's option."""
 
 
 def from_variables() -> Mapping[str, str | None]:

@@ -10,6 +10,9 @@ from .index import redacted
 MISSING_DATES = "is missing an upload date"
 """uv's words for a file of an index that serves no upload times."""
 
+NO_SOLUTION = "No solution found"
+"""uv's words where it has asked the index, and no set of versions fits."""
+
 _REACH = "The package index cannot be reached: {reason}"
 _CHECK_INDEX = "Check the network and the index: --index-url URL, or the settings of pip or uv"
 
@@ -25,12 +28,18 @@ _KINDS = (
         "The package index asks for credentials, or refuses those it was given: {reason}",
         "Put them into the URL of the index in the settings of pip or uv, or into ~/.netrc",
     ),
+    (
+        r"tunnel error|proxy auth",
+        "The proxy lets nothing through to the package index: {reason}",
+        "Give its user and password, as in HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+    ),
     (r"dns error|failed to lookup|Connection refused|timed out|tcp connect", _REACH, _CHECK_INDEX),
     (
         r"no usable wheels|no wheels",
         "Not every distribution has a wheel for Python {python} on {platform}: {reason}",
         "Try another Python (--python X.Y) or platform (--platform linux/amd64), or name a version"
-        " that has one: --requirement NAME==VERSION",
+        " that has one: --requirement NAME==VERSION. One that you name and that has none at all is"
+        " built from source",
     ),
     (
         r"was not found in the package registry",

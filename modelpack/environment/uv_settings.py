@@ -32,6 +32,8 @@ def from_variables() -> Settings:
         "index_url": _url_of(get("UV_DEFAULT_INDEX") or "") or get("UV_INDEX_URL"),
         "extra_index_urls": " ".join([*named, get("UV_EXTRA_INDEX_URL") or ""]),
         "trusted_hosts": get("UV_INSECURE_HOST"),
+        "keyring": get("UV_KEYRING_PROVIDER"),
+        "client_cert": get("SSL_CLIENT_CERT"),
     }
 
 
@@ -83,6 +85,9 @@ def _settings_of(document: Mapping[str, Any]) -> Settings:
         "index_url": default[0] if default else tables.get("index-url"),
         "extra_index_urls": " ".join(others or tables.get("extra-index-url", [])),
         "trusted_hosts": " ".join(tables.get("allow-insecure-host", [])),
+        "keyring": tables.get("keyring-provider"),
+        "no_index": "true" if tables.get("no-index") else None,
+        "proxy": document.get("https-proxy") or document.get("http-proxy"),
     }
     return {field: value for field, value in settings.items() if value}
 

@@ -41,7 +41,8 @@ def splits_missing(made: Obj) -> bool:
     return "missing_go_to_left" in _fields(made) >= _NODES
 
 
-def _is_old_node(made: Obj) -> bool:
+def splits_none(made: Obj) -> bool:
+    """Whether these are nodes of a tree before that."""
     return "missing_go_to_left" not in _fields(made) >= _NODES
 
 
@@ -63,7 +64,7 @@ def _any(test: Callable[[Obj], bool]) -> Callable[[Iterable[Obj]], bool]:
 
 
 _LAYOUTS = (
-    ("tree-nodes", _any(_is_old_node)),
+    ("tree-nodes", _any(splits_none)),
     ("tree-nodes-1.3", _any(splits_missing)),
     ("aligned-arrays", _any(is_aligned)),
     ("random-state-1.24", _any(_names_constructor)),

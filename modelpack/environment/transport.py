@@ -1,0 +1,97 @@
+"""Fetches files as pip would: with the index's credentials, authorities and proxy."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+from warnings import catch_warnings, simplefilter
+
+import requests
+from requests.auth import HTTPBasicAuth
+from urllib3.exceptions import InsecureRequestWarning
+
+from .. import uv_variables
+from ..errors import EnvironmentNotResolvedError
+from ..spec import IndexSettings
+from .index import redacted
+
+_TIMEOUT = 60  # seconds without a byte
+_BLOCK = 2**18
+
+
+class Transport:
+    """One connection pool, for several threads; the variables of proxies and ~/.netrc count."""
+
+    def __init__(self, index: IndexSettings) -> None:
+        self._index = index
+        self._stopped = Event()
+        self._session = requests.Session()
+        for name, url in uv_variables.proxies(index).items():
+            self._session.proxies[name.partition("_")[0].lower()] = url
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def stop(self) -> None:
+        """Whatever is under way in other threads ends with an error."""
+        self._stopped.set()
+
+    def blocks(self, url: str) -> Iterator[bytes]:
+        """The content behind a URL of http, https or file.
+
+        Raises:
+            EnvironmentNotResolvedError: it cannot be had, or is wanted no longer.
+        """
+        for block in self._from_disk(url) if url.startswith("file:") else self._from_web(url):
+            if self._stopped.is_set():
+                raise EnvironmentNotResolvedError("Fetching was given up.")
+            yield block
+
+    def _from_disk(self, url: str) -> Iterator[bytes]:
+        with Path(url2pathname(urlsplit(url).path)).open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    def _from_web(self, url: str) -> Iterator[bytes]:
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        try:
+            with self._get(url, host) as response:
+                response.raise_for_status()
+                yield from response.iter_content(_BLOCK)
+        except requests.RequestException as error:
+            raise EnvironmentNotResolvedError(
+                f"{redacted(url)} cannot be fetched: {redacted(str(error))}.",
+                hint="Run it again: what is here already is not fetched twice.",
+            ) from error
+
+    def _get(self, url: str, host: str) -> requests.Response:
+        """`verify` is given with each request: a session's goes behind REQUESTS_CA_BUNDLE."""
+        with catch_warnings():
+            simplefilter("ignore", InsecureRequestWarning)  # the user has said so
+            return self._session.get(
+                url, stream=True, timeout=_TIMEOUT, verify=self._verify(host), auth=self._auth(host)
+            )
+
+    def _auth(self, host: str) -> HTTPBasicAuth | None:
+        """As pip does: files on the index's own host are asked for with its credentials."""
+        for url in filter(None, (self._index.index_url, *self._index.extra_index_urls)):
+            parts = urlsplit(url)
+            if parts.username is not None and parts.netloc.rpartition("@")[2] == host:
+                return HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))
+        return None
+
+    def _verify(self, host: str) -> bool | str:
+        if {host, host.partition(":")[0]} & set(self._index.trusted_hosts):
+            return False
+        system = ssl.get_default_verify_paths().cafile  # None where there is no such file
+        return self._index.ca_bundle or system or True
