@@ -41,7 +41,7 @@ def check(data: bytes) -> None:
 
 def _check_table(table: Table) -> None:
     counted = table.table(0)
-    kind = counted.byte(1) if counted else _KINDS
+    kind = _kind(counted) if counted else _KINDS
     require(kind < _KINDS, "the counters of CatBoost are of a kind that it does not have", CODE)
     buckets, counts = table.raw(1), table.raw(2)
     number, rest = divmod(len(buckets), _BUCKET.size)
@@ -54,6 +54,15 @@ def _check_table(table: Table) -> None:
         fits = key == _EMPTY or index < known
         require(fits, "a hash table of CatBoost leads to counts that there are not", CODE)
     require(has_end, "a hash table of CatBoost is full, and searching it has no end", CODE)
+
+
+def _kind(counted: Table) -> int:
+    """Once what is counted has been read to its end: features, and splits of 8 bytes."""
+    combination = counted.table(0)
+    if combination is not None:
+        for field, code in ((0, "i"), (1, "q"), (2, "q")):
+            combination.values(field, code)
+    return counted.byte(1)
 
 
 def _width(kind: int, classes: int) -> int:
