@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from inspection import onnx_models
 from serving_models import BASE, ENVIRONMENT
 from test_serving_gunicorn import serving
 
@@ -102,6 +103,13 @@ def test_a_graph_of_a_fixed_size_takes_any_number_of_rows(tmp_path):
     for count in (1, 2, 4, 6, 7):
         many = (three * 3)[:count]
         assert service.probabilities(rows(service, many)) == ([first, second, third] * 3)[:count]
+
+
+def test_missing_values_reach_the_graph_that_replaces_them(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(onnx_models.imputer())
+    service = opened(tmp_path / "model.onnx", tmp_path)
+    answer = service.predict(rows(service, [[None, 1], [2, None]]))
+    assert answer == [[5.0, 1.0], [2.0, 7.0]]
 
 
 def test_numbers_beyond_those_of_a_graph_are_refused(tmp_path):

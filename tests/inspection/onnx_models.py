@@ -22,7 +22,10 @@ def field(number, value):
 
 
 def attribute(name, value):
-    """Of a text, or of a list of integers, floats or texts."""
+    """Of a text, of a float, or of a list of integers, floats or texts."""
+    if isinstance(value, float):
+        packed = varint(2 << 3 | 5) + struct.pack("<f", value)
+        return field(5, field(1, name) + packed + field(20, 1))
     if isinstance(value, str):
         return field(5, field(1, name) + field(4, value) + field(20, 3))
     number, kind = {int: (8, 7), float: (7, 6), str: (9, 8)}[type(value[0])]
@@ -61,6 +64,19 @@ def lower(locale="en_US.UTF-8"):
         [node("StringNormalizer", ["text"], ["lower"], *changed)],
         [tensor("text", STRING, [None])],
         [tensor("lower", STRING, [None])],
+    )
+
+
+def imputer():
+    """Two numbers, of which the missing ones are replaced by 5 and 7."""
+    told = (
+        attribute("imputed_value_floats", [5.0, 7.0]),
+        attribute("replaced_value_float", float("nan")),
+    )
+    return model(
+        [node("Imputer", ["X"], ["y"], *told, domain="ai.onnx.ml")],
+        [tensor("X", FLOAT, [None, 2])],
+        [tensor("y", FLOAT, [None, 2])],
     )
 
 

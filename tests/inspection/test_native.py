@@ -171,6 +171,10 @@ def test_trees_of_onnx(tmp_path):
     assert spec.signature.outputs == (Field("prediction", "number", (1,)),)
 
 
+def test_missing_values_that_onnx_replaces(tmp_path):
+    assert all(field.nullable for field in served(tmp_path / "m", onnx.imputer()).signature.inputs)
+
+
 def test_a_model_without_inputs_that_are_told(tmp_path):
     data = onnx.model(
         [onnx.node("Abs", ["x"], ["y"])],

@@ -46,14 +46,14 @@ def read(reader, data):
 
 @pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)
 def test_what_is_cut_is_refused_or_whole(reader, data):
-    """LightGBM's parameters come after its end, CatBoost's tables are read by CatBoost alone."""
+    """The parameters of LightGBM's training come after its end, and need not be there."""
     assert read(reader, data) is None
     ends = sorted(
         {*range(1, len(data), max(1, len(data) // 60)), *range(len(data) - 40, len(data))}
     )
     codes = [read(reader, data[:end]) for end in ends]
     assert all(codes[: len(codes) // 3])
-    if reader not in {"lightgbm", "catboost"}:
+    if reader != "lightgbm":
         assert all(codes)
 
 
@@ -252,6 +252,32 @@ def test_files_that_catboost_would_believe(place, code, value):
     assert read("catboost", CATBOOST) is None
     assert read("catboost", patched(CATBOOST, place, code, value)) in {
         "malformed", "broken-invariant", "truncated"}  # fmt: skip
+
+
+def counters():
+    """The last hash table of CatBoost: where its buckets begin, and how many there are."""
+    end = struct.unpack_from("<I", CATBOOST, 4)[0] + 8
+    start = end + 8  # after the number of tables, and the size of the only one
+    table = Table.root(CATBOOST[start:])
+    place, size = table._vector(1)
+    return start + place, size // 12
+
+
+def test_counters_that_catboost_would_believe():
+    place, count = counters()
+    assert count & (count - 1) == 0
+    buckets = [place + 12 * index for index in range(count)]
+    used = [at for at in buckets if CATBOOST[at : at + 8] != b"\xff" * 8]
+    assert 0 < len(used) < count
+    full = CATBOOST
+    beyond = patched(CATBOOST, used[0] + 8, "<I", 10**6)
+    assert read("catboost", beyond) == "broken-invariant"
+    for at in buckets:
+        full = patched(full, at, "<Q", 1)
+    assert read("catboost", full) == "broken-invariant"  # searching it has no end
+    odd = patched(CATBOOST, place - 4, "<I", 12 * 3)
+    assert read("catboost", odd) == "broken-invariant"
+    assert read("catboost", CATBOOST + b"x") == "trailing-data"
 
 
 def nested(levels):

@@ -32,6 +32,18 @@ class Table:
         at = self._at(field)
         return self._read("<i", at) if at else default
 
+    def byte(self, field: int) -> int:
+        at = self._at(field)
+        return self._read("<B", at) if at else 0
+
+    def raw(self, field: int) -> bytes:
+        """All bytes of a vector of them."""
+        start = self._vector(field)[0]
+        count = self._read("<I", start - 4) if start else 0
+        if count > len(self.data) - start:
+            raise struct.error("beyond the end")
+        return self.data[start : start + count]
+
     def text(self, field: int) -> str:
         start, size = self._vector(field)
         return clean(self.data[start : start + size].decode("utf-8", "replace"))

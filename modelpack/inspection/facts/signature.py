@@ -36,7 +36,8 @@ def no_prediction(root: Part) -> str | None:
     if root.has("predict") is False and root.has("transform") is False:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
     if part.top == "xgboost" and part.name == "Booster":
-        return f"{part.cls.dotted} predicts a DMatrix and no rows; XGBClassifier and others do"
+        name = part.cls.dotted
+        return f"{name} predicts a DMatrix; what its save_model('model.json') writes is served"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
     if first.is_sklearn and first.name in _NO_ROWS:

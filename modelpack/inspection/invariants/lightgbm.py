@@ -22,6 +22,7 @@ _NAME = re.compile(rb"\w+")
 _NUMBERS = re.compile(rb"[-0-9 ]*")
 _NUMBER = re.compile(rb"[-+]?(\d+(\.\d*)?(e[-+]?\d+)?|nan|inf)")
 _PARAMETER = re.compile(rb"\[\w+: ?.*\]", re.DOTALL)
+_CONTROL, _RETURN = re.compile(rb"[\0-\x1f]"), re.compile(rb"\r")
 _OF_NODES = (b"split_gain", b"threshold", b"internal_value", b"internal_weight", b"internal_count")
 _OF_LEAVES = (b"leaf_value", b"leaf_weight", b"leaf_count", b"leaf_const")
 _END = b"end of trees"
@@ -70,7 +71,8 @@ class _Text:
             self.starts += [] if self.ended else [self.offset]
         elif line:
             name, _, value = line.partition(b"=")
-            plain = _NAME.fullmatch(name) and name not in self.lines and b"\r" not in value
+            others = _CONTROL if self.starts else _RETURN  # names of features are any text
+            plain = _NAME.fullmatch(name) and name not in self.lines and not others.search(value)
             require(bool(plain), "a LightGBM model has a line that LightGBM does not write")
             self.lines[name] = value
 

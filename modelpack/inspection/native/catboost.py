@@ -1,10 +1,11 @@
 """CatBoost's binary format (.cbm): CBM1, the size of a FlatBuffer, that, and tables of counters.
 
-Schema: catboost/libs/model/flatbuffers/model.fbs. Of TModelCore, field 1 are the trees and 2 what
-was known in training, among it its options as JSON. Of TModelTrees, fields 1 to 3 are the splits of
-all trees (numbers of binary features), how many each tree has, and where they begin; 8 the values
-of the leaves; 10 and 11, of trees that are not symmetric, how far below a node its children lie (0:
-it is a leaf) and the leaf of each node; 17 the splits once more, as bins.
+Schema: catboost/libs/model/flatbuffers/model.fbs. Of TModelCore, field 1 are the trees, 2 what was
+known in training, among it its options as JSON, and 3 names what follows the FlatBuffer. Of
+TModelTrees, fields 1 to 3 are the splits of all trees (numbers of binary features), how many each
+tree has, and where they begin; 8 the values of the leaves; 10 and 11, of trees that are not
+symmetric, how far below a node its children lie (0: it is a leaf) and the leaf of each node; 17 the
+splits once more, as bins.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..facts.columns import scalar_type
 from ..facts.flatbuffers import Table
 from ..invariants import CODE
 from ..nodes import Malformed
+from . import catboost_tables
 from .told import Told, columns, outputs, require, unserved
 
 _MAGIC = b"CBM1"
@@ -55,19 +57,26 @@ def read(data: bytes) -> Told:
     require(size <= len(data) - _HEAD, "the CatBoost model ends too early", "truncated")
     core = data[: _HEAD + size]
     try:
-        return _told(core, Table.root(core[_HEAD:]))
+        return _told(core, data[len(core) :], Table.root(core[_HEAD:]))
     except (struct.error, OverflowError, RecursionError):
         raise Malformed("malformed", "a CatBoost model points beyond its end") from None
 
 
-def _told(core: bytes, root: Table) -> Told:
+def _told(core: bytes, rest: bytes, root: Table) -> Told:
     trees = root.table(1)
     require(root.text(0) == _FORMAT, "a CatBoost model is of a format that is not known")
     if trees is None:
         raise Malformed("malformed", "a CatBoost model has no trees")
-    unread = trees.size(_TEXTS) or trees.size(_ESTIMATED)
+    parts = root.size(3)
+    unread = trees.size(_TEXTS) or trees.size(_ESTIMATED) or parts > 1
     if not unread:
         _check(trees)
+    if parts == 1:
+        catboost_tables.check(rest)
+    else:
+        require(
+            bool(unread or not rest), "bytes follow the end of the CatBoost model", "trailing-data"
+        )
     facts, loss = facts_of(core), _loss(root)
     task = _task(loss)
     name = _CLASSES.get(task, "CatBoost")
