@@ -111,7 +111,8 @@ def _arguments(request: Request) -> list[str]:
         *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color=never"),
         *("--generate-hashes", "--only-binary=:all:"),
         *("--python", sys.executable, "--no-python-downloads"),
-        *("--python-version", request.python, "--python-platform", request.platform),
+        # A late patch release, as images have: pandas asks for 3.7.1, which is not in 3.7.0.
+        *("--python-version", f"{request.python}.99", "--python-platform", request.platform),
     ]
 
 
