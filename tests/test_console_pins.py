@@ -32,6 +32,15 @@ def test_notes_are_always_said_and_the_pins_when_asked_for(verbose):
     assert "note: Python 3.11 is used; 3.12 is likelier." in captured.get().splitlines()
 
 
+def test_a_variant_is_told_by_what_the_file_says_of_the_other():
+    environment = replace(ENVIRONMENT, requirements={"xgboost-cpu": "2.1.1"},
+                          origins={"xgboost-cpu": "file"})  # fmt: skip
+    with console.err.capture() as captured:
+        console.err.print(console.pins(environment, replace(SPEC, versions={"xgboost": "2.1.1"})))
+    rows = [line.split() for line in captured.get().splitlines()]
+    assert ["xgboost-cpu", "2.1.1", "file", "2.1.1"] in rows
+
+
 def test_an_environment_in_a_few_words():
     said = "Python 3.11, 3 distributions, 1 as recorded in the file, 1 as installed here"
     assert describe_environment(ENVIRONMENT) == said
