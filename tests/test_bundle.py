@@ -65,6 +65,24 @@ def test_bundles_are_as_the_golden_ones(tmp_path, name):
     assert "".join(differences(GOLDEN / name, rendered)) == ""
 
 
+def test_where_each_version_comes_from_stands_in_the_readme(spec, tmp_path):
+    environment = replace(
+        ENVIRONMENT,
+        requirements={"numpy": "1.26.2", "scikit-learn": "1.3.2"},
+        origins={"numpy": "installed", "scikit-learn": "file"},
+        warnings=("Python 3.11 is used; 3.12 is likelier.", "Parts of the model record another."),
+    )
+    spec = replace(spec, versions={"numpy": "<2|", "scikit-learn": "1.3.2"})
+    made = bundle.render(spec, environment, BASE, tmp_path / "bundle")
+    lines = (made.directory / "README.md").read_text().splitlines()
+    assert "| numpy | 1.26.2 | installed | `<2\\|` |" in lines
+    assert "| scikit-learn | 1.3.2 | file | `1.3.2` |" in lines
+    first = lines.index("- Python 3.11 is used; 3.12 is likelier.")
+    assert lines[first - 1] == lines[first + 2] == ""
+    assert lines[first + 1] == "- Parts of the model record another."
+    assert bundle.read(made.path).environment == environment
+
+
 def differences(golden: Path, rendered: Path):
     for file in FILES:
         yield from difflib.unified_diff(

@@ -206,7 +206,7 @@ def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert set(made) == {"model", "environment", "code", "bundle", "image", "smoke", "seconds"}
-    assert set(made["environment"]) >= {"python", "requirements"}
+    assert set(made["environment"]) >= {"python", "requirements", "origins", "warnings"}
     assert set(made["image"]) == {"reference", "id", "size_bytes"}
     assert set(made["smoke"]) >= {"passed", "checks"}
     assert set(made["smoke"]["checks"][0]) == {"name", "passed", "seconds", "detail"}

@@ -150,7 +150,7 @@ def pins(environment: Environment, spec: ModelSpec) -> Table:
         "distribution", "version", "from", "the file says", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for name, version in environment.requirements.items():
-        recorded = printable(spec.versions.get(name, ""), "dim")
+        recorded = printable(spec.versions.get(name.removesuffix("-cpu"), ""), "dim")
         table.add_row(name, version, environment.origins[name], recorded)
     return table
 

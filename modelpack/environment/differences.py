@@ -24,7 +24,7 @@ def of_versions(spec: ModelSpec, wanted: Asked, pins: Mapping[str, str]) -> Iter
             continue
         if recorded != Version(chosen):
             why = _why(name, recorded, wanted)
-            yield f"The file records {name} {recorded}, and {chosen} is used: {why}."
+            yield f"The file records {name} {recorded}, {why}: {chosen} is used."
         if others := spec.other_versions.get(name):
             yield (
                 f"Parts of the model record {name} {', '.join(map(_short, others[:_MOST_NAMED]))},"
@@ -60,15 +60,15 @@ def of_training(
 
 def _why(name: str, recorded: Version, wanted: Asked) -> str:
     if any(canonical(r) == canonicalize_name(name) and r.specifier for r in wanted.user):
-        return "--requirement says so"
+        return "and --requirement says otherwise"
     if recorded.is_devrelease:
-        return "it was a development version, which no index has"
+        return "a development version that no index has"
     if recorded.local:
-        return "it was a build of its own, which no index has"
+        return "a build that no index has"
     servable = [r for r in releases.known(canonicalize_name(name)) if r.is_servable]
     if servable and recorded < servable[0].version:
-        return "it has no wheels for a Python to serve on, and this is the nearest that has"
-    return "the other requirements leave no choice"
+        return "which has no wheels for a Python to serve on, as the first after it has"
+    return "which the other requirements rule out"
 
 
 def _chosen(name: str, pins: Mapping[str, str]) -> str | None:

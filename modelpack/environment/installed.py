@@ -101,8 +101,8 @@ def _allows(specifier: str | None, python: str) -> bool:
 
 def _versions(names: Iterable[str], folders: Sequence[str]) -> dict[str, Version]:
     found = {name: _version(name, folders) for name in names}
-    for variant, name in VARIANTS.items():
-        found[name] = found.get(name) or _version(variant, folders)
+    for variant, name in VARIANTS.items():  # the same module, whichever of the two brought it
+        found[name] = found[variant] = _version(name, folders) or _version(variant, folders)
     return {name: version for name, version in found.items() if version is not None}
 
 

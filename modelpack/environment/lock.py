@@ -120,7 +120,8 @@ def _arguments(request: Request) -> list[str]:
         *(f"--no-binary={name}" for name in request.sdists),  # which goes before the line above
         *("--python", sys.executable, "--no-python-downloads"),
         *(["--no-index"] if request.index.wheelhouse else []),
-        *("--python-version", request.python, "--python-platform", request.platform),
+        # A late patch release, as images have: pandas asks for 3.7.1, which is not in 3.7.0.
+        *("--python-version", f"{request.python}.99", "--python-platform", request.platform),
         *request.options,
     ]
 

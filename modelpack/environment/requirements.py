@@ -49,13 +49,17 @@ class Asked:
         return any(requirement is one for one in self.user)
 
     def is_told(self, requirement: Requirement) -> bool:
-        """Whether a version is recorded, or chosen by the user, of a library that dates."""
-        if not releases.known(canonical(requirement)):
+        """Whether a version is recorded, or chosen by the user in its place, of a library that
+        dates. What the user adds says nothing of the day of the model.
+        """
+        name = canonical(requirement)
+        if not releases.known(name):
             return False
         if self.is_of_user(requirement):
-            is_framework = canonical(requirement) == self.framework and requirement.specifier
-            return bool(is_framework or pinned_version(requirement))
-        return canonical(requirement) in self.recorded
+            is_framework = name == self.framework and bool(requirement.specifier)
+            replaces = any(canonical(one) == name for one in self.file)
+            return is_framework or (replaces and pinned_version(requirement) is not None)
+        return name in self.recorded
 
 
 def asked(spec: ModelSpec, requirements: Iterable[str] = ()) -> Asked:

@@ -77,10 +77,11 @@ def cutoff(spec: ModelSpec, wanted: Asked) -> date | None:
     recorded, and the layout says that a library was older ("numpy<2"), it was saved before the
     release that was not there yet. No day is before libraries had wheels for the oldest Python.
     """
-    if any(map(_is_news, wanted.model)):
+    told = list(filter(wanted.is_told, wanted.model))
+    if any(map(_is_news, told)):
         return None
     days = [day + GRACE for day in _evidence(spec, wanted)]
-    if not any(map(wanted.is_told, wanted.model)):
+    if not told:
         before = min(filter(None, map(_first_beyond, wanted.file)), default=None)
         if before is None:
             return None

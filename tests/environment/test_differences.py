@@ -38,15 +38,15 @@ def test_what_is_as_recorded_needs_no_words(make_spec, index):
 
 def test_the_user_chose_another_version(make_spec, index):
     assert warnings(recorded(make_spec, "1.3.0"), "3.11", index, "scikit-learn==1.3.2") == (
-        "The file records scikit-learn 1.3.0, and 1.3.2 is used: --requirement says so.",
+        "The file records scikit-learn 1.3.0, and --requirement says otherwise: 1.3.2 is used.",
     )
 
 
 def test_a_development_version(make_spec, index):
     spec = recorded(make_spec, "0.20.dev0", ">=0.20,<0.21")
     assert warnings(spec, "3.7", index) == (
-        "The file records scikit-learn 0.20.dev0, and 0.20.1 is used: it was a development"
-        " version, which no index has.",
+        "The file records scikit-learn 0.20.dev0, a development version that no index has: 0.20.1"
+        " is used.",
     )
 
 
@@ -54,8 +54,8 @@ def test_a_version_without_wheels(make_spec, index):
     environment = resolve(recorded(make_spec, "0.18.1"), "3.7", index=index)
     assert environment.origins["scikit-learn"] == "resolver"
     assert environment.warnings == (
-        "The file records scikit-learn 0.18.1, and 0.19.2 is used: it has no wheels for a Python"
-        " to serve on, and this is the nearest that has.",
+        "The file records scikit-learn 0.18.1, which has no wheels for a Python to serve on, as the"
+        " first after it has: 0.19.2 is used.",
     )
 
 

@@ -1,0 +1,46 @@
+"""What people see of an environment: where each version came from, and notes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from engine_bundles import SPEC
+
+from modelpack import console
+from modelpack.pipeline import describe_environment
+from modelpack.spec import Environment
+
+ENVIRONMENT = Environment(
+    "3.11",
+    "linux/amd64",
+    requirements={"flask": "3.1.3", "numpy": "1.26.2", "scikit-learn": "1.3.2"},
+    origins={"flask": "resolver", "numpy": "installed", "scikit-learn": "file"},
+    lock="",
+    warnings=("Python 3.11 is used; 3.12 is likelier.",),
+)
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_notes_are_always_said_and_the_pins_when_asked_for(verbose):
+    spec = replace(SPEC, versions={"numpy": "<2\x1b[31m"})
+    with console.err.capture() as captured:
+        console.Progress(verbose=verbose).locked(ENVIRONMENT, spec)
+    rows = [line.split() for line in captured.get().splitlines()]
+    assert (["numpy", "1.26.2", "installed", "<2\\x1b[31m"] in rows) == verbose
+    assert (["scikit-learn", "1.3.2", "file"] in rows) == verbose
+    assert "note: Python 3.11 is used; 3.12 is likelier." in captured.get().splitlines()
+
+
+def test_a_variant_is_told_by_what_the_file_says_of_the_other():
+    environment = replace(ENVIRONMENT, requirements={"xgboost-cpu": "2.1.1"},
+                          origins={"xgboost-cpu": "file"})  # fmt: skip
+    with console.err.capture() as captured:
+        console.err.print(console.pins(environment, replace(SPEC, versions={"xgboost": "2.1.1"})))
+    rows = [line.split() for line in captured.get().splitlines()]
+    assert ["xgboost-cpu", "2.1.1", "file", "2.1.1"] in rows
+
+
+def test_an_environment_in_a_few_words():
+    said = "Python 3.11, 3 distributions, 1 as recorded in the file, 1 as installed here"
+    assert describe_environment(ENVIRONMENT) == said
