@@ -296,6 +296,11 @@ def test_a_module_of_the_model_that_is_installed_here_is_pinned(tmp_path: Path) 
     assert dict(code.requirements) == {"hypothesis": f"=={metadata.version('hypothesis')}"}
 
 
+def test_a_module_that_is_not_in_the_installed_package_is_missing(tmp_path: Path) -> None:
+    code = found(tmp_path, {}, "hypothesis.own_models:f")
+    assert (dict(code.requirements), code.missing) == ({}, ("hypothesis.own_models",))
+
+
 def test_a_project_that_is_installed_from_a_folder_is_no_distribution(tmp_path: Path) -> None:
     """As modelpack itself is here: an index may have a stranger's of the same name."""
     code = found(tmp_path, {}, "modelpack.model:M")

@@ -187,7 +187,7 @@ def test_without_a_script_it_is_missing(tmp_path: Path) -> None:
 
 
 def test_a_script_that_is_nested_deeply_is_no_bug(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nested deeper|cannot be parsed"):
+    with pytest.raises(UsageError, match=r"nested deeper|cannot be parsed"):
         found(tmp_path, "M", script="class M: ...\nx = " + "1 + " * 900 + "1\n")
 
 

@@ -6,7 +6,15 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ..errors import UsageError
 from ..spec import ModelSpec
-from .distributions import INSTALLED, KNOWN, Provider, canonical, installed, provider
+from .distributions import (
+    INSTALLED,
+    KNOWN,
+    Provider,
+    canonical,
+    installed,
+    is_file_of_one,
+    provider,
+)
 from .walk import STDLIB, External
 
 
@@ -33,7 +41,7 @@ class Needs:
     def provide(self, module: str) -> None:
         """Take a module that the model names from what is installed here, if it is."""
         found = installed(module)
-        if found and not found.folder:
+        if found and not found.folder and is_file_of_one(module):
             self.requirements[found.name] = f"=={found.version}"
             self.reasons[found.name] = f"the model names {module}, {INSTALLED}"
             return
@@ -41,7 +49,7 @@ class Needs:
             self.notes.append(f"{module} is taken to come from {_listed(self._unused)}.")
             return
         self.missing.append(module)
-        if found:
+        if found and found.folder:
             self.notes.append(_elsewhere(module, found))
 
     def add(self, external: Iterable[External], own: Collection[str]) -> None:
