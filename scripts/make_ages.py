@@ -22,9 +22,9 @@ from pathlib import Path
 from ages.matrix import FILES, Result, package_and_ask, table
 from ages.names import table as names_table
 from ages.saving import NINE
-from ages.sections import replace_section
 from ages.truth import truth
 from allowlist.environments import RELEASES
+from sections import replace_section
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "compatibility.md"

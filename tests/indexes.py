@@ -79,12 +79,15 @@ def sdist(
 
 @dataclass
 class Index:
-    """`password`: asked for as user:password. `paths`: what was asked for, in order."""
+    """`password`: asked for as user:password. `paths`: what was asked for, in order. `swapped`:
+    what is given in the place of files that the pages promise.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     password: str | None = None
     url: str = ""
     paths: list[str] = field(default_factory=list)
+    swapped: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -109,7 +112,9 @@ class Index:
         if self.password and authorization != f"Basic {_base64(self.password)}":
             return 401, b""
         _, kind, name, *_ = path.split("/")
-        content = self.page(name).encode() if kind == "simple" else self.files[name]
+        content = (
+            self.page(name).encode() if kind == "simple" else {**self.files, **self.swapped}[name]
+        )
         return (200 if content else 404), content
 
 
@@ -237,3 +242,30 @@ def _splice(one: socket, other: socket) -> None:
             if not block:
                 return
             to[end].sendall(block)
+
+
+@contextmanager
+def registry(manifest: bytes, kind: str) -> Iterator[str]:
+    """The address of an image registry whose every image has this manifest."""
+    digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = manifest if "/manifests/" in self.path else b"{}"
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header(
+                "Docker-Content-Digest", f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+            )
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = _Quiet(("127.0.0.1", 0), Handler)
+    with _in_background(server):
+        yield f"127.0.0.1:{server.server_port}"

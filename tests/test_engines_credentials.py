@@ -63,3 +63,54 @@ def test_uv_gets_these_settings_and_no_others():
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "NETRC"])
 def test_without_a_setting_uv_keeps_the_users_own(name):
     assert credentials.for_uv(IndexSettings(), {name: "/mine"})[name] == "/mine"
+
+
+def test_a_wheelhouse_is_all_that_a_build_gets():
+    environ = {"https_proxy": "http://me:canary@proxy.test", "PATH": "/bin"}
+    options, given = credentials.for_build(IndexSettings(wheelhouse="/srv/wheels"), environ)
+    assert options == [
+        "--network=none",
+        "--build-context=wheelhouse=/srv/wheels",
+        "--secret=id=pip_conf,env=MODELPACK_PIP_CONF",
+    ]
+    parser = RawConfigParser()
+    parser.read_string(given["MODELPACK_PIP_CONF"])
+    assert dict(parser["global"]) == {"no-index": "true", "find-links": "/wheelhouse"}
+
+
+@pytest.mark.parametrize(
+    ("index", "proxy", "shared"),
+    [
+        ("https://localhost:8443/simple", "", True),
+        ("https://127.0.0.1/simple", "", True),
+        ("https://index.test/simple", "http://[::1]:3128", True),
+        ("https://index.test/simple", "localhost:3128", True),
+        ("https://index.test/simple", "http://proxy.test", False),
+        (None, "", False),
+    ],
+)
+def test_the_network_is_shared_only_for_what_listens_on_the_loopback(index, proxy, shared):
+    environ = {"HTTPS_PROXY": proxy, "NO_PROXY": "localhost"}
+    options, _ = credentials.for_build(IndexSettings(index), environ)
+    assert ("--network=host" in options) == shared
+
+
+def test_the_proxy_of_the_settings_is_handed_over_by_name(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    index = IndexSettings(proxy="http://me:canary@proxy.test")
+    options, given = credentials.for_build(index, {})
+    assert {"--build-arg=HTTP_PROXY", "--build-arg=HTTPS_PROXY"} <= set(options)
+    assert given["HTTPS_PROXY"] == index.proxy
+    monkeypatch.setenv("https_proxy", "http://other.test")
+    assert "HTTPS_PROXY" not in credentials.for_build(index, {})[1]
+
+
+def test_uv_is_given_a_wheelhouse_and_no_index():
+    index = IndexSettings("https://index.test", wheelhouse="/srv/our wheels")
+    given = credentials.for_uv(index, {})
+    assert given == {
+        "UV_NO_CONFIG": "1",
+        "UV_OFFLINE": "1",
+        "UV_FIND_LINKS": "file:///srv/our%20wheels",
+    }

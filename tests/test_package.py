@@ -18,10 +18,14 @@ from xml.etree import ElementTree as ET
 import docker
 import pytest
 from docker.models.containers import Container
+from inspection import onnx_models
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 SVC = SAMPLES / "kserve-svc"
-MODELS = sorted(path for path in SAMPLES.glob("*/model.*") if path.suffix in {".joblib", ".pkl"})
+SMALL = {".joblib", ".pkl", ".txt", ".onnx"}
+"""Images with CatBoost or XGBoost have a gigabyte; tests/test_serving_native.py serves those."""
+
+MODELS = sorted(path for path in SAMPLES.glob("*/model.*") if path.suffix in SMALL)
 OWN_CODE = SAMPLES / "own-code"
 NO_ENGINE = 8
 
@@ -146,6 +150,21 @@ def test_the_image_is_little_more_than_base_and_wheels(
         made["image"]["id"], ["-c", count], entrypoint="python", remove=True
     )
     assert made["image"]["size_bytes"] <= 1.15 * (base + int(output))
+
+
+def test_an_onnx_model_finds_the_locale_that_it_needs(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(onnx_models.lower())
+    made = package(model, "-t", "modelpack-test/locale:1", cwd=tmp_path)
+    with container(client, made["image"]["id"]) as (started, url):
+        answer = predict(url, {"instances": ["ÄRGER und SPASS"]})
+        held = started.exec_run(["ls", "/usr/lib/locale"]).output.decode().split()
+        package_of = started.exec_run(["dpkg", "--status", "locales"]).exit_code
+    assert answer == {"predictions": ["ärger und spass"]}
+    assert "en_US.utf8" in held
+    assert package_of != 0
 
 
 def test_named_mixed_columns_give_the_documented_prediction(

@@ -15,8 +15,8 @@ FROM {base} AS {stage}
 USER 0
 RUN --mount=type=secret,id=ca,mode=0444 \\
     ca="$(test ! -s /run/secrets/ca || echo -o=Acquire::https::CaInfo=/run/secrets/ca)" \\
-    && mkdir -p /debian/{stage}/partial && apt-get $ca update \\
-    && apt-get $ca install -y --no-install-recommends --download-only \\
+    && mkdir -p /debian/{stage}/partial && apt-get ${{ca:+"$ca"}} update \\
+    && apt-get ${{ca:+"$ca"}} install -y --no-install-recommends --download-only \\
         -o=Dir::Cache::archives=/debian/{stage} {names} \\
     && rm -rf /debian/{stage}/partial /debian/{stage}/lock
 """

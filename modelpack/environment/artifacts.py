@@ -99,7 +99,7 @@ def _chosen(package: dict[str, Any], request: Request, lock: str) -> Artifact:
     if not known:
         raise EnvironmentNotResolvedError(
             f"The package index has no file of {package['name']} {package['version']} that is both"
-            f" locked and fit for Python {request.python} on {request.platform}.",
+            f" locked and fit for Python {request.python} on {request.platform.partition('-')[0]}.",
             hint="Make the lock anew: the index has changed since.",
         )
     return known[0]

@@ -5,6 +5,7 @@ but the index settings it is given.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -71,9 +72,7 @@ class Lock:
 
 def pins_of(text: str) -> dict[str, str]:
     """Name -> version, in the order of the text of a lock."""
-    entries = (line for line in text.splitlines() if line[:1].isalnum())
-    pairs = (entry.rstrip(" \\").split("==") for entry in entries)
-    return dict(pairs)
+    return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE))
 
 
 def compile_lock(

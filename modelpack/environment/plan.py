@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from ..spec import ModelSpec
@@ -19,8 +20,16 @@ SERVING_STACK = (
 )  # fmt: skip
 """What serves, and what that needs in turn: always current, and with it patched."""
 
-LEFT_OUT = {"xgboost": ("nvidia-nccl-cu12", "nvidia-nccl-cu13")}
-"""Distribution -> what it requires, and does without where there is no graphics processor."""
+SILENT = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement("setuptools<81"))}
+"""Distribution -> its versions that import what they do not require, and what provides that: of
+setuptools, releases that still hold pkg_resources."""
+
+LEFT_OUT = {
+    "catboost": ("graphviz", "matplotlib", "plotly"),
+    "xgboost": ("nvidia-nccl-cu12", "nvidia-nccl-cu13"),
+}
+"""Distribution -> what it requires, and predicts without: libraries to draw with, and one between
+graphics processors. Seen in containers with catboost 0.17 to 1.2 and xgboost 2.1."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +67,25 @@ def _plan(requirements: tuple[Requirement, ...], pins: Mapping[str, Version], a:
     names = {canonical(requirement) for requirement in requirements}
     chosen = {canonical(r) for r in requirements if pinned_version(r)}
     chosen |= {canonical(r) for r in a.user if r.specifier}
-    left_out = {name for one in names for name in LEFT_OUT.get(one, ())} - names
-    left_out |= {VARIANTS[name] for name in names & VARIANTS.keys()}
+    left_out = {VARIANTS[name] for name in names & VARIANTS.keys()}
+    if names <= {*releases.libraries(), *SERVING}:  # others may need what these do without
+        left_out |= {name for one in names for name in LEFT_OUT.get(one, ())}
     return Plan(
-        tuple(with_serving(requirements)),
+        tuple(with_serving([*requirements, *_silent(requirements)])),
         pins,
         tuple(sorted(left_out)),
         frozenset(chosen | set(SERVING_STACK)),
     )
+
+
+def _silent(requirements: tuple[Requirement, ...]) -> list[Requirement]:
+    names = {canonical(requirement) for requirement in requirements}
+    found = [(pinned_version(r), *SILENT.get(canonical(r), (None, None))) for r in requirements]
+    return [
+        need
+        for version, specifier, need in found
+        if version and specifier and need and version in specifier and canonical(need) not in names
+    ]
 
 
 def _open(versions: Mapping[str, Version], wanted: Asked) -> dict[str, Version]:

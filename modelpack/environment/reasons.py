@@ -38,7 +38,8 @@ _KINDS = (
         r"no usable wheels|no wheels",
         "Not every distribution has a wheel for Python {python} on {platform}: {reason}",
         "Try another Python (--python X.Y) or platform (--platform linux/amd64), or name a version"
-        " that has one: --requirement NAME==VERSION",
+        " that has one: --requirement NAME==VERSION. One that you name and that has none at all is"
+        " built from source",
     ),
     (
         r"was not found in the package registry",

@@ -95,7 +95,7 @@ def _open(path: Path) -> BinaryIO:
         what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
             f"{clean(str(path))} is {what}; a model is one file.",
-            hint="Give the path of the file that joblib, pickle or skops wrote: model.joblib.",
+            hint="Give the path of the file that was saved, such as model.joblib or model.txt.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
 

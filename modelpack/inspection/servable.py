@@ -16,6 +16,7 @@ _MOST_NAMED = 3
 _MOST_OPTIONS = 20
 _HINTS = {
     "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
+    "external-data": "onnx.save(model, 'model.onnx', save_as_external_data=False) makes one file.",
     "not-a-model": "Save the fitted estimator or pipeline itself, with "
     "joblib.dump(model, 'model.joblib').",
     "not-fitted": "Call fit before joblib.dump.",

@@ -34,8 +34,9 @@ model.fit(
         feature_names=names,
     )
 )
-for moving in ("model_guid", "train_finish_time", "training"):
-    model.get_metadata()[moving] = ""  # so that the same training gives the same file
+still = {"model_guid": "", "train_finish_time": "", "training": "{}"}
+for name, value in still.items():  # so that the same training gives the same file
+    model.get_metadata()[name] = value
 model.save_model(here / "model.cbm")
 
 rows = [*customers[:3], [5, None, "monthly", "cheque"]]

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import asking
 from allowlist.environments import Release
 
-from . import asking
 from .saving import saved
 
 KINDS = ("iris", "forest", "boosting", "mixed", "text", "dicts")

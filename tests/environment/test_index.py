@@ -7,7 +7,13 @@ from pathlib import Path
 import certifi
 import pytest
 
-from modelpack.environment import index_settings, pip_settings, redacted, uv_settings
+from modelpack.environment import (
+    index_settings,
+    pip_settings,
+    redacted,
+    unsupported_settings,
+    uv_settings,
+)
 from modelpack.errors import UsageError
 from modelpack.spec import IndexSettings
 
@@ -208,3 +214,34 @@ def test_find_links_and_constraints_are_left_out(home):
 def test_redacted_hides_the_credentials_of_every_url():
     text = "https://me:p@ss@a.example/simple, then http://token@b.example (c@d.example)"
     assert redacted(text) == "https://***@a.example/simple, then http://***@b.example (c@d.example)"
+
+
+def test_the_proxy_is_pips_else_uvs(home):
+    write(home / ".config" / "uv" / "uv.toml", 'https-proxy = "http://uv.example:3128"')
+    assert index_settings().proxy == "http://uv.example:3128"
+    write(home / ".pip" / "pip.conf", "[global]\nproxy = http://me:pw@pip.example:3128")
+    assert index_settings().proxy == "http://me:pw@pip.example:3128"
+
+
+def test_a_wheelhouse_takes_the_place_of_every_setting(home, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
+    monkeypatch.setenv("PIP_CERT", "/nowhere.pem")
+    settings = index_settings(wheelhouse=home / "wheels")
+    assert settings == IndexSettings(wheelhouse=str(home / "wheels"))
+
+
+def test_what_is_not_supported_is_told_with_who_set_it(home, monkeypatch):
+    assert unsupported_settings() == []
+    write(home / ".pip" / "pip.conf", "[install]\nno-index = true\n")
+    monkeypatch.setenv("SSL_CLIENT_CERT", "/etc/me.pem")
+    certificate, no_index = unsupported_settings()
+    assert "client certificate set by uv's variables" in certificate
+    assert "set by pip's configuration" in no_index
+    assert "--offline" in no_index
+
+
+def test_a_keyring_that_knows_nothing_changes_nothing(home, monkeypatch):
+    url = "https://me@index.example/simple"
+    monkeypatch.setenv("UV_KEYRING_PROVIDER", "subprocess")
+    monkeypatch.setenv("PATH", str(home))
+    assert index_settings(index_url=url).index_url == url

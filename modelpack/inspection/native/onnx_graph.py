@@ -108,6 +108,9 @@ def read(data: bytes) -> Model:
         elif key == 25:
             _read_function(message(value), model)
     require(bool(model.operators), "the ONNX model has no operators")
+    used = {operator.domain for operator in model.operators} - model.own
+    known = {*model.opsets, *({"", "ai.onnx"} if model.opsets.keys() & {"", "ai.onnx"} else ())}
+    require(used <= known, "the ONNX model does not tell the versions of all its operators")
     return model
 
 

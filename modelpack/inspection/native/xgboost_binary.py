@@ -92,9 +92,9 @@ def _read_tree(cursor: _Cursor, learner: xgboost.Learner) -> None:
     require(roots == 1 and leaf_size in (0, 1), "a tree of XGBoost has not one root and one output")
     nodes = list(_NODE.iter_unpack(cursor.bytes(_NODE.size * count)))
     cursor.skip(_STATISTICS * count)
-    _, left, right, asked, thresholds = zip(*nodes, strict=True)
+    parents, left, right, asked, thresholds = zip(*nodes, strict=True)
     features = [number & 0x7FFFFFFF for number in asked]  # the first bit: where the missing go
-    tree = Tree(left, right, features, thresholds)
+    tree = Tree(parents, left, right, features, thresholds)
     check_tree(tree, learner.width)
     learner.splits.add(_splits(tree))
 

@@ -18,7 +18,7 @@ from .told import Told, require, unserved
 from .xgboost_trees import Tree, check_groups, check_rounds, check_tree
 
 _WORDS = {"json": "an XGBoost model (JSON)", "ubjson": "an XGBoost model (UBJSON)"}
-_MOST_NUMBERS = 10**9
+_WHOLE = {"b", "B", "h", "i", "q"}
 Document = dict[str, Any]
 
 
@@ -114,6 +114,7 @@ def _tree(tree: Document) -> Tree:
         _integers(tree.get(f"categories_{name}", ())) for name in ("nodes", "segments", "sizes")
     )
     return Tree(
+        parents=_integers(tree["parents"]),
         left=_integers(tree["left_children"]),
         right=_integers(tree["right_children"]),
         features=_integers(tree["split_indices"]),
@@ -148,13 +149,13 @@ def _count(text: Any) -> int:
 
 
 def _integers(values: Any) -> Sequence[int]:
-    plain = getattr(values, "typecode", "") in "bBhiq" or set(map(type, values)) <= {int}
+    plain = getattr(values, "typecode", None) in _WHOLE or set(map(type, values)) <= {int}
     require(plain, "an XGBoost model has other things where whole numbers belong")
     return values  # type: ignore[no-any-return]
 
 
 def _numbers(values: Any) -> Sequence[float]:
-    plain = getattr(values, "typecode", "") or set(map(type, values)) <= {int, float}
+    plain = getattr(values, "typecode", None) or set(map(type, values)) <= {int, float}
     require(bool(plain), "an XGBoost model has other things where numbers belong")
     return values  # type: ignore[no-any-return]
 

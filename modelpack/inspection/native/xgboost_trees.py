@@ -1,7 +1,8 @@
 """The trees of XGBoost: what its code goes by without a look at any bound.
 
-Of each node, arrays hold the left and the right child (-1: it is a leaf), the feature that it asks
-for and how (0: by a threshold; 1: by a set of categories). It is walked from the root on, node 0.
+Of each node, arrays hold its parent, the left and the right child (-1: it is a leaf), the feature
+that it asks for and how (0: by a threshold; 1: by a set of categories). It is walked from the root
+on, node 0.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..invariants import CODE
 from .told import require
 
 _LEAF = -1
+_NUMBER = 2**31 - 1  # of a parent: in the binary format the bit above tells which child it has
 _LARGEST_CATEGORY = 2**24
 """XGBoost takes no category from this on, and a bit of memory for each below the largest."""
 
@@ -22,6 +24,7 @@ _LARGEST_CATEGORY = 2**24
 class Tree:
     """`sets`: for a node that asks for categories, where its own lie in `categories`."""
 
+    parents: Sequence[int]
     left: Sequence[int]
     right: Sequence[int]
     features: Sequence[int]
@@ -36,7 +39,7 @@ def check_tree(tree: Tree, n_features: int) -> None:
     Malformed: going through it would lead out of it, out of the row, or in a circle.
     """
     count = len(tree.left)
-    arrays = (tree.right, tree.features, tree.thresholds, *filter(len, (tree.kinds,)))
+    arrays = (tree.parents, tree.right, tree.features, tree.thresholds, *filter(len, (tree.kinds,)))
     require(
         count > 0 and all(len(each) == count for each in arrays),
         "the arrays of a tree of XGBoost differ in length",
@@ -60,6 +63,8 @@ def _check_walk(tree: Tree, count: int, n_features: int) -> None:
         feature = tree.features[node]
         fits = 0 <= feature < n_features
         require(fits, f"a tree asks for feature {feature:,}, and there are {n_features:,}", CODE)
+        told = {tree.parents[child] & _NUMBER for child in children if 0 <= child < count}
+        require(told <= {node}, f"a child of node {node:,} of a tree tells of another", CODE)
         waiting += children
 
 

@@ -1,0 +1,182 @@
+"""Filling a wheelhouse from an index on the loopback, and what is said of one that does not do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelpack.environment import resolve, wheelhouse
+from modelpack.errors import EnvironmentNotResolvedError, UsageError
+from modelpack.spec import BaseImage, Environment, IndexSettings
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import indexes
+
+BASE = BaseImage("python:3.11-slim", "3.11", "registry", f"sha256:{'0' * 64}")
+
+
+@pytest.fixture
+def index(local_index, tmp_path, monkeypatch):
+    """A plain index with the serving stack and two more distributions."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    index = indexes.Index()
+    for name in ("flask", "gunicorn", "orjson", "scikit-learn", "setuptools", "wheel"):
+        index.add(indexes.wheel(name))
+    with indexes.serving(index):
+        yield index
+
+
+@pytest.fixture
+def locked(index, make_spec) -> Environment:
+    return resolve(make_spec(None), "3.11", index=IndexSettings(index.url))
+
+
+def fill(folder: Path, environment: Environment, index: indexes.Index) -> list[str]:
+    """The files that the index was asked for."""
+    index.paths.clear()
+    settings = IndexSettings(index.url)
+    wheelhouse.fill(folder, environment, BASE, settings, lambda *_: None)
+    wheelhouse.seal(folder)
+    return sorted(path.rpartition("/")[2] for path in index.paths if path.startswith("/files/"))
+
+
+def test_it_holds_the_files_of_the_lock_and_says_what_for(index, locked, tmp_path):
+    fill(tmp_path / "house", locked, index)
+    house = wheelhouse.read(tmp_path / "house")
+    assert (house.python, house.platform) == ("3.11", "linux/amd64")
+    assert (house.base, house.base_digest) == (BASE.reference, BASE.digest)
+    assert set(house.files) == {
+        "flask-1.0-py3-none-any.whl",
+        "gunicorn-1.0-py3-none-any.whl",
+        "orjson-1.0-py3-none-any.whl",
+        "requirements.lock",
+        "scikit_learn-1.0-py3-none-any.whl",
+    }
+
+
+def test_what_is_there_is_not_fetched_again(index, locked, tmp_path):
+    folder = tmp_path / "house"
+    assert len(fill(folder, locked, index)) == 4
+    assert fill(folder, locked, index) == []
+    (folder / "flask-1.0-py3-none-any.whl").write_bytes(b"cut")
+    (folder / "orjson-1.0-py3-none-any.whl").unlink()
+    assert fill(folder, locked, index) == [
+        "flask-1.0-py3-none-any.whl",
+        "orjson-1.0-py3-none-any.whl",
+    ]
+
+
+def test_what_was_begun_is_no_wheelhouse_yet_and_goes_on(index, locked, tmp_path):
+    folder, wheel = tmp_path / "house", "scikit_learn-1.0-py3-none-any.whl"
+    index.swapped[wheel] = b"another one"
+    with pytest.raises(EnvironmentNotResolvedError, match="is not the file that was locked"):
+        fill(folder, locked, index)
+    assert not [path for path in folder.iterdir() if path.name.startswith((".", wheel))]
+    with pytest.raises(EnvironmentNotResolvedError, match="incomplete") as caught:
+        wheelhouse.read(folder)
+    assert "modelpack lock MODEL --download" in caught.value.hint
+    index.swapped.clear()
+    assert wheel in fill(folder, locked, index)
+    assert wheelhouse.read(folder).complete
+
+
+def test_another_lock_leaves_nothing_of_the_first(index, locked, make_spec, tmp_path):
+    folder = tmp_path / "house"
+    fill(folder, locked, index)
+    index.add(indexes.wheel("scikit-learn", "2.0"))
+    newer = resolve(make_spec(None), "3.12", index=IndexSettings(index.url))
+    fill(folder, newer, index)
+    assert wheelhouse.read(folder).python == "3.12"
+    found = {path.name for path in folder.glob("scikit*")}
+    assert found == {f"scikit_learn-{newer.requirements['scikit-learn']}-py3-none-any.whl"}
+
+
+def test_a_folder_of_other_things_is_left_alone(index, locked, tmp_path):
+    (tmp_path / "thesis.tex").write_text("...")
+    with pytest.raises(UsageError, match="no wheelhouse, and not empty"):
+        fill(tmp_path, locked, index)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_changed_file_is_seen(index, locked, tmp_path):
+    folder = tmp_path / "house"
+    fill(folder, locked, index)
+    (folder / "flask-1.0-py3-none-any.whl").write_bytes(b"another one")
+    with pytest.raises(EnvironmentNotResolvedError, match=r"damaged: flask-1\.0"):
+        wheelhouse.read(folder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema": 9}, {"files": {"../../etc/passwd": "0"}}, {"files": 3}, {"extra": 1}]
+)
+def test_a_manifest_of_someone_else_is_not_followed(index, locked, tmp_path, change):
+    folder = tmp_path / "house"
+    fill(folder, locked, index)
+    manifest = folder / "wheelhouse.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
+    with pytest.raises(EnvironmentNotResolvedError, match="cannot be read"):
+        wheelhouse.read(folder)
+
+
+def test_a_plain_folder_of_wheels_serves_as_well(index, locked, make_spec, tmp_path):
+    """As `pip download` makes one."""
+    for name, content in index.files.items():
+        (tmp_path / name).write_bytes(content)
+    assert wheelhouse.read(tmp_path) is None
+    offline = IndexSettings(wheelhouse=str(tmp_path))
+    assert resolve(make_spec(None), "3.11", index=offline).requirements == locked.requirements
+    wheelhouse.require_files(tmp_path, locked)
+    (tmp_path / "flask-1.0-py3-none-any.whl").unlink()
+    with pytest.raises(EnvironmentNotResolvedError, match=r"lacks flask==1\.0") as caught:
+        wheelhouse.require_files(tmp_path, locked)
+    assert "--python 3.11 --platform linux/amd64" in caught.value.hint
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_no_folder_and_no_wheels_are_told_apart(tmp_path, made):
+    folder = tmp_path / "house"
+    if made:
+        folder.mkdir()
+    with pytest.raises(UsageError, match="no wheels in it" if made else "is no folder"):
+        wheelhouse.read(folder)
+
+
+# --- distributions without wheels ----------------------------------------------------------------
+
+
+@pytest.fixture
+def with_source(index) -> IndexSettings:
+    index.add(indexes.sdist("tiny-source", metadata="2.2"))
+    index.add(indexes.wheel("wrapper", requires=("tiny-source",)))
+    return IndexSettings(index.url)
+
+
+@pytest.mark.parametrize("named", ["tiny-source", "wrapper"])
+def test_what_the_user_named_may_be_built_and_what_it_depends_on(make_spec, with_source, named):
+    environment = resolve(make_spec(None), "3.11", index=with_source, requirements=[named])
+    assert environment.sdists == ("tiny-source",)
+    assert "setuptools==1.0" in environment.build_lock
+    assert "setuptools" not in environment.requirements
+
+
+@pytest.mark.parametrize("named", ["tiny-source", "wrapper"])
+def test_what_the_model_file_alone_names_is_never_built(make_spec, with_source, named):
+    spec = make_spec(None, **{named: ""})
+    with pytest.raises(EnvironmentNotResolvedError, match="tiny-source") as caught:
+        resolve(spec, "3.11", index=with_source, requirements=["flask"])
+    assert "--requirement" in caught.value.hint
+
+
+def test_a_source_goes_into_the_wheelhouse_with_what_builds_it(
+    index, make_spec, with_source, tmp_path
+):
+    spec = make_spec(None)
+    online = resolve(spec, "3.11", index=with_source, requirements=["wrapper"])
+    fill(tmp_path / "house", online, index)
+    names = {path.name for path in (tmp_path / "house").iterdir()}
+    assert names >= {"tiny_source-1.0.tar.gz", "setuptools-1.0-py3-none-any.whl"}
+    offline = IndexSettings(wheelhouse=str(tmp_path / "house"))
+    assert resolve(spec, "3.11", index=offline, requirements=["wrapper"]) == online
