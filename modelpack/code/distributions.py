@@ -69,6 +69,12 @@ def is_file_of_one(module: str) -> bool:
     return bool(files & {path, f"{path}/__init__"})
 
 
+def is_known(distribution: str) -> bool:
+    """Whether it is told which modules a distribution, by its canonical name, has."""
+    here = {dist.metadata["Name"] for dists in _installed().values() for dist in dists}
+    return distribution in {str(canonicalize_name(name)) for name in here | {*_table().values()}}
+
+
 def canonical(name: str) -> str:
     return canonicalize_name(name)
 

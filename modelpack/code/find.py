@@ -68,16 +68,14 @@ def _found(spec: ModelSpec, given: Given) -> Code:
     for module in sorted(wanted):
         if not walk.add(module, named) and not needed.names(module) and not walk.add(module, near):
             needed.provide(module)
-    if names and main is None:
-        needed.missing.append("__main__")
+    defined = _defined(walk, wanted)
     if main:
         walk.scan(main.module.tree, "", f"{MAIN}.py")
+        defined += _defined_in(main, names) if given.vouched else []
+    elif names:
+        needed.missing.append("__main__")
     walk.follow()
     needed.add(walk.external, walk.modules)
-    defined = [
-        *_defined(walk, wanted),
-        *(_defined_in(main, names) if main and given.vouched else []),
-    ]
     return _code(walk, main, needed, defined)
 
 

@@ -13,6 +13,7 @@ from .distributions import (
     canonical,
     installed,
     is_file_of_one,
+    is_known,
     provider,
 )
 from .walk import STDLIB, External
@@ -28,7 +29,9 @@ class Needs:
     def __init__(self, spec: ModelSpec, user: Sequence[str]) -> None:
         self._have = {canonical(name) for name in spec.requirements}
         self._user = {canonical(name) for name in user}
-        self._unused = self._user - self._have - {canonical(name) for name in spec.local_modules}
+        # What is not known to be something else may hold a module of any name.
+        self._unused = {name for name in self._user - self._have if not is_known(name)}
+        self._unused -= {canonical(name) for name in spec.local_modules}
         self.requirements: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self.missing: list[str] = []
