@@ -89,7 +89,7 @@ def render(
             _copy_serving(folder / "modelpack" / "serving")
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            for name, text in _texts(packed, environment, base, _bare(code)).items():
+            for name, text in _texts(packed, environment, base, code).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
             digests = [file.sha256 for file in spec.files]
             _normalise(folder, dict(zip(copies, digests, strict=True)))
@@ -211,7 +211,7 @@ def _manifest(spec: ModelSpec, environment: Environment, code: Code) -> str:
         "modelpack": __version__,
         "model": to_json(spec),
         "environment": described,
-        **({"code": to_json(code)} if code.files else {}),
+        **({"code": _told(code)} if code.files else {}),
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
@@ -289,10 +289,10 @@ def _copy_code(file: CodeFile, target: Path) -> None:
     target.write_bytes(content)
 
 
-def _bare(code: Code) -> Code:
-    """The code as a bundle tells of it: without what concerns this machine or this run alone."""
-    files = tuple(CodeFile(file.path, file.sha256) for file in code.files)
-    return replace(code, files=files, reasons={}, missing=(), notes=())
+def _told(code: Code) -> dict[str, Any]:
+    """The code as a bundle tells of it: nothing of this machine, nothing of this run."""
+    files = [{"path": file.path, "sha256": file.sha256} for file in code.files]
+    return {"files": files, "main": code.main, "requirements": dict(code.requirements)}
 
 
 def _copy_serving(target: Path) -> None:

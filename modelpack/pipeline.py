@@ -367,7 +367,8 @@ def package(
 def find_code(model: ModelSpec, options: Options) -> Code:
     """The author's own code that the model needs, as `Options` say where it is."""
     named = tuple(requirement.name for requirement in from_user(options.requirements))
-    return codes.find(model, codes.Given(options.code, options.code_vouched, named))
+    paths = tuple(map(Path, options.code))
+    return codes.find(model, codes.Given(paths, options.code_vouched, named))
 
 
 def look(model: ModelSpec, options: Options) -> tuple[ModelSpec, Code, ModelpackError | None]:

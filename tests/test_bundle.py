@@ -22,7 +22,7 @@ from test_quoting import HOSTILE
 
 from modelpack import bundle
 from modelpack.errors import ModelRefusedError, UsageError
-from modelpack.spec import Field, ModelSpec, Signature
+from modelpack.spec import Code, CodeFile, Field, ModelSpec, Signature
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = [name for _, name in bundle.TEMPLATES] + ["modelpack.json", "requirements.lock"]
@@ -50,14 +50,29 @@ def hostile_spec(folder: Path) -> ModelSpec:
     return replace(spec, estimator=text, framework=text, framework_version=text)
 
 
+def code_of_author() -> Code:
+    """A module and a script; a name may be any, as far as the templates know."""
+    texts = {
+        "modelpack_main.py": "class Model: ...\n",
+        "shop/| `x` $(touch owned)\n.py": "RATE = 1\n",
+    }
+    files = (
+        CodeFile(path, hashlib.sha256(text.encode()).hexdigest(), "/home/author/a.py", text)
+        for path, text in texts.items()
+    )
+    return Code(tuple(files), "modelpack_main", {"PyYAML": ""}, {"PyYAML": "a.py imports yaml"})
+
+
 # --- golden --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["iris", "mixed", "hostile"])
+@pytest.mark.parametrize("name", ["iris", "mixed", "author", "hostile"])
 def test_bundles_are_as_the_golden_ones(tmp_path, name):
-    makers = {"iris": serving_models.iris, "mixed": serving_models.mixed}
+    makers = dict.fromkeys(("iris", "author"), serving_models.iris)
+    makers["mixed"] = serving_models.mixed
+    code = code_of_author() if name == "author" else Code()
     spec = spec_for(tmp_path, makers[name]()) if name in makers else hostile_spec(tmp_path)
-    rendered = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    rendered = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code).directory
     if os.environ.get("MODELPACK_UPDATE_GOLDEN"):
         (GOLDEN / name).mkdir(parents=True, exist_ok=True)
         for file in FILES:

@@ -291,9 +291,20 @@ def test_a_requirement_of_the_user_provides_a_module_of_the_model(tmp_path: Path
     assert (paths(code), code.missing, dict(code.requirements)) == ([], (), {})
 
 
+def test_a_requirement_that_is_something_else_provides_nothing(tmp_path: Path) -> None:
+    given = Given(requirements=("tqdm", "hypothesis"))  # of the table, and installed
+    code = found(tmp_path, {"shop.py": "import own_tools"}, "soft404:f", "shop:M", given=given)
+    assert (code.missing, dict(code.requirements)) == (("soft404",), {"own-tools": ""})
+
+
 def test_a_module_of_the_model_that_is_installed_here_is_pinned(tmp_path: Path) -> None:
     code = found(tmp_path, {}, "hypothesis.core:f")
     assert dict(code.requirements) == {"hypothesis": f"=={metadata.version('hypothesis')}"}
+
+
+def test_a_module_that_is_not_in_the_installed_package_is_missing(tmp_path: Path) -> None:
+    code = found(tmp_path, {}, "hypothesis.own_models:f")
+    assert (dict(code.requirements), code.missing) == ({}, ("hypothesis.own_models",))
 
 
 def test_a_project_that_is_installed_from_a_folder_is_no_distribution(tmp_path: Path) -> None:

@@ -186,6 +186,11 @@ def test_without_a_script_it_is_missing(tmp_path: Path) -> None:
     assert (code.files, code.missing) == ((), ("__main__",))
 
 
+def test_a_script_that_is_nested_deeply_is_no_bug(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nested deeper|cannot be parsed"):
+        found(tmp_path, "M", script="class M: ...\nx = " + "1 + " * 900 + "1\n")
+
+
 def test_a_name_of_a_script_adds_no_line(tmp_path: Path) -> None:
     code = found(tmp_path, "M", script="class M: ...\n", path="a\nimport os\n.py")
     assert len(ast.parse(text(code)).body) == 1

@@ -59,6 +59,22 @@ def installed(module: str) -> Provider | None:
     return Provider(_TWINS.get(name, name), INSTALLED, dist.version, _origin(dist))
 
 
+def is_file_of_one(module: str) -> bool:
+    """Whether an installed distribution has a file of this very module: some leave a `tests` or
+    `utils` behind, which says nothing of another's.
+    """
+    path = module.replace(".", "/")
+    dists = _installed().get(module.partition(".")[0], ())
+    files = {str(file).partition(".")[0] for dist in dists for file in dist.files or ()}
+    return bool(files & {path, f"{path}/__init__"})
+
+
+def is_known(distribution: str) -> bool:
+    """Whether it is told which modules a distribution, by its canonical name, has."""
+    here = {dist.metadata["Name"] for dists in _installed().values() for dist in dists}
+    return distribution in {str(canonicalize_name(name)) for name in here | {*_table().values()}}
+
+
 def canonical(name: str) -> str:
     return canonicalize_name(name)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import UsageError
 from ..spec import Code, CodeFile, ModelSpec
 from . import places, script
 from .needs import Needs
@@ -44,6 +45,16 @@ def find(spec: ModelSpec, given: Given) -> Code:
     Raises:
         UsageError: a file of it cannot be read, is no Python, or lies elsewhere than it seems.
     """
+    try:
+        return _found(spec, given)
+    except RecursionError as error:
+        raise UsageError(
+            "A file of the code that the model needs is nested deeper than it can be read.",
+            hint="Break up its longest expression, or keep data out of the module.",
+        ) from error
+
+
+def _found(spec: ModelSpec, given: Given) -> Code:
     named = places.named(given.paths, vouched=given.vouched)
     wanted = _wanted(spec)
     if not wanted:
@@ -57,16 +68,14 @@ def find(spec: ModelSpec, given: Given) -> Code:
     for module in sorted(wanted):
         if not walk.add(module, named) and not needed.names(module) and not walk.add(module, near):
             needed.provide(module)
-    if names and main is None:
-        needed.missing.append("__main__")
+    defined = _defined(walk, wanted)
     if main:
         walk.scan(main.module.tree, "", f"{MAIN}.py")
+        defined += _defined_in(main, names) if given.vouched else []
+    elif names:
+        needed.missing.append("__main__")
     walk.follow()
     needed.add(walk.external, walk.modules)
-    defined = [
-        *_defined(walk, wanted),
-        *(_defined_in(main, names) if main and given.vouched else []),
-    ]
     return _code(walk, main, needed, defined)
 
 

@@ -6,7 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ..errors import UsageError
 from ..spec import ModelSpec
-from .distributions import INSTALLED, KNOWN, Provider, canonical, installed, provider
+from .distributions import (
+    INSTALLED,
+    KNOWN,
+    Provider,
+    canonical,
+    installed,
+    is_file_of_one,
+    is_known,
+    provider,
+)
 from .walk import STDLIB, External
 
 
@@ -20,7 +29,9 @@ class Needs:
     def __init__(self, spec: ModelSpec, user: Sequence[str]) -> None:
         self._have = {canonical(name) for name in spec.requirements}
         self._user = {canonical(name) for name in user}
-        self._unused = self._user - self._have - {canonical(name) for name in spec.local_modules}
+        # What is not known to be something else may hold a module of any name.
+        self._unused = {name for name in self._user - self._have if not is_known(name)}
+        self._unused -= {canonical(name) for name in spec.local_modules}
         self.requirements: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self.missing: list[str] = []
@@ -33,7 +44,7 @@ class Needs:
     def provide(self, module: str) -> None:
         """Take a module that the model names from what is installed here, if it is."""
         found = installed(module)
-        if found and not found.folder:
+        if found and not found.folder and is_file_of_one(module):
             self.requirements[found.name] = f"=={found.version}"
             self.reasons[found.name] = f"the model names {module}, {INSTALLED}"
             return
@@ -41,7 +52,7 @@ class Needs:
             self.notes.append(f"{module} is taken to come from {_listed(self._unused)}.")
             return
         self.missing.append(module)
-        if found:
+        if found and found.folder:
             self.notes.append(_elsewhere(module, found))
 
     def add(self, external: Iterable[External], own: Collection[str]) -> None:

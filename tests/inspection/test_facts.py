@@ -189,3 +189,25 @@ def test_what_goes_into_a_step_of_the_author_is_not_guessed(tmp_path):
     spec = saved(model, tmp_path / "m", 4)
     assert [step.name for step in spec.steps] == ["stateless", "ridge"]
     assert spec.signature.inputs == ()
+
+
+class Chosen(BaseEstimator, TransformerMixin):
+    """Takes columns by their names, and records nothing else."""
+
+    def __init__(self, columns=()):
+        self.columns = columns
+
+    def fit(self, frame, targets=None):
+        return self
+
+    def transform(self, frame):
+        return frame[list(self.columns)]
+
+
+def test_a_step_of_the_author_that_hands_on_a_frame_takes_one(tmp_path):
+    """Its successor has recorded the names of columns, which are not those that go in."""
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "c": [1, 3]})
+    model = make_pipeline(Chosen(("a", "c")), StandardScaler(), Ridge()).fit(frame, [1, 2])
+    spec = saved(model, tmp_path / "m", 4)
+    assert (spec.signature.layout, spec.signature.inputs) == ("frame", ())
+    assert spec.reasons["pandas"] == "its rows are a DataFrame"

@@ -46,7 +46,17 @@ def layout(root: Part) -> Layout:
         return "dicts"
     if first.name == "ColumnTransformer" and _chosen_names(first):
         return "frame"
-    return "frame" if first.top == "category_encoders" and names(first) else "array"
+    if first.top == "category_encoders" and names(first):
+        return "frame"
+    return "frame" if _passes_frames_on(root) else "array"
+
+
+def _passes_frames_on(root: Part) -> bool:
+    """Whether a step that records nothing, as authors write them, gave a DataFrame to a later one,
+    which recorded its columns: then it was given one itself.
+    """
+    tells_nothing = names(root) is None and features_in(root) is None
+    return tells_nothing and any(names(part) for part in root.parts)
 
 
 def _chosen_names(part: Part) -> list[str]:

@@ -1,0 +1,33 @@
+"""sklearn.pipeline.Pipeline, served.
+
+A classifier of scikit-learn 1.9.1.
+It takes 4 inputs a row; GET /signature tells more.
+
+Serve it with `python -m gunicorn`, which reads gunicorn.conf.py beside this file.
+Change what you like here: routes of your own, checks, other names. The facts of the model
+are data, in modelpack.json; the code that serves it is in modelpack/serving.
+"""
+
+from pathlib import Path
+
+from modelpack.serving import application, logs
+from modelpack.serving.dialects import describe, health, predict
+from modelpack.serving.service import Service
+
+logs.configure()
+
+# Check the model file's digest, load it, let it answer its own example. This is done once:
+# gunicorn imports this file before it forks its workers.
+service = Service.open(Path(__file__).parent)
+
+app = application.create()
+
+# POST /predict: {"instances": [...]}, each row a list in order or an object by name,
+# answers {"predictions": [...]}, with ?probabilities=true also {"probabilities": [...]}.
+app.register_blueprint(predict.routes(service))
+
+# GET /healthz, the process lives; GET /readyz, the model answers.
+app.register_blueprint(health.routes(service))
+
+# GET /, the routes and an example; GET /signature, what goes in and comes out.
+app.register_blueprint(describe.routes(service))

@@ -1,0 +1,31 @@
+"""How gunicorn serves app.py; `python -m gunicorn` in this folder reads this file.
+
+PORT and WEB_CONCURRENCY (the number of workers) can be set in the environment, and everything
+else by GUNICORN_CMD_ARGS.
+"""
+
+import os
+
+from modelpack.serving import cpu, limits
+
+cpu.one_thread_each()
+
+wsgi_app = "app:app"
+bind = f"0.0.0.0:{limits.port(os.environ)}"
+
+# The model is loaded before the workers are forked, so that they share its memory.
+preload_app = True
+workers = cpu.workers()
+worker_class = "gthread"
+threads = 4
+
+# Heartbeats in memory: a busy disk must not make a worker look dead.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+# What is being answered when SIGTERM comes is still answered.
+graceful_timeout = 30
+timeout = 60
+keepalive = 5
+
+# One way in.
+control_socket_disable = True
