@@ -5,7 +5,8 @@
     spec = modelpack.inspect("model.joblib")
     made = modelpack.package("model.joblib", tag="iris:1")
 
-The same as the commands of these names; see `modelpack --help`.
+The same as the commands of these names; see `modelpack --help`. In the training script,
+`modelpack.record(model, X, "model.joblib")` keeps what the model answers beside its file.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 from modelpack._version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from modelpack.pipeline import Package
     from modelpack.spec import ModelSpec
 
-__all__ = ["__version__", "inspect", "package"]
+__all__ = ["__version__", "inspect", "package", "record"]
 
 
 def inspect(
@@ -52,3 +56,14 @@ def package(path: str | PathLike[str], *more: str | PathLike[str], **options: An
     if made.smoke:
         pipeline.require_passed(made.smoke)
     return made
+
+
+def record(model: Any, X: Any, path: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Path:  # noqa: N803 - as scikit-learn has it
+    """Write what `model` answers for the first rows of `X` beside the file, or the list of files,
+    that it was saved to: `modelpack package` compares the container's answers with it.
+
+    See `modelpack.recording.record`.
+    """
+    from modelpack import recording
+
+    return recording.record(model, X, path)

@@ -18,12 +18,23 @@ from modelpack import reaper
 from modelpack._version import __version__
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.quoting import FILTERS, checked
-from modelpack.spec import BaseImage, Bundle, Environment, ModelFile, ModelSpec, from_json, to_json
+from modelpack.spec import (
+    BaseImage,
+    Bundle,
+    Code,
+    CodeFile,
+    Environment,
+    ModelFile,
+    ModelSpec,
+    from_json,
+    to_json,
+)
 
 SCHEMA = 1
 MANIFEST = "modelpack.json"
 LOCK = "requirements.lock"
 BUILD_LOCK = "build-requirements.lock"
+LOCALES = ("locales",)  # what locales are made of
 COMPILER = ("g++",)  # with gcc and the C library's headers; those of Python are in every base image
 TEMPLATES = (
     ("Dockerfile.j2", "Dockerfile"),
@@ -36,30 +47,36 @@ MODEL_FILES = {
     "pickle": "model/model.pkl",
     "joblib": "model/model.joblib",
     "skops": "model/model.skops",
+    "lightgbm": "model/model.txt",
+    "xgboost": "model/model.xgb",
+    "catboost": "model/model.cbm",
+    "onnx": "model/model.onnx",
 }
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
+CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
-    MANIFEST,
-    LOCK,
-    BUILD_LOCK,
-    "model",
-    "modelpack",
-    "__pycache__",
-}
+    MANIFEST, LOCK, BUILD_LOCK, CODE, "model", "modelpack", "__pycache__"
+}  # fmt: skip
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
 
+_NO_CODE = Code()
 _SERVING = Path(__file__).parent / "serving"
 
 
 def render(
-    spec: ModelSpec, environment: Environment, base: BaseImage, directory: str | Path
+    spec: ModelSpec,
+    environment: Environment,
+    base: BaseImage,
+    directory: str | Path,
+    code: Code = _NO_CODE,
 ) -> Bundle:
     """Write the bundle of a model to `directory`: all of it, or nothing. The same input gives the
     same bytes. A bundle that is there already is replaced.
 
     Raises:
         UsageError: `directory` holds something else than a bundle, or cannot be written.
-        ModelRefusedError: the model file is no longer the one that was inspected.
+        ModelRefusedError: the model file, or a file of its author's code, is no longer the one that
+            was inspected.
     """
     target = Path(directory).resolve()
     packed = _packed(spec)
@@ -70,7 +87,9 @@ def render(
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
             _copy_serving(folder / "modelpack" / "serving")
-            for name, text in _texts(packed, environment, base).items():
+            for source in code.files:
+                _copy_code(source, folder / CODE / source.path)
+            for name, text in _texts(packed, environment, base, _bare(code)).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
             digests = [file.sha256 for file in spec.files]
             _normalise(folder, dict(zip(copies, digests, strict=True)))
@@ -80,7 +99,7 @@ def render(
             f"{error.filename}.",
             hint="Choose a folder that can be written with -o, and leave the model where it is.",
         ) from error
-    return Bundle(str(target), packed, environment)
+    return Bundle(str(target), packed, environment, code)
 
 
 def read(directory: str | Path) -> Bundle:
@@ -93,7 +112,7 @@ def read(directory: str | Path) -> Bundle:
     try:
         document = json.loads((target / MANIFEST).read_text("utf-8"))
         lock = (target / LOCK).read_text("utf-8")
-        model, environment = _read_manifest(document, lock)
+        model, environment, code = _read_manifest(document, lock)
         if environment.sdists:
             build_lock = (target / BUILD_LOCK).read_text("utf-8")
             environment = replace(environment, build_lock=build_lock)
@@ -102,13 +121,14 @@ def read(directory: str | Path) -> Bundle:
             f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
             hint="Make one with `modelpack bundle MODEL -o DIR`.",
         ) from error
-    return Bundle(str(target), model, environment)
+    return Bundle(str(target), model, environment, code)
 
 
-def debian_packages(environment: Environment) -> dict[str, tuple[str, ...]]:
+def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tuple[str, ...]]:
     """Stage of the Dockerfile -> the Debian packages that it installs."""
     stages = {
         "environment": COMPILER if environment.sdists else (),
+        "locales": LOCALES if spec.locales else (),
         "image": environment.system_packages,
     }
     return {stage: names for stage, names in stages.items() if names}
@@ -140,21 +160,25 @@ def example(spec: ModelSpec) -> dict[str, Any] | None:
     return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
-def _texts(spec: ModelSpec, environment: Environment, base: BaseImage) -> dict[str, str]:
+def _texts(
+    spec: ModelSpec, environment: Environment, base: BaseImage, code: Code
+) -> dict[str, str]:
     jinja = _jinja()
     context = {
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
         "compiler": COMPILER,
+        "locales": LOCALES,
         "base": base,
+        "code": code,
         "version": __version__,
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
-    return {**rendered, **written, MANIFEST: _manifest(spec, environment)}
+    return {**rendered, **written, MANIFEST: _manifest(spec, environment, code)}
 
 
 def _jinja() -> jinja2.Environment:
@@ -171,14 +195,15 @@ def _jinja() -> jinja2.Environment:
     return jinja
 
 
-def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment]:
+def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Code]:
     if document["schema"] != SCHEMA:
         raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
     model = from_json(ModelSpec, document["model"])
-    return model, from_json(Environment, {**document["environment"], "lock": lock})
+    environment = from_json(Environment, {**document["environment"], "lock": lock})
+    return model, environment, from_json(Code, document.get("code", {}))
 
 
-def _manifest(spec: ModelSpec, environment: Environment) -> str:
+def _manifest(spec: ModelSpec, environment: Environment, code: Code) -> str:
     described = to_json(environment)
     del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {
@@ -186,6 +211,7 @@ def _manifest(spec: ModelSpec, environment: Environment) -> str:
         "modelpack": __version__,
         "model": to_json(spec),
         "environment": described,
+        **({"code": to_json(code)} if code.files else {}),
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
@@ -248,6 +274,25 @@ def _copy_model(file: ModelFile, target: Path) -> None:
             "not what would be served.",
             hint="Package it again when nothing writes to it.",
         )
+
+
+def _copy_code(file: CodeFile, target: Path) -> None:
+    """Write what was parsed, and refuse what is no longer the same."""
+    content = Path(file.source or "").read_bytes() if file.text is None else file.text.encode()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ModelRefusedError(
+            f"{file.source} was changed while the model was being packaged, so what was listed is "
+            "not what would be served.",
+            hint="Package it again when nothing writes to it.",
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+
+
+def _bare(code: Code) -> Code:
+    """The code as a bundle tells of it: without what concerns this machine or this run alone."""
+    files = tuple(CodeFile(file.path, file.sha256) for file in code.files)
+    return replace(code, files=files, reasons={}, missing=(), notes=())
 
 
 def _copy_serving(target: Path) -> None:

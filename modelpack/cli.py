@@ -15,11 +15,12 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from modelpack import __version__, console, engines, pipeline, settings
 from modelpack import bundle as bundles
 from modelpack.errors import ModelpackError
-from modelpack.inspection import inspect, require_servable
+from modelpack.inspection import inspect
 from modelpack.pipeline import Observer, Options, Run
 from modelpack.smoke import reports
 from modelpack.spec import SmokeReport, to_json
@@ -68,6 +69,13 @@ TRUST = (
         multiple=True,
         help="Code outside the allowlist that the file may name; may be repeated.",
     ),
+    click.option(
+        "--code",
+        metavar="PATH",
+        type=FILE,
+        multiple=True,
+        help="A folder of the author's own modules, or a script; vouches for what it defines.",
+    ),
 )
 INDEX = (
     click.option("--index-url", metavar="URL", help="Else the index that pip or uv is set to."),
@@ -106,6 +114,22 @@ REPORTS = (
     click.option("--report", type=FILE, help="Write the smoke report as JSON."),
     click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML."),
 )
+EXAMPLE = (
+    click.option(
+        "--example", type=FILE, help="Rows to ask for (csv, json, npy, parquet); else made up."
+    ),
+)
+EXPECTED = (
+    click.option(
+        "--expected", type=FILE, help="The predictions of these rows, in the same formats."
+    ),
+    click.option(
+        "--tolerance",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        help="Relative difference of floats that still is equal; else bit for bit.",
+    ),
+)
 ENGINE = (
     click.option(
         "--engine",
@@ -130,7 +154,14 @@ def _options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Optio
     """Click's values as the pipeline's `Options`; requirement files are read into requirements."""
     listed = [line for path in requirements_file for line in settings.requirements(path)]
     given["requirements"] = (*listed, *given.get("requirements", ()))
-    return Options(**given)
+    return Options(**given, code_vouched=_is_typed("code"))
+
+
+def _is_typed(name: str) -> bool:
+    """Whether an option stands on the command line, not in a file that may have come with the
+    model.
+    """
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _observer(quiet: bool, verbose: bool) -> Observer:
@@ -152,6 +183,7 @@ def inspect_command(
     models: tuple[Path, ...],
     trust: tuple[str, ...],
     select: tuple[str, ...],
+    code: tuple[Path, ...],
     as_json: bool,
     **_: bool,
 ) -> None:
@@ -161,16 +193,19 @@ def inspect_command(
     through them: vectorizer.joblib model.joblib.
     """
     spec = inspect(*models, trust=trust, select=select)
+    options = _options(code=code)
+    spec, found, problem = pipeline.look(spec, options)
     if as_json:
         console.document(to_json(spec))
     else:
-        console.model(spec)
-    require_servable(spec)
+        console.model(spec, found)
+    if problem:
+        raise problem
 
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
-@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
+@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...],
     output: Path,
@@ -181,7 +216,9 @@ def bundle_command(
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
     run = Run(_options(**given), _observer(quiet, verbose))
-    bundle = run.render(run.inspect(models), output)
+    found, code = run.inspect(models)
+    model, _ = run.reference(found, models)
+    bundle = run.render(model, code, output)
     if as_json:
         console.document(to_json(bundle))
     else:
@@ -232,12 +269,20 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
 
 @main.command("smoke")
 @click.argument("target", metavar="IMAGE-OR-BUNDLE")
-@takes(REPORTS, OUTPUT)
+@takes(EXAMPLE, EXPECTED, REPORTS, OUTPUT)
 def smoke_command(
-    target: str, report: Path | None, junit: Path | None, as_json: bool, quiet: bool, verbose: bool
+    target: str,
+    report: Path | None,
+    junit: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
 ) -> None:
     """Run an image, or a bundle as a local process, and judge how it serves."""
-    outcome = pipeline.smoke_target(target, _observer(quiet, verbose))
+    engine = "process" if Path(target).is_dir() else "docker"
+    run = Run(_options(engine=engine, **given), _observer(quiet, verbose))
+    outcome = pipeline.smoke_target(run, target)
     if as_json:
         console.document(to_json(outcome))
     else:
@@ -249,7 +294,7 @@ def smoke_command(
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@takes(MODEL, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
+@takes(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
 def package_command(
     models: tuple[Path, ...],
     report: Path | None,
@@ -273,7 +318,7 @@ def package_command(
 
 @main.command("serve")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
-@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT[1:])
+@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])
 def serve_command(
     models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:

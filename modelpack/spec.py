@@ -1,8 +1,8 @@
 """The values of the flow. Each is frozen, can be written as JSON and read back, and is all that
 travels from one stage to the next:
 
-    model file --inspect--> ModelSpec --lock--> Environment --render--> Bundle --build--> Image
-               --smoke--> SmokeReport
+    model file --inspect--> ModelSpec --collect--> Code --lock--> Environment --render--> Bundle
+               --build--> Image --smoke--> SmokeReport
 
 `to_json` and `from_json` convert them to and from the plain dicts, lists, strings, numbers,
 booleans and None that a JSON document is made of.
@@ -33,8 +33,9 @@ Verdict = Literal["pass", "trust", "refuse"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`container` is what wraps the pickle: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
-    `format`: how the file is stored (pickle, joblib, skops). `protocol`: that of its format.
+    """`container` is what wraps the model: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
+    `format`: how the file is stored (pickle, joblib, skops, lightgbm, xgboost, catboost, onnx).
+    `protocol`: the version of its format, of pickle and ONNX.
     """
 
     path: str
@@ -144,6 +145,12 @@ class ModelSpec:
     that they lie in. `choices`: what `--select` takes where the file holds several models.
     `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
     asks for. `callables`: "module:name" of the functions that the estimators were given.
+    `trained_on`: the Python minor version ("3.11") known to have saved the model; a preference, and
+    no bound. `recorded`: distribution -> version, of all that the training script had imported, as
+    `modelpack.record` saw it; empty where it was not called. `other_versions`: distribution ->
+    further versions, that parts of the model record. `locales`: those of the C library that the
+    model cannot do without ("en_US.UTF-8"). `evidence`: layouts that only some releases read, by
+    the names of inspection/facts/layouts.py.
     """
 
     file: ModelFile
@@ -167,10 +174,52 @@ class ModelSpec:
     reasons: Mapping[str, str] = field(default_factory=dict)
     n_jobs: int | None = None
     callables: tuple[str, ...] = ()
+    trained_on: str | None = None
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    other_versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    locales: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
         return (self.file, *self.more_files)
+
+
+# --- Code: what the author wrote, of which no distribution knows ---------------------------------
+
+
+@dataclass(frozen=True)
+class CodeFile:
+    """A file of the author's own code. `path`: below the bundle's folder of code. `sha256`: of what
+    the bundle holds. `source`: where it lies on this machine; `text`: what the bundle holds where
+    it is not the whole file. A bundle knows of neither.
+    """
+
+    path: str
+    sha256: str
+    source: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """The author's own modules that a model needs, with the modules that these import.
+
+    `main`: the module that stands for `__main__`. `requirements`: distribution -> specifier, of
+    what the files import; `reasons`: distribution -> why, in words. `python`: what their syntax
+    asks of Python, as a specifier, or None. `defined`: the "module:name" of the model that are
+    defined in code which the user named. `missing`: modules of the model that were found nowhere.
+    `notes`: whole sentences on what the user should know.
+    """
+
+    files: tuple[CodeFile, ...] = ()
+    main: str | None = None
+    requirements: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+    defined: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 # --- Environment ---------------------------------------------------------------------------------
@@ -196,10 +245,12 @@ class Environment:
     """The Python version ("3.11"), the platform ("linux/amd64"), and every distribution pinned.
 
     `requirements`: name -> version, all of the lock. `origins`: name -> where the pin came from:
-    "file" (recorded in the model file), "user", "resolver". `lock`: the text of requirements.lock,
-    one hash-locked distribution an entry, without comments that tell of this machine. `sdists`:
-    names in it that no wheel fits and that are built from source; `build_lock`: the same for what
-    building those takes.
+    "file" (recorded in the model file), "record" (by `modelpack.record`), "installed" (as it is
+    here, in the environment that saved the model), "user", "resolver". `lock`: the text of
+    requirements.lock, one hash-locked distribution an entry, without comments that tell of this
+    machine. `warnings`: sentences for people, wherever what is recorded and what is chosen differ.
+    `sdists`: names in the lock that no wheel fits and that are built from source; `build_lock`: the
+    same for what building those takes.
     """
 
     python: str
@@ -208,6 +259,7 @@ class Environment:
     origins: Mapping[str, str]
     lock: str
     system_packages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     sdists: tuple[str, ...] = ()
     build_lock: str = ""
 
@@ -235,6 +287,7 @@ class Bundle:
     path: str
     model: ModelSpec
     environment: Environment
+    code: Code = field(default_factory=Code)
 
     @property
     def directory(self) -> Path:
@@ -258,7 +311,56 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-# --- SmokeReport ---------------------------------------------------------------------------------
+# --- Reference and SmokeReport -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of rows. `predictions`: one value a row, or a list of them.
+    `probabilities`: one list a row, in the order of the classes (for several outputs a list of
+    such). None: not known, or the model gives none.
+    """
+
+    predictions: tuple[Any, ...] | None = None
+    probabilities: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the author's model says of some rows, for the service to be compared with.
+
+    `rows`: (n_rows, n_inputs) in the signature's order. `answers` are of all rows in one call,
+    `alone` of each row in a call of its own: in floating point they may differ by the last bits.
+    None: not known. `source`: who says so, "expected" (a file of the user), "record" (the sidecar
+    that `modelpack.record` wrote) or "model" (the model itself, loaded in a sandbox). `made_up`:
+    the rows were made from the signature. `tolerance`: the largest difference of two floats,
+    relative to the largest of both and 1, that counts as none; 0.0 compares bit for bit.
+    `problem`: why there are no answers.
+    """
+
+    rows: tuple[tuple[Scalar, ...], ...]
+    answers: Answers | None = None
+    alone: Answers | None = None
+    source: Literal["expected", "record", "model"] = "model"
+    made_up: bool = False
+    tolerance: float = 0.0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the service's answers compare with a `Reference`. `routes`: the ways it was asked.
+
+    `largest_difference`: of two floats, as for `Reference.tolerance`; 0.0 where all are equal,
+    None where a label, a type or a number of rows differs.
+    """
+
+    source: str
+    rows: int
+    routes: tuple[str, ...]
+    tolerance: float
+    largest_difference: float | None
+    passed: bool
 
 
 @dataclass(frozen=True)
@@ -275,6 +377,7 @@ class SmokeReport:
 
     `ready_seconds`: from start to the first 200 of /readyz. `latency_ms`: median of one row's
     prediction. `memory_bytes`: of the whole service after the checks; None where unknown.
+    `parity`: None where there was nothing to compare with.
     """
 
     target: str
@@ -283,6 +386,7 @@ class SmokeReport:
     ready_seconds: float | None = None
     latency_ms: float | None = None
     memory_bytes: int | None = None
+    parity: Parity | None = None
 
     @property
     def passed(self) -> bool:

@@ -4,7 +4,7 @@
     python scripts/update_releases.py INDEX_URL --check  # shows the difference, exits 1 if any
 
 INDEX_URL is the "simple" address of an index that serves JSON (PEP 691) with upload times
-(PEP 700). Yanked files and pre-releases are left out.
+(PEP 700). Yanked files, pre-releases and releases without a wheel for Linux are left out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import Tag
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -28,8 +30,6 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 TABLE = Path(__file__).parents[1] / "modelpack" / "environment" / "releases.json"
-OLDEST = Version("0.19")
-
 # First final release of each CPython minor version: the PEPs 494, 537, 569, 596, 619, 664, 693,
 # 719 and 745.
 PYTHON = {
@@ -44,9 +44,34 @@ PYTHON = {
     "3.14": "2025-10-07",
 }
 
-# What a saved scikit-learn model leans on; bounds for these are derived where an index gives no
-# upload times.
-LIBRARIES = ("joblib", "numpy", "pandas", "python-dateutil", "scipy", "threadpoolctl")
+# What models are of, and what they lean on. Where an index gives no upload times, bounds for these
+# are derived from the table.
+LIBRARIES = (
+    "catboost",
+    "category-encoders",
+    "cloudpickle",
+    "hmmlearn",
+    "imbalanced-learn",
+    "joblib",
+    "lightgbm",
+    "lz4",
+    "numpy",
+    "onnxruntime",
+    "pandas",
+    "patsy",
+    "pyarrow",
+    "python-dateutil",
+    "pytz",
+    "scikit-learn",
+    "scipy",
+    "six",
+    "skops",
+    "statsmodels",
+    "threadpoolctl",
+    "tzdata",
+    "xgboost",
+    "xgboost-cpu",
+)
 
 File = dict[str, Any]
 
@@ -84,41 +109,60 @@ def released(files: list[File]) -> str:
 
 def pythons(files: list[File]) -> list[str]:
     """The Python versions that have a wheel for glibc Linux on x86_64."""
-    names = (file["filename"] for file in files if file["filename"].endswith(".whl"))
-    tags = {tag for name in names for tag in parse_wheel_filename(name)[3]}
-    found = {
-        f"3.{tag.interpreter[3:]}"
-        for tag in tags
-        if "manylinux" in tag.platform and tag.platform.endswith("x86_64")
-        if tag.interpreter.startswith("cp3") and not tag.abi.endswith("t")
-    }
-    return [minor for minor in PYTHON if minor in found]
+    return [minor for minor in PYTHON if any(fits(file, minor) for file in files)]
+
+
+def fits(file: File, minor: str) -> bool:
+    if not file["filename"].endswith(".whl") or not allows(file, minor):
+        return False
+    tags = parse_wheel_filename(file["filename"])[3]
+    return any(is_of_linux(tag) and is_of_python(tag, minor) for tag in tags)
+
+
+def allows(file: File, minor: str) -> bool:
+    """By its Requires-Python; of the newest patch release, since some ask for ">=3.6.1"."""
+    try:
+        return f"{minor}.99" in SpecifierSet(file.get("requires-python") or "")
+    except InvalidSpecifier:
+        return True
+
+
+def is_of_linux(tag: Tag) -> bool:
+    linux = "manylinux" in tag.platform and tag.platform.endswith("x86_64")
+    return linux or tag.platform == "any"
+
+
+def is_of_python(tag: Tag, minor: str) -> bool:
+    if tag.interpreter == "py3":
+        return True
+    if not tag.interpreter.startswith("cp3") or tag.abi.endswith("t"):
+        return False
+    own = f"3.{tag.interpreter[3:] or 0}"
+    return Version(own) <= Version(minor) if tag.abi == "abi3" else own == minor
 
 
 def releases(files: list[File]) -> dict[str, Any]:
+    """Version -> its day, and the Python versions with a wheel."""
     return {
-        str(version): {"released": released(of_version), "python": pythons(of_version)}
+        str(version): [released(of_version), " ".join(pythons(of_version))]
         for version, of_version in by_version(files)
-        if version >= OLDEST and pythons(of_version)
+        if released(of_version) >= PYTHON["3.6"] and pythons(of_version)
     }
-
-
-def features(files: list[File]) -> dict[str, str]:
-    """The day of the first release of each feature series ("1.25")."""
-    days: dict[str, str] = {}
-    for version, of_version in by_version(files):
-        series = f"{version.major}.{version.minor}"
-        days[series] = min(days.get(series, "9999"), released(of_version))
-    return {series: day for series, day in days.items() if day >= PYTHON["3.6"]}
 
 
 def table(index: str) -> str:
-    document = {
-        "python": PYTHON,
-        "scikit-learn": releases(files_of(index, "scikit-learn")),
-        "features": {name: features(files_of(index, name)) for name in LIBRARIES},
-    }
-    return json.dumps(document, indent=1) + "\n"
+    """A line a release, so that a difference can be read."""
+    libraries = {name: releases(files_of(index, name)) for name in LIBRARIES}
+    blocks = {name: entries(found, 3) for name, found in libraries.items()}
+    libraries_text = ",\n".join(f'  "{name}": {block}' for name, block in blocks.items())
+    python = entries(PYTHON, 2)
+    return f'{{\n "python": {python},\n "releases": {{\n{libraries_text}\n }}\n}}\n'
+
+
+def entries(table: dict[str, Any], indent: int) -> str:
+    space = " " * indent
+    lines = (f"{space}{json.dumps(key)}: {json.dumps(value)}" for key, value in table.items())
+    return "{\n" + ",\n".join(lines) + f"\n{space[1:]}}}"
 
 
 def main() -> int:

@@ -121,6 +121,18 @@ def test_hostile_names_survive_in_the_manifest(tmp_path):
 # --- what a bundle is ----------------------------------------------------------------------------
 
 
+def test_a_locale_is_made_in_a_stage_of_its_own(tmp_path, spec):
+    """And no package of it reaches the image."""
+    spec = replace(spec, locales=("en_US.UTF-8",))
+    rendered = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    *_, locales, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
+    assert " AS locales\n" in locales
+    assert "install -y --no-install-recommends locales" in locales
+    assert "localedef -i en_US -f UTF-8 /locales/en_US.utf8\n" in locales
+    assert "COPY --from=locales /locales /usr/lib/locale\n" in image
+    assert "apt-get" not in image
+
+
 def contents(folder: Path) -> dict[str, tuple]:
     return {
         str(path.relative_to(folder)): (

@@ -18,10 +18,15 @@ from xml.etree import ElementTree as ET
 import docker
 import pytest
 from docker.models.containers import Container
+from inspection import onnx_models
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 SVC = SAMPLES / "kserve-svc"
-MODELS = sorted(path for path in SAMPLES.glob("*/model.*") if path.suffix in {".joblib", ".pkl"})
+SMALL = {".joblib", ".pkl", ".txt", ".onnx"}
+"""Images with CatBoost or XGBoost have a gigabyte; tests/test_serving_native.py serves those."""
+
+MODELS = sorted(path for path in SAMPLES.glob("*/model.*") if path.suffix in SMALL)
+OWN_CODE = SAMPLES / "own-code"
 NO_ENGINE = 8
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -40,6 +45,8 @@ def package(model: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
     models = [vectorizer, model] if vectorizer.exists() else [model]
     command = [sys.executable, "-m", "modelpack", "package", *map(str, models), "--json"]
     command += arguments
+    if model.parent == OWN_CODE:
+        command += ["--code", str(OWN_CODE), "--code", str(OWN_CODE / "train.py")]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode == NO_ENGINE and not os.environ.get("CI"):
         pytest.skip(done.stderr)
@@ -145,6 +152,21 @@ def test_the_image_is_little_more_than_base_and_wheels(
     assert made["image"]["size_bytes"] <= 1.15 * (base + int(output))
 
 
+def test_an_onnx_model_finds_the_locale_that_it_needs(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(onnx_models.lower())
+    made = package(model, "-t", "modelpack-test/locale:1", cwd=tmp_path)
+    with container(client, made["image"]["id"]) as (started, url):
+        answer = predict(url, {"instances": ["ÄRGER und SPASS"]})
+        held = started.exec_run(["ls", "/usr/lib/locale"]).output.decode().split()
+        package_of = started.exec_run(["dpkg", "--status", "locales"]).exit_code
+    assert answer == {"predictions": ["ärger und spass"]}
+    assert "en_US.utf8" in held
+    assert package_of != 0
+
+
 def test_named_mixed_columns_give_the_documented_prediction(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
@@ -183,7 +205,7 @@ def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
         *("--report", "report.json", "--junit", "report.xml"),
         cwd=tmp_path,
     )
-    assert set(made) == {"model", "environment", "bundle", "image", "smoke", "seconds"}
+    assert set(made) == {"model", "environment", "code", "bundle", "image", "smoke", "seconds"}
     assert set(made["environment"]) >= {"python", "requirements"}
     assert set(made["image"]) == {"reference", "id", "size_bytes"}
     assert set(made["smoke"]) >= {"passed", "checks"}
@@ -243,4 +265,5 @@ def test_an_image_that_fails_its_smoke_test_gets_no_name_and_is_not_kept(
     smoke = json.loads(done.stdout)["smoke"]
     assert [check["name"] for check in smoke["checks"] if not check["passed"]] == ["ready"]
     assert "Traceback" not in done.stderr
+    assert "its SimpleImputer has no _fill_dtype" in done.stderr
     assert {image.id for image in client.images.list()} == before

@@ -364,7 +364,7 @@ def test_debian_packages_come_out_of_the_wheelhouse(engine, company, index, tmp_
     bundle = engine_bundles.make(
         tmp_path / "bundle", base, lock=lock, system_packages=("libgomp1",)
     )
-    stages, house = debian_packages(bundle.environment), tmp_path / "house"
+    stages, house = debian_packages(bundle.model, bundle.environment), tmp_path / "house"
     wheelhouse.fill(house, bundle.environment, base, company.settings, lambda *_: None)
     packages = DebianPackages(base, bundle.environment.platform, stages)
     engine.fetch_debian(packages, house / "debian", index, lambda _: None)

@@ -16,7 +16,19 @@ import pytest
 
 from modelpack.errors import UsageError
 from modelpack.smoke import reports, smoke
-from modelpack.spec import Check, Field, ModelFile, ModelSpec, Safety, Signature, SmokeReport
+from modelpack.smoke.agreement import difference
+from modelpack.spec import (
+    Answers,
+    Check,
+    Field,
+    ModelFile,
+    ModelSpec,
+    Parity,
+    Reference,
+    Safety,
+    Signature,
+    SmokeReport,
+)
 
 MODEL = ModelSpec(
     file=ModelFile("model/model.pkl", "00" * 32, 1, "raw", 4, "pickle"),
@@ -98,7 +110,8 @@ class Fake:
 
     def predict(self, path: str, body: bytes) -> tuple[int, str, Any]:
         try:
-            rows = json.loads(body)["instances"]
+            document = json.loads(body)
+            rows = document.get("instances", [document])
         except ValueError:
             return 500, "text/html", {}
         if not rows and "empty is fine" not in self.faults:
@@ -121,7 +134,10 @@ class Fake:
             document["predictions"] *= 2
         if "probabilities=true" in path:
             total = 0.5 if "sum of a half" in self.faults else 0.75
+            total += 1e-12 if "last bits" in self.faults else 0.0
             document["probabilities"] = [{"0": 0.25, "1": total} for _ in rows]
+        if len(rows) == 1 and "one row differs" in self.faults:
+            document["predictions"] = [0]
         return document
 
 
@@ -282,3 +298,89 @@ def test_a_report_that_cannot_be_written_is_the_users_to_mend(
 def test_a_report_makes_the_folder_that_it_is_to_lie_in(tmp_path: Path) -> None:
     reports.write_junit(REPORT, tmp_path / "build" / "reports" / "smoke.xml")
     assert [path.name for path in tmp_path.rglob("*.*")] == ["smoke.xml"]
+
+
+ROWS = ((1.5, "a"), (2.5, "b"))
+SAID = Answers((1, 1), ([0.25, 0.75], [0.25, 0.75]))
+REFERENCE = Reference(ROWS, SAID, SAID, "record")
+
+
+def parity(reference: Reference, *faults: str) -> tuple[Check, Parity | None]:
+    with running(*faults) as fake:
+        report = smoke(fake, MODEL, reference)
+    return next(check for check in report.checks if check.name == "parity"), report.parity
+
+
+def test_equal_answers_by_every_route_are_parity() -> None:
+    check, found = parity(REFERENCE)
+    assert check.passed
+    assert check.detail.startswith("2 rows by 3 routes, equal bit for bit to what was recorded")
+    assert found is not None
+    assert (found.source, found.rows, found.largest_difference) == ("record", 2, 0.0)
+    assert found.routes == (
+        "POST /predict, lists",
+        "POST /predict, rows by name",
+        "POST /predict, one row",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "fault", "said"),
+    [
+        (replace(REFERENCE, answers=Answers((1, 0))), "", "row 1, prediction: 1, and by what was"),
+        (replace(REFERENCE, answers=Answers(("1", 1))), "", "row 0, prediction: 1, and by"),
+        (replace(REFERENCE, answers=Answers((1,))), "", "2 prediction for 1 rows"),
+        (REFERENCE, "order of names matters", "(POST /predict, rows by name)"),
+        (REFERENCE, "one row differs", "(POST /predict, one row)"),
+        (REFERENCE, "last bits", "--tolerance 1e-11 accepts that"),
+        (replace(REFERENCE, problem="no module named shop"), "", "no module named shop"),
+    ],
+)
+def test_one_difference_is_no_parity(reference: Reference, fault: str, said: str) -> None:
+    check, found = parity(reference, fault)
+    assert not check.passed
+    assert said in check.detail
+    assert found is None or not found.passed
+
+
+def test_a_tolerance_lets_the_last_bits_pass_and_says_so() -> None:
+    check, found = parity(replace(REFERENCE, tolerance=1e-9), "last bits")
+    assert check.passed
+    assert "within 1e-09" in check.detail
+    assert found is not None
+    assert 0 < (found.largest_difference or 0) < 1e-11
+
+
+def test_without_rows_there_is_nothing_to_compare() -> None:
+    with running() as fake:
+        report = smoke(fake, MODEL, Reference(()))
+    assert report.passed
+    assert report.parity is None
+    assert "parity" not in {check.name for check in report.checks}
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "apart"),
+    [
+        (1, 1, 0.0),
+        (1, 1.0, 0.0),
+        (0.1 + 0.2, 0.3, 0.1 + 0.2 - 0.3),
+        (2.0**996, 2.0**996 * (1 - 2**-53), 2**-53),
+        (1e-20, 2e-20, 1e-20),
+        (0.0, -0.0, 5e-324),
+        (0, -0.0, 0.0),
+        (None, float("nan"), 0.0),
+        (None, 0.0, float("inf")),
+        (True, 1, float("inf")),
+        ("1", 1, float("inf")),
+        ("a", "a", 0.0),
+        ([1, [2.0, "x"]], [1, (2.0, "x")], 0.0),
+        ([1, 2], [1], float("inf")),
+        ([1.0, 2.0], [1.0, 2.5], 0.2),
+        ([], [], 0.0),
+        (-1e308, 1e308, float("inf")),
+    ],
+)
+def test_how_far_two_answers_are_apart(expected: object, got: object, apart: float) -> None:
+    assert difference(expected, got) == pytest.approx(apart, rel=1e-9, abs=0)
+    assert difference(got, expected) == pytest.approx(apart, rel=1e-9, abs=0)

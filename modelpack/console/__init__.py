@@ -23,7 +23,7 @@ from modelpack.bundle import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Image, ModelSpec, SmokeReport
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
 
 from . import model as model_view
 from .text import lines, printable
@@ -88,6 +88,12 @@ class Progress(Observer):
     def stage_failed(self) -> None:
         self.close()
 
+    def locked(self, environment: Environment, model: ModelSpec) -> None:
+        if self._verbose:
+            err.print(pins(environment, model))
+        for warning in environment.warnings:
+            self.notice(warning)
+
     def step(self, event: StepEvent) -> None:
         self._show(event.name)
         if self._verbose and event.state != "started":
@@ -124,9 +130,9 @@ def say(text: Text) -> None:
     err.print(text, soft_wrap=not err.is_terminal)
 
 
-def model(spec: ModelSpec) -> None:
+def model(spec: ModelSpec, code: Code) -> None:
     """The answer of `modelpack inspect`."""
-    out.print(model_view.view(spec))
+    out.print(model_view.view(spec, code))
 
 
 def report(smoke: SmokeReport) -> Table:
@@ -135,6 +141,17 @@ def report(smoke: SmokeReport) -> Table:
     for check in smoke.checks:
         mark = Text("passed", "green") if check.passed else Text("failed", "bold red")
         table.add_row(check.name, mark, f"{check.seconds:.2f}", lines(check.detail))
+    return table
+
+
+def pins(environment: Environment, spec: ModelSpec) -> Table:
+    """Every distribution of the lock, where its version came from, and what the file says of it."""
+    table = Table(
+        "distribution", "version", "from", "the file says", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for name, version in environment.requirements.items():
+        recorded = printable(spec.versions.get(name, ""), "dim")
+        table.add_row(name, version, environment.origins[name], recorded)
     return table
 
 

@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from modelpack.spec import Estimator, Field, ModelFile, ModelSpec, Scalar
+from modelpack.code import origin
+from modelpack.spec import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
 
 from .text import grid, printable
 
+_NO_CODE = Code()
 _STYLES = {"pass": "green", "trust": "yellow", "refuse": "red"}
 _VERDICTS = {
     "pass": "nothing in it speaks against loading it in the sandbox of an image",
@@ -26,8 +28,10 @@ _VERDICTS = {
 _MOST_COLUMNS, _MOST_CATEGORIES, _MOST_FIELDS = 6, 8, 40
 
 
-def view(spec: ModelSpec) -> Group:
-    """All that is known of a model, from its files to the verdict."""
+def view(spec: ModelSpec, code: Code = _NO_CODE) -> Group:
+    """All that is known of a model, from its files to the verdict. `code`: of its author's, what
+    was found.
+    """
     parts: list[RenderableType] = [_facts(spec)]
     if spec.estimator:
         parts += [_heading("estimator"), _tree(Estimator("", spec.estimator, steps=spec.steps))]
@@ -35,6 +39,8 @@ def view(spec: ModelSpec) -> Group:
         parts += [_heading("signature"), _signature(spec)]
     if spec.requirements:
         parts += [_heading("requirements"), _requirements(spec)]
+    if code.files or code.missing:
+        parts += [_heading("author's code"), _code(code)]
     return Group(*parts, _verdict(spec))
 
 
@@ -130,6 +136,21 @@ def _requirements(spec: ModelSpec) -> Table:
     for name, specifier in spec.requirements.items():
         reason = printable(spec.reasons.get(name, ""), "dim")
         table.add_row(printable(name), printable(specifier or "any version"), reason)
+    return table
+
+
+def _code(code: Code) -> Table:
+    table = grid()
+    for file in code.files:
+        what = "definitions of " if file.text is not None else ""
+        table.add_row(printable(file.path), printable(what + origin(file), "dim"))
+    for module in code.missing:
+        table.add_row(printable(module), Text("not found: see --code", "yellow"))
+    for name, specifier in code.requirements.items():
+        told = printable(code.reasons[name], "dim")
+        table.add_row(printable(f"{name}{specifier}"), told)
+    for note in code.notes:
+        table.add_row(Text("note", "yellow"), printable(note))
     return table
 
 

@@ -92,11 +92,24 @@ def running(client: docker.DockerClient, target: str) -> Iterator[Container]:
         UsageError: there is no such image.
         SmokeFailedError: it could not be started, or ended at once.
     """
-    # Named before it exists: an interrupt may come between its creation and the answer.
-    name = f"modelpack-smoke-{secrets.token_hex(6)}"
+    name = new_name()
+    with removed_at_the_end(client, name):
+        yield Container(_start(client, target, name), target)
+
+
+def new_name() -> str:
+    """A name before the container exists: an interrupt may come between its creation and the
+    answer.
+    """
+    return f"modelpack-smoke-{secrets.token_hex(6)}"
+
+
+@contextmanager
+def removed_at_the_end(client: docker.DockerClient, name: str) -> Iterator[None]:
+    """No container is called `name` afterwards, whatever happens in the block."""
     with reaper.guard(*_REMOVE, name):
         try:
-            yield Container(_start(client, target, name), target)
+            yield
         finally:
             with suppress(NotFound):
                 client.api.remove_container(name, force=True, v=True)

@@ -14,10 +14,11 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack.engines import buildx, containers, credentials, daemon, debian, references
+from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep
+from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
@@ -66,13 +67,26 @@ class DockerEngine:
             self.require_runs(packages.platform)
         debian.fetch(packages, folder, index, on_step)
 
-    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
+    def build(
+        self,
+        bundle: Bundle,
+        index: IndexSettings,
+        on_step: OnStep,
+        labels: Mapping[str, str] | None = None,
+    ) -> Image:
         platform = bundle.environment.platform
         self.require_runs(platform)
         options, environ = credentials.for_build(index, daemon.environ())
         options.append(f"--platform={platform}")
+        options += [f"--label={name}={value}" for name, value in (labels or {}).items()]
         built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
+
+    def ask(self, target: str, document: bytes) -> bytes:
+        name = containers.new_name()
+        command = ["docker", "run", *sandbox.CONTAINER, f"--name={name}", target, *sandbox.QUESTION]
+        with containers.removed_at_the_end(self._client, name):
+            return Sandbox(command, {"env": daemon.environ()}).ask(document)
 
     def tag(self, image: Image, reference: str) -> Image:
         repository, tag = references.parse(reference)

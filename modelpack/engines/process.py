@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,13 @@ class ProcessEngine:
     ) -> None:
         """Makes nothing: a process has what this machine has."""
 
-    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> None:
+    def build(
+        self,
+        bundle: Bundle,
+        index: IndexSettings,
+        on_step: OnStep,
+        labels: Mapping[str, str] | None = None,  # noqa: ARG002 - of images, which are not made
+    ) -> None:
         """Makes the environment that `run` needs, once for each lock and interpreter."""
         self.require_runs(bundle.environment.platform)
         step, began = "environment", time.perf_counter()
@@ -75,6 +81,10 @@ class ProcessEngine:
         on_step(StepEvent(step, "started"))
         environments.make(bundle.environment, interpreter, index)
         on_step(StepEvent(step, "done", time.perf_counter() - began))
+
+    def ask(self, target: str, document: bytes) -> bytes:
+        folder = Path(target)
+        return processes.sandbox(folder, _environment(folder)).ask(document)
 
     def tag(self, image: Image, reference: str) -> Image:
         """Raises:

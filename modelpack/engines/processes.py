@@ -6,20 +6,28 @@ import ctypes
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 from modelpack import reaper
+from modelpack.engines.sandbox import QUESTION, Sandbox
 from modelpack.errors import UsageError
 
 _LOG_BYTES = 64 * 1024
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+# bubblewrap(1): no network, no other processes, nothing to write to.
+_WALLS = (
+    *("bwrap", "--unshare-all", "--die-with-parent", "--new-session"),
+    *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
+)
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and exec
 
 
@@ -140,15 +148,7 @@ def _start(
     return subprocess.Popen(
         command,
         cwd=bundle,
-        env={
-            "PATH": f"{environment / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": home,
-            "TMPDIR": home,
-            "LANG": "C.UTF-8",
-            "PORT": str(listener.getsockname()[1]),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-        },
+        env={**_variables(environment, home), "PORT": str(listener.getsockname()[1])},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output and subprocess.STDOUT,
@@ -156,6 +156,44 @@ def _start(
         start_new_session=True,
         preexec_fn=_limit,  # noqa: PLW1509 - nothing in it takes a lock
     )
+
+
+def sandbox(bundle: Path, environment: Path) -> Sandbox:
+    """Asks the bundle's model in a process of its own: behind bubblewrap's walls where they can be
+    had, else within the limits of any process of this user.
+    """
+    command = [str(environment / "bin" / "python"), *QUESTION]
+    if _has_walls():
+        seen = [
+            arg for path in (bundle, environment) for arg in ("--ro-bind", str(path), str(path))
+        ]
+        command = [*_WALLS, *seen, "--chdir", str(bundle), *command]
+    options = {
+        "cwd": bundle,
+        "env": _variables(environment, "/tmp"),  # noqa: S108 - its own, behind walls
+        "start_new_session": True,
+        "preexec_fn": _limit,
+    }
+    return Sandbox(command, options)
+
+
+@cache
+def _has_walls() -> bool:
+    """It may be installed and still not be allowed to make namespaces, as in some containers."""
+    if not shutil.which("bwrap"):
+        return False
+    return subprocess.run([*_WALLS, "true"], capture_output=True, check=False).returncode == 0
+
+
+def _variables(environment: Path, home: str) -> dict[str, str]:
+    return {
+        "PATH": f"{environment / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _limit() -> None:

@@ -85,11 +85,26 @@ class Engine(Protocol):
             NoEngineError: the engine makes no images, or none of that platform.
         """
 
-    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
+    def build(
+        self,
+        bundle: Bundle,
+        index: IndexSettings,
+        on_step: OnStep,
+        labels: Mapping[str, str] | None = None,
+    ) -> Image | None:
         """Builds `bundle` into an image without a name; None if the engine makes no images.
+        `labels`: beyond those of the bundle's Dockerfile.
 
         Raises:
             BuildFailedError: with the step that failed and the end of its output.
+        """
+
+    def ask(self, target: str, document: bytes) -> bytes:
+        """What `python -m modelpack.serving.reference` says to `document` in `target`, in a
+        sandbox: without network, and with nothing to write to.
+
+        Raises:
+            SmokeFailedError: it says nothing; the message tells why, as a part of a sentence.
         """
 
     def tag(self, image: Image, reference: str) -> Image:

@@ -52,8 +52,8 @@ def of_lock(lock: str, request: Request) -> list[Artifact]:
         EnvironmentNotResolvedError: the index no longer has what was locked, or cannot be reached.
     """
     pins = [Requirement(f"{name}=={version}") for name, version in pins_of(lock).items()]
-    pinned = replace(request, requirements=pins)
-    found = compile_lock(pinned, options=("--no-deps", "--format=pylock.toml"))
+    alone = ("--no-deps", "--format=pylock.toml")
+    found = compile_lock(replace(request, requirements=pins, options=alone))
     if found.error:
         raise not_resolved(found.error, request.python, request.platform)
     packages = tomllib.loads(found.text).get("packages", [])

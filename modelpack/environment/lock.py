@@ -41,15 +41,21 @@ KEPT = frozenset(
 """The variables that say how to reach things. Others, like UV_CONSTRAINT, would change the lock."""
 
 
+NEVER = date(9000, 1, 1)
+
+
 @dataclass(frozen=True)
 class Request:
-    """`platform` is uv's name of it. `sdists`: what is taken as source; all else are wheels."""
+    """`platform` is uv's name of it. `sdists`: what is taken as source; all else are wheels.
+    `options`: more of uv's own.
+    """
 
     requirements: Sequence[Requirement]
     python: str
     platform: str
     index: IndexSettings
     sdists: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,20 +78,23 @@ def pins_of(text: str) -> dict[str, str]:
 def compile_lock(
     request: Request,
     *,
-    dated: Mapping[str, date] | None = None,
     bounds: Sequence[str] = (),
-    options: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+    day: date | None = None,
+    dates: Mapping[str, date | None] | None = None,
 ) -> Lock:
-    """Locks wheels with hashes. `dated`: distribution -> the day at whose start what it has is all
-    that there is. `bounds`: constraints ("numpy<2") on what is needed anyway. `options`: uv's own.
+    """Locks wheels with hashes. `bounds`: constraints ("numpy<2") on what is needed anyway.
+    `left_out`: names that are not locked, whatever requires them. `day`: what the index has at its
+    start is all that there is. `dates`: another day for some distributions; None: no limit.
 
     Raises:
         EnvironmentNotResolvedError: uv is missing.
     """
     with reaper.scratch_folder() as folder:
         (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
+        (folder / "left-out.txt").write_text("\n".join(left_out), encoding="utf-8")
         result = subprocess.run(
-            [_find_uv(), *_arguments(request, dated or {}), *options],
+            [_find_uv(), *_arguments(request), *_limits(day, dates or {})],
             input="\n".join(map(str, request.requirements)),
             env=environment_variables(request.index),
             cwd=folder,
@@ -103,18 +112,29 @@ def environment_variables(index: IndexSettings) -> dict[str, str]:
     return {**kept, "UV_SYSTEM_CERTS": "true", **uv_variables.of(index)}
 
 
-def _arguments(request: Request, dated: Mapping[str, date]) -> list[str]:
-    cutoffs = (f"{name}={day.isoformat()}T00:00:00Z" for name, day in dated.items())
+def _arguments(request: Request) -> list[str]:
     return [
-        *("pip", "compile", "-", "--constraints", "bounds.txt"),
+        *("pip", "compile", "-", "--constraints", "bounds.txt", "--excludes", "left-out.txt"),
         *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color=never"),
         *("--generate-hashes", "--only-binary=:all:"),
         *(f"--no-binary={name}" for name in request.sdists),  # which goes before the line above
         *("--python", sys.executable, "--no-python-downloads"),
         *(["--no-index"] if request.index.wheelhouse else []),
         *("--python-version", request.python, "--python-platform", request.platform),
-        *(f"--exclude-newer-package={cutoff}" for cutoff in cutoffs),
+        *request.options,
     ]
+
+
+def _limits(day: date | None, dates: Mapping[str, date | None]) -> list[str]:
+    if day is None:
+        return []
+    cutoffs = {name: _midnight(at or NEVER) for name, at in dates.items()}
+    packages = (f"--exclude-newer-package={name}={at}" for name, at in cutoffs.items())
+    return [f"--exclude-newer={_midnight(day)}", *packages]
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00Z"
 
 
 def _find_uv() -> str:

@@ -10,6 +10,9 @@ from .index import redacted
 MISSING_DATES = "is missing an upload date"
 """uv's words for a file of an index that serves no upload times."""
 
+NO_SOLUTION = "No solution found"
+"""uv's words where it has asked the index, and no set of versions fits."""
+
 _REACH = "The package index cannot be reached: {reason}"
 _CHECK_INDEX = "Check the network and the index: --index-url URL, or the settings of pip or uv"
 

@@ -10,51 +10,69 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-FRAMEWORK = "scikit-learn"
+OLDEST_PYTHON = Version("3.7")
+"""Of the serving code."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version of the framework, its day, and the Python versions it has Linux wheels for."""
+    """A version of a library, its day, and the Python versions that it has Linux wheels for."""
 
     version: Version
     day: date
     pythons: tuple[str, ...]
 
+    @property
+    def is_servable(self) -> bool:
+        """Whether it has wheels for a Python that serving runs on."""
+        return any(Version(python) >= OLDEST_PYTHON for python in self.pythons)
 
-def release_of(version: Version) -> Release:
-    """The release of this version, or the last one before it that is known; at least the first."""
-    known = [release for release in _releases() if release.version <= version]
-    return known[-1] if known else _releases()[0]
-
-
-def newest(specifier: SpecifierSet | None = None) -> Release:
-    """The newest release, of those that the specifier allows where it allows any."""
-    allowed = [r for r in _releases() if specifier is None or r.version in specifier]
-    return allowed[-1] if allowed else _releases()[-1]
-
-
-def python_day(python: str) -> date:
-    """The day of the first final release of a Python minor version."""
-    return date.fromisoformat(_table()["python"][python])
-
-
-def features(name: str) -> Mapping[str, date]:
-    """Feature series ("1.25") -> the day of its first release; empty for libraries not known."""
-    series = _table()["features"].get(name, {})
-    return {feature: date.fromisoformat(day) for feature, day in series.items()}
+    @property
+    def series(self) -> Version:
+        """The feature series, as 1.25."""
+        return Version(f"{self.version.major}.{self.version.minor}")
 
 
 @cache
-def _releases() -> tuple[Release, ...]:
+def known(name: str) -> tuple[Release, ...]:
+    """The releases of a library, oldest version first; none of a library not in the table."""
     releases = (
-        Release(Version(version), date.fromisoformat(facts["released"]), tuple(facts["python"]))
-        for version, facts in _table()[FRAMEWORK].items()
+        Release(Version(version), date.fromisoformat(day), tuple(pythons.split()))
+        for version, (day, pythons) in _table()["releases"].get(name, {}).items()
     )
     return tuple(sorted(releases, key=lambda release: release.version))
+
+
+def libraries() -> tuple[str, ...]:
+    """The names in the table."""
+    return tuple(_table()["releases"])
+
+
+def allowed(requirement: Requirement) -> tuple[Release, ...]:
+    """The known releases that a requirement allows, oldest version first."""
+    releases = known(canonicalize_name(requirement.name))
+    return tuple(r for r in releases if requirement.specifier.contains(r.version))
+
+
+def nearest(name: str, version: Version) -> Release | None:
+    """The release of this version, or the last one before it that is known, or else the first."""
+    releases = known(name)
+    before = [release for release in releases if release.version <= version]
+    return before[-1] if before else next(iter(releases), None)
+
+
+def pythons() -> tuple[str, ...]:
+    """The Python minor versions ("3.11") in the table, oldest first."""
+    return tuple(_table()["python"])
+
+
+def python_day(python: str) -> date:
+    """The day of the first final release of a Python minor version in the table."""
+    return date.fromisoformat(_table()["python"][python])
 
 
 @cache

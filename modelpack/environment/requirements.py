@@ -6,15 +6,77 @@ and only what it writes back reaches the resolver.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from ..errors import EnvironmentNotResolvedError, UsageError
+from ..spec import ModelSpec
+from . import releases
 
 SERVING = ("flask", "gunicorn", "orjson")
 """What every image needs beside the model's libraries; always the newest that fits."""
+
+VARIANTS = {"xgboost-cpu": "xgboost"}
+"""A distribution that holds the same module as another one, for processors only -> the other."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is required. `file`: by the model file; `user`: by the user, which takes the place of
+    what the file requires of the same name. `framework`: the distribution that the model is of.
+    `recorded`: the names of which the file records a version; `exact`: those that are required in
+    that version.
+    """
+
+    file: tuple[Requirement, ...]
+    user: tuple[Requirement, ...] = ()
+    framework: str | None = None
+    recorded: frozenset[str] = frozenset()
+    exact: frozenset[str] = frozenset()
+
+    @property
+    def model(self) -> tuple[Requirement, ...]:
+        """All that is required but the serving stack."""
+        named = {canonical(requirement) for requirement in self.user}
+        named |= {VARIANTS.get(name, name) for name in named}
+        return (*(r for r in self.file if canonical(r) not in named), *self.user)
+
+    def is_of_user(self, requirement: Requirement) -> bool:
+        return any(requirement is one for one in self.user)
+
+    def is_told(self, requirement: Requirement) -> bool:
+        """Whether a version is recorded, or chosen by the user, of a library that dates."""
+        if not releases.known(canonical(requirement)):
+            return False
+        if self.is_of_user(requirement):
+            is_framework = canonical(requirement) == self.framework and requirement.specifier
+            return bool(is_framework or pinned_version(requirement))
+        return canonical(requirement) in self.recorded
+
+
+def asked(spec: ModelSpec, requirements: Iterable[str] = ()) -> Asked:
+    """What a model and its user ask for.
+
+    Raises:
+        EnvironmentNotResolvedError: what the file requires is no name with a specifier.
+        UsageError: one of `requirements`, the user's, is none.
+    """
+    told = from_file(spec.requirements)
+    file = tuple(map(_to_be_had, told))
+    exact = {canonical(a) for a, b in zip(told, file, strict=True) if a is b and pinned_version(a)}
+    numbers = {name for name, version in spec.versions.items() if version[:1].isdigit()}
+    recorded = {canonical(requirement) for requirement in told if pinned_version(requirement)}
+    return Asked(
+        file,
+        tuple(from_user(requirements)),
+        canonicalize_name(spec.framework) if spec.framework else None,
+        frozenset({*recorded, *map(canonicalize_name, numbers)}),
+        frozenset(exact),
+    )
 
 
 def from_file(requirements: Mapping[str, str]) -> list[Requirement]:
@@ -35,20 +97,36 @@ def from_user(lines: Iterable[str]) -> list[Requirement]:
     return [_of_user(line) for line in lines]
 
 
-def merged(file: list[Requirement], user: list[Requirement]) -> list[Requirement]:
-    """All top requirements: the user's take the place of those of the same name."""
-    named = {canonical(requirement) for requirement in user}
-    kept = [requirement for requirement in file if canonical(requirement) not in named]
-    serving = [Requirement(name) for name in SERVING if name not in named]
-    return kept + serving + user
+def with_serving(requirements: Sequence[Requirement]) -> list[Requirement]:
+    """All top requirements."""
+    named = {canonical(requirement) for requirement in requirements}
+    return [*requirements, *(Requirement(name) for name in SERVING if name not in named)]
 
 
 def canonical(requirement: Requirement) -> str:
     return canonicalize_name(requirement.name)
 
 
-def is_pinned(requirement: Requirement) -> bool:
-    return any(part.operator == "==" for part in requirement.specifier)
+def pinned_version(requirement: Requirement) -> Version | None:
+    """The one version that a requirement allows; None where it allows several."""
+    exact = [part.version for part in requirement.specifier if part.operator == "=="]
+    try:
+        return Version(exact[0]) if exact else None
+    except InvalidVersion:  # 1.3.*
+        return None
+
+
+def pin(name: str, version: Version | str) -> Requirement:
+    return Requirement(f"{name}=={version}")
+
+
+def _to_be_had(requirement: Requirement) -> Requirement:
+    """Of a pin from before there were wheels for a Python to serve on, the first that has them."""
+    version, name = pinned_version(requirement), canonical(requirement)
+    servable = [release.version for release in releases.known(name) if release.is_servable]
+    if version is None or not servable or version >= servable[0]:
+        return requirement
+    return pin(requirement.name, servable[0])
 
 
 def _of_file(name: str, specifier: str) -> Requirement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Literal
@@ -11,41 +11,23 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from ..spec import Environment, IndexSettings, ModelSpec
-from . import sources, versions, wheelhouse
+from . import conflicts, differences, releases, sources, versions, wheelhouse
 from .lock import Lock, Request, compile_lock
+from .plan import Plan, plans
 from .platforms import PLATFORMS, require_platform
-from .reasons import MISSING_DATES, not_resolved
-from .requirements import SERVING, canonical, from_file, from_user, is_pinned, merged
+from .reasons import MISSING_DATES, NO_SOLUTION, not_resolved
+from .requirements import SERVING, VARIANTS, Asked, asked, canonical, pinned_version
 
 __all__ = ["SERVING", "reach", "resolve"]
 
-MODEL_LIBRARIES = frozenset(
-    {
-        "catboost",
-        "joblib",
-        "lightgbm",
-        "numpy",
-        "pandas",
-        "python-dateutil",
-        "pytz",
-        "scikit-learn",
-        "scipy",
-        "six",
-        "threadpoolctl",
-        "tzdata",
-        "xgboost",
-    }
-)
-"""What a model computes with, directly or through pandas: as old as the model is. The serving stack
-stays current, and with it patched."""
-
-SYSTEM_PACKAGES = {"lightgbm": ("libgomp1",)}
-"""Distribution -> Debian packages it needs and does not bring along."""
+SYSTEM_PACKAGES = {"lightgbm": ("libgomp1", None), "xgboost": ("libgomp1", Version("1.5"))}
+"""Distribution -> the Debian package that it needs and does not bring along, and the version since
+which it brings it. Seen by `ldd` on the wheels of lightgbm 2.2 to 4.7 and xgboost 0.90 to 3.2."""
 
 READABLE = {"pandas": date(2019, 7, 20)}
 """The first day of releases whose metadata uv can read: pandas before 0.25 has malformed ones."""
 
-Origin = Literal["file", "user", "resolver"]
+Origin = Literal["file", "record", "installed", "user", "resolver"]
 
 
 def resolve(
@@ -58,41 +40,66 @@ def resolve(
 ) -> Environment:
     """Pins and hashes every distribution that serving the model takes.
 
-    The model's own libraries are those of the time of its scikit-learn version; on an index without
-    upload times, the feature releases of that time. `requirements` are the user's, such as
-    "pandas==2.2.3"; they take the place of the file's.
+    The model's libraries are those of the environment here, if it saved the model, else those of
+    the time of what the file records; on an index without upload times, the feature releases of
+    that time. `requirements` are the user's, such as "pandas==2.2.3"; they take the place of the
+    file's.
 
     Raises:
-        EnvironmentNotResolvedError: nothing fits, or the index cannot be reached.
+        EnvironmentNotResolvedError: nothing fits, or the model cannot be loaded with what was
+            asked for, or the index cannot be reached.
         UsageError: the platform or the Python version is not one to serve on, or one of
             `requirements` is no requirement.
     """
     versions.require_python(python)
     require_platform(platform)
-    file, user = from_file(spec.requirements), from_user(requirements)
-    request = Request(merged(file, user), python, PLATFORMS[platform], index)
-    version, dated = versions.framework_version(spec, user), _dated(file, user)
-    lock = _locked(request, version, dated)
-    if sources.without_wheels(lock):
-        request = replace(request, sdists=sources.of_user(user, request, MODEL_LIBRARIES))
-        lock = _locked(request, version, dated) if request.sdists else lock
+    wanted = asked(spec, requirements)
+    day = versions.cutoff(spec, wanted)
+    tried = plans(spec, wanted, day)
+    for plan in tried:
+        request = Request(plan.requirements, python, PLATFORMS[platform], index)
+        lock, request = _with_sources(plan, request, day, wanted)
+        if NO_SOLUTION not in lock.error:
+            break
     if lock.error:
-        raise wheelhouse.not_resolved(lock.error, request.index, python, platform)
+        raise wheelhouse.not_resolved(lock.error, index, python, platform)
     pins = lock.pins()
-    request = replace(request, sdists=tuple(name for name in pins if name in request.sdists))
     text = wheelhouse.original(lock.text, index, wheelhouse.LOCK)
-    return Environment(
+    environment = Environment(
         python=python,
         platform=platform,
         requirements=pins,
-        origins={name: _origin(name, file, user) for name in pins},
+        origins={name: _origin(name, plan, wanted, spec) for name in pins},
         lock=text,
-        system_packages=tuple(p for name in pins for p in SYSTEM_PACKAGES.get(name, ())),
+        system_packages=_system_packages(pins),
+        warnings=(
+            *differences.of_versions(spec, wanted, pins),
+            *differences.of_python(python, versions.preferred(spec, wanted, day)),
+            *differences.of_training(spec, tried[0].pins, plan.pins),
+        ),
         sdists=request.sdists,
         build_lock=wheelhouse.original(
             sources.build_lock(text, request), index, wheelhouse.BUILD_LOCK
         ),
     )
+    return conflicts.judged(spec, environment)
+
+
+def _with_sources(
+    plan: Plan, request: Request, day: date | None, wanted: Asked
+) -> tuple[Lock, Request]:
+    """The lock, and the request with those that had to be taken as source: of what the user named
+    and has no wheel.
+    """
+    lock = _locked(plan, request, day)
+    if not sources.without_wheels(lock):
+        return lock, request
+    sdists = sources.of_user(wanted.user, request, releases.libraries())
+    if not sdists:
+        return lock, request
+    lock = _locked(plan, replace(request, sdists=sdists), day)
+    pins = lock.pins()
+    return lock, replace(request, sdists=tuple(name for name in pins if name in sdists))
 
 
 def reach(index: IndexSettings) -> None:
@@ -108,28 +115,37 @@ def reach(index: IndexSettings) -> None:
         raise not_resolved(lock.error, python, platform)
 
 
-def _locked(request: Request, version: Version | None, names: list[str]) -> Lock:
+def _locked(plan: Plan, request: Request, day: date | None) -> Lock:
     """By date where the index serves upload times, else by bounds known beforehand."""
-    if version is None:
-        return compile_lock(request)
-    day = versions.cutoff(version, request.requirements)
-    dated = {name: max(day, READABLE.get(name, day)) for name in names}
-    lock = compile_lock(request, dated=dated)
-    if MISSING_DATES in lock.error:
-        return compile_lock(request, bounds=versions.bounds(dated))
-    return lock
+    pins = [f"{name}=={version}" for name, version in plan.pins.items()]
+    if day is None:
+        return compile_lock(request, bounds=pins, left_out=plan.left_out)
+    later = {name: max(day, READABLE.get(name, day)) for name in releases.libraries()}
+    dates: dict[str, date | None] = {name: at for name, at in later.items() if at != day}
+    current = plan.current | plan.pins.keys()
+    dates |= dict.fromkeys(sorted(current))
+    lock = compile_lock(request, bounds=pins, left_out=plan.left_out, day=day, dates=dates)
+    if MISSING_DATES not in lock.error:
+        return lock
+    kept = {name: at for name, at in later.items() if name not in current}
+    bounds = [bound for name, at in kept.items() for bound in versions.bounds(at, [name])]
+    return compile_lock(request, bounds=pins + bounds, left_out=plan.left_out)
 
 
-def _dated(file: list[Requirement], user: list[Requirement]) -> list[str]:
-    """The libraries whose version is left open: not pinned by the file, not bounded by the user."""
-    ours = MODEL_LIBRARIES | {canonical(requirement) for requirement in file}
-    chosen = {canonical(requirement) for requirement in user if requirement.specifier}
-    pinned = {canonical(requirement) for requirement in file if is_pinned(requirement)}
-    return sorted(ours - chosen - pinned)
+def _system_packages(pins: Mapping[str, str]) -> tuple[str, ...]:
+    needed = {
+        package
+        for name, (package, since) in SYSTEM_PACKAGES.items()
+        if name in pins and (since is None or Version(pins[name]) < since)
+    }
+    return tuple(sorted(needed))
 
 
-def _origin(name: str, file: list[Requirement], user: list[Requirement]) -> Origin:
-    if any(canonical(requirement) == name for requirement in user):
+def _origin(name: str, plan: Plan, wanted: Asked, spec: ModelSpec) -> Origin:
+    names = {name, VARIANTS.get(name, name)}
+    if any(canonical(r) in names and r.specifier for r in wanted.user):
         return "user"
-    pinned = any(canonical(requirement) == name and is_pinned(requirement) for requirement in file)
-    return "file" if pinned else "resolver"
+    if name in plan.pins:
+        return "record" if spec.recorded else "installed"
+    pinned = any(canonical(r) in names and pinned_version(r) for r in wanted.file)
+    return "file" if pinned and names & wanted.exact else "resolver"

@@ -67,6 +67,19 @@ def contract_name(key: str) -> str | None:
     return entry.get("contract") if entry else None
 
 
+def seen(key: str) -> str:
+    """The series of scikit-learn whose files held this name, as "0.20-0.22, 1.7-1.9"; "" or words
+    for a name that tells nothing of them.
+    """
+    return str(_table().get(key, {}).get("seen", ""))
+
+
+@cache
+def all_seen() -> frozenset[str]:
+    """What `seen` says of all the names in the table."""
+    return frozenset(entry["seen"] for entry in _table().values())
+
+
 @cache
 def standing(key: str) -> Standing:
     """Whether the global is `known`, `unknown` (the user may trust it) or `banned` (nobody may)."""

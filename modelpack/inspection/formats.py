@@ -1,4 +1,4 @@
-"""Recognise by content what is no pickle: a skops file, or what the user is told it is."""
+"""Recognise by content what is no pickle: a format that is read, or what the user is told it is."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """`name` is for `ModelSpec.format`; `words` complete "the file is ..."."""
+    """`name` is for `ModelSpec.format`; `words` complete "the file is ...". `reader`: what reads it
+    in `native`.
+    """
 
     name: str
     words: str
+    reader: str | None = None
 
+
+READ = (
+    "scikit-learn models saved by pickle, joblib or skops, and models of LightGBM (text), XGBoost "
+    "(JSON, UBJSON, binary), CatBoost (.cbm) and ONNX"
+)
+"""All that is read, in words."""
 
 SKOPS = Format("skops", "a skops file")
 
@@ -20,12 +29,18 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
     # torch.save before 1.6 began with a pickle of this number alone.
     (r"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format("torch", "a PyTorch model")),
     (r"\x89HDF\r\n\x1a\n", Format("hdf5", "an HDF5 file, as Keras writes models")),
-    (r"CBM1", Format("catboost", "a CatBoost model (.cbm)")),
-    (r"binf|bs64", Format("xgboost", "an XGBoost model in the binary format of before 3.1")),
-    (r"\{L\0{7}|\{[iUIlL].{0,8}(learner|version)", Format("xgboost", "an XGBoost model (UBJSON)")),
-    (r'\s*\{\s*"(learner|version"\s*:\s*\[)', Format("xgboost", "an XGBoost model (JSON)")),
-    (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)")),
-    (r"\x08[\x01-\x20]\x12[^\0]{0,60}[\x1a\x22\x3a]", Format("onnx", "an ONNX model")),
+    (r"CBM1", Format("catboost", "a CatBoost model (.cbm)", "catboost")),
+    (r"binf", Format(
+        "xgboost", "an XGBoost model in the binary format of before 3.1", "xgboost-binary")),
+    (r"bs64", Format("xgboost-text", "an XGBoost model in base64, which XGBoost 1.0 and later do "
+                     "not read; load it with the release that wrote it, and save it as JSON")),
+    (r"\{L\0{7}|\{[iUIlL].{0,8}(learner|version)", Format(
+        "xgboost", "an XGBoost model (UBJSON)", "xgboost")),
+    (r'\s*\{\s*"(learner|version"\s*:\s*\[)', Format(
+        "xgboost", "an XGBoost model (JSON)", "xgboost")),
+    (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)", "lightgbm")),
+    (r"\x08[\x01-\x20](\x12[^\0]{0,60})?[\x1a\x22\x3a\x42]", Format(
+        "onnx", "an ONNX model", "onnx")),
     (r"....TFL3", Format("tflite", "a TensorFlow Lite model")),
     (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)")),
     (r"PAR1", Format("parquet", "a Parquet table")),

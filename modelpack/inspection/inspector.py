@@ -6,15 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelSpec, Safety
 
 from . import policy
 from .composition import Composition, compose
-from .facts import libraries, parameters
+from .facts import layouts, libraries, parameters
 from .facts.parts import as_node
 from .facts.signature import NO_SIGNATURE, no_prediction, signature
 from .facts.words import what
 from .machine import merged
+from .native.spec import spec
 from .reading import Reading, read
 
 
@@ -37,6 +39,8 @@ def inspect(
 
 
 def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
+    if any(reading.told for reading in readings):
+        return _native_spec(readings, select)
     first, *others = readings
     complete = all(reading.complete for reading in readings)
     roots = [reading.root for reading in readings]
@@ -62,7 +66,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         format=first.format,
         framework=framework,
         framework_version=libraries.framework_version(framework, versions),
-        python=libraries.python_specifier(trace.protocol),
+        python=libraries.python_specifier(trace),
         task=root.task if root else "unknown",
         estimator=root.cls.dotted if root else None,
         steps=as_node(root).steps if root else (),
@@ -79,7 +83,23 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         reasons=libraries.reasons(required, trace, versions, parts),
         n_jobs=parameters.n_jobs(parts),
         callables=parameters.callables(parts),
+        other_versions=libraries.other_versions(versions, parts),
+        evidence=layouts.evidence(trace),
     )
+
+
+def _native_spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
+    """Of a model in the format of its own library, which is always one file and one model."""
+    if select:
+        raise UsageError(
+            "--select takes an estimator out of a collection, and the file holds one model.",
+            hint="Leave --select away.",
+        )
+    findings = [finding for reading in readings for finding in _located(reading, len(readings))]
+    told = next(reading.told for reading in readings if reading.told)
+    if len(readings) > 1 and policy.verdict(findings) != "refuse":
+        findings.append(Finding("misfit", f"one of the files is {told.words}, which stands alone"))
+    return spec(told, [reading.file for reading in readings], findings)
 
 
 def _located(reading: Reading, files: int) -> list[Finding]:

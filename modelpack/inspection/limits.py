@@ -32,6 +32,8 @@ KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
 
+NATIVE_BYTES = GIB  # of a model in the format of its own library, which is read as a whole
+
 MEMBERS = 200_000  # of a zip archive
 SCHEMA_BYTES = 256 * MIB  # of the JSON text of a skops file
 STATES_DEPTH = 100  # of the states in it; those of a stack of grid searches have 40 levels

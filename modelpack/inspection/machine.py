@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import dtypes, limits, ndarrays
+from . import bytecode, dtypes, limits, ndarrays
 from .nodes import Dct, Global, Items, Malformed, Node, Obj
 from .reader import Reader
 
+_BUILTIN_TYPE = "cloudpickle.cloudpickle:_builtin_type"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -30,6 +31,7 @@ class Trace:
     opcodes: int = 0
     most_opcodes: int = limits.OPCODES[-1]
     versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
+    pythons: tuple[str, ...] = ()  # those that may have written its byte code
 
 
 def merged(traces: Sequence[Trace]) -> Trace:
@@ -45,6 +47,7 @@ def merged(traces: Sequence[Trace]) -> Trace:
         found.objects += trace.objects
         found.payloads += trace.payloads
         found.versions |= trace.versions
+        found.pythons = found.pythons or trace.pythons
     return found
 
 
@@ -194,12 +197,28 @@ class Machine:
 
     def _make(self, how: Literal["call", "new"], callee: Node, args: Node, opcode: str) -> None:
         if not isinstance(callee, Global):
-            raise Malformed("computed-call", "what is called is not named but computed")
+            raise self._computed(callee, args)
         if not isinstance(args, tuple):
             raise malformed("the arguments of a call are no tuple")
         made = Obj(how, callee, args, self.offset, opcode)
         self.trace.objects.append(made)
         self.stack.append(made)
+
+    def _computed(self, callee: Node, args: Node) -> Malformed:
+        """What is wrong with a call of what another call gives. cloudpickle makes code objects so,
+        by `_builtin_type("CodeType")`.
+        """
+        is_code = isinstance(callee, Obj) and callee.cls.key == _BUILTIN_TYPE
+        if not is_code or not isinstance(args, tuple):
+            return Malformed("computed-call", "what is called is not named but computed")
+        self.trace.pythons = bytecode.pythons(args)
+        versions = " or ".join(self.trace.pythons) or "of a version that is not known"
+        return Malformed(
+            "byte-code",
+            "cloudpickle saved functions or classes in it as byte code, which may do anything and "
+            f"which no other Python runs than the one that wrote it: Python {versions}",
+            global_=_BUILTIN_TYPE,
+        )
 
     def build(self) -> Obj:
         state = self.stack.pop()

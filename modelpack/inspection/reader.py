@@ -45,6 +45,11 @@ class Reader:
         self.buffer = b"".join(parts)
         self._set_check()
 
+    def rest(self) -> Iterator[bytes]:
+        """All that was not read yet, for what is no pickle."""
+        yield self.buffer[self.position :]
+        yield from self._chunks
+
     def boundary(self) -> None:
         """Between two opcodes: close the frame that ends here, and have the next opcode at hand."""
         self.end_frame()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -12,10 +12,11 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile
 
-from . import formats, invariants, limits, policy, skops, source
+from . import formats, invariants, limits, native, policy, skops, source
 from .arrays import clean
 from .interpreter import run
 from .machine import Trace
+from .native.told import Told
 from .nodes import Malformed, Node
 from .reader import Reader
 
@@ -25,7 +26,8 @@ _HEAD = 64 * limits.KIB
 @dataclass
 class Reading:
     """What has been found in a file so far. `root`: what its pickle gives, if `complete`; `other`:
-    what it is instead. `size`: of the file; `inflated`: without compression, both in bytes.
+    what it is instead, and `told`: what that tells, if `complete`. `size`: of the file; `inflated`:
+    without compression, both in bytes.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Reading:
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
     other: formats.Format | None = None
+    told: Told | None = None
     inflated: int = 0
 
     @property
@@ -56,7 +59,7 @@ class Reading:
 
     @property
     def file(self) -> ModelFile:
-        protocol = self.trace.protocol
+        protocol = self.told.protocol if self.told else self.trace.protocol
         return ModelFile(
             clean(str(self.path)), self.sha256, self.size, self.container, protocol, self.format
         )
@@ -92,7 +95,7 @@ def _open(path: Path) -> BinaryIO:
         what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
         raise UsageError(
             f"{clean(str(path))} is {what}; a model is one file.",
-            hint="Give the path of the file that joblib, pickle or skops wrote: model.joblib.",
+            hint="Give the path of the file that was saved, such as model.joblib or model.txt.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
 
@@ -128,7 +131,9 @@ def _read(file: BinaryIO, digest: source.Digest, reading: Reading) -> None:
         archive = Reader(source.chunks("raw", head, digest))
         reading.root, reading.inflated = skops.read(archive, size, reading.trace)
         reading.complete = True
-    elif reading.other is None:
+    elif reading.other is not None:
+        _read_native(source.chunks("raw", head, digest), reading)
+    else:
         reading.container = source.container(head)
         _read_pickle(Reader(source.chunks(reading.container, head, digest)), reading)
 
@@ -142,6 +147,7 @@ def _read_pickle(reader: Reader, reading: Reading) -> None:
     head = reader.buffer[:_HEAD]
     reading.other = formats.recognise(head)
     if reading.other is not None:
+        _read_native(reader.rest(), reading)
         return
     try:
         reading.root = run(reader, reading.trace)
@@ -156,6 +162,12 @@ def _read_pickle(reader: Reader, reading: Reading) -> None:
     reading.inflated = reader.offset
 
 
+def _read_native(chunks: Iterator[bytes], reading: Reading) -> None:
+    if reading.other is not None and reading.other.reader is not None:
+        reading.told = native.read(reading.other.reader, chunks)
+        reading.complete = True
+
+
 def _finish(digest: source.Digest, reading: Reading) -> str:
     """The digest of the file; "" of one that is too large to be read."""
     if any(finding.code == "too-large" for finding in reading.findings):
@@ -168,12 +180,11 @@ def _finish(digest: source.Digest, reading: Reading) -> str:
 
 
 def _judged(reading: Reading, trust: Collection[str]) -> list[Finding]:
+    if reading.other is not None and reading.other.reader is not None:
+        return []  # it names no code, and what it tells was checked while it was read
     if reading.other is not None:
         reading.findings.clear()
-        message = (
-            f"the file is {reading.other.words}; modelpack reads scikit-learn models saved by "
-            "pickle, joblib or skops"
-        )
+        message = f"the file is {reading.other.words}; modelpack reads {formats.READ}"
         return [Finding("unsupported-format", message)]
     try:
         return policy.judge(reading.trace, reading.root if reading.complete else None, trust)
@@ -184,7 +195,7 @@ def _judged(reading: Reading, trust: Collection[str]) -> list[Finding]:
 
 def _broken(file: BinaryIO, reading: Reading) -> list[Finding]:
     """What the arrays of a file that may be loaded would make compiled code do."""
-    if not reading.complete or policy.verdict(reading.findings) == "refuse":
+    if not reading.complete or reading.told or policy.verdict(reading.findings) == "refuse":
         return []
     try:
         return invariants.check(reading.trace, file, reading.container, reading.inflated)

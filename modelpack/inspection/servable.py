@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import PurePath
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.spec import Finding, ModelSpec
+from modelpack.spec import Finding, ModelSpec, Safety
 
-from .policy import NOTES, UNKNOWN
+from .policy import NOTES, UNKNOWN, verdict
 
 _MOST_NAMED = 3
 _MOST_OPTIONS = 20
 _HINTS = {
     "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
+    "external-data": "onnx.save(model, 'model.onnx', save_as_external_data=False) makes one file.",
     "not-a-model": "Save the fitted estimator or pipeline itself, with "
     "joblib.dump(model, 'model.joblib').",
     "not-fitted": "Call fit before joblib.dump.",
@@ -21,9 +24,20 @@ _HINTS = {
     "misfit": "Give the files of one model, in the order in which its rows pass through them.",
     "empty-file": "Save or copy the model again.",
     "truncated": "Save or copy the model again: the size differs from that of the original.",
+    "byte-code": "Move the functions and classes into a file of your own, import them from there, "
+    "save the model again, and name the file: --code FILE.py (lambdas, and what "
+    "cloudpickle.register_pickle_by_value covers, are saved as byte code).",
     "lz4-missing": "pip install 'modelpack[lz4]'",
 }
 _NOT_FOUND_OUT = "Look at `modelpack inspect` for all findings; do not load this file."
+
+
+def settled(spec: ModelSpec, vouched: Collection[str]) -> ModelSpec:
+    """The spec that inspecting with `trust` for these "module:name" would give, without reading the
+    file again: whether a name is known changes nothing else that is found.
+    """
+    kept = [f for f in spec.safety.findings if f.code != UNKNOWN or f.global_ not in vouched]
+    return replace(spec, safety=Safety(verdict(kept), tuple(kept)))
 
 
 def require_servable(spec: ModelSpec) -> None:

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, Collection, Iterable
 
+from . import author
 from .chain import Chain
 from .containers import decompressed
 from .errors import CannotStartError
@@ -28,7 +29,8 @@ def load(directory: Path, manifest: Manifest) -> Any:
             did not when it was inspected, or cannot be loaded with the libraries that are
             installed.
     """
-    roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
+    with author.importable(directory, manifest.main):
+        roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
     members = [_member(roots[member.file], member.path) for member in manifest.members]
     for message in BENIGN_WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)

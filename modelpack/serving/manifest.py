@@ -14,17 +14,20 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Field:
-    """One input. `type` is number, integer, string, boolean or any; `nullable`: may be missing."""
+    """One input. `type` is number, integer, string, boolean or any; `nullable`: may be missing;
+    `categories`: the values that training met, in the order of their numbers.
+    """
 
     name: str
     type: str
     nullable: bool = False
     example: Any = None
+    categories: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`path`: in the bundle. `format`: pickle, joblib or skops. `container`: what it is compressed
+    """`path`: in the bundle. `format`: one of `formats.FORMATS`. `container`: what it is compressed
     in.
     """
 
@@ -51,7 +54,8 @@ class Manifest:
     `globals`: the "module:name" that loading may look up. `members`: what the rows pass through, in
     order. `layout`: "array", "frame", "text" or "dicts", the form in which the model takes its
     rows. `method`: what is called for a prediction, predict or transform. `classes`: the labels of
-    a classifier. `probabilities`: it has a predict_proba.
+    a classifier. `probabilities`: it has a predict_proba. `main`: the module that stands for the
+    script which saved the model.
     """
 
     model: Mapping[str, Any]
@@ -63,6 +67,7 @@ class Manifest:
     inputs: tuple[Field, ...]
     classes: list[Any] | None
     probabilities: bool
+    main: str | None = None
 
     @property
     def example(self) -> list[Any] | None:
@@ -99,6 +104,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         inputs=tuple(_field(field) for field in signature["inputs"]),
         classes=signature["classes"],
         probabilities=signature["probabilities"],
+        main=document.get("code", {}).get("main"),
     )
 
 
@@ -117,4 +123,5 @@ def _field(document: Mapping[str, Any]) -> Field:
         type=document["type"],
         nullable=document["nullable"],
         example=document["example"],
+        categories=None if document["categories"] is None else tuple(document["categories"]),
     )

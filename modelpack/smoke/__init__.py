@@ -9,26 +9,33 @@ from contextlib import closing
 from types import ModuleType
 
 from modelpack.service import Service
-from modelpack.smoke.checks import CHECKS, ready, shutdown
+from modelpack.smoke.checks import CHECKS, bad_input, named_rows, prediction, ready, shutdown
 from modelpack.smoke.probe import CheckFailedError, Probe
-from modelpack.spec import Check, ModelSpec, SmokeReport
+from modelpack.spec import Check, ModelSpec, Reference, SmokeReport
 
 LATENCY_REQUESTS = 20
+OF_ROWS = (prediction, named_rows, bad_input)
+"""Checks that need to know what a row looks like, which not every model file tells."""
 
 __all__ = ["smoke"]
 
 
 def smoke(
-    service: Service, model: ModelSpec, *, on_check: Callable[[Check], None] = lambda _: None
+    service: Service,
+    model: ModelSpec,
+    reference: Reference | None = None,
+    *,
+    on_check: Callable[[Check], None] = lambda _: None,
 ) -> SmokeReport:
-    """Runs every check that applies, in order, and judges the service by them.
+    """Runs every check that applies, in order, and judges the service by them. `reference`: what
+    its answers are compared with.
 
     A service that never becomes ready fails `ready`, and the checks after it are left out. The
     last check stops the service.
     """
     checks: list[Check] = []
     latency_ms = memory_bytes = None
-    with closing(Probe(service, model)) as probe:
+    with closing(Probe(service, model, reference)) as probe:
         for module in _applicable(probe):
             if module is shutdown:
                 latency_ms = _latency_ms(probe)
@@ -44,6 +51,7 @@ def smoke(
         ready_seconds=checks[0].seconds if checks[0].passed else None,
         latency_ms=latency_ms,
         memory_bytes=memory_bytes,
+        parity=probe.parity,
     )
 
 
@@ -53,6 +61,7 @@ def _applicable(probe: Probe) -> list[ModuleType]:
         module
         for module in CHECKS
         if (in_container or not getattr(module, "CONTAINER_ONLY", False))
+        and (probe.model.signature.inputs or module not in OF_ROWS)
         and getattr(module, "applies", lambda _: True)(probe)
     ]
 
@@ -68,6 +77,8 @@ def _run(module: ModuleType, probe: Probe) -> Check:
 
 def _latency_ms(probe: Probe) -> float | None:
     """The median time of one row's prediction over loopback, in milliseconds."""
+    if not probe.model.signature.inputs:
+        return None
     document = {"instances": [probe.example_row()]}
     try:
         seconds = [probe.predict(document).seconds for _ in range(LATENCY_REQUESTS)]

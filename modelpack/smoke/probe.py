@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelpack.service import Service
-from modelpack.spec import Field, ModelSpec, Scalar
+from modelpack.spec import Field, ModelSpec, Parity, Reference, Scalar
 
 REQUEST_SECONDS = 30.0
 
@@ -28,11 +28,18 @@ class Answer:
 
 
 class Probe:
-    """Asks the service over loopback; proxies of the environment are not used."""
+    """Asks the service over loopback; proxies of the environment are not used.
 
-    def __init__(self, service: Service, model: ModelSpec) -> None:
+    `parity`: what the check of that name has found.
+    """
+
+    def __init__(
+        self, service: Service, model: ModelSpec, reference: Reference | None = None
+    ) -> None:
         self.service = service
         self.model = model
+        self.reference = reference
+        self.parity: Parity | None = None
         import requests  # noqa: PLC0415 - 60 ms, which commands without a smoke test do without
 
         self._session = requests.Session()

@@ -85,7 +85,7 @@ def saved(release: Release) -> Path:
         subprocess.CalledProcessError: there is no such interpreter or no wheel, or saving failed.
     """
     if not _is_stamped(release, "saved", _fingerprint(release)):
-        _make_environment(release)
+        make_environment(release)
         shutil.rmtree(release.files, ignore_errors=True)
         release.files.mkdir()
         inside(release, "run.py", str(release.files))
@@ -101,7 +101,12 @@ def inside(release: Release, script: str, *arguments: str) -> None:
     subprocess.run(command, check=True, env=environment, timeout=SECONDS, cwd=release.folder)
 
 
-def _make_environment(release: Release) -> None:
+def make_environment(release: Release) -> None:
+    """The virtual environment of a release, made once.
+
+    Raises:
+        subprocess.CalledProcessError: there is no such interpreter or no wheel.
+    """
     if _is_stamped(release, "installed", release.requirements):
         return
     venv = str(release.folder / "venv")

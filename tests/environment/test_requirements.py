@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelpack.environment.requirements import from_file, from_user, merged
+from modelpack.environment.requirements import asked, from_file, from_user, with_serving
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 
 
@@ -48,14 +48,14 @@ def test_options_paths_and_urls_of_the_user_are_usage_errors(line):
     assert "--requirement" in caught.value.hint
 
 
-def test_the_users_requirements_take_the_place_of_those_of_the_same_name():
-    file = from_file({"scikit-learn": "==1.3.2", "numpy": "<2"})
-    user = from_user(["Scikit_Learn==1.3.1", "gunicorn<23", "pandas[excel] >= 2"])
-    assert list(map(str, merged(file, user))) == [
+def test_the_users_requirements_take_the_place_of_those_of_the_same_name(make_spec):
+    spec = make_spec("1.3.2", numpy="<2")
+    wanted = asked(spec, ["Scikit_Learn==1.3.1", "gunicorn<23", "pandas[excel] >= 2"])
+    assert list(map(str, with_serving(wanted.model))) == [
         "numpy<2",
-        "flask",
-        "orjson",
         "Scikit_Learn==1.3.1",
         "gunicorn<23",
         "pandas[excel]>=2",
+        "flask",
+        "orjson",
     ]

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import certifi
@@ -57,6 +58,28 @@ def test_without_upload_times_bounds_give_the_same(make_spec, history):
 def test_without_a_version_all_are_current(make_spec, history):
     environment = resolve(make_spec(None), "3.11", index=IndexSettings(history.url))
     assert environment.requirements["numpy"] == "1.26.0"
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_what_the_training_recorded_is_taken_as_it_is(make_spec, history, dated):
+    """Also a numpy that came later; not a Flask that happened to be there."""
+    if not dated:
+        history.days.clear()
+    recorded = {"numpy": "1.26.0", "flask": "0.1", "rich": "15.0"}
+    spec = replace(make_spec("1.3.0"), recorded=recorded)
+    environment = resolve(spec, "3.11", index=IndexSettings(history.url))
+    assert environment.requirements["numpy"] == "1.26.0"
+    assert environment.origins["numpy"] == "record"
+    assert environment.requirements["flask"] == "9.9"
+    assert "rich" not in environment.requirements
+
+
+def test_what_was_recorded_and_cannot_be_had_gives_way_and_is_told(make_spec, history):
+    spec = replace(make_spec("1.3.0"), recorded={"numpy": "1.24.9"})
+    environment = resolve(spec, "3.11", index=IndexSettings(history.url))
+    assert environment.requirements["numpy"] == "1.25.2"
+    assert environment.origins["numpy"] == "resolver"
+    assert "What was recorded of the training (numpy 1.24.9)" in environment.warnings[0]
 
 
 @pytest.mark.parametrize("dated", [True, False])

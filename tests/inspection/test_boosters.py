@@ -71,6 +71,23 @@ def test_text_of_an_old_release_of_xgboost():
     assert (told.version, told.width, told.groups) == ("1.6.2", 7, 3)
 
 
+@pytest.mark.parametrize(
+    ("library", "data", "version"),
+    [
+        ("xgboost", b"\0\0\0\x80\3\0\0\0", "<1"),
+        ("xgboost", b"CONFIG-offset:\xc2\4\0\0\0\0\0\0binf", ">=1,<1.3"),
+        ("xgboost", b'{"Config":{"learner":', None),
+        ("lightgbm", b"tree\nversion=v2\nnum_class=1\n\n", "<2.3"),
+        ("lightgbm", b"tree\nversion=v3\nnum_class=1\n\n", ">=2.3,<4"),
+        ("lightgbm", b"tree\nversion=v4\nnum_class=1\n\n", ">=4"),
+        ("lightgbm", b"tree\nversion=v9\nnum_class=1\n\n", None),
+        ("catboost", b"CBM1....    Summary: CatBoost Release 1.2.7. e8fed8\n", "1.2.7"),
+    ],
+)
+def test_the_form_tells_the_version_where_none_is_recorded(library, data, version):
+    assert booster(part(library, data)).version == version
+
+
 def test_values_of_ubjson():
     strings = b"[#L" + struct.pack(">Q", 2) + b"SL" + _text("ä".encode()) + b"SL" + _text(b"b")
     numbers = b"[$l#L" + struct.pack(">Q2i", 2, -1, 70_000)

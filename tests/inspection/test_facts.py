@@ -65,6 +65,35 @@ def test_the_version_of_the_root_counts(tmp_path, monkeypatch):
     assert (spec.framework_version, spec.requirements["scikit-learn"]) == (now, f"=={now}")
     told = f"the file records scikit-learn {now}, and 1.0.2 in parts of the model"
     assert spec.reasons["scikit-learn"] == told
+    assert spec.other_versions == {"scikit-learn": ("1.0.2",)}
+
+
+@pytest.mark.parametrize(
+    ("version", "specifier"),
+    [
+        ("0.20.dev0", ">=0.20,<0.21"),
+        ("1.3.2+cpu", "==1.3.2"),
+        ("1.4.0rc1", "==1.4.0rc1"),
+        ("0.22.2.post1", "==0.22.2.post1"),
+    ],
+)
+def test_a_version_that_no_index_has_asks_for_what_it_became(
+    tmp_path, monkeypatch, version, specifier
+):
+    monkeypatch.setattr("sklearn.base.__version__", version)
+    spec = saved(Ridge().fit(X, Y), tmp_path / "m", 4)
+    assert spec.versions["scikit-learn"] == version
+    assert spec.requirements["scikit-learn"] == specifier
+
+
+def test_strings_that_pyarrow_holds_need_it(tmp_path):
+    """A dtype alone names nothing of pyarrow."""
+    (tmp_path / "m").write_bytes(b"cpandas\nStringDtype\n(Vpyarrow\nFnan\ntR.")
+    spec = inspect(tmp_path / "m")
+    assert spec.requirements["pyarrow"] == ""
+    assert spec.reasons["pyarrow"] == "it holds strings that pandas keeps in pyarrow"
+    (tmp_path / "m").write_bytes(b"cpandas\nStringDtype\n(Vpython\nFnan\ntR.")
+    assert "pyarrow" not in inspect(tmp_path / "m").requirements
 
 
 def test_versions_of_boosters(tmp_path):
@@ -142,3 +171,21 @@ def test_a_value_that_is_reached_many_times_is_looked_at_once(tmp_path):
     assert saved(model, tmp_path / "m", 4).callables == ()
     model.copy = [[np.log1p] * 50] * 50
     assert saved(model, tmp_path / "m", 4).callables == ("numpy:log1p",)
+
+
+class Stateless:
+    """As an author may write one: it records nothing, and makes two columns of each."""
+
+    def fit(self, rows, targets=None):
+        return self
+
+    def transform(self, rows):
+        return np.hstack([rows, rows])
+
+
+def test_what_goes_into_a_step_of_the_author_is_not_guessed(tmp_path):
+    """The next step tells what comes out of it."""
+    model = make_pipeline(Stateless(), Ridge()).fit([[1.0], [2.0]], [1, 2])
+    spec = saved(model, tmp_path / "m", 4)
+    assert [step.name for step in spec.steps] == ["stateless", "ridge"]
+    assert spec.signature.inputs == ()

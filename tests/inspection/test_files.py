@@ -23,8 +23,10 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
-from modelpack.inspection import require_servable
+from modelpack.inspection import require_servable, settled
 from modelpack.inspection.inspector import inspect
+
+from .opcodes import new, pickled, table
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
 FRAME = pd.DataFrame(X, columns=["a", "b"])
@@ -49,12 +51,7 @@ FORMATS = {
     "keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "keras"),
     "zip": (zipped("a.txt"), "zip"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "hdf5"),
-    "onnx": (b"\x08\x0a\x12\x08skl2onnx\x1a\x061.17.0" + bytes(50), "onnx"),
-    "lightgbm": (b"tree\nversion=v4\nnum_class=3\n", "lightgbm"),
-    "xgboost json": (b'{"learner":{"attributes":{}}}', "xgboost"),
-    "xgboost ubj": (b"{L\0\0\0\0\0\0\0\x07learner{", "xgboost"),
-    "xgboost binary": (b"binf" + bytes(100), "xgboost"),
-    "catboost": (b"CBM1" + bytes(100), "catboost"),
+    "xgboost in base64": (b"bs64\tAAAAPwQAAAAKAAAA", "xgboost-text"),
     "R": (b"X\n\0\0\0\x03\0\x04\x02\x01\0\x03\x05\0", "r"),
     "pdf": (b"%PDF-1.7\n", "pdf"),
     "npy": (b"\x93NUMPY\x01\0", "numpy"),
@@ -72,8 +69,31 @@ def test_other_formats_are_named(tmp_path, data, format_):
     assert [finding.code for finding in spec.safety.findings] == ["unsupported-format"]
     assert spec.file.sha256 == hashlib.sha256(data).hexdigest()
     with pytest.raises(
-        ModelNotSupportedError, match="modelpack reads scikit-learn models"
+        ModelNotSupportedError, match=r"modelpack reads .*joblib.*LightGBM.*CatBoost.* and ONNX"
     ) as error:
+        require_servable(spec)
+    assert error.value.hint
+
+
+# fmt: off
+BROKEN = {
+    "onnx": (b"\x08\x0a\x12\x08skl2onnx\x1a\x061.17.0" + bytes(50), "onnx"),
+    "lightgbm": (b"tree\nversion=v4\nnum_class=3\n", "lightgbm"),
+    "xgboost json": (b'{"learner":{"attributes":{}}}', "xgboost"),
+    "xgboost ubj": (b"{L\0\0\0\0\0\0\0\x07learner{", "xgboost"),
+    "xgboost binary": (b"binf" + bytes(100), "xgboost"),
+    "catboost": (b"CBM1" + bytes(100), "catboost"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("data", "format_"), BROKEN.values(), ids=BROKEN)
+def test_what_begins_like_a_model_of_another_library_is_refused(tmp_path, data, format_):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    spec = inspect(path)
+    assert (spec.format, spec.safety.verdict) == (format_, "refuse")
+    with pytest.raises(ModelRefusedError) as error:
         require_servable(spec)
     assert error.value.hint
 
@@ -278,3 +298,16 @@ class TestPaths:
             path.write_bytes(data)
             inspect(path)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_settling_what_is_vouched_for_is_inspecting_with_trust(tmp_path):
+    """So the file is read once."""
+    path = tmp_path / "m.pkl"
+    both = table(a=new("shop:Model", x=b"K\x01"), b=new("__main__:Other", x=b"K\x01"))
+    path.write_bytes(pickled(both))
+    untrusted = inspect(path)
+    assert untrusted.safety.verdict == "trust"
+    names = ["shop:Model", "__main__:Other"]
+    for vouched in (names, names[:1], ["shop:Another"], []):
+        assert settled(untrusted, vouched) == inspect(path, trust=vouched)
+    assert settled(untrusted, names).safety.verdict == "pass"

@@ -27,6 +27,8 @@ Range = tuple[float, float]
 _HANDLES = ("_handle", "handle", "__model")
 _INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
 _LONGEST_LABELS = 64_000
+_LIGHTGBM_TEXTS = {"v2": "<2.3", "v3": ">=2.3,<4", "v4": ">=4"}
+"""The version of LightGBM's text -> the releases that write it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _saved(node: Node) -> bytes | None:
     return node.encode("utf-8", "replace") if isinstance(node, str) else raw(node)
 
 
-def _lightgbm(data: bytes) -> Booster:
+def lightgbm(data: bytes) -> Booster:
     head, _, rest = data.partition(b"\n\n")
     lines = head.decode("utf-8", "replace").split("\n")
     lines = lines if rest else lines[:-1]  # the last may have been cut off
@@ -75,7 +77,7 @@ def _lightgbm(data: bytes) -> Booster:
         names=tuple(map(clean, names)) if names else None,
         width=int(last) + 1 if _is_count(last) else None,
         groups=_several(told.get("num_class", "")),
-        version=">=4" if told.get("version") == "v4" else None,
+        version=_LIGHTGBM_TEXTS.get(told.get("version", "")),
         ranges=tuple(_intervals(told.get("feature_infos", ""))),
     )
 
@@ -91,13 +93,13 @@ def _intervals(infos: str) -> Iterator[Range | None]:
 
 
 def _xgboost(data: bytes) -> Booster:
-    version, width = ubjson.integers(data, "version"), _number(data, "num_feature")
+    width = _number(data, "num_feature")
     return Booster(
         names=ubjson.strings(data, "feature_names") or None,
         width=int(width) if _is_count(width) else None,
         groups=_several(_number(data, "num_class")),
         targets=_several(_number(data, "num_target")),
-        version=".".join(map(str, version)) if version and len(version) == 3 else _in_json(data),
+        version=_xgboost_version(data),
         splits=_splits(data),
     )
 
@@ -129,13 +131,22 @@ def _number(data: bytes, key: str) -> str:
     return told
 
 
+def _xgboost_version(data: bytes) -> str | None:
+    """What UBJSON or JSON tells, or else which releases pickled in this form."""
+    version = ubjson.integers(data, "version")
+    if version and len(version) == 3:
+        return ".".join(map(str, version))
+    older = ">=1,<1.3" if data.startswith(b"CONFIG-offset:") else "<1"
+    return _in_json(data) or (None if data.startswith(b"{") else older)
+
+
 def _in_json(data: bytes) -> str | None:
     match = re.search(rb'"version":\s?\[(\d{1,3}),\s?(\d{1,3}),\s?(\d{1,3})\]', data)
     return b".".join(match.groups()).decode() if match else None
 
 
-def _catboost(data: bytes) -> Booster:
-    match = re.search(rb"CatBoost release (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
+def catboost(data: bytes) -> Booster:
+    match = re.search(rb"CatBoost [Rr]elease (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
     told = Booster(version=match[1].decode() if match else None, classes=_class_names(data))
     try:
         return _with_features(told, data)
@@ -196,4 +207,4 @@ def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
-_READERS = {"lightgbm": _lightgbm, "xgboost": _xgboost, "catboost": _catboost}
+_READERS = {"lightgbm": lightgbm, "xgboost": _xgboost, "catboost": catboost}

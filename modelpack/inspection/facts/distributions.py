@@ -1,12 +1,10 @@
-"""Which distribution provides a module, and what a file tells of its version."""
+"""Which distribution provides a module."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-from ..dtypes import Dtype
-from ..machine import Trace
+from .evidence import telling
 
 DISTRIBUTIONS = {
     "_loss": "scikit-learn",
@@ -29,46 +27,15 @@ DISTRIBUTIONS = {
 }  # fmt: skip
 """Top-level module -> the distribution that provides it, where it is not the author's own."""
 
-# In a row of the same distribution, the first that a name of the file fits is right.
-_IMPLIED = [
-    (name, re.compile(pattern), specifier)
-    for name, pattern, specifier in (
-        ("numpy", r"numpy\._core[.:]", ">=2"),
-        ("numpy", r"numpy\.core[.:]", "<2"),
-        ("pandas", r"pandas(\.arrays)?:[A-Z]", ">=3"),  # which says where its classes are public
-        ("pandas", r"pandas\._libs\.internals:_unpickle_block", ">=1.3"),
-        ("scipy", r"scipy\.sparse\._", ">=1.8"),
-        ("scikit-learn", r"sklearn\.externals\.joblib", "<0.23"),
-    )
-]
-
 
 def top(key: str) -> str:
     """The top-level module of a module or "module:name"."""
     return key.partition(":")[0].partition(".")[0]
 
 
-def implied_versions(trace: Trace) -> dict[str, str]:
-    """Distribution -> the specifier that the names in the file imply."""
-    found: dict[str, str] = {}
-    for name, pattern, specifier in _IMPLIED:
-        if name not in found and any(map(pattern.match, trace.globals)):
-            found[name] = specifier
-    if any(_splits_missing(made.dtype) for made in trace.objects if made.dtype is not None):
-        found["scikit-learn"] = ">=1.3"
-    return found
-
-
-def _splits_missing(dtype: Dtype) -> bool:
-    """Whether it is that of a tree's nodes since missing values have a side to go to."""
-    return any(name == "missing_go_to_left" for name, _, _ in dtype.fields)
-
-
 def naming(distribution: str, keys: Iterable[str]) -> str | None:
     """The name "module:name" that tells that the distribution is needed: the first of those that
     imply something of its version, else the first that it provides.
     """
-    patterns = [pattern for name, pattern, _ in _IMPLIED if name == distribution]
     provided = [key for key in keys if DISTRIBUTIONS.get(top(key)) == distribution]
-    telling = (key for pattern in patterns for key in provided if pattern.match(key))
-    return next(telling, provided[0] if provided else None)
+    return telling(distribution, provided) or (provided[0] if provided else None)

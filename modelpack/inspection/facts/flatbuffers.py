@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 from ..arrays import clean
 
@@ -42,6 +43,15 @@ class Table:
     def floats(self, field: int) -> tuple[float, ...]:
         start, count = self._vector(field)
         return struct.unpack_from(f"<{count}f", self.data, start)
+
+    def values(self, field: int, code: str) -> tuple[Any, ...]:
+        """All numbers of a vector; `code` is that of struct."""
+        start = self._vector(field)[0]
+        count = self._read("<I", start - 4) if start else 0
+        size = struct.calcsize(code)
+        if count * size > len(self.data) - start:
+            raise struct.error("beyond the end")
+        return struct.unpack_from(f"<{count}{code}", self.data, start)
 
     def table(self, field: int) -> Table | None:
         at = self._at(field)

@@ -21,12 +21,15 @@ _FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
 
 
 def head(part: Part) -> Part:
-    """The part that the rows reach first, functions without state and samplers aside."""
+    """The part that the rows reach first, functions without state and samplers aside; of several
+    that they reach side by side, one that takes them in a form of its own.
+    """
     if part.name in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
         parts = [p for p in part.parts if not p.is_sampler]
-        fitted = (p for p in parts if p.name != "FunctionTransformer")
-        reached = next(fitted, parts[0] if parts else None)
-        return head(reached) if reached else part
+        reached = [p for p in parts if p.name != "FunctionTransformer"] or parts
+        heads = [head(p) for p in (reached if part.name == "FeatureUnion" else reached[:1])]
+        formed = (found for found in heads if found.name in _FORMS)
+        return next(formed, heads[0] if heads else part)
     inner = next(part.parts, None)
     if inner is None or part.name == "ColumnTransformer":
         return part

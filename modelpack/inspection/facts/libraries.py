@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from .. import bytecode
 from ..allowlist import standing
-from ..contracts import class_key
 from ..machine import Trace
 from ..nodes import Node
-from ..payloads import WRAPPERS
 from .boosters import booster
-from .distributions import DISTRIBUTIONS, implied_versions, naming, top
+from .distributions import DISTRIBUTIONS, naming, top
+from .evidence import implied_versions
+from .layouts import is_aligned
 from .parts import Part, as_dict, attributes
 
-_READERS = {
+REASONS = {
     "joblib": "joblib wrote the file",
     "lz4": "the file is compressed with lz4",
     "pandas": "its rows are a DataFrame",
+    "pyarrow": "it holds strings that pandas keeps in pyarrow",
     "polars": "its rows are a DataFrame between steps",
+    "setuptools": "xgboost 1.4 to 1.6 import its pkg_resources",
     "skops": "skops wrote the file",
 }
+
+_UNSAID = {"xgboost": (SpecifierSet(">=1.4,<1.7"), "setuptools", "<81")}
+"""Distribution -> of which releases, what else they import and do not say: pkg_resources, which was
+in setuptools until 81.
+"""
 
 
 def recorded_versions(root: Part | None, trace: Trace, parts: Iterable[Part]) -> dict[str, str]:
@@ -31,10 +40,8 @@ def recorded_versions(root: Part | None, trace: Trace, parts: Iterable[Part]) ->
     Versions are text of an untrusted file: what is not a version by PEP 440 is dropped.
     """
     versions = dict(trace.versions)
-    told = [root.attributes.get("_sklearn_version")] if root else []
-    told += [part.attributes.get("_sklearn_version") for part in parts]
-    version = next(filter(None, map(_version, told)), None)
-    if version:
+    whole = _version(root.attributes.get("_sklearn_version")) if root else None
+    if version := whole or max(_told(parts), key=Version, default=None):
         versions["scikit-learn"] = version
     for part in parts:
         if (found := booster(part)) and found.version:
@@ -56,10 +63,21 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
         needed.add("scikit-learn")
     if any(module.startswith("sklearn.externals") for module in modules):
         needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
-    table = {name: _specifier(versions.get(name, "")) for name in needed}
-    if "joblib" in table and _is_aligned(trace):
+    if _has_arrow_strings(trace):
+        needed.add("pyarrow")
+    table = {name: specifier(versions.get(name, "")) for name in needed}
+    if "joblib" in table and any(map(is_aligned, trace.objects)):
         table["joblib"] = ">=1.2"
-    return dict(sorted(table.items()))
+    return dict(sorted({**table, **unsaid(versions)}.items()))
+
+
+def unsaid(versions: Mapping[str, str]) -> dict[str, str]:
+    """Distribution -> specifier, of what recorded releases need and do not tell."""
+    return {
+        needed: bound
+        for name, (releases, needed, bound) in _UNSAID.items()
+        if versions.get(name, "")[:1].isdigit() and versions[name] in releases
+    }
 
 
 def reasons(
@@ -67,8 +85,9 @@ def reasons(
 ) -> dict[str, str]:
     """Distribution -> why it is required, in words."""
     found = {name: _reason(name, trace, versions) for name in required}
-    if versions.get("scikit-learn", "")[:1].isdigit() and "scikit-learn" in found:
-        found["scikit-learn"] += _others(versions["scikit-learn"], parts)
+    for name, others in other_versions(versions, parts).items():
+        if name in found:
+            found[name] += f", and {', '.join(others)} in parts of the model"
     return found
 
 
@@ -80,14 +99,22 @@ def _reason(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
         return f"the file names {key.replace(':', '.')}"
     if name in {"numpy", "scikit-learn"}:
         return f"the model's library computes with {name}"
-    return _READERS.get(name, "")
+    return REASONS.get(name, "")
 
 
-def _others(version: str, parts: Iterable[Part]) -> str:
-    """Parts of a model may have been trained with other releases than the whole."""
-    told = {_version(part.attributes.get("_sklearn_version")) for part in parts}
-    others = sorted(told - {None, version}, key=str)
-    return f", and {', '.join(map(str, others))} in parts of the model" if others else ""
+def other_versions(
+    versions: Mapping[str, str], parts: Iterable[Part]
+) -> dict[str, tuple[str, ...]]:
+    """Distribution -> what parts of the model record beside the version of the whole: they may have
+    been trained with other releases.
+    """
+    others = sorted(_told(parts) - {versions.get("scikit-learn", "")}, key=Version)
+    return {"scikit-learn": tuple(others)} if others else {}
+
+
+def _told(parts: Iterable[Part]) -> set[str]:
+    """The versions of scikit-learn that the parts record."""
+    return set(filter(None, (_version(part.attributes.get("_sklearn_version")) for part in parts)))
 
 
 def containers(parts: Iterable[Part]) -> set[str]:
@@ -115,8 +142,9 @@ def framework_version(name: str | None, versions: Mapping[str, str]) -> str | No
     return version if version[:1].isdigit() else None
 
 
-def python_specifier(protocol: int | None) -> str | None:
-    return ">=3.8" if protocol == 5 else None
+def python_specifier(trace: Trace) -> str | None:
+    """What the file implies of the Python version: its byte code, else its protocol."""
+    return bytecode.specifier(trace.pythons) or (">=3.8" if trace.protocol == 5 else None)
 
 
 def _version(value: Node) -> str | None:
@@ -128,18 +156,24 @@ def _version(value: Node) -> str | None:
         return None
 
 
-def _specifier(version: str) -> str:
-    """Of a recorded version, itself; of one that was never published, the release it became."""
+def specifier(version: str) -> str:
+    """Of a recorded version, itself; of one that was never published, the releases it became."""
     if not version or not version[0].isdigit():
         return version
     parsed = Version(version)
-    if not (parsed.is_devrelease or parsed.local):
-        return f"=={version}"
+    if not parsed.is_devrelease:
+        return f"=={parsed.public}"
     major, minor = (*parsed.release, 0)[:2]
     return f">={major}.{minor},<{major}.{minor + 1}"
 
 
-def _is_aligned(trace: Trace) -> bool:
-    """Whether an array is padded as joblib does since 1.2; older releases cannot read it."""
-    wrappers = (made for made in trace.objects if class_key(made) in WRAPPERS)
-    return any(attributes(w).get("numpy_array_alignment_bytes") is not None for w in wrappers)
+def _has_arrow_strings(trace: Trace) -> bool:
+    """Whether a StringDtype says that pyarrow holds the strings; pandas 3 tells by its arguments,
+    older releases by its state.
+    """
+    made = (o for o in trace.objects if o.cls.name == "StringDtype" and top(o.cls.key) == "pandas")
+    return any("pyarrow" in (*_texts(o.args), attributes(o).get("storage")) for o in made)
+
+
+def _texts(values: Iterable[Node]) -> list[str]:
+    return [value for value in values if isinstance(value, str)]

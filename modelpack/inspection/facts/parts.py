@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modelpack.spec import Estimator, Scalar, Task
 
+from ..allowlist import standing
 from ..arrays import clean, scalar, view
 from ..contracts import is_made, made_class
 from ..nodes import Dct, Global, Node, Obj
@@ -188,7 +189,8 @@ def as_part(node: Node, level: int = 0) -> Part | None:
         return None
     top, name = cls.module.partition(".")[0], cls.name.rpartition(".")[2]
     found = attributes(node)
-    if top in _NOT_ESTIMATORS or not found:
+    is_bare_step = level > 0 and standing(cls.key) == "unknown"  # of the author's, without a state
+    if top in _NOT_ESTIMATORS or not (found or is_bare_step):
         return None
     if top == "sklearn" and "_sklearn_version" not in found and name not in _table():
         return None

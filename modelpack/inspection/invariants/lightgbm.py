@@ -4,7 +4,9 @@ A head of `name=value` lines, then for each tree a line `Tree=<number>`, its own
 one, then `end of trees`: src/boosting/gbdt_model_text.cpp and src/io/tree.cpp of LightGBM. Its code
 goes from node to node by `left_child` and `right_child`, where a negative number is a leaf, reads
 column `split_feature` of a row, adds to as many outputs as there are trees an iteration, and looks
-for trees where `tree_sizes` tells, all without a look at any bound.
+for trees where `tree_sizes` tells, all without a look at any bound. It reads as many numbers as a
+tree has nodes or leaves, and ends the process at what is none. The parameters of training follow,
+`[name: value]` a line, and are cut at the colon, whether there is one or not.
 """
 
 from __future__ import annotations
@@ -18,7 +20,12 @@ from .scans import Rule
 
 _NAME = re.compile(rb"\w+")
 _NUMBERS = re.compile(rb"[-0-9 ]*")
+_NUMBER = re.compile(rb"[-+]?(\d+(\.\d*)?(e[-+]?\d+)?|nan|inf)")
+_PARAMETER = re.compile(rb"\[\w+: ?.*\]", re.DOTALL)
+_OF_NODES = (b"split_gain", b"threshold", b"internal_value", b"internal_weight", b"internal_count")
+_OF_LEAVES = (b"leaf_value", b"leaf_weight", b"leaf_count", b"leaf_const")
 _END = b"end of trees"
+_PARAMETERS, _END_OF_PARAMETERS = b"parameters:", b"end of parameters"
 Lines = dict[bytes, bytes]
 
 
@@ -42,12 +49,18 @@ class _Text:
         self.offset = 0
         self.starts: list[int] = []  # of the trees
         self.ended = False
+        self.in_parameters = False
 
     def take(self, line: bytes) -> None:
         if not self.offset:
             require(line == b"tree", "the string is no model of LightGBM")
         elif not self.ended:
             self._take(line)
+        elif line in (_PARAMETERS, _END_OF_PARAMETERS):
+            self.in_parameters = line == _PARAMETERS
+        elif self.in_parameters and line:
+            fits = _PARAMETER.fullmatch(line) is not None
+            require(fits, "a LightGBM model has a parameter without a value")
         self.offset += len(line) + 1
 
     def _take(self, line: bytes) -> None:
@@ -90,7 +103,27 @@ def _check_tree(tree: Lines, n_features: int) -> None:
         for side in (b"left_child", b"right_child"):
             _check_children(_numbers(tree, side, leaves - 1), leaves)
         _check_categories(tree, leaves)
-    _check_range(_numbers(tree, b"leaf_features"), n_features, "feature")
+    _check_linear(tree, leaves, n_features)
+    for names, count in ((_OF_NODES, leaves - 1), (_OF_LEAVES, leaves)):
+        for name in names:
+            _check_words(tree.get(name, b"").split(), count, name.decode())
+
+
+def _check_words(words: list[bytes], count: int, name: str) -> None:
+    """What older releases do not write, or do not for a tree of one leaf, is not there at all."""
+    fits = len(words) in (0, count) and all(map(_NUMBER.fullmatch, words))
+    require(fits, f"{name} of a tree of a LightGBM model is not {count:,} numbers")
+
+
+def _check_linear(tree: Lines, leaves: int, n_features: int) -> None:
+    """A leaf may hold a linear model: how many features it has, which, and their coefficients."""
+    features = _numbers(tree, b"leaf_features")
+    _check_range(features, n_features, "feature")
+    if _numbers(tree, b"is_linear") == [1]:
+        counts = _numbers(tree, b"num_features", leaves)
+        _check_words(tree.get(b"leaf_coeff", b"").split(), len(features), "leaf_coeff")
+        fits = min(counts) >= 0 and sum(counts) == len(features)
+        require(fits, "the leaves of a LightGBM model have not the features that they tell of")
 
 
 def _check_range(numbers: list[int], bound: int, what: str) -> None:

@@ -6,6 +6,14 @@ it may look up. CannotStartError: it names another.
 
 from __future__ import annotations
 
-from . import joblib, pickle, skops
+from . import catboost, joblib, lightgbm, onnx, pickle, skops, xgboost
 
-FORMATS = {"pickle": pickle.load, "joblib": joblib.load, "skops": skops.load}
+FORMATS = {
+    "pickle": pickle.load,
+    "joblib": joblib.load,
+    "skops": skops.load,
+    "lightgbm": lightgbm.load,
+    "xgboost": xgboost.load,
+    "catboost": catboost.load,
+    "onnx": onnx.load,
+}

@@ -6,9 +6,19 @@ from typing import Any
 
 from ..errors import CannotStartError
 from ..manifest import Manifest
+from .catboost import CatBoostRunner
 from .estimator import EstimatorRunner
+from .lightgbm import LightGBMRunner
+from .onnx import OnnxRunner
+from .xgboost import XGBoostRunner
 
-RUNNERS = (EstimatorRunner,)
+RUNNERS: tuple[type[EstimatorRunner], ...] = (
+    LightGBMRunner,
+    XGBoostRunner,
+    CatBoostRunner,
+    OnnxRunner,
+    EstimatorRunner,
+)
 
 
 def choose(model: Any, manifest: Manifest) -> EstimatorRunner:

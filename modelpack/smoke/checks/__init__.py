@@ -12,6 +12,7 @@ from modelpack.smoke.checks import (
     bad_input,
     health,
     named_rows,
+    parity,
     prediction,
     probabilities,
     ready,
@@ -19,4 +20,14 @@ from modelpack.smoke.checks import (
     user,
 )
 
-CHECKS = (ready, prediction, named_rows, probabilities, bad_input, user, health, shutdown)
+CHECKS = (
+    ready,
+    prediction,
+    named_rows,
+    probabilities,
+    parity,
+    bad_input,
+    user,
+    health,
+    shutdown,
+)

@@ -1,0 +1,138 @@
+"""ModelSpec and folders -> Code: the files that go into the bundle, and what they need."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..spec import Code, CodeFile, ModelSpec
+from . import places, script
+from .needs import Needs
+from .places import Place
+from .script import MAIN, names_defined
+from .source import OLDEST_MINOR, Source, read
+from .walk import Walk
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user said. `paths`: of --code. `vouched`: whether what is defined there may be
+    loaded, as the command line says and a file beside the model cannot. `requirements`: names of
+    distributions.
+    """
+
+    paths: tuple[Path, ...] = ()
+    vouched: bool = True
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Main:
+    """The script that stands for `__main__`, and the folder that its imports start from."""
+
+    source: Source
+    module: script.Script
+    folder: Path
+
+
+def find(spec: ModelSpec, given: Given) -> Code:
+    """The code of its author that a model needs: what the file names, wherever that imports from
+    beside it, and the distributions behind the rest. Nothing of it is executed.
+
+    Raises:
+        UsageError: a file of it cannot be read, is no Python, or lies elsewhere than it seems.
+    """
+    named = places.named(given.paths, vouched=given.vouched)
+    wanted = _wanted(spec)
+    if not wanted:
+        return Code()
+    names = wanted.pop("__main__", [])
+    main = _main(names, given.paths) if names else None
+    near = [Place(main.folder)] if main else []
+    near += places.beside(file.path for file in spec.files)
+    walk = Walk([*named, *near])
+    needed = Needs(spec, given.requirements)
+    for module in sorted(wanted):
+        if not walk.add(module, named) and not needed.names(module) and not walk.add(module, near):
+            needed.provide(module)
+    if names and main is None:
+        needed.missing.append("__main__")
+    if main:
+        walk.scan(main.module.tree, "", f"{MAIN}.py")
+    walk.follow()
+    needed.add(walk.external, walk.modules)
+    defined = [
+        *_defined(walk, wanted),
+        *(_defined_in(main, names) if main and given.vouched else []),
+    ]
+    return _code(walk, main, needed, defined)
+
+
+def _wanted(spec: ModelSpec) -> dict[str, list[str]]:
+    """Module -> the names of the author's that the file takes from it."""
+    found: dict[str, list[str]] = {}
+    for key in spec.globals:
+        module, _, name = key.partition(":")
+        if module.partition(".")[0] in spec.local_modules:
+            found.setdefault(module, []).append(name)
+    return found
+
+
+def _main(names: Sequence[str], paths: Sequence[Path]) -> _Main | None:
+    """The first of the scripts that defines all that was saved from `__main__`."""
+    tops = {name.partition(".")[0] for name in names}
+    sources = [read(path) for path in places.scripts(paths)]
+    if not sources:
+        return None
+    fitting = [source for source in sources if tops <= names_defined(source)]
+    source = (fitting or sources)[0]
+    folder, packages = places.package(source.path)
+    return _Main(source, script.extract(source, tops, packages), folder)
+
+
+def _defined(walk: Walk, wanted: Mapping[str, Sequence[str]]) -> list[str]:
+    """What the model names and a file of a named place defines."""
+    return [
+        f"{module}:{name}"
+        for module, names in wanted.items()
+        if module in walk.modules and walk.modules[module].named
+        for name in names
+        if name in names_defined(walk.modules[module].source)
+    ]
+
+
+def _defined_in(main: _Main, names: Sequence[str]) -> list[str]:
+    return [f"__main__:{name}" for name in names if name in names_defined(main.source)]
+
+
+def _code(walk: Walk, main: _Main | None, needed: Needs, defined: Sequence[str]) -> Code:
+    modules = walk.modules.values()
+    files = [CodeFile(m.path, m.source.sha256, str(m.source.path)) for m in modules]
+    minors = [module.source.minor for module in modules]
+    notes = [*walk.notes, *needed.notes]
+    if main:
+        files.append(_made(main))
+        minors.append(main.source.minor)
+        notes += [
+            f"{main.source.path}, line {line}, runs when the service starts, since the model's "
+            f"classes refer to it: {text}"
+            for line, text in main.module.loud
+        ]
+    return Code(
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        main=MAIN if main else None,
+        requirements=needed.requirements,
+        reasons=needed.reasons,
+        python=f">=3.{max(minors)}" if minors and max(minors) > OLDEST_MINOR else None,
+        defined=tuple(sorted(defined)),
+        missing=tuple(needed.missing),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _made(main: _Main) -> CodeFile:
+    text = main.module.text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return CodeFile(f"{MAIN}.py", digest, str(main.source.path), text)

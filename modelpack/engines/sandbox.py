@@ -1,0 +1,84 @@
+"""Asks the model itself: `python -m modelpack.serving.reference`, where it can do no harm."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelpack.errors import SmokeFailedError
+
+QUESTION = ("-m", "modelpack.serving.reference")
+SECONDS = 120.0
+MOST_BYTES = 2**26
+
+# As section 5 of the CIS Docker Benchmark 1.6 has it, and no network: a model needs none.
+CONTAINER = (
+    "--rm",
+    "--interactive",
+    "--network=none",
+    "--read-only",
+    "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=64m",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--user=65532:65532",
+    "--pids-limit=128",
+    "--memory=2g",
+    "--memory-swap=2g",
+    "--ulimit=core=0",
+    "--log-driver=none",
+    "--entrypoint=python",
+)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A command that reads the question and writes the answer. `options`: of `subprocess.Popen`."""
+
+    command: Sequence[str]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def ask(self, document: bytes) -> bytes:
+        """The answer, of at most 64 MiB, within two minutes.
+
+        Raises:
+            SmokeFailedError: there is none; it has the last line of what was said instead.
+        """
+        with tempfile.TemporaryFile() as question, tempfile.TemporaryFile() as said:
+            question.write(document)
+            question.seek(0)
+            pipe = subprocess.PIPE
+            with subprocess.Popen(
+                self.command, stdin=question, stdout=pipe, stderr=said, **self.options
+            ) as process:
+                answer = _answer(process)
+            said.seek(0)
+            if len(answer) > MOST_BYTES:
+                raise SmokeFailedError(f"it said more than {MOST_BYTES} bytes")
+            if process.returncode:
+                raise SmokeFailedError(_why(process.returncode, said.read(MOST_BYTES)))
+            return answer
+
+
+def _answer(process: subprocess.Popen[bytes]) -> bytes:
+    timer = threading.Timer(SECONDS, process.kill)
+    timer.start()
+    try:
+        assert process.stdout is not None  # noqa: S101 - as it was asked for
+        answer = process.stdout.read(MOST_BYTES + 1)
+        if len(answer) <= MOST_BYTES:
+            process.wait()
+    finally:
+        timer.cancel()
+        process.kill()  # unless it has ended
+    return answer
+
+
+def _why(code: int, said: bytes) -> str:
+    lines = said.decode(errors="replace").strip().splitlines()
+    if code in {137, -9}:
+        return f"it was ended: more than 2 GB of memory, or {SECONDS:.0f} seconds, were not enough"
+    return f"exit code {code}: {lines[-1] if lines else 'nothing was said'}"

@@ -1,0 +1,191 @@
+"""CatBoost's binary format (.cbm): CBM1, the size of a FlatBuffer, that, and tables of counters.
+
+Schema: catboost/libs/model/flatbuffers/model.fbs. Of TModelCore, field 1 are the trees and 2 what
+was known in training, among it its options as JSON. Of TModelTrees, fields 1 to 3 are the splits of
+all trees (numbers of binary features), how many each tree has, and where they begin; 8 the values
+of the leaves; 10 and 11, of trees that are not symmetric, how far below a node its children lie (0:
+it is a leaf) and the leaf of each node; 17 the splits once more, as bins.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from modelpack.spec import Field, FieldType, Signature, Task
+
+from ..facts.boosters import Booster
+from ..facts.boosters import catboost as facts_of
+from ..facts.columns import scalar_type
+from ..facts.flatbuffers import Table
+from ..invariants import CODE
+from ..nodes import Malformed
+from .told import Told, columns, outputs, require, unserved
+
+_MAGIC = b"CBM1"
+_HEAD = len(_MAGIC) + 4
+_FORMAT = "FlabuffersModel_v1"
+_DIMENSION, _SPLITS, _SIZES, _STARTS, _LEAVES, _STEPS, _LEAF_OF_NODE, _BINS = (
+    0,
+    1,
+    2,
+    3,
+    8,
+    10,
+    11,
+    17,
+)
+_FLOATS, _ONE_HOT, _COUNTERS, _TEXTS, _ESTIMATED = 5, 6, 7, 12, 13
+_BIN = 254
+_DEEPEST = 16
+_MOST_OPTIONS = 2**24
+_ONE_OF_SEVERAL = {"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"}
+_SEVERAL_AT_A_TIME = {"MultiLogloss", "MultiCrossEntropy"}
+_RANKERS = ("YetiRank", "PairLogit", "Query", "LambdaMart", "Stochastic", "GroupQuantile")
+_CLASSES: dict[Task, str] = {"classifier": "CatBoostClassifier", "regressor": "CatBoostRegressor"}
+
+
+def read(data: bytes) -> Told:
+    """Raises:
+    Malformed: the file is cut, or its trees are not what CatBoost's code believes.
+    """
+    require(len(data) >= _HEAD, "the CatBoost model ends too early", "truncated")
+    size = struct.unpack_from("<I", data, len(_MAGIC))[0]
+    require(size <= len(data) - _HEAD, "the CatBoost model ends too early", "truncated")
+    core = data[: _HEAD + size]
+    try:
+        return _told(core, Table.root(core[_HEAD:]))
+    except (struct.error, OverflowError, RecursionError):
+        raise Malformed("malformed", "a CatBoost model points beyond its end") from None
+
+
+def _told(core: bytes, root: Table) -> Told:
+    trees = root.table(1)
+    require(root.text(0) == _FORMAT, "a CatBoost model is of a format that is not known")
+    if trees is None:
+        raise Malformed("malformed", "a CatBoost model has no trees")
+    unread = trees.size(_TEXTS) or trees.size(_ESTIMATED)
+    if not unread:
+        _check(trees)
+    facts, loss = facts_of(core), _loss(root)
+    task = _task(loss)
+    name = _CLASSES.get(task, "CatBoost")
+    return Told(
+        estimator=f"catboost.core.{name}",
+        framework="catboost",
+        words="a CatBoost model (.cbm)",
+        signature=_signature(facts, trees, loss),
+        task=task,
+        version=facts.version,
+        names=(f"catboost.core:{name}",),
+        problem=unserved("it has features of texts or embeddings, which are not read yet")
+        if unread
+        else None,
+    )
+
+
+def _loss(root: Table) -> str:
+    """The loss that was trained for, out of the options."""
+    told = {pair.text(0): pair for pair in root.tables(2) if pair.size(0) <= len("training")}
+    options = told.get("params")
+    if options is None or options.size(1) > _MOST_OPTIONS:
+        return ""
+    try:
+        loss: Any = json.loads(options.text(1))["loss_function"]["type"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return loss if isinstance(loss, str) else ""
+
+
+def _task(loss: str) -> Task:
+    if loss in _ONE_OF_SEVERAL | _SEVERAL_AT_A_TIME:
+        return "classifier"
+    return "unknown" if loss.startswith(_RANKERS) or not loss else "regressor"
+
+
+def _signature(facts: Booster, trees: Table, loss: str) -> Signature:
+    categorical = set(facts.texts)
+    width = facts.width or 0
+    made, named = columns(width, facts.names)
+    if facts.splits:
+        facts.splits.tell(made)
+    for index, column in enumerate(made):
+        column.nullable = index not in categorical
+        if index in categorical:
+            column.type = "string"
+    labels = facts.classes if loss in _ONE_OF_SEVERAL else None
+    return Signature(
+        inputs=tuple(column.field("number") for column in made),
+        outputs=(_output(trees, labels, loss),),
+        classes=labels,
+        named=named,
+        probabilities=labels is not None,
+    )
+
+
+def _output(trees: Table, labels: tuple[Any, ...] | None, loss: str) -> Field:
+    count = outputs(trees.integer(_DIMENSION), "a CatBoost model")
+    if labels is not None:
+        shape = (1,) if count > 1 else ()  # of more than two labels it gives a column
+        return Field("prediction", scalar_type(labels), shape, labels)
+    kind: FieldType = "integer" if loss in _SEVERAL_AT_A_TIME else "number"
+    return Field("prediction", kind, (count,) if count > 1 else ())
+
+
+def _check(trees: Table) -> None:
+    splits, sizes = trees.values(_SPLITS, "i"), trees.values(_SIZES, "i")
+    _check_splits(trees, splits)
+    end = 0
+    for start, size in zip(trees.values(_STARTS, "i"), sizes, strict=False):
+        require(start == end and size >= 0, "the trees of CatBoost are not where it tells", CODE)
+        end += size
+    fits = trees.size(_STARTS) == trees.size(_SIZES) and end == len(splits)
+    require(fits, "the trees of a CatBoost model are not where it tells", CODE)
+    if trees.size(_STEPS):
+        _check_steps(trees, sizes)
+    else:
+        _check_leaves(trees, sizes)
+
+
+def _check_splits(trees: Table, splits: tuple[int, ...]) -> None:
+    """A split is one of the binary features: all borders and values of all features, numbered. The
+    same as bins: the feature, cut into pieces of 254, in the lower half of 32 bits.
+    """
+    counts = [n for n in _borders(trees) if n]
+    known, pieces = sum(counts), sum(-(-n // _BIN) for n in counts)
+    fits = all(0 <= split < known for split in splits)
+    require(fits, f"a tree asks for a split that is none of the {known:,}", CODE)
+    bins = trees.values(_BINS, "I")
+    fits = len(bins) in (0, len(splits)) and all(each & 0xFFFF < pieces for each in bins)
+    require(fits, "a tree asks for a feature that a CatBoost model does not have", CODE)
+
+
+def _borders(trees: Table) -> list[int]:
+    """How many binary features each of the features gives."""
+    numbers = [len(feature.values(3, "f")) for feature in trees.tables(_FLOATS)]
+    values = [len(feature.values(1, "i")) for feature in trees.tables(_ONE_HOT)]
+    return numbers + values + [len(each.values(1, "f")) for each in trees.tables(_COUNTERS)]
+
+
+def _check_leaves(trees: Table, sizes: tuple[int, ...]) -> None:
+    """A symmetric tree of n splits has 2**n leaves."""
+    require(all(size <= _DEEPEST for size in sizes), "a tree of CatBoost is too deep", CODE)
+    leaves = sum(1 << size for size in sizes) * trees.integer(_DIMENSION)
+    fits = len(trees.values(_LEAVES, "d")) == leaves
+    require(fits, "the trees of a CatBoost model have not a value for each leaf", CODE)
+
+
+def _check_steps(trees: Table, sizes: tuple[int, ...]) -> None:
+    """Of each node, how far its children lie behind it: both 0 in a leaf."""
+    leaf_of, end, node = trees.values(_LEAF_OF_NODE, "I"), 0, 0
+    last = len(trees.values(_LEAVES, "d")) - trees.integer(_DIMENSION)
+    steps = [(both & 0xFFFF, both >> 16) for both in trees.values(_STEPS, "I")]
+    fits = len(steps) == len(leaf_of) == sum(sizes)
+    require(fits, "the trees of a CatBoost model differ in length", CODE)
+    for size in sizes:
+        end += size
+        for node in range(end - size, end):
+            require(node + max(steps[node]) < end, "a tree of CatBoost leads out of itself", CODE)
+            is_last = 0 in steps[node]
+            require(not is_last or leaf_of[node] <= last, "a leaf of CatBoost has no value", CODE)

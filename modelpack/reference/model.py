@@ -1,0 +1,53 @@
+"""What the model itself says, loaded in a sandbox: serving/reference.py's answer, as a Reference.
+
+It is output of code that nobody has vouched for: its form is checked, nothing else is believed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from modelpack.spec import Answers, Reference
+
+from .rows import Row
+
+
+def question(reference: Reference) -> bytes:
+    """What `python -m modelpack.serving.reference` reads."""
+    return json.dumps({"rows": reference.rows}).encode()
+
+
+def completed(reference: Reference, told: bytes) -> Reference:
+    """The reference with what the model said of its rows. Rows that were made up and that the
+    model refuses are left out: they may be none that it can have.
+    """
+    try:
+        rows, errors, together, alone = _read(reference, json.loads(told))
+    except (ValueError, KeyError, TypeError) as error:
+        return replace(
+            reference, problem=f"what the model said in the sandbox is malformed: {error}"
+        )
+    refused = [(number, said) for number, said in enumerate(errors) if said is not None]
+    if refused and (not reference.made_up or not rows):
+        number, said = refused[0]
+        return replace(reference, problem=f"the model itself refuses row {number}: {said}")
+    return replace(reference, rows=tuple(rows), answers=together, alone=alone)
+
+
+def _read(reference: Reference, document: Any) -> tuple[list[Row], list[Any], Answers, Answers]:
+    """The rows that were answered, what was said against each row, and the answers."""
+    errors = list(document["errors"])
+    together, alone = (_answers(document[name]) for name in ("together", "alone"))
+    rows = [row for row, said in zip(reference.rows, errors, strict=True) if said is None]
+    if {len(together.predictions or ()), len(alone.predictions or ())} != {len(rows)}:
+        raise ValueError("not one prediction a row")
+    return rows, errors, together, alone
+
+
+def _answers(document: Any) -> Answers:
+    predictions, probabilities = document["predictions"], document["probabilities"]
+    if not isinstance(predictions, list) or not isinstance(probabilities, list | None):
+        raise TypeError("no list of predictions")
+    return Answers(tuple(predictions), None if probabilities is None else tuple(probabilities))

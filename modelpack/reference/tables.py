@@ -1,0 +1,64 @@
+"""A file of rows as a table: what the readers of the formats give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelpack.errors import UsageError
+
+MOST_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Table:
+    """`columns`: the names of the values of a row, None where the file has none. `is_text`: every
+    value is a string that may stand for a number, as in CSV.
+    """
+
+    columns: tuple[str, ...] | None
+    rows: Sequence[Sequence[Any]]
+    is_text: bool = False
+
+
+class NotReadableError(Exception):
+    """Why a reader cannot make a table of the file."""
+
+
+def read_table(path: Path) -> Table:
+    """The rows of a file, by its ending: .csv, .json, .jsonl, .npy, .parquet.
+
+    Raises:
+        UsageError: there is no such file, no reader for it, or it is malformed.
+    """
+    from .readers import READERS  # noqa: PLC0415 - each of them imports this module
+
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError(
+            f"{path} has an ending that tells no format of rows.",
+            hint=f"Name it by its format: {', '.join(READERS)}",
+        )
+    return _read(reader, path)
+
+
+def _read(reader: Callable[[Path], Table], path: Path) -> Table:
+    try:
+        table = reader(path) if path.stat().st_size <= MOST_BYTES else None
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", hint="Name a file that is there."
+        ) from error
+    except (NotReadableError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read as rows: {error}.",
+            hint="docs/parity.md shows what such a file looks like.",
+        ) from error
+    if table is None or not table.rows:
+        raise UsageError(
+            f"{path} holds {'no rows' if table else f'more than {MOST_BYTES:,} bytes'}.",
+            hint="Give a file with at least one row; the first hundred are used.",
+        )
+    return table

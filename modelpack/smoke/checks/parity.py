@@ -1,0 +1,87 @@
+"""The service answers as the author's model does, bit for bit, by each way of asking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelpack.smoke.agreement import APART, difference, first_apart
+from modelpack.smoke.probe import CheckFailedError, Probe, brief
+from modelpack.smoke.routes import ROUTES, Route
+from modelpack.spec import Answers, Parity, Reference
+
+NAME = "parity"
+SOURCES = {
+    "expected": "the expected predictions",
+    "record": "what was recorded where the model was trained",
+    "model": "the model itself, loaded in a sandbox",
+}
+
+
+def applies(probe: Probe) -> bool:
+    """Not where the file does not tell what a row is, and nobody gives one."""
+    return bool(probe.reference and probe.reference.rows)
+
+
+def check(probe: Probe) -> str:
+    reference = probe.reference
+    assert reference is not None  # noqa: S101 - as applies() has seen
+    if reference.problem:
+        raise CheckFailedError(f"nothing to compare with: {reference.problem}")
+    routes = [route for route in ROUTES if not route.alone or reference.alone]
+    answers = [(route, route.ask(probe, reference.rows)) for route in routes]
+    largest = max(_difference(reference, route, got) for route, got in answers)
+    passed = largest <= reference.tolerance
+    count = len(reference.rows)
+    probe.parity = Parity(
+        source=reference.source,
+        rows=count,
+        routes=tuple(route.name for route in routes),
+        tolerance=reference.tolerance,
+        largest_difference=None if largest == APART else largest,
+        passed=passed,
+    )
+    if not passed:
+        raise CheckFailedError(_told(reference, answers))
+    how = "bit for bit" if not largest else f"to {largest:.1e}, within {reference.tolerance:g}"
+    return f"{count} rows by {len(routes)} routes, equal {how} to {SOURCES[reference.source]}"
+
+
+def _pairs(reference: Reference, route: Route, got: Answers) -> list[tuple[str, Any, Any]]:
+    """(what, expected, got) of what is known of both."""
+    known = reference.alone if route.alone else reference.answers
+    assert known is not None  # noqa: S101 - else the route is not asked
+    pairs = [
+        ("prediction", known.predictions, got.predictions),
+        ("probabilities", known.probabilities, got.probabilities),
+    ]
+    return [(what, a, b) for what, a, b in pairs if a is not None and b is not None]
+
+
+def _difference(reference: Reference, route: Route, got: Answers) -> float:
+    return max(difference(a, b) for _, a, b in _pairs(reference, route, got))
+
+
+def _told(reference: Reference, answers: Sequence[tuple[Route, Answers]]) -> str:
+    """The first row that differs."""
+    for route, got in answers:
+        for what, expected, answered in _pairs(reference, route, got):
+            if len(expected) != len(answered):
+                return f"{len(answered)} {what} for {len(expected)} rows ({route.name})"
+            row = first_apart(expected, answered, reference.tolerance)
+            if row is not None:
+                apart = difference(expected[row], answered[row])
+                return (
+                    f"row {row}, {what}: {brief(answered[row])}, and by "
+                    f"{SOURCES[reference.source]} {brief(expected[row])}{_by(apart)} ({route.name})"
+                )
+    raise AssertionError("some row differs")
+
+
+def _by(apart: float) -> str:
+    if apart > 1e-6:
+        return ""
+    return (
+        f"; they differ by {apart:.1e} of their size, as another processor may make them: "
+        f"--tolerance {10 * apart:.0e} accepts that"
+    )

@@ -1,0 +1,1 @@
+"""Models as old releases saved them: to be packaged, and to learn what loads where."""

@@ -1,0 +1,57 @@
+"""Trains one model of each kind and saves it by pickle and by joblib, with what it answers.
+
+    python train.py FOLDER
+
+Runs on scikit-learn 0.20 and later, with the interpreter of the release. Beside KIND.pkl and
+KIND.joblib, KIND.json holds {"instances", "predictions", "probabilities"} of five rows; as floats
+are written by their shortest exact form, they are the same to the last bit when read.
+"""
+
+import json
+import pickle
+import sys
+import warnings
+from pathlib import Path
+
+import models
+
+try:
+    import joblib
+except ImportError:  # scikit-learn before 0.21 has one of its own
+    from sklearn.externals import joblib
+
+PROTOCOL = min(4, pickle.HIGHEST_PROTOCOL)
+
+
+def answers(model, rows):
+    """What the model says of rows, as JSON knows it; a tuple is a vectoriser and a model."""
+    given = rows
+    if isinstance(model, tuple):
+        given, model = model[0].transform(rows), model[1]
+    elif isinstance(rows[0], dict):
+        import pandas
+
+        given = pandas.DataFrame(rows)
+    told = {"predictions": model.predict(given).tolist(), "probabilities": None}
+    if hasattr(model, "predict_proba"):
+        classes = [str(label) for label in model.classes_.tolist()]
+        chances = model.predict_proba(given).tolist()
+        told["probabilities"] = [dict(zip(classes, row)) for row in chances]
+    return told
+
+
+def main(folder):
+    for kind, make in models.KINDS.items():
+        made = make()
+        if made is None:  # the release has no such estimator yet
+            continue
+        model, rows = made
+        document = dict(answers(model, rows), instances=rows)
+        (folder / (kind + ".json")).write_text(json.dumps(document, indent=1) + "\n")
+        (folder / (kind + ".pkl")).write_bytes(pickle.dumps(model, protocol=PROTOCOL))
+        joblib.dump(model, str(folder / (kind + ".joblib")), compress=3 if kind == "forest" else 0)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main(Path(sys.argv[1]))

@@ -1,0 +1,82 @@
+"""A file of a release through `modelpack package`, and its container's answers beside those given
+at saving.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import asking
+from allowlist.environments import Release
+
+from .saving import saved
+
+KINDS = ("iris", "forest", "boosting", "mixed", "text", "dicts")
+FILES = tuple(f"{kind}.{suffix}" for kind in KINDS for suffix in ("pkl", "joblib"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """`chosen`: Python and key versions of the image. `verdict`: "as at saving", or what is not."""
+
+    release: str
+    python: str
+    file: str
+    chosen: str
+    verdict: str
+
+    @property
+    def is_same(self) -> bool:
+        return self.verdict == "as at saving"
+
+
+def package_and_ask(release: Release, file: str) -> Result:
+    """Leaves no image behind."""
+    path = saved(release) / file
+    tag = f"modelpack-ages/{release.name}:{file}"
+    packaged = asking.package([path], "--tag", tag)
+    if packaged.made is None:
+        verdict = f"exit {packaged.code}: {packaged.told.splitlines()[-1:]}"
+        return Result(release.name, release.python, file, "", verdict)
+    try:
+        with asking.container(tag) as url:
+            verdict = _compared(url, json.loads(path.with_suffix(".json").read_text()))
+    finally:
+        asking.remove(tag)
+    chosen = _chosen(packaged.made["environment"])
+    return Result(release.name, release.python, file, chosen, verdict)
+
+
+def _compared(url: str, expected: dict[str, Any]) -> str:
+    also = expected["probabilities"] is not None
+    status, answer = asking.predict(url, expected["instances"], probabilities=also)
+    if status != 200:
+        return f"status {status}: {answer.get('detail')}"
+    wanted = {"predictions": expected["predictions"]}
+    if also:
+        wanted["probabilities"] = expected["probabilities"]
+    return "as at saving" if answer == wanted else f"differs: {answer} instead of {wanted}"
+
+
+def _chosen(environment: dict[str, Any]) -> str:
+    pins = environment["requirements"]
+    names = [name for name in ("scikit-learn", "numpy", "scipy", "pandas") if name in pins]
+    told = ", ".join(f"{name} {pins[name]}" for name in names)
+    return f"Python {environment['python']}, {told}"
+
+
+def table(results: Iterable[Result]) -> str:
+    """A line a release: what saved it, what serves it, how many files answer as at saving."""
+    lines = ["| saved by | on Python | served with | answer as at saving |", "|---|---|---|---|"]
+    rows = list(results)
+    for release in dict.fromkeys(result.release for result in rows):
+        of_it = [result for result in rows if result.release == release]
+        same = sum(result.is_same for result in of_it)
+        chosen = max((result.chosen for result in of_it), key=len)
+        lines.append(
+            f"| scikit-learn {release} | {of_it[0].python} | {chosen} | {same} of {len(of_it)} |"
+        )
+    return "\n".join(lines)

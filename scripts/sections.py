@@ -1,0 +1,14 @@
+"""Parts of a document that scripts write: between <!-- NAME --> and <!-- /NAME -->."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def replace_section(document: Path, name: str, text: str) -> None:
+    """Writes `text` in place of what the section held."""
+    before, opening, rest = document.read_text().partition(f"<!-- {name} -->\n")
+    _, closing, after = rest.partition(f"<!-- /{name} -->")
+    if not closing:
+        raise SystemExit(f"{document} has no section {name}")
+    document.write_text(f"{before}{opening}{text.rstrip()}\n{closing}{after}")

@@ -1,0 +1,76 @@
+"""Environment.warnings: a sentence wherever what is recorded and what is chosen differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelpack.environment import resolve
+from modelpack.spec import IndexSettings
+
+
+@pytest.fixture
+def index(local_index):
+    for version, day in (
+        ("0.19.2", "2018-07-15"),
+        ("0.20.1", "2018-11-23"),
+        ("1.3.0", "2023-06-30"),
+        ("1.3.2", "2023-10-23"),
+    ):
+        local_index.add("scikit-learn", version, day=day)
+    local_index.add("lightgbm", "4.1.0", day="2023-09-10")
+    return IndexSettings(local_index.url)
+
+
+def warnings(spec, python, index, *requirements):
+    return resolve(spec, python, index=index, requirements=requirements).warnings
+
+
+def recorded(make_spec, version, specifier=None, **changes):
+    spec = replace(make_spec(version), versions={"scikit-learn": version}, **changes)
+    return replace(spec, requirements={"scikit-learn": specifier}) if specifier else spec
+
+
+def test_what_is_as_recorded_needs_no_words(make_spec, index):
+    assert warnings(recorded(make_spec, "1.3.2"), "3.11", index) == ()
+
+
+def test_the_user_chose_another_version(make_spec, index):
+    assert warnings(recorded(make_spec, "1.3.0"), "3.11", index, "scikit-learn==1.3.2") == (
+        "The file records scikit-learn 1.3.0, and 1.3.2 is used: --requirement says so.",
+    )
+
+
+def test_a_development_version(make_spec, index):
+    spec = recorded(make_spec, "0.20.dev0", ">=0.20,<0.21")
+    assert warnings(spec, "3.7", index) == (
+        "The file records scikit-learn 0.20.dev0, and 0.20.1 is used: it was a development"
+        " version, which no index has.",
+    )
+
+
+def test_a_version_without_wheels(make_spec, index):
+    environment = resolve(recorded(make_spec, "0.18.1"), "3.7", index=index)
+    assert environment.origins["scikit-learn"] == "resolver"
+    assert environment.warnings == (
+        "The file records scikit-learn 0.18.1, and 0.19.2 is used: it has no wheels for a Python"
+        " to serve on, and this is the nearest that has.",
+    )
+
+
+def test_parts_that_record_another_version(make_spec, index):
+    spec = recorded(make_spec, "1.3.2", other_versions={"scikit-learn": ("1.2.2",)})
+    assert warnings(spec, "3.11", index) == (
+        "Parts of the model record scikit-learn 1.2.2, the whole 1.3.2: 1.3.2 is used for all.",
+    )
+
+
+def test_another_python(make_spec, index):
+    (warning,) = warnings(recorded(make_spec, "1.3.2"), "3.9", index)
+    assert warning.startswith("Python 3.9 is used; 3.11 is likelier to have saved the model")
+
+
+def test_a_bound_is_no_version_to_differ_from(make_spec, index):
+    spec = replace(make_spec("1.3.2", lightgbm=">=4"), versions={"lightgbm": ">=4"})
+    assert warnings(spec, "3.11", index) == ()

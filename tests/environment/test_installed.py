@@ -1,0 +1,129 @@
+"""What is installed here counts where it is the environment that saved the model."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from importlib.metadata import version
+
+import pytest
+
+from modelpack.environment import installed, python_versions, resolve
+from modelpack.environment.requirements import asked
+from modelpack.spec import IndexSettings
+
+
+@pytest.fixture
+def training(tmp_path, monkeypatch):
+    """A virtual environment of Python 3.10 in the shell, that holds nothing but metadata."""
+    site = tmp_path / "venv" / "lib" / "python3.10" / "site-packages"
+    site.mkdir(parents=True)
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+
+    def install(name, version, **files):
+        folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+        for file, text in files.items():
+            (folder / file.replace("__", ".")).write_text(text)
+
+    install("scikit-learn", "1.3.0")
+    install("numpy", "1.24.4")
+    return install
+
+
+@pytest.fixture
+def index(local_index):
+    local_index.add("scikit-learn", "1.3.0", "numpy", "helper", day="2023-06-30")
+    local_index.add("helper", "1.0", day="2023-01-01")
+    local_index.add("helper", "1.1", day="2023-02-01")
+    local_index.add("numpy", "1.24.4", day="2023-06-26")
+    local_index.add("numpy", "1.25.2", day="2023-07-31")
+    return IndexSettings(local_index.url)
+
+
+def found(spec, *requirements):
+    return installed.here(spec, asked(spec, requirements))
+
+
+def test_it_gives_the_python_and_the_versions_that_nobody_else_decides(make_spec, training, index):
+    training("helper", "1.0")
+    training("flask", "1.0")
+    spec = make_spec("1.3.0")
+    assert python_versions(spec)[0] == "3.10"
+    environment = resolve(spec, "3.10", index=index)
+    assert environment.requirements["numpy"] == "1.24.4"
+    assert environment.requirements["helper"] == "1.0"
+    assert environment.requirements["flask"] == "9.9"  # what serves is current
+    assert environment.origins["numpy"] == environment.origins["helper"] == "installed"
+    assert environment.origins["scikit-learn"] == "file"
+    assert environment.warnings == ()
+
+
+def test_the_user_decides_before_it(make_spec, training, index):
+    environment = resolve(make_spec("1.3.0"), "3.10", index=index, requirements=["numpy==1.25.2"])
+    assert environment.requirements["numpy"] == "1.25.2"
+    assert environment.origins["numpy"] == "user"
+
+
+def test_another_version_of_the_framework_is_another_environment(make_spec, training, index):
+    environment = resolve(make_spec("1.3.0"), "3.11", index=index)
+    assert environment.requirements["numpy"] == "1.24.4"
+    spec = make_spec("1.2.2")
+    assert found(spec) is None
+    assert python_versions(spec)[0] == "3.10"  # settled by then, as it happens
+    assert found(make_spec("1.3.0"), "scikit-learn==1.2.2") is None
+    assert found(make_spec(None)) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"requirements": {"scikit-learn": "==1.3.0", "numpy": ">=1.25"}},
+        {"requirements": {"scikit-learn": "==1.3.0", "lightgbm": "==4.0.0"}},
+        {"framework": "lightgbm", "requirements": {"scikit-learn": "==1.3.0", "lightgbm": ""}},
+        {"trained_on": "3.11"},
+        {"python": "==3.9.*"},
+    ],
+)
+def test_what_the_file_speaks_against_is_not_the_one(make_spec, training, changes):
+    assert found(make_spec("1.3.0")) is not None
+    assert found(replace(make_spec("1.3.0"), **changes)) is None
+
+
+def test_a_wrapper_without_a_version_is_pinned_by_its_parts(make_spec, training):
+    """A LGBMClassifier, of which only the LabelEncoder tells a version."""
+    training("lightgbm", "4.1.0")
+    spec = make_spec("1.3.0", lightgbm=">=4")
+    versions = found(replace(spec, framework="lightgbm", framework_version=None)).versions
+    assert str(versions["lightgbm"]) == "4.1.0"
+
+
+def test_builds_that_no_index_has_are_not_pinned(make_spec, training):
+    training("torch", "2.1.0+cpu")
+    training("scipy", "1.11.0.dev0")
+    training("joblib", "1.3.0", direct_url__json="{}")
+    training("pandas", "not a version")
+    training("six", "")
+    names = found(make_spec("1.3.0")).all_versions()
+    assert set(names) == {"scikit-learn", "numpy"}
+
+
+def test_what_cannot_be_locked_gives_way_to_dates_and_says_so(make_spec, training, index):
+    training("helper", "0.9")  # which the index does not have
+    environment = resolve(make_spec("1.3.0"), "3.10", index=index)
+    assert environment.requirements["numpy"] == "1.25.2"
+    assert environment.origins["numpy"] == "resolver"
+    (warning,) = environment.warnings
+    assert "helper 0.9, numpy 1.24.4" in warning
+    assert "of the model's time" in warning
+
+
+def test_the_environment_that_runs_modelpack_counts_too(make_spec, monkeypatch):
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+    spec = make_spec(version("scikit-learn"))
+    own = found(spec)
+    assert own.python == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert str(own.versions["numpy"]) == version("numpy")

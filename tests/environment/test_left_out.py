@@ -1,0 +1,95 @@
+"""What is left out: xgboost is served without kernels for graphics processors, which make up
+most of its wheel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelpack.environment import resolve
+from modelpack.spec import IndexSettings
+
+
+@pytest.fixture
+def index(local_index):
+    for version, day in (("2.1.0", "2024-06-20"), ("2.1.1", "2024-07-31"), ("3.0.0", "2025-03-15")):
+        local_index.add("xgboost", version, "numpy", "nvidia-nccl-cu12", day=day)
+    local_index.add("nvidia-nccl-cu12", "2.20", day="2024-01-01")
+    local_index.add("numpy", "1.26.4", day="2024-02-05")
+    local_index.add("torch", "2.3.0", "nvidia-nccl-cu12", day="2024-04-24")
+    return local_index
+
+
+def with_variant(index):
+    index.add("xgboost-cpu", "2.1.1", "numpy", day="2024-07-31")
+    index.add("xgboost-cpu", "3.0.0", "numpy", day="2025-03-15")
+    return index
+
+
+def model(make_spec, version="", **libraries):
+    requirements = {"xgboost": f"=={version}" if version else "", **libraries}
+    return replace(make_spec(None), framework="xgboost", requirements=requirements)
+
+
+def locked(spec, index, *requirements):
+    return resolve(spec, "3.11", index=IndexSettings(index.url), requirements=requirements)
+
+
+def test_the_same_version_for_processors_only_takes_its_place(make_spec, index):
+    environment = locked(model(make_spec, "2.1.1"), with_variant(index))
+    assert environment.requirements["xgboost-cpu"] == "2.1.1"
+    assert environment.origins["xgboost-cpu"] == "file"
+    assert not {"xgboost", "nvidia-nccl-cu12"} & environment.requirements.keys()
+
+
+def test_the_users_version_too(make_spec, index):
+    environment = locked(model(make_spec, "2.1.0"), with_variant(index), "xgboost==3.0.0")
+    assert environment.requirements["xgboost-cpu"] == "3.0.0"
+    assert environment.origins["xgboost-cpu"] == "user"
+
+
+def test_a_user_who_names_it_gets_no_second_one(make_spec, index):
+    environment = locked(model(make_spec, "2.1.1"), with_variant(index), "xgboost-cpu==3.0.0")
+    assert environment.requirements["xgboost-cpu"] == "3.0.0"
+    assert "xgboost" not in environment.requirements
+
+
+def test_a_version_without_it_goes_without_the_library_between_graphics_processors(
+    make_spec, index
+):
+    environment = locked(model(make_spec, "2.1.0"), with_variant(index))
+    assert environment.requirements["xgboost"] == "2.1.0"
+    assert "nvidia-nccl-cu12" not in environment.requirements
+
+
+def test_an_index_without_it_gives_xgboost_itself(make_spec, index):
+    environment = locked(model(make_spec, "2.1.1"), index)
+    assert environment.requirements["xgboost"] == "2.1.1"
+    assert "nvidia-nccl-cu12" not in environment.requirements
+
+
+def test_other_libraries_keep_what_they_require(make_spec, index):
+    spec = model(make_spec, "2.1.0", torch="==2.3.0")
+    assert {"xgboost", "nvidia-nccl-cu12"} <= locked(spec, index).requirements.keys()
+
+
+def test_catboost_goes_without_what_it_draws_with(make_spec, index):
+    index.add("catboost", "1.2.5", "numpy", "plotly", "matplotlib", "graphviz", day="2024-04-18")
+    spec = replace(make_spec(None), framework="catboost", requirements={"catboost": "==1.2.5"})
+    assert "catboost" in locked(spec, index).requirements  # the index has no plotly
+
+
+def test_old_releases_need_the_systems_openmp(make_spec, index):
+    index.add("xgboost", "1.2.1", day="2020-10-14")
+    assert locked(model(make_spec, "1.2.1"), index).system_packages == ("libgomp1",)
+    assert locked(model(make_spec, "2.1.0"), index).system_packages == ()
+
+
+def test_a_release_that_imports_what_it_does_not_require_gets_it(make_spec, index):
+    """xgboost 1.4 to 1.6 look for dask with pkg_resources, which is setuptools'."""
+    index.add("xgboost", "1.6.2", day="2022-08-23")
+    index.add("setuptools", "65.0", day="2022-08-15")
+    assert locked(model(make_spec, "1.6.2"), index).requirements["setuptools"] == "65.0"
+    assert "setuptools" not in locked(model(make_spec, "2.1.0"), index).requirements

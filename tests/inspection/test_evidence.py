@@ -1,0 +1,55 @@
+"""What a file without a version tells of it by its layout."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelpack.inspection.facts.evidence import implied_versions, telling
+from modelpack.inspection.machine import Trace
+from modelpack.inspection.nodes import Global
+
+
+def implied(*keys: str) -> dict[str, str]:
+    return implied_versions(Trace(globals={key: Global(key, 0, "GLOBAL") for key in keys}))
+
+
+@pytest.mark.parametrize(
+    ("key", "distribution", "specifier"),
+    [
+        ("numpy._core.multiarray:scalar", "numpy", ">=2"),
+        ("numpy.core.multiarray:scalar", "numpy", "<2"),
+        ("numpy.random._pickle:__randomstate_ctor", "numpy", ">=1.17"),
+        ("scipy.sparse._csr:csr_matrix", "scipy", ">=1.8"),
+        ("scipy.sparse.csr:csr_matrix", "scipy", "<1.8"),
+        ("pandas.core.indexes.numeric:Int64Index", "pandas", "<2"),
+        ("sklearn.svm.classes:SVC", "scikit-learn", "<0.22"),
+        ("sklearn.svm._classes:SVC", "scikit-learn", ">=0.22"),
+        ("sklearn.linear_model._base:LinearRegression", "scikit-learn", ">=0.22"),
+        ("sklearn.externals.joblib.numpy_pickle:NumpyArrayWrapper", "scikit-learn", "<0.21"),
+        ("sklearn.calibration:_TemperatureScaling", "scikit-learn", ">=1.8"),
+        ("sklearn.ensemble._gb_losses:BinomialDeviance", "scikit-learn", ">=0.21,<1.4"),
+    ],
+)
+def test_a_name_tells_when_it_was_written(key, distribution, specifier):
+    assert implied(key)[distribution] == specifier
+
+
+def test_several_names_tell_together():
+    found = implied("sklearn.svm._classes:SVC", "sklearn._loss.glm_distribution:GammaDistribution")
+    assert found["scikit-learn"] == ">=0.23,<1.1"
+    both = implied("numpy.core.multiarray:scalar", "numpy.random._pickle:__randomstate_ctor")
+    assert both["numpy"] == ">=1.17,<2"
+
+
+def test_names_that_never_lived_together_tell_nothing():
+    assert implied("sklearn.svm.classes:SVC", "sklearn.calibration:_TemperatureScaling") == {}
+
+
+def test_names_of_all_releases_tell_nothing():
+    assert implied("sklearn.pipeline:Pipeline", "collections:OrderedDict") == {}
+
+
+def test_the_reason_is_a_name_that_tells():
+    keys = ["numpy:dtype", "numpy._core.multiarray:scalar"]
+    assert telling("numpy", keys) == "numpy._core.multiarray:scalar"
+    assert telling("scipy", keys) is None

@@ -1,0 +1,313 @@
+"""Files of native formats that are cut, changed or made to harm: a finding each, never a bug."""
+
+import json
+import random
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from modelpack.inspection import native
+from modelpack.inspection.facts.flatbuffers import Table
+from modelpack.inspection.inspector import inspect
+from modelpack.inspection.native import ubjson
+from modelpack.inspection.nodes import Malformed
+
+from . import onnx_models as onnx
+from .mutations import mutants
+
+ROOT = Path(__file__).parents[2]
+SAMPLES, DATA = ROOT / "sample_models", ROOT / "tests" / "data" / "native"
+XGBOOST = (DATA / "kserve-xgboost.json").read_bytes()
+BINARY = (DATA / "kserve-xgboost-2.0.bst").read_bytes()
+TEXT = (SAMPLES / "lightgbm-text" / "model.txt").read_bytes()
+CATBOOST = (SAMPLES / "catboost-cbm" / "model.cbm").read_bytes()
+FILES = {
+    "lightgbm": ("lightgbm", TEXT),
+    "xgboost json": ("xgboost", (SAMPLES / "xgboost-json" / "model.json").read_bytes()),
+    "xgboost ubjson": ("xgboost", (DATA / "kserve-xgboost.ubj").read_bytes()),
+    "xgboost binary": ("xgboost-binary", BINARY),
+    "catboost": ("catboost", CATBOOST),
+    "onnx": ("onnx", (SAMPLES / "onnx" / "model.onnx").read_bytes()),
+    "onnx trees": ("onnx", onnx.forest([2, 0, 0])),
+}
+SECONDS = 1.0
+
+
+def read(reader, data):
+    """The code of what is wrong with the data, or None."""
+    try:
+        native.read(reader, iter([data]))
+    except Malformed as problem:
+        return problem.code
+    return None
+
+
+@pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)
+def test_what_is_cut_is_refused_or_whole(reader, data):
+    """LightGBM's parameters come after its end, CatBoost's tables are read by CatBoost alone."""
+    assert read(reader, data) is None
+    ends = sorted(
+        {*range(1, len(data), max(1, len(data) // 60)), *range(len(data) - 40, len(data))}
+    )
+    codes = [read(reader, data[:end]) for end in ends]
+    assert all(codes[: len(codes) // 3])
+    if reader not in {"lightgbm", "catboost"}:
+        assert all(codes)
+
+
+@pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)
+def test_what_is_changed_at_random_is_no_bug(reader, data):
+    chance = random.Random(4)
+    end = time.monotonic() + SECONDS
+    codes = []
+    for mutant in mutants(data, chance):
+        codes.append(read(reader, mutant))
+        if time.monotonic() > end:
+            break
+    assert sum(code is not None for code in codes) > len(codes) / 20
+
+
+def changed(path, value):
+    """KServe's JSON with another value at a path of keys."""
+    document = json.loads(XGBOOST)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return json.dumps(document).encode()
+
+
+MODEL = ("learner", "gradient_booster", "model")
+TREE = (*MODEL, "trees", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ((*TREE, "left_children"), [0, -1, -1]),  # a circle
+        ((*TREE, "left_children"), [2, -1, -1]),  # one child twice
+        ((*TREE, "right_children"), [10**6, -1, -1]),
+        ((*TREE, "right_children"), [-1, -1, -1]),
+        ((*TREE, "left_children"), [1.0, -1, -1]),
+        ((*TREE, "left_children"), [True, -1, -1]),
+        ((*TREE, "parents"), [2**31 - 1, 0, 1]),
+        ((*TREE, "split_indices"), [4, 0, 0]),
+        ((*TREE, "split_indices"), [2**40, 0, 0]),
+        ((*TREE, "split_indices"), [0]),
+        ((*TREE, "split_conditions"), ["a", 0, 0]),
+        ((*TREE, "split_type"), [1, 0, 0]),
+        ((*TREE, "tree_param", "num_nodes"), "4"),
+        ((*TREE, "tree_param", "num_nodes"), 3),
+        ((*TREE, "id"), 1),
+        ((*MODEL, "tree_info"), [10] * 100),
+        ((*MODEL, "tree_info"), [-1] * 100),
+        ((*MODEL, "iteration_indptr"), [0, 200]),
+        ((*MODEL, "gbtree_model_param", "num_trees"), "99"),
+        (("learner", "learner_model_param", "num_feature"), "-1"),
+        (("learner", "learner_model_param", "num_feature"), "1"),
+        (("learner", "learner_model_param", "num_class"), "4000000000"),
+        (("learner", "gradient_booster", "name"), "mine"),
+        (("learner", "gradient_booster"), []),
+        (("learner", "feature_names"), [1, 2, 3, 4]),
+        (("learner",), None),
+        (("version",), 2),
+    ],
+)
+def test_documents_that_xgboost_would_believe(path, value):
+    assert read("xgboost", changed(path, value)) in {"malformed", "broken-invariant"}
+
+
+def test_sets_of_categories_of_xgboost():
+    document = json.loads(XGBOOST)
+    tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+    tree["split_type"] = [1, 0, 0]
+    tree.update(categories_nodes=[0], categories_segments=[0], categories_sizes=[2])
+    tree["categories"] = [0, 2]
+    assert read("xgboost", json.dumps(document).encode()) is None
+    for name, value in (("categories", [0, 2**24]), ("categories_sizes", [3]),
+                        ("categories_segments", [-1]), ("categories_nodes", [3])):  # fmt: skip
+        broken = json.loads(json.dumps(document))
+        broken["learner"]["gradient_booster"]["model"]["trees"][0][name] = value
+        assert read("xgboost", json.dumps(broken).encode()) == "broken-invariant"
+
+
+def test_json_that_names_a_value_twice():
+    """The one that is checked could be another than the one that is loaded."""
+    twice = XGBOOST.replace(b'"tree_info":', b'"tree_info":[99],"tree_info":', 1)
+    assert read("xgboost", twice) == "malformed"
+
+
+@pytest.mark.parametrize("deep", [b'{"learner":' + b"[" * 200_000, b'{"learner":{"a":' * 60_000])
+def test_json_that_is_nested(deep):
+    assert read("xgboost", deep) in {"limit", "malformed", "truncated"}
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"[" * 100_000, "limit"),
+        (b"[#L" + struct.pack(">q", 2**60), "truncated"),
+        (b"[#L" + struct.pack(">q", -1), "truncated"),
+        (b"[$d#L" + struct.pack(">q", 2**61), "truncated"),
+        (b"[$S#L" + struct.pack(">q", 1), "malformed"),
+        (b"SL" + struct.pack(">q", 2**62) + b"a", "truncated"),
+        (b"{L" + struct.pack(">q", 1) + b"aZL" + struct.pack(">q", 1) + b"aZ}", "malformed"),
+        (b"q", "malformed"),
+        (b"ZZ", "trailing-data"),
+        (b"", "truncated"),
+    ],
+)
+def test_ubjson_that_tells_of_what_is_not_there(data, code):
+    with pytest.raises(Malformed) as problem:
+        ubjson.loads(data)
+    assert problem.value.code == code
+
+
+def test_ubjson_is_what_xgboost_writes():
+    """The same model, once as JSON and once as UBJSON."""
+    one, other = json.loads(XGBOOST), ubjson.loads(FILES["xgboost ubjson"][1])
+    trees = [m["learner"]["gradient_booster"]["model"]["trees"] for m in (one, other)]
+    for plain, packed in zip(*trees, strict=True):
+        assert plain.keys() == packed.keys()
+        for name in ("left_children", "right_children", "split_indices", "categories"):
+            assert plain[name] == list(packed[name])
+        assert list(packed["split_conditions"]) == pytest.approx(plain["split_conditions"])
+
+
+def patched(data, place, code, value):
+    return data[:place] + struct.pack(code, value) + data[place + struct.calcsize(code) :]
+
+
+TREES = BINARY.index(b"gbtree") + len(b"gbtree")
+FIRST_NODE = TREES + 160 + 148
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "value"),
+    [
+        (8, "<I", 1),  # features
+        (TREES, "<i", 2**31 - 1),  # trees
+        (TREES, "<i", -1),
+        (TREES + 160 + 4, "<i", 2**30),  # nodes of the first
+        (TREES + 160 + 4, "<i", 0),
+        (FIRST_NODE + 4, "<i", 0),  # its left child: a circle
+        (FIRST_NODE + 8, "<i", 77),
+        (FIRST_NODE + 20, "<i", 5),  # whose child that says it is
+        (FIRST_NODE + 12, "<I", 2**31 + 4),  # the feature
+        (len(b"binf") + 136, "<Q", 2**63),  # the length of the objective
+        (24, "<I", 7),  # the version
+    ],
+)
+def test_binaries_that_xgboost_would_believe(place, code, value):
+    assert read("xgboost-binary", BINARY) is None
+    assert read("xgboost-binary", patched(BINARY, place, code, value)) is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"num_class=1", b"num_class=0"),
+        (b"num_class=1", b"num_class=99999999999"),
+        (b"num_tree_per_iteration=1", b"num_tree_per_iteration=2"),
+        (b"max_feature_idx=2", b"max_feature_idx=0"),
+        (b"left_child=1", b"left_child=0"),
+        (b"pandas_categorical:[[", b"pandas_categorical:[[" + b"[" * 100_000),
+        (b'pandas_categorical:[["centre"', b"pandas_categorical:[[{}"),
+        (b"feature_names=square_metres", b"feature_names=square_metres\xff"),
+        (b"Tree=3\n", b"Tree=3 \n\n"),
+        (b"split_gain=", b"split_gain=1 "),
+        (b"leaf_value=", b"leaf_value=x"),
+        (b"[num_leaves: 8]", b"[num_leaves"),
+    ],
+)
+def test_texts_that_lightgbm_would_believe(old, new):
+    assert old in TEXT
+    assert read("lightgbm", TEXT.replace(old, new, 1)) in {"malformed", "broken-invariant"}
+
+
+def vector(number):
+    """Where a vector of CatBoost's trees begins."""
+    trees = Table.root(CATBOOST[8:]).table(1)
+    return 8 + trees._vector(number)[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "value"),
+    [
+        (4, "<I", 2**31),  # the size of the core
+        (8, "<I", 2**30),  # where the first table is
+        (vector(1), "<i", -1),  # the first split
+        (vector(1), "<i", 10_000),
+        (vector(2), "<i", 17),  # how many the first tree has
+        (vector(2), "<i", -3),
+        (vector(3), "<i", 5),  # where it begins
+        (vector(8) - 4, "<I", 8),  # how many leaves there are
+        (vector(8) - 4, "<I", 2**31),
+        (vector(17), "<H", 500),  # the feature of the first bin
+    ],
+)
+def test_files_that_catboost_would_believe(place, code, value):
+    assert read("catboost", CATBOOST) is None
+    assert read("catboost", patched(CATBOOST, place, code, value)) in {
+        "malformed", "broken-invariant", "truncated"}  # fmt: skip
+
+
+def nested(levels):
+    graph = onnx.node("Abs", ["x"], ["y"])
+    for _ in range(levels):
+        graph = onnx.node(
+            "If", ["x"], ["y"], onnx.field(5, onnx.field(1, "b") + onnx.field(6, graph))
+        )
+    return onnx.field(1, 8) + onnx.field(2, "t") + onnx.field(7, graph)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        onnx.forest([3, 0, 0]),  # a feature beyond the row
+        onnx.forest([-1, 0, 0]),
+        nested(20),
+        nested(5_000),
+        b"\x08\x08\x12\x01t\x3a" + b"\xff" * 9 + b"\x01",  # a length of 64 bits
+        b"\x08" + b"\xff" * 11,
+        b"\x08\x08\x12\x01t\x3b",  # a group
+        onnx.field(1, 8) + onnx.field(2, "t") + onnx.field(7, 5),
+        onnx.field(1, 8) + onnx.field(2, "t") + onnx.field(7, b""),
+    ],
+)
+def test_protocol_buffers_that_are_no_model(data):
+    assert read("onnx", data) is not None
+
+
+def test_values_of_onnx_that_come_of_each_other_cost_little(tmp_path):
+    """Concatenated again and again they would be endless."""
+    nodes = [onnx.node("Concat", [f"v{i}"] * 3, [f"v{i + 1}"]) for i in range(200)]
+    nodes += [onnx.node("Concat", ["b", "b"], ["a"]), onnx.node("Concat", ["a", "a"], ["b"])]
+    nodes += [onnx.node("Scaler", [name], [f"s{name}"]) for name in ("v200", "v8", "a")]
+    data = onnx.model(
+        nodes,
+        [onnx.tensor("v0", onnx.FLOAT, [None, 4])],
+        [onnx.tensor("v200", onnx.FLOAT, [None, None])],
+    )
+    started = time.monotonic()
+    assert read("onnx", data) is None
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)
+def test_the_finding_reaches_the_spec(tmp_path, reader, data):
+    path = tmp_path / "model"
+    path.write_bytes(data[: len(data) // 3])
+    spec = inspect(path)
+    assert spec.format == reader.partition("-")[0]
+    assert spec.safety.verdict == "refuse"
+    assert len(spec.safety.findings) == 1
+
+
+def test_a_large_file_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr("modelpack.inspection.limits.NATIVE_BYTES", 2**20)
+    chunks = (bytes(2**18) for _ in range(2**40))
+    with pytest.raises(Malformed, match="larger than 1 MiB"):
+        native.read("onnx", chunks)

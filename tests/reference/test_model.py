@@ -1,0 +1,66 @@
+"""What the model itself says in a sandbox is hostile text: its form is checked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from modelpack.reference import completed, question
+from modelpack.spec import Answers, Reference
+
+ROWS = ((1.0, "a"), (2.0, None), (3.0, "c"))
+
+
+def told(errors: list[str | None], predictions: list[Any], **changes: Any) -> bytes:
+    answers = {"predictions": predictions, "probabilities": None}
+    return json.dumps({"together": answers, "alone": answers, "errors": errors, **changes}).encode()
+
+
+def test_the_question_is_the_rows() -> None:
+    assert json.loads(question(Reference(ROWS))) == {"rows": [[1.0, "a"], [2.0, None], [3.0, "c"]]}
+
+
+def test_the_answers_are_kept() -> None:
+    reference = completed(Reference(ROWS), told([None] * 3, [1, 2, 3]))
+    assert (reference.rows, reference.answers, reference.alone) == (
+        ROWS,
+        Answers((1, 2, 3)),
+        Answers((1, 2, 3)),
+    )
+
+
+def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
+    reference = completed(
+        Reference(ROWS, made_up=True), told([None, "ValueError: no", None], [1, 3])
+    )
+    assert (reference.rows, reference.problem) == ((ROWS[0], ROWS[2]), "")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [Reference(ROWS), Reference(ROWS[:1], made_up=True)],
+    ids=["the user's", "the last one"],
+)
+def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
+    errors = ["ValueError: no", *[None] * (len(reference.rows) - 1)]
+    reference = completed(reference, told(errors, [1] * (len(errors) - 1)))
+    assert reference.problem == "the model itself refuses row 0: ValueError: no"
+    assert reference.answers is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[]",
+        b'{"errors": []}',
+        told([None] * 3, [1, 2]),
+        told([None] * 2, [1, 2]),
+        told([None] * 3, [1, 2, 3], alone=7),
+        told([None] * 3, [1, 2, 3], together={"predictions": "abc", "probabilities": None}),
+    ],
+)
+def test_a_malformed_answer_is_a_problem_not_a_crash(answer: bytes) -> None:
+    assert "malformed" in completed(Reference(ROWS), answer).problem

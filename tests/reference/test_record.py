@@ -1,0 +1,185 @@
+"""modelpack.record() in a training script, and the sidecar as packaging finds it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from scipy import sparse
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
+import modelpack
+from modelpack.errors import UsageError
+from modelpack.inspection import inspect
+from modelpack.reference import Sources, prepare
+from modelpack.spec import ModelSpec, Reference
+
+FRAME = pd.DataFrame({"size": np.linspace(0.1, 3, 30), "kind": ["a", "b", None] * 10})
+LABELS = ["yes" if size > 1 else "no" for size in FRAME["size"]]
+
+
+def saved(model: Any, folder: Path) -> Path:
+    joblib.dump(model, folder / "model.joblib")
+    return folder / "model.joblib"
+
+
+def prepared(path: Path) -> tuple[ModelSpec, Reference]:
+    return prepare(inspect(str(path)), Sources((path,)))
+
+
+def test_what_a_model_answers_is_there_again_to_the_last_bit(tmp_path: Path) -> None:
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(FRAME[["size"]], LABELS)
+    path = saved(model, tmp_path)
+    assert modelpack.record(model, FRAME[["size"]], path) == Path(f"{path}.record.json")
+    spec, reference = prepared(path)
+    head = FRAME[["size"]].head(20)
+    assert reference.source == "record"
+    assert reference.rows == tuple((size,) for size in head["size"].tolist())
+    assert reference.answers is not None
+    assert reference.answers.predictions == tuple(model.predict(head).tolist())
+    assert reference.answers.probabilities == tuple(model.predict_proba(head).tolist())
+    assert reference.alone is not None
+    assert reference.alone.predictions == tuple(
+        model.predict(head.iloc[[row]])[0] for row in range(20)
+    )
+    assert spec.signature.inputs[0].example == 0.1
+    assert spec.trained_on == "{}.{}".format(*sys.version_info[:2])
+    assert spec.recorded["scikit-learn"] == sklearn.__version__
+
+
+@pytest.mark.parametrize(
+    ("rows", "first"),
+    [
+        (FRAME, [0.1, "a"]),
+        (np.array([[1, 2], [3, 4]]), [1, 2]),
+        (np.array([[np.nan, 2.5]]), [None, 2.5]),
+        (sparse.csr_matrix([[0, 1.5]]), [0.0, 1.5]),
+        (["a text", "another"], "a text"),
+        ([{"b": np.int64(1), "a": "x"}], {"b": 1, "a": "x"}),
+        (FRAME["kind"], "a"),
+        (
+            pd.DataFrame({"n": pd.array([None, 2], "Int64"), "s": pd.array(["x", None])}),
+            [None, "x"],
+        ),
+    ],
+)
+def test_rows_of_every_kind_are_kept(rows: Any, first: Any, tmp_path: Path) -> None:
+    class Echo:
+        def predict(self, X: Any) -> np.ndarray:
+            return np.arange(X.shape[0] if hasattr(X, "shape") else len(X))
+
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"model")
+    document = json.loads(modelpack.record(Echo(), rows, path).read_text())
+    assert document["instances"][0] == first
+    assert document["files"] == [hashlib.sha256(b"model").hexdigest()]
+    assert document["versions"]["numpy"] == np.__version__
+    assert document["together"]["probabilities"] is None
+
+
+def test_several_outputs_have_a_list_of_probabilities_a_row(tmp_path: Path) -> None:
+    y = np.array([[0, 1], [1, 0], [0, 0]] * 10)
+    forest = RandomForestClassifier(3, random_state=0)
+    model = MultiOutputClassifier(forest).fit(FRAME[["size"]].to_numpy(), y)
+    path = saved(model, tmp_path)
+    document = json.loads(modelpack.record(model, FRAME[["size"]].to_numpy(), path).read_text())
+    assert np.shape(document["together"]["probabilities"]) == (20, 2, 2)
+    assert np.shape(document["together"]["predictions"]) == (20, 2)
+
+
+def test_a_transformer_is_recorded_by_what_it_makes(tmp_path: Path) -> None:
+    model = TfidfVectorizer().fit(["one text", "two texts"])
+    document = json.loads(modelpack.record(model, ["one text"], saved(model, tmp_path)).read_text())
+    assert document["together"]["predictions"] == model.transform(["one text"]).toarray().tolist()
+
+
+def test_a_model_in_two_files_is_recorded_as_one(tmp_path: Path) -> None:
+    rows = [{"a": 1.0}, {"b": 2.0}]
+    vectorizer = DictVectorizer().fit(rows)
+    model = LinearRegression().fit(vectorizer.transform(rows), [1.0, 2.0])
+    paths = [tmp_path / "vectorizer.joblib", tmp_path / "model.joblib"]
+    joblib.dump(vectorizer, paths[0])
+    joblib.dump(model, paths[1])
+    modelpack.record([vectorizer, model], rows, paths)
+    spec = inspect(*map(str, paths))
+    _, reference = prepare(spec, Sources(paths))
+    assert reference.rows == ((1.0, None), (None, 2.0))
+    assert reference.answers is not None
+    assert reference.answers.predictions == tuple(
+        model.predict(vectorizer.transform(rows)).tolist()
+    )
+
+
+def test_a_model_that_was_saved_again_is_not_compared_with_an_old_record(tmp_path: Path) -> None:
+    model = LinearRegression().fit(FRAME[["size"]], FRAME["size"])
+    path = saved(model, tmp_path)
+    modelpack.record(model, FRAME[["size"]], path)
+    saved(LinearRegression().fit(FRAME[["size"]], -FRAME["size"]), tmp_path)
+    with pytest.raises(UsageError, match="recorded of another file"):
+        prepared(path)
+
+
+@pytest.mark.parametrize("change", ["{", '{"schema": 9}', '{"schema": 1}', "[]"])
+def test_a_malformed_record_is_told(change: str, tmp_path: Path) -> None:
+    path = saved(LinearRegression().fit([[1.0]], [1.0]), tmp_path)
+    Path(f"{path}.record.json").write_text(change)
+    with pytest.raises(UsageError, match="no record that this modelpack reads"):
+        prepared(path)
+
+
+def test_there_must_be_a_file_and_a_row(tmp_path: Path) -> None:
+    model = OrdinalEncoder().fit(FRAME[["kind"]])
+    with pytest.raises(UsageError, match="no model file"):
+        modelpack.record(model, FRAME[["kind"]], tmp_path / "model.joblib")
+    with pytest.raises(UsageError, match="no rows"):
+        modelpack.record(model, FRAME[["kind"]].head(0), saved(model, tmp_path))
+
+
+def test_what_json_cannot_hold_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    class Echo:
+        def predict(self, X: pd.DataFrame) -> np.ndarray:
+            return np.zeros(len(X))
+
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"model")
+    dates = pd.DataFrame({"day": [pd.Timestamp("2026-01-01")]})
+    with pytest.raises(UsageError, match="cannot be recorded"):
+        modelpack.record(Echo(), dates, path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_given_files_go_before_a_record(
+    tmp_path: Path, make_spec: Callable[..., ModelSpec]
+) -> None:
+    model = LinearRegression().fit(FRAME[["size"]], FRAME["size"])
+    path = saved(model, tmp_path)
+    modelpack.record(model, FRAME[["size"]], path)
+    (tmp_path / "rows.csv").write_text("size\n0.75\n")
+    (tmp_path / "y.json").write_text("[1.5]")
+    spec = inspect(str(path))
+    both = Sources((path,), tmp_path / "rows.csv", tmp_path / "y.json", 0.5)
+    _, reference = prepare(spec, both)
+    assert (reference.source, reference.rows, reference.tolerance) == ("expected", ((0.75,),), 0.5)
+    _, reference = prepare(spec, replace(both, example=tmp_path / "rows.csv", expected=None))
+    assert reference.source == "record"
+    Path(f"{path}.record.json").unlink()
+    _, reference = prepare(spec, replace(both, expected=None))
+    assert (reference.source, reference.answers, reference.made_up) == ("model", None, False)
+    with pytest.raises(UsageError, match="nothing says of which rows"):
+        prepare(spec, replace(both, example=None))

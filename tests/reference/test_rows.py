@@ -1,0 +1,195 @@
+"""Files of rows, as the signature of a model has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from modelpack.errors import UsageError
+from modelpack.reference import invented
+from modelpack.reference.rows import MOST_ROWS, align, with_examples
+from modelpack.reference.tables import Table, read_table
+from modelpack.spec import Field, ModelSpec, Signature
+
+AGE, CITY, PAID = (
+    Field("age", "number", nullable=True, minimum=1.0, maximum=9.0, example=2.5),
+    Field("city", "string", categories=("Bonn", "Köln"), example="Bonn"),
+    Field("paid", "boolean", example=True),
+)
+ROWS = ((1.5, "Köln", True), (None, "Bonn", False))
+
+
+def signature(*fields: Field, **more: Any) -> Signature:
+    return Signature(fields, (), **more)
+
+
+def written(folder: Path, name: str) -> Path:
+    """ROWS in a format, with a column too many and in another order where it has names."""
+    path = folder / name
+    records = [{"paid": p, "target": 7, "city": c, "age": a} for a, c, p in ROWS]
+    if name.endswith(".csv"):
+        path.write_text("paid,target,city,age\nTrue,7,Köln,1.5\nfalse,7,Bonn,\n", "utf-8")
+    elif name.endswith(".jsonl"):
+        path.write_text("\n".join(map(json.dumps, records)))
+    elif name == "lists.json":
+        path.write_text(json.dumps([list(row) for row in ROWS]))
+    elif name == "split.json":
+        columns = ["age", "city", "paid"]
+        path.write_text(json.dumps({"columns": columns, "instances": [list(r) for r in ROWS]}))
+    elif name.endswith(".json"):
+        path.write_text(json.dumps({"instances": records}))
+    else:
+        names = [("paid", "?"), ("age", "f8"), ("city", "U9")]
+        np.save(path, np.array([(True, 1.5, "Köln"), (False, np.nan, "Bonn")], names))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["x.csv", "x.json", "lists.json", "split.json", "x.jsonl", "x.npy"]
+)
+def test_a_format_gives_the_rows_in_the_signatures_order(name: str, tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, name))
+    assert align(table, signature(AGE, CITY, PAID, named=True)) == ROWS
+
+
+def test_parquet_is_a_format_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    columns = {"city": ["Köln", "Bonn"], "paid": [True, False], "age": [1.5, None]}
+    parquet.write_table(pa.table(columns), path)
+    assert align(read_table(path), signature(AGE, CITY, PAID, named=True)) == ROWS
+
+
+def test_numbers_without_names_go_by_position(tmp_path: Path) -> None:
+    fields = [Field(f"x{i}", "number", example=0.0) for i in range(2)]
+    (tmp_path / "x.csv").write_text("1,2.5\n3,4\n")
+    np.save(tmp_path / "x.npy", np.array([[1, 2.5], [3, 4]]))
+    for name in ("x.csv", "x.npy"):
+        assert align(read_table(tmp_path / name), signature(*fields)) == ((1, 2.5), (3, 4))
+
+
+def test_an_array_of_one_dimension_is_one_column() -> None:
+    table = Table(None, [[1.0], [2.0]])
+    assert align(table, signature(Field("x0", "number", example=0.0))) == ((1.0,), (2.0,))
+
+
+def test_a_text_is_a_row() -> None:
+    text = signature(Field("text", "string", example="hi"), layout="text")
+    assert align(Table(("review",), [["good, 7"], ["12"]], is_text=True), text) == (
+        ("good, 7",),
+        ("12",),
+    )
+
+
+def test_dicts_may_lack_what_they_do_not_have() -> None:
+    fields = [Field(name, "number", nullable=True) for name in ("a", "b", "c")]
+    table = Table(("c", "a"), [[1, 2]])
+    assert align(table, signature(*fields, layout="dicts", named=True)) == ((2, None, 1),)
+
+
+def test_a_great_file_is_cut() -> None:
+    one = signature(Field("x0", "number", example=0.0))
+    assert len(align(Table(None, [[0.5]] * 1000), one)) == MOST_ROWS
+    wide = signature(*(Field(f"x{i}", "number", example=0.0) for i in range(100_000)))
+    assert len(align(Table(None, [[0.5] * 100_000] * 9), wide)) == 5
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (Table(("age", "paid"), [[1, True]]), "lack 1 inputs of the model (city)"),
+        (Table(("a", "b", "c"), [[1, "Bonn", True]]), "name none of the model's inputs"),
+        (Table(None, [[1, "Bonn"]]), "have 2 values, and the model takes 3"),
+        (Table(None, [["old", "Bonn", True]]), "hold 'old' in row 0, column age"),
+        (Table(None, [[1, "Bonn", True], [1, 7, True]]), "hold 7 in row 1, column city"),
+        (Table(None, [[1, "Bonn", object()]]), "hold a object"),
+    ],
+)
+def test_rows_that_do_not_fit_say_where(table: Table, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        align(table, signature(AGE, CITY, PAID, named=True))
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.txt", b"1", "tells no format"),
+        ("x.csv", b"a,b\n1\n", "1 to 2 values"),
+        ("x.csv", b"a,b\n", "no rows"),
+        ("x.csv", b"\xff\xfe\x00", "cannot be read as rows"),
+        ("x.json", b"[1, 2", "cannot be read as rows"),
+        ("x.json", b"[[1], [1, 2]]", "1 to 2 values"),
+        ("x.json", b'[{"a": 1}, [2]]', "objects"),
+        ("x.json", b'{"columns": ["a"], "instances": [[1, 2]]}', "names 1 columns"),
+        ("x.json", b"[]", "no rows"),
+        ("x.npy", b"no array", "cannot be read as rows"),
+        ("x.npy", None, "3 dimensions"),
+        ("x.parquet", b"PAR1", "cannot be read as rows"),
+    ],
+)
+def test_a_bad_file_says_what_is_wrong(
+    name: str, content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    if content is None:
+        np.save(path, np.zeros((2, 2, 2)))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        read_table(path)
+    assert said in caught.value.message
+
+
+def test_an_npy_file_of_objects_is_not_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(UsageError):
+        read_table(tmp_path / "x.npy")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"x\.csv cannot be read: No such file"):
+        read_table(tmp_path / "x.csv")
+
+
+def test_the_first_row_becomes_the_example(make_spec: Callable[..., ModelSpec]) -> None:
+    spec = with_examples(make_spec(AGE, CITY, named=True), Table(("city", "age"), [["Köln", None]]))
+    assert [field.example for field in spec.signature.inputs] == [2.5, "Köln"]
+
+
+def test_a_model_that_tells_no_inputs_gets_them_from_the_rows(
+    make_spec: Callable[..., ModelSpec],
+) -> None:
+    table = Table(("a", "b", "c"), [["1", "x", ""], ["2.5", "y", "3"]], is_text=True)
+    signature = with_examples(make_spec(), table).signature
+    assert [(f.name, f.type, f.nullable, f.example) for f in signature.inputs] == [
+        ("a", "number", False, 1),
+        ("b", "string", False, "x"),
+        ("c", "number", True, None),
+    ]
+    assert signature.named
+
+
+def test_rows_that_are_made_up_are_plausible_and_the_same_each_time() -> None:
+    count = Field("count", "integer", minimum=0.0, maximum=4.0, example=2)
+    rows = invented.rows(signature(AGE, CITY, PAID, count))
+    assert rows == invented.rows(signature(AGE, CITY, PAID, count))
+    assert rows[0] == (2.5, "Bonn", True, 2)
+    assert len(set(rows)) == len(rows) == invented.ROWS
+    ages, cities, paid, counts = (list(column) for column in zip(*rows, strict=True))
+    assert ages.pop() is None
+    assert all(1 <= age <= 9 for age in ages)
+    assert set(cities) == {"Bonn", "Köln"}
+    assert set(paid) == {True, False}
+    assert all(isinstance(value, int) and 0 <= value <= 4 for value in counts)
+
+
+def test_no_rows_are_made_up_of_nothing() -> None:
+    assert invented.rows(signature()) == ()
+    assert invented.rows(signature(Field("x0", "any"))) == ()
