@@ -255,9 +255,7 @@ def registry(manifest: bytes, kind: str) -> Iterator[str]:
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
-            self.send_header(
-                "Docker-Content-Digest", f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-            )
+            self.send_header("Docker-Content-Digest", digest)
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(content)
