@@ -10,10 +10,11 @@ from pathlib import Path
 import jinja2
 
 from modelpack import quoting
-from modelpack.bundle import BUILD_LOCK, COMPILER
+from modelpack.bundle import BUILD_LOCK, COMPILER, LOCALES
 from modelpack.spec import (
     BaseImage,
     Bundle,
+    Code,
     Environment,
     ModelFile,
     ModelSpec,
@@ -71,5 +72,11 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
     jinja.filters.update(quoting.FILTERS)
     template = jinja.get_template("Dockerfile.j2")
     return template.render(
-        spec=spec, environment=environment, base=base, version="0.1", compiler=COMPILER
+        spec=spec,
+        environment=environment,
+        base=base,
+        code=Code(),
+        version="0.1",
+        compiler=COMPILER,
+        locales=LOCALES,
     )
