@@ -1,0 +1,27 @@
+"""The arrows in a row: a model file in, a proven image out.
+
+    inspect -> (code) -> reference -> environment -> bundle -> build -> smoke
+
+Every stage reports to an `Observer`; the command line draws what it is told.
+"""
+
+from __future__ import annotations
+
+from .authorship import look
+from .commands import build, lock, package, require_passed, serve, smoke_target
+from .options import Observer, Options, Package
+from .run import Run
+
+__all__ = [
+    "Observer",
+    "Options",
+    "Package",
+    "Run",
+    "build",
+    "lock",
+    "look",
+    "package",
+    "require_passed",
+    "serve",
+    "smoke_target",
+]

@@ -1,0 +1,48 @@
+"""The author's own code in the flow: where it is, and whether it is trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelpack import code as codes
+from modelpack.environment.requirements import from_user
+from modelpack.errors import ModelpackError, ModelRefusedError
+from modelpack.inspection import require_servable, settled
+from modelpack.spec import Code, ModelSpec
+
+from .options import Options
+
+
+def find_code(model: ModelSpec, options: Options) -> Code:
+    """The author's own code that the model needs, as `Options` say where it is."""
+    named = tuple(requirement.name for requirement in from_user(options.requirements))
+    paths = tuple(map(Path, options.code))
+    return codes.find(model, codes.Given(paths, options.code_vouched, named))
+
+
+def look(model: ModelSpec, options: Options) -> tuple[ModelSpec, Code, ModelpackError | None]:
+    """What `inspect` tells of a model: with the author's code that was found, and what speaks
+    against packaging it.
+    """
+    code = Code()
+    try:
+        if model.local_modules and model.safety.verdict != "refuse":
+            code = find_code(model, options)
+            model = settled(model, code.defined)
+        require_trusted(model, code)
+    except ModelpackError as problem:
+        return model, code, problem
+    return model, code, None
+
+
+def require_trusted(model: ModelSpec, code: Code) -> None:
+    """Raises:
+    ModelNotSupportedError: as `require_servable`.
+    ModelRefusedError: as `require_servable`; it also tells where the author's code is.
+    """
+    try:
+        require_servable(model)
+    except ModelRefusedError as refusal:
+        if model.safety.verdict == "refuse":
+            raise
+        raise codes.explained(refusal, model, code) from None

@@ -1,0 +1,164 @@
+"""The flow from end to end, and the parts of it that a person asks for alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelpack import bundle as bundles
+from modelpack import reaper
+from modelpack.engines.process import ProcessEngine
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
+from modelpack.smoke import causes
+from modelpack.spec import Bundle, Environment, Image, ModelSpec, SmokeReport
+
+from . import wheelhouses
+from .names import main_file, reference_of
+from .options import Observer, Options, Package
+from .run import Run
+
+
+def package(
+    paths: Sequence[str | Path], options: Options | None = None, observer: Observer | None = None
+) -> Package:
+    """Inspects, locks, renders, builds and smoke-tests the model that lies in these files.
+
+    An image gets its tag only once it has passed; one that failed is removed. Where there is no
+    container engine, the bundle itself is tested as a local process, and kept.
+
+    Raises:
+        ModelpackError: the class tells the stage that failed. A smoke test that failed raises
+            nothing: look at `Package.smoke.passed`.
+    """
+    run = Run(options or Options(), observer)
+    found, code = run.inspect(paths)
+    model, rows = run.reference(found, paths)
+    run.engine.require_runs(run.platform)
+    with bundle_folder(_kept(run, model)) as directory:
+        bundle = run.render(model, code, directory)
+        image = run.build(bundle)
+        report = None
+        try:
+            if run.options.smoke:
+                report = run.smoke(image.id if image else bundle.path, model, rows)
+            named = None
+            if image and (report is None or report.passed):
+                named = run.named(bundle, image, report)
+        finally:
+            if image:  # if it has no name itself
+                run.engine.discard(image)
+    kept = bundle.path if Path(bundle.path).exists() else None
+    return Package(model, bundle.environment, kept, named, report, run.seconds, code)
+
+
+def require_passed(report: SmokeReport) -> None:
+    """Raises:
+    SmokeFailedError: a check failed; it says why the service did not start, or names them.
+    """
+    if report.passed:
+        return
+    failed = ", ".join(check.name for check in report.checks if not check.passed)
+    message, hint = causes.explain(report) or (
+        f"The service does not answer as it must: {failed}.",
+        "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+    )
+    raise SmokeFailedError(message, hint=hint)
+
+
+def _kept(run: Run, model: ModelSpec) -> Path | None:
+    """Where the bundle is to stay. Without images it is all that there is, and stays anyway."""
+    if run.options.output or run.engine.name != "process":
+        return run.options.output
+    folder = Path(f"{Path(main_file(model)).stem}-bundle")
+    run.observer.notice(
+        f"No image is built: the service is tested as a local process, and its bundle kept in "
+        f"{folder}."
+    )
+    return folder
+
+
+def lock(
+    run: Run, paths: Sequence[str | Path], output: Path | None, download: Path | None
+) -> Environment:
+    """The environment of a model; its lock in the file `output`, its files in the folder
+    `download`, where these are given.
+
+    Raises:
+        ModelpackError: as `package`.
+        UsageError: `output` cannot be written, or what is offline is to be downloaded.
+    """
+    if download and run.options.offline:
+        raise UsageError(
+            "A wheelhouse is not made without a network.", hint="Leave out one: --offline"
+        )
+    found, _ = run.inspect(paths)
+    model, _ = run.reference(found, paths)
+    resolved = wheelhouses.download(run, model, download) if download else run.resolve(model)[0]
+    if output:
+        _write(output, resolved.lock)
+    return resolved
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with reaper.scratch_folder(f".{path.name}.", path.absolute().parent) as folder:
+            (folder / path.name).write_text(text, "utf-8")
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", hint="Choose another file with -o."
+        ) from error
+
+
+def build(run: Run, bundle: Bundle) -> Image:
+    """The image of a bundle, under its name, without a smoke test.
+
+    Raises:
+        BuildFailedError: the image could not be built.
+        NoEngineError: the engine makes no images.
+    """
+    image = run.build(bundle)
+    if image is None:
+        raise NoEngineError("A local process makes no images.", hint="Start Docker.")
+    return run.engine.tag(image, run.options.tag or reference_of(bundle.directory.name))
+
+
+def smoke_target(run: Run, target: str) -> SmokeReport:
+    """Judges an image by its reference, or a bundle by its folder.
+
+    Raises:
+        UsageError: the target is neither.
+        NoEngineError: an image, and no container engine answers.
+    """
+    if Path(target).is_dir():
+        bundle = bundles.read(target)
+        run.build(bundle)
+        return run.smoke(bundle.path, *run.reference(bundle.model))
+    model = bundles.model_of(run.engine.manifest(target))
+    return run.smoke(target, *run.reference(model))
+
+
+def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
+    """Serves the model as a local process until it is interrupted; its exit code.
+
+    Raises:
+        ModelpackError: as `package`.
+    """
+    found, code = run.inspect(paths)
+    model, _ = run.reference(found, paths)
+    with bundle_folder(None) as directory:
+        bundle = run.render(model, code, directory)
+        run.build(bundle)
+        run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+        return ProcessEngine().serve(bundle.path, port)
+
+
+@contextmanager
+def bundle_folder(output: Path | None) -> Iterator[Path]:
+    """The folder to render into: the one asked for, or one that is gone afterwards."""
+    if output is not None:
+        yield output
+        return
+    with reaper.scratch_folder() as folder:
+        yield folder / "bundle"

@@ -1,0 +1,95 @@
+"""What the flow may be told, what it tells on its way, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelpack.engines import StepEvent
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport, to_json
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `package` may be told.
+
+    `tag`: the image's reference; made from the file's name where None. `output`: the folder in
+    which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
+    image is written beside the current directory's other files. `requirements`: further or
+    overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
+    `select`: the estimators to take from a file that holds several. `example`: rows (csv, json,
+    jsonl, npy, parquet), `expected`: the predictions of them, for the smoke test to compare with.
+    `tolerance`: the largest relative difference of floats that it lets pass.
+    `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
+    may be loaded without `trust`.
+    `platform`: else the engine's. `offline`: a wheelhouse, which takes the place of the network.
+    """
+
+    tag: str | None = None
+    output: Path | None = None
+    engine: str = "auto"
+    base_image: str | None = None
+    python: str | None = None
+    requirements: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    code: tuple[Path, ...] = ()
+    code_vouched: bool = True
+    ca_cert: Path | None = None
+    index_url: str | None = None
+    platform: str | None = None
+    offline: Path | None = None
+    smoke: bool = True
+    example: Path | None = None
+    expected: Path | None = None
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Package:
+    """What `package` made. `bundle` is None where it was not kept, `image` where no container
+    engine is there, `smoke` where it was not wanted. `seconds` per stage.
+    """
+
+    model: ModelSpec
+    environment: Environment
+    bundle: str | None
+    image: Image | None
+    smoke: SmokeReport | None
+    seconds: Mapping[str, float]
+    code: Code = field(default_factory=Code)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `modelpack package --json`."""
+        image = self.image
+        return {
+            "model": to_json(self.model),
+            "environment": {
+                "python": self.environment.python,
+                "platform": self.environment.platform,
+                "requirements": dict(self.environment.requirements),
+                "origins": dict(self.environment.origins),
+                "warnings": list(self.environment.warnings),
+                "sdists": list(self.environment.sdists),
+            },
+            "code": to_json(self.code),
+            "bundle": self.bundle,
+            "image": image
+            and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
+            "smoke": self.smoke and to_json(self.smoke),
+            "seconds": dict(self.seconds),
+        }
+
+
+class Observer:
+    """Told of everything that happens; does nothing by itself."""
+
+    def stage_started(self, name: str) -> None: ...
+    def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
+    def stage_failed(self) -> None: ...
+    def locked(self, environment: Environment, model: ModelSpec) -> None: ...
+    def step(self, event: StepEvent) -> None: ...
+    def check(self, check: Check) -> None: ...
+    def notice(self, message: str) -> None: ...

@@ -1,0 +1,206 @@
+"""One go through the flow, arrow by arrow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from modelpack import bundle as bundles
+from modelpack import code as codes
+from modelpack import engines, environment, reference
+from modelpack.engines import Engine, references
+from modelpack.errors import NoEngineError, SmokeFailedError
+from modelpack.inspection import inspect, require_servable, settled
+from modelpack.smoke import smoke
+from modelpack.spec import (
+    BaseImage,
+    Bundle,
+    Code,
+    Environment,
+    Image,
+    IndexSettings,
+    ModelSpec,
+    Reference,
+    SmokeReport,
+)
+
+from . import wheelhouses
+from .authorship import find_code, require_trusted
+from .names import default_reference, describe, describe_environment, parity_labels
+from .options import Observer, Options
+
+
+class Run:
+    """One go through the flow: each arrow a method, timed, and told to the observer."""
+
+    def __init__(self, options: Options, observer: Observer | None = None) -> None:
+        self.options = options
+        self.observer = observer or Observer()
+        self.seconds: dict[str, float] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        if self.options.tag is not None:
+            references.parse(self.options.tag)  # told now, not after the build
+        engine = engines.select(self.options.engine)
+        if engine.name == "process" and self.options.tag:
+            raise NoEngineError(
+                f"The image {self.options.tag} cannot be built: that takes a container engine.",
+                hint="Start Docker (`modelpack doctor` says what is missing), or leave out -t to "
+                "get a bundle tested as a local process.",
+            )
+        return engine
+
+    @cached_property
+    def index(self) -> IndexSettings:
+        ca_cert = self.options.ca_cert
+        for problem in [] if self.options.offline else environment.unsupported_settings():
+            self.observer.notice(problem)
+        return environment.index_settings(
+            index_url=self.options.index_url,
+            ca_cert=str(ca_cert) if ca_cert else None,
+            wheelhouse=self.options.offline,
+        )
+
+    @cached_property
+    def platform(self) -> str:
+        """Raises:
+        UsageError: there is no lock for it.
+        """
+        platform = self.options.platform or self.engine.platform
+        environment.require_platform(platform)
+        return platform
+
+    def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
+        """The model, and the code of its author that it needs."""
+        with self.stage("inspect") as summary:
+            model = inspect(*paths, trust=self.options.trust, select=self.options.select)
+            if model.safety.verdict != "trust" or not model.local_modules:
+                require_servable(model)
+            summary.append(describe(model))
+        return self._collect(model) if model.local_modules else (model, Code())
+
+    def _collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
+        """The author's code, and the model with what that needs too."""
+        with self.stage("code") as summary:
+            code = find_code(model, self.options)
+            model = settled(model, code.defined)
+            for notice in codes.notices(code):
+                self.observer.notice(notice)
+            require_trusted(model, code)
+            codes.require_found(model, code)
+            count = len(code.files)
+            summary.append(f"{count} file{'' if count == 1 else 's'} of the author")
+        return codes.needing(model, code), code
+
+    def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
+        with self.stage("environment") as summary:
+            base = self._base(model)
+            resolved = environment.resolve(
+                model,
+                base.python,
+                platform=self.platform,
+                index=self.index,
+                requirements=self.options.requirements,
+            )
+            summary.append(describe_environment(resolved))
+        self.observer.locked(resolved, model)
+        if resolved.sdists:
+            self.observer.notice(
+                f"No wheel of {', '.join(resolved.sdists)} fits: built from source, by a compiler"
+                " that does not get into the image."
+            )
+        return resolved, base
+
+    def _base(self, model: ModelSpec) -> BaseImage:
+        wanted, offline = self.options.python, self.options.offline
+        if wanted is not None:
+            environment.require_python(wanted)
+            versions: tuple[str, ...] = (wanted,)
+        else:
+            versions = environment.python_versions(model, self.options.requirements)
+        if offline:
+            versions = environment.wheelhouse.pythons(offline, versions, self.platform)
+        return self.engine.find_base(
+            versions, self.options.base_image, platform=self.platform, pull=offline is None
+        )
+
+    def render(self, model: ModelSpec, code: Code, directory: Path) -> Bundle:
+        resolved, base = self.resolve(model)
+        with self.stage("bundle") as summary:
+            bundle = bundles.render(model, resolved, base, directory, code)
+            summary.append(f"on {base.reference}")
+        return bundle
+
+    def reference(
+        self, model: ModelSpec, paths: Sequence[str | Path] = ()
+    ) -> tuple[ModelSpec, Reference]:
+        """The rows that the smoke test asks for, and the model with the first as its example."""
+        given = self.options
+        files = tuple(map(Path, paths))
+        sources = reference.Sources(files, given.example, given.expected, given.tolerance)
+        return reference.prepare(model, sources)
+
+    def build(self, bundle: Bundle) -> Image | None:
+        """The image, without a tag; None where the engine makes none."""
+        with self.stage("build") as summary:
+            if self.options.offline:
+                wheelhouses.require_complete(self.options.offline, bundle, self.engine)
+            image = self.engine.build(bundle, self.index, self.observer.step)
+            made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
+            summary.append(made)
+        return image
+
+    def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
+        """`target`: an image's id or reference, or for an engine without images a bundle."""
+        if not (model.signature.inputs or rows.rows):
+            self.observer.notice(
+                "The model file does not tell what a row looks like, so no prediction is tried. "
+                "--example FILE gives rows."
+            )
+        with self.stage("smoke") as summary:
+            compared = self._answered(target, rows)
+            with self.engine.run(target) as service:
+                report = smoke(service, model, compared, on_check=self.observer.check)
+            passed = sum(check.passed for check in report.checks)
+            summary.append(f"{passed} of {len(report.checks)} checks passed")
+        return report
+
+    def _answered(self, target: str, rows: Reference) -> Reference:
+        """Where nobody says what the answers are, the model itself does, in a sandbox."""
+        if rows.answers is not None or not rows.rows:
+            return rows
+        try:
+            told = self.engine.ask(target, reference.question(rows))
+        except SmokeFailedError as error:
+            return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
+        return reference.completed(rows, told)
+
+    def named(self, bundle: Bundle, image: Image, report: SmokeReport | None) -> Image:
+        """The image under its name; one that was compared says in its labels with what."""
+        if report and report.parity:
+            labels = parity_labels(report.parity)
+            image = self.engine.build(bundle, self.index, self.observer.step, labels) or image
+        try:
+            return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
+        except BaseException:
+            self.engine.discard(image)
+            raise
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[list[str]]:
+        """Times a stage; the body appends the line that sums it up."""
+        self.observer.stage_started(name)
+        started = time.monotonic()
+        summary: list[str] = []
+        try:
+            yield summary
+        except BaseException:
+            self.observer.stage_failed()
+            raise
+        self.seconds[name] = round(time.monotonic() - started, 3)
+        self.observer.stage_done(name, self.seconds[name], " ".join(summary))

@@ -1,0 +1,47 @@
+"""Wheelhouses in the flow: made of a lock, and looked into before a build without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelpack import bundle as bundles
+from modelpack.engines import DebianPackages, Engine, StepEvent
+from modelpack.environment import wheelhouse as house
+from modelpack.spec import Bundle, Environment, ModelSpec
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+def download(run: Run, model: ModelSpec, folder: Path) -> Environment:
+    """The environment of a model, and in `folder` all that `offline` takes to build with it.
+
+    Raises:
+        ModelpackError: it cannot be locked, had or written.
+    """
+    resolved, base = run.resolve(model)
+    stages = bundles.debian_packages(model, resolved)
+    step = run.observer.step
+    with run.stage("download") as summary:
+        house.fill(folder, resolved, base, run.index, lambda name, _: step(StepEvent(name, "done")))
+        packages = DebianPackages(base, resolved.platform, stages)
+        run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, step)
+        house.seal(folder)
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        summary.append(f"{len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
+    if stages and run.engine.name == "process":
+        names = ", ".join(name for stage in stages.values() for name in stage)
+        run.observer.notice(f"Without Docker, no Debian packages were fetched: {names}.")
+    return resolved
+
+
+def require_complete(folder: Path, bundle: Bundle, engine: Engine) -> None:
+    """Raises:
+    ModelpackError: the wheelhouse lacks something that building the bundle takes.
+    """
+    locked = bundle.environment
+    house.require_fit(folder, locked.python, locked.platform)
+    house.require_files(folder, locked)
+    if engine.name != "process":
+        house.require_debian(folder, bundles.debian_packages(bundle.model, locked))
