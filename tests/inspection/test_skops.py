@@ -87,7 +87,7 @@ def as_told(spec):
     versions = {k: v for k, v in spec.versions.items() if k not in READERS}
     reasons = {k: v for k, v in spec.reasons.items() if k not in READERS}
     return replace(spec, file=None, format="", python=None, globals=(), requirements=requirements,
-                   versions=versions, reasons=reasons)  # fmt: skip
+                   versions=versions, reasons=reasons, evidence=())  # fmt: skip
 
 
 def both(model, folder, **options):
