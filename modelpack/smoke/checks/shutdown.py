@@ -8,13 +8,10 @@ from modelpack.smoke.probe import CheckFailedError, Probe
 
 NAME = "shutdown"
 STOP_SECONDS = 15.0
-LEAVING_SECONDS = 0.1
 
 
 def check(probe: Probe) -> str:
-    # The service gives clients that keep their connection some time to leave: this one has left.
-    probe.close()
-    time.sleep(LEAVING_SECONDS)
+    probe.leave()
     started = time.monotonic()
     code = probe.service.stop(STOP_SECONDS)
     seconds = time.monotonic() - started
