@@ -8,7 +8,7 @@ import pytest
 from engine_bundles import SPEC
 
 from modelpack import console
-from modelpack.pipeline import describe_environment
+from modelpack.pipeline.names import describe_environment
 from modelpack.spec import Environment
 
 ENVIRONMENT = Environment(
