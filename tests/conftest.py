@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import docker
+import pandas as pd
 import pytest
 from docker.errors import DockerException
 from engine_bundles import PYTHONS
@@ -19,6 +20,11 @@ from modelpack.errors import NoEngineError
 from modelpack.spec import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
+
+
+# As where pyarrow is not installed, which then keeps the strings of pandas 3: what saves those names
+# functions that read memory, and has to be trusted. tests/reference reads Parquet files by it.
+pd.set_option("mode.string_storage", "python")
 
 
 @pytest.fixture(scope="session")
