@@ -22,8 +22,8 @@ from modelpack.spec import BaseImage, IndexSettings
 ROOT = Path(__file__).parents[1]
 
 
-# As where pyarrow is not installed, which then keeps the strings of pandas 3: what saves those names
-# functions that read memory, and has to be trusted. tests/reference reads Parquet files by it.
+# As where pyarrow is not installed, which else keeps the strings of pandas 3: what is saved of
+# those names functions that read memory, and has to be trusted. It is here to read Parquet files.
 pd.set_option("mode.string_storage", "python")
 
 
