@@ -21,7 +21,11 @@ install() {
 
 need python3 python3
 need curl curl
-[ "${1-}" != test ] || need git git
+if [ "${1-}" = test ]; then
+    need git git
+    # LightGBM is linked to it, and has no other way to say so.
+    ldconfig -p | grep -q 'libgomp\.so\.1' || install libgomp1
+fi
 [ -e /etc/ssl/certs/ca-certificates.crt ] || install ca-certificates
 python3 -c 'import ensurepip, venv' 2>/dev/null || install python3-venv
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
