@@ -65,8 +65,31 @@ def _may_fall_back(table: symtable.SymbolTable, symbol: symtable.Symbol) -> bool
     return str(table.get_type()) == "class" and symbol.is_referenced()
 
 
+class _Comprehensions(ast.NodeTransformer):
+    """Turns comprehensions outside of functions into functions, which they were until Python 3.12
+    (PEP 709): its tables give their variables to the scope around.
+    """
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return node
+        self.generic_visit(node)
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+            return _as_function(node)
+        return node
+
+
+def _as_function(node: ast.ListComp | ast.SetComp | ast.DictComp) -> ast.expr:
+    if any(isinstance(each, ast.NamedExpr) for each in ast.walk(node)):
+        return node  # which does set a name around it
+    first, node.generators[0].iter = node.generators[0].iter, ast.Name("first", ast.Load())
+    arguments = ast.arguments([], [ast.arg("first")], None, [], [], None, [])
+    return ast.Call(ast.Lambda(arguments, node), [first], [])
+
+
 def _tables(statement: ast.stmt) -> Iterator[symtable.SymbolTable]:
-    text = ast.unparse(ast.Module([statement], []))
+    copy = ast.parse(ast.unparse(ast.Module([statement], [])))
+    text = ast.unparse(_Comprehensions().visit(copy))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         waiting = [symtable.symtable(text, "statement", "exec")]
