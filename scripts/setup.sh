@@ -23,6 +23,8 @@ need python3 python3
 need curl curl
 if [ "${1-}" = test ]; then
     need git git
+    need ip iproute2
+    need openssl openssl
     # LightGBM is linked to it, and has no other way to say so.
     ldconfig -p | grep -q 'libgomp\.so\.1' || install libgomp1
 fi

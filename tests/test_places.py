@@ -24,7 +24,7 @@ import requests
 from test_engines_process import get
 
 from modelpack.bundle import debian_packages
-from modelpack.engines import DebianPackages, buildx
+from modelpack.engines import DebianPackages, buildx, interpreters
 from modelpack.engines.base import build_base
 from modelpack.engines.docker import DockerEngine
 from modelpack.environment import index_settings, resolve, wheelhouse
@@ -389,6 +389,9 @@ def base_with_headers(engine) -> Iterator[BaseImage]:
     if "Python.h" in run_in(base.reference, f"ls /usr/local/include/python{NEW}* || true"):
         yield base
         return
+    here = interpreters.find(NEW)
+    if here and here.is_relative_to("/usr/bin") and not os.environ.get("CI"):
+        pytest.skip("the only interpreter here is the distribution's, which has no headers")
     made = build_base(NEW, reference="modelpack-test/headers:1", on_step=lambda _: None)
     yield made
     subprocess.run(["docker", "rmi", made.reference], check=True, capture_output=True)
