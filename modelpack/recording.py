@@ -20,6 +20,7 @@ import numpy as np
 
 from modelpack.errors import UsageError
 from modelpack.reference.sidecar import SCHEMA, path_of
+from modelpack.writing import write_whole
 
 ROWS = 20
 
@@ -56,12 +57,7 @@ def record(model: Any, X: Any, path: PathLike | Sequence[PathLike]) -> Path:  # 
         "alone": _answers(members, [_slice(head, i, i + 1) for i in range(count)]),
     }
     target = path_of(paths[-1])
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        partial.write_text(json.dumps(document, allow_nan=False, indent=1) + "\n", "utf-8")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(target, json.dumps(document, allow_nan=False, indent=1) + "\n")
     return target
 
 

@@ -24,12 +24,16 @@ ALLOWED = {
     "spec": set(),
     "service": set(),
     "uv_variables": {"spec"},
+    "writing": set(),
     "serving": set(),
-    **{stage: SHARED | {"_version", "quoting", "reaper", "uv_variables"} for stage in STAGES},
+    **{
+        stage: SHARED | {"_version", "quoting", "reaper", "uv_variables", "writing"}
+        for stage in STAGES
+    },
     "pipeline": STAGES | SHARED | {"reaper"},
     "doctor": STAGES | SHARED | {"uv_variables"},
     "settings": SHARED,
-    "recording": SHARED | {"reference"},
+    "recording": SHARED | {"reference", "writing"},
     "console": STAGES | SHARED | {"pipeline", "doctor"},
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
 }

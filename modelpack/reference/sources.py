@@ -39,12 +39,13 @@ def prepare(spec: ModelSpec, sources: Sources) -> tuple[ModelSpec, Reference]:
     if sources.expected:
         return _of_files(spec, sources)
     recorded = sidecar.read(sources.models[-1], spec) if sources.models else None
-    if sources.example:
-        spec = with_examples(spec, read_table(sources.example))
+    example = read_table(sources.example) if sources.example else None
+    if example:
+        spec = with_examples(spec, example)
     if recorded:
         return sidecar.reference(spec, recorded, sources.tolerance)
-    if sources.example:
-        rows = align(read_table(sources.example), spec.signature)
+    if example:
+        rows = align(example, spec.signature)
         return spec, Reference(rows, tolerance=sources.tolerance)
     rows = invented.rows(spec.signature)
     return spec, Reference(rows, made_up=True, tolerance=sources.tolerance)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from modelpack.errors import UsageError
 from modelpack.spec import SmokeReport, to_json
+from modelpack.writing import write_whole
 
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -52,16 +52,11 @@ def _clean(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes the whole file or nothing."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise UsageError(
             f"The report cannot be written to {path}: {error.strerror}.",
             hint="Name a file in a folder that exists and can be written to.",
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
