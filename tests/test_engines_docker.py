@@ -245,6 +245,22 @@ def test_another_model_changes_nothing_but_the_last_layer(engine, bundle, image,
     assert one[-1] != other[-1]
 
 
+def test_an_image_that_somebody_else_has_a_container_of_is_left_to_them(engine, image, client):
+    """As where the same bundle is packaged twice at a time."""
+    base = client.containers.create(image.id, command=["-"])
+    nameless = base.commit(changes=["LABEL another=1"])
+    base.remove()
+    other = client.containers.create(nameless.id, command=["-"])
+    try:
+        engine.discard(dataclasses.replace(image, id=nameless.id))
+        assert client.images.get(nameless.id)
+    finally:
+        other.remove()
+    engine.discard(dataclasses.replace(image, id=nameless.id))
+    with pytest.raises(docker.errors.ImageNotFound):
+        client.images.get(nameless.id)
+
+
 def test_an_image_without_a_name_is_discarded_and_one_with_a_name_is_not(engine, image, client):
     engine.discard(image)
     assert client.images.get(image.id).id == image.id

@@ -85,3 +85,16 @@ def test_an_interrupt_waits_for_the_container_that_is_being_created() -> None:
     with pytest.raises(KeyboardInterrupt):
         containers.create(client, "image")  # type: ignore[arg-type]
     assert made == ["image"]
+
+
+def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    slow = tmp_path / "docker"
+    slow.write_text(f"#!/bin/sh\nkill -INT {os.getpid()}\nsleep 0.3\necho made > {made}\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(KeyboardInterrupt):
+        containers.create_sandbox("image", "name")
+    assert made.read_text() == "made\n"

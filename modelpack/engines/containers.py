@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,6 +14,7 @@ import requests
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from modelpack import reaper
+from modelpack.engines import daemon, sandbox
 from modelpack.errors import SmokeFailedError, UsageError
 
 _PORT = "8080/tcp"
@@ -116,11 +118,39 @@ def removed_at_the_end(client: docker.DockerClient, name: str) -> Iterator[None]
 
 
 def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
-    """Creates a container, and if it is interrupted, has waited for the engine's answer: the engine
-    creates it all the same, and before that there is nothing to remove.
+    """Creates a container, and if it is interrupted, has waited for the engine's answer."""
+    return _waited(client.containers.create, image, **options)
+
+
+def create_sandbox(target: str, name: str) -> list[str]:
+    """Creates a container that `sandbox.QUESTION` can be put to, as `create` does. Returns the
+    command that starts it.
+
+    Raises:
+        SmokeFailedError: the engine does not create it.
+    """
+    options = ["--label=dev.modelpack.smoke=1", f"--name={name}"]
+    command = ["docker", "create", *sandbox.CONTAINER, *options, target, *sandbox.QUESTION]
+    created = _waited(
+        subprocess.run,
+        command,
+        env=daemon.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # a Ctrl-C at the terminal must not end it first
+    )
+    if created.returncode:
+        raise SmokeFailedError(f"no container could be made: {created.stderr.strip()}")
+    return ["docker", "start", "--attach", "--interactive", name]
+
+
+def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """The engine makes what it was asked for even if nobody waits, and before that there is
+    nothing to remove.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(client.containers.create, image, **options).result()
+        return thread.submit(make, *arguments, **options).result()
 
 
 def _start(client: docker.DockerClient, target: str, name: str) -> Any:

@@ -9,12 +9,13 @@ import tarfile
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
+from modelpack.engines import buildx, containers, credentials, daemon, debian, references
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep
@@ -84,8 +85,8 @@ class DockerEngine:
 
     def ask(self, target: str, document: bytes) -> bytes:
         name = containers.new_name()
-        command = ["docker", "run", *sandbox.CONTAINER, f"--name={name}", target, *sandbox.QUESTION]
         with containers.removed_at_the_end(self._client, name):
+            command = containers.create_sandbox(target, name)
             return Sandbox(command, {"env": daemon.environ()}).ask(document)
 
     def tag(self, image: Image, reference: str) -> Image:
@@ -96,7 +97,15 @@ class DockerEngine:
     def discard(self, image: Image) -> None:
         with suppress(ImageNotFound):
             if not self._client.images.get(image.id).tags:
-                self._client.images.remove(image.id)
+                self._remove(image)
+
+    def _remove(self, image: Image) -> None:
+        try:
+            self._client.images.remove(image.id)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+            # A container of it is somebody else's: the same bundle was built twice at a time.
 
     def run(self, target: str) -> AbstractContextManager[Container]:
         return containers.running(self._client, target)
