@@ -89,10 +89,10 @@ def test_large_integers_keep_their_last_digit():
 
 def test_a_model_without_known_inputs_takes_any_rectangle():
     rows = [[1, 2.5, None], [3, 4, 5]]
-    decoded = Decoder(unnamed(rows), "array", 10).decode(rows)
+    decoded = Decoder(unnamed(len(rows[0])), "array", 10).decode(rows)
     assert decoded.shape == (2, 3)
     with pytest.raises(Problem, match="expected 3 values, got 1"):
-        Decoder(unnamed(rows), "array", 10).explain([[1, 2, 3], [1]])
+        Decoder(unnamed(len(rows[0])), "array", 10).explain([[1, 2, 3], [1]])
 
 
 def test_a_million_numbers_cost_little_more_than_numpy_needs():

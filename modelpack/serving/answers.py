@@ -10,18 +10,16 @@ import orjson
 from .problems import Problem
 
 
-def values(result: Any, most: int) -> list[Any]:
-    """One JSON value a row: a label or number, or a list of them. `result` is an array, a sparse
-    matrix or a DataFrame of n_rows.
+def dense(result: Any, most: int) -> np.ndarray:
+    """`result`, an array, a sparse matrix or a DataFrame of n_rows, as an array.
 
     Raises:
         Problem: 422 the answer would hold more than `most` values.
     """
     if np.prod(np.shape(result), dtype=float) > most:
         raise Problem(422, f"The answer would hold more than {most} values. Send fewer rows.")
-    dense = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
-    listed: list[Any] = dense.tolist()
-    return listed
+    array: np.ndarray = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
+    return array
 
 
 def probabilities(result: Any, classes: Any) -> list[Any]:

@@ -20,12 +20,12 @@ from .rows import Decoder
 class DictDecoder(Decoder):
     """As `Decoder`, but gives one array of dicts, name -> value, without what is missing."""
 
-    def __init__(self, fields: Sequence[Field], most_rows: int) -> None:
-        super().__init__(fields, "dicts", most_rows)
+    def __init__(self, fields: Sequence[Field], most_rows: int, named: bool = True) -> None:
+        super().__init__(fields, "dicts", most_rows, named)
         self.by_name = {field.name: field for field in fields}
 
     def decode(self, rows: list[Any]) -> Rows:
-        self._count(rows)
+        self.count(len(rows))
         if not all(map(self._is_plain, rows)):
             raise DoubtError
         return self._built(rows)

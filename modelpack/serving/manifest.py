@@ -53,9 +53,9 @@ class Manifest:
 
     `globals`: the "module:name" that loading may look up. `members`: what the rows pass through, in
     order. `layout`: "array", "frame", "text" or "dicts", the form in which the model takes its
-    rows. `method`: what is called for a prediction, predict or transform. `classes`: the labels of
-    a classifier. `probabilities`: it has a predict_proba. `main`: the module that stands for the
-    script which saved the model.
+    rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
+    prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
+    a predict_proba. `main`: the module that stands for the script which saved the model.
     """
 
     model: Mapping[str, Any]
@@ -65,6 +65,7 @@ class Manifest:
     method: str
     layout: str
     inputs: tuple[Field, ...]
+    named: bool
     classes: list[Any] | None
     probabilities: bool
     main: str | None = None
@@ -102,6 +103,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         method=model["method"],
         layout=signature["layout"],
         inputs=tuple(_field(field) for field in signature["inputs"]),
+        named=signature["named"],
         classes=signature["classes"],
         probabilities=signature["probabilities"],
         main=document.get("code", {}).get("main"),

@@ -26,12 +26,24 @@ LONGEST = 60
 def problem(errors: Sequence[dict[str, Any]]) -> Problem:
     """The answer to rows with these errors: 422, told by the first of them."""
     first = errors[0]
-    place = f"Row {first['row']}"
-    if first["column"] is not None:
-        place += f', column "{first["column"]}"'
+    row = None if first["row"] is None else f"row {first['row']}"
+    column = None if first["column"] is None else f'column "{first["column"]}"'
+    place = ", ".join(filter(None, [row, column])) or "the rows"
+    place = place[0].upper() + place[1:]
     more = f" It is the first of {len(errors)} errors." if len(errors) > 1 else ""
     detail = f"{place}: expected {first['expected']}, got {first['got']}.{more}"
     return Problem(422, detail, list(errors))
+
+
+def of_table(expected: str, got: str, column: str | None = None) -> Problem:
+    """The answer to columns that are not those of the signature: 422."""
+    name = None if column is None else _short(column)
+    return problem([{"row": None, **_error(name, expected, got)}])
+
+
+def of_value(field: Field, value: Any) -> dict[str, Any]:
+    """The {column, expected, got} of a value that does not fit."""
+    return _error(field.name, _expected(field), got(value))
 
 
 def of_row(fields: Sequence[Field], row: Any) -> Iterator[dict[str, Any]]:
@@ -49,7 +61,7 @@ def of_row(fields: Sequence[Field], row: Any) -> Iterator[dict[str, Any]]:
         return
     for field, value in zip(fields, values):
         if not fits(field, value):
-            yield _error(field.name, _expected(field), got(value))
+            yield of_value(field, value)
 
 
 def fits(field: Field, value: Any) -> bool:

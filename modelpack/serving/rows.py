@@ -29,11 +29,15 @@ from .problems import Problem
 
 class Decoder:
     """Of rows for `fields`. Each row is a list of values in their order, a dict of them by name in
-    any order, or a bare value where there is one field.
+    any order, or a bare value where there is one field. `named`: the names are the author's own.
     """
 
-    def __init__(self, fields: Sequence[Field], layout: str, most_rows: int) -> None:
+    def __init__(
+        self, fields: Sequence[Field], layout: str, most_rows: int, named: bool = True
+    ) -> None:
         self.fields = fields
+        self.layout = layout
+        self.named = named
         self.names = [field.name for field in fields]
         self.known = frozenset(self.names)
         self.most_rows = most_rows
@@ -49,7 +53,7 @@ class Decoder:
             DoubtError: they may not be; `explain` knows.
             Problem: 422 there are none, 413 there are too many.
         """
-        self._count(rows)
+        self.count(len(rows))
         aligned = self._align(rows)
         kinds = set(map(type, chain.from_iterable(aligned)))
         if self.numeric and kinds <= NUMBER | {MISSING}:
@@ -62,7 +66,7 @@ class Decoder:
         Raises:
             Problem: 422 names the row and column of what is wrong; else as `decode`.
         """
-        self._count(rows)
+        self.count(len(rows))
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
             found = islice(misfits.of_row(self._asked(row), row), misfits.MOST - len(errors))
@@ -82,11 +86,14 @@ class Decoder:
         aligned = [self._values(row) for row in rows]
         return [build(field, values) for field, values in zip(self.fields, zip(*aligned))]
 
-    def _count(self, rows: list[Any]) -> None:
+    def count(self, rows: int) -> None:
+        """Raises:
+        Problem: 422 there are none, 413 there are too many.
+        """
         if not rows:
             raise Problem(422, "There are no rows. Send at least one.")
-        if len(rows) > self.most_rows:
-            raise Problem(413, f"{len(rows)} rows came; a request takes {self.most_rows}.")
+        if rows > self.most_rows:
+            raise Problem(413, f"{rows} rows came; a request takes {self.most_rows}.")
 
     def _align(self, rows: list[Any]) -> list[list[Any]]:
         kinds = set(map(type, rows))
@@ -113,7 +120,6 @@ class Decoder:
         return matrix
 
 
-def unnamed(rows: list[Any]) -> list[Field]:
-    """The fields of a model whose file does not tell them: as many as the first row has values."""
-    width = len(rows[0]) if rows and isinstance(rows[0], list) else 1
+def unnamed(width: int) -> list[Field]:
+    """The fields of a model whose file does not tell them."""
     return [Field(f"x{index}", "any", nullable=True) for index in range(width)]

@@ -8,17 +8,20 @@ import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
-from flask import Request, g
+import numpy as np
+from flask import g
 
-from . import answers, limits, loading, manifest, refusals, runners, wire
+from . import answers, limits, loading, manifest, refusals, runners, tables, wire
 from .columns import DoubtError, Rows
 from .dicts import DictDecoder
 from .problems import Problem
 from .rows import Decoder, unnamed
 
 log = logging.getLogger("modelpack.serving")
+
+METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
 
 class Service:
@@ -28,6 +31,9 @@ class Service:
         self.manifest = facts
         self.limits = limit
         self.runner = runners.choose(model, facts)
+        self.name = os.environ.get("MODELPACK_MODEL_NAME") or "model"
+        """Of the model in URLs."""
+        self.version = os.environ.get("MODELPACK_MODEL_VERSION") or "1"
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
@@ -62,29 +68,63 @@ class Service:
         except Exception:
             log.exception("the model does not answer its own example")
 
-    def read(self, request: Request, pick: Callable[[Any], list[Any]]) -> Rows:
-        """The rows in the JSON of `request`; `pick` takes them out of the document.
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What can be asked for: `predict` or `transform` first, then what else the model has."""
+        others = [method for method in METHODS if self.runner.can(method)]
+        if not self.manifest.probabilities:
+            others = [method for method in others if not method.startswith("predict_")]
+        return tuple(dict.fromkeys([self.manifest.method, *others]))
+
+    def read(self, body: bytes, pick: Callable[[Any], list[Any]]) -> Rows:
+        """The rows in a body of JSON; `pick` takes them out of the document.
 
         Raises:
-            Problem: there is no JSON, or the rows do not fit the signature.
+            Problem: 400 it is no JSON; else as `rows`.
         """
-        body = wire.read_json_body(request, self.limits.body_bytes)
         try:
             rows = pick(wire.parse(body, self.limits))
-            return self.decoder(rows).decode(rows)
+            return self.decoder(_width(rows)).decode(rows)
         except (ValueError, DoubtError):
             rows = pick(wire.parse_exactly(body, self.limits))
-            return self.decoder(rows).explain(rows)
+            return self.decoder(_width(rows)).explain(rows)
 
-    def decoder(self, rows: list[Any]) -> Decoder:
+    def rows(self, rows: list[Any]) -> Rows:
+        """Rows as JSON has them: lists in the order of the signature, objects by name, or values.
+
+        Raises:
+            Problem: 422 they do not fit the signature, 413 there are too many.
+        """
+        return self.decoder(_width(rows)).explain(rows)
+
+    def table(self, names: Sequence[str] | None, columns: Sequence[Any]) -> Rows:
+        """Rows that came as columns: arrays (n_rows,) or lists. `names`: of the columns, in any
+        order; None: they are in the order of the signature.
+
+        Raises:
+            Problem: as `rows`.
+        """
+        return tables.of_columns(self.decoder(len(columns)), names, columns)
+
+    def matrix(self, matrix: np.ndarray) -> Rows:
+        """Rows of a matrix (n_rows, n_inputs), in the order of the signature.
+
+        Raises:
+            Problem: as `rows`.
+        """
+        return tables.of_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
+
+    def decoder(self, width: int) -> Decoder:
+        """The decoder of rows; for a model whose file does not tell its inputs, of `width`."""
         if self.manifest.inputs:
             return self._decoder
-        return Decoder(unnamed(rows), self.manifest.layout, self.limits.rows)
+        fields = unnamed(width)
+        return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 
     def predict(self, rows: Rows) -> list[Any]:
         """One JSON value a row: a label, a number, or a list of them."""
-        result = self._call(self.manifest.method, rows)
-        return answers.values(result, self.limits.answer_values)
+        listed: list[Any] = self.output(self.manifest.method, rows).tolist()
+        return listed
 
     def probabilities(self, rows: Rows) -> list[Any]:
         """One {label: probability} a row.
@@ -92,9 +132,21 @@ class Service:
         Raises:
             Problem: 400 the model gives none.
         """
-        if not (self.manifest.probabilities and self.runner.can("predict_proba")):
+        if "predict_proba" not in self.methods:
             raise Problem(400, "This model gives no probabilities.")
-        return answers.probabilities(self._call("predict_proba", rows), self.runner.classes)
+        return answers.probabilities(self.output("predict_proba", rows), self.runner.classes)
+
+    def output(self, method: str, rows: Rows) -> Any:
+        """What one of `methods` gives: an array (n_rows, ...), or where the model has several
+        outputs, for predict_proba and its like a list of such.
+
+        Raises:
+            Problem: 422 the model refuses a row, or the answer is too large; 500 the model failed.
+        """
+        result = self._call(method, rows)
+        if isinstance(result, list) and method != self.manifest.method:
+            return [answers.dense(each, self.limits.answer_values) for each in result]
+        return answers.dense(result, self.limits.answer_values)
 
     def _call(self, method: str, rows: Rows) -> Any:
         try:
@@ -117,5 +169,10 @@ class Service:
 
 def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:
     if facts.layout == "dicts":
-        return DictDecoder(facts.inputs, limit.rows)
-    return Decoder(facts.inputs, facts.layout, limit.rows_of(len(facts.inputs)))
+        return DictDecoder(facts.inputs, limit.rows, facts.named)
+    most = limit.rows_of(len(facts.inputs))
+    return Decoder(facts.inputs, facts.layout, most, facts.named)
+
+
+def _width(rows: list[Any]) -> int:
+    return len(rows[0]) if rows and isinstance(rows[0], list) else 1

@@ -21,15 +21,24 @@ OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
 
 
 def read_json_body(request: Request, limit: int) -> bytes:
-    """The body of a request that says it is JSON, and not a byte beyond `limit` of it.
+    """The body of a request that says it is JSON, or says nothing.
 
     Raises:
-        Problem: 415 another media type or an encoding, 413 too large, 400 broken off.
+        Problem: 415 it says that it is something else; as `read_body`.
+    """
+    if request.mimetype not in ("", "application/json") and not request.mimetype.endswith("+json"):
+        raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
+    return read_body(request, limit)
+
+
+def read_body(request: Request, limit: int) -> bytes:
+    """The body of a request, and not a byte beyond `limit` of it.
+
+    Raises:
+        Problem: 415 it has an encoding, 413 it is too large, 400 it broke off.
     """
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise Problem(415, "Send the body as it is, without a Content-Encoding.")
-    if request.mimetype not in ("", "application/json") and not request.mimetype.endswith("+json"):
-        raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
     return _read(request, limit)
 
 

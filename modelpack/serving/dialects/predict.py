@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from .. import answers
+from .. import answers, wire
 from ..problems import Problem
 from ..service import Service
 
@@ -22,7 +22,8 @@ def routes(service: Service) -> Blueprint:
     def predict() -> Response:
         """Predictions for rows; with ?probabilities=true also the probability of each class."""
         also = service.probabilities if _switch("probabilities") else None
-        rows = service.read(request, instances)
+        body = wire.read_json_body(request, service.limits.body_bytes)
+        rows = service.read(body, instances)
         more = {"probabilities": also(rows)} if also else {}
         answer = {"predictions": service.predict(rows), **more}
         return Response(answers.dump(answer), content_type="application/json")

@@ -28,7 +28,11 @@ def check(probe: Probe) -> str:
     assert reference is not None  # noqa: S101 - as applies() has seen
     if reference.problem:
         raise CheckFailedError(f"nothing to compare with: {reference.problem}")
-    routes = [route for route in ROUTES if not route.alone or reference.alone]
+    routes = [
+        route
+        for route in ROUTES
+        if route.takes(probe.model) and (not route.alone or reference.alone)
+    ]
     answers = [(route, route.ask(probe, reference.rows)) for route in routes]
     largest = max(_difference(reference, route, got) for route, got in answers)
     passed = largest <= reference.tolerance

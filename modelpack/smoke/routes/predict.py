@@ -1,24 +1,13 @@
-"""The ways in which rows can be asked for, each as a client would: one line each in ROUTES."""
+"""The friendly dialect: rows as lists, by name, and each in a request of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from modelpack.smoke.probe import CheckFailedError, Probe, brief, predictions_of
+from modelpack.smoke.routes.route import Route, Rows
 from modelpack.spec import Answers, Scalar
-
-Rows = Sequence[Sequence[Scalar]]
-
-
-@dataclass(frozen=True)
-class Route:
-    """`ask` gives the answers to rows. `alone`: it takes one row a request."""
-
-    name: str
-    ask: Callable[[Probe, Rows], Answers]
-    alone: bool = False
 
 
 def _lists(probe: Probe, rows: Rows) -> Answers:

@@ -1,0 +1,132 @@
+"""From rows that came as columns, or as one matrix, to rows as the model takes them.
+
+A column is an array (n_rows,) of numbers, booleans, texts or objects, or a list of such values as
+JSON has them. The same rules hold as for rows of JSON: see `misfits`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import numpy as np
+
+from . import misfits
+from .columns import BEYOND, DoubtError, Rows, build, plain
+from .manifest import Field
+from .problems import Problem
+from .rows import Decoder
+
+Column = Any
+
+KINDS = {"number": "iuf", "integer": "iuf", "boolean": "b", "any": "iufb", "string": ""}
+"""The kinds of numpy's dtypes whose values are looked at all at once."""
+
+
+def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
+    """Rows of a matrix (n_rows, n_inputs) of numbers, in the order of the signature.
+
+    Raises:
+        Problem: 422 it has another width, or a value that does not fit; 413 too many rows.
+    """
+    if matrix.ndim != 2:
+        raise Problem(422, f"Expected rows and columns, got {matrix.ndim} dimensions.")
+    if decoder.numeric and matrix.dtype.kind in "iuf" and matrix.shape[1] == len(decoder.fields):
+        decoder.count(len(matrix))
+        numbers = matrix.astype(np.float64)  # a copy, whose memory is this request's own
+        if not any(_wrong(field, numbers[:, i]).any() for i, field in enumerate(decoder.fields)):
+            return numbers
+    return of_columns(decoder, None, list(matrix.T))
+
+
+def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column]) -> Rows:
+    """Rows of columns of equal length. `names`: of the columns, in any order; None: they are in the
+    order of the signature.
+
+    Raises:
+        Problem: 422 a column is unknown, missing or there twice, or a value does not fit; 413 too
+            many rows.
+    """
+    length = len(columns[0]) if len(columns) else 0
+    decoder.count(length)
+    arranged = _arranged(decoder, names, columns, length)
+    if decoder.layout == "dicts":
+        return decoder.explain(list(map(list, zip(*map(_listed, arranged)))))
+    try:
+        arrays = [_array(field, column) for field, column in zip(decoder.fields, arranged)]
+    except DoubtError:
+        arrays = _explained(decoder, arranged)
+    if decoder.numeric and all(array.dtype.kind in "if" for array in arrays):
+        return np.column_stack(arrays).astype(np.float64, copy=False)
+    return arrays
+
+
+def _arranged(
+    decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column], length: int
+) -> list[Column]:
+    """One column a field, in their order; for what may be missing and is not there, nulls."""
+    if names is None or not (decoder.named or decoder.known.intersection(names)):
+        if len(columns) != len(decoder.fields):
+            raise misfits.of_table(f"{len(decoder.fields)} columns", str(len(columns)))
+        return list(columns)
+    given = dict(zip(names, columns))
+    if len(given) < len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise misfits.of_table("each column once", "it twice", twice)
+    for name in given:
+        if name not in decoder.known:
+            raise misfits.of_table("the name of an input", "an unknown one", name)
+    for field in decoder.fields:
+        if field.name not in given and not field.nullable:
+            raise misfits.of_table("this column", "nothing", field.name)
+    nothing = [None] * length
+    return [given.get(field.name, nothing) for field in decoder.fields]
+
+
+def _array(field: Field, column: Column) -> np.ndarray:
+    """The column as the model takes it; DoubtError if it is not plainly right."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in KINDS[field.type]:
+        return plain(field, _listed(column))
+    if _wrong(field, column).any():
+        raise DoubtError
+    if column.dtype.kind == "b":
+        return np.array(column)
+    numbers = column.astype(np.float64 if column.dtype.kind == "f" else np.int64)
+    if field.type == "number":
+        return numbers.astype(np.float64)
+    return build(field, numbers.tolist()) if field.type == "integer" else numbers
+
+
+def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
+    """Which values of an array of numbers or booleans do not fit, as a mask (n_rows,)."""
+    if column.dtype.kind in "iub":
+        return np.asarray(column.astype(np.float64) >= BEYOND)
+    missing = np.isnan(column)
+    wrong = np.isinf(column) | (missing if not field.nullable else False)
+    if field.type == "integer":
+        with np.errstate(invalid="ignore"):
+            wrong |= ~missing & ((np.mod(column, 1) != 0) | (np.abs(column) >= BEYOND))
+    return np.asarray(wrong)
+
+
+def _explained(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
+    """The same, value by value.
+
+    Raises:
+        Problem: 422 names the row and column of what is wrong.
+    """
+    listed = [_listed(column) for column in columns]
+    errors = [
+        {"row": row, **misfits.of_value(field, value)}
+        for field, values in zip(decoder.fields, listed)
+        for row, value in enumerate(values)
+        if not misfits.fits(field, value)
+    ]
+    if errors:
+        errors.sort(key=lambda error: error["row"])
+        raise misfits.problem(errors[: misfits.MOST])
+    return [build(field, values) for field, values in zip(decoder.fields, listed)]
+
+
+def _listed(column: Column) -> list[Any]:
+    listed: list[Any] = column.tolist() if isinstance(column, np.ndarray) else list(column)
+    return listed

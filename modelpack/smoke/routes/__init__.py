@@ -1,0 +1,10 @@
+"""The ways in which rows can be asked for: one file a dialect, and its routes in ROUTES."""
+
+from __future__ import annotations
+
+from modelpack.smoke.routes import predict
+from modelpack.smoke.routes.route import Route
+
+ROUTES: tuple[Route, ...] = (*predict.ROUTES,)
+
+__all__ = ["ROUTES", "Route"]

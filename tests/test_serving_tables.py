@@ -1,0 +1,168 @@
+"""Rows that come as columns or as a matrix follow the rules of rows that come as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelpack.serving import tables
+from modelpack.serving.dicts import DictDecoder
+from modelpack.serving.manifest import Field
+from modelpack.serving.problems import Problem
+from modelpack.serving.rows import Decoder, unnamed
+
+FIELDS = (
+    Field("height", "number", nullable=True),
+    Field("rooms", "integer"),
+    Field("town", "string"),
+    Field("new", "boolean"),
+)
+GOOD: dict[str, Any] = {
+    "height": np.array([1.5, np.nan], np.float32),
+    "rooms": np.array([3, 4], np.int8),
+    "town": np.array(["Bonn", "Köln"]),
+    "new": np.array([True, False]),
+}
+
+
+def frame(fields: tuple[Field, ...] = FIELDS, **more: Any) -> Decoder:
+    return Decoder(fields, "frame", 1000, **more)
+
+
+def numbers(count: int, type_: str = "number", nullable: bool = False) -> Decoder:
+    fields = [Field(f"x{i}", type_, nullable=nullable) for i in range(count)]
+    return Decoder(fields, "array", 1000, named=False)
+
+
+def errors_of(caught: pytest.ExceptionInfo[Problem]) -> list[tuple[Any, Any, str]]:
+    return [(e["row"], e["column"], e["got"]) for e in caught.value.errors]
+
+
+def of_table(decoder: Decoder, table: dict[str, Any]) -> Any:
+    return tables.of_columns(decoder, list(table), list(table.values()))
+
+
+def test_columns_by_name_come_in_the_order_of_the_signature() -> None:
+    shuffled = dict(sorted(GOOD.items()))
+    height, rooms, town, new = of_table(frame(), shuffled)
+    assert (height.dtype, rooms.dtype, new.dtype) == (np.float64, np.int64, np.bool_)
+    assert height[0] == 1.5
+    assert np.isnan(height[1])
+    assert town.tolist() == ["Bonn", "Köln"]
+
+
+def test_they_are_what_the_same_rows_of_json_are() -> None:
+    rows = [[1.5, 3, "Bonn", True], [None, 4, "Köln", False]]
+    for one, other in zip(of_table(frame(), GOOD), frame().explain(rows), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_column_that_may_be_missing_may_be_left_out() -> None:
+    less = {name: column for name, column in GOOD.items() if name != "height"}
+    assert np.isnan(of_table(frame(), less)[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"rooms": np.array([3.0, 4.5])}, (1, "rooms", "4.5")),
+        ({"rooms": np.array([2**64 - 1, 4], np.uint64)}, (0, "rooms", str(2**64 - 1))),
+        ({"rooms": np.array([np.nan, 4])}, (0, "rooms", "NaN")),
+        ({"height": np.array([1, np.inf])}, (1, "height", "infinity")),
+        ({"height": np.array([True, False])}, (0, "height", "true")),
+        ({"height": np.array(["1.5", "2"])}, (0, "height", 'the string "1.5"')),
+        ({"height": [1.5, {}]}, (1, "height", "an object")),
+        ({"town": np.array([1, 2])}, (0, "town", "1")),
+        ({"town": ["Bonn", None]}, (1, "town", "null")),
+        ({"new": np.array([1, 0])}, (0, "new", "1")),
+        ({"more": np.array([1, 0])}, (None, "more", "an unknown one")),
+        ({"a" * 99: np.array([1, 0])}, (None, "a" * 57 + "...", "an unknown one")),
+    ],
+)
+def test_the_row_and_the_column_of_what_is_wrong_are_told(
+    change: dict[str, Any], error: tuple[Any, Any, str]
+) -> None:
+    with pytest.raises(Problem) as caught:
+        of_table(frame(), {**GOOD, **change})
+    assert caught.value.status == 422
+    assert errors_of(caught)[0] == error
+
+
+def test_errors_come_in_the_order_of_the_rows() -> None:
+    table = {**GOOD, "rooms": [3, 4.5], "new": [1, 0]}
+    with pytest.raises(Problem) as caught:
+        of_table(frame(), table)
+    assert [row for row, _, _ in errors_of(caught)] == [0, 1, 1]
+
+
+def test_a_missing_column_and_one_that_is_there_twice_are_told() -> None:
+    with pytest.raises(Problem, match='Column "town": expected this column, got nothing'):
+        of_table(frame(), {name: c for name, c in GOOD.items() if name != "town"})
+    with pytest.raises(Problem, match='Column "town": expected each column once'):
+        tables.of_columns(frame(), [*GOOD, "town"], [*GOOD.values(), GOOD["town"]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8])
+def test_a_matrix_of_numbers(dtype: Any) -> None:
+    matrix = np.array([[1, 2, 3], [4, 5, 6]], dtype)
+    rows = tables.of_matrix(numbers(3), matrix)
+    assert isinstance(rows, np.ndarray)
+    assert rows.dtype == np.float64
+    assert rows.tolist() == matrix.tolist()
+    assert not np.shares_memory(rows, matrix)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "error"),
+    [
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), (1, "x1", "NaN")),
+        (np.array([[1.0, np.inf]]), (0, "x1", "infinity")),
+        (np.array([[True, False]]), (0, "x0", "true")),
+        (np.array([["a", "b"]]), (0, "x0", 'the string "a"')),
+        (np.array([[1.0, 2.0, 3.0]]), (None, None, "3")),
+    ],
+)
+def test_what_is_wrong_in_a_matrix_is_told(matrix: Any, error: tuple[Any, Any, str]) -> None:
+    with pytest.raises(Problem) as caught:
+        tables.of_matrix(numbers(2), matrix)
+    assert errors_of(caught)[0] == error
+
+
+def test_missing_numbers_where_they_may_be_missing() -> None:
+    rows = tables.of_matrix(numbers(2, nullable=True), np.array([[1.0, np.nan]]))
+    assert isinstance(rows, np.ndarray)
+    assert np.isnan(rows[0, 1])
+
+
+def test_whole_numbers_may_come_as_floats() -> None:
+    assert tables.of_matrix(numbers(1, "integer"), np.array([[3.0]])).tolist() == [[3.0]]  # type: ignore[union-attr]
+    with pytest.raises(Problem):
+        tables.of_matrix(numbers(1, "integer"), np.array([[3.5]]))
+
+
+@pytest.mark.parametrize(("rows", "status"), [(0, 422), (1001, 413)])
+def test_too_few_and_too_many_rows(rows: int, status: int) -> None:
+    with pytest.raises(Problem) as caught:
+        tables.of_matrix(numbers(2), np.zeros((rows, 2)))
+    assert caught.value.status == status
+
+
+def test_names_that_the_file_does_not_tell_are_taken_in_their_order() -> None:
+    rows = tables.of_columns(numbers(2), ["width", "height"], [np.array([1.0]), np.array([2.0])])
+    assert np.asarray(rows).tolist() == [[1.0, 2.0]]
+    back = tables.of_columns(numbers(2), ["x1", "x0"], [np.array([1.0]), np.array([2.0])])
+    assert np.asarray(back).tolist() == [[2.0, 1.0]]
+
+
+def test_a_model_that_does_not_tell_its_inputs_takes_any_width() -> None:
+    decoder = Decoder(unnamed(2), "array", 10, named=False)
+    assert np.asarray(tables.of_matrix(decoder, np.ones((1, 2)))).tolist() == [[1.0, 1.0]]
+
+
+def test_a_model_of_dicts_takes_tables() -> None:
+    decoder = DictDecoder([Field("a", "number"), Field("b", "string", nullable=True)], 10)
+    (dicts,) = tables.of_columns(decoder, ["b", "a"], [["x", None], np.array([1, 2])])
+    assert dicts.tolist() == [{"a": 1.0, "b": "x"}, {"a": 2.0}]
