@@ -76,13 +76,13 @@ def _model(blueprint: Blueprint, service: Service) -> None:
             {
                 "name": service.name,
                 "versions": [service.version],
-                "platform": f"{service.manifest.model['framework']}_{service.manifest.model['format']}",
+                "platform": _platform(service),
                 "inputs": inputs.metadata(service),
                 "outputs": given.metadata(),
             }
         )
 
-    def ready(name: str, version: str | None = None) -> Response:
+    def model_ready(name: str, version: str | None = None) -> Response:
         """Open Inference Protocol: 200 once the model has answered its own example."""
         check_name(service, name, version)
         check_ready(service)
@@ -98,8 +98,14 @@ def _model(blueprint: Blueprint, service: Service) -> None:
 
     for path in ("/models/<name>", "/models/<name>/versions/<version>"):
         blueprint.get(path)(metadata)
-        blueprint.get(f"{path}/ready")(ready)
+        blueprint.get(f"{path}/ready")(model_ready)
         blueprint.post(f"{path}/infer")(infer)
+
+
+def _platform(service: Service) -> str:
+    """<project>_<format>, as the protocol has it."""
+    model = service.manifest.model
+    return f"{model['framework'] or 'unknown'}_{model['format']}"
 
 
 def _asked(service: Service) -> requests.Inference:

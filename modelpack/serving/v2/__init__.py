@@ -1,1 +1,1 @@
-"""Tensors as the Open Inference Protocol sends them: from a body to rows, from results to a body."""
+"""Tensors as the Open Inference Protocol sends them: from body to rows, from results to body."""

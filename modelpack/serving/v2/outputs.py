@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Sequence
 
 import numpy as np
 from flask import Response
@@ -123,7 +123,11 @@ def response(
     told, binary = [], []
     for wanted, array in results:
         datatype, values = tensor(array)
-        document = {"name": wanted.name, "datatype": datatype, "shape": list(values.shape)}
+        document: dict[str, Any] = {
+            "name": wanted.name,
+            "datatype": datatype,
+            "shape": list(values.shape),
+        }
         if wanted.binary:
             binary.append(datatypes.to_binary(datatype, values))
             document["parameters"] = {"binary_data_size": len(binary[-1])}
@@ -131,15 +135,11 @@ def response(
             document["data"] = values.ravel().tolist()
         told.append(document)
     header = answers.dump(_document(service, asked.id, told))
-    if not any(wanted_binary(each) for each in told):
+    if not binary:
         return Response(header, content_type="application/json")
     headers = {LENGTH_HEADER: str(len(header))}
     body = b"".join([header, *binary])
     return Response(body, headers=headers, content_type="application/octet-stream")
-
-
-def wanted_binary(told: Mapping[str, Any]) -> bool:
-    return "parameters" in told
 
 
 def _document(service: Service, id_: str | None, told: list[dict[str, Any]]) -> dict[str, Any]:
