@@ -1,7 +1,9 @@
-"""The wire protocols, one file each: `routes(service)` is its Flask blueprint."""
+"""The wire protocols, one file each: `routes(service)` is its Flask blueprint, and
+`describe(service)` its paths of OpenAPI.
+"""
 
 from __future__ import annotations
 
-from . import describe, health, predict
+from . import describe, health, openapi, predict
 
-DIALECTS = (predict, health, describe)
+DIALECTS = (predict, health, describe, openapi)

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from .. import answers
+from ..openapi import operations
 from ..service import Service
 
 FACTS = ("estimator", "task", "method", "framework", "framework_version", "format")
@@ -53,3 +54,12 @@ def _example(service: Service) -> dict[str, Any] | None:
     if service.manifest.model["signature"]["named"]:
         return {"instances": [dict(zip((f.name for f in service.manifest.inputs), row))]}
     return {"instances": [row]}
+
+
+def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
+    summary = operations.content({"type": "object", "required": ["model", "routes", "example"]})
+    signature = operations.content({"type": "object", "required": ["model", "inputs", "outputs"]})
+    return {
+        "/": {"get": operations.get("The model, the routes, an example.", summary)},
+        "/signature": {"get": operations.get("What goes in and comes out.", signature)},
+    }

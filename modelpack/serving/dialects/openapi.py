@@ -1,0 +1,38 @@
+"""The description of all routes for machines: OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+
+from .. import answers
+from ..openapi import document, operations
+from ..service import Service
+
+
+def routes(service: Service) -> Blueprint:
+    blueprint = Blueprint("openapi", __name__)
+
+    @lru_cache(maxsize=1)
+    def body() -> bytes:
+        from . import DIALECTS  # noqa: PLC0415 - which holds this module
+
+        return answers.dump(document.document(service, current_app, DIALECTS))
+
+    @blueprint.get("/openapi.json")
+    def openapi() -> Response:
+        """This document."""
+        response = Response(body(), content_type="application/json")
+        response.add_etag()
+        return response.make_conditional(request)
+
+    return blueprint
+
+
+def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
+    operation = operations.get("OpenAPI 3.1", operations.content({"type": "object"}))
+    operation["responses"]["304"] = {"description": "It is the one of If-None-Match."}
+    operation["responses"]["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    return {"/openapi.json": {"get": operation}}
