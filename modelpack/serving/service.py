@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 import numpy as np
 from flask import g
 
-from . import answers, limits, loading, manifest, refusals, runners, tables, wire
+from . import answers, limits, loading, manifest, misfits, refusals, runners, tables, wire
 from .columns import DoubtError, Rows
 from .dicts import DictDecoder
 from .problems import Problem
@@ -115,9 +115,16 @@ class Service:
         return tables.of_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
 
     def decoder(self, width: int) -> Decoder:
-        """The decoder of rows; for a model whose file does not tell its inputs, of `width`."""
+        """The decoder of rows; for a model whose file does not tell its inputs, of `width`.
+
+        Raises:
+            Problem: 422 no model takes rows of so few values.
+        """
         if self.manifest.inputs:
             return self._decoder
+        if not width:
+            error = {"row": 0, "column": None, "expected": "at least one value", "got": "none"}
+            raise misfits.problem([error])
         fields = unnamed(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 

@@ -23,10 +23,11 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/openapi.json")
     def openapi() -> Response:
-        """This document."""
+        """All routes for machines: OpenAPI 3.1."""
         response = Response(body(), content_type="application/json")
         response.add_etag()
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response
 
     return blueprint
 

@@ -15,10 +15,16 @@ RESPONSES = {
     413: ("ContentTooLarge", "The request is larger than the limits."),
     414: ("URITooLong", "The URL is longer than the limits."),
     415: ("UnsupportedMediaType", "The media type of the body is none of those that are taken."),
-    422: ("UnprocessableContent", "The rows do not fit the signature, or the model refuses them: `errors` tells where."),
+    422: (
+        "UnprocessableContent",
+        "The rows do not fit the signature or the model: `errors` tells where.",
+    ),
     429: ("TooManyRequests", "Too many requests."),
     431: ("HeadersTooLarge", "The header fields are larger than the limits."),
-    500: ("InternalServerError", "The model failed. The log of the service tells why under the request's id."),
+    500: (
+        "InternalServerError",
+        "The model failed. The log tells why under the request's id.",
+    ),
     503: ("ServiceUnavailable", "The service is overloaded, draining or not ready."),
     504: ("GatewayTimeout", "The prediction took longer than the limits."),
 }

@@ -17,15 +17,17 @@ def schema(name: str) -> dict[str, str]:
 def content(
     schema: Mapping[str, Any], examples: Mapping[str, Any] | None = None, type_: str = JSON
 ) -> dict[str, Any]:
-    """A body of one media type. `examples`: name -> value; those without a value are left out."""
-    known = {name: {"value": value} for name, value in (examples or {}).items() if value is not None}
+    """A body of one media type. `examples`: name -> value, None where there is none."""
+    known = {
+        name: {"value": value} for name, value in (examples or {}).items() if value is not None
+    }
     return {type_: {"schema": schema, **({"examples": known} if known else {})}}
 
 
 def get(
     description: str, bodies: Mapping[str, Any] | None = None, refusals: Iterable[int] = ()
 ) -> dict[str, Any]:
-    """An operation that takes nothing; it answers 200 with one of `bodies`, or one of `refusals`."""
+    """An operation that takes nothing and answers 200 with one of `bodies`."""
     answer = {"description": description, **({"content": bodies} if bodies else {})}
     return {"responses": {"200": answer, **errors.references(refusals)}}
 

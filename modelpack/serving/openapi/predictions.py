@@ -110,7 +110,7 @@ def _of_classes(row: dict[str, Any]) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": NUMBER}
     return {
         "type": "object",
-        "properties": {label: NUMBER for label in row},
+        "properties": dict.fromkeys(row, NUMBER),
         "required": list(row),
         "additionalProperties": False,
     }

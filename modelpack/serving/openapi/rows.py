@@ -28,7 +28,7 @@ def schemas(service: Service) -> dict[str, Any]:
 
 def _rows(service: Service) -> dict[str, Any]:
     width = len(service.manifest.inputs)
-    most = service.decoder(width).most_rows
+    most = service.decoder(width or 1).most_rows
     return {
         "type": "array",
         "items": {"$ref": "#/components/schemas/Row"},

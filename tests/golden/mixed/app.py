@@ -11,7 +11,7 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, predict
+from modelpack.serving.dialects import describe, health, openapi, predict
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -31,3 +31,6 @@ app.register_blueprint(health.routes(service))
 
 # GET /, the routes and an example; GET /signature, what goes in and comes out.
 app.register_blueprint(describe.routes(service))
+
+# GET /openapi.json, all of these routes for machines.
+app.register_blueprint(openapi.routes(service))
