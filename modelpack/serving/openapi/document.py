@@ -14,6 +14,7 @@ from . import errors, predictions, rows
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
 """HEAD goes with GET, and OPTIONS with any."""
 REQUEST_ID = {
+    "required": True,
     "description": "The id of the request in the log: the one it came with in this header, if that "
     "is 1 to 64 letters, digits, _ and -.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
