@@ -47,7 +47,7 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
         """Unknown routes too: who has no token is told nothing of what there is."""
         if request.url_rule and request.url_rule.rule in is_open:
             return None
-        given = credentials(request.headers.get("Authorization", ""))
+        given = credentials(request.environ.get("HTTP_AUTHORIZATION", ""))
         return None if hmac.compare_digest(_digest(given), digest) else _refusal()
 
 
@@ -72,7 +72,7 @@ def credentials(header: str) -> bytes:
     scheme, _, value = header.strip(" ").partition(" ")
     value = value.strip(" ")
     if scheme.lower() == "bearer":
-        return value.encode("utf-8", "replace")
+        return value.encode("latin-1", "replace")
     if scheme.lower() == "basic":
         return _password(value)
     return b""

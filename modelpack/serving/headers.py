@@ -21,6 +21,8 @@ def install(app: Flask) -> None:
 
 
 def _add(response: Response) -> Response:
+    given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - of pairs
     for name, value in SECURITY:
-        response.headers.setdefault(name, value)
+        if name.lower() not in given:
+            response.headers.add(name, value)
     return response

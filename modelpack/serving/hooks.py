@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from gunicorn.http import wsgi
+
 from . import shared
 
 shared.prepare()  # before the first metric is made
 
 from . import metrics, tracing  # noqa: E402
+
+
+class NamelessResponse(wsgi.Response):  # type: ignore[misc]
+    """gunicorn's response, without the header that tells what serves."""
+
+    def default_headers(self) -> list[str]:
+        lines = super().default_headers()
+        return [line for line in lines if not line.startswith("Server:")]
+
+
+wsgi.Response = NamelessResponse
 
 
 def pre_fork(arbiter: Any, worker: Any) -> None:

@@ -79,7 +79,7 @@ WORKER_EXITS = Counter(
 READY = Gauge(
     "modelpack_ready",
     "1 if the model has answered its own example.",
-    multiprocess_mode="min",
+    multiprocess_mode="max",
     registry=registry,
 )
 MODEL = Gauge(

@@ -28,7 +28,8 @@ PROBES = HEALTH | {"/metrics"}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NONE, OTHER = "none", "other"  # labels of what matches no route, and of what is not known
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-REASON = re.compile(r"[a-z_]{1,40}")
+REASONS = 50  # labels of what is refused; more would be a mistake of ours
+WAITED = "modelpack.waited"  # in a request's environ: seconds that it stood in a queue
 KINDS = {
     400: "malformed",
     401: "token",
@@ -46,6 +47,7 @@ KINDS = {
     504: "deadline",
 }
 """Status -> the label of `modelpack_errors_total`."""
+_reasons: set[str] = set()
 
 
 def install(app: Flask) -> None:
@@ -57,15 +59,21 @@ def install(app: Flask) -> None:
 
 def refused(status: int, reason: str, seconds: float) -> str:
     """The request id of a request that never came to a route, once it is counted and logged.
-    `reason`: lower-case words joined by underscores, of a few; `seconds`: since its first byte.
+    `reason`: in words of ours, of a few; nothing that the client wrote. `seconds`: since it began.
     """
-    label = reason if REASON.fullmatch(reason) else OTHER
-    metrics.REFUSED.labels(label, str(status)).inc()
+    metrics.REFUSED.labels(_reason(reason), str(status)).inc()
     metrics.ERRORS.labels(KINDS.get(status, OTHER)).inc()
     metrics.REQUESTS.labels(NONE, OTHER, str(status)).inc()
     request_id = uuid.uuid4().hex
-    facts = {"id": request_id, "status": status, "reason": label, "ms": _milliseconds(seconds)}
-    access.info("refused", extra={"facts": facts})
+    facts = {
+        "id": request_id,
+        "method": None,
+        "route": None,
+        "status": status,
+        "ms": _milliseconds(seconds),
+        "reason": reason,
+    }
+    access.info("request", extra={"facts": facts})
     return request_id
 
 
@@ -93,14 +101,14 @@ def _span() -> Any:
 
 
 def _begin() -> None:
-    g.started = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
+    environ = request.environ  # headers are looked up in it, as request.headers is slow for none
+    g.started = time.perf_counter() - environ.get(WAITED, 0.0)
+    given = environ.get("HTTP_X_REQUEST_ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     metrics.IN_FLIGHT.inc()
     g.rows = None
-    g.span, g.trace = tracing.begin(
-        tracecontext.of_request(request.headers.get("traceparent")), _method(), _route()
-    )
+    context = tracecontext.of_request(environ.get("HTTP_TRACEPARENT"))
+    g.span, g.trace = tracing.begin(context, _method(), _route())
 
 
 def _end(response: Response) -> Response:
@@ -154,6 +162,15 @@ def _route() -> str | None:
 
 def _method() -> str:
     return request.method if request.method in METHODS else OTHER
+
+
+def _reason(words: str) -> str:
+    """A label of the first sentence, without its numbers: `there_are_too_many_connections`."""
+    label = "_".join(re.findall("[a-z]+", words.partition(".")[0].lower()))
+    if label not in _reasons and len(_reasons) >= REASONS:
+        return OTHER
+    _reasons.add(label)
+    return label
 
 
 def _milliseconds(seconds: float) -> float:
