@@ -25,6 +25,7 @@ def routes(service: Service) -> Blueprint:
     def openapi() -> Response:
         """All routes for machines: OpenAPI 3.1."""
         response = Response(body(), content_type="application/json")
+        response.headers["Cache-Control"] = "no-cache"  # to be asked for again, by its tag
         response.add_etag()
         response.make_conditional(request)
         return response

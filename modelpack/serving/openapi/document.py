@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 from types import ModuleType
 from typing import Any, Iterable, Mapping
 
 from flask import Flask
 
+from .. import auth
 from ..service import Service
 from . import errors, predictions, rows
 
@@ -32,6 +34,13 @@ INSTANCES = {
 }
 EVERYWHERE = (400, 431, 500, 503)
 """What any request may be answered, whatever its route."""
+
+
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
+}
+"""Of a service that has a token: either will do."""
 
 
 def document(service: Service, app: Flask, dialects: Iterable[ModuleType]) -> dict[str, Any]:
@@ -76,9 +85,16 @@ def _paths(
         for method, operation in item.items():
             view = registered.get((path, method))
             if view:
-                whole = _operation(_name(dialect), view, operation)
+                whole = _operation(_name(dialect), view, _secured(path, operation))
                 paths.setdefault(path, {})[method] = whole
     return paths
+
+
+def _secured(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    if auth.token(os.environ) is None or path in auth.open_routes(os.environ):
+        return operation
+    responses = {**operation["responses"], **errors.references([401])}
+    return {**operation, "responses": responses, "security": [{name: []} for name in SCHEMES]}
 
 
 def _operation(tag: str, view: Any, operation: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +127,8 @@ def _components(service: Service) -> dict[str, Any]:
         **predictions.schemas(service),
         "Problem": errors.PROBLEM,
     }
-    return {"schemas": schemas, "responses": errors.components(), "headers": HEADERS}
+    found = {"schemas": schemas, "responses": errors.components(), "headers": HEADERS}
+    return found if auth.token(os.environ) is None else {**found, "securitySchemes": SCHEMES}
 
 
 def _name(dialect: ModuleType) -> str:
