@@ -39,6 +39,10 @@ def operations(document: dict):
             yield path, method, operation
 
 
+def url_of(path: str) -> str:
+    return path.replace("{name}", "model").replace("{version}", "1")
+
+
 def validator(document: dict, schema: dict) -> jsonschema_rs.Validator:
     """Of a schema that stands in the document."""
     components = {"components": document["components"]}
@@ -74,14 +78,14 @@ def test_it_has_every_route_and_no_other(client):
 
 
 def test_head_goes_with_get_and_options_names_what_is_allowed(clients):
-    for path, method, _ in operations(document_of(clients["iris"])):
-        options = clients["iris"].options(path)
+    for path, method, operation in operations(document_of(clients["iris"])):
+        options = clients["iris"].options(url_of(path))
         assert options.status_code == 200
         assert method.upper() in options.headers["Allow"]
         if method == "get":
-            head, get = clients["iris"].head(path), clients["iris"].get(path)
-            assert (head.status_code, head.data) == (get.status_code, b"")
-            assert head.headers["Content-Length"] == str(len(get.data))
+            head, get = clients["iris"].head(url_of(path)), clients["iris"].get(url_of(path))
+            assert (head.status_code, head.data) == (get.status_code, b"") == (200, b"")
+            assert head.mimetype == get.mimetype in operation["responses"]["200"]["content"]
 
 
 def test_names_of_operations_are_unique_and_their_words_are_there(client):
@@ -120,7 +124,7 @@ def test_every_example_is_of_its_schema_and_answered_as_documented(client):
     for path, method, operation, type_, schema, value in examples(document):
         body = json.dumps(value)
         validator(document, schema).validate(value)
-        answer = client.open(path, method=method, data=body, content_type=type_)
+        answer = client.open(url_of(path), method=method, data=body, content_type=type_)
         assert answer.status_code == 200, answer.data
         given = operation["responses"]["200"]["content"][answer.mimetype]
         validator(document, given["schema"]).validate(answer.json)

@@ -60,9 +60,10 @@ def _switch(name: str) -> bool:
 
 def describe(service: Service) -> dict[str, Any]:
     """Of rows in every form that `instances` takes."""
-    given = content(_answer(service), {"example": _answered(service)})
-    parameters = [PROBABILITIES] if "predict_proba" in service.methods else []
-    operation = operations.post(_bodies(service), "The predictions.", given, parameters)
+    also = "predict_proba" in service.methods
+    given = content(predictions.listed(also), predictions.listed_example(service))
+    parameters = [PROBABILITIES] if also else []
+    operation = operations.post(_bodies(service), "The predictions.", given, (), parameters)
     return {"/predict": {"post": operation}}
 
 
@@ -87,17 +88,3 @@ def _bodies(service: Service) -> dict[str, Any]:
         "row": named if "instances" not in names else None,
     }
     return content({"anyOf": forms}, shown)
-
-
-def _answer(service: Service) -> dict[str, Any]:
-    predictions_ = {"type": "array", "items": schema("Prediction"), "minItems": 1}
-    properties = {"predictions": predictions_}
-    if "predict_proba" in service.methods:
-        properties["probabilities"] = {"type": "array", "items": schema("Probabilities")}
-    required = ["predictions"]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def _answered(service: Service) -> dict[str, Any] | None:
-    answer = predictions.example(service)
-    return None if answer is None else {"predictions": answer}

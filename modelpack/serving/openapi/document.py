@@ -11,7 +11,7 @@ from flask import Flask
 
 from .. import auth
 from ..service import Service
-from . import errors, predictions, rows
+from . import columns, errors, predictions, rows
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
 """HEAD goes with GET, and OPTIONS with any."""
@@ -124,6 +124,7 @@ def _components(service: Service) -> dict[str, Any]:
     schemas = {
         **rows.schemas(service),
         "Instances": INSTANCES,
+        "Columns": columns.schema(service),
         **predictions.schemas(service),
         "Problem": errors.PROBLEM,
     }

@@ -7,6 +7,7 @@ from typing import Any, Iterable, Mapping, Sequence
 from . import errors
 
 JSON = "application/json"
+Schema = Mapping[str, Any]
 
 
 def schema(name: str) -> dict[str, str]:
@@ -14,32 +15,54 @@ def schema(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def record(required: Schema, optional: Schema | None = None, more: bool = True) -> dict[str, Any]:
+    """An object of these properties, and `more`."""
+    properties = {**required, **(optional or {})}
+    told = {"type": "object", "properties": properties, "required": list(required)}
+    return told if more else {**told, "additionalProperties": False}
+
+
+def constant(name: str, value: str) -> dict[str, Any]:
+    """A parameter of the path that takes one value."""
+    return {"name": name, "in": "path", "required": True, "schema": {"enum": [value]}}
+
+
 def content(
-    schema: Mapping[str, Any], examples: Mapping[str, Any] | None = None, type_: str = JSON
+    schema: Schema, examples: Mapping[str, Any] | None = None, type_: str = JSON
 ) -> dict[str, Any]:
     """A body of one media type. `examples`: name -> value, None where there is none."""
-    known = {
-        name: {"value": value} for name, value in (examples or {}).items() if value is not None
-    }
+    named = (examples or {}).items()
+    known = {name: {"value": value} for name, value in named if value is not None}
     return {type_: {"schema": schema, **({"examples": known} if known else {})}}
 
 
 def get(
-    description: str, bodies: Mapping[str, Any] | None = None, refusals: Iterable[int] = ()
+    description: str,
+    bodies: Schema,
+    refusals: Iterable[int] = (),
+    parameters: Sequence[Schema] = (),
 ) -> dict[str, Any]:
-    """An operation that takes nothing and answers 200 with one of `bodies`."""
-    answer = {"description": description, **({"content": bodies} if bodies else {})}
-    return {"responses": {"200": answer, **errors.references(refusals)}}
+    """An operation that takes no body and answers 200 with one of `bodies`."""
+    answer = {"description": description, "content": bodies}
+    told = none(refusals, parameters)
+    return {**told, "responses": {"200": answer, **told["responses"]}}
 
 
 def post(
-    taken: Mapping[str, Any],
+    taken: Schema,
     description: str,
-    given: Mapping[str, Any],
-    parameters: Sequence[Mapping[str, Any]] = (),
-    refusals: Iterable[int] = errors.ROWS,
+    bodies: Schema,
+    refusals: Iterable[int] = (),
+    parameters: Sequence[Schema] = (),
 ) -> dict[str, Any]:
-    """An operation that takes one of the bodies `taken` and answers 200 with one of `given`."""
+    """An operation that takes rows in one of the bodies `taken` and answers 200 with one of
+    `bodies`.
+    """
+    told = get(description, bodies, [*errors.ROWS, *refusals], parameters)
+    return {**told, "requestBody": {"required": True, "content": taken}}
+
+
+def none(refusals: Iterable[int], parameters: Sequence[Schema] = ()) -> dict[str, Any]:
+    """An operation that only refuses."""
     more = {"parameters": list(parameters)} if parameters else {}
-    body = {"required": True, "content": taken}
-    return {**more, "requestBody": body, **get(description, given, refusals)}
+    return {**more, "responses": errors.references(refusals)}

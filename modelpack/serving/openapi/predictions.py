@@ -10,6 +10,7 @@ import orjson
 from .. import answers
 from ..problems import Problem
 from ..service import Service
+from . import operations
 
 NUMBER = {"type": ["number", "null"], "format": "double"}
 """NaN and infinity come as null."""
@@ -28,6 +29,21 @@ def example(service: Service) -> list[Any] | None:
     """The prediction for the model's own example, as JSON has it; None where there is none."""
     output = _output(service)
     return None if output is None else _json(output.tolist())
+
+
+def listed(probabilities: bool = False) -> dict[str, Any]:
+    """Of an answer {"predictions": [...]}, and `probabilities` where they were asked for."""
+    told = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
+    also = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
+    return operations.record(
+        {"predictions": told}, {"probabilities": also} if probabilities else {}
+    )
+
+
+def listed_example(service: Service) -> dict[str, Any]:
+    """For `operations.content`."""
+    answer = example(service)
+    return {"example": None if answer is None else {"predictions": answer}}
 
 
 def probabilities_example(service: Service) -> list[Any] | None:

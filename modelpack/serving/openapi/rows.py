@@ -40,7 +40,7 @@ def _rows(service: Service) -> dict[str, Any]:
 def _in_order(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
     size = {"type": "array", "minItems": len(values), "maxItems": len(values)}
     if len(values) > MOST_IN_ORDER:
-        return {**size, "items": _any_of(service)}
+        return {**size, "items": any_of(service)}
     names = [field.name for field in service.manifest.inputs]
     titled = [{"title": name, **value} for name, value in zip(names, values)]
     return {**size, "prefixItems": titled, "items": False}
@@ -50,7 +50,7 @@ def _by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
     inputs = service.manifest.inputs
     if len(values) > MOST_BY_NAME:
         told = f"The {len(values)} names of the inputs are those of GET /signature."
-        return {"type": "object", "additionalProperties": _any_of(service), "description": told}
+        return {"type": "object", "additionalProperties": any_of(service), "description": told}
     schema: dict[str, Any] = {
         "type": "object",
         "properties": dict(zip((field.name for field in inputs), values)),
@@ -60,7 +60,7 @@ def _by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
     return {**schema, "required": required} if required else schema
 
 
-def _any_of(service: Service) -> dict[str, Any]:
+def any_of(service: Service) -> dict[str, Any]:
     """What is true of the values of all inputs."""
     kinds = sorted({(field.type, field.nullable) for field in service.manifest.inputs})
     told = [fields.kind(*each) for each in kinds]
