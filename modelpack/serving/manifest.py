@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,8 @@ class Manifest:
     order. `layout`: "array", "frame", "text" or "dicts", the form in which the model takes its
     rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
-    a predict_proba. `main`: the module that stands for the script which saved the model.
+    a predict_proba. `main`: the module that stands for the script which saved the model. `environment`:
+    what the bundle is installed with. `modelpack`: the version that packaged it.
     """
 
     model: Mapping[str, Any]
@@ -69,6 +71,8 @@ class Manifest:
     classes: list[Any] | None
     probabilities: bool
     main: str | None = None
+    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    modelpack: str | None = None
 
     @property
     def example(self) -> list[Any] | None:
@@ -107,6 +111,8 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         classes=signature["classes"],
         probabilities=signature["probabilities"],
         main=document.get("code", {}).get("main"),
+        environment=document.get("environment", {}),
+        modelpack=document.get("modelpack"),
     )
 
 
