@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -71,7 +70,7 @@ class Manifest:
     classes: list[Any] | None
     probabilities: bool
     main: str | None = None
-    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
     modelpack: str | None = None
 
     @property

@@ -53,7 +53,9 @@ def assemble() -> Page:
     script = "\n".join(map(_read, SCRIPTS))
     html = _read("playground.html")
     html = html.replace("<style></style>", f"<style>{style}</style>")
-    html = html.replace('<script type="module"></script>', f'<script type="module">{script}</script>')
+    html = html.replace(
+        '<script type="module"></script>', f'<script type="module">{script}</script>'
+    )
     policy = "; ".join(POLICY).format(script=_source(script), style=_source(style))
     return Page(html.encode(), policy)
 

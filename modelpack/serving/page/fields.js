@@ -136,7 +136,7 @@ const record = (pairs, gap) => wrapped("{", pairs.map(([name, value]) => `${json
 
 function wrapped(open, parts, close, gap) {
   const line = open + parts.join(", ") + close;
-  return line.length < 60 || !gap ? line : `${open}\n${parts.map((part) => gap + "  " + part).join(",\n")}\n${gap}${close}`;
+  return line.length < 44 || !gap ? line : `${open}\n${parts.map((part) => gap + "  " + part).join(",\n")}\n${gap}${close}`;
 }
 
 function freeLiteral(text) {
