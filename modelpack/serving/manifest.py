@@ -55,8 +55,8 @@ class Manifest:
     order. `layout`: "array", "frame", "text" or "dicts", the form in which the model takes its
     rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
-    a predict_proba. `main`: the module that stands for the script which saved the model. `environment`:
-    what the bundle is installed with. `modelpack`: the version that packaged it.
+    a predict_proba. `main`: the module that stands for the script which saved the model.
+    `environment`: what the bundle is installed with. `modelpack`: the version that packaged it.
     """
 
     model: Mapping[str, Any]

@@ -38,7 +38,8 @@ def _revalidated(response: Response) -> Response:
     response.vary.add("Accept")
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _summary(service: Service) -> dict[str, Any]:
