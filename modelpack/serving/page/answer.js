@@ -18,7 +18,6 @@ class Answer {
     byId("output").replaceChildren(...this.prediction(answer.prediction));
     this.showChances();
     byId("mini").replaceChildren(bdi(this.inShort(answer)));
-    byId("answer").classList.remove("stale");
   }
 
   inShort({ prediction, probabilities }) {
