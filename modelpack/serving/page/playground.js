@@ -27,8 +27,10 @@ async function problem(response) {
   const { status } = response;
   const document = await response.json().catch(() => ({}));
   const wait = response.headers.get("Retry-After");
-  const detail = document.detail ?? `The service answered with status ${status}.`;
-  return { status, detail: wait ? `${detail} Try again in ${wait} s.` : detail, errors: document.errors ?? [] };
+  const told = [document.detail ?? `The service answered with status ${status}.`];
+  if (wait) told.push(`Try again in ${wait} s.`);
+  if (status >= 500 && document.request_id) told.push(`It is ${document.request_id}.`);
+  return { status, detail: told.join(" "), errors: document.errors ?? [] };
 }
 
 async function open() {
@@ -113,6 +115,7 @@ function tell(problem) {
   const box = byId("problem");
   box.replaceChildren();
   if (!problem) return;
+  byId("took").textContent = model.answer.last ? "of other inputs" : "";
   const places = [...form.wrong].slice(0, 20).map(([index, text]) => {
     const jump = el("button", { type: "button", class: "jump" }, bdi(form.fields[index].name));
     jump.onclick = () => form.focus(index);
