@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import describe, health, page, predict
+from . import describe, health, metrics, page, predict
 
-DIALECTS = (predict, health, page, describe)
+DIALECTS = (predict, health, metrics, page, describe)

@@ -11,7 +11,6 @@ from .. import answers, page
 from ..service import Service
 
 FACTS = ("estimator", "task", "method", "framework", "framework_version", "format")
-MEDIA = ("application/json", "text/html")  # */* gets the first of them
 
 
 def routes(service: Service) -> Blueprint:
@@ -21,11 +20,9 @@ def routes(service: Service) -> Blueprint:
     @blueprint.get("/")
     def index() -> Response:
         """The playground for a browser; as JSON the model, the routes, an example."""
-        if request.accept_mimetypes.best_match(MEDIA) == "text/html":
+        if page.is_wanted(request):
             response = Response(playground.html, content_type="text/html; charset=utf-8")
             response.headers["Content-Security-Policy"] = playground.policy
-            response.headers["Referrer-Policy"] = "no-referrer"
-            response.headers["X-Content-Type-Options"] = "nosniff"
         else:
             response = Response(answers.dump(_summary(service)), content_type="application/json")
         return _revalidated(response)

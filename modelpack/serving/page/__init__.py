@@ -12,6 +12,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from flask import Request
+
 HERE = Path(__file__).parent
 
 SCRIPTS = (
@@ -45,6 +47,15 @@ class Page:
 
     html: bytes
     policy: str
+
+
+MEDIA = ("application/json", "text/html")  # */* gets the first of them
+
+
+def is_wanted(request: Request) -> bool:
+    """Whether it is a browser that asks for the page, and not a program for the facts."""
+    at_root = request.url_rule is not None and request.url_rule.rule == "/"
+    return at_root and request.accept_mimetypes.best_match(MEDIA) == "text/html"
 
 
 def assemble() -> Page:

@@ -14,7 +14,7 @@ async function ask(path, options = {}) {
   if (token) headers.Authorization = `Bearer ${token}`;
   let response;
   try {
-    response = await fetch(path, { ...options, headers, credentials: "same-origin" });
+    response = await fetch(path, { ...options, headers, credentials: "omit" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw { detail: "The service cannot be reached. Does it still run?", errors: [], status: 0 };
