@@ -14,7 +14,7 @@ from typing import Mapping
 
 from flask import Flask, Response, request
 
-from . import observe, problems
+from . import observe, page, problems
 from .errors import CannotStartError
 from .problems import Problem
 
@@ -45,8 +45,8 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
     @app.before_request
     def check() -> Response | None:
         """Unknown routes too: who has no token is told nothing of what there is."""
-        if request.url_rule and request.url_rule.rule in is_open:
-            return None
+        if request.url_rule and (request.url_rule.rule in is_open or page.is_wanted(request)):
+            return None  # the page holds nothing of the model: it asks for the token, and then
         given = credentials(request.environ.get("HTTP_AUTHORIZATION", ""))
         return None if hmac.compare_digest(_digest(given), digest) else _refusal()
 

@@ -34,7 +34,5 @@ def routes(service: Service) -> Blueprint:
 
 
 def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
-    operation = operations.get("OpenAPI 3.1", operations.content({"type": "object"}))
-    operation["responses"]["304"] = {"description": "It is the one of If-None-Match."}
-    operation["responses"]["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
-    return {"/openapi.json": {"get": operation}}
+    told = operations.get("OpenAPI 3.1", operations.content({"type": "object"}))
+    return {"/openapi.json": {"get": operations.conditional(told)}}

@@ -66,3 +66,12 @@ def none(refusals: Iterable[int], parameters: Sequence[Schema] = ()) -> dict[str
     """An operation that only refuses."""
     more = {"parameters": list(parameters)} if parameters else {}
     return {**more, "responses": errors.references(refusals)}
+
+
+def conditional(operation: dict[str, Any]) -> dict[str, Any]:
+    """An operation that answers 304 where the request knows the answer by its ETag."""
+    headers = {"ETag": {"required": True, "schema": {"type": "string"}}}
+    known = {"description": "It is that of If-None-Match.", "headers": headers}
+    responses = operation["responses"]
+    answer = {**responses["200"], "headers": headers}
+    return {**operation, "responses": {**responses, "200": answer, "304": known}}

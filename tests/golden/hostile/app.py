@@ -11,7 +11,7 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, metrics, openapi, predict, v1, v2
+from modelpack.serving.dialects import describe, health, metrics, openapi, page, predict, v1, v2
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -38,7 +38,10 @@ app.register_blueprint(health.routes(service))
 # GET /metrics, for Prometheus: what all workers count.
 app.register_blueprint(metrics.routes(service))
 
-# GET /, the routes and an example; GET /signature, what goes in and comes out.
+# GET /, the playground for a browser, for others the model, the routes and an example as JSON.
+app.register_blueprint(page.routes(service))
+
+# GET /signature, what goes in and comes out.
 app.register_blueprint(describe.routes(service))
 
 # GET /openapi.json, all of these routes for machines.
