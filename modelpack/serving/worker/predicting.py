@@ -82,7 +82,7 @@ class Predictor:
         return jobs
 
     def replace(self) -> None:
-        """Leave the running job, which cannot be ended, to go on with the others in a new thread."""
+        """Leave the running job, which cannot be ended, and do the others in a new thread."""
         self._runner.retired = True
         self._runner = Runner(self)
         self._runner.start()
