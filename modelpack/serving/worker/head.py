@@ -17,7 +17,8 @@ from ..limits import Limits
 from .refusal import Refusal
 
 END = b"\r\n\r\n"
-LINE = re.compile(rb"([A-Z]{3,20}) /[\x21\x22\x24-\x7e]* HTTP/1\.([01])")
+LINE = re.compile(rb"([A-Z]{3,20}) /(?!/)[\x21\x22\x24-\x7e]* HTTP/1\.([01])")
+"""Not //path: a proxy that denies a path would let it through, and Flask takes it for /path."""
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]+")
 LENGTH = re.compile(rb"[0-9]{1,15}")
@@ -55,14 +56,21 @@ def search(data: bytearray, start: int, limits: Limits) -> int:
     """
     end = data.find(END, max(0, start - len(END)))
     last = len(data) if end < 0 else end + len(END)
-    if data.count(b"\n", start, last) != data.count(b"\r\n", max(0, start - 1), last):
-        raise Refusal(400, "A line of the head does not end with CR LF.")
+    _check_ends(data, max(0, start - 1), last)
     first = data.find(b"\r\n", 0, limits.line_bytes + 2)
     if first < 0 and len(data) > limits.line_bytes + 1:
         raise Refusal(414, f"The request line is longer than {limits.line_bytes} bytes.")
     if last > limits.line_bytes + limits.headers * limits.header_bytes + len(END):
         raise Refusal(431, "The headers are too large.")
     return end if end < 0 else last
+
+
+def _check_ends(data: bytearray, start: int, last: int) -> None:
+    """CR and LF come together only; the CR at the end of what has come may wait for its LF."""
+    pairs = data.count(b"\r\n", start, last)
+    feeds = data.count(b"\n", start + (data[start : start + 1] == b"\n" and start > 0), last)
+    if feeds != pairs or data.count(b"\r", start, last - 1) != pairs:
+        raise Refusal(400, "A line of the head does not end with CR LF.")
 
 
 def parse(data: bytes, cfg: Any, peer: Any, number: int, limits: Limits) -> Head:
