@@ -1,4 +1,4 @@
-"""A model of its author's own class that takes as long as it is told: the first value is seconds."""
+"""A model of its author's own class that takes as many seconds as the first values tell."""
 
 from __future__ import annotations
 

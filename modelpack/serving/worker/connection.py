@@ -166,12 +166,18 @@ class Connection:
             while self._out:
                 self._out = self._out[self.sock.send(self._out) :]
         except BlockingIOError:
-            self._loop.hold(self, len(self._out))
-            self._loop.watch(self, read=False, write=True)
+            self._wait_to_write()
         except OSError:
             self.close()
         else:
             self._answered()
+
+    def _wait_to_write(self) -> None:
+        self._loop.watch(self, read=False, write=True)
+        try:
+            self._loop.hold(self, len(self._out))
+        except Refusal:
+            self.close(abort=True)
 
     def _answered(self) -> None:
         self._loop.hold(self, 0)

@@ -24,6 +24,8 @@ GRACE_SECONDS = 0.1
 """Before a connection that says nothing is closed by a drain: its request may be on its way."""
 SMALL_BYTES = 1 << 16
 """What a connection may always keep in memory, so that others' bodies cannot refuse a small one."""
+UNSENT_BYTES = 1 << 18
+"""Of an answer in the kernel's memory, beyond what is on its way."""
 ASIDE = {"/healthz", "/readyz", "/ping", "/health", "/metrics"}
 ASIDE_BELOW = "/v2/health/"
 BUSY = f"Too many requests are waiting. Try again in {RETRY_SECONDS} s."
@@ -54,6 +56,8 @@ class Loop:
         self._woken.setblocking(False)
         for listener in listeners:
             listener.setblocking(False)
+            with contextlib.suppress(OSError):  # a Unix socket
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             self._listeners.append(listener)
             self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
         for wake in (self._woken.fileno(), signals):
@@ -129,13 +133,13 @@ class Loop:
         """Count the bytes that are kept in memory for a client.
 
         Raises:
-            Refusal: 503 all clients together have reached the limit, and this one is not small.
+            Refusal: 503 all others together have reached the limit, and this one is not small.
         """
         if connection not in self._connections:
             return
         self._held += size - connection.held
         grown, connection.held = size > connection.held, size
-        if grown and size > SMALL_BYTES and self._held > self.limits.held_bytes:
+        if grown and size > SMALL_BYTES and self._held - size > self.limits.held_bytes:
             raise Refusal(503, BUSY)
 
     def later(self, connection: Connection) -> None:
