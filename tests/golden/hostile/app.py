@@ -11,7 +11,7 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, predict
+from modelpack.serving.dialects import describe, health, metrics, predict
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -28,6 +28,9 @@ app.register_blueprint(predict.routes(service))
 
 # GET /healthz, the process lives; GET /readyz, the model answers.
 app.register_blueprint(health.routes(service))
+
+# GET /metrics, for Prometheus: what all workers count.
+app.register_blueprint(metrics.routes(service))
 
 # GET /, the routes and an example; GET /signature, what goes in and comes out.
 app.register_blueprint(describe.routes(service))
