@@ -106,7 +106,7 @@ def _example(service: Service) -> dict[str, Any] | None:
 def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
     facts = ("model", "environment", "service", "modelpack", "openapi", "routes", "example")
     told = {
-        **operations.content(operations.record(dict.fromkeys(facts, {}))),
+        **operations.content(operations.record({fact: {} for fact in facts})),
         **operations.content({"type": "string"}, type_="text/html"),
     }
     return {"/": {"get": operations.conditional(operations.get("The model.", told))}}
