@@ -1,7 +1,9 @@
-"""The wire protocols, one file each: `routes(service)` is its Flask blueprint."""
+"""The wire protocols, one file each: `routes(service)` is its Flask blueprint, and
+`describe(service)` its paths of OpenAPI.
+"""
 
 from __future__ import annotations
 
-from . import describe, health, predict, v1, v2
+from . import describe, health, metrics, openapi, page, predict, v1, v2
 
-DIALECTS = (predict, v1, v2, health, describe)
+DIALECTS = (predict, v1, v2, page, health, metrics, describe, openapi)

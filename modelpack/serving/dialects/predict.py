@@ -9,6 +9,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from .. import answers, wire
+from ..openapi import examples, operations, predictions
+from ..openapi.operations import content, schema
 from ..problems import Problem
 from ..service import Service
 
@@ -54,3 +56,35 @@ def _switch(name: str) -> bool:
     if value not in SWITCH:
         raise Problem(400, f"?{name}= takes true or false.")
     return SWITCH[value]
+
+
+def describe(service: Service) -> dict[str, Any]:
+    """Of rows in every form that `instances` takes."""
+    also = "predict_proba" in service.methods
+    given = content(predictions.listed(also), predictions.listed_example(service))
+    parameters = [PROBABILITIES] if also else []
+    operation = operations.post(_bodies(service), "The predictions.", given, (), parameters)
+    return {"/predict": {"post": operation}}
+
+
+PROBABILITIES = {
+    "name": "probabilities",
+    "in": "query",
+    "description": "Whether to answer the probability of each class, too.",
+    "schema": {"type": "string", "enum": list(SWITCH), "default": "false"},
+}
+
+
+def _bodies(service: Service) -> dict[str, Any]:
+    names = {field.name for field in service.manifest.inputs}
+    forms = [schema("Instances"), schema("Rows")]
+    if names and "instances" not in names:
+        forms.append(schema("RowByName"))
+    row, named = examples.row(service), examples.by_name(service)
+    shown = {
+        "lists": None if row is None else {"instances": [row]},
+        "names": None if named is None else {"instances": [named]},
+        "rows": None if row is None else [row],
+        "row": named if "instances" not in names else None,
+    }
+    return content({"anyOf": forms}, shown)

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, request
 
 from .. import answers, misfits, wire
 from ..columns import Rows
+from ..openapi import columns, examples, operations, predictions
 from ..problems import Problem
 from ..service import Service
 from ..v2 import errors
@@ -126,3 +127,35 @@ def _flat(values: list[Any]) -> list[Any]:
 
 def _json(document: Any) -> Response:
     return Response(answers.dump(document), content_type="application/json")
+
+
+def describe(service: Service) -> dict[str, Any]:
+    """Of the one model that is served."""
+    path = "/v1/models/{name}"
+    name = operations.constant("name", service.name)
+    ready = operations.record({"name": {"const": service.name}, "ready": {"const": True}})
+    models = operations.record({"models": {"const": [service.name]}})
+    predicted = operations.content(predictions.listed(), predictions.listed_example(service))
+    return {
+        "/v1/models": {"get": operations.get("The models.", operations.content(models))},
+        path: {"get": operations.get("It is.", operations.content(ready), [404], [name])},
+        f"{path}:predict": {
+            "post": operations.post(_taken(service), "The rows.", predicted, [404], [name])
+        },
+        f"{path}:explain": {"post": operations.none([404], [name])},
+    }
+
+
+def _taken(service: Service) -> dict[str, Any]:
+    signature = {"signature_name": {"enum": list(SIGNATURES)}}
+    rows, by_name = operations.schema("Rows"), operations.schema("Columns")
+    forms = [
+        operations.record({"instances": rows}, signature, False),
+        operations.record({"inputs": {"anyOf": [rows, by_name]}}, signature, False),
+    ]
+    row, listed = examples.row(service), columns.example(service)
+    shown = {
+        "instances": None if row is None else {"instances": [row]},
+        "inputs": None if listed is None else {"inputs": listed},
+    }
+    return operations.content({"anyOf": forms}, shown)

@@ -15,6 +15,9 @@ from .. import answers, wire
 from ..problems import Problem
 from ..service import Service
 from ..v2 import errors, inputs, outputs, requests
+from ..v2.description import describe
+
+__all__ = ["describe", "routes"]
 
 EXTENSIONS = ("binary_tensor_data",)
 

@@ -11,7 +11,7 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, predict, v1, v2
+from modelpack.serving.dialects import describe, health, metrics, openapi, page, predict, v1, v2
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -35,5 +35,14 @@ app.register_blueprint(v2.routes(service))
 # GET /healthz, the process lives; GET /readyz, the model answers.
 app.register_blueprint(health.routes(service))
 
-# GET /, the routes and an example; GET /signature, what goes in and comes out.
+# GET /metrics, for Prometheus: what all workers count.
+app.register_blueprint(metrics.routes(service))
+
+# GET /, the playground for a browser, for others the model, the routes and an example as JSON.
+app.register_blueprint(page.routes(service))
+
+# GET /signature, what goes in and comes out.
 app.register_blueprint(describe.routes(service))
+
+# GET /openapi.json, all of these routes for machines.
+app.register_blueprint(openapi.routes(service))
