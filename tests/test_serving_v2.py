@@ -17,7 +17,8 @@ from sklearn.multioutput import ClassifierChain
 from test_serving_http import client_of
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from modelpack.serving.v2 import datatypes, outputs
+from modelpack.serving.problems import Problem
+from modelpack.serving.v2 import classification, datatypes, outputs
 from modelpack.spec import Field, Signature
 
 HEADER = "Inference-Header-Content-Length"
@@ -210,6 +211,32 @@ def test_a_transformer_transforms(clients):
     assert values(answer, "transform") == [[-1.0, -1.0], [1.0, 1.0]]
 
 
+def test_the_largest_values_come_with_their_labels(clients):
+    wanted = [{"name": "predict_proba", "parameters": {"classification": 2}}]
+    (row,) = serving_models.iris().model.predict_proba([ROW]).tolist()
+    expected = [[f"{row[0]}:0:setosa", f"{row[1]}:1:versicolor"]]
+    assert values(ask(clients("iris"), GOOD, outputs=wanted), "predict_proba") == expected
+    answer = ask(clients("several"), GOOD, outputs=wanted)
+    first, second = several().model.predict_proba([ROW])
+    assert values(answer, "predict_proba_0")[0][0] == f"{first.max()}:0:0"
+    assert values(answer, "predict_proba_1")[0][0] == f"{second.max()}:0:0"
+    every = [{"name": "predict_proba", "parameters": {"classification": 99}}]
+    (three,) = values(ask(clients("iris"), GOOD, outputs=every), "predict_proba")
+    assert len(three) == 3
+    scaled = [{"name": "transform", "parameters": {"classification": 1}}]
+    answer = ask(
+        clients("scaler"), {**GOOD, "shape": [2, 2], "data": [0, 10, 2, 40]}, outputs=scaled
+    )
+    assert values(answer, "transform") == [["-1.0:0"], ["2.0:1"]]
+
+
+def test_so_many_classifications_are_too_many():
+    many = np.zeros((10_000, 11))
+    with pytest.raises(Problem, match="More than 100000 classifications"):
+        classification.classify(many, 11, None)
+    assert classification.classify(many, 1, None).shape == (10_000, 1)
+
+
 def test_an_output_overrides_the_request(iris):
     wanted = [{"name": "predict"}, {"name": "predict_proba", "parameters": {"binary_data": False}}]
     answer = ask(iris, GOOD, outputs=wanted, parameters={"binary_data_output": True})
@@ -308,7 +335,12 @@ def test_a_wrong_tensor_is_told(iris, tensor, status, said):
         ({"outputs": [{"name": "predict"}] * 2}, "expected each name once"),
         ({"outputs": [{"name": "label"}]}, "The outputs are predict, predict_proba"),
         ({"outputs": [{"name": "predict_0"}]}, "The outputs are predict, predict_proba"),
-        ({"outputs": [{"name": "predict", "parameters": {"classification": 2}}]}, "classification"),
+        ({"outputs": [{"name": "predict", "parameters": {"classification": 2}}]}, "a number a cl"),
+        ({"outputs": [{"name": "predict", "parameters": {"classification": -2}}]}, "got -2"),
+        (
+            {"outputs": [{"name": "predict", "parameters": {"classification": "2"}}]},
+            "a number, got",
+        ),
         ({"outputs": [{"name": "predict", "parameters": {"binary_data": "yes"}}]}, "true or false"),
         ({"inputs": {}}, 'Expected {"inputs": [...]}'),
     ],
