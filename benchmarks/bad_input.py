@@ -1,6 +1,6 @@
 """What servers answer to bad input: the status, and what the largest body costs them.
 
-    python -m benchmarks.bad_input [--json] [SERVER...]
+    python -m benchmarks.bad_input [--json | --markdown] [SERVER...]
 
 Each serves the same model, of iris, on this machine, one after the other, as its documentation
 says. The first run makes their environments, 4 GB. In the table: the status; for the body of 50 MB
@@ -97,13 +97,13 @@ def _status(connection: http.client.HTTPConnection, path: str, body: bytes) -> i
 
 
 @contextmanager
-def watched(group: int) -> Iterator[list[int]]:
-    """The most memory, in bytes, that the processes of a group have together in the meantime."""
-    most, over = [memory(group)], threading.Event()
+def watched(server: int) -> Iterator[list[int]]:
+    """The most memory, in bytes, that a process and its children have together in the meantime."""
+    most, over = [memory(server)], threading.Event()
 
     def look() -> None:
         while not over.wait(0.05):
-            most[0] = max(most[0], memory(group))
+            most[0] = max(most[0], memory(server))
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -114,17 +114,16 @@ def watched(group: int) -> Iterator[list[int]]:
         watcher.join()
 
 
-def memory(group: int) -> int:
-    """Bytes of memory of the processes of a group; what they share counts once."""
-    total = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            if os.getpgid(int(entry.name)) == group:
-                rollup = (entry / "smaps_rollup").read_text()
-                total += int(rollup.partition("\nPss:")[2].split()[0]) * 1024
-        except (ValueError, IndexError, OSError):
-            continue
-    return total
+def memory(process: int) -> int:
+    """Bytes of memory of a process and all below it; what they share counts once."""
+    try:
+        folder = Path(f"/proc/{process}")
+        rollup = (folder / "smaps_rollup").read_text()
+        below = " ".join(path.read_text() for path in folder.glob("task/*/children"))
+    except OSError:
+        return 0
+    own = int(rollup.partition("\nPss:")[2].split()[0]) * 1024
+    return own + sum(memory(int(child)) for child in below.split())
 
 
 @contextmanager
@@ -162,9 +161,21 @@ def measured(peer: Peer, model: Path, scratch: Path) -> dict[str, Answer]:
     return answers
 
 
+def cells(row: dict[str, Answer]) -> list[str]:
+    *short, last = row.values()
+    return [*map(str, short), last.at_length()]
+
+
+def markdown(found: dict[str, dict[str, Answer]]) -> str:
+    names = ("server", *next(iter(found.values())))
+    rows = (names, ("---",) * len(names), *((name, *cells(row)) for name, row in found.items()))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--markdown", action="store_true")
     parser.add_argument("servers", nargs="*", metavar="SERVER")
     options = parser.parse_args()
     servers = {OURS.name: OURS, **PEERS}
@@ -178,10 +189,12 @@ def main() -> None:
         plain = {name: {case: vars(a) for case, a in row.items()} for name, row in found.items()}
         print(json.dumps(plain, indent=2))
         return
+    if options.markdown:
+        print(markdown(found))
+        return
     table = Table("server", *next(iter(found.values())))
     for name, row in found.items():
-        *short, last = row.values()
-        table.add_row(name, *map(str, short), last.at_length())
+        table.add_row(name, *cells(row))
     Console(width=int(os.environ.get("COLUMNS", "110"))).print(table)
 
 
