@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import describe, health, predict
+from . import describe, health, predict, v1, v2
 
-DIALECTS = (predict, health, describe)
+DIALECTS = (predict, v1, v2, health, describe)

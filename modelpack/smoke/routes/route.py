@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from modelpack.smoke.probe import Probe
+from modelpack.smoke.probe import CheckFailedError, Probe, brief
 from modelpack.spec import Answers, Field, ModelSpec, Scalar
 
 Rows = Sequence[Sequence[Scalar]]
@@ -25,6 +26,15 @@ class Route:
     ask: Callable[[Probe, Rows], Answers]
     alone: bool = False
     takes: Callable[[ModelSpec], bool] = _always
+
+
+def path_of_model(probe: Probe) -> str:
+    """`/models/NAME`, the name being the one that the service goes by."""
+    answer = probe.get("/v1/models")
+    names = answer.body.get("models") if isinstance(answer.body, dict) else None
+    if not (isinstance(names, list) and names):
+        raise CheckFailedError(f"no list of models in {brief(answer.body)}")
+    return f"/models/{quote(str(names[0]), safe='')}"
 
 
 def numeric(fields: Sequence[Field]) -> bool:

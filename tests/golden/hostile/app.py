@@ -11,7 +11,7 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, predict
+from modelpack.serving.dialects import describe, health, predict, v1, v2
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -25,6 +25,12 @@ app = application.create()
 # POST /predict: {"instances": [...]}, each row a list in order or an object by name,
 # answers {"predictions": [...]}, with ?probabilities=true also {"probabilities": [...]}.
 app.register_blueprint(predict.routes(service))
+
+# KServe V1: GET /v1/models, POST /v1/models/NAME:predict.
+app.register_blueprint(v1.routes(service))
+
+# Open Inference Protocol V2: GET /v2/models/NAME, POST /v2/models/NAME/infer.
+app.register_blueprint(v2.routes(service))
 
 # GET /healthz, the process lives; GET /readyz, the model answers.
 app.register_blueprint(health.routes(service))

@@ -1,0 +1,110 @@
+"""KServe's V1 protocol, which is TensorFlow Serving's: `POST /v1/models/M:predict` with
+{"instances": [...]}, each row a list or an object by name, or with {"inputs": {...}}, a list of
+values an input.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
+https://www.tensorflow.org/tfx/serving/api_rest
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from .. import answers, misfits, wire
+from ..columns import Rows
+from ..problems import Problem
+from ..service import Service
+from ..v2 import errors
+from .v2 import check_name, check_ready
+
+EXPECTED = 'Expected {"instances": [...]}, a list of rows, or {"inputs": {...}} by name.'
+SIGNATURES = (None, "serving_default")
+"""Of TensorFlow Serving, where a model may have several."""
+
+
+def routes(service: Service) -> Blueprint:
+    blueprint = Blueprint("v1", __name__, url_prefix="/v1")
+    blueprint.after_app_request(errors.tell)
+
+    @blueprint.get("/models")
+    def models() -> Response:
+        """KServe V1: the name of the model."""
+        return _json({"models": [service.name]})
+
+    @blueprint.get("/models/<name>")
+    def model(name: str) -> Response:
+        """KServe V1: 200 once the model has answered its own example."""
+        check_name(service, name)
+        check_ready(service)
+        return _json({"name": service.name, "ready": True})
+
+    @blueprint.post("/models/<name>:predict")
+    def predict(name: str) -> Response:
+        """KServe V1: predictions for rows."""
+        check_name(service, name)
+        body = wire.read_json_body(request, service.limits.body_bytes)
+        return _json({"predictions": service.predict(_rows(service, body))})
+
+    @blueprint.post("/models/<name>:explain")
+    def explain(name: str) -> Response:
+        """KServe V1: 404, as there is no explainer."""
+        check_name(service, name)
+        raise Problem(404, "The model has no explainer. POST to :predict for predictions.")
+
+    return blueprint
+
+
+class _ColumnsError(Exception):
+    """The document holds columns."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        super().__init__(len(columns))
+        self.columns = columns
+
+
+def _rows(service: Service, body: bytes) -> Rows:
+    try:
+        return service.read(body, _listed)
+    except _ColumnsError as found:
+        return _table(service, found.columns)
+
+
+def _listed(document: Any) -> list[Any]:
+    """The rows in a document.
+
+    Raises:
+        Problem: 422 it holds none.
+    """
+    if not isinstance(document, dict) or ("instances" in document) == ("inputs" in document):
+        raise Problem(422, EXPECTED)
+    for name in document.keys() - {"instances", "inputs", "signature_name"}:
+        raise Problem(422, f"{EXPECTED} Got {misfits.got(name)} beside it.")
+    if document.get("signature_name") not in SIGNATURES:
+        raise Problem(422, 'The only signature_name is "serving_default".')
+    rows = document.get("instances", document.get("inputs"))
+    if isinstance(rows, dict) and "inputs" in document:
+        raise _ColumnsError(rows)
+    if not isinstance(rows, list):
+        raise Problem(422, EXPECTED)
+    return rows
+
+
+def _table(service: Service, columns: dict[str, Any]) -> Rows:
+    """Rows of {name: values}, the values of an input as a list, or one a list."""
+    for name, values in columns.items():
+        if not isinstance(values, list) or not values:
+            raise misfits.of_table("a list of values", misfits.got(values), name)
+    if len(set(map(len, columns.values()))) > 1:
+        raise Problem(422, "Expected as many values of every input.")
+    return service.table(list(columns), [_flat(values) for values in columns.values()])
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    alone = all(isinstance(value, list) and len(value) == 1 for value in values)
+    return [value[0] for value in values] if alone else values
+
+
+def _json(document: Any) -> Response:
+    return Response(answers.dump(document), content_type="application/json")
