@@ -5,23 +5,16 @@ plain characters.
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
-import re
-import time
-import uuid
+import os
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Mapping
 
-import orjson
-from flask import Flask, Response, g, request
+from .errors import CannotStartError
 
-access = logging.getLogger("modelpack.access")
-
-PROBES = {"/healthz", "/readyz"}
-"""Asked every few seconds by whoever runs the service; their lines would hide all others."""
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,13 +31,18 @@ class JsonFormatter(logging.Formatter):
         line.update(getattr(record, "facts", {}))
         if record.exc_info:
             line["cause"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        # ASCII alone: no terminal takes it for a command, nothing for the end of a line.
+        return json.dumps(line, default=str).replace("\x7f", "\\u007f")
 
 
 def configure() -> None:
-    """Log as JSON lines, warnings too, for this process and those it forks."""
+    """Log as JSON lines, warnings too, for this process and those it forks.
+
+    Raises:
+        CannotStartError: MODELPACK_LOG_LEVEL is no level.
+    """
     logging.captureWarnings(True)
-    loud = {"level": "INFO", "handlers": ["stderr"], "propagate": False}
+    loud = {"level": level(os.environ), "handlers": ["stderr"], "propagate": False}
     logging.config.dictConfig(
         {
             "version": 1,
@@ -57,33 +55,13 @@ def configure() -> None:
     )
 
 
-def install(app: Flask) -> None:
-    """Give every request of `app` an id, and a line in the log when it is answered."""
-    app.before_request(_begin)
-    app.after_request(_end)
+def level(environ: Mapping[str, str]) -> str:
+    """MODELPACK_LOG_LEVEL, else INFO. DEBUG also shows the probes that succeed.
 
-
-def _begin() -> None:
-    g.started = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _end(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    route = request.url_rule.rule if request.url_rule else None
-    access.log(
-        logging.DEBUG if route in PROBES else logging.INFO,
-        "request",
-        extra={
-            "facts": {
-                "id": g.request_id,
-                "method": request.method,
-                "route": route,
-                "status": response.status_code,
-                "ms": round((time.perf_counter() - g.started) * 1000, 3),
-                "bytes": response.content_length,
-            }
-        },
-    )
-    return response
+    Raises:
+        CannotStartError: it is no level.
+    """
+    asked = (environ.get("MODELPACK_LOG_LEVEL") or "INFO").upper()
+    if asked not in LEVELS:
+        raise CannotStartError(f"MODELPACK_LOG_LEVEL is none of {', '.join(LEVELS).lower()}.")
+    return asked

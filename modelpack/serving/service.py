@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 import numpy as np
 from flask import g
 
-from . import answers, limits, loading, manifest, refusals, runners, tables, wire
+from . import answers, limits, loading, manifest, observe, refusals, runners, tables, wire
 from .columns import DoubtError, Rows
 from .dicts import DictDecoder
 from .problems import Problem
@@ -179,7 +179,8 @@ class Service:
 
     def _call(self, method: str, rows: Rows) -> Any:
         try:
-            return self.runner.call(method, rows)
+            with observe.call(method, count(rows)):
+                return self.runner.call(method, rows)
         except Exception as error:
             refusal = self._refusal(method, rows) if isinstance(error, ValueError) else None
             if refusal:
@@ -201,6 +202,11 @@ def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:
         return DictDecoder(facts.inputs, limit.rows, facts.named)
     most = limit.rows_of(len(facts.inputs))
     return Decoder(facts.inputs, facts.layout, most, facts.named)
+
+
+def count(rows: Rows) -> int:
+    """How many there are."""
+    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 
 def _width(rows: list[Any]) -> int:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from . import describe, health, predict, v1, v2
+from . import describe, health, metrics, predict, v1, v2
 
-DIALECTS = (predict, v1, v2, health, describe)
+DIALECTS = (
+    predict,
+    v1,
+    v2,
+    health,
+    metrics,
+    describe,
+)

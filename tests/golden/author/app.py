@@ -11,7 +11,7 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, predict, v1, v2
+from modelpack.serving.dialects import describe, health, metrics, predict, v1, v2
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -34,6 +34,9 @@ app.register_blueprint(v2.routes(service))
 
 # GET /healthz, the process lives; GET /readyz, the model answers.
 app.register_blueprint(health.routes(service))
+
+# GET /metrics, for Prometheus: what all workers count.
+app.register_blueprint(metrics.routes(service))
 
 # GET /, the routes and an example; GET /signature, what goes in and comes out.
 app.register_blueprint(describe.routes(service))
