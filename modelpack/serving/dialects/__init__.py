@@ -6,4 +6,13 @@ from __future__ import annotations
 
 from . import describe, health, metrics, openapi, page, predict, v1, v2
 
-DIALECTS = (predict, v1, v2, page, health, metrics, describe, openapi)
+DIALECTS = (
+    predict,
+    v1,
+    v2,
+    page,
+    health,
+    metrics,
+    describe,
+    openapi,
+)
