@@ -4,10 +4,21 @@
 
 from __future__ import annotations
 
-from . import describe, health, metrics, openapi, page, predict, v1, v2
+from . import (
+    describe,
+    health,
+    invocations,
+    metrics,
+    openapi,
+    page,
+    predict,
+    v1,
+    v2,
+)
 
 DIALECTS = (
     predict,
+    invocations,
     v1,
     v2,
     page,

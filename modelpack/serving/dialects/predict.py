@@ -46,10 +46,14 @@ def switch(name: str) -> bool:
 
 def describe(service: Service) -> dict[str, Any]:
     """Of rows in every form that `instances` takes."""
-    parameters = [PROBABILITIES] if "predict_proba" in service.methods else []
     taken, given = bodies.taken(service, _json(service)), bodies.given(service)
-    operation = operations.post(taken, "The predictions.", given, [406], parameters)
-    return {"/predict": {"post": operation}}
+    told = operations.post(taken, "The predictions.", given, [406], parameters(service))
+    return {"/predict": {"post": told}}
+
+
+def parameters(service: Service) -> list[dict[str, Any]]:
+    """Of the URL."""
+    return [PROBABILITIES] if "predict_proba" in service.methods else []
 
 
 PROBABILITIES = {

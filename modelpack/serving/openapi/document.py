@@ -125,7 +125,7 @@ def _components(service: Service) -> dict[str, Any]:
     schemas = {
         **rows.schemas(service),
         "Instances": INSTANCES,
-        "Columns": columns.schema(service),
+        **columns.schemas(service),
         **predictions.schemas(service),
         "Problem": errors.PROBLEM,
     }
