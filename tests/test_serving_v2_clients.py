@@ -1,5 +1,5 @@
-"""NVIDIA's tritonclient and curl against a bundle under gunicorn: what they get by V1 and V2 is what
-the model itself says, to the last bit.
+"""NVIDIA's tritonclient and curl against a bundle under gunicorn: what they get by V1 and V2 is
+what the model itself says, to the last bit.
 """
 
 from __future__ import annotations

@@ -97,12 +97,8 @@ class Fake:
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, Any]:
         if path == "/readyz":
             return self.problem(503) if "not ready" in self.faults else (200, "", {})
-        if path == "/v1/models":
-            return 200, "application/json", {"models": ["m"]}
-        if path == "/v1/models/m:predict":
-            return 200, "application/json", self.v1(body)
-        if path == "/v2/models/m/infer":
-            return 200, "application/json", self.v2(body)
+        if other := self.others.get(path):
+            return 200, "application/json", other(body)
         if path.partition("?")[0] != "/predict":
             return self.problem(404)
         if method == "GET":
@@ -114,6 +110,15 @@ class Fake:
     def problem(self, status: int) -> tuple[int, str, Any]:
         html = "html errors" in self.faults
         return status, "text/html" if html else "application/problem+json", {"status": status}
+
+    @property
+    def others(self) -> dict[str, Callable[[bytes], dict[str, Any]]]:
+        """The routes of other dialects."""
+        return {
+            "/v1/models": lambda _: {"models": ["m"]},
+            "/v1/models/m:predict": self.v1,
+            "/v2/models/m/infer": self.v2,
+        }
 
     def v1(self, body: bytes) -> dict[str, Any]:
         label = 0 if "v1 differs" in self.faults else 1

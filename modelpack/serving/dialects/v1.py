@@ -8,7 +8,7 @@ https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 from flask import Blueprint, Response, request
 
@@ -57,19 +57,20 @@ def routes(service: Service) -> Blueprint:
     return blueprint
 
 
-class _ColumnsError(Exception):
-    """The document holds columns."""
+class _TablesError(Exception):
+    """The document holds no rows, but tables: {name: [value, ...]}."""
 
-    def __init__(self, columns: dict[str, Any]) -> None:
-        super().__init__(len(columns))
-        self.columns = columns
+    def __init__(self, tables: list[dict[str, Any]]) -> None:
+        super().__init__(len(tables))
+        self.tables = tables
 
 
 def _rows(service: Service, body: bytes) -> Rows:
     try:
         return service.read(body, _listed)
-    except _ColumnsError as found:
-        return _table(service, found.columns)
+    except _TablesError as found:
+        columns = _joined(found.tables)
+        return service.table(list(columns), list(columns.values()))
 
 
 def _listed(document: Any) -> list[Any]:
@@ -77,6 +78,8 @@ def _listed(document: Any) -> list[Any]:
 
     Raises:
         Problem: 422 it holds none.
+        _TablesError: it holds tables, as KServe's own server takes them for a model of a frame, and
+            TensorFlow Serving as `inputs`.
     """
     if not isinstance(document, dict) or ("instances" in document) == ("inputs" in document):
         raise Problem(422, EXPECTED)
@@ -86,20 +89,35 @@ def _listed(document: Any) -> list[Any]:
         raise Problem(422, 'The only signature_name is "serving_default".')
     rows = document.get("instances", document.get("inputs"))
     if isinstance(rows, dict) and "inputs" in document:
-        raise _ColumnsError(rows)
+        raise _TablesError([rows])
     if not isinstance(rows, list):
         raise Problem(422, EXPECTED)
+    if rows and all(map(_is_table, rows)):
+        raise _TablesError(rows)
     return rows
 
 
-def _table(service: Service, columns: dict[str, Any]) -> Rows:
-    """Rows of {name: values}, the values of an input as a list, or one a list."""
-    for name, values in columns.items():
-        if not isinstance(values, list) or not values:
-            raise misfits.of_table("a list of values", misfits.got(values), name)
-    if len(set(map(len, columns.values()))) > 1:
-        raise Problem(422, "Expected as many values of every input.")
-    return service.table(list(columns), [_flat(values) for values in columns.values()])
+def _is_table(row: Any) -> bool:
+    return isinstance(row, dict) and bool(row) and all(type(v) is list for v in row.values())
+
+
+def _joined(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The tables, one below the other.
+
+    Raises:
+        Problem: 422 they are not of the same names, or a table has columns of several lengths.
+    """
+    joined: dict[str, list[Any]] = {name: [] for name in tables[0]}
+    for table in tables:
+        if table.keys() != joined.keys():
+            raise Problem(422, "Expected the same names in every instance.")
+        for name, values in table.items():
+            if not isinstance(values, list):
+                raise misfits.of_table("a list of values", misfits.got(values), name)
+            joined[name] += _flat(values)
+        if len(set(map(len, joined.values()))) > 1:
+            raise Problem(422, "Expected as many values of every input.")
+    return joined
 
 
 def _flat(values: list[Any]) -> list[Any]:

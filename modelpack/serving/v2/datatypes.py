@@ -53,10 +53,10 @@ def check(datatype: Any) -> str:
     """
     if datatype == "BF16":
         raise Problem(400, "The datatype BF16 is not served. Send the tensor as FP32.")
-    if datatype not in DTYPES and datatype != BYTES:
+    if not isinstance(datatype, str) or datatype not in (*DTYPES, BYTES):
         known = ", ".join([*DTYPES, BYTES])
         raise Problem(400, f"Expected a datatype of {known}, got {misfits.got(datatype)}.")
-    return str(datatype)
+    return datatype
 
 
 def from_json(datatype: str, values: list[Any]) -> np.ndarray:

@@ -17,6 +17,8 @@ from .requests import LENGTH_HEADER, Inference, Wanted
 OF_KINDS = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64", "U": datatypes.BYTES}
 OF_TYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}
 BEYOND = 2**63
+ALIAS = "output-0"
+"""What the prediction is called by KServe's own servers, and therefore by its clients."""
 
 
 class Outputs:
@@ -64,12 +66,16 @@ class Outputs:
         }
         for each in wanted:
             parts = results[methods[each.name]]
+            if each.name == ALIAS:
+                parts = {ALIAS: parts[self.service.manifest.method]}
             if each.name not in parts and each.name != methods[each.name]:
                 raise self._unknown(each.name)
             for name in [each.name] if each.name in parts else parts:
                 yield Wanted(name, each.binary), parts[name]
 
     def _method(self, name: str) -> str:
+        if name == ALIAS:
+            return self.service.manifest.method
         stem, _, number = name.rpartition("_")
         for method in (name, stem if number.isdigit() else name):
             if method in self.service.methods:
