@@ -1,29 +1,48 @@
-"""What schemathesis checks of each answer besides its own checks; it loads this file itself."""
+"""What schemathesis sends and checks besides its own; it loads this file itself."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 
 import schemathesis
+from fuzzed_models import MODELS
+from request_bodies import bodies_of, damaged
 from schemathesis import GenerationMode
 
-REFUSED = "value(s)? that the model takes"
+REFUSED = "values? that the model takes"
 BEYOND_64_BITS = r"-?\d{19,}(\.\.\.)?"
 INSIDE = re.compile(r"Traceback|File \"|\.py\b|site-packages|sklearn|numpy|werkzeug|flask", re.I)
+JSON = "application/json"
+
+BODIES = bodies_of(MODELS[os.environ.get("MODELPACK_FUZZED", "iris")]().signature)
+TURNS = itertools.cycle([JSON, "*/*", *BODIES, "text/html", "application/openmetrics-text"])
+
+for type_, body in BODIES.items():
+    schemathesis.openapi.media_type(type_, damaged([body]))
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """Ask for answers of one type after the other, and for JSON where nothing else will do."""
+    case.headers["Accept"] = f"{next(TURNS)}, {JSON};q=0.5"
 
 
 @schemathesis.check
 def rows_of_the_schema_are_taken(ctx, response, case):
-    """Where JSON Schema has no words for it: a number that the model refuses, as those that become
-    infinite in it, and one that is written as an integer of more than 64 bits.
+    """Where JSON Schema has words for what is right: not for a number that the model refuses, one
+    that is written as an integer of more than 64 bits, sizes that must agree, or other types.
     """
-    if case.meta.generation.mode != GenerationMode.POSITIVE or response.status_code != 422:
+    known = "RowByName" in case.operation.schema.raw_schema["components"]["schemas"]
+    sizes = case.operation.path.endswith("/infer") or not known
+    if case.meta.generation.mode != GenerationMode.POSITIVE or sizes:
         return
-    if "RowByName" not in case.operation.schema.raw_schema["components"]["schemas"]:
-        return  # it is not known how many values a row has
+    if response.status_code not in (400, 413, 415, 422) or case.media_type not in (None, JSON):
+        return
     for error in response.json().get("errors", [{"expected": "", "got": ""}]):
         refused = re.search(REFUSED, error["expected"])
-        assert refused or re.fullmatch(BEYOND_64_BITS, error["got"]), error
+        assert refused or re.fullmatch(BEYOND_64_BITS, error["got"]), response.text
 
 
 @schemathesis.check

@@ -6,7 +6,6 @@ MODELPACK_FUZZ_EXAMPLES asks for more than the few examples that fit every run.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -15,12 +14,11 @@ from urllib.parse import unquote_to_bytes
 import jsonschema_rs
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from fuzzed_models import MODELS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from request_bodies import bodies_of, damaged, documents_of
 from schemathesis_checks import INSIDE
 from test_serving_http import client_of
 
@@ -219,30 +217,6 @@ def check_problem(answer) -> None:
     assert not INSIDE.search(answer.text), answer.text
 
 
-def bodies() -> list[bytes]:
-    """Of every media type, for iris."""
-    rows = np.array([[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]])
-    table = pa.table({f"x{index}": rows[:, index] for index in range(4)})
-    npy, parquet, arrow = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    np.save(npy, rows)
-    pq.write_table(table, parquet)
-    with pa.ipc.new_stream(arrow, table.schema) as stream:
-        stream.write_table(table)
-    document = {
-        "inputs": [{"name": "x", "shape": [2, 4], "datatype": "FP64", "data": rows.tolist()}]
-    }
-    return [
-        json.dumps({"instances": rows.tolist()}).encode(),
-        json.dumps({"dataframe_split": {"columns": ["x0"], "data": [[1]]}}).encode(),
-        json.dumps(document).encode(),
-        b"x0,x1,x2,x3\n1,2,3,4\n5,6,7,8\n",
-        b'{"x0": 1, "x1": 2, "x2": 3, "x3": 4}\n[1, 2, 3, 4]\n',
-        npy.getvalue(),
-        parquet.getvalue(),
-        arrow.getvalue(),
-    ]
-
-
 TYPES = st.sampled_from(
     [
         "",
@@ -264,24 +238,6 @@ TYPES = st.sampled_from(
         "application/json; =",
     ]
 )
-
-
-@st.composite
-def damaged(draw):
-    """A body with bytes lost, doubled or changed, or none of that."""
-    body = bytearray(draw(st.sampled_from(bodies())))
-    for _ in range(draw(st.integers(0, 4))):
-        at = draw(st.integers(0, len(body)))
-        change = draw(st.sampled_from(["cut", "insert", "set", "drop"]))
-        if change == "cut":
-            del body[at:]
-        elif change == "insert":
-            body[at:at] = draw(st.binary(max_size=8))
-        elif change == "set" and at < len(body):
-            body[at] = draw(st.integers(0, 255))
-        else:
-            del body[at : at + draw(st.integers(0, 64))]
-    return bytes(body)
 
 
 HEADER_TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
@@ -320,11 +276,12 @@ def _url(path: str, tail: str, query: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", FUZZED)
-def test_no_request_gets_a_5xx_or_learns_of_the_inside(clients, name):
-    client = clients[name]
+def test_no_request_gets_a_5xx_or_learns_of_the_inside(clients, trained, name):
+    client, signature = clients[name], trained[name].signature
+    bodies = [*bodies_of(signature).values(), *documents_of(signature)]
 
     @fuzzed
-    @given(METHODS, urls(client), TYPES, HEADERS, damaged())
+    @given(METHODS, urls(client), TYPES, HEADERS, damaged(bodies))
     def check(method, url, type_, headers, body):
         answer = client.open(
             method=method,

@@ -44,6 +44,7 @@ IN_THE_IMAGE = {
     "joblib",
     "lightgbm",
     "lz4",
+    "pyarrow",
     "numpy",
     "onnxruntime",
     "orjson",

@@ -32,21 +32,22 @@ database = "none"
 max-examples = {EXAMPLES}
 [checks]
 enabled = true
+positive_data_acceptance.enabled = false
 [checks.negative_data_rejection]
-expected-statuses = ["400", "401", "404", "405", "406", "411", "413", "415", "422", "431"]
-[checks.positive_data_acceptance]
-expected-statuses = ["2xx", "304", "401", "404", "422"]
+expected-statuses = ["400", "401", "404", "405", "406", "413", "415", "422", "431"]
 """
+"""schemathesis_checks.py has a check in the place of the one that is not enabled."""
 FUZZED = ("iris", "mixed", "texts", "forest", "several", "unknown")
 
 
-def schemathesis(port: int, folder: Path, *options: str) -> str:
+def schemathesis(name: str, port: int, folder: Path, *options: str) -> str:
     """What it prints, if it has found nothing."""
     (folder / "schemathesis.toml").write_text(CONFIGURATION)
     url = f"http://127.0.0.1:{port}/openapi.json"
     done = subprocess.run(
         [Path(sys.executable).with_name("schemathesis"), "run", url, *options],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(CHECKS.parent), "MODELPACK_FUZZED": name},
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -63,6 +64,6 @@ def schemathesis(port: int, folder: Path, *options: str) -> str:
 def test_schemathesis_finds_nothing(tmp_path, name):
     bundle = bundle_of(MODELS[name](), tmp_path, "pickle")
     with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
-        told = schemathesis(server.port, tmp_path)
+        told = schemathesis(name, server.port, tmp_path)
         assert "Traceback" not in server.log_path.read_text()
     print(*re.findall(r".*(?:generated|Operations:).*", told), sep="\n")

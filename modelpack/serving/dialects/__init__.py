@@ -4,6 +4,26 @@
 
 from __future__ import annotations
 
-from . import describe, health, metrics, openapi, page, predict, v1, v2
+from . import (
+    describe,
+    health,
+    invocations,
+    metrics,
+    openapi,
+    page,
+    predict,
+    v1,
+    v2,
+)
 
-DIALECTS = (predict, v1, v2, page, health, metrics, describe, openapi)
+DIALECTS = (
+    predict,
+    invocations,
+    v1,
+    v2,
+    page,
+    health,
+    metrics,
+    describe,
+    openapi,
+)

@@ -32,14 +32,6 @@ def routes(service: Service) -> Blueprint:
 
 def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
     return {
-        f"/{name}": {"get": operations.get(told, operations.content(_schema(word)))}
+        f"/{name}": {"get": operations.get(told, operations.content(operations.status(word)))}
         for name, told, word in (("healthz", "It lives.", "ok"), ("readyz", "It is.", "ready"))
-    }
-
-
-def _schema(word: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"status": {"const": word}},
-        "required": ["status"],
     }

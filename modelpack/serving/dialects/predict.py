@@ -1,5 +1,6 @@
-"""The friendly dialect: `POST /predict` with {"instances": [...]}, a list of rows, or one row as an
-object. Each row is a list in the signature's order or an object by name.
+"""The friendly dialect: `POST /predict`, rows and answers in any of the media types. In JSON, rows
+are {"instances": [...]}, a list of them, or one row as an object; each is a list in the signature's
+order or an object by name.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from .. import answers, wire
-from ..openapi import examples, operations, predictions
+from .. import negotiation
+from ..openapi import bodies, examples, operations
 from ..openapi.operations import content, schema
 from ..problems import Problem
 from ..service import Service
@@ -23,35 +24,20 @@ def routes(service: Service) -> Blueprint:
     @blueprint.post("/predict")
     def predict() -> Response:
         """Predictions for rows; with ?probabilities=true also the probability of each class."""
-        also = service.probabilities if _switch("probabilities") else None
-        body = wire.read_json_body(request, service.limits.body_bytes)
-        rows = service.read(body, instances)
-        more = {"probabilities": also(rows)} if also else {}
-        answer = {"predictions": service.predict(rows), **more}
-        return Response(answers.dump(answer), content_type="application/json")
+        choice = negotiation.writer(request)
+        also = switch("probabilities")
+        rows = negotiation.read(service, request)
+        return negotiation.respond(service.answer(rows, also), choice)
 
     return blueprint
 
 
-def instances(document: Any) -> list[Any]:
-    """The rows in a document of this dialect.
+def switch(name: str) -> bool:
+    """The parameter of the URL that is true or false.
 
     Raises:
-        Problem: 422 it holds none.
+        Problem: 400 it is neither.
     """
-    if isinstance(document, list):
-        return document
-    if not isinstance(document, dict):
-        raise Problem(422, 'Expected {"instances": [...]}, a list of rows, or one row by name.')
-    if "instances" not in document:
-        return [document]
-    rows = document["instances"]
-    if not isinstance(rows, list) or len(document) > 1:
-        raise Problem(422, 'Expected {"instances": [...]} with a list of rows, and nothing else.')
-    return rows
-
-
-def _switch(name: str) -> bool:
     value = request.args.get(name, "false").lower()
     if value not in SWITCH:
         raise Problem(400, f"?{name}= takes true or false.")
@@ -60,11 +46,14 @@ def _switch(name: str) -> bool:
 
 def describe(service: Service) -> dict[str, Any]:
     """Of rows in every form that `instances` takes."""
-    also = "predict_proba" in service.methods
-    given = content(predictions.listed(also), predictions.listed_example(service))
-    parameters = [PROBABILITIES] if also else []
-    operation = operations.post(_bodies(service), "The predictions.", given, (), parameters)
-    return {"/predict": {"post": operation}}
+    taken, given = bodies.taken(service, _json(service)), bodies.given(service)
+    told = operations.post(taken, "The predictions.", given, [406], parameters(service))
+    return {"/predict": {"post": told}}
+
+
+def parameters(service: Service) -> list[dict[str, Any]]:
+    """Of the URL."""
+    return [PROBABILITIES] if "predict_proba" in service.methods else []
 
 
 PROBABILITIES = {
@@ -75,7 +64,7 @@ PROBABILITIES = {
 }
 
 
-def _bodies(service: Service) -> dict[str, Any]:
+def _json(service: Service) -> dict[str, Any]:
     names = {field.name for field in service.manifest.inputs}
     forms = [schema("Instances"), schema("Rows")]
     if names and "instances" not in names:

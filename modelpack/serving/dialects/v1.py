@@ -148,7 +148,7 @@ def describe(service: Service) -> dict[str, Any]:
 
 def _taken(service: Service) -> dict[str, Any]:
     signature = {"signature_name": {"enum": list(SIGNATURES)}}
-    rows, by_name = operations.schema("Rows"), operations.schema("Columns")
+    rows, by_name = operations.schema("Rows"), operations.schema("ColumnsOfLists")
     forms = [
         operations.record({"instances": rows}, signature, False),
         operations.record({"inputs": {"anyOf": [rows, by_name]}}, signature, False),

@@ -24,6 +24,7 @@ REQUEST_ID = {
 HEADERS = {
     "X-Request-Id": REQUEST_ID,
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}},
+    "Accept-Post": {"description": "The types that are.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
 }
 INSTANCES = {
@@ -32,7 +33,7 @@ INSTANCES = {
     "required": ["instances"],
     "additionalProperties": False,
 }
-EVERYWHERE = (400, 431, 500, 503)
+EVERYWHERE = (400, 408, 413, 414, 417, 431, 500, 503)
 """What any request may be answered, whatever its route."""
 
 
@@ -124,7 +125,7 @@ def _components(service: Service) -> dict[str, Any]:
     schemas = {
         **rows.schemas(service),
         "Instances": INSTANCES,
-        "Columns": columns.schema(service),
+        **columns.schemas(service),
         **predictions.schemas(service),
         "Problem": errors.PROBLEM,
     }

@@ -11,15 +11,14 @@ RESPONSES = {
     404: ("NotFound", "There is nothing of this name."),
     406: ("NotAcceptable", "None of the media types that are accepted can be made."),
     408: ("RequestTimeout", "The request did not come in time."),
-    411: ("LengthRequired", "The body has no length."),
     413: ("ContentTooLarge", "The request is larger than the limits."),
     414: ("URITooLong", "The URL is longer than the limits."),
     415: ("UnsupportedMediaType", "The media type of the body is none of those that are taken."),
+    417: ("ExpectationFailed", "Only 100-continue can be expected."),
     422: (
         "UnprocessableContent",
         "The rows do not fit the signature or the model: `errors` tells where.",
     ),
-    429: ("TooManyRequests", "Too many requests."),
     431: ("HeadersTooLarge", "The header fields are larger than the limits."),
     500: (
         "InternalServerError",
@@ -30,10 +29,10 @@ RESPONSES = {
 }
 HEADERS = {
     401: ["WWW-Authenticate"],
-    429: ["Retry-After"],
+    415: ["Accept-Post"],
     503: ["Retry-After"],
 }
-ROWS = (400, 408, 411, 413, 415, 422, 500, 503, 504)
+ROWS = (415, 422, 504)
 """Of an operation that takes rows."""
 
 _ERROR = {

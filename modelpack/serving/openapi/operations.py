@@ -22,6 +22,11 @@ def record(required: Schema, optional: Schema | None = None, more: bool = True) 
     return told if more else {**told, "additionalProperties": False}
 
 
+def status(word: str) -> dict[str, Any]:
+    """{"status": word}"""
+    return record({"status": {"const": word}})
+
+
 def constant(name: str, value: str) -> dict[str, Any]:
     """A parameter of the path that takes one value."""
     return {"name": name, "in": "path", "required": True, "schema": {"enum": [value]}}

@@ -14,16 +14,16 @@ MOST_BY_NAME = 5000
 
 
 def schemas(service: Service) -> dict[str, Any]:
-    """The components `Row` and `Rows`, and `RowByName` where the inputs are known."""
+    """The components `Rows`, `Row`, `RowInOrder`, and `RowByName` where the inputs are known."""
     inputs = service.manifest.inputs
     values = fields.schemas(service)
-    forms: list[dict[str, Any]] = [_in_order(service, values) if inputs else _unknown()]
+    told = {"RowInOrder": _in_order(service, values) if inputs else _unknown()}
+    if inputs:
+        told["RowByName"] = _by_name(service, values)
+    forms: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{name}"} for name in told]
     if len(inputs) < 2:
         forms.append(_without_examples(values[0]) if inputs else fields.kind("any", True))
-    named = {"RowByName": _by_name(service, values)} if inputs else {}
-    if named:
-        forms.append({"$ref": "#/components/schemas/RowByName"})
-    return {**named, "Row": {"anyOf": forms}, "Rows": _rows(service)}
+    return {**told, "Row": {"anyOf": forms}, "Rows": _rows(service)}
 
 
 def _rows(service: Service) -> dict[str, Any]:

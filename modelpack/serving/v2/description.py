@@ -30,7 +30,7 @@ def _server(service: Service) -> dict[str, Any]:
     about = record({"name": TEXT, "version": TEXT, "extensions": {"type": "array"}})
     models = record({"models": {"const": [service.name]}})
     state = dict.fromkeys(("name", "version", "state", "reason"), TEXT)
-    index = operations.get("The models.", content({"type": "array", "items": record(state)}), INDEX)
+    index = operations.get("The models.", content({"type": "array", "items": record(state)}), [415])
     asked = {"properties": {"ready": {"description": "true: only if it is ready."}}}
     return {
         "/v2": {"get": operations.get("The server.", content(about))},
@@ -39,9 +39,6 @@ def _server(service: Service) -> dict[str, Any]:
         "/v2/models": {"get": operations.get("The models.", content(models))},
         "/v2/repository/index": {"post": {**index, "requestBody": {"content": content(asked)}}},
     }
-
-
-INDEX = (400, 408, 411, 413, 415)
 
 
 def _flag(name: str) -> dict[str, Any]:

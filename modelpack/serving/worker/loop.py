@@ -166,8 +166,7 @@ class Loop:
     def _answer(self, job: Job) -> None:
         if self.draining:
             job.request.force_close()
-        addresses = job.connection.addresses
-        job.answer, job.closes = calling.call(self._app, job.request, job.body, addresses, self.cfg)
+        job.answer, job.closes = calling.call(self._app, job, self.cfg)
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it is awake

@@ -12,6 +12,8 @@ from collections import deque
 from queue import SimpleQueue
 from typing import Any, Callable
 
+from .. import observe
+
 
 class Job:
     """A complete request. `given_up`: nobody waits for its answer any more."""
@@ -70,7 +72,7 @@ class Predictor:
         self._runner.start()
 
     def put(self, job: Job) -> None:
-        self.count += 1
+        self._counted(self.count + 1)
         self.waiting.put(job)
 
     def take_done(self) -> list[Job]:
@@ -78,8 +80,13 @@ class Predictor:
         jobs = []
         while self.done:
             jobs.append(self.done.popleft())
-        self.count -= len(jobs)
+        if jobs:
+            self._counted(self.count - len(jobs))
         return jobs
+
+    def _counted(self, count: int) -> None:
+        self.count = count
+        observe.waiting(max(0, count - 1))  # the first of them has its turn
 
     def replace(self) -> None:
         """Leave the running job, which cannot be ended, and do the others in a new thread."""

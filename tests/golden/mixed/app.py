@@ -11,7 +11,17 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, metrics, openapi, page, predict, v1, v2
+from modelpack.serving.dialects import (
+    describe,
+    health,
+    invocations,
+    metrics,
+    openapi,
+    page,
+    predict,
+    v1,
+    v2,
+)
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -25,6 +35,9 @@ app = application.create()
 # POST /predict: {"instances": [...]}, each row a list in order or an object by name,
 # answers {"predictions": [...]}, with ?probabilities=true also {"probabilities": [...]}.
 app.register_blueprint(predict.routes(service))
+
+# POST /invocations, GET /ping, /health, /version: as MLflow's and SageMaker's clients speak.
+app.register_blueprint(invocations.routes(service))
 
 # KServe V1: GET /v1/models, POST /v1/models/NAME:predict.
 app.register_blueprint(v1.routes(service))
