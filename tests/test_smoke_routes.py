@@ -51,7 +51,7 @@ def test_a_route_gives_what_the_estimator_does(
     groups = [[row] for row in rows] if route.alone else [rows]
     expected = said(trained, trained.method, groups)
     assert difference(expected, answers.predictions) == 0.0
-    if trained.signature.probabilities:
+    if trained.signature.probabilities and "v1" not in route.name:  # which has none
         assert difference(said(trained, "predict_proba", groups), answers.probabilities) == 0.0
 
 
