@@ -9,6 +9,8 @@ from typing import Any
 from gunicorn.http import wsgi
 from gunicorn.http.errors import ParseException
 
+from .. import observe
+from .predicting import Job
 from .refusal import Refusal, answer
 
 log = logging.getLogger("modelpack.serving")
@@ -28,25 +30,22 @@ class Paper:
         return len(data)
 
 
-def call(app: Any, request: Any, body: bytes, addresses: Any, cfg: Any) -> tuple[bytes, bool]:
-    """The whole response, and whether the connection is closed after it.
-
-    `addresses`: of the client and of the socket that it came to.
-    """
+def call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
+    """The whole response, and whether the connection is closed after it."""
     try:
-        return _call(app, request, body, addresses, cfg)
+        return _call(app, job, cfg)
     except ParseException:
-        return answer(Refusal(400, "The head of the request is malformed."), 0.0), True
+        return answer(Refusal(400, "The head of the request is malformed."), job.waited), True
     except BaseException:  # of code of the bundle's author, which may even try to exit
         log.exception("unforeseen")
-        return answer(Refusal(500, "The service failed. Its log tells why."), 0.0), True
+        return answer(Refusal(500, "The service failed. Its log tells why."), job.waited), True
 
 
-def _call(app: Any, request: Any, body: bytes, addresses: Any, cfg: Any) -> tuple[bytes, bool]:
+def _call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
     paper = Paper()
-    request.body = io.BytesIO(body)
-    response, environ = wsgi.create(request, paper, *addresses, cfg)
-    environ["wsgi.multithread"] = True
+    job.request.body = io.BytesIO(job.body)
+    response, environ = wsgi.create(job.request, paper, *job.connection.addresses, cfg)
+    environ.update({"wsgi.multithread": True, observe.WAITED: job.waited})
     parts = app(environ, response.start_response)
     try:
         for part in parts:

@@ -12,6 +12,7 @@ import time
 from functools import partial
 from typing import Any, Callable, Iterable
 
+from .. import observe
 from ..limits import Limits
 from . import calling
 from .connection import HEAD, LINGER, Connection
@@ -80,6 +81,7 @@ class Loop:
 
     def _tick(self) -> None:
         self._ticked = now = time.monotonic()
+        observe.waiting(self._predictor.count)
         for connection in list(self._connections):
             if connection.deadline < now:
                 connection.expire()
@@ -166,8 +168,7 @@ class Loop:
     def _answer(self, job: Job) -> None:
         if self.draining:
             job.request.force_close()
-        addresses = job.connection.addresses
-        job.answer, job.closes = calling.call(self._app, job.request, job.body, addresses, self.cfg)
+        job.answer, job.closes = calling.call(self._app, job, self.cfg)
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it is awake

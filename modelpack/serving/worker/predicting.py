@@ -26,6 +26,11 @@ class Job:
         self.answer = b""
         self.closes = False
 
+    @property
+    def waited(self) -> float:
+        """Seconds until it was started."""
+        return 0.0 if self.started is None else self.started - self.queued
+
 
 class Runner(threading.Thread):
     """Takes jobs in turn and hands them to `answer`, which fills in what was answered."""
