@@ -291,7 +291,7 @@ def test_a_link_brings_the_inputs_back(visit):
     with visit("flowers") as page:
         page.get_by_label("petal length", exact=True).fill("6.9")
         predicted(page, "virginica")
-        page.get_by_role("button", name="Copy link").click()
+        page.get_by_role("button", name="Share").click()
         link = page.evaluate("navigator.clipboard.readText()")
     parts = urlsplit(link)
     with visit("flowers", f"/#{parts.fragment}") as page:
@@ -439,6 +439,9 @@ def test_the_snippets_of_types_and_of_probabilities(visit, tmp_path):
     with visit("visitors") as page:
         expect(page.locator("#chances li")).to_have_count(2)
         page.get_by_label("city").select_option("missing")
+        page.get_by_role("switch", name="member").uncheck()
+        expect(page.locator("#code")).to_contain_text('"city": null')
+        expect(page.locator("#code")).to_contain_text('"member": false')
         curl, python = snippet(page, "curl"), snippet(page, "Python")
     answer = json.loads(run(["/bin/sh", "-c", curl], tmp_path))
     assert set(answer) == {"predictions", "probabilities"}
