@@ -50,6 +50,7 @@ IN_THE_IMAGE = {
     "opentelemetry",
     "pandas",
     "prometheus_client",
+    "pyarrow",
     "sklearn",
     "skops",
     "werkzeug",

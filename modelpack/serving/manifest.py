@@ -56,7 +56,8 @@ class Manifest:
     rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
     a predict_proba. `main`: the module that stands for the script which saved the model.
-    `environment`: what the bundle is installed with. `modelpack`: the version that packaged it.
+    `environment`: what the bundle is installed with. `modelpack`: the version that has made the
+    bundle.
     """
 
     model: Mapping[str, Any]
@@ -71,7 +72,7 @@ class Manifest:
     probabilities: bool
     main: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
-    modelpack: str | None = None
+    modelpack: str = ""
 
     @property
     def example(self) -> list[Any] | None:
@@ -111,7 +112,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         probabilities=signature["probabilities"],
         main=document.get("code", {}).get("main"),
         environment=document.get("environment", {}),
-        modelpack=document.get("modelpack"),
+        modelpack=str(document.get("modelpack", "")),
     )
 
 

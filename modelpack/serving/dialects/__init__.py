@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import describe, health, metrics, page, predict
+from . import describe, health, invocations, metrics, page, predict
 
-DIALECTS = (predict, health, metrics, page, describe)
+DIALECTS = (predict, invocations, health, metrics, page, describe)
