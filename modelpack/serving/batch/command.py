@@ -7,10 +7,10 @@ import logging
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Iterator, Sequence
+from typing import Any, BinaryIO, Generator, Iterator, Sequence
 
 from .. import cpu
 
@@ -117,7 +117,8 @@ def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
         out = stack.enter_context(places.writing(options.output))
         answering = Answering(service, _wishes(options))
         batch = Batch(answering, FORMATS[to].Writer, teller, options.output)
-        batch.run(_chunks(kind, stream, service), out, counted)
+        chunks = stack.enter_context(closing(_chunks(kind, stream, service)))
+        batch.run(chunks, out, counted)
     teller.done()
     return 0
 
@@ -140,7 +141,7 @@ def _wishes(options: argparse.Namespace) -> Wishes:
     return Wishes(options.probabilities, keep, options.on_error)
 
 
-def _chunks(kind: str, stream: Any, service: Service) -> Iterator[Chunk]:
+def _chunks(kind: str, stream: Any, service: Service) -> Generator[Chunk, None, None]:
     """Raises:
     Problem: 400 the file is broken.
     """
@@ -195,5 +196,5 @@ class Batch:
             detail += " Nothing is written."
         elif self._rows:
             out.flush()
-            detail += f" The answers to the {self._rows} rows before are written, and no more."
+            detail += f" The answers to the first {self._rows} rows are written already."
         return EndedError(detail, place, FAILED if problem.status == 500 else BAD_ROWS)

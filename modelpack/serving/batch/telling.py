@@ -110,7 +110,8 @@ def told(problem: Problem, chunk: Chunk | None, before: int, index: int | None =
         place = _place({"row": index}, chunk, before)
     detail = _detail(problem, errors, before)
     if place.get("line"):
-        detail += f" That is line {place['line']}."
+        row = f"Row {place['row']}"
+        detail = detail.replace(row, f"{row} (line {place['line']})", 1)
     return detail, place
 
 

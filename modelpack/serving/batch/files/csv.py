@@ -34,7 +34,7 @@ class Cells(Chunk):
         return len(self.rows)
 
     def decode(self, service: Service, extra: Collection[str]) -> Rows:
-        width = len(self.header if self.header is not None else self.rows[0])
+        width = len(self.header or service.manifest.inputs or self.rows[0])
         for index, row in enumerate(self.rows):
             if len(row) != width:
                 told = {"column": None, "expected": f"{width} values", "got": str(len(row))}
