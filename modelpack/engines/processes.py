@@ -159,7 +159,7 @@ def _start(
 
 
 def sandbox(bundle: Path, environment: Path, arguments: Sequence[str] = QUESTION) -> Sandbox:
-    """Runs `python` with these arguments in the bundle, as a process of its own: behind the walls of
+    """Runs `python` with these arguments in the bundle, as a process of its own: behind walls of
     bubblewrap where they can be had, else within the limits of any process of this user.
     """
     command = [str(environment / "bin" / "python"), *arguments]

@@ -39,7 +39,7 @@ CONTAINER = (
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A command that reads what it is asked and writes answers. `options`: of `subprocess.Popen`."""
+    """A command that reads what is asked and writes answers. `options`: of `subprocess.Popen`."""
 
     command: Sequence[str]
     options: dict[str, Any] = field(default_factory=dict)

@@ -112,6 +112,7 @@ def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
         kind = options.input_format or guess.by_name(source) or guess.by_content(beginning)
         to = options.output_format or guess.by_name(options.output) or kind
         service = _service(options.chunk_rows)
+        teller.begin()
         if not service.ready:
             teller.note("the model does not answer its own example")
         out = stack.enter_context(places.writing(options.output))
