@@ -23,11 +23,18 @@ DETAILS = {
 class Problem(Exception):  # noqa: N818 - the name of RFC 9457
     """A request that gets no answer. `errors`: one {row, column, expected, got} a wrong value."""
 
-    def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None):
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[dict[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors or []
+        self.headers = headers or {}
 
 
 def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
@@ -43,7 +50,7 @@ def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Resp
     return Response(
         orjson.dumps(document),
         status=problem.status,
-        headers=dict(headers or {}),
+        headers={**problem.headers, **(headers or {})},
         content_type="application/problem+json",
     )
 

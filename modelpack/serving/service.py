@@ -21,6 +21,11 @@ from .rows import Decoder, unnamed
 
 log = logging.getLogger("modelpack.serving")
 
+MOST_INPUTS = 100_000
+"""Of a model whose file does not tell them: each costs more memory than the value that is sent."""
+
+Parse = Callable[[bytes, limits.Limits], Any]
+
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
 
@@ -82,11 +87,20 @@ class Service:
         Raises:
             Problem: 400 it is no JSON; else as `rows`.
         """
+        return self.decode(lambda parse: pick(parse(body, self.limits)))
+
+    def decode(self, read: Callable[[Parse], list[Any]]) -> Rows:
+        """The rows that `read` makes of JSON by the function it is given: the fast one, and the
+        exact one where that has doubts.
+
+        Raises:
+            Problem: as `rows`.
+        """
         try:
-            rows = pick(wire.parse(body, self.limits))
+            rows = read(wire.parse)
             return self.decoder(_width(rows)).decode(rows)
         except (ValueError, DoubtError):
-            rows = pick(wire.parse_exactly(body, self.limits))
+            rows = read(wire.parse_exactly)
             return self.decoder(_width(rows)).explain(rows)
 
     def rows(self, rows: list[Any]) -> Rows:
@@ -115,9 +129,15 @@ class Service:
         return tables.of_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
 
     def decoder(self, width: int) -> Decoder:
-        """The decoder of rows; for a model whose file does not tell its inputs, of `width`."""
+        """The decoder of rows; for a model whose file does not tell its inputs, of `width`.
+
+        Raises:
+            Problem: 413 that is more than any model takes.
+        """
         if self.manifest.inputs:
             return self._decoder
+        if width > MOST_INPUTS:
+            raise Problem(413, f"Rows of {width} values came; a row takes {MOST_INPUTS}.")
         fields = unnamed(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 
@@ -135,6 +155,15 @@ class Service:
         if "predict_proba" not in self.methods:
             raise Problem(400, "This model gives no probabilities.")
         return answers.probabilities(self.output("predict_proba", rows), self.runner.classes)
+
+    def answer(self, rows: Rows, probabilities: bool = False) -> answers.Answer:
+        """The predictions for rows, and the probabilities if asked for.
+
+        Raises:
+            Problem: as `output` and `probabilities`.
+        """
+        also = self.probabilities(rows) if probabilities else None
+        return answers.Answer(self.output(self.manifest.method, rows), also)
 
     def output(self, method: str, rows: Rows) -> Any:
         """What one of `methods` gives: an array (n_rows, ...), or where the model has several
