@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
+import numpy as np
 from flask import Flask, g
 
+from ..answers import Answer
+from ..columns import Rows
 from ..problems import Problem
 from ..service import Service
-from .answers import Answered, Column
+from .answered import Answered, joined, spread
 from .chunks import Chunk
-
-ANSWERS = ("prediction", "predictions", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -30,66 +32,63 @@ class Wishes:
 class Outcome:
     """`refused`: index in the chunk and reason of each row that has no answer."""
 
-    answered: Answered
+    answered: Answered | None
     refused: Sequence[tuple[int, Problem]] = field(default_factory=list)
 
 
 class Answering:
-    """Asks `service` as `wishes` say."""
+    """Asks `service` as `wishes` say. `like`: an answer, as soon as there is one: that to the
+    model's own example, if it has one.
+    """
 
     def __init__(self, service: Service, wishes: Wishes) -> None:
         self._service = service
         self._wishes = wishes
         known = {each.name for each in service.manifest.inputs}
         self._extra = frozenset(wishes.keep or ()) - known
+        self._keep: list[str] | None = None if wishes.keep is None or wishes.keep else []
         self._context = Flask(__name__)
+        self.like = self._example()
 
-    def example(self) -> Answered | None:
-        """The answer to the model's own example, where it has one that it answers."""
+    def _example(self) -> Answer | None:
         row = self._service.manifest.example
         if row is None or not self._service.ready:
             return None
+        with self._asking():
+            return self._ask(self._service.rows([row]))
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
         with self._context.app_context():
-            g.request_id = None
-            rows = self._service.rows([row])
-            return Answered(*self._ask(rows))
+            g.request_id = None  # of no request
+            yield
 
     def of(self, chunk: Chunk) -> Outcome:
         """Raises:
         Problem: a row has no answer and is to end it all, or none can have one.
         """
-        with self._context.app_context():
-            g.request_id = None  # of no request
-            if self._wishes.on_error == "fail":
-                return Outcome(self._answered(chunk))
+        with self._asking():
+            kept = self._kept(chunk)
             try:
-                return Outcome(self._answered(chunk))
+                return Outcome(Answered(self._answer(chunk), kept))
             except Problem:
-                return self._sorted(chunk)
+                if self._wishes.on_error == "fail":
+                    raise
+            refused = dict(self._refused(chunk, 0))
+            return Outcome(self._rest(chunk, refused, kept), list(refused.items()))
 
-    def _sorted(self, chunk: Chunk) -> Outcome:
+    def _rest(
+        self, chunk: Chunk, refused: dict[int, Problem], kept: dict[str, Any]
+    ) -> Answered | None:
         """Of the rows that have an answer, all are answered together."""
-        refused = dict(self._refused(chunk, 0))
         good = [index for index in range(len(chunk)) if index not in refused]
-        told = list(refused.items())
+        part = chunk.take(good)
+        answer = self._answer(part) if good else None
         if self._wishes.on_error == "skip":
-            part = chunk.take(good)
-            return Outcome(self._answered(part) if good else Answered([], self._none(0)), told)
-        return Outcome(self._with_gaps(chunk, good), told)
-
-    def _with_gaps(self, chunk: Chunk, good: Sequence[int]) -> Answered:
-        predictions: list[Any] = [None] * len(chunk)
-        probabilities = self._none(len(chunk))
-        if good:
-            answered = self._answered(chunk.take(good))
-            for place, index in enumerate(good):
-                predictions[index] = answered.predictions[place]
-                if probabilities is not None and answered.probabilities is not None:
-                    probabilities[index] = answered.probabilities[place]
-        return Answered(predictions, probabilities, self._kept(chunk))
-
-    def _none(self, count: int) -> list[Any] | None:
-        return [None] * count if self._wishes.probabilities else None
+            return None if answer is None else Answered(answer, self._kept(part))
+        if self.like is None:
+            raise Problem(422, "No row so far has an answer, so that its form is not known.")
+        return Answered(spread(answer, good, len(chunk), self.like), kept)
 
     def _refused(self, chunk: Chunk, start: int) -> list[tuple[int, Problem]]:
         """The rows that have no answer by themselves, found by halves.
@@ -98,7 +97,7 @@ class Answering:
             Problem: it is of no single row: a column is missing.
         """
         try:
-            self._answered(chunk)
+            self._answer(chunk)
         except Problem as problem:
             if problem.errors and problem.errors[0]["row"] is None:
                 raise
@@ -108,40 +107,40 @@ class Answering:
             return self._refused(low, start) + self._refused(high, start + len(low))
         return []
 
-    def _answered(self, chunk: Chunk) -> Answered:
+    def _answer(self, chunk: Chunk) -> Answer:
         rows = chunk.decode(self._service, self._extra)
+        if _count(rows) != len(chunk):
+            raise Problem(400, f"{_count(rows)} rows are in {len(chunk)} lines.")
         try:
-            answers = self._ask(rows)
+            self.like = self._ask(rows)
         except Problem as problem:
-            if problem.status != 413 or len(chunk) == 1:
+            if problem.status != 422 or problem.errors or len(chunk) == 1:
                 raise
-            return _joined(*map(self._answered, _halves(chunk)))  # an answer has its limit too
-        return Answered(*answers, self._kept(chunk))
+            # More than an answer may hold.
+            self.like = joined(*map(self._answer, _halves(chunk)))
+        return self.like
 
-    def _ask(self, rows: Any) -> tuple[list[Any], list[Any] | None]:
-        predictions = self._service.predict(rows)
-        also = self._service.probabilities(rows) if self._wishes.probabilities else None
-        return predictions, also
+    def _ask(self, rows: Rows) -> Answer:
+        return self._service.answer(rows, self._wishes.probabilities)
 
-    def _kept(self, chunk: Chunk) -> list[Column]:
+    def _kept(self, chunk: Chunk) -> dict[str, Any]:
+        """The columns to keep, which the first chunk tells where all are."""
+        if self._keep == []:
+            return {}
         names = chunk.names or [each.name for each in self._service.manifest.inputs]
-        wanted = names if self._wishes.keep is None else self._wishes.keep
-        for name in wanted:
-            if name not in names:
-                raise Problem(400, f"There is no column {name!a} to keep.")
-            if name in ANSWERS:
-                raise Problem(400, f"The column {name!a} cannot be kept: an answer is called that.")
-        return [(name, chunk.values(names.index(name), name)) for name in wanted]
+        if self._keep is None:
+            self._keep = names if self._wishes.keep is None else list(self._wishes.keep)
+            for name in self._keep:
+                if name not in names:
+                    raise Problem(400, f"There is no column {name!a} to keep.")
+        places = {name: index for index, name in enumerate(names)}
+        return {name: chunk.values(places.get(name, len(names)), name) for name in self._keep}
+
+
+def _count(rows: Rows) -> int:
+    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 
 def _halves(chunk: Chunk) -> tuple[Chunk, Chunk]:
     middle = len(chunk) // 2
     return chunk.take(range(middle)), chunk.take(range(middle, len(chunk)))
-
-
-def _joined(low: Answered, high: Answered) -> Answered:
-    probabilities = None
-    if low.probabilities is not None and high.probabilities is not None:
-        probabilities = [*low.probabilities, *high.probabilities]
-    kept = [(name, [*a, *b]) for (name, a), (_, b) in zip(low.kept, high.kept)]
-    return Answered([*low.predictions, *high.predictions], probabilities, kept)

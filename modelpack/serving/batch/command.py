@@ -10,18 +10,21 @@ import sys
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Generator, Iterator, Sequence
+from typing import Any, BinaryIO, Generator, Iterator, Mapping, Sequence
 
 from .. import cpu
 
 cpu.one_thread_each()
 
-from .. import limits, loading, manifest  # noqa: E402 - numpy looks at the number of threads once
+import numpy as np  # noqa: E402 - it looks at the number of threads once
+
+from .. import limits, loading, manifest  # noqa: E402
+from ..answers import Answer  # noqa: E402
 from ..problems import Problem  # noqa: E402
 from ..service import Service  # noqa: E402
 from . import guess, places, telling  # noqa: E402
+from .answered import Answered  # noqa: E402
 from .answering import Answering, Wishes  # noqa: E402
-from .answers import Answered  # noqa: E402
 from .chunks import Chunk  # noqa: E402
 from .files import FORMATS  # noqa: E402
 
@@ -76,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", metavar="FILE", help="written whole or not at all; else standard output")
     add("--input-format", choices=formats, help="else told by the name of FILE, or what it holds")
     add("--output-format", choices=formats, help="else told by the name of FILE, or as the input")
+    add("--header", choices=["present", "absent"], help="of csv, where it cannot be seen")
     add("--probabilities", action="store_true", help="also the probability of each class")
     add("--keep", metavar="NAME", action="append", default=[], help="copy this column beside the"
         " answers; one that is no input is kept from the model; may be repeated")  # fmt: skip
@@ -118,7 +122,7 @@ def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
         out = stack.enter_context(places.writing(options.output))
         answering = Answering(service, _wishes(options))
         batch = Batch(answering, FORMATS[to].Writer, teller, options.output)
-        chunks = stack.enter_context(closing(_chunks(kind, stream, service)))
+        chunks = stack.enter_context(closing(_chunks(kind, stream, service, options.header)))
         batch.run(chunks, out, counted)
     teller.done()
     return 0
@@ -142,13 +146,15 @@ def _wishes(options: argparse.Namespace) -> Wishes:
     return Wishes(options.probabilities, keep, options.on_error)
 
 
-def _chunks(kind: str, stream: Any, service: Service) -> Generator[Chunk, None, None]:
+def _chunks(
+    kind: str, stream: Any, service: Service, header: str | None
+) -> Generator[Chunk, None, None]:
     """Raises:
     Problem: 400 the file is broken.
     """
     try:
-        yield from FORMATS[kind].read(stream, service.limits.rows, service)
-    except (ValueError, EOFError) as error:  # as the libraries of the formats say it
+        yield from FORMATS[kind].read(stream, service.limits.rows, service, header)
+    except (ValueError, EOFError, OSError) as error:  # as the libraries of the formats say it
         said = " ".join(str(error).split())[:200]
         raise Problem(400, f"The input is no {kind}, or it is broken: {said}") from error
 
@@ -173,23 +179,26 @@ class Batch:
         try:
             for chunk in chunks:
                 current = chunk
-                outcome = self._answering.of(chunk)
-                for index, problem in outcome.refused:
-                    self._teller.refusal(*telling.told(problem, chunk, self._rows, index))
-                writer = writer or self._open(out, self._first(outcome.answered))
-                writer.write(outcome.answered)
+                answered = self._answered(chunk)
+                if answered is not None:
+                    writer = writer or self._open(out, self._like(answered.kept))
+                    writer.write(answered)
                 self._rows += len(chunk)
                 self._teller.progress(len(chunk), counted.count, counted.total)
                 current = None
-            writer = writer or self._open(out, self._first(Answered([])))
+            writer = writer or self._open(out, self._like({}))
             writer.close()
         except Problem as problem:
             raise self._ended(problem, current, out) from problem
 
-    def _first(self, answered: Answered) -> Answered:
-        """What the columns of answers are, told by the model's own example where it has one."""
-        example = self._answering.example()
-        return replace(example, kept=answered.kept) if example else answered
+    def _answered(self, chunk: Chunk) -> Answered | None:
+        outcome = self._answering.of(chunk)
+        for index, problem in outcome.refused:
+            self._teller.refusal(*telling.told(problem, chunk, self._rows, index))
+        return outcome.answered
+
+    def _like(self, kept: Mapping[str, Any]) -> Answered:
+        return Answered(self._answering.like or Answer(np.empty(0, object)), kept)
 
     def _ended(self, problem: Problem, chunk: Chunk | None, out: BinaryIO) -> EndedError:
         detail, place = telling.told(problem, chunk, self._rows)

@@ -15,8 +15,8 @@ def by_name(path: str | None) -> str | None:
 
 def by_content(beginning: bytes) -> str:
     """`beginning`: at least the first line, or a megabyte of it. What is nothing else is csv."""
-    for name in ("npy", "arrow", "parquet"):
-        if beginning.startswith(FORMATS[name].START):
+    for name, each in FORMATS.items():
+        if each.START and beginning.startswith(each.START):
             return name
     if beginning.startswith(arrow.STREAM):
         return "arrow"

@@ -134,5 +134,5 @@ def _detail(problem: Problem, errors: Sequence[dict[str, Any]], before: int) -> 
         cause = problem.__cause__
         return f"The model failed: {type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
     if not errors or errors[0]["row"] is None:
-        return problem.detail
+        return problem.detail.replace("The body", "The input")
     return misfits.problem([{**e, "row": before + e["row"]} for e in errors]).detail

@@ -1,122 +1,160 @@
-"""Comma-separated values (RFC 4180) in UTF-8, with a line of names."""
+"""CSV, see `media.csv`: each chunk is the body of a request, with the names before its lines."""
 
 from __future__ import annotations
 
 import csv
 import io
-import sys
-from dataclasses import dataclass
+from contextlib import suppress
 from itertools import chain, islice
-from typing import Any, BinaryIO, Collection, Iterator, Sequence
+from typing import Any, BinaryIO, Collection, Iterator, Sequence, Tuple
 
 from ... import misfits
 from ...columns import Rows
+from ...media import csv as media
 from ...problems import Problem
 from ...service import Service
-from .. import cells
-from ..answers import Answered, columns
+from ..answered import Answered
 from ..chunks import Chunk, taken
 
 EXTENSIONS = (".csv",)
-START = b""
-NAME = "csv"
+START = None
+SAY = "Say so: --header present, or --header absent."
+
+Record = Tuple[int, bytes]
 
 
-@dataclass(frozen=True)
-class Cells(Chunk):
-    """Rows of texts. `header`: the names of the columns, None if there are none."""
+class Lines(Chunk):
+    """`head`: the first line of the file; `names`: it holds names, and is no row."""
 
-    header: list[str] | None
-    rows: list[list[str]]
-    lines: Sequence[int] | None
+    def __init__(
+        self, head: bytes, names: bool, records: Sequence[bytes], lines: Sequence[int]
+    ) -> None:
+        self._head = head
+        self._header = _cells(head) if names else None
+        self._records = records
+        self._cells: list[list[str]] = []
+        self.lines = lines
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._records)
 
     def decode(self, service: Service, extra: Collection[str]) -> Rows:
-        width = len(self.header or service.manifest.inputs or self.rows[0])
-        for index, row in enumerate(self.rows):
-            if len(row) != width:
-                told = {"column": None, "expected": f"{width} values", "got": str(len(row))}
-                raise misfits.problem([{"row": index, **told}])
-        names, texts = self.header, list(zip(*self.rows))
-        if names is not None and extra:
-            inputs = [index for index, name in enumerate(names) if name not in extra]
-            names, texts = [names[i] for i in inputs], [texts[i] for i in inputs]
-        return service.table(names, cells.columns(service, names, texts))
+        if self._header is None:
+            _check_width(0, _cells(self._records[0]), len(_cells(self._head)))
+            return media.read(service, b"".join(self._records), {"header": "absent"})
+        body = self._head + b"".join(self._records)
+        if not set(extra).isdisjoint(self._header):
+            body = self._body_without(extra, self._header)
+        return media.read(service, body, {"header": "present"})
 
-    def take(self, indexes: Sequence[int]) -> Cells:
-        return Cells(self.header, taken(self.rows, indexes), taken(self.lines, indexes))
+    def _body_without(self, extra: Collection[str], header: list[str]) -> bytes:
+        inputs = [index for index, name in enumerate(header) if name not in extra]
+        text = io.StringIO()
+        writer = csv.writer(text)
+        for index, row in enumerate([header, *self.cells], -1):
+            _check_width(index, row, len(header))
+            writer.writerow([row[place] for place in inputs])
+        return text.getvalue().encode()
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The texts of each row."""
+        if not self._cells:
+            self._cells = [_cells(record) for record in self._records]
+        return self._cells
+
+    def take(self, indexes: Sequence[int]) -> Lines:
+        records = taken(self._records, indexes)
+        return Lines(self._head, self._header is not None, records, taken(self.lines, indexes))
 
     @property
     def names(self) -> list[str] | None:
-        return self.header
+        return self._header
 
     def values(self, index: int, name: str) -> Any:
-        place = self.header.index(name) if self.header is not None else index
-        return [row[place] if place < len(row) else None for row in self.rows]
+        place = self._header.index(name) if self._header and name in self._header else index
+        return [row[place] if place < len(row) else None for row in self.cells]
 
 
-def read(stream: BinaryIO, most: int, service: Service) -> Iterator[Chunk]:
-    """Chunks of the lines below the names. The first line are names, unless the model has none of
-    its own and the line is all numbers. Empty lines are no rows.
-
-    Raises:
-        Problem: 400 it is no csv in UTF-8; it names the line.
-    """
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
-    lines = _Lines(text)
-    try:
-        yield from _chunks(lines, most, service)
-    except (csv.Error, UnicodeDecodeError) as error:
-        said = "it is not text in UTF-8" if isinstance(error, UnicodeError) else str(error)
-        raise Problem(400, f"Line {lines.number} is no csv: {said}.") from error
-    finally:
-        text.detach()
-
-
-class _Lines:
-    """Iterates over (number of its first line, cells) of each record."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._reader = csv.reader(text, strict=True)
-        self.number = 1
-
-    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        for record in self._reader:
-            if record:
-                yield self.number, record
-            self.number = self._reader.line_num + 1
-
-
-def _chunks(lines: _Lines, most: int, service: Service) -> Iterator[Chunk]:
-    records = iter(lines)
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:
+    """Chunks of the lines below the names; empty lines are no rows."""
+    records = _records(stream)
     first = next(records, None)
     if first is None:
         return
-    header: list[str] | None = first[1]
-    if not cells.are_names(first[1], service):
-        records, header = chain([first], records), None
+    names = _are_names(service, _cells(first[1]), header)
+    rest = records if names else chain([first], records)
     while True:
-        taken_ = list(islice(records, most))
-        if not taken_:
+        some = list(islice(rest, most))
+        if not some:
             return
-        numbers, rows = zip(*taken_)
-        yield Cells(header, list(rows), numbers)
+        numbers, lines = zip(*some)
+        yield Lines(first[1], names, lines, numbers)
+
+
+def _check_width(row: int, cells: list[str], width: int) -> None:
+    if len(cells) != width:
+        told = {"column": None, "expected": f"{width} values", "got": str(len(cells))}
+        raise misfits.problem([{"row": row, **told}])
+
+
+def _are_names(service: Service, cells: list[str], said: str | None) -> bool:
+    try:
+        return media.holds_names(service.decoder(len(cells)).fields, cells, said)
+    except Problem as problem:
+        raise Problem(problem.status, problem.detail.replace(media.SAY, SAY)) from problem
+
+
+def _records(stream: BinaryIO) -> Iterator[Record]:
+    """The number of the line where each record begins, and its bytes: as csv divides them, where
+    there are quotes, within which a line may end.
+
+    Raises:
+        Problem: 400 a line ends by a carriage return alone.
+    """
+    lines = iter(stream)
+    number = 1
+    for line in lines:
+        record = [line] if b'"' not in line else _quoted(line, lines)
+        if b"\r" in line[:-2] and b'"' not in line:
+            raise Problem(400, f"Line {number} holds a carriage return: lines end in a newline.")
+        if line.strip(b"\r\n"):
+            yield number, b"".join(record)
+        number += len(record)
+
+
+def _quoted(first: bytes, lines: Iterator[bytes]) -> list[bytes]:
+    """The lines of one record."""
+    record: list[bytes] = []
+
+    def texts() -> Iterator[str]:
+        for line in chain([first], lines):
+            record.append(line)
+            yield line.decode("utf-8", "surrogateescape")
+
+    with suppress(csv.Error):  # which is told when the record is read
+        next(csv.reader(texts(), strict=True))
+    return record
+
+
+def _cells(record: bytes) -> list[str]:
+    try:
+        return next(csv.reader([record.decode("utf-8-sig")], strict=True))
+    except UnicodeDecodeError as error:
+        raise Problem(400, "The body is not text in UTF-8.") from error
+    except csv.Error as error:
+        raise Problem(400, f"The body is not CSV: {error}.") from error
 
 
 class Writer:
-    """A line of names, then a line a row; floats in their shortest form that reads back equal."""
+    """A line of names, then a line a row."""
 
-    def __init__(self, stream: BinaryIO, first: Answered) -> None:
-        self._text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
-        self._first = first
-        self._csv = csv.writer(self._text, lineterminator="\n")
-        self._csv.writerow([name for name, _ in columns(first, first)])
+    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+        self._stream = stream
+        self._stream.write(media.table({name: [] for name in like.columns()}, header=True))
 
     def write(self, answered: Answered) -> None:
-        self._csv.writerows(zip(*(values for _, values in columns(answered, self._first))))
+        self._stream.write(media.table(answered.columns(), header=False))
 
     def close(self) -> None:
-        self._text.detach()
+        """Nothing follows the last line."""

@@ -6,33 +6,66 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, BinaryIO, Iterator
+from typing import Any, BinaryIO, Callable, Collection, Iterator, Sequence
 
 from ... import answers, wire
-from ...dialects.predict import instances
-from ...service import Service
-from ..answers import Answered
-from ..chunks import Chunk, Listed
+from ...columns import Rows
+from ...media import json as media
+from ...problems import Problem
+from ...service import Parse, Service
+from ..answered import Answered
+from ..chunks import Chunk, taken
+from . import objects
 
 EXTENSIONS = (".json",)
+START = None
 ANY = 2**62
 
 
-def read(stream: BinaryIO, most: int, service: Service) -> Iterator[Chunk]:
-    body = stream.read()
-    limits = replace(service.limits, rows=ANY)  # of the document, not of a chunk
+class Part(Chunk):
+    """Rows of a document, by their places. `rows`: all that `parse` makes of it."""
 
-    @lru_cache(maxsize=1)
-    def exact() -> list[Any]:
-        return instances(wire.parse_exactly(body, limits))
+    def __init__(self, rows: Callable[[Parse], list[Any]], places: Sequence[int]) -> None:
+        self._rows = rows
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def decode(self, service: Service, extra: Collection[str]) -> Rows:
+        return service.decode(lambda parse: objects.without(self._some(parse), extra))
+
+    def _some(self, parse: Parse) -> list[Any]:
+        return list(taken(self._rows(parse), self._places))
+
+    def take(self, indexes: Sequence[int]) -> Part:
+        return Part(self._rows, taken(self._places, indexes))
+
+    @property
+    def names(self) -> list[str] | None:
+        return objects.names(self._some(wire.parse_exactly))
+
+    def values(self, index: int, name: str) -> Any:
+        return [objects.value(row, index, name) for row in self._some(wire.parse_exactly)]
+
+
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    """Raises:
+    Problem: 400 it is no JSON, 422 it holds no rows.
+    """
+    body = stream.read()
+    limits = replace(service.limits, rows=ANY)  # those of a chunk are counted later
+
+    @lru_cache(maxsize=2)
+    def rows(parse: Parse) -> list[Any]:
+        return media.instances(parse(body, limits))
 
     try:
-        plain, rows = True, instances(wire.parse(body, limits))
+        count = len(rows(wire.parse))
     except ValueError:
-        plain, rows = False, exact()
-    for start in range(0, len(rows), most):
-        part = rows[start : start + most]
-        yield Listed(part, lambda index, start=start: exact()[start + index], plain)  # type: ignore[misc]
+        count = len(rows(wire.parse_exactly))
+    for start in range(0, count, most):
+        yield Part(rows, range(start, min(start + most, count)))
 
 
 class Writer:
@@ -40,16 +73,17 @@ class Writer:
     follows them the text is kept until then.
     """
 
-    def __init__(self, stream: BinaryIO, first: Answered) -> None:
+    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+        if not {"predictions", "probabilities"}.isdisjoint(like.kept):
+            raise Problem(400, "In JSON, no column called predictions or probabilities is kept.")
         self._stream = stream
-        self._also: dict[str, list[bytes]] = {name: [] for name, _ in _also(first)}
+        self._also: dict[str, list[bytes]] = {name: [] for name, _ in _also(like)}
         self._begun = False
         stream.write(b'{"predictions":[')
 
     def write(self, answered: Answered) -> None:
-        if not answered:
-            return
-        self._stream.write((b"," if self._begun else b"") + _inside(answered.predictions))
+        inside = _inside(answered.answer.predictions)
+        self._stream.write(b"," + inside if self._begun else inside)
         self._begun = True
         for name, values in _also(answered):
             self._also[name].append(_inside(values))
@@ -62,10 +96,10 @@ class Writer:
 
 
 def _also(answered: Answered) -> Iterator[tuple[str, Any]]:
-    if answered.probabilities is not None:
-        yield "probabilities", answered.probabilities
-    yield from answered.kept
+    if answered.answer.probabilities is not None:
+        yield "probabilities", answered.answer.probabilities
+    yield from answered.kept.items()
 
 
 def _inside(values: Any) -> bytes:
-    return answers.dump(list(values))[1:-1]
+    return answers.dump(objects.listed(values))[1:-1]

@@ -1,58 +1,96 @@
-"""JSON lines: one JSON value a line, of the same forms as a row of a request."""
+"""JSON lines: a row a line, as a list, an object or a value, see `media.jsonlines`."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any, BinaryIO, Iterator
+from typing import Any, BinaryIO, Collection, Iterator, Sequence
 
-import orjson
-
-from ... import answers, wire
+from ... import answers, misfits, wire
+from ...columns import Rows
+from ...media import jsonlines as media
 from ...problems import Problem
-from ...service import Service
-from ..answers import Answered
-from ..chunks import Chunk, Listed
+from ...service import Parse, Service
+from ..answered import Answered
+from ..chunks import Chunk, taken
+from . import objects
 
 EXTENSIONS = (".jsonl", ".ndjson")
+START = None
 
 
-def read(stream: BinaryIO, most: int, service: Service) -> Iterator[Chunk]:
+class Lines(Chunk):
+    """A JSON value a row, as it is written."""
+
+    def __init__(self, texts: Sequence[bytes], lines: Sequence[int], service: Service) -> None:
+        self._texts = texts
+        self._service = service
+        self.lines = lines
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def decode(self, service: Service, extra: Collection[str]) -> Rows:
+        return service.decode(lambda parse: objects.without(self._rows(parse), extra))
+
+    def _rows(self, parse: Parse) -> list[Any]:
+        rows = []
+        for index, text in enumerate(self._texts):
+            try:
+                rows.append(parse(text, self._service.limits))
+            except Problem as problem:
+                told = {"column": None, "expected": "JSON", "got": f"other text ({problem.detail})"}
+                raise misfits.problem([{"row": index, **told}]) from problem
+        return rows
+
+    def take(self, indexes: Sequence[int]) -> Lines:
+        return Lines(taken(self._texts, indexes), taken(self.lines, indexes), self._service)
+
+    @property
+    def names(self) -> list[str] | None:
+        return objects.names(self._loosely())
+
+    def values(self, index: int, name: str) -> Any:
+        return [objects.value(row, index, name) for row in self._loosely()]
+
+    def _loosely(self) -> list[Any]:
+        """The rows, None for what cannot be read."""
+        return [_read(text, self._service) for text in self._texts]
+
+
+def _read(text: bytes, service: Service) -> Any:
+    try:
+        return wire.parse_exactly(text, service.limits)
+    except Problem:
+        return None
+
+
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
     """Lines of nothing but spaces are no rows."""
     lines = ((number, line) for number, line in enumerate(stream, 1) if not line.isspace())
     while True:
-        taken = list(islice(lines, most))
-        if not taken:
+        some = list(islice(lines, most))
+        if not some:
             return
-        yield _chunk([line for _, line in taken], [number for number, _ in taken], service)
-
-
-def _chunk(texts: list[bytes], numbers: list[int], service: Service) -> Chunk:
-    def exactly(index: int) -> Any:
-        try:
-            return wire.parse_exactly(texts[index], service.limits)
-        except Problem as problem:
-            return problem
-
-    try:
-        return Listed(list(map(orjson.loads, texts)), exactly, lines=numbers)
-    except ValueError:
-        rows = [exactly(index) for index in range(len(texts))]
-        return Listed(rows, exactly, plain=False, lines=numbers)
+        numbers, texts = zip(*some)
+        yield Lines(texts, numbers, service)
 
 
 class Writer:
-    """A line a row: {"prediction": ..., "probabilities": {...}}, after what was kept of it."""
+    """A line {"prediction": ..., "probabilities": {...}} a row, after what is kept of it."""
 
-    def __init__(self, stream: BinaryIO, first: Answered) -> None:  # noqa: ARG002 - no header
+    def __init__(self, stream: BinaryIO, like: Answered) -> None:
         self._stream = stream
+        like.columns()
 
     def write(self, answered: Answered) -> None:
-        names = [name for name, _ in answered.kept] + ["prediction"]
-        values: list[Any] = [column for _, column in answered.kept] + [answered.predictions]
-        if answered.probabilities is not None:
-            names.append("probabilities")
-            values.append(answered.probabilities)
-        self._stream.writelines(answers.dump(dict(zip(names, row))) + b"\n" for row in zip(*values))
+        lines = media.write(answered.answer)
+        self._stream.write(_merged(answered, lines) if answered.kept else lines)
 
     def close(self) -> None:
         """Nothing follows the last line."""
+
+
+def _merged(answered: Answered, lines: bytes) -> bytes:
+    rows = zip(*(objects.listed(values) for values in answered.kept.values()))
+    kept = (answers.dump(dict(zip(answered.kept, row)))[:-1] for row in rows)
+    return b"".join(a + b"," + b[1:] for a, b in zip(kept, lines.splitlines(keepends=True)))

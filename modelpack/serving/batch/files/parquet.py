@@ -14,19 +14,19 @@ EXTENSIONS = (".parquet", ".pq")
 START = b"PAR1"
 
 
-def read(stream: BinaryIO, most: int, service: Service) -> Iterator[Chunk]:  # noqa: ARG001
-    pa = arrow.pyarrow()
-    from pyarrow import parquet  # noqa: PLC0415 - few images have it
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    pa = arrow.library()
+    from pyarrow import parquet  # noqa: PLC0415
 
     source = stream if stream.seekable() else pa.BufferReader(stream.read())
     for batch in parquet.ParquetFile(source).iter_batches(batch_size=most):
-        yield arrow.table(batch)
+        yield arrow.Batch(batch)
 
 
 class Writer(arrow.Writer):
     """A row group for each chunk."""
 
     def _open(self, stream: BinaryIO) -> Any:
-        from pyarrow import parquet  # noqa: PLC0415 - few images have it
+        from pyarrow import parquet  # noqa: PLC0415
 
         return parquet.ParquetWriter(stream, self._schema)
