@@ -148,6 +148,7 @@ ENGINE = (
     ),
 )
 FORMAT = click.Choice(list(pipeline.FORMATS))
+NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
 BATCH = (
     click.option("-o", "--output", type=FILE, help="Write the answers to this file; else stdout."),
     click.option("--probabilities", is_flag=True, help="Also the probability of each class."),
@@ -164,6 +165,9 @@ BATCH = (
         default="fail",
         show_default=True,
         help="Of a row without an answer: end there, leave its answer empty, or leave it out.",
+    ),
+    click.option(
+        "--header", type=click.Choice(["present", "absent"]), help="Of csv, where it is unclear."
     ),
     click.option("--input-format", type=FORMAT, help="Else by the file's name or beginning."),
     click.option("--output-format", type=FORMAT, help="Else by the file's name, or as the input."),
@@ -374,7 +378,7 @@ def predict_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Answer the rows of the file DATA, or of stdin: csv, json lines, json, npy, arrow, parquet.
+    """Answer the rows of the file DATA, or of stdin, without a service.
 
     The image, the bundle or the model answers them as its service would, in a sandbox without a
     network. A model or a bundle does so in a local process unless --engine docker is given.
@@ -392,12 +396,10 @@ def predict_command(
 def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pipeline.Batch:
     """Takes the options of BATCH out of `given`."""
     formats = given.pop("input_format"), given.pop("output_format")
-    named = {"--on-error": given.pop("on_error"), "--chunk-rows": given.pop("chunk_rows")}
-    flags = {
-        name: given.pop(name[2:].replace("-", "_")) for name in ("--probabilities", "--keep-inputs")
-    }
-    arguments = [name for name, wanted in flags.items() if wanted]
-    arguments += [f"{name}={value}" for name, value in named.items() if value is not None]
+    named = {f"--{name.replace('_', '-')}": given.pop(name) for name in NAMED}
+    arguments = [f"{name}={value}" for name, value in named.items() if value is not None]
+    arguments += ["--probabilities"] * given.pop("probabilities")
+    arguments += ["--keep-inputs"] * given.pop("keep_inputs")
     arguments += [f"--keep={name}" for name in given.pop("keep")]
     return pipeline.Batch(data, output, *formats, arguments)
 

@@ -79,7 +79,7 @@ class _Listener:
     def _progress(self, event: dict[str, Any]) -> None:
         total = event["total_bytes"]
         share = f", {100 * event['bytes'] / total:.0f} %" if total else ""
-        self.run.observer.step(StepEvent(f"{described(self.answered)}{share}", "started"))
+        self.run.observer.step(StepEvent(f"{_counted(self.answered)}{share}", "started"))
 
     def _refused(self, event: dict[str, Any]) -> None:
         self.run.observer.notice(f"no answer: {event['detail']}")
@@ -109,11 +109,11 @@ def predict(run: Run, target: str, batch: Batch) -> Answered:
             files = Files(rows, answers, listener.hear)
             code = engine.predict(name, _arguments(batch), files)
             _require_done(code, listener.failure)
-            summary.append(described(listener.answered))
+            summary.append(_counted(listener.answered))
     return listener.answered
 
 
-def described(answered: Answered) -> str:
+def _counted(answered: Answered) -> str:
     rate = answered.rows / answered.seconds if answered.seconds else 0
     without = f", {answered.refused:,} without an answer" if answered.refused else ""
     return f"{answered.rows:,} rows, {rate:,.0f} rows/s{without}"

@@ -115,7 +115,7 @@ def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
             raise EndedError("There are no rows: the input is empty.", {}, BAD_ROWS)
         kind = options.input_format or guess.by_name(source) or guess.by_content(beginning)
         to = options.output_format or guess.by_name(options.output) or kind
-        service = _service(options.chunk_rows)
+        service = service_of(Path(), options.chunk_rows)
         teller.begin()
         if not service.ready:
             teller.note("the model does not answer its own example")
@@ -128,15 +128,15 @@ def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
     return 0
 
 
-def _service(rows: int | None) -> Service:
-    """The model of the bundle in this folder, with limits for chunks instead of requests."""
+def service_of(folder: Path, rows: int | None) -> Service:
+    """The model of the bundle in `folder`, with limits for chunks of `rows` instead of requests."""
     logger = logging.getLogger("modelpack")  # it is told here what the service logs
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    facts = manifest.read(Path())
+    facts = manifest.read(folder)
     most = rows or max(1, min(MOST_ROWS, MOST_VALUES // max(1, len(facts.inputs))))
     limit = replace(limits.from_environment(os.environ), rows=most, body_bytes=UNLIMITED)
-    service = Service(facts, loading.load(Path(), facts), limit)
+    service = Service(facts, loading.load(folder, facts), limit)
     service.warm_up()
     return service
 
