@@ -48,6 +48,7 @@ IN_THE_IMAGE = {
     "onnxruntime",
     "orjson",
     "pandas",
+    "pyarrow",
     "sklearn",
     "skops",
     "werkzeug",

@@ -19,6 +19,19 @@ class Answer:
     probabilities: list[Any] | None = None
 
 
+def by_row(result: Any) -> np.ndarray:
+    """`result`, an array (n_rows, ...) or of several outputs a list of such, as one array.
+
+    Raises:
+        Problem: 422 they differ in shape.
+    """
+    if isinstance(result, np.ndarray):
+        return result
+    if len({each.shape for each in result}) > 1:
+        raise Problem(422, "This model's outputs differ in shape. Ask for its probabilities.")
+    return np.stack(result, axis=1)
+
+
 def columns(answer: Answer) -> dict[str, Any]:
     """Name -> array or list of n_rows values: `prediction`, or `prediction_0`... of several
     outputs; `probability_setosa`..., or `probability_0_setosa`... likewise.

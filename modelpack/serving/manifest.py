@@ -56,6 +56,7 @@ class Manifest:
     rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
     a predict_proba. `main`: the module that stands for the script which saved the model.
+    `modelpack`: the version that has made the bundle.
     """
 
     model: Mapping[str, Any]
@@ -69,6 +70,7 @@ class Manifest:
     classes: list[Any] | None
     probabilities: bool
     main: str | None = None
+    modelpack: str = ""
 
     @property
     def example(self) -> list[Any] | None:
@@ -107,6 +109,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         classes=signature["classes"],
         probabilities=signature["probabilities"],
         main=document.get("code", {}).get("main"),
+        modelpack=str(document.get("modelpack", "")),
     )
 
 

@@ -41,6 +41,11 @@ def of_table(expected: str, got: str, column: str | None = None) -> Problem:
     return problem([{"row": None, **_error(name, expected, got)}])
 
 
+def of_width(row: int, expected: int, values: int) -> Problem:
+    """The answer to a row of a table that is shorter or longer than the others: 422."""
+    return problem([{"row": row, **_error(None, f"{expected} values", f"{values}")}])
+
+
 def of_value(field: Field, value: Any) -> dict[str, Any]:
     """The {column, expected, got} of a value that does not fit."""
     return _error(field.name, _expected(field), got(value))

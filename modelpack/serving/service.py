@@ -156,14 +156,17 @@ class Service:
             raise Problem(400, "This model gives no probabilities.")
         return answers.probabilities(self.output("predict_proba", rows), self.runner.classes)
 
-    def answer(self, rows: Rows, probabilities: bool = False) -> answers.Answer:
-        """The predictions for rows, and the probabilities if asked for.
+    def answer(
+        self, rows: Rows, probabilities: bool = False, method: str | None = None
+    ) -> answers.Answer:
+        """What one of `methods`, the first if none is named, gives for rows, and the probabilities
+        if asked for.
 
         Raises:
-            Problem: as `output` and `probabilities`.
+            Problem: as `output` and `probabilities`; 422 the model's outputs differ in shape.
         """
         also = self.probabilities(rows) if probabilities else None
-        return answers.Answer(self.output(self.manifest.method, rows), also)
+        return answers.Answer(answers.by_row(self.output(method or self.methods[0], rows)), also)
 
     def output(self, method: str, rows: Rows) -> Any:
         """What one of `methods` gives: an array (n_rows, ...), or where the model has several

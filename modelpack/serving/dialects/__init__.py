@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import describe, health, predict
+from . import describe, health, invocations, predict
 
-DIALECTS = (predict, health, describe)
+DIALECTS = (predict, invocations, health, describe)

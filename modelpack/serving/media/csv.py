@@ -130,8 +130,7 @@ def _rows(decoder: Decoder, names: list[str] | None, body: bytes, width: int) ->
     for row, line in enumerate(lines):
         decoder.count(row + 1)
         if len(line) != width:
-            error = {"column": None, "expected": f"{width} values", "got": str(len(line))}
-            raise misfits.problem([{"row": row, **error}])
+            raise misfits.of_width(row, width, len(line))
         yield line
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from modelpack.smoke.routes import predict
+from modelpack.smoke.routes import invocations, predict
 from modelpack.smoke.routes.route import Route
 
-ROUTES: tuple[Route, ...] = (*predict.ROUTES,)
+ROUTES: tuple[Route, ...] = (*predict.ROUTES, *invocations.ROUTES)
 
 __all__ = ["ROUTES", "Route"]

@@ -11,7 +11,7 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, predict
+from modelpack.serving.dialects import describe, health, invocations, predict
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -25,6 +25,9 @@ app = application.create()
 # POST /predict: {"instances": [...]}, each row a list in order or an object by name,
 # answers {"predictions": [...]}, with ?probabilities=true also {"probabilities": [...]}.
 app.register_blueprint(predict.routes(service))
+
+# POST /invocations, GET /ping, /health, /version: as MLflow's and SageMaker's clients speak.
+app.register_blueprint(invocations.routes(service))
 
 # GET /healthz, the process lives; GET /readyz, the model answers.
 app.register_blueprint(health.routes(service))
