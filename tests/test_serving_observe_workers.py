@@ -182,7 +182,7 @@ def test_what_a_killed_service_left_is_removed_by_the_next(bundle):
         with serving(bundle):
             assert not left.exists()
         assert lives.exists()
-        assert scraped(second)["modelpack_workers"] == 2
+        wait_until(lambda: scraped(second)["modelpack_workers"] == 2)
 
 
 def test_a_reload_keeps_the_counts(bundle):
@@ -216,7 +216,8 @@ def test_the_token_and_the_healthcheck(bundle, tmp_path):
         assert get(server, "/")[0].status == 401
         assert get(server, "/", Authorization=f"Bearer {TOKEN}")[0].status == 200
         assert get(server, "/metrics")[0].status == 401
-        assert scraped(server, Authorization=f"Bearer {TOKEN}")["modelpack_workers"] == 2
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        wait_until(lambda: scraped(server, **bearer)["modelpack_workers"] == 2)
         done = subprocess.run(
             [sys.executable, "-S", "-m", "modelpack.serving.health"],
             cwd=bundle,
