@@ -25,9 +25,10 @@ lint: setup  ## style and formatting
 types: setup  ## static types
 	.venv/bin/mypy
 
-lock: setup  ## what the tests need, locked anew
+lock: setup  ## what the tests and their clients need, locked anew
 	.venv/bin/uv pip compile setup.cfg --extra test --universal --python-version 3.10 \
 	    --no-header --no-annotate --generate-hashes --quiet --output-file tests/requirements.lock
+	.venv/bin/python -m tests.clients mlflow mlserver
 
 allowlist: setup  ## what the inspector knows, from what real releases save; shows what changes
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_allowlist.py

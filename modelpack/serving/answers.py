@@ -1,13 +1,59 @@
-"""From what a model gives to JSON."""
+"""From what a model gives to what a client gets."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Iterator
 
 import numpy as np
 import orjson
 
 from .problems import Problem
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`predictions`: (n_rows,) or (n_rows, n_outputs). `probabilities`: as below, if asked for."""
+
+    predictions: np.ndarray
+    probabilities: list[Any] | None = None
+
+
+def by_row(result: Any) -> np.ndarray:
+    """`result`, an array (n_rows, ...) or of several outputs a list of such, as one array.
+
+    Raises:
+        Problem: 422 they differ in shape.
+    """
+    if isinstance(result, np.ndarray):
+        return result
+    if len({each.shape for each in result}) > 1:
+        raise Problem(422, "This model's outputs differ in shape. Ask for its probabilities.")
+    return np.stack(result, axis=1)
+
+
+def columns(answer: Answer) -> dict[str, Any]:
+    """Name -> array or list of n_rows values: `prediction`, or `prediction_0`... of several
+    outputs; `probability_setosa`..., or `probability_0_setosa`... likewise.
+    """
+    values = answer.predictions.reshape(len(answer.predictions), -1)
+    single = answer.predictions.ndim == 1
+    found: dict[str, Any] = {
+        "prediction" if single else f"prediction_{index}": column
+        for index, column in enumerate(values.T)
+    }
+    if answer.probabilities is not None:
+        rows = [dict(_leaves(row, "probability")) for row in answer.probabilities]
+        found.update((name, [row[name] for row in rows]) for name in rows[0])
+    return found
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, (dict, list)):
+        yield name, value
+        return
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _leaves(part, f"{name}_{key}")
 
 
 def dense(result: Any, most: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Mapping
 
 from flask import Flask, Response, request
 
-from . import observe, problems
+from . import observe, page, problems
 from .errors import CannotStartError
 from .problems import Problem
 
@@ -37,7 +37,7 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
         CannotStartError: as `token`; MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
     wanted = token(environ)
-    is_open = observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
+    is_open = open_routes(environ)
     if wanted is None:
         return
     digest = _digest(wanted.encode())
@@ -45,10 +45,19 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
     @app.before_request
     def check() -> Response | None:
         """Unknown routes too: who has no token is told nothing of what there is."""
-        if request.url_rule and request.url_rule.rule in is_open:
-            return None
+        if request.url_rule and (request.url_rule.rule in is_open or page.is_wanted(request)):
+            return None  # the page holds nothing of the model: it asks for the token, and then
         given = credentials(request.environ.get("HTTP_AUTHORIZATION", ""))
         return None if hmac.compare_digest(_digest(given), digest) else _refusal()
+
+
+def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
+    """Those that ask for no token.
+
+    Raises:
+        CannotStartError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
+    """
+    return observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
 
 
 def token(environ: Mapping[str, str]) -> str | None:

@@ -23,27 +23,39 @@ DETAILS = {
 class Problem(Exception):  # noqa: N818 - the name of RFC 9457
     """A request that gets no answer. `errors`: one {row, column, expected, got} a wrong value."""
 
-    def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None):
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: list[dict[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors or []
+        self.headers = headers or {}
 
 
-def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    document: dict[str, Any] = {
+def document(problem: Problem, request_id: str | None) -> bytes:
+    """The body of a problem, application/problem+json."""
+    members: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,
-        "request_id": g.get("request_id"),
+        "request_id": request_id,
     }
     if problem.errors:
-        document["errors"] = problem.errors
+        members["errors"] = problem.errors
+    return orjson.dumps(members)
+
+
+def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
-        orjson.dumps(document),
+        document(problem, g.get("request_id")),
         status=problem.status,
-        headers=dict(headers or {}),
+        headers={**problem.headers, **(headers or {})},
         content_type="application/problem+json",
     )
 

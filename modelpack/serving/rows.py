@@ -86,6 +86,12 @@ class Decoder:
         aligned = [self._values(row) for row in rows]
         return [build(field, values) for field, values in zip(self.fields, zip(*aligned))]
 
+    def in_order(self, names: Sequence[str] | None) -> bool:
+        """Whether columns of these names are in the order of the signature: there are none, or
+        they tell nothing.
+        """
+        return names is None or not (self.named or self.known.intersection(names))
+
     def count(self, rows: int) -> None:
         """Raises:
         Problem: 422 there are none, 413 there are too many.

@@ -13,13 +13,29 @@ from typing import Any, Callable, Sequence
 import numpy as np
 from flask import g
 
-from . import answers, limits, loading, manifest, observe, refusals, runners, tables, wire
+from . import (
+    answers,
+    limits,
+    loading,
+    manifest,
+    misfits,
+    observe,
+    refusals,
+    runners,
+    tables,
+    wire,
+)
 from .columns import DoubtError, Rows
 from .dicts import DictDecoder
 from .problems import Problem
 from .rows import Decoder, unnamed
 
 log = logging.getLogger("modelpack.serving")
+
+MOST_INPUTS = 100_000
+"""Of a model whose file does not tell them: each costs more memory than the value that is sent."""
+
+Parse = Callable[[bytes, limits.Limits], Any]
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
@@ -82,11 +98,20 @@ class Service:
         Raises:
             Problem: 400 it is no JSON; else as `rows`.
         """
+        return self.decode(lambda parse: pick(parse(body, self.limits)))
+
+    def decode(self, read: Callable[[Parse], list[Any]]) -> Rows:
+        """The rows that `read` makes of JSON by the function it is given: the fast one, and the
+        exact one where that has doubts.
+
+        Raises:
+            Problem: as `rows`.
+        """
         try:
-            rows = pick(wire.parse(body, self.limits))
+            rows = read(wire.parse)
             return self.decoder(_width(rows)).decode(rows)
         except (ValueError, DoubtError):
-            rows = pick(wire.parse_exactly(body, self.limits))
+            rows = read(wire.parse_exactly)
             return self.decoder(_width(rows)).explain(rows)
 
     def rows(self, rows: list[Any]) -> Rows:
@@ -115,9 +140,18 @@ class Service:
         return tables.of_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
 
     def decoder(self, width: int) -> Decoder:
-        """The decoder of rows; for a model whose file does not tell its inputs, of `width`."""
+        """The decoder of rows; for a model whose file does not tell its inputs, of `width`.
+
+        Raises:
+            Problem: 422 no model takes rows of so few values, 413 that is more than any takes.
+        """
         if self.manifest.inputs:
             return self._decoder
+        if not width:
+            error = {"row": 0, "column": None, "expected": "at least one value", "got": "none"}
+            raise misfits.problem([error])
+        if width > MOST_INPUTS:
+            raise Problem(413, f"Rows of {width} values came; a row takes {MOST_INPUTS}.")
         fields = unnamed(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 
@@ -135,6 +169,18 @@ class Service:
         if "predict_proba" not in self.methods:
             raise Problem(400, "This model gives no probabilities.")
         return answers.probabilities(self.output("predict_proba", rows), self.runner.classes)
+
+    def answer(
+        self, rows: Rows, probabilities: bool = False, method: str | None = None
+    ) -> answers.Answer:
+        """What one of `methods`, the first if none is named, gives for rows, and the probabilities
+        if asked for.
+
+        Raises:
+            Problem: as `output` and `probabilities`; 422 the model's outputs differ in shape.
+        """
+        also = self.probabilities(rows) if probabilities else None
+        return answers.Answer(answers.by_row(self.output(method or self.methods[0], rows)), also)
 
     def output(self, method: str, rows: Rows) -> Any:
         """What one of `methods` gives: an array (n_rows, ...), or where the model has several

@@ -48,9 +48,10 @@ def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[
     """
     length = len(columns[0]) if len(columns) else 0
     decoder.count(length)
-    arranged = _arranged(decoder, names, columns, length)
+    check(decoder, names, len(columns))
     if decoder.layout == "dicts":
-        return decoder.explain(list(map(list, zip(*map(_listed, arranged)))))
+        return _dicts(decoder, names, columns)
+    arranged = _arranged(decoder, names, columns, length)
     try:
         arrays = [_array(field, column) for field, column in zip(decoder.fields, arranged)]
     except DoubtError:
@@ -60,26 +61,44 @@ def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[
     return arrays
 
 
-def _arranged(
-    decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column], length: int
-) -> list[Column]:
-    """One column a field, in their order; for what may be missing and is not there, nulls."""
-    if names is None or not (decoder.named or decoder.known.intersection(names)):
-        if len(columns) != len(decoder.fields):
-            raise misfits.of_table(f"{len(decoder.fields)} columns", str(len(columns)))
-        return list(columns)
-    given = dict(zip(names, columns))
-    if len(given) < len(names):
-        twice = next(name for name in names if list(names).count(name) > 1)
-        raise misfits.of_table("each column once", "it twice", twice)
-    for name in given:
+def check(decoder: Decoder, names: Sequence[str] | None, width: int) -> None:
+    """Let columns pass that are those of the signature.
+
+    Raises:
+        Problem: 422 a column is unknown, missing or there twice.
+    """
+    if decoder.in_order(names):
+        if width != len(decoder.fields):
+            raise misfits.of_table(f"{len(decoder.fields)} columns", str(width))
+        return
+    given: set[str] = set()
+    for name in names or ():
         if name not in decoder.known:
             raise misfits.of_table("the name of an input", "an unknown one", name)
-    for field in decoder.fields:
-        if field.name not in given and not field.nullable:
-            raise misfits.of_table("this column", "nothing", field.name)
+        if name in given:
+            raise misfits.of_table("each column once", "it twice", name)
+        given.add(name)
+    for index in decoder.required:
+        if decoder.names[index] not in given:
+            raise misfits.of_table("this column", "nothing", decoder.names[index])
+
+
+def _arranged(
+    decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column], length: int
+) -> Sequence[Column]:
+    """One column a field, in their order; for what may be missing and is not there, nulls."""
+    if names is None or decoder.in_order(names):
+        return columns
+    given = dict(zip(names, columns))
     nothing = [None] * length
     return [given.get(field.name, nothing) for field in decoder.fields]
+
+
+def _dicts(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column]) -> Rows:
+    """Rows by name, of no more than what is there: such a model may have 50,000 inputs."""
+    if names is None or decoder.in_order(names):
+        names = decoder.names
+    return decoder.explain([dict(zip(names, row)) for row in zip(*map(_listed, columns))])
 
 
 def _array(field: Field, column: Column) -> np.ndarray:

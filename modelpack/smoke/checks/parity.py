@@ -31,7 +31,9 @@ def check(probe: Probe) -> str:
     routes = [
         route
         for route in ROUTES
-        if route.takes(probe.model) and (not route.alone or reference.alone)
+        if route.takes(probe.model)
+        and route.holds(reference.rows)
+        and (not route.alone or reference.alone)
     ]
     answers = [(route, route.ask(probe, reference.rows)) for route in routes]
     largest = max(_difference(reference, route, got) for route, got in answers)

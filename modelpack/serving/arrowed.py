@@ -1,0 +1,142 @@
+"""Arrow's tables, as columns for the signature. pyarrow is imported only when one comes."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from . import answers, misfits, tables
+from .columns import Rows
+from .problems import Problem
+from .service import Service
+
+SAFE = (14, 0, 1)
+"""The first release that runs no code which a file holds (CVE-2023-47248)."""
+
+INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls a column that it keeps the index of rows in."""
+
+MOST_DIGITS = 76  # of Arrow's largest decimal
+
+
+@lru_cache(maxsize=None)
+def usable() -> bool:
+    """Whether the image has a pyarrow that strangers' files can be given to."""
+    if find_spec("pyarrow") is None:
+        return False
+    try:
+        version = import_module("importlib.metadata").version("pyarrow")
+    except ImportError:  # of Python 3.7, for which there is no such release
+        return False
+    return tuple(map(int, re.findall(r"\d+", version)[:3])) >= SAFE
+
+
+def rows(service: Service, table: Any) -> Rows:
+    """The rows of a pyarrow.Table of flat columns; pandas' index is left out.
+
+    Raises:
+        Problem: 400 the table is broken, 413 it grows too large, 422 a column is of a type that is
+            no input's; as `Service.table`.
+    """
+    try:
+        names = table.column_names
+    except ValueError as error:
+        raise Problem(400, "A name in the table is no text in UTF-8.") from error
+    kept = [index for index, name in enumerate(names) if not INDEX.fullmatch(name)]
+    table = table.select(kept)
+    decoder = service.decoder(table.num_columns)
+    decoder.count(table.num_rows)
+    tables.check(decoder, table.column_names, table.num_columns)
+    room = service.limits.body_bytes
+    columns = []
+    for name, column in zip(table.column_names, table.columns):
+        room -= _validated(column, room)
+        columns.append(_values(name, column))
+    return service.table(table.column_names, columns)
+
+
+def table(answer: answers.Answer) -> Any:
+    """A pyarrow.Table of an answer's columns, see `answers.columns`."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    columns = answers.columns(answer)
+    return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
+def _validated(column: Any, room: int) -> int:
+    """How many bytes its texts will take: many rows may stand for the same long one."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        column.validate()  # the cheap part, without which nothing may be touched
+        if pa.types.is_dictionary(column.type):
+            sizes = (chunk.dictionary.get_total_buffer_size() for chunk in column.chunks)
+            if sum(sizes) > 2 * room:
+                raise _too_large()  # even to be looked at, once a chunk
+        column.validate(full=True)
+    except ValueError as error:
+        raise Problem(400, "A column of the table is broken.") from error
+    size = sum(map(_text_bytes, column.chunks))
+    if size > room:
+        raise _too_large()
+    return size
+
+
+def _too_large() -> Problem:
+    return Problem(413, "The table holds more text than a body may. Send fewer rows.")
+
+
+def _text_bytes(chunk: Any) -> int:
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import compute  # noqa: PLC0415
+
+    if pa.types.is_dictionary(chunk.type) and _is_text(chunk.type.value_type):
+        lengths = compute.binary_length(chunk.dictionary).take(chunk.indices)
+    elif _is_text(chunk.type):
+        lengths = compute.binary_length(chunk)
+    else:
+        return 0
+    return compute.sum(compute.cast(lengths, pa.int64())).as_py() or 0
+
+
+def _values(name: str, column: Any) -> Any:
+    """An array or a list of a column's values."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    types, type_ = pa.types, column.type
+    if types.is_dictionary(type_):
+        return [value for chunk in column.chunks for value in _from_dictionary(name, chunk)]
+    if types.is_integer(type_) or types.is_floating(type_) or types.is_boolean(type_):
+        lossless = not column.null_count or types.is_floating(type_)
+        return column.to_numpy(zero_copy_only=False) if lossless else column.to_pylist()
+    if _is_text(type_) or types.is_null(type_):
+        return column.to_pylist()
+    if types.is_decimal(type_) and abs(type_.scale) <= MOST_DIGITS:
+        return [None if value is None else float(value) for value in column.to_pylist()]
+    raise misfits.of_table("numbers, texts or booleans", _kind(type_), name)
+
+
+def _from_dictionary(name: str, chunk: Any) -> list[Any]:
+    """The values of a chunk, each of which is made once."""
+    used = chunk.indices.unique().drop_null()
+    values = _values(name, chunk.dictionary.take(used))
+    listed = values if isinstance(values, list) else values.tolist()
+    known = dict(zip(used.to_pylist(), listed))
+    return [known.get(index) for index in chunk.indices.to_pylist()]
+
+
+def _is_text(type_: Any) -> bool:
+    import pyarrow as pa  # noqa: PLC0415
+
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def _kind(type_: Any) -> str:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_temporal(type_):
+        return "dates or times"
+    return "lists or records" if pa.types.is_nested(type_) else "values of another type"

@@ -1,0 +1,60 @@
+"""The cells of a text table, as values of JSON and back."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any, Callable
+
+from . import answers
+from .manifest import Field
+
+BOOLEANS = {"true": True, "false": False}
+WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
+
+
+def parser(field: Field) -> Callable[[str], Any]:
+    """From the text of a cell to the value of its column; what is none comes back as it is."""
+    by_type: dict[str, Callable[[str], Any]] = {
+        "number": number,
+        "integer": _integer,
+        "boolean": _boolean,
+        "string": str,
+        "any": partial(_any, {_text(value): value for value in field.categories or ()}),
+    }
+    parse = by_type[field.type]
+    if field.nullable or field.type != "string":
+        return lambda cell: parse(cell) if cell else None
+    return parse
+
+
+def number(cell: str) -> Any:
+    """A float, nan too; not what Python alone takes for one, such as 1_000."""
+    try:
+        return float(cell) if cell.isascii() and "_" not in cell else cell
+    except ValueError:
+        return cell
+
+
+def text(value: Any) -> str:
+    """A value of an answer: as JSON has it, but a string without quotes, and nothing for null."""
+    return "" if value is None or value != value else _text(value)  # NaN  # noqa: PLR0124
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value)  # which tells infinity, too
+    return value if isinstance(value, str) else answers.dump(value).decode()
+
+
+def _integer(cell: str) -> Any:
+    return int(cell) if WHOLE.fullmatch(cell) else number(cell)
+
+
+def _boolean(cell: str) -> Any:
+    return BOOLEANS.get(cell.strip().lower(), cell)
+
+
+def _any(categories: dict[str, Any], cell: str) -> Any:
+    """The category that is written so, else a number, else a text."""
+    return categories[cell] if cell in categories else _integer(cell)

@@ -1,0 +1,118 @@
+"""How large an Arrow IPC stream is once it is decompressed, from its metadata alone.
+
+Source: https://arrow.apache.org/docs/format/Columnar.html, Message.fbs and Schema.fbs; the layout
+of flatbuffers, https://flatbuffers.dev/internals/.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Iterator, NamedTuple
+
+import numpy as np
+
+CONTINUATION = 0xFFFFFFFF
+DICTIONARY, RECORDS = 2, 3  # of the union MessageHeader
+RAW = -1  # where the size of a compressed buffer stands
+
+
+class Batch(NamedTuple):
+    """`rows`: 0 of a dictionary. `bytes`: of its buffers, decompressed."""
+
+    rows: int
+    bytes: int
+
+
+def batches(stream: bytes) -> Iterator[Batch]:
+    """The batches of a stream, and 0 rows and bytes for a message that is none.
+
+    Raises:
+        ValueError: it is no such stream.
+    """
+    position = 0
+    try:
+        while position < len(stream):
+            mark, size = struct.unpack_from("<Ii", stream, position)
+            if mark == CONTINUATION and size == 0:
+                return
+            if mark != CONTINUATION or size < 0:
+                raise ValueError("not the beginning of a message")
+            message = Table.root(stream, position + 8, size)
+            position += 8 + size
+            body = memoryview(stream)[position : position + message.integer("<q", 3)]
+            position += message.integer("<q", 3)
+            if message.integer("<q", 3) < 0 or position > len(stream):
+                raise ValueError("the stream ends within a message")
+            yield _batch(message, body)
+    except (struct.error, IndexError) as error:
+        raise ValueError("broken metadata") from error
+
+
+class Table:
+    """A table of flatbuffers at `position` of `data`."""
+
+    def __init__(self, data: memoryview, position: int) -> None:
+        self._data = data
+        self._position = position
+        self._names = position - self._read("<i", position)
+        self._slots = (self._read("<H", self._names) - 4) // 2
+
+    @classmethod
+    def root(cls, data: bytes, start: int, size: int) -> Table:
+        part = memoryview(data)[start : start + size]
+        return cls(part, struct.unpack_from("<I", part)[0])
+
+    def integer(self, form: str, slot: int) -> int:
+        """0 where it is not there."""
+        place = self._place(slot)
+        return self._read(form, place) if place else 0
+
+    def table(self, slot: int) -> Table | None:
+        place = self._place(slot)
+        return Table(self._data, place + self._read("<I", place)) if place else None
+
+    def pairs(self, slot: int) -> np.ndarray:
+        """int64 (n, 2): a vector of structs of two integers."""
+        place = self._place(slot)
+        if not place:
+            return np.empty((0, 2), np.int64)
+        start = place + self._read("<I", place)
+        count = self._read("<I", start)
+        return np.frombuffer(self._data, "<i8", 2 * count, start + 4).reshape(-1, 2)
+
+    def _place(self, slot: int) -> int:
+        if slot >= self._slots:
+            return 0
+        offset = self._read("<H", self._names + 4 + 2 * slot)
+        return self._position + offset if offset else 0
+
+    def _read(self, form: str, position: int) -> int:
+        if position < 0:
+            raise IndexError(position)
+        value: int = struct.unpack_from(form, self._data, position)[0]
+        return value
+
+
+def _batch(message: Table, body: memoryview) -> Batch:
+    kind, header = message.integer("<B", 1), message.table(2)
+    if kind not in (DICTIONARY, RECORDS) or header is None:
+        return Batch(0, 0)
+    records = header.table(1) if kind == DICTIONARY else header
+    if records is None:
+        return Batch(0, 0)
+    rows = records.integer("<q", 0) if kind == RECORDS else 0
+    buffers = records.pairs(2)
+    if records.table(3) is None:  # no compression
+        return Batch(rows, len(body))
+    return Batch(rows, _decompressed(buffers, np.frombuffer(body, np.uint8)))
+
+
+def _decompressed(buffers: np.ndarray, body: Any) -> int:
+    """Each compressed buffer begins with its size as it will be."""
+    starts = buffers[buffers[:, 1] > 0, 0]
+    if ((starts < 0) | (starts > len(body) - 8)).any():
+        raise ValueError("a buffer outside its message")
+    sizes = body[starts[:, None] + np.arange(8)].view("<i8")
+    if (sizes < RAW).any():
+        raise ValueError("a buffer of negative size")
+    return len(body) + int(sizes.sum(dtype=float))

@@ -1,0 +1,142 @@
+"""CSV (RFC 4180), with a line of names or without, in UTF-8.
+
+Cells are what the signature says of their column. An empty one is missing where the input may be
+missing; a number is written as in JSON, or as nan; a boolean is true or false in any case.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from itertools import chain
+from typing import Any, Iterator, List, Mapping, Sequence
+
+import numpy as np
+
+from .. import answers, cells, misfits, tables
+from ..columns import Rows
+from ..manifest import Field
+from ..problems import Problem
+from ..rows import Decoder
+from ..service import Service
+
+TYPES = ("text/csv",)
+NEEDS = None
+
+UTF_8 = ("utf-8", "utf8", "us-ascii")
+HEADER = {"present": True, "absent": False}
+SAY = "Say so: Content-Type: text/csv; header=present, or header=absent."
+
+csv.field_size_limit(2**31 - 1)  # what bounds a cell is the limit of bodies
+
+Lines = Iterator[List[str]]
+
+
+def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:
+    """The rows of a table. Whether its first line holds names is said by the parameter `header`,
+    else seen: it does if one of them is an input's, or if no number is in a line that needs one.
+
+    Raises:
+        Problem: 400 it is no CSV, or not in UTF-8; 415 another charset; 422 nobody can tell
+            whether the first line holds names; as `Service.table`.
+    """
+    if parameters.get("charset", "utf-8").lower() not in UTF_8:
+        raise Problem(415, "Send CSV in UTF-8.")
+    first = next(_lines(body), None)
+    if first is None:
+        raise Problem(422, "There are no rows. Send at least one.")
+    decoder = service.decoder(len(first))
+    names = first if holds_names(decoder.fields, first, parameters.get("header")) else None
+    tables.check(decoder, names, len(first))
+    return service.table(names, _columns(decoder, names, body, len(first)))
+
+
+def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:
+    """A line a row: `prediction`, and `probability_setosa`... if asked for; numbers as in JSON,
+    and nothing for null. A line of names goes before them unless `header` is absent.
+    """
+    return table(answers.columns(answer), HEADER.get(parameters.get("header", ""), True))
+
+
+def table(columns: Mapping[str, Any], header: bool) -> bytes:
+    """A line for each of the values that the columns have, arrays or lists (n_rows,)."""
+    listed = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values())
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows(zip(*(map(cells.text, column) for column in listed)))
+    return file.getvalue().encode()
+
+
+def _lines(body: bytes) -> Lines:
+    """The cells of each line that has any."""
+    # A stream, since the whole text may take four times the memory of the body.
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline=""), strict=True)
+    try:
+        yield from filter(None, reader)
+    except UnicodeDecodeError as error:
+        raise Problem(400, "The body is not text in UTF-8.") from error
+    except csv.Error as error:
+        raise Problem(400, f"The body is not CSV: {error} in line {reader.line_num}.") from error
+
+
+def holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> bool:
+    """Whether the cells of the first line are names; `said`: the parameter `header`.
+
+    Raises:
+        Problem: 400 another value of it, 422 nobody can tell.
+    """
+    if said is not None:
+        if said not in HEADER:
+            raise Problem(400, f"The header of CSV is present or absent. {SAY}")
+        return HEADER[said]
+    if not {field.name for field in fields}.isdisjoint(first):
+        return True
+    # As pandas names columns without names.
+    numbered = all(cell == str(index) for index, cell in enumerate(first))
+    if not numbered and any(map(_is_value, first)):
+        return False
+    if numbered or not any(field.type not in ("string", "any") for field in fields):
+        raise Problem(422, f"The first line may hold names or values. {SAY}")
+    return True
+
+
+def _is_value(cell: str) -> bool:
+    return cell.lower() in cells.BOOLEANS or cells.number(cell) != cell
+
+
+def _columns(decoder: Decoder, names: list[str] | None, body: bytes, width: int) -> Sequence[Any]:
+    if decoder.numeric and body.isascii() and b"_" not in body:
+        try:
+            lines = _rows(decoder, names, body, width)
+            numbers = array("d", chain.from_iterable(map(float, line) for line in lines))
+            return list(np.frombuffer(numbers).reshape(-1, width).T)
+        except ValueError:
+            pass  # a cell is empty, or no number
+    parsers = [cells.parser(field) for field in _fields(decoder, names)]
+    typed = [
+        [parse(cell) for parse, cell in zip(parsers, line)]
+        for line in _rows(decoder, names, body, width)
+    ]
+    return list(zip(*typed)) or [()] * width
+
+
+def _rows(decoder: Decoder, names: list[str] | None, body: bytes, width: int) -> Lines:
+    lines = _lines(body)
+    if names is not None:
+        next(lines)
+    for row, line in enumerate(lines):
+        decoder.count(row + 1)
+        if len(line) != width:
+            raise misfits.of_width(row, width, len(line))
+        yield line
+
+
+def _fields(decoder: Decoder, names: list[str] | None) -> Sequence[Field]:
+    """Of each column."""
+    if names is None or decoder.in_order(names):
+        return decoder.fields
+    known = {field.name: field for field in decoder.fields}
+    return [known[name] for name in names]

@@ -1,0 +1,47 @@
+"""JSON Lines (https://jsonlines.org): a row a line, as a list, an object or a value; the answer is
+an object a line.
+"""
+
+from __future__ import annotations
+
+import io
+from itertools import islice
+from typing import Any, Mapping
+
+from .. import answers, wire
+from ..columns import Rows
+from ..limits import Limits
+from ..problems import Problem
+from ..service import Parse, Service
+
+TYPES = ("application/jsonlines", "application/x-ndjson", "application/jsonl")
+NEEDS = None
+
+
+def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
+    """The rows of a body of lines; empty ones are none.
+
+    Raises:
+        Problem: 400 a line is no JSON; as `Service.rows`.
+    """
+    wire.check_nesting(body, service.limits)
+    lines = list(islice(filter(bytes.strip, io.BytesIO(body)), service.limits.rows + 1))
+    return service.decode(lambda parse: _parsed(lines, parse, service.limits))
+
+
+def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
+    """A line {"prediction": ...} a row, with "probabilities" where they were asked for."""
+    lines = [{"prediction": value} for value in answer.predictions.tolist()]
+    for line, probabilities in zip(lines, answer.probabilities or ()):
+        line["probabilities"] = probabilities
+    return b"".join(answers.dump(line) + b"\n" for line in lines)
+
+
+def _parsed(lines: list[bytes], parse: Parse, limits: Limits) -> list[Any]:
+    rows = []
+    for number, line in enumerate(lines):
+        try:
+            rows.append(parse(line, limits))
+        except Problem as problem:
+            raise Problem(problem.status, f"Row {number}: {problem.detail}") from problem
+    return rows

@@ -1,0 +1,118 @@
+"""NumPy's file format (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): one
+matrix, rows by inputs in the order of the signature, or a vector for a model of one input.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import struct
+from typing import Any, Mapping
+
+import numpy as np
+
+from .. import answers
+from ..columns import Rows
+from ..problems import Problem
+from ..service import Service
+
+TYPES = ("application/x-npy",)
+NEEDS = None
+
+MAGIC = b"\x93NUMPY"
+LENGTHS = {1: "<H", 2: "<I", 3: "<I"}
+LONGEST = 10_000  # as numpy's own readers take
+HEADER = re.compile(r"\{[^(){}\[\]]*\([\d, ]*\)[^(){}\[\]]*\}\s*")
+DTYPE = re.compile(r"[<>|=]?([?biufU])(\d{0,9})")
+MOST_BYTES = 8  # of a number
+DIMENSIONS = 8
+
+
+def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
+    """The rows of an array of numbers, booleans or texts. Nothing is allocated for what the header
+    claims: it must tell the body's size.
+
+    Raises:
+        Problem: 400 it is no such file; as `Service.matrix`.
+    """
+    dtype, fortran, shape, start = header(body)
+    if not _fits(dtype, shape, len(body) - start):
+        raise Problem(400, "The size of the array is not the one that its header tells.")
+    array = np.frombuffer(body, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
+    return service.matrix(array.reshape(-1, 1) if array.ndim == 1 and _one(service) else array)
+
+
+def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
+    """The array of predictions, (n_rows,) or (n_rows, n_outputs); with probabilities a structured
+    array (n_rows,), whose fields are named as the columns of a csv answer are.
+
+    Raises:
+        Problem: 406 the values have no common type.
+    """
+    single = answer.probabilities is None
+    array = plain(answer.predictions) if single else structured(answers.columns(answer))
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
+    """Type, order, shape, and where the values begin.
+
+    Raises:
+        Problem: 400 the body does not begin with such a header.
+    """
+    if body[:6] != MAGIC or len(body) < 12 or body[6] not in LENGTHS:
+        raise Problem(400, "The body is no file of NumPy's format, versions 1 to 3.")
+    form = LENGTHS[body[6]]
+    (length,) = struct.unpack_from(form, body, 8)
+    start = 8 + struct.calcsize(form)
+    text = body[start : start + length].decode("latin-1") if length <= LONGEST else ""
+    try:
+        # One pair of brackets in another: nothing here is deep enough to harm the parser.
+        fields: Any = ast.literal_eval(text) if HEADER.fullmatch(text) else None
+        descr, fortran, shape = (fields[key] for key in ("descr", "fortran_order", "shape"))
+        found = DTYPE.fullmatch(descr)
+    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError) as error:
+        raise Problem(400, "The header of the array is malformed.") from error
+    if not found or (found[1] != "U" and int(found[2] or 1) > MOST_BYTES):
+        raise Problem(400, "Expected an array of numbers, booleans or texts.")
+    try:
+        return np.dtype(descr), bool(fortran), tuple(map(int, shape)), start + length
+    except (ValueError, TypeError) as error:
+        raise Problem(400, "The header of the array is malformed.") from error
+
+
+def _fits(dtype: np.dtype[Any], shape: tuple[int, ...], size: int) -> bool:
+    count = 1
+    for length in shape:
+        count *= length
+    whole = len(shape) <= DIMENSIONS and all(0 < length <= size for length in shape)
+    return whole and dtype.itemsize > 0 and count * dtype.itemsize == size
+
+
+def _one(service: Service) -> bool:
+    return len(service.manifest.inputs) == 1
+
+
+def structured(columns: Mapping[str, Any]) -> np.ndarray:
+    """An array (n_rows,) with a field a column."""
+    plains = {name: plain(np.asarray(column)) for name, column in columns.items()}
+    length = len(next(iter(plains.values())))
+    array = np.empty(length, [(name, column.dtype) for name, column in plains.items()])
+    for name, column in plains.items():
+        array[name] = column
+    return array
+
+
+def plain(array: np.ndarray) -> np.ndarray:
+    """An array of objects as one of texts, numbers or booleans."""
+    if array.dtype.kind != "O":
+        return array
+    values = array.ravel().tolist()
+    if len(set(map(type, values))) == 1:
+        typed = np.array(values).reshape(array.shape)
+        if typed.dtype.kind in "biufU":
+            return typed
+    raise Problem(406, "These predictions are of several types, which one array does not hold.")

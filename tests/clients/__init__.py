@@ -1,0 +1,72 @@
+"""Clients of other projects, each in an environment of its own: what they need does not fit beside
+what the tests need.
+
+`python -m tests.clients NAME` locks NAME.lock anew, from what NAME.in asks for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import uv
+
+from modelpack.environment import index_settings
+from modelpack.environment.lock import environment_variables
+
+HERE = Path(__file__).parent
+CACHE = HERE.parents[1] / ".cache" / "clients"
+OPTIONS = ("--no-config", "--quiet", "--no-python-downloads")
+
+
+def environment(name: str) -> Path:
+    """The Python of the environment that `name`.lock describes, made where it is not there yet.
+    Its own commands, such as `mlserver`, lie beside it.
+    """
+    lock = HERE / f"{name}.lock"
+    python = "{}.{}".format(*sys.version_info)
+    digest = hashlib.sha256(lock.read_bytes() + python.encode()).hexdigest()[:12]
+    folder = CACHE / f"{name}-{digest}"
+    if not folder.exists():
+        _make(folder, lock)
+    return folder / "bin" / "python"
+
+
+def relock(name: str) -> None:
+    """Lock what `name`.in asks for, on any Python that the tests run on."""
+    requirements, lock = HERE / f"{name}.in", HERE / f"{name}.lock"
+    options = ("--universal", "--python-version", "3.10", "--only-binary=:all:", "--upgrade")
+    shown = ("--no-header", "--no-annotate", "--generate-hashes", "--no-emit-index-url")
+    _uv("pip", "compile", str(requirements), *options, *shown, "--output-file", str(lock))
+
+
+def _make(folder: Path, lock: Path) -> None:
+    """Made under another name, so that a test beside this one finds all of it or nothing."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=folder.name, dir=CACHE))
+    try:
+        _uv("venv", "--python", sys.executable, "--allow-existing", "--relocatable", str(made))
+        asked = ("--require-hashes", "--only-binary=:all:", "--requirement", str(lock))
+        _uv("pip", "install", "--python", str(made / "bin" / "python"), *asked)
+        made.rename(folder)
+    except OSError:
+        if not folder.exists():  # else another was first, with the same
+            raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _uv(*arguments: str) -> None:
+    done = subprocess.run(
+        [uv.find_uv_bin(), *arguments, *OPTIONS],
+        env=environment_variables(index_settings()),
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,456 @@
+"""Rows and answers in each media type, as the friendly dialect speaks them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import serving_models
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+from serving_models import bundle_of, people
+
+from modelpack.serving import application, arrowed, media
+from modelpack.serving.dialects import predict
+from modelpack.serving.service import Service
+
+SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]
+NAMES = ["x0", "x1", "x2", "x3"]
+JSON, LINES, CSV, NPY, ARROW, PARQUET = (medium.TYPES[0] for medium in media.MEDIA)
+
+
+def npy_of(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def arrow_of(table: pa.Table, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, **options) as stream:
+        stream.write_table(table)
+    return sink.getvalue()
+
+
+def parquet_of(table: pa.Table, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    parquet.write_table(table, sink, **options)
+    return sink.getvalue()
+
+
+def table_of(rows: list[list[Any]], names: list[str] = NAMES) -> pa.Table:
+    return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
+    """The clients of models by name."""
+    made = {}
+    for make in (
+        serving_models.iris,
+        serving_models.mixed,
+        serving_models.texts,
+        serving_models.scaler,
+        serving_models.coded,
+        serving_models.named,
+        serving_models.forest,
+    ):
+        bundle = bundle_of(make(), tmp_path_factory.mktemp(make.__name__))
+        app = application.create()
+        app.register_blueprint(predict.routes(Service.open(bundle.directory)))
+        made[make.__name__] = app.test_client()
+    return made
+
+
+@pytest.fixture
+def iris(clients: dict[str, FlaskClient]) -> FlaskClient:
+    return clients["iris"]
+
+
+def post(client: FlaskClient, body: bytes | str, type_: str, query: str = "", **headers: str):
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post("/predict" + query, data=body, content_type=type_, headers=names)
+
+
+def typed(row: dict[str, str]) -> dict[str, Any]:
+    return {name: v if name == "prediction" else float(v) for name, v in row.items()}
+
+
+def read(answer: Any) -> pd.DataFrame:
+    """An answer by the library that its readers would use."""
+    assert answer.status_code == 200, answer.data
+    how = {
+        CSV: lambda: pd.DataFrame(map(typed, csv.DictReader(io.StringIO(answer.text)))),
+        ARROW: lambda: pa.ipc.open_stream(answer.data).read_pandas(),
+        PARQUET: lambda: parquet.read_table(io.BytesIO(answer.data)).to_pandas(),
+        LINES: lambda: pd.DataFrame(map(json.loads, answer.data.splitlines())),
+        NPY: lambda: pd.DataFrame(np.load(io.BytesIO(answer.data), allow_pickle=False)),
+    }
+    return how[answer.mimetype]()
+
+
+BODIES = {
+    JSON: json.dumps({"instances": [SETOSA, VIRGINICA]}).encode(),
+    LINES: b"\n".join([json.dumps(SETOSA).encode(), json.dumps(VIRGINICA).encode()]),
+    CSV: b"x3,x2,x1,x0\n0.2,1.4,3.5,5.1\r\n2.0,5.5,3,6.5\n\n",
+    NPY: npy_of([SETOSA, VIRGINICA]),
+    ARROW: arrow_of(table_of([SETOSA, VIRGINICA])),
+    PARQUET: parquet_of(table_of([SETOSA, VIRGINICA])),
+}
+
+
+@pytest.mark.parametrize("type_", [type_ for medium in media.MEDIA for type_ in medium.TYPES])
+def test_rows_in_every_type(iris: FlaskClient, type_: str) -> None:
+    body = next(BODIES[medium.TYPES[0]] for medium in media.MEDIA if type_ in medium.TYPES)
+    assert post(iris, body, type_).json == {"predictions": ["setosa", "virginica"]}
+
+
+@pytest.mark.parametrize("type_", [LINES, CSV, NPY, ARROW, PARQUET])
+def test_answers_in_every_type_are_those_of_json_to_the_last_bit(
+    iris: FlaskClient, type_: str
+) -> None:
+    known = post(iris, BODIES[JSON], JSON, "?probabilities=true").json
+    answer = read(post(iris, BODIES[JSON], JSON, "?probabilities=true", Accept=type_))
+    assert answer["prediction"].tolist() == known["predictions"]
+    if type_ == LINES:
+        assert answer["probabilities"].tolist() == known["probabilities"]
+        return
+    for label in ("setosa", "versicolor", "virginica"):
+        values = [row[label] for row in known["probabilities"]]
+        assert answer[f"probability_{label}"].tolist() == values
+    plain = read(post(iris, BODIES[JSON], JSON, Accept=type_))
+    assert plain.iloc[:, 0].tolist() == known["predictions"]
+
+
+# --- csv -----------------------------------------------------------------------------------------
+
+
+def predictions(answer: Any) -> Any:
+    assert answer.status_code == 200, answer.data
+    return answer.json["predictions"]
+
+
+def misfit(answer: Any) -> tuple[Any, ...]:
+    assert answer.status_code == 422, answer.data
+    error = answer.json["errors"][0]
+    return error["row"], error["column"], error["expected"], error["got"]
+
+
+def test_cells_are_what_the_signature_says(clients: dict[str, FlaskClient]) -> None:
+    frame = people()
+    body = frame.to_csv(index=False)
+    trained = serving_models.mixed()
+    answer = post(clients["mixed"], body, CSV, "?probabilities=true").json
+    assert answer["predictions"] == trained.model.predict(frame).tolist()
+    expected = trained.model.predict_proba(frame).tolist()
+    assert [list(row.values()) for row in answer["probabilities"]] == expected
+
+
+def test_csv_that_excel_and_r_write(clients: dict[str, FlaskClient]) -> None:
+    body = '\ufeff"member","visits","city","age"\r\nTRUE,1,"Rome",\r\nFALSE,2,,31.5\r\n'
+    rows = [[None, "Rome", 1, True], [31.5, None, 2, False]]
+    asked = [post(clients["mixed"], body, CSV), post(clients["mixed"], json.dumps(rows), JSON)]
+    assert predictions(asked[0]) == predictions(asked[1])
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "got"),
+    [
+        ("1,Rome,2,yes", "member", 'the string "yes"'),
+        ("1,Rome,2,1", "member", 'the string "1"'),
+        ("1_0,Rome,2,true", "age", 'the string "1_0"'),
+        ("\uff11,Rome,2,true", "age", 'the string "\uff11"'),
+        ("inf,Rome,2,true", "age", "infinity"),
+        ("1,Rome,2.5,true", "visits", "2.5"),
+        ("1,Rome,99999999999999999999999,true", "visits", "1e+23"),
+        ("1,Rome,,true", "visits", "null"),
+    ],
+)
+def test_a_cell_that_does_not_fit_is_named(
+    clients: dict[str, FlaskClient], line: str, column: str, got: str
+) -> None:
+    body = "age,city,visits,member\n1,Rome,2,true\n" + line
+    assert misfit(post(clients["mixed"], body, CSV))[:2] == (1, column)
+    assert misfit(post(clients["mixed"], body, CSV))[3] == got
+
+
+@pytest.mark.parametrize(
+    ("body", "type_", "expected"),
+    [
+        ("5.1,3.5,1.4,0.2\n", CSV, ["setosa"]),
+        ("x3,x2,x1,x0\n0.2,1.4,3.5,5.1\n", CSV, ["setosa"]),
+        ("sepal,sepal 2,petal,petal 2\n5.1,3.5,1.4,0.2\n", CSV, ["setosa"]),  # of no names
+        ("0,1,2,3\n5.1,3.5,1.4,0.2\n", CSV + "; header=present", ["setosa"]),
+        ("0,1,2,3\n5.1,3.5,1.4,0.2\n", CSV + "; header=absent", ["virginica", "setosa"]),
+    ],
+)
+def test_whether_the_first_line_holds_names(
+    iris: FlaskClient, body: str, type_: str, expected: list[str]
+) -> None:
+    assert predictions(post(iris, body, type_)) == expected
+
+
+def test_where_nobody_can_tell_it_is_asked(clients: dict[str, FlaskClient]) -> None:
+    for name, body in (("iris", "0,1,2,3\n5,3,1,0\n"), ("texts", "review\ngood fun\n")):
+        answer = post(clients[name], body, CSV)
+        assert answer.status_code == 422
+        assert "header=present, or header=absent" in answer.json["detail"]
+    says = CSV + "; header=absent"
+    assert len(predictions(post(clients["texts"], "review\ngood fun\n", says))) == 2
+    assert predictions(post(clients["texts"], 'text\n"good\nfun"\n', CSV)) == [True]
+    assert post(clients["texts"], "good", CSV + "; header=maybe").status_code == 400
+
+
+def test_a_number_that_does_not_fit_makes_no_header_of_its_line(iris: FlaskClient) -> None:
+    assert misfit(post(iris, "5.1,abc,1.4,0.2\n1,2,3,4\n", CSV))[:2] == (0, "x1")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"x0,x1,x2,x3\n1,2,3\n", "Row 0: expected 4 values, got 3."),
+        (b"x0,x1,x2\n1,2,3\n", 'Column "x3": expected this column, got nothing.'),
+        (b"x0,x1,x2,oops\n1,2,3,4\n", 'Column "oops": expected the name of an input'),
+        (b"x0,x1,x2,x0\n1,2,3,4\n", 'Column "x0": expected each column once'),
+        (b"1,2,3\n", "The rows: expected 4 columns, got 3."),
+        (b"", "There are no rows"),
+        (b"\n\r\n", "There are no rows"),
+        (b"x0,x1,x2,x3\n", "There are no rows"),
+    ],
+)
+def test_tables_that_are_not_of_the_signature(iris: FlaskClient, body: bytes, said: str) -> None:
+    answer = post(iris, body, CSV)
+    assert answer.status_code == 422
+    assert answer.json["detail"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("body", "type_", "status"),
+    [
+        (b'x0,x1,x2,x3\n"1,2,3,4\n', CSV, 400),
+        (b'x0,x1,x2,x3\n"1"1,2,3,4\n', CSV, 400),
+        (b"x0,x1,x2,x3\n\xff,2,3,4\n", CSV, 400),
+        (b"x0,x1,x2,x3\n\x00,2,3,4\n", CSV, 422),
+        (b"x0,x1,x2,x3\n1,2,3,4\n", CSV + "; charset=utf-16", 415),
+        (b"x0,x1,x2,x3\n" + b"1,2,3,4\n" * 10_001, CSV, 413),
+    ],
+)
+def test_what_is_no_csv(iris: FlaskClient, body: bytes, type_: str, status: int) -> None:
+    answer = post(iris, body, type_)
+    assert (answer.status_code, answer.mimetype) in {
+        (status, "application/problem+json"),
+        (400 if b"\x00" in body else status, "application/problem+json"),  # before Python 3.11
+    }
+
+
+def test_csv_comes_back_without_names_where_they_are_not_wanted(iris: FlaskClient) -> None:
+    answer = post(iris, BODIES[JSON], JSON, Accept="text/csv; header=absent")
+    assert (answer.text, answer.headers["Content-Type"]) == (
+        "setosa\nvirginica\n",
+        "text/csv; charset=utf-8",
+    )
+
+
+def test_several_outputs_are_numbered(clients: dict[str, FlaskClient]) -> None:
+    answer = post(clients["scaler"], "[[2, 20], [0, 10]]", JSON, Accept=CSV)
+    assert answer.text == "prediction_0,prediction_1\n1.0,0.0\n-1.0,-1.0\n"
+    answer = post(clients["scaler"], "[[2, 20], [0, 10]]", JSON, Accept=NPY)
+    assert read(answer).to_numpy().tolist() == [[1.0, 0.0], [-1.0, -1.0]]
+
+
+def test_a_category_is_told_from_a_number_by_the_signature(
+    clients: dict[str, FlaskClient],
+) -> None:
+    assert predictions(post(clients["coded"], "x0,x1\nb,1\na,2\n", CSV)) == ["B", "A"]
+
+
+# --- npy -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f4", "<f2", "<i8", ">i2", "|u1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_matrices_of_any_numbers(iris: FlaskClient, dtype: str, order: Any) -> None:
+    matrix = np.array([[5, 3, 1, 0], [6, 3, 5, 2]], dtype, order=order)
+    assert predictions(post(iris, npy_of(matrix), NPY)) == ["setosa", "virginica"]
+
+
+def test_a_vector_is_of_one_input(clients: dict[str, FlaskClient], iris: FlaskClient) -> None:
+    texts = np.array(["good fun", "sad"])
+    assert predictions(post(clients["texts"], npy_of(texts), NPY)) == [True, False]
+    assert post(iris, npy_of(np.arange(4.0)), NPY).status_code == 422
+    assert misfit(post(iris, npy_of([SETOSA, [1, np.nan, 2, 3]]), NPY))[:2] == (1, "x1")
+
+
+def header_of(text: bytes, body: bytes = b"", version: int = 1) -> bytes:
+    length = len(text).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text + body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x93NUMPY",
+        b"\x93NUMPY\x09\x00" + bytes(20),
+        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999, 4)}", bytes(32)),
+        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}"),
+        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000, 0)}"),
+        header_of(b"{'descr': '<U0', 'fortran_order': False, 'shape': (100000000000, 4)}"),
+        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 4)}", bytes(32)),
+        header_of(b"{'descr': '<f8', 'fortran_order': False}", bytes(32)),
+        header_of(b"{'descr': '|O', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        header_of(b"{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        header_of(b"{'descr': '<f16', 'fortran_order': False, 'shape': (1, 4)}", bytes(64)),
+        header_of(b"{'descr': '<f3', 'fortran_order': False, 'shape': (1, 4)}", bytes(12)),
+        header_of(b"{'descr': '<c8', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        header_of(b"{'descr': __import__('os'), 'fortran_order': 0, 'shape': ()}", bytes(32)),
+        header_of(b"(" * 60_000),
+        header_of(b"{" * 9000 + b"}" * 900, version=2),
+        header_of(b"{'descr': " + b"-" * 9000 + b"1, 'shape': (1,)}", version=2),
+        header_of(b"", version=3) + b"\xff" * 100,
+    ],
+    ids=str,
+)  # fmt: skip
+def test_hostile_npy_is_400(iris: FlaskClient, body: bytes) -> None:
+    assert post(iris, body, NPY).status_code == 400
+
+
+# --- json lines ----------------------------------------------------------------------------------
+
+
+def test_lines_by_name_and_of_one_value(clients: dict[str, FlaskClient]) -> None:
+    row = json.dumps(dict(zip(NAMES[::-1], SETOSA[::-1], strict=True)))
+    assert predictions(post(clients["iris"], f"\n{row}\r\n\n{row}", LINES)) == ["setosa"] * 2
+    assert predictions(post(clients["texts"], '"good\u2028 fun"\n"sad"\n', LINES)) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("[1, 2, 3, 4]\n[1, 2\n", 400, "Row 1: The body is not JSON"),
+        ('[1, 2, 3, 4]\n[1, 2, "a", 4]\n', 422, 'Row 1, column "x2"'),
+        ("[1, 2, 3, 4], [1, 2, 3, 4]\n", 400, "Row 0: The body is not JSON"),
+        ("[1, NaN, 3, 4]\n", 422, 'Row 0, column "x1": expected a finite number, got NaN'),
+        ("\n\n", 422, "There are no rows"),
+        ("[1, 2, 3, 4]\n" * 10_001, 413, ""),
+        ("1\n" * 20_001, 413, ""),
+        ("[" * 100_000, 400, "The JSON is nested"),
+        ('"\n' + "[" * 100_000, 400, ""),
+    ],
+)
+def test_lines_that_are_wrong(iris: FlaskClient, body: str, status: int, said: str) -> None:
+    answer = post(iris, body, LINES)
+    assert answer.status_code == status
+    assert answer.json["detail"].startswith(said)
+
+
+# --- negotiation ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accept", "type_"),
+    [
+        ("", JSON),
+        ("*/*", JSON),
+        ("application/*", JSON),
+        ("text/*", CSV),
+        ("text/html, application/xhtml+xml, */*;q=0.8", JSON),
+        ("application/json;q=0.1, text/csv", CSV),
+        ("text/csv;q=0.5, application/x-npy;q=0.6, */*;q=0.1", NPY),
+        ("application/json;q=0, */*", LINES),
+        ("application/x-ndjson", LINES),
+        ("TEXT/CSV", CSV),
+        ("application/x-parquet", PARQUET),
+    ],
+)
+def test_the_client_gets_what_it_likes_best(iris: FlaskClient, accept: str, type_: str) -> None:
+    assert post(iris, BODIES[JSON], JSON, Accept=accept).mimetype == type_
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*", "nonsense"])
+def test_what_is_not_there_is_406_before_the_rows_are_looked_at(
+    iris: FlaskClient, accept: str
+) -> None:
+    answer = post(iris, "nonsense", JSON, Accept=accept)
+    assert answer.status_code == 406
+    assert "application/json, application/jsonlines, text/csv" in answer.json["detail"]
+
+
+def test_other_types_are_415_and_told_what_is_taken(iris: FlaskClient) -> None:
+    for type_ in ("application/x-www-form-urlencoded", "text/html", "image/png"):
+        answer = post(iris, BODIES[JSON], type_)
+        assert answer.status_code == 415
+        assert answer.headers["Accept-Post"].split(", ") == [JSON, LINES, CSV, NPY, ARROW, PARQUET]
+    assert post(iris, BODIES[JSON], "application/vnd.shop+json").status_code == 200
+    assert post(iris, BODIES[JSON], "").status_code == 200
+
+
+def test_without_pyarrow_its_types_are_415_and_406(
+    iris: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrowed, "usable", lambda: False)
+    answer = post(iris, BODIES[ARROW], ARROW)
+    assert answer.status_code == 415
+    assert answer.json["detail"].startswith("It needs pyarrow, which is not in this image.")
+    assert "parquet" not in answer.headers["Accept-Post"]
+    assert post(iris, BODIES[JSON], JSON, Accept=PARQUET).status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("version", "usable"), [("14.0.0", False), ("14.0.1", True), ("9.0", False), ("22.0.0", True)]
+)
+def test_a_pyarrow_that_runs_code_of_files_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, version: str, usable: bool
+) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    assert arrowed.usable.__wrapped__() is usable
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+CITIES = st.none() | st.text(min_size=1, max_size=8).filter(lambda text: "\x00" not in text)
+PEOPLE = st.lists(
+    st.tuples(
+        st.none() | st.floats(-1e9, 1e9),
+        CITIES,
+        st.integers(-(2**53), 2**53),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rows=PEOPLE)
+def test_the_same_rows_get_the_same_answers(
+    clients: dict[str, FlaskClient], rows: list[tuple[Any, ...]]
+) -> None:
+    names = ["age", "city", "visits", "member"]
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    table = pa.Table.from_pylist(
+        records,
+        pa.schema(zip(names, [pa.float64(), pa.string(), pa.int64(), pa.bool_()], strict=True)),
+    )
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows(["" if v is None else v for v in row] for row in rows)
+    bodies = {
+        LINES: "\n".join(map(json.dumps, records)).encode(),
+        CSV: text.getvalue().encode(),
+        ARROW: arrow_of(table),
+        PARQUET: parquet_of(table),
+    }
+    query = "?probabilities=true"
+    known = post(clients["mixed"], json.dumps(records), JSON, query)
+    for type_, body in bodies.items():
+        assert post(clients["mixed"], body, type_, query).data == known.data, type_
