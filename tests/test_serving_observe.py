@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import math
+import os
 import re
 import secrets
 import statistics
@@ -24,7 +25,16 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 from serving_models import bundle_of
 
-from modelpack.serving import application, auth, logs, metrics, observe, tracecontext, tracing
+from modelpack.serving import (
+    application,
+    auth,
+    headers,
+    logs,
+    metrics,
+    observe,
+    tracecontext,
+    tracing,
+)
 from modelpack.serving.dialects import DIALECTS
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.service import Service
@@ -660,3 +670,43 @@ def test_gunicorns_configuration_loads_no_numpy():
     """Its libraries read how many threads they may have when they are loaded."""
     code = "import sys; from modelpack.serving import hooks; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- the documentation ---------------------------------------------------------------------------
+
+PAGE = ROOT / "docs" / "service-observe.md"
+
+
+def test_the_documentation_has_every_metric() -> None:
+    """`MODELPACK_UPDATE_DOCS=1 pytest tests/test_serving_observe.py` writes the table anew."""
+    rows = ["| metric | type | labels | |", "|---|---|---|---|"]
+    for metric in vars(metrics).values():
+        if isinstance(metric, (metrics.Counter, metrics.Gauge, metrics.Histogram)):
+            (family,) = metric.describe()
+            name = family.name + ("_total" if family.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+            rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    before, opening, rest = PAGE.read_text().partition("<!-- metrics -->\n")
+    _, closing, after = rest.partition("<!-- /metrics -->\n")
+    wanted = before + opening + "\n".join([*rows, "", ""])[:-1] + closing + after
+    if os.environ.get("MODELPACK_UPDATE_DOCS"):
+        PAGE.write_text(wanted)
+    assert PAGE.read_text() == wanted
+
+
+def test_the_documentation_shows_a_line_as_it_is(iris, lines):
+    iris.post("/predict", json=[SETOSA])
+    (shown,) = re.findall(r"```json\n(.*)\n```", PAGE.read_text())
+    (line,) = lines()
+    assert list(json.loads(shown)) == list(line)
+    assert json.loads(shown).keys() == line.keys()
+
+
+def test_the_documentation_has_every_header_probe_and_variable():
+    text = PAGE.read_text()
+    for name, _ in headers.SECURITY:
+        assert f"`{name}" in text
+    for route in observe.PROBES:
+        assert f"`{route}`" in text
+    for name in (auth.VARIABLE, auth.FILE_VARIABLE, auth.OPEN_METRICS, *tracing.ENDPOINTS):
+        assert f"`{name}`" in text
