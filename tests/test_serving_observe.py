@@ -460,9 +460,9 @@ def test_all_that_is_wrong_is_answered_alike(guarded):
 
 
 def test_it_is_never_logged_nor_counted(guarded, lines):
-    for headers in (bearer(TOKEN), basic(TOKEN), bearer("canary" * 8)):
-        guarded.get("/signature", headers=headers)
-        guarded.get(f"/{TOKEN}", headers=headers)
+    for sent in (bearer(TOKEN), basic(TOKEN), bearer("canary" * 8)):
+        guarded.get("/signature", headers=sent)
+        guarded.get(f"/{TOKEN}", headers=sent)
     seen = json.dumps(lines()) + guarded.get("/metrics", headers=bearer(TOKEN)).text
     for secret in (TOKEN, "canary", basic(TOKEN)["Authorization"][6:]):
         assert secret not in seen
@@ -478,9 +478,9 @@ def test_no_credentials_are_refused_sooner_than_others(guarded):
     }
     seconds: dict[str, list[float]] = {name: [] for name in tokens}
     for _ in range(1000):
-        for name, headers in tokens.items():
+        for name, sent in tokens.items():
             started = time.perf_counter()
-            guarded.get("/signature", headers=headers)
+            guarded.get("/signature", headers=sent)
             seconds[name].append(time.perf_counter() - started)
     middle = {name: statistics.median(each) for name, each in seconds.items()}
     assert middle["begun"] == pytest.approx(middle["wrong"], rel=0.1)
@@ -634,6 +634,40 @@ def test_no_error_tells_of_the_inside(iris, stubborn, guarded, services):
         assert answer.json["request_id"] == answer.headers["X-Request-Id"]
         seen = answer.text + str(sorted(answer.headers.items()))
         assert not LEAKS.search(seen), (name, LEAKS.search(seen), seen)
+
+
+BODIES = [
+    (b"{", JSON),
+    (b"\xff", JSON),
+    (b"[[]]", JSON),
+    (b'{"inputs": [{"name": "/etc", "shape": [-1], "datatype": "FP64", "data": [{}]}]}', JSON),
+    (b'{"dataframe_split": {"columns": [1], "data": [[1, 2]]}, "inputs": {}}', JSON),
+    (b"a,b\n1\n", "text/csv"),
+    (b"\x93NUMPY\x01\x00v\x00{'descr': '|O', }", "application/x-npy"),
+    (b"PAR1", "application/vnd.apache.parquet"),
+    (b"ARROW1", "application/vnd.apache.arrow.stream"),
+    (b"{}\n{", "application/jsonlines"),
+    (b"", ""),
+]
+
+
+def test_no_route_tells_of_the_inside_whatever_comes(services, iris):
+    refused = 0
+    bound = iris.application.url_map.bind("localhost")
+    for rule in iris.application.url_map.iter_rules():
+        for value in ("model", "..%2f", "Error.py"):
+            values = {name: value if name != "version" else "1" for name in rule.arguments}
+            path = bound.build(rule.endpoint, values)
+            for method in sorted(rule.methods - {"HEAD"}):
+                for body, content_type in BODIES if method == "POST" else BODIES[:1]:
+                    sent = {"Content-Type": content_type, "Accept": "image/x-python"}
+                    answer = iris.open(path, method=method, data=body, headers=sent)
+                    assert answer.status_code < 500, (path, body)
+                    if answer.status_code >= 400:
+                        refused += 1
+                        found = LEAKS.search(f"{answer.text} {answer.headers}")
+                        assert not found, (path, body, found, answer.text)
+    assert refused > 50
 
 
 def test_the_search_for_leaks_finds_them():

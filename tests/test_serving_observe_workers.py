@@ -24,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 from serving_models import bundle_of
 from test_serving_gunicorn import Server, python_path, refusal, serving
+from test_serving_observe import LEAKS
 
 SETOSA = [[5.1, 3.5, 1.4, 0.2]]
 TOKEN = "0123456789abcdef" * 4
@@ -207,6 +208,33 @@ def test_no_answer_names_the_server_and_no_header_ends_early(bundle):
         answer = server.raw(hostile)
         assert b"Set-Cookie" not in answer
         assert answer.split()[1] in {b"200", b"400"}
+
+
+REFUSED = {
+    b"GET /canary\x1b[31m HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n": 400,
+    b"canary\xe2\x80\xae\r\n\r\n": 400,
+    b"POST /canary HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n": 413,
+    b"GET /" + b"canary" * 2000 + b" HTTP/1.1\r\nHost: x\r\n\r\n": 414,
+    b"GET / HTTP/1.1\r\nHost: x\r\n" + b"canary: x\r\n" * 200 + b"\r\n": 431,
+}
+
+
+def test_what_no_route_sees_is_told_and_tells_nothing(bundle):
+    with serving(bundle, MODELPACK_LOG_LEVEL="debug") as server:
+        for request, status in REFUSED.items():
+            answer = server.raw(request).decode()
+            assert int(answer.split()[1]) == status, answer
+            assert "X-Content-Type-Options: nosniff" in answer
+            assert not LEAKS.search(answer)
+        values = scraped(server)
+        assert sum(v for name, v in values.items() if "refused_total" in name) == len(REFUSED)
+        total = 'modelpack_requests_total{method="other",route="none",status="431"}'
+        assert values[total] == 1
+        text = server.log_path.read_text()
+    assert text.isascii()
+    assert "canary" not in text
+    told = [line for line in server.lines if line.get("reason")]
+    assert [line["status"] for line in told] == list(REFUSED.values())
 
 
 def test_the_token_and_the_healthcheck(bundle, tmp_path):
