@@ -29,6 +29,7 @@ from modelpack.serving import (
     application,
     auth,
     headers,
+    labels,
     logs,
     metrics,
     observe,
@@ -268,8 +269,8 @@ def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
 
 
 def test_reasons_are_few_whatever_is_said(iris, monkeypatch):
-    monkeypatch.setattr(observe, "_reasons", set())
-    for number in range(3 * observe.REASONS):
+    monkeypatch.setattr(labels, "_reasons", set())
+    for number in range(3 * labels.MOST_REASONS):
         observe.refused(400, f"Wrong {number}", 0.0)
         observe.refused(400, "x" * (number + 1), 0.0)
     names = {
@@ -278,7 +279,7 @@ def test_reasons_are_few_whatever_is_said(iris, monkeypatch):
         if name == "modelpack_refused_total"
     }
     assert {"wrong", "other"} <= names
-    assert len(names) <= observe.REASONS + 3
+    assert len(names) <= labels.MOST_REASONS + 3
 
 
 def test_clients_make_no_labels(iris):
