@@ -745,3 +745,35 @@ def test_the_documentation_has_every_header_probe_and_variable():
         assert f"`{route}`" in text
     for name in (auth.VARIABLE, auth.FILE_VARIABLE, auth.OPEN_METRICS, *tracing.ENDPOINTS):
         assert f"`{name}`" in text
+
+
+# --- where workers count -------------------------------------------------------------------------
+
+PREPARE = """
+import pathlib, tempfile
+from modelpack.serving import shared
+shared.MEMORY = pathlib.Path("/nowhere")
+tempfile.tempdir = {folder!r}
+shared.prepare()
+shared.prepare()
+print(shared.Files.folder.parent)
+"""
+
+
+def prepared(folder: Path) -> subprocess.CompletedProcess[str]:
+    code = PREPARE.format(folder=str(folder))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_without_memory_to_write_to_a_temporary_folder_will_do(tmp_path):
+    assert prepared(tmp_path).stdout == f"{tmp_path}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_any_folder_the_service_does_not_start(tmp_path):
+    done = prepared(tmp_path / "none")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(
+        "the service cannot start: no folder for temporary files can be written, as /tmp."
+    )
