@@ -460,6 +460,17 @@ def test_all_that_is_wrong_is_answered_alike(guarded):
     assert len({str(sorted(a.headers.keys())) for a in answers.values()}) == 1
 
 
+def test_a_browser_gets_the_page_and_asks_people_for_the_token_elsewhere(guarded):
+    page = guarded.get("/", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    for told in ("sklearn", "setosa", "x0", "Pipeline"):
+        assert told not in page.text
+    for path in ("/signature", "/predict", "/nope"):
+        assert guarded.get(path, headers={"Accept": "text/html"}).status_code == 401
+    by_script = guarded.get("/signature", headers={"Sec-Fetch-Dest": "empty"})
+    assert by_script.headers.getlist("WWW-Authenticate") == ['Bearer realm="modelpack"']
+
+
 def test_it_is_never_logged_nor_counted(guarded, lines):
     for sent in (bearer(TOKEN), basic(TOKEN), bearer("canary" * 8)):
         guarded.get("/signature", headers=sent)

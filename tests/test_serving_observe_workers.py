@@ -311,7 +311,12 @@ def test_spans_reach_a_collector_from_both_workers(bundle):
             "OTEL_BSP_SCHEDULE_DELAY": "60000",  # so that they are sent by the end of the worker
         }
         with serving(bundle, **environ) as server:
-            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "traced"}
+            headers = {
+                "traceparent": f"00-{TRACE}-{PARENT}-01",
+                "tracestate": "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7",
+                "X-Request-Id": "traced",
+            }
+            get(server, "/signature", traceparent=headers["traceparent"], tracestate="=,\x80,,=")
             response, _ = server.request("POST", "/predict", SETOSA * 3, **headers)
             server.request("POST", "/predict", SETOSA, traceparent=f"00-{'a' * 32}-{PARENT}-00")
             get(server, "/private-path")
@@ -320,10 +325,11 @@ def test_spans_reach_a_collector_from_both_workers(bundle):
     path, sent, _ = collector.got[0]
     assert (path, sent["x-key"]) == ("/v1/traces", "value")
     by_name = {span.name: (resource, span) for resource, span in spans(collector)}
-    assert set(by_name) == {"POST /predict", "model predict", "GET"}
+    assert set(by_name) == {"POST /predict", "model predict", "GET", "GET /signature"}
     resource, span = by_name["POST /predict"]
     assert (resource["service.name"], span.kind) == ("flowers", span.SPAN_KIND_SERVER)
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
+    assert span.trace_state == "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"
     assert facts(span.attributes) == {
         "http.request.method": "POST",
         "http.response.status_code": 200,
@@ -338,7 +344,7 @@ def test_spans_reach_a_collector_from_both_workers(bundle):
     unknown = by_name["GET"][1]
     assert facts(unknown.attributes)["http.response.status_code"] == 404
     assert "private" not in str(collector.got)
-    assert len(spans(collector)) == 3  # nothing of the trace that its caller does not sample
+    assert len(spans(collector)) == 4  # nothing of the trace that its caller does not sample
 
 
 def test_a_failing_model_is_an_error_in_the_trace(tmp_path):
