@@ -57,6 +57,7 @@ CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
     MANIFEST, LOCK, BUILD_LOCK, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
+SERVED = {".py", ".html", ".css", ".js"}  # of the files of serving, those that are copied
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
 
 _NO_CODE = Code()
@@ -296,7 +297,7 @@ def _told(code: Code) -> dict[str, Any]:
 
 
 def _copy_serving(target: Path) -> None:
-    for source in sorted(_SERVING.rglob("*.py")):
+    for source in sorted(path for path in _SERVING.rglob("*") if path.suffix in SERVED):
         copy = target / source.relative_to(_SERVING)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)

@@ -25,6 +25,8 @@ if [ "${1-}" = test ]; then
     need git git
     need ip iproute2
     need openssl openssl
+    need chromium chromium
+    need promtool promtool
     # LightGBM is linked to it, and has no other way to say so.
     ldconfig -p | grep -q 'libgomp\.so\.1' || install libgomp1
 fi

@@ -251,7 +251,9 @@ def test_serving_is_copied_whole_and_alone(tmp_path, spec):
     ours = Path(bundle.__file__).parent / "serving"
     copied = folder / "modelpack" / "serving"
     assert {p.relative_to(copied): p.read_bytes() for p in copied.rglob("*") if p.is_file()} == {
-        p.relative_to(ours): p.read_bytes() for p in ours.rglob("*.py")
+        p.relative_to(ours): p.read_bytes()
+        for p in ours.rglob("*")
+        if p.suffix in {".py", ".html", ".css", ".js"}
     }
     assert not (folder / "modelpack" / "__init__.py").exists()
 

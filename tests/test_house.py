@@ -44,11 +44,13 @@ IN_THE_IMAGE = {
     "joblib",
     "lightgbm",
     "lz4",
+    "pyarrow",
     "numpy",
     "onnxruntime",
     "orjson",
+    "opentelemetry",
     "pandas",
-    "pyarrow",
+    "prometheus_client",
     "sklearn",
     "skops",
     "werkzeug",
@@ -136,7 +138,7 @@ def test_the_wheel_holds_every_source_file_and_template(wheel: Path) -> None:
     sources = {
         str(path.relative_to(ROOT))
         for path in PACKAGE.rglob("*")
-        if path.suffix in {".py", ".json"} or path.name == "py.typed"
+        if path.suffix in {".py", ".json", ".html", ".css", ".js"} or path.name == "py.typed"
     }
     templates = {
         f"modelpack/{path.relative_to(ROOT)}"

@@ -86,7 +86,9 @@ def test_the_container_answers_as_was_recorded_and_its_labels_say_so(
         "dev.modelpack.parity.reference": "record",
         "dev.modelpack.parity.rows": "17",
     }
-    # What was tested and what has the name differ in the labels only.
+    told = "bit for bit what the model said where it was trained (17 rows)"
+    assert f"MODELPACK_PARITY={told}" in client.images.get(TAG).attrs["Config"]["Env"]
+    # What was tested and what has the name differ in what they tell of it only.
     assert json.loads(done.stdout)["image"]["id"] == client.images.get(TAG).id
 
 

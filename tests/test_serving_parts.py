@@ -123,7 +123,7 @@ def test_log_lines_are_json_with_the_cause():
 
 def test_labels_that_json_does_not_know_are_written_as_text():
     labels = np.array([np.float32(0.5), datetime.timedelta(days=1), None], object)
-    assert answers.dump(answers.values(labels, 10)) == b'[0.5,"1 day, 0:00:00",null]'
+    assert answers.dump(answers.dense(labels, 10).tolist()) == b'[0.5,"1 day, 0:00:00",null]'
 
 
 def test_limits_come_from_the_environment():
@@ -137,8 +137,8 @@ def test_limits_come_from_the_environment():
 def test_a_sparse_answer_is_bounded_before_it_is_dense():
     tall = sparse.csr_matrix((10_000, 1_000_000))
     with pytest.raises(Problem, match="fewer rows"):
-        answers.values(tall, 5_000_000)
-    assert answers.values(sparse.csr_matrix([[0, 2]]), 2) == [[0, 2]]
+        answers.dense(tall, 5_000_000)
+    assert answers.dense(sparse.csr_matrix([[0, 2]]), 2).tolist() == [[0, 2]]
 
 
 def test_probabilities_of_several_outputs():

@@ -74,12 +74,14 @@ class DockerEngine:
         index: IndexSettings,
         on_step: OnStep,
         labels: Mapping[str, str] | None = None,
+        arguments: Mapping[str, str] | None = None,
     ) -> Image:
         platform = bundle.environment.platform
         self.require_runs(platform)
         options, environ = credentials.for_build(index, daemon.environ())
         options.append(f"--platform={platform}")
         options += [f"--label={name}={value}" for name, value in (labels or {}).items()]
+        options += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
         built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
 

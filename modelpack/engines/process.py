@@ -71,6 +71,7 @@ class ProcessEngine:
         index: IndexSettings,
         on_step: OnStep,
         labels: Mapping[str, str] | None = None,  # noqa: ARG002 - of images, which are not made
+        arguments: Mapping[str, str] | None = None,  # noqa: ARG002
     ) -> None:
         """Makes the environment that `run` needs, once for each lock and interpreter."""
         self.require_runs(bundle.environment.platform)

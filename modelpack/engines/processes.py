@@ -44,6 +44,11 @@ class Process:
         self.target = target
         self.url = url
 
+    @property
+    def pid(self) -> int:
+        """Of gunicorn's master, and of the group that all of the service's processes are in."""
+        return self._process.pid
+
     def logs(self) -> str:
         if self._output is None:
             return ""

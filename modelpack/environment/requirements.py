@@ -17,7 +17,7 @@ from ..errors import EnvironmentNotResolvedError, UsageError
 from ..spec import ModelSpec
 from . import releases
 
-SERVING = ("flask", "gunicorn", "orjson")
+SERVING = ("flask", "gunicorn", "orjson", "prometheus-client")
 """What every image needs beside the model's libraries; always the newest that fits."""
 
 VARIANTS = {"xgboost-cpu": "xgboost"}

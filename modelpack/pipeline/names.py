@@ -38,6 +38,18 @@ def parity_labels(parity: Parity) -> dict[str, str]:
     }
 
 
+def parity_told(parity: Parity) -> str:
+    """For the model card: "bit for bit what the model said where it was trained (17 rows)"."""
+    told = {
+        "expected": "what was expected of it",
+        "record": "what the model said where it was trained",
+        "model": "what the model says without the service",
+    }
+    how = f"within {parity.tolerance:g} of" if parity.tolerance else "bit for bit"
+    rows = f"{parity.rows} row{'' if parity.rows == 1 else 's'}"
+    return f"{how} {told[parity.source]} ({rows})"
+
+
 def default_reference(model: ModelSpec) -> str:
     """A reference made of the file's name, or of its folder's where all files are called model."""
     path = Path(main_file(model)).absolute()

@@ -30,7 +30,7 @@ from modelpack.spec import (
 
 from . import wheelhouses
 from .authorship import find_code, require_trusted
-from .names import default_reference, describe, describe_environment, parity_labels
+from .names import default_reference, describe, describe_environment, parity_labels, parity_told
 from .options import Observer, Options
 
 
@@ -181,10 +181,12 @@ class Run:
         return reference.completed(rows, told)
 
     def named(self, bundle: Bundle, image: Image, report: SmokeReport | None) -> Image:
-        """The image under its name; one that was compared says in its labels with what."""
+        """The image under its name; one that was compared tells with what, in its labels and on
+        the page that it serves.
+        """
         if report and report.parity:
-            labels = parity_labels(report.parity)
-            image = self.engine.build(bundle, self.index, self.observer.step, labels) or image
+            told = (parity_labels(report.parity), {"PARITY": parity_told(report.parity)})
+            image = self.engine.build(bundle, self.index, self.observer.step, *told) or image
         try:
             return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
         except BaseException:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
 from flask import Flask
 
-from . import logs, problems
+from . import auth, headers, observe, problems
 
 
 def create() -> Flask:
-    """An application without routes: request ids, a log line a request, errors as problem+json."""
+    """An application without routes: each request is seen, and asked for the token if one is set;
+    answers have the headers of `headers`, and errors are problem+json.
+
+    Raises:
+        CannotStartError: the token that is set cannot be one.
+    """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # //predict is no route, and nothing to be redirected from
-    logs.install(app)
+    observe.install(app)
+    auth.install(app, os.environ)
+    headers.install(app)
     problems.install(app)
     return app

@@ -5,23 +5,17 @@ plain characters.
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
-import re
-import time
-import uuid
+import os
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Mapping
 
-import orjson
-from flask import Flask, Response, g, request
+from .errors import CannotStartError
 
-access = logging.getLogger("modelpack.access")
-
-PROBES = {"/healthz", "/readyz"}
-"""Asked every few seconds by whoever runs the service; their lines would hide all others."""
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+SELDOM_SECONDS = 60.0
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,52 +32,66 @@ class JsonFormatter(logging.Formatter):
         line.update(getattr(record, "facts", {}))
         if record.exc_info:
             line["cause"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        # ASCII alone: no terminal takes it for a command, nothing for the end of a line.
+        return json.dumps(line, default=str).replace("\x7f", "\\u007f")
+
+
+class Seldom(logging.Filter):
+    """Lets what the same place of a program says pass once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self._said: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place = record.name, record.lineno
+        passes = record.created - self._said.get(place, 0.0) >= self.seconds
+        if passes:
+            self._said[place] = record.created
+        return passes
 
 
 def configure() -> None:
-    """Log as JSON lines, warnings too, for this process and those it forks."""
+    """Log as JSON lines, warnings too, for this process and those it forks.
+
+    Raises:
+        CannotStartError: MODELPACK_LOG_LEVEL is no level.
+    """
     logging.captureWarnings(True)
-    loud = {"level": "INFO", "handlers": ["stderr"], "propagate": False}
+    loud = {"level": level(os.environ), "handlers": ["stderr"], "propagate": False}
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JsonFormatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+            "filters": {"seldom": {"()": Seldom, "seconds": SELDOM_SECONDS}},
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": "json"},
+                "seldom": {
+                    "class": "logging.StreamHandler",
+                    "formatter": "json",
+                    "filters": ["seldom"],
+                },
+            },
             "root": {"level": "WARNING", "handlers": ["stderr"]},
-            "loggers": {"modelpack": loud, "gunicorn.error": loud},
+            "loggers": {
+                "modelpack": loud,
+                "gunicorn.error": loud,
+                # It says of each batch that no collector takes it.
+                "opentelemetry": {"handlers": ["seldom"], "propagate": False},
+            },
         }
     )
 
 
-def install(app: Flask) -> None:
-    """Give every request of `app` an id, and a line in the log when it is answered."""
-    app.before_request(_begin)
-    app.after_request(_end)
+def level(environ: Mapping[str, str]) -> str:
+    """MODELPACK_LOG_LEVEL, else INFO. DEBUG also shows the probes that succeed.
 
-
-def _begin() -> None:
-    g.started = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _end(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    route = request.url_rule.rule if request.url_rule else None
-    access.log(
-        logging.DEBUG if route in PROBES else logging.INFO,
-        "request",
-        extra={
-            "facts": {
-                "id": g.request_id,
-                "method": request.method,
-                "route": route,
-                "status": response.status_code,
-                "ms": round((time.perf_counter() - g.started) * 1000, 3),
-                "bytes": response.content_length,
-            }
-        },
-    )
-    return response
+    Raises:
+        CannotStartError: it is no level.
+    """
+    asked = (environ.get("MODELPACK_LOG_LEVEL") or "INFO").upper()
+    if asked not in LEVELS:
+        raise CannotStartError(f"MODELPACK_LOG_LEVEL is none of {', '.join(LEVELS).lower()}.")
+    return asked

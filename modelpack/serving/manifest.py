@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -56,7 +56,7 @@ class Manifest:
     rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
     a predict_proba. `main`: the module that stands for the script which saved the model.
-    `modelpack`: the version that has made the bundle.
+    `environment`: what the bundle is installed with. `modelpack`: the version that packaged it.
     """
 
     model: Mapping[str, Any]
@@ -70,6 +70,7 @@ class Manifest:
     classes: list[Any] | None
     probabilities: bool
     main: str | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
     modelpack: str = ""
 
     @property
@@ -109,7 +110,8 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         classes=signature["classes"],
         probabilities=signature["probabilities"],
         main=document.get("code", {}).get("main"),
-        modelpack=str(document.get("modelpack", "")),
+        environment=document.get("environment", {}),
+        modelpack=document.get("modelpack", ""),
     )
 
 

@@ -13,7 +13,18 @@ from typing import Any, Callable, Sequence
 import numpy as np
 from flask import g
 
-from . import answers, limits, loading, manifest, refusals, runners, tables, wire
+from . import (
+    answers,
+    limits,
+    loading,
+    manifest,
+    misfits,
+    observe,
+    refusals,
+    runners,
+    tables,
+    wire,
+)
 from .columns import DoubtError, Rows
 from .dicts import DictDecoder
 from .problems import Problem
@@ -132,10 +143,13 @@ class Service:
         """The decoder of rows; for a model whose file does not tell its inputs, of `width`.
 
         Raises:
-            Problem: 413 that is more than any model takes.
+            Problem: 422 no model takes rows of so few values, 413 that is more than any takes.
         """
         if self.manifest.inputs:
             return self._decoder
+        if not width:
+            error = {"row": 0, "column": None, "expected": "at least one value", "got": "none"}
+            raise misfits.problem([error])
         if width > MOST_INPUTS:
             raise Problem(413, f"Rows of {width} values came; a row takes {MOST_INPUTS}.")
         fields = unnamed(width)
@@ -182,7 +196,8 @@ class Service:
 
     def _call(self, method: str, rows: Rows) -> Any:
         try:
-            return self.runner.call(method, rows)
+            with observe.call(method, count(rows)):
+                return self.runner.call(method, rows)
         except Exception as error:
             refusal = self._refusal(method, rows) if isinstance(error, ValueError) else None
             if refusal:
@@ -204,6 +219,11 @@ def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:
         return DictDecoder(facts.inputs, limit.rows, facts.named)
     most = limit.rows_of(len(facts.inputs))
     return Decoder(facts.inputs, facts.layout, most, facts.named)
+
+
+def count(rows: Rows) -> int:
+    """How many there are."""
+    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 
 def _width(rows: list[Any]) -> int:

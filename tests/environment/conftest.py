@@ -156,7 +156,7 @@ def local_index(tmp_path, monkeypatch) -> Iterator[LocalIndex]:
     """Holds the serving stack; tests add what they need."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     index = LocalIndex()
-    for name in ("flask", "gunicorn", "orjson"):
+    for name in ("flask", "gunicorn", "orjson", "prometheus-client"):
         index.add(name, "9.9", day="2026-01-01")
     with serving(index):
         yield index

@@ -58,4 +58,5 @@ def test_the_users_requirements_take_the_place_of_those_of_the_same_name(make_sp
         "pandas[excel]>=2",
         "flask",
         "orjson",
+        "prometheus-client",
     ]

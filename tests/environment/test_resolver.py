@@ -44,6 +44,7 @@ def test_libraries_are_of_the_models_time_and_the_serving_stack_of_today(make_sp
         "gunicorn": "9.9",
         "numpy": "1.25.2",
         "orjson": "9.9",
+        "prometheus-client": "9.9",
         "scikit-learn": "1.3.0",
     }
 

@@ -23,7 +23,15 @@ def index(local_index, tmp_path, monkeypatch):
     """A plain index with the serving stack and two more distributions."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     index = indexes.Index()
-    for name in ("flask", "gunicorn", "orjson", "scikit-learn", "setuptools", "wheel"):
+    for name in (
+        "flask",
+        "gunicorn",
+        "orjson",
+        "prometheus-client",
+        "scikit-learn",
+        "setuptools",
+        "wheel",
+    ):
         index.add(indexes.wheel(name))
     with indexes.serving(index):
         yield index
@@ -52,6 +60,7 @@ def test_it_holds_the_files_of_the_lock_and_says_what_for(index, locked, tmp_pat
         "flask-1.0-py3-none-any.whl",
         "gunicorn-1.0-py3-none-any.whl",
         "orjson-1.0-py3-none-any.whl",
+        "prometheus_client-1.0-py3-none-any.whl",
         "requirements.lock",
         "scikit_learn-1.0-py3-none-any.whl",
     }
@@ -59,7 +68,7 @@ def test_it_holds_the_files_of_the_lock_and_says_what_for(index, locked, tmp_pat
 
 def test_what_is_there_is_not_fetched_again(index, locked, tmp_path):
     folder = tmp_path / "house"
-    assert len(fill(folder, locked, index)) == 4
+    assert len(fill(folder, locked, index)) == 5
     assert fill(folder, locked, index) == []
     (folder / "flask-1.0-py3-none-any.whl").write_bytes(b"cut")
     (folder / "orjson-1.0-py3-none-any.whl").unlink()

@@ -1,0 +1,11 @@
+"""Other servers of models, each as its own documentation has a user write it, for two cores.
+
+`python -m benchmarks.peers` locks their environments anew, one `<name>.lock` each.
+"""
+
+from __future__ import annotations
+
+from benchmarks.peers.run import Running, environment, running, trained
+from benchmarks.peers.table import PEERS, Peer
+
+__all__ = ["PEERS", "Peer", "Running", "environment", "running", "trained"]

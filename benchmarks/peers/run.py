@@ -1,0 +1,141 @@
+"""Makes a server's environment from its lock, and runs it for as long as it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from benchmarks.peers.table import PEERS, PYTHON, Peer
+
+HERE = Path(__file__).parent
+CACHE = HERE.parents[1] / ".cache" / "peers"
+COMMON = ("scikit-learn==1.7.2", "joblib")  # the model is the same file for all
+READY_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers; `pid`: of the group of its processes."""
+
+    url: str
+    pid: int
+
+
+def trained(path: Path) -> Path:
+    """The model of iris at `path`, as the scikit-learn that all of them have saves it."""
+    command = [str(environment(PEERS["flask"]) / "bin" / "python"), str(HERE / "train.py")]
+    subprocess.run(command, env={"PEER_MODEL": str(path)}, check=True)
+    return path
+
+
+def lock(peer: Peer) -> None:
+    """Pin and hash what `peer` needs, as of today."""
+    wanted = "\n".join((*peer.requirements, *COMMON))
+    made = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--universal")
+    into = (f"--output-file={HERE / peer.name}.lock", "--upgrade", "-")
+    command = [uv.find_uv_bin(), "pip", "compile", f"--python-version={PYTHON}", *made, *into]
+    subprocess.run(command, input=wanted, text=True, check=True)
+
+
+def environment(peer: Peer) -> Path:
+    """The virtual environment of `peer`, made if it is not there."""
+    pins = HERE / f"{peer.name}.lock"
+    digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
+    folder = CACHE / f"{peer.name}-{digest}"
+    if not (folder / "made").exists():
+        made = [uv.find_uv_bin(), "venv", "--clear", "--quiet", f"--python={PYTHON}", str(folder)]
+        subprocess.run(made, check=True)
+        into = (f"--python={folder}/bin/python", f"--requirement={pins}")
+        filled = [uv.find_uv_bin(), "pip", "install", "--quiet", "--require-hashes", *into]
+        subprocess.run(filled, check=True)
+        (folder / "made").touch()
+    return folder
+
+
+@contextmanager
+def running(peer: Peer, model: Path, example: list[float]) -> Iterator[Running]:
+    """`peer` serving `model` on loopback, once it answers `example`; all its processes have ended
+    when the block is left.
+
+    Raises:
+        RuntimeError: it ends, or does not answer in time; with the end of what it said.
+    """
+    place = environment(peer)
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}{peer.path}"
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
+        facts = {"here": str(HERE), "model": str(model), "port": str(port), "folder": folder}
+        variables = {
+            **{f"PEER_{name.upper()}": value for name, value in facts.items()},
+            **{"HOME": folder, "LANG": "C.UTF-8", "PATH": f"{place / 'bin'}:/usr/bin:/bin"},
+            **{"BENTOML_DO_NOT_TRACK": "True", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        }
+        filled = [part.format(**facts) for part in peer.command]
+        if peer.prepare:
+            first = [part.format(**facts) for part in peer.prepare]
+            subprocess.run(
+                first, env=variables, cwd=folder, check=True, stderr=output, stdout=output
+            )
+        process = subprocess.Popen(
+            filled, env=variables, cwd=folder, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            _await(process, url, json.dumps(peer.document([example])).encode())
+            yield Running(url, process.pid)
+        except RuntimeError as error:
+            output.seek(0)
+            raise RuntimeError(f"{error}\n{output.read().decode()[-3000:]}") from error
+        finally:
+            _end(process)
+
+
+def _await(process: subprocess.Popen[bytes], url: str, body: bytes) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    said = "nothing"
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(request, timeout=10):
+                return
+        except urllib.error.HTTPError as error:
+            said = f"{error.code} {error.read()[:500]!r}"
+        except OSError as error:
+            said = str(error)
+        time.sleep(0.2)
+    raise RuntimeError(f"The server does not answer: {said}.")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(5)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def lock_all() -> None:
+    for peer in PEERS.values():
+        lock(peer)

@@ -1,0 +1,55 @@
+"""What gunicorn calls in the life of a worker: gunicorn.conf.py imports them by these names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gunicorn.http import wsgi
+
+from . import shared
+
+shared.prepare()  # before the first metric is made
+
+from . import metrics, tracing  # noqa: E402
+
+
+class NamelessResponse(wsgi.Response):  # type: ignore[misc]
+    """gunicorn's response, without the header that tells what serves."""
+
+    def default_headers(self) -> list[str]:
+        lines = super().default_headers()
+        return [line for line in lines if not line.startswith("Server:")]
+
+
+wsgi.Response = NamelessResponse
+
+
+def pre_fork(arbiter: Any, worker: Any) -> None:
+    """Give the worker the first place that no living one has."""
+    taken = {other.place for other in arbiter.WORKERS.values()}
+    worker.place = next(str(n) for n in range(len(taken) + 1) if str(n) not in taken)
+
+
+def post_fork(_arbiter: Any, worker: Any) -> None:
+    shared.Files.place = worker.place
+    metrics.WORKERS.set(1)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Once the worker takes signals: SIGTERM would be lost while all that is loaded."""
+    tracing.start()
+
+
+def worker_exit(_arbiter: Any, _worker: Any) -> None:
+    """Runs in the worker."""
+    tracing.stop()
+
+
+def child_exit(_arbiter: Any, worker: Any) -> None:
+    """Runs in the master, however the worker ended."""
+    shared.forget(worker.place)
+    metrics.WORKER_EXITS.inc()
+
+
+def on_exit(_arbiter: Any) -> None:
+    shared.remove()

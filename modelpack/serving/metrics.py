@@ -1,0 +1,119 @@
+"""What is counted and measured, for Prometheus. docs/service-observe.md has the table."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from . import shared
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 10_000)
+LABEL_CHARACTERS = 200
+
+registry = CollectorRegistry()
+"""Of a process that shares nothing. What workers share is read from their files."""
+
+REQUESTS = Counter(
+    "modelpack_requests",
+    "Requests that were answered, those that were refused included.",
+    ["route", "method", "status"],
+    registry=registry,
+)
+REQUEST_SECONDS = Histogram(
+    "modelpack_request_duration_seconds",
+    "Time from a request's routing to its answer.",
+    ["route"],
+    buckets=SECONDS,
+    registry=registry,
+)
+IN_FLIGHT = Gauge(
+    "modelpack_requests_in_flight",
+    "Requests that are being answered.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+ERRORS = Counter(
+    "modelpack_errors",
+    "Answers of 400 and above by what was wrong.",
+    ["kind"],
+    registry=registry,
+)
+REFUSED = Counter(
+    "modelpack_refused",
+    "Requests that were refused before any route saw them.",
+    ["reason", "status"],
+    registry=registry,
+)
+QUEUE = Gauge(
+    "modelpack_queue_length",
+    "Requests that wait for the model.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+ROWS_ASKED = Counter(
+    "modelpack_rows", "Rows of requests that were answered.", ["route"], registry=registry
+)
+BATCH_ROWS = Histogram(
+    "modelpack_batch_rows", "Rows of one call of the model.", buckets=ROWS, registry=registry
+)
+MODEL_SECONDS = Histogram(
+    "modelpack_model_duration_seconds",
+    "Time of one call of the model.",
+    ["method"],
+    buckets=SECONDS,
+    registry=registry,
+)
+WORKERS = Gauge(
+    "modelpack_workers",
+    "Worker processes that live.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+WORKER_EXITS = Counter(
+    "modelpack_worker_exits", "Worker processes that ended, however.", registry=registry
+)
+READY = Gauge(
+    "modelpack_ready",
+    "1 if the model has answered its own example.",
+    multiprocess_mode="max",
+    registry=registry,
+)
+MODEL = Gauge(
+    "modelpack_model_info",
+    "The model that is served: always 1.",
+    ["name", "version", "framework", "framework_version", "sha256"],
+    multiprocess_mode="max",
+    registry=registry,
+)
+
+FORMATS: Mapping[str, tuple[str, Any]] = {
+    "text/plain": ("text/plain; version=0.0.4; charset=utf-8", generate_latest),
+    "application/openmetrics-text": (
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        openmetrics.generate_latest,
+    ),
+}
+"""Media type -> the whole of it with its version, and what writes it."""
+
+
+def exposition(media_type: str) -> tuple[bytes, str]:
+    """All metrics, over all workers, and the value of Content-Type. Of FORMATS."""
+    content_type, write = FORMATS[media_type]
+    return write(_collected()), content_type
+
+
+def text(value: Any) -> str:
+    """`value` as a label: facts of model files are hostile text."""
+    return "".join(c if c.isprintable() else "?" for c in str(value)[:LABEL_CHARACTERS])
+
+
+def _collected() -> CollectorRegistry:
+    if shared.Files.folder is None:
+        return registry
+    collected = CollectorRegistry()
+    MultiProcessCollector(collected, str(shared.Files.folder))
+    return collected

@@ -1,0 +1,182 @@
+// The page: a client of GET ./ and ./signature, which tell what the model is, and of POST ./predict.
+
+const PAUSE = 250; // ms without typing before the model is asked
+const SLOW = 2000; // ms of an answer after which it is asked only by the button
+
+let token = null; // never stored
+let model = null; // {summary, signature, form, answer, snippets}
+let asking = null; // the AbortController of the request under way
+let timer = 0;
+
+/** The response to a request; what went wrong is thrown as {detail, errors, status}. */
+async function ask(path, options = {}) {
+  const headers = { Accept: "application/json", ...options.headers };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers, credentials: "omit" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw { detail: "The service cannot be reached. Does it still run?", errors: [], status: 0 };
+  }
+  if (!response.ok) throw await problem(response);
+  return response;
+}
+
+async function problem(response) {
+  const { status } = response;
+  const document = await response.json().catch(() => ({}));
+  const wait = response.headers.get("Retry-After");
+  const told = [document.detail ?? `The service answered with status ${status}.`];
+  if (wait) told.push(`Try again in ${wait} s.`);
+  if (status >= 500 && document.request_id) told.push(`It is ${document.request_id}.`);
+  return { status, detail: told.join(" "), errors: document.errors ?? [] };
+}
+
+async function open() {
+  for (const id of ["gate", "down"]) byId(id).hidden = true;
+  try {
+    const documents = ["./", "./signature"].map(async (path) => parse(await (await ask(path)).text()));
+    start(...(await Promise.all(documents)));
+  } catch (error) {
+    if (error.status === 401) return gate();
+    if (error.detail === undefined) throw error;
+    byId("down").hidden = false;
+    byId("down-told").textContent = error.detail;
+  }
+}
+
+function gate() {
+  if (token) byId("token-error").textContent = "The service does not take this token.";
+  token = null;
+  byId("gate").hidden = false;
+  byId("token").focus();
+}
+
+function start(summary, signature) {
+  showCard(summary, signature);
+  for (const id of ["inputs", "answer", "request"]) byId(id).hidden = false;
+  const form = new Form(signature);
+  model = { summary, signature, form, answer: new Answer(summary, signature), snippets: new Snippets() };
+  byId("shuffle").hidden = !form.canShuffle;
+  byId("share").hidden = Boolean(form.free);
+  fromLink(form);
+  changed(0);
+}
+
+// --- asking the model ---
+
+const target = () => new URL("./predict", location).href;
+
+const query = () => (model.signature.probabilities ? "?probabilities=true" : "");
+
+/** The inputs are others: the snippets too, and the model is asked after `pause` ms. */
+function changed(pause = PAUSE) {
+  model.snippets.show({ url: target(), query: query(), row: (gap) => model.form.literal(gap) || "[]", secret: Boolean(token) });
+  clearTimeout(timer);
+  if (byId("live").checked && model.form.literal()) timer = setTimeout(predict, pause);
+  else byId("took").textContent = model.answer.last ? "of other inputs" : "";
+}
+
+async function predict() {
+  clearTimeout(timer);
+  const row = model.form.literal();
+  if (!row) return tell({ detail: "This is not a row.", errors: [{ column: null, expected: "numbers and texts with commas between them, or JSON", got: "something else" }] });
+  asking?.abort();
+  const mine = (asking = new AbortController());
+  const started = performance.now();
+  try {
+    const response = await ask(target() + query(), { method: "POST", body: body(row), headers: { "Content-Type": "application/json" }, signal: mine.signal });
+    const { predictions, probabilities } = parse(await response.text());
+    took(performance.now() - started);
+    tell(null);
+    model.answer.show({ prediction: predictions[0], probabilities: probabilities?.[0] }, isExample());
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (error.status === 401) return gate();
+    if (error.detail === undefined) throw error;
+    tell(error);
+  }
+}
+
+const isExample = () => !model.form.free && model.form.row.every((literal, index) => literal === first(model.form.fields[index]));
+
+function took(milliseconds) {
+  byId("took").textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
+  if (milliseconds > SLOW) byId("live").checked = false;
+}
+
+/** Shows a problem: each error at its input, the rest above them. */
+function tell(problem) {
+  const { form } = model;
+  const rest = form.tell(problem?.errors ?? []);
+  const box = byId("problem");
+  box.replaceChildren();
+  if (!problem) return;
+  byId("took").textContent = model.answer.last ? "of other inputs" : "";
+  const places = [...form.wrong].slice(0, 20).map(([index, text]) => {
+    const jump = el("button", { type: "button", class: "jump" }, bdi(form.fields[index].name));
+    jump.onclick = () => form.focus(index);
+    return el("li", {}, jump, " ", text);
+  });
+  const others = rest.map((error) => el("li", {}, ...(error.column ? [bdi(error.column), ": "] : []), sentence(error)));
+  const whole = places.length + others.length ? `The service does not take ${plural(places.length + others.length, "value")}:` : problem.detail;
+  box.append(el("p", {}, whole), el("ul", {}, ...places, ...others));
+}
+
+// --- links ---
+
+/** The inputs that are not those of the example, in the part of the address that is not sent. */
+function link() {
+  const { fields, row } = model.form;
+  const pairs = fields.map((field, index) => [field.name, row[index], first(field)]).filter(([, literal, example]) => literal !== example);
+  const address = new URL(location);
+  address.hash = pairs.length ? `row=${encodeURIComponent(record(pairs, ""))}` : "";
+  return address.href;
+}
+
+function fromLink(form) {
+  if (!location.hash.startsWith("#row=")) return;
+  try {
+    const given = new Map(Object.entries(JSON.parse(decodeURIComponent(location.hash.slice(5)))));
+    form.fields.forEach((field, index) => {
+      const value = given.get(field.name);
+      if (value !== undefined && (value === null || typeof value !== "object")) form.set(index, json(value));
+    });
+  } catch {
+    say("The link's inputs cannot be read.");
+  }
+}
+
+// --- what a person does ---
+
+byId("form").addEventListener("input", (event) => event.target.closest("#fields") && changed());
+byId("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  predict().then(() => model.form.wrong.size && byId("problem").focus());
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && model) {
+    event.preventDefault();
+    byId("form").requestSubmit();
+  }
+});
+byId("live").addEventListener("change", (event) => event.target.checked && changed(0));
+byId("reset").addEventListener("click", () => {
+  model.form.reset();
+  changed(0);
+});
+byId("shuffle").addEventListener("click", () => {
+  model.form.shuffle();
+  changed(0);
+});
+byId("share").addEventListener("click", (event) => copy(link(), event.currentTarget));
+byId("again").addEventListener("click", open);
+byId("gate-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = byId("token").value;
+  byId("token").value = "";
+  open();
+});
+
+open();

@@ -1,0 +1,167 @@
+"""Spans for OpenTelemetry, where its variables ask for them and its packages are in the image: one
+of each request, and one of each call of the model within it. Names are those of its semantic
+conventions for HTTP (https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Iterator, Mapping
+
+from .tracecontext import TraceContext
+
+log = logging.getLogger("modelpack.serving")
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+EXPORTER = "OTEL_TRACES_EXPORTER"
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+SPOKEN = "http/protobuf"
+EXTRA = "modelpack package --requirement opentelemetry-exporter-otlp-proto-http"
+FLUSH_SECONDS = 3.0  # less than an engine leaves a service that it stops
+
+
+class Tracing:
+    """Of this worker. `tracer`: None where no spans are made."""
+
+    provider: Any = None
+    tracer: Any = None
+
+
+def start() -> None:
+    """Make spans from now on, if the environment asks for them. In each worker, after the fork:
+    the thread that sends them would not survive it. What hinders it is a line in the log.
+    """
+    if not asked(os.environ):
+        return
+    reason = unspoken(os.environ)
+    if reason:
+        log.warning(reason)
+        return
+    try:
+        Tracing.provider = _provider(os.environ)
+        Tracing.tracer = Tracing.provider.get_tracer("modelpack.serving")
+    except ImportError:
+        log.warning("OpenTelemetry is not in this image. Package the model anew: %s", EXTRA)
+    except Exception:
+        log.exception("OpenTelemetry does not start; the service goes on without")
+
+
+def stop() -> None:
+    """Send what has not been sent, and wait for it no longer than FLUSH_SECONDS."""
+    if Tracing.provider is not None:
+        sending = threading.Thread(target=Tracing.provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(FLUSH_SECONDS)
+
+
+def asked(environ: Mapping[str, str]) -> bool:
+    """Whether the variables of OpenTelemetry's specification ask for traces."""
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get(EXPORTER) == "none":
+        return False
+    return any(environ.get(name) for name in (*ENDPOINTS, EXPORTER))
+
+
+def unspoken(environ: Mapping[str, str]) -> str | None:
+    """What the variables ask for that this service cannot do."""
+    exporter = environ.get(EXPORTER) or "otlp"
+    if exporter != "otlp":
+        return f"{EXPORTER} is {exporter!r}; traces are sent by otlp alone, and so not at all"
+    chosen = next((environ[name] for name in PROTOCOLS if environ.get(name)), SPOKEN)
+    if chosen != SPOKEN:
+        return f"the protocol of OTLP is {chosen!r}; traces are sent by {SPOKEN} alone"
+    return None
+
+
+def begin(context: TraceContext, method: str, route: str | None) -> tuple[Any, TraceContext]:
+    """The span of a request, None where none is made, and the context with that span's ids."""
+    if Tracing.tracer is None:
+        return None, context
+    from opentelemetry.trace import SpanKind  # noqa: PLC0415 - only where it is in the image
+
+    facts = {"http.request.method": method if method != "other" else "_OTHER", "url.scheme": "http"}
+    if route is not None:
+        facts["http.route"] = route
+    span = Tracing.tracer.start_span(
+        f"{'HTTP' if method == 'other' else method} {route or ''}".strip(),
+        context=_parent(context),
+        kind=SpanKind.SERVER,
+        attributes=facts,
+    )
+    made = span.get_span_context()
+    return span, replace(
+        context,
+        trace_id=f"{made.trace_id:032x}",
+        span_id=f"{made.span_id:016x}",
+        is_sampled=bool(made.trace_flags.sampled),
+    )
+
+
+def end(span: Any, status: int, rows: int | None) -> None:
+    """End the span of a request that is answered."""
+    if span is None:
+        return
+    span.set_attribute("http.response.status_code", status)
+    if rows is not None:
+        span.set_attribute("modelpack.rows", rows)
+    if status >= 500:
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415 - as in `begin`
+
+        span.set_attribute("error.type", str(status))
+        span.set_status(StatusCode.ERROR)
+    span.end()
+
+
+@contextmanager
+def model_span(parent: Any, method: str, rows: int) -> Iterator[None]:
+    """A span around a call of the model, within that of the request, if there is one."""
+    if parent is None:
+        yield
+        return
+    from opentelemetry import trace  # noqa: PLC0415 - as in `begin`
+
+    with Tracing.tracer.start_as_current_span(
+        f"model {method}",
+        context=trace.set_span_in_context(parent),
+        attributes={"modelpack.method": method, "modelpack.rows": rows},
+        record_exception=False,  # its text may hold what was sent
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield
+        except Exception:
+            span.set_status(trace.StatusCode.ERROR)
+            raise
+
+
+def _parent(context: TraceContext) -> Any:
+    """The caller's span as OpenTelemetry's context; empty where there is none."""
+    from opentelemetry import trace  # noqa: PLC0415 - as in `begin`
+    from opentelemetry.context import Context  # noqa: PLC0415
+
+    if context.parent_id is None:
+        return Context()
+    flags = trace.TraceFlags(int(context.is_sampled))
+    caller = trace.SpanContext(
+        int(context.trace_id, 16), int(context.parent_id, 16), is_remote=True, trace_flags=flags
+    )
+    return trace.set_span_in_context(trace.NonRecordingSpan(caller), Context())
+
+
+def _provider(environ: Mapping[str, str]) -> Any:
+    """Sampler, endpoint, headers, time limits and sizes are read from OTEL_* variables by it."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        OTLPSpanExporter,
+    )
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    name = environ.get("OTEL_SERVICE_NAME") or environ.get("MODELPACK_MODEL_NAME") or "modelpack"
+    resource = Resource.create({"service.name": name, "process.pid": os.getpid()})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider

@@ -1,0 +1,155 @@
+"""The event loop of a worker: all sockets and all deadlines, in one thread that never waits for
+the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import time
+from functools import partial
+from typing import Any, Callable
+
+from .. import observe
+from ..limits import Limits
+from . import calling
+from .connection import BODY, LINGER, TURN, Connection
+from .head import Head
+from .predicting import Job, Predictor
+from .refusal import BUSY, Refusal
+from .sockets import Sockets
+
+TICK_SECONDS = 0.25
+GRACE_SECONDS = 0.1
+"""Before a connection that says nothing is closed by a drain: its request may be on its way."""
+LAST_SECONDS = 0.5
+"""For clients to read their answers, before a drain ends."""
+ASIDE = {"/healthz", "/readyz", "/ping", "/health", "/metrics"}
+ASIDE_BELOW = "/v2/health/"
+
+
+class Loop(Sockets):
+    """`app`: the WSGI application. `recycle`: called when a prediction cannot be ended."""
+
+    def __init__(self, app: Any, cfg: Any, limits: Limits, recycle: Callable[[], None]) -> None:
+        super().__init__(limits)
+        self.cfg = cfg
+        self.draining = False
+        self.requests = 0
+        self._app = app
+        self._recycle = recycle
+        self._ready: list[Connection] = []
+        self._ticked = 0.0
+        self._quiet_until = self._over = 0.0  # while draining
+        self._waker, woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self.wake_by(woken.detach())
+        self._predictor = Predictor(self._answer, self._wake)
+
+    def wake_by(self, descriptor: int) -> None:
+        """Begin a turn when there is something to read from `descriptor`."""
+        os.set_blocking(descriptor, False)
+        self._selector.register(descriptor, selectors.EVENT_READ, partial(_empty, descriptor))
+
+    def turn(self) -> None:
+        """Do what there is to do, after waiting for it for a moment."""
+        wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.draining else TICK_SECONDS
+        for key, events in self._selector.select(wait):
+            key.data(events)
+        for job in self._predictor.take_done():
+            if not job.given_up:
+                self._send(job)
+        ready, self._ready = self._ready, []
+        for connection in ready:
+            self._do(connection, connection.go_on)
+        if time.monotonic() - self._ticked > TICK_SECONDS:
+            self._tick()
+
+    def _tick(self) -> None:
+        self._ticked = now = time.monotonic()
+        observe.waiting(len(self._predictor.waiting))
+        stuck = self._predictor.stuck(self.limits.predict_seconds)
+        if stuck is not None:
+            self._leave(stuck)
+        for connection in list(self._connections):
+            if connection.deadline < now:
+                self._do(connection, connection.expire)
+
+    def _leave(self, stuck: Job) -> None:
+        """A prediction cannot be ended but with its process."""
+        if not stuck.given_up:
+            detail = f"The model took longer than {self.limits.predict_seconds} s."
+            stuck.connection.refuse(Refusal(504, detail))
+        self._predictor.replace()
+        self._recycle()
+
+    def later(self, connection: Connection) -> None:
+        """Let `connection` go on in the next turn: it has read more than one request."""
+        self._ready.append(connection)
+
+    def submit(self, job: Job, head: Head) -> None:
+        """Have a complete request answered, now or when its turn comes.
+
+        Raises:
+            Refusal: 503 too many wait.
+        """
+        self.requests += 1
+        if head.path in ASIDE or head.path.startswith(ASIDE_BELOW):
+            self._answer(job)
+            self._send(job)
+        elif len(self._predictor.waiting) >= self.limits.queue:
+            job.connection.refuse(Refusal(503, BUSY), close=False)
+        else:
+            self._predictor.put(job)
+
+    def give_up(self, job: Job) -> None:
+        """Nobody waits for this answer any more."""
+        self._predictor.give_up(job)
+
+    def overdue(self, job: Job) -> None:
+        """A job has waited for its turn for too long."""
+        if job.started is None:
+            job.connection.refuse(Refusal(503, BUSY), close=False)
+
+    def _answer(self, job: Job) -> None:
+        if self.draining:
+            job.request.force_close()
+        job.answer, job.closes = calling.call(self._app, job, self.cfg)
+
+    def _send(self, job: Job) -> None:
+        self._do(job.connection, partial(job.connection.send, job.answer, closes=job.closes))
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it is awake
+            self._waker.send(b".")
+
+    def drain(self, seconds: float, *, last: bool) -> None:
+        """Accept nothing more, and be done in so many seconds. `last`: nobody else will answer
+        those who have connected already.
+        """
+        self.draining = True
+        self.stop_listening(last=last)
+        now = time.monotonic()
+        self._over, self._quiet_until = now + seconds, now + GRACE_SECONDS
+
+    def drained(self) -> bool:
+        """Whether all have been answered, or the time is over."""
+        now = time.monotonic()
+        for connection in list(self._connections):
+            if now > self._over and connection.state in {BODY, TURN}:
+                connection.refuse(Refusal(503, "The service is stopping."))
+            if now > self._over + LAST_SECONDS or self._is_done(connection, now):
+                connection.close()
+        return not self._connections
+
+    def _is_done(self, connection: Connection, now: float) -> bool:
+        if connection.state == LINGER:
+            return now > connection.since + LAST_SECONDS
+        return connection.quiet and now > self._quiet_until
+
+
+def _empty(descriptor: int, _events: int = 0) -> None:
+    with contextlib.suppress(OSError):
+        os.read(descriptor, 4096)

@@ -1,0 +1,122 @@
+"""Models for the playground: each kind of form, and one whose every name is hostile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import serving_models
+from serving_models import BASE, ENVIRONMENT, IRIS_NAMES, Trained, bundle_of, spec_of
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from modelpack.bundle import render
+from modelpack.spec import Estimator, Field, Signature
+
+HOSTILE = (
+    "<img src=x onerror=window.owned=1>",
+    "</script><script>window.owned=1</script>",
+    "'; touch owned; '",
+    '"); window.owned=1; ("',
+    "$(touch owned) `touch owned` \\",
+    "\u202egnp.exe\u202c \u2028 \u2029",
+    "__proto__",
+    "line\nbreak\ttab \x1b[31m",
+    "café \U0001f600 שלום",
+    "{{7*7}} ${7*7} %s",
+)
+
+
+def flowers() -> Trained:
+    """Iris, with names and bounds."""
+    data, target = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[target]
+    inputs = tuple(
+        Field(name, "number", minimum=low, maximum=high, example=example)
+        for name, low, high, example in zip(
+            IRIS_NAMES, data.min(axis=0), data.max(axis=0), (5.8, 3.1, 3.8, 1.2), strict=True
+        )
+    )
+    classes = ("setosa", "versicolor", "virginica")
+    return Trained(
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(data, names),
+        Signature(inputs, (), classes, named=True, probabilities=True),
+    )
+
+
+def visitors() -> Trained:
+    """`serving_models.mixed`, with the categories that were met."""
+    trained = serving_models.mixed()
+    age, city, visits, member = trained.signature.inputs
+    fields = (age, replace(city, categories=("Oslo", "Rome")), visits, member)
+    return replace(trained, signature=replace(trained.signature, inputs=fields))
+
+
+def unnamed() -> Trained:
+    trained = serving_models.iris()
+    return replace(trained, signature=replace(trained.signature, inputs=()))
+
+
+def wide() -> Trained:
+    """2,000 inputs; the answer is twice the last one."""
+    rows = np.random.default_rng(0).normal(size=(50, 2000))
+    model = Ridge().fit(rows, rows[:, 0])
+    model.coef_ = np.zeros(2000)
+    model.coef_[-1], model.intercept_ = 2.0, 0.0
+    fields = tuple(Field(f"reading {index}", "number", example=1.5) for index in range(2000))
+    return Trained(model, Signature(fields, (), named=True), "regressor")
+
+
+def several() -> Trained:
+    """Two labels a row, each with its probabilities; so many classes that not all are shown."""
+    data, target = load_iris(return_X_y=True)
+    labels = np.column_stack([np.arange(150) % 20, target])
+    model = RandomForestClassifier(5, random_state=0).fit(data, labels)
+    fields = tuple(Field(name, "number", example=5.0) for name in IRIS_NAMES)
+    return Trained(model, Signature(fields, (), named=True, probabilities=True))
+
+
+def echo() -> Trained:
+    """Says what it is told; its names and its example are hostile."""
+    fields = tuple(Field(text, "string", example=text) for text in HOSTILE)
+    rows = np.array([HOSTILE], object)
+    model = FunctionTransformer().fit(rows)
+    return Trained(model, Signature(fields, (), named=True), "transformer", "transform")
+
+
+def hostile() -> Trained:
+    """Hostile categories and labels."""
+    frame = pd.DataFrame({HOSTILE[0]: HOSTILE}).astype(object)
+    encoder = ColumnTransformer([("c", OneHotEncoder(), [HOSTILE[0]])])
+    model = make_pipeline(encoder, LogisticRegression(C=1000)).fit(frame, list(HOSTILE))
+    fields = (Field(HOSTILE[0], "string", categories=HOSTILE, example=HOSTILE[1]),)
+    classes = tuple(sorted(HOSTILE))
+    signature = Signature(fields, (), classes, layout="frame", named=True, probabilities=True)
+    return Trained(model, signature)
+
+
+def folder_of(name: str, folder: Path) -> Path:
+    """The bundle of a model of this file or of serving_models, in `folder`."""
+    make = globals().get(name) or getattr(serving_models, name)
+    if name != "hostile":
+        return bundle_of(make(), folder).directory
+    path = folder / "saved"
+    joblib.dump(make().model, path)
+    text = " ".join(HOSTILE)
+    spec = replace(
+        spec_of(path, make()),
+        estimator=text,
+        framework=text,
+        framework_version=text,
+        steps=(Estimator("a", text), Estimator("b", text)),
+        versions={text: text},
+    )
+    environment = replace(ENVIRONMENT, requirements={text: "1"}, warnings=HOSTILE)
+    return render(spec, environment, BASE, folder / "bundle").directory
