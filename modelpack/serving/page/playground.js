@@ -55,9 +55,10 @@ function gate() {
 
 function start(summary, signature) {
   showCard(summary, signature);
-  for (const id of ["inputs", "answer", "request"]) byId(id).hidden = false;
+  for (const id of ["inputs", "answer", "request", "many"]) byId(id).hidden = false;
   const form = new Form(signature);
   model = { summary, signature, form, answer: new Answer(summary, signature), snippets: new Snippets() };
+  new Batch(form, predictFile);
   byId("shuffle").hidden = !form.canShuffle;
   byId("share").hidden = Boolean(form.free);
   fromLink(form);
@@ -97,6 +98,12 @@ async function predict() {
     if (error.detail === undefined) throw error;
     tell(error);
   }
+}
+
+/** The predictions of a CSV file as one. */
+async function predictFile(file) {
+  const headers = { "Content-Type": "text/csv", Accept: "text/csv" };
+  return (await ask(target() + query(), { method: "POST", body: file, headers })).blob();
 }
 
 const isExample = () => !model.form.free && model.form.row.every((literal, index) => literal === first(model.form.fields[index]));
