@@ -257,6 +257,21 @@ def test_a_model_that_does_not_tell_its_inputs_takes_a_row(visit):
         expect(row).to_have_attribute("aria-invalid", "true")
 
 
+def test_a_model_without_an_example_waits_for_all_its_inputs(visit):
+    (expected,) = playground_models.bare().model.predict([[0.01, 0.02, 0.03]])
+    with visit("bare", failures=UNPROCESSABLE) as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_label("x0").fill("0.01")
+        page.get_by_label("x1").fill("0.02")
+        page.wait_for_timeout(600)
+        assert asked == []
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#input-2-error")).to_contain_text("got nothing")
+        page.get_by_label("x2").fill("0.03")
+        predicted(page, f"{expected:.6g}")
+
+
 def test_two_thousand_inputs_do_not_freeze_the_page(visit):
     started = time.monotonic()
     with visit("wide", failures=UNPROCESSABLE) as page:

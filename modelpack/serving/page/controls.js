@@ -2,7 +2,7 @@
 
 function control(field, index, form) {
   const id = `input-${index}`;
-  const parts = { field, id, long: isLong(field, form), change: (literal) => (form.row[index] = literal) };
+  const parts = { field, id, long: isLong(field, form), change: (literal) => form.change(index, literal) };
   const { main, beside = [], fill } = maker(field)(parts);
   main.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
   const error = el("p", { class: "error", id: `${id}-error` });
