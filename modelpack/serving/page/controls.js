@@ -71,7 +71,7 @@ function choice({ field, id, change }) {
   if (field.example !== null && !values.includes(json(field.example))) values.push(json(field.example));
   const names = values.map((value) => (field.type === "boolean" ? (value === "true" ? "yes" : "no") : shown(JSON.parse(value))));
   const main = el("select", { id }, ...values.map((value, index) => el("option", { value }, names[index])));
-  if (field.nullable) main.prepend(el("option", { value: "null" }, "missing"));
+  if (field.nullable && !values.includes("null")) main.prepend(el("option", { value: "null" }, "missing"));
   main.oninput = () => change(main.value);
   const fill = (literal) => {
     if (!values.includes(literal) && literal !== "null") main.append(el("option", { value: literal }, shown(JSON.parse(literal))));
