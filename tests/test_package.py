@@ -77,9 +77,9 @@ def curl(*arguments: str) -> str:
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def predict(url: str, document: object) -> Any:
+def predict(url: str, document: object, path: str = "/predict") -> Any:
     request = urllib.request.Request(
-        f"{url}/predict",
+        f"{url}{path}",
         data=json.dumps(document).encode(),
         headers={"Content-Type": "application/json"},
     )
@@ -173,9 +173,21 @@ def test_named_mixed_columns_give_the_documented_prediction(
     sample = SAMPLES / "kserve-mixedtype"
     made = package(sample / "model.joblib", "-t", "modelpack-test/mixedtype:1", cwd=tmp_path)
     assert made["environment"]["requirements"]["scikit-learn"] == "1.3.0"
+    (row,) = json.loads((sample / "request.json").read_text())["instances"]
+    # As KServe's own test of its server sends it, by V1 and by V2.
+    table = {name: [value] for name, value in row.items()}
+    tensors = [
+        {"name": name, "datatype": "BYTES" if isinstance(value, str) else "INT64", "shape": [1]}
+        | {"data": [value]}
+        for name, value in row.items()
+    ]
+    asked = {"parameters": {"content_type": "pd"}, "inputs": tensors}
     with container(client, made["image"]["id"]) as (_, url):
-        answer = predict(url, json.loads((sample / "request.json").read_text()))
-    assert answer == {"predictions": [12.202832815138274]}
+        answer = predict(url, {"instances": [row]})
+        by_v1 = predict(url, {"instances": [table]}, "/v1/models/model:predict")
+        by_v2 = predict(url, asked, "/v2/models/model/infer")
+    assert answer == by_v1 == {"predictions": [12.202832815138274]}
+    assert by_v2["outputs"][0]["data"] == answer["predictions"]
 
 
 def test_it_serves_hardened_under_any_user(client: docker.DockerClient, tmp_path: Path) -> None:

@@ -366,7 +366,10 @@ def test_the_summary_lists_what_answers(iris):
     summary = iris.get("/").json
     assert post(iris, summary["example"]).status_code == 200
     for route in summary["routes"]:
-        assert iris.open(route["path"], method=route["method"]).status_code not in (404, 405)
+        path = route["path"].replace("<name>", "model").replace("<version>", "1")
+        found = iris.open(path, method=route["method"])
+        assert found.status_code != 405
+        assert (found.status_code == 404) == path.endswith(":explain")
     assert {"/predict", "/healthz", "/readyz", "/signature", "/"} <= {
         route["path"] for route in summary["routes"]
     }

@@ -97,6 +97,8 @@ class Fake:
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, Any]:
         if path == "/readyz":
             return self.problem(503) if "not ready" in self.faults else (200, "", {})
+        if other := self.others.get(path):
+            return 200, "application/json", other(body)
         if path.partition("?")[0] != "/predict":
             return self.problem(404)
         if method == "GET":
@@ -108,6 +110,29 @@ class Fake:
     def problem(self, status: int) -> tuple[int, str, Any]:
         html = "html errors" in self.faults
         return status, "text/html" if html else "application/problem+json", {"status": status}
+
+    @property
+    def others(self) -> dict[str, Callable[[bytes], dict[str, Any]]]:
+        """The routes of other dialects."""
+        return {
+            "/v1/models": lambda _: {"models": ["m"]},
+            "/v1/models/m:predict": self.v1,
+            "/v2/models/m/infer": self.v2,
+        }
+
+    def v1(self, body: bytes) -> dict[str, Any]:
+        label = 0 if "v1 differs" in self.faults else 1
+        return {"predictions": [label for _ in json.loads(body)["instances"]]}
+
+    def v2(self, body: bytes) -> dict[str, Any]:
+        count = json.loads(body)["inputs"][0]["shape"][0]
+        quarter = 0.5 if "v2 differs" in self.faults else 0.25
+        return {
+            "outputs": [
+                {"name": "predict", "shape": [count], "data": [1] * count},
+                {"name": "predict_proba", "shape": [count, 2], "data": [quarter, 0.75] * count},
+            ]
+        }
 
     def predict(self, path: str, body: bytes) -> tuple[int, str, Any]:
         try:
@@ -320,13 +345,15 @@ def parity(reference: Reference, *faults: str) -> tuple[Check, Parity | None]:
 def test_equal_answers_by_every_route_are_parity() -> None:
     check, found = parity(REFERENCE)
     assert check.passed
-    assert check.detail.startswith("2 rows by 3 routes, equal bit for bit to what was recorded")
+    assert check.detail.startswith("2 rows by 5 routes, equal bit for bit to what was recorded")
     assert found is not None
     assert (found.source, found.rows, found.largest_difference) == ("record", 2, 0.0)
     assert found.routes == (
         "POST /predict, lists",
         "POST /predict, rows by name",
         "POST /predict, one row",
+        "POST /v1/models/M:predict, lists",
+        "POST /v2/models/M/infer, tensors by name",
     )
 
 
@@ -338,6 +365,8 @@ def test_equal_answers_by_every_route_are_parity() -> None:
         (replace(REFERENCE, answers=Answers((1,))), "", "2 prediction for 1 rows"),
         (REFERENCE, "order of names matters", "(POST /predict, rows by name)"),
         (REFERENCE, "one row differs", "(POST /predict, one row)"),
+        (REFERENCE, "v1 differs", "(POST /v1/models/M:predict, lists)"),
+        (REFERENCE, "v2 differs", "(POST /v2/models/M/infer, tensors by name)"),
         (REFERENCE, "last bits", "--tolerance 1e-11 accepts that"),
         (replace(REFERENCE, problem="no module named shop"), "", "no module named shop"),
     ],

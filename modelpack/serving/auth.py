@@ -37,7 +37,7 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
         CannotStartError: as `token`; MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
     wanted = token(environ)
-    is_open = observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
+    is_open = open_routes(environ)
     if wanted is None:
         return
     digest = _digest(wanted.encode())
@@ -49,6 +49,15 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
             return None  # the page holds nothing of the model: it asks for the token, and then
         given = credentials(request.environ.get("HTTP_AUTHORIZATION", ""))
         return None if hmac.compare_digest(_digest(given), digest) else _refusal()
+
+
+def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
+    """Those that ask for no token.
+
+    Raises:
+        CannotStartError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
+    """
+    return observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
 
 
 def token(environ: Mapping[str, str]) -> str | None:

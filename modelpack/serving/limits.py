@@ -1,4 +1,6 @@
-"""How much one request may ask for. Each limit can be set by an environment variable."""
+"""How much clients may ask for, how long they may take. Each limit can be set by an environment
+variable.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,34 @@ from .errors import CannotStartError
 class Limits:
     """`body_bytes`: of a request. `json_depth`: nesting of arrays and objects. `rows`: a request.
     `answer_values`: numbers or labels of one answer, which bounds what a sparse one grows to.
+
+    Of a worker: `connections`, open at a time; `queue`, complete requests that wait for the model;
+    `held_bytes`, kept in memory of requests that are not answered and answers that are not read.
+
+    Of the head of a request: `line_bytes`, its first line; `headers`, their number; `header_bytes`,
+    each.
+
+    Seconds: `header_seconds` from the first byte of a request to the end of its head,
+    `body_seconds` from there to the end of its body; `predict_seconds` for its turn to come, and
+    again for the answer of the model; `write_seconds` for the client to take the answer, and one
+    more for each MiB of it; `idle_seconds` until it asks again.
     """
 
     body_bytes: int = 16 * 2**20
     json_depth: int = 32
     rows: int = 10_000
     answer_values: int = 5_000_000
+    connections: int = 200
+    queue: int = 64
+    held_bytes: int = 64 * 2**20
+    line_bytes: int = 4096
+    headers: int = 100
+    header_bytes: int = 8192
+    header_seconds: int = 10
+    body_seconds: int = 30
+    predict_seconds: int = 30
+    write_seconds: int = 30
+    idle_seconds: int = 5
 
     def rows_of(self, inputs: int) -> int:
         """The rows of so many inputs that a request takes: with two bytes a value, no more than a
@@ -31,6 +55,17 @@ VARIABLES = {
     "json_depth": "MODELPACK_MAX_JSON_DEPTH",
     "rows": "MODELPACK_MAX_ROWS",
     "answer_values": "MODELPACK_MAX_ANSWER_VALUES",
+    "connections": "MODELPACK_MAX_CONNECTIONS",
+    "queue": "MODELPACK_MAX_QUEUE",
+    "held_bytes": "MODELPACK_MAX_HELD_BYTES",
+    "line_bytes": "MODELPACK_MAX_LINE_BYTES",
+    "headers": "MODELPACK_MAX_HEADERS",
+    "header_bytes": "MODELPACK_MAX_HEADER_BYTES",
+    "header_seconds": "MODELPACK_HEADER_SECONDS",
+    "body_seconds": "MODELPACK_BODY_SECONDS",
+    "predict_seconds": "MODELPACK_PREDICT_SECONDS",
+    "write_seconds": "MODELPACK_WRITE_SECONDS",
+    "idle_seconds": "MODELPACK_IDLE_SECONDS",
 }
 
 

@@ -37,7 +37,7 @@ def problem(errors: Sequence[dict[str, Any]]) -> Problem:
 
 def of_table(expected: str, got: str, column: str | None = None) -> Problem:
     """The answer to columns that are not those of the signature: 422."""
-    name = None if column is None else _short(column)
+    name = None if column is None else short(column)
     return problem([{"row": None, **_error(name, expected, got)}])
 
 
@@ -77,7 +77,8 @@ def fits(field: Field, value: Any) -> bool:
     if kind not in KINDS[field.type]:
         return False
     if kind is float and field.type == "integer":
-        return bool(value.is_integer() and -BEYOND <= value < BEYOND)
+        # The integer before -2^63 is read as the same float.
+        return bool(value.is_integer() and -BEYOND < value < BEYOND)
     if kind is float:
         return math.isfinite(value)
     return kind is not int or bool(-(2**63) <= value < 2**63)
@@ -87,7 +88,7 @@ def _unknown(fields: Sequence[Field], row: dict[str, Any]) -> Iterator[dict[str,
     known = {field.name for field in fields}
     for name in row:
         if name not in known:
-            yield _error(_short(name), "the name of an input", "an unknown one")
+            yield _error(short(name), "the name of an input", "an unknown one")
 
 
 def _expected(field: Field) -> str:
@@ -103,13 +104,14 @@ def got(value: Any) -> str:
     if value is ...:
         return "nothing"
     if isinstance(value, str):
-        return f"the string {orjson.dumps(_short(value)).decode()}"
+        return f"the string {orjson.dumps(short(value)).decode()}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "infinity"
-    return NAMES.get(type(value)) or _short(str(value))
+    return NAMES.get(type(value)) or short(str(value))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Text of a client, as far as it is told back."""
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

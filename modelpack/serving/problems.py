@@ -37,18 +37,23 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
         self.headers = headers or {}
 
 
-def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    document: dict[str, Any] = {
+def document(problem: Problem, request_id: str | None) -> bytes:
+    """The body of a problem, application/problem+json."""
+    members: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,
-        "request_id": g.get("request_id"),
+        "request_id": request_id,
     }
     if problem.errors:
-        document["errors"] = problem.errors
+        members["errors"] = problem.errors
+    return orjson.dumps(members)
+
+
+def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
-        orjson.dumps(document),
+        document(problem, g.get("request_id")),
         status=problem.status,
         headers={**problem.headers, **(headers or {})},
         content_type="application/problem+json",

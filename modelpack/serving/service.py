@@ -13,7 +13,18 @@ from typing import Any, Callable, Sequence
 import numpy as np
 from flask import g
 
-from . import answers, limits, loading, manifest, observe, refusals, runners, tables, wire
+from . import (
+    answers,
+    limits,
+    loading,
+    manifest,
+    misfits,
+    observe,
+    refusals,
+    runners,
+    tables,
+    wire,
+)
 from .columns import DoubtError, Rows
 from .dicts import DictDecoder
 from .problems import Problem
@@ -132,10 +143,13 @@ class Service:
         """The decoder of rows; for a model whose file does not tell its inputs, of `width`.
 
         Raises:
-            Problem: 413 that is more than any model takes.
+            Problem: 422 no model takes rows of so few values, 413 that is more than any takes.
         """
         if self.manifest.inputs:
             return self._decoder
+        if not width:
+            error = {"row": 0, "column": None, "expected": "at least one value", "got": "none"}
+            raise misfits.problem([error])
         if width > MOST_INPUTS:
             raise Problem(413, f"Rows of {width} values came; a row takes {MOST_INPUTS}.")
         fields = unnamed(width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelpack.service import Service
@@ -19,12 +19,14 @@ class CheckFailedError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """`body` is the decoded JSON, or None where the answer holds none."""
+    """`body` is the decoded JSON, or None where the answer holds none; `content` its bytes."""
 
     status: int
     content_type: str
     body: Any
     seconds: float
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Probe:
@@ -60,8 +62,14 @@ class Probe:
     def predict(self, document: object, query: str = "") -> Answer:
         return self._ask("POST", "/predict" + query, json=document)
 
-    def post_raw(self, path: str, body: bytes, content_type: str) -> Answer:
-        return self._ask("POST", path, data=body, headers={"Content-Type": content_type})
+    def post(self, path: str, document: object) -> Answer:
+        return self._ask("POST", path, json=document)
+
+    def post_raw(
+        self, path: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        headers = {"Content-Type": content_type, **(headers or {})}
+        return self._ask("POST", path, data=body, headers=headers)
 
     def _ask(self, method: str, path: str, **kwargs: Any) -> Answer:
         started = time.perf_counter()
@@ -74,7 +82,9 @@ class Probe:
             raise CheckFailedError(f"{method} {path}: no answer ({reason})") from error
         content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         body = response.json() if content_type.endswith("json") and response.content else None
-        return Answer(response.status_code, content_type, body, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        content, headers = response.content, response.headers
+        return Answer(response.status_code, content_type, body, seconds, content, headers)
 
     def example_row(self) -> list[Scalar]:
         """One row in signature order, made of each input's example."""

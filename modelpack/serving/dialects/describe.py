@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from .. import answers
+from ..openapi import operations
 from ..service import Service
 
 FACTS = ("estimator", "task", "method", "framework", "framework_version", "format")
@@ -22,3 +25,9 @@ def routes(service: Service) -> Blueprint:
         return Response(answers.dump(document), content_type="application/json")
 
     return blueprint
+
+
+def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
+    signature = operations.record({"model": {}, "inputs": {}, "outputs": {}})
+    told = operations.get("What goes in and comes out.", operations.content(signature))
+    return {"/signature": {"get": told}}

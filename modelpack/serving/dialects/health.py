@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from .. import answers
+from ..openapi import operations
 from ..problems import Problem
 from ..service import Service
 
@@ -25,3 +28,10 @@ def routes(service: Service) -> Blueprint:
         return Response(answers.dump({"status": "ready"}), content_type="application/json")
 
     return blueprint
+
+
+def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
+    return {
+        f"/{name}": {"get": operations.get(told, operations.content(operations.status(word)))}
+        for name, told, word in (("healthz", "It lives.", "ok"), ("readyz", "It is.", "ready"))
+    }

@@ -14,9 +14,10 @@ from flask import Blueprint, Response, request
 
 from .. import answers, forms, media, misfits, negotiation, wire
 from ..columns import Rows
+from ..openapi import bodies, columns, examples, operations, predictions
 from ..problems import Problem
 from ..service import Service
-from .predict import switch
+from .predict import parameters, switch
 
 
 def routes(service: Service) -> Blueprint:
@@ -94,3 +95,63 @@ def _with(params: Params, service: Service, document: Any) -> Params:
             known = ", ".join(misfits.got(each) for each in takes[name])
             raise Problem(422, f"{name} is one of {known}; got {misfits.got(value)}.")
     return replace(params, **given)
+
+
+def describe(service: Service) -> dict[str, Any]:
+    ready = operations.get("It is.", operations.content(operations.status("ready")))
+    version = operations.content({"type": "string"}, type_="text/plain")
+    taken, given = bodies.taken(service, _documents(service)), bodies.given(service)
+    given.update(operations.content(_answers(), predictions.listed_example(service)))
+    invocations = operations.post(taken, "The predictions.", given, [406], parameters(service))
+    return {
+        "/invocations": {"post": invocations},
+        "/ping": {"get": ready},
+        "/health": {"get": {**ready, "operationId": "invocations_health"}},
+        "/version": {"get": operations.get("The version.", version)},
+    }
+
+
+def _documents(service: Service) -> dict[str, Any]:
+    """Each of the forms by itself."""
+    told = _forms(service)
+    params = {forms.PARAMS: {"anyOf": [_params(service), {"type": "null"}]}}
+    shapes = [operations.record({name: form}, params, False) for name, form in told.items()]
+    row, named, listed = examples.row(service), examples.by_name(service), columns.example(service)
+    shown = {
+        "dataframe_split": named and {"columns": list(named), "data": [list(named.values())]},
+        "dataframe_records": named and [named],
+        "instances": row and [row],
+        "inputs": listed,
+    }
+    values = {name: {name: value} for name, value in shown.items() if value and name in told}
+    return operations.content({"anyOf": [*shapes, operations.schema("Rows")]}, values)
+
+
+def _forms(service: Service) -> dict[str, Any]:
+    rows, named = operations.schema("Rows"), operations.schema("RowByName")
+    inputs = [rows, operations.schema("Columns")]
+    told = {"dataframe_split": _split(service), "instances": rows}
+    if service.manifest.inputs:
+        told["dataframe_records"] = {"type": "array", "items": named, "minItems": 1}
+        inputs.append(named)
+    return {**told, "inputs": {"anyOf": inputs}}
+
+
+def _split(service: Service) -> dict[str, Any]:
+    row = operations.schema("RowInOrder")
+    data = {"data": {"type": "array", "items": row, "minItems": 1}}
+    names = {"anyOf": [columns.names(service), {"type": "null"}]}
+    return operations.record(data, {"columns": names, "index": {}}, False)
+
+
+def _params(service: Service) -> dict[str, Any]:
+    switch = {"type": "boolean"} if "predict_proba" in service.methods else {"const": False}
+    methods = {"enum": list(service.methods)}
+    return operations.record({}, {"predict_method": methods, "probabilities": switch}, False)
+
+
+def _answers() -> dict[str, Any]:
+    """Of any predict_method."""
+    value = {"anyOf": [operations.schema("Prediction"), {"type": ["number", "null", "array"]}]}
+    listed = {"type": "array", "minItems": 1}
+    return operations.record({"predictions": {**listed, "items": value}}, {"probabilities": listed})

@@ -4,9 +4,12 @@ asked for first.
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Request, Response, request
 
 from .. import metrics
+from ..openapi import operations
 from ..service import Service
 
 
@@ -35,3 +38,8 @@ def _wanted(asked: Request) -> str:
     """A key of FORMATS; the versions that a client names are those that there are."""
     wanted = (media_type.partition(";")[0] for media_type, _ in asked.accept_mimetypes)
     return next((one for one in wanted if one in metrics.FORMATS), "text/plain")
+
+
+def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
+    texts = {type_: {"schema": {"type": "string"}} for type_ in metrics.FORMATS}
+    return {"/metrics": {"get": operations.get("All metrics, over all workers.", texts)}}

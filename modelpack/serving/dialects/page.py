@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from .. import answers, page
+from ..openapi import operations
 from ..service import Service
 from .describe import FACTS
 
@@ -44,6 +45,7 @@ def _summary(service: Service) -> dict[str, Any]:
         },
         "service": {"ready": service.ready, "parity": os.environ.get("MODELPACK_PARITY") or None},
         "modelpack": facts.modelpack,
+        "openapi": "/openapi.json",
         "routes": _routes(),
         "example": _example(service),
     }
@@ -93,3 +95,12 @@ def _example(service: Service) -> dict[str, Any] | None:
     if service.manifest.model["signature"]["named"]:
         return {"instances": [dict(zip((f.name for f in service.manifest.inputs), row))]}
     return {"instances": [row]}
+
+
+def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
+    facts = ("model", "environment", "service", "modelpack", "openapi", "routes", "example")
+    told = {
+        **operations.content(operations.record({fact: {} for fact in facts})),
+        **operations.content({"type": "string"}, type_="text/html"),
+    }
+    return {"/": {"get": operations.conditional(operations.get("The model.", told))}}

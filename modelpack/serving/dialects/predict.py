@@ -5,9 +5,13 @@ order or an object by name.
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from .. import negotiation
+from ..openapi import bodies, examples, operations
+from ..openapi.operations import content, schema
 from ..problems import Problem
 from ..service import Service
 
@@ -38,3 +42,38 @@ def switch(name: str) -> bool:
     if value not in SWITCH:
         raise Problem(400, f"?{name}= takes true or false.")
     return SWITCH[value]
+
+
+def describe(service: Service) -> dict[str, Any]:
+    """Of rows in every form that `instances` takes."""
+    taken, given = bodies.taken(service, _json(service)), bodies.given(service)
+    told = operations.post(taken, "The predictions.", given, [406], parameters(service))
+    return {"/predict": {"post": told}}
+
+
+def parameters(service: Service) -> list[dict[str, Any]]:
+    """Of the URL."""
+    return [PROBABILITIES] if "predict_proba" in service.methods else []
+
+
+PROBABILITIES = {
+    "name": "probabilities",
+    "in": "query",
+    "description": "Whether to answer the probability of each class, too.",
+    "schema": {"type": "string", "enum": list(SWITCH), "default": "false"},
+}
+
+
+def _json(service: Service) -> dict[str, Any]:
+    names = {field.name for field in service.manifest.inputs}
+    forms = [schema("Instances"), schema("Rows")]
+    if names and "instances" not in names:
+        forms.append(schema("RowByName"))
+    row, named = examples.row(service), examples.by_name(service)
+    shown = {
+        "lists": None if row is None else {"instances": [row]},
+        "names": None if named is None else {"instances": [named]},
+        "rows": None if row is None else [row],
+        "row": named if "instances" not in names else None,
+    }
+    return content({"anyOf": forms}, shown)

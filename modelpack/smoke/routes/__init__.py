@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from modelpack.smoke.routes import invocations, predict
+from modelpack.smoke.routes import invocations, predict, v1, v2
 from modelpack.smoke.routes.route import Route
 
-ROUTES: tuple[Route, ...] = (*predict.ROUTES, *invocations.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *predict.ROUTES,
+    *invocations.ROUTES,
+    *v1.ROUTES,
+    *v2.ROUTES,
+)
 
 __all__ = ["ROUTES", "Route"]

@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from modelpack.smoke.probe import Probe
+from modelpack.smoke.probe import CheckFailedError, Probe, brief
 from modelpack.spec import Answers, Field, ModelSpec, Scalar
 
 Rows = Sequence[Sequence[Scalar]]
@@ -29,6 +30,15 @@ class Route:
     alone: bool = False
     takes: Callable[[ModelSpec], bool] = _always
     holds: Callable[[Rows], bool] = _always
+
+
+def path_of_model(probe: Probe) -> str:
+    """`/models/NAME`, the name being the one that the service goes by."""
+    answer = probe.get("/v1/models")
+    names = answer.body.get("models") if isinstance(answer.body, dict) else None
+    if not (isinstance(names, list) and names):
+        raise CheckFailedError(f"no list of models in {brief(answer.body)}")
+    return f"/models/{quote(str(names[0]), safe='')}"
 
 
 def numeric(fields: Sequence[Field]) -> bool:

@@ -11,7 +11,17 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, invocations, metrics, page, predict
+from modelpack.serving.dialects import (
+    describe,
+    health,
+    invocations,
+    metrics,
+    openapi,
+    page,
+    predict,
+    v1,
+    v2,
+)
 from modelpack.serving.service import Service
 
 logs.configure()
@@ -29,6 +39,12 @@ app.register_blueprint(predict.routes(service))
 # POST /invocations, GET /ping, /health, /version: as MLflow's and SageMaker's clients speak.
 app.register_blueprint(invocations.routes(service))
 
+# KServe V1: GET /v1/models, POST /v1/models/NAME:predict.
+app.register_blueprint(v1.routes(service))
+
+# Open Inference Protocol V2: GET /v2/models/NAME, POST /v2/models/NAME/infer.
+app.register_blueprint(v2.routes(service))
+
 # GET /healthz, the process lives; GET /readyz, the model answers.
 app.register_blueprint(health.routes(service))
 
@@ -40,3 +56,6 @@ app.register_blueprint(page.routes(service))
 
 # GET /signature, what goes in and comes out.
 app.register_blueprint(describe.routes(service))
+
+# GET /openapi.json, all of these routes for machines.
+app.register_blueprint(openapi.routes(service))

@@ -1,0 +1,145 @@
+"""The Open Inference Protocol V2 over HTTP, with Triton's binary tensor data: one model, one
+version, tensors in and out.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from .. import answers, wire
+from ..problems import Problem
+from ..service import Service
+from ..v2 import errors, inputs, outputs, requests
+from ..v2.description import describe
+
+__all__ = ["describe", "routes"]
+
+EXTENSIONS = ("binary_tensor_data",)
+
+
+def routes(service: Service) -> Blueprint:
+    blueprint = Blueprint("v2", __name__, url_prefix="/v2")
+    blueprint.after_app_request(errors.tell)
+    _server(blueprint, service)
+    _model(blueprint, service)
+    return blueprint
+
+
+def _server(blueprint: Blueprint, service: Service) -> None:
+    @blueprint.get("")
+    def server() -> Response:
+        """Open Inference Protocol: the server and its extensions."""
+        version = service.manifest.modelpack
+        return _json({"name": "modelpack", "version": version, "extensions": EXTENSIONS})
+
+    @blueprint.get("/health/live")
+    def live() -> Response:
+        """Open Inference Protocol: 200 while the process lives."""
+        return _json({"live": True})
+
+    @blueprint.get("/health/ready")
+    def ready() -> Response:
+        """Open Inference Protocol: 200 once the model has answered its own example."""
+        check_ready(service)
+        return _json({"ready": True})
+
+    @blueprint.get("/models")
+    def models() -> Response:
+        """Open Inference Protocol: the name of the model."""
+        return _json({"models": [service.name]})
+
+    @blueprint.post("/repository/index")
+    def index() -> Response:
+        """Open Inference Protocol: the model, its version and its state."""
+        body = wire.read_body(request, service.limits.body_bytes)
+        asked = wire.parse_exactly(body, service.limits) if body else {}
+        only = isinstance(asked, dict) and asked.get("ready") is True
+        return _json([] if only and not service.ready else [_state(service)])
+
+
+def _state(service: Service) -> dict[str, str]:
+    known = {"name": service.name, "version": service.version}
+    if service.ready:
+        return {**known, "state": "READY", "reason": ""}
+    return {**known, "state": "UNAVAILABLE", "reason": "it does not answer its own example"}
+
+
+def _model(blueprint: Blueprint, service: Service) -> None:
+    given = outputs.Outputs(service)
+
+    def metadata(name: str, version: str | None = None) -> Response:
+        """Open Inference Protocol: what the model takes and gives."""
+        check_name(service, name, version)
+        return _json(
+            {
+                "name": service.name,
+                "versions": [service.version],
+                "platform": _platform(service),
+                "inputs": inputs.metadata(service),
+                "outputs": given.metadata(),
+            }
+        )
+
+    def model_ready(name: str, version: str | None = None) -> Response:
+        """Open Inference Protocol: 200 once the model has answered its own example."""
+        check_name(service, name, version)
+        check_ready(service)
+        return _json({"name": service.name, "ready": True})
+
+    def infer(name: str, version: str | None = None) -> Response:
+        """Open Inference Protocol: tensors in, tensors out."""
+        check_name(service, name, version)
+        asked = _asked(service)
+        wanted = asked.outputs or [requests.Wanted(service.manifest.method, asked.binary)]
+        results = given.of(wanted, inputs.rows(service, asked.tensors))
+        return outputs.response(service, asked, results)
+
+    for path in ("/models/<name>", "/models/<name>/versions/<version>"):
+        blueprint.get(path)(metadata)
+        blueprint.get(f"{path}/ready")(model_ready)
+        blueprint.post(f"{path}/infer")(infer)
+
+
+def _platform(service: Service) -> str:
+    """<project>_<format>, as the protocol has it."""
+    model = service.manifest.model
+    return f"{model['framework'] or 'unknown'}_{model['format']}"
+
+
+def _asked(service: Service) -> requests.Inference:
+    count = len(service.manifest.inputs)
+    document, binary = requests.read(request, service.limits, count)
+    if document is None:
+        return requests.Inference(None, [inputs.raw(service, binary)], [], True)
+    return requests.inference(document, binary)
+
+
+def check_name(service: Service, name: str, version: str | None = None) -> None:
+    """Raises:
+    Problem: 404 it is not the model, or not the version, that is served.
+    """
+    if name != service.name:
+        raise Problem(404, f"There is no model of this name. {_quoted(service.name)} is served.")
+    if version not in (None, service.version):
+        raise Problem(404, f"There is no such version. {_quoted(service.version)} is served.")
+
+
+def check_ready(service: Service) -> None:
+    """Raises:
+    Problem: 503 the model does not answer.
+    """
+    if not service.ready:
+        raise Problem(503, "The model does not answer its own example. The log tells why.")
+
+
+def _quoted(text: str) -> str:
+    return answers.dump(text).decode()
+
+
+def _json(document: Any) -> Response:
+    return Response(answers.dump(document), content_type="application/json")

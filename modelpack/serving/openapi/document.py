@@ -1,0 +1,141 @@
+"""The whole document, collected over the dialects."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from types import ModuleType
+from typing import Any, Iterable, Mapping
+
+from flask import Flask
+
+from .. import auth
+from ..service import Service
+from . import columns, errors, predictions, rows
+
+METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
+"""HEAD goes with GET, and OPTIONS with any."""
+REQUEST_ID = {
+    "required": True,
+    "description": "The id of the request in the log: the one it came with in this header, if that "
+    "is 1 to 64 letters, digits, _ and -.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+}
+HEADERS = {
+    "X-Request-Id": REQUEST_ID,
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}},
+    "Accept-Post": {"description": "The types that are.", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"schema": {"type": "string"}},
+}
+INSTANCES = {
+    "type": "object",
+    "properties": {"instances": {"$ref": "#/components/schemas/Rows"}},
+    "required": ["instances"],
+    "additionalProperties": False,
+}
+EVERYWHERE = (400, 408, 413, 414, 417, 431, 500, 503)
+"""What any request may be answered, whatever its route."""
+
+
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
+}
+"""Of a service that has a token: either will do."""
+
+
+def document(service: Service, app: Flask, dialects: Iterable[ModuleType]) -> dict[str, Any]:
+    """Of the routes that `app` has."""
+    registered = _registered(app)
+    paths: dict[str, Any] = {}
+    tags = []
+    for dialect in dialects:
+        told = _paths(dialect, service, registered)
+        paths.update(told)
+        if told:
+            tags.append({"name": _name(dialect), "description": _sentence(dialect.__doc__)})
+    return {
+        "openapi": "3.1.0",
+        "info": _info(service),
+        "servers": [{"url": "/"}],
+        "tags": tags,
+        "paths": paths,
+        "components": _components(service),
+    }
+
+
+def _registered(app: Flask) -> dict[tuple[str, str], Any]:
+    """(path, method) -> the view function."""
+    return {
+        (path_of(rule.rule), method.lower()): app.view_functions[rule.endpoint]
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) & METHODS
+    }
+
+
+def path_of(rule: str) -> str:
+    """Flask's /models/<name> as OpenAPI's /models/{name}."""
+    return rule.replace("<", "{").replace(">", "}")
+
+
+def _paths(
+    dialect: ModuleType, service: Service, registered: Mapping[tuple[str, str], Any]
+) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for path, item in dialect.describe(service).items():
+        for method, operation in item.items():
+            view = registered.get((path, method))
+            if view:
+                whole = _operation(_name(dialect), view, _secured(path, operation))
+                paths.setdefault(path, {})[method] = whole
+    return paths
+
+
+def _secured(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    if auth.token(os.environ) is None or path in auth.open_routes(os.environ):
+        return operation
+    responses = {**operation["responses"], **errors.references([401])}
+    return {**operation, "responses": responses, "security": [{name: []} for name in SCHEMES]}
+
+
+def _operation(tag: str, view: Any, operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation of a dialect, with what all of them have. Its words are those of the view."""
+    summary = " ".join(inspect.cleandoc(view.__doc__ or "").split())
+    name = view.__name__
+    told = {"tags": [tag], "operationId": name if name == tag else f"{tag}_{name}"}
+    responses = {**operation["responses"], **errors.references(EVERYWHERE)}
+    for status, response in responses.items():
+        if "$ref" not in response:
+            headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+            headers.update(response.get("headers", {}))
+            responses[status] = {**response, "headers": headers}
+    return {**told, "summary": summary, **operation, "responses": dict(sorted(responses.items()))}
+
+
+def _info(service: Service) -> dict[str, Any]:
+    model = service.manifest.model
+    return {
+        "title": model["estimator"] or "a model",
+        "version": service.version,
+        "description": f"The sha256 of the model's file is {service.manifest.files[0].sha256}.",
+    }
+
+
+def _components(service: Service) -> dict[str, Any]:
+    schemas = {
+        **rows.schemas(service),
+        "Instances": INSTANCES,
+        **columns.schemas(service),
+        **predictions.schemas(service),
+        "Problem": errors.PROBLEM,
+    }
+    found = {"schemas": schemas, "responses": errors.components(), "headers": HEADERS}
+    return found if auth.token(os.environ) is None else {**found, "securitySchemes": SCHEMES}
+
+
+def _name(dialect: ModuleType) -> str:
+    return dialect.__name__.rpartition(".")[2]
+
+
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").partition("\n\n")[0].split())

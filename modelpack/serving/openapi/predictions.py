@@ -1,0 +1,132 @@
+"""The JSON Schema of what the model gives for one row, as its answer to its own example shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from .. import answers
+from ..problems import Problem
+from ..service import Service
+from . import operations
+
+NUMBER = {"type": ["number", "null"], "format": "double"}
+"""NaN and infinity come as null."""
+MOST_LABELS = 200
+
+
+def schemas(service: Service) -> dict[str, Any]:
+    """The component `Prediction`, and `Probabilities` where the model gives them."""
+    found = {"Prediction": _prediction(service)}
+    if "predict_proba" in service.methods:
+        found["Probabilities"] = _probabilities(service)
+    return found
+
+
+def example(service: Service) -> list[Any] | None:
+    """The prediction for the model's own example, as JSON has it; None where there is none."""
+    output = _output(service)
+    return None if output is None else _json(output.tolist())
+
+
+def listed(probabilities: bool = False) -> dict[str, Any]:
+    """Of an answer {"predictions": [...]}, and `probabilities` where they were asked for."""
+    told = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
+    also = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
+    return operations.record(
+        {"predictions": told}, {"probabilities": also} if probabilities else {}
+    )
+
+
+def listed_example(service: Service) -> dict[str, Any]:
+    """For `operations.content`."""
+    answer = example(service)
+    return {"example": None if answer is None else {"predictions": answer}}
+
+
+def probabilities_example(service: Service) -> list[Any] | None:
+    row = service.manifest.example
+    if not service.ready or row is None or "predict_proba" not in service.methods:
+        return None
+    try:
+        return _json(service.probabilities(service.rows([row])))
+    except Problem:
+        return None
+
+
+def _output(service: Service) -> np.ndarray | None:
+    row = service.manifest.example
+    if not service.ready or row is None:
+        return None
+    try:
+        return np.asarray(service.output(service.manifest.method, service.rows([row])))
+    except Problem:
+        return None
+
+
+def _json(values: list[Any]) -> list[Any]:
+    listed: list[Any] = orjson.loads(answers.dump(values))
+    return listed
+
+
+def _prediction(service: Service) -> dict[str, Any]:
+    output = _output(service)
+    if output is None:
+        return {"description": "What the model gives for one row."}
+    schema = _labels(service, output) or _array(_value(service, output), output.shape[1:])
+    return {**schema, "examples": _json(output.tolist())}
+
+
+def _array(value: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    for size in reversed(shape):
+        value = {"type": "array", "items": value, "minItems": size, "maxItems": size}
+    return value
+
+
+def _value(service: Service, output: np.ndarray) -> dict[str, Any]:
+    if output.dtype.kind in "iu" and service.manifest.method == "predict":
+        return {"type": "integer"}
+    if output.dtype.kind in "iuf":
+        return dict(NUMBER)
+    if output.dtype.kind == "b":
+        return {"type": "boolean"}
+    return {"type": "string"} if output.dtype.kind == "U" else {}
+
+
+def _labels(service: Service, output: np.ndarray) -> dict[str, Any] | None:
+    """Of a classifier of one output, its classes: if they are what it answers with."""
+    classes = service.manifest.classes if service.manifest.method == "predict" else None
+    if not classes or output.ndim != 1:
+        return None
+    known, given = _json(list(classes)), _json(output.tolist())
+    if not {answers.dump(each) for each in given} <= {answers.dump(each) for each in known}:
+        return None
+    return {"enum": known}
+
+
+def _probabilities(service: Service) -> dict[str, Any]:
+    """Of a model with several outputs, a list of one object each."""
+    answer = probabilities_example(service)
+    if not answer:
+        return {"description": "The probability of each class."}
+    (row,) = answer
+    schema = _of_list(row) if isinstance(row, list) else _of_classes(row)
+    return {**schema, "examples": answer}
+
+
+def _of_list(row: list[dict[str, Any]]) -> dict[str, Any]:
+    outputs = [_of_classes(each) for each in row]
+    return {"type": "array", "prefixItems": outputs, "items": False, "minItems": len(outputs)}
+
+
+def _of_classes(row: dict[str, Any]) -> dict[str, Any]:
+    if len(row) > MOST_LABELS:
+        return {"type": "object", "additionalProperties": NUMBER}
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(row, NUMBER),
+        "required": list(row),
+        "additionalProperties": False,
+    }

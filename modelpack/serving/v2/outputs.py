@@ -1,0 +1,153 @@
+"""From what a model gives to tensors, in JSON or as binary data."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Sequence
+
+import numpy as np
+from flask import Response
+
+from .. import answers, misfits
+from ..columns import Rows
+from ..problems import Problem
+from ..service import Service
+from . import datatypes
+from .requests import LENGTH_HEADER, Inference, Wanted
+
+OF_KINDS = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64", "U": datatypes.BYTES}
+OF_TYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}
+BEYOND = 2**63
+ALIAS = "output-0"
+"""What the prediction is called by KServe's own servers, and therefore by its clients."""
+
+
+class Outputs:
+    """What can be asked for: each of the service's methods by its name; of a model with several
+    outputs, whose methods give a list of arrays, each of them too, as `predict_proba_0`.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._told: list[dict[str, Any]] | None = None
+
+    def metadata(self) -> list[dict[str, Any]]:
+        """The tensors by what the model gives for its example; found once."""
+        if self._told is None:
+            self._told = [told for method in self.service.methods for told in self._of(method)]
+        return self._told
+
+    def _of(self, method: str) -> Iterator[dict[str, Any]]:
+        example = self.service.manifest.example
+        try:
+            result = self.service.runner.call(method, self.service.rows([example or []]))
+        except Exception:  # what is not known of a model that has no answer to its example
+            yield {"name": method, "datatype": self._datatype(method), "shape": [-1]}
+            return
+        for name, array in _parts(method, result):
+            datatype, values = tensor(answers.dense(array, self.service.limits.answer_values))
+            yield {"name": name, "datatype": datatype, "shape": [-1, *values.shape[1:]]}
+
+    def _datatype(self, method: str) -> str:
+        told = self.service.manifest.model["signature"]["outputs"]
+        if method != self.service.manifest.method or not told:
+            return "FP64"
+        return OF_TYPES.get(told[0]["type"], datatypes.BYTES)
+
+    def of(self, wanted: Sequence[Wanted], rows: Rows) -> Iterator[tuple[Wanted, np.ndarray]]:
+        """The arrays (n_rows, ...) of what was asked for.
+
+        Raises:
+            Problem: 400 an output is unknown; else as `Service.output`.
+        """
+        methods = {each.name: self._method(each.name) for each in wanted}
+        results = {
+            method: dict(_parts(method, self.service.output(method, rows)))
+            for method in dict.fromkeys(methods.values())
+        }
+        for each in wanted:
+            parts = results[methods[each.name]]
+            if each.name == ALIAS:
+                parts = {ALIAS: parts[self.service.manifest.method]}
+            if each.name not in parts and each.name != methods[each.name]:
+                raise self._unknown(each.name)
+            for name in [each.name] if each.name in parts else parts:
+                yield Wanted(name, each.binary), parts[name]
+
+    def _method(self, name: str) -> str:
+        if name == ALIAS:
+            return self.service.manifest.method
+        stem, _, number = name.rpartition("_")
+        for method in (name, stem if number.isdigit() else name):
+            if method in self.service.methods:
+                return method
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> Problem:
+        known = ", ".join(each["name"] for each in self.metadata())
+        return Problem(400, f"The outputs are {known}; got {misfits.got(name)}.")
+
+
+def _parts(method: str, result: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(result, list) and result and np.ndim(result[0]) > 0:
+        return [(f"{method}_{index}", each) for index, each in enumerate(result)]
+    return [(method, result)]
+
+
+def tensor(array: np.ndarray) -> tuple[str, np.ndarray]:
+    """The datatype of an array, and the array as it is sent: integers and floats of 64 bits,
+    booleans, and texts as objects.
+    """
+    if array.dtype.kind == "O":
+        array = _plain(array)
+    datatype = OF_KINDS.get(array.dtype.kind, datatypes.BYTES)
+    if array.dtype.kind == "u" and array.size and int(array.max()) >= BEYOND:
+        datatype = "UINT64"
+    if datatype == datatypes.BYTES:
+        texts = np.empty(array.shape, object)
+        texts.ravel()[:] = [answers.label(value) for value in array.ravel().tolist()]
+        return datatype, texts
+    return datatype, array.astype(bool if datatype == "BOOL" else datatypes.DTYPES[datatype])
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """An array of objects as one of booleans or numbers, where they all are."""
+    values = [v.item() if isinstance(v, np.generic) else v for v in array.ravel().tolist()]
+    kinds = set(map(type, values))
+    plain = np.empty(array.shape, object)
+    plain.ravel()[:] = values
+    if kinds == {bool}:
+        return plain.astype(bool)
+    if kinds == {int} and all(-BEYOND <= value < BEYOND for value in values):
+        return plain.astype(np.int64)
+    return plain.astype(np.float64) if kinds and kinds <= {float, type(None)} else plain
+
+
+def response(
+    service: Service, asked: Inference, results: Iterable[tuple[Wanted, np.ndarray]]
+) -> Response:
+    """The body: JSON, and the binary data of what was asked for so."""
+    told, binary = [], []
+    for wanted, array in results:
+        datatype, values = tensor(array)
+        document: dict[str, Any] = {
+            "name": wanted.name,
+            "datatype": datatype,
+            "shape": list(values.shape),
+        }
+        if wanted.binary:
+            binary.append(datatypes.to_binary(datatype, values))
+            document["parameters"] = {"binary_data_size": len(binary[-1])}
+        else:
+            document["data"] = values.ravel().tolist()
+        told.append(document)
+    header = answers.dump(_document(service, asked.id, told))
+    if not binary:
+        return Response(header, content_type="application/json")
+    headers = {LENGTH_HEADER: str(len(header))}
+    body = b"".join([header, *binary])
+    return Response(body, headers=headers, content_type="application/octet-stream")
+
+
+def _document(service: Service, id_: str | None, told: list[dict[str, Any]]) -> dict[str, Any]:
+    known = {} if id_ is None else {"id": id_}
+    return {"model_name": service.name, "model_version": service.version, **known, "outputs": told}

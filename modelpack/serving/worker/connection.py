@@ -1,0 +1,215 @@
+"""One client: what it has sent, what it is sent, and how long it may take for that.
+
+A connection is always in one of these states, and each has a deadline:
+
+    HEAD --> BODY --> TURN --> ANSWER --> HEAD, for the next request
+      |        |                  |
+      +--------+------refused-----+--> LINGER, until the client has seen the answer
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import time
+from typing import Any
+
+from . import bodies, head
+from .predicting import Job
+from .refusal import Refusal, answer
+
+HEAD, BODY, TURN, ANSWER, LINGER = "head", "body", "turn", "answer", "linger"
+READ_BYTES = 1 << 16
+AHEAD_BYTES = 1 << 16
+"""Of following requests that are read while one is answered."""
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 1 << 26
+MINIMAL_RATE = 1 << 20
+"""Bytes of an answer that a client takes in a second, if not all in the seconds it has anyway."""
+
+
+class Connection:
+    """`loop`: the event loop, which calls `readable`, `writable` and `expire`."""
+
+    def __init__(self, sock: socket.socket, addresses: tuple[Any, Any], loop: Any) -> None:
+        self.sock = sock
+        self.addresses = addresses
+        self.state = HEAD
+        self.since = time.monotonic()  # of the request at hand, or of the silence
+        self.deadline = self.since + loop.limits.header_seconds
+        self.data = bytearray()
+        self.held = 0  # bytes in memory, as the loop has counted them
+        self._loop = loop
+        self._searched = 0
+        self._requests = 0
+        self._head: head.Head | None = None
+        self._body: bodies.Body | None = None
+        self._job: Job | None = None
+        self._out = memoryview(b"")
+        self._closes = False
+        self._discarded = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing of a request has come."""
+        return self.state == HEAD and not self.data
+
+    def readable(self) -> None:
+        try:
+            data = self.sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._left()
+        elif self.state == LINGER:
+            self._discard(len(data))
+        else:
+            self.data += data
+            self.go_on()
+
+    def _left(self) -> None:
+        """The client will send nothing more. While a request is incomplete that is its end; one
+        that waits for its turn is given up, and one that the model has begun is answered.
+        """
+        if self.state == BODY:
+            self.refuse(Refusal(400, "The body broke off."))
+        elif self.state == TURN and self._job is not None and self._job.started is not None:
+            self._closes = True
+            self._loop.watch(self, read=False)
+        else:
+            self.close()
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > LINGER_BYTES:
+            self.close()
+
+    def go_on(self) -> None:
+        """Go on with what has been read."""
+        try:
+            if self.state == HEAD:
+                self._read_head()
+            if self.state == BODY:
+                self._read_body()
+            self._hold()
+        except Refusal as refusal:
+            self.refuse(refusal)
+
+    def _read_head(self) -> None:
+        if not self._searched:
+            if self.data[:2] == b"\r\n" and len(self.data) > 2:
+                del self.data[:2]  # RFC 9112, section 2.2: one empty line before a request
+            self.since = time.monotonic()
+            self.deadline = self.since + self._loop.limits.header_seconds
+        limits = self._loop.limits
+        end = head.search(self.data, self._searched, limits)
+        self._searched = len(self.data)
+        if end < 0:
+            return
+        self._requests += 1
+        raw = bytes(self.data[:end])
+        del self.data[:end]
+        self._head = head.parse(raw, self._loop.cfg, self.addresses[0], self._requests, limits)
+        self._body = bodies.of(self._head, limits)
+        self.state = BODY
+        self.deadline = time.monotonic() + limits.body_seconds
+        if self._head.expects and not self.data:
+            self._continue()
+
+    def _continue(self) -> None:
+        with contextlib.suppress(OSError):  # who does not take this line will not send either
+            self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _read_body(self) -> None:
+        assert self._head is not None and self._body is not None  # noqa: S101, PT018
+        if not self._body.take(self.data):
+            return
+        self.state = TURN
+        self._searched = 0
+        self._job = Job(self, self._head.request, bytes(self._body.body))
+        self._body = None
+        self._loop.submit(self._job, self._head)
+
+    def _hold(self) -> None:
+        """Let the loop count what is kept in memory for this client."""
+        held = len(self.data)
+        if self._body is not None:
+            held += len(self._body.body)
+        elif self._job is not None:
+            held += len(self._job.body)
+        self._loop.hold(self, held)
+        if self.state == TURN and len(self.data) > AHEAD_BYTES:
+            self._loop.watch(self, read=False)
+
+    def refuse(self, refusal: Refusal, *, close: bool = True) -> None:
+        """Answer the request at hand with a problem."""
+        is_head = self._head is not None and self._head.method == "HEAD"
+        seconds = time.monotonic() - self.since
+        close = close or self._loop.draining
+        self.send(answer(refusal, seconds, head=is_head, close=close), closes=close)
+
+    def send(self, data: bytes, *, closes: bool) -> None:
+        """Send a whole response, as fast as the client takes it."""
+        self.state = ANSWER
+        self._job = self._head = self._body = None
+        self._closes = closes or self._closes
+        self._out = memoryview(data)
+        seconds = self._loop.limits.write_seconds + len(data) / MINIMAL_RATE
+        self.deadline = time.monotonic() + seconds
+        self.writable()
+
+    def writable(self) -> None:
+        try:
+            while self._out:
+                self._out = self._out[self.sock.send(self._out) :]
+        except BlockingIOError:
+            self._wait_to_write()
+        except OSError:
+            self.close()
+        else:
+            self._answered()
+
+    def _wait_to_write(self) -> None:
+        self._loop.watch(self, read=False, write=True)
+        try:
+            self._loop.hold(self, len(self._out))
+        except Refusal:
+            self.close(abort=True)
+
+    def _answered(self) -> None:
+        self._loop.hold(self, 0)
+        self._loop.watch(self, read=True)
+        now = self.since = time.monotonic()
+        if self._closes:
+            self.state, self.deadline = LINGER, now + LINGER_SECONDS
+            self.data = bytearray()
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
+            return
+        self.state, self.deadline = HEAD, now + self._loop.limits.idle_seconds
+        if self.data:
+            self._loop.later(self)
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self.state == HEAD and self.data:
+            self.refuse(Refusal(408, "The head of the request took too long."))
+        elif self.state == BODY:
+            self.refuse(Refusal(408, "The body of the request took too long."))
+        elif self.state == TURN and self._job is not None:
+            self._loop.overdue(self._job)
+        else:
+            self.close(abort=self.state == ANSWER)
+
+    def close(self, *, abort: bool = False) -> None:
+        """`abort`: forget what the client has not taken."""
+        if self._job is not None:
+            self._job.given_up = True
+        self.state = LINGER
+        self._loop.forget(self)
+        if abort:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()

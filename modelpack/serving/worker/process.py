@@ -1,0 +1,50 @@
+"""The worker as gunicorn's master knows it: a process that serves until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from gunicorn.workers import base
+
+from .. import limits
+from ..errors import CannotStartError
+from .loop import Loop
+
+RECYCLE_SECONDS = 5.0
+"""For what waits behind a prediction that does not end; then a new process takes over."""
+
+
+class Worker(base.Worker):  # type: ignore[misc]
+    """`worker_class = "modelpack.serving.worker.Worker"` in gunicorn.conf.py."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.cfg.is_ssl:
+            raise CannotStartError(
+                "it speaks HTTP, without TLS, which belongs to a proxy before it. "
+                "To have gunicorn speak TLS, choose --worker-class gthread."
+            )
+        self.limits = limits.from_environment(os.environ)
+        self._recycling = False
+
+    def run(self) -> None:
+        """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
+        loop = Loop(self.wsgi, self.cfg, self.limits, self._recycle)
+        loop.start(self.sockets, self.PIPE[0])
+        while self.alive and not self._recycling and os.getppid() == self.ppid:
+            self.notify()
+            loop.turn()
+        if self._recycling:
+            loop.drain(RECYCLE_SECONDS, last=False)
+        else:
+            loop.drain(max(1.0, self.cfg.graceful_timeout - 1.0), last=True)
+        while not loop.drained():
+            self.notify()
+            loop.turn()
+        sys.exit(0)
+
+    def _recycle(self) -> None:
+        self.log.error("A prediction does not end: worker %s gives way to a new one", self.pid)
+        self._recycling = True

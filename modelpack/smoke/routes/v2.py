@@ -1,0 +1,129 @@
+"""The Open Inference Protocol: numbers as one tensor, in JSON and as binary data, and one tensor an
+input by name.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief
+from modelpack.smoke.routes.route import Route, Rows, numeric, path_of_model
+from modelpack.spec import Answers, ModelSpec, Scalar
+
+HEADER = "Inference-Header-Content-Length"
+BINARY = "application/octet-stream"
+DATATYPES = {float: "FP64", int: "INT64", str: "BYTES", bool: "BOOL"}
+FORMATS = {"FP64": "d", "INT64": "q", "BOOL": "?"}
+
+
+def _takes(model: ModelSpec) -> bool:
+    """A tensor is of one datatype: values of several types cannot be told in one."""
+    fields = (*model.signature.inputs, *model.signature.outputs)
+    return bool(model.signature.inputs) and all(field.type != "any" for field in fields)
+
+
+def _takes_matrix(model: ModelSpec) -> bool:
+    return _takes(model) and numeric(model.signature.inputs)
+
+
+def _single(probe: Probe, rows: Rows) -> Answers:
+    tensor = {**_tensor(rows), "data": [value for row in rows for value in row]}
+    return _asked(probe, {"inputs": [tensor], "outputs": _outputs(probe, False)})
+
+
+def _binary(probe: Probe, rows: Rows) -> Answers:
+    values = [math.nan if value is None else value for row in rows for value in row]
+    data = struct.pack(f"<{len(values)}d", *values)
+    tensor = {**_tensor(rows), "parameters": {"binary_data_size": len(data)}}
+    document = {"inputs": [tensor], "outputs": _outputs(probe, True)}
+    return _asked(probe, document, data)
+
+
+def _columns(probe: Probe, rows: Rows) -> Answers:
+    """One tensor an input, the last one first."""
+    names = [field.name for field in probe.model.signature.inputs]
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    tensors = [_column(name, values) for name, values in columns]
+    return _asked(probe, {"inputs": tensors[::-1], "outputs": _outputs(probe, False)})
+
+
+ROUTES = (
+    Route("POST /v2/models/M/infer, one tensor", _single, takes=_takes_matrix),
+    Route("POST /v2/models/M/infer, binary", _binary, takes=_takes_matrix),
+    Route("POST /v2/models/M/infer, tensors by name", _columns, takes=_takes),
+)
+
+
+def _tensor(rows: Rows) -> dict[str, Any]:
+    return {"name": "input-0", "datatype": "FP64", "shape": [len(rows), len(rows[0])]}
+
+
+def _column(name: str, values: Sequence[Scalar]) -> dict[str, Any]:
+    kinds = {DATATYPES[type(value)] for value in values if value is not None}
+    datatype = kinds.pop() if len(kinds) == 1 else "FP64"
+    return {"name": name, "datatype": datatype, "shape": [len(values)], "data": list(values)}
+
+
+def _outputs(probe: Probe, binary: bool) -> list[dict[str, Any]]:
+    methods = [probe.model.method]
+    if probe.model.signature.probabilities:
+        methods.append("predict_proba")
+    return [{"name": name, "parameters": {"binary_data": binary}} for name in methods]
+
+
+def _asked(probe: Probe, document: Mapping[str, Any], binary: bytes = b"") -> Answers:
+    header = json.dumps(document).encode()
+    path = f"/v2{path_of_model(probe)}/infer"
+    answer = probe.post_raw(path, header + binary, BINARY, {HEADER: str(len(header))})
+    tensors = _tensors(answer)
+    parts = [values for name, values in tensors.items() if name.startswith("predict_proba")]
+    predictions = tensors.get(probe.model.method)
+    if predictions is None:
+        raise CheckFailedError(f"no {probe.model.method} in {brief(list(tensors))}")
+    if not parts:
+        return Answers(tuple(predictions))
+    rows = parts[0] if "predict_proba" in tensors else list(map(list, zip(*parts, strict=True)))
+    return Answers(tuple(predictions), tuple(rows))
+
+
+def _tensors(answer: Answer) -> dict[str, list[Any]]:
+    """The values of each output, nested as its shape says.
+
+    Raises:
+        CheckFailedError: the answer is none of tensors.
+    """
+    if answer.status != 200:
+        raise CheckFailedError(f"status {answer.status} instead of 200: {brief(answer.body)}")
+    size = int(answer.headers.get(HEADER, len(answer.content)))
+    document, rest = json.loads(answer.content[:size]), answer.content[size:]
+    tensors = {}
+    for output in document["outputs"]:
+        length = output.get("parameters", {}).get("binary_data_size", 0)
+        values = output["data"] if "data" in output else _unpacked(output, rest[:length])
+        rest = rest[length:]
+        tensors[output["name"]] = _nested(values, output["shape"])
+    return tensors
+
+
+def _unpacked(output: Mapping[str, Any], data: bytes) -> list[Any]:
+    count = math.prod(output["shape"])
+    if output["datatype"] in FORMATS:
+        return list(struct.unpack(f"<{count}{FORMATS[output['datatype']]}", data))
+    texts = []
+    while data:
+        end = 4 + int.from_bytes(data[:4], "little")
+        texts.append(data[4:end].decode())
+        data = data[end:]
+    return texts
+
+
+def _nested(values: list[Any], shape: Sequence[int]) -> list[Any]:
+    if len(shape) < 2:
+        return values
+    step = math.prod(shape[1:])
+    starts = range(0, len(values), step) if step else ()
+    return [_nested(values[start : start + step], shape[1:]) for start in starts]

@@ -1,0 +1,97 @@
+"""Many clients at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import raw
+
+
+@dataclass
+class Load:
+    """`statuses` with the seconds that each took; `lost`: requests whose connection broke before
+    an answer; `refused`: attempts to connect, which the client knows that nobody has seen.
+    """
+
+    answers: list[tuple[int, float]] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    def count(self, status: int) -> int:
+        return sum(1 for got, _ in self.answers if got == status)
+
+    def seconds(self, status: int) -> list[float]:
+        return sorted(seconds for got, seconds in self.answers if got == status)
+
+
+def at_once(count: int, work: Callable[[int], None]) -> None:
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def one(port: int, data: bytes, load: Load) -> None:
+    started = time.monotonic()
+    try:
+        client = raw.Client(port)
+    except OSError:
+        load.refused += 1
+        return
+    with client:
+        try:
+            client.send(data)
+            load.answers.append((client.answer().status, time.monotonic() - started))
+        except OSError as error:
+            load.lost.append(repr(error))
+
+
+def open_loop(port: int, data: bytes, rate: float, seconds: float) -> Load:
+    """Requests at a fixed rate, whether those before are answered or not."""
+    load = Load()
+    started = time.monotonic()
+
+    def arrive(number: int) -> None:
+        time.sleep(max(0, started + number / rate - time.monotonic()))
+        one(port, data, load)
+
+    at_once(int(rate * seconds), arrive)
+    return load
+
+
+def closed_loop(port: int, data: bytes, clients: int, until: Callable[[], bool]) -> Load:
+    """So many clients ask again as soon as they are answered, on a connection that they keep for as
+    long as the service does; each ends when it cannot connect, or `until` says so.
+    """
+    load = Load()
+
+    def ask_on(_: int) -> None:
+        while not until() and not load.refused:
+            keep_asking(port, data, load, until)
+
+    at_once(clients, ask_on)
+    return load
+
+
+def keep_asking(port: int, data: bytes, load: Load, until: Callable[[], bool]) -> None:
+    try:
+        client = raw.Client(port)
+    except OSError:
+        load.refused += 1
+        return
+    with client:
+        while not until():
+            started = time.monotonic()
+            try:
+                client.send(data)
+                answer = client.answer()
+            except OSError as error:
+                load.lost.append(repr(error))
+                return
+            load.answers.append((answer.status, time.monotonic() - started))
+            if answer.headers["connection"] == "close":
+                return

@@ -1,0 +1,117 @@
+"""More requests than the model can answer, and predictions that do not end."""
+
+from __future__ import annotations
+
+import time
+
+import load
+import pytest
+import raw
+from processes import workers
+
+SECONDS = 0.02  # of a prediction: 50 a second
+
+
+def slept(seconds: float) -> bytes:
+    return raw.post(b"[[%g]]" % seconds)
+
+
+def test_overload_is_refused_at_once_and_accepted_requests_keep_their_time(sleeping, figure):
+    """Three times as many as can be answered, for three seconds, with a queue of 8."""
+    server = sleeping(MODELPACK_MAX_QUEUE="8")
+    done = load.open_loop(server.port, slept(SECONDS), rate=3 / SECONDS, seconds=3)
+    assert done.lost == []
+    assert done.count(200) + done.count(503) == len(done.answers) == 450
+    accepted, refused = done.seconds(200), done.seconds(503)
+    longest = accepted[int(0.99 * len(accepted))]
+    figure(
+        f"{len(accepted)} answered, p99 {longest:.2f} s; {len(refused)} refused, "
+        f"median {1000 * refused[len(refused) // 2]:.1f} ms; 9 x {SECONDS} s is the longest turn"
+    )
+    assert len(accepted) > 75  # half of what it can do without any other load
+    assert longest < 2.5 * 9 * SECONDS + 0.2
+    assert refused[len(refused) // 2] < 0.1
+
+
+def test_who_is_refused_is_told_when_to_come_again(sleeping):
+    server = sleeping(MODELPACK_MAX_QUEUE="1")
+    with raw.Client(server.port) as first, raw.Client(server.port) as second:
+        first.send(slept(0.5))
+        second.send(slept(0))
+        time.sleep(0.1)
+        with raw.Client(server.port) as third:
+            third.send(slept(0))
+            answer = third.answer()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert answer.problem["detail"].startswith("Too many requests are waiting.")
+            third.send(raw.get("/healthz"))  # the connection is not lost, and this is no prediction
+            assert third.answer().status == 200
+        assert [first.answer().status, second.answer().status] == [200, 200]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_told_while_predictions_wait(sleeping, figure, path):
+    server = sleeping()
+    clients = [raw.Client(server.port) for _ in range(10)]
+    for client in clients:
+        client.send(slept(0.1))
+    seconds = raw.timed(server.port, raw.get(path), 50)
+    figure(f"p99 {1000 * seconds[48]:.1f} ms beside a queue of ten predictions of 100 ms")
+    assert seconds[48] < 0.1
+    for client in clients:
+        assert client.answer().status == 200
+        client.__exit__()
+
+
+def test_who_has_left_is_not_computed_for(sleeping, figure):
+    server = sleeping()
+    with raw.Client(server.port) as first:
+        first.send(slept(0.5))
+        time.sleep(0.1)
+        for _ in range(20):
+            with raw.Client(server.port) as leaving:
+                leaving.send(slept(0.3))
+                time.sleep(0.01)
+        assert first.answer().status == 200
+    started = time.monotonic()
+    assert raw.ask(server.port, slept(0)).status == 200
+    seconds = time.monotonic() - started
+    figure(f"the next waits {seconds:.2f} s; the 20 who left would have taken 6 s")
+    assert seconds < 1
+
+
+def test_a_prediction_that_does_not_end_costs_its_sender_only(sleeping, figure):
+    """504 at the deadline of 1 s; what waits is answered; a new worker takes over."""
+    server = sleeping(MODELPACK_PREDICT_SECONDS="1")
+    (before,) = workers(server)
+    with raw.Client(server.port) as stuck, raw.Client(server.port) as waiting:
+        started = time.monotonic()
+        stuck.send(slept(600))
+        time.sleep(0.4)
+        waiting.send(slept(0.01))
+        answer = stuck.answer()
+        seconds = time.monotonic() - started
+        assert answer.status == 504
+        assert answer.problem["detail"] == "The model took longer than 1 s."
+        assert waiting.answer().status == 200
+    assert raw.ask(server.port, slept(0)).status == 200
+    back = time.monotonic() - started - seconds
+    (after,) = workers(server)
+    assert after != before
+    figure(f"504 after {seconds:.2f} s, a new worker has answered {back:.2f} s later")
+    assert 1 <= seconds < 2
+    assert back < 8
+
+
+def test_who_waits_for_longer_than_the_deadline_is_told_so(sleeping):
+    server = sleeping(MODELPACK_PREDICT_SECONDS="1")
+    results = load.Load()
+    requests = [slept(0.8), slept(0.8), slept(0)]
+
+    def ask(number: int) -> None:
+        time.sleep(0.05 * number)
+        load.one(server.port, requests[number], results)
+
+    load.at_once(3, ask)
+    assert sorted(status for status, _ in results.answers) == [200, 200, 503]
+    assert results.lost == []

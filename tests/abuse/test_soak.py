@@ -1,0 +1,52 @@
+"""Memory over many requests of all sorts. MODELPACK_SOAK=1 makes it 100,000 of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+
+import load
+import raw
+from processes import resident, workers
+
+REQUESTS = 100_000 if os.environ.get("MODELPACK_SOAK") else 5_000
+SAMPLES = 20
+KINDS = (
+    raw.post(),
+    raw.chunked(),
+    raw.post(json.dumps([[5.1, 3.5, 1.4, 0.2]] * 100).encode()),
+    raw.post(b"[[1, 2, 3]]"),
+    raw.post(b"not json"),
+    raw.get("/healthz"),
+    raw.get("/unknown"),
+    raw.get("/signature"),
+    raw.HEAD.replace(b"/predict", b"/predict?probabilities=true")
+    + b"Content-Length: 22\r\n\r\n"
+    + raw.ROW,
+    b"nonsense\r\n\r\n",
+)
+
+
+def test_memory_does_not_grow(iris, figure):
+    """The slope over the second half, after caches and pools have filled."""
+    samples: list[int] = []
+    for _ in range(SAMPLES):
+        load.at_once(4, lambda _: mixture(iris.port, REQUESTS // SAMPLES // 4))
+        samples.append(sum(resident(pid) for pid in workers(iris)))
+    half = samples[SAMPLES // 2 :]
+    slope = statistics.linear_regression(range(len(half)), half).slope * SAMPLES / REQUESTS
+    figure(
+        f"{REQUESTS} requests: {samples[0] >> 10} KiB after the first {REQUESTS // SAMPLES}, "
+        f"{samples[-1] >> 10} KiB at the end, {slope:.0f} bytes a request in the second half"
+    )
+    assert samples[-1] - samples[SAMPLES // 2] < 4 << 20
+
+
+def mixture(port: int, count: int) -> None:
+    """On kept connections, where the request does not end them."""
+    for start in range(0, count, len(KINDS)):
+        with raw.Client(port) as client:
+            for kind in KINDS[: count - start]:
+                client.send(kind)
+                assert client.answer().status < 500

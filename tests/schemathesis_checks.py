@@ -1,0 +1,80 @@
+"""What schemathesis sends and checks besides its own; it loads this file itself."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import schemathesis
+from fuzzed_models import MODELS
+from request_bodies import bodies_of, damaged
+from schemathesis import GenerationMode
+
+REFUSED = "values? that the model takes"
+BEYOND_64_BITS = r"-?\d{19,}(\.\.\.)?"
+SIZES = re.compile("equal length|as many values of every input")
+INSIDE = re.compile(r"Traceback|File \"|\.py\b|site-packages|sklearn|numpy|werkzeug|flask", re.I)
+JSON = "application/json"
+
+BODIES = bodies_of(MODELS[os.environ.get("MODELPACK_FUZZED", "iris")]().signature)
+TURNS = itertools.cycle([JSON, "*/*", *BODIES, "text/html", "application/openmetrics-text"])
+
+for type_, body in BODIES.items():
+    schemathesis.openapi.media_type(type_, damaged([body]))
+
+
+@schemathesis.serializer(*BODIES)
+def as_it_is(ctx, value):
+    return value.encode() if isinstance(value, str) else value
+
+
+@schemathesis.deserializer("application/x-npy")
+def npy(ctx, response):
+    return np.load(io.BytesIO(response.content), allow_pickle=False).tolist()
+
+
+@schemathesis.deserializer("application/vnd.apache.arrow.stream")
+def arrow(ctx, response):
+    return pa.ipc.open_stream(response.content).read_all().to_pylist()
+
+
+@schemathesis.deserializer("application/vnd.apache.parquet")
+def parquet(ctx, response):
+    return pq.read_table(io.BytesIO(response.content)).to_pylist()
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """Ask for answers of one type after the other, and for JSON where nothing else will do."""
+    case.headers["Accept"] = f"{next(TURNS)}, {JSON};q=0.5"
+
+
+@schemathesis.check
+def rows_of_the_schema_are_taken(ctx, response, case):
+    """Where JSON Schema has words for what is right: not for a number that the model refuses, one
+    that is written as an integer of more than 64 bits, sizes that must agree, or other types.
+    """
+    known = "RowByName" in case.operation.schema.raw_schema["components"]["schemas"]
+    sizes = case.operation.path.endswith("/infer") or not known
+    if case.meta.generation.mode != GenerationMode.POSITIVE or sizes:
+        return
+    if response.status_code not in (400, 413, 415, 422) or case.media_type not in (None, JSON):
+        return
+    if SIZES.search(response.json()["detail"]):
+        return
+    for error in response.json().get("errors", [{"expected": "", "got": ""}]):
+        refused = re.search(REFUSED, error["expected"])
+        assert refused or re.fullmatch(BEYOND_64_BITS, error["got"]), response.text
+
+
+@schemathesis.check
+def an_error_tells_nothing_of_the_inside(ctx, response, case):
+    if response.status_code >= 400:
+        assert not INSIDE.search(response.text), response.text
+        if response.content:
+            assert response.json()["request_id"] == response.headers["x-request-id"][0]
