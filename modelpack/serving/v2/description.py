@@ -8,10 +8,9 @@ from ..openapi import examples, operations
 from ..openapi.operations import content, record
 from ..service import Service
 from . import datatypes, inputs, outputs
-from .requests import LENGTH_HEADER, LONGEST_ID
+from .requests import BINARY, LENGTH_HEADER, LONGEST_ID
 
 TEXT = {"type": "string"}
-BINARY = "application/octet-stream"
 DATATYPES = [*datatypes.DTYPES, datatypes.BYTES]
 LENGTH = {
     "description": "The size of the JSON in a body that binary data follow.",
