@@ -27,7 +27,9 @@ def _schema(service: Service, values: Values) -> dict[str, Any]:
     if not inputs:
         return _any(values(fields.kind("any", True)))
     if len(inputs) > MOST_BY_NAME:
-        return _any(values(any_of(service)))
+        fewest = max(1, sum(not field.nullable for field in inputs))
+        size = {"minProperties": fewest, "maxProperties": len(inputs)}
+        return {**_any(values(any_of(service))), **size}
     kinds = [values(fields.kind(field.type, field.nullable)) for field in inputs]
     by_name: dict[str, Any] = {
         "type": "object",
