@@ -41,9 +41,9 @@ def package(files: Sequence[Path], *options: str) -> Packaged:
 
 
 @contextmanager
-def container(image: str) -> Iterator[str]:
-    """The URL of a container that is ready; it is removed afterwards."""
-    command = ["docker", "run", "--rm", "--detach", "-p", "127.0.0.1:0:8080", image]
+def container(image: str, *options: str) -> Iterator[str]:
+    """The URL of a container that is ready; it is removed afterwards. `options`: of docker run."""
+    command = ["docker", "run", "--rm", "--detach", "-p", "127.0.0.1:0:8080", *options, image]
     name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     try:
         port = subprocess.run(

@@ -291,7 +291,7 @@ def test_a_link_brings_the_inputs_back(visit):
     with visit("flowers") as page:
         page.get_by_label("petal length", exact=True).fill("6.9")
         predicted(page, "virginica")
-        page.get_by_role("button", name="Copy link").click()
+        page.get_by_role("button", name="Share").click()
         link = page.evaluate("navigator.clipboard.readText()")
     parts = urlsplit(link)
     with visit("flowers", f"/#{parts.fragment}") as page:
@@ -343,6 +343,45 @@ def test_a_service_that_is_gone_before_it_told_anything(visit):
         predicted(page, "versicolor")
 
 
+# --- the token ---------------------------------------------------------------------------------
+
+
+TOKEN = "5f1c0de8a91b4b7f9d3e6a2c8b7d4e10"
+
+
+def test_the_token_is_asked_for_sent_and_never_shown_nor_kept(browser, tmp_path):
+    folder = playground_models.folder_of("flowers", tmp_path)
+    with serving(folder, WEB_CONCURRENCY="1", MODELPACK_TOKEN=TOKEN) as server:
+        context = browser.new_context()
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        field = page.get_by_label("Bearer token")
+        expect(field).to_be_focused()
+        for text in ("setosa", "Pipeline", IRIS_NAMES[0]):
+            assert text not in page.content()
+        assert Axe().run(page).violations_count == 0
+        field.fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("does not take this token")
+        field.fill(TOKEN)
+        page.keyboard.press("Enter")
+        predicted(page, "versicolor")
+        expect(field).to_be_hidden()
+        assert TOKEN not in page.content()
+        stored = "[localStorage.length, sessionStorage.length, document.cookie]"
+        assert page.evaluate(stored) == [0, 0, ""]
+        curl, python = snippet(page, "curl"), snippet(page, "Python")
+        assert TOKEN not in curl + python
+        environ = {**os.environ, "TOKEN": TOKEN}
+        answer = json.loads(run(["/bin/sh", "-c", curl], tmp_path, environ))
+        assert answer["predictions"] == ["versicolor"]
+        assert str(answer) == run([sys.executable, "-c", python], tmp_path, environ).strip()
+        page.reload()
+        expect(field).to_be_focused()
+        context.close()
+
+
 # --- hostile names -------------------------------------------------------------------------------
 
 
@@ -389,8 +428,10 @@ def test_the_snippets_run_and_answer_the_same(visit, tmp_path):
     assert "\u202e" not in curl + python + javascript  # nothing is shown otherwise than it runs
 
 
-def run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+def run(command: list[str], folder: Path, environ: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 
@@ -398,6 +439,9 @@ def test_the_snippets_of_types_and_of_probabilities(visit, tmp_path):
     with visit("visitors") as page:
         expect(page.locator("#chances li")).to_have_count(2)
         page.get_by_label("city").select_option("missing")
+        page.get_by_role("switch", name="member").uncheck()
+        expect(page.locator("#code")).to_contain_text('"city": null')
+        expect(page.locator("#code")).to_contain_text('"member": false')
         curl, python = snippet(page, "curl"), snippet(page, "Python")
     answer = json.loads(run(["/bin/sh", "-c", curl], tmp_path))
     assert set(answer) == {"predictions", "probabilities"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import os
 import re
 import signal
@@ -22,7 +23,7 @@ import serving_models
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 from serving_models import bundle_of
-from test_serving_gunicorn import Server, refusal, serving
+from test_serving_gunicorn import Server, python_path, refusal, serving
 
 SETOSA = [[5.1, 3.5, 1.4, 0.2]]
 TOKEN = "0123456789abcdef" * 4
@@ -41,6 +42,16 @@ def get(server: Server, path: str, **headers: str) -> tuple[http.client.HTTPResp
         connection.request("GET", path, headers={"Connection": "close", **headers})
         response = connection.getresponse()
         return response, response.read().decode()
+    finally:
+        connection.close()
+
+
+def predict(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
+    try:
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        connection.request("POST", "/predict", json.dumps(SETOSA), headers)
+        connection.getresponse().read()
     finally:
         connection.close()
 
@@ -70,21 +81,16 @@ def wait_until(condition) -> None:
         time.sleep(0.02)
 
 
-def folders() -> set[Path]:
-    return {
-        folder for parent in ("/dev/shm", "/tmp") for folder in Path(parent).glob("modelpack-m*")
-    }
+def folder_of(server: Server) -> Path:
+    """Where its workers count: its master holds the folder open."""
+    opened = [fd.readlink() for fd in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+    (folder,) = [path for path in opened if path.name.startswith("modelpack-metrics-")]
+    return folder
 
 
-@pytest.fixture
-def left() -> set[Path]:
-    """The folders of metrics that were there before."""
-    return folders()
-
-
-def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle, left):
+def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle):
     with serving(bundle) as server:
-        (folder,) = folders() - left
+        folder = folder_of(server)
         ask_until_both_have_answered(server, folder)
         before = scraped(server)
         (victim, *_) = workers(server)
@@ -110,7 +116,7 @@ def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle,
             "master",
         }
         assert server.stop() == 0
-    assert folders() == left
+    assert not folder.exists()
 
 
 def ask_until_both_have_answered(server: Server, folder: Path) -> None:
@@ -142,7 +148,7 @@ def test_a_busy_service_is_scraped_without_a_fall(bundle):
         def ask() -> None:
             while not stop.is_set():
                 try:
-                    server.request("POST", "/predict", SETOSA)
+                    predict(server)
                 except (OSError, http.client.HTTPException):  # of a killed worker
                     time.sleep(0.01)
 
@@ -165,20 +171,18 @@ def test_a_busy_service_is_scraped_without_a_fall(bundle):
     assert seen[-1] > seen[0]
 
 
-def test_what_a_killed_service_left_is_removed_by_the_next(bundle, left):
+def test_what_a_killed_service_left_is_removed_by_the_next(bundle):
     with serving(bundle) as first, serving(bundle) as second:
-        mine = folders() - left
-        assert len(mine) == 2
-        for pid in (first.process.pid, *workers(first)):
+        left, lives = folder_of(first), folder_of(second)
+        everyone = [first.process.pid, *workers(first)]
+        for pid in everyone:
             os.kill(pid, signal.SIGKILL)
-        wait_until(
-            lambda: not Path(f"/proc/{first.process.pid}/task").exists() or first.process.poll()
-        )
-        with serving(bundle) as third:
-            assert scraped(third)["modelpack_workers"] >= 1
-            assert len(folders() - left) == 2
+        first.process.wait(SECONDS)
+        wait_until(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in everyone))
+        with serving(bundle):
+            assert not left.exists()
+        assert lives.exists()
         assert scraped(second)["modelpack_workers"] == 2
-    assert folders() == left
 
 
 def test_a_reload_keeps_the_counts(bundle):
@@ -211,8 +215,7 @@ def test_the_token_and_the_healthcheck(bundle, tmp_path):
     with serving(bundle, MODELPACK_TOKEN_FILE=str(path)) as server:
         assert get(server, "/")[0].status == 401
         assert get(server, "/", Authorization=f"Bearer {TOKEN}")[0].status == 200
-        with pytest.raises(AssertionError):
-            scraped(server)
+        assert get(server, "/metrics")[0].status == 401
         assert scraped(server, Authorization=f"Bearer {TOKEN}")["modelpack_workers"] == 2
         done = subprocess.run(
             [sys.executable, "-S", "-m", "modelpack.serving.health"],
@@ -368,18 +371,16 @@ def test_a_collector_that_is_not_there_fills_no_log(bundle):
                 time.sleep(0.02)
             assert server.stop() == 0
             others = [line for line in server.lines if line["logger"].startswith("opentelemetry")]
-    assert len(others) < 20
+    assert 1 <= len(others) <= 4
 
 
 def test_missing_packages_are_one_warning_that_names_them(bundle, tmp_path):
     (tmp_path / "opentelemetry.py").write_text("raise ImportError\n")
     hidden = f"{tmp_path}{os.pathsep}"
-    server = Server(bundle, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", WEB_CONCURRENCY="1")
-    server.stop()
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
         "WEB_CONCURRENCY": "1",
-        "PYTHONPATH": hidden + server.environ["PYTHONPATH"],
+        "PYTHONPATH": hidden + python_path(),
     }
     with serving(bundle, **environ) as server:
         assert server.request("POST", "/predict", SETOSA)[0].status == 200

@@ -33,6 +33,10 @@ def pre_fork(arbiter: Any, worker: Any) -> None:
 def post_fork(_arbiter: Any, worker: Any) -> None:
     shared.Files.place = worker.place
     metrics.WORKERS.set(1)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Once the worker takes signals: SIGTERM would be lost while all that is loaded."""
     tracing.start()
 
 

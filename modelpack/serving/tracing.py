@@ -128,8 +128,13 @@ def model_span(parent: Any, method: str, rows: int) -> Iterator[None]:
         context=trace.set_span_in_context(parent),
         attributes={"modelpack.method": method, "modelpack.rows": rows},
         record_exception=False,  # its text may hold what was sent
-    ):
-        yield
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield
+        except Exception:
+            span.set_status(trace.StatusCode.ERROR)
+            raise
 
 
 def _parent(context: TraceContext) -> Any:

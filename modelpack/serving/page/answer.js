@@ -49,6 +49,7 @@ class Answer {
     const outputs = Array.isArray(probabilities) ? probabilities : probabilities ? [probabilities] : [];
     const before = [this.before?.probabilities ?? []].flat();
     byId("chances").replaceChildren(...outputs.flatMap((each, index) => this.chances(each, before[index] ?? {}, outputs.length > 1 ? index : null)));
+    if (byId("chances").querySelector(".tick")) byId("chances").append(el("p", { class: "legend" }, "what the example gives"));
   }
 
   chances(probabilities, before, number) {
@@ -69,7 +70,7 @@ function bar(label, chance, before) {
   fill.style.width = `${Math.min(1, Math.max(0, chance ?? 0)) * 100}%`;
   const track = el("span", { class: "track", "aria-hidden": "true" }, fill);
   if (Math.abs((before ?? chance) - chance) > 0.005) {
-    const tick = el("span", { class: "tick", title: `The example: ${percent(before)}` });
+    const tick = el("span", { class: "tick", title: percent(before) });
     tick.style.left = `${before * 100}%`;
     track.append(tick);
   }

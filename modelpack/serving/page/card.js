@@ -14,6 +14,7 @@ function showCard(summary, signature) {
   const { model, service } = summary;
   const [title, ...words] = titleOf(summary).split(/(?<=[a-z0-9])(?=[A-Z])/);
   byId("title").replaceChildren(title, ...words.flatMap((word) => [el("wbr"), word]));
+  byId("title").classList.toggle("long", titleOf(summary).length > 40);
   document.title = `${titleOf(summary)} · playground`;
   byId("kind").replaceChildren(...kind(model));
   byId("steps").replaceChildren(...steps(model));

@@ -37,7 +37,7 @@ function maker(field) {
 
 function hint(field) {
   const words = [TYPES[field.type] ?? field.type];
-  if (hasRange(field)) words.push(`mostly ${short(field.minimum)} to ${short(field.maximum)}`);
+  if (hasRange(field)) words.push(`mostly ${bounds(field).join(" to ")}`);
   if (field.categories) words[0] = `one of ${field.categories.length.toLocaleString("en")}`;
   if (field.nullable) words.push("may be missing");
   return words.join(" · ");
@@ -59,9 +59,8 @@ function number({ field, id, change }) {
 }
 
 function range(field) {
-  const step = stepOf(field);
-  const [least, most] = [Math.floor(field.minimum / step) * step, Math.ceil(field.maximum / step) * step];
-  return el("input", { type: "range", min: rounded(least, step), max: rounded(most, step), step, "aria-label": `${field.name}, slider` });
+  const [min, max] = bounds(field);
+  return el("input", { type: "range", min, max, step: stepOf(field), "aria-label": `${field.name}, slider` });
 }
 
 /** As it was typed where that is JSON: a double would lose digits of a large integer. */
@@ -73,7 +72,7 @@ function choice({ field, id, change }) {
   const names = values.map((value) => (field.type === "boolean" ? (value === "true" ? "yes" : "no") : shown(JSON.parse(value))));
   const main = el("select", { id }, ...values.map((value, index) => el("option", { value }, names[index])));
   if (field.nullable) main.prepend(el("option", { value: "null" }, "missing"));
-  main.onchange = () => change(main.value);
+  main.oninput = () => change(main.value);
   const fill = (literal) => {
     if (!values.includes(literal) && literal !== "null") main.append(el("option", { value: literal }, shown(JSON.parse(literal))));
     main.value = literal;
@@ -83,7 +82,7 @@ function choice({ field, id, change }) {
 
 function toggle({ id, change }) {
   const main = el("input", { id, type: "checkbox", role: "switch" });
-  main.onchange = () => change(json(main.checked));
+  main.oninput = () => change(json(main.checked));
   return { main, fill: (literal) => (main.checked = literal === "true") };
 }
 
@@ -98,7 +97,7 @@ function text({ field, id, long, change }) {
     change(read());
   };
   if (missing) {
-    missing.onchange = () => change(missing.checked ? "null" : read());
+    missing.oninput = () => change(missing.checked ? "null" : read());
     beside.push(el("label", { class: "missing" }, missing, " missing"));
   }
   const fill = (literal) => {

@@ -174,4 +174,9 @@ function stepOf({ type, minimum, maximum }) {
   return type === "integer" ? Math.max(1, Math.round(power)) : power;
 }
 
+function bounds(field) {
+  const step = stepOf(field);
+  return [Math.floor(field.minimum / step) * step, Math.ceil(field.maximum / step) * step].map((bound) => rounded(bound, step));
+}
+
 const rounded = (value, step) => Number((Math.round(value / step) * step).toPrecision(12));

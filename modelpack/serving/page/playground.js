@@ -66,15 +66,13 @@ function start(summary, signature) {
 
 // --- asking the model ---
 
-function target() {
-  const address = new URL("./predict", location);
-  if (model.signature.probabilities) address.search = "?probabilities=true";
-  return address.href;
-}
+const target = () => new URL("./predict", location).href;
+
+const query = () => (model.signature.probabilities ? "?probabilities=true" : "");
 
 /** The inputs are others: the snippets too, and the model is asked after `pause` ms. */
 function changed(pause = PAUSE) {
-  model.snippets.show({ url: target(), row: model.form.literal("  ") || "[]", secret: Boolean(token) });
+  model.snippets.show({ url: target(), query: query(), row: (gap) => model.form.literal(gap) || "[]", secret: Boolean(token) });
   clearTimeout(timer);
   if (byId("live").checked && model.form.literal()) timer = setTimeout(predict, pause);
   else byId("took").textContent = model.answer.last ? "of other inputs" : "";
@@ -88,7 +86,7 @@ async function predict() {
   const mine = (asking = new AbortController());
   const started = performance.now();
   try {
-    const response = await ask(target(), { method: "POST", body: body(row), headers: { "Content-Type": "application/json" }, signal: mine.signal });
+    const response = await ask(target() + query(), { method: "POST", body: body(row), headers: { "Content-Type": "application/json" }, signal: mine.signal });
     const { predictions, probabilities } = parse(await response.text());
     took(performance.now() - started);
     tell(null);

@@ -1,13 +1,13 @@
-// The request as it can be run elsewhere. `row`: a JSON text, in which json() has left nothing that
-// any of these languages reads otherwise.
+// The request as it can be run elsewhere. `row(gap)`: a JSON text, indented by `gap`, in which json()
+// has left nothing that any of these languages reads otherwise.
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 const body = (row) => `{"instances": [${row}]}`;
 
-function curl({ url, row, secret }) {
+function curl({ url, query, row, secret }) {
   const token = secret ? ` \\\n  -H "Authorization: Bearer $TOKEN"` : "";
-  return `curl -sS ${quoted(url)} \\\n  -H 'Content-Type: application/json'${token} \\\n  -d ${quoted(body(row))}`;
+  return `curl -sS ${quoted(url + query)} \\\n  -H 'Content-Type: application/json'${token} \\\n  -d ${quoted(body(row("  ")))}`;
 }
 
 const PYTHON = { true: "True", false: "False", null: "None" };
@@ -15,17 +15,18 @@ const PYTHON = { true: "True", false: "False", null: "None" };
 /** JSON as Python: strings and numbers are written alike. */
 const python = (text) => text.replace(/"(?:[^"\\]|\\.)*"|\b(?:true|false|null)\b/g, (token) => PYTHON[token] ?? token);
 
-function pythonRequests({ url, row, secret }) {
+function pythonRequests({ url, query, row, secret }) {
+  const params = query ? `    params={"probabilities": "true"},\n` : "";
   const token = secret ? `    headers={"Authorization": f"Bearer {os.environ['TOKEN']}"},\n` : "";
-  return `${secret ? "import os\n\n" : ""}import requests\n\nanswer = requests.post(\n    ${json(url)},\n    json=${python(body(row))},\n${token}    timeout=30,\n)\nanswer.raise_for_status()\nprint(answer.json())`;
+  return `${secret ? "import os\n\n" : ""}import requests\n\nanswer = requests.post(\n    ${json(url)},\n${params}    json=${python(body(row("    ")))},\n${token}    timeout=30,\n)\nanswer.raise_for_status()\nprint(answer.json())`;
 }
 
 /** JSON as JavaScript, where one name means something else. */
 const javascript = (text) => text.replaceAll('"__proto__":', '["__proto__"]:');
 
-function javascriptFetch({ url, row, secret }) {
+function javascriptFetch({ url, query, row, secret }) {
   const token = secret ? ", Authorization: `Bearer ${process.env.TOKEN}`" : "";
-  return `const answer = await fetch(${json(url)}, {\n  method: "POST",\n  headers: { "Content-Type": "application/json"${token} },\n  body: JSON.stringify(${javascript(body(row))}),\n});\nconsole.log(await answer.json());`;
+  return `const answer = await fetch(${json(url + query)}, {\n  method: "POST",\n  headers: { "Content-Type": "application/json"${token} },\n  body: JSON.stringify(${javascript(body(row("  ")))}),\n});\nconsole.log(await answer.json());`;
 }
 
 const LANGUAGES = [["curl", curl], ["Python", pythonRequests], ["JavaScript", javascriptFetch]];

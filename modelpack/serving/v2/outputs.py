@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from .. import answers, misfits
 from ..columns import Rows
 from ..problems import Problem
 from ..service import Service
-from . import datatypes
+from . import classification, datatypes
 from .requests import LENGTH_HEADER, Inference, Wanted
 
 OF_KINDS = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64", "U": datatypes.BYTES}
@@ -71,7 +72,13 @@ class Outputs:
             if each.name not in parts and each.name != methods[each.name]:
                 raise self._unknown(each.name)
             for name in [each.name] if each.name in parts else parts:
-                yield Wanted(name, each.binary), parts[name]
+                yield replace(each, name=name), self._shown(each, name, parts[name])
+
+    def _shown(self, wanted: Wanted, name: str, values: np.ndarray) -> np.ndarray:
+        if not wanted.classes:
+            return values
+        known = classification.labels(self.service.runner.classes, name, values.shape[-1])
+        return classification.classify(values, wanted.classes, known)
 
     def _method(self, name: str) -> str:
         if name == ALIAS:

@@ -39,10 +39,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Wanted:
-    """An output that was asked for. `binary`: as binary data."""
+    """An output that was asked for. `binary`: as binary data. `classes`: if not 0, as texts of so
+    many of its largest values.
+    """
 
     name: str
     binary: bool
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -213,8 +216,10 @@ def _output(told: Any, place: str, default: bool) -> Wanted:
     if not isinstance(told, dict) or not isinstance(told.get("name"), str):
         raise Problem(400, f"{place}: expected an object with a name.")
     parameters = _parameters(told, place)
-    if parameters.get("classification"):
-        raise Problem(400, f"{place}: the classification extension is not served.")
     if "shared_memory_region" in parameters:
         raise Problem(400, f"{place}: shared memory is not served.")
-    return Wanted(told["name"], _flag(parameters, "binary_data", place, default))
+    binary = _flag(parameters, "binary_data", place, default)
+    classes = parameters.get("classification", 0)
+    if type(classes) is not int or classes < 0:
+        raise Problem(400, f"classification of {place}: expected a number, got {_got(classes)}.")
+    return Wanted(told["name"], binary, classes)

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from .. import observe, problems
 
 RETRY_SECONDS = 1
+BUSY = f"Too many requests are waiting. Try again in {RETRY_SECONDS} s."
 
 
 class Refusal(Exception):  # noqa: N818 - as a Problem, it is an answer

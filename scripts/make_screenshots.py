@@ -1,0 +1,93 @@
+"""The pictures of docs/service-playground.md: a sample model, packaged, served by its container and
+opened in Chromium.
+
+    python scripts/make_screenshots.py
+
+Look at them before they are committed: which fonts there are differs between machines.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asking import container, package, remove
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "sample_models" / "mixed-columns"
+IMAGES = ROOT / "docs" / "images"
+IMAGE = "modelpack-screenshots:1"
+SHOWN = "http://localhost:8080"  # in place of the port that the container happens to have
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1200, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 640}, "device_scale_factor": 2}
+
+
+def main() -> int:
+    rows = ["--example", str(SAMPLE / "request.json"), "--expected", str(SAMPLE / "response.json")]
+    packaged = package([SAMPLE / "model.joblib"], "-t", IMAGE, *rows)
+    if packaged.code:
+        print(packaged.told, file=sys.stderr)
+        return packaged.code
+    try:
+        names = ("--env=MODELPACK_MODEL_NAME=customer-churn", "--env=MODELPACK_MODEL_VERSION=3")
+        with container(IMAGE, *names) as url, chromium() as browser:
+            take_all(browser, url)
+    finally:
+        remove(IMAGE)
+    return 0
+
+
+def take_all(browser: Browser, url: str) -> None:
+    IMAGES.mkdir(exist_ok=True)
+    with opened(browser, url, **DESKTOP, color_scheme="light") as page:
+        take(page, "light", full_page=True)
+    with opened(browser, url, **DESKTOP, color_scheme="dark") as page:
+        page.get_by_label("tenure_months", exact=True).fill("")
+        page.get_by_label("contract").select_option("two years")
+        page.get_by_role("tab", name="Python").click()
+        page.wait_for_load_state("networkidle")
+        take(page, "dark", full_page=True)
+    with opened(browser, url, **PHONE, color_scheme="light") as page:
+        page.locator("#inputs").evaluate("node => node.scrollIntoView()")
+        take(page, "phone")
+
+
+def take(page: Page, name: str, *, full_page: bool = False) -> None:
+    page.wait_for_timeout(500)  # of transitions
+    page.screenshot(path=IMAGES / f"playground-{name}.png", full_page=full_page)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
+    """The page when it has answered its example."""
+    page = browser.new_page(**options)
+    page.route(
+        f"{SHOWN}/**",
+        lambda route: route.fulfill(
+            response=route.fetch(url=route.request.url.replace(SHOWN, url, 1))
+        ),
+    )
+    page.goto(f"{SHOWN}/")
+    expect(page.locator("#output .large")).not_to_be_empty()
+    yield page
+    page.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
