@@ -14,7 +14,8 @@ from ..problems import Problem
 from . import datatypes
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
-TYPES = ("", "application/json", "application/octet-stream")
+BINARY = "application/octet-stream"
+TYPES = ("", "application/json", BINARY)
 CONTENT_TYPES = ("pd", "np", "str")
 LONGEST_ID = 256
 LONGEST_SHAPE = 8
@@ -81,6 +82,8 @@ def read(request: Request, limits: Limits, inputs: int) -> tuple[Any, memoryview
     told = request.headers.get(LENGTH_HEADER)
     size = len(body) if told is None else _size(told, len(body))
     if told is not None and size == 0:
+        if request.mimetype not in ("", BINARY):
+            raise Problem(400, f"{LENGTH_HEADER}: 0 goes with the Content-Type {BINARY}.")
         return None, memoryview(body)
     return _parse(body[:size], limits, inputs), memoryview(body)[size:]
 
