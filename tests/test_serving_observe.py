@@ -748,12 +748,14 @@ def test_the_documentation_shows_a_line_as_it_is(iris, lines):
     assert json.loads(shown).keys() == line.keys()
 
 
-def test_the_documentation_has_every_header_probe_and_variable():
+def test_the_documentation_has_every_header_probe_kind_and_variable():
     text = PAGE.read_text()
     for name, _ in headers.SECURITY:
         assert f"`{name}" in text
     for route in observe.PROBES:
         assert f"`{route}`" in text
+    for kind in labels.KINDS.values():
+        assert f"`{kind}`" in text
     for name in (auth.VARIABLE, auth.FILE_VARIABLE, auth.OPEN_METRICS, *tracing.ENDPOINTS):
         assert f"`{name}`" in text
 
