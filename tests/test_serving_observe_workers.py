@@ -113,6 +113,15 @@ def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle)
         for _ in range(10):
             server.request("POST", "/predict", SETOSA)
         assert predicted(scraped(server)) == predicted(before) + 10
+        text = get(server, "/metrics")[1]
+        linted = subprocess.run(
+            ["promtool", "check", "metrics"],
+            input=text,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
         assert {file.stem.rpartition("_")[2] for file in folder.glob("*.db")} == {
             "0",
             "1",
