@@ -116,6 +116,7 @@ def _info(service: Service) -> dict[str, Any]:
     model = service.manifest.model
     return {
         "title": model["estimator"] or "a model",
+        "summary": f"A {model['task']} of {model['framework'] or 'an unknown framework'}.",
         "version": service.version,
         "description": f"The sha256 of the model's file is {service.manifest.files[0].sha256}.",
     }
