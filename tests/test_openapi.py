@@ -146,8 +146,10 @@ def test_the_body_is_made_once_and_has_a_tag(clients):
 
 
 def test_a_token_is_told_where_it_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setenv("MODELPACK_TOKEN", TOKEN)
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.setenv("MODELPACK_TOKEN_FILE", str(tmp_path / "token"))
     client = client_of(MODELS["iris"](), tmp_path, "pickle")
+    (tmp_path / "token").unlink()  # it is read once
     assert client.get("/openapi.json").status_code == 401
     headers = {"Authorization": f"Bearer {TOKEN}"}
     document = client.get("/openapi.json", headers=headers).json
