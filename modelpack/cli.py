@@ -19,7 +19,7 @@ from click.core import ParameterSource
 
 from modelpack import __version__, console, engines, pipeline, settings
 from modelpack import bundle as bundles
-from modelpack.errors import ModelpackError
+from modelpack.errors import ModelpackError, UsageError
 from modelpack.inspection import inspect
 from modelpack.pipeline import Observer, Options, Run
 from modelpack.smoke import reports
@@ -43,6 +43,14 @@ def _read_settings(
     found = settings.read(models[0], options)
     ctx.default_map = {name: value for name, value in found.items() if name in mine}
     return models
+
+
+def _read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
+    """Those beside a model's file; there, `output` is where its bundle is kept."""
+    if Path(target).is_file():
+        _read_settings(ctx, param, (Path(target),))
+        (ctx.default_map or {}).pop("output", None)
+    return target
 
 
 MODEL = (
@@ -137,6 +145,34 @@ ENGINE = (
         default="auto",
         show_default=True,
         help="What builds and runs: a container engine, or a local process.",
+    ),
+)
+FORMAT = click.Choice(list(pipeline.FORMATS))
+NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
+BATCH = (
+    click.option("-o", "--output", type=FILE, help="Write the answers to this file; else stdout."),
+    click.option("--probabilities", is_flag=True, help="Also the probability of each class."),
+    click.option(
+        "--keep",
+        metavar="NAME",
+        multiple=True,
+        help="Copy this column beside the answers; one that is no input is kept from the model.",
+    ),
+    click.option("--keep-inputs", is_flag=True, help="Copy all columns."),
+    click.option(
+        "--on-error",
+        type=click.Choice(["fail", "null", "skip"]),
+        default="fail",
+        show_default=True,
+        help="Of a row without an answer: end there, leave its answer empty, or leave it out.",
+    ),
+    click.option(
+        "--header", type=click.Choice(["present", "absent"]), help="Of csv, where it is unclear."
+    ),
+    click.option("--input-format", type=FORMAT, help="Else by the file's name or beginning."),
+    click.option("--output-format", type=FORMAT, help="Else by the file's name, or as the input."),
+    click.option(
+        "--chunk-rows", type=click.IntRange(1, 10**7), help="Rows that are answered at a time."
     ),
 )
 
@@ -325,6 +361,47 @@ def serve_command(
     """Serve MODEL on this machine with no container, as the image would."""
     run = Run(_options(engine="process", **given), _observer(quiet, verbose))
     sys.exit(pipeline.serve(run, models, port))
+
+
+@main.command("predict")
+@click.argument(
+    "target", metavar="MODEL-BUNDLE-OR-IMAGE", is_eager=True, callback=_read_settings_of_target
+)
+@click.argument("data", type=FILE, required=False)
+@takes(BATCH, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
+def predict_command(
+    target: str,
+    data: Path | None,
+    output: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Answer the rows of the file DATA, or of stdin, without a service.
+
+    The image, the bundle or the model answers them as its service would, in a sandbox without a
+    network. A model or a bundle does so in a local process unless --engine docker is given.
+    """
+    if as_json and output is None:
+        raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
+    if given["engine"] == "auto":
+        given["engine"] = "process" if Path(target).exists() else "docker"
+    batch = _batch(None if data == Path("-") else data, output, given)
+    done = pipeline.predict(Run(_options(**given), _observer(quiet, verbose)), target, batch)
+    if as_json:
+        console.document({"target": target, "output": str(output), **vars(done)})
+
+
+def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pipeline.Batch:
+    """Takes the options of BATCH out of `given`."""
+    formats = given.pop("input_format"), given.pop("output_format")
+    named = {f"--{name.replace('_', '-')}": given.pop(name) for name in NAMED}
+    arguments = [f"{name}={value}" for name, value in named.items() if value is not None]
+    arguments += ["--probabilities"] * given.pop("probabilities")
+    arguments += ["--keep-inputs"] * given.pop("keep_inputs")
+    arguments += [f"--keep={name}" for name in given.pop("keep")]
+    return pipeline.Batch(data, output, *formats, arguments)
 
 
 @main.command("doctor")

@@ -12,9 +12,12 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
+
+from modelpack.serving.limits import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("sample_models/*.md")])
@@ -91,3 +94,16 @@ def test_the_readme_shows_a_command_and_its_output_by_line_20() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()[:20]
     typed = next(i for i, line in enumerate(lines) if line.startswith("$ modelpack package"))
     assert any(line.startswith("\u2713 ") for line in lines[typed:])
+
+
+def test_each_setting_of_the_service_is_documented() -> None:
+    sources = ROOT.glob("modelpack/serving/**/*.py")
+    used = {name for path in sources for name in re.findall(r"MODELPACK_[A-Z_]+", path.read_text())}
+    table = (ROOT / "docs" / "service.md").read_text()
+    assert sorted(name for name in used if f"`{name}`" not in table) == []
+
+
+@pytest.mark.parametrize("limit", fields(Limits), ids=lambda limit: limit.name)
+def test_the_documented_default_of_a_limit_is_its_own(limit: Field[int]) -> None:
+    table = (ROOT / "docs" / "service.md").read_text()
+    assert f"| `{VARIABLES[limit.name]}` | {limit.default} |" in table

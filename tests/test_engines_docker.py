@@ -136,8 +136,8 @@ def test_it_runs_as_a_numeric_user_that_is_not_root(config):
 
 
 def test_it_starts_without_a_shell_and_ends_by_sigterm(config):
-    assert config["Entrypoint"][:3] == ["python", "-m", "gunicorn"]
-    assert not config.get("Cmd")
+    assert config["Entrypoint"] == ["python", "-m", "modelpack.serving"]
+    assert config["Cmd"] == ["serve"]
     assert config["StopSignal"] == "SIGTERM"
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "modelpack.serving.health"]
     assert list(config["ExposedPorts"]) == ["8080/tcp"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import pickle
 import struct
 
 import numpy as np
@@ -10,14 +12,17 @@ import pytest
 import serving_models
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from serving_models import Trained
+from serving_models import Trained, spec_of
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.multioutput import ClassifierChain
 from test_serving_http import client_of
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from modelpack.serving.v2 import datatypes, outputs
+from modelpack.serving.problems import Problem
+from modelpack.serving.v2 import classification, datatypes, outputs
+from modelpack.smoke.probe import Answer
+from modelpack.smoke.routes import v1, v2
 from modelpack.spec import Field, Signature
 
 HEADER = "Inference-Header-Content-Length"
@@ -210,6 +215,31 @@ def test_a_transformer_transforms(clients):
     assert values(answer, "transform") == [[-1.0, -1.0], [1.0, 1.0]]
 
 
+def test_the_largest_values_come_with_their_labels(clients):
+    wanted = [{"name": "predict_proba", "parameters": {"classification": 2}}]
+    (row,) = serving_models.iris().model.predict_proba([ROW]).tolist()
+    expected = [[f"{row[0]}:0:setosa", f"{row[1]}:1:versicolor"]]
+    assert values(ask(clients("iris"), GOOD, outputs=wanted), "predict_proba") == expected
+    answer = ask(clients("several"), GOOD, outputs=wanted)
+    first, second = several().model.predict_proba([ROW])
+    assert values(answer, "predict_proba_0")[0][0] == f"{first.max()}:0:0"
+    assert values(answer, "predict_proba_1")[0][0] == f"{second.max()}:0:0"
+    every = [{"name": "predict_proba", "parameters": {"classification": 99}}]
+    (three,) = values(ask(clients("iris"), GOOD, outputs=every), "predict_proba")
+    assert len(three) == 3
+    scaled = [{"name": "transform", "parameters": {"classification": 1}}]
+    rows = {**GOOD, "shape": [2, 2], "data": [0, 10, 2, 40]}
+    answer = ask(clients("scaler"), rows, outputs=scaled)
+    assert values(answer, "transform") == [["-1.0:0"], ["2.0:1"]]
+
+
+def test_so_many_classifications_are_too_many():
+    many = np.zeros((10_000, 11))
+    with pytest.raises(Problem, match="More than 100000 classifications"):
+        classification.classify(many, 11, None)
+    assert classification.classify(many, 1, None).shape == (10_000, 1)
+
+
 def test_an_output_overrides_the_request(iris):
     wanted = [{"name": "predict"}, {"name": "predict_proba", "parameters": {"binary_data": False}}]
     answer = ask(iris, GOOD, outputs=wanted, parameters={"binary_data_output": True})
@@ -239,6 +269,58 @@ def test_what_a_model_gives_has_a_datatype(array, datatype, sent):
     told, got = outputs.tensor(array)
     assert (told, got.shape) == (datatype, array.shape)
     np.testing.assert_array_equal(got, np.array(sent, got.dtype))
+
+
+class AsProbe:
+    """What the routes of the parity check ask, over Flask's test client."""
+
+    def __init__(self, client, model) -> None:
+        self.client, self.model = client, model
+
+    def get(self, path: str) -> Answer:
+        return self._answer(self.client.get(path))
+
+    def post(self, path: str, document) -> Answer:
+        return self._answer(self.client.post(path, json=document))
+
+    def post_raw(self, path: str, body: bytes, content_type: str, headers=None) -> Answer:
+        given = {"data": body, "content_type": content_type, "headers": headers}
+        return self._answer(self.client.post(path, **given))
+
+    def _answer(self, got) -> Answer:
+        return Answer(got.status_code, got.mimetype, got.json, 0.0, got.data, got.headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "routes"),
+    [
+        ("several", [ROW, ROW], 4),
+        ("chain", [ROW, ROW], 4),
+        ("scaler", [[1, 2.5], [3, 4]], 4),
+        ("texts", [["great fun"], ["bad"]], 2),
+        ("coded", [["a", 1], ["b", 2]], 2),
+    ],
+)
+def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name, rows, routes):
+    trained = MODELS[name]()
+    (tmp_path / "saved").write_bytes(pickle.dumps(trained.model))
+    spec = spec_of(tmp_path / "saved", trained)
+    given = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
+    predictions = getattr(trained.model, trained.method)(given).tolist()
+    asked = [r for r in (*v1.ROUTES, *v2.ROUTES) if r.takes(spec) and r.holds(rows)]
+    assert len(asked) == routes
+    for route in asked:
+        got = route.ask(AsProbe(clients(name), spec), rows)
+        assert list(got.predictions) == predictions
+        if got.probabilities is not None:
+            known = clients(name).post("/predict?probabilities=1", json=rows).json["probabilities"]
+            assert list(got.probabilities) == [in_lists(row) for row in known]
+
+
+def in_lists(value):
+    if isinstance(value, dict):
+        return list(value.values())
+    return [in_lists(each) for each in value]
 
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -308,7 +390,12 @@ def test_a_wrong_tensor_is_told(iris, tensor, status, said):
         ({"outputs": [{"name": "predict"}] * 2}, "expected each name once"),
         ({"outputs": [{"name": "label"}]}, "The outputs are predict, predict_proba"),
         ({"outputs": [{"name": "predict_0"}]}, "The outputs are predict, predict_proba"),
-        ({"outputs": [{"name": "predict", "parameters": {"classification": 2}}]}, "classification"),
+        ({"outputs": [{"name": "predict", "parameters": {"classification": 2}}]}, "a number a cl"),
+        ({"outputs": [{"name": "predict", "parameters": {"classification": -2}}]}, "got -2"),
+        (
+            {"outputs": [{"name": "predict", "parameters": {"classification": "2"}}]},
+            "a number, got",
+        ),
         ({"outputs": [{"name": "predict", "parameters": {"binary_data": "yes"}}]}, "true or false"),
         ({"inputs": {}}, 'Expected {"inputs": [...]}'),
     ],
@@ -482,6 +569,43 @@ def test_no_request_is_a_server_error(clients, name, document, tail, header):
     assert answer.status_code < 500
     if answer.status_code != 200:
         assert answer.json["error"]
+
+
+def packed(datatype: str, count: int, data: bytes) -> bytes:
+    """So many elements, of these bits."""
+    if datatype == "BYTES":
+        return b"".join(struct.pack("<I", len(data)) + data for _ in range(count))
+    size = count * datatypes.DTYPES[datatype].itemsize
+    return (data * size + bytes(size))[:size]
+
+
+@pytest.mark.parametrize("name", ["iris", "mixed", "texts"])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    kinds=st.lists(st.sampled_from([*datatypes.DTYPES, "BYTES"]), min_size=4, max_size=4),
+    data=st.binary(max_size=9),
+    form=st.tuples(st.integers(1, 3), st.booleans()),
+)
+@example(kinds=["FP32"] * 4, data=bytes.fromhex("010080ff"), form=(1, True))
+@example(kinds=["FP16"] * 4, data=bytes.fromhex("007c"), form=(1, False))
+def test_no_bits_are_a_server_error(clients, name, kinds, data, form):
+    """`form`: the number of rows, and whether they are one tensor."""
+    client, (rows, single) = clients(name), form
+    names = [each["name"] for each in client.get("/signature").json["inputs"]]
+    shapes = {"input-0": [rows, len(names)]} if single else dict.fromkeys(names, (rows, 1))
+    parts = [
+        packed(kind, math.prod(s), data) for kind, s in zip(kinds, shapes.values(), strict=False)
+    ]
+    tensors = [
+        of_size(len(part), name=each, shape=shape, datatype=kind)
+        for part, (each, shape), kind in zip(parts, shapes.items(), kinds, strict=False)
+    ]
+    answer = ask(client, *tensors, binary=b"".join(parts))
+    assert answer.status_code in (200, 422), answer.json
 
 
 @settings(max_examples=150, deadline=None)

@@ -160,6 +160,15 @@ def test_nan_means_missing_where_the_model_takes_it(mixed):
     )
 
 
+def test_the_classes_that_triton_asks_for(iris):
+    outputs = [triton.InferRequestedOutput("predict_proba", class_count=1)]
+    result = iris.client.infer("model", [tensor("x", ROWS, "FP64")], outputs=outputs)
+    said = [text.decode().split(":") for (text,) in result.as_numpy("predict_proba")]
+    expected = iris.trained.model.predict_proba(ROWS)
+    assert [float(value) for value, _, _ in said] == expected.max(axis=1).tolist()
+    assert [label for _, _, label in said] == iris.trained.model.predict(ROWS).tolist()
+
+
 def refusal(served: Served, *given, model: str = "model", **more) -> InferenceServerException:
     with pytest.raises(InferenceServerException) as caught:
         served.client.infer(model, list(given), **more)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from modelpack.engines.protocol import DebianPackages, Engine, OnStep, StepEvent
+from modelpack.engines.protocol import DebianPackages, Engine, Files, OnStep, StepEvent
 from modelpack.errors import NoEngineError, UsageError
 
-__all__ = ["ENGINES", "DebianPackages", "Engine", "OnStep", "StepEvent", "select"]
+__all__ = ["ENGINES", "DebianPackages", "Engine", "Files", "OnStep", "StepEvent", "select"]
 
 # Module of this package -> class in it; "auto" is the first that works. Imported when chosen.
 ENGINES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -122,15 +122,17 @@ def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
     return _waited(client.containers.create, image, **options)
 
 
-def create_sandbox(target: str, name: str) -> list[str]:
-    """Creates a container that `sandbox.QUESTION` can be put to, as `create` does. Returns the
-    command that starts it.
+def create_sandbox(
+    target: str, name: str, arguments: Sequence[str] = sandbox.QUESTION
+) -> list[str]:
+    """Creates a container for `python` with these arguments, as `create` does. Returns the command
+    that starts it.
 
     Raises:
         SmokeFailedError: the engine does not create it.
     """
     options = ["--label=dev.modelpack.smoke=1", f"--name={name}"]
-    command = ["docker", "create", *sandbox.CONTAINER, *options, target, *sandbox.QUESTION]
+    command = ["docker", "create", *sandbox.CONTAINER, *options, target, *arguments]
     created = _waited(
         subprocess.run,
         command,

@@ -7,18 +7,18 @@ import json
 import secrets
 import tarfile
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack.engines import buildx, containers, credentials, daemon, debian, references
+from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
-from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep
+from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnStep
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
@@ -86,10 +86,19 @@ class DockerEngine:
         return self._image(built, "")
 
     def ask(self, target: str, document: bytes) -> bytes:
+        with self._sandbox(target, sandbox.QUESTION) as container:
+            return container.ask(document)
+
+    def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:
+        with self._sandbox(target, (*sandbox.BATCH, *arguments)) as container:
+            return container.pass_through(files.rows, files.answers, files.on_line)
+
+    @contextmanager
+    def _sandbox(self, target: str, arguments: Sequence[str]) -> Iterator[Sandbox]:
         name = containers.new_name()
         with containers.removed_at_the_end(self._client, name):
-            command = containers.create_sandbox(target, name)
-            return Sandbox(command, {"env": daemon.environ()}).ask(document)
+            command = containers.create_sandbox(target, name, arguments)
+            yield Sandbox(command, {"env": daemon.environ()})
 
     def tag(self, image: Image, reference: str) -> Image:
         repository, tag = references.parse(reference)

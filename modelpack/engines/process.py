@@ -12,7 +12,8 @@ from typing import Any
 
 from modelpack.engines import environments, interpreters, processes, references
 from modelpack.engines.processes import Process
-from modelpack.engines.protocol import UNRUN, DebianPackages, OnStep, StepEvent
+from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnStep, StepEvent
+from modelpack.engines.sandbox import BATCH
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
@@ -86,6 +87,11 @@ class ProcessEngine:
     def ask(self, target: str, document: bytes) -> bytes:
         folder = Path(target)
         return processes.sandbox(folder, _environment(folder)).ask(document)
+
+    def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:
+        folder = Path(target)
+        process = processes.sandbox(folder, _environment(folder), (*BATCH, *arguments))
+        return process.pass_through(files.rows, files.answers, files.on_line)
 
     def tag(self, image: Image, reference: str) -> Image:
         """Raises:

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -163,11 +163,11 @@ def _start(
     )
 
 
-def sandbox(bundle: Path, environment: Path) -> Sandbox:
-    """Asks the bundle's model in a process of its own: behind bubblewrap's walls where they can be
-    had, else within the limits of any process of this user.
+def sandbox(bundle: Path, environment: Path, arguments: Sequence[str] = QUESTION) -> Sandbox:
+    """Runs `python` with these arguments in the bundle, as a process of its own: behind walls of
+    bubblewrap where they can be had, else within the limits of any process of this user.
     """
-    command = [str(environment / "bin" / "python"), *QUESTION]
+    command = [str(environment / "bin" / "python"), *arguments]
     if _has_walls():
         seen = [
             arg for path in (bundle, environment) for arg in ("--ro-bind", str(path), str(path))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
@@ -41,6 +41,17 @@ class DebianPackages:
     base: BaseImage
     platform: str
     stages: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Files:
+    """What rows are read from and answers are written to, files of the system; `on_line` gets each
+    line of what is said beside.
+    """
+
+    rows: IO[bytes]
+    answers: IO[bytes]
+    on_line: Callable[[str], None]
 
 
 OnStep = Callable[[StepEvent], None]
@@ -106,6 +117,14 @@ class Engine(Protocol):
 
         Raises:
             SmokeFailedError: it says nothing; the message tells why, as a part of a sentence.
+        """
+
+    def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:
+        """Runs `predict` of an image, or of a bundle's folder, in the same sandbox, for as long as
+        it takes. `arguments`: its options. Returns its exit code.
+
+        Raises:
+            UsageError: there is no such image, or the folder is no bundle.
         """
 
     def tag(self, image: Image, reference: str) -> Image:

@@ -1,17 +1,24 @@
-"""Asks the model itself: `python -m modelpack.serving.reference`, where it can do no harm."""
+"""Asks the model itself where it can do no harm: one question, or all the rows of a file."""
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from modelpack.errors import SmokeFailedError
 
 QUESTION = ("-m", "modelpack.serving.reference")
+BATCH = ("-m", "modelpack.serving", "predict", "--progress=json")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and exec
+
+OnLine = Callable[[str], None]
 SECONDS = 120.0
 MOST_BYTES = 2**26
 
@@ -30,13 +37,22 @@ CONTAINER = (
     "--memory-swap=2g",
     "--ulimit=core=0",
     "--log-driver=none",
+    "--no-healthcheck",
     "--entrypoint=python",
 )
 
 
+def _die_with_modelpack() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+# Ctrl-C is for modelpack to handle; and nothing may wait for a reader once that has been killed.
+_ITS_END: dict[str, Any] = {"start_new_session": True, "preexec_fn": _die_with_modelpack}
+
+
 @dataclass(frozen=True)
 class Sandbox:
-    """A command that reads the question and writes the answer. `options`: of `subprocess.Popen`."""
+    """A command that reads what is asked and writes answers. `options`: of `subprocess.Popen`."""
 
     command: Sequence[str]
     options: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +77,26 @@ class Sandbox:
             if process.returncode:
                 raise SmokeFailedError(_why(process.returncode, said.read(MOST_BYTES)))
             return answer
+
+    def pass_through(self, rows: IO[bytes], answers: IO[bytes], on_line: OnLine) -> int:
+        """Lets the command read `rows` and write `answers`, files of the system, for as long as it
+        takes; its exit code. `on_line`: gets each line that it says beside.
+        """
+        with subprocess.Popen(
+            self.command,
+            stdin=rows,
+            stdout=answers,
+            stderr=subprocess.PIPE,
+            **{**_ITS_END, **self.options},
+        ) as process:
+            try:
+                assert process.stderr is not None  # noqa: S101 - as it was asked for
+                for line in process.stderr:
+                    on_line(line.decode(errors="replace").rstrip())
+                code = process.wait()
+            finally:
+                process.kill()  # unless it has ended
+        return code if code >= 0 else 128 - code
 
 
 def _answer(process: subprocess.Popen[bytes]) -> bytes:

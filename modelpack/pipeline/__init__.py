@@ -8,11 +8,14 @@ Every stage reports to an `Observer`; the command line draws what it is told.
 from __future__ import annotations
 
 from .authorship import look
+from .batch import FORMATS, Batch, predict
 from .commands import build, lock, package, require_passed, serve, smoke_target
 from .options import Observer, Options, Package
 from .run import Run
 
 __all__ = [
+    "FORMATS",
+    "Batch",
     "Observer",
     "Options",
     "Package",
@@ -21,6 +24,7 @@ __all__ = [
     "lock",
     "look",
     "package",
+    "predict",
     "require_passed",
     "serve",
     "smoke_target",

@@ -41,7 +41,11 @@ def rows(service: Service, table: Any) -> Rows:
         Problem: 400 the table is broken, 413 it grows too large, 422 a column is of a type that is
             no input's; as `Service.table`.
     """
-    kept = [i for i, name in enumerate(table.column_names) if not INDEX.fullmatch(name)]
+    try:
+        names = table.column_names
+    except ValueError as error:
+        raise Problem(400, "A name in the table is no text in UTF-8.") from error
+    kept = [index for index, name in enumerate(names) if not INDEX.fullmatch(name)]
     table = table.select(kept)
     decoder = service.decoder(table.num_columns)
     decoder.count(table.num_rows)
@@ -66,10 +70,12 @@ def _validated(column: Any, room: int) -> int:
     """How many bytes its texts will take: many rows may stand for the same long one."""
     import pyarrow as pa  # noqa: PLC0415
 
-    dictionaries = pa.types.is_dictionary(column.type)
-    if dictionaries and sum(chunk.dictionary.nbytes for chunk in column.chunks) > 2 * room:
-        raise _too_large()  # even to be looked at, once a chunk
     try:
+        column.validate()  # the cheap part, without which nothing may be touched
+        if pa.types.is_dictionary(column.type):
+            sizes = (chunk.dictionary.get_total_buffer_size() for chunk in column.chunks)
+            if sum(sizes) > 2 * room:
+                raise _too_large()  # even to be looked at, once a chunk
         column.validate(full=True)
     except ValueError as error:
         raise Problem(400, "A column of the table is broken.") from error
@@ -116,8 +122,9 @@ def _values(name: str, column: Any) -> Any:
 def _from_dictionary(name: str, chunk: Any) -> list[Any]:
     """The values of a chunk, each of which is made once."""
     used = chunk.indices.unique().drop_null()
-    values = list(_values(name, chunk.dictionary.take(used)))
-    known = dict(zip(used.to_pylist(), values))
+    values = _values(name, chunk.dictionary.take(used))
+    listed = values if isinstance(values, list) else values.tolist()
+    known = dict(zip(used.to_pylist(), listed))
     return [known.get(index) for index in chunk.indices.to_pylist()]
 
 

@@ -33,6 +33,10 @@ def pre_fork(arbiter: Any, worker: Any) -> None:
 def post_fork(_arbiter: Any, worker: Any) -> None:
     shared.Files.place = worker.place
     metrics.WORKERS.set(1)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Once the worker takes signals: SIGTERM would be lost while all that is loaded."""
     tracing.start()
 
 
@@ -45,7 +49,3 @@ def child_exit(_arbiter: Any, worker: Any) -> None:
     """Runs in the master, however the worker ended."""
     shared.forget(worker.place)
     metrics.WORKER_EXITS.inc()
-
-
-def on_exit(_arbiter: Any) -> None:
-    shared.remove()

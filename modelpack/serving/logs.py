@@ -15,6 +15,7 @@ from typing import Any, Mapping
 from .errors import CannotStartError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+SELDOM_SECONDS = 60.0
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,6 +36,22 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str).replace("\x7f", "\\u007f")
 
 
+class Seldom(logging.Filter):
+    """Lets what the same place of a program says pass once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self._said: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place = record.name, record.lineno
+        passes = record.created - self._said.get(place, 0.0) >= self.seconds
+        if passes:
+            self._said[place] = record.created
+        return passes
+
+
 def configure() -> None:
     """Log as JSON lines, warnings too, for this process and those it forks.
 
@@ -48,9 +65,22 @@ def configure() -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JsonFormatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+            "filters": {"seldom": {"()": Seldom, "seconds": SELDOM_SECONDS}},
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": "json"},
+                "seldom": {
+                    "class": "logging.StreamHandler",
+                    "formatter": "json",
+                    "filters": ["seldom"],
+                },
+            },
             "root": {"level": "WARNING", "handlers": ["stderr"]},
-            "loggers": {"modelpack": loud, "gunicorn.error": loud},
+            "loggers": {
+                "modelpack": loud,
+                "gunicorn.error": loud,
+                # It says of each batch that no collector takes it.
+                "opentelemetry": {"handlers": ["seldom"], "propagate": False},
+            },
         }
     )
 

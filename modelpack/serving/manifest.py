@@ -56,8 +56,7 @@ class Manifest:
     rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
     a predict_proba. `main`: the module that stands for the script which saved the model.
-    `environment`: what the bundle is installed with. `modelpack`: the version that has made the
-    bundle.
+    `environment`: what the bundle is installed with. `modelpack`: the version that packaged it.
     """
 
     model: Mapping[str, Any]
@@ -112,7 +111,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         probabilities=signature["probabilities"],
         main=document.get("code", {}).get("main"),
         environment=document.get("environment", {}),
-        modelpack=str(document.get("modelpack", "")),
+        modelpack=document.get("modelpack", ""),
     )
 
 

@@ -11,7 +11,6 @@ import pytest
 import raw
 from conftest import BODY_BYTES
 from processes import peak, resident, workers
-from test_serving_gunicorn import serving
 
 
 @pytest.mark.parametrize("wire", [raw.post, raw.chunked], ids=["length", "chunked"])
@@ -78,13 +77,11 @@ def flood(server, framing: bytes, piece: bytes) -> int:
     return sent
 
 
-def test_bodies_of_many_clients_together_are_bounded(iris_bundle, figure):
+def test_bodies_of_many_clients_together_are_bounded(start, iris_bundle, figure):
     """Large ones are refused when too many are kept; small ones are answered all the same."""
     limits = {"MODELPACK_MAX_BODY_BYTES": "4000000", "MODELPACK_MAX_HELD_BYTES": "8000000"}
-    with (
-        serving(iris_bundle, WEB_CONCURRENCY="1", **limits) as server,
-        contextlib.ExitStack() as stack,
-    ):
+    server = start(iris_bundle, **limits)
+    with contextlib.ExitStack() as stack:
         (pid,) = workers(server)
         before = resident(pid)
         clients = [stack.enter_context(raw.Client(server.port)) for _ in range(20)]
@@ -136,13 +133,13 @@ def test_json_that_grows_is_refused_in_time(iris, figure, name):
     assert seconds < 3
 
 
-def test_a_million_keys(iris_bundle, figure):
+def test_a_million_keys(start, iris_bundle, figure):
     """Within the default limit of 16 MiB."""
     body = json.dumps({f"k{number}": 0 for number in range(1_000_000)}).encode()
-    with serving(iris_bundle, WEB_CONCURRENCY="1") as server:
-        started = time.monotonic()
-        answer = raw.ask(server.port, raw.post(body))
-        seconds = time.monotonic() - started
-        assert answer.status == 422
-        assert raw.ask(server.port, raw.post()).status == 200
+    server = start(iris_bundle)
+    started = time.monotonic()
+    answer = raw.ask(server.port, raw.post(body))
+    seconds = time.monotonic() - started
+    assert answer.status == 422
+    assert raw.ask(server.port, raw.post()).status == 200
     figure(f"{len(body) >> 20} MiB of keys: 422 in {seconds:.1f} s")

@@ -56,8 +56,8 @@ DRIPS = {
 
 
 def percentile_99(port: int) -> float:
-    """Of 100 requests, the median of five times."""
-    return statistics.median(raw.timed(port, raw.post(), 100)[98] for _ in range(5))
+    """Of 100 requests, the median of three times."""
+    return statistics.median(raw.timed(port, raw.post(), 100)[98] for _ in range(3))
 
 
 @pytest.mark.parametrize("what", DRIPS)
@@ -77,8 +77,8 @@ def test_who_drips_is_told_to_go_at_the_deadline(iris, figure, what):
     started = time.monotonic()
     assert drip_until_told(iris.port, *DRIPS[what], threading.Event()) == 408
     seconds = time.monotonic() - started
-    figure(f"408 after {seconds:.1f} s, the deadline is 3 s")
-    assert 2.9 < seconds < 4.5
+    figure(f"408 after {seconds:.1f} s, the deadline is 2 s")
+    assert 1.9 < seconds < 3.5
 
 
 def test_silent_connections_are_closed_and_hold_up_nobody(iris, figure):
@@ -112,7 +112,7 @@ def test_who_does_not_read_is_left_behind(iris, figure):
         for client in slow:
             client.send(request)
         seconds = raw.timed(iris.port, raw.post(), 50)
-        time.sleep(4)
+        time.sleep(3)
         got = [len(client.rest()) for client in slow]
     whole = 9000 * 60
     whole = 9000 * 100

@@ -19,7 +19,7 @@ from ..v2.description import describe
 
 __all__ = ["describe", "routes"]
 
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = ("binary_tensor_data", "classification")
 
 
 def routes(service: Service) -> Blueprint:

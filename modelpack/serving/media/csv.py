@@ -47,7 +47,7 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
     if first is None:
         raise Problem(422, "There are no rows. Send at least one.")
     decoder = service.decoder(len(first))
-    names = first if _holds_names(decoder.fields, first, parameters.get("header")) else None
+    names = first if holds_names(decoder.fields, first, parameters.get("header")) else None
     tables.check(decoder, names, len(first))
     return service.table(names, _columns(decoder, names, body, len(first)))
 
@@ -56,11 +56,15 @@ def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:
     """A line a row: `prediction`, and `probability_setosa`... if asked for; numbers as in JSON,
     and nothing for null. A line of names goes before them unless `header` is absent.
     """
-    columns = answers.columns(answer)
+    return table(answers.columns(answer), HEADER.get(parameters.get("header", ""), True))
+
+
+def table(columns: Mapping[str, Any], header: bool) -> bytes:
+    """A line for each of the values that the columns have, arrays or lists (n_rows,)."""
     listed = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values())
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    if HEADER.get(parameters.get("header", ""), True):
+    if header:
         writer.writerow(columns)
     writer.writerows(zip(*(map(cells.text, column) for column in listed)))
     return file.getvalue().encode()
@@ -78,13 +82,19 @@ def _lines(body: bytes) -> Lines:
         raise Problem(400, f"The body is not CSV: {error} in line {reader.line_num}.") from error
 
 
-def _holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> bool:
+def holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> bool:
+    """Whether the cells of the first line are names; `said`: the parameter `header`.
+
+    Raises:
+        Problem: 400 another value of it, 422 nobody can tell.
+    """
     if said is not None:
         if said not in HEADER:
             raise Problem(400, f"The header of CSV is present or absent. {SAY}")
         return HEADER[said]
     if not {field.name for field in fields}.isdisjoint(first):
         return True
+    first = first[: len(fields)]  # what is beyond them is wrong in any case
     # As pandas names columns without names.
     numbered = all(cell == str(index) for index, cell in enumerate(first))
     if not numbered and any(map(_is_value, first)):

@@ -4,7 +4,6 @@ matrix, rows by inputs in the order of the signature, or a vector for a model of
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import struct
@@ -22,8 +21,10 @@ NEEDS = None
 
 MAGIC = b"\x93NUMPY"
 LENGTHS = {1: "<H", 2: "<I", 3: "<I"}
+KEYS = {"descr", "fortran_order", "shape"}
 LONGEST = 10_000  # as numpy's own readers take
-HEADER = re.compile(r"\{[^(){}\[\]]*\([\d, ]*\)[^(){}\[\]]*\}\s*")
+ENTRY = r"""\s*['"](\w+)['"]\s*:\s*(['"][^'"]*['"]|True|False|\([\d, ]*\))\s*,?"""
+HEADER = re.compile(r"\{(?:" + ENTRY + r"){3}\s*\}\s*")
 DTYPE = re.compile(r"[<>|=]?([?biufU])(\d{0,9})")
 MOST_BYTES = 8  # of a number
 DIMENSIONS = 8
@@ -36,7 +37,7 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
     Raises:
         Problem: 400 it is no such file; as `Service.matrix`.
     """
-    dtype, fortran, shape, start = _header(body)
+    dtype, fortran, shape, start = header(body)
     if not _fits(dtype, shape, len(body) - start):
         raise Problem(400, "The size of the array is not the one that its header tells.")
     array = np.frombuffer(body, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
@@ -50,38 +51,41 @@ def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes: 
     Raises:
         Problem: 406 the values have no common type.
     """
-    array = _plain(answer.predictions)
-    if answer.probabilities is not None:
-        columns = {name: _plain(np.asarray(v)) for name, v in answers.columns(answer).items()}
-        array = np.empty(len(array), [(name, column.dtype) for name, column in columns.items()])
-        for name, column in columns.items():
-            array[name] = column
+    single = answer.probabilities is None
+    array = plain(answer.predictions) if single else structured(answers.columns(answer))
     file = io.BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=False)
     return file.getvalue()
 
 
-def _header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
-    """Type, order, shape, and where the values begin."""
+def header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
+    """Type, order, shape, and where the values begin.
+
+    Raises:
+        Problem: 400 the body does not begin with such a header.
+    """
     if body[:6] != MAGIC or len(body) < 12 or body[6] not in LENGTHS:
         raise Problem(400, "The body is no file of NumPy's format, versions 1 to 3.")
     form = LENGTHS[body[6]]
     (length,) = struct.unpack_from(form, body, 8)
     start = 8 + struct.calcsize(form)
     text = body[start : start + length].decode("latin-1") if length <= LONGEST else ""
-    try:
-        # One pair of brackets in another: nothing here is deep enough to harm the parser.
-        header: Any = ast.literal_eval(text) if HEADER.fullmatch(text) else None
-        descr, fortran, shape = (header[key] for key in ("descr", "fortran_order", "shape"))
-        found = DTYPE.fullmatch(descr)
-    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError) as error:
-        raise Problem(400, "The header of the array is malformed.") from error
+    # By hand, since the parser of Python that numpy gives it to fails on what is nested deeply.
+    entries = dict(re.findall(ENTRY, text)) if HEADER.fullmatch(text) else {}
+    if set(entries) != KEYS or not entries["shape"].startswith("("):
+        raise Problem(400, "The header of the array is malformed.")
+    shape = tuple(int(length) for length in re.findall(r"\d{1,18}", entries["shape"]))
+    return _dtype(entries["descr"][1:-1]), entries["fortran_order"] == "True", shape, start + length
+
+
+def _dtype(descr: str) -> np.dtype[Any]:
+    found = DTYPE.fullmatch(descr)
     if not found or (found[1] != "U" and int(found[2] or 1) > MOST_BYTES):
         raise Problem(400, "Expected an array of numbers, booleans or texts.")
     try:
-        return np.dtype(descr), bool(fortran), tuple(map(int, shape)), start + length
-    except (ValueError, TypeError) as error:
-        raise Problem(400, "The header of the array is malformed.") from error
+        return np.dtype(descr)
+    except TypeError as error:
+        raise Problem(400, "Expected an array of numbers, booleans or texts.") from error
 
 
 def _fits(dtype: np.dtype[Any], shape: tuple[int, ...], size: int) -> bool:
@@ -96,13 +100,23 @@ def _one(service: Service) -> bool:
     return len(service.manifest.inputs) == 1
 
 
-def _plain(array: np.ndarray) -> np.ndarray:
+def structured(columns: Mapping[str, Any]) -> np.ndarray:
+    """An array (n_rows,) with a field a column."""
+    plains = {name: plain(np.asarray(column)) for name, column in columns.items()}
+    length = len(next(iter(plains.values())))
+    array = np.empty(length, [(name, column.dtype) for name, column in plains.items()])
+    for name, column in plains.items():
+        array[name] = column
+    return array
+
+
+def plain(array: np.ndarray) -> np.ndarray:
     """An array of objects as one of texts, numbers or booleans."""
     if array.dtype.kind != "O":
         return array
     values = array.ravel().tolist()
     if len(set(map(type, values))) == 1:
-        plain = np.array(values).reshape(array.shape)
-        if plain.dtype.kind in "biufU":
-            return plain
+        typed = np.array(values).reshape(array.shape)
+        if typed.dtype.kind in "biufU":
+            return typed
     raise Problem(406, "These predictions are of several types, which one array does not hold.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import time
 from typing import Any
 
 from gunicorn.http import wsgi
@@ -36,18 +35,17 @@ def call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
     try:
         return _call(app, job, cfg)
     except ParseException:
-        return answer(Refusal(400, "The head of the request is malformed."), 0.0), True
+        return answer(Refusal(400, "The head of the request is malformed."), job.waited), True
     except BaseException:  # of code of the bundle's author, which may even try to exit
         log.exception("unforeseen")
-        return answer(Refusal(500, "The service failed. Its log tells why."), 0.0), True
+        return answer(Refusal(500, "The service failed. Its log tells why."), job.waited), True
 
 
 def _call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
     paper = Paper()
     job.request.body = io.BytesIO(job.body)
     response, environ = wsgi.create(job.request, paper, *job.connection.addresses, cfg)
-    environ["wsgi.multithread"] = True
-    environ[observe.WAITED] = time.monotonic() - job.queued
+    environ.update({"wsgi.multithread": True, observe.WAITED: job.waited})
     parts = app(environ, response.start_response)
     try:
         for part in parts:

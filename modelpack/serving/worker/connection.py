@@ -129,9 +129,10 @@ class Connection:
             return
         self.state = TURN
         self._searched = 0
-        self._job = Job(self, self._head.request, bytes(self._body.body))
+        self._job = job = Job(self, self._head.request, bytes(self._body.body))
         self._body = None
-        self._loop.submit(self._job, self._head)
+        self.deadline = job.queued + self._loop.limits.predict_seconds
+        self._loop.submit(job, self._head)
 
     def _hold(self) -> None:
         """Let the loop count what is kept in memory for this client."""
@@ -149,7 +150,12 @@ class Connection:
         is_head = self._head is not None and self._head.method == "HEAD"
         seconds = time.monotonic() - self.since
         close = close or self._loop.draining
+        self._give_up()
         self.send(answer(refusal, seconds, head=is_head, close=close), closes=close)
+
+    def _give_up(self) -> None:
+        if self._job is not None:
+            self._loop.give_up(self._job)
 
     def send(self, data: bytes, *, closes: bool) -> None:
         """Send a whole response, as fast as the client takes it."""
@@ -206,10 +212,10 @@ class Connection:
 
     def close(self, *, abort: bool = False) -> None:
         """`abort`: forget what the client has not taken."""
-        if self._job is not None:
-            self._job.given_up = True
+        self._give_up()
         self.state = LINGER
         self._loop.forget(self)
         if abort:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):  # it is closed already
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()

@@ -1,18 +1,17 @@
 """The one thread in which the application predicts, and the queue before it.
 
 One, because the interpreter runs one at a time, and threads that fight over it answer fewer
-requests. `Runner._next` is where requests that wait together could be taken together.
+requests. `Predictor.next` is where requests that wait together could be taken together.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
 from queue import SimpleQueue
 from typing import Any, Callable
-
-from .. import observe
 
 
 class Job:
@@ -28,9 +27,14 @@ class Job:
         self.answer = b""
         self.closes = False
 
+    @property
+    def waited(self) -> float:
+        """Seconds until it was started."""
+        return 0.0 if self.started is None else self.started - self.queued
+
 
 class Runner(threading.Thread):
-    """Takes jobs in turn and hands them to `answer`, which fills in what was answered."""
+    """Takes jobs in turn and has them answered, until it is retired."""
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__(name="predict", daemon=True)
@@ -40,53 +44,56 @@ class Runner(threading.Thread):
 
     def run(self) -> None:
         while not self.retired:
-            self._do(self._next())
-
-    def _next(self) -> Job:
-        return self._predictor.waiting.get()
+            job = self._predictor.next()
+            if job is not None:
+                self._do(job)
 
     def _do(self, job: Job) -> None:
-        if not job.given_up:
-            job.started = time.monotonic()
-            self.job = job
-            self._predictor.answer(job)
-            self.job = None
+        job.started = time.monotonic()
+        self.job = job
+        self._predictor.answer(job)
+        self.job = None
         self._predictor.done.append(job)
         self._predictor.wake()
 
 
 class Predictor:
-    """`done`: jobs to be sent. `count`: jobs that are not done, the running one included; only
-    the event loop changes it.
-    """
+    """`answer`: fills in what is answered to a job. `wake`: called when one is in `done`."""
 
     def __init__(self, answer: Callable[[Job], None], wake: Callable[[], None]) -> None:
         self.answer = answer
         self.wake = wake
-        self.waiting: SimpleQueue[Job] = SimpleQueue()
+        self.waiting: deque[Job] = deque()
         self.done: deque[Job] = deque()
-        self.count = 0
+        self._bell: SimpleQueue[None] = SimpleQueue()  # rung once for each job
         self._runner = Runner(self)
-
-    def start(self) -> None:
         self._runner.start()
 
     def put(self, job: Job) -> None:
-        self._counted(self.count + 1)
-        self.waiting.put(job)
+        self.waiting.append(job)
+        self._bell.put(None)
+
+    def next(self) -> Job | None:
+        """The job whose turn it is, once there is one; None if it has just been given up."""
+        self._bell.get()
+        return self.waiting.popleft() if self.waiting else None
+
+    def give_up(self, job: Job) -> None:
+        """Take a job back, unless it is running already: then its answer is not sent."""
+        job.given_up = True
+        with contextlib.suppress(ValueError):
+            self.waiting.remove(job)
 
     def take_done(self) -> list[Job]:
         """Those jobs that have been done since the last time."""
-        jobs = []
-        while self.done:
-            jobs.append(self.done.popleft())
-        if jobs:
-            self._counted(self.count - len(jobs))
-        return jobs
+        return [self.done.popleft() for _ in range(len(self.done))]
 
-    def _counted(self, count: int) -> None:
-        self.count = count
-        observe.waiting(max(0, count - 1))  # the first of them has its turn
+    def stuck(self, seconds: float) -> Job | None:
+        """The job that has been running for longer than that."""
+        job = self._runner.job
+        if job is None or job.started is None or time.monotonic() - job.started < seconds:
+            return None
+        return job
 
     def replace(self) -> None:
         """Leave the running job, which cannot be ended, and do the others in a new thread."""

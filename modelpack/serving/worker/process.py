@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
+from dataclasses import replace
 from typing import Any
 
 from gunicorn.workers import base
@@ -14,6 +16,9 @@ from .loop import Loop
 
 RECYCLE_SECONDS = 5.0
 """For what waits behind a prediction that does not end; then a new process takes over."""
+
+OTHER_FILES = 64
+"""That a worker has open, of the model's libraries too."""
 
 
 class Worker(base.Worker):  # type: ignore[misc]
@@ -26,16 +31,19 @@ class Worker(base.Worker):  # type: ignore[misc]
                 "it speaks HTTP, without TLS, which belongs to a proxy before it. "
                 "To have gunicorn speak TLS, choose --worker-class gthread."
             )
-        self.limits = limits.from_environment(os.environ)
+        self.limits = _within_files(limits.from_environment(os.environ))
         self._recycling = False
 
     def run(self) -> None:
         """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
         loop = Loop(self.wsgi, self.cfg, self.limits, self._recycle)
-        loop.start(self.sockets, self.PIPE[0])
+        loop.wake_by(self.PIPE[0])
+        for listener in self.sockets:
+            loop.listen(listener)
         while self.alive and not self._recycling and os.getppid() == self.ppid:
             self.notify()
             loop.turn()
+            self._recycling = self._recycling or loop.requests >= self.max_requests
         if self._recycling:
             loop.drain(RECYCLE_SECONDS, last=False)
         else:
@@ -48,3 +56,9 @@ class Worker(base.Worker):  # type: ignore[misc]
     def _recycle(self) -> None:
         self.log.error("A prediction does not end: worker %s gives way to a new one", self.pid)
         self._recycling = True
+
+
+def _within_files(limit: limits.Limits) -> limits.Limits:
+    """No more connections than this process may have open files."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return replace(limit, connections=max(1, min(limit.connections, most - OTHER_FILES)))

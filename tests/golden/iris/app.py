@@ -26,11 +26,12 @@ from modelpack.serving.service import Service
 
 logs.configure()
 
+# Ids and a line in the log for each request, the token if one is set, errors as problem+json.
+app = application.create()
+
 # Check the model file's digest, load it, let it answer its own example. This is done once:
 # gunicorn imports this file before it forks its workers.
 service = Service.open(Path(__file__).parent)
-
-app = application.create()
 
 # POST /predict: {"instances": [...]}, each row a list in order or an object by name,
 # answers {"predictions": [...]}, with ?probabilities=true also {"probabilities": [...]}.

@@ -1,0 +1,229 @@
+"""The answers to the rows of a file, by the code that also answers requests, without a service."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from modelpack import bundle as bundles
+from modelpack import reaper
+from modelpack.engines import Engine, Files, StepEvent
+from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
+from modelpack.spec import Bundle
+
+from .commands import bundle_folder
+from .run import Run
+
+# As serving/batch/files has them, which needs numpy: a test compares.
+FORMATS = {
+    "csv": (".csv",),
+    "jsonl": (".jsonl", ".ndjson"),
+    "json": (".json",),
+    "npy": (".npy",),
+    "arrow": (".arrow", ".arrows", ".feather"),
+    "parquet": (".parquet", ".pq"),
+}
+# The exit codes of `predict` in an image: serving/batch/command.py.
+_USAGE, _BAD_ROWS, _NO_OUTPUT, _INTERRUPTED, _BROKEN_PIPE = 2, 65, 74, 130, 141
+_OUT_OF_MEMORY = 137
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`rows`, `answers`: files; None, the standard streams. Their formats, of FORMATS: None, as
+    their names say, or else what the rows begin with. `arguments`: more options of `predict`.
+    """
+
+    rows: Path | None = None
+    answers: Path | None = None
+    input_format: str | None = None
+    output_format: str | None = None
+    arguments: Sequence[str] = ()
+
+
+@dataclass
+class Answered:
+    """How many rows there were, and how many of them have no answer."""
+
+    rows: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Listener:
+    """Hears what `predict` says, a JSON object a line, or what its interpreter says."""
+
+    run: Run
+    answered: Answered = field(default_factory=Answered)
+    failure: str = ""
+
+    def hear(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+            self._figures(event)
+            getattr(self, f"_{event['event']}")(event)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self.failure = line or self.failure
+
+    def _figures(self, event: dict[str, Any]) -> None:
+        self.answered.rows = int(event["rows"])
+        self.answered.refused = int(event["refused"])
+        self.answered.seconds = float(event["seconds"])
+
+    def _progress(self, event: dict[str, Any]) -> None:
+        total = event["total_bytes"]
+        share = f", {100 * event['bytes'] / total:.0f} %" if total else ""
+        self.run.observer.step(StepEvent(f"{_counted(self.answered)}{share}", "started"))
+
+    def _refused(self, event: dict[str, Any]) -> None:
+        self.run.observer.notice(f"no answer: {event['detail']}")
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self.run.observer.notice(str(event["detail"]))
+
+    def _failed(self, event: dict[str, Any]) -> None:
+        self.failure = str(event["detail"])
+
+    def _done(self, event: dict[str, Any]) -> None:
+        """Nothing more to say."""
+
+
+def predict(run: Run, target: str, batch: Batch) -> Answered:
+    """Answers rows by an image, a bundle in a folder, or a model in a file, which is packaged for
+    it. The file of answers is written whole or not at all.
+
+    Raises:
+        ModelpackError: as `package`.
+        UsageError: the rows cannot be read, or do not fit the model, or there is no such target.
+        SmokeFailedError: the model fails on them, or does not load.
+    """
+    with _files(batch) as (rows, answers), _target(run, target) as (engine, name):
+        listener = _Listener(run)
+        with run.stage("predict") as summary:
+            files = Files(rows, answers, listener.hear)
+            code = engine.predict(name, _arguments(batch), files)
+            _require_done(code, listener.failure)
+            summary.append(_counted(listener.answered))
+    return listener.answered
+
+
+def _counted(answered: Answered) -> str:
+    rate = answered.rows / answered.seconds if answered.seconds else 0
+    without = f", {answered.refused:,} without an answer" if answered.refused else ""
+    return f"{answered.rows:,} rows, {rate:,.0f} rows/s{without}"
+
+
+@contextmanager
+def _target(run: Run, target: str) -> Iterator[tuple[Engine, str]]:
+    """What `Engine.predict` takes: an image, or a bundle's folder whose environment is made."""
+    path = Path(target)
+    if path.is_dir():
+        with _runnable(run, bundles.read(target)) as name:
+            yield run.engine, name
+    elif path.is_file():
+        found, code = run.inspect([path])
+        model, _ = run.reference(found, [path])
+        with ExitStack() as stack:
+            bundle = run.render(model, code, stack.enter_context(bundle_folder(None)))
+            yield run.engine, stack.enter_context(_runnable(run, bundle))
+    else:
+        run.engine.manifest(target)
+        yield run.engine, target
+
+
+@contextmanager
+def _runnable(run: Run, bundle: Bundle) -> Iterator[str]:
+    image = run.build(bundle)
+    try:
+        yield image.id if image else bundle.path
+    finally:
+        if image:
+            run.engine.discard(image)
+
+
+@contextmanager
+def _files(batch: Batch) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Raises:
+    UsageError: a file cannot be read or written, or nobody gives rows.
+    """
+    if batch.rows is None and sys.stdin.isatty():
+        raise UsageError("There are no rows.", hint="modelpack predict TARGET DATA, or < DATA")
+    with _rows(batch.rows) as rows, _answers(batch.answers) as answers:
+        yield rows, answers
+
+
+@contextmanager
+def _rows(path: Path | None) -> Iterator[IO[bytes]]:
+    if path is None:
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise UsageError(
+            f"The rows in {path} cannot be read: {error.strerror}.", hint="Name a file of rows."
+        ) from error
+    with stream:
+        yield stream
+
+
+@contextmanager
+def _answers(path: Path | None) -> Iterator[IO[bytes]]:
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    with ExitStack() as stack:
+        try:
+            parent = path.absolute().parent
+            folder = stack.enter_context(reaper.scratch_folder(f".{path.name}.", parent))
+            stream = stack.enter_context((folder / path.name).open("wb"))
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be written: {error.strerror}.", hint="Choose another file with -o."
+            ) from error
+        yield stream
+        stream.close()
+        (folder / path.name).replace(path)
+
+
+def _arguments(batch: Batch) -> list[str]:
+    """`predict` is told what the names of the files say, as it does not see them."""
+    named = {
+        "--input-format": batch.input_format or _format(batch.rows),
+        "--output-format": batch.output_format or _format(batch.answers),
+    }
+    return [*batch.arguments, *(f"{option}={name}" for option, name in named.items() if name)]
+
+
+def _format(path: Path | None) -> str | None:
+    suffix = path.suffix.lower() if path else ""
+    return next((name for name, suffixes in FORMATS.items() if suffix in suffixes), None)
+
+
+def _require_done(code: int, said: str) -> None:
+    if code in {0, _BROKEN_PIPE}:  # a reader that has seen enough is no failure
+        return
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
+    if code in {_USAGE, _BAD_ROWS, _NO_OUTPUT}:
+        raise UsageError(said, hint=_HINTS.get(code, ""))
+    raise _failure(code, said)
+
+
+_HINTS = {
+    _BAD_ROWS: "`modelpack inspect MODEL` shows what a row is; --on-error null goes on without it."
+}
+
+
+def _failure(code: int, said: str) -> ModelpackError:
+    if code == _OUT_OF_MEMORY:
+        return SmokeFailedError(
+            "It was ended: 2 GB of memory were not enough.", hint="Try fewer: --chunk-rows 1000"
+        )
+    return SmokeFailedError(said or f"It ended with exit code {code}, and said nothing.")

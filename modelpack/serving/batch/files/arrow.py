@@ -1,0 +1,92 @@
+"""Arrow's stream and file formats, where pyarrow is in the image."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Collection, Iterator, Sequence
+
+from ... import arrowed
+from ...columns import Rows
+from ...problems import Problem
+from ...service import Service
+from ..answered import Answered
+from ..chunks import Chunk
+
+EXTENSIONS = (".arrow", ".arrows", ".feather")
+START = b"ARROW1"
+STREAM = b"\xff\xff\xff\xff"
+
+
+class Batch(Chunk):
+    """A pyarrow.RecordBatch."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    def decode(self, service: Service, extra: Collection[str]) -> Rows:
+        table = library().Table.from_batches([self._batch])
+        inputs = [name for name in table.column_names if name not in extra]
+        return arrowed.rows(service, table.select(inputs) if extra else table)
+
+    def take(self, indexes: Sequence[int]) -> Batch:
+        return Batch(self._batch.take(library().array(list(indexes), library().int64())))
+
+    @property
+    def names(self) -> list[str] | None:
+        return list(self._batch.schema.names)
+
+    def values(self, index: int, name: str) -> Any:  # noqa: ARG002 - there are names
+        return self._batch.column(self._batch.schema.get_field_index(name)).to_pylist()
+
+
+def library() -> Any:
+    """Pyarrow.
+
+    Raises:
+        Problem: 415 it is not here.
+    """
+    if not arrowed.usable():
+        detail = "That takes pyarrow, which is not here: package with --requirement pyarrow."
+        raise Problem(415, detail)
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa
+
+
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    for batch in _batches(stream):
+        for start in range(0, batch.num_rows, most):
+            yield Batch(batch.slice(start, most))
+
+
+def _batches(stream: BinaryIO) -> Iterator[Any]:
+    ipc = library().ipc
+    if not stream.peek(len(START)).startswith(START):  # type: ignore[attr-defined]
+        yield from ipc.open_stream(stream)
+        return
+    file = ipc.open_file(stream if stream.seekable() else library().BufferReader(stream.read()))
+    for index in range(file.num_record_batches):
+        yield file.get_batch(index)
+
+
+class Writer:
+    """A stream with a batch for each chunk."""
+
+    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+        pa = library()
+        types = [(name, pa.array(values).type) for name, values in like.columns().items()]
+        self._schema = pa.schema(types)
+        self._writer = self._open(stream)
+
+    def _open(self, stream: BinaryIO) -> Any:
+        return library().ipc.new_stream(stream, self._schema)
+
+    def write(self, answered: Answered) -> None:
+        columns = zip(self._schema, answered.columns().values())
+        arrays = [library().array(values, field.type) for field, values in columns]
+        self._writer.write_table(library().Table.from_arrays(arrays, schema=self._schema))
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,160 @@
+"""CSV, see `media.csv`: each chunk is the body of a request, with the names before its lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import suppress
+from itertools import chain, islice
+from typing import Any, BinaryIO, Collection, Iterator, Sequence, Tuple
+
+from ... import misfits
+from ...columns import Rows
+from ...media import csv as media
+from ...problems import Problem
+from ...service import Service
+from ..answered import Answered
+from ..chunks import Chunk, taken
+
+EXTENSIONS = (".csv",)
+START = None
+SAY = "Say so: --header present, or --header absent."
+
+Record = Tuple[int, bytes]
+
+
+class Lines(Chunk):
+    """`head`: the first line of the file; `names`: it holds names, and is no row."""
+
+    def __init__(
+        self, head: bytes, names: bool, records: Sequence[bytes], lines: Sequence[int]
+    ) -> None:
+        self._head = head
+        self._header = _cells(head) if names else None
+        self._records = records
+        self._cells: list[list[str]] = []
+        self.lines = lines
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def decode(self, service: Service, extra: Collection[str]) -> Rows:
+        if self._header is None:
+            _check_width(0, _cells(self._records[0]), len(_cells(self._head)))
+            return media.read(service, b"".join(self._records), {"header": "absent"})
+        body = self._head + b"".join(self._records)
+        if not set(extra).isdisjoint(self._header):
+            body = self._body_without(extra, self._header)
+        return media.read(service, body, {"header": "present"})
+
+    def _body_without(self, extra: Collection[str], header: list[str]) -> bytes:
+        inputs = [index for index, name in enumerate(header) if name not in extra]
+        text = io.StringIO()
+        writer = csv.writer(text)
+        for index, row in enumerate([header, *self.cells], -1):
+            _check_width(index, row, len(header))
+            writer.writerow([row[place] for place in inputs])
+        return text.getvalue().encode()
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The texts of each row."""
+        if not self._cells:
+            self._cells = [_cells(record) for record in self._records]
+        return self._cells
+
+    def take(self, indexes: Sequence[int]) -> Lines:
+        records = taken(self._records, indexes)
+        return Lines(self._head, self._header is not None, records, taken(self.lines, indexes))
+
+    @property
+    def names(self) -> list[str] | None:
+        return self._header
+
+    def values(self, index: int, name: str) -> Any:
+        place = self._header.index(name) if self._header and name in self._header else index
+        return [row[place] if place < len(row) else None for row in self.cells]
+
+
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:
+    """Chunks of the lines below the names; empty lines are no rows."""
+    records = _records(stream)
+    first = next(records, None)
+    if first is None:
+        return
+    names = _are_names(service, _cells(first[1]), header)
+    rest = records if names else chain([first], records)
+    while True:
+        some = list(islice(rest, most))
+        if not some:
+            return
+        numbers, lines = zip(*some)
+        yield Lines(first[1], names, lines, numbers)
+
+
+def _check_width(row: int, cells: list[str], width: int) -> None:
+    if len(cells) != width:
+        told = {"column": None, "expected": f"{width} values", "got": str(len(cells))}
+        raise misfits.problem([{"row": row, **told}])
+
+
+def _are_names(service: Service, cells: list[str], said: str | None) -> bool:
+    try:
+        return media.holds_names(service.decoder(len(cells)).fields, cells, said)
+    except Problem as problem:
+        raise Problem(problem.status, problem.detail.replace(media.SAY, SAY)) from problem
+
+
+def _records(stream: BinaryIO) -> Iterator[Record]:
+    """The number of the line where each record begins, and its bytes: as csv divides them, where
+    there are quotes, within which a line may end.
+
+    Raises:
+        Problem: 400 a line ends by a carriage return alone.
+    """
+    lines = iter(stream)
+    number = 1
+    for line in lines:
+        record = [line] if b'"' not in line else _quoted(line, lines)
+        if b"\r" in line[:-2] and b'"' not in line:
+            raise Problem(400, f"Line {number} holds a carriage return: lines end in a newline.")
+        if line.strip(b"\r\n"):
+            yield number, b"".join(record)
+        number += len(record)
+
+
+def _quoted(first: bytes, lines: Iterator[bytes]) -> list[bytes]:
+    """The lines of one record."""
+    record: list[bytes] = []
+
+    def texts() -> Iterator[str]:
+        for line in chain([first], lines):
+            record.append(line)
+            yield line.decode("utf-8", "surrogateescape")
+
+    with suppress(csv.Error):  # which is told when the record is read
+        next(csv.reader(texts(), strict=True))
+    return record
+
+
+def _cells(record: bytes) -> list[str]:
+    try:
+        return next(csv.reader([record.decode("utf-8-sig")], strict=True))
+    except UnicodeDecodeError as error:
+        raise Problem(400, "The body is not text in UTF-8.") from error
+    except csv.Error as error:
+        raise Problem(400, f"The body is not CSV: {error}.") from error
+
+
+class Writer:
+    """A line of names, then a line a row."""
+
+    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+        self._stream = stream
+        self._stream.write(media.table({name: [] for name in like.columns()}, header=True))
+
+    def write(self, answered: Answered) -> None:
+        self._stream.write(media.table(answered.columns(), header=False))
+
+    def close(self) -> None:
+        """Nothing follows the last line."""

@@ -1,0 +1,96 @@
+"""JSON lines: a row a line, as a list, an object or a value, see `media.jsonlines`."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, BinaryIO, Collection, Iterator, Sequence
+
+from ... import answers, misfits, wire
+from ...columns import Rows
+from ...media import jsonlines as media
+from ...problems import Problem
+from ...service import Parse, Service
+from ..answered import Answered
+from ..chunks import Chunk, taken
+from . import objects
+
+EXTENSIONS = (".jsonl", ".ndjson")
+START = None
+
+
+class Lines(Chunk):
+    """A JSON value a row, as it is written."""
+
+    def __init__(self, texts: Sequence[bytes], lines: Sequence[int], service: Service) -> None:
+        self._texts = texts
+        self._service = service
+        self.lines = lines
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def decode(self, service: Service, extra: Collection[str]) -> Rows:
+        return service.decode(lambda parse: objects.without(self._rows(parse), extra))
+
+    def _rows(self, parse: Parse) -> list[Any]:
+        rows = []
+        for index, text in enumerate(self._texts):
+            try:
+                rows.append(parse(text, self._service.limits))
+            except Problem as problem:
+                told = {"column": None, "expected": "JSON", "got": f"other text ({problem.detail})"}
+                raise misfits.problem([{"row": index, **told}]) from problem
+        return rows
+
+    def take(self, indexes: Sequence[int]) -> Lines:
+        return Lines(taken(self._texts, indexes), taken(self.lines, indexes), self._service)
+
+    @property
+    def names(self) -> list[str] | None:
+        return objects.names(self._loosely())
+
+    def values(self, index: int, name: str) -> Any:
+        return [objects.value(row, index, name) for row in self._loosely()]
+
+    def _loosely(self) -> list[Any]:
+        """The rows, None for what cannot be read."""
+        return [_read(text, self._service) for text in self._texts]
+
+
+def _read(text: bytes, service: Service) -> Any:
+    try:
+        return wire.parse_exactly(text, service.limits)
+    except Problem:
+        return None
+
+
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    """Lines of nothing but spaces are no rows."""
+    lines = ((number, line) for number, line in enumerate(stream, 1) if not line.isspace())
+    while True:
+        some = list(islice(lines, most))
+        if not some:
+            return
+        numbers, texts = zip(*some)
+        yield Lines(texts, numbers, service)
+
+
+class Writer:
+    """A line {"prediction": ..., "probabilities": {...}} a row, after what is kept of it."""
+
+    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+        self._stream = stream
+        like.columns()
+
+    def write(self, answered: Answered) -> None:
+        lines = media.write(answered.answer)
+        self._stream.write(_merged(answered, lines) if answered.kept else lines)
+
+    def close(self) -> None:
+        """Nothing follows the last line."""
+
+
+def _merged(answered: Answered, lines: bytes) -> bytes:
+    rows = zip(*(objects.listed(values) for values in answered.kept.values()))
+    kept = (answers.dump(dict(zip(answered.kept, row)))[:-1] for row in rows)
+    return b"".join(a + b"," + b[1:] for a, b in zip(kept, lines.splitlines(keepends=True)))

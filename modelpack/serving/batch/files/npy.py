@@ -1,0 +1,91 @@
+"""NumPy's file format, see `media.npy`."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, BinaryIO, Collection, Iterator, Sequence
+
+import numpy as np
+
+from ...columns import Rows
+from ...media import npy as media
+from ...problems import Problem
+from ...service import Service
+from ..answered import Answered
+from ..chunks import Chunk
+
+EXTENSIONS = (".npy",)
+START = media.MAGIC
+
+
+class Matrix(Chunk):
+    """An array (n_rows, n_inputs), or (n_rows,) where there is one input."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def decode(self, service: Service, extra: Collection[str]) -> Rows:  # noqa: ARG002 - no names
+        array = self._array
+        one = array.ndim == 1 and len(service.manifest.inputs) == 1
+        return service.matrix(array.reshape(-1, 1) if one else array)
+
+    def take(self, indexes: Sequence[int]) -> Matrix:
+        return Matrix(self._array[list(indexes)])
+
+    def values(self, index: int, name: str) -> Any:  # noqa: ARG002 - there are none
+        return self._array[:, index] if self._array.ndim > 1 else self._array
+
+
+def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    """Of an array in the order of Fortran, which lies column by column, all is read at once.
+
+    Raises:
+        Problem: 400 it is no such file, or one that has been cut off.
+    """
+    dtype, fortran, shape, _ = media.header(_head(stream))
+    if not shape:
+        raise Problem(422, "Expected rows and columns, got 0 dimensions.")
+    count, width = shape[0], int(np.prod(shape[1:]))
+    if fortran and len(shape) > 1:
+        whole = _taken(stream, count * width, dtype).reshape(shape, order="F")
+        return (Matrix(whole[start : start + most]) for start in range(0, count, most))
+    sizes = (min(most, count - start) for start in range(0, count, most))
+    parts = (_taken(stream, size * width, dtype).reshape(size, *shape[1:]) for size in sizes)
+    return (Matrix(part) for part in parts)
+
+
+def _head(stream: BinaryIO) -> bytes:
+    start = stream.read(12)
+    form = media.LENGTHS.get(start[6] if len(start) == 12 else 0, "<H")
+    (length,) = struct.unpack_from(form, start.ljust(12), 8)
+    end = 8 + struct.calcsize(form) + min(length, media.LONGEST)
+    return start + stream.read(end - len(start))
+
+
+def _taken(stream: BinaryIO, count: int, dtype: np.dtype[Any]) -> np.ndarray:
+    data = stream.read(count * dtype.itemsize)
+    if len(data) < count * dtype.itemsize:
+        raise Problem(400, "The file ends before the array does.")
+    return np.frombuffer(data, dtype)
+
+
+class Writer:
+    """As `media.npy` has it. Its length stands at its beginning, so it is written at the end."""
+
+    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+        self._stream = stream
+        self._single = like.answer.probabilities is None and not like.kept
+        self._parts: list[np.ndarray] = []
+
+    def write(self, answered: Answered) -> None:
+        if self._single:
+            self._parts.append(media.plain(answered.answer.predictions))
+        else:
+            self._parts.append(media.structured(answered.columns()))
+
+    def close(self) -> None:
+        whole = np.concatenate(self._parts) if self._parts else np.empty(0)
+        np.lib.format.write_array(self._stream, whole, allow_pickle=False)

@@ -1,0 +1,34 @@
+"""Which format a file has: its name says so, else its beginning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .files import FORMATS, arrow
+
+
+def by_name(path: str | None) -> str | None:
+    suffix = Path(path).suffix.lower() if path else ""
+    return next((name for name, each in FORMATS.items() if suffix in each.EXTENSIONS), None)
+
+
+def by_content(beginning: bytes) -> str:
+    """`beginning`: at least the first line, or a megabyte of it. What is nothing else is csv."""
+    for name, each in FORMATS.items():
+        if each.START and beginning.startswith(each.START):
+            return name
+    if beginning.startswith(arrow.STREAM):
+        return "arrow"
+    text = beginning.lstrip()
+    return _of_json(text) if text[:1] in (b"{", b"[") else "csv"
+
+
+def _of_json(text: bytes) -> str:
+    """Lines, if the first one is a row by itself; a document of one row is the same as a line."""
+    try:
+        first = json.loads(text.partition(b"\n")[0].decode())
+    except ValueError:
+        return "json"
+    of_rows = "instances" in first or any(isinstance(value, (list, dict)) for value in first)
+    return "json" if of_rows else "jsonl"

@@ -1,0 +1,118 @@
+"""The connections of a worker: which of them can be read or written, what they keep in memory, and
+who gives way when there are too many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+from functools import partial
+from typing import Any, Callable
+
+from ..limits import Limits
+from .connection import HEAD, LINGER, Connection
+from .refusal import BUSY, Refusal
+
+log = logging.getLogger("modelpack.serving")
+
+SMALL_BYTES = 1 << 16
+"""What a connection may always keep in memory, so that others' bodies cannot refuse a small one."""
+UNSENT_BYTES = 1 << 18
+"""Of an answer in the kernel's memory, beyond what is on its way."""
+
+
+class Sockets:
+    """The part of the event loop that knows of sockets and not of requests."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._selector = selectors.DefaultSelector()
+        self._listeners: list[Any] = []
+        self._connections: dict[Connection, int] = {}  # the events that are watched
+        self._held = 0
+
+    def listen(self, listener: Any) -> None:
+        listener.setblocking(False)
+        with contextlib.suppress(OSError):  # a Unix socket
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        self._listeners.append(listener)
+        self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+
+    def stop_listening(self, *, last: bool) -> None:
+        """`last`: no other process will accept those who have connected already."""
+        for listener in self._listeners:
+            while last and self._accept(listener):
+                pass
+            self._selector.unregister(listener)
+            listener.close()
+
+    def _accept(self, listener: Any, _events: int = 0) -> bool:
+        """Whether there was a connection to accept. Only one in a turn of the loop: the workers
+        that have less to do come round sooner, and take more.
+        """
+        try:
+            sock, address = listener.accept()
+        except OSError:
+            return False
+        sock.setblocking(False)
+        connection = Connection(sock, (address, listener.getsockname()), self)
+        self._connections[connection] = 0
+        self.watch(connection, read=True)
+        if len(self._connections) > self.limits.connections:
+            self._make_room(connection)
+        return True
+
+    def _make_room(self, newest: Connection) -> None:
+        """One that has no complete request gives way, the one that is silent for longest first;
+        where all have one, the newest is refused.
+        """
+        others = (c for c in self._connections if c.state in {HEAD, LINGER} and c is not newest)
+        oldest = min(others, key=lambda c: (bool(c.data), c.since), default=None)
+        if oldest is None:
+            newest.refuse(Refusal(503, "There are too many connections."))
+        else:
+            oldest.close()
+
+    def watch(self, connection: Connection, *, read: bool, write: bool = False) -> None:
+        """Call `connection` when it can be read or written."""
+        wanted = read * selectors.EVENT_READ | write * selectors.EVENT_WRITE
+        watched = self._connections.get(connection)
+        if watched is None or watched == wanted:
+            return
+        self._connections[connection] = wanted
+        act = connection.writable if write else connection.readable
+        if not wanted:
+            self._selector.unregister(connection.sock)
+        elif watched:
+            self._selector.modify(connection.sock, wanted, partial(self._do, connection, act))
+        else:
+            self._selector.register(connection.sock, wanted, partial(self._do, connection, act))
+
+    def _do(self, connection: Connection, act: Callable[[], None], _events: int = 0) -> None:
+        """What goes wrong with one connection ends that one alone."""
+        try:
+            act()
+        except Exception:
+            log.exception("unforeseen")
+            connection.close(abort=True)
+
+    def hold(self, connection: Connection, size: int) -> None:
+        """Count the bytes that are kept in memory for a client.
+
+        Raises:
+            Refusal: 503 all others together have reached the limit, and this one is not small.
+        """
+        if connection not in self._connections:
+            return
+        self._held += size - connection.held
+        grown, connection.held = size > connection.held, size
+        if grown and size > SMALL_BYTES and self._held - size > self.limits.held_bytes:
+            raise Refusal(503, BUSY)
+
+    def forget(self, connection: Connection) -> None:
+        self.watch(connection, read=False)
+        self._held -= connection.held
+        connection.held = 0
+        self._connections.pop(connection, None)
