@@ -443,6 +443,15 @@ def test_an_interrupt_leaves_no_file(number, folders, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_does_not_wait_for_a_reader(folders, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(b"1,2,3,4\n" * 200_000)
+    with image(folders["iris"], "predict", rows) as process:
+        assert process.stdout.read(11) == b"prediction\n"
+        process.terminate()
+        assert process.wait(20) == command.INTERRUPTED
+
+
 def test_a_reader_that_has_seen_enough_ends_it_quietly(folders, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_bytes(b"1,2,3,4\n" * 200_000)

@@ -183,6 +183,7 @@ class Batch:
                 if answered is not None:
                     writer = writer or self._open(out, self._like(answered.kept))
                     writer.write(answered)
+                    out.flush()  # whoever waits for them at the other end has them
                 self._rows += len(chunk)
                 self._teller.progress(len(chunk), counted.count, counted.total)
                 current = None
