@@ -14,7 +14,17 @@ import media_bombs
 import pyarrow as pa
 import pytest
 import serving_models
-from media_bombs import ARROW_BOMBS, DELTAS, NUMBERS, PARQUET_BOMBS, STRANGE, arrow_of, parquet_of
+from media_bombs import (
+    ARROW_BOMBS,
+    DELTAS,
+    GROWING,
+    HIDDEN,
+    NUMBERS,
+    PARQUET_BOMBS,
+    STRANGE,
+    arrow_of,
+    parquet_of,
+)
 from serving_models import bundle_of
 from test_serving_gunicorn import Server, serving
 
@@ -58,7 +68,13 @@ def peak(server: Server) -> int:
 
 @pytest.mark.parametrize(
     ("type_", "bombs", "status"),
-    [(ARROW, ARROW_BOMBS, 413), (PARQUET, PARQUET_BOMBS, 413), (PARQUET, {"deltas": DELTAS}, 415)],
+    [
+        (ARROW, ARROW_BOMBS, 413),
+        (PARQUET, PARQUET_BOMBS, 413),
+        (PARQUET, {"deltas": DELTAS}, 415),
+        (ARROW, {"deltas": GROWING}, 415),
+        (ARROW, {"compression told as of old": HIDDEN}, 400),
+    ],
 )
 def test_what_would_grow_is_refused_before_it_does(
     texts: Server, type_: str, bombs: dict[str, bytes], status: int
