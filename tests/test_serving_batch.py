@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import sysconfig
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -509,6 +511,18 @@ def test_help_is_an_answer(folders):
     assert b"IMAGE predict < rows" in out
 
 
+def answers(log: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Waits for the service whose log this is, at most a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"Listening at: http://(127.0.0.1:\d+)", log.read_text())
+        if found:
+            with urllib.request.urlopen(f"http://{found[1]}/readyz", timeout=20) as answer:
+                return bool(answer.status == 200)
+        time.sleep(0.05)
+    return False
+
+
 @pytest.mark.parametrize("arguments", [[], ["serve"]])
 def test_serve_becomes_gunicorn_which_signals_reach(arguments, folders, tmp_path):
     log = (tmp_path / "log").open("wb")
@@ -521,8 +535,7 @@ def test_serve_becomes_gunicorn_which_signals_reach(arguments, folders, tmp_path
         ) as process,
     ):
         try:
-            while b"Listening at" not in Path(log.name).read_bytes() and process.poll() is None:
-                time.sleep(0.05)
+            assert answers(Path(log.name), process)
             assert b"gunicorn" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
