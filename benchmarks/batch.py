@@ -41,8 +41,6 @@ def main(count: int) -> None:
         write(rows, folder)
         for way, seconds, answered in (*offline(folder), *online(folder, rows)):
             print(f"| {way} | {answered:,} | {seconds:.1f} | {answered / seconds:,.0f} |")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        print(f"at most {peak / 1000:.0f} MB of memory")
 
 
 def write(rows: np.ndarray, folder: Path) -> None:
@@ -59,7 +57,11 @@ def offline(folder: Path) -> Iterator[tuple[str, float, int]]:
         asked = [python, "-m", "modelpack.serving", "predict", folder / f"rows.{kind}"]
         asked += ["-o", folder / "answers.csv"]
         run = lambda asked=asked: subprocess.run(asked, cwd=folder / "bundle", check=True)  # noqa: E731
-        yield f"predict, {kind}", timed(run), count
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = timed(run)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        yield f"predict, {kind} ({cpu:.1f} s of CPU time)", seconds, count
 
 
 def online(folder: Path, rows: np.ndarray) -> Iterator[tuple[str, float, int]]:
