@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -80,9 +82,9 @@ def visit(browser: Browser, server):
             page.evaluate("1")  # lets the last messages arrive
         finally:
             context.close()
-        assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {
-            urlsplit(origin).netloc
-        }
+        assert {
+            urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))
+        } == {urlsplit(origin).netloc}
         assert [text for text in complaints if not re.search(failures, text)] == []
 
     return open_
@@ -255,6 +257,21 @@ def test_a_model_that_does_not_tell_its_inputs_takes_a_row(visit):
         expect(row).to_have_attribute("aria-invalid", "true")
 
 
+def test_a_model_without_an_example_waits_for_all_its_inputs(visit):
+    (expected,) = playground_models.bare().model.predict([[0.01, 0.02, 0.03]])
+    with visit("bare", failures=UNPROCESSABLE) as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_label("x0").fill("0.01")
+        page.get_by_label("x1").fill("0.02")
+        page.wait_for_timeout(600)
+        assert asked == []
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#input-2-error")).to_contain_text("got nothing")
+        page.get_by_label("x2").fill("0.03")
+        predicted(page, f"{expected:.6g}")
+
+
 def test_two_thousand_inputs_do_not_freeze_the_page(visit):
     started = time.monotonic()
     with visit("wide", failures=UNPROCESSABLE) as page:
@@ -299,6 +316,43 @@ def test_a_link_brings_the_inputs_back(visit):
         assert page.get_by_label("petal length", exact=True).input_value() == "6.9"
     with visit("flowers", "/#row=%7Bnonsense") as page:
         predicted(page, "versicolor")
+
+
+def test_a_file_of_rows(visit, tmp_path):
+    rows = tmp_path / "plants, 'mine'.csv"
+    rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,3.0,5.5,2.0\n")
+    with visit("flowers", failures=UNPROCESSABLE) as page:
+        page.get_by_label("A CSV file").set_input_files(rows)
+        expect(page.locator("#many-told")).to_contain_text("2 rows in ")
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Save the predictions").click()
+        assert saved.value.suggested_filename.endswith("-predictions.csv")
+        names, *lines = saved.value.path().read_text().splitlines()
+        assert names.startswith("prediction,probability_setosa")
+        assert [line.split(",")[0] for line in lines] == ["setosa", "virginica"]
+        rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,much,5.5,2.0\n")
+        page.get_by_label("A CSV file").set_input_files(rows)
+        told = page.locator("#many-told li")
+        expect(told).to_contain_text(f"Row 1, {IRIS_NAMES[1]}: Expected a finite number")
+
+
+def test_a_file_is_dropped_and_the_form_is_a_file(visit, tmp_path):
+    with visit("echo") as page:
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="The inputs above as a file").click()
+        content = saved.value.path().read_bytes().decode()
+        page.evaluate(
+            """content => {
+                const data = new DataTransfer();
+                data.items.add(new File([content], "rows.csv"));
+                const drop = {dataTransfer: data, bubbles: true, cancelable: true};
+                document.body.dispatchEvent(new DragEvent("drop", drop));
+            }""",
+            content,
+        )
+        expect(page.locator("#many-told")).to_contain_text("1 row in ")
+    (names, row) = csv.reader(io.StringIO(content, newline=""))
+    assert names == row == list(HOSTILE)
 
 
 # --- what goes wrong -----------------------------------------------------------------------------

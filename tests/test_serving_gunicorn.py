@@ -242,8 +242,9 @@ def test_a_busy_model_does_not_hold_up_the_health_route(stubborn):
 def refusal(folder: Path, **environ: str) -> str:
     server = Server(folder, **environ)
     assert server.process.wait(READY_SECONDS) == 1
-    (line,) = server.log_path.read_text().splitlines()
-    return line
+    lines = server.log_path.read_text().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
 
 
 def test_a_changed_model_file_is_not_loaded(tmp_path):

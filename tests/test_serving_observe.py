@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import math
+import os
 import re
 import secrets
 import statistics
@@ -24,7 +25,17 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 from serving_models import bundle_of
 
-from modelpack.serving import application, auth, logs, metrics, observe, tracecontext, tracing
+from modelpack.serving import (
+    application,
+    auth,
+    headers,
+    labels,
+    logs,
+    metrics,
+    observe,
+    tracecontext,
+    tracing,
+)
 from modelpack.serving.dialects import DIALECTS
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.service import Service
@@ -258,8 +269,8 @@ def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
 
 
 def test_reasons_are_few_whatever_is_said(iris, monkeypatch):
-    monkeypatch.setattr(observe, "_reasons", set())
-    for number in range(3 * observe.REASONS):
+    monkeypatch.setattr(labels, "_reasons", set())
+    for number in range(3 * labels.MOST_REASONS):
         observe.refused(400, f"Wrong {number}", 0.0)
         observe.refused(400, "x" * (number + 1), 0.0)
     names = {
@@ -268,7 +279,7 @@ def test_reasons_are_few_whatever_is_said(iris, monkeypatch):
         if name == "modelpack_refused_total"
     }
     assert {"wrong", "other"} <= names
-    assert len(names) <= observe.REASONS + 3
+    assert len(names) <= labels.MOST_REASONS + 3
 
 
 def test_clients_make_no_labels(iris):
@@ -449,10 +460,21 @@ def test_all_that_is_wrong_is_answered_alike(guarded):
     assert len({str(sorted(a.headers.keys())) for a in answers.values()}) == 1
 
 
+def test_a_browser_gets_the_page_and_asks_people_for_the_token_elsewhere(guarded):
+    page = guarded.get("/", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    for told in ("sklearn", "setosa", "x0", "Pipeline"):
+        assert told not in page.text
+    for path in ("/signature", "/predict", "/nope"):
+        assert guarded.get(path, headers={"Accept": "text/html"}).status_code == 401
+    by_script = guarded.get("/signature", headers={"Sec-Fetch-Dest": "empty"})
+    assert by_script.headers.getlist("WWW-Authenticate") == ['Bearer realm="modelpack"']
+
+
 def test_it_is_never_logged_nor_counted(guarded, lines):
-    for headers in (bearer(TOKEN), basic(TOKEN), bearer("canary" * 8)):
-        guarded.get("/signature", headers=headers)
-        guarded.get(f"/{TOKEN}", headers=headers)
+    for sent in (bearer(TOKEN), basic(TOKEN), bearer("canary" * 8)):
+        guarded.get("/signature", headers=sent)
+        guarded.get(f"/{TOKEN}", headers=sent)
     seen = json.dumps(lines()) + guarded.get("/metrics", headers=bearer(TOKEN)).text
     for secret in (TOKEN, "canary", basic(TOKEN)["Authorization"][6:]):
         assert secret not in seen
@@ -468,9 +490,9 @@ def test_no_credentials_are_refused_sooner_than_others(guarded):
     }
     seconds: dict[str, list[float]] = {name: [] for name in tokens}
     for _ in range(1000):
-        for name, headers in tokens.items():
+        for name, sent in tokens.items():
             started = time.perf_counter()
-            guarded.get("/signature", headers=headers)
+            guarded.get("/signature", headers=sent)
             seconds[name].append(time.perf_counter() - started)
     middle = {name: statistics.median(each) for name, each in seconds.items()}
     assert middle["begun"] == pytest.approx(middle["wrong"], rel=0.1)
@@ -626,6 +648,40 @@ def test_no_error_tells_of_the_inside(iris, stubborn, guarded, services):
         assert not LEAKS.search(seen), (name, LEAKS.search(seen), seen)
 
 
+BODIES = [
+    (b"{", JSON),
+    (b"\xff", JSON),
+    (b"[[]]", JSON),
+    (b'{"inputs": [{"name": "/etc", "shape": [-1], "datatype": "FP64", "data": [{}]}]}', JSON),
+    (b'{"dataframe_split": {"columns": [1], "data": [[1, 2]]}, "inputs": {}}', JSON),
+    (b"a,b\n1\n", "text/csv"),
+    (b"\x93NUMPY\x01\x00v\x00{'descr': '|O', }", "application/x-npy"),
+    (b"PAR1", "application/vnd.apache.parquet"),
+    (b"ARROW1", "application/vnd.apache.arrow.stream"),
+    (b"{}\n{", "application/jsonlines"),
+    (b"", ""),
+]
+
+
+def test_no_route_tells_of_the_inside_whatever_comes(services, iris):
+    refused = 0
+    bound = iris.application.url_map.bind("localhost")
+    for rule in iris.application.url_map.iter_rules():
+        for value in ("model", "..%2f", "Error.py"):
+            values = {name: value if name != "version" else "1" for name in rule.arguments}
+            path = bound.build(rule.endpoint, values)
+            for method in sorted(rule.methods - {"HEAD"}):
+                for body, content_type in BODIES if method == "POST" else BODIES[:1]:
+                    sent = {"Content-Type": content_type, "Accept": "image/x-python"}
+                    answer = iris.open(path, method=method, data=body, headers=sent)
+                    assert answer.status_code < 500, (path, body)
+                    if answer.status_code >= 400:
+                        refused += 1
+                        found = LEAKS.search(f"{answer.text} {answer.headers}")
+                        assert not found, (path, body, found, answer.text)
+    assert refused > 50
+
+
 def test_the_search_for_leaks_finds_them():
     for leak in ('File "x"', "Traceback", "/opt/venv", "ValueError", "sklearn.pipeline", "a.py"):
         assert LEAKS.search(leak)
@@ -658,8 +714,77 @@ def test_another_protocol_or_exporter_is_told():
 
 def test_gunicorns_configuration_loads_no_numpy():
     """Its libraries read how many threads they may have when they are loaded."""
-    code = (
-        "import sys; from modelpack.serving import hooks, shared; shared.remove();"
-        "sys.exit('numpy' in sys.modules)"
-    )
+    code = "import sys; from modelpack.serving import hooks; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- the documentation ---------------------------------------------------------------------------
+
+PAGE = ROOT / "docs" / "service-observe.md"
+
+
+def test_the_documentation_has_every_metric() -> None:
+    """`MODELPACK_UPDATE_DOCS=1 pytest tests/test_serving_observe.py` writes the table anew."""
+    rows = ["| metric | type | labels | |", "|---|---|---|---|"]
+    for metric in vars(metrics).values():
+        if isinstance(metric, (metrics.Counter, metrics.Gauge, metrics.Histogram)):
+            (family,) = metric.describe()
+            name = family.name + ("_total" if family.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+            rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    before, opening, rest = PAGE.read_text().partition("<!-- metrics -->\n")
+    _, closing, after = rest.partition("<!-- /metrics -->\n")
+    wanted = before + opening + "\n".join([*rows, "", ""])[:-1] + closing + after
+    if os.environ.get("MODELPACK_UPDATE_DOCS"):
+        PAGE.write_text(wanted)
+    assert PAGE.read_text() == wanted
+
+
+def test_the_documentation_shows_a_line_as_it_is(iris, lines):
+    iris.post("/predict", json=[SETOSA])
+    (shown,) = re.findall(r"```json\n(.*)\n```", PAGE.read_text())
+    (line,) = lines()
+    assert list(json.loads(shown)) == list(line)
+    assert json.loads(shown).keys() == line.keys()
+
+
+def test_the_documentation_has_every_header_probe_and_variable():
+    text = PAGE.read_text()
+    for name, _ in headers.SECURITY:
+        assert f"`{name}" in text
+    for route in observe.PROBES:
+        assert f"`{route}`" in text
+    for name in (auth.VARIABLE, auth.FILE_VARIABLE, auth.OPEN_METRICS, *tracing.ENDPOINTS):
+        assert f"`{name}`" in text
+
+
+# --- where workers count -------------------------------------------------------------------------
+
+PREPARE = """
+import pathlib, tempfile
+from modelpack.serving import shared
+shared.MEMORY = pathlib.Path("/nowhere")
+tempfile.tempdir = {folder!r}
+shared.prepare()
+shared.prepare()
+print(shared.Files.folder.parent)
+"""
+
+
+def prepared(folder: Path) -> subprocess.CompletedProcess[str]:
+    code = PREPARE.format(folder=str(folder))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_without_memory_to_write_to_a_temporary_folder_will_do(tmp_path):
+    assert prepared(tmp_path).stdout == f"{tmp_path}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_any_folder_the_service_does_not_start(tmp_path):
+    done = prepared(tmp_path / "none")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(
+        "the service cannot start: no folder for temporary files can be written, as /tmp."
+    )

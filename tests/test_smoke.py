@@ -17,7 +17,7 @@ import pytest
 from modelpack.errors import UsageError
 from modelpack.smoke import checks, reports, smoke
 from modelpack.smoke.agreement import difference
-from modelpack.smoke.routes import predict
+from modelpack.smoke.routes import predict, v1, v2
 from modelpack.spec import (
     Answers,
     Check,
@@ -331,7 +331,7 @@ SAID = Answers((1, 1), ([0.25, 0.75], [0.25, 0.75]))
 REFERENCE = Reference(ROWS, SAID, SAID, "record")
 
 
-JSON_ROUTES = predict.ROUTES[:3]
+JSON_ROUTES = (*predict.ROUTES[:3], *v1.ROUTES, *v2.ROUTES)
 """What the fake understands; real services are asked by all routes in test_smoke_routes.py."""
 
 

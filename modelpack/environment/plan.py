@@ -20,6 +20,16 @@ SERVING_STACK = (
 )  # fmt: skip
 """What serves, and what that needs in turn: always current, and with it patched."""
 
+TRACING = "opentelemetry-"
+TRACING_STACK = (
+    "opentelemetry-api", "opentelemetry-exporter-http-transport",
+    "opentelemetry-exporter-otlp-common", "opentelemetry-exporter-otlp-proto-common",
+    "opentelemetry-exporter-otlp-proto-http", "opentelemetry-proto", "opentelemetry-sdk",
+    "opentelemetry-semantic-conventions", "backoff", "certifi", "charset-normalizer", "deprecated",
+    "googleapis-common-protos", "idna", "protobuf", "requests", "urllib3", "wrapt",
+)  # fmt: skip
+"""What sends traces, where the user requires one of its distributions: as current as the rest."""
+
 SILENT = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement("setuptools<81"))}
 """Distribution -> its versions that import what they do not require, and what provides that: of
 setuptools, releases that still hold pkg_resources."""
@@ -68,14 +78,23 @@ def _plan(requirements: tuple[Requirement, ...], pins: Mapping[str, Version], a:
     chosen = {canonical(r) for r in requirements if pinned_version(r)}
     chosen |= {canonical(r) for r in a.user if r.specifier}
     left_out = {VARIANTS[name] for name in names & VARIANTS.keys()}
-    if names <= {*releases.libraries(), *SERVING}:  # others may need what these do without
+    if names <= {
+        *releases.libraries(),
+        *SERVING,
+        *TRACING_STACK,
+    }:  # others may need what these do without
         left_out |= {name for one in names for name in LEFT_OUT.get(one, ())}
+    current = {*SERVING_STACK, *(TRACING_STACK if _traces(a) else ())}
     return Plan(
         tuple(with_serving([*requirements, *_silent(requirements)])),
         pins,
         tuple(sorted(left_out)),
-        frozenset(chosen | set(SERVING_STACK)),
+        frozenset(chosen | current),
     )
+
+
+def _traces(wanted: Asked) -> bool:
+    return any(canonical(requirement).startswith(TRACING) for requirement in wanted.user)
 
 
 def _silent(requirements: tuple[Requirement, ...]) -> list[Requirement]:
@@ -92,6 +111,7 @@ def _open(versions: Mapping[str, Version], wanted: Asked) -> dict[str, Version]:
     """Those of the model's libraries that neither file nor user decide."""
     decided = {canonical(r) for r in wanted.file if pinned_version(r)}
     decided |= {canonical(r) for r in wanted.user if r.specifier} | set(SERVING_STACK)
+    decided |= set(TRACING_STACK) if _traces(wanted) else set()
     names = sorted(versions.keys() - decided)
     return {name: versions[name] for name in names}
 

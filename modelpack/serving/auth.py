@@ -26,7 +26,8 @@ LONGEST = 4096
 B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 ALPHABETS = ((r"[0-9]+", 10), (r"[0-9a-f]+|[0-9A-F]+", 16), (r"[0-9a-z]+|[0-9A-Z]+", 36))
 WIDEST = 64
-CHALLENGES = ('Bearer realm="modelpack"', 'Basic realm="modelpack", charset="UTF-8"')
+BEARER, BASIC = 'Bearer realm="modelpack"', 'Basic realm="modelpack", charset="UTF-8"'
+SCRIPT = "empty"  # the page's own requests: it asks people itself, and not the browser in its stead
 HOW = "Make one with `openssl rand -hex 32`."
 
 
@@ -109,8 +110,9 @@ def _refusal() -> Response:
     answer = problems.response(
         Problem(401, "Send the service's token, with the header Authorization: Bearer TOKEN.")
     )
-    for challenge in CHALLENGES:
-        answer.headers.add("WWW-Authenticate", challenge)
+    answer.headers.add("WWW-Authenticate", BEARER)
+    if request.environ.get("HTTP_SEC_FETCH_DEST") != SCRIPT:
+        answer.headers.add("WWW-Authenticate", BASIC)
     return answer
 
 

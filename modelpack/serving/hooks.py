@@ -49,7 +49,3 @@ def child_exit(_arbiter: Any, worker: Any) -> None:
     """Runs in the master, however the worker ended."""
     shared.forget(worker.place)
     metrics.WORKER_EXITS.inc()
-
-
-def on_exit(_arbiter: Any) -> None:
-    shared.remove()

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 from flask import Flask, Response, g, has_app_context, request
 
-from . import metrics, tracecontext, tracing
+from . import labels, metrics, tracecontext, tracing
 
 access = logging.getLogger("modelpack.access")
 
@@ -25,29 +25,27 @@ HEALTH = frozenset(
 PROBES = HEALTH | {"/metrics"}
 """The lines of those that succeed would hide all others."""
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-NONE, OTHER = "none", "other"  # labels of what matches no route, and of what is not known
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-REASONS = 50  # labels of what is refused; more would be a mistake of ours
 WAITED = "modelpack.waited"  # in a request's environ: seconds that it stood in a queue
-KINDS = {
-    400: "malformed",
-    401: "token",
-    404: "not_found",
-    405: "method",
-    406: "accept",
-    408: "slow_client",
-    413: "too_large",
-    415: "media_type",
-    422: "misfit",
-    429: "overload",
-    431: "headers",
-    500: "failure",
-    503: "unavailable",
-    504: "deadline",
-}
-"""Status -> the label of `modelpack_errors_total`."""
-_reasons: set[str] = set()
+
+
+class Seen:
+    """A request while it is answered. `route`: the rule that it matches, as in
+    `/v1/models/<name>`, never what the client wrote; `rows`: of its last call of the model.
+    """
+
+    def __init__(self, environ: dict[str, Any], method: str, route: str | None) -> None:
+        waited = environ.get(WAITED, 0.0)
+        self.started = time.perf_counter() - waited
+        self.method = labels.method(method)
+        self.route = route
+        self.rows: int | None = None
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        self.id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        context = tracecontext.of_request(
+            environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE")
+        )
+        self.span, self.trace = tracing.begin(context, self.method, route, waited)
 
 
 def install(app: Flask) -> None:
@@ -61,16 +59,16 @@ def refused(status: int, reason: str, seconds: float) -> str:
     """The request id of a request that never came to a route, once it is counted and logged.
     `reason`: in words of ours, of a few; nothing that the client wrote. `seconds`: since it began.
     """
-    metrics.REFUSED.labels(_reason(reason), str(status)).inc()
-    metrics.ERRORS.labels(KINDS.get(status, OTHER)).inc()
-    metrics.REQUESTS.labels(NONE, OTHER, str(status)).inc()
+    metrics.REFUSED.labels(labels.reason(reason), str(status)).inc()
+    metrics.ERRORS.labels(labels.kind(status)).inc()
+    metrics.REQUESTS.labels(labels.NONE, labels.OTHER, str(status)).inc()
     request_id = uuid.uuid4().hex
     facts = {
         "id": request_id,
         "method": None,
         "route": None,
         "status": status,
-        "ms": _milliseconds(seconds),
+        "ms": round(seconds * 1000, 3),
         "reason": reason,
     }
     access.info("request", extra={"facts": facts})
@@ -86,92 +84,64 @@ def waiting(requests: int) -> None:
 def call(method: str, rows: int) -> Iterator[None]:
     """Around a call of the model's `method` for so many rows."""
     metrics.BATCH_ROWS.observe(rows)
-    if has_app_context():
-        g.rows = rows
+    seen = g.get("seen") if has_app_context() else None
+    if seen is not None:
+        seen.rows = rows
     started = time.perf_counter()
-    with tracing.model_span(_span(), method, rows):
+    with tracing.model_span(seen and seen.span, method, rows):
         try:
             yield
         finally:
             metrics.MODEL_SECONDS.labels(method).observe(time.perf_counter() - started)
 
 
-def _span() -> Any:
-    return g.get("span") if has_app_context() else None
-
-
 def _begin() -> None:
-    environ = request.environ  # headers are looked up in it, as request.headers is slow for none
-    g.started = time.perf_counter() - environ.get(WAITED, 0.0)
-    given = environ.get("HTTP_X_REQUEST_ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    rule = request.url_rule
+    # Headers are looked up in the environ: `request.headers` is slow to say that there is none.
+    g.seen = Seen(request.environ, request.method, rule.rule if rule else None)
+    g.request_id = g.seen.id
     metrics.IN_FLIGHT.inc()
-    g.rows = None
-    context = tracecontext.of_request(environ.get("HTTP_TRACEPARENT"))
-    g.span, g.trace = tracing.begin(context, _method(), _route())
 
 
 def _end(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    response.headers["traceresponse"] = g.trace.header
-    seconds, status, route = time.perf_counter() - g.started, response.status_code, _route()
-    _count(route or NONE, status, seconds)
-    tracing.end(g.span, status, g.rows)
-    quiet = route in PROBES and status < 400
-    access.log(
-        logging.DEBUG if quiet else logging.INFO,
-        "request",
-        extra={"facts": _facts(response, route, seconds)},
-    )
+    seen: Seen = g.seen
+    seconds, status = time.perf_counter() - seen.started, response.status_code
+    response.headers.add("X-Request-Id", seen.id)
+    response.headers.add("traceresponse", seen.trace.header)
+    _count(seen, status, seconds)
+    tracing.end(seen.span, status, seen.rows)
+    quiet = seen.route in PROBES and status < 400
+    level = logging.DEBUG if quiet else logging.INFO
+    if access.isEnabledFor(level):
+        access.log(level, "request", extra={"facts": _facts(seen, response, seconds)})
     return response
 
 
-def _count(route: str, status: int, seconds: float) -> None:
-    metrics.REQUESTS.labels(route, _method(), str(status)).inc()
+def _count(seen: Seen, status: int, seconds: float) -> None:
+    route = seen.route or labels.NONE
+    metrics.REQUESTS.labels(route, seen.method, str(status)).inc()
     metrics.REQUEST_SECONDS.labels(route).observe(seconds)
-    if g.rows and status < 400:
-        metrics.ROWS_ASKED.labels(route).inc(g.rows)
+    if seen.rows and status < 400:
+        metrics.ROWS_ASKED.labels(route).inc(seen.rows)
     if status >= 400:
-        metrics.ERRORS.labels(KINDS.get(status, OTHER)).inc()
+        metrics.ERRORS.labels(labels.kind(status)).inc()
 
 
-def _facts(response: Response, route: str | None, seconds: float) -> dict[str, Any]:
+def _facts(seen: Seen, response: Response, seconds: float) -> dict[str, Any]:
     return {
-        "id": g.request_id,
-        "trace_id": g.trace.trace_id,
-        "span_id": g.trace.span_id,
-        "parent_id": g.trace.parent_id,
-        "method": _method(),
-        "route": route,
+        "id": seen.id,
+        "trace_id": seen.trace.trace_id,
+        "span_id": seen.trace.span_id,
+        "parent_id": seen.trace.parent_id,
+        "method": seen.method,
+        "route": seen.route,
         "status": response.status_code,
-        "ms": _milliseconds(seconds),
-        "rows": g.rows,
+        "ms": round(seconds * 1000, 3),
+        "rows": seen.rows,
         "bytes": response.content_length,
     }
 
 
 def _leave(_error: BaseException | None) -> None:
-    if g.pop("started", None) is not None:
+    if g.pop("seen", None) is not None:
         metrics.IN_FLIGHT.dec()
-
-
-def _route() -> str | None:
-    """The rule that the request matches, as in `/v1/models/<name>`: never what the client wrote."""
-    return request.url_rule.rule if request.url_rule else None
-
-
-def _method() -> str:
-    return request.method if request.method in METHODS else OTHER
-
-
-def _reason(words: str) -> str:
-    """A label of the first sentence, without its numbers: `there_are_too_many_connections`."""
-    label = "_".join(re.findall("[a-z]+", words.partition(".")[0].lower()))
-    if label not in _reasons and len(_reasons) >= REASONS:
-        return OTHER
-    _reasons.add(label)
-    return label
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)

@@ -5,6 +5,7 @@ counters, so that none falls, and there are never more files than there were wor
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -41,6 +42,7 @@ def prepare() -> None:
         Files.folder = _new(MEMORY if os.access(str(MEMORY), os.W_OK | os.X_OK) else None)
     except OSError as error:
         raise CannotStartError("no folder for temporary files can be written, as /tmp.") from error
+    atexit.register(_remove, os.getpid())
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(Files.folder)
     values.ValueClass = values.MultiProcessValue(lambda: Files.place)
 
@@ -51,9 +53,8 @@ def forget(place: str) -> None:
         multiprocess.mark_process_dead(place, str(Files.folder))
 
 
-def remove() -> None:
-    """Remove the files, when the service ends."""
-    if Files.folder is not None:
+def _remove(master: int) -> None:
+    if os.getpid() == master:
         shutil.rmtree(str(Files.folder), ignore_errors=True)
 
 

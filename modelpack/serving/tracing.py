@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Iterator, Mapping
@@ -76,8 +77,12 @@ def unspoken(environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def begin(context: TraceContext, method: str, route: str | None) -> tuple[Any, TraceContext]:
-    """The span of a request, None where none is made, and the context with that span's ids."""
+def begin(
+    context: TraceContext, method: str, route: str | None, waited: float
+) -> tuple[Any, TraceContext]:
+    """The span of a request that has `waited` so many seconds, None where none is made, and the
+    context with that span's ids.
+    """
     if Tracing.tracer is None:
         return None, context
     from opentelemetry.trace import SpanKind  # noqa: PLC0415 - only where it is in the image
@@ -90,6 +95,7 @@ def begin(context: TraceContext, method: str, route: str | None) -> tuple[Any, T
         context=_parent(context),
         kind=SpanKind.SERVER,
         attributes=facts,
+        start_time=time.time_ns() - int(waited * 1e9),
     )
     made = span.get_span_context()
     return span, replace(
@@ -141,12 +147,16 @@ def _parent(context: TraceContext) -> Any:
     """The caller's span as OpenTelemetry's context; empty where there is none."""
     from opentelemetry import trace  # noqa: PLC0415 - as in `begin`
     from opentelemetry.context import Context  # noqa: PLC0415
+    from opentelemetry.trace.span import TraceState  # noqa: PLC0415
 
     if context.parent_id is None:
         return Context()
-    flags = trace.TraceFlags(int(context.is_sampled))
     caller = trace.SpanContext(
-        int(context.trace_id, 16), int(context.parent_id, 16), is_remote=True, trace_flags=flags
+        int(context.trace_id, 16),
+        int(context.parent_id, 16),
+        is_remote=True,
+        trace_flags=trace.TraceFlags(int(context.is_sampled)),
+        trace_state=TraceState.from_header([context.state]),
     )
     return trace.set_span_in_context(trace.NonRecordingSpan(caller), Context())
 

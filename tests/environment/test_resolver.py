@@ -49,6 +49,21 @@ def test_libraries_are_of_the_models_time_and_the_serving_stack_of_today(make_sp
     }
 
 
+def test_what_sends_traces_is_of_today_too(make_spec, history):
+    exporter = "opentelemetry-exporter-otlp-proto-http"
+    for name in (exporter, "protobuf"):
+        history.add(name, "1.0", day="2020-01-01")
+        history.add(name, "9.9", day="2026-01-01")
+    index = IndexSettings(history.url)
+    environment = resolve(make_spec("1.3.0"), "3.11", index=index, requirements=[exporter])
+    assert environment.requirements[exporter] == "9.9"
+    assert environment.requirements["numpy"] == "1.25.2"
+    both = resolve(make_spec("1.3.0", protobuf=""), "3.11", index=index, requirements=[exporter])
+    assert both.requirements["protobuf"] == "9.9"
+    alone = resolve(make_spec("1.3.0", protobuf=""), "3.11", index=index)
+    assert alone.requirements["protobuf"] == "1.0"
+
+
 def test_without_upload_times_bounds_give_the_same(make_spec, history):
     history.days.clear()
     environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))

@@ -117,8 +117,7 @@ def _probabilities(service: Service) -> dict[str, Any]:
 
 
 def _of_list(row: list[dict[str, Any]]) -> dict[str, Any]:
-    outputs = [_of_classes(each) for each in row]
-    return {"type": "array", "prefixItems": outputs, "items": False, "minItems": len(outputs)}
+    return operations.row([_of_classes(each) for each in row])
 
 
 def _of_classes(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from ..openapi import examples, operations
 from ..openapi.operations import content, record
 from ..service import Service
 from . import datatypes, inputs, outputs
-from .requests import LENGTH_HEADER, LONGEST_ID
+from .requests import BINARY, LENGTH_HEADER, LONGEST_ID
 
 TEXT = {"type": "string"}
-BINARY = "application/octet-stream"
 DATATYPES = [*datatypes.DTYPES, datatypes.BYTES]
 LENGTH = {
     "description": "The size of the JSON in a body that binary data follow.",
@@ -28,7 +27,7 @@ def describe(service: Service) -> dict[str, Any]:
 
 def _server(service: Service) -> dict[str, Any]:
     about = record({"name": TEXT, "version": TEXT, "extensions": {"type": "array"}})
-    models = record({"models": {"const": [service.name]}})
+    models = record({"models": operations.listed(service.name)})
     state = dict.fromkeys(("name", "version", "state", "reason"), TEXT)
     index = operations.get("The models.", content({"type": "array", "items": record(state)}), [415])
     asked = {"properties": {"ready": {"description": "true: only if it is ready."}}}
@@ -59,7 +58,7 @@ def _model(service: Service) -> dict[str, Any]:
 
 def _paths(service: Service, path: str, parameters: Sequence[Any]) -> dict[str, Any]:
     tensors = {"type": "array", "items": TENSOR}
-    versions = {"const": [service.version]}
+    versions = operations.listed(service.version)
     name = {"const": service.name}
     about = {"name": name, "versions": versions, "platform": TEXT}
     metadata = content(record({**about, "inputs": tensors, "outputs": tensors}))

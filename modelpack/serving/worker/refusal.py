@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import formatdate
 from http import HTTPStatus
 
-from .. import observe, problems
+from .. import headers, observe, problems
 
 RETRY_SECONDS = 1
 BUSY = f"Too many requests are waiting. Try again in {RETRY_SECONDS} s."
@@ -32,6 +32,7 @@ def answer(refusal: Refusal, seconds: float, *, head: bool = False, close: bool 
         f"Content-Length: {len(body)}",
         f"X-Request-Id: {request_id}",
         f"Connection: {'close' if close else 'keep-alive'}",
+        *(f"{name}: {value}" for name, value in headers.SECURITY),
     ]
     if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
         lines.append(f"Retry-After: {RETRY_SECONDS}")

@@ -7,14 +7,7 @@ else by GUNICORN_CMD_ARGS.
 import os
 
 from modelpack.serving import cpu, limits
-from modelpack.serving.hooks import (
-    child_exit,
-    on_exit,
-    post_fork,
-    post_worker_init,
-    pre_fork,
-    worker_exit,
-)
+from modelpack.serving.hooks import child_exit, post_fork, post_worker_init, pre_fork, worker_exit
 
 cpu.one_thread_each()
 
