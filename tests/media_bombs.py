@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import struct
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,10 @@ def repeated(size: int, rows: int) -> pa.DictionaryArray:
 LONG = pa.table({"text": ["a" * 100_000] * 500})  # 50 MB of text
 ALIKE = pa.table({"text": repeated(5_000, 10_000)})  # 50 MB, were it written out
 BATCHES = pa.Table.from_batches([pa.record_batch({"text": repeated(1_000_000, 1)})] * 5000)
+VIEW = struct.pack("<i4sii", 5000, b"aaaa", 0, 0)  # of the first buffer's beginning
+VIEWS = pa.Array.from_buffers(
+    pa.string_view(), 10_000, [None, pa.py_buffer(VIEW * 10_000), pa.py_buffer(b"a" * 5000)]
+)
 NOTHING = pa.table({"text": pa.nulls(10**9)})
 
 ARROW_BOMBS = {
@@ -39,6 +44,7 @@ ARROW_BOMBS = {
     "compressed by lz4": arrow_of(LONG, compression="lz4"),
     "one long text for all rows": arrow_of(ALIKE),
     "one long text for all batches": arrow_of(BATCHES),
+    "views of one long text": arrow_of(pa.table({"text": VIEWS})),
     "rows of nothing": arrow_of(NOTHING),
 }
 PARQUET_BOMBS = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import serving_models
 from flask.testing import FlaskClient
 from serving_models import bundle_of, people
+from test_serving_gunicorn import serving
 
 from modelpack.serving import application
 from modelpack.serving.dialects import invocations
@@ -197,3 +200,26 @@ def test_predictions_of_other_methods_are_bit_for_bit_the_estimators(
         asked = {"inputs": rows, "params": {"predict_method": method}}
         expected = getattr(model, method)(rows).tolist()
         assert post(clients["iris"], asked).json == {"predictions": expected}
+
+
+def test_a_run_as_sagemaker_and_curl_make_it(tmp_path: Path) -> None:
+    bundle = bundle_of(serving_models.iris(), tmp_path)
+    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+
+        def curl(path: str, *options: str, body: str = "") -> str:
+            url = f"http://127.0.0.1:{server.port}{path}"
+            command = ["curl", "--silent", "--fail", "--noproxy", "*", *options, url]
+            return subprocess.run(
+                command, input=body, capture_output=True, text=True, check=True, timeout=20
+            ).stdout
+
+        rows = "5.1,3.5,1.4,0.2\n6.5,3.0,5.5,2.0\n"
+        csv, accepted = ("-H", "Content-Type: text/csv"), ("-H", "Accept: text/csv")
+        assert json.loads(curl("/ping")) == {"status": "ready"}
+        told = curl("/invocations", *csv, *accepted, "--data-binary", "@-", body=rows)
+        assert told == "setosa\nvirginica\n"
+        told = curl("/predict", *csv, "--data-binary", "@-", body=rows)  # Accept: */*
+        assert json.loads(told) == {"predictions": ["setosa", "virginica"]}
+        told = curl("/predict", *csv, *accepted, "-H", "Transfer-Encoding: chunked", "-d", "@-",
+                    body=rows.split("\n", maxsplit=1)[0])  # fmt: skip
+        assert told == "prediction\nsetosa\n"

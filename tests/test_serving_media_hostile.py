@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import media_bombs
 import pyarrow as pa
@@ -95,6 +96,17 @@ def test_a_column_of_no_inputs_type_is_named(mixed: Server, type_: str, kind: st
 def test_numbers_of_all_sorts_are_numbers(mixed: Server, type_: str, kind: str) -> None:
     table = pa.table({"age": NUMBERS[kind], "city": ["Rome"], "visits": [1], "member": [True]})
     assert post(mixed, WRITERS[type_](table), type_)[0] == 200
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+@pytest.mark.parametrize("index", [None, pa.uint8(), pa.int64()], ids=str)
+def test_texts_of_all_sorts_are_texts(texts: Server, kind: pa.DataType, index: Any) -> None:
+    words = pa.array(["good fun", "sad, really, and longer than a view", "good fun"], kind)
+    if index is not None:
+        places = pa.array([1, 0, 1], index)
+        words = pa.DictionaryArray.from_arrays(places, words)
+    told = [False, True, False] if index is not None else [True, False, True]
+    assert post(texts, arrow_of(pa.table({"text": words})), ARROW) == (200, str(told))
 
 
 @pytest.mark.parametrize("type_", WRITERS)

@@ -357,6 +357,18 @@ def test_equal_answers_by_every_route_are_parity() -> None:
     )
 
 
+def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
+    only = Answers(None, SAID.probabilities)
+    check, found = parity(replace(REFERENCE, answers=only, alone=only))
+    assert check.passed
+    assert found is not None
+    assert len(found.routes) == 4
+    assert not any("/v1/" in route for route in found.routes)
+    neither = Answers(None, None)
+    check, _ = parity(replace(REFERENCE, answers=neither, alone=neither))
+    assert not check.passed
+
+
 @pytest.mark.parametrize(
     ("reference", "fault", "said"),
     [
