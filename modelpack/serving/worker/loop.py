@@ -27,7 +27,7 @@ GRACE_SECONDS = 0.1
 LAST_SECONDS = 0.5
 """For clients to read their answers, before a drain ends."""
 ASIDE = {"/healthz", "/readyz", "/ping", "/health", "/metrics"}
-ASIDE_BELOW = "/v2/health/"
+ASIDE_BELOW = ("/v1/", "/v2/")  # whose GET tells of the model, and whether it is ready
 
 
 class Loop(Sockets):
@@ -96,7 +96,7 @@ class Loop(Sockets):
             Refusal: 503 too many wait.
         """
         self.requests += 1
-        if head.path in ASIDE or head.path.startswith(ASIDE_BELOW):
+        if _is_aside(head):
             self._answer(job)
             self._send(job)
         elif len(self._predictor.waiting) >= self.limits.queue:
@@ -148,6 +148,12 @@ class Loop(Sockets):
         if connection.state == LINGER:
             return now > connection.since + LAST_SECONDS
         return connection.quiet and now > self._quiet_until
+
+
+def _is_aside(head: Head) -> bool:
+    """Whether it takes next to no time to answer, and must not wait for predictions."""
+    is_read = head.method in {"GET", "HEAD"}
+    return is_read and (head.path in ASIDE or head.path.startswith(ASIDE_BELOW))
 
 
 def _empty(descriptor: int, _events: int = 0) -> None:
