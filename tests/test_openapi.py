@@ -7,9 +7,10 @@ import json
 import fuzzed_models
 import jsonschema_rs
 import pytest
+import test_serving_native
 from fuzzed_models import MODELS
 from schemathesis.specs.openapi import definitions
-from test_serving_http import client_of
+from test_serving_http import client_of, client_on
 
 from modelpack.serving.openapi.document import METHODS, path_of
 
@@ -121,6 +122,21 @@ def examples(document: dict):
 
 
 def test_every_example_is_of_its_schema_and_answered_as_documented(client):
+    check_examples(client)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "onnx"])
+def test_so_are_those_of_models_of_other_libraries(tmp_path, name):
+    path, instances, _ = test_serving_native.MODELS[name]
+    client = client_on(test_serving_native.bundle(path, tmp_path))
+    document = check_examples(client)
+    definitions.OPENAPI_31_VALIDATOR.validate(document)
+    given = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    answer = client.post("/predict", json=instances).json
+    validator(document, given["application/json"]["schema"]).validate(answer)
+
+
+def check_examples(client) -> dict:
     document = document_of(client)
     for path, method, operation, type_, schema, value in examples(document):
         body = json.dumps(value) if type_ == "application/json" else value
@@ -131,6 +147,7 @@ def test_every_example_is_of_its_schema_and_answered_as_documented(client):
         validator(document, given["schema"]).validate(answer.json)
         for example in given.get("examples", {}).values():
             validator(document, given["schema"]).validate(example["value"])
+    return document
 
 
 def test_a_known_example_is_an_example_of_the_document(clients):
