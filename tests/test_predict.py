@@ -112,6 +112,15 @@ def test_a_row_that_does_not_fit_is_exit_2_and_leaves_the_file_as_it_was(
     assert (tmp_path / "answers.csv").read_text().splitlines()[-1] == '""'
 
 
+def test_a_bundle_of_before_is_packaged_again(bundle: Path, rows: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    subprocess.run(["cp", "-r", str(bundle), str(old)], check=True)
+    (old / "modelpack" / "serving" / "__main__.py").unlink()
+    done = predict(old, rows)
+    assert done.returncode == 7
+    assert "Package it again." in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

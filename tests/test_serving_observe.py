@@ -495,7 +495,7 @@ def test_no_credentials_are_refused_sooner_than_others(guarded):
             guarded.get("/signature", headers=sent)
             seconds[name].append(time.perf_counter() - started)
     middle = {name: statistics.median(each) for name, each in seconds.items()}
-    assert middle["begun"] == pytest.approx(middle["wrong"], rel=0.1)
+    assert middle["begun"] == pytest.approx(middle["wrong"], rel=0.15)
     assert max(middle.values()) < 1.3 * min(middle.values())
 
 
@@ -748,12 +748,14 @@ def test_the_documentation_shows_a_line_as_it_is(iris, lines):
     assert json.loads(shown).keys() == line.keys()
 
 
-def test_the_documentation_has_every_header_probe_and_variable():
+def test_the_documentation_has_every_header_probe_kind_and_variable():
     text = PAGE.read_text()
     for name, _ in headers.SECURITY:
         assert f"`{name}" in text
     for route in observe.PROBES:
         assert f"`{route}`" in text
+    for kind in labels.KINDS.values():
+        assert f"`{kind}`" in text
     for name in (auth.VARIABLE, auth.FILE_VARIABLE, auth.OPEN_METRICS, *tracing.ENDPOINTS):
         assert f"`{name}`" in text
 

@@ -93,7 +93,9 @@ def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle)
     with serving(bundle) as server:
         folder = folder_of(server)
         ask_until_both_have_answered(server, folder)
+        (folder / "counter_7.db").touch()  # as if a worker were just making it
         before = scraped(server)
+        (folder / "counter_7.db").unlink()
         (victim, *_) = workers(server)
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: victim not in workers(server) and len(workers(server)) == 2)
@@ -111,6 +113,15 @@ def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle)
         for _ in range(10):
             server.request("POST", "/predict", SETOSA)
         assert predicted(scraped(server)) == predicted(before) + 10
+        text = get(server, "/metrics")[1]
+        linted = subprocess.run(
+            ["promtool", "check", "metrics"],
+            input=text,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
         assert {file.stem.rpartition("_")[2] for file in folder.glob("*.db")} == {
             "0",
             "1",
@@ -379,10 +390,10 @@ def test_a_collector_that_fails_hurts_no_request(bundle):
                 started = time.monotonic()
                 assert server.request("POST", "/predict", SETOSA)[0].status == 200
                 slowest = max(slowest, time.monotonic() - started)
-            assert slowest < 1
+            assert slowest < 5  # an export takes 10 s to be given up
             started = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - started < 6
+            assert time.monotonic() - started < 9
 
 
 def test_a_collector_that_is_not_there_fills_no_log(bundle):

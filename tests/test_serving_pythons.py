@@ -26,6 +26,7 @@ from modelpack.engines.process import ProcessEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.environment.lock import environment_variables
 from modelpack.pipeline import Options, package
+from modelpack.serving import page
 
 ROOT = Path(__file__).parents[1]
 SERVING = ROOT / "modelpack" / "serving"
@@ -154,6 +155,9 @@ def test_it_serves_on_the_oldest(tmp_path: Path) -> None:
         assert (status, answer["predictions"]) == (200, [0, 2])
         assert [sum(row.values()) for row in answer["probabilities"]] == pytest.approx([1, 1])
         assert_bad_rows_are_told(f"{service.url}/predict", rows[0])
+        with urlopen(f"{service.url}/metrics", timeout=20) as answer:
+            assert b'{method="POST",route="/predict",status="200"} ' in answer.read()
+        assert_the_page_is_there(service.url)
         assert service.stop(timeout=10) == 0
     for kind, file in (("jsonl", "[0.1, 0.5, 0.5, 0.5]\n"), ("csv", "0.1,0.5,0.5,0.5\n")):
         answers = answered(tmp_path, file + file.replace("0.1", "0.9"), "--probabilities")
@@ -187,6 +191,14 @@ def test_it_serves_on_the_newest(tmp_path: Path) -> None:
         assert set(answer["probabilities"][0]) == {"no", "yes"}
         assert_bad_rows_are_told(f"{service.url}/predict", list(request["instances"][0].values()))
         assert service.stop(timeout=10) == 0
+
+
+def assert_the_page_is_there(url: str) -> None:
+    with urlopen(Request(url, headers={"Accept": "text/html"}), timeout=20) as answer:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.read() == page.assemble().html
+    with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=20) as answer:
+        assert json.load(answer)["service"]["ready"]
 
 
 def assert_bad_rows_are_told(url: str, good: list[object]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -628,3 +630,21 @@ def test_binary_and_json_read_back_as_they_were(data, datatype):
     back = datatypes.from_binary(datatype, memoryview(binary), len(drawn))
     assert back.tolist() == drawn
     assert back.dtype == array.dtype
+
+
+def test_the_document_has_a_line_a_route(iris):
+    """And of each datatype, extension and output that the service tells of."""
+    text = (Path(__file__).parents[1] / "docs" / "service-v1-v2.md").read_text()
+    told = set()
+    for method, path in re.findall(r"`(GET|POST) (/v[12][^ `]*)`", text):
+        rule = path.replace("/M", "/<name>").replace("/V]", "/<version>]")
+        told |= {(method, re.sub(r"\[.*?\]|\]", "", rule)), (method, re.sub(r"[\[\]]", "", rule))}
+    served = {
+        (method, rule.rule)
+        for rule in iris.application.url_map.iter_rules()
+        for method in rule.methods & {"GET", "POST"}
+        if rule.rule.startswith(("/v1", "/v2"))
+    }
+    assert told == served
+    for name in [*datatypes.DTYPES, "BYTES", *iris.get("/v2").json["extensions"]]:
+        assert re.search(rf"`{name}`|{name.replace('_', ' ')}", text), name

@@ -61,6 +61,11 @@ def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
     return observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
 
 
+def is_set(environ: Mapping[str, str]) -> bool:
+    """Whether there is a token, of a service that has started."""
+    return VARIABLE in environ or FILE_VARIABLE in environ
+
+
 def token(environ: Mapping[str, str]) -> str | None:
     """The token of MODELPACK_TOKEN, or in the file that MODELPACK_TOKEN_FILE names; None where
     neither is set.

@@ -10,7 +10,9 @@ from contextlib import ExitStack
 
 import load
 import raw
+from conftest import LIBRARIES
 from processes import workers
+from test_serving_gunicorn import serving
 
 BRIEF = raw.post(b"[[0.005]]")
 
@@ -107,6 +109,14 @@ def test_an_idle_service_stops_at_once(sleeping, figure):
         assert [client.rest() for client in kept] == [b""] * 8
     figure(f"stopped in {seconds:.2f} s with 8 connections open that said nothing")
     assert seconds < 1.5
+
+
+def test_a_service_that_is_stopped_while_it_starts_stops(sleeping_bundle, tmp_path):
+    """A worker that has just been forked has no handler for the signal yet."""
+    (tmp_path / "bundle").symlink_to(sleeping_bundle)
+    variables = {"WEB_CONCURRENCY": "4", "PYTHONPATH": os.pathsep.join(LIBRARIES)}
+    with serving(tmp_path / "bundle", **variables) as server:
+        assert server.stop() == 0
 
 
 def test_who_cannot_be_answered_in_time_is_told_so(sleeping, figure):

@@ -74,4 +74,5 @@ def _flat(kind: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nested(kind: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [_flat(kind), _flat({**_flat(kind), "maxItems": 1})]}
+    alone = {"type": "array", "items": kind, "minItems": 1, "maxItems": 1}
+    return {"anyOf": [{"type": "array", "items": each} for each in (kind, alone)]}

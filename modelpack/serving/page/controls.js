@@ -47,7 +47,7 @@ function number({ field, id, change }) {
   const main = el("input", { id, type: "number", step: field.type === "integer" ? "1" : "any", placeholder: field.nullable ? "missing" : false });
   const slider = hasRange(field) ? range(field) : null;
   main.oninput = () => {
-    change(numeral(main));
+    change(main.validity.badInput ? "" : numeral(main));
     if (slider && main.value) slider.value = main.value;
   };
   if (slider) slider.oninput = () => change((main.value = String(rounded(slider.valueAsNumber, stepOf(field)))));

@@ -47,10 +47,15 @@ class Form {
     this.touched.add(index);
   }
 
+  /** The place of a number that is none yet, as "-". */
+  get unfinished() {
+    return this.row.indexOf("");
+  }
+
   /** Whether nothing is left that a person has yet to fill in. */
   get isWhole() {
     const isOpen = ({ nullable }, index) => this.row[index] === "null" && !nullable && !this.touched.has(index);
-    return Boolean(this.literal()) && !this.fields.some(isOpen);
+    return this.unfinished < 0 && Boolean(this.literal()) && !this.fields.some(isOpen);
   }
 
   set(index, literal) {

@@ -1,7 +1,7 @@
 // The page: a client of GET ./ and ./signature, which tell what the model is, and of POST ./predict.
 
 const PAUSE = 250; // ms without typing before the model is asked
-const SLOW = 2000; // ms of an answer after which it is asked only by the button
+const SLOW = 5000; // ms of an answer after which it is asked only by the button
 
 let token = null; // never stored
 let model = null; // {summary, signature, form, answer, snippets}
@@ -83,7 +83,9 @@ function changed(pause = PAUSE) {
 async function predict() {
   clearTimeout(timer);
   const row = model.form.literal();
-  if (!row) return tell({ detail: "This is not a row.", errors: [{ column: null, expected: "numbers and texts with commas between them, or JSON", got: "something else" }] });
+  const open = model.form.unfinished;
+  if (open >= 0) return tell({ errors: [{ column: model.form.fields[open].name, expected: "a number", got: "something else" }] });
+  if (!row) return tell({ errors: [{ column: null, expected: "numbers and texts with commas between them, or JSON", got: "something else" }] });
   asking?.abort();
   const mine = (asking = new AbortController());
   const started = performance.now();

@@ -9,6 +9,7 @@ import os
 import selectors
 import socket
 import time
+from collections import deque
 from functools import partial
 from typing import Any, Callable
 
@@ -27,7 +28,7 @@ GRACE_SECONDS = 0.1
 LAST_SECONDS = 0.5
 """For clients to read their answers, before a drain ends."""
 ASIDE = {"/healthz", "/readyz", "/ping", "/health", "/metrics"}
-ASIDE_BELOW = "/v2/health/"
+ASIDE_BELOW = ("/v1/", "/v2/")  # whose GET tells of the model, and whether it is ready
 
 
 class Loop(Sockets):
@@ -46,7 +47,8 @@ class Loop(Sockets):
         self._waker, woken = socket.socketpair()
         self._waker.setblocking(False)
         self.wake_by(woken.detach())
-        self._predictor = Predictor(self._answer, self._wake)
+        self._done: deque[Job] = deque()
+        self._predictor = Predictor(self._predict)
 
     def wake_by(self, descriptor: int) -> None:
         """Begin a turn when there is something to read from `descriptor`."""
@@ -58,9 +60,8 @@ class Loop(Sockets):
         wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.draining else TICK_SECONDS
         for key, events in self._selector.select(wait):
             key.data(events)
-        for job in self._predictor.take_done():
-            if not job.given_up:
-                self._send(job)
+        for _ in range(len(self._done)):
+            self._send(self._done.popleft())
         ready, self._ready = self._ready, []
         for connection in ready:
             self._do(connection, connection.go_on)
@@ -79,9 +80,8 @@ class Loop(Sockets):
 
     def _leave(self, stuck: Job) -> None:
         """A prediction cannot be ended but with its process."""
-        if not stuck.given_up:
-            detail = f"The model took longer than {self.limits.predict_seconds} s."
-            stuck.connection.refuse(Refusal(504, detail))
+        detail = f"The model took longer than {self.limits.predict_seconds} s."
+        stuck.connection.refuse(Refusal(504, detail))
         self._predictor.replace()
         self._recycle()
 
@@ -96,7 +96,7 @@ class Loop(Sockets):
             Refusal: 503 too many wait.
         """
         self.requests += 1
-        if head.path in ASIDE or head.path.startswith(ASIDE_BELOW):
+        if _is_aside(head):
             self._answer(job)
             self._send(job)
         elif len(self._predictor.waiting) >= self.limits.queue:
@@ -104,9 +104,9 @@ class Loop(Sockets):
         else:
             self._predictor.put(job)
 
-    def give_up(self, job: Job) -> None:
-        """Nobody waits for this answer any more."""
-        self._predictor.give_up(job)
+    def give_up(self, job: Job) -> bool:
+        """Nobody waits for this answer any more. False: it has been sent just now."""
+        return self._predictor.give_up(job)
 
     def overdue(self, job: Job) -> None:
         """A job has waited for its turn for too long."""
@@ -118,8 +118,21 @@ class Loop(Sockets):
             job.request.force_close()
         job.answer, job.closes = calling.call(self._app, job, self.cfg)
 
+    def _predict(self, job: Job) -> None:
+        """In the thread of the model, which also sends what the kernel takes at once: to wait for
+        the loop to do so takes as long again as the prediction of a small model.
+        """
+        self._answer(job)
+        if not job.claim():
+            return
+        job.sent = job.connection.try_to_send(job.answer)
+        self._done.append(job)
+        # Else the loop finds it in its next turn, at the latest when the client asks again.
+        if job.closes or job.sent < len(job.answer) or job.connection.data:
+            self._wake()
+
     def _send(self, job: Job) -> None:
-        self._do(job.connection, partial(job.connection.send, job.answer, closes=job.closes))
+        self._do(job.connection, partial(job.connection.answered, job))
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it is awake
@@ -148,6 +161,12 @@ class Loop(Sockets):
         if connection.state == LINGER:
             return now > connection.since + LAST_SECONDS
         return connection.quiet and now > self._quiet_until
+
+
+def _is_aside(head: Head) -> bool:
+    """Whether it takes next to no time to answer, and must not wait for predictions."""
+    is_read = head.method in {"GET", "HEAD"}
+    return is_read and (head.path in ASIDE or head.path.startswith(ASIDE_BELOW))
 
 
 def _empty(descriptor: int, _events: int = 0) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,24 @@ class Worker(base.Worker):  # type: ignore[misc]
             )
         self.limits = _within_files(limits.from_environment(os.environ))
         self._recycling = False
+
+    @property
+    def pid(self) -> Any:
+        return self._pid
+
+    @pid.setter
+    def pid(self, pid: Any) -> None:
+        """Gunicorn sets it before the fork and, on both sides, right after it. From before the fork
+        until the worker has handlers of its own, SIGTERM has to wait: it would be lost.
+        """
+        self._pid = pid
+        is_master_after_fork = isinstance(pid, int) and pid != os.getpid()
+        how = signal.SIG_UNBLOCK if is_master_after_fork else signal.SIG_BLOCK
+        signal.pthread_sigmask(how, {signal.SIGTERM})
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def run(self) -> None:
         """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
