@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import io
+import struct
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
+
+from modelpack.serving import ipc
 
 
 def arrow_of(table: pa.Table, **options: Any) -> bytes:
@@ -16,6 +19,39 @@ def arrow_of(table: pa.Table, **options: Any) -> bytes:
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as stream:
         stream.write_table(table)
     return sink.getvalue()
+
+
+def growing(batches: int) -> bytes:
+    """A dictionary that each batch adds a word to, of which a reader makes a copy each time."""
+    words, type_ = ["a" * 1_000_000], pa.dictionary(pa.int32(), pa.string())
+    schema = pa.schema({"text": type_})
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    with pa.ipc.new_stream(sink, schema, options=options) as stream:
+        for number in range(batches):
+            words.append(str(number))
+            column = pa.DictionaryArray.from_arrays(pa.array([1], pa.int32()), words)
+            stream.write_batch(pa.record_batch([column], schema=schema))
+    return sink.getvalue()
+
+
+def of_arrow_0_17(table: pa.Table) -> bytes:
+    """A compressed stream that tells so where Arrow 0.17 did, and nowhere else."""
+    sink = io.BytesIO()
+    version = pa.ipc.MetadataVersion.V4
+    options = pa.ipc.IpcWriteOptions(compression="zstd", metadata_version=version)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as stream:
+        for batch in table.to_batches():
+            stream.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "zstd"})
+    data = bytearray(sink.getvalue())
+    position = 0
+    while size := struct.unpack_from("<i", data, position + 4)[0]:
+        message = ipc.Table.root(bytes(data), position + 8, size)
+        records = message.table(2)
+        if records is not None and message.integer("<B", 1) == ipc.RECORDS:
+            struct.pack_into("<H", data, position + 8 + records.names + 4 + 2 * 3, 0)
+        position += 8 + size + message.integer("<q", 3)
+    return bytes(data)
 
 
 def parquet_of(table: pa.Table, **options: Any) -> bytes:
@@ -32,6 +68,10 @@ def repeated(size: int, rows: int) -> pa.DictionaryArray:
 LONG = pa.table({"text": ["a" * 100_000] * 500})  # 50 MB of text
 ALIKE = pa.table({"text": repeated(5_000, 10_000)})  # 50 MB, were it written out
 BATCHES = pa.Table.from_batches([pa.record_batch({"text": repeated(1_000_000, 1)})] * 5000)
+VIEW = struct.pack("<i4sii", 5000, b"aaaa", 0, 0)  # of the first buffer's beginning
+VIEWS = pa.Array.from_buffers(
+    pa.string_view(), 10_000, [None, pa.py_buffer(VIEW * 10_000), pa.py_buffer(b"a" * 5000)]
+)
 NOTHING = pa.table({"text": pa.nulls(10**9)})
 
 ARROW_BOMBS = {
@@ -39,6 +79,7 @@ ARROW_BOMBS = {
     "compressed by lz4": arrow_of(LONG, compression="lz4"),
     "one long text for all rows": arrow_of(ALIKE),
     "one long text for all batches": arrow_of(BATCHES),
+    "views of one long text": arrow_of(pa.table({"text": VIEWS})),
     "rows of nothing": arrow_of(NOTHING),
 }
 PARQUET_BOMBS = {
@@ -50,6 +91,8 @@ PARQUET_BOMBS = {
         pa.table({f"column {index}": [1.0] for index in range(2000)})
     ),
 }
+GROWING = growing(300)
+HIDDEN = of_arrow_0_17(LONG)
 DELTAS = parquet_of(
     LONG,
     column_encoding={"text": "DELTA_BYTE_ARRAY"},

@@ -64,6 +64,13 @@ def unnamed() -> Trained:
     return replace(trained, signature=replace(trained.signature, inputs=()))
 
 
+def bare() -> Trained:
+    """No example is known."""
+    trained = serving_models.forest()
+    fields = tuple(replace(field, example=None) for field in trained.signature.inputs)
+    return replace(trained, signature=replace(trained.signature, inputs=fields))
+
+
 def wide() -> Trained:
     """2,000 inputs; the answer is twice the last one."""
     rows = np.random.default_rng(0).normal(size=(50, 2000))

@@ -7,12 +7,14 @@ import json
 import fuzzed_models
 import jsonschema_rs
 import pytest
+import test_serving_native
 from fuzzed_models import MODELS
 from schemathesis.specs.openapi import definitions
-from test_serving_http import client_of
+from test_serving_http import client_of, client_on
 
 from modelpack.serving.openapi.document import METHODS, path_of
 
+TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -120,6 +122,21 @@ def examples(document: dict):
 
 
 def test_every_example_is_of_its_schema_and_answered_as_documented(client):
+    check_examples(client)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "onnx"])
+def test_so_are_those_of_models_of_other_libraries(tmp_path, name):
+    path, instances, _ = test_serving_native.MODELS[name]
+    client = client_on(test_serving_native.bundle(path, tmp_path))
+    document = check_examples(client)
+    definitions.OPENAPI_31_VALIDATOR.validate(document)
+    given = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    answer = client.post("/predict", json=instances).json
+    validator(document, given["application/json"]["schema"]).validate(answer)
+
+
+def check_examples(client) -> dict:
     document = document_of(client)
     for path, method, operation, type_, schema, value in examples(document):
         body = json.dumps(value) if type_ == "application/json" else value
@@ -130,6 +147,7 @@ def test_every_example_is_of_its_schema_and_answered_as_documented(client):
         validator(document, given["schema"]).validate(answer.json)
         for example in given.get("examples", {}).values():
             validator(document, given["schema"]).validate(example["value"])
+    return document
 
 
 def test_a_known_example_is_an_example_of_the_document(clients):
@@ -142,6 +160,41 @@ def test_the_body_is_made_once_and_has_a_tag(clients):
     again = clients["iris"].get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert "X-Request-Id" in again.headers
+
+
+def test_a_token_is_told_where_it_is_asked_for(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.setenv("MODELPACK_TOKEN_FILE", str(tmp_path / "token"))
+    client = client_of(MODELS["iris"](), tmp_path, "pickle")
+    (tmp_path / "token").unlink()  # it is read once
+    assert client.get("/openapi.json").status_code == 401
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    document = client.get("/openapi.json", headers=headers).json
+    definitions.OPENAPI_31_VALIDATOR.validate(document)
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for path, method, operation in operations(document):
+        status = client.open(url_of(path), method=method).status_code
+        assert ("security" in operation) == ("401" in operation["responses"]) == (status == 401)
+
+
+def test_no_token_no_security(client):
+    document = document_of(client)
+    assert "securitySchemes" not in document["components"]
+    assert not any("401" in operation["responses"] for _, _, operation in operations(document))
+
+
+def test_making_it_counts_as_no_prediction(tmp_path):
+    client = client_of(MODELS["iris"](), tmp_path, "pickle")
+    client.post("/predict", json=[[1, 2, 3, 4]])
+    before = calls(client)
+    document_of(client)
+    assert calls(client) == before != []
+
+
+def calls(client) -> list[str]:
+    """The lines of the metrics that count how often the model was asked."""
+    lines = client.get("/metrics").text.splitlines()
+    return [line for line in lines if line.startswith("modelpack_batch_rows_count")]
 
 
 def test_names_types_and_what_may_be_missing(clients):

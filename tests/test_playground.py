@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -22,6 +24,7 @@ from serving_models import IRIS_NAMES
 from test_serving_gunicorn import Server, serving
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
+expect.set_options(timeout=15_000)
 KINDS = ("flowers", "visitors", "texts", "forest", "scaler", "several", "unnamed", "wide", "echo")
 
 
@@ -80,9 +83,9 @@ def visit(browser: Browser, server):
             page.evaluate("1")  # lets the last messages arrive
         finally:
             context.close()
-        assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {
-            urlsplit(origin).netloc
-        }
+        assert {
+            urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))
+        } == {urlsplit(origin).netloc}
         assert [text for text in complaints if not re.search(failures, text)] == []
 
     return open_
@@ -222,6 +225,21 @@ def test_what_does_not_fit_is_told_at_its_field(visit):
         expect(page.locator("#problem")).to_be_empty()
 
 
+def test_a_number_that_is_none_yet_is_not_sent(visit):
+    with visit("flowers") as page:
+        predicted(page, "versicolor")
+        field = page.get_by_label("petal length", exact=True)
+        field.press("Control+A")
+        field.press_sequentially("-")
+        page.keyboard.press("Enter")
+        expect(page.locator("#input-2-error")).to_have_text(
+            "Expected a number; got something else."
+        )
+        field.press_sequentially("1")
+        expect(page.locator("#input-2-error")).to_be_empty()
+        predicted(page, "setosa")
+
+
 def test_a_slider_and_its_field_are_one(visit):
     with visit("flowers") as page:
         slider = page.get_by_role("slider", name="petal length, slider")
@@ -255,11 +273,27 @@ def test_a_model_that_does_not_tell_its_inputs_takes_a_row(visit):
         expect(row).to_have_attribute("aria-invalid", "true")
 
 
-def test_two_thousand_inputs_do_not_freeze_the_page(visit):
+def test_a_model_without_an_example_waits_for_all_its_inputs(visit):
+    (expected,) = playground_models.bare().model.predict([[0.01, 0.02, 0.03]])
+    with visit("bare", failures=UNPROCESSABLE) as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_label("x0").fill("0.01")
+        page.get_by_label("x1").fill("0.02")
+        page.wait_for_timeout(600)
+        assert asked == []
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#input-2-error")).to_contain_text("got nothing")
+        page.get_by_label("x2").fill("0.03")
+        predicted(page, f"{expected:.6g}")
+
+
+def test_two_thousand_inputs_do_not_freeze_the_page(visit, server):
+    server("wide")
     started = time.monotonic()
     with visit("wide", failures=UNPROCESSABLE) as page:
         predicted(page, "3")
-        assert time.monotonic() - started < 8  # of a server that starts in it
+        assert time.monotonic() - started < 8
         assert page.locator(".field").count() == 60
         page.get_by_role("button", name="Show 60 more").click()
         expect(page.get_by_label("reading 60", exact=True)).to_be_focused()
@@ -299,6 +333,43 @@ def test_a_link_brings_the_inputs_back(visit):
         assert page.get_by_label("petal length", exact=True).input_value() == "6.9"
     with visit("flowers", "/#row=%7Bnonsense") as page:
         predicted(page, "versicolor")
+
+
+def test_a_file_of_rows(visit, tmp_path):
+    rows = tmp_path / "plants, 'mine'.csv"
+    rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,3.0,5.5,2.0\n")
+    with visit("flowers", failures=UNPROCESSABLE) as page:
+        page.get_by_label("A CSV file").set_input_files(rows)
+        expect(page.locator("#many-told")).to_contain_text("2 rows in ")
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Save the predictions").click()
+        assert saved.value.suggested_filename.endswith("-predictions.csv")
+        names, *lines = saved.value.path().read_text().splitlines()
+        assert names.startswith("prediction,probability_setosa")
+        assert [line.split(",")[0] for line in lines] == ["setosa", "virginica"]
+        rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,much,5.5,2.0\n")
+        page.get_by_label("A CSV file").set_input_files(rows)
+        told = page.locator("#many-told li")
+        expect(told).to_contain_text(f"Row 1, {IRIS_NAMES[1]}: Expected a finite number")
+
+
+def test_a_file_is_dropped_and_the_form_is_a_file(visit, tmp_path):
+    with visit("echo") as page:
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="The inputs above as a file").click()
+        content = saved.value.path().read_bytes().decode()
+        page.evaluate(
+            """content => {
+                const data = new DataTransfer();
+                data.items.add(new File([content], "rows.csv"));
+                const drop = {dataTransfer: data, bubbles: true, cancelable: true};
+                document.body.dispatchEvent(new DragEvent("drop", drop));
+            }""",
+            content,
+        )
+        expect(page.locator("#many-told")).to_contain_text("1 row in ")
+    (names, row) = csv.reader(io.StringIO(content, newline=""))
+    assert names == row == list(HOSTILE)
 
 
 # --- what goes wrong -----------------------------------------------------------------------------

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import sysconfig
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from serving_models import bundle_of
 
 from modelpack import pipeline
 from modelpack.serving import application, wire
-from modelpack.serving.batch import command, files, guess, places, telling
+from modelpack.serving.batch import command, files, guess, loop, options, places, telling
 from modelpack.serving.batch.answering import Answering, Wishes
 from modelpack.serving.batch.files import FORMATS
 from modelpack.serving.batch.files import csv as csv_file
@@ -76,13 +78,13 @@ class Run:
         self.out = io.BytesIO()
         teller = telling.Teller()
         teller.say = lambda event, **facts: self.told.append((event, facts))  # type: ignore[method-assign]
-        batch = command.Batch(Answering(service, wishes), FORMATS[to or kind].Writer, teller, None)
+        batch = loop.Batch(Answering(service, wishes), FORMATS[to or kind].Writer, teller, None)
         stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
         counted = type("Counted", (), {"count": 0, "total": None})
         self.ended = None
         try:
             batch.run(command._chunks(kind, stream, service, None), self.out, counted)  # type: ignore[arg-type]
-        except command.EndedError as ended:
+        except loop.EndedError as ended:
             self.ended = ended
 
     @property
@@ -214,7 +216,7 @@ def test_columns_are_kept_and_those_that_are_no_inputs_are_not_given_to_the_mode
     rows = [{"id": 7, "age": 1, "city": "Rome", "visits": 1, "member": True}]
     done = predict("mixed", lines_of(rows), keep=["id"])
     assert next(iter(done.lines[0].items())) == ("id", 7)
-    assert predict("mixed", lines_of(rows)).ended.code == command.BAD_ROWS
+    assert predict("mixed", lines_of(rows)).ended.code == loop.BAD_ROWS
     everything = predict("iris", b"x3,x2,x1,x0\n1,2,3,4.50\n", keep=None).text
     assert everything.splitlines()[0] == "x3,x2,x1,x0,prediction"
     assert everything.splitlines()[1].startswith("1,2,3,4.50,")
@@ -242,7 +244,7 @@ BAD = b"x0,x1,x2,x3\r\n1,2,3,4\r\n\r\n1,2,3,4\r\n5,6,many,8\r\n1,2,3,4\r\n1,2,3\
 
 def test_a_wrong_row_is_told_by_its_number_line_and_column(predict, client):
     ended = predict("iris", BAD).ended
-    assert ended.code == command.BAD_ROWS
+    assert ended.code == loop.BAD_ROWS
     assert ended.detail.startswith(
         'Row 2 (line 5), column "x2": expected a finite number, got the '
     )
@@ -273,7 +275,7 @@ def test_what_a_model_refuses_and_fails_on_is_told_too(predict):
     assert "no thirteens" in done.refused[0]["detail"]
     assert done.refused[0]["line"] == 3
     ended = predict("stubborn", b"[1]\n[2]\n[13]\n").ended
-    assert ended.code == command.FAILED
+    assert ended.code == loop.FAILED
     assert "no thirteens" in ended.detail
 
 
@@ -306,7 +308,7 @@ def test_what_cannot_be_read_is_told_and_ends_it(data, said, predict):
     for on_error in ("fail", "skip"):
         ended = predict("iris", data, on_error=on_error).ended
         if on_error == "fail" or ended is not None:  # a line that is no JSON is one row
-            assert ended.code == command.BAD_ROWS
+            assert ended.code == loop.BAD_ROWS
             assert said in ended.detail
     assert predict("iris", data).out.getvalue() in {b"", b"prediction\n"} or b"[" in data
 
@@ -443,6 +445,15 @@ def test_an_interrupt_leaves_no_file(number, folders, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_does_not_wait_for_a_reader(folders, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(b"1,2,3,4\n" * 200_000)
+    with image(folders["iris"], "predict", rows) as process:
+        assert process.stdout.read(11) == b"prediction\n"
+        process.terminate()
+        assert process.wait(20) == command.INTERRUPTED
+
+
 def test_a_reader_that_has_seen_enough_ends_it_quietly(folders, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_bytes(b"1,2,3,4\n" * 200_000)
@@ -475,6 +486,7 @@ def test_memory_does_not_grow_with_the_rows(folders, tmp_path):
         (["predict", "--chunk-rows=0"], 2, "number from 1"),
         (["predict", "--output-format=xlsx"], 2, "invalid choice"),
         (["predict", "/nowhere.csv"], 66, "cannot be read"),
+        (["predict", "--probabilities", "--header=maybe"], 2, "invalid choice"),
         (["predict"], 65, "input is empty"),
     ],
 )
@@ -486,11 +498,29 @@ def test_wrong_usage_is_told(arguments, code, said, folders):
     assert "Traceback" not in told.decode()
 
 
+def test_a_model_without_probabilities_says_so(folders):
+    with image(folders["scaler"], "predict", "--probabilities") as process:
+        said = process.communicate(b"1,2\n")[1]
+    assert (process.returncode, said) == (2, b"error: This model gives no probabilities.\n")
+
+
 def test_help_is_an_answer(folders):
     with image(folders["iris"], "--help") as process:
         out = process.communicate()[0]
     assert process.returncode == 0
     assert b"IMAGE predict < rows" in out
+
+
+def answers(log: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Waits for the service whose log this is, at most a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"Listening at: http://(127.0.0.1:\d+)", log.read_text())
+        if found:
+            with urllib.request.urlopen(f"http://{found[1]}/readyz", timeout=20) as answer:
+                return bool(answer.status == 200)
+        time.sleep(0.05)
+    return False
 
 
 @pytest.mark.parametrize("arguments", [[], ["serve"]])
@@ -505,8 +535,7 @@ def test_serve_becomes_gunicorn_which_signals_reach(arguments, folders, tmp_path
         ) as process,
     ):
         try:
-            while b"Listening at" not in Path(log.name).read_bytes() and process.poll() is None:
-                time.sleep(0.05)
+            assert answers(Path(log.name), process)
             assert b"gunicorn" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
@@ -538,5 +567,5 @@ def test_the_first_line_of_a_slow_pipe_is_waited_for():
 
 def test_the_limits_of_chunks_are_not_those_of_requests(folders):
     limits = command.service_of(folders["iris"], None).limits
-    assert limits.rows == command.MOST_ROWS
+    assert limits.rows == options.MOST_ROWS
     assert wire.parse(b"[1]", limits) == [1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import serving_models
@@ -18,7 +19,11 @@ from modelpack.serving.service import Service
 
 
 def client_of(trained: Trained, folder, format_="joblib") -> FlaskClient:
-    service = Service.open(bundle_of(trained, folder, format_).directory)
+    return client_on(bundle_of(trained, folder, format_).directory)
+
+
+def client_on(bundle: Path) -> FlaskClient:
+    service = Service.open(bundle)
     app = application.create()
     for dialect in DIALECTS:
         app.register_blueprint(dialect.routes(service))

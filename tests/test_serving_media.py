@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +21,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from serving_models import bundle_of, people
 
-from modelpack.serving import application, arrowed, media
+from modelpack.serving import application, arrowed, media, tables
 from modelpack.serving.dialects import predict
+from modelpack.serving.dicts import DictDecoder
+from modelpack.serving.manifest import Field
 from modelpack.serving.service import Service
 
 SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]
@@ -315,9 +320,13 @@ def header_of(text: bytes, body: bytes = b"", version: int = 1) -> bytes:
         header_of(b"(" * 60_000),
         header_of(b"{" * 9000 + b"}" * 900, version=2),
         header_of(b"{'descr': " + b"-" * 9000 + b"1, 'shape': (1,)}", version=2),
+        header_of(b"{'descr': " + b"not " * 2000 + b"1, 'shape': (1,)}", version=2),
+        header_of(b"{'descr': '<f8', 'descr': '<f8', 'shape': (1, 4)}", bytes(32)),
+        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': '<f8'}", bytes(32)),
+        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (" + b"9" * 5000 + b", )}"),
         header_of(b"", version=3) + b"\xff" * 100,
     ],
-    ids=str,
+    ids=lambda body: body[:60].decode("ascii", "replace"),
 )  # fmt: skip
 def test_hostile_npy_is_400(iris: FlaskClient, body: bytes) -> None:
     assert post(iris, body, NPY).status_code == 400
@@ -429,7 +438,7 @@ PEOPLE = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=PEOPLE)
 def test_the_same_rows_get_the_same_answers(
     clients: dict[str, FlaskClient], rows: list[tuple[Any, ...]]
@@ -454,3 +463,43 @@ def test_the_same_rows_get_the_same_answers(
     known = post(clients["mixed"], json.dumps(records), JSON, query)
     for type_, body in bodies.items():
         assert post(clients["mixed"], body, type_, query).data == known.data, type_
+
+
+@pytest.mark.parametrize(
+    ("body", "type_", "status"),
+    [
+        ("," * 4_000_000, CSV, 422),
+        ("x0," + ",".join(map(str, range(500_000))) + ",x0\n1", CSV, 422),
+        ("x0,x1,x2,x3\n" + "," * 4_000_000, CSV, 422),
+        ("\n" * 4_000_000, CSV, 422),
+        ('"' * 4_000_000, CSV, 422),
+        ("[" * 4_000_000, LINES, 400),
+        ("1\n" * 2_000_000, LINES, 413),
+        ("[" + "1," * 2_000_000 + "1]", LINES, 422),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_large_body_that_is_wrong_is_refused_in_the_time_of_its_size(
+    iris: FlaskClient, body: str, type_: str, status: int
+) -> None:
+    started = time.process_time()
+    assert post(iris, body, type_).status_code == status
+    assert time.process_time() - started < 2
+
+
+def test_a_table_for_thousands_of_inputs_takes_no_more_than_it_holds() -> None:
+    fields = [Field(f"w{index}", "number", nullable=True) for index in range(20_000)]
+    decoder = DictDecoder(fields, 10_000)
+    tracemalloc.start()
+    (dicts,) = tables.of_columns(decoder, ["w7"], [np.arange(10_000.0)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert dicts[3] == {"w7": 3.0}
+    assert peak < 10_000_000
+
+
+def test_every_file_of_a_media_type_is_in_the_table() -> None:
+    files = {path.stem for path in Path(media.__path__[0]).glob("*.py")} - {"__init__"}
+    assert {medium.__name__.rpartition(".")[2] for medium in media.MEDIA} == files
+    types = [type_ for medium in media.MEDIA for type_ in medium.TYPES]
+    assert len(types) == len(set(types))

@@ -8,12 +8,23 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import media_bombs
 import pyarrow as pa
 import pytest
 import serving_models
-from media_bombs import ARROW_BOMBS, DELTAS, NUMBERS, PARQUET_BOMBS, STRANGE, arrow_of, parquet_of
+from media_bombs import (
+    ARROW_BOMBS,
+    DELTAS,
+    GROWING,
+    HIDDEN,
+    NUMBERS,
+    PARQUET_BOMBS,
+    STRANGE,
+    arrow_of,
+    parquet_of,
+)
 from serving_models import bundle_of
 from test_serving_gunicorn import Server, serving
 
@@ -57,7 +68,13 @@ def peak(server: Server) -> int:
 
 @pytest.mark.parametrize(
     ("type_", "bombs", "status"),
-    [(ARROW, ARROW_BOMBS, 413), (PARQUET, PARQUET_BOMBS, 413), (PARQUET, {"deltas": DELTAS}, 415)],
+    [
+        (ARROW, ARROW_BOMBS, 413),
+        (PARQUET, PARQUET_BOMBS, 413),
+        (PARQUET, {"deltas": DELTAS}, 415),
+        (ARROW, {"deltas": GROWING}, 415),
+        (ARROW, {"compression told as of old": HIDDEN}, 400),
+    ],
 )
 def test_what_would_grow_is_refused_before_it_does(
     texts: Server, type_: str, bombs: dict[str, bytes], status: int
@@ -95,6 +112,17 @@ def test_a_column_of_no_inputs_type_is_named(mixed: Server, type_: str, kind: st
 def test_numbers_of_all_sorts_are_numbers(mixed: Server, type_: str, kind: str) -> None:
     table = pa.table({"age": NUMBERS[kind], "city": ["Rome"], "visits": [1], "member": [True]})
     assert post(mixed, WRITERS[type_](table), type_)[0] == 200
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+@pytest.mark.parametrize("index", [None, pa.uint8(), pa.int64()], ids=str)
+def test_texts_of_all_sorts_are_texts(texts: Server, kind: pa.DataType, index: Any) -> None:
+    words = pa.array(["good fun", "sad, really, and longer than a view", "good fun"], kind)
+    if index is not None:
+        places = pa.array([1, 0, 1], index)
+        words = pa.DictionaryArray.from_arrays(places, words)
+    told = [False, True, False] if index is not None else [True, False, True]
+    assert post(texts, arrow_of(pa.table({"text": words})), ARROW) == (200, str(told))
 
 
 @pytest.mark.parametrize("type_", WRITERS)

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,11 +21,12 @@ import engine_bundles
 import pytest
 import uv
 
-from modelpack.engines import interpreters
+from modelpack.engines import Files, interpreters
 from modelpack.engines.process import ProcessEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.environment.lock import environment_variables
 from modelpack.pipeline import Options, package
+from modelpack.serving import page
 
 ROOT = Path(__file__).parents[1]
 SERVING = ROOT / "modelpack" / "serving"
@@ -153,7 +155,28 @@ def test_it_serves_on_the_oldest(tmp_path: Path) -> None:
         assert (status, answer["predictions"]) == (200, [0, 2])
         assert [sum(row.values()) for row in answer["probabilities"]] == pytest.approx([1, 1])
         assert_bad_rows_are_told(f"{service.url}/predict", rows[0])
+        with urlopen(f"{service.url}/metrics", timeout=20) as answer:
+            assert b'{method="POST",route="/predict",status="200"} ' in answer.read()
+        assert_the_page_is_there(service.url)
         assert service.stop(timeout=10) == 0
+    for kind, file in (("jsonl", "[0.1, 0.5, 0.5, 0.5]\n"), ("csv", "0.1,0.5,0.5,0.5\n")):
+        answers = answered(tmp_path, file + file.replace("0.1", "0.9"), "--probabilities")
+        told = [dict(zip(("prediction", "probabilities"), row, strict=True))
+                for row in zip(*answer.values(), strict=True)]  # fmt: skip
+        assert [json.loads(line) for line in answers.splitlines()] == told, kind
+
+
+def answered(folder: Path, rows: str, *arguments: str) -> str:
+    """By `predict` of the bundle that was served from there."""
+    said: list[str] = []
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as answers:
+        source.write(rows.encode())
+        source.seek(0)
+        files = Files(source, answers, said.append)
+        asked = [*arguments, "--output-format=jsonl"]
+        assert ProcessEngine().predict(str(folder / "bundle"), asked, files) == 0, said
+        answers.seek(0)
+        return answers.read().decode()
 
 
 @pytest.mark.slow
@@ -168,6 +191,14 @@ def test_it_serves_on_the_newest(tmp_path: Path) -> None:
         assert set(answer["probabilities"][0]) == {"no", "yes"}
         assert_bad_rows_are_told(f"{service.url}/predict", list(request["instances"][0].values()))
         assert service.stop(timeout=10) == 0
+
+
+def assert_the_page_is_there(url: str) -> None:
+    with urlopen(Request(url, headers={"Accept": "text/html"}), timeout=20) as answer:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.read() == page.assemble().html
+    with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=20) as answer:
+        assert json.load(answer)["service"]["ready"]
 
 
 def assert_bad_rows_are_told(url: str, good: list[object]) -> None:

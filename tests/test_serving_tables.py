@@ -70,6 +70,7 @@ def test_a_column_that_may_be_missing_may_be_left_out() -> None:
     [
         ({"rooms": np.array([3.0, 4.5])}, (1, "rooms", "4.5")),
         ({"rooms": np.array([2**64 - 1, 4], np.uint64)}, (0, "rooms", str(2**64 - 1))),
+        ({"rooms": np.array([3, np.inf], np.float16)}, (1, "rooms", "infinity")),
         ({"rooms": np.array([np.nan, 4])}, (0, "rooms", "NaN")),
         ({"height": np.array([1, np.inf])}, (1, "height", "infinity")),
         ({"height": np.array([True, False])}, (0, "height", "true")),
@@ -166,3 +167,14 @@ def test_a_model_of_dicts_takes_tables() -> None:
     decoder = DictDecoder([Field("a", "number"), Field("b", "string", nullable=True)], 10)
     (dicts,) = tables.of_columns(decoder, ["b", "a"], [["x", None], np.array([1, 2])])
     assert dicts.tolist() == [{"a": 1.0, "b": "x"}, {"a": 2.0}]
+
+
+def test_a_nan_of_any_sort_is_missing_and_no_cause_for_a_warning() -> None:
+    signalling = np.array([0x7F800001, 0x3F800000], np.uint32).view(np.float32)
+    fields = (Field("height", "number", nullable=True),)
+    for rows in (
+        tables.of_columns(frame(fields), ["height"], [signalling]),
+        tables.of_matrix(numbers(1, nullable=True), signalling[:, None]),
+    ):
+        assert np.isnan(rows[0]).all()
+        assert rows[1] == 1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
+import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -297,7 +300,7 @@ class AsProbe:
         ("chain", [ROW, ROW], 4),
         ("scaler", [[1, 2.5], [3, 4]], 4),
         ("texts", [["great fun"], ["bad"]], 2),
-        ("coded", [["a", 1], ["b", 2]], 1),
+        ("coded", [["a", 1], ["b", 2]], 2),
     ],
 )
 def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name, rows, routes):
@@ -306,7 +309,7 @@ def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name
     spec = spec_of(tmp_path / "saved", trained)
     given = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
     predictions = getattr(trained.model, trained.method)(given).tolist()
-    asked = [route for route in (*v1.ROUTES, *v2.ROUTES) if route.takes(spec)]
+    asked = [r for r in (*v1.ROUTES, *v2.ROUTES) if r.takes(spec) and r.holds(rows)]
     assert len(asked) == routes
     for route in asked:
         got = route.ask(AsProbe(clients(name), spec), rows)
@@ -570,6 +573,43 @@ def test_no_request_is_a_server_error(clients, name, document, tail, header):
         assert answer.json["error"]
 
 
+def packed(datatype: str, count: int, data: bytes) -> bytes:
+    """So many elements, of these bits."""
+    if datatype == "BYTES":
+        return b"".join(struct.pack("<I", len(data)) + data for _ in range(count))
+    size = count * datatypes.DTYPES[datatype].itemsize
+    return (data * size + bytes(size))[:size]
+
+
+@pytest.mark.parametrize("name", ["iris", "mixed", "texts"])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    kinds=st.lists(st.sampled_from([*datatypes.DTYPES, "BYTES"]), min_size=4, max_size=4),
+    data=st.binary(max_size=9),
+    form=st.tuples(st.integers(1, 3), st.booleans()),
+)
+@example(kinds=["FP32"] * 4, data=bytes.fromhex("010080ff"), form=(1, True))
+@example(kinds=["FP16"] * 4, data=bytes.fromhex("007c"), form=(1, False))
+def test_no_bits_are_a_server_error(clients, name, kinds, data, form):
+    """`form`: the number of rows, and whether they are one tensor."""
+    client, (rows, single) = clients(name), form
+    names = [each["name"] for each in client.get("/signature").json["inputs"]]
+    shapes = {"input-0": [rows, len(names)]} if single else dict.fromkeys(names, (rows, 1))
+    parts = [
+        packed(kind, math.prod(s), data) for kind, s in zip(kinds, shapes.values(), strict=False)
+    ]
+    tensors = [
+        of_size(len(part), name=each, shape=shape, datatype=kind)
+        for part, (each, shape), kind in zip(parts, shapes.items(), kinds, strict=False)
+    ]
+    answer = ask(client, *tensors, binary=b"".join(parts))
+    assert answer.status_code in (200, 422), answer.json
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from([*datatypes.DTYPES, "BYTES"]))
 def test_binary_and_json_read_back_as_they_were(data, datatype):
@@ -590,3 +630,21 @@ def test_binary_and_json_read_back_as_they_were(data, datatype):
     back = datatypes.from_binary(datatype, memoryview(binary), len(drawn))
     assert back.tolist() == drawn
     assert back.dtype == array.dtype
+
+
+def test_the_document_has_a_line_a_route(iris):
+    """And of each datatype, extension and output that the service tells of."""
+    text = (Path(__file__).parents[1] / "docs" / "service-v1-v2.md").read_text()
+    told = set()
+    for method, path in re.findall(r"`(GET|POST) (/v[12][^ `]*)`", text):
+        rule = path.replace("/M", "/<name>").replace("/V]", "/<version>]")
+        told |= {(method, re.sub(r"\[.*?\]|\]", "", rule)), (method, re.sub(r"[\[\]]", "", rule))}
+    served = {
+        (method, rule.rule)
+        for rule in iris.application.url_map.iter_rules()
+        for method in rule.methods & {"GET", "POST"}
+        if rule.rule.startswith(("/v1", "/v2"))
+    }
+    assert told == served
+    for name in [*datatypes.DTYPES, "BYTES", *iris.get("/v2").json["extensions"]]:
+        assert re.search(rf"`{name}`|{name.replace('_', ' ')}", text), name

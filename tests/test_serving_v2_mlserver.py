@@ -58,8 +58,7 @@ def request(row: list[float], *outputs: str, **more) -> dict:
     ("options", "batches"),
     [
         ((), [[row] for row in ROWS]),
-        (("--batch-size", "2"), [ROWS[:2], ROWS[2:]]),
-        (("--binary-data",), [[row] for row in ROWS]),
+        (("--batch-size", "2", "--binary-data"), [ROWS[:2], ROWS[2:]]),
     ],
 )
 def test_a_file_of_requests(iris, tmp_path, options, batches):
@@ -72,18 +71,16 @@ def test_a_file_of_requests(iris, tmp_path, options, batches):
     assert {answer["model_version"] for answer in answers} == {"1"}
 
 
-def test_texts_in_and_labels_out(iris, texts, tmp_path):
+def test_texts(texts, tmp_path):
     tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["great fun"],
               "parameters": {"content_type": "str"}}  # fmt: skip
     (answer,) = infer(texts, tmp_path, [{"inputs": [tensor], "outputs": [{"name": "predict"}]}])
     assert answer["outputs"][0]["data"] == [True]
-    (answer,) = infer(iris, tmp_path, [request(ROWS[0], "predict", id="mine")])
-    assert answer["outputs"][0]["data"] == ["setosa"]
-    assert answer["id"] == "mine"
 
 
-def test_the_command_shows_what_was_wrong(iris, tmp_path):
-    good, bad = request(ROWS[0], "predict"), request(ROWS[1], "label")
+def test_labels_and_what_was_wrong(iris, tmp_path):
+    good, bad = request(ROWS[0], "predict", id="mine"), request(ROWS[1], "label")
     first, second = infer(iris, tmp_path, [good, bad])
-    assert first["outputs"]
+    assert first["id"] == "mine"
+    assert first["outputs"][0]["data"] == ["setosa"]
     assert "The outputs are predict, predict_proba" in second["error"]["msg"]

@@ -17,7 +17,7 @@ import pytest
 from modelpack.errors import UsageError
 from modelpack.smoke import checks, reports, smoke
 from modelpack.smoke.agreement import difference
-from modelpack.smoke.routes import predict
+from modelpack.smoke.routes import predict, v1, v2
 from modelpack.spec import (
     Answers,
     Check,
@@ -331,7 +331,7 @@ SAID = Answers((1, 1), ([0.25, 0.75], [0.25, 0.75]))
 REFERENCE = Reference(ROWS, SAID, SAID, "record")
 
 
-JSON_ROUTES = predict.ROUTES[:3]
+JSON_ROUTES = (*predict.ROUTES[:3], *v1.ROUTES, *v2.ROUTES)
 """What the fake understands; real services are asked by all routes in test_smoke_routes.py."""
 
 
@@ -355,6 +355,18 @@ def test_equal_answers_by_every_route_are_parity() -> None:
         "POST /v1/models/M:predict, lists",
         "POST /v2/models/M/infer, tensors by name",
     )
+
+
+def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
+    only = Answers(None, SAID.probabilities)
+    check, found = parity(replace(REFERENCE, answers=only, alone=only))
+    assert check.passed
+    assert found is not None
+    assert len(found.routes) == 4
+    assert not any("/v1/" in route for route in found.routes)
+    neither = Answers(None, None)
+    check, _ = parity(replace(REFERENCE, answers=neither, alone=neither))
+    assert not check.passed
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,15 @@ def test_a_route_gives_what_the_estimator_does(
 ) -> None:
     probe, trained, rows = service
     if not route.takes(probe.model) or not route.holds(rows):
-        assert "npy" in route.name or "v2" in route.name
+        assert "npy" in route.name or "/v2/" in route.name
         return
     answers = route.ask(probe, rows)
     groups = [[row] for row in rows] if route.alone else [rows]
     expected = said(trained, trained.method, groups)
     assert difference(expected, answers.predictions) == 0.0
-    if trained.signature.probabilities:
+    if answers.probabilities is None:
+        assert not trained.signature.probabilities or "/v1/" in route.name  # which has none
+    else:
         assert difference(said(trained, "predict_proba", groups), answers.probabilities) == 0.0
 
 

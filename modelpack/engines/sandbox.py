@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import subprocess
 import tempfile
 import threading
@@ -13,6 +15,9 @@ from modelpack.errors import SmokeFailedError
 
 QUESTION = ("-m", "modelpack.serving.reference")
 BATCH = ("-m", "modelpack.serving", "predict", "--progress=json")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and exec
+
 OnLine = Callable[[str], None]
 SECONDS = 120.0
 MOST_BYTES = 2**26
@@ -35,6 +40,14 @@ CONTAINER = (
     "--no-healthcheck",
     "--entrypoint=python",
 )
+
+
+def _die_with_modelpack() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+# Ctrl-C is for modelpack to handle; and nothing may wait for a reader once that has been killed.
+_ITS_END: dict[str, Any] = {"start_new_session": True, "preexec_fn": _die_with_modelpack}
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class Sandbox:
             stdin=rows,
             stdout=answers,
             stderr=subprocess.PIPE,
-            **{"start_new_session": True, **self.options},  # Ctrl-C is for modelpack to handle
+            **{**_ITS_END, **self.options},
         ) as process:
             try:
                 assert process.stderr is not None  # noqa: S101 - as it was asked for

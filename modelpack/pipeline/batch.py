@@ -226,4 +226,8 @@ def _failure(code: int, said: str) -> ModelpackError:
         return SmokeFailedError(
             "It was ended: 2 GB of memory were not enough.", hint="Try fewer: --chunk-rows 1000"
         )
+    if "No module named modelpack.serving.__main__" in said:
+        return SmokeFailedError(
+            "It was packaged by a modelpack that answered no files.", hint="Package it again."
+        )
     return SmokeFailedError(said or f"It ended with exit code {code}, and said nothing.")

@@ -5,8 +5,15 @@ from __future__ import annotations
 import os
 
 from flask import Flask
+from werkzeug.routing import BaseConverter
 
 from . import auth, headers, observe, problems
+
+
+class Segment(BaseConverter):
+    """A part of a path. What follows a colon is no part of it: `/v1/models/NAME:predict`."""
+
+    regex = "[^/:]+"
 
 
 def create() -> Flask:
@@ -18,6 +25,7 @@ def create() -> Flask:
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # //predict is no route, and nothing to be redirected from
+    app.url_map.converters["default"] = Segment
     observe.install(app)
     auth.install(app, os.environ)
     headers.install(app)

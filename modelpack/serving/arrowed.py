@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
 from . import answers, misfits, tables
 from .columns import Rows
 from .problems import Problem
@@ -90,16 +92,24 @@ def _too_large() -> Problem:
 
 
 def _text_bytes(chunk: Any) -> int:
-    import pyarrow as pa  # noqa: PLC0415
+    """Of the texts of a chunk, each as often as it is there."""
+    if not hasattr(chunk, "dictionary"):
+        return int(_lengths(chunk).sum()) if _is_text(chunk.type) else 0
+    if not _is_text(chunk.type.value_type):
+        return 0
+    return int(_lengths(chunk.dictionary)[chunk.indices.drop_null().to_numpy()].sum())
+
+
+def _lengths(texts: Any) -> np.ndarray:
+    """int64 (n,): bytes of each text, 0 of what is missing."""
     from pyarrow import compute  # noqa: PLC0415
 
-    if pa.types.is_dictionary(chunk.type) and _is_text(chunk.type.value_type):
-        lengths = compute.binary_length(chunk.dictionary).take(chunk.indices)
-    elif _is_text(chunk.type):
-        lengths = compute.binary_length(chunk)
-    else:
-        return 0
-    return compute.sum(compute.cast(lengths, pa.int64())).as_py() or 0
+    if texts.type == "string_view":  # which compute does not know; a view begins with its length
+        views = np.frombuffer(texts.buffers()[1], np.int32).reshape(-1, 4)
+        lengths = views[texts.offset : texts.offset + len(texts), 0].astype(np.int64)
+        return np.where(texts.is_valid().to_numpy(zero_copy_only=False), lengths, 0)
+    found = compute.fill_null(compute.binary_length(texts), 0)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
 def _values(name: str, column: Any) -> Any:
@@ -107,7 +117,8 @@ def _values(name: str, column: Any) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     types, type_ = pa.types, column.type
-    if types.is_dictionary(type_):
+    if types.is_dictionary(type_) and not types.is_dictionary(type_.value_type):
+        _values(name, pa.array([], type_.value_type))  # whether there is a way to read them
         return [value for chunk in column.chunks for value in _from_dictionary(name, chunk)]
     if types.is_integer(type_) or types.is_floating(type_) or types.is_boolean(type_):
         lossless = not column.null_count or types.is_floating(type_)
@@ -122,16 +133,18 @@ def _values(name: str, column: Any) -> Any:
 def _from_dictionary(name: str, chunk: Any) -> list[Any]:
     """The values of a chunk, each of which is made once."""
     used = chunk.indices.unique().drop_null()
-    values = _values(name, chunk.dictionary.take(used))
+    if _is_text(chunk.type.value_type):
+        values: Any = [chunk.dictionary[index].as_py() for index in used.to_pylist()]
+    else:
+        values = _values(name, chunk.dictionary.take(used))
     listed = values if isinstance(values, list) else values.tolist()
     known = dict(zip(used.to_pylist(), listed))
     return [known.get(index) for index in chunk.indices.to_pylist()]
 
 
 def _is_text(type_: Any) -> bool:
-    import pyarrow as pa  # noqa: PLC0415
-
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+    """As strings, large ones, or views, as Polars has them."""
+    return str(type_) in ("string", "large_string", "string_view")
 
 
 def _kind(type_: Any) -> str:

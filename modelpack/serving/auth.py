@@ -26,7 +26,8 @@ LONGEST = 4096
 B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 ALPHABETS = ((r"[0-9]+", 10), (r"[0-9a-f]+|[0-9A-F]+", 16), (r"[0-9a-z]+|[0-9A-Z]+", 36))
 WIDEST = 64
-CHALLENGES = ('Bearer realm="modelpack"', 'Basic realm="modelpack", charset="UTF-8"')
+BEARER, BASIC = 'Bearer realm="modelpack"', 'Basic realm="modelpack", charset="UTF-8"'
+SCRIPT = "empty"  # the page's own requests: it asks people itself, and not the browser in its stead
 HOW = "Make one with `openssl rand -hex 32`."
 
 
@@ -58,6 +59,11 @@ def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
         CannotStartError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
     return observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
+
+
+def is_set(environ: Mapping[str, str]) -> bool:
+    """Whether there is a token, of a service that has started."""
+    return VARIABLE in environ or FILE_VARIABLE in environ
 
 
 def token(environ: Mapping[str, str]) -> str | None:
@@ -109,8 +115,9 @@ def _refusal() -> Response:
     answer = problems.response(
         Problem(401, "Send the service's token, with the header Authorization: Bearer TOKEN.")
     )
-    for challenge in CHALLENGES:
-        answer.headers.add("WWW-Authenticate", challenge)
+    answer.headers.add("WWW-Authenticate", BEARER)
+    if request.environ.get("HTTP_SEC_FETCH_DEST") != SCRIPT:
+        answer.headers.add("WWW-Authenticate", BASIC)
     return answer
 
 

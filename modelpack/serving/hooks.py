@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from gunicorn.http import wsgi
@@ -23,9 +24,14 @@ class NamelessResponse(wsgi.Response):  # type: ignore[misc]
 
 wsgi.Response = NamelessResponse
 
+_ended: deque[str] = deque()  # places of workers that have ended and are not counted yet
+
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
     """Give the worker the first place that no living one has."""
+    while _ended:
+        _ended.popleft()
+        metrics.WORKER_EXITS.inc()
     taken = {other.place for other in arbiter.WORKERS.values()}
     worker.place = next(str(n) for n in range(len(taken) + 1) if str(n) not in taken)
 
@@ -46,6 +52,8 @@ def worker_exit(_arbiter: Any, _worker: Any) -> None:
 
 
 def child_exit(_arbiter: Any, worker: Any) -> None:
-    """Runs in the master, however the worker ended."""
+    """Runs in the master, however the worker ended; in older gunicorns as its handler of SIGCHLD,
+    which may interrupt itself: so it takes no lock, and leaves counting to `pre_fork`.
+    """
     shared.forget(worker.place)
-    metrics.WORKER_EXITS.inc()
+    _ended.append(worker.place)

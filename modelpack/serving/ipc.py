@@ -13,14 +13,18 @@ import numpy as np
 
 CONTINUATION = 0xFFFFFFFF
 DICTIONARY, RECORDS = 2, 3  # of the union MessageHeader
+V5 = 4  # of the enumeration MetadataVersion
 RAW = -1  # where the size of a compressed buffer stands
 
 
 class Batch(NamedTuple):
-    """`rows`: 0 of a dictionary. `bytes`: of its buffers, decompressed."""
+    """`rows`: 0 of a dictionary. `bytes`: of its buffers, decompressed. `delta`: it adds to a
+    dictionary, of which a reader then makes a copy.
+    """
 
     rows: int
     bytes: int
+    delta: bool = False
 
 
 def batches(stream: bytes) -> Iterator[Batch]:
@@ -54,13 +58,16 @@ class Table:
     def __init__(self, data: memoryview, position: int) -> None:
         self._data = data
         self._position = position
-        self._names = position - self._read("<i", position)
-        self._slots = (self._read("<H", self._names) - 4) // 2
+        self.names = position - self._read("<i", position)
+        self._slots = (self._read("<H", self.names) - 4) // 2
 
     @classmethod
     def root(cls, data: bytes, start: int, size: int) -> Table:
         part = memoryview(data)[start : start + size]
         return cls(part, struct.unpack_from("<I", part)[0])
+
+    def has(self, slot: int) -> bool:
+        return self._place(slot) > 0
 
     def integer(self, form: str, slot: int) -> int:
         """0 where it is not there."""
@@ -83,7 +90,7 @@ class Table:
     def _place(self, slot: int) -> int:
         if slot >= self._slots:
             return 0
-        offset = self._read("<H", self._names + 4 + 2 * slot)
+        offset = self._read("<H", self.names + 4 + 2 * slot)
         return self._position + offset if offset else 0
 
     def _read(self, form: str, position: int) -> int:
@@ -94,6 +101,9 @@ class Table:
 
 
 def _batch(message: Table, body: memoryview) -> Batch:
+    if message.integer("<h", 0) < V5 and message.has(4):
+        # In Arrow 0.17, custom metadata told of compression, and readers still heed it.
+        raise ValueError("custom metadata of old")
     kind, header = message.integer("<B", 1), message.table(2)
     if kind not in (DICTIONARY, RECORDS) or header is None:
         return Batch(0, 0)
@@ -101,10 +111,11 @@ def _batch(message: Table, body: memoryview) -> Batch:
     if records is None:
         return Batch(0, 0)
     rows = records.integer("<q", 0) if kind == RECORDS else 0
+    delta = kind == DICTIONARY and header.integer("<B", 2) > 0
     buffers = records.pairs(2)
-    if records.table(3) is None:  # no compression
-        return Batch(rows, len(body))
-    return Batch(rows, _decompressed(buffers, np.frombuffer(body, np.uint8)))
+    if not records.has(3):  # no compression
+        return Batch(rows, len(body), delta)
+    return Batch(rows, _decompressed(buffers, np.frombuffer(body, np.uint8)), delta)
 
 
 def _decompressed(buffers: np.ndarray, body: Any) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from pathlib import Path
+from typing import Any, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -111,9 +112,28 @@ def text(value: Any) -> str:
     return "".join(c if c.isprintable() else "?" for c in str(value)[:LABEL_CHARACTERS])
 
 
+class Shared:
+    """What all workers have written to their files; one that a worker is just making is empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def collect(self) -> Iterable[Any]:
+        files = [str(file) for file in self.folder.glob("*.db") if _size(file)]
+        merged: Iterable[Any] = MultiProcessCollector.merge(files)
+        return merged
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # of a worker that has just ended
+        return 0
+
+
 def _collected() -> CollectorRegistry:
     if shared.Files.folder is None:
         return registry
     collected = CollectorRegistry()
-    MultiProcessCollector(collected, str(shared.Files.folder))
+    collected.register(Shared(shared.Files.folder))
     return collected

@@ -77,7 +77,8 @@ def fits(field: Field, value: Any) -> bool:
     if kind not in KINDS[field.type]:
         return False
     if kind is float and field.type == "integer":
-        return bool(value.is_integer() and -BEYOND <= value < BEYOND)
+        # The integer before -2^63 is read as the same float.
+        return bool(value.is_integer() and -BEYOND < value < BEYOND)
     if kind is float:
         return math.isfinite(value)
     return kind is not int or bool(-(2**63) <= value < 2**63)

@@ -18,6 +18,9 @@ Medium = Any
 Choice = Tuple[Medium, Mapping[str, str]]
 """It, and the parameters of its type."""
 
+FIRST = {"", "*/*", *media.MEDIA[0].TYPES}
+"""What nearly every request accepts, and is not looked at further."""
+
 
 def reader(request: Request) -> Choice:
     """How the body is to be read. A body that does not say what it is, is JSON.
@@ -26,9 +29,9 @@ def reader(request: Request) -> Choice:
         Problem: 415 there is no reader for it.
     """
     name, parameters = request.mimetype, request.mimetype_params
-    known = {type_: medium for medium in media.available() for type_ in medium.TYPES}
-    if not name or name.endswith("+json"):
+    if not name or name in media.MEDIA[0].TYPES or name.endswith("+json"):
         return media.MEDIA[0], parameters
+    known = {type_: medium for medium in media.available() for type_ in medium.TYPES}
     if name in known:
         return known[name], parameters
     types = ", ".join(medium.TYPES[0] for medium in media.available())
@@ -57,6 +60,8 @@ def writer(request: Request) -> Choice:
     Raises:
         Problem: 406 there is no writer for what it likes.
     """
+    if request.headers.get("Accept", "") in FIRST:
+        return media.MEDIA[0], {}
     ranges = [
         (*parse_options_header(value), quality) for value, quality in request.accept_mimetypes
     ]

@@ -42,7 +42,9 @@ class Seen:
         self.rows: int | None = None
         given = environ.get("HTTP_X_REQUEST_ID", "")
         self.id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        context = tracecontext.of_request(environ.get("HTTP_TRACEPARENT"))
+        context = tracecontext.of_request(
+            environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE")
+        )
         self.span, self.trace = tracing.begin(context, self.method, route, waited)
 
 

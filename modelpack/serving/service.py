@@ -19,6 +19,7 @@ from . import (
     loading,
     manifest,
     misfits,
+    naming,
     observe,
     refusals,
     runners,
@@ -47,9 +48,9 @@ class Service:
         self.manifest = facts
         self.limits = limit
         self.runner = runners.choose(model, facts)
-        self.name = os.environ.get("MODELPACK_MODEL_NAME") or "model"
+        self.name = naming.name(os.environ)
         """Of the model in URLs."""
-        self.version = os.environ.get("MODELPACK_MODEL_VERSION") or "1"
+        self.version = naming.version(os.environ)
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)

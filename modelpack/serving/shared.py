@@ -50,7 +50,8 @@ def prepare() -> None:
 def forget(place: str) -> None:
     """Remove what a dead worker measured of itself; what it counted stays."""
     if Files.folder is not None:
-        multiprocess.mark_process_dead(place, str(Files.folder))
+        with suppress(FileNotFoundError):
+            multiprocess.mark_process_dead(place, str(Files.folder))
 
 
 def _remove(master: int) -> None:

@@ -32,7 +32,7 @@ def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
         raise Problem(422, f"Expected rows and columns, got {matrix.ndim} dimensions.")
     if decoder.numeric and matrix.dtype.kind in "iuf" and matrix.shape[1] == len(decoder.fields):
         decoder.count(len(matrix))
-        numbers = matrix.astype(np.float64)  # a copy, whose memory is this request's own
+        numbers = _wide(matrix)  # a copy, whose memory is this request's own
         if not any(_wrong(field, numbers[:, i]).any() for i, field in enumerate(decoder.fields)):
             return numbers
     return of_columns(decoder, None, list(matrix.T))
@@ -109,16 +109,23 @@ def _array(field: Field, column: Column) -> np.ndarray:
         raise DoubtError
     if column.dtype.kind == "b":
         return np.array(column)
-    numbers = column.astype(np.float64 if column.dtype.kind == "f" else np.int64)
+    numbers = _wide(column) if column.dtype.kind == "f" else column.astype(np.int64)
     if field.type == "number":
         return numbers.astype(np.float64)
     return build(field, numbers.tolist()) if field.type == "integer" else numbers
+
+
+def _wide(numbers: np.ndarray) -> np.ndarray:
+    """A copy as float64. A NaN may be a signalling one, of which numpy would warn."""
+    with np.errstate(invalid="ignore"):
+        return np.array(numbers, np.float64)
 
 
 def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
     """Which values of an array of numbers or booleans do not fit, as a mask (n_rows,)."""
     if column.dtype.kind in "iub":
         return np.asarray(column.astype(np.float64) >= BEYOND)
+    column = _wide(column)  # of 16 bits, it compares with no large number
     missing = np.isnan(column)
     wrong = np.isinf(column) | (missing if not field.nullable else False)
     if field.type == "integer":

@@ -13,13 +13,15 @@ SAMPLED = 1  # the flag that version 00 knows
 @dataclass(frozen=True)
 class TraceContext:
     """`trace_id`: 32 hexadecimal digits; `span_id`: 16, of this request; `parent_id`: 16, of the
-    caller's span, None where the trace begins here.
+    caller's span, None where the trace begins here. `state`: what the systems before wrote in
+    `tracestate`, for who exports spans.
     """
 
     trace_id: str
     span_id: str
     parent_id: str | None = None
     is_sampled: bool = False
+    state: str = ""
 
     @property
     def header(self) -> str:
@@ -27,13 +29,14 @@ class TraceContext:
         return f"00-{self.trace_id}-{self.span_id}-{int(self.is_sampled):02x}"
 
 
-def of_request(traceparent: str | None) -> TraceContext:
-    """A span of its own for a request: in the trace of its header, else in a new one. Several
-    headers come as one with commas, and are none.
+def of_request(traceparent: str | None, tracestate: str | None = None) -> TraceContext:
+    """A span of its own for a request: in the trace of its headers, else in a new one. Several
+    headers `traceparent` come as one with commas, and are none.
     """
     found = TRACEPARENT.fullmatch((traceparent or "").strip(" \t"))
     if found and _is_valid(*found.groups()):
-        return TraceContext(found[2], _random(8), found[3], bool(int(found[4], 16) & SAMPLED))
+        is_sampled = bool(int(found[4], 16) & SAMPLED)
+        return TraceContext(found[2], _random(8), found[3], is_sampled, tracestate or "")
     return TraceContext(_random(16), _random(8))
 
 

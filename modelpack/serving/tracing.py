@@ -147,12 +147,16 @@ def _parent(context: TraceContext) -> Any:
     """The caller's span as OpenTelemetry's context; empty where there is none."""
     from opentelemetry import trace  # noqa: PLC0415 - as in `begin`
     from opentelemetry.context import Context  # noqa: PLC0415
+    from opentelemetry.trace.span import TraceState  # noqa: PLC0415
 
     if context.parent_id is None:
         return Context()
-    flags = trace.TraceFlags(int(context.is_sampled))
     caller = trace.SpanContext(
-        int(context.trace_id, 16), int(context.parent_id, 16), is_remote=True, trace_flags=flags
+        int(context.trace_id, 16),
+        int(context.parent_id, 16),
+        is_remote=True,
+        trace_flags=trace.TraceFlags(int(context.is_sampled)),
+        trace_state=TraceState.from_header([context.state]),
     )
     return trace.set_span_in_context(trace.NonRecordingSpan(caller), Context())
 

@@ -13,7 +13,7 @@ from flask import Request
 from .limits import Limits
 from .problems import Problem
 
-WRAPPERS = 2  # {"instances": [...]} around the rows
+WRAPPERS = 6  # around the rows in {"dataframe_split": {"columns", "index", "data"}, "params": {}}
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 QUOTE = ord('"')
 MARKS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as int8: one level down, one up

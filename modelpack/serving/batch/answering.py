@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Sequence
 
@@ -54,8 +54,9 @@ class Answering:
         row = self._service.manifest.example
         if row is None or not self._service.ready:
             return None
-        with self._asking():
+        with self._asking(), suppress(Problem):
             return self._ask(self._service.rows([row]))
+        return None
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

@@ -100,4 +100,10 @@ def _standard_output() -> Iterator[BinaryIO]:
     own = os.dup(1)
     os.dup2(2, 1)
     with os.fdopen(own, "wb", BUFFER) as stream:
-        yield stream
+        try:
+            yield stream
+        except KeyboardInterrupt:  # what is left may wait for a reader that never comes
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, own)
+            os.close(nowhere)
+            raise

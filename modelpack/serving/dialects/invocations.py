@@ -152,6 +152,7 @@ def _params(service: Service) -> dict[str, Any]:
 
 def _answers() -> dict[str, Any]:
     """Of any predict_method."""
-    value = {"anyOf": [operations.schema("Prediction"), {"type": ["number", "null", "array"]}]}
-    listed = {"type": "array", "minItems": 1}
-    return operations.record({"predictions": {**listed, "items": value}}, {"probabilities": listed})
+    several = {"type": "array", "items": {}}
+    kinds = [operations.schema("Prediction"), {"type": ["number", "null"]}, several]
+    told = {"predictions": {**several, "items": {"anyOf": kinds}}}
+    return operations.record(told, {"probabilities": several})

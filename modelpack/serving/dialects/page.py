@@ -10,8 +10,7 @@ from flask import Blueprint, Response, current_app, request
 from .. import answers, page
 from ..openapi import operations
 from ..service import Service
-
-FACTS = ("estimator", "task", "method", "framework", "framework_version", "format")
+from .describe import FACTS
 
 
 def routes(service: Service) -> Blueprint:
@@ -24,20 +23,15 @@ def routes(service: Service) -> Blueprint:
         if page.is_wanted(request):
             response = Response(playground.html, content_type="text/html; charset=utf-8")
             response.headers["Content-Security-Policy"] = playground.policy
+            response.headers["Cache-Control"] = "no-cache"  # kept, and asked for again: 304
+            response.add_etag()
+            response.make_conditional(request)
         else:
             response = Response(answers.dump(_summary(service)), content_type="application/json")
-        return _revalidated(response)
+        response.vary.add("Accept")
+        return response
 
     return blueprint
-
-
-def _revalidated(response: Response) -> Response:
-    """Kept by browsers, and asked for again each time: 304 where nothing has changed."""
-    response.vary.add("Accept")
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
-    return response
 
 
 def _summary(service: Service) -> dict[str, Any]:

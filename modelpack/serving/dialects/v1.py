@@ -134,7 +134,7 @@ def describe(service: Service) -> dict[str, Any]:
     path = "/v1/models/{name}"
     name = operations.constant("name", service.name)
     ready = operations.record({"name": {"const": service.name}, "ready": {"const": True}})
-    models = operations.record({"models": {"const": [service.name]}})
+    models = operations.record({"models": operations.listed(service.name)})
     predicted = operations.content(predictions.listed(), predictions.listed_example(service))
     return {
         "/v1/models": {"get": operations.get("The models.", operations.content(models))},
@@ -148,14 +148,15 @@ def describe(service: Service) -> dict[str, Any]:
 
 def _taken(service: Service) -> dict[str, Any]:
     signature = {"signature_name": {"enum": list(SIGNATURES)}}
-    rows, by_name = operations.schema("Rows"), operations.schema("ColumnsOfLists")
+    table = operations.schema("ColumnsOfLists")
+    listed = [operations.schema("Rows"), {"type": "array", "items": table, "minItems": 1}]
     forms = [
-        operations.record({"instances": rows}, signature, False),
-        operations.record({"inputs": {"anyOf": [rows, by_name]}}, signature, False),
+        operations.record({"instances": {"anyOf": listed}}, signature, False),
+        operations.record({"inputs": {"anyOf": [*listed, table]}}, signature, False),
     ]
-    row, listed = examples.row(service), columns.example(service)
+    row, values = examples.row(service), columns.example(service)
     shown = {
         "instances": None if row is None else {"instances": [row]},
-        "inputs": None if listed is None else {"inputs": listed},
+        "inputs": None if values is None else {"inputs": values},
     }
     return operations.content({"anyOf": forms}, shown)

@@ -20,7 +20,7 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
 
     Raises:
         Problem: 400 it is no such stream, 413 it is too large once it is decompressed, which is
-            known before; as `arrowed.rows`.
+            known before, 415 its dictionaries have deltas; as `arrowed.rows`.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -49,6 +49,10 @@ def _check_size(service: Service, body: bytes) -> None:
     rows = size = 0
     for number, batch in enumerate(ipc.batches(body)):
         rows, size = rows + batch.rows, size + batch.bytes
+        if batch.delta:
+            raise Problem(
+                415, "Send Arrow without deltas of dictionaries: they could grow too large."
+            )
         if rows > limits.rows or number > limits.rows + MORE_MESSAGES:
             raise Problem(413, f"More rows came than the {limits.rows} that a request takes.")
         if size > limits.body_bytes:

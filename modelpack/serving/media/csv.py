@@ -94,6 +94,7 @@ def holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> 
         return HEADER[said]
     if not {field.name for field in fields}.isdisjoint(first):
         return True
+    first = first[: len(fields)]  # what is beyond them is wrong in any case
     # As pandas names columns without names.
     numbered = all(cell == str(index) for index, cell in enumerate(first))
     if not numbered and any(map(_is_value, first)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict
 
 from ..service import Service
-from . import examples, fields
+from . import examples, fields, operations
 from .rows import any_of
 
 Values = Callable[[Dict[str, Any]], Dict[str, Any]]
@@ -27,7 +27,9 @@ def _schema(service: Service, values: Values) -> dict[str, Any]:
     if not inputs:
         return _any(values(fields.kind("any", True)))
     if len(inputs) > MOST_BY_NAME:
-        return _any(values(any_of(service)))
+        fewest = max(1, sum(not field.nullable for field in inputs))
+        size = {"minProperties": fewest, "maxProperties": len(inputs)}
+        return {**_any(values(any_of(service))), **size}
     kinds = [values(fields.kind(field.type, field.nullable)) for field in inputs]
     by_name: dict[str, Any] = {
         "type": "object",
@@ -52,10 +54,10 @@ def names(service: Service) -> dict[str, Any]:
     if not known or len(known) > MOST_BY_NAME:
         return {"type": "array", "items": text, "uniqueItems": True}
     if service.manifest.named:
-        return {"const": known}
+        return operations.listed(*known)
     other = {**text, "not": {"enum": known}}
     size = {"minItems": len(known), "maxItems": len(known), "uniqueItems": True}
-    return {"anyOf": [{"const": known}, {"type": "array", "items": other, **size}]}
+    return {"anyOf": [operations.listed(*known), {"type": "array", "items": other, **size}]}
 
 
 def example(service: Service) -> dict[str, Any] | None:
@@ -72,4 +74,5 @@ def _flat(kind: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nested(kind: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [_flat(kind), _flat({**_flat(kind), "maxItems": 1})]}
+    alone = {"type": "array", "items": kind, "minItems": 1, "maxItems": 1}
+    return {"anyOf": [{"type": "array", "items": each} for each in (kind, alone)]}

@@ -92,7 +92,7 @@ def _paths(
 
 
 def _secured(path: str, operation: dict[str, Any]) -> dict[str, Any]:
-    if auth.token(os.environ) is None or path in auth.open_routes(os.environ):
+    if not auth.is_set(os.environ) or path in auth.open_routes(os.environ):
         return operation
     responses = {**operation["responses"], **errors.references([401])}
     return {**operation, "responses": responses, "security": [{name: []} for name in SCHEMES]}
@@ -116,6 +116,7 @@ def _info(service: Service) -> dict[str, Any]:
     model = service.manifest.model
     return {
         "title": model["estimator"] or "a model",
+        "summary": f"A {model['task']} of {model['framework'] or 'an unknown framework'}.",
         "version": service.version,
         "description": f"The sha256 of the model's file is {service.manifest.files[0].sha256}.",
     }
@@ -130,7 +131,7 @@ def _components(service: Service) -> dict[str, Any]:
         "Problem": errors.PROBLEM,
     }
     found = {"schemas": schemas, "responses": errors.components(), "headers": HEADERS}
-    return found if auth.token(os.environ) is None else {**found, "securitySchemes": SCHEMES}
+    return {**found, "securitySchemes": SCHEMES} if auth.is_set(os.environ) else found
 
 
 def _name(dialect: ModuleType) -> str:

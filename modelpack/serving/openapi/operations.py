@@ -27,6 +27,19 @@ def status(word: str) -> dict[str, Any]:
     return record({"status": {"const": word}})
 
 
+def row(values: Sequence[Schema]) -> dict[str, Any]:
+    """A list of one value of each schema. Not bounded by `"items": false`, which generators of
+    clients do not know.
+    """
+    size = {"minItems": len(values), "maxItems": len(values)}
+    return {"type": "array", "prefixItems": list(values), **size}
+
+
+def listed(*values: str) -> dict[str, Any]:
+    """A list of exactly these. Not a `const`: generators of clients know those of scalars alone."""
+    return row([{"const": value} for value in values])
+
+
 def constant(name: str, value: str) -> dict[str, Any]:
     """A parameter of the path that takes one value."""
     return {"name": name, "in": "path", "required": True, "schema": {"enum": [value]}}

@@ -35,9 +35,8 @@ def listed(probabilities: bool = False) -> dict[str, Any]:
     """Of an answer {"predictions": [...]}, and `probabilities` where they were asked for."""
     told = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
     also = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
-    return operations.record(
-        {"predictions": told}, {"probabilities": also} if probabilities else {}
-    )
+    more = {"probabilities": also} if probabilities else {}
+    return operations.record({"predictions": told}, more)
 
 
 def listed_example(service: Service) -> dict[str, Any]:
@@ -46,23 +45,25 @@ def listed_example(service: Service) -> dict[str, Any]:
     return {"example": None if answer is None else {"predictions": answer}}
 
 
-def probabilities_example(service: Service) -> list[Any] | None:
-    row = service.manifest.example
-    if not service.ready or row is None or "predict_proba" not in service.methods:
-        return None
-    try:
-        return _json(service.probabilities(service.rows([row])))
-    except Problem:
-        return None
-
-
 def _output(service: Service) -> np.ndarray | None:
+    """(1, ...)"""
+    result = _called(service, service.manifest.method)
+    try:
+        return None if result is None else answers.dense(result, service.limits.answer_values)
+    except Problem:  # it is too large
+        return None
+
+
+def _called(service: Service, method: str) -> Any:
+    """What the model gives for its own example, which is not counted as a prediction; None where
+    none is known, or the model fails.
+    """
     row = service.manifest.example
     if not service.ready or row is None:
         return None
     try:
-        return np.asarray(service.output(service.manifest.method, service.rows([row])))
-    except Problem:
+        return service.runner.call(method, service.rows([row]))
+    except Exception:
         return None
 
 
@@ -108,17 +109,16 @@ def _labels(service: Service, output: np.ndarray) -> dict[str, Any] | None:
 
 def _probabilities(service: Service) -> dict[str, Any]:
     """Of a model with several outputs, a list of one object each."""
-    answer = probabilities_example(service)
-    if not answer:
+    result = _called(service, "predict_proba")
+    if result is None:
         return {"description": "The probability of each class."}
-    (row,) = answer
+    (row,) = answer = _json(answers.probabilities(result, service.runner.classes))
     schema = _of_list(row) if isinstance(row, list) else _of_classes(row)
     return {**schema, "examples": answer}
 
 
 def _of_list(row: list[dict[str, Any]]) -> dict[str, Any]:
-    outputs = [_of_classes(each) for each in row]
-    return {"type": "array", "prefixItems": outputs, "items": False, "minItems": len(outputs)}
+    return operations.row([_of_classes(each) for each in row])
 
 
 def _of_classes(row: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..service import Service
-from . import fields
+from . import fields, operations
 
 MOST_IN_ORDER = 200
 """Inputs beyond these are not told one by one in a row's list, which has their number instead."""
@@ -38,12 +38,11 @@ def _rows(service: Service) -> dict[str, Any]:
 
 
 def _in_order(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
-    size = {"type": "array", "minItems": len(values), "maxItems": len(values)}
     if len(values) > MOST_IN_ORDER:
-        return {**size, "items": any_of(service)}
+        size = {"minItems": len(values), "maxItems": len(values)}
+        return {"type": "array", "items": any_of(service), **size}
     names = [field.name for field in service.manifest.inputs]
-    titled = [{"title": name, **value} for name, value in zip(names, values)]
-    return {**size, "prefixItems": titled, "items": False}
+    return operations.row([{"title": name, **value} for name, value in zip(names, values)])
 
 
 def _by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ SCRIPTS = (
     "fields.js",
     "answer.js",
     "snippets.js",
+    "batch.js",
     "playground.js",
 )
 """In this order they are the page's one script."""

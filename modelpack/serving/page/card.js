@@ -104,7 +104,7 @@ function barcode(digest) {
   for (const digit of digest) {
     const number = parseInt(digit, 16) || 0;
     const bar = document.createElementNS(space, "rect");
-    for (const [name, value] of [["x", x], ["y", 0], ["width", 1 + (number & 3)], ["height", 10]]) bar.setAttribute(name, value);
+    for (const [name, value] of [["x", x], ["width", 1 + (number & 3)], ["height", 10]]) bar.setAttribute(name, value);
     svg.append(bar);
     x += 2 + (number & 3) + (number >> 2);
   }

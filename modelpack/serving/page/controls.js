@@ -2,7 +2,7 @@
 
 function control(field, index, form) {
   const id = `input-${index}`;
-  const parts = { field, id, long: isLong(field, form), change: (literal) => (form.row[index] = literal) };
+  const parts = { field, id, long: isLong(field, form), change: (literal) => form.change(index, literal) };
   const { main, beside = [], fill } = maker(field)(parts);
   main.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
   const error = el("p", { class: "error", id: `${id}-error` });
@@ -47,7 +47,7 @@ function number({ field, id, change }) {
   const main = el("input", { id, type: "number", step: field.type === "integer" ? "1" : "any", placeholder: field.nullable ? "missing" : false });
   const slider = hasRange(field) ? range(field) : null;
   main.oninput = () => {
-    change(numeral(main));
+    change(main.validity.badInput ? "" : numeral(main));
     if (slider && main.value) slider.value = main.value;
   };
   if (slider) slider.oninput = () => change((main.value = String(rounded(slider.valueAsNumber, stepOf(field)))));
@@ -71,7 +71,7 @@ function choice({ field, id, change }) {
   if (field.example !== null && !values.includes(json(field.example))) values.push(json(field.example));
   const names = values.map((value) => (field.type === "boolean" ? (value === "true" ? "yes" : "no") : shown(JSON.parse(value))));
   const main = el("select", { id }, ...values.map((value, index) => el("option", { value }, names[index])));
-  if (field.nullable) main.prepend(el("option", { value: "null" }, "missing"));
+  if (field.nullable && !values.includes("null")) main.prepend(el("option", { value: "null" }, "missing"));
   main.oninput = () => change(main.value);
   const fill = (literal) => {
     if (!values.includes(literal) && literal !== "null") main.append(el("option", { value: literal }, shown(JSON.parse(literal))));

@@ -14,6 +14,7 @@ class Form {
     this.row = this.fields.map(first);
     this.made = [];
     this.wrong = new Map();
+    this.touched = new Set(); // by a person
     this.most = PAGE;
     this.free = this.fields.length ? null : this.freeRow();
     byId("inputs-told").textContent = this.fields.length ? plural(this.fields.length, "value") : "";
@@ -41,12 +42,29 @@ class Form {
     return record(named, gap);
   }
 
+  change(index, literal) {
+    this.row[index] = literal;
+    this.touched.add(index);
+  }
+
+  /** The place of a number that is none yet, as "-". */
+  get unfinished() {
+    return this.row.indexOf("");
+  }
+
+  /** Whether nothing is left that a person has yet to fill in. */
+  get isWhole() {
+    const isOpen = ({ nullable }, index) => this.row[index] === "null" && !nullable && !this.touched.has(index);
+    return this.unfinished < 0 && Boolean(this.literal()) && !this.fields.some(isOpen);
+  }
+
   set(index, literal) {
     this.row[index] = literal;
     this.made[index]?.fill(literal);
   }
 
   reset() {
+    this.touched.clear();
     this.fields.forEach((field, index) => this.set(index, first(field)));
   }
 

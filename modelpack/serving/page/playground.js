@@ -1,7 +1,7 @@
 // The page: a client of GET ./ and ./signature, which tell what the model is, and of POST ./predict.
 
 const PAUSE = 250; // ms without typing before the model is asked
-const SLOW = 2000; // ms of an answer after which it is asked only by the button
+const SLOW = 5000; // ms of an answer after which it is asked only by the button
 
 let token = null; // never stored
 let model = null; // {summary, signature, form, answer, snippets}
@@ -34,9 +34,9 @@ async function problem(response) {
 }
 
 async function open() {
-  for (const id of ["gate", "down"]) byId(id).hidden = true;
+  byId("gate").hidden = byId("down").hidden = true;
   try {
-    const documents = ["./", "./signature"].map(async (path) => parse(await (await ask(path)).text()));
+    const documents = ["./", "./signature"].map(async (path) => (await ask(path)).json());
     start(...(await Promise.all(documents)));
   } catch (error) {
     if (error.status === 401) return gate();
@@ -55,10 +55,12 @@ function gate() {
 
 function start(summary, signature) {
   showCard(summary, signature);
-  for (const id of ["inputs", "answer", "request"]) byId(id).hidden = false;
+  for (const id of ["inputs", "answer", "request", "many"]) byId(id).hidden = false;
   const form = new Form(signature);
   model = { summary, signature, form, answer: new Answer(summary, signature), snippets: new Snippets() };
+  new Batch(form, predictFile);
   byId("shuffle").hidden = !form.canShuffle;
+  byId("reset").textContent = summary.example ? "Example" : "Clear";
   byId("share").hidden = Boolean(form.free);
   fromLink(form);
   changed(0);
@@ -74,14 +76,16 @@ const query = () => (model.signature.probabilities ? "?probabilities=true" : "")
 function changed(pause = PAUSE) {
   model.snippets.show({ url: target(), query: query(), row: (gap) => model.form.literal(gap) || "[]", secret: Boolean(token) });
   clearTimeout(timer);
-  if (byId("live").checked && model.form.literal()) timer = setTimeout(predict, pause);
+  if (byId("live").checked && model.form.isWhole) timer = setTimeout(predict, pause);
   else byId("took").textContent = model.answer.last ? "of other inputs" : "";
 }
 
 async function predict() {
   clearTimeout(timer);
   const row = model.form.literal();
-  if (!row) return tell({ detail: "This is not a row.", errors: [{ column: null, expected: "numbers and texts with commas between them, or JSON", got: "something else" }] });
+  const open = model.form.unfinished;
+  if (open >= 0) return tell({ errors: [{ column: model.form.fields[open].name, expected: "a number", got: "something else" }] });
+  if (!row) return tell({ errors: [{ column: null, expected: "numbers and texts with commas between them, or JSON", got: "something else" }] });
   asking?.abort();
   const mine = (asking = new AbortController());
   const started = performance.now();
@@ -97,6 +101,12 @@ async function predict() {
     if (error.detail === undefined) throw error;
     tell(error);
   }
+}
+
+/** The predictions of a CSV file as one. */
+async function predictFile(file) {
+  const headers = { "Content-Type": "text/csv", Accept: "text/csv" };
+  return (await ask(target() + query(), { method: "POST", body: file, headers })).blob();
 }
 
 const isExample = () => !model.form.free && model.form.row.every((literal, index) => literal === first(model.form.fields[index]));
@@ -150,33 +160,26 @@ function fromLink(form) {
 
 // --- what a person does ---
 
-byId("form").addEventListener("input", (event) => event.target.closest("#fields") && changed());
-byId("form").addEventListener("submit", (event) => {
+byId("form").oninput = (event) => event.target.closest("#fields") && changed();
+byId("form").onsubmit = (event) => {
   event.preventDefault();
   predict().then(() => model.form.wrong.size && byId("problem").focus());
-});
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && model) {
-    event.preventDefault();
-    byId("form").requestSubmit();
-  }
-});
-byId("live").addEventListener("change", (event) => event.target.checked && changed(0));
-byId("reset").addEventListener("click", () => {
-  model.form.reset();
-  changed(0);
-});
-byId("shuffle").addEventListener("click", () => {
-  model.form.shuffle();
-  changed(0);
-});
-byId("share").addEventListener("click", (event) => copy(link(), event.currentTarget));
-byId("again").addEventListener("click", open);
-byId("gate-form").addEventListener("submit", (event) => {
+};
+document.onkeydown = (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !model) return;
+  event.preventDefault();
+  byId("form").requestSubmit();
+};
+byId("live").oninput = (event) => event.target.checked && changed(0);
+byId("reset").onclick = () => (model.form.reset(), changed(0));
+byId("shuffle").onclick = () => (model.form.shuffle(), changed(0));
+byId("share").onclick = (event) => copy(link(), event.currentTarget);
+byId("again").onclick = open;
+byId("gate-form").onsubmit = (event) => {
   event.preventDefault();
   token = byId("token").value;
   byId("token").value = "";
   open();
-});
+};
 
 open();

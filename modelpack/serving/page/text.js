@@ -83,7 +83,7 @@ async function copy(text, button) {
     button.focus();
   }
   say("Copied");
-  const before = button.dataset.says ?? (button.dataset.says = button.textContent);
+  const before = (button.dataset.says ??= button.textContent);
   button.textContent = "Copied";
   setTimeout(() => (button.textContent = before), 1500);
 }

@@ -8,16 +8,23 @@ from ..openapi import examples, operations
 from ..openapi.operations import content, record
 from ..service import Service
 from . import datatypes, inputs, outputs
-from .requests import LENGTH_HEADER, LONGEST_ID
+from .requests import BINARY, LENGTH_HEADER, LONGEST_ID, LONGEST_SHAPE
 
 TEXT = {"type": "string"}
-BINARY = "application/octet-stream"
 DATATYPES = [*datatypes.DTYPES, datatypes.BYTES]
 LENGTH = {
     "description": "The size of the JSON in a body that binary data follow.",
     "schema": {"type": "integer", "minimum": 0},
 }
-TENSOR = record({"name": TEXT, "datatype": {"enum": DATATYPES}, "shape": {"type": "array"}})
+
+
+def _list(value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": value}
+
+
+TENSOR = record(
+    {"name": TEXT, "datatype": {"enum": DATATYPES}, "shape": _list({"type": "integer"})}
+)
 """What a model takes and gives; -1 in a shape is any size."""
 MOST_TENSORS = 100
 
@@ -27,10 +34,10 @@ def describe(service: Service) -> dict[str, Any]:
 
 
 def _server(service: Service) -> dict[str, Any]:
-    about = record({"name": TEXT, "version": TEXT, "extensions": {"type": "array"}})
-    models = record({"models": {"const": [service.name]}})
+    about = record({"name": TEXT, "version": TEXT, "extensions": _list(TEXT)})
+    models = record({"models": operations.listed(service.name)})
     state = dict.fromkeys(("name", "version", "state", "reason"), TEXT)
-    index = operations.get("The models.", content({"type": "array", "items": record(state)}), [415])
+    index = operations.get("The models.", content(_list(record(state))), [415])
     asked = {"properties": {"ready": {"description": "true: only if it is ready."}}}
     return {
         "/v2": {"get": operations.get("The server.", content(about))},
@@ -58,8 +65,8 @@ def _model(service: Service) -> dict[str, Any]:
 
 
 def _paths(service: Service, path: str, parameters: Sequence[Any]) -> dict[str, Any]:
-    tensors = {"type": "array", "items": TENSOR}
-    versions = {"const": [service.version]}
+    tensors = _list(TENSOR)
+    versions = operations.listed(service.version)
     name = {"const": service.name}
     about = {"name": name, "versions": versions, "platform": TEXT}
     metadata = content(record({**about, "inputs": tensors, "outputs": tensors}))
@@ -76,20 +83,20 @@ def _paths(service: Service, path: str, parameters: Sequence[Any]) -> dict[str, 
 
 def _infer(service: Service, parameters: Sequence[Any]) -> dict[str, Any]:
     length = {"name": LENGTH_HEADER, "in": "header", **LENGTH}
-    taken = {**content(_request(), _shown(service)), BINARY: {}}
-    given = {**content(_response(service)), BINARY: {}}
+    taken = {**content(_request(), _shown(service)), **content({}, type_=BINARY)}
+    given = {**content(_response(service)), **content({}, type_=BINARY)}
     operation = operations.post(taken, "Tensors.", given, [404], [*parameters, length])
     operation["responses"]["200"]["headers"] = {LENGTH_HEADER: LENGTH}
     return operation
 
 
 def _tensor(*required: str) -> dict[str, Any]:
-    sizes = {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 8}
+    sizes = {**_list({"type": "integer", "minimum": 0}), "maxItems": LONGEST_SHAPE}
     known = {
         "name": TEXT,
         "datatype": {"enum": DATATYPES},
         "shape": sizes,
-        "data": {"type": "array", "description": "Flat, or nested as the shape is."},
+        "data": {**_list({}), "description": "Flat, or nested as the shape is."},
         "parameters": {"type": ["object", "null"]},
     }
     optional = {name: each for name, each in known.items() if name not in required}
@@ -97,18 +104,18 @@ def _tensor(*required: str) -> dict[str, Any]:
 
 
 def _request() -> dict[str, Any]:
-    tensors = {"type": "array", "items": _tensor("name", "datatype", "shape"), "minItems": 1}
+    tensors = {**_list(_tensor("name", "datatype", "shape")), "minItems": 1}
     wanted = record({"name": TEXT}, {"parameters": {"type": ["object", "null"]}})
     optional = {
         "id": {"type": ["string", "null"], "maxLength": LONGEST_ID},
         "parameters": {"type": ["object", "null"]},
-        "outputs": {"type": ["array", "null"], "items": wanted},
+        "outputs": {"anyOf": [_list(wanted), {"type": "null"}]},
     }
     return record({"inputs": tensors}, optional)
 
 
 def _response(service: Service) -> dict[str, Any]:
-    tensors = {"type": "array", "items": _tensor("name", "datatype", "shape"), "minItems": 1}
+    tensors = {**_list(_tensor("name", "datatype", "shape")), "minItems": 1}
     about = {"model_name": {"const": service.name}, "model_version": {"const": service.version}}
     return record({**about, "outputs": tensors}, {"id": TEXT})
 

@@ -44,7 +44,7 @@ class Outputs:
         except Exception:  # what is not known of a model that has no answer to its example
             yield {"name": method, "datatype": self._datatype(method), "shape": [-1]}
             return
-        for name, array in _parts(method, result):
+        for name, array in self._parts(method, result):
             datatype, values = tensor(answers.dense(array, self.service.limits.answer_values))
             yield {"name": name, "datatype": datatype, "shape": [-1, *values.shape[1:]]}
 
@@ -62,7 +62,7 @@ class Outputs:
         """
         methods = {each.name: self._method(each.name) for each in wanted}
         results = {
-            method: dict(_parts(method, self.service.output(method, rows)))
+            method: dict(self._parts(method, self.service.output(method, rows)))
             for method in dict.fromkeys(methods.values())
         }
         for each in wanted:
@@ -73,6 +73,12 @@ class Outputs:
                 raise self._unknown(each.name)
             for name in [each.name] if each.name in parts else parts:
                 yield replace(each, name=name), self._shown(each, name, parts[name])
+
+    def _parts(self, method: str, result: Any) -> Iterable[tuple[str, Any]]:
+        """The arrays in a result, which is a list only where the model has several outputs."""
+        if isinstance(result, list) and method != self.service.manifest.method:
+            return [(f"{method}_{index}", each) for index, each in enumerate(result)]
+        return [(method, result)]
 
     def _shown(self, wanted: Wanted, name: str, values: np.ndarray) -> np.ndarray:
         if not wanted.classes:
@@ -92,12 +98,6 @@ class Outputs:
     def _unknown(self, name: str) -> Problem:
         known = ", ".join(each["name"] for each in self.metadata())
         return Problem(400, f"The outputs are {known}; got {misfits.got(name)}.")
-
-
-def _parts(method: str, result: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(result, list) and result and np.ndim(result[0]) > 0:
-        return [(f"{method}_{index}", each) for index, each in enumerate(result)]
-    return [(method, result)]
 
 
 def tensor(array: np.ndarray) -> tuple[str, np.ndarray]:

@@ -7,13 +7,15 @@ from typing import Any, Mapping
 
 from flask import Request
 
-from .. import misfits, wire
+from .. import wire
 from ..limits import Limits
+from ..misfits import got
 from ..problems import Problem
 from . import datatypes
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
-TYPES = ("", "application/json", "application/octet-stream")
+BINARY = "application/octet-stream"
+TYPES = ("", "application/json", BINARY)
 CONTENT_TYPES = ("pd", "np", "str")
 LONGEST_ID = 256
 LONGEST_SHAPE = 8
@@ -80,6 +82,8 @@ def read(request: Request, limits: Limits, inputs: int) -> tuple[Any, memoryview
     told = request.headers.get(LENGTH_HEADER)
     size = len(body) if told is None else _size(told, len(body))
     if told is not None and size == 0:
+        if request.mimetype not in ("", BINARY):
+            raise Problem(400, f"{LENGTH_HEADER}: 0 goes with the Content-Type {BINARY}.")
         return None, memoryview(body)
     return _parse(body[:size], limits, inputs), memoryview(body)[size:]
 
@@ -87,7 +91,7 @@ def read(request: Request, limits: Limits, inputs: int) -> tuple[Any, memoryview
 def _size(told: str, most: int) -> int:
     if not (told.isascii() and told.isdigit() and len(told) < 16 and int(told) <= most):
         expected = f"the size of the JSON, of a body of {most} bytes"
-        raise Problem(400, f"{LENGTH_HEADER}: expected {expected}, got {misfits.got(told)}.")
+        raise Problem(400, f"{LENGTH_HEADER}: expected {expected}, got {got(told)}.")
     return int(told)
 
 
@@ -134,28 +138,24 @@ def _parameters(told: Mapping[str, Any], place: str) -> dict[str, Any]:
     kind = parameters.get("content_type")
     if kind is not None and kind not in CONTENT_TYPES:
         expected = ", ".join(CONTENT_TYPES)
-        raise Problem(400, f"content_type of {place}: {expected} are served, not {_got(kind)}.")
+        raise Problem(400, f"content_type of {place}: {expected} are served, not {got(kind)}.")
     return parameters
-
-
-def _got(value: Any) -> str:
-    return misfits.got(value)
 
 
 def _flag(parameters: Mapping[str, Any], name: str, place: str, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise Problem(400, f"{name} of {place}: expected true or false, got {_got(value)}.")
+        raise Problem(400, f"{name} of {place}: expected true or false, got {got(value)}.")
     return value
 
 
 def _tensor(told: Any, place: str, rest: memoryview) -> tuple[Tensor, memoryview]:
     """The tensor, and the binary data that are not its own."""
     if not isinstance(told, dict):
-        raise Problem(400, f"{place}: expected an object, got {_got(told)}.")
+        raise Problem(400, f"{place}: expected an object, got {got(told)}.")
     name = told.get("name")
     if not isinstance(name, str):
-        raise Problem(400, f"{place}: expected a name, got {_got(told.get('name', ...))}.")
+        raise Problem(400, f"{place}: expected a name, got {got(told.get('name', ...))}.")
     datatype = datatypes.check(told.get("datatype", ...))
     shape = _shape(told.get("shape", ...), place)
     parameters = _parameters(told, place)
@@ -168,24 +168,24 @@ def _tensor(told: Any, place: str, rest: memoryview) -> tuple[Tensor, memoryview
         raise Problem(400, f"{place}: expected data or binary_data_size, got both.")
     if type(size) is not int or not 0 <= size <= len(rest):
         expected = f"a size within the {len(rest)} bytes left"
-        raise Problem(400, f"binary_data_size of {place}: expected {expected}, got {_got(size)}.")
+        raise Problem(400, f"binary_data_size of {place}: expected {expected}, got {got(size)}.")
     datatypes.check_size(datatype, size, product(shape))
     return Tensor(name, datatype, shape, rest[:size]), rest[size:]
 
 
 def _shape(told: Any, place: str) -> tuple[int, ...]:
     if not isinstance(told, list) or len(told) > LONGEST_SHAPE:
-        raise Problem(400, f"{place}: expected a shape, a list of sizes, got {_got(told)}.")
+        raise Problem(400, f"{place}: expected a shape, a list of sizes, got {got(told)}.")
     for size in told:
         if type(size) is not int or size < 0:
-            raise Problem(400, f"Shape of {place}: expected sizes, got {_got(size)}.")
+            raise Problem(400, f"Shape of {place}: expected sizes, got {got(size)}.")
     return tuple(told)
 
 
 def _flat(data: Any, shape: tuple[int, ...], place: str) -> list[Any]:
     """The values of a list, or of nested lists of that shape, row-major."""
     if not isinstance(data, list):
-        raise Problem(400, f"{place}: expected data, a list, got {_got(data)}.")
+        raise Problem(400, f"{place}: expected data, a list, got {got(data)}.")
     flat, nested = data, list(shape)
     while len(nested) > 1 and flat and set(map(type, flat)) == {list}:
         if set(map(len, flat)) != {nested[1]}:
@@ -202,7 +202,7 @@ def _outputs(told: Any, default: bool) -> list[Wanted]:
     if told is None:
         return []
     if not isinstance(told, list):
-        raise Problem(400, f"outputs: expected a list, got {_got(told)}.")
+        raise Problem(400, f"outputs: expected a list, got {got(told)}.")
     outputs = [_output(each, f"outputs[{index}]", default) for index, each in enumerate(told)]
     if len({output.name for output in outputs}) < len(outputs):
         raise Problem(400, "outputs: expected each name once.")
@@ -218,5 +218,5 @@ def _output(told: Any, place: str, default: bool) -> Wanted:
     binary = _flag(parameters, "binary_data", place, default)
     classes = parameters.get("classification", 0)
     if type(classes) is not int or classes < 0:
-        raise Problem(400, f"classification of {place}: expected a number, got {_got(classes)}.")
+        raise Problem(400, f"classification of {place}: expected a number, got {got(classes)}.")
     return Wanted(told["name"], binary, classes)

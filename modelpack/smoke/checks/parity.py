@@ -28,6 +28,28 @@ def check(probe: Probe) -> str:
     assert reference is not None  # noqa: S101 - as applies() has seen
     if reference.problem:
         raise CheckFailedError(f"nothing to compare with: {reference.problem}")
+    answers = _asked(probe, reference)
+    largest = max(_difference(reference, route, got) for route, got in answers)
+    passed = largest <= reference.tolerance
+    count = len(reference.rows)
+    probe.parity = Parity(
+        source=reference.source,
+        rows=count,
+        routes=tuple(route.name for route, _ in answers),
+        tolerance=reference.tolerance,
+        largest_difference=None if largest == APART else largest,
+        passed=passed,
+    )
+    if not passed:
+        raise CheckFailedError(_told(reference, answers))
+    how = "bit for bit" if not largest else f"to {largest:.1e}, within {reference.tolerance:g}"
+    return f"{count} rows by {len(answers)} routes, equal {how} to {SOURCES[reference.source]}"
+
+
+def _asked(probe: Probe, reference: Reference) -> list[tuple[Route, Answers]]:
+    """The answers of each route that has something to compare: some tell no probabilities, and
+    nothing else may be known.
+    """
     routes = [
         route
         for route in ROUTES
@@ -36,21 +58,10 @@ def check(probe: Probe) -> str:
         and (not route.alone or reference.alone)
     ]
     answers = [(route, route.ask(probe, reference.rows)) for route in routes]
-    largest = max(_difference(reference, route, got) for route, got in answers)
-    passed = largest <= reference.tolerance
-    count = len(reference.rows)
-    probe.parity = Parity(
-        source=reference.source,
-        rows=count,
-        routes=tuple(route.name for route in routes),
-        tolerance=reference.tolerance,
-        largest_difference=None if largest == APART else largest,
-        passed=passed,
-    )
-    if not passed:
-        raise CheckFailedError(_told(reference, answers))
-    how = "bit for bit" if not largest else f"to {largest:.1e}, within {reference.tolerance:g}"
-    return f"{count} rows by {len(routes)} routes, equal {how} to {SOURCES[reference.source]}"
+    compared = [(route, got) for route, got in answers if _pairs(reference, route, got)]
+    if not compared:
+        raise CheckFailedError("no route answers what is known of these rows")
+    return compared
 
 
 def _pairs(reference: Reference, route: Route, got: Answers) -> list[tuple[str, Any, Any]]:

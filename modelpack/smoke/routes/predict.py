@@ -13,6 +13,7 @@ from modelpack.smoke.routes.route import (
     Route,
     Rows,
     csv_of,
+    exact,
     numeric,
     without_empty_texts,
     written_alike,
@@ -54,11 +55,6 @@ def _npy(probe: Probe, rows: Rows) -> Answers:
     return answers_of(probe, _posted(probe, body, "application/x-npy"))
 
 
-def _exact(rows: Rows) -> bool:
-    """Whether 64-bit floats hold the numbers."""
-    return all(value is None or float(value) == value for row in rows for value in row)
-
-
 ROUTES = (
     Route("POST /predict, lists", _lists),
     Route("POST /predict, rows by name", _by_name),
@@ -68,7 +64,7 @@ ROUTES = (
         "POST /predict, npy",
         _npy,
         takes=lambda model: numeric(model.signature.inputs),
-        holds=_exact,
+        holds=exact,
     ),
 )
 

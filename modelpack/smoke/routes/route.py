@@ -46,6 +46,11 @@ def numeric(fields: Sequence[Field]) -> bool:
     return bool(fields) and all(field.type in {"number", "integer"} for field in fields)
 
 
+def exact(rows: Rows) -> bool:
+    """Whether 64-bit floats hold the numbers."""
+    return all(value is None or float(value) == value for row in rows for value in row)
+
+
 def written_alike(model: ModelSpec) -> bool:
     """Whether a text table says what its cells are: there, only the signature tells "1" from 1."""
     return bool(model.signature.inputs) and all(f.type != "any" for f in model.signature.inputs)

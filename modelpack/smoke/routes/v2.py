@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief
-from modelpack.smoke.routes.route import Route, Rows, numeric, path_of_model
+from modelpack.smoke.routes.route import Route, Rows, exact, numeric, path_of_model
 from modelpack.spec import Answers, ModelSpec, Scalar
 
 HEADER = "Inference-Header-Content-Length"
@@ -21,9 +21,14 @@ FORMATS = {"FP64": "d", "INT64": "q", "BOOL": "?"}
 
 
 def _takes(model: ModelSpec) -> bool:
-    """A tensor is of one datatype: values of several types cannot be told in one."""
-    fields = (*model.signature.inputs, *model.signature.outputs)
-    return bool(model.signature.inputs) and all(field.type != "any" for field in fields)
+    """Labels of several types come as texts: a tensor is of one datatype."""
+    known = all(field.type != "any" for field in model.signature.outputs)
+    return known and bool(model.signature.inputs)
+
+
+def _of_one_datatype(rows: Rows) -> bool:
+    """Whether each column is: numbers, texts or booleans."""
+    return all(len(_datatypes(column)) <= 1 for column in zip(*rows, strict=True))
 
 
 def _takes_matrix(model: ModelSpec) -> bool:
@@ -52,9 +57,14 @@ def _columns(probe: Probe, rows: Rows) -> Answers:
 
 
 ROUTES = (
-    Route("POST /v2/models/M/infer, one tensor", _single, takes=_takes_matrix),
-    Route("POST /v2/models/M/infer, binary", _binary, takes=_takes_matrix),
-    Route("POST /v2/models/M/infer, tensors by name", _columns, takes=_takes),
+    Route("POST /v2/models/M/infer, one tensor", _single, takes=_takes_matrix, holds=exact),
+    Route("POST /v2/models/M/infer, binary", _binary, takes=_takes_matrix, holds=exact),
+    Route(
+        "POST /v2/models/M/infer, tensors by name",
+        _columns,
+        takes=_takes,
+        holds=_of_one_datatype,
+    ),
 )
 
 
@@ -62,9 +72,14 @@ def _tensor(rows: Rows) -> dict[str, Any]:
     return {"name": "input-0", "datatype": "FP64", "shape": [len(rows), len(rows[0])]}
 
 
-def _column(name: str, values: Sequence[Scalar]) -> dict[str, Any]:
+def _datatypes(values: Sequence[Scalar]) -> set[str]:
+    """Of the values that are not missing; integers beside floats are floats."""
     kinds = {DATATYPES[type(value)] for value in values if value is not None}
-    datatype = kinds.pop() if len(kinds) == 1 else "FP64"
+    return kinds - {"INT64"} if "FP64" in kinds else kinds
+
+
+def _column(name: str, values: Sequence[Scalar]) -> dict[str, Any]:
+    datatype = next(iter(_datatypes(values)), "FP64")
     return {"name": name, "datatype": datatype, "shape": [len(values)], "data": list(values)}
 
 

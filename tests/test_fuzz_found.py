@@ -1,0 +1,54 @@
+"""Faults that fuzzing has found in what was already tested by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import serving_models
+from fuzzed_models import unknown
+from test_serving_http import client_of
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory):
+    return client_of(serving_models.iris(), tmp_path_factory.mktemp("iris"), "pickle")
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    return client_of(serving_models.mixed(), tmp_path_factory.mktemp("mixed"), "pickle")
+
+
+ROW = [5.1, 3.5, 1.4, 0.2]
+
+
+def test_rows_of_no_values_are_refused_where_their_width_is_not_known(tmp_path):
+    answer = client_of(unknown(), tmp_path, "pickle").post("/predict", json=[[]])
+    assert (answer.status_code, answer.json["errors"][0]["row"]) == (422, 0)
+
+
+def test_no_name_of_a_model_has_a_colon(iris):
+    answer = iris.get("/v1/models/model:predict")
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+def test_json_is_no_binary_data(iris):
+    body = json.dumps({"inputs": []}).ljust(32)
+    headers = {"Inference-Header-Content-Length": "0", "Content-Type": "application/json"}
+    answer = iris.post("/v2/models/model/infer", data=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_as_many_rows_as_are_taken_fit_into_mlflows_largest_form(iris):
+    split = {"columns": [f"x{i}" for i in range(4)], "index": [0], "data": [ROW] * 10_000}
+    document = {"dataframe_split": split, "params": {}}
+    assert iris.post("/invocations", json=document).status_code == 200
+
+
+@pytest.mark.parametrize("value", [-(2**63) - 1, 2**63])
+def test_an_integer_beyond_64_bits_is_refused_in_columns_too(mixed, value):
+    columns = {"age": [1], "city": ["Rome"], "member": [True], "visits": [[value]]}
+    answer = mixed.post("/v1/models/model:predict", json={"inputs": columns})
+    assert (answer.status_code, answer.json["errors"][0]["column"]) == (422, "visits")
