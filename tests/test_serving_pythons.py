@@ -155,8 +155,8 @@ def test_it_serves_on_the_oldest(tmp_path: Path) -> None:
         assert (status, answer["predictions"]) == (200, [0, 2])
         assert [sum(row.values()) for row in answer["probabilities"]] == pytest.approx([1, 1])
         assert_bad_rows_are_told(f"{service.url}/predict", rows[0])
-        with urlopen(f"{service.url}/metrics", timeout=20) as answer:
-            assert b'{method="POST",route="/predict",status="200"} ' in answer.read()
+        with urlopen(f"{service.url}/metrics", timeout=20) as metrics:
+            assert b'{method="POST",route="/predict",status="200"} ' in metrics.read()
         assert_the_page_is_there(service.url)
         assert service.stop(timeout=10) == 0
     for kind, file in (("jsonl", "[0.1, 0.5, 0.5, 0.5]\n"), ("csv", "0.1,0.5,0.5,0.5\n")):

@@ -150,30 +150,19 @@ class Connection:
         is_head = self._head is not None and self._head.method == "HEAD"
         seconds = time.monotonic() - self.since
         close = close or self._loop.draining
-        if not self._give_up():
-            return
+        self._give_up()
         self.send(answer(refusal, seconds, head=is_head, close=close), closes=close)
 
-    def _give_up(self) -> bool:
-        return self._job is None or self._loop.give_up(self._job)
+    def _give_up(self) -> None:
+        if self._job is not None:
+            self._loop.give_up(self._job)
 
-    def try_to_send(self, data: bytes) -> int:
-        """How many bytes of `data` could be sent at once."""
-        try:
-            return self.sock.send(data)
-        except OSError:  # the loop tries again, and sees what it is
-            return 0
-
-    def answered(self, job: Job) -> None:
-        """Send the rest of a response."""
-        self.send(job.answer, closes=job.closes, sent=job.sent)
-
-    def send(self, data: bytes, *, closes: bool, sent: int = 0) -> None:
-        """Send a response, as fast as the client takes it."""
+    def send(self, data: bytes, *, closes: bool) -> None:
+        """Send a whole response, as fast as the client takes it."""
         self.state = ANSWER
         self._job = self._head = self._body = None
         self._closes = closes or self._closes
-        self._out = memoryview(data)[sent:]
+        self._out = memoryview(data)
         seconds = self._loop.limits.write_seconds + len(data) / MINIMAL_RATE
         self.deadline = time.monotonic() + seconds
         self.writable()
@@ -223,9 +212,7 @@ class Connection:
 
     def close(self, *, abort: bool = False) -> None:
         """`abort`: forget what the client has not taken."""
-        if not self._give_up():
-            self._closes = True
-            return
+        self._give_up()
         self.state = LINGER
         self._loop.forget(self)
         if abort:

@@ -9,7 +9,6 @@ import os
 import selectors
 import socket
 import time
-from collections import deque
 from functools import partial
 from typing import Any, Callable
 
@@ -47,8 +46,7 @@ class Loop(Sockets):
         self._waker, woken = socket.socketpair()
         self._waker.setblocking(False)
         self.wake_by(woken.detach())
-        self._done: deque[Job] = deque()
-        self._predictor = Predictor(self._predict)
+        self._predictor = Predictor(self._answer, self._wake)
 
     def wake_by(self, descriptor: int) -> None:
         """Begin a turn when there is something to read from `descriptor`."""
@@ -60,8 +58,9 @@ class Loop(Sockets):
         wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.draining else TICK_SECONDS
         for key, events in self._selector.select(wait):
             key.data(events)
-        for _ in range(len(self._done)):
-            self._send(self._done.popleft())
+        for job in self._predictor.take_done():
+            if not job.given_up:
+                self._send(job)
         ready, self._ready = self._ready, []
         for connection in ready:
             self._do(connection, connection.go_on)
@@ -80,8 +79,9 @@ class Loop(Sockets):
 
     def _leave(self, stuck: Job) -> None:
         """A prediction cannot be ended but with its process."""
-        detail = f"The model took longer than {self.limits.predict_seconds} s."
-        stuck.connection.refuse(Refusal(504, detail))
+        if not stuck.given_up:
+            detail = f"The model took longer than {self.limits.predict_seconds} s."
+            stuck.connection.refuse(Refusal(504, detail))
         self._predictor.replace()
         self._recycle()
 
@@ -104,9 +104,9 @@ class Loop(Sockets):
         else:
             self._predictor.put(job)
 
-    def give_up(self, job: Job) -> bool:
-        """Nobody waits for this answer any more. False: it has been sent just now."""
-        return self._predictor.give_up(job)
+    def give_up(self, job: Job) -> None:
+        """Nobody waits for this answer any more."""
+        self._predictor.give_up(job)
 
     def overdue(self, job: Job) -> None:
         """A job has waited for its turn for too long."""
@@ -118,21 +118,8 @@ class Loop(Sockets):
             job.request.force_close()
         job.answer, job.closes = calling.call(self._app, job, self.cfg)
 
-    def _predict(self, job: Job) -> None:
-        """In the thread of the model, which also sends what the kernel takes at once: to wait for
-        the loop to do so takes as long again as the prediction of a small model.
-        """
-        self._answer(job)
-        if not job.claim():
-            return
-        job.sent = job.connection.try_to_send(job.answer)
-        self._done.append(job)
-        # Else the loop finds it in its next turn, at the latest when the client asks again.
-        if job.closes or job.sent < len(job.answer) or job.connection.data:
-            self._wake()
-
     def _send(self, job: Job) -> None:
-        self._do(job.connection, partial(job.connection.answered, job))
+        self._do(job.connection, partial(job.connection.send, job.answer, closes=job.closes))
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it is awake

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 
 class Job:
-    """A complete request. `sent`: bytes of the answer that have been sent."""
+    """A complete request. `given_up`: nobody waits for its answer any more."""
 
     def __init__(self, connection: Any, request: Any, body: bytes) -> None:
         self.connection = connection
@@ -23,24 +23,14 @@ class Job:
         self.body = body
         self.queued = time.monotonic()
         self.started: float | None = None
+        self.given_up = False
         self.answer = b""
         self.closes = False
-        self.sent = 0
-        self._claims = [True]
 
     @property
     def waited(self) -> float:
         """Seconds until it was started."""
         return 0.0 if self.started is None else self.started - self.queued
-
-    def claim(self) -> bool:
-        """Whether the caller may answer it. Only the first one who asks may, of both threads, and
-        until the loop knows that it has been answered, no one else touches the socket.
-        """
-        try:
-            return self._claims.pop()
-        except IndexError:
-            return False
 
 
 class Runner(threading.Thread):
@@ -63,14 +53,18 @@ class Runner(threading.Thread):
         self.job = job
         self._predictor.answer(job)
         self.job = None
+        self._predictor.done.append(job)
+        self._predictor.wake()
 
 
 class Predictor:
-    """`answer`: answers a job, in the thread of the model."""
+    """`answer`: fills in what is answered to a job. `wake`: called when one is in `done`."""
 
-    def __init__(self, answer: Callable[[Job], None]) -> None:
+    def __init__(self, answer: Callable[[Job], None], wake: Callable[[], None]) -> None:
         self.answer = answer
+        self.wake = wake
         self.waiting: deque[Job] = deque()
+        self.done: deque[Job] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()  # rung once for each job
         self._runner = Runner(self)
         self._runner.start()
@@ -84,11 +78,15 @@ class Predictor:
         self._bell.get()
         return self.waiting.popleft() if self.waiting else None
 
-    def give_up(self, job: Job) -> bool:
-        """Take a job back: if it is running already, its answer is not sent. False: it was."""
+    def give_up(self, job: Job) -> None:
+        """Take a job back, unless it is running already: then its answer is not sent."""
+        job.given_up = True
         with contextlib.suppress(ValueError):
             self.waiting.remove(job)
-        return job.claim()
+
+    def take_done(self) -> list[Job]:
+        """Those jobs that have been done since the last time."""
+        return [self.done.popleft() for _ in range(len(self.done))]
 
     def stuck(self, seconds: float) -> Job | None:
         """The job that has been running for longer than that."""
