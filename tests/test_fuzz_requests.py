@@ -171,21 +171,40 @@ SCALARS = (
 
 
 def documents(trained):
-    """Any JSON, with a liking for the model's own names and for rows of its width."""
+    """Rows that are right, or nearly so, in any form; and any other JSON."""
     names = [field.name for field in trained.signature.inputs]
-    keys = st.sampled_from([*names, "instances", "unknown"])
-    whole = st.lists(SCALARS, min_size=len(names), max_size=len(names))
-    lists = st.lists(SCALARS | whole, max_size=2)
-    columns = st.fixed_dictionaries(dict.fromkeys(names, lists))
-    row = whole | whole.map(lambda values: dict(zip(names, values, strict=True))) | columns
-    rows = st.lists(row | SCALARS, max_size=3)
-    values = st.recursive(
-        SCALARS | row | rows,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    row = st.tuples(*map(nearly, trained.signature.inputs)).map(list)
+    named = row.map(lambda values: dict(zip(names, values, strict=True)))
+    columns = st.fixed_dictionaries(
+        {
+            field.name: st.lists(nearly(field) | nearly(field).map(lambda v: [v]), max_size=2)
+            for field in trained.signature.inputs
+        }
+    )
+    listed = [st.lists(each, min_size=1, max_size=3) for each in (row, named, columns)]
+    split = st.fixed_dictionaries({"columns": st.just(names), "data": listed[0]})
+    rows = st.one_of(*listed, columns, named)
+    forms = [
+        st.fixed_dictionaries({"instances": rows}, optional={"params": st.just({})}),
+        st.fixed_dictionaries({"inputs": rows}, optional={"signature_name": st.none()}),
+        st.fixed_dictionaries({"dataframe_records": rows}),
+        st.fixed_dictionaries({"dataframe_split": split}),
+    ]
+    return st.one_of(rows, *forms, anything([*names, "instances", "inputs", "unknown"]))
+
+
+def nearly(field: Field):
+    return st.integers(0, 19).flatmap(lambda number: value_of(field) if number else SCALARS)
+
+
+def anything(names: list[str]):
+    return st.recursive(
+        SCALARS,
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(names), inner, max_size=4)
+        ),
         max_leaves=8,
     )
-    forms = st.sampled_from(["instances", "inputs", "dataframe_records", "dataframe_split"])
-    return values | st.dictionaries(forms, values | rows, min_size=1, max_size=2)
 
 
 def body_validator(client, path: str) -> jsonschema_rs.Validator:

@@ -41,9 +41,9 @@ def _split(service: Service, table: Any) -> list[Any]:
     data = table["data"]
     if not isinstance(data, list) or not all(type(row) is list for row in data):
         raise Problem(422, 'Expected a list of rows, each a list, as the "data".')
-    if table.get("columns") is None:
+    if table.get("columns") is None or not data:
         return data
-    names = _names(table["columns"])
+    names = _names(table["columns"], len(data[0]))
     return _by_name(service.decoder(len(names)), names, data)
 
 
@@ -83,8 +83,10 @@ FORMS: dict[str, Callable[[Service, Any], list[Any]]] = {
 }
 
 
-def _names(columns: Any) -> list[str]:
-    """They are numbers where pandas has none."""
+def _names(columns: Any, width: int) -> list[str]:
+    """They are numbers where pandas has none. `width`: of the first row."""
+    if isinstance(columns, list) and len(columns) != width:
+        raise misfits.of_width(0, len(columns), width)
     if not isinstance(columns, list) or not all(type(name) in (str, int) for name in columns):
         raise Problem(422, 'Expected a list of names as the "columns".')
     return list(map(str, columns))
