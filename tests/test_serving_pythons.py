@@ -158,6 +158,7 @@ def test_it_serves_on_the_oldest(tmp_path: Path) -> None:
         with urlopen(f"{service.url}/metrics", timeout=20) as metrics:
             assert b'{method="POST",route="/predict",status="200"} ' in metrics.read()
         assert_the_page_is_there(service.url)
+        assert_the_document_is_there(service.url)
         assert service.stop(timeout=10) == 0
     for kind, file in (("jsonl", "[0.1, 0.5, 0.5, 0.5]\n"), ("csv", "0.1,0.5,0.5,0.5\n")):
         answers = answered(tmp_path, file + file.replace("0.1", "0.9"), "--probabilities")
@@ -199,6 +200,17 @@ def assert_the_page_is_there(url: str) -> None:
         assert answer.read() == page.assemble().html
     with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=20) as answer:
         assert json.load(answer)["service"]["ready"]
+
+
+def assert_the_document_is_there(url: str) -> None:
+    """With the classes that the model answers with, and the methods that old releases route by."""
+    with urlopen(f"{url}/openapi.json", timeout=20) as answer:
+        document = json.load(answer)
+    assert document["components"]["schemas"]["Prediction"]["enum"] == [0, 1, 2]
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{url}/v1/models/model:predict", timeout=20)
+    assert refused.value.code == 405
+    refused.value.close()
 
 
 def assert_bad_rows_are_told(url: str, good: list[object]) -> None:
