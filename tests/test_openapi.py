@@ -10,9 +10,13 @@ import pytest
 import test_serving_native
 from fuzzed_models import MODELS
 from schemathesis.specs.openapi import definitions
+from serving_models import bundle_of
 from test_serving_http import client_of, client_on
 
+from modelpack.serving import application
+from modelpack.serving.dialects import DIALECTS
 from modelpack.serving.openapi.document import METHODS, path_of
+from modelpack.serving.service import Service
 
 TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -260,3 +264,14 @@ def test_an_input_named_instances_is_no_bare_row(clients):
 def test_many_inputs_make_no_large_document(clients):
     size = len(clients["wide"].get("/openapi.json").data)
     assert size < 200 * fuzzed_models.WIDE
+
+
+def test_a_model_that_fails_on_its_example_has_a_document_without_examples(tmp_path):
+    service = Service.open(bundle_of(MODELS["iris"](), tmp_path, "pickle").directory)
+    service.ready = False
+    app = application.create()
+    for dialect in DIALECTS:
+        app.register_blueprint(dialect.routes(service))
+    document = document_of(app.test_client())
+    definitions.OPENAPI_31_VALIDATOR.validate(document)
+    assert not list(examples(document))
