@@ -23,7 +23,9 @@ INSIDE = re.compile(
 )
 JSON = "application/json"
 
-BODIES = bodies_of(MODELS[os.environ.get("MODELPACK_FUZZED", "iris")]().signature)
+SIGNATURE = MODELS[os.environ.get("MODELPACK_FUZZED", "iris")]().signature
+NAMES = {field.name for field in SIGNATURE.inputs}
+BODIES = bodies_of(SIGNATURE)
 TURNS = itertools.cycle([JSON, "*/*", *BODIES, "text/html", "application/openmetrics-text"])
 
 for type_, body in BODIES.items():
@@ -73,11 +75,17 @@ def rows_of_the_schema_are_taken(ctx, response, case):
         return
     if response.status_code not in (400, 413, 415, 422) or case.media_type not in (None, JSON):
         return
-    if SIZES.search(response.json()["detail"]):
+    if SIZES.search(response.json()["detail"]) or by_position(case.body):
         return
     for error in response.json().get("errors", [{"expected": "", "got": ""}]):
         refused = re.search(REFUSED, error["expected"])
         assert refused or re.fullmatch(BEYOND_64_BITS, error["got"]), response.text
+
+
+def by_position(body) -> bool:
+    """Whether columns have other names than the inputs, which goes by their order."""
+    columns = body.get("inputs") if isinstance(body, dict) else None
+    return isinstance(columns, dict) and not NAMES.intersection(columns)
 
 
 @schemathesis.check

@@ -52,3 +52,9 @@ def test_an_integer_beyond_64_bits_is_refused_in_columns_too(mixed, value):
     columns = {"age": [1], "city": ["Rome"], "member": [True], "visits": [[value]]}
     answer = mixed.post("/v1/models/model:predict", json={"inputs": columns})
     assert (answer.status_code, answer.json["errors"][0]["column"]) == (422, "visits")
+
+
+def test_no_body_is_no_empty_text(tmp_path):
+    client = client_of(serving_models.texts(), tmp_path, "pickle")
+    headers = {"Inference-Header-Content-Length": "0"}
+    assert client.post("/v2/models/model/infer", headers=headers).status_code == 422

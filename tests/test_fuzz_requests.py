@@ -26,7 +26,7 @@ from test_serving_http import client_of
 from modelpack.spec import Field
 
 fuzzed = settings(
-    max_examples=int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "25")),
+    max_examples=int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "40")),
     derandomize=True,
     deadline=None,
     database=None,

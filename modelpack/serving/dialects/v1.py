@@ -134,7 +134,7 @@ def describe(service: Service) -> dict[str, Any]:
     path = "/v1/models/{name}"
     name = operations.constant("name", service.name)
     ready = operations.record({"name": {"const": service.name}, "ready": {"const": True}})
-    models = operations.record({"models": operations.listed(service.name)})
+    models = operations.record({"models": operations.only(service.name)})
     predicted = operations.content(predictions.listed(), predictions.listed_example(service))
     return {
         "/v1/models": {"get": operations.get("The models.", operations.content(models))},

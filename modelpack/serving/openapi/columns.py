@@ -50,14 +50,15 @@ def names(service: Service) -> dict[str, Any]:
     are taken in any order, as long as the values are in the same.
     """
     known = [field.name for field in service.manifest.inputs]
+    in_order = operations.row([{"const": name} for name in known])
     text = {"type": ["string", "integer"]}
     if not known or len(known) > MOST_BY_NAME:
-        return {"type": "array", "items": text, "uniqueItems": True}
+        return {"type": "array", "items": text}
     if service.manifest.named:
-        return operations.listed(*known)
+        return in_order
     other = {**text, "not": {"enum": known}}
-    size = {"minItems": len(known), "maxItems": len(known), "uniqueItems": True}
-    return {"anyOf": [operations.listed(*known), {"type": "array", "items": other, **size}]}
+    size = {"minItems": len(known), "maxItems": len(known)}
+    return {"anyOf": [in_order, {"type": "array", "items": other, **size}]}
 
 
 def example(service: Service) -> dict[str, Any] | None:

@@ -35,9 +35,9 @@ def row(values: Sequence[Schema]) -> dict[str, Any]:
     return {"type": "array", "prefixItems": list(values), **size}
 
 
-def listed(*values: str) -> dict[str, Any]:
-    """A list of exactly these. Not a `const`: generators of clients know those of scalars alone."""
-    return row([{"const": value} for value in values])
+def only(value: str) -> dict[str, Any]:
+    """A list of exactly this. Not a `const`: generators of clients know those of scalars alone."""
+    return {"type": "array", "items": {"const": value}, "minItems": 1, "maxItems": 1}
 
 
 def constant(name: str, value: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def none(refusals: Iterable[int], parameters: Sequence[Schema] = ()) -> dict[str
 
 def conditional(operation: dict[str, Any]) -> dict[str, Any]:
     """An operation that answers 304 where the request knows the answer by its ETag."""
-    headers = {"ETag": {"required": True, "schema": {"type": "string"}}}
+    headers = {"ETag": {"schema": {"type": "string"}}}
     known = {"description": "It is that of If-None-Match.", "headers": headers}
     responses = operation["responses"]
     answer = {**responses["200"], "headers": headers}

@@ -35,7 +35,7 @@ def describe(service: Service) -> dict[str, Any]:
 
 def _server(service: Service) -> dict[str, Any]:
     about = record({"name": TEXT, "version": TEXT, "extensions": _list(TEXT)})
-    models = record({"models": operations.listed(service.name)})
+    models = record({"models": operations.only(service.name)})
     state = dict.fromkeys(("name", "version", "state", "reason"), TEXT)
     index = operations.get("The models.", content(_list(record(state))), [415])
     asked = {"properties": {"ready": {"description": "true: only if it is ready."}}}
@@ -66,7 +66,7 @@ def _model(service: Service) -> dict[str, Any]:
 
 def _paths(service: Service, path: str, parameters: Sequence[Any]) -> dict[str, Any]:
     tensors = _list(TENSOR)
-    versions = operations.listed(service.version)
+    versions = operations.only(service.version)
     name = {"const": service.name}
     about = {"name": name, "versions": versions, "platform": TEXT}
     metadata = content(record({**about, "inputs": tensors, "outputs": tensors}))

@@ -44,8 +44,10 @@ def raw(service: Service, data: memoryview) -> Tensor:
     """The only input, sent as binary data without a document.
 
     Raises:
-        Problem: 400 the model has several, or the size is not that of whole rows.
+        Problem: 400 the model has several, or the size is not that of whole rows; 422 nothing came.
     """
+    if not data:
+        raise Problem(422, "There are no rows. Send at least one.")
     tensors = metadata(service)
     told, width = tensors[0], tensors[0]["shape"][1]
     if len(tensors) > 1 or width < 1:
