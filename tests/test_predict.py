@@ -211,6 +211,9 @@ def test_an_image_answers_a_file_as_its_service_does(image: str, rows: Path) -> 
         header = ("-H", "Content-Type: application/json")
         body = json.dumps({"instances": ROWS})
         served = json.loads(curl(*header, "-d", body, f"{url}/predict?probabilities=true"))
+        assert "<title>" in curl("-H", "Accept: text/html", f"{url}/")
+        assert json.loads(curl(f"{url}/openapi.json"))["openapi"].startswith("3.1")
+        assert 'route="/predict",status="200"} 1.0' in curl(f"{url}/metrics")
         started.kill("SIGTERM")
         assert started.wait(timeout=30)["StatusCode"] == 0
     assert [answer["prediction"] for answer in answers] == served["predictions"] == LABELS

@@ -43,10 +43,10 @@ class Sockets:
     def stop_listening(self, *, last: bool) -> None:
         """`last`: no other process will accept those who have connected already."""
         for listener in self._listeners:
+            self._selector.unregister(listener)
             while last and self._accept(listener):
                 pass
-            self._selector.unregister(listener)
-            listener.close()
+            listener.close()  # at once: who connects in between would be lost
 
     def _accept(self, listener: Any, _events: int = 0) -> bool:
         """Whether there was a connection to accept. Only one in a turn of the loop: the workers
