@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 
+import numpy as np
 import pytest
 import serving_models
 from fuzzed_models import unknown
@@ -20,6 +22,7 @@ def mixed(tmp_path_factory):
     return client_of(serving_models.mixed(), tmp_path_factory.mktemp("mixed"), "pickle")
 
 
+NO_CHARACTER = "A text of the array holds what is no character."
 ROW = [5.1, 3.5, 1.4, 0.2]
 
 
@@ -58,3 +61,14 @@ def test_no_body_is_no_empty_text(tmp_path):
     client = client_of(serving_models.texts(), tmp_path, "pickle")
     headers = {"Inference-Header-Content-Length": "0"}
     assert client.post("/v2/models/model/infer", headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("point", [0x1D000000, 0x110000, 0xD800, 0xDFFF])
+def test_a_text_of_what_is_no_character_is_refused(mixed, point, order):
+    file = io.BytesIO()
+    np.save(file, np.array([["3", "Rome", "3", "True"]], f"{order}U4"))
+    body = bytearray(file.getvalue())
+    body[-4:] = np.array(point, f"{order}u4").tobytes()
+    answer = mixed.post("/predict", data=bytes(body), content_type="application/x-npy")
+    assert (answer.status_code, answer.json["detail"]) == (400, NO_CHARACTER)

@@ -28,6 +28,8 @@ HEADER = re.compile(r"\{(?:" + ENTRY + r"){3}\s*\}\s*")
 DTYPE = re.compile(r"[<>|=]?([?biufU])(\d{0,9})")
 MOST_BYTES = 8  # of a number
 DIMENSIONS = 8
+LAST_POINT = 0x10FFFF
+SURROGATES = 0xD800 >> 11
 
 
 def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
@@ -40,6 +42,8 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
     dtype, fortran, shape, start = header(body)
     if not _fits(dtype, shape, len(body) - start):
         raise Problem(400, "The size of the array is not the one that its header tells.")
+    if dtype.kind == "U" and not _is_unicode(body, dtype, start):
+        raise Problem(400, "A text of the array holds what is no character.")
     array = np.frombuffer(body, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
     return service.matrix(array.reshape(-1, 1) if array.ndim == 1 and _one(service) else array)
 
@@ -94,6 +98,12 @@ def _fits(dtype: np.dtype[Any], shape: tuple[int, ...], size: int) -> bool:
         count *= length
     whole = len(shape) <= DIMENSIONS and all(0 < length <= size for length in shape)
     return whole and dtype.itemsize > 0 and count * dtype.itemsize == size
+
+
+def _is_unicode(body: bytes, dtype: np.dtype[Any], start: int) -> bool:
+    """Whether texts are of Unicode's scalar values: nothing beyond them, and no half of a pair."""
+    points = np.frombuffer(body, np.dtype(np.uint32).newbyteorder(dtype.byteorder), offset=start)
+    return not bool(((points > LAST_POINT) | ((points >> 11) == SURROGATES)).any())
 
 
 def _one(service: Service) -> bool:
