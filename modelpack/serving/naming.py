@@ -29,7 +29,8 @@ def version(environ: Mapping[str, str]) -> str:
 
 def _checked(environ: Mapping[str, str], variable: str, default: str) -> str:
     text = environ.get(variable) or default
-    if not text.isprintable() or "/" in text or text in (".", "..") or len(text) > LONGEST:
-        rule = f"printable, without a slash, of at most {LONGEST} characters"
+    stands = text.isprintable() and not set("/:") & set(text) and text not in (".", "..")
+    if not stands or len(text) > LONGEST:
+        rule = f"printable, without slash and colon, of at most {LONGEST} characters"
         raise CannotStartError(f"{variable} is {text[:LONGEST]!r}: a name in URLs is {rule}.")
     return text
