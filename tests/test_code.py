@@ -226,14 +226,14 @@ def test_what_is_installed_comes_before_the_table(
 ) -> None:
     site = tmp_path / "venv" / "lib" / "python3.9" / "site-packages"
     write(site, {
-        "yaml/__init__.py": "",
-        "own_yaml-2.0.dist-info/METADATA": "Name: own.YAML\nVersion: 2.0\n",
-        "own_yaml-2.0.dist-info/RECORD": "yaml/__init__.py,,\n",
+        "cv2/__init__.py": "",
+        "own_cv-2.0.dist-info/METADATA": "Name: own.CV\nVersion: 2.0\n",
+        "own_cv-2.0.dist-info/RECORD": "cv2/__init__.py,,\n",
     })  # fmt: skip
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
     distributions._installed.cache_clear()
     try:
-        assert distributions.provider("yaml").name == "own-yaml"
+        assert distributions.provider("cv2").name == "own-cv"
     finally:
         distributions._installed.cache_clear()
 
@@ -281,8 +281,8 @@ def test_what_a_file_can_do_without(tmp_path: Path, text: str, required: list[st
 
 def test_a_name_in_a_model_file_is_never_guessed(tmp_path: Path) -> None:
     """Whoever publishes a distribution of that name would have it installed."""
-    code = found(tmp_path, {}, "soft404.predict:f", "yaml:Loader")
-    assert (dict(code.requirements), code.missing) == ({}, ("soft404.predict", "yaml"))
+    code = found(tmp_path, {}, "soft404.predict:f", "cv2:Stitcher")
+    assert (dict(code.requirements), code.missing) == ({}, ("cv2", "soft404.predict"))
 
 
 def test_a_requirement_of_the_user_provides_a_module_of_the_model(tmp_path: Path) -> None:

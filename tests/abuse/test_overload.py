@@ -35,9 +35,9 @@ def test_overload_is_refused_at_once_and_accepted_requests_keep_their_time(patie
 def test_who_is_refused_is_told_when_to_come_again(patient):
     with ExitStack() as stack:
         clients = [stack.enter_context(raw.Client(patient.port)) for _ in range(9)]
-        for client in clients:
-            client.send(slept(0.1))
-        time.sleep(0.05)
+        for client, seconds in zip(clients, [1.0, *[0.0] * 8], strict=True):
+            client.send(slept(seconds))
+            time.sleep(0.02)  # the longest first
         with raw.Client(patient.port) as another:
             another.send(slept(0))
             answer = another.answer()
