@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,14 @@ ROOT = Path(__file__).parents[1]
 # As where pyarrow is not installed, which else keeps the strings of pandas 3: what is saved of
 # those names functions that read memory, and has to be trusted. It is here to read Parquet files.
 pd.set_option("mode.string_storage", "python")
+
+
+def pytest_configure() -> None:
+    """Shells start what runs in the background with interrupts ignored, and so would be the
+    processes that the tests start and interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
