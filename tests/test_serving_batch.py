@@ -367,7 +367,10 @@ ENDS = ["\n", "\r\n"]
 )
 def test_a_file_is_divided_as_csv_divides_it(rows, end):
     text = io.StringIO()
-    csv.writer(text, lineterminator=end).writerows(rows)
+    # A carriage return outside quotes is refused, and csv leaves it there before a newline alone.
+    returns = any("\r" in cell for row in rows for cell in row)
+    quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+    csv.writer(text, lineterminator=end, quoting=quoting).writerows(rows)
     data = text.getvalue().encode()
     whole = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
     records = [record for _, record in csv_file._records(io.BytesIO(data))]
