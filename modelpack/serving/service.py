@@ -85,6 +85,13 @@ class Service:
         except Exception:
             log.exception("the model does not answer its own example")
 
+    def require_ready(self) -> None:
+        """Raises:
+        Problem: 503 the model has not answered its own example.
+        """
+        if not self.ready:
+            raise Problem(503, "The model does not answer its own example. The log tells why.")
+
     @property
     def methods(self) -> tuple[str, ...]:
         """What can be asked for: `predict` or `transform` first, then what else the model has."""

@@ -8,7 +8,6 @@ from flask import Blueprint, Response
 
 from .. import answers
 from ..openapi import operations
-from ..problems import Problem
 from ..service import Service
 
 
@@ -23,8 +22,7 @@ def routes(service: Service) -> Blueprint:
     @blueprint.get("/readyz")
     def readyz() -> Response:
         """200 once the model has answered its own example."""
-        if not service.ready:
-            raise Problem(503, "The model does not answer its own example. The log tells why.")
+        service.require_ready()
         return Response(answers.dump({"status": "ready"}), content_type="application/json")
 
     return blueprint

@@ -37,8 +37,7 @@ def routes(service: Service) -> Blueprint:
     @blueprint.get("/health")
     def ping() -> Response:
         """200 once the model has answered its own example."""
-        if not service.ready:
-            raise Problem(503, "The model does not answer its own example. The log tells why.")
+        service.require_ready()
         return Response(answers.dump({"status": "ready"}), content_type="application/json")
 
     @blueprint.get("/version")

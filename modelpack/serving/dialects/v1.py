@@ -18,7 +18,7 @@ from ..openapi import columns, examples, operations, predictions
 from ..problems import Problem
 from ..service import Service
 from ..v2 import errors
-from .v2 import check_name, check_ready
+from .v2 import check_name
 
 EXPECTED = 'Expected {"instances": [...]}, a list of rows, or {"inputs": {...}} by name.'
 SIGNATURES = (None, "serving_default")
@@ -38,7 +38,7 @@ def routes(service: Service) -> Blueprint:
     def model(name: str) -> Response:
         """KServe V1: 200 once the model has answered its own example."""
         check_name(service, name)
-        check_ready(service)
+        service.require_ready()
         return _json({"name": service.name, "ready": True})
 
     @blueprint.post("/models/<name>:predict")

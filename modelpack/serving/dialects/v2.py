@@ -45,7 +45,7 @@ def _server(blueprint: Blueprint, service: Service) -> None:
     @blueprint.get("/health/ready")
     def ready() -> Response:
         """Open Inference Protocol: 200 once the model has answered its own example."""
-        check_ready(service)
+        service.require_ready()
         return _json({"ready": True})
 
     @blueprint.get("/models")
@@ -88,7 +88,7 @@ def _model(blueprint: Blueprint, service: Service) -> None:
     def model_ready(name: str, version: str | None = None) -> Response:
         """Open Inference Protocol: 200 once the model has answered its own example."""
         check_name(service, name, version)
-        check_ready(service)
+        service.require_ready()
         return _json({"name": service.name, "ready": True})
 
     def infer(name: str, version: str | None = None) -> Response:
@@ -127,14 +127,6 @@ def check_name(service: Service, name: str, version: str | None = None) -> None:
         raise Problem(404, f"There is no model of this name. {_quoted(service.name)} is served.")
     if version not in (None, service.version):
         raise Problem(404, f"There is no such version. {_quoted(service.version)} is served.")
-
-
-def check_ready(service: Service) -> None:
-    """Raises:
-    Problem: 503 the model does not answer.
-    """
-    if not service.ready:
-        raise Problem(503, "The model does not answer its own example. The log tells why.")
 
 
 def _quoted(text: str) -> str:

@@ -26,7 +26,6 @@ GRACE_SECONDS = 0.1
 """Before a connection that says nothing is closed by a drain: its request may be on its way."""
 LAST_SECONDS = 0.5
 """For clients to read their answers, before a drain ends."""
-ASIDE = {"/healthz", "/readyz", "/ping", "/health", "/metrics"}
 ASIDE_BELOW = ("/v1/", "/v2/")  # whose GET tells of the model, and whether it is ready
 
 
@@ -153,7 +152,7 @@ class Loop(Sockets):
 def _is_aside(head: Head) -> bool:
     """Whether it takes next to no time to answer, and must not wait for predictions."""
     is_read = head.method in {"GET", "HEAD"}
-    return is_read and (head.path in ASIDE or head.path.startswith(ASIDE_BELOW))
+    return is_read and (head.path in observe.PROBES or head.path.startswith(ASIDE_BELOW))
 
 
 def _empty(descriptor: int, _events: int = 0) -> None:
