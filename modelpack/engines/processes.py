@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import resource
@@ -18,17 +17,15 @@ from pathlib import Path
 from typing import IO
 
 from modelpack import reaper
-from modelpack.engines.sandbox import QUESTION, Sandbox
+from modelpack.engines.sandbox import QUESTION, Sandbox, end_with_modelpack
 from modelpack.errors import UsageError
 
 _LOG_BYTES = 64 * 1024
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 # bubblewrap(1): no network, no other processes, nothing to write to.
 _WALLS = (
     *("bwrap", "--unshare-all", "--die-with-parent", "--new-session"),
     *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
 )
-_libc = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and exec
 
 
 class Process:
@@ -204,7 +201,7 @@ def _variables(environment: Path, home: str) -> dict[str, str]:
 def _limit() -> None:
     """In the new process: no core dumps with the model's data, and an end when modelpack ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_modelpack(signal.SIGTERM)
 
 
 def _group(leader: int) -> Iterator[int]:

@@ -42,12 +42,13 @@ CONTAINER = (
 )
 
 
-def _die_with_modelpack() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_modelpack(number: int = signal.SIGKILL) -> None:
+    """In a new process, before it becomes a program: it gets this signal when modelpack ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 # Ctrl-C is for modelpack to handle; and nothing may wait for a reader once that has been killed.
-_ITS_END: dict[str, Any] = {"start_new_session": True, "preexec_fn": _die_with_modelpack}
+_ITS_END: dict[str, Any] = {"start_new_session": True, "preexec_fn": end_with_modelpack}
 
 
 @dataclass(frozen=True)
