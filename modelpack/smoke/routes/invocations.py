@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 from modelpack.smoke.probe import Probe
-from modelpack.smoke.routes.predict import answers_of
+from modelpack.smoke.routes.predict import answers_of, posted
 from modelpack.smoke.routes.route import (
     Route,
     Rows,
     csv_of,
+    names_of,
     without_empty_texts,
     written_alike,
 )
@@ -22,24 +23,22 @@ PATH = "/invocations"
 def _split(probe: Probe, rows: Rows) -> Answers:
     """The columns in reverse order."""
     data = [list(row)[::-1] for row in rows]
-    return _asked(probe, {"dataframe_split": {"columns": _names(probe)[::-1], "data": data}})
+    return _asked(probe, {"dataframe_split": {"columns": names_of(probe)[::-1], "data": data}})
 
 
 def _records(probe: Probe, rows: Rows) -> Answers:
-    records = [dict(zip(_names(probe), row, strict=True)) for row in rows]
+    records = [dict(zip(names_of(probe), row, strict=True)) for row in rows]
     return _asked(probe, {"dataframe_records": records})
 
 
 def _inputs(probe: Probe, rows: Rows) -> Answers:
     """Columns by name."""
     columns = map(list, zip(*rows, strict=True))
-    return _asked(probe, {"inputs": dict(zip(_names(probe), columns, strict=True))})
+    return _asked(probe, {"inputs": dict(zip(names_of(probe), columns, strict=True))})
 
 
 def _csv(probe: Probe, rows: Rows) -> Answers:
-    query = "?probabilities=true" if probe.model.signature.probabilities else ""
-    answer = probe.post_raw(PATH + query, csv_of(rows), "text/csv; header=absent")
-    return answers_of(probe, answer)
+    return answers_of(probe, posted(probe, csv_of(rows), "text/csv; header=absent", PATH))
 
 
 def _known(model: ModelSpec) -> bool:
@@ -52,10 +51,6 @@ ROUTES = (
     Route("POST /invocations, inputs", _inputs, takes=_known),
     Route("POST /invocations, csv", _csv, takes=written_alike, holds=without_empty_texts),
 )
-
-
-def _names(probe: Probe) -> list[str]:
-    return [field.name for field in probe.model.signature.inputs]
 
 
 def _asked(probe: Probe, document: dict[str, Any]) -> Answers:

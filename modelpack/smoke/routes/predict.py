@@ -14,6 +14,7 @@ from modelpack.smoke.routes.route import (
     Rows,
     csv_of,
     exact,
+    names_of,
     numeric,
     without_empty_texts,
     written_alike,
@@ -40,9 +41,9 @@ def _one_by_one(probe: Probe, rows: Rows) -> Answers:
 
 def _csv(probe: Probe, rows: Rows) -> Answers:
     """The columns in reverse order."""
-    names = [field.name for field in probe.model.signature.inputs]
+    names = names_of(probe)
     body = csv_of([row[::-1] for row in rows], names[::-1])
-    return answers_of(probe, _posted(probe, body, "text/csv; header=present"))
+    return answers_of(probe, posted(probe, body, "text/csv; header=present"))
 
 
 def _npy(probe: Probe, rows: Rows) -> Answers:
@@ -52,7 +53,7 @@ def _npy(probe: Probe, rows: Rows) -> Answers:
     values = [math.nan if value is None else float(value) for row in rows for value in row]
     body = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
     body += struct.pack(f"<{len(values)}d", *values)
-    return answers_of(probe, _posted(probe, body, "application/x-npy"))
+    return answers_of(probe, posted(probe, body, "application/x-npy"))
 
 
 ROUTES = (
@@ -85,17 +86,18 @@ def answers_of(probe: Probe, answer: Answer) -> Answers:
 
 
 def _asked(probe: Probe, document: Any) -> Answers:
-    return answers_of(probe, _posted(probe, json.dumps(document).encode(), "application/json"))
+    return answers_of(probe, posted(probe, json.dumps(document).encode(), "application/json"))
 
 
-def _posted(probe: Probe, body: bytes, content_type: str) -> Answer:
+def posted(probe: Probe, body: bytes, content_type: str, path: str = "/predict") -> Answer:
+    """Also asks for probabilities, where the model has some."""
     query = "?probabilities=true" if probe.model.signature.probabilities else ""
-    return probe.post_raw("/predict" + query, body, content_type)
+    return probe.post_raw(path + query, body, content_type)
 
 
 def _record(probe: Probe, row: Sequence[Scalar]) -> dict[str, Scalar]:
     """By name, the names in reverse order."""
-    names = [field.name for field in probe.model.signature.inputs]
+    names = names_of(probe)
     return dict(reversed(list(zip(names, row, strict=True))))
 
 

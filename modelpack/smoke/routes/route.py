@@ -32,6 +32,11 @@ class Route:
     holds: Callable[[Rows], bool] = _always
 
 
+def names_of(probe: Probe) -> list[str]:
+    """Of the inputs, in the order of the signature."""
+    return [field.name for field in probe.model.signature.inputs]
+
+
 def path_of_model(probe: Probe) -> str:
     """`/models/NAME`, the name being the one that the service goes by."""
     answer = probe.get("/v1/models")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief
-from modelpack.smoke.routes.route import Route, Rows, exact, numeric, path_of_model
+from modelpack.smoke.routes.route import Route, Rows, exact, names_of, numeric, path_of_model
 from modelpack.spec import Answers, ModelSpec, Scalar
 
 HEADER = "Inference-Header-Content-Length"
@@ -50,8 +50,7 @@ def _binary(probe: Probe, rows: Rows) -> Answers:
 
 def _columns(probe: Probe, rows: Rows) -> Answers:
     """One tensor an input, the last one first."""
-    names = [field.name for field in probe.model.signature.inputs]
-    columns = zip(names, zip(*rows, strict=True), strict=True)
+    columns = zip(names_of(probe), zip(*rows, strict=True), strict=True)
     tensors = [_column(name, values) for name, values in columns]
     return _asked(probe, {"inputs": tensors[::-1], "outputs": _outputs(probe, False)})
 
