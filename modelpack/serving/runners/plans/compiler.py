@@ -1,0 +1,60 @@
+"""From a fitted estimator to its part of a plan, by the name of its class."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Sequence
+
+Part = Dict[str, Callable[[Any], Any]]
+"""Method of the estimator -> the same without its overhead.
+
+It takes a block, and does not write to it: float64 (n_rows, n_inputs) in C order; for a model of a
+frame, that or a list of columns (n_rows,), as `columns.Rows`; for texts or dicts a list of them. It
+returns what the estimator's method returns, to the bit, or raises DoubtError where that might not
+be so: then the estimator is asked, and perhaps refuses the rows.
+"""
+
+Compilers = Dict[str, Callable[[Any, "Compiler"], Part]]
+"""Name of a class of scikit-learn -> what makes the part of one of its objects."""
+
+
+class UnplannedError(Exception):
+    """There is no plan for this estimator; the text says why, in a few words without values."""
+
+
+class Compiler:
+    """`dot`: what multiplies rows by a matrix; every part that calls BLAS must use this one, or its
+    `each` would be wrong. `layout`, `names`: of the rows of the model.
+    """
+
+    def __init__(
+        self,
+        compilers: Compilers,
+        layout: str,
+        names: Sequence[str],
+        dot: Callable[[Any, Any], Any],
+    ) -> None:
+        self.layout = layout
+        self.names = list(names)
+        self.is_dotted = False
+        self._compilers = compilers
+        self._dot = dot
+
+    @property
+    def dot(self) -> Callable[[Any, Any], Any]:
+        self.is_dotted = True
+        return self._dot
+
+    def part(self, estimator: Any) -> Part:
+        """The part of `estimator`, by exactly its class: a subclass may compute something else.
+
+        Raises:
+            UnplannedError: its class is unknown, or it is set in a way that is.
+        """
+        kind = type(estimator)
+        compiler = self._compilers.get(kind.__name__)
+        if compiler is None or not str(kind.__module__).startswith("sklearn."):
+            raise UnplannedError(f"{kind.__name__} has no plan")
+        try:
+            return compiler(estimator, self)
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise UnplannedError(f"{kind.__name__} is not as this plan expects") from error

@@ -1,0 +1,65 @@
+"""A model by its compiled plan, and by the estimator where the plan has doubts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...columns import DoubtError, Rows
+from ..estimator import EstimatorRunner
+from . import Plan
+from .compiler import Part
+
+
+class PlannedRunner(EstimatorRunner):
+    """As `runner`, whose model it is, but by `plan`. `layout`: as in the manifest."""
+
+    is_planned = True
+    merges = True
+
+    def __init__(self, runner: EstimatorRunner, plan: Plan, layout: str) -> None:
+        self.__dict__.update(runner.__dict__)
+        self._estimator = runner
+        self._plan = plan
+        self._layout = layout
+
+    def call(self, method: str, rows: Rows) -> Any:
+        try:
+            return self._planned(self._plan.together, method, rows)
+        except DoubtError:
+            return self._estimator.call(method, rows)
+
+    def each(self, method: str, rows: Rows) -> Any:
+        try:
+            return self._planned(self._plan.each, method, rows)
+        except DoubtError:
+            return np.concatenate([self._estimator.call(method, row) for row in apart(rows)])
+
+    def _planned(self, part: Part, method: str, rows: Rows) -> Any:
+        """Raises:
+        DoubtError: the plan has no such method, or not for these rows.
+        """
+        if method not in part:
+            raise DoubtError
+        return part[method](self.block(rows))
+
+    def block(self, rows: Rows) -> Any:
+        """`rows` as parts of a plan take them.
+
+        Raises:
+            DoubtError: the model takes numbers, and they are not.
+        """
+        if self._layout == "frame":
+            return rows
+        block = self.arrange(rows)
+        if isinstance(block, np.ndarray) and block.dtype != np.float64:
+            raise DoubtError
+        return block
+
+
+def apart(rows: Rows) -> list[Rows]:
+    """Each row by itself."""
+    if isinstance(rows, np.ndarray):
+        return [rows[index : index + 1] for index in range(len(rows))]
+    return [[column[index : index + 1] for column in rows] for index in range(len(rows[0]))]

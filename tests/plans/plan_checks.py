@@ -1,0 +1,66 @@
+"""Plans held against the estimators that they were compiled from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelpack.serving.columns import DoubtError
+from modelpack.serving.runners.plans import Plan, compile_model
+from modelpack.serving.runners.plans.trial import same
+
+METHODS = ("predict", "predict_proba", "decision_function", "transform")
+ALONE = 200
+
+
+def plan_of(model: Any, names: Sequence[str] = (), layout: str = "array") -> Plan:
+    return compile_model(model, layout, names)
+
+
+def check(model: Any, rows: np.ndarray, planned: Sequence[str]) -> None:
+    """The plan of `model` has the methods `planned`, and gives what the estimator gives for float64
+    `rows` (n_rows, n_inputs): at once, and for the first of them each alone, to the last bit.
+    """
+    plan = plan_of(model)
+    assert set(planned) <= set(plan.together) <= set(METHODS)
+    for method in plan.together:
+        if not hasattr(model, method):
+            continue
+        asked = getattr(model, method)
+        compare(plan.together[method](rows), asked(rows), method)
+        alone = np.concatenate([asked(row.reshape(1, -1)) for row in rows[:ALONE]])
+        compare(plan.each[method](rows)[:ALONE], alone, method)
+        compare(plan.each[method](rows[:1]), alone[:1], method)
+
+
+def compare(got: Any, expected: Any, method: str) -> None:
+    assert same(got, expected), f"{method}: {_apart(got, expected)}"
+
+
+def doubts(function: Callable[[Any], Any], block: Any) -> bool:
+    """Whether a part of a plan leaves `block` to the estimator."""
+    try:
+        function(block)
+    except DoubtError:
+        return True
+    return False
+
+
+def _apart(got: Any, expected: Any) -> str:
+    if getattr(got, "shape", None) != expected.shape or got.dtype != expected.dtype:
+        return f"{got!r} is not {expected!r}"
+    wrong = np.flatnonzero(np.atleast_1d(got != expected).reshape(len(got), -1).any(axis=1))[:3]
+    return f"rows {wrong}: {got[wrong]} is not {expected[wrong]}"
+
+
+def random_rows(width: int, count: int = 3000, seed: int = 0) -> np.ndarray:
+    """Around zero, and over many orders of magnitude; some values are zero, of either sign."""
+    generator = np.random.default_rng(seed)
+    rows = generator.normal(size=(count, width)) * 3
+    wide = generator.random((count, width)) < 0.1
+    rows[wide] *= 10.0 ** generator.integers(-12, 12, wide.sum())
+    rows[generator.random((count, width)) < 0.02] = 0.0
+    rows[generator.random((count, width)) < 0.02] = -0.0
+    return rows
