@@ -24,6 +24,11 @@ MISSING = type(None)
 BEYOND = 2.0**63
 
 
+def count(rows: Rows) -> int:
+    """How many there are."""
+    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
+
+
 class DoubtError(Exception):
     """The rows are not plainly right."""
 

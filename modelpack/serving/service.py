@@ -26,7 +26,7 @@ from . import (
     tables,
     wire,
 )
-from .columns import DoubtError, Rows
+from .columns import DoubtError, Rows, count
 from .dicts import DictDecoder
 from .problems import Problem
 from .rows import Decoder, unnamed
@@ -54,6 +54,7 @@ class Service:
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
+        self._methods: tuple[str, ...] | None = None
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> Service:
@@ -81,6 +82,7 @@ class Service:
                 example = self._decoder.explain([self.manifest.example])
                 self.runner.call(self.manifest.method, example)
                 self._example = example
+                self.runner = runners.fastest(self.runner, self.manifest, self._decoder.explain)
             self.ready = True
         except Exception:
             log.exception("the model does not answer its own example")
@@ -95,10 +97,12 @@ class Service:
     @property
     def methods(self) -> tuple[str, ...]:
         """What can be asked for: `predict` or `transform` first, then what else the model has."""
-        others = [method for method in METHODS if self.runner.can(method)]
-        if not self.manifest.probabilities:
-            others = [method for method in others if not method.startswith("predict_")]
-        return tuple(dict.fromkeys([self.manifest.method, *others]))
+        if self._methods is None:
+            others = [method for method in METHODS if self.runner.can(method)]
+            if not self.manifest.probabilities:
+                others = [method for method in others if not method.startswith("predict_")]
+            self._methods = tuple(dict.fromkeys([self.manifest.method, *others]))
+        return self._methods
 
     def read(self, body: bytes, pick: Callable[[Any], list[Any]]) -> Rows:
         """The rows in a body of JSON; `pick` takes them out of the document.
@@ -227,11 +231,6 @@ def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:
         return DictDecoder(facts.inputs, limit.rows, facts.named)
     most = limit.rows_of(len(facts.inputs))
     return Decoder(facts.inputs, facts.layout, most, facts.named)
-
-
-def count(rows: Rows) -> int:
-    """How many there are."""
-    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 
 def _width(rows: list[Any]) -> int:

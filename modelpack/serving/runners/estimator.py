@@ -11,7 +11,15 @@ from ..manifest import Manifest
 
 
 class EstimatorRunner:
-    """Of any scikit-learn-like estimator."""
+    """Of any scikit-learn-like estimator. `told`: who predicts and why, in a few words.
+    `is_planned`: it is a compiled plan that does. `merges`: `each` may be asked for rows of several
+    requests. `quick_rows`: it answers so many before anybody would notice that others wait.
+    """
+
+    told = ""
+    is_planned = False
+    merges = False
+    quick_rows = 0
 
     def __init__(self, model: Any, manifest: Manifest) -> None:
         self.model = model
@@ -38,6 +46,16 @@ class EstimatorRunner:
         of arrays, of n_rows each. Whatever the model raises passes through.
         """
         return getattr(self.model, method)(self.arrange(rows))
+
+    def together(self, method: str, rows: Rows) -> Any:
+        """As `call`, or DoubtError where that would have to do more than is planned."""
+        return self.call(method, rows)
+
+    def each(self, method: str, rows: Rows) -> Any:
+        """What `method` gives for each of `rows` as if it were asked alone; DoubtError as in
+        `together`. Of those that merge.
+        """
+        return self.call(method, rows)
 
     def _frame(self, rows: Rows) -> Any:
         import pandas as pd  # noqa: PLC0415 - only models that were fitted on a frame have it
