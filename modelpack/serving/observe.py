@@ -5,16 +5,16 @@ span in a trace.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from flask import Flask, Response, g, has_app_context, request
 
-from . import labels, metrics, tracecontext, tracing
+from . import labels, logs, metrics, tracecontext, tracing
 
 access = logging.getLogger("modelpack.access")
 
@@ -50,7 +50,7 @@ class Seen:
         self.route = route
         self.rows: int | None = None
         asked = given.request_id or ""
-        self.id = asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        self.id = asked if REQUEST_ID.fullmatch(asked) else _new_id()
         context = tracecontext.of_request(given.traceparent, given.tracestate)
         self.span, self.trace = tracing.begin(context, self.method, route, waited)
 
@@ -62,6 +62,10 @@ def install(app: Flask) -> None:
     app.teardown_request(_leave)
 
 
+def _new_id() -> str:
+    return os.urandom(16).hex()
+
+
 def refused(status: int, reason: str, seconds: float) -> str:
     """The request id of a request that never came to a route, once it is counted and logged.
     `reason`: in words of ours, of a few; nothing that the client wrote. `seconds`: since it began.
@@ -69,7 +73,7 @@ def refused(status: int, reason: str, seconds: float) -> str:
     metrics.REFUSED.labels(labels.reason(reason), str(status)).inc()
     metrics.ERRORS.labels(labels.kind(status)).inc()
     metrics.REQUESTS.labels(labels.NONE, labels.OTHER, str(status)).inc()
-    request_id = uuid.uuid4().hex
+    request_id = _new_id()
     facts = {
         "id": request_id,
         "method": None,
@@ -134,6 +138,22 @@ def told(seen: Seen, status: int, size: int | None) -> None:
     level = logging.DEBUG if quiet else logging.INFO
     if access.isEnabledFor(level):
         access.log(level, "request", extra={"facts": _facts(seen, status, size, seconds)})
+
+
+def all_told(answered: Sequence[tuple[Seen, int]]) -> None:
+    """The same for several requests that were answered together, all with status 200: each with
+    the bytes of its body.
+    """
+    facts = []
+    for seen, size in answered:
+        seconds = time.perf_counter() - seen.started
+        _child(metrics.REQUEST_SECONDS, seen.route).observe(seconds)
+        facts.append(_facts(seen, 200, size, seconds))
+    for route, method in dict.fromkeys((seen.route, seen.method) for seen, _ in answered):
+        rows = [seen.rows or 0 for seen, _ in answered if seen.route == route]
+        _child(metrics.REQUESTS, route, method, "200").inc(len(rows))
+        _child(metrics.ROWS_ASKED, route).inc(sum(rows))
+    logs.info(access, "request", facts)
 
 
 def _count(seen: Seen, status: int, seconds: float) -> None:

@@ -65,22 +65,27 @@ class Desk:
         metrics.IN_FLIGHT.inc(len(asked))
         batch = Batch(self.service, [question for _, question in asked])
         batch.ask()
-        for (job, question), results in zip(asked, batch.results):
-            if results is not None:
-                self._tell(job, question, results, draining)
+        told = [
+            self._tell(job, question, results, draining)
+            for (job, question), results in zip(asked, batch.results)
+            if results is not None
+        ]
+        observe.all_told([each for each in told if each is not None])
         metrics.IN_FLIGHT.dec(len(asked))
 
-    def _tell(self, job: Any, question: Question, results: dict[str, Any], draining: bool) -> None:
+    def _tell(
+        self, job: Any, question: Question, results: dict[str, Any], draining: bool
+    ) -> tuple[observe.Seen, int] | None:
         try:
             reply = question.tell(results)
         except Exception:  # a Problem, which Flask tells
-            return
+            return None
         plain: Plain = job.plain
         seen = observe.Seen("POST", plain.kind.offer.rule, job.waited, plain.given)
         seen.rows = count(question.rows)
         job.closes = plain.kind.closes or draining
         job.answer = response(reply, seen, self._clock.date(), closes=job.closes)
-        observe.told(seen, 200, len(reply.body))
+        return seen, len(reply.body)
 
 
 def _question(job: Any, most_rows: int) -> list[Question]:
