@@ -52,6 +52,11 @@ class Desk:
         return self._heads.plain(raw, environ)
 
     @property
+    def merges(self) -> bool:
+        """Whether several requests can be answered by one call of the model."""
+        return self.service.runner.merges
+
+    @property
     def is_quick(self) -> bool:
         """Whether the model answers some rows in no time: then nothing is won by a thread."""
         return self.service.runner.quick_rows > 0

@@ -46,7 +46,8 @@ class Loop(Sockets):
         self._waker, woken = socket.socketpair()
         self._waker.setblocking(False)
         self.wake_by(woken.detach())
-        self._predictor = Predictor(self._answer, self._wake)
+        merges = self._desk is not None and self._desk.merges
+        self._predictor = Predictor(self._answer, self._wake, merges=merges)
 
     def wake_by(self, descriptor: int) -> None:
         """Begin a turn when there is something to read from `descriptor`."""

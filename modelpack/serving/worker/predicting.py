@@ -13,6 +13,9 @@ from collections import deque
 from queue import SimpleQueue
 from typing import Any, Callable
 
+MERGED_BYTES = 1 << 16
+"""Of the bodies of jobs that are answered together, which bounds how long they take."""
+
 
 class Job:
     """A complete request. `request`: as gunicorn has it; of a plain one, whose head is `plain`, the
@@ -63,9 +66,14 @@ class Runner(threading.Thread):
 
 
 class Predictor:
-    """`answer`: fills in what is answered to some jobs. `wake`: called when some are in `done`."""
+    """`answer`: fills in what is answered to some jobs. `wake`: called when some are in `done`.
+    `merges`: plain jobs are answered together sooner than one by one.
+    """
 
-    def __init__(self, answer: Callable[[list[Job]], None], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, answer: Callable[[list[Job]], None], wake: Callable[[], None], *, merges: bool
+    ) -> None:
+        self.merges = merges
         self.answer = answer
         self.wake = wake
         self.waiting: deque[Job] = deque()
@@ -79,12 +87,18 @@ class Predictor:
         self._bell.put(None)
 
     def next(self) -> list[Job]:
-        """The job whose turn it is, once there is one, and if it is plain those plain ones that
-        wait behind it; none if it has been taken along, or has just been given up.
+        """The job whose turn it is, once there is one, and if it merges those that wait behind it
+        and do, too; none if it has been taken along, or has just been given up.
         """
         self._bell.get()
         jobs = self._take()
-        while jobs and jobs[-1].plain and self.waiting and self.waiting[0].plain:
+        if not (self.merges and jobs and jobs[0].plain):
+            return jobs
+        size = len(jobs[0].body)
+        for job in list(self.waiting):
+            size += len(job.body)
+            if not job.plain or size > MERGED_BYTES:
+                break
             jobs += self._take()
         return jobs
 
