@@ -44,7 +44,7 @@ def fastest(
     else `runner`, which knows why. `decode`: makes rows of what JSON has.
     """
     if type(runner) is not EstimatorRunner:
-        runner.told = "the model's own library predicts"
+        runner.told = "it is the model's own library"
         return runner
     from .plans.compiler import UnplannedError  # noqa: PLC0415 - only where scikit-learn is
     from .plans.trial import planned  # noqa: PLC0415
@@ -57,7 +57,7 @@ def fastest(
         runner.told = "the plan failed when it was tried"
         log.exception(runner.told)
     else:
-        log.info("a compiled plan predicts: %s", fast.told)
+        log.info("a compiled plan predicts, which gave %s", fast.told)
         return fast
     log.info("the estimator itself predicts: %s", runner.told)
     return runner

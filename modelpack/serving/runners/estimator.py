@@ -11,13 +11,13 @@ from ..manifest import Manifest
 
 
 class EstimatorRunner:
-    """Of any scikit-learn-like estimator. `told`: who predicts and why, in a few words.
-    `is_planned`: it is a compiled plan that does. `merges`: `each` may be asked for rows of several
+    """Of any scikit-learn-like estimator. `kind`: what predicts, the estimator, its library or a
+    compiled plan; `told`: why, in a few words. `merges`: `each` may be asked for rows of several
     requests. `quick_rows`: it answers so many before anybody would notice that others wait.
     """
 
+    kind = "estimator"
     told = ""
-    is_planned = False
     merges = False
     quick_rows = 0
 

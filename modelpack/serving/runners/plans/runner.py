@@ -15,7 +15,7 @@ from .compiler import Part
 class PlannedRunner(EstimatorRunner):
     """As `runner`, whose model it is, but by `plan`. `layout`: as in the manifest."""
 
-    is_planned = True
+    kind = "plan"
     merges = True
 
     def __init__(self, runner: EstimatorRunner, plan: Plan, layout: str) -> None:
