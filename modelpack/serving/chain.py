@@ -11,6 +11,7 @@ class Chain:
     """
 
     def __init__(self, members: Sequence[Any]) -> None:
+        self.members = list(members)
         *self._transformers, self._last = members
 
     def __getattr__(self, name: str) -> Any:

@@ -82,7 +82,7 @@ class Service:
                 example = self._decoder.explain([self.manifest.example])
                 self.runner.call(self.manifest.method, example)
                 self._example = example
-                self.runner = runners.fastest(self.runner, self.manifest, self._decoder.explain)
+            self.runner = runners.fastest(self.runner, self.manifest, self._decoder.explain)
             self.ready = True
         except Exception:
             log.exception("the model does not answer its own example")

@@ -12,12 +12,12 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from . import composing, linear, scaling
+from . import composing, encoding, imputing, linear, scaling, texts
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 __all__ = ["Plan", "UnplannedError", "compile_model"]
 
-FAMILIES = (composing, linear, scaling)
+FAMILIES = (composing, encoding, imputing, linear, scaling, texts)
 """One file a family of estimators; each has COMPILERS, by the names of classes of scikit-learn."""
 
 COMPILERS: Compilers = {
@@ -44,10 +44,15 @@ def compile_model(model: Any, layout: str, names: Sequence[str]) -> Plan:
         UnplannedError: there is none, and why.
     """
     at_once = Compiler(COMPILERS, layout, names, dot=np.matmul)
-    together = at_once.part(model)
+    together = _part(model, at_once)
     if not at_once.is_dotted:
         return Plan(together, together)
-    return Plan(together, Compiler(COMPILERS, layout, names, dot=_dot_each).part(model))
+    return Plan(together, _part(model, Compiler(COMPILERS, layout, names, dot=_dot_each)))
+
+
+def _part(model: Any, compiler: Compiler) -> Part:
+    part = compiler.part(model)
+    return composing.of_frame(model, part) if compiler.layout == "frame" else part
 
 
 def _dot_each(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Sequence
 
+from ...chain import Chain
+
 Part = Dict[str, Callable[[Any], Any]]
 """Method of the estimator -> the same without its overhead.
 
@@ -14,7 +16,7 @@ be so: then the estimator is asked, and perhaps refuses the rows.
 """
 
 Compilers = Dict[str, Callable[[Any, "Compiler"], Part]]
-"""Name of a class of scikit-learn -> what makes the part of one of its objects."""
+"""Name of a class of scikit-learn, or of Chain -> what makes the part of one of its objects."""
 
 
 class UnplannedError(Exception):
@@ -52,7 +54,8 @@ class Compiler:
         """
         kind = type(estimator)
         compiler = self._compilers.get(kind.__name__)
-        if compiler is None or not str(kind.__module__).startswith("sklearn."):
+        known = kind is Chain or str(kind.__module__).startswith("sklearn.")
+        if compiler is None or not known:
             raise UnplannedError(f"{kind.__name__} has no plan")
         try:
             return compiler(estimator, self)

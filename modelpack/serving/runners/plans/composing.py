@@ -1,27 +1,229 @@
-"""Estimators that are made of others, one after the other."""
+"""Estimators that are made of others: one after the other, or side by side."""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Iterable, Sequence
 
-from .compiler import Compiler, Compilers, Part
+import numpy as np
+
+from ...columns import DoubtError
+from .blocks import matrix, selection, sparse_stacked, stacked
+from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Step = Callable[[Any], Any]
 
+COLUMNWISE = {"ColumnTransformer", "FeatureUnion", "OneHotEncoder", "OrdinalEncoder"} | {
+    "TargetEncoder",
+    "SimpleImputer",
+    "MissingIndicator",
+    "FunctionTransformer",
+}
+"""Classes that take columns as they are; others get a matrix of them."""
+TEXTUAL = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
+"""Classes that take one column, as a list."""
+
 
 def pipeline(model: Any, compiler: Compiler) -> Part:
-    *first, last = [step for _, step in model.steps if step is not None and step != "passthrough"]
-    transforms: list[Step] = [compiler.part(step)["transform"] for step in first]
+    return chained(steps(model), compiler)
+
+
+def chain(model: Any, compiler: Compiler) -> Part:
+    """Of modelpack's own chain.Chain, where a model is several objects."""
+    return chained(model.members, compiler)
+
+
+def chained(estimators: Sequence[Any], compiler: Compiler) -> Part:
+    *first, last = estimators
+    transforms = [transform(step, compiler) for step in first]
     return {name: _after(transforms, method) for name, method in compiler.part(last).items()}
 
 
-def _after(transforms: list[Step], method: Step) -> Step:
+def steps(model: Any) -> list[Any]:
+    return [step for _, step in model.steps if step is not None and not is_called(step)]
+
+
+def is_called(step: Any, *names: str) -> bool:
+    """Whether a word stands for a step: one of `names`, or any word."""
+    return isinstance(step, str) and (not names or step in names)
+
+
+def transform(step: Any, compiler: Compiler) -> Step:
+    """The transform of a step whose result goes into others.
+
+    Raises:
+        UnplannedError: it has none, or gives DataFrames.
+    """
+    output = getattr(step, "_sklearn_output_config", {}).get("transform")
+    if output not in (None, "default"):
+        raise UnplannedError(f"its steps give {output}")
+    part = compiler.part(step)
+    if "transform" not in part:
+        raise UnplannedError(f"{type(step).__name__} does not transform here")
+    return part["transform"]
+
+
+def of_frame(model: Any, part: Part) -> Part:
+    """The part of a model that gets the columns of a frame, or the matrix that one is made of.
+    pandas 3 turns the memory of that around.
+    """
+    part = of_columns(model, part)
+    import pandas as pd  # noqa: PLC0415 - only models that were fitted on a frame have it
+
+    if not pd.DataFrame(np.zeros((2, 2))).to_numpy().flags.f_contiguous:
+        return part
+
+    def turned(block: Any) -> Any:
+        return np.asfortranarray(block) if isinstance(block, np.ndarray) else block
+
+    return {name: _after([turned], method) for name, method in part.items()}
+
+
+def of_columns(estimator: Any, part: Part) -> Part:
+    """The part of an estimator that gets columns, whatever form it takes."""
+    first = estimator
+    while type(first).__name__ in ("Pipeline", "Chain"):
+        first = (first.members if hasattr(first, "members") else steps(first))[0]
+    if type(first).__name__ in COLUMNWISE:
+        return part
+    return {name: _after([matrix], method) for name, method in part.items()}
+
+
+def _after(transforms: Sequence[Step], method: Step) -> Step:
     def call(block: Any) -> Any:
-        for transform in transforms:
-            block = transform(block)
+        for each in transforms:
+            block = each(block)
         return method(block)
 
     return call
 
 
-COMPILERS: Compilers = {"Pipeline": pipeline}
+def column_transformer(model: Any, compiler: Compiler) -> Part:
+    branches = [
+        branch
+        for name, step, key in model.transformers_
+        if not is_called(step, "drop") and not _is_empty(key)
+        for branch in [_column_branch(model, step, key, _weight(model, name), compiler)]
+    ]
+    return {"transform": side_by_side(branches, is_sparse=lambda _: model.sparse_output_)}
+
+
+def feature_union(model: Any, compiler: Compiler) -> Part:
+    branches = [
+        _weighted(_branch(step, compiler), _weight(model, name))
+        for name, step in model.transformer_list
+        if step is not None and not is_called(step, "drop")
+    ]
+    return {"transform": side_by_side(branches, _any_sparse)}
+
+
+def side_by_side(branches: Sequence[Step], is_sparse: Callable[[Any], bool]) -> Step:
+    """What puts side by side what each of `branches` gives for the same rows."""
+    if not branches:
+        raise UnplannedError("no column goes into it")
+
+    def transform_all(block: Any) -> Any:
+        blocks = [each(block) for each in branches]
+        return sparse_stacked(blocks) if is_sparse(blocks) else stacked(blocks)
+
+    return transform_all
+
+
+def _any_sparse(blocks: Iterable[Any]) -> bool:
+    return not all(isinstance(block, np.ndarray) for block in blocks)
+
+
+def _weight(model: Any, name: str) -> Any:
+    return (model.transformer_weights or {}).get(name)
+
+
+def _weighted(branch: Step, weight: Any) -> Step:
+    return branch if weight is None else lambda block: branch(block) * weight
+
+
+def _branch(step: Any, compiler: Compiler) -> Step:
+    if is_called(step, "passthrough"):
+        return matrix
+    if compiler.layout != "frame":
+        return transform(step, compiler)
+    return of_columns(step, {"transform": _transform_to_matrix(step, compiler)})["transform"]
+
+
+def _transform_to_matrix(step: Any, compiler: Compiler) -> Step:
+    """Of columns that come out, a matrix: what is put side by side are numbers."""
+    inner = transform(step, compiler)
+
+    def call(block: Any) -> Any:
+        result = inner(block)
+        return matrix(result) if isinstance(result, list) else result
+
+    return call
+
+
+def _column_branch(model: Any, step: Any, key: Any, weight: Any, compiler: Compiler) -> Step:
+    if isinstance(key, (str, int)):
+        return _weighted(_text_branch(step, _indices(model, key, compiler)[0], compiler), weight)
+    select = selection(key, _indices(model, key, compiler), compiler.layout)
+    return _weighted(_after([select], _branch(step, compiler)), weight)
+
+
+def _text_branch(step: Any, index: int, compiler: Compiler) -> Step:
+    """Of one column without a second dimension."""
+    first = steps(step)[0] if type(step).__name__ == "Pipeline" else step
+    if type(first).__name__ not in TEXTUAL:
+        raise UnplannedError("a step takes a column that is no text")
+    method = transform(step, compiler)
+
+    def call(block: Any) -> Any:
+        if not isinstance(block, list):
+            raise DoubtError
+        return method(block[index].tolist())
+
+    return call
+
+
+def _is_empty(key: Any) -> bool:
+    if isinstance(key, slice) or np.isscalar(key):
+        return False
+    return len(key) == 0 or (isinstance(key[0], (bool, np.bool_)) and not any(key))
+
+
+def _indices(model: Any, key: Any, compiler: Compiler) -> list[int]:
+    """Where the columns that `key` names are among those of the block."""
+    if compiler.layout != "frame":
+        return list(
+            np.atleast_1d(np.arange(_width(model))[key if _is_scalar(key) else _listed(key)])
+        )
+    names = compiler.names
+    fitted = getattr(model, "feature_names_in_", getattr(model, "_df_columns", names))
+    if isinstance(key, slice):
+        bounds = (key.start, key.stop)
+        if any(isinstance(bound, str) for bound in bounds):
+            start, stop = (None if name is None else list(fitted).index(name) for name in bounds)
+            key = slice(start, None if stop is None else stop + 1, key.step)
+    elif _is_scalar(key):
+        key = [key]
+    listed = _listed(key)
+    if not isinstance(listed, slice) and all(isinstance(each, str) for each in listed):
+        return [names.index(str(each)) for each in listed]
+    return [names.index(str(name)) for name in np.asarray(fitted, object)[listed]]
+
+
+def _is_scalar(key: Any) -> bool:
+    return isinstance(key, (str, int, np.integer))
+
+
+def _listed(key: Any) -> Any:
+    return key if isinstance(key, slice) else list(key)
+
+
+def _width(model: Any) -> int:
+    """How many columns the model was fitted with."""
+    return int(getattr(model, "n_features_in_", getattr(model, "_n_features", 0)))
+
+
+COMPILERS: Compilers = {
+    "Chain": chain,
+    "ColumnTransformer": column_transformer,
+    "FeatureUnion": feature_union,
+    "Pipeline": pipeline,
+}

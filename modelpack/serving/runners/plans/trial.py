@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any, Callable, List, Sequence
 
 import numpy as np
 
 from ...columns import DoubtError, Rows, count
-from ...manifest import Field, Manifest
+from ...manifest import Manifest
+from ...problems import Problem
 from ..estimator import EstimatorRunner
-from . import Plan, compile_model
-from .compiler import UnplannedError
+from . import Plan, compile_model, samples
+from .compiler import Part, UnplannedError
 from .runner import PlannedRunner, apart
 
-ROWS = 32
-"""Of each kind: near the example, and far from it."""
 QUICK_SECONDS = 0.005
 """Which nobody else who is connected notices."""
 ALONE = 4
-"""Rows that are asked for one by one, too."""
-
-FACTORS = (0.0, -1.0, 1e-3, 1e3, 1.0, 1e9, -1e9, 1.0000001)
-_STEP = 0.6180339887498949  # the golden ratio's, whose multiples spread evenly
+"""Rows of a group that are asked for one by one, too."""
 
 Decode = Callable[[List[Any]], Rows]
 
@@ -34,22 +31,35 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: Decode) -> Plan
     Raises:
         UnplannedError: there is no plan, or it does not give what the estimator gives.
     """
-    if manifest.example is None:
-        raise UnplannedError("no row is known to try it on")
     plan = compile_model(runner.model, manifest.layout, [field.name for field in manifest.inputs])
     by_plan = PlannedRunner(runner, plan, manifest.layout)
-    groups = [decode(rows) for rows in trial_rows(manifest.inputs, manifest.example)]
+    groups = _decoded(samples.groups(manifest, samples.words(runner.model)), decode)
+    if not groups:
+        raise UnplannedError("no row is known to try it on")
     methods = [method for method in plan.together if runner.can(method)]
-    for method in methods:
-        compare(plan, runner, by_plan.block, method, groups)
-    by_plan.quick_rows = min(_quick_rows(by_plan, method, groups) for method in methods)
-    by_plan.told = f"the same bits on {sum(map(count, groups))} rows"
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for method in methods:
+            compare(plan, runner, by_plan.block, method, groups)
+        by_plan.quick_rows = min(_quick_rows(by_plan, method, groups) for method in methods)
+    by_plan.told = f"the estimator's bits on {sum(map(count, groups))} rows"
     return by_plan
 
 
+def _decoded(groups: Sequence[list[list[Any]]], decode: Decode) -> list[Rows]:
+    """Without the groups that the service would refuse before any model sees them."""
+    decoded = []
+    for rows in groups:
+        try:
+            decoded.append(decode(rows))
+        except (DoubtError, Problem, ValueError, OverflowError):
+            continue
+    return decoded
+
+
 def _quick_rows(by_plan: PlannedRunner, method: str, groups: Sequence[Rows]) -> int:
-    """How many rows the plan answers in QUICK_SECONDS."""
-    for rows in reversed(groups):
+    """How many rows the plan answers in QUICK_SECONDS, by the largest group that it answers."""
+    for rows in sorted(groups, key=count, reverse=True):
         try:
             seconds = min(_seconds(by_plan, method, rows) for _ in range(3))
         except DoubtError:
@@ -71,92 +81,76 @@ def compare(
     method: str,
     groups: Sequence[Rows],
 ) -> None:
-    """Hold `method` of the plan against the estimator's, for each group at once and row by row.
+    """Hold `method` of the plan against the estimator's, for each group at once and row by row; for
+    the single rows of a group, where the plan has doubts about some.
 
     Raises:
-        UnplannedError: they differ in one bit, or the plan has doubts about every row.
+        UnplannedError: they differ in one bit, the plan answers what the estimator refuses, or it
+            has doubts about every row.
     """
     proved = 0
-    for rows in groups:
-        try:
-            together = plan.together[method](block(rows))
-            each = plan.each[method](block(rows))
-        except DoubtError:
-            continue
-        alone = [runner.call(method, row) for row in apart(rows)[:ALONE]]
-        if not same(together, runner.call(method, rows)):
-            raise UnplannedError(f"its {method} differs from the estimator's")
-        if not same(each[: len(alone)], np.concatenate(alone)):
-            raise UnplannedError(f"its {method} of single rows differs from the estimator's")
-        proved += 1
+    for group in groups:
+        some = [group]
+        if _given(plan.together, method, block, group) is None:
+            some = apart(group)
+        for rows in some:
+            together = _given(plan.together, method, block, rows)
+            if together is not None:
+                _hold(together, _expected(runner, method, rows), method)
+                each = _given(plan.each, method, block, rows)
+                alone = [_expected(runner, method, row) for row in apart(rows)[:ALONE]]
+                if each is None:
+                    raise UnplannedError(f"its {method} has doubts about single rows")
+                _hold(each[: len(alone)], _joined(alone), f"{method} of single rows")
+                proved += 1
     if not proved:
         raise UnplannedError(f"it has doubts about all rows for {method}")
 
 
+def _given(part: Part, method: str, block: Callable[[Rows], Any], rows: Rows) -> Any:
+    """What the plan gives; None where it has doubts."""
+    try:
+        return part[method](block(rows))
+    except DoubtError:
+        return None
+    except Exception as error:
+        raise UnplannedError(f"its {method} fails: {type(error).__name__}") from error
+
+
+def _expected(runner: EstimatorRunner, method: str, rows: Rows) -> Any:
+    try:
+        return runner.call(method, rows)
+    except Exception as error:
+        raise UnplannedError(f"its {method} answers what the estimator refuses") from error
+
+
+def _joined(alone: Sequence[Any]) -> Any:
+    """The answers to single rows as one."""
+    if isinstance(alone[0], np.ndarray):
+        return np.concatenate(alone)
+    if hasattr(alone[0], "indptr"):
+        from scipy import sparse  # type: ignore[import-untyped]  # noqa: PLC0415 - seldom
+
+        return sparse.vstack(alone, "csr")
+    raise UnplannedError("it answers with something else than arrays")
+
+
+def _hold(got: Any, expected: Any, what: str) -> None:
+    if not same(got, expected):
+        raise UnplannedError(f"its {what} differs from the estimator's")
+
+
 def same(one: Any, other: Any) -> bool:
-    """Whether two arrays are of one dtype and shape, and equal to the last bit; NaN is NaN."""
+    """Whether two arrays are of one dtype and shape, and equal to the last bit; NaN is NaN. Of
+    sparse matrices, whether they hold the same at the same places, in the same order.
+    """
     if type(one) is not type(other) or one.dtype != other.dtype or one.shape != other.shape:
         return False
+    if hasattr(one, "indptr"):
+        places = ("indptr", "indices")
+        equal = (np.array_equal(getattr(one, name), getattr(other, name)) for name in places)
+        return all(equal) and same(one.data, other.data)
     if one.dtype.kind != "f":
         return bool(np.all(one == other))
-    equal = (one == other) & (np.signbit(one) == np.signbit(other))
-    return bool(np.all(equal | (np.isnan(one) & np.isnan(other))))
-
-
-def trial_rows(fields: Sequence[Field], example: Sequence[Any]) -> list[list[list[Any]]]:
-    """Groups of rows as JSON has them: the example and others near it, some far from it, and some
-    with nothing where something may be missing.
-    """
-    makers: dict[str, Callable[[Any, int], Any]] = {"near": _near, "far": _far}
-    groups = [
-        [list(example)],
-        *([_row(fields, example, n, makers[kind]) for n in range(ROWS)] for kind in makers),
-    ]
-    if any(field.nullable for field in fields):
-        rows = [_row(fields, example, n, _near) for n in range(ROWS)]
-        groups.append([_without(fields, row, n) for n, row in enumerate(rows)])
-    return groups
-
-
-def _row(
-    fields: Sequence[Field], example: Sequence[Any], n: int, number: Callable[[Any, int], Any]
-) -> list[Any]:
-    return [
-        _value(field, value, n + 3 * place, number)
-        for place, (field, value) in enumerate(zip(fields, example))
-    ]
-
-
-def _without(fields: Sequence[Field], row: list[Any], n: int) -> list[Any]:
-    return [
-        None if field.nullable and (n + place) % 3 == 0 else value
-        for place, (field, value) in enumerate(zip(fields, row))
-    ]
-
-
-def _value(field: Field, example: Any, n: int, number: Callable[[float, int], float]) -> Any:
-    if field.categories:
-        return field.categories[n % len(field.categories)]
-    if field.type == "boolean" or isinstance(example, bool):
-        return n % 2 == 0
-    if isinstance(example, str):
-        return _text(example.split(), n)
-    if not isinstance(example, (int, float)):
-        return example
-    value = number(float(example), n)
-    return int(value) if field.type == "integer" else value
-
-
-def _near(example: float, n: int) -> float:
-    return example + ((n * _STEP) % 1 - 0.5) * max(abs(example), 1.0)
-
-
-def _far(example: float, n: int) -> float:
-    return (example or 1.0) * FACTORS[n % len(FACTORS)]
-
-
-def _text(words: Sequence[str], n: int) -> str:
-    """Some of the words, in another order, more or fewer of them; or a single word, as it is."""
-    if len(words) < 2:
-        return " ".join(words)
-    return " ".join(words[(n * each) % len(words)] for each in range(1, 2 + n % (2 * len(words))))
+    is_equal = (one == other) & (np.signbit(one) == np.signbit(other))
+    return bool(np.all(is_equal | (np.isnan(one) & np.isnan(other))))

@@ -1,0 +1,137 @@
+"""The forms in which rows go from part to part of a plan: a matrix, columns, or a sparse matrix."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Sequence
+
+import numpy as np
+from scipy import sparse  # type: ignore[import-untyped]
+
+from ...columns import DoubtError
+
+Columns = List[np.ndarray]
+"""One array (n_rows,) an input, as `columns.Rows`."""
+
+
+BEYOND_EXACT = 2.0**53
+"""From here on there are integers that a float of 64 bits does not hold."""
+
+
+def matrix(block: Any) -> np.ndarray:
+    """Float64 (n_rows, n_inputs) of columns, in Fortran order as pandas keeps them: how BLAS and
+    sums go through memory shows in the last bits. A matrix as it is.
+
+    Raises:
+        DoubtError: a column holds something else than numbers, or integers that are no float.
+    """
+    if isinstance(block, np.ndarray):
+        return block
+    if not isinstance(block, list):
+        raise DoubtError
+    kinds = {column.dtype.kind for column in block}
+    if not kinds <= {"f", "i", "b"}:
+        raise DoubtError
+    made: np.ndarray = np.array(block, np.float64).T
+    if "i" in kinds and (np.abs(made) >= BEYOND_EXACT).any():
+        raise DoubtError
+    return made
+
+
+def no_infinity(values: np.ndarray) -> np.ndarray:
+    """Raises:
+    DoubtError: there is one, which estimators refuse, and which would not show in the result.
+    """
+    if np.isinf(values).any():
+        raise DoubtError
+    return values
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a value of a column is missing."""
+    return bool(value != value)  # noqa: PLR0124 - works for texts, too
+
+
+def columns(block: Any) -> Columns:
+    """The columns of a matrix, or those that are columns already."""
+    if isinstance(block, list):
+        return block
+    if not isinstance(block, np.ndarray):
+        raise DoubtError
+    return list(block.T)
+
+
+def selection(key: Any, indices: Sequence[int], layout: str) -> Callable[[Any], Any]:
+    """What takes the columns at `indices` of a block; `key` says the same to numpy. A matrix of
+    pandas keeps the order of its memory, numpy's indexing may turn it around.
+    """
+    chosen = list(indices)
+
+    def select(block: Any) -> Any:
+        if isinstance(block, list):
+            return [block[index] for index in chosen]
+        if layout != "frame":
+            return block[:, key]
+        return block.T[chosen].T if block.flags.f_contiguous else np.take(block, chosen, axis=1)
+
+    return select
+
+
+def csr_maker(width: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Any]:
+    """What makes sparse matrices (n_rows, `width`) of data, indices and indptr that fit each other,
+    without the looks at them that take scipy longer than the rest of a plan.
+    """
+    state = sparse.csr_matrix((1, width), dtype=np.float64).__dict__
+
+    def make(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray) -> Any:
+        made = object.__new__(sparse.csr_matrix)
+        made.__dict__.update(
+            state, data=data, indices=indices, indptr=indptr, _shape=(len(indptr) - 1, width)
+        )
+        return made
+
+    return make
+
+
+def row_numbers(block: Any) -> np.ndarray:
+    """Of each entry of a sparse matrix."""
+    return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+
+
+def dense(block: Any) -> np.ndarray:
+    """A matrix of a sparse one, whose entries are at places of their own."""
+    if isinstance(block, np.ndarray):
+        return block
+    made = np.zeros(block.shape)
+    made[0 if block.shape[0] == 1 else row_numbers(block), block.indices] = block.data
+    return made
+
+
+def stacked(blocks: Sequence[Any]) -> np.ndarray:
+    """Matrices side by side, as numpy.hstack."""
+    return np.concatenate([dense(block) for block in blocks], axis=1)
+
+
+def sparse_stacked(blocks: Sequence[Any]) -> Any:
+    """Blocks side by side in one sparse matrix, as scipy.sparse.hstack: of a matrix only what is
+    not zero; of a sparse one everything, in the order of columns.
+    """
+    rows, indices, data, width = [], [], [], 0
+    for block in blocks:
+        if isinstance(block, np.ndarray):
+            row, index = np.nonzero(block)
+            rows.append(row)
+            indices.append(index + width)
+            data.append(block[row, index])
+        else:
+            rows.append(row_numbers(block))
+            indices.append(block.indices + width)
+            data.append(block.data)
+        width += block.shape[1]
+    count = blocks[0].shape[0]
+    row, index, values = (np.concatenate(parts) for parts in (rows, indices, data))
+    if count > 1:
+        order = np.lexsort((index, row))
+        row, index, values = row[order], index[order], values[order]
+    indptr = np.zeros(count + 1, np.int32)
+    np.cumsum(np.bincount(row, minlength=count), out=indptr[1:])
+    return csr_maker(width)(values, index.astype(np.int32), indptr)

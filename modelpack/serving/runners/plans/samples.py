@@ -1,0 +1,133 @@
+"""Rows to try a plan on, made of the model's own example, its categories and its vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Sequence
+
+from ...manifest import Field, Manifest
+
+ROWS = 32
+"""Of each kind: near the example, far from it, and so on."""
+WORDS = 60
+"""Of a vocabulary, spread over it."""
+UNKNOWN = "never met"
+"""A text that is in no vocabulary, and no category."""
+
+FACTORS = (0.0, -1.0, 1e-3, 1e3, 1.0, 1e9, -1e9, 1.0000001)
+_STEP = 0.6180339887498949  # the golden ratio's, whose multiples spread evenly
+
+Make = Callable[[Field, Any, int], Any]
+
+
+def groups(manifest: Manifest, vocabulary: Sequence[str]) -> list[list[list[Any]]]:
+    """Groups of rows as JSON has them: the example and others near it, some far from it, some with
+    nothing where something may be missing, some with what training never met; and texts of the
+    `vocabulary`. There are none where neither an example is known nor a vocabulary.
+    """
+    fields, example = manifest.inputs, manifest.example
+    if manifest.layout == "text" and vocabulary:
+        example = example or [UNKNOWN]
+        texts = [[_words(vocabulary, n)] for n in range(ROWS)]
+        return [[list(example)], texts, *[[row] for row in texts[:3]], *_around(fields, example)]
+    return [] if example is None else [[list(example)], *_around(fields, example)]
+
+
+def _around(fields: Sequence[Field], example: Sequence[Any]) -> list[list[list[Any]]]:
+    made = [_rows(fields, example, make) for make in (_near_value, _far_value)]
+    if any(field.nullable for field in fields):
+        near = made[0]
+        made.append([_without(fields, row, n) for n, row in enumerate(near)])
+        made.append([[None if f.nullable else v for f, v in zip(fields, near[0])]])
+    if any(isinstance(value, str) for value in example):
+        made.append(_rows(fields, example, _unknown_value))
+    return made
+
+
+def _rows(fields: Sequence[Field], example: Sequence[Any], make: Make) -> list[list[Any]]:
+    return [
+        [make(field, value, n + 3 * place) for place, (field, value) in enumerate(pairs)]
+        for pairs in [list(zip(fields, example))]
+        for n in range(ROWS)
+    ]
+
+
+def _without(fields: Sequence[Field], row: list[Any], n: int) -> list[Any]:
+    return [
+        None if field.nullable and (n + place) % 3 == 0 else value
+        for place, (field, value) in enumerate(zip(fields, row))
+    ]
+
+
+def _near_value(field: Field, example: Any, n: int) -> Any:
+    return _value(field, example, n, _near)
+
+
+def _far_value(field: Field, example: Any, n: int) -> Any:
+    return _value(field, example, n, _far)
+
+
+def _unknown_value(field: Field, example: Any, n: int) -> Any:
+    if isinstance(example, str) and n % 4 == 0:
+        return UNKNOWN
+    return _value(field, example, n, _near)
+
+
+def _value(field: Field, example: Any, n: int, number: Callable[[float, int], float]) -> Any:
+    if field.categories:
+        return field.categories[n % len(field.categories)]
+    if field.type == "boolean" or isinstance(example, bool):
+        return n % 2 == 0
+    if isinstance(example, str):
+        return _words(example.split(), n)
+    if not isinstance(example, (int, float)):
+        return example
+    value = number(float(example), n)
+    return int(value) if field.type == "integer" else value
+
+
+def _near(example: float, n: int) -> float:
+    return example + ((n * _STEP) % 1 - 0.5) * max(abs(example), 1.0)
+
+
+def _far(example: float, n: int) -> float:
+    return (example or 1.0) * FACTORS[n % len(FACTORS)]
+
+
+def _words(words: Sequence[str], n: int) -> str:
+    """Some of the words, in another order, more or fewer of them, some twice; or a single word, as
+    it is.
+    """
+    if len(words) < 2:
+        return " ".join(words)
+    return " ".join(words[(n * each) % len(words)] for each in range(1, 2 + n % (2 * len(words))))
+
+
+def words(model: Any) -> list[str]:
+    """Some terms of the vocabularies in a model, in an order that is always the same."""
+    found: list[str] = []
+    for vocabulary in _vocabularies(model):
+        terms = sorted(str(term) for term in vocabulary)
+        found += terms[:: max(1, len(terms) // WORDS)]
+    return found
+
+
+def _vocabularies(model: Any) -> Iterable[Any]:
+    waiting, seen = [model], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        state = getattr(part, "__dict__", {})
+        vocabulary = state.get("vocabulary_")
+        if isinstance(vocabulary, dict):
+            yield vocabulary
+        for value in state.values() if hasattr(part, "get_params") or "members" in state else ():
+            waiting += _parts(value)
+
+
+def _parts(value: Any) -> list[Any]:
+    """The estimators in a parameter or attribute."""
+    if isinstance(value, (list, tuple)):
+        return [part for each in value for part in _parts(each)] if len(value) < 1000 else []
+    return [value] if hasattr(value, "get_params") else []
