@@ -61,14 +61,14 @@ class EstimatorRunner:
         import pandas as pd  # noqa: PLC0415 - only models that were fitted on a frame have it
 
         if isinstance(rows, np.ndarray):
-            return pd.DataFrame(rows, columns=self.names)
+            return pd.DataFrame(_writeable(rows), columns=self.names)
         columns = (pd.Series(column, dtype=column.dtype) for column in rows)
         return pd.DataFrame(dict(zip(self.names, columns)))
 
 
 def _array(rows: Rows) -> np.ndarray:
     if isinstance(rows, np.ndarray):
-        return rows
+        return _writeable(rows)
     if all(column.dtype.kind in "fib" for column in rows):
         return np.column_stack(rows).astype(np.float64, copy=False)
     return np.column_stack([column.astype(object) for column in rows])
@@ -78,3 +78,10 @@ def _listed(rows: Rows) -> list[Any]:
     """Texts, or dicts."""
     values: list[Any] = rows[0].tolist()
     return values
+
+
+def _writeable(rows: np.ndarray) -> np.ndarray:
+    """A model may write into its rows, as StandardScaler(copy=False) does, and compiled code of
+    older releases takes none that are read-only: rows that lie in the body of a request are copied.
+    """
+    return rows if rows.flags.writeable else rows.copy()
