@@ -5,12 +5,21 @@ from __future__ import annotations
 import io
 import json
 import re
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import serving_models
 from gunicorn.config import Config
 from serving_models import bundle_of
+from sklearn.datasets import load_diabetes
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from stubborn_model import Stubborn
+from test_serving_gunicorn import serving
 
 from modelpack.serving import application, hot, questions
 from modelpack.serving.columns import DoubtError
@@ -20,6 +29,7 @@ from modelpack.serving.limits import Limits
 from modelpack.serving.service import Service
 from modelpack.serving.worker import calling
 from modelpack.serving.worker.predicting import Job, Predictor
+from modelpack.spec import Field, Signature
 
 ADDRESSES = (("127.0.0.1", 40000), ("127.0.0.1", 8080))
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -403,3 +413,57 @@ def taken(merges, *waiting):
 )
 def test_which_waiting_requests_are_taken_along(merges, waiting, expected):
     assert taken(merges, *waiting) == expected
+
+
+def regressor(model) -> serving_models.Trained:
+    data, target = load_diabetes(return_X_y=True)
+    inputs = tuple(Field(f"x{index}", "number", example=0.03) for index in range(10))
+    signature = Signature(inputs, (Field("value", "number"),))
+    return serving_models.Trained(model.fit(data, target), signature, "regressor")
+
+
+def opened(trained, folder: Path, format_="joblib") -> Service:
+    return Service.open(bundle_of(trained, folder, format_).directory)
+
+
+def test_neighbours_are_asked_together_as_they_are_alone(tmp_path):
+    service = opened(regressor(KNeighborsRegressor(3)), tmp_path)
+    assert (service.runner.kind, service.runner.merges) == ("estimator", True)
+
+
+def test_a_model_that_looks_at_all_rows_is_asked_alone(tmp_path):
+    looking = FunctionTransformer(np.cumsum, kw_args={"axis": 0})
+    service = opened(regressor(make_pipeline(looking, KNeighborsRegressor(3))), tmp_path)
+    assert not service.runner.merges
+
+
+def test_code_of_the_author_is_asked_alone(tmp_path):
+    inputs = (Field("seconds", "number", example=0.001),)
+    trained = serving_models.Trained(Stubborn(), Signature(inputs, ()), "regressor")
+    assert not opened(trained, tmp_path, "pickle").runner.merges
+
+
+def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
+    """Of a model without a plan, which takes some 20 ms a call, in one worker."""
+    rows = np.random.default_rng(0).normal(size=(60_000, 10))
+    slow = KNeighborsRegressor(3, algorithm="brute").fit(rows, rows[:, 0])
+    inputs = tuple(Field(f"x{index}", "number", example=0.5) for index in range(10))
+    trained = serving_models.Trained(slow, Signature(inputs, ()), "regressor")
+    bundle = bundle_of(trained, tmp_path)
+    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+
+        def ask(number: int):
+            return server.request("POST", "/predict", {"instances": [rows[number].tolist()]})
+
+        with ThreadPoolExecutor(16) as pool:
+            answers = [document["predictions"] for _, document in pool.map(ask, range(64))]
+        calls, asked = (metric(server, f"modelpack_batch_rows_{name}") for name in ("count", "sum"))
+    assert answers == [slow.predict(rows[n : n + 1]).tolist() for n in range(64)]
+    assert asked == 64
+    assert calls < 32
+
+
+def metric(server, name: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    return float(re.search(rf"(?m)^{name} (\S+)$", text)[1])

@@ -35,6 +35,13 @@ def count(rows: Rows) -> int:
     return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 
+def apart(rows: Rows) -> list[Rows]:
+    """Each row by itself."""
+    if isinstance(rows, np.ndarray):
+        return [rows[index : index + 1] for index in range(len(rows))]
+    return [[column[index : index + 1] for column in rows] for index in range(len(rows[0]))]
+
+
 class DoubtError(Exception):
     """The rows are not plainly right."""
 

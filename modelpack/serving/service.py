@@ -30,6 +30,7 @@ from .columns import DoubtError, Rows, count
 from .dicts import DictDecoder
 from .problems import Problem
 from .rows import Decoder, unnamed
+from .trials import merging
 
 log = logging.getLogger("modelpack.serving")
 
@@ -83,6 +84,9 @@ class Service:
                 self.runner.call(self.manifest.method, example)
                 self._example = example
             self.runner = runners.fastest(self.runner, self.manifest, self._decoder.explain)
+            if not self.runner.merges:
+                told = (self.runner, self.manifest, self.methods, self._decoder.explain)
+                self.runner.merges = merging.merges(*told)
             self.ready = True
         except Exception:
             log.exception("the model does not answer its own example")

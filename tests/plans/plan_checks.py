@@ -9,7 +9,7 @@ import numpy as np
 
 from modelpack.serving.columns import DoubtError
 from modelpack.serving.runners.plans import Plan, compile_model
-from modelpack.serving.runners.plans.trial import same
+from modelpack.serving.trials.same import same
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
 ALONE = 200

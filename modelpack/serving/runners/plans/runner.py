@@ -63,10 +63,3 @@ class PlannedRunner(EstimatorRunner):
         if isinstance(block, np.ndarray) and block.dtype != np.float64:
             raise DoubtError
         return block
-
-
-def apart(rows: Rows) -> list[Rows]:
-    """Each row by itself."""
-    if isinstance(rows, np.ndarray):
-        return [rows[index : index + 1] for index in range(len(rows))]
-    return [[column[index : index + 1] for column in rows] for index in range(len(rows[0]))]

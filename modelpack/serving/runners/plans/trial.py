@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Any, Callable, List, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from ...columns import DoubtError, Rows, count
+from ...columns import DoubtError, Rows, apart, count
 from ...manifest import Manifest
-from ...problems import Problem
+from ...trials import samples
+from ...trials.same import same
 from ..estimator import EstimatorRunner
-from . import Plan, compile_model, samples
+from . import Plan, compile_model
 from .compiler import Part, UnplannedError
-from .runner import PlannedRunner, apart
+from .runner import PlannedRunner
 
 QUICK_SECONDS = 0.005
 """Which nobody else who is connected notices."""
 ALONE = 4
 """Rows of a group that are asked for one by one, too."""
 
-Decode = Callable[[List[Any]], Rows]
 
-
-def planned(runner: EstimatorRunner, manifest: Manifest, decode: Decode) -> PlannedRunner:
+def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode) -> PlannedRunner:
     """The runner by the plan of `runner`'s model, which has proved itself. `decode`: makes rows of
     what JSON has.
 
@@ -33,7 +32,7 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: Decode) -> Plan
     """
     plan = compile_model(runner.model, manifest.layout, [field.name for field in manifest.inputs])
     by_plan = PlannedRunner(runner, plan, manifest.layout)
-    groups = _decoded(samples.groups(manifest, samples.words(runner.model)), decode)
+    groups = samples.decoded(runner.model, manifest, decode)
     if not groups:
         raise UnplannedError("no row is known to try it on")
     methods = [method for method in plan.together if runner.can(method)]
@@ -44,17 +43,6 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: Decode) -> Plan
         by_plan.quick_rows = min(_quick_rows(by_plan, method, groups) for method in methods)
     by_plan.told = f"the estimator's bits on {sum(map(count, groups))} rows"
     return by_plan
-
-
-def _decoded(groups: Sequence[list[list[Any]]], decode: Decode) -> list[Rows]:
-    """Without the groups that the service would refuse before any model sees them."""
-    decoded = []
-    for rows in groups:
-        try:
-            decoded.append(decode(rows))
-        except (DoubtError, Problem, ValueError, OverflowError):
-            continue
-    return decoded
 
 
 def _quick_rows(by_plan: PlannedRunner, method: str, groups: Sequence[Rows]) -> int:
@@ -138,19 +126,3 @@ def _joined(alone: Sequence[Any]) -> Any:
 def _hold(got: Any, expected: Any, what: str) -> None:
     if not same(got, expected):
         raise UnplannedError(f"its {what} differs from the estimator's")
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two arrays are of one dtype and shape, and equal to the last bit; NaN is NaN. Of
-    sparse matrices, whether they hold the same at the same places, in the same order.
-    """
-    if type(one) is not type(other) or one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    if hasattr(one, "indptr"):
-        places = ("indptr", "indices")
-        equal = (np.array_equal(getattr(one, name), getattr(other, name)) for name in places)
-        return all(equal) and same(one.data, other.data)
-    if one.dtype.kind != "f":
-        return bool(np.all(one == other))
-    is_equal = (one == other) & (np.signbit(one) == np.signbit(other))
-    return bool(np.all(is_equal | (np.isnan(one) & np.isnan(other))))
