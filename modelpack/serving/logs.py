@@ -35,11 +35,19 @@ class JsonFormatter(logging.Formatter):
 def _line(created: float, level: str, logger: str, message: str, facts: Mapping[str, Any]) -> str:
     moment = f"{_second(int(created))}.{int(created % 1 * 1000):03d}+00:00"
     known = {"time": moment, "level": level.lower(), "logger": logger, "message": message}
-    line = orjson.dumps({**known, **facts}, default=str).decode()
+    line = _fast({**known, **facts})
     # ASCII alone: no terminal takes it for a command, nothing for the end of a line.
     if not line.isascii() or "\x7f" in line:
-        line = json.dumps(json.loads(line), separators=(",", ":")).replace("\x7f", "\\u007f")
+        slow = json.dumps({**known, **facts}, default=str, separators=(",", ":"))
+        return slow.replace("\x7f", "\\u007f")
     return line
+
+
+def _fast(line: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(line, default=str).decode()
+    except TypeError:  # half a surrogate
+        return "\x7f"
 
 
 @lru_cache(maxsize=1)
