@@ -68,8 +68,12 @@ class Service:
         facts = manifest.read(folder)
         limit = limits.from_environment(os.environ)
         started = time.perf_counter()
-        service = cls(facts, loading.load(folder, facts), limit)
-        service.warm_up()
+        gc.disable()  # what is imported and loaded is no garbage
+        try:
+            service = cls(facts, loading.load(folder, facts), limit)
+            service.warm_up()
+        finally:
+            gc.enable()
         seconds = round(time.perf_counter() - started, 3)
         log.info("the model is loaded", extra={"facts": {"ready": service.ready, "s": seconds}})
         gc.collect()
