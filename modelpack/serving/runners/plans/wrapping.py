@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import numpy as np
+from scipy.special import expit  # type: ignore[import-untyped]
 
 from ...columns import DoubtError
-from .arrays import finite, normalized, sigmoid, sigmoid_before_21, since
+from .arrays import finite, normalized, since
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Function = Callable[[Any], Any]
@@ -57,11 +58,11 @@ def _calibrated(member: Any, classes: np.ndarray, compiler: Compiler) -> Functio
     def proba(block: Any) -> np.ndarray:
         each = values(scores(block))
         if len(classes) > 2:
-            return np.minimum(normalized(each), 1.0)
+            return np.asarray(np.minimum(normalized(each), 1.0))
         pair = np.empty((len(each), 2))
         np.subtract(1.0, each[:, 0], out=pair[:, 0])
         pair[:, 1] = each[:, 0]
-        return np.minimum(pair, 1.0)
+        return np.asarray(np.minimum(pair, 1.0))
 
     return proba
 
@@ -89,12 +90,16 @@ def _calibration(calibrators: Any) -> Function:
     if kinds == {"_SigmoidCalibration"}:
         slopes = np.array([calibrator.a_ for calibrator in calibrators], np.float64)
         shifts = np.array([calibrator.b_ for calibrator in calibrators], np.float64)
-        power = sigmoid if since(0, 21) else sigmoid_before_21
+        power = expit if since(0, 21) else _before_21
         return lambda scores: power(-(slopes * np.ascontiguousarray(scores) + shifts))
     if kinds != {"IsotonicRegression"}:
         raise UnplannedError("it calibrates in a way that has no plan")
     steps = [_isotonic(calibrator) for calibrator in calibrators]
     return lambda scores: np.column_stack([step(scores[:, n]) for n, step in enumerate(steps)])
+
+
+def _before_21(scores: np.ndarray) -> np.ndarray:
+    return np.asarray(1.0 / (1.0 + np.exp(-scores)))
 
 
 def _isotonic(calibrator: Any) -> Function:
