@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
+from scipy.sparse import issparse  # type: ignore[import-untyped]
 from scipy.special import expit  # type: ignore[import-untyped]
 
 from ...columns import DoubtError
+from .compiler import Compiler
 
 
 def finite(values: np.ndarray) -> np.ndarray:
@@ -41,18 +43,46 @@ def since(major: int, minor: int) -> bool:
     return (int(version[0]), int(version[1])) >= (major, minor)
 
 
-def sigmoid(scores: np.ndarray) -> np.ndarray:
-    return np.asarray(expit(scores))
+def row_by_row(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of rows, and perhaps more, for each of them alone."""
+
+    def call(rows: Any, *more: Any) -> np.ndarray:
+        return np.concatenate([function(rows[n : n + 1], *more) for n in range(len(rows))])
+
+    return call
 
 
-def sigmoid_before_21(scores: np.ndarray) -> np.ndarray:
-    """As scikit-learn before 0.21 computed it."""
-    return np.asarray(np.reciprocal(np.exp(scores * -1) + 1))
+def product(compiler: Compiler, major: int, minor: int) -> Callable[[Any, Any], Any]:
+    """How an estimator multiplies rows by a matrix that has done it by numpy.dot before that
+    release of scikit-learn: numpy then calls BLAS otherwise for a part of a larger matrix.
+    """
+    dot = compiler.dot
+    if since(major, minor):
+        return dot
+    by_numpy = row_by_row(np.dot) if compiler.is_apart else np.dot
+    return lambda rows, matrix: (dot if issparse(rows) else by_numpy)(rows, matrix)
+
+
+def sigmoid(compiler: Compiler) -> Callable[[np.ndarray], np.ndarray]:
+    """Of scores; before scikit-learn 0.21 by numpy, whose exp is another for a single number in
+    place.
+    """
+    if since(0, 21):
+        return expit  # type: ignore[no-any-return]
+    return row_by_row(sigmoid_of_numpy) if compiler.is_apart else sigmoid_of_numpy
+
+
+def sigmoid_of_numpy(scores: np.ndarray) -> np.ndarray:
+    powers = scores * -1
+    np.exp(powers, powers)
+    powers += 1
+    return np.asarray(np.reciprocal(powers, powers))
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Of each row of (n_rows, n_classes), as sklearn.utils.extmath.softmax."""
-    powers = np.exp(scores - scores.max(axis=1).reshape((-1, 1)))
+    powers = scores - scores.max(axis=1).reshape((-1, 1))
+    np.exp(powers, powers)
     powers /= powers.sum(axis=1).reshape((-1, 1))
     return np.asarray(powers)
 

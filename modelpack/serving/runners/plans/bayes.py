@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from ...columns import DoubtError
-from .arrays import contiguous, finite
+from .arrays import contiguous, finite, product
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Function = Callable[[Any], Any]
@@ -37,20 +37,24 @@ def gaussian(model: Any, compiler: Compiler) -> Part:
 
 
 def multinomial(model: Any, compiler: Compiler) -> Part:
-    weights, priors, dot = model.feature_log_prob_.T, model.class_log_prior_, compiler.dot
+    weights, priors, dot = (
+        model.feature_log_prob_.T,
+        model.class_log_prior_,
+        product(compiler, 0, 22),
+    )
     return classifier(model, lambda block: finite(dot(block, weights) + priors))
 
 
 def complement(model: Any, compiler: Compiler) -> Part:
     if len(model.classes_) == 1:
         raise UnplannedError("it has a single class")
-    weights, dot = model.feature_log_prob_.T, compiler.dot
+    weights, dot = model.feature_log_prob_.T, product(compiler, 0, 22)
     return classifier(model, lambda block: finite(dot(block, weights)))
 
 
 def bernoulli(model: Any, compiler: Compiler) -> Part:
     absent = np.log(1 - np.exp(model.feature_log_prob_))
-    weights, dot = (model.feature_log_prob_ - absent).T, compiler.dot
+    weights, dot = (model.feature_log_prob_ - absent).T, product(compiler, 0, 22)
     constants = model.class_log_prior_ + absent.sum(axis=1)
     binary = binarized(model.binarize)
     return classifier(model, lambda block: finite(dot(binary(block), weights) + constants))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...columns import DoubtError
-from .arrays import contiguous, finite
+from .arrays import contiguous, finite, product
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 ROUNDING = 8 * np.finfo(np.float64).eps
@@ -22,7 +22,7 @@ def k_means(model: Any, compiler: Compiler) -> Part:
     centres = model.cluster_centers_
     if centres.dtype != np.float64:
         raise UnplannedError("its centres are not float64")
-    dot, across = compiler.dot, centres.T
+    dot, across = product(compiler, 0, 22), centres.T
     squares = np.einsum("ij,ij->i", centres, centres)
     reach, margin = np.sqrt(squares.max()), ROUNDING * (centres.shape[1] + 4)
 

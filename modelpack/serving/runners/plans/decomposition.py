@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import finite
+from .arrays import finite, product
 from .compiler import Compiler, Compilers, Part
 
 
 def principal_components(model: Any, compiler: Compiler) -> Part:
     """Rows are projected and then shifted, or until scikit-learn 1.4 the other way round."""
-    components, dot = model.components_.T, compiler.dot
+    components, dot = model.components_.T, product(compiler, 1, 5)
     is_first_projected = hasattr(model, "_transform")
     before = None if is_first_projected else model.mean_
     after = np.reshape(model.mean_, (1, -1)) @ components if is_first_projected else None
@@ -32,7 +32,7 @@ def principal_components(model: Any, compiler: Compiler) -> Part:
 
 
 def singular_values(model: Any, compiler: Compiler) -> Part:
-    components, dot = model.components_.T, compiler.dot
+    components, dot = model.components_.T, product(compiler, 0, 22)
     return {"transform": lambda block: finite(dot(block, components))}
 
 

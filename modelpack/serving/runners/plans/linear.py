@@ -11,8 +11,8 @@ from .arrays import (
     both_in_c,
     finite,
     normalized,
+    product,
     sigmoid,
-    sigmoid_before_21,
     since,
     softmax,
 )
@@ -51,7 +51,7 @@ def classifier(model: Any, compiler: Compiler) -> Part:
 def logistic_regression(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
-    proba = one_versus_rest(decide) if _one_by_one(model) else multinomial(decide)
+    proba = one_versus_rest(decide, compiler) if _one_by_one(model) else multinomial(decide)
     return {**part, "predict_proba": proba}
 
 
@@ -69,7 +69,7 @@ def stochastic_gradient(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
     if model.loss in ("log", "log_loss"):
-        part["predict_proba"] = one_versus_rest(decide)
+        part["predict_proba"] = one_versus_rest(decide, compiler)
     elif model.loss == "modified_huber":
         part["predict_proba"] = modified_huber(decide)
     return part
@@ -79,9 +79,9 @@ def discriminant_analysis(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
     if not since(0, 21):
-        part["predict_proba"] = one_versus_rest(decide)
+        part["predict_proba"] = one_versus_rest(decide, compiler)
     elif len(model.classes_) == 2:
-        part["predict_proba"] = one_of_two(decide, both_in_c if since(1, 3) else both)
+        part["predict_proba"] = one_of_two(decide, compiler)
     else:
         part["predict_proba"] = multinomial(decide)
     if model.solver != "lsqr":
@@ -90,7 +90,8 @@ def discriminant_analysis(model: Any, compiler: Compiler) -> Part:
 
 
 def projection(model: Any, compiler: Compiler) -> Function:
-    scalings, width, dot = array(model.scalings_), model._max_components, compiler.dot
+    scalings, width = array(model.scalings_), model._max_components
+    dot = product(compiler, 1, 2)
     mean = model.xbar_ if model.solver == "svd" else None
 
     def transform(block: np.ndarray) -> np.ndarray:
@@ -109,7 +110,8 @@ def array(coefficients: Any) -> np.ndarray:
 
 def scores(model: Any, compiler: Compiler) -> Function:
     """Sums of each row's values by their coefficients."""
-    coefficients, intercept, dot = array(model.coef_).T, model.intercept_, compiler.dot
+    coefficients, intercept = array(model.coef_).T, model.intercept_
+    dot = product(compiler, 0, 22)
 
     def score(block: Any) -> np.ndarray:
         return finite(dot(block, coefficients) + intercept)
@@ -134,19 +136,19 @@ def labels(decide: Function, classes: np.ndarray) -> Function:
     return predict
 
 
-def one_versus_rest(decide: Function) -> Function:
-    power = sigmoid if since(0, 21) else sigmoid_before_21
-    pair = both_in_c if since(1, 9) else both
+def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
+    power, pair = sigmoid(compiler), both_in_c if since(1, 9) else both
 
     def proba(block: Any) -> np.ndarray:
         each = power(decide(block))
-        return pair(each) if each.ndim == 1 else normalized(each)
+        return np.asarray(pair(each) if each.ndim == 1 else normalized(each))
 
     return proba
 
 
-def one_of_two(decide: Function, pair: Function) -> Function:
-    return lambda block: pair(sigmoid(decide(block)))
+def one_of_two(decide: Function, compiler: Compiler) -> Function:
+    power, pair = sigmoid(compiler), both_in_c if since(1, 2) else both
+    return lambda block: pair(power(decide(block)))
 
 
 def multinomial(decide: Function) -> Function:

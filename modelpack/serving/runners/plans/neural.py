@@ -7,7 +7,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .arrays import both, finite
+from ...columns import DoubtError
+from .arrays import both, finite, product
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Function = Callable[[Any], Any]
@@ -41,7 +42,9 @@ def forward(model: Any, compiler: Compiler) -> Function:
     functions = sys.modules["sklearn.neural_network._base"].ACTIVATIONS
     hidden, output = functions[model.activation], functions[model.out_activation_]
     first, *others = list(zip(model.coefs_, model.intercepts_))
-    dot = compiler.dot
+    is_narrow = any(len(intercepts) == 1 for intercepts in model.intercepts_[:-1])
+    is_lonely = compiler.is_apart and (is_narrow or model.out_activation_ == "exp")
+    dot = product(compiler, 0, 22)
 
     def layer(values: Any, weights: np.ndarray, intercepts: np.ndarray) -> np.ndarray:
         sums = dot(values, weights)
@@ -49,6 +52,8 @@ def forward(model: Any, compiler: Compiler) -> Function:
         return np.asarray(sums)
 
     def outputs(block: Any) -> np.ndarray:
+        if is_lonely and block.shape[0] > 1:
+            raise DoubtError  # numpy's functions are others for a single number in place
         values = finite(layer(block, *first))  # functions of sums hide infinity
         for weights, intercepts in others:
             hidden(values)

@@ -58,7 +58,8 @@ def rows_of(model: Any) -> Function:
     support = model.support_vectors_
     if model._sparse or model.kernel not in KERNELS:
         raise UnplannedError("its kernel is not computed of an array")
-    if model.n_support_.sum() != len(support) or support.shape[1] != model.shape_fit_[1]:
+    count = model.n_support_.sum() if hasattr(model, "classes_") or since(0, 22) else len(support)
+    if count != len(support) or support.shape[1] != model.shape_fit_[1]:
         raise UnplannedError("its support vectors are not as it has fitted them")
     width = model.shape_fit_[1]
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import numpy as np
+from scipy.special import expit  # type: ignore[import-untyped]
 
 from ...columns import DoubtError
-from .arrays import finite, normalized, sigmoid, sigmoid_before_21, since
+from .arrays import finite, normalized, since
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Function = Callable[[Any], Any]
 
 
+def _part(estimator: Any, compiler: Compiler) -> Part:
+    """Of an estimator that gets the very block that its wrapper gets."""
+    return compiler.part(estimator)
+
+
 def search(model: Any, compiler: Compiler) -> Part:
-    return compiler.part(model.best_estimator_)
+    return _part(model.best_estimator_, compiler)
 
 
 def consensus(model: Any, compiler: Compiler) -> Part:
-    return {"predict": compiler.part(model.estimator_)["predict"]}
+    return {"predict": _part(model.estimator_, compiler)["predict"]}
 
 
 def calibrated(model: Any, compiler: Compiler) -> Part:
@@ -52,18 +58,18 @@ def _calibrated(member: Any, classes: np.ndarray, compiler: Compiler) -> Functio
     def proba(block: Any) -> np.ndarray:
         each = values(scores(block))
         if len(classes) > 2:
-            return np.minimum(normalized(each), 1.0)
+            return np.asarray(np.minimum(normalized(each), 1.0))
         pair = np.empty((len(each), 2))
         np.subtract(1.0, each[:, 0], out=pair[:, 0])
         pair[:, 1] = each[:, 0]
-        return np.minimum(pair, 1.0)
+        return np.asarray(np.minimum(pair, 1.0))
 
     return proba
 
 
 def _scores_of(inner: Any, compiler: Compiler) -> Function:
     """(n_rows, n_calibrators)."""
-    part = compiler.part(inner)
+    part = _part(inner, compiler)
     if hasattr(inner, "decision_function"):
         if getattr(inner, "decision_function_shape", "ovr") != "ovr":
             raise UnplannedError("its classifiers decide between pairs of classes")
@@ -76,7 +82,7 @@ def _scores_of(inner: Any, compiler: Compiler) -> Function:
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
-    return values.reshape(len(values), -1)
+    return np.asarray(values.reshape(len(values), -1))
 
 
 def _calibration(calibrators: Any) -> Function:
@@ -84,12 +90,16 @@ def _calibration(calibrators: Any) -> Function:
     if kinds == {"_SigmoidCalibration"}:
         slopes = np.array([calibrator.a_ for calibrator in calibrators], np.float64)
         shifts = np.array([calibrator.b_ for calibrator in calibrators], np.float64)
-        power = sigmoid if since(0, 21) else sigmoid_before_21
-        return lambda scores: power(-(slopes * scores + shifts))
+        power = expit if since(0, 21) else _before_21
+        return lambda scores: power(-(slopes * np.ascontiguousarray(scores) + shifts))
     if kinds != {"IsotonicRegression"}:
         raise UnplannedError("it calibrates in a way that has no plan")
     steps = [_isotonic(calibrator) for calibrator in calibrators]
     return lambda scores: np.column_stack([step(scores[:, n]) for n, step in enumerate(steps)])
+
+
+def _before_21(scores: np.ndarray) -> np.ndarray:
+    return np.asarray(1.0 / (1.0 + np.exp(-scores)))
 
 
 def _isotonic(calibrator: Any) -> Function:
@@ -102,7 +112,7 @@ def _isotonic(calibrator: Any) -> Function:
 
 
 def soft_voting(model: Any, compiler: Compiler) -> Part:
-    probas = [compiler.part(each)["predict_proba"] for each in model.estimators_]
+    probas = [_part(each, compiler)["predict_proba"] for each in model.estimators_]
     weights = model._weights_not_none
 
     def predict_proba(block: Any) -> np.ndarray:
@@ -120,7 +130,7 @@ def _average(values: np.ndarray, axis: int, weights: Any) -> np.ndarray:
 def voting(model: Any, compiler: Compiler) -> Part:
     if model.voting == "soft":
         return soft_voting(model, compiler)
-    predictions = [compiler.part(each)["predict"] for each in model.estimators_]
+    predictions = [_part(each, compiler)["predict"] for each in model.estimators_]
     classes, weights = model.le_.classes_, model._weights_not_none
     shares = [1] * len(predictions) if weights is None else weights
 
@@ -134,7 +144,7 @@ def voting(model: Any, compiler: Compiler) -> Part:
 
 
 def voting_regressor(model: Any, compiler: Compiler) -> Part:
-    predictions = [compiler.part(each)["predict"] for each in model.estimators_]
+    predictions = [_part(each, compiler)["predict"] for each in model.estimators_]
     weights, beside = model._weights_not_none, _beside(compiler)
 
     def predict(block: Any) -> np.ndarray:
@@ -174,7 +184,7 @@ def _stack(model: Any, compiler: Compiler) -> Function:
     """What the estimators of the first row give: the columns that the final one takes."""
     names = [name for name in model.stack_method_ if name is not None]
     pairs = list(zip(model.estimators_, names))
-    methods = [compiler.part(estimator)[name] for estimator, name in pairs]
+    methods = [_part(estimator, compiler)[name] for estimator, name in pairs]
     is_binary = len(getattr(model, "classes_", ())) == 2
     halves = [is_binary and name == "predict_proba" for name in names]
     is_passed_through = model.passthrough
@@ -200,7 +210,7 @@ def one_versus_rest(model: Any, compiler: Compiler) -> Part:
     if model.label_binarizer_.y_type_ not in ("multiclass", "binary"):
         raise UnplannedError("it gives several labels at once")
     estimators = model.estimators_
-    parts = [compiler.part(each) for each in estimators]
+    parts = [_part(each, compiler) for each in estimators]
     classes, beside = model.classes_, _beside(compiler)
     is_decided = "decision_function" in parts[0]
     if any(hasattr(each, "decision_function") != is_decided for each in estimators):
@@ -244,12 +254,12 @@ def _score(part: Part, is_decided: bool) -> Function:
 
 def multiple_outputs(model: Any, compiler: Compiler) -> Part:
     """Of each target an estimator. Their probabilities would be a list, which has no plan."""
-    predictions = [compiler.part(each)["predict"] for each in model.estimators_]
+    predictions = [_part(each, compiler)["predict"] for each in model.estimators_]
     return {"predict": lambda block: np.asarray([each(block) for each in predictions]).T}
 
 
 def transformed_target(model: Any, compiler: Compiler) -> Part:
-    predict = compiler.part(model.regressor_)["predict"]
+    predict = _part(model.regressor_, compiler)["predict"]
     back = _inverse(model.transformer_)
     if model._training_dim != 1:
         raise UnplannedError("it has several targets")
@@ -287,7 +297,7 @@ def _bagged(model: Any, compiler: Compiler, name: str) -> list[Function]:
         raise UnplannedError("it adds up by as many parts as there are processors")
     if model.n_estimators != len(model.estimators_):
         raise UnplannedError("it has other estimators than it says")
-    methods = [compiler.part(each)[name] for each in model.estimators_]
+    methods = [_part(each, compiler)[name] for each in model.estimators_]
     return [_of_columns(*each) for each in zip(methods, model.estimators_features_)]
 
 
