@@ -60,17 +60,15 @@ def columns(block: Any) -> Columns:
     return list(block.T)
 
 
-def selection(key: Any, indices: Sequence[int], layout: str) -> Callable[[Any], Any]:
-    """What takes the columns at `indices` of a block; `key` says the same to numpy. A matrix of
-    pandas keeps the order of its memory, numpy's indexing may turn it around.
+def selection(indices: Sequence[int]) -> Callable[[Any], Any]:
+    """What takes columns of a frame: of a list of them, or of the matrix that it is made of, whose
+    order of memory pandas keeps.
     """
     chosen = list(indices)
 
     def select(block: Any) -> Any:
         if isinstance(block, list):
             return [block[index] for index in chosen]
-        if layout != "frame":
-            return block[:, key]
         return block.T[chosen].T if block.flags.f_contiguous else np.take(block, chosen, axis=1)
 
     return select
@@ -113,25 +111,39 @@ def stacked(blocks: Sequence[Any]) -> np.ndarray:
 
 def sparse_stacked(blocks: Sequence[Any]) -> Any:
     """Blocks side by side in one sparse matrix, as scipy.sparse.hstack: of a matrix only what is
-    not zero; of a sparse one everything, in the order of columns.
+    not zero; of a sparse one everything. Each row in the order of columns; or, where scipy does
+    that and all are sparse, in the order that it has in each.
     """
     rows, indices, data, width = [], [], [], 0
     for block in blocks:
         if isinstance(block, np.ndarray):
             row, index = np.nonzero(block)
-            rows.append(row)
-            indices.append(index + width)
-            data.append(block[row, index])
+            values = block[row, index]
         else:
-            rows.append(row_numbers(block))
-            indices.append(block.indices + width)
-            data.append(block.data)
+            row, index, values = row_numbers(block), block.indices, block.data
+        rows.append(row)
+        indices.append(index + width)
+        data.append(values)
         width += block.shape[1]
-    count = blocks[0].shape[0]
     row, index, values = (np.concatenate(parts) for parts in (rows, indices, data))
-    if count > 1:
-        order = np.lexsort((index, row))
-        row, index, values = row[order], index[order], values[order]
-    indptr = np.zeros(count + 1, np.int32)
-    np.cumsum(np.bincount(row, minlength=count), out=indptr[1:])
-    return csr_maker(width)(values, index.astype(np.int32), indptr)
+    keys = (row,) if _keeps_order(blocks) else (index, row)
+    order = np.lexsort(keys)
+    indptr = np.zeros(blocks[0].shape[0] + 1, np.int32)
+    np.cumsum(np.bincount(row, minlength=blocks[0].shape[0]), out=indptr[1:])
+    return csr_maker(width)(values[order], index[order].astype(np.int32), indptr)
+
+
+def _keeps_order(blocks: Sequence[Any]) -> bool:
+    if any(isinstance(block, np.ndarray) for block in blocks):
+        return False
+    return len(blocks) == 1 or HSTACK_KEEPS_ORDER
+
+
+def _hstack_keeps_order() -> bool:
+    unsorted = sparse.csr_matrix((np.ones(2), np.array([1, 0]), np.array([0, 2])), shape=(1, 2))
+    stacked = sparse.hstack([unsorted, unsorted]).tocsr()
+    return bool(stacked.indices[0] == 1)
+
+
+HSTACK_KEEPS_ORDER = _hstack_keeps_order()
+"""Whether scipy puts sparse matrices side by side without sorting the entries of a row."""

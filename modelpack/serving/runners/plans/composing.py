@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Callable, Iterable, Sequence
 
 import numpy as np
@@ -160,9 +161,14 @@ def _transform_to_matrix(step: Any, compiler: Compiler) -> Step:
 
 
 def _column_branch(model: Any, step: Any, key: Any, weight: Any, compiler: Compiler) -> Step:
-    if isinstance(key, (str, int)):
+    if compiler.layout != "frame":
+        if _is_scalar(key):
+            raise UnplannedError("a step takes a column of a matrix without a second dimension")
+        select: Step = operator.itemgetter((slice(None), key))
+    elif _is_scalar(key):
         return _weighted(_text_branch(step, _indices(model, key, compiler)[0], compiler), weight)
-    select = selection(key, _indices(model, key, compiler), compiler.layout)
+    else:
+        select = selection(_indices(model, key, compiler))
     return _weighted(_after([select], _branch(step, compiler)), weight)
 
 
@@ -188,37 +194,30 @@ def _is_empty(key: Any) -> bool:
 
 
 def _indices(model: Any, key: Any, compiler: Compiler) -> list[int]:
-    """Where the columns that `key` names are among those of the block."""
-    if compiler.layout != "frame":
-        return list(
-            np.atleast_1d(np.arange(_width(model))[key if _is_scalar(key) else _listed(key)])
-        )
+    """Where the columns that `key` names are among those of the frame."""
     names = compiler.names
-    fitted = getattr(model, "feature_names_in_", getattr(model, "_df_columns", names))
+    fitted = list(getattr(model, "feature_names_in_", getattr(model, "_df_columns", names)))
     if isinstance(key, slice):
-        bounds = (key.start, key.stop)
-        if any(isinstance(bound, str) for bound in bounds):
-            start, stop = (None if name is None else list(fitted).index(name) for name in bounds)
-            key = slice(start, None if stop is None else stop + 1, key.step)
+        chosen = fitted[_by_position(key, fitted)]
     elif _is_scalar(key):
-        key = [key]
-    listed = _listed(key)
-    if not isinstance(listed, slice) and all(isinstance(each, str) for each in listed):
-        return [names.index(str(each)) for each in listed]
-    return [names.index(str(name)) for name in np.asarray(fitted, object)[listed]]
+        chosen = [key if isinstance(key, str) else fitted[key]]
+    elif all(isinstance(each, str) for each in key):
+        chosen = list(key)
+    else:
+        chosen = np.asarray(fitted, object)[list(key)].tolist()
+    return [names.index(str(name)) for name in chosen]
+
+
+def _by_position(key: slice, names: Sequence[Any]) -> slice:
+    """A slice by names includes its end."""
+    if not isinstance(key.start, str) and not isinstance(key.stop, str):
+        return key
+    start = None if key.start is None else names.index(key.start)
+    return slice(start, None if key.stop is None else names.index(key.stop) + 1, key.step)
 
 
 def _is_scalar(key: Any) -> bool:
     return isinstance(key, (str, int, np.integer))
-
-
-def _listed(key: Any) -> Any:
-    return key if isinstance(key, slice) else list(key)
-
-
-def _width(model: Any) -> int:
-    """How many columns the model was fitted with."""
-    return int(getattr(model, "n_features_in_", getattr(model, "_n_features", 0)))
 
 
 COMPILERS: Compilers = {

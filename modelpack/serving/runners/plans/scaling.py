@@ -17,8 +17,11 @@ from .encoding import indicators
 
 Transform = Callable[[Any], Any]
 
-BEFORE_SORTED_BINS = (1, 2)
-"""The version of scikit-learn up to which bins have a tolerance."""
+VERSION = tuple(int(number) for number in sklearn.__version__.split(".")[:2])
+SORTED_BINS = (1, 2)
+"""The version of scikit-learn since which bins have no tolerance."""
+NESTED_PRODUCTS = (0, 22)
+"""The version since which products of three are made of those of two."""
 TINY = 1e-12
 """A norm below this may be taken for none."""
 
@@ -162,6 +165,8 @@ def polynomial_features(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     place = {term: index for index, term in enumerate(terms)}
     width = len(terms)
     order: Any = getattr(model, "order", "C")
+    if VERSION < NESTED_PRODUCTS and max(map(len, terms)) > 2:
+        raise UnplannedError("PolynomialFeatures multiplies in the order of an old version")
     singles = [(place[term], term[0]) for term in terms if len(term) == 1]
     products = []
     for degree in range(2, max(map(len, terms)) + 1):
@@ -188,8 +193,7 @@ def polynomial_features(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 
 def k_bins(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    version = tuple(int(number) for number in sklearn.__version__.split(".")[:2])
-    if version < BEFORE_SORTED_BINS or getattr(model, "dtype", None) not in (None, np.float64):
+    if VERSION < SORTED_BINS or getattr(model, "dtype", None) not in (None, np.float64):
         raise UnplannedError("KBinsDiscretizer is set, or of a version, without a plan")
     edges = [each[1:-1] for each in model.bin_edges_]
     counts = model.n_bins_.tolist()

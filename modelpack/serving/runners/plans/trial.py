@@ -19,8 +19,10 @@ from .runner import PlannedRunner
 
 QUICK_SECONDS = 0.005
 """Which nobody else who is connected notices."""
-ALONE = 4
+ALONE = 3
 """Rows of a group that are asked for one by one, too."""
+DOUBTED = 8
+"""Rows that are asked for one by one of a group that the plan has doubts about."""
 
 
 def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode) -> PlannedRunner:
@@ -33,9 +35,11 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
     plan = compile_model(runner.model, manifest.layout, [field.name for field in manifest.inputs])
     by_plan = PlannedRunner(runner, plan, manifest.layout)
     groups = samples.decoded(runner.model, manifest, decode)
-    if not groups:
-        raise UnplannedError("no row is known to try it on")
+    if manifest.layout == "frame":
+        groups += [list(np.array(rows.T)) for rows in groups if isinstance(rows, np.ndarray)][1:2]
     methods = [method for method in plan.together if runner.can(method)]
+    if not groups or not methods:
+        raise UnplannedError("no row is known to try it on, or nothing to ask")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for method in methods:
@@ -69,30 +73,42 @@ def compare(
     method: str,
     groups: Sequence[Rows],
 ) -> None:
-    """Hold `method` of the plan against the estimator's, for each group at once and row by row; for
-    the single rows of a group, where the plan has doubts about some.
+    """Hold `method` of the plan against the estimator's, for each group at once and row by row; of
+    a group that the plan has doubts about, single rows.
 
     Raises:
         UnplannedError: they differ in one bit, the plan answers what the estimator refuses, or it
             has doubts about every row.
     """
     proved = 0
-    for group in groups:
-        some = [group]
-        if _given(plan.together, method, block, group) is None:
-            some = apart(group)
-        for rows in some:
-            together = _given(plan.together, method, block, rows)
-            if together is not None:
-                _hold(together, _expected(runner, method, rows), method)
-                each = _given(plan.each, method, block, rows)
-                alone = [_expected(runner, method, row) for row in apart(rows)[:ALONE]]
-                if each is None:
-                    raise UnplannedError(f"its {method} has doubts about single rows")
-                _hold(each[: len(alone)], _joined(alone), f"{method} of single rows")
-                proved += 1
+    for rows in groups:
+        alone = apart(rows)
+        together = _given(plan.together, method, block, rows)
+        if together is not None and len(alone) > 1:
+            _hold(together, _expected(runner, method, rows), method)
+            each = _given(plan.each, method, block, rows)
+            singles = [_expected(runner, method, row) for row in alone[:ALONE]]
+            if each is None:
+                raise UnplannedError(f"its {method} has doubts about single rows alone")
+            _hold(each[: len(singles)], _joined(singles), f"{method} of single rows")
+            proved += 1
+        else:
+            proved += sum(_alike(plan, runner, block, method, row) for row in alone[:DOUBTED])
     if not proved:
         raise UnplannedError(f"it has doubts about all rows for {method}")
+
+
+def _alike(
+    plan: Plan, runner: EstimatorRunner, block: Callable[[Rows], Any], method: str, row: Rows
+) -> bool:
+    """Whether the plan answers a single row, as the estimator does."""
+    given = [_given(part, method, block, row) for part in (plan.together, plan.each)]
+    if any(each is None for each in given):
+        return False
+    expected = _expected(runner, method, row)
+    for each in given:
+        _hold(each, expected, f"{method} of a single row")
+    return True
 
 
 def _given(part: Part, method: str, block: Callable[[Rows], Any], rows: Rows) -> Any:
