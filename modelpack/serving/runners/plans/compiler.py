@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Sequence
 
+import numpy as np
+
 Part = Dict[str, Callable[[Any], Any]]
 """Method of the estimator -> the same without its overhead.
 
@@ -43,6 +45,13 @@ class Compiler:
     def dot(self) -> Callable[[Any, Any], Any]:
         self.is_dotted = True
         return self._dot
+
+    @property
+    def is_together(self) -> bool:
+        """Whether rows are computed as they came, not as if each had come alone. To be asked only
+        where it makes a difference.
+        """
+        return self.dot is np.matmul
 
     def part(self, estimator: Any) -> Part:
         """The part of `estimator`, by exactly its class: a subclass may compute something else.
