@@ -13,7 +13,8 @@ from .trees import require_one_output, shares, takes_nan
 from .walks import COPIED, narrow, planted, walk
 
 BLOCK = 1 << 15
-"""Shares that are added up at once: they stay in the processor's cache."""
+"""Shares that are added up at once; a loop over the trees is as quick for more of them, and needs
+less memory."""
 
 Sums = Callable[[np.ndarray], np.ndarray]
 """Of float32 rows: (n_rows, n_columns), what the trees say added up in their order."""
@@ -103,20 +104,23 @@ def _votes(model: Any, tables: list[np.ndarray]) -> Sums | None:
         trees.append(planted(width, state["nodes"], state["max_depth"], numbers))
         first = numbers[-1] + 1
     add = walk([trees])
-    step = max(1, BLOCK // (len(trees) * table.shape[1]))
-
-    def few(rows: np.ndarray) -> np.ndarray:
-        numbers = np.zeros((len(rows), len(trees)))
-        add(rows, numbers)
-        return np.asarray(table.take(numbers.T.astype(np.intp), axis=0).sum(axis=0))
 
     def votes(rows: np.ndarray) -> np.ndarray:
-        if len(rows) <= step:
-            return few(rows)
-        starts = range(0, len(rows), step)
-        return np.concatenate([few(rows[start : start + step]) for start in starts])
+        numbers = np.zeros((len(rows), len(trees)))
+        add(rows, numbers)
+        return _taken(table, numbers.T.astype(np.intp, order="C"))
 
     return votes
+
+
+def _taken(table: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Rows of `table`, those of `places` (n, n_rows) added up over n, one after the other."""
+    if places.size * table.shape[1] <= BLOCK:
+        return np.asarray(np.add.reduce(table.take(places, axis=0), axis=0))
+    sums = np.zeros((places.shape[1], table.shape[1]))
+    for chosen in places:
+        sums += table.take(chosen, axis=0)
+    return sums
 
 
 COMPILERS: Compilers = {
