@@ -42,20 +42,19 @@ def raw_sums(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
     Raises:
         UnplannedError: it has categories, or is too large.
     """
-    trees = [[tree.nodes for tree in trees] for trees in model._predictors]
-    every = [nodes for several in trees for nodes in several]
-    if getattr(model, "_preprocessor", None) is not None or any(map(_has_categories, every)):
+    trees = [tree.nodes for several in model._predictors for tree in several]
+    if getattr(model, "_preprocessor", None) is not None or any(map(_has_categories, trees)):
         raise UnplannedError("it has categories")
-    if sum(map(len, every)) * node_dtype().itemsize > COPIED:
+    if sum(map(len, trees)) * node_dtype().itemsize > COPIED:
         raise UnplannedError("it is too large")
-    width, ranks = _width(model), Ranks(every)
-    add = walk([[ranks.tree(nodes) for nodes in several] for several in trees])
+    width, columns, ranks = _width(model), len(model._predictors[0]), Ranks(trees)
+    add = walk(np.array(ranks.trees, object).reshape((-1, columns)))
     start = np.asarray(model._baseline_prediction + 0.0, np.float64).ravel()
-    arranged = _arranged(model, width, len(trees[0]), compiler)
+    arranged = _arranged(model, width, columns, compiler)
 
     def raw(block: Any) -> np.ndarray:
         rows = matrix(block, width)
-        sums = np.empty((len(rows), len(trees[0])))
+        sums = np.empty((len(rows), columns))
         sums[:] = start
         add(ranks.of(rows), sums)
         return arranged(sums)
@@ -100,12 +99,20 @@ class Ranks:
         inner = [nodes[nodes["is_leaf"] == 0] for nodes in trees]
         features = np.concatenate([nodes["feature_idx"] for nodes in inner])
         thresholds = np.concatenate([_thresholds(nodes) for nodes in inner])
+        numbers = np.zeros(len(thresholds))
         self._used = np.unique(features).astype(np.intp)
-        self._sorted = [np.unique(thresholds[features == feature]) for feature in self._used]
+        self._sorted: list[np.ndarray] = []
+        for feature in self._used:
+            chosen = features == feature
+            ordered, numbers[chosen] = np.unique(thresholds[chosen], return_inverse=True)
+            self._sorted.append(ordered)
         most = max(map(len, self._sorted), default=0)
         self._padded = np.full((len(self._used), most + 1), np.inf)
         for row, ordered in zip(self._padded, self._sorted):
             row[: len(ordered)] = ordered
+        ends = np.cumsum([len(nodes) for nodes in inner])[:-1]
+        self.trees = [self._tree(nodes, own) for nodes, own in zip(trees, np.split(numbers, ends))]
+        """The same of ranks, as `walks.planted`."""
 
     def of(self, rows: np.ndarray) -> np.ndarray:
         """float32 (n_rows, 2 * n_used): the ranks twice; a missing value has the lowest first, and
@@ -131,9 +138,9 @@ class Ranks:
             ranks[:, place] = ordered.searchsorted(values[:, place])
         return ranks
 
-    def tree(self, own: np.ndarray) -> Any:
-        """Of ranks, as `walks.planted`. A node looks at the first of two ranks if it sends missing
-        values to the left.
+    def _tree(self, own: np.ndarray, numbers: np.ndarray) -> Any:
+        """`numbers`: of the thresholds of inner nodes. A node looks at the first of two ranks if it
+        sends missing values to the left.
         """
         is_inner = own["is_leaf"] == 0
         nodes = np.zeros(len(own), node_dtype())
@@ -142,10 +149,6 @@ class Ranks:
         places = np.searchsorted(self._used, own["feature_idx"][is_inner])
         go_right = own["missing_go_to_left"][is_inner] == 0
         nodes["feature"][is_inner] = places + len(self._used) * go_right
-        numbers = [
-            self._sorted[place].searchsorted(threshold)
-            for place, threshold in zip(places, _thresholds(own)[is_inner])
-        ]
         nodes["threshold"][is_inner] = numbers
         return planted(2 * len(self._used), nodes, int(own["depth"].max()), own["value"])
 
