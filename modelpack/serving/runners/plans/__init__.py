@@ -16,16 +16,20 @@ from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from . import (
     bayes,
+    boosting,
     clustering,
     composing,
     decomposition,
     encoding,
+    forests,
+    histograms,
     imputing,
     linear,
     neural,
     scaling,
     svm,
     texts,
+    trees,
     wrapping,
 )
 from .compiler import Compiler, Compilers, Part, UnplannedError
@@ -34,16 +38,20 @@ __all__ = ["Plan", "UnplannedError", "compile_model"]
 
 FAMILIES = (
     bayes,
+    boosting,
     clustering,
     composing,
     decomposition,
     encoding,
+    forests,
+    histograms,
     imputing,
     linear,
     neural,
     scaling,
     svm,
     texts,
+    trees,
     wrapping,
 )
 """One file a family of estimators; each has COMPILERS, by the names of classes of scikit-learn."""
