@@ -15,5 +15,11 @@ class Request(BaseModel):
 
 
 @app.post("/predict")
-def predict(request: Request):
+async def predict(request: Request):
+    return {"predictions": model.predict(request.instances).tolist()}
+
+
+@app.post("/predict-in-threads")
+def predict_in_threads(request: Request):
+    """Faster where a prediction takes long: FastAPI calls what is not async in threads."""
     return {"predictions": model.predict(request.instances).tolist()}

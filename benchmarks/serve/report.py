@@ -1,0 +1,137 @@
+"""Results as tables: for the terminal, and as Markdown for docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.serve.claims import Claim, verdicts
+from benchmarks.serve.models import BULK, CROWD, LONE, MODELS, Load
+from benchmarks.serve.results import Results, Spread, p50, p99, rate, ratios
+from benchmarks.serve.servers import ALONE, BARE, OURS
+
+BEGIN, END = "<!-- serve -->", "<!-- /serve -->"
+NAMES = {
+    OURS: "**modelpack**",
+    BARE: "*the same worker, an answer without a model*",
+    ALONE: "*the model's `predict`, without a server*",
+}
+LOADS = {LONE: "1 connection", CROWD: "64 connections", BULK: "1,000 rows a request"}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        align = ("---", *("--:" for _ in self.head[1:]))
+        lines = (self.head, align, *self.rows)
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"**{self.title}**\n\n{table}"
+
+    def table(self) -> Table:
+        table = Table(title=self.title, title_justify="left")
+        for number, name in enumerate(self.head):
+            table.add_column(name, justify="right" if number else "left", overflow="fold")
+        for row in self.rows:
+            table.add_row(*(cell.replace("*", "").replace("`", "") for cell in row))
+        return table
+
+
+def sheets(results: Results) -> Iterator[Sheet]:
+    for model in results.models():
+        yield _of_model(results, model)
+    claims = tuple(_claims(results))
+    if claims:
+        yield Sheet("Claims", ("claim", "wanted", "measured", "holds"), claims)
+
+
+def _of_model(results: Results, model: str) -> Sheet:
+    loads = [load for load in LOADS if results.spread(model, OURS, load, rate)]
+    head = ["server"]
+    for load in loads:
+        head += [f"{LOADS[load]}: rows/s", "modelpack is"]
+        head += ["p50, ms", "p99, ms"] if load is CROWD else ["p99, ms"]
+    rows = []
+    for server in results.servers(model):
+        cells = (cell for load in loads for cell in _cells(results, model, server, load))
+        rows.append((NAMES.get(server, server), *cells))
+    return Sheet(MODELS[model].title, tuple(head), tuple(rows))
+
+
+def _cells(results: Results, model: str, server: str, load: Load) -> Iterator[str]:
+    found = results.spread(model, server, load, rate)
+    errors = results.errors(model, server, load)
+    yield "" if found is None else f"{errors:,} errors" if errors else figure(found.median)
+    ours = results.values(model, OURS, load, rate)
+    theirs = results.values(model, server, load, rate)
+    yield "" if server == OURS else times(ratios(ours, theirs))
+    for value in (p50, p99) if load is CROWD else (p99,):
+        known = results.spread(model, server, load, value)
+        yield figure(known.median) if known else ""
+
+
+def _claims(results: Results) -> Iterator[tuple[str, ...]]:
+    for verdict in verdicts(results):
+        claim = verdict.claim
+        against = f"{claim.against} ({verdict.against})"
+        if verdict.against == claim.against:
+            against = claim.against
+        yield (
+            sentence(claim, against),
+            f"≥ {claim.wanted:g}",
+            times(verdict.ratio),
+            "yes" if verdict.holds else "no",
+        )
+
+
+def sentence(claim: Claim, against: str) -> str:
+    what = "rows/s" if claim.value is rate else "p99"
+    model = claim.against_model
+    if model:
+        return f"{claim.model}, {LOADS[claim.load]}: {what} against {model}"
+    return f"{claim.model}, {LOADS[claim.load]}: {what} against {against}"
+
+
+def times(ratio: Spread | None) -> str:
+    if ratio is None:
+        return ""
+    return f"{ratio.median:.2f} ({ratio.least:.2f} to {ratio.most:.2f})"
+
+
+def figure(value: float) -> str:
+    """Three digits that count."""
+    if value >= 100:
+        digits = len(str(int(value))) - 3
+        return f"{round(value, -digits):,.0f}"
+    return f"{value:.3g}" if value < 10 else f"{value:.1f}"
+
+
+def show(results: Results, console: Console) -> None:
+    for sheet in sheets(results):
+        console.print(sheet.table(), "")
+    for line in notes(results):
+        console.print(line, highlight=False)
+
+
+def notes(results: Results) -> Iterator[str]:
+    for failure in results.failures:
+        yield f"{failure.server} does not serve {failure.model}: {failure.reason.splitlines()[0]}"
+    yield f"Others used {results.others():.0%} of the processors meanwhile (median)."
+
+
+def markdown(results: Results) -> str:
+    return "\n\n".join((*(sheet.markdown() for sheet in sheets(results)), *notes(results)))
+
+
+def write(text: str, document: Path) -> None:
+    """Puts `text` between the marks of the document."""
+    before, _, rest = document.read_text().partition(f"{BEGIN}\n")
+    _, _, after = rest.partition(END)
+    document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
