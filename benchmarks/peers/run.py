@@ -86,6 +86,7 @@ def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
             **{f"PEER_{name.upper()}": value for name, value in facts.items()},
             **{"HOME": folder, "LANG": "C.UTF-8", "PATH": f"{place / 'bin'}:/usr/bin:/bin"},
             **{"BENTOML_DO_NOT_TRACK": "True", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            **{"OMP_NUM_THREADS": "1"},  # as scikit-learn advises where there are many processes
             **{"UVICORN_ACCESS_LOG": "false"},  # of MLflow's, which has no option for it
         }
         filled = [part.format(**facts) for part in peer.command]

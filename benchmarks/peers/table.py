@@ -130,9 +130,8 @@ PEERS = {
     )
 }
 
-FASTAPI = {
-    "forest": replace(PEERS["fastapi"], path="/predict-in-threads"),
-    "text": replace(PEERS["fastapi"], command=_uvicorn("fastapi_text_server")),
-    "mixed": replace(PEERS["fastapi"], command=_uvicorn("fastapi_mixed_server")),
-}
-"""As one would write it for models that are slower, or whose rows are no lists of numbers."""
+
+def fastapi(script: str) -> dict[str, Peer]:
+    """A script with FastAPI, by its two routes: in threads, and in the event loop."""
+    peer = replace(PEERS["fastapi"], command=_uvicorn(script))
+    return {"fastapi": peer, "fastapi-async": replace(peer, path="/predict-async")}

@@ -75,10 +75,11 @@ def mail(random, count):
         shares[topic] /= shares[topic].sum()
     topics = random.choice(TOPICS, count)
     lengths = random.integers(*LENGTHS, count)
-    chosen = (
-        random.choice(words, length, p=shares[topic]) for topic, length in zip(topics, lengths)
-    )
-    return [" ".join(of).capitalize() + "." for of in chosen], topics.tolist()
+    texts = []
+    for topic, length in zip(topics, lengths, strict=True):
+        chosen = random.choice(words, length, p=shares[topic])
+        texts.append(" ".join(chosen).capitalize() + ".")
+    return texts, topics.tolist()
 
 
 def vocabulary(random):

@@ -15,24 +15,24 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks.peers import PEERS
-from benchmarks.serve import machine, report, wrk
-from benchmarks.serve.models import MODELS, made
+from benchmarks.serve import machine, plot, report, wrk
+from benchmarks.serve.models import MODELS, OF_NUMBERS, made
 from benchmarks.serve.results import Failure, Measurement, Results
 from benchmarks.serve.rounds import Plan, measured
 from benchmarks.serve.servers import LIMITS, OURS, contenders
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
-SERVERS = (OURS, *PEERS, *LIMITS)
+SERVERS = (OURS, *OF_NUMBERS, *LIMITS)
 
 
-def names(known: Iterable[str]) -> type:
+def names(known: Iterable[str]) -> Callable[[str], list[str]]:
     """The type of an option that is some of `known`, with commas between."""
 
     def read(text: str) -> list[str]:
@@ -61,27 +61,28 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(chosen: argparse.Namespace, console: Console) -> Results:
+def run(chosen: argparse.Namespace, console: Console) -> Iterator[Results]:
+    """What is known after each model."""
     wrk.require()
     plan = Plan(chosen.rounds, chosen.seconds, chosen.curves)
+    how = {"rounds": plan.rounds, "seconds": plan.seconds}
     found: list[Measurement | Failure] = []
     with tempfile.TemporaryDirectory() as folder, _progress(console) as progress:
-        task = progress.add_task("")
+        step = partial(_tell, progress, progress.add_task(""))
         for name in chosen.models:
-            step = lambda text: progress.update(task, description=text)  # noqa: E731
             step(f"{name}: is trained and packaged")
             scratch = Path(folder) / name
             material = made(MODELS[name], scratch)
             some = [each for each in contenders(material, scratch) if each.name in chosen.servers]
             found += measured(MODELS[name], some, plan, step)
-        versions = machine.versions(scratch / "bundle")
-    return Results(
-        machine.facts(),
-        {"rounds": plan.rounds, "seconds": plan.seconds},
-        versions,
-        tuple(each for each in found if isinstance(each, Measurement)),
-        tuple(each for each in found if isinstance(each, Failure)),
-    )
+            measurements = tuple(each for each in found if isinstance(each, Measurement))
+            failures = tuple(each for each in found if isinstance(each, Failure))
+            versions = machine.versions(scratch / "bundle")
+            yield Results(machine.facts(), how, versions, measurements, failures)
+
+
+def _tell(progress: Progress, task: TaskID, text: str) -> None:
+    progress.update(task, description=text)
 
 
 def _progress(console: Console) -> Progress:
@@ -92,11 +93,13 @@ def _progress(console: Console) -> Progress:
 def main() -> None:
     chosen = options()
     console = Console(stderr=True)
-    results = Results.read(chosen.kept) if chosen.kept else run(chosen, console)
-    if chosen.json:
-        chosen.json.write_text(results.json())
+    known = [Results.read(chosen.kept)] if chosen.kept else run(chosen, console)
+    for results in known:
+        if chosen.json:
+            chosen.json.write_text(results.json())
     if chosen.write:
-        report.write(report.markdown(results), DOCUMENT)
+        drawn = plot.draw(results, DOCUMENT.parent / "images")
+        report.write(report.section(results, bool(drawn)), DOCUMENT)
     if chosen.markdown:
         print(report.markdown(results))
         return

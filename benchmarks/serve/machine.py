@@ -8,9 +8,9 @@ import platform
 import re
 from pathlib import Path
 
-from benchmarks.peers import PEERS
 from benchmarks.peers.table import PYTHON
 from benchmarks.serve import wrk
+from benchmarks.serve.models import OF_NUMBERS
 from benchmarks.serve.servers import OURS
 from modelpack import __version__
 
@@ -33,7 +33,7 @@ def facts() -> dict[str, str]:
 def versions(bundle: Path) -> dict[str, str]:
     """Of the service with its Python, and of each peer as its lock has it."""
     python = json.loads((bundle / "modelpack.json").read_bytes())["environment"]["python"]
-    peers = {name: f"{_pinned(name)}, Python {PYTHON}" for name in PEERS}
+    peers = {name: f"{_pinned(peer.name)}, Python {PYTHON}" for name, peer in OF_NUMBERS.items()}
     return {OURS: f"{__version__}, Python {python}", **peers}
 
 

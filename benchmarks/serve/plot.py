@@ -53,7 +53,7 @@ def _draw(results: Results, models: list[str], theme: Theme, folder: Path) -> Pa
     except ImportError as error:
         raise SystemExit("The plot needs matplotlib: pip install matplotlib") from error
 
-    style: dict[str, Any] = {
+    style: Any = {
         **{"svg.fonttype": "none", "svg.hashsalt": "serve", "font.family": "sans-serif"},
         **dict.fromkeys(
             ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.text

@@ -9,12 +9,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serve.claims import Claim, verdicts
+from benchmarks.serve.claims import PEERS, Verdict, verdicts
 from benchmarks.serve.models import BULK, CROWD, LONE, MODELS, Load
 from benchmarks.serve.results import Results, Spread, p50, p99, rate, ratios
 from benchmarks.serve.servers import ALONE, BARE, OURS
 
 BEGIN, END = "<!-- serve -->", "<!-- /serve -->"
+HOW = """\
+On {processors} processors ({processor}, {memory}, {kernel}), which the load, by {wrk}, shares with
+the servers. {rounds} rounds; in each of them each server in turn was asked for {seconds} s under
+each load, after a second to warm up. Figures are medians; ratios are of the same round, their
+median with the least and the most. p99 is the time within which 99 of 100 answers came."""
+PICTURE = """\
+<picture>
+<source media="(prefers-color-scheme: dark)" srcset="images/serve-dark.svg">
+<img alt="p99 over throughput, a line a server" src="images/serve-light.svg">
+</picture>
+
+Each line is a server, its points are 1, 4, 16, 64 and 128 connections. To the right is more
+throughput, below is less waiting."""
 NAMES = {
     OURS: "**modelpack**",
     BARE: "*the same worker, an answer without a model*",
@@ -79,23 +92,18 @@ def _cells(results: Results, model: str, server: str, load: Load) -> Iterator[st
 
 def _claims(results: Results) -> Iterator[tuple[str, ...]]:
     for verdict in verdicts(results):
-        claim = verdict.claim
-        against = f"{claim.against} ({verdict.against})"
-        if verdict.against == claim.against:
-            against = claim.against
-        yield (
-            sentence(claim, against),
-            f"≥ {claim.wanted:g}",
-            times(verdict.ratio),
-            "yes" if verdict.holds else "no",
-        )
+        wanted, holds = f"≥ {verdict.claim.wanted:g}", "yes" if verdict.holds else "no"
+        yield sentence(verdict), wanted, times(verdict.ratio), holds
 
 
-def sentence(claim: Claim, against: str) -> str:
+def sentence(verdict: Verdict) -> str:
+    claim = verdict.claim
     what = "rows/s" if claim.value is rate else "p99"
-    model = claim.against_model
-    if model:
-        return f"{claim.model}, {LOADS[claim.load]}: {what} against {model}"
+    against = verdict.against
+    if claim.against_model:
+        against = "the same, saved with n_jobs=1"
+    elif claim.against == PEERS:
+        against = f"the best peer, {against}"
     return f"{claim.model}, {LOADS[claim.load]}: {what} against {against}"
 
 
@@ -113,21 +121,38 @@ def figure(value: float) -> str:
     return f"{value:.3g}" if value < 10 else f"{value:.1f}"
 
 
+def notes(results: Results) -> Iterator[str]:
+    for failure in results.failures:
+        reason = failure.reason.partition("\n")[0]
+        yield f"{failure.server} was left out of {failure.model}: {reason}"
+    others = f"{results.others():.0%} of the processors"
+    yield f"Programs that have nothing to do with it used {others} meanwhile (median)."
+
+
 def show(results: Results, console: Console) -> None:
     for sheet in sheets(results):
         console.print(sheet.table(), "")
-    for line in notes(results):
-        console.print(line, highlight=False)
-
-
-def notes(results: Results) -> Iterator[str]:
-    for failure in results.failures:
-        yield f"{failure.server} does not serve {failure.model}: {failure.reason.splitlines()[0]}"
-    yield f"Others used {results.others():.0%} of the processors meanwhile (median)."
+    for note in notes(results):
+        console.print(note, highlight=False)
 
 
 def markdown(results: Results) -> str:
     return "\n\n".join((*(sheet.markdown() for sheet in sheets(results)), *notes(results)))
+
+
+def section(results: Results, picture: bool) -> str:
+    """What stands between the marks of the document."""
+    *models, claims = sheets(results)
+    versions = (f"{name} {version}" for name, version in results.versions.items())
+    parts = (
+        HOW.format(**results.machine, **results.how),
+        claims.markdown(),
+        *((PICTURE,) if picture else ()),
+        *(model.markdown() for model in models),
+        f"Versions: {'; '.join(versions)}.",
+        *notes(results),
+    )
+    return "\n\n".join(parts)
 
 
 def write(text: str, document: Path) -> None:

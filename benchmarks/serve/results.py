@@ -104,11 +104,11 @@ class Results:
     def spread(self, model: str, server: str, load: Load, value: Value) -> Spread | None:
         return spread(self.values(model, server, load, value).values())
 
-    def best(self, model: str, load: Load, value: Value) -> str | None:
-        """The peer of the best median, of those without errors."""
+    def best(self, of: Iterable[str], model: str, load: Load, value: Value) -> str | None:
+        """Who has the best median, of those without errors."""
         known = {
             name: found.median
-            for name in self.peers(model)
+            for name in of
             if (found := self.spread(model, name, load, value))
             and not self.errors(model, name, load)
         }
