@@ -46,7 +46,7 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 
 def measured(server: str, load: Load, rates: tuple[float, ...], **more: float) -> list[Measurement]:
-    values = {"p50": 1.0, "p99": 10.0, "errors": 0, "others": 0.02, **more}
+    values = {"p50": 1.0, "p99": 10.0, "errors": 0, "cpu": 0.2, "others": 0.02, **more}
     return [
         Measurement("iris", server, load.name, number, rate, **values)
         for number, rate in enumerate(rates)

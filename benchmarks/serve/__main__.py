@@ -14,19 +14,26 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from benchmarks.serve import machine, plot, report, wrk
 from benchmarks.serve.models import MODELS, OF_NUMBERS, made
 from benchmarks.serve.results import Failure, Measurement, Results
 from benchmarks.serve.rounds import Plan, measured
-from benchmarks.serve.servers import LIMITS, OURS, contenders
+from benchmarks.serve.servers import LIMITS, OURS, competing, contender, packaged
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 SERVERS = (OURS, *OF_NUMBERS, *LIMITS)
@@ -67,31 +74,39 @@ def run(chosen: argparse.Namespace, console: Console) -> Iterator[Results]:
     plan = Plan(chosen.rounds, chosen.seconds, chosen.curves)
     how = {"rounds": plan.rounds, "seconds": plan.seconds}
     found: list[Measurement | Failure] = []
-    with tempfile.TemporaryDirectory() as folder, _progress(console) as progress:
-        step = partial(_tell, progress, progress.add_task(""))
-        for name in chosen.models:
-            step(f"{name}: is trained and packaged")
-            scratch = Path(folder) / name
-            material = made(MODELS[name], scratch)
-            some = [each for each in contenders(material, scratch) if each.name in chosen.servers]
-            found += measured(MODELS[name], some, plan, step)
+    wanted = {
+        MODELS[name]: [server for server in competing(MODELS[name]) if server in chosen.servers]
+        for name in chosen.models
+    }
+    turns = plan.rounds * sum(map(len, wanted.values()))
+    with tempfile.TemporaryDirectory() as folder, Steps(console, turns) as steps:
+        for model, servers in wanted.items():
+            material = made(model, Path(folder) / model.name)
+            bundle = packaged(material, material.folder / "bundle")
+            contenders = [contender(name, material, bundle) for name in servers]
+            found += measured(model, contenders, plan, steps.next)
             measurements = tuple(each for each in found if isinstance(each, Measurement))
             failures = tuple(each for each in found if isinstance(each, Failure))
-            versions = machine.versions(scratch / "bundle")
-            yield Results(machine.facts(), how, versions, measurements, failures)
+            yield Results(machine.facts(), how, machine.versions(bundle), measurements, failures)
 
 
-def _tell(progress: Progress, task: TaskID, text: str) -> None:
-    progress.update(task, description=text)
+class Steps(Progress):
+    """A bar for a terminal, lines for a file."""
 
+    def __init__(self, console: Console, count: int) -> None:
+        columns = (TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn())
+        super().__init__(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._task = self.add_task("", total=count, completed=-1)
 
-def _progress(console: Console) -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True)
+    def next(self, text: str) -> None:
+        self.update(self._task, description=text, advance=1)
+        if not self.console.is_terminal:
+            self.console.print(text, highlight=False)
 
 
 def main() -> None:
     chosen = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all servers are ended
     console = Console(stderr=True)
     known = [Results.read(chosen.kept)] if chosen.kept else run(chosen, console)
     for results in known:

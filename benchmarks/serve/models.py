@@ -33,7 +33,7 @@ CURVE = (Load(4), Load(16), Load(128))
 """Between and beyond; only in the first rounds, as they are for the eye."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """`name`: of its function in peers/train.py. `curve`: is latency drawn over throughput?"""
 

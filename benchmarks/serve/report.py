@@ -11,7 +11,7 @@ from rich.table import Table
 
 from benchmarks.serve.claims import PEERS, Verdict, verdicts
 from benchmarks.serve.models import BULK, CROWD, LONE, MODELS, Load
-from benchmarks.serve.results import Results, Spread, p50, p99, rate, ratios
+from benchmarks.serve.results import Results, Spread, cpu, p50, p99, rate, ratios
 from benchmarks.serve.servers import ALONE, BARE, OURS
 
 BEGIN, END = "<!-- serve -->", "<!-- /serve -->"
@@ -66,13 +66,14 @@ def sheets(results: Results) -> Iterator[Sheet]:
 
 
 def _of_model(results: Results, model: str) -> Sheet:
-    loads = [load for load in LOADS if results.spread(model, OURS, load, rate)]
+    servers = results.servers(model)
+    loads = [load for load in LOADS if any(results.values(model, s, load, rate) for s in servers)]
     head = ["server"]
     for load in loads:
         head += [f"{LOADS[load]}: rows/s", "modelpack is"]
-        head += ["p50, ms", "p99, ms"] if load is CROWD else ["p99, ms"]
+        head += ["p50, ms", "p99, ms", "CPU, ms a row"] if load is CROWD else ["p99, ms"]
     rows = []
-    for server in results.servers(model):
+    for server in servers:
         cells = (cell for load in loads for cell in _cells(results, model, server, load))
         rows.append((NAMES.get(server, server), *cells))
     return Sheet(MODELS[model].title, tuple(head), tuple(rows))
@@ -85,7 +86,7 @@ def _cells(results: Results, model: str, server: str, load: Load) -> Iterator[st
     ours = results.values(model, OURS, load, rate)
     theirs = results.values(model, server, load, rate)
     yield "" if server == OURS else times(ratios(ours, theirs))
-    for value in (p50, p99) if load is CROWD else (p99,):
+    for value in (p50, p99, cpu) if load is CROWD else (p99,):
         known = results.spread(model, server, load, value)
         yield figure(known.median) if known else ""
 

@@ -16,8 +16,9 @@ from benchmarks.serve.servers import LIMITS, OURS
 @dataclass(frozen=True)
 class Measurement:
     """`load`: its name. `rate`: rows per second. `p50`, `p99`: milliseconds, None where it is no
-    server. `errors`: answers that were none. `others`: the share of the machine's processors that
-    programs which have nothing to do with it used meanwhile.
+    server. `errors`: answers that were none. `cpu`: milliseconds of CPU time that the server used
+    for a row, which hardly depends on what else runs on the machine. `others`: the share of the
+    machine's processors that programs which have nothing to do with it used meanwhile.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Measurement:
     p50: float | None
     p99: float | None
     errors: int
+    cpu: float | None
     others: float
 
 
@@ -62,6 +64,10 @@ def p50(measurement: Measurement) -> float | None:
 
 def p99(measurement: Measurement) -> float | None:
     return measurement.p99
+
+
+def cpu(measurement: Measurement) -> float | None:
+    return measurement.cpu
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,12 @@ def measured(
     with ExitStack() as stack:
         places = [Place(contender, stack) for contender in contenders]
         for number in range(plan.rounds):
-            first = number % len(places) if places else 0
+            first = number % max(1, len(places))
             for place in (*places[first:], *places[:first]):
                 step(f"{model.name}, round {number + 1}: {place.contender.name}")
                 try:
                     yield from _turn(model, place, plan, number)
-                except (OSError, RuntimeError) as error:
+                except Exception as error:  # whatever ails one, the others are measured
                     places.remove(place)
                     place.end()
                     yield Failure(model.name, place.contender.name, str(error))
@@ -57,19 +57,21 @@ def _turn(model: Model, place: Place, plan: Plan, number: int) -> Iterator[Measu
     with place.turn() as server:
         server.asked(CROWD, WARM_UP_SECONDS)
         for load in plan.loads(contender, number):
-            before = foreign()
+            own, others = server.used(), foreign()
             answers = server.asked(load, plan.seconds)
-            others = (foreign() - before) / plan.seconds / len(os.sched_getaffinity(0))
+            own, others = server.used() - own, foreign() - others
+            rows = answers.requests * load.rows
             yield Measurement(
                 model.name,
                 contender.name,
                 load.name,
                 number,
-                answers.requests * load.rows / answers.seconds,
+                rows / answers.seconds,
                 answers.p50,
                 answers.p99,
                 answers.refused + answers.broken,
-                others,
+                own / rows * 1000 if rows else None,
+                others / plan.seconds / len(os.sched_getaffinity(0)),
             )
 
 
@@ -83,10 +85,11 @@ class Place:
 
     @contextmanager
     def turn(self) -> Iterator[Running]:
-        if self._running is None:
-            self._running = self._stack.enter_context(self.contender.start())
-        yield self._running
-        if idle(self._running) > IDLE_SHARE:
+        running, fresh = self._running, self._running is None
+        if running is None:
+            running = self._running = self._stack.enter_context(self.contender.start())
+        yield running
+        if fresh and idle(running) > IDLE_SHARE:
             self.end()
 
     def end(self) -> None:
@@ -102,6 +105,6 @@ def foreign() -> float:
 
 def idle(server: Running) -> float:
     """The share of a processor that it uses while nobody asks."""
-    before = used(server.pid)
+    before = server.used()
     time.sleep(IDLE_SECONDS)
-    return (used(server.pid) - before) / IDLE_SECONDS
+    return (server.used() - before) / IDLE_SECONDS

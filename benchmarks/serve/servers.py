@@ -19,7 +19,8 @@ import modelpack
 from benchmarks.peers import Peer, running
 from benchmarks.peers.table import instances, of_instances
 from benchmarks.serve import wrk
-from benchmarks.serve.models import Load, Material
+from benchmarks.serve.models import Load, Material, Model
+from benchmarks.serve.processes import used
 from modelpack.engines.process import ProcessEngine, _environment
 from modelpack.serving.cpu import THREAD_VARIABLES
 
@@ -42,10 +43,9 @@ def app(environ, start_response):
 
 
 class Running(Protocol):
-    """`pid`: of the first of its processes."""
+    """`used`: seconds of CPU time, until now."""
 
-    @property
-    def pid(self) -> int: ...
+    def used(self) -> float: ...
 
     def asked(self, load: Load, seconds: int) -> wrk.Answers: ...
 
@@ -71,6 +71,9 @@ class Answering:
     material: Material
     document: Callable[[list[Any]], Any]
 
+    def used(self) -> float:
+        return used(self.pid)
+
     def asked(self, load: Load, seconds: int) -> wrk.Answers:
         return wrk.load(self.url, self._bodies(load), load.connections, seconds)
 
@@ -82,18 +85,27 @@ class Answering:
         return path
 
 
-def contenders(material: Material, scratch: Path) -> Iterator[Contender]:
-    """All of a model, the service first."""
-    model, bundle = material.model, scratch / "bundle"
-    made = modelpack.package(material.file, engine="process", output=bundle, smoke=False)
-    assert made.bundle
-    yield Contender(OURS, partial(_service, material, bundle), model.loads, model.curve)
-    for name, peer in model.peers.items():
-        yield Contender(name, partial(_peer, material, peer), model.loads, model.curve)
-    if model.peers:
+def competing(model: Model) -> tuple[str, ...]:
+    """The names of all that are measured with a model; the service first, the limits last."""
+    return (OURS, *model.peers, *(LIMITS if model.peers else ()))
+
+
+def contender(name: str, material: Material, bundle: Path) -> Contender:
+    """`bundle`: of the model, and beside it room for another one."""
+    model = material.model
+    if name == OURS:
+        return Contender(name, partial(_service, material, bundle), model.loads, model.curve)
+    if name == BARE:
         single = tuple(load for load in model.loads if load.rows == 1)
-        yield Contender(BARE, partial(_bare, material, bundle), single)
-        yield Contender(ALONE, partial(_alone, material, bundle), model.loads)
+        return Contender(name, partial(_bare, material, bundle), single)
+    if name == ALONE:
+        return Contender(name, partial(_alone, material, bundle), model.loads)
+    return Contender(name, partial(_peer, material, model.peers[name]), model.loads, model.curve)
+
+
+def packaged(material: Material, bundle: Path) -> Path:
+    modelpack.package(material.file, engine="process", output=bundle, smoke=False)
+    return bundle
 
 
 @contextmanager
@@ -161,9 +173,8 @@ class Alone:
 
     processes: list[subprocess.Popen[str]]
 
-    @property
-    def pid(self) -> int:
-        return os.getpid()
+    def used(self) -> float:
+        return sum(used(process.pid) for process in self.processes)
 
     def asked(self, load: Load, seconds: int) -> wrk.Answers:
         asked = self.processes[: load.connections]

@@ -15,8 +15,9 @@ TIMEOUT = 10  # seconds
 @dataclass(frozen=True)
 class Answers:
     """`seconds` in which `requests` were answered; `p50`, `p99`: milliseconds, half of the answers
-    came within and all but one in a hundred. `refused`: of them, those with a status of 400 or
-    more. `broken`: connections that failed, and answers that took more than ten seconds.
+    came within and all but one in a hundred; None if there were none. `refused`: of them, those
+    with a status of 400 or more. `broken`: connections that failed, and answers that took more
+    than ten seconds.
     """
 
     requests: int
@@ -64,8 +65,8 @@ def parsed(output: str) -> Answers:
     return Answers(
         told["requests"],
         told["microseconds"] / 1e6,
-        told["p50"] / 1e3,
-        told["p99"] / 1e3,
+        told["p50"] / 1e3 if told["requests"] else None,
+        told["p99"] / 1e3 if told["requests"] else None,
         told["refused"],
         told["broken"],
     )
