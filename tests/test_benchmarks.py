@@ -117,9 +117,9 @@ def test_the_section_is_written_between_its_marks(results: Results, tmp_path: Pa
     assert lines[-3:] == ["<!-- /serve -->", "", "# After"]
     assert "old" not in lines
     claim = "iris, 64 connections: rows/s against the best peer, fastapi"
-    assert f"| {claim} | ≥ 2.5 | 3.00 (2.67 to 3.30) | yes |" in lines
+    assert f"| {claim} | ≥ 2.5 | 3.00 (2.67-3.30) | yes |" in lines
     fastapi = next(line for line in lines if line.startswith("| fastapi | "))
-    assert fastapi.startswith("| fastapi | 1,500 | 2.00 (2.00 to 2.07) | 10.0 | 3,000 |")
+    assert fastapi.startswith("| fastapi | 1,500 | 2.00 (2.00-2.07) | 10.0 | 3,000 |")
     assert "2 errors" not in fastapi
     bentoml = next(line for line in lines if line.startswith("| bentoml | "))
     assert "6 errors" in bentoml

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serve.claims import PEERS, Verdict, verdicts
 from benchmarks.serve.models import BULK, CROWD, LONE, MODELS, Load
 from benchmarks.serve.results import Results, Spread, cpu, p50, p99, rate, ratios
-from benchmarks.serve.servers import ALONE, BARE, OURS
+from benchmarks.serve.servers import LIMITS, OURS
 
 BEGIN, END = "<!-- serve -->", "<!-- /serve -->"
 HOW = """\
@@ -28,11 +30,7 @@ PICTURE = """\
 
 Each line is a server, its points are 1, 4, 16, 64 and 128 connections. To the right is more
 throughput, below is less waiting."""
-NAMES = {
-    OURS: "**modelpack**",
-    BARE: "*the same worker, an answer without a model*",
-    ALONE: "*the model's `predict`, without a server*",
-}
+NAMES = {OURS: "**modelpack**", **{name: f"*{name}*" for name in LIMITS}}
 LOADS = {LONE: "1 connection", CROWD: "64 connections", BULK: "1,000 rows a request"}
 
 
@@ -49,11 +47,12 @@ class Sheet:
         return f"**{self.title}**\n\n{table}"
 
     def table(self) -> Table:
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=self.title, title_justify="left", box=box.SIMPLE, padding=(0, 1))
         for number, name in enumerate(self.head):
-            table.add_column(name, justify="right" if number else "left", overflow="fold")
+            head = re.sub(r": |, |(?= a )", "\n", name).replace("\n ", "\n")
+            table.add_column(head, justify="right" if number else "left", no_wrap=True)
         for row in self.rows:
-            table.add_row(*(cell.replace("*", "").replace("`", "") for cell in row))
+            table.add_row(*(cell.replace("*", "").replace(" (", "\n(") for cell in row))
         return table
 
 
@@ -111,7 +110,7 @@ def sentence(verdict: Verdict) -> str:
 def times(ratio: Spread | None) -> str:
     if ratio is None:
         return ""
-    return f"{ratio.median:.2f} ({ratio.least:.2f} to {ratio.most:.2f})"
+    return f"{ratio.median:.2f} ({ratio.least:.2f}-{ratio.most:.2f})"
 
 
 def figure(value: float) -> str:
