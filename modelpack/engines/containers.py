@@ -143,7 +143,7 @@ def create_sandbox(
         start_new_session=True,  # a Ctrl-C at the terminal must not end it first
     )
     if created.returncode:
-        raise SmokeFailedError(f"no container could be made: {created.stderr.strip()}")
+        raise SmokeFailedError(f"No container could be made: {created.stderr.strip()}")
     return ["docker", "start", "--attach", "--interactive", name]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -32,6 +32,9 @@ from . import wheelhouses
 from .authorship import find_code, require_trusted
 from .names import default_reference, describe, describe_environment, parity_labels, parity_told
 from .options import Observer, Options
+
+TWICE_IN_MEMORY = 256 * 2**20
+"""Bytes of a model's files that are loaded in the sandbox and in the service at the same time."""
 
 
 class Run:
@@ -163,22 +166,28 @@ class Run:
                 "--example FILE gives rows."
             )
         with self.stage("smoke") as summary:
-            compared = self._answered(target, rows)
-            with self.engine.run(target) as service:
-                report = smoke(service, model, compared, on_check=self.observer.check)
+            with self._asked(target, model, rows) as answered, self.engine.run(target) as service:
+                report = smoke(service, model, rows, answered, on_check=self.observer.check)
             passed = sum(check.passed for check in report.checks)
             summary.append(f"{passed} of {len(report.checks)} checks passed")
         return report
 
-    def _answered(self, target: str, rows: Reference) -> Reference:
-        """Where nobody says what the answers are, the model itself does, in a sandbox."""
+    @contextmanager
+    def _asked(
+        self, target: str, model: ModelSpec, rows: Reference
+    ) -> Iterator[Callable[[], Reference]]:
+        """Where nobody says what the answers are, the model itself does: in a sandbox, beside the
+        service that is being started. What is yielded waits for it.
+        """
         if rows.answers is not None or not rows.rows:
-            return rows
-        try:
-            told = self.engine.ask(target, reference.question(rows))
-        except SmokeFailedError as error:
-            return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
-        return reference.completed(rows, told)
+            yield lambda: rows
+            return
+        with self.engine.ask(target, reference.question(rows)) as answer:
+            if sum(file.size for file in model.files) <= TWICE_IN_MEMORY:
+                yield lambda: _completed(rows, answer)
+            else:
+                completed = _completed(rows, answer)
+                yield lambda: completed
 
     def named(self, bundle: Bundle, image: Image, report: SmokeReport | None) -> Image:
         """The image under its name; one that was compared tells with what, in its labels and on
@@ -206,3 +215,11 @@ class Run:
             raise
         self.seconds[name] = round(time.monotonic() - started, 3)
         self.observer.stage_done(name, self.seconds[name], " ".join(summary))
+
+
+def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:
+    try:
+        told = answer()
+    except SmokeFailedError as error:
+        return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
+    return reference.completed(rows, told)
