@@ -24,13 +24,14 @@ from modelpack.spec import (
     Image,
     IndexSettings,
     ModelSpec,
+    Parity,
     Reference,
     SmokeReport,
 )
 
 from . import wheelhouses
 from .authorship import find_code, require_trusted
-from .names import default_reference, describe, describe_environment, parity_labels, parity_told
+from .names import default_reference, describe, describe_environment, parity_told
 from .options import Observer, Options
 
 TWICE_IN_MEMORY = 256 * 2**20
@@ -148,12 +149,14 @@ class Run:
         sources = reference.Sources(files, given.example, given.expected, given.tolerance)
         return reference.prepare(model, sources)
 
-    def build(self, bundle: Bundle) -> Image | None:
-        """The image, without a tag; None where the engine makes none."""
+    def build(self, bundle: Bundle, claimed: Parity | None = None) -> Image | None:
+        """The image, without a tag; None where the engine makes none. `claimed`: what it tells in
+        its labels and on the page that it serves.
+        """
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouses.require_complete(self.options.offline, bundle, self.engine)
-            image = self.engine.build(bundle, self.index, self.observer.step)
+            image = self._built(bundle, claimed)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
         return image
@@ -189,13 +192,18 @@ class Run:
                 completed = _completed(rows, answer)
                 yield lambda: completed
 
-    def named(self, bundle: Bundle, image: Image, report: SmokeReport | None) -> Image:
-        """The image under its name; one that was compared tells with what, in its labels and on
-        the page that it serves.
+    def _built(self, bundle: Bundle, claimed: Parity | None) -> Image | None:
+        return self.engine.build(bundle, self.index, self.observer.step, *parity_told(claimed))
+
+    def named(
+        self, bundle: Bundle, image: Image, claimed: Parity | None, report: SmokeReport | None
+    ) -> Image:
+        """The image under its name. If it claims what was not found, as the model refused some of
+        the rows that were made up, it is built once more, with all layers cached.
         """
-        if report and report.parity:
-            told = (parity_labels(report.parity), {"PARITY": parity_told(report.parity)})
-            image = self.engine.build(bundle, self.index, self.observer.step, *told) or image
+        found = report.parity if report else None
+        if parity_told(found) != parity_told(claimed):
+            image = self._built(bundle, found) or image
         try:
             return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
         except BaseException:
