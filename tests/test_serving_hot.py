@@ -23,7 +23,8 @@ from test_serving_gunicorn import serving
 
 from modelpack.serving import application, hot, questions
 from modelpack.serving.columns import DoubtError
-from modelpack.serving.dialects import invocations, predict, v1, v2
+from modelpack.serving.dialects import describe, invocations, predict, v1, v2
+from modelpack.serving.errors import CannotStartError
 from modelpack.serving.hot.together import Batch
 from modelpack.serving.limits import Limits
 from modelpack.serving.service import Service
@@ -467,3 +468,30 @@ def metric(server, name: str) -> float:
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=20) as answer:
         text = answer.read().decode()
     return float(re.search(rf"(?m)^{name} (\S+)$", text)[1])
+
+
+def told(service) -> dict:
+    app = application.create()
+    app.register_blueprint(describe.routes(service))
+    return app.test_client().get("/signature").json["runner"]
+
+
+def test_the_signature_tells_what_predicts(service, tmp_path):
+    reason = "the estimator's bits on 65 rows"
+    assert told(service) == {"kind": "plan", "reason": reason, "merges": True}
+    neighbours = opened(regressor(KNeighborsRegressor(3)), tmp_path)
+    reason = "KNeighborsRegressor has no plan"
+    assert told(neighbours) == {"kind": "estimator", "reason": reason, "merges": True}
+
+
+def test_plans_can_be_left_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELPACK_PLANS", "0")
+    service = opened(serving_models.iris(), tmp_path)
+    assert told(service)["kind"] == "estimator"
+    assert told(service)["reason"] == "no plan was asked for"
+
+
+def test_a_switch_that_is_none_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELPACK_PLANS", "maybe")
+    with pytest.raises(CannotStartError, match="MODELPACK_PLANS is 'maybe', neither 0 nor 1"):
+        opened(serving_models.iris(), tmp_path)

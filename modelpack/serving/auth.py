@@ -14,7 +14,7 @@ from typing import Any, Mapping
 
 from flask import Flask, Response, request
 
-from . import observe, page, problems
+from . import limits, observe, page, problems
 from .errors import CannotStartError
 from .problems import Problem
 
@@ -67,7 +67,7 @@ def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
     Raises:
         CannotStartError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
-    return observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
+    return observe.HEALTH | ({"/metrics"} if limits.flag(environ, OPEN_METRICS) else set())
 
 
 def is_set(environ: Mapping[str, str]) -> bool:
@@ -152,10 +152,3 @@ def _sound(text: str, source: str) -> str:
     if bits(text) < BITS or len(set(text)) < FEWEST_DIFFERENT:
         raise CannotStartError(f"{source} holds a token of fewer than {BITS} bits. {HOW}")
     return text
-
-
-def _metrics_are_open(environ: Mapping[str, str]) -> bool:
-    asked = environ.get(OPEN_METRICS) or "0"
-    if asked not in ("0", "1"):
-        raise CannotStartError(f"{OPEN_METRICS} is {asked!r}, neither 0 nor 1.")
-    return asked == "1"

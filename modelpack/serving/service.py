@@ -39,6 +39,9 @@ MOST_INPUTS = 100_000
 
 Parse = Callable[[bytes, limits.Limits], Any]
 
+PLANS = "MODELPACK_PLANS"
+"""0: no compiled plans, the estimator itself."""
+
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
 
@@ -55,6 +58,7 @@ class Service:
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
+        self._plans = limits.flag(os.environ, PLANS, "1")
         self._methods: tuple[str, ...] | None = None
 
     @classmethod
@@ -87,13 +91,19 @@ class Service:
                 example = self._decoder.explain([self.manifest.example])
                 self.runner.call(self.manifest.method, example)
                 self._example = example
-            self.runner = runners.fastest(self.runner, self.manifest, self._decoder.explain)
-            if not self.runner.merges:
-                told = (self.runner, self.manifest, self.methods, self._decoder.explain)
-                self.runner.merges = merging.merges(*told)
+            self._choose()
             self.ready = True
         except Exception:
             log.exception("the model does not answer its own example")
+
+    def _choose(self) -> None:
+        """Find out how the model can be asked faster than it asks itself, with the same answers."""
+        decode = self._decoder.explain
+        if self._plans:
+            self.runner = runners.fastest(self.runner, self.manifest, decode)
+        if not self.runner.merges:
+            told = (self.runner, self.manifest, self.methods, decode)
+            self.runner.merges = merging.merges(*told)
 
     def require_ready(self) -> None:
         """Raises:

@@ -17,7 +17,7 @@ class EstimatorRunner:
     """
 
     kind = "estimator"
-    told = ""
+    told = "no plan was asked for"
     merges = False
     quick_rows = 0
 
