@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from typing import Any, Callable
 
 from ..columns import Rows
@@ -45,6 +46,9 @@ def fastest(
     """
     if type(runner) is not EstimatorRunner:
         runner.told = "it is the model's own library"
+        return runner
+    if find_spec("sklearn") is None:
+        runner.told = "it is no model of scikit-learn"
         return runner
     from .plans.compiler import UnplannedError  # noqa: PLC0415 - only where scikit-learn is
     from .plans.trial import planned  # noqa: PLC0415
