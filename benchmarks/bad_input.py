@@ -30,6 +30,7 @@ import modelpack
 from benchmarks.peers import PEERS, Peer, running, trained
 from benchmarks.peers.table import instances
 from modelpack.engines.process import ProcessEngine
+from modelpack.engines.processes import memory_bytes
 
 GOOD = [5.1, 3.5, 1.4, 0.2]
 LARGE = 50_000_000  # bytes
@@ -98,12 +99,12 @@ def _status(connection: http.client.HTTPConnection, path: str, body: bytes) -> i
 
 @contextmanager
 def watched(server: int) -> Iterator[list[int]]:
-    """The most memory, in bytes, that a process and its children have together in the meantime."""
-    most, over = [memory(server)], threading.Event()
+    """The most memory, in bytes, that the processes of a group have together in the meantime."""
+    most, over = [memory_bytes(server)], threading.Event()
 
     def look() -> None:
         while not over.wait(0.05):
-            most[0] = max(most[0], memory(server))
+            most[0] = max(most[0], memory_bytes(server))
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -112,18 +113,6 @@ def watched(server: int) -> Iterator[list[int]]:
     finally:
         over.set()
         watcher.join()
-
-
-def memory(process: int) -> int:
-    """Bytes of memory of a process and all below it; what they share counts once."""
-    try:
-        folder = Path(f"/proc/{process}")
-        rollup = (folder / "smaps_rollup").read_text()
-        below = " ".join(path.read_text() for path in folder.glob("task/*/children"))
-    except OSError:
-        return 0
-    own = int(rollup.partition("\nPss:")[2].split()[0]) * 1024
-    return own + sum(memory(int(child)) for child in below.split())
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 
-del sys.path[0]  # else this file stands before the `inspect` of the standard library
+if __name__ == "__main__":
+    del sys.path[0]  # else this file stands before the `inspect` of the standard library
 
 import argparse
 import copy

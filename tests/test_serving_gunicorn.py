@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import http.client
 import json
 import os
@@ -14,12 +15,18 @@ import sys
 import sysconfig
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import serving_models
 from serving_models import bundle_of
+from sklearn.ensemble import RandomForestRegressor
+
+from modelpack.engines import processes
+from modelpack.spec import Field, Signature
 
 READY_SECONDS = 60
 
@@ -245,6 +252,42 @@ def refusal(folder: Path, **environ: str) -> str:
     lines = server.log_path.read_text().splitlines()
     assert len(lines) == 1, lines
     return lines[0]
+
+
+def wood(trees: int) -> serving_models.Trained:
+    """A forest that is copies of one tree."""
+    noise = np.random.default_rng(0)
+    model = RandomForestRegressor(1, random_state=0)
+    model.fit(noise.random((30_000, 4)), noise.random(30_000))
+    model.estimators_ = [copy.deepcopy(model.estimators_[0]) for _ in range(trees)]
+    inputs = tuple(Field(f"x{index}", "number", example=0.5) for index in range(4))
+    return serving_models.Trained(model, Signature(inputs, (Field("y", "number"),)), "regressor")
+
+
+def memory_with_two_workers(trained: serving_models.Trained, folder: Path) -> int:
+    """Bytes of all processes together, once they have answered with all of the model."""
+    with serving(bundle_of(trained, folder).directory) as server:
+        master = server.process.pid
+        children = Path(f"/proc/{master}/task/{master}/children")
+        deadline = time.monotonic() + READY_SECONDS
+        while len(children.read_text().split()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        rows = np.random.default_rng(1).random((200, 4)).tolist()
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(server.request, "POST", "/predict", rows) for _ in range(16)]
+        assert [each.result()[0].status for each in asked] == [200] * 16
+        workers = list(map(int, children.read_text().split()))
+        assert len(workers) == 2
+        return sum(map(processes._pss, [master, *workers]))
+
+
+def test_two_workers_share_the_memory_of_the_model(tmp_path_factory):
+    model = wood(40)
+    states = [tree.tree_.__getstate__() for tree in model.model.estimators_]
+    size = sum(state["nodes"].nbytes + state["values"].nbytes for state in states)
+    large = memory_with_two_workers(model, tmp_path_factory.mktemp("large"))
+    small = memory_with_two_workers(wood(1), tmp_path_factory.mktemp("small"))
+    assert 0.8 * size < large - small < 1.3 * size
 
 
 def test_a_changed_model_file_is_not_loaded(tmp_path):

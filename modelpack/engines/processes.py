@@ -61,9 +61,7 @@ class Process:
         return None
 
     def memory_bytes(self) -> int | None:
-        """Proportional set size: what the workers share with their master counts once."""
-        sizes = [size for pid in _group(self._process.pid) if (size := _pss(pid))]
-        return sum(sizes) or None
+        return memory_bytes(self._process.pid) or None
 
     def is_running(self) -> bool:
         return self._process.poll() is None
@@ -202,6 +200,13 @@ def _limit() -> None:
     """In the new process: no core dumps with the model's data, and an end when modelpack ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     end_with_modelpack(signal.SIGTERM)
+
+
+def memory_bytes(leader: int) -> int:
+    """Of all processes in the group of `leader`; what they share, as workers do with their master,
+    counts once: proportional set size.
+    """
+    return sum(map(_pss, _group(leader)))
 
 
 def _group(leader: int) -> Iterator[int]:
