@@ -100,7 +100,10 @@ def serving_stack(interpreter: Path, python: str, folder: Path) -> str:
     a model of scikit-learn.
     """
     spec = replace(
-        engine_bundles.SPEC, framework=None, framework_version=None, requirements={"scikit-learn": ""}
+        engine_bundles.SPEC,
+        framework=None,
+        framework_version=None,
+        requirements={"scikit-learn": ""},
     )
     lock = folder.with_suffix(".lock")
     lock.write_text(resolve(spec, python, index=index_settings()).lock)

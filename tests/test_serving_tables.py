@@ -169,8 +169,12 @@ def test_a_matrix_is_read_as_its_values_are_one_by_one(
     assert outcome(lambda: tables.of_columns(decoder, None, list(matrix.T))) == plain
 
 
+WHOLE = st.integers(-(2**53), 2**53), st.integers(2**63, 2**64 - 1)
+"""Those that floats hold, too, and those that no signed integer does."""
+
+
 @given(
-    values=st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1, max_size=4),
+    values=st.one_of(*(st.lists(numbers, min_size=1, max_size=4) for numbers in WHOLE)),
     type_=st.sampled_from(["number", "integer", "any"]),
     layout=st.sampled_from(["array", "frame"]),
     dtype=st.sampled_from([np.int8, np.uint16, np.int64, np.uint64]),
