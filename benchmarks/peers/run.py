@@ -92,13 +92,13 @@ def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
 
         def start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
             filled = [part.format(**facts) for part in command]
-            where = {"env": variables, "cwd": folder, "stdout": output, "stderr": output}
+            where: Any = {"env": variables, "cwd": folder, "stdout": output, "stderr": output}
             return subprocess.Popen(filled, **where, start_new_session=True)
 
         process = None
         try:
-            if peer.prepare and start(peer.prepare).wait():
-                raise RuntimeError("What has to be run before it fails.")
+            if peer.prepare:
+                _prepared(start(peer.prepare))
             process = start(peer.command)
             _await(process, url, json.dumps(peer.document([example])).encode())
             yield Running(url, process.pid)
@@ -108,6 +108,11 @@ def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
         finally:
             if process:
                 _end(process)
+
+
+def _prepared(process: subprocess.Popen[bytes]) -> None:
+    if process.wait():
+        raise RuntimeError("What is run before it fails.")
 
 
 def _await(process: subprocess.Popen[bytes], url: str, body: bytes) -> None:
