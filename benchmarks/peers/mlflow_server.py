@@ -5,6 +5,12 @@ import os
 import joblib
 import mlflow.sklearn
 
+TRUSTED = [
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+]
+
 model = joblib.load(os.environ["PEER_MODEL"])
 folder = f"{os.environ['PEER_FOLDER']}/model"
-mlflow.sklearn.save_model(model, folder, pip_requirements=["scikit-learn"])
+options = {"pip_requirements": ["scikit-learn"], "skops_trusted_types": TRUSTED}
+mlflow.sklearn.save_model(model, folder, **options)

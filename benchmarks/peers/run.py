@@ -89,23 +89,30 @@ def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
             **{"OMP_NUM_THREADS": "1"},  # as scikit-learn advises where there are many processes
             **{"UVICORN_ACCESS_LOG": "false"},  # of MLflow's, which has no option for it
         }
-        filled = [part.format(**facts) for part in peer.command]
-        if peer.prepare:
-            first = [part.format(**facts) for part in peer.prepare]
-            subprocess.run(
-                first, env=variables, cwd=folder, check=True, stderr=output, stdout=output
-            )
-        process = subprocess.Popen(
-            filled, env=variables, cwd=folder, stdout=output, stderr=output, start_new_session=True
-        )
+
+        def start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+            filled = [part.format(**facts) for part in command]
+            where: Any = {"env": variables, "cwd": folder, "stdout": output, "stderr": output}
+            return subprocess.Popen(filled, **where, start_new_session=True)
+
+        process = None
         try:
+            if peer.prepare:
+                _prepared(start(peer.prepare))
+            process = start(peer.command)
             _await(process, url, json.dumps(peer.document([example])).encode())
             yield Running(url, process.pid)
         except RuntimeError as error:
             output.seek(0)
             raise RuntimeError(f"{error}\n{output.read().decode()[-3000:]}") from error
         finally:
-            _end(process)
+            if process:
+                _end(process)
+
+
+def _prepared(process: subprocess.Popen[bytes]) -> None:
+    if process.wait():
+        raise RuntimeError("What is run before it fails.")
 
 
 def _await(process: subprocess.Popen[bytes], url: str, body: bytes) -> None:

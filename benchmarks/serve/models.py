@@ -35,13 +35,16 @@ CURVE = (Load(4), Load(16), Load(128))
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """`name`: of its function in peers/train.py. `curve`: is latency drawn over throughput?"""
+    """`name`: of its function in peers/train.py. `curve`: is latency drawn over throughput?
+    `limits`: are they measured beside the servers?
+    """
 
     name: str
     title: str
     peers: dict[str, Peer]
     loads: tuple[Load, ...] = (LONE, CROWD, BULK)
     curve: bool = False
+    limits: bool = False
 
 
 OF_NUMBERS = {
@@ -54,10 +57,16 @@ OF_NUMBERS = {
 MODELS = {
     model.name: model
     for model in (
-        Model("iris", "iris: scaler and logistic regression", OF_NUMBERS, curve=True),
-        Model("forest", "forest of 100 trees, saved with n_jobs=-1", OF_NUMBERS, curve=True),
+        Model("iris", "iris: scaler and logistic regression", OF_NUMBERS, curve=True, limits=True),
+        Model(
+            "forest",
+            "forest of 100 trees, saved with n_jobs=-1",
+            OF_NUMBERS,
+            curve=True,
+            limits=True,
+        ),
         Model("forest_alone", "the same forest, saved with n_jobs=1", {}, (LONE, CROWD)),
-        Model("hgb", "histogram gradient boosting, 100 trees", OF_NUMBERS),
+        Model("hgb", "histogram gradient boosting, 100 trees", OF_NUMBERS, limits=True),
         Model(
             "text", "TF-IDF and logistic regression", fastapi("fastapi_text_server"), (LONE, CROWD)
         ),

@@ -11,8 +11,11 @@ from benchmarks.serve.results import Results, p99, rate
 from benchmarks.serve.servers import OURS
 
 LOADS = sorted({LONE, CROWD, *CURVE}, key=lambda load: load.connections)
-COLOURS = ("#4c78a8", "#72b7b2", "#54a24b", "#b279a2", "#9d755d", "#eeca3b", "#ff9da6", "#8c8c8c")
-MARKS = "osD^vPX*"
+COLOURS = (
+    *("#4c78a8", "#72b7b2", "#54a24b", "#b279a2", "#9d755d"),
+    *("#c9a227", "#ff9da6", "#8c8c8c", "#6f5fc4"),
+)
+MARKS = "osD^vPX*h"
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,14 @@ def _draw(results: Results, models: list[str], theme: Theme, folder: Path) -> Pa
 
 
 def _panel(panel: Any, results: Results, model: str, theme: Theme) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     panel.set(xscale="log", yscale="log", title=MODELS[model].title)
     panel.set(xlabel="requests per second", ylabel="p99, milliseconds")
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     peers = results.peers(model)
     for number, server in enumerate((*peers, OURS)):
         points = [
@@ -96,7 +105,7 @@ def _panel(panel: Any, results: Results, model: str, theme: Theme) -> None:
                 panel.annotate(
                     str(connections),
                     (across, up),
-                    xytext=(6, -10),
+                    xytext=(5, -12),
                     textcoords="offset points",
                     fontsize=8,
                     color=theme.accent,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 from rich import box
 from rich.console import Console
@@ -16,12 +17,13 @@ from benchmarks.serve.models import BULK, CROWD, LONE, MODELS, Load
 from benchmarks.serve.results import Results, Spread, cpu, p50, p99, rate, ratios
 from benchmarks.serve.servers import LIMITS, OURS
 
+WIDTH = 100
 BEGIN, END = "<!-- serve -->", "<!-- /serve -->"
 HOW = """\
 On {processors} processors ({processor}, {memory}, {kernel}), which the load, by {wrk}, shares with
 the servers. {rounds} rounds; in each of them each server in turn was asked for {seconds} s under
-each load, after a second to warm up. Figures are medians; ratios are of the same round, their
-median with the least and the most. p99 is the time within which 99 of 100 answers came."""
+each load. Figures are medians; ratios are of the same round, their median with the least and the
+most. p99 is the time within which 99 of 100 answers came."""
 PICTURE = """\
 <picture>
 <source media="(prefers-color-scheme: dark)" srcset="images/serve-dark.svg">
@@ -145,11 +147,11 @@ def section(results: Results, picture: bool) -> str:
     *models, claims = sheets(results)
     versions = (f"{name} {version}" for name, version in results.versions.items())
     parts = (
-        HOW.format(**results.machine, **results.how),
+        fill(HOW.format(**results.machine, **results.how), WIDTH),
         claims.markdown(),
         *((PICTURE,) if picture else ()),
         *(model.markdown() for model in models),
-        f"Versions: {'; '.join(versions)}.",
+        fill(f"Versions: {'; '.join(versions)}.", WIDTH),
         *notes(results),
     )
     return "\n\n".join(parts)

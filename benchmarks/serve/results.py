@@ -17,7 +17,7 @@ from benchmarks.serve.servers import LIMITS, OURS
 class Measurement:
     """`load`: its name. `rate`: rows per second. `p50`, `p99`: milliseconds, None where it is no
     server. `errors`: answers that were none. `cpu`: milliseconds of CPU time that the server used
-    for a row, which hardly depends on what else runs on the machine. `others`: the share of the
+    for a row, which depends less on what else runs on the machine. `others`: the share of the
     machine's processors that programs which have nothing to do with it used meanwhile.
     """
 

@@ -55,7 +55,6 @@ def measured(
 def _turn(model: Model, place: Place, plan: Plan, number: int) -> Iterator[Measurement]:
     contender = place.contender
     with place.turn() as server:
-        server.asked(CROWD, WARM_UP_SECONDS)
         for load in plan.loads(contender, number):
             own, others = server.used(), foreign()
             answers = server.asked(load, plan.seconds)
@@ -88,6 +87,7 @@ class Place:
         running, fresh = self._running, self._running is None
         if running is None:
             running = self._running = self._stack.enter_context(self.contender.start())
+            running.asked(CROWD, WARM_UP_SECONDS)
         yield running
         if fresh and idle(running) > IDLE_SHARE:
             self.end()

@@ -87,7 +87,7 @@ class Answering:
 
 def competing(model: Model) -> tuple[str, ...]:
     """The names of all that are measured with a model; the service first, the limits last."""
-    return (OURS, *model.peers, *(LIMITS if model.peers else ()))
+    return (OURS, *model.peers, *(LIMITS if model.limits else ()))
 
 
 def contender(name: str, material: Material, bundle: Path) -> Contender:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ def require() -> None:
 
 def version() -> str:
     done = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
-    return done.stdout.partition("Copyright")[0].strip()
+    found = re.search(r"\d+\.\d+\.\d+", done.stdout)
+    return f"wrk {found[0]}" if found else "wrk"
 
 
 def load(url: str, bodies: Path, connections: int, seconds: int) -> Answers:
