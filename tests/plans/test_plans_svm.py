@@ -20,7 +20,7 @@ KERNELS = ["linear", "rbf", "poly", "sigmoid"]
 def labelled(request):
     classes = request.param
     rows, numbers = make_classification(
-        120, 6, n_informative=5, n_redundant=0, n_classes=classes, random_state=0
+        80, 6, n_informative=5, n_redundant=0, n_classes=classes, random_state=0
     )
     return rows, np.array([f"class {number}" for number in numbers])
 
