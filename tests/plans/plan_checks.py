@@ -12,7 +12,7 @@ from modelpack.serving.runners.plans import Plan, compile_model
 from modelpack.serving.trials.same import same
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
-ALONE = 60
+ALONE = 40
 
 
 def plan_of(model: Any, names: Sequence[str] = (), layout: str = "array") -> Plan:

@@ -12,7 +12,7 @@ from sparse_checks import check_sparse
 PROBABLE = ("predict", "predict_proba")
 
 
-@pytest.fixture(scope="module", params=[2, 3, 9])
+@pytest.fixture(scope="module", params=[2, 9])
 def labelled(request):
     classes = request.param
     rows, numbers = make_classification(300, 12, n_informative=8, n_classes=classes, random_state=0)

@@ -12,8 +12,6 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from modelpack.serving.runners.plans import UnplannedError
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
-
 DECIDED = ("predict", "decision_function")
 KERNELS = ["linear", "rbf", "poly", "sigmoid"]
 
@@ -22,7 +20,7 @@ KERNELS = ["linear", "rbf", "poly", "sigmoid"]
 def labelled(request):
     classes = request.param
     rows, numbers = make_classification(
-        120, 6, n_informative=5, n_redundant=0, n_classes=classes, random_state=0
+        80, 6, n_informative=5, n_redundant=0, n_classes=classes, random_state=0
     )
     return rows, np.array([f"class {number}" for number in numbers])
 
@@ -43,7 +41,7 @@ def test_rows_of_training(labelled):
     check(SVC(gamma="scale").fit(*labelled), np.ascontiguousarray(rows), DECIDED)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_probabilities(labelled):
     model = SVC(gamma="scale", probability=True, random_state=0).fit(*labelled)
     check(model, random_rows(6, 500), (*DECIDED, "predict_proba"))

@@ -47,6 +47,7 @@ def row_by_row(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of rows, and perhaps more, for each of them alone."""
 
     def call(rows: Any, *more: Any) -> np.ndarray:
+        rows = np.ascontiguousarray(rows)
         return np.concatenate([function(rows[n : n + 1], *more) for n in range(len(rows))])
 
     return call

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...columns import DoubtError
-from .arrays import contiguous, finite, product
+from .arrays import contiguous, finite, product, since
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 ROUNDING = 8 * np.finfo(np.float64).eps
@@ -23,24 +23,27 @@ def k_means(model: Any, compiler: Compiler) -> Part:
     if centres.dtype != np.float64:
         raise UnplannedError("its centres are not float64")
     dot, across = product(compiler, 0, 22), centres.T
+    is_turned = compiler.is_apart or since(0, 23)  # into C order
     squares = np.einsum("ij,ij->i", centres, centres)
     reach, margin = np.sqrt(squares.max()), ROUNDING * (centres.shape[1] + 4)
 
     def predict(block: Any) -> np.ndarray:
-        block = contiguous(block)
-        distances = finite(squares - 2 * np.matmul(block, across))
+        rows = contiguous(block)
+        distances = finite(squares - 2 * np.matmul(rows, across))
         nearest = distances.argmin(axis=1)
         if len(squares) > 1:
             two = np.partition(distances, 1, axis=1)
-            lengths = np.sqrt(np.einsum("ij,ij->i", block, block)) + reach
+            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows)) + reach
             if not (two[:, 1] - two[:, 0] > margin * lengths * lengths).all():
                 raise DoubtError
         return np.asarray(nearest.astype(np.int32))
 
     def transform(block: Any) -> np.ndarray:
-        block = contiguous(block)
-        distances = -2 * dot(block, across)
-        distances += np.einsum("ij,ij->i", block, block)[:, np.newaxis]
+        rows = contiguous(block)
+        if not (is_turned or rows is block):
+            raise DoubtError
+        distances = -2 * dot(rows, across)
+        distances += np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
         distances += squares
         finite(distances)
         np.maximum(distances, 0, out=distances)

@@ -23,6 +23,10 @@ def search(model: Any, compiler: Compiler) -> Part:
     return _part(model.best_estimator_, compiler)
 
 
+def frozen(model: Any, compiler: Compiler) -> Part:
+    return _part(model.estimator, compiler)
+
+
 def consensus(model: Any, compiler: Compiler) -> Part:
     return {"predict": _part(model.estimator_, compiler)["predict"]}
 
@@ -352,6 +356,7 @@ COMPILERS: Compilers = {
     "CalibratedClassifierCV": calibrated,
     "DummyClassifier": dummy_classifier,
     "DummyRegressor": dummy_regressor,
+    "FrozenEstimator": frozen,
     "OneVsRestClassifier": one_versus_rest,
     "RANSACRegressor": consensus,
     "StackingClassifier": stacking_classifier,
