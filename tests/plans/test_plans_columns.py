@@ -384,7 +384,7 @@ TABLES: dict[str, Any] = {
     ),
     "dense": lambda: ColumnTransformer(
         [
-            ("n", make_pipeline(FILL, StandardScaler()), NUMBERS),
+            ("n", make_pipeline(FILL, StandardScaler(), Normalizer()), NUMBERS),
             ("t", make_pipeline(WORDS, ENCODE), TEXTS),
         ],
         sparse_threshold=0,
@@ -529,9 +529,46 @@ def test_unknown_categories_are_left_to_the_estimator():
     given = columns(100, missing=0)
     encoder = OneHotEncoder().fit(frame(given)[["city"]])
     planned = plan_of(encoder, ["city"], "frame").together["transform"]
-    for value in ("nowhere", NAN, 3):
+    for value in ("nowhere", NAN, np.inf):
         column = np.empty(1, object)
         column[:] = [value]
         assert doubts(planned, [column])
     assert doubts(planned, [np.array([1.0])])
     assert not doubts(planned, [given[4]])
+
+
+@pytest.mark.parametrize("step", [Normalizer(), Normalizer("l1"), PowerTransformer()])
+def test_sums_and_functions_of_rows_that_come_as_columns(step):
+    """How rows lie in memory tells how numpy adds them up; a single row lies in one way."""
+    generator = np.random.default_rng(3)
+    names = [f"c{index}" for index in range(40)]
+    table = pd.DataFrame({name: generator.normal(size=80) for name in names})
+    table["c7"] = np.arange(80)
+    model = make_pipeline(step, LogisticRegression()).fit(table, np.arange(80) % 2)
+    plan = plan_of(model, names, "frame")
+    rows = [table[name].to_numpy() for name in names]
+    compare(plan.together["predict_proba"](rows), model.predict_proba(table), "proba")
+    alone = np.concatenate([model.predict_proba(table[n : n + 1]) for n in range(80)])
+    compare(plan.each["predict_proba"](rows), alone, "proba of each")
+
+
+def test_what_was_never_missing_is_unknown():
+    given = columns(100, missing=0)
+    table = frame(given)[["city", "ratio"]].round(-3)
+    for encoder in (
+        OneHotEncoder(handle_unknown="ignore"),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-7),
+    ):
+        encoder.fit(table)
+        planned = plan_of(encoder, list(table), "frame").together["transform"]
+        rows = [np.array(["word 1", NAN], object), np.array([NAN, 0.0])]
+        asked = pd.DataFrame({"city": pd.Series(rows[0], dtype=object), "ratio": rows[1]})
+        compare(planned(rows), encoder.transform(asked), "transform")
+
+
+def test_fillings_have_the_type_of_the_training_rows():
+    generator = np.random.default_rng(1)
+    rows = generator.normal(size=(50, 4)).astype(np.float32)
+    imputer = SimpleImputer(strategy="constant", fill_value=np.float32(0.1)).fit(rows)
+    holes = np.array([[NAN, 1.0, NAN, 0.1]])
+    compare(plan_of(imputer).together["transform"](holes), imputer.transform(holes), "transform")

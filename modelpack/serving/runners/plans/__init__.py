@@ -47,7 +47,8 @@ def compile_model(model: Any, layout: str, names: Sequence[str]) -> Plan:
     together = _part(model, at_once)
     if not at_once.is_dotted:
         return Plan(together, together)
-    return Plan(together, _part(model, Compiler(COMPILERS, layout, names, dot=_dot_each)))
+    apart = Compiler(COMPILERS, layout, names, dot=_dot_each, is_apart=True)
+    return Plan(together, _part(model, apart))
 
 
 def _part(model: Any, compiler: Compiler) -> Part:

@@ -25,7 +25,8 @@ class UnplannedError(Exception):
 
 class Compiler:
     """`dot`: what multiplies rows by a matrix; every part that calls BLAS must use this one, or its
-    `each` would be wrong. `layout`, `names`: of the rows of the model.
+    `each` would be wrong. `is_apart`: whether it multiplies each row as if that had come alone.
+    `layout`, `names`: of the rows of the model.
     """
 
     def __init__(
@@ -34,17 +35,25 @@ class Compiler:
         layout: str,
         names: Sequence[str],
         dot: Callable[[Any, Any], Any],
+        is_apart: bool = False,
     ) -> None:
         self.layout = layout
         self.names = list(names)
         self.is_dotted = False
         self._compilers = compilers
         self._dot = dot
+        self._is_apart = is_apart
 
     @property
     def dot(self) -> Callable[[Any, Any], Any]:
         self.is_dotted = True
         return self._dot
+
+    @property
+    def is_apart(self) -> bool:
+        """For sums of rows: numpy adds up many in Fortran's order otherwise than a single one."""
+        self.is_dotted = True
+        return self._is_apart
 
     def part(self, estimator: Any) -> Part:
         """The part of `estimator`, by exactly its class: a subclass may compute something else.

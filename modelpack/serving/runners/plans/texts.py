@@ -54,9 +54,7 @@ def weights(model: Any) -> Callable[[Any], Any]:
     normalize = row_norm(model.norm)
 
     def weigh(block: Any) -> Any:
-        data = block.data
-        if model.sublinear_tf:
-            data = np.log(data) + 1
+        data = np.log(block.data) + 1 if model.sublinear_tf else block.data.copy()
         if idf is not None:
             data = data * idf[block.indices]
         return normalize(with_data(block, data))
