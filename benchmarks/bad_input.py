@@ -180,7 +180,7 @@ def main() -> None:
     options = parser.parse_args()
     servers = {OURS.name: OURS, **PEERS}
     with tempfile.TemporaryDirectory() as folder:
-        model = trained(Path(folder) / "model.joblib")
+        model = trained("iris", Path(folder))
         found = {
             name: measured(servers[name], model, Path(folder) / name)
             for name in options.servers or servers

@@ -158,7 +158,7 @@ def test_a_locale_is_made_in_a_stage_of_its_own(tmp_path, spec):
     """And no package of it reaches the image."""
     spec = replace(spec, locales=("en_US.UTF-8",))
     rendered = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
-    *_, locales, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
+    *_, locales, _, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
     assert " AS locales\n" in locales
     assert "install -y --no-install-recommends locales" in locales
     assert "localedef -i en_US -f UTF-8 /locales/en_US.utf8\n" in locales
@@ -242,7 +242,9 @@ def test_a_model_of_several_files_is_copied_whole(tmp_path, spec):
     ]
     assert all(copy.stat().st_mode & 0o777 == 0o444 for copy in copies)
     dockerfile = (made.directory / "Dockerfile").read_text()
-    assert dockerfile.splitlines()[-3:] == [f"COPY --chmod=0444 {path} {path}" for path in paths]
+    for path in paths:
+        assert f"\nCOPY --chmod=0444 {path} /app/{path}\n" in dockerfile
+    assert dockerfile.splitlines()[-1] == "COPY --from=model /app /app"
     assert bundle.read(made.path).model == made.model
 
 

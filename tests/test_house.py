@@ -50,6 +50,7 @@ IN_THE_IMAGE = {
     "orjson",
     "opentelemetry",
     "pandas",
+    "scipy",
     "prometheus_client",
     "sklearn",
     "skops",

@@ -8,14 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import docker
 import pytest
+from engine_bundles import SPEC
 
-from modelpack.engines import containers
+from modelpack.engines import containers, sandbox
+from modelpack.engines.protocol import OnAnswer
+from modelpack.engines.sandbox import Sandbox
+from modelpack.errors import SmokeFailedError
+from modelpack.pipeline import Options, Run
+from modelpack.pipeline import run as pipeline_run
+from modelpack.service import Service
+from modelpack.spec import Reference
 
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 STAGES = ("inspect", "environment", "bundle", "build")
@@ -98,3 +106,64 @@ def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
     with pytest.raises(KeyboardInterrupt):
         containers.create_sandbox("image", "name")
     assert made.read_text() == "made\n"
+
+
+class Slow:
+    """An engine whose sandbox thinks for a minute beside a service that does not start."""
+
+    def __init__(self, folder: Path, end: BaseException) -> None:
+        self.started = folder / "pid"
+        self._end = end
+
+    def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
+        code = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w'))"
+        command = [sys.executable, "-c", f"{code}; time.sleep(60)", str(self.started)]
+        return Sandbox(command).asked(document)
+
+    @contextmanager
+    def run(self, target: str) -> Iterator[Service]:
+        assert eventually(lambda: self.started.exists() and self.started.read_text().endswith("\n"))
+        raise self._end
+        yield
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SmokeFailedError("It ended at once.")])
+def test_the_sandbox_works_beside_the_service_and_ends_with_it(
+    end: BaseException, tmp_path: Path
+) -> None:
+    run = Run(Options())
+    engine = vars(run)["engine"] = Slow(tmp_path, end)
+    with pytest.raises(type(end)):
+        run.smoke("image", SPEC, Reference(((1.0,),)))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(engine.started.read_text()), 0)
+
+
+def test_a_large_model_is_not_loaded_twice_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The sandbox is waited for; it is ended by its deadline, before the service is started."""
+    monkeypatch.setattr(pipeline_run, "TWICE_IN_MEMORY", 0)
+    monkeypatch.setattr(sandbox, "SECONDS", 1.0)
+    run = Run(Options())
+    engine = vars(run)["engine"] = Slow(tmp_path, KeyboardInterrupt())
+    ended = []
+
+    @contextmanager
+    def start(target: str) -> Iterator[Service]:
+        ended.append(process_state(int(engine.started.read_text())))
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(engine, "run", start)
+    with pytest.raises(KeyboardInterrupt):
+        run.smoke("image", SPEC, Reference(((1.0,),)))
+    assert ended == ["gone"]
+
+
+def process_state(pid: int) -> str:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return "gone"
+    return "there"

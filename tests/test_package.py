@@ -121,7 +121,9 @@ def test_every_sample_gives_the_response_that_it_must(
 def test_a_retrained_model_of_the_same_size_is_the_one_in_the_image(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
+    """And it changes one layer: nothing else of the image is pushed again."""
     model = tmp_path / "model.joblib"
+    layers = []
     for number in (3.8, 3.7, 3.6):  # of a support vector, so the file's size stays
         content = (SVC / "model.joblib").read_bytes()
         model.write_bytes(content.replace(struct.pack("<d", 3.8), struct.pack("<d", number)))
@@ -130,6 +132,9 @@ def test_a_retrained_model_of_the_same_size_is_the_one_in_the_image(
             made["image"]["id"], ["/app/model/model.joblib"], entrypoint="sha256sum", remove=True
         )
         assert digest.split()[0].decode() == hashlib.sha256(model.read_bytes()).hexdigest()
+        layers.append(client.images.get(made["image"]["id"]).attrs["RootFS"]["Layers"])
+    first, *others = layers
+    assert all(other[:-1] == first[:-1] and other[-1] != first[-1] for other in others)
 
 
 def test_the_image_is_little_more_than_base_and_wheels(

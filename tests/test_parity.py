@@ -154,12 +154,17 @@ print(json.dumps({
 """
 
 
+def answer_of(command: list[str], document: bytes = b"") -> bytes:
+    with Sandbox(command).asked(document) as answer:
+        return answer()
+
+
 @pytest.mark.engine
 def test_the_sandbox_has_no_network_no_rights_and_nothing_to_write_to(
     engine: DockerEngine, base: BaseImage
 ) -> None:
     command = ["docker", "run", *sandbox.CONTAINER, base.reference, "-c", FACTS]
-    facts = json.loads(Sandbox(command).ask(b""))
+    facts = json.loads(answer_of(command))
     assert facts["uid"] == 65532
     assert (facts["caps"], facts["nnp"], facts["seccomp"]) == (0, "1", "2")
     assert facts["interfaces"] == ["lo"]
@@ -183,10 +188,10 @@ def test_a_model_that_gives_no_answer_is_told(
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 1.0)
     with pytest.raises(SmokeFailedError) as caught:
-        Sandbox([sys.executable, "-c", code]).ask(b"")
+        answer_of([sys.executable, "-c", code])
     assert said in caught.value.message
 
 
 def test_the_question_reaches_the_model_and_its_prints_do_not_reach_us() -> None:
     code = "import sys; print(sys.stdin.read()[::-1]); print('noise', file=sys.stderr)"
-    assert Sandbox([sys.executable, "-c", code]).ask(b"abc") == b"cba\n"
+    assert answer_of([sys.executable, "-c", code], b"abc") == b"cba\n"

@@ -7,6 +7,7 @@ import io
 import json
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from serving_models import bundle_of, people
 
-from modelpack.serving import application, arrowed, media, tables
+from modelpack.serving import application, arrowed, limits, manifest, media, tables
 from modelpack.serving.dialects import predict
 from modelpack.serving.dicts import DictDecoder
 from modelpack.serving.manifest import Field
@@ -285,6 +286,26 @@ def test_a_category_is_told_from_a_number_by_the_signature(
 def test_matrices_of_any_numbers(iris: FlaskClient, dtype: str, order: Any) -> None:
     matrix = np.array([[5, 3, 1, 0], [6, 3, 5, 2]], dtype, order=order)
     assert predictions(post(iris, npy_of(matrix), NPY)) == ["setosa", "virginica"]
+
+
+class Doubling:
+    """Writes into its rows."""
+
+    def predict(self, rows: Any) -> Any:
+        rows *= 2
+        return np.asarray(rows)
+
+
+@pytest.mark.parametrize("layout", ["array", "frame"])
+def test_a_model_that_writes_into_its_rows_gets_its_own(layout: str, tmp_path: Path) -> None:
+    bundle = bundle_of(serving_models.scaler(), tmp_path)
+    facts = replace(manifest.read(bundle.directory), layout=layout, method="predict")
+    service = Service(facts, Doubling(), limits.Limits())
+    body = npy_of([[1.0, 2.0], [3.0, 4.0]])
+    rows = media.npy.read(service, body)
+    assert not rows.flags.writeable
+    assert service.runner.call("predict", rows).tolist() == [[2.0, 4.0], [6.0, 8.0]]
+    assert body == npy_of([[1.0, 2.0], [3.0, 4.0]])
 
 
 def test_a_vector_is_of_one_input(clients: dict[str, FlaskClient], iris: FlaskClient) -> None:

@@ -96,9 +96,11 @@ def test_every_module_compiles_and_is_imported(python: str, tmp_path: Path) -> N
 
 
 def serving_stack(interpreter: Path, python: str, folder: Path) -> str:
-    """The Python of an environment with what serving imports, as it is locked for an image."""
+    """The Python of an environment with what serving imports, as it is locked for an image of
+    a model of scikit-learn.
+    """
     spec = replace(
-        engine_bundles.SPEC, framework=None, framework_version=None, requirements={"numpy": ""}
+        engine_bundles.SPEC, framework=None, framework_version=None, requirements={"scikit-learn": ""}
     )
     lock = folder.with_suffix(".lock")
     lock.write_text(resolve(spec, python, index=index_settings()).lock)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelpack.serving import floats
 from modelpack.serving.columns import DoubtError
 from modelpack.serving.limits import Limits
 from modelpack.serving.manifest import Field
@@ -73,6 +74,54 @@ def test_what_is_plainly_right_is_right_value_by_value(types, nullable, layout, 
 def test_ordinary_rows_take_the_fast_way(types, row, nullable):
     decoder = Decoder(fields_of(*types, nullable=nullable), "frame", 10)
     assert len(columns_of(decoder.decode([row, row]))) == 2
+
+
+@given(
+    width=st.integers(1, 4),
+    kind=st.sampled_from([list, tuple]),
+    values=st.lists(st.floats(), min_size=4, max_size=40),
+    other=st.none() | VALUES | st.lists(st.floats(), max_size=3),
+    place=st.integers(0, 39),
+)
+def test_floats_are_packed_bit_for_bit_and_nothing_else_is(width, kind, values, other, place):
+    whole = values[: len(values) - len(values) % width]
+    rows = [kind(whole[i : i + width]) for i in range(0, len(whole), width)]
+    packed = floats.matrix(rows, width)
+    assert packed.tobytes() == np.array(rows, np.float64).tobytes()
+    assert packed.flags.c_contiguous
+    if type(other) is not float:
+        whole[place % len(whole)] = other
+        rows = [kind(whole[i : i + width]) for i in range(0, len(whole), width)]
+        assert floats.matrix(rows, width) is None
+
+
+def test_values_of_other_sizes_do_not_make_up_for_each_other():
+    """A whole number takes four bytes less than a float when packed, this text four more."""
+    rows = [[0.5, 1.0], [7, "12345678"], [0.5, 2.0]]
+    assert floats.matrix(rows, 2) is None
+    assert floats.matrix([[0.5, 0.5]] * 2 + [[1.0, True], [1.0, False]], 2) is None
+
+
+@pytest.mark.parametrize("names", [("x0", "x1", "x2"), ("x2", "x0", "x1")])
+@pytest.mark.parametrize("count", [1, 100])
+def test_many_rows_are_read_as_few_are(names, count):
+    row = {"x0": 0.5, "x1": 1.5, "x2": 2.5}
+    decoder = Decoder(fields_of("number", "number", "number"), "array", 1000)
+    rows = [{name: row[name] for name in names}] * count
+    assert decoder.decode(rows).tolist() == [[0.5, 1.5, 2.5]] * count
+    assert decoder.decode([list(row.values())] * count).tolist() == [[0.5, 1.5, 2.5]] * count
+    for wrong in (True, "1.5", None, [1.5], 2.0**63):
+        for at in {0, count - 1}:
+            changed = [*rows[:at], {**row, "x1": wrong}, *rows[at + 1 :]]
+            with pytest.raises(DoubtError):
+                decoder.decode(changed)
+
+
+def test_a_name_in_the_place_of_another_is_in_doubt():
+    decoder = Decoder(fields_of("number", "number", nullable=True), "array", 10)
+    assert columns_of(decoder.decode([{"x1": 1.5}])) == [[None], [1.5]]
+    with pytest.raises(DoubtError):
+        decoder.decode([{"x1": 1.5, "x2": 1.5}])
 
 
 def test_columns_have_the_types_of_the_signature():

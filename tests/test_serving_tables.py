@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelpack.serving import tables
 from modelpack.serving.dicts import DictDecoder
@@ -113,7 +115,75 @@ def test_a_matrix_of_numbers(dtype: Any) -> None:
     assert isinstance(rows, np.ndarray)
     assert rows.dtype == np.float64
     assert rows.tolist() == matrix.tolist()
-    assert not np.shares_memory(rows, matrix)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_lies_as_the_model_takes_it_is_not_copied(order: Any) -> None:
+    matrix = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], order=order)
+    assert np.shares_memory(tables.of_matrix(numbers(3), matrix), matrix)
+    column, towns = np.array([1.5, 2.5]), ["Bonn", "Ulm"]
+    height, _ = tables.of_columns(frame((FIELDS[0], FIELDS[2])), None, [column, towns])
+    assert np.shares_memory(height, column)
+
+
+@pytest.mark.parametrize("dtype", [">f8", "<f8", "<f4", ">i4", "<u2"])
+def test_values_that_lie_askew_are_put_right(dtype: str) -> None:
+    values = np.array([[1, 2], [3, 4]], dtype)
+    askew = np.frombuffer(b"!" + values.tobytes(), dtype, offset=1).reshape(2, 2)
+    rows = tables.of_matrix(numbers(2), askew)
+    assert isinstance(rows, np.ndarray)
+    assert (rows.dtype, rows.flags.aligned) == (np.dtype(np.float64), True)
+    assert rows.tolist() == values.tolist()
+
+
+def outcome(read: Any) -> Any:
+    """What comes of rows: columns with NaN as None, or the errors that are told."""
+    try:
+        rows = read()
+    except Problem as problem:
+        return problem.errors
+    columns = rows.T if isinstance(rows, np.ndarray) else rows
+    return [[None if v != v else v for v in column.tolist()] for column in columns]  # noqa: PLR0124
+
+
+NUMBERS = st.sampled_from(
+    [0, 1, -2.5, 3.0, np.nan, np.inf, -np.inf, 2.0**53, 2.0**63, -(2.0**63), 1e19, 1e200, 5e-324]
+)
+
+
+@given(
+    values=st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=1, max_size=4),
+    types=st.lists(st.sampled_from(["number", "integer", "any"]), min_size=2, max_size=2),
+    nullable=st.lists(st.booleans(), min_size=2, max_size=2),
+    layout=st.sampled_from(["array", "frame"]),
+    order=st.sampled_from(["C", "F"]),
+)
+def test_a_matrix_is_read_as_its_values_are_one_by_one(
+    values: Any, types: Any, nullable: Any, layout: str, order: Any
+) -> None:
+    fields = [Field(f"x{i}", *each) for i, each in enumerate(zip(types, nullable, strict=True))]
+    decoder = Decoder(fields, layout, 10)
+    matrix = np.array(values, np.float64, order=order)
+    plain = outcome(lambda: decoder.explain(matrix.tolist()))
+    assert outcome(lambda: tables.of_matrix(decoder, matrix)) == plain
+    assert outcome(lambda: tables.of_columns(decoder, None, list(matrix.T))) == plain
+
+
+@given(
+    values=st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1, max_size=4),
+    type_=st.sampled_from(["number", "integer", "any"]),
+    layout=st.sampled_from(["array", "frame"]),
+    dtype=st.sampled_from([np.int8, np.uint16, np.int64, np.uint64]),
+)
+def test_whole_numbers_are_read_as_they_are_one_by_one(
+    values: Any, type_: str, layout: str, dtype: Any
+) -> None:
+    column = np.array(values, object).astype(np.uint64 if max(values) >= 2**63 else np.int64)
+    column = column.astype(dtype)
+    decoder = Decoder([Field("x0", type_)], layout, 10)
+    plain = outcome(lambda: decoder.explain(column.tolist()))
+    assert outcome(lambda: tables.of_columns(decoder, None, [column])) == plain
+    assert outcome(lambda: tables.of_matrix(decoder, column[:, None])) == plain
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import lzma
 import os
 import pickle
 import subprocess
+import tracemalloc
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,11 @@ import lz4.frame
 import numpy as np
 import pytest
 import serving_models
+from sklearn.ensemble import RandomForestRegressor
 
 from modelpack.engines.interpreters import find
 from modelpack.inspection import inspect
-from modelpack.serving import loading, manifest
+from modelpack.serving import containers, formats, loading, manifest
 from modelpack.serving.errors import CannotStartError
 from modelpack.spec import ModelSpec, to_json
 
@@ -173,15 +175,67 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(tmp_path, monkeypa
     saved.write_bytes(pickle.dumps("the model"))
     spec = spec_of(saved)
     (tmp_path / "other").write_bytes(pickle.dumps("another"))
-    check = loading._check_digest
+    check = loading.Digest.check
 
     def check_and_swap(*args) -> None:
         check(*args)
         (tmp_path / "other").replace(saved)
 
-    monkeypatch.setattr(loading, "_check_digest", check_and_swap)
+    monkeypatch.setattr(loading.Digest, "check", check_and_swap)
     assert load(tmp_path, spec) == "the model"
     assert saved.read_bytes() == pickle.dumps("another")
+
+
+def test_a_file_is_hashed_in_blocks_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "BLOCK", 7)
+    saved = tmp_path / "saved"
+    saved.write_bytes(pickle.dumps("the model, in more than one block"))
+    spec = spec_of(saved)
+    assert load(tmp_path, spec) == "the model, in more than one block"
+    saved.write_bytes(saved.read_bytes() + b"!")
+    with pytest.raises(CannotStartError, match="is not the one that was packaged"):
+        load(tmp_path, spec)
+
+
+def test_nothing_of_a_file_is_read_as_a_model_before_its_digest_is_known(tmp_path, monkeypatch):
+    saved = tmp_path / "saved"
+    joblib.dump(serving_models.iris().model, saved)
+    spec = spec_of(saved)
+    done = []
+    check, read = loading.Digest.check, loading.FORMATS["joblib"]
+    monkeypatch.setattr(loading.Digest, "check", lambda *a: (check(*a), done.append("hashed")))
+    seen = {"joblib": lambda *a: (read(*a), done.append("loaded"))}
+    monkeypatch.setattr(loading, "FORMATS", seen)
+    load(tmp_path, spec)
+    assert done == ["hashed", "loaded"]
+
+
+def test_modules_that_are_no_more_are_left_to_loading(tmp_path):
+    """As those of Python 2 are, which the unpickler translates."""
+    saved = tmp_path / "saved"
+    saved.write_bytes(b"c__builtin__\nset\n(]tR.")
+    spec = replace(spec_of(saved), globals=("__builtin__:set", "no_such.module:name", ":", ".a:b"))
+    assert load(tmp_path, replace(spec, file=replace(spec.file, format="pickle"))) == set()
+
+
+@pytest.mark.parametrize("compress", [0, ("gzip", 1)])
+def test_the_trees_of_a_forest_are_in_memory_once(tmp_path, compress):
+    """What a tree has copied out of the file is let go of before the next comes."""
+    noise = np.random.default_rng(0)
+    forest = RandomForestRegressor(20, random_state=0)
+    forest.fit(noise.random((2000, 4)), noise.random(2000))
+    joblib.dump(forest, tmp_path / "saved", compress=compress)
+    names = spec_of(tmp_path / "saved").globals
+    size = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in forest.estimators_)
+    with (tmp_path / "saved").open("rb") as stream:
+        content = containers.decompressed(stream, "gzip" if compress else "raw")
+        tracemalloc.start()  # which sees numpy's arrays, and not those that the trees make
+        loaded = formats.FORMATS["joblib"](content, names)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < size / 2
+    rows = noise.random((50, 4))
+    assert loaded.predict(rows).tolist() == forest.predict(rows).tolist()
 
 
 # --- other interpreters --------------------------------------------------------------------------

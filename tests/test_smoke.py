@@ -357,6 +357,22 @@ def test_equal_answers_by_every_route_are_parity() -> None:
     )
 
 
+def test_the_answers_are_waited_for_once_the_service_is_ready() -> None:
+    seen: list[Check] = []
+    asked_after: list[str] = []
+
+    def answered() -> Reference:
+        asked_after.extend(check.name for check in seen)
+        return REFERENCE
+
+    with running() as fake, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks.parity, "ROUTES", JSON_ROUTES)
+        report = smoke(fake, MODEL, Reference(ROWS), answered, on_check=seen.append)
+    assert report.parity is not None
+    assert report.parity.passed
+    assert asked_after[:2] == ["ready", "prediction"]
+
+
 def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
     only = Answers(None, SAID.probabilities)
     check, found = parity(replace(REFERENCE, answers=only, alone=only))

@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from benchmarks.peers.run import Running, environment, running, trained
-from benchmarks.peers.table import PEERS, Peer
+from benchmarks.peers.table import PEERS, Peer, fastapi
 
-__all__ = ["PEERS", "Peer", "Running", "environment", "running", "trained"]
+__all__ = ["PEERS", "Peer", "Running", "environment", "fastapi", "running", "trained"]

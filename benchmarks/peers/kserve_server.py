@@ -4,6 +4,9 @@ import os
 
 import joblib
 from kserve import Model, ModelServer
+from kserve.logging import KSERVE_LOG_CONFIG
+
+KSERVE_LOG_CONFIG["loggers"]["uvicorn.access"]["level"] = "WARNING"
 
 
 class Served(Model):
@@ -20,4 +23,5 @@ if __name__ == "__main__":
     served = Served("model")
     served.load()
     port = int(os.environ["PEER_PORT"])
-    ModelServer(http_port=port, enable_grpc=False, workers=1).start([served])
+    options = {"workers": 2, "enable_grpc": False, "enable_latency_logging": False}
+    ModelServer(http_port=port, **options).start([served])

@@ -1,4 +1,4 @@
-"""The two settings files of MLServer for its scikit-learn runtime."""
+"""The two settings files of MLServer for its scikit-learn runtime, with adaptive batching."""
 
 import json
 import os
@@ -12,5 +12,7 @@ model = {
     "name": "model",
     "implementation": "mlserver_sklearn.SKLearnModel",
     "parameters": {"uri": os.environ["PEER_MODEL"]},
+    "max_batch_size": 64,
+    "max_batch_time": 0.001,
 }
 (folder / "model-settings.json").write_text(json.dumps(model))

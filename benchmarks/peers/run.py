@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uv
 
@@ -35,11 +36,13 @@ class Running:
     pid: int
 
 
-def trained(path: Path) -> Path:
-    """The model of iris at `path`, as the scikit-learn that all of them have saves it."""
-    command = [str(environment(PEERS["flask"]) / "bin" / "python"), str(HERE / "train.py")]
-    subprocess.run(command, env={"PEER_MODEL": str(path)}, check=True)
-    return path
+def trained(name: str, folder: Path) -> Path:
+    """The file of a model of train.py, as the scikit-learn that all of them have saves it; beside
+    it `questions.json`: rows, and what the model predicts for them.
+    """
+    command = [str(environment(PEERS["fastapi"]) / "bin" / "python"), str(HERE / "train.py")]
+    subprocess.run(command, env={"PEER_TRAIN": name, "PEER_FOLDER": str(folder)}, check=True)
+    return folder / "model.joblib"
 
 
 def lock(peer: Peer) -> None:
@@ -67,7 +70,7 @@ def environment(peer: Peer) -> Path:
 
 
 @contextmanager
-def running(peer: Peer, model: Path, example: list[float]) -> Iterator[Running]:
+def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
     """`peer` serving `model` on loopback, once it answers `example`; all its processes have ended
     when the block is left.
 
@@ -83,6 +86,8 @@ def running(peer: Peer, model: Path, example: list[float]) -> Iterator[Running]:
             **{f"PEER_{name.upper()}": value for name, value in facts.items()},
             **{"HOME": folder, "LANG": "C.UTF-8", "PATH": f"{place / 'bin'}:/usr/bin:/bin"},
             **{"BENTOML_DO_NOT_TRACK": "True", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            **{"OMP_NUM_THREADS": "1"},  # as scikit-learn advises where there are many processes
+            **{"UVICORN_ACCESS_LOG": "false"},  # of MLflow's, which has no option for it
         }
         filled = [part.format(**facts) for part in peer.command]
         if peer.prepare:

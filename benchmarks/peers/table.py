@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Document = Any
@@ -26,11 +26,27 @@ def named(rows: Any) -> Document:
     return [{str(index): value for index, value in enumerate(row)} for row in rows]
 
 
+def of_instances(answer: Document) -> list[Any]:
+    predictions: list[Any] = answer["predictions"]
+    return predictions
+
+
+def of_tensor(answer: Document) -> list[Any]:
+    values: list[Any] = answer["outputs"][0]["data"]
+    return values
+
+
+def of_named(answer: Document) -> list[Any]:
+    values: list[Any] = answer["predict"]
+    return values
+
+
 @dataclass(frozen=True)
 class Peer:
     """`requirements`: of its environment, which `<name>.lock` pins. `command`: what is started in
     it, with {model}, {port} and {folder} (its own, empty) filled in; `prepare`: what is run before.
-    `path`: where rows are asked for, in a document that `document` makes of them.
+    `path`: where rows are asked for, in a document that `document` makes of them; `predictions`:
+    what the answer to it says of each row.
     """
 
     name: str
@@ -38,11 +54,18 @@ class Peer:
     command: tuple[str, ...]
     path: str
     document: Callable[[Any], Document] = instances
+    predictions: Callable[[Document], list[Any]] = of_instances
     prepare: tuple[str, ...] = ()
 
 
 def _script(name: str) -> tuple[str, ...]:
     return ("python", f"{{here}}/{name}_server.py")
+
+
+def _uvicorn(script: str) -> tuple[str, ...]:
+    """uvicorn[standard] has uvloop and httptools, and uvicorn takes what is there."""
+    address = ("--host=127.0.0.1", "--port={port}", "--workers=2", "--no-access-log")
+    return ("uvicorn", *address, "--app-dir={here}", f"{script}:app")
 
 
 PEERS = {
@@ -52,24 +75,15 @@ PEERS = {
             "flask",
             ("flask", "gunicorn"),
             (
-                *("gunicorn", "--workers=2", "--bind=127.0.0.1:{port}", "--chdir={here}"),
-                "flask_server:app",
+                *("gunicorn", "--workers=2", "--threads=2", "--bind=127.0.0.1:{port}"),
+                *("--chdir={here}", "flask_server:app"),
             ),
             "/predict",
         ),
         Peer(
             "fastapi",
-            ("fastapi", "uvicorn[standard]"),
-            (
-                *(
-                    "uvicorn",
-                    "--workers=2",
-                    "--host=127.0.0.1",
-                    "--port={port}",
-                    "--app-dir={here}",
-                ),
-                *("--no-access-log", "fastapi_server:app"),
-            ),
+            ("fastapi", "uvicorn[standard]", "pandas"),
+            _uvicorn("fastapi_server"),
             "/predict",
         ),
         Peer("kserve", ("kserve",), _script("kserve"), "/v1/models/model:predict"),
@@ -80,6 +94,7 @@ PEERS = {
             ("mlserver", "start", "{folder}"),
             "/v2/models/model/infer",
             tensor,
+            of_tensor,
             prepare=_script("mlserver"),
         ),
         Peer("litserve", ("litserve",), _script("litserve"), "/predict"),
@@ -91,10 +106,12 @@ PEERS = {
                 *("--working-dir={here}", "bentoml_server:Model"),
             ),
             "/predict",
+            predictions=list,
         ),
         Peer(
             "mlflow",
-            ("mlflow",),
+            # without uvloop, uvicorn's workers leave Nagle's algorithm on: 40 ms a lone request
+            ("mlflow", "uvicorn[standard]"),
             (
                 *("mlflow", "models", "serve", "--model-uri={folder}/model", "--env-manager=local"),
                 *("--host=127.0.0.1", "--port={port}", "--workers=2"),
@@ -102,6 +119,19 @@ PEERS = {
             "/invocations",
             prepare=_script("mlflow"),
         ),
-        Peer("vetiver", ("vetiver",), _script("vetiver"), "/predict", named),
+        Peer(
+            "vetiver",
+            ("vetiver", "uvicorn[standard]"),
+            _uvicorn("vetiver_server"),
+            "/predict",
+            named,
+            of_named,
+        ),
     )
 }
+
+
+def fastapi(script: str) -> dict[str, Peer]:
+    """A script with FastAPI, by its two routes: in threads, and in the event loop."""
+    peer = replace(PEERS["fastapi"], command=_uvicorn(script))
+    return {"fastapi": peer, "fastapi-async": replace(peer, path="/predict-async")}

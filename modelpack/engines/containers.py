@@ -143,7 +143,7 @@ def create_sandbox(
         start_new_session=True,  # a Ctrl-C at the terminal must not end it first
     )
     if created.returncode:
-        raise SmokeFailedError(f"no container could be made: {created.stderr.strip()}")
+        raise SmokeFailedError(f"No container could be made: {created.stderr.strip()}")
     return ["docker", "start", "--attach", "--interactive", name]
 
 
@@ -164,7 +164,7 @@ def _start(client: docker.DockerClient, target: str, name: str) -> Any:
             ports={_PORT: ("127.0.0.1", None)},
             labels={"dev.modelpack.smoke": "1"},
             # The image's own check, asked more often: nobody wants to wait ten seconds here.
-            healthcheck={"interval": 1_000_000_000},
+            healthcheck={"interval": 500_000_000},
             **_HARDENED,
         )
         container.start()

@@ -18,7 +18,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
-from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnStep
+from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnAnswer, OnStep
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
@@ -85,9 +85,13 @@ class DockerEngine:
         built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
 
-    def ask(self, target: str, document: bytes) -> bytes:
-        with self._sandbox(target, sandbox.QUESTION) as container:
-            return container.ask(document)
+    @contextmanager
+    def ask(self, target: str, document: bytes) -> Iterator[OnAnswer]:
+        with (
+            self._sandbox(target, sandbox.QUESTION) as container,
+            container.asked(document) as answer,
+        ):
+            yield answer
 
     def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:
         with self._sandbox(target, (*sandbox.BATCH, *arguments)) as container:

@@ -12,7 +12,14 @@ from typing import Any
 
 from modelpack.engines import environments, interpreters, processes, references
 from modelpack.engines.processes import Process
-from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnStep, StepEvent
+from modelpack.engines.protocol import (
+    UNRUN,
+    DebianPackages,
+    Files,
+    OnAnswer,
+    OnStep,
+    StepEvent,
+)
 from modelpack.engines.sandbox import BATCH
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
@@ -84,9 +91,9 @@ class ProcessEngine:
         environments.make(bundle.environment, interpreter, index)
         on_step(StepEvent(step, "done", time.perf_counter() - began))
 
-    def ask(self, target: str, document: bytes) -> bytes:
+    def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
         folder = Path(target)
-        return processes.sandbox(folder, _environment(folder)).ask(document)
+        return processes.sandbox(folder, _environment(folder)).asked(document)
 
     def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:
         folder = Path(target)

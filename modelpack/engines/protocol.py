@@ -55,6 +55,7 @@ class Files:
 
 
 OnStep = Callable[[StepEvent], None]
+OnAnswer = Callable[[], bytes]
 
 
 class Engine(Protocol):
@@ -111,12 +112,14 @@ class Engine(Protocol):
             BuildFailedError: with the step that failed and the end of its output.
         """
 
-    def ask(self, target: str, document: bytes) -> bytes:
-        """What `python -m modelpack.serving.reference` says to `document` in `target`, in a
-        sandbox: without network, and with nothing to write to.
+    def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
+        """Has `python -m modelpack.serving.reference` work on `document` in `target` while the
+        block runs, in a sandbox: without network, and with nothing to write to. Gives what waits
+        for its answer, which raises SmokeFailedError if there is none; the message tells why, as a
+        part of a sentence.
 
         Raises:
-            SmokeFailedError: it says nothing; the message tells why, as a part of a sentence.
+            SmokeFailedError: it could not be started.
         """
 
     def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import selectors
 import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any
 
+from modelpack.engines.protocol import OnAnswer
 from modelpack.errors import SmokeFailedError
 
 QUESTION = ("-m", "modelpack.serving.reference")
@@ -58,11 +63,11 @@ class Sandbox:
     command: Sequence[str]
     options: dict[str, Any] = field(default_factory=dict)
 
-    def ask(self, document: bytes) -> bytes:
-        """The answer, of at most 64 MiB, within two minutes.
-
-        Raises:
-            SmokeFailedError: there is none; it has the last line of what was said instead.
+    @contextmanager
+    def asked(self, document: bytes) -> Iterator[OnAnswer]:
+        """The command works on `document` while the block runs, and has ended with it. Yields what
+        waits for its answer: of at most 64 MiB, within two minutes of the start. That raises
+        SmokeFailedError if there is none, with the last line of what was said instead.
         """
         with tempfile.TemporaryFile() as question, tempfile.TemporaryFile() as said:
             question.write(document)
@@ -71,13 +76,10 @@ class Sandbox:
             with subprocess.Popen(
                 self.command, stdin=question, stdout=pipe, stderr=said, **self.options
             ) as process:
-                answer = _answer(process)
-            said.seek(0)
-            if len(answer) > MOST_BYTES:
-                raise SmokeFailedError(f"it said more than {MOST_BYTES} bytes")
-            if process.returncode:
-                raise SmokeFailedError(_why(process.returncode, said.read(MOST_BYTES)))
-            return answer
+                try:
+                    yield partial(_answer, process, said, time.monotonic() + SECONDS)
+                finally:
+                    process.kill()  # unless it has ended
 
     def pass_through(self, rows: IO[bytes], answers: IO[bytes], on_line: OnLine) -> int:
         """Lets the command read `rows` and write `answers`, files of the system, for as long as it
@@ -100,18 +102,34 @@ class Sandbox:
         return code if code >= 0 else 128 - code
 
 
-def _answer(process: subprocess.Popen[bytes]) -> bytes:
-    timer = threading.Timer(SECONDS, process.kill)
-    timer.start()
+def _answer(process: subprocess.Popen[bytes], said: IO[bytes], deadline: float) -> bytes:
+    """`deadline`: by `time.monotonic()`."""
+    answer = _output(process, deadline)
+    if len(answer) > MOST_BYTES:
+        raise SmokeFailedError(f"it said more than {MOST_BYTES} bytes")
     try:
-        assert process.stdout is not None  # noqa: S101 - as it was asked for
-        answer = process.stdout.read(MOST_BYTES + 1)
-        if len(answer) <= MOST_BYTES:
-            process.wait()
-    finally:
-        timer.cancel()
-        process.kill()  # unless it has ended
+        code = process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    if code:
+        said.seek(0)
+        raise SmokeFailedError(_why(code, said.read(MOST_BYTES)))
     return answer
+
+
+def _output(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """All of it, or what there is at the deadline, or a little more than what is allowed."""
+    assert process.stdout is not None  # noqa: S101 - as it was asked for
+    output = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            chunk = os.read(process.stdout.fileno(), 2**16)
+            output += chunk
+            if not chunk or len(output) > MOST_BYTES:
+                break
+    return bytes(output)
 
 
 def _why(code: int, said: bytes) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from packaging import tags
@@ -19,7 +19,9 @@ from ..errors import EnvironmentNotResolvedError
 from ..spec import IndexSettings
 from .lock import Request, compile_lock, pins_of
 from .reasons import not_resolved
-from .transport import Transport
+
+if TYPE_CHECKING:
+    from .transport import Transport
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -67,6 +69,8 @@ def fetch(artifacts: Iterable[Artifact], folder: Path, index: IndexSettings, tol
     Raises:
         EnvironmentNotResolvedError: a file cannot be had, or is not the one that was locked.
     """
+    from .transport import Transport  # noqa: PLC0415 - 40 ms, which all else does without
+
     wanted = list(artifacts)
     with Transport(index) as source, ThreadPoolExecutor(_AT_ONCE) as threads:
         jobs = [threads.submit(_fetch, artifact, folder, source) for artifact in wanted]

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelpack import bundle as bundles
-from modelpack import reaper
+from modelpack import engines, reaper
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes
 from modelpack.spec import Bundle, Environment, Image, ModelSpec, SmokeReport
 
 from . import wheelhouses
-from .names import main_file, reference_of
+from .names import expected_parity, main_file, reference_of
 from .options import Observer, Options, Package
 from .run import Run
 
@@ -32,19 +32,21 @@ def package(
             nothing: look at `Package.smoke.passed`.
     """
     run = Run(options or Options(), observer)
+    engines.preload(run.options.engine)
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
     run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
         bundle = run.render(model, code, directory)
-        image = run.build(bundle)
+        claimed = expected_parity(rows) if run.options.smoke else None
+        image = run.build(bundle, claimed)
         report = None
         try:
             if run.options.smoke:
                 report = run.smoke(image.id if image else bundle.path, model, rows)
             named = None
             if image and (report is None or report.passed):
-                named = run.named(bundle, image, report)
+                named = run.named(bundle, image, claimed, report)
         finally:
             if image:  # if it has no name itself
                 run.engine.discard(image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from modelpack.spec import Environment, ModelSpec, Parity
+from modelpack.spec import Environment, ModelSpec, Parity, Reference
 
 
 def describe(model: ModelSpec) -> str:
@@ -30,15 +30,26 @@ def describe_environment(resolved: Environment) -> str:
     return ", ".join([f"Python {resolved.python}", total, *counts])
 
 
-def parity_labels(parity: Parity) -> dict[str, str]:
-    return {
+def expected_parity(rows: Reference) -> Parity | None:
+    """What is found of an image that passes; None where there is nothing to compare."""
+    if not rows.rows:
+        return None
+    return Parity(rows.source, len(rows.rows), (), rows.tolerance, 0.0, passed=True)
+
+
+def parity_told(parity: Parity | None) -> tuple[dict[str, str], dict[str, str]]:
+    """What an image tells of its parity: labels, and arguments of the Dockerfile."""
+    if parity is None:
+        return {}, {}
+    labels = {
         "dev.modelpack.parity": f"within {parity.tolerance:g}" if parity.tolerance else "exact",
         "dev.modelpack.parity.reference": parity.source,
         "dev.modelpack.parity.rows": str(parity.rows),
     }
+    return labels, {"PARITY": _in_words(parity)}
 
 
-def parity_told(parity: Parity) -> str:
+def _in_words(parity: Parity) -> str:
     """For the model card: "bit for bit what the model said where it was trained (17 rows)"."""
     told = {
         "expected": "what was expected of it",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -24,14 +24,18 @@ from modelpack.spec import (
     Image,
     IndexSettings,
     ModelSpec,
+    Parity,
     Reference,
     SmokeReport,
 )
 
 from . import wheelhouses
 from .authorship import find_code, require_trusted
-from .names import default_reference, describe, describe_environment, parity_labels, parity_told
+from .names import default_reference, describe, describe_environment, parity_told
 from .options import Observer, Options
+
+TWICE_IN_MEMORY = 256 * 2**20
+"""Bytes of a model's files that are loaded in the sandbox and in the service at the same time."""
 
 
 class Run:
@@ -145,12 +149,14 @@ class Run:
         sources = reference.Sources(files, given.example, given.expected, given.tolerance)
         return reference.prepare(model, sources)
 
-    def build(self, bundle: Bundle) -> Image | None:
-        """The image, without a tag; None where the engine makes none."""
+    def build(self, bundle: Bundle, claimed: Parity | None = None) -> Image | None:
+        """The image, without a tag; None where the engine makes none. `claimed`: what it tells in
+        its labels and on the page that it serves.
+        """
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouses.require_complete(self.options.offline, bundle, self.engine)
-            image = self.engine.build(bundle, self.index, self.observer.step)
+            image = self._built(bundle, claimed)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
         return image
@@ -163,30 +169,41 @@ class Run:
                 "--example FILE gives rows."
             )
         with self.stage("smoke") as summary:
-            compared = self._answered(target, rows)
-            with self.engine.run(target) as service:
-                report = smoke(service, model, compared, on_check=self.observer.check)
+            with self._asked(target, model, rows) as answered, self.engine.run(target) as service:
+                report = smoke(service, model, rows, answered, on_check=self.observer.check)
             passed = sum(check.passed for check in report.checks)
             summary.append(f"{passed} of {len(report.checks)} checks passed")
         return report
 
-    def _answered(self, target: str, rows: Reference) -> Reference:
-        """Where nobody says what the answers are, the model itself does, in a sandbox."""
-        if rows.answers is not None or not rows.rows:
-            return rows
-        try:
-            told = self.engine.ask(target, reference.question(rows))
-        except SmokeFailedError as error:
-            return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
-        return reference.completed(rows, told)
-
-    def named(self, bundle: Bundle, image: Image, report: SmokeReport | None) -> Image:
-        """The image under its name; one that was compared tells with what, in its labels and on
-        the page that it serves.
+    @contextmanager
+    def _asked(
+        self, target: str, model: ModelSpec, rows: Reference
+    ) -> Iterator[Callable[[], Reference]]:
+        """Where nobody says what the answers are, the model itself does: in a sandbox, beside the
+        service that is being started. What is yielded waits for it.
         """
-        if report and report.parity:
-            told = (parity_labels(report.parity), {"PARITY": parity_told(report.parity)})
-            image = self.engine.build(bundle, self.index, self.observer.step, *told) or image
+        if rows.answers is not None or not rows.rows:
+            yield lambda: rows
+            return
+        with self.engine.ask(target, reference.question(rows)) as answer:
+            if sum(file.size for file in model.files) <= TWICE_IN_MEMORY:
+                yield lambda: _completed(rows, answer)
+            else:
+                completed = _completed(rows, answer)
+                yield lambda: completed
+
+    def _built(self, bundle: Bundle, claimed: Parity | None) -> Image | None:
+        return self.engine.build(bundle, self.index, self.observer.step, *parity_told(claimed))
+
+    def named(
+        self, bundle: Bundle, image: Image, claimed: Parity | None, report: SmokeReport | None
+    ) -> Image:
+        """The image under its name. If it claims what was not found, as the model refused some of
+        the rows that were made up, it is built once more, with all layers cached.
+        """
+        found = report.parity if report else None
+        if parity_told(found) != parity_told(claimed):
+            image = self._built(bundle, found) or image
         try:
             return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
         except BaseException:
@@ -206,3 +223,11 @@ class Run:
             raise
         self.seconds[name] = round(time.monotonic() - started, 3)
         self.observer.stage_done(name, self.seconds[name], " ".join(summary))
+
+
+def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:
+    try:
+        told = answer()
+    except SmokeFailedError as error:
+        return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
+    return reference.completed(rows, told)

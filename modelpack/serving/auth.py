@@ -10,14 +10,15 @@ import hmac
 import math
 import re
 from pathlib import Path
-from typing import Mapping
+from typing import Any, Mapping
 
 from flask import Flask, Response, request
 
-from . import observe, page, problems
+from . import limits, observe, page, problems
 from .errors import CannotStartError
 from .problems import Problem
 
+EXTENSION = "modelpack.token"
 VARIABLE, FILE_VARIABLE = "MODELPACK_TOKEN", "MODELPACK_TOKEN_FILE"
 OPEN_METRICS = "MODELPACK_OPEN_METRICS"
 BITS = 128
@@ -41,15 +42,23 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
     is_open = open_routes(environ)
     if wanted is None:
         return
-    digest = _digest(wanted.encode())
+    app.extensions[EXTENSION] = _digest(wanted.encode())
 
     @app.before_request
     def check() -> Response | None:
         """Unknown routes too: who has no token is told nothing of what there is."""
         if request.url_rule and (request.url_rule.rule in is_open or page.is_wanted(request)):
             return None  # the page holds nothing of the model: it asks for the token, and then
-        given = credentials(request.environ.get("HTTP_AUTHORIZATION", ""))
-        return None if hmac.compare_digest(_digest(given), digest) else _refusal()
+        return None if passes(app, request.environ) else _refusal()
+
+
+def passes(app: Flask, environ: Mapping[str, Any]) -> bool:
+    """Whether a request of `app`, for a route that is not open, has the token, if there is one."""
+    digest = app.extensions.get(EXTENSION)
+    if digest is None:
+        return True
+    given = credentials(environ.get("HTTP_AUTHORIZATION", ""))
+    return hmac.compare_digest(_digest(given), digest)
 
 
 def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
@@ -58,7 +67,7 @@ def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
     Raises:
         CannotStartError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
-    return observe.HEALTH | ({"/metrics"} if _metrics_are_open(environ) else set())
+    return observe.HEALTH | ({"/metrics"} if limits.flag(environ, OPEN_METRICS) else set())
 
 
 def is_set(environ: Mapping[str, str]) -> bool:
@@ -143,10 +152,3 @@ def _sound(text: str, source: str) -> str:
     if bits(text) < BITS or len(set(text)) < FEWEST_DIFFERENT:
         raise CannotStartError(f"{source} holds a token of fewer than {BITS} bits. {HOW}")
     return text
-
-
-def _metrics_are_open(environ: Mapping[str, str]) -> bool:
-    asked = environ.get(OPEN_METRICS) or "0"
-    if asked not in ("0", "1"):
-        raise CannotStartError(f"{OPEN_METRICS} is {asked!r}, neither 0 nor 1.")
-    return asked == "1"

@@ -22,6 +22,24 @@ KINDS: dict[str, set[type]] = {
 }
 MISSING = type(None)
 BEYOND = 2.0**63
+PLAIN = {
+    (type_, nullable): kinds | ({MISSING} if nullable else set())
+    for type_, kinds in KINDS.items()
+    for nullable in (False, True)
+}
+"""The types of the values of a column that are plainly right."""
+
+
+def count(rows: Rows) -> int:
+    """How many there are."""
+    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
+
+
+def apart(rows: Rows) -> list[Rows]:
+    """Each row by itself."""
+    if isinstance(rows, np.ndarray):
+        return [rows[index : index + 1] for index in range(len(rows))]
+    return [[column[index : index + 1] for column in rows] for index in range(len(rows[0]))]
 
 
 class DoubtError(Exception):
@@ -35,12 +53,12 @@ def plain(field: Field, values: Sequence[Any]) -> np.ndarray:
         DoubtError: a value may be of the wrong type, out of range, or missing where it must not be.
     """
     kinds = set(map(type, values))
-    if not kinds - ({MISSING} if field.nullable else set()) <= KINDS[field.type]:
+    if not kinds <= PLAIN[field.type, field.nullable]:
         raise DoubtError
-    if len(kinds - NUMBER - {MISSING}) + bool(kinds & NUMBER) > 1:
+    if len(kinds) > 1 and len(kinds - NUMBER - {MISSING}) + bool(kinds & NUMBER) > 1:
         raise DoubtError  # a mixture, whose numbers have not been looked at
     try:
-        array = build(field, values)
+        array = _built(field, values, kinds)
     except OverflowError as error:
         raise DoubtError from error
     if array.dtype.kind == "f":
@@ -54,30 +72,49 @@ def build(field: Field, values: Sequence[Any]) -> np.ndarray:
     """The array (n_rows,) of right values: int64, float64 or bool where no value stands against
     it, objects otherwise; NaN for what is missing.
     """
-    kinds = set(map(type, values))
+    return _built(field, values, set(map(type, values)))
+
+
+def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
     if field.type in ("number", "integer") or (field.type == "any" and kinds <= NUMBER | {MISSING}):
         if kinds == {int} and field.type != "number":
             return np.array(values, np.int64)
         numbers = np.array(values, np.float64)
-        return _whole(numbers) if field.type == "integer" else numbers
+        return whole(numbers) if field.type == "integer" else numbers
     if kinds == {bool}:
         return np.array(values, bool)
     objects = np.empty(len(values), object)
-    objects[:] = [np.nan if value is None else value for value in values]
+    some_missing = MISSING in kinds
+    objects[:] = [np.nan if v is None else v for v in values] if some_missing else values
     return objects
 
 
-def _whole(numbers: np.ndarray) -> np.ndarray:
-    whole = (np.mod(numbers, 1) == 0) & (np.abs(numbers) < BEYOND)  # not so for NaN
-    return numbers.astype(np.int64) if whole.all() else numbers
+def whole(numbers: np.ndarray) -> np.ndarray:
+    """float64 (n_rows,) as int64, where all values can be."""
+    is_whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < BEYOND)  # not so for NaN
+    return numbers.astype(np.int64) if is_whole.all() else numbers
 
 
 def check_range(numbers: np.ndarray) -> None:
     """Doubt numbers that a 64-bit integer does not hold: they may have been written as one."""
-    if (np.abs(numbers) >= BEYOND).any():
+    if not are_small(numbers) and (np.abs(numbers) >= BEYOND).any():
         raise DoubtError
 
 
 def check_integral(numbers: np.ndarray) -> None:
-    if (np.mod(numbers, 1) > 0).any():
+    if not are_integral(numbers):
         raise DoubtError
+
+
+def are_small(numbers: np.ndarray) -> bool:
+    """Whether there is no NaN nor infinity among floats, nor, for sure, any too large for 64 bits.
+
+    It takes one pass and no memory: no number is larger than the root of the sum of squares.
+    """
+    flat = numbers.ravel("K")
+    return bool(np.vdot(flat, flat) < BEYOND**2)
+
+
+def are_integral(numbers: np.ndarray) -> bool:
+    """Whether no float has a fraction; NaN has none."""
+    return not (np.floor(numbers) < numbers).any()

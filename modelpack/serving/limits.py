@@ -96,6 +96,18 @@ def port(environ: Mapping[str, str]) -> int:
     return number
 
 
+def flag(environ: Mapping[str, str], variable: str, default: str = "0") -> bool:
+    """Whether a variable is 1.
+
+    Raises:
+        CannotStartError: it is neither 0 nor 1.
+    """
+    asked = environ.get(variable) or default
+    if asked not in ("0", "1"):
+        raise CannotStartError(f"{variable} is {asked!r}, neither 0 nor 1.")
+    return asked == "1"
+
+
 def positive(variable: str, text: str) -> int:
     """The number that the environment variable was set to.
 

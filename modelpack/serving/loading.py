@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import hashlib
 import warnings
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any, BinaryIO, Collection, Iterable
 
 from . import author
@@ -13,6 +18,9 @@ from .containers import decompressed
 from .errors import CannotStartError
 from .formats import FORMATS
 from .manifest import Manifest, ModelFile
+
+BLOCK = 2**24
+"""Bytes that are hashed at once: in between, other threads may keep the interpreter for a while."""
 
 BENIGN_WARNINGS = (
     # Rows are put into the order of the names that the model recorded, so names tell it nothing.
@@ -35,6 +43,7 @@ def load(directory: Path, manifest: Manifest) -> Any:
     for message in BENIGN_WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
     use_one_thread(members)
+    _return_memory()
     return members[0] if len(members) == 1 else Chain(members)
 
 
@@ -44,7 +53,10 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
     except OSError as error:
         raise CannotStartError(f"the model file cannot be read: {error.strerror}.") from error
     with stream:
-        _check_digest(stream, file.sha256)
+        digest = Digest(stream)
+        digest.start()
+        _import_modules(names)
+        digest.check(file.sha256)
         stream.seek(0)  # not opened again: another file may lie under its name by now
         try:
             return FORMATS[file.format](decompressed(stream, file.container), names)
@@ -53,18 +65,55 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
             raise CannotStartError(f"the model does not load: {kind}: {error}") from error
 
 
-def _check_digest(stream: BinaryIO, sha256: str) -> None:
-    digest = hashlib.sha256()
-    try:
-        for block in iter(lambda: stream.read(2**20), b""):
-            digest.update(block)
-    except OSError as error:
-        raise CannotStartError(f"the model file cannot be read: {error.strerror}.") from error
-    if digest.hexdigest() != sha256:
-        raise CannotStartError(
-            f"the model file is not the one that was packaged: its sha256 is "
-            f"{digest.hexdigest()}, and modelpack.json says {sha256}."
-        )
+class Digest(Thread):
+    """Of all of a stream, found while other threads go on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+        self._error: OSError | None = None
+
+    def run(self) -> None:
+        block = memoryview(bytearray(BLOCK))
+        try:
+            for size in iter(lambda: self._stream.readinto(block), 0):  # type: ignore[attr-defined]
+                self._sha256.update(block[:size])
+        except OSError as error:
+            self._error = error
+
+    def check(self, sha256: str) -> None:
+        """Wait for it, and let the stream pass that has this digest.
+
+        Raises:
+            CannotStartError: it has another, or cannot be read.
+        """
+        self.join()
+        if self._error:
+            told = f"the model file cannot be read: {self._error.strerror}."
+            raise CannotStartError(told) from self._error
+        found = self._sha256.hexdigest()
+        if found != sha256:
+            raise CannotStartError(
+                f"the model file is not the one that was packaged: its sha256 is {found}, and "
+                f"modelpack.json says {sha256}."
+            )
+
+
+def _import_modules(names: Iterable[str]) -> None:
+    """Import the modules of "module:name", as loading will: they were told when the file was
+    inspected, so it need not have been looked at. One that cannot be imported is left to loading.
+    """
+    for module in sorted({name.partition(":")[0] for name in names} - {"__main__"}):
+        with suppress(Exception):
+            import_module(module)
+    gc.freeze()  # no garbage, and a tenth of a second to look through
+
+
+def _return_memory() -> None:
+    """What loading took for a while goes back to the system: glibc would keep it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _member(root: Any, path: Iterable[str | int]) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Callable, Mapping, Sequence, Tuple
 
-from flask import Request, Response
+from flask import Request
 from werkzeug.http import parse_options_header
 
-from . import answers, media, wire
+from . import answers, media
 from .columns import Rows
 from .problems import Problem
+from .questions import Reply
 from .service import Service
 
 Medium = Any
@@ -41,16 +42,14 @@ def reader(request: Request) -> Choice:
     raise Problem(415, detail, headers={"Accept-Post": types})
 
 
-def read(service: Service, request: Request) -> Rows:
-    """The rows of a request.
+def read(service: Service, request: Request) -> Callable[[bytes], Rows]:
+    """What reads the rows out of the body of a request.
 
     Raises:
-        Problem: as `reader`, `wire.read_body` and the medium's `read`.
+        Problem: as `reader`.
     """
     medium, parameters = reader(request)
-    body = wire.read_body(request, service.limits.body_bytes)
-    rows: Rows = medium.read(service, body, parameters)
-    return rows
+    return lambda body: medium.read(service, body, parameters)
 
 
 def writer(request: Request) -> Choice:
@@ -76,17 +75,15 @@ def writer(request: Request) -> Choice:
     return medium, parameters
 
 
-def respond(answer: answers.Answer, choice: Choice) -> Response:
-    """The answer as it was chosen.
-
-    Raises:
-        Problem: 406 the values do not fit in this type.
+def write(choice: Choice) -> Callable[[answers.Answer], Reply]:
+    """What writes the answer as it was chosen. It raises a Problem: 406 the values do not fit in
+    this type.
     """
     medium, parameters = choice
     type_ = medium.TYPES[0]
     # Without it, clients take texts for Latin-1.
-    charset = "; charset=utf-8" if type_.startswith("text/") else ""
-    return Response(medium.write(answer, parameters), content_type=type_ + charset)
+    content_type = type_ + ("; charset=utf-8" if type_.startswith("text/") else "")
+    return lambda answer: Reply(medium.write(answer, parameters), content_type)
 
 
 def _quality(

@@ -5,15 +5,16 @@ span in a trace.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from contextlib import contextmanager
-from typing import Any, Iterator
+from functools import lru_cache
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from flask import Flask, Response, g, has_app_context, request
 
-from . import labels, metrics, tracecontext, tracing
+from . import labels, logs, metrics, tracecontext, tracing
 
 access = logging.getLogger("modelpack.access")
 
@@ -29,22 +30,28 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 WAITED = "modelpack.waited"  # in a request's environ: seconds that it stood in a queue
 
 
+class Given(NamedTuple):
+    """The headers of a request that tell what it is part of, as they came."""
+
+    request_id: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
 class Seen:
     """A request while it is answered. `route`: the rule that it matches, as in
     `/v1/models/<name>`, never what the client wrote; `rows`: of its last call of the model.
+    `waited`: seconds until now.
     """
 
-    def __init__(self, environ: dict[str, Any], method: str, route: str | None) -> None:
-        waited = environ.get(WAITED, 0.0)
+    def __init__(self, method: str, route: str | None, waited: float, given: Given) -> None:
         self.started = time.perf_counter() - waited
         self.method = labels.method(method)
         self.route = route
         self.rows: int | None = None
-        given = environ.get("HTTP_X_REQUEST_ID", "")
-        self.id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        context = tracecontext.of_request(
-            environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE")
-        )
+        asked = given.request_id or ""
+        self.id = asked if REQUEST_ID.fullmatch(asked) else _new_id()
+        context = tracecontext.of_request(given.traceparent, given.tracestate)
         self.span, self.trace = tracing.begin(context, self.method, route, waited)
 
 
@@ -55,6 +62,10 @@ def install(app: Flask) -> None:
     app.teardown_request(_leave)
 
 
+def _new_id() -> str:
+    return os.urandom(16).hex()
+
+
 def refused(status: int, reason: str, seconds: float) -> str:
     """The request id of a request that never came to a route, once it is counted and logged.
     `reason`: in words of ours, of a few; nothing that the client wrote. `seconds`: since it began.
@@ -62,7 +73,7 @@ def refused(status: int, reason: str, seconds: float) -> str:
     metrics.REFUSED.labels(labels.reason(reason), str(status)).inc()
     metrics.ERRORS.labels(labels.kind(status)).inc()
     metrics.REQUESTS.labels(labels.NONE, labels.OTHER, str(status)).inc()
-    request_id = uuid.uuid4().hex
+    request_id = _new_id()
     facts = {
         "id": request_id,
         "method": None,
@@ -92,42 +103,76 @@ def call(method: str, rows: int) -> Iterator[None]:
         try:
             yield
         finally:
-            metrics.MODEL_SECONDS.labels(method).observe(time.perf_counter() - started)
+            _child(metrics.MODEL_SECONDS, method).observe(time.perf_counter() - started)
 
 
 def _begin() -> None:
-    rule = request.url_rule
+    rule, environ = request.url_rule, request.environ
     # Headers are looked up in the environ: `request.headers` is slow to say that there is none.
-    g.seen = Seen(request.environ, request.method, rule.rule if rule else None)
+    names = ("HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
+    given = Given(*map(environ.get, names))
+    g.seen = Seen(request.method, rule.rule if rule else None, environ.get(WAITED, 0.0), given)
     g.request_id = g.seen.id
     metrics.IN_FLIGHT.inc()
 
 
 def _end(response: Response) -> Response:
     seen: Seen = g.seen
-    seconds, status = time.perf_counter() - seen.started, response.status_code
-    response.headers.add("X-Request-Id", seen.id)
-    response.headers.add("traceresponse", seen.trace.header)
+    for name, value in ids(seen):
+        response.headers.add(name, value)
+    told(seen, response.status_code, response.content_length)
+    return response
+
+
+def ids(seen: Seen) -> tuple[tuple[str, str], ...]:
+    """The headers by which a client can name its request."""
+    return ("X-Request-Id", seen.id), ("traceresponse", seen.trace.header)
+
+
+def told(seen: Seen, status: int, size: int | None) -> None:
+    """Count, trace and log a request that is answered; `size`: bytes of its body."""
+    seconds = time.perf_counter() - seen.started
     _count(seen, status, seconds)
     tracing.end(seen.span, status, seen.rows)
     quiet = seen.route in PROBES and status < 400
     level = logging.DEBUG if quiet else logging.INFO
     if access.isEnabledFor(level):
-        access.log(level, "request", extra={"facts": _facts(seen, response, seconds)})
-    return response
+        access.log(level, "request", extra={"facts": _facts(seen, status, size, seconds)})
+
+
+def all_told(answered: Sequence[tuple[Seen, int]]) -> None:
+    """The same for several requests that were answered together, all with status 200: each with
+    the bytes of its body.
+    """
+    facts = []
+    for seen, size in answered:
+        seconds = time.perf_counter() - seen.started
+        _child(metrics.REQUEST_SECONDS, seen.route).observe(seconds)
+        facts.append(_facts(seen, 200, size, seconds))
+    for route, method in dict.fromkeys((seen.route, seen.method) for seen, _ in answered):
+        rows = [seen.rows or 0 for seen, _ in answered if seen.route == route]
+        _child(metrics.REQUESTS, route, method, "200").inc(len(rows))
+        _child(metrics.ROWS_ASKED, route).inc(sum(rows))
+    logs.info(access, "request", facts)
 
 
 def _count(seen: Seen, status: int, seconds: float) -> None:
     route = seen.route or labels.NONE
-    metrics.REQUESTS.labels(route, seen.method, str(status)).inc()
-    metrics.REQUEST_SECONDS.labels(route).observe(seconds)
+    _child(metrics.REQUESTS, route, seen.method, str(status)).inc()
+    _child(metrics.REQUEST_SECONDS, route).observe(seconds)
     if seen.rows and status < 400:
-        metrics.ROWS_ASKED.labels(route).inc(seen.rows)
+        _child(metrics.ROWS_ASKED, route).inc(seen.rows)
     if status >= 400:
         metrics.ERRORS.labels(labels.kind(status)).inc()
 
 
-def _facts(seen: Seen, response: Response, seconds: float) -> dict[str, Any]:
+@lru_cache(maxsize=1024)  # the library's own look-up takes longer than to count
+def _child(metric: Any, *values: str) -> Any:
+    """Of a metric with labels, the one that has these values."""
+    return metric.labels(*values)
+
+
+def _facts(seen: Seen, status: int, size: int | None, seconds: float) -> dict[str, Any]:
     return {
         "id": seen.id,
         "trace_id": seen.trace.trace_id,
@@ -135,10 +180,10 @@ def _facts(seen: Seen, response: Response, seconds: float) -> dict[str, Any]:
         "parent_id": seen.trace.parent_id,
         "method": seen.method,
         "route": seen.route,
-        "status": response.status_code,
+        "status": status,
         "ms": round(seconds * 1000, 3),
         "rows": seen.rows,
-        "bytes": response.content_length,
+        "bytes": size,
     }
 
 

@@ -8,11 +8,12 @@ value by value, which either names the row and column that are wrong or finds th
 from __future__ import annotations
 
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Sequence
 
 import numpy as np
 
-from . import misfits
+from . import floats, misfits
 from .columns import (
     MISSING,
     NUMBER,
@@ -25,6 +26,8 @@ from .columns import (
 )
 from .manifest import Field
 from .problems import Problem
+
+NUMERIC = NUMBER | {MISSING}
 
 
 class Decoder:
@@ -45,6 +48,7 @@ class Decoder:
         self.integers = [index for index, field in enumerate(fields) if field.type == "integer"]
         types = {field.type for field in fields}
         self.numeric = types <= ({"number"} if layout == "frame" else {"number", "integer", "any"})
+        self._pick = itemgetter(*self.names) if len(self.names) > 1 else None
 
     def decode(self, rows: list[Any]) -> Rows:
         """Rows that are plainly right.
@@ -55,9 +59,9 @@ class Decoder:
         """
         self.count(len(rows))
         aligned = self._align(rows)
-        kinds = set(map(type, chain.from_iterable(aligned)))
-        if self.numeric and kinds <= NUMBER | {MISSING}:
-            return self._matrix(aligned, MISSING in kinds)
+        matrix = self._matrix(aligned) if self.numeric else None
+        if matrix is not None:
+            return matrix
         return [plain(field, values) for field, values in zip(self.fields, zip(*aligned))]
 
     def explain(self, rows: list[Any]) -> Rows:
@@ -101,14 +105,25 @@ class Decoder:
         if rows > self.most_rows:
             raise Problem(413, f"{rows} rows came; a request takes {self.most_rows}.")
 
-    def _align(self, rows: list[Any]) -> list[list[Any]]:
+    def _align(self, rows: list[Any]) -> Sequence[Sequence[Any]]:
+        """The values of each row in the order of the fields: all lists, or all tuples."""
         kinds = set(map(type, rows))
         if kinds == {list} and set(map(len, rows)) == {len(self.names)}:
             return rows
-        if kinds == {dict} and all(row.keys() <= self.known for row in rows):
-            return [self._values(row) for row in rows]
+        if kinds == {dict}:
+            return self._picked(rows)
         if len(self.names) == 1 and not kinds & {dict, list}:
             return [[value] for value in rows]
+        raise DoubtError
+
+    def _picked(self, rows: list[dict[str, Any]]) -> Sequence[Sequence[Any]]:
+        if self._pick and set(map(len, rows)) == {len(self.names)}:
+            try:
+                return list(map(self._pick, rows))
+            except KeyError:  # in the place of an unknown name, one that may be missing
+                raise DoubtError from None
+        if all(row.keys() <= self.known for row in rows):
+            return [self._values(row) for row in rows]
         raise DoubtError
 
     def _values(self, row: Any) -> list[Any]:
@@ -116,12 +131,21 @@ class Decoder:
             return list(map(row.get, self.names))
         return row if isinstance(row, list) else [row]
 
-    def _matrix(self, aligned: list[list[Any]], some_missing: bool) -> np.ndarray:
-        matrix = np.array(aligned, np.float64)
-        if some_missing and np.isnan(matrix[:, self.required]).any():
+    def _matrix(self, aligned: Sequence[Sequence[Any]]) -> np.ndarray | None:
+        """None where there is more than numbers and what is missing."""
+        if len(aligned) * len(self.names) >= floats.MANY:
+            matrix = floats.matrix(aligned, len(self.names))
+            if matrix is not None:
+                return self._checked(matrix, {float})
+        kinds = set(map(type, chain.from_iterable(aligned)))
+        return self._checked(np.array(aligned, np.float64), kinds) if kinds <= NUMERIC else None
+
+    def _checked(self, matrix: np.ndarray, kinds: set[type]) -> np.ndarray:
+        """`kinds`: of the values that it was made of."""
+        if MISSING in kinds and self.required and np.isnan(matrix[:, self.required]).any():
             raise DoubtError
         check_range(matrix)
-        if self.integers:
+        if self.integers and float in kinds:
             check_integral(matrix[:, self.integers])
         return matrix
 

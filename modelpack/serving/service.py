@@ -26,10 +26,11 @@ from . import (
     tables,
     wire,
 )
-from .columns import DoubtError, Rows
+from .columns import DoubtError, Rows, count
 from .dicts import DictDecoder
 from .problems import Problem
 from .rows import Decoder, unnamed
+from .trials import merging
 
 log = logging.getLogger("modelpack.serving")
 
@@ -37,6 +38,9 @@ MOST_INPUTS = 100_000
 """Of a model whose file does not tell them: each costs more memory than the value that is sent."""
 
 Parse = Callable[[bytes, limits.Limits], Any]
+
+PLANS = "MODELPACK_PLANS"
+"""0: no compiled plans, the estimator itself."""
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
@@ -54,6 +58,8 @@ class Service:
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
+        self._plans = limits.flag(os.environ, PLANS, "1")
+        self._methods: tuple[str, ...] | None = None
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> Service:
@@ -66,8 +72,12 @@ class Service:
         facts = manifest.read(folder)
         limit = limits.from_environment(os.environ)
         started = time.perf_counter()
-        service = cls(facts, loading.load(folder, facts), limit)
-        service.warm_up()
+        gc.disable()  # what is imported and loaded is no garbage
+        try:
+            service = cls(facts, loading.load(folder, facts), limit)
+            service.warm_up()
+        finally:
+            gc.enable()
         seconds = round(time.perf_counter() - started, 3)
         log.info("the model is loaded", extra={"facts": {"ready": service.ready, "s": seconds}})
         gc.collect()
@@ -81,9 +91,19 @@ class Service:
                 example = self._decoder.explain([self.manifest.example])
                 self.runner.call(self.manifest.method, example)
                 self._example = example
+            self._choose()
             self.ready = True
         except Exception:
             log.exception("the model does not answer its own example")
+
+    def _choose(self) -> None:
+        """Find out how the model can be asked faster than it asks itself, with the same answers."""
+        decode = self._decoder.explain
+        if self._plans:
+            self.runner = runners.fastest(self.runner, self.manifest, decode)
+        if not self.runner.merges:
+            told = (self.runner, self.manifest, self.methods, decode)
+            self.runner.merges = merging.merges(*told)
 
     def require_ready(self) -> None:
         """Raises:
@@ -95,10 +115,12 @@ class Service:
     @property
     def methods(self) -> tuple[str, ...]:
         """What can be asked for: `predict` or `transform` first, then what else the model has."""
-        others = [method for method in METHODS if self.runner.can(method)]
-        if not self.manifest.probabilities:
-            others = [method for method in others if not method.startswith("predict_")]
-        return tuple(dict.fromkeys([self.manifest.method, *others]))
+        if self._methods is None:
+            others = [method for method in METHODS if self.runner.can(method)]
+            if not self.manifest.probabilities:
+                others = [method for method in others if not method.startswith("predict_")]
+            self._methods = tuple(dict.fromkeys([self.manifest.method, *others]))
+        return self._methods
 
     def read(self, body: bytes, pick: Callable[[Any], list[Any]]) -> Rows:
         """The rows in a body of JSON; `pick` takes them out of the document.
@@ -227,11 +249,6 @@ def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:
         return DictDecoder(facts.inputs, limit.rows, facts.named)
     most = limit.rows_of(len(facts.inputs))
     return Decoder(facts.inputs, facts.layout, most, facts.named)
-
-
-def count(rows: Rows) -> int:
-    """How many there are."""
-    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 
 def _width(rows: list[Any]) -> int:

@@ -11,7 +11,16 @@ from typing import Any, Sequence
 import numpy as np
 
 from . import misfits
-from .columns import BEYOND, DoubtError, Rows, build, plain
+from .columns import (
+    BEYOND,
+    DoubtError,
+    Rows,
+    are_integral,
+    are_small,
+    build,
+    plain,
+    whole,
+)
 from .manifest import Field
 from .problems import Problem
 from .rows import Decoder
@@ -23,7 +32,8 @@ KINDS = {"number": "iuf", "integer": "iuf", "boolean": "b", "any": "iufb", "stri
 
 
 def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
-    """Rows of a matrix (n_rows, n_inputs) of numbers, in the order of the signature.
+    """Rows of a matrix (n_rows, n_inputs) of numbers, in the order of the signature. Where it can
+    be taken as it is, they are a view of it, which may be read-only.
 
     Raises:
         Problem: 422 it has another width, or a value that does not fit; 413 too many rows.
@@ -32,15 +42,15 @@ def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
         raise Problem(422, f"Expected rows and columns, got {matrix.ndim} dimensions.")
     if decoder.numeric and matrix.dtype.kind in "iuf" and matrix.shape[1] == len(decoder.fields):
         decoder.count(len(matrix))
-        numbers = _wide(matrix)  # a copy, whose memory is this request's own
-        if not any(_wrong(field, numbers[:, i]).any() for i, field in enumerate(decoder.fields)):
+        numbers = _wide(matrix)
+        if _are_right(decoder, numbers):
             return numbers
     return of_columns(decoder, None, list(matrix.T))
 
 
 def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column]) -> Rows:
     """Rows of columns of equal length. `names`: of the columns, in any order; None: they are in the
-    order of the signature.
+    order of the signature. Columns, too, may come back as read-only views of what came.
 
     Raises:
         Problem: 422 a column is unknown, missing or there twice, or a value does not fit; 413 too
@@ -52,6 +62,10 @@ def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[
     if decoder.layout == "dicts":
         return _dicts(decoder, names, columns)
     arranged = _arranged(decoder, names, columns, length)
+    if decoder.numeric and all(map(_is_numeric, arranged)):
+        numbers = _wide(np.column_stack(arranged))
+        if _are_right(decoder, numbers):
+            return numbers
     try:
         arrays = [_array(field, column) for field, column in zip(decoder.fields, arranged)]
     except DoubtError:
@@ -101,6 +115,23 @@ def _dicts(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Colu
     return decoder.explain([dict(zip(names, row)) for row in zip(*map(_listed, columns))])
 
 
+def _is_numeric(column: Column) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype.kind in "iuf"
+
+
+def _are_right(decoder: Decoder, numbers: np.ndarray) -> bool:
+    """Whether float64 (n_rows, n_inputs) is plainly right."""
+    with np.errstate(invalid="ignore"):
+        if not (are_small(numbers) or _are_in_range(numbers, decoder.required)):
+            return False
+        return not decoder.integers or are_integral(numbers[:, decoder.integers])
+
+
+def _are_in_range(numbers: np.ndarray, required: Sequence[int]) -> bool:
+    """`required`: the columns where no NaN may be."""
+    return not ((np.abs(numbers) >= BEYOND).any() or np.isnan(numbers[:, required]).any())
+
+
 def _array(field: Field, column: Column) -> np.ndarray:
     """The column as the model takes it; DoubtError if it is not plainly right."""
     if not isinstance(column, np.ndarray) or column.dtype.kind not in KINDS[field.type]:
@@ -108,17 +139,20 @@ def _array(field: Field, column: Column) -> np.ndarray:
     if _wrong(field, column).any():
         raise DoubtError
     if column.dtype.kind == "b":
-        return np.array(column)
-    numbers = _wide(column) if column.dtype.kind == "f" else column.astype(np.int64)
-    if field.type == "number":
-        return numbers.astype(np.float64)
-    return build(field, numbers.tolist()) if field.type == "integer" else numbers
+        return column
+    if field.type == "number" or column.dtype.kind == "f":
+        numbers = _wide(column)
+        return whole(numbers) if field.type == "integer" else numbers
+    return column.astype(np.int64, copy=False)
 
 
 def _wide(numbers: np.ndarray) -> np.ndarray:
-    """A copy as float64. A NaN may be a signalling one, of which numpy would warn."""
+    """As float64 that lies as the machine wants it: a copy only where they do not already. A NaN
+    may be a signalling one, of which numpy would warn.
+    """
     with np.errstate(invalid="ignore"):
-        return np.array(numbers, np.float64)
+        wide = np.asarray(numbers, np.float64)
+    return wide if wide.flags.aligned else wide.copy()
 
 
 def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
@@ -130,7 +164,7 @@ def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
     wrong = np.isinf(column) | (missing if not field.nullable else False)
     if field.type == "integer":
         with np.errstate(invalid="ignore"):
-            wrong |= ~missing & ((np.mod(column, 1) != 0) | (np.abs(column) >= BEYOND))
+            wrong |= ~missing & ((np.floor(column) != column) | (np.abs(column) >= BEYOND))
     return np.asarray(wrong)
 
 

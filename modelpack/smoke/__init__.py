@@ -24,18 +24,20 @@ def smoke(
     service: Service,
     model: ModelSpec,
     reference: Reference | None = None,
+    answered: Callable[[], Reference] | None = None,
     *,
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> SmokeReport:
     """Runs every check that applies, in order, and judges the service by them. `reference`: what
-    its answers are compared with.
+    its answers are compared with. `answered`: gives the reference with its answers, if that takes
+    a while; it is waited for when they are needed.
 
     A service that never becomes ready fails `ready`, and the checks after it are left out. The
     last check stops the service.
     """
     checks: list[Check] = []
     latency_ms = memory_bytes = None
-    with closing(Probe(service, model, reference)) as probe:
+    with closing(Probe(service, model, reference, answered)) as probe:
         for module in _applicable(probe):
             if module is shutdown:
                 latency_ms = _latency_ms(probe)

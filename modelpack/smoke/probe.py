@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,15 +32,21 @@ class Answer:
 class Probe:
     """Asks the service over loopback; proxies of the environment are not used.
 
-    `parity`: what the check of that name has found.
+    `reference`: the rows to compare; `answered()` waits for what is known of them. `parity`: what
+    the check of that name has found.
     """
 
     def __init__(
-        self, service: Service, model: ModelSpec, reference: Reference | None = None
+        self,
+        service: Service,
+        model: ModelSpec,
+        reference: Reference | None = None,
+        answered: Callable[[], Reference] | None = None,
     ) -> None:
         self.service = service
         self.model = model
-        self.reference = reference
+        self.reference = reference or Reference(())
+        self.answered = answered or (lambda: self.reference)
         self.parity: Parity | None = None
         import requests  # noqa: PLC0415 - 60 ms, which commands without a smoke test do without
 

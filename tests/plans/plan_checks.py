@@ -9,19 +9,20 @@ import numpy as np
 
 from modelpack.serving.columns import DoubtError
 from modelpack.serving.runners.plans import Plan, compile_model
-from modelpack.serving.runners.plans.trial import same
+from modelpack.serving.trials.same import same
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
-ALONE = 200
+ALONE = 60
 
 
 def plan_of(model: Any, names: Sequence[str] = (), layout: str = "array") -> Plan:
     return compile_model(model, layout, names)
 
 
-def check(model: Any, rows: np.ndarray, planned: Sequence[str]) -> None:
+def check(model: Any, rows: np.ndarray, planned: Sequence[str], alone: int = ALONE) -> None:
     """The plan of `model` has the methods `planned`, and gives what the estimator gives for float64
-    `rows` (n_rows, n_inputs): at once, and for the first of them each alone, to the last bit.
+    `rows` (n_rows, n_inputs): at once, and for the first `alone` of them each alone, to the last
+    bit.
     """
     plan = plan_of(model)
     assert set(planned) <= set(plan.together) <= set(METHODS)
@@ -30,9 +31,9 @@ def check(model: Any, rows: np.ndarray, planned: Sequence[str]) -> None:
             continue
         asked = getattr(model, method)
         compare(plan.together[method](rows), asked(rows), method)
-        alone = np.concatenate([asked(row.reshape(1, -1)) for row in rows[:ALONE]])
-        compare(plan.each[method](rows)[:ALONE], alone, method)
-        compare(plan.each[method](rows[:1]), alone[:1], method)
+        singly = np.concatenate([asked(row.reshape(1, -1)) for row in rows[:alone]])
+        compare(plan.each[method](rows)[:alone], singly, method)
+        compare(plan.each[method](rows[:1]), singly[:1], method)
 
 
 def compare(got: Any, expected: Any, method: str) -> None:

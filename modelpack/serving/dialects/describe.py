@@ -20,14 +20,16 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.get("/signature")
     def signature() -> Response:
-        """What the model takes and gives: names, types, classes."""
-        document = {"model": model, **service.manifest.model["signature"]}
+        """What the model takes and gives: names, types, classes; and how it is asked."""
+        runner = service.runner
+        told = {"kind": runner.kind, "reason": runner.told, "merges": runner.merges}
+        document = {"model": model, **service.manifest.model["signature"], "runner": told}
         return Response(answers.dump(document), content_type="application/json")
 
     return blueprint
 
 
 def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
-    signature = operations.record({"model": {}, "inputs": {}, "outputs": {}})
+    signature = operations.record({"model": {}, "inputs": {}, "outputs": {}, "runner": {}})
     told = operations.get("What goes in and comes out.", operations.content(signature))
     return {"/signature": {"get": told}}

@@ -8,11 +8,11 @@ problems, as everywhere in this service, and not of the shape that MLflow gives 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Callable
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response
 
-from .. import answers, forms, media, misfits, negotiation, wire
+from .. import answers, forms, media, misfits, negotiation, questions
 from ..columns import Rows
 from ..openapi import bodies, columns, examples, operations, predictions
 from ..problems import Problem
@@ -23,15 +23,25 @@ from .predict import parameters, switch
 def routes(service: Service) -> Blueprint:
     blueprint = Blueprint("invocations", __name__)
 
+    def ask(asked: Request) -> questions.Read:
+        medium, accepted = negotiation.writer(asked)
+        # SageMaker puts lines of answers beside lines of rows: there must be as many.
+        write = negotiation.write((medium, {"header": "absent", **accepted}))
+        told = Params(service.manifest.method, switch(asked, "probabilities"))
+        read = _reader(service, asked, told)
+
+        def question(body: bytes) -> questions.Question:
+            rows, params = read(body)
+            return questions.of(service, rows, write, params.probabilities, params.predict_method)
+
+        return question
+
     @blueprint.post("/invocations")
     def invocations() -> Response:
         """Predictions as MLflow and SageMaker ask for them."""
-        medium, accepted = negotiation.writer(request)
-        params = Params(service.manifest.method, switch("probabilities"))
-        rows, params = _read(service, params)
-        answer = service.answer(rows, params.probabilities, params.predict_method)
-        # SageMaker puts lines of answers beside lines of rows: there must be as many.
-        return negotiation.respond(answer, (medium, {"header": "absent", **accepted}))
+        return questions.answer(service, ask)
+
+    questions.offer(blueprint, service, "/invocations", ask)
 
     @blueprint.get("/ping")
     @blueprint.get("/health")
@@ -58,25 +68,30 @@ class Params:
     probabilities: bool
 
 
-def _read(service: Service, params: Params) -> tuple[Rows, Params]:
-    """The rows of the request, and what it sets."""
+def _reader(
+    service: Service, request: Request, params: Params
+) -> Callable[[bytes], tuple[Rows, Params]]:
+    """What reads the rows of a body, and what it sets."""
     medium, parameters = negotiation.reader(request)
-    body = wire.read_body(request, service.limits.body_bytes)
     if medium is not media.MEDIA[0]:
-        return medium.read(service, body, parameters), params
+        return lambda body: (medium.read(service, body, parameters), params)
     if "format" in parameters:
         detail = (
             "The parameter format in Content-Type is of MLflow before 2.0. Send "
             '{"dataframe_split": ...} or {"dataframe_records": ...} without it.'
         )
         raise Problem(415, detail)
-    found = [params]
 
-    def pick(document: Any) -> list[Any]:
-        found.append(_with(params, service, document))
-        return forms.rows(service, document)
+    def read(body: bytes) -> tuple[Rows, Params]:
+        found = [params]
 
-    return service.read(body, pick), found[-1]
+        def pick(document: Any) -> list[Any]:
+            found.append(_with(params, service, document))
+            return forms.rows(service, document)
+
+        return service.read(body, pick), found[-1]
+
+    return read
 
 
 def _with(params: Params, service: Service, document: Any) -> Params:

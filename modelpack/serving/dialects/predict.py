@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response
 
-from .. import negotiation
+from .. import negotiation, questions
 from ..openapi import bodies, examples, operations
 from ..openapi.operations import content, schema
 from ..problems import Problem
@@ -21,18 +21,22 @@ SWITCH = {"true": True, "1": True, "false": False, "0": False}
 def routes(service: Service) -> Blueprint:
     blueprint = Blueprint("predict", __name__)
 
+    def ask(asked: Request) -> questions.Read:
+        write = negotiation.write(negotiation.writer(asked))
+        also = switch(asked, "probabilities")
+        read = negotiation.read(service, asked)
+        return lambda body: questions.of(service, read(body), write, also)
+
     @blueprint.post("/predict")
     def predict() -> Response:
         """Predictions for rows; with ?probabilities=true also the probability of each class."""
-        choice = negotiation.writer(request)
-        also = switch("probabilities")
-        rows = negotiation.read(service, request)
-        return negotiation.respond(service.answer(rows, also), choice)
+        return questions.answer(service, ask)
 
+    questions.offer(blueprint, service, "/predict", ask)
     return blueprint
 
 
-def switch(name: str) -> bool:
+def switch(request: Request, name: str) -> bool:
     """The parameter of the URL that is true or false.
 
     Raises:

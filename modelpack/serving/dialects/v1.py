@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response
 
-from .. import answers, misfits, wire
+from .. import answers, misfits, questions, wire
 from ..columns import Rows
 from ..openapi import columns, examples, operations, predictions
 from ..problems import Problem
@@ -28,6 +28,13 @@ SIGNATURES = (None, "serving_default")
 def routes(service: Service) -> Blueprint:
     blueprint = Blueprint("v1", __name__, url_prefix="/v1")
     blueprint.after_app_request(errors.tell)
+
+    def ask(asked: Request) -> questions.Read:
+        wire.check_json(asked)
+        return read
+
+    def read(body: bytes) -> questions.Question:
+        return questions.of(service, _rows(service, body), _write)
 
     @blueprint.get("/models")
     def models() -> Response:
@@ -45,8 +52,9 @@ def routes(service: Service) -> Blueprint:
     def predict(name: str) -> Response:
         """KServe V1: predictions for rows."""
         check_name(service, name)
-        body = wire.read_json_body(request, service.limits.body_bytes)
-        return _json({"predictions": service.predict(_rows(service, body))})
+        return questions.answer(service, ask)
+
+    questions.offer(blueprint, service, "/models/<name>:predict", ask, name=service.name)
 
     @blueprint.post("/models/<name>:explain")
     def explain(name: str) -> Response:
@@ -123,6 +131,11 @@ def _joined(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 def _flat(values: list[Any]) -> list[Any]:
     alone = all(isinstance(value, list) and len(value) == 1 for value in values)
     return [value[0] for value in values] if alone else values
+
+
+def _write(answer: answers.Answer) -> questions.Reply:
+    document = {"predictions": answer.predictions.tolist()}
+    return questions.Reply(answers.dump(document), questions.JSON)
 
 
 def _json(document: Any) -> Response:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
-from .. import answers, wire
+from .. import answers, questions, wire
 from ..problems import Problem
 from ..service import Service
 from ..v2 import errors, inputs, outputs, requests
@@ -94,15 +94,18 @@ def _model(blueprint: Blueprint, service: Service) -> None:
     def infer(name: str, version: str | None = None) -> Response:
         """Open Inference Protocol: tensors in, tensors out."""
         check_name(service, name, version)
-        asked = _asked(service)
-        wanted = asked.outputs or [requests.Wanted(service.manifest.method, asked.binary)]
-        results = given.of(wanted, inputs.rows(service, asked.tensors))
-        return outputs.response(service, asked, results)
+        return questions.answer(service, ask)
+
+    def ask(asked: Request) -> questions.Read:
+        head = requests.head(asked)
+        return lambda body: _question(service, given, _inference(service, head, body))
 
     for path in ("/models/<name>", "/models/<name>/versions/<version>"):
         blueprint.get(path)(metadata)
         blueprint.get(f"{path}/ready")(model_ready)
         blueprint.post(f"{path}/infer")(infer)
+        values = {"name": service.name, "version": service.version}
+        questions.offer(blueprint, service, f"{path}/infer", ask, **values)
 
 
 def _platform(service: Service) -> str:
@@ -111,9 +114,20 @@ def _platform(service: Service) -> str:
     return f"{model['framework'] or 'unknown'}_{model['format']}"
 
 
-def _asked(service: Service) -> requests.Inference:
+def _question(
+    service: Service, given: outputs.Outputs, asked: requests.Inference
+) -> questions.Question:
+    wanted = asked.outputs or [requests.Wanted(service.manifest.method, asked.binary)]
+    methods = given.methods(wanted)
+    rows = inputs.rows(service, asked.tensors)
+    return questions.Question(
+        rows, methods, lambda results: outputs.reply(service, asked, given.of(wanted, results))
+    )
+
+
+def _inference(service: Service, head: requests.Head, body: bytes) -> requests.Inference:
     count = len(service.manifest.inputs)
-    document, binary = requests.read(request, service.limits, count)
+    document, binary = requests.read(head, body, service.limits, count)
     if document is None:
         return requests.Inference(None, [inputs.raw(service, binary)], [], True)
     return requests.inference(document, binary)

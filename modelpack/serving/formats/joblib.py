@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from importlib import import_module
 from inspect import signature
-from typing import Any, BinaryIO, Collection
+from typing import Any, BinaryIO, ClassVar, Collection
 
 from ..unpickling import Unpickler, check
 
@@ -20,6 +21,12 @@ def load(stream: BinaryIO, names: Collection[str]) -> Any:
     return Unpickler(stream, names).load()
 
 
+def is_copying(built: Any) -> bool:
+    """Whether an object copies the arrays of its state: a tree of scikit-learn."""
+    kind = type(built)
+    return kind.__module__ == "sklearn.tree._tree" and kind.__name__ == "Tree"
+
+
 def _unpickler(joblib: Any, stream: BinaryIO, names: Collection[str]) -> Any:
     """The unpickler of `joblib`, a module numpy_pickle, restricted to `names`."""
 
@@ -31,6 +38,16 @@ def _unpickler(joblib: Any, stream: BinaryIO, names: Collection[str]) -> Any:
             return super().read_array(unpickler, *more)
 
     class ArrayUnpickler(joblib.NumpyUnpickler):  # type: ignore[misc]
+        dispatch: ClassVar[dict[int, Any]] = dict(joblib.NumpyUnpickler.dispatch)
+
+        def load_build(self) -> None:
+            built, state = self.stack[-2:]
+            super().load_build()
+            if is_copying(built) and isinstance(state, dict):
+                state.clear()  # else the arrays of all trees are there twice until the end
+
+        dispatch[pickle.BUILD[0]] = load_build
+
         def find_class(self, module: str, name: str) -> Any:
             check(module, name, names)
             found = super().find_class(module, name)

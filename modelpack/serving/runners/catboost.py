@@ -12,6 +12,8 @@ from .estimator import EstimatorRunner
 class CatBoostRunner(EstimatorRunner):
     """Has CatBoost use one thread, where it would start one for each CPU of the machine."""
 
+    kind = "library"
+
     @staticmethod
     def takes(model: Any, manifest: Manifest) -> bool:
         return manifest.files[0].format == "catboost" and hasattr(model, manifest.method)

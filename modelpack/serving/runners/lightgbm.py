@@ -15,6 +15,8 @@ from .estimator import EstimatorRunner
 class LightGBMRunner(EstimatorRunner):
     """Gives each category its number and an unknown one none, as LightGBM does in a DataFrame."""
 
+    kind = "library"
+
     def __init__(self, model: Any, manifest: Manifest) -> None:
         super().__init__(model, manifest)
         self._numbering = Numbering(manifest.inputs, unknown=np.nan)

@@ -46,6 +46,8 @@ class OnnxRunner(EstimatorRunner):
     any.
     """
 
+    kind = "library"
+
     def __init__(self, model: Any, manifest: Manifest) -> None:
         self.model = model
         self.classes = manifest.classes

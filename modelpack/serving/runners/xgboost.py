@@ -14,6 +14,8 @@ from .estimator import EstimatorRunner
 class XGBoostRunner(EstimatorRunner):
     """One thread at a time: not every release predicts in several without mixing them up."""
 
+    kind = "library"
+
     def __init__(self, model: Any, manifest: Manifest) -> None:
         super().__init__(model, manifest)
         model.set_param({"nthread": 1})

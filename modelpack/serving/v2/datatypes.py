@@ -14,7 +14,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from .. import misfits
+from .. import floats, misfits
 from ..columns import MISSING, NUMBER
 from ..problems import Problem
 
@@ -65,19 +65,28 @@ def from_json(datatype: str, values: list[Any]) -> np.ndarray:
     Raises:
         WrongValuesError: a value is none of the datatype.
     """
+    dtype = DTYPES.get(datatype, OBJECT)
+    if dtype.kind == "f" and len(values) >= floats.MANY:
+        packed = floats.matrix([values], len(values))
+        if packed is not None and _are_within(dtype, packed):
+            return packed.reshape(-1).astype(dtype, copy=False)
     kinds = set(map(type, values))
     if not (kinds <= KINDS[datatype] and _within(datatype, values)):
         _explain(datatype, values)
-    dtype = DTYPES.get(datatype, OBJECT)
     if dtype.kind == "f":
         return np.array(values, np.float64).astype(dtype)
-    if dtype.kind == "i" or datatype.startswith("UINT"):
+    if float in kinds:
         values = [int(value) if type(value) is float else value for value in values]
     if dtype is OBJECT or MISSING in kinds:
         objects = np.empty(len(values), object)
         objects[:] = values
         return objects
     return np.array(values, bool if datatype == "BOOL" else dtype)
+
+
+def _are_within(dtype: np.dtype[Any], numbers: np.ndarray) -> bool:
+    """Whether float64 numbers are plainly in the range of a type of floats."""
+    return bool(np.abs(numbers).max() <= np.finfo(dtype).max)  # not so with NaN
 
 
 def _within(datatype: str, values: list[Any]) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-from flask import Response
 
 from .. import answers, misfits
-from ..columns import Rows
 from ..problems import Problem
+from ..questions import JSON, Reply
 from ..service import Service
 from . import classification, datatypes
 from .requests import LENGTH_HEADER, Inference, Wanted
@@ -54,22 +53,28 @@ class Outputs:
             return "FP64"
         return OF_TYPES.get(told[0]["type"], datatypes.BYTES)
 
-    def of(self, wanted: Sequence[Wanted], rows: Rows) -> Iterator[tuple[Wanted, np.ndarray]]:
-        """The arrays (n_rows, ...) of what was asked for.
+    def methods(self, wanted: Sequence[Wanted]) -> tuple[str, ...]:
+        """The methods that give what was asked for.
 
         Raises:
-            Problem: 400 an output is unknown; else as `Service.output`.
+            Problem: 400 an output is unknown.
         """
-        methods = {each.name: self._method(each.name) for each in wanted}
-        results = {
-            method: dict(self._parts(method, self.service.output(method, rows)))
-            for method in dict.fromkeys(methods.values())
-        }
+        return tuple(dict.fromkeys(self._method(each.name) for each in wanted))
+
+    def of(
+        self, wanted: Sequence[Wanted], results: Mapping[str, Any]
+    ) -> Iterator[tuple[Wanted, np.ndarray]]:
+        """The arrays (n_rows, ...) of what was asked for, from what the methods gave.
+
+        Raises:
+            Problem: 400 an output is unknown.
+        """
         for each in wanted:
-            parts = results[methods[each.name]]
+            method = self._method(each.name)
+            parts = dict(self._parts(method, results[method]))
             if each.name == ALIAS:
                 parts = {ALIAS: parts[self.service.manifest.method]}
-            if each.name not in parts and each.name != methods[each.name]:
+            if each.name not in parts and each.name != method:
                 raise self._unknown(each.name)
             for name in [each.name] if each.name in parts else parts:
                 yield replace(each, name=name), self._shown(each, name, parts[name])
@@ -129,9 +134,9 @@ def _plain(array: np.ndarray) -> np.ndarray:
     return plain.astype(np.float64) if kinds and kinds <= {float, type(None)} else plain
 
 
-def response(
+def reply(
     service: Service, asked: Inference, results: Iterable[tuple[Wanted, np.ndarray]]
-) -> Response:
+) -> Reply:
     """The body: JSON, and the binary data of what was asked for so."""
     told, binary = [], []
     for wanted, array in results:
@@ -149,10 +154,9 @@ def response(
         told.append(document)
     header = answers.dump(_document(service, asked.id, told))
     if not binary:
-        return Response(header, content_type="application/json")
+        return Reply(header, JSON)
     headers = {LENGTH_HEADER: str(len(header))}
-    body = b"".join([header, *binary])
-    return Response(body, headers=headers, content_type="application/octet-stream")
+    return Reply(b"".join([header, *binary]), "application/octet-stream", headers)
 
 
 def _document(service: Service, id_: str | None, told: list[dict[str, Any]]) -> dict[str, Any]:

@@ -68,21 +68,35 @@ def product(shape: tuple[int, ...]) -> int:
     return count
 
 
-def read(request: Request, limits: Limits, inputs: int) -> tuple[Any, memoryview]:
+@dataclass(frozen=True)
+class Head:
+    """What the head of a request tells of its body: the media type, and the size of the JSON as it
+    was written, None where it was not.
+    """
+
+    mimetype: str
+    json_size: str | None
+
+
+def head(request: Request) -> Head:
+    """Raises:
+    Problem: 415 the body is of another media type.
+    """
+    if request.mimetype not in TYPES and not request.mimetype.endswith("+json"):
+        raise Problem(415, f"Send JSON, or JSON and binary data with the header {LENGTH_HEADER}.")
+    return Head(request.mimetype, request.headers.get(LENGTH_HEADER))
+
+
+def read(told: Head, body: bytes, limits: Limits, inputs: int) -> tuple[Any, memoryview]:
     """The JSON document of a request, and the binary data that follow it. `inputs`: how many
     tensors may come. The document is None where there are binary data and nothing else.
 
     Raises:
-        Problem: 400 it is not JSON or its header lies, 413 it is too large, 415 it is of another
-            media type.
+        Problem: 400 it is not JSON or its header lies.
     """
-    if request.mimetype not in TYPES and not request.mimetype.endswith("+json"):
-        raise Problem(415, f"Send JSON, or JSON and binary data with the header {LENGTH_HEADER}.")
-    body = wire.read_body(request, limits.body_bytes)
-    told = request.headers.get(LENGTH_HEADER)
-    size = len(body) if told is None else _size(told, len(body))
-    if told is not None and size == 0:
-        if request.mimetype not in ("", BINARY):
+    size = len(body) if told.json_size is None else _size(told.json_size, len(body))
+    if told.json_size is not None and size == 0:
+        if told.mimetype not in ("", BINARY):
             raise Problem(400, f"{LENGTH_HEADER}: 0 goes with the Content-Type {BINARY}.")
         return None, memoryview(body)
     return _parse(body[:size], limits, inputs), memoryview(body)[size:]

@@ -10,6 +10,8 @@ from gunicorn.http import wsgi
 from gunicorn.http.errors import ParseException
 
 from .. import observe
+from ..limits import Limits
+from . import head
 from .predicting import Job
 from .refusal import Refusal, answer
 
@@ -39,6 +41,17 @@ def call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
     except BaseException:  # of code of the bundle's author, which may even try to exit
         log.exception("unforeseen")
         return answer(Refusal(500, "The service failed. Its log tells why."), job.waited), True
+
+
+def environ(raw: bytes, addresses: tuple[Any, Any], cfg: Any, limits: Limits) -> dict[str, Any]:
+    """The WSGI environ of a request with this head.
+
+    Raises:
+        Refusal: as `head.parse`.
+    """
+    request = head.parse(raw, cfg, addresses[0], 1, limits).request
+    made: dict[str, Any] = wsgi.create(request, Paper(), *addresses, cfg)[1]
+    return made
 
 
 def _call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:

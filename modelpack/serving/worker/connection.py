@@ -44,6 +44,8 @@ class Connection:
         self._searched = 0
         self._requests = 0
         self._head: head.Head | None = None
+        self._plain: Any = None  # in its place, of a request that is answered without Flask
+        self._raw = b""
         self._body: bodies.Body | None = None
         self._job: Job | None = None
         self._out = memoryview(b"")
@@ -105,6 +107,8 @@ class Connection:
             self.since = time.monotonic()
             self.deadline = self.since + self._loop.limits.header_seconds
         limits = self._loop.limits
+        if not self._searched and self._read_plain():
+            return
         end = head.search(self.data, self._searched, limits)
         self._searched = len(self.data)
         if end < 0:
@@ -119,17 +123,33 @@ class Connection:
         if self._head.expects and not self.data:
             self._continue()
 
+    def _read_plain(self) -> bool:
+        """Whether the request is one that is answered without Flask."""
+        end = self.data.find(head.END)
+        raw = bytes(self.data[: end + len(head.END)])
+        self._plain = self._loop.plain(raw, self.addresses) if end >= 0 else None
+        if self._plain is None:
+            return False
+        del self.data[: len(raw)]
+        self._requests += 1
+        self._raw = raw
+        self._body = bodies.Sized(self._plain.length)
+        self.state = BODY
+        self.deadline = self.since + self._loop.limits.body_seconds
+        return True
+
     def _continue(self) -> None:
         with contextlib.suppress(OSError):  # who does not take this line will not send either
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _read_body(self) -> None:
-        assert self._head is not None and self._body is not None  # noqa: S101, PT018
+        assert self._body is not None  # noqa: S101
         if not self._body.take(self.data):
             return
         self.state = TURN
         self._searched = 0
-        self._job = job = Job(self, self._head.request, bytes(self._body.body))
+        request = self._raw if self._head is None else self._head.request
+        self._job = job = Job(self, request, bytes(self._body.body), self._plain)
         self._body = None
         self.deadline = job.queued + self._loop.limits.predict_seconds
         self._loop.submit(job, self._head)
@@ -160,7 +180,7 @@ class Connection:
     def send(self, data: bytes, *, closes: bool) -> None:
         """Send a whole response, as fast as the client takes it."""
         self.state = ANSWER
-        self._job = self._head = self._body = None
+        self._job = self._head = self._plain = self._body = None
         self._closes = closes or self._closes
         self._out = memoryview(data)
         seconds = self._loop.limits.write_seconds + len(data) / MINIMAL_RATE

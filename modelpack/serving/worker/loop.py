@@ -12,11 +12,10 @@ import time
 from functools import partial
 from typing import Any, Callable
 
-from .. import observe
+from .. import hot, observe
 from ..limits import Limits
-from . import calling
+from . import calling, head
 from .connection import BODY, LINGER, TURN, Connection
-from .head import Head
 from .predicting import Job, Predictor
 from .refusal import BUSY, Refusal
 from .sockets import Sockets
@@ -39,13 +38,16 @@ class Loop(Sockets):
         self.requests = 0
         self._app = app
         self._recycle = recycle
+        self._desk = hot.of(app)
+        self._plain: list[Job] = []  # of this turn
         self._ready: list[Connection] = []
         self._ticked = 0.0
         self._quiet_until = self._over = 0.0  # while draining
         self._waker, woken = socket.socketpair()
         self._waker.setblocking(False)
         self.wake_by(woken.detach())
-        self._predictor = Predictor(self._answer, self._wake)
+        merges = self._desk is not None and self._desk.merges
+        self._predictor = Predictor(self._answer, self._wake, merges=merges)
 
     def wake_by(self, descriptor: int) -> None:
         """Begin a turn when there is something to read from `descriptor`."""
@@ -63,6 +65,8 @@ class Loop(Sockets):
         ready, self._ready = self._ready, []
         for connection in ready:
             self._do(connection, connection.go_on)
+        if self._plain:
+            self._answer_plain()
         if time.monotonic() - self._ticked > TICK_SECONDS:
             self._tick()
 
@@ -70,17 +74,18 @@ class Loop(Sockets):
         self._ticked = now = time.monotonic()
         observe.waiting(len(self._predictor.waiting))
         stuck = self._predictor.stuck(self.limits.predict_seconds)
-        if stuck is not None:
+        if stuck:
             self._leave(stuck)
         for connection in list(self._connections):
             if connection.deadline < now:
                 self._do(connection, connection.expire)
 
-    def _leave(self, stuck: Job) -> None:
+    def _leave(self, stuck: list[Job]) -> None:
         """A prediction cannot be ended but with its process."""
-        if not stuck.given_up:
-            detail = f"The model took longer than {self.limits.predict_seconds} s."
-            stuck.connection.refuse(Refusal(504, detail))
+        detail = f"The model took longer than {self.limits.predict_seconds} s."
+        for job in stuck:
+            if not job.given_up:
+                job.connection.refuse(Refusal(504, detail))
         self._predictor.replace()
         self._recycle()
 
@@ -88,20 +93,45 @@ class Loop(Sockets):
         """Let `connection` go on in the next turn: it has read more than one request."""
         self._ready.append(connection)
 
-    def submit(self, job: Job, head: Head) -> None:
-        """Have a complete request answered, now or when its turn comes.
+    def plain(self, raw: bytes, addresses: tuple[Any, Any]) -> hot.Plain | None:
+        """What the head of a request asks for, if it can be answered without Flask."""
+        if self._desk is None:
+            return None
+        environ = partial(calling.environ, addresses=addresses, cfg=self.cfg, limits=self.limits)
+        return self._desk.plain(raw, environ)
+
+    def submit(self, job: Job, top: head.Head | None) -> None:
+        """Have a complete request answered, now or when its turn comes. `top`: its head; None if
+        it is plain.
 
         Raises:
             Refusal: 503 too many wait.
         """
         self.requests += 1
-        if _is_aside(head):
-            self._answer(job)
+        if top is None:
+            self._plain.append(job)
+        elif _is_aside(top):
+            self._answer([job])
             self._send(job)
-        elif len(self._predictor.waiting) >= self.limits.queue:
+        else:
+            self._put(job)
+
+    def _put(self, job: Job) -> None:
+        if len(self._predictor.waiting) >= self.limits.queue:
             job.connection.refuse(Refusal(503, BUSY), close=False)
         else:
             self._predictor.put(job)
+
+    def _answer_plain(self) -> None:
+        """Have the plain requests of this turn answered together: at once if the model is quick."""
+        jobs, self._plain = [job for job in self._plain if not job.given_up], []
+        if self._desk is not None and self._desk.is_quick:
+            self._desk.answer(jobs, draining=self.draining)
+        for job in jobs:
+            if job.answer:
+                self._send(job)
+            else:
+                self._do(job.connection, partial(self._put, job))
 
     def give_up(self, job: Job) -> None:
         """Nobody waits for this answer any more."""
@@ -112,7 +142,18 @@ class Loop(Sockets):
         if job.started is None:
             job.connection.refuse(Refusal(503, BUSY), close=False)
 
-    def _answer(self, job: Job) -> None:
+    def _answer(self, jobs: list[Job]) -> None:
+        """In the predictor's thread, but for requests that do not ask the model."""
+        if self._desk is not None and jobs[0].plain and not self._desk.is_quick:
+            self._desk.answer(jobs, draining=self.draining)
+        for job in jobs:
+            if not job.answer:
+                self._ask_flask(job)
+
+    def _ask_flask(self, job: Job) -> None:
+        if job.plain:
+            peer = job.connection.addresses[0]
+            job.request = head.parse(job.request, self.cfg, peer, 1, self.limits).request
         if self.draining:
             job.request.force_close()
         job.answer, job.closes = calling.call(self._app, job, self.cfg)
@@ -149,10 +190,10 @@ class Loop(Sockets):
         return connection.quiet and now > self._quiet_until
 
 
-def _is_aside(head: Head) -> bool:
+def _is_aside(top: head.Head) -> bool:
     """Whether it takes next to no time to answer, and must not wait for predictions."""
-    is_read = head.method in {"GET", "HEAD"}
-    return is_read and (head.path in observe.PROBES or head.path.startswith(ASIDE_BELOW))
+    is_read = top.method in {"GET", "HEAD"}
+    return is_read and (top.path in observe.PROBES or top.path.startswith(ASIDE_BELOW))
 
 
 def _empty(descriptor: int, _events: int = 0) -> None:

@@ -1,7 +1,7 @@
 """The one thread in which the application predicts, and the queue before it.
 
 One, because the interpreter runs one at a time, and threads that fight over it answer fewer
-requests. `Predictor.next` is where requests that wait together could be taken together.
+requests. Plain requests that wait together are taken together.
 """
 
 from __future__ import annotations
@@ -13,14 +13,20 @@ from collections import deque
 from queue import SimpleQueue
 from typing import Any, Callable
 
+MERGED_BYTES = 1 << 16
+"""Of the bodies of jobs that are answered together, which bounds how long they take."""
+
 
 class Job:
-    """A complete request. `given_up`: nobody waits for its answer any more."""
+    """A complete request. `request`: as gunicorn has it; of a plain one, whose head is `plain`, the
+    bytes of its head. `given_up`: nobody waits for its answer any more. `answer`: the response.
+    """
 
-    def __init__(self, connection: Any, request: Any, body: bytes) -> None:
+    def __init__(self, connection: Any, request: Any, body: bytes, plain: Any = None) -> None:
         self.connection = connection
         self.request = request
         self.body = body
+        self.plain = plain
         self.queued = time.monotonic()
         self.started: float | None = None
         self.given_up = False
@@ -38,29 +44,36 @@ class Runner(threading.Thread):
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__(name="predict", daemon=True)
-        self.job: Job | None = None
+        self.jobs: list[Job] = []
         self.retired = False
         self._predictor = predictor
 
     def run(self) -> None:
         while not self.retired:
-            job = self._predictor.next()
-            if job is not None:
-                self._do(job)
+            jobs = self._predictor.next()
+            if jobs:
+                self._do(jobs)
 
-    def _do(self, job: Job) -> None:
-        job.started = time.monotonic()
-        self.job = job
-        self._predictor.answer(job)
-        self.job = None
-        self._predictor.done.append(job)
+    def _do(self, jobs: list[Job]) -> None:
+        started = time.monotonic()
+        for job in jobs:
+            job.started = started
+        self.jobs = jobs
+        self._predictor.answer(jobs)
+        self.jobs = []
+        self._predictor.done.extend(jobs)
         self._predictor.wake()
 
 
 class Predictor:
-    """`answer`: fills in what is answered to a job. `wake`: called when one is in `done`."""
+    """`answer`: fills in what is answered to some jobs. `wake`: called when some are in `done`.
+    `merges`: plain jobs are answered together sooner than one by one.
+    """
 
-    def __init__(self, answer: Callable[[Job], None], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, answer: Callable[[list[Job]], None], wake: Callable[[], None], *, merges: bool
+    ) -> None:
+        self.merges = merges
         self.answer = answer
         self.wake = wake
         self.waiting: deque[Job] = deque()
@@ -73,10 +86,27 @@ class Predictor:
         self.waiting.append(job)
         self._bell.put(None)
 
-    def next(self) -> Job | None:
-        """The job whose turn it is, once there is one; None if it has just been given up."""
+    def next(self) -> list[Job]:
+        """The job whose turn it is, once there is one, and if it merges those that wait behind it
+        and do, too; none if it has been taken along, or has just been given up.
+        """
         self._bell.get()
-        return self.waiting.popleft() if self.waiting else None
+        jobs = self._take()
+        if not (self.merges and jobs and jobs[0].plain):
+            return jobs
+        size = len(jobs[0].body)
+        for job in list(self.waiting):
+            size += len(job.body)
+            if not job.plain or size > MERGED_BYTES:
+                break
+            jobs += self._take()
+        return jobs
+
+    def _take(self) -> list[Job]:
+        try:
+            return [self.waiting.popleft()]
+        except IndexError:  # the last one has been given up in this moment
+            return []
 
     def give_up(self, job: Job) -> None:
         """Take a job back, unless it is running already: then its answer is not sent."""
@@ -88,12 +118,11 @@ class Predictor:
         """Those jobs that have been done since the last time."""
         return [self.done.popleft() for _ in range(len(self.done))]
 
-    def stuck(self, seconds: float) -> Job | None:
-        """The job that has been running for longer than that."""
-        job = self._runner.job
-        if job is None or job.started is None or time.monotonic() - job.started < seconds:
-            return None
-        return job
+    def stuck(self, seconds: float) -> list[Job]:
+        """The jobs that have been running for longer than that."""
+        jobs = self._runner.jobs
+        started = jobs[0].started if jobs else None
+        return [] if started is None or time.monotonic() - started < seconds else jobs
 
     def replace(self) -> None:
         """Leave the running job, which cannot be ended, and do the others in a new thread."""

@@ -9,7 +9,7 @@ from modelpack.smoke.probe import CheckFailedError, Probe
 NAME = "health"
 CONTAINER_ONLY = True
 HEALTHY_SECONDS = 45.0
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.02
 
 
 def check(probe: Probe) -> str:

@@ -8,16 +8,52 @@ DoubtError, and then the estimator is asked.
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Sequence
 
 import numpy as np
+from scipy.sparse import issparse  # type: ignore[import-untyped]
 
-from . import composing, encoding, imputing, linear, scaling, texts
+from . import (
+    bayes,
+    boosting,
+    clustering,
+    composing,
+    decomposition,
+    encoding,
+    forests,
+    histograms,
+    imputing,
+    linear,
+    neural,
+    scaling,
+    svm,
+    texts,
+    trees,
+    wrapping,
+)
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 __all__ = ["Plan", "UnplannedError", "compile_model"]
 
-FAMILIES = (composing, encoding, imputing, linear, scaling, texts)
+FAMILIES = (
+    bayes,
+    boosting,
+    clustering,
+    composing,
+    decomposition,
+    encoding,
+    forests,
+    histograms,
+    imputing,
+    linear,
+    neural,
+    scaling,
+    svm,
+    texts,
+    trees,
+    wrapping,
+)
 """One file a family of estimators; each has COMPILERS, by the names of classes of scikit-learn."""
 
 COMPILERS: Compilers = {
@@ -43,7 +79,7 @@ def compile_model(model: Any, layout: str, names: Sequence[str]) -> Plan:
     Raises:
         UnplannedError: there is none, and why.
     """
-    at_once = Compiler(COMPILERS, layout, names, dot=np.matmul)
+    at_once = Compiler(COMPILERS, layout, names, dot=operator.matmul)
     together = _part(model, at_once)
     if not at_once.is_dotted:
         return Plan(together, together)
@@ -56,9 +92,12 @@ def _part(model: Any, compiler: Compiler) -> Part:
     return composing.of_frame(model, part) if compiler.layout == "frame" else part
 
 
-def _dot_each(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def _dot_each(rows: Any, matrix: np.ndarray) -> np.ndarray:
     """`rows` (n_rows, k) times `matrix` (k, m) or (k,), one row at a time: numpy calls for each of
-    them the routine of BLAS that it calls for a single row.
+    them the routine of BLAS that it calls for a single row. scipy multiplies sparse rows without
+    BLAS, one by one.
     """
+    if issparse(rows):
+        return np.asarray(rows @ matrix)
     stacked = np.ascontiguousarray(rows).reshape(len(rows), 1, -1)
     return np.asarray(np.matmul(stacked, matrix)[:, 0])

@@ -51,7 +51,9 @@ class Compiler:
 
     @property
     def is_apart(self) -> bool:
-        """For sums of rows: numpy adds up many in Fortran's order otherwise than a single one."""
+        """Whether rows are computed as if each had come alone, not as they came: for sums of rows,
+        which numpy adds up in another order for many. To be asked only where it makes a difference.
+        """
         self.is_dotted = True
         return self._is_apart
 

@@ -15,7 +15,7 @@ from .compiler import Part
 class PlannedRunner(EstimatorRunner):
     """As `runner`, whose model it is, but by `plan`. `layout`: as in the manifest."""
 
-    is_planned = True
+    kind = "plan"
     merges = True
 
     def __init__(self, runner: EstimatorRunner, plan: Plan, layout: str) -> None:
@@ -26,20 +26,27 @@ class PlannedRunner(EstimatorRunner):
 
     def call(self, method: str, rows: Rows) -> Any:
         try:
-            return self._planned(self._plan.together, method, rows)
+            return self.together(method, rows)
         except DoubtError:
             return self._estimator.call(method, rows)
 
+    def together(self, method: str, rows: Rows) -> Any:
+        """What the plan gives for rows that came together.
+
+        Raises:
+            DoubtError: it has doubts, and `call` would ask the estimator.
+        """
+        return self._planned(self._plan.together, method, rows)
+
     def each(self, method: str, rows: Rows) -> Any:
-        try:
-            return self._planned(self._plan.each, method, rows)
-        except DoubtError:
-            return np.concatenate([self._estimator.call(method, row) for row in apart(rows)])
+        """What the plan gives for each of `rows` as if it were asked alone.
+
+        Raises:
+            DoubtError: it has doubts about one.
+        """
+        return self._planned(self._plan.each, method, rows)
 
     def _planned(self, part: Part, method: str, rows: Rows) -> Any:
-        """Raises:
-        DoubtError: the plan has no such method, or not for these rows.
-        """
         if method not in part:
             raise DoubtError
         return part[method](self.block(rows))
@@ -56,10 +63,3 @@ class PlannedRunner(EstimatorRunner):
         if isinstance(block, np.ndarray) and block.dtype != np.float64:
             raise DoubtError
         return block
-
-
-def apart(rows: Rows) -> list[Rows]:
-    """Each row by itself."""
-    if isinstance(rows, np.ndarray):
-        return [rows[index : index + 1] for index in range(len(rows))]
-    return [[column[index : index + 1] for column in rows] for index in range(len(rows[0]))]

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from typing import Any, Callable, List, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from ...columns import DoubtError, Rows
+from ...columns import DoubtError, Rows, apart, count
 from ...manifest import Manifest
-from ...problems import Problem
+from ...trials import samples
+from ...trials.same import same
 from ..estimator import EstimatorRunner
-from . import Plan, compile_model, samples
+from . import Plan, compile_model
 from .compiler import Part, UnplannedError
-from .runner import PlannedRunner, apart
+from .runner import PlannedRunner
 
+QUICK_SECONDS = 0.005
+"""Which nobody else who is connected notices."""
 ALONE = 3
 """Rows of a group that are asked for one by one, too."""
 DOUBTED = 8
 """Rows that are asked for one by one of a group that the plan has doubts about."""
 
-Decode = Callable[[List[Any]], Rows]
 
-
-def planned(runner: EstimatorRunner, manifest: Manifest, decode: Decode) -> PlannedRunner:
+def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode) -> PlannedRunner:
     """The runner by the plan of `runner`'s model, which has proved itself. `decode`: makes rows of
     what JSON has.
 
@@ -32,7 +34,7 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: Decode) -> Plan
     """
     plan = compile_model(runner.model, manifest.layout, [field.name for field in manifest.inputs])
     by_plan = PlannedRunner(runner, plan, manifest.layout)
-    groups = _decoded(samples.groups(manifest, samples.words(runner.model)), decode)
+    groups = samples.decoded(runner.model, manifest, decode)
     if manifest.layout == "frame":
         groups += [list(np.array(rows.T)) for rows in groups if isinstance(rows, np.ndarray)][1:2]
     methods = [method for method in plan.together if runner.can(method)]
@@ -42,18 +44,26 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: Decode) -> Plan
         warnings.simplefilter("ignore")
         for method in methods:
             compare(plan, runner, by_plan.block, method, groups)
+        by_plan.quick_rows = min(_quick_rows(by_plan, method, groups) for method in methods)
+    by_plan.told = f"the estimator's bits on {sum(map(count, groups))} rows"
     return by_plan
 
 
-def _decoded(groups: Sequence[list[list[Any]]], decode: Decode) -> list[Rows]:
-    """Without the groups that the service would refuse before any model sees them."""
-    decoded = []
-    for rows in groups:
+def _quick_rows(by_plan: PlannedRunner, method: str, groups: Sequence[Rows]) -> int:
+    """How many rows the plan answers in QUICK_SECONDS, by the largest group that it answers."""
+    for rows in sorted(groups, key=count, reverse=True):
         try:
-            decoded.append(decode(rows))
-        except (DoubtError, Problem, ValueError, OverflowError):
+            seconds = min(_seconds(by_plan, method, rows) for _ in range(3))
+        except DoubtError:
             continue
-    return decoded
+        return int(count(rows) * QUICK_SECONDS / seconds)
+    return 0
+
+
+def _seconds(by_plan: PlannedRunner, method: str, rows: Rows) -> float:
+    started = time.perf_counter()
+    by_plan.each(method, rows)
+    return time.perf_counter() - started
 
 
 def compare(
@@ -132,19 +142,3 @@ def _joined(alone: Sequence[Any]) -> Any:
 def _hold(got: Any, expected: Any, what: str) -> None:
     if not same(got, expected):
         raise UnplannedError(f"its {what} differs from the estimator's")
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two arrays are of one dtype and shape, and equal to the last bit; NaN is NaN. Of
-    sparse matrices, whether they hold the same at the same places, in the same order.
-    """
-    if type(one) is not type(other) or one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    if hasattr(one, "indptr"):
-        places = ("indptr", "indices")
-        equal = (np.array_equal(getattr(one, name), getattr(other, name)) for name in places)
-        return all(equal) and same(one.data, other.data)
-    if one.dtype.kind != "f":
-        return bool(np.all(one == other))
-    is_equal = (one == other) & (np.signbit(one) == np.signbit(other))
-    return bool(np.all(is_equal | (np.isnan(one) & np.isnan(other))))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable, List, Sequence
 
-from ...manifest import Field, Manifest
+from ..columns import DoubtError, Rows
+from ..manifest import Field, Manifest
+from ..problems import Problem
 
 ROWS = 32
 """Of each kind: near the example, far from it, and so on."""
@@ -17,6 +19,20 @@ FACTORS = (0.0, -1.0, 1e-3, 1e3, 1.0, 1e9, -1e9, 1.0000001)
 _STEP = 0.6180339887498949  # the golden ratio's, whose multiples spread evenly
 
 Make = Callable[[Field, Any, int], Any]
+Decode = Callable[[List[Any]], Rows]
+
+
+def decoded(model: Any, manifest: Manifest, decode: Decode) -> list[Rows]:
+    """The groups as a model takes them, without those that the service would refuse before any
+    model sees them. `decode`: makes rows of what JSON has.
+    """
+    found = []
+    for rows in groups(manifest, words(model)):
+        try:
+            found.append(decode(rows))
+        except (DoubtError, Problem, ValueError, OverflowError):
+            continue
+    return found
 
 
 def groups(manifest: Manifest, vocabulary: Sequence[str]) -> list[list[list[Any]]]:

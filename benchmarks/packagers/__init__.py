@@ -1,0 +1,1 @@
+"""Ways of making an image of one model, side by side."""

@@ -1,0 +1,1 @@
+"""How fast the service and other servers answer, side by side in one run."""

@@ -1,0 +1,71 @@
+"""What the service claims of its speed, and whether a run bears it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.serve.models import BULK, CROWD, LONE, OF_NUMBERS, Load
+from benchmarks.serve.results import Results, Spread, Value, p99, rate, ratios
+from benchmarks.serve.servers import BARE, OURS
+
+FASTAPI = ("fastapi", "fastapi-async")
+PEERS = tuple(OF_NUMBERS)
+FREE = 0.95  # what differs by less than noise costs nothing
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That `value` of the service is `wanted` times as good as that of the best of `against`, on
+    `against_model` if that is another.
+    """
+
+    model: str
+    load: Load
+    wanted: float
+    against: tuple[str, ...] = PEERS
+    value: Value = rate
+    against_model: str | None = None
+
+
+CLAIMS = (
+    Claim("iris", CROWD, 2.5),
+    Claim("hgb", CROWD, 3),
+    Claim("forest", CROWD, 5),
+    Claim("iris", LONE, 2, FASTAPI),
+    Claim("forest", LONE, 8, FASTAPI),
+    *(Claim(model, CROWD, 1, value=p99) for model in ("iris", "hgb", "forest")),
+    *(Claim("forest", load, FREE, (OURS,), against_model="forest_alone") for load in (LONE, CROWD)),
+    *(Claim("iris", load, 0.5, (BARE,)) for load in (LONE, CROWD)),
+    *(Claim(model, BULK, 1) for model in ("iris", "hgb", "forest")),
+    *(Claim(model, load, 2, FASTAPI) for model in ("text", "mixed") for load in (LONE, CROWD)),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`against`: the best of those of the claim. `errors`: of the service."""
+
+    claim: Claim
+    against: str
+    ratio: Spread
+    errors: int
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio.median >= self.claim.wanted and not self.errors
+
+
+def verdicts(results: Results) -> Iterator[Verdict]:
+    """Of those claims for which there are measurements."""
+    for claim in CLAIMS:
+        model = claim.against_model or claim.model
+        against = results.best(claim.against, model, claim.load, claim.value)
+        if against is None:
+            continue
+        ours = results.values(claim.model, OURS, claim.load, claim.value)
+        theirs = results.values(model, against, claim.load, claim.value)
+        ratio = ratios(ours, theirs) if claim.value is rate else ratios(theirs, ours)
+        if ratio:
+            errors = results.errors(claim.model, OURS, claim.load)
+            yield Verdict(claim, against, ratio, errors)

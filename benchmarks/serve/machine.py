@@ -1,0 +1,42 @@
+"""Where it was measured, and which versions of what."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from pathlib import Path
+
+from benchmarks.peers.table import PYTHON
+from benchmarks.serve import wrk
+from benchmarks.serve.models import OF_NUMBERS
+from benchmarks.serve.servers import OURS
+from modelpack import __version__
+
+LOCKS = Path(__file__).parents[1] / "peers"
+
+
+def facts() -> dict[str, str]:
+    told = Path("/proc/cpuinfo").read_text()
+    name = re.search(r"^model name\s*:\s*(.*)$", told, re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": name[1] if name else platform.machine(),
+        "processors": str(len(os.sched_getaffinity(0))),
+        "memory": f"{memory:.0f} GiB",
+        "kernel": f"Linux {platform.release().partition('-')[0]}",
+        "wrk": wrk.version(),
+    }
+
+
+def versions(bundle: Path) -> dict[str, str]:
+    """Of the service with its Python, and of each peer as its lock has it."""
+    python = json.loads((bundle / "modelpack.json").read_bytes())["environment"]["python"]
+    peers = {name: f"{_pinned(peer.name)}, Python {PYTHON}" for name, peer in OF_NUMBERS.items()}
+    return {OURS: f"{__version__}, Python {python}", **peers}
+
+
+def _pinned(name: str) -> str:
+    found = re.search(rf"^{name}==(\S+)", (LOCKS / f"{name}.lock").read_text(), re.MULTILINE)
+    return found[1] if found else "?"

@@ -1,0 +1,162 @@
+"""Results as tables: for the terminal, and as Markdown for docs/performance.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.serve.claims import PEERS, Verdict, verdicts
+from benchmarks.serve.models import BULK, CROWD, LONE, MODELS, Load
+from benchmarks.serve.results import Results, Spread, cpu, p50, p99, rate, ratios
+from benchmarks.serve.servers import LIMITS, OURS
+
+BEGIN, END = "<!-- serve -->", "<!-- /serve -->"
+HOW = """\
+On {processors} processors ({processor}, {memory}, {kernel}), which the load, by {wrk}, shares with
+the servers. {rounds} rounds; in each of them each server in turn was asked for {seconds} s under
+each load, after a second to warm up. Figures are medians; ratios are of the same round, their
+median with the least and the most. p99 is the time within which 99 of 100 answers came."""
+PICTURE = """\
+<picture>
+<source media="(prefers-color-scheme: dark)" srcset="images/serve-dark.svg">
+<img alt="p99 over throughput, a line a server" src="images/serve-light.svg">
+</picture>
+
+Each line is a server, its points are 1, 4, 16, 64 and 128 connections. To the right is more
+throughput, below is less waiting."""
+NAMES = {OURS: "**modelpack**", **{name: f"*{name}*" for name in LIMITS}}
+LOADS = {LONE: "1 connection", CROWD: "64 connections", BULK: "1,000 rows a request"}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        align = ("---", *("--:" for _ in self.head[1:]))
+        lines = (self.head, align, *self.rows)
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"**{self.title}**\n\n{table}"
+
+    def table(self) -> Table:
+        table = Table(title=self.title, title_justify="left", box=box.SIMPLE, padding=(0, 1))
+        for number, name in enumerate(self.head):
+            head = re.sub(r": |, |(?= a )", "\n", name).replace("\n ", "\n")
+            table.add_column(head, justify="right" if number else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*(cell.replace("*", "").replace(" (", "\n(") for cell in row))
+        return table
+
+
+def sheets(results: Results) -> Iterator[Sheet]:
+    for model in results.models():
+        yield _of_model(results, model)
+    claims = tuple(_claims(results))
+    if claims:
+        yield Sheet("Claims", ("claim", "wanted", "measured", "holds"), claims)
+
+
+def _of_model(results: Results, model: str) -> Sheet:
+    servers = results.servers(model)
+    loads = [load for load in LOADS if any(results.values(model, s, load, rate) for s in servers)]
+    head = ["server"]
+    for load in loads:
+        head += [f"{LOADS[load]}: rows/s", "modelpack is"]
+        head += ["p50, ms", "p99, ms", "CPU, ms a row"] if load is CROWD else ["p99, ms"]
+    rows = []
+    for server in servers:
+        cells = (cell for load in loads for cell in _cells(results, model, server, load))
+        rows.append((NAMES.get(server, server), *cells))
+    return Sheet(MODELS[model].title, tuple(head), tuple(rows))
+
+
+def _cells(results: Results, model: str, server: str, load: Load) -> Iterator[str]:
+    found = results.spread(model, server, load, rate)
+    errors = results.errors(model, server, load)
+    yield "" if found is None else f"{errors:,} errors" if errors else figure(found.median)
+    ours = results.values(model, OURS, load, rate)
+    theirs = results.values(model, server, load, rate)
+    yield "" if server == OURS else times(ratios(ours, theirs))
+    for value in (p50, p99, cpu) if load is CROWD else (p99,):
+        known = results.spread(model, server, load, value)
+        yield figure(known.median) if known else ""
+
+
+def _claims(results: Results) -> Iterator[tuple[str, ...]]:
+    for verdict in verdicts(results):
+        wanted, holds = f"≥ {verdict.claim.wanted:g}", "yes" if verdict.holds else "no"
+        yield sentence(verdict), wanted, times(verdict.ratio), holds
+
+
+def sentence(verdict: Verdict) -> str:
+    claim = verdict.claim
+    what = "rows/s" if claim.value is rate else "p99"
+    against = verdict.against
+    if claim.against_model:
+        against = "the same, saved with n_jobs=1"
+    elif claim.against == PEERS:
+        against = f"the best peer, {against}"
+    return f"{claim.model}, {LOADS[claim.load]}: {what} against {against}"
+
+
+def times(ratio: Spread | None) -> str:
+    if ratio is None:
+        return ""
+    return f"{ratio.median:.2f} ({ratio.least:.2f}-{ratio.most:.2f})"
+
+
+def figure(value: float) -> str:
+    """Three digits that count."""
+    if value >= 100:
+        digits = len(str(int(value))) - 3
+        return f"{round(value, -digits):,.0f}"
+    return f"{value:.3g}" if value < 10 else f"{value:.1f}"
+
+
+def notes(results: Results) -> Iterator[str]:
+    for failure in results.failures:
+        reason = failure.reason.partition("\n")[0]
+        yield f"{failure.server} was left out of {failure.model}: {reason}"
+    others = f"{results.others():.0%} of the processors"
+    yield f"Programs that have nothing to do with it used {others} meanwhile (median)."
+
+
+def show(results: Results, console: Console) -> None:
+    for sheet in sheets(results):
+        console.print(sheet.table(), "")
+    for note in notes(results):
+        console.print(note, highlight=False)
+
+
+def markdown(results: Results) -> str:
+    return "\n\n".join((*(sheet.markdown() for sheet in sheets(results)), *notes(results)))
+
+
+def section(results: Results, picture: bool) -> str:
+    """What stands between the marks of the document."""
+    *models, claims = sheets(results)
+    versions = (f"{name} {version}" for name, version in results.versions.items())
+    parts = (
+        HOW.format(**results.machine, **results.how),
+        claims.markdown(),
+        *((PICTURE,) if picture else ()),
+        *(model.markdown() for model in models),
+        f"Versions: {'; '.join(versions)}.",
+        *notes(results),
+    )
+    return "\n\n".join(parts)
+
+
+def write(text: str, document: Path) -> None:
+    """Puts `text` between the marks of the document."""
+    before, _, rest = document.read_text().partition(f"{BEGIN}\n")
+    _, _, after = rest.partition(END)
+    document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")

@@ -1,0 +1,110 @@
+"""All contenders in turn, again and again, so that a machine that slows down does so for all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from benchmarks.serve.models import CROWD, CURVE, Load, Model
+from benchmarks.serve.processes import busy, used
+from benchmarks.serve.results import Failure, Measurement
+from benchmarks.serve.servers import Contender, Running
+
+CURVE_ROUNDS = 1
+WARM_UP_SECONDS = 1
+IDLE_SECONDS = 1.0
+IDLE_SHARE = 0.03  # of a processor, at most, that a server which waits for its turn may use
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int
+    seconds: int
+    curves: bool
+
+    def loads(self, contender: Contender, number: int) -> tuple[Load, ...]:
+        drawn = self.curves and contender.curve and number < CURVE_ROUNDS
+        return (*contender.loads, *(CURVE if drawn else ()))
+
+
+Step = Callable[[str], None]
+"""Is told what is measured now."""
+
+
+def measured(
+    model: Model, contenders: list[Contender], plan: Plan, step: Step
+) -> Iterator[Measurement | Failure]:
+    """What each says in each round; who fails is left out of the rounds to come."""
+    with ExitStack() as stack:
+        places = [Place(contender, stack) for contender in contenders]
+        for number in range(plan.rounds):
+            first = number % max(1, len(places))
+            for place in (*places[first:], *places[:first]):
+                step(f"{model.name}, round {number + 1}: {place.contender.name}")
+                try:
+                    yield from _turn(model, place, plan, number)
+                except Exception as error:  # whatever ails one, the others are measured
+                    places.remove(place)
+                    place.end()
+                    yield Failure(model.name, place.contender.name, str(error))
+
+
+def _turn(model: Model, place: Place, plan: Plan, number: int) -> Iterator[Measurement]:
+    contender = place.contender
+    with place.turn() as server:
+        server.asked(CROWD, WARM_UP_SECONDS)
+        for load in plan.loads(contender, number):
+            own, others = server.used(), foreign()
+            answers = server.asked(load, plan.seconds)
+            own, others = server.used() - own, foreign() - others
+            rows = answers.requests * load.rows
+            yield Measurement(
+                model.name,
+                contender.name,
+                load.name,
+                number,
+                rows / answers.seconds,
+                answers.p50,
+                answers.p99,
+                answers.refused + answers.broken,
+                own / rows * 1000 if rows else None,
+                others / plan.seconds / len(os.sched_getaffinity(0)),
+            )
+
+
+class Place:
+    """A contender between its turns: still running if it rests then, else started anew for each."""
+
+    def __init__(self, contender: Contender, stack: ExitStack) -> None:
+        self.contender = contender
+        self._running: Running | None = None
+        self._stack = stack.enter_context(ExitStack())
+
+    @contextmanager
+    def turn(self) -> Iterator[Running]:
+        running, fresh = self._running, self._running is None
+        if running is None:
+            running = self._running = self._stack.enter_context(self.contender.start())
+        yield running
+        if fresh and idle(running) > IDLE_SHARE:
+            self.end()
+
+    def end(self) -> None:
+        self._running = None
+        with suppress(OSError, RuntimeError):
+            self._stack.close()
+
+
+def foreign() -> float:
+    """Seconds of CPU time that others than this benchmark have used of this machine."""
+    return busy() - used(os.getpid())
+
+
+def idle(server: Running) -> float:
+    """The share of a processor that it uses while nobody asks."""
+    before = server.used()
+    time.sleep(IDLE_SECONDS)
+    return (server.used() - before) / IDLE_SECONDS

@@ -1,0 +1,216 @@
+"""Whatever is measured: the service, its peers, and the limits beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import modelpack
+from benchmarks.peers import Peer, running
+from benchmarks.peers.table import instances, of_instances
+from benchmarks.serve import wrk
+from benchmarks.serve.models import Load, Material, Model
+from benchmarks.serve.processes import used
+from modelpack.engines.process import ProcessEngine, _environment
+from modelpack.serving.cpu import THREAD_VARIABLES
+
+OURS = "modelpack"
+BARE = "bare WSGI"
+ALONE = "predict alone"
+LIMITS = (BARE, ALONE)
+
+BARE_APP = '''"""An answer as long as a prediction's, whatever is asked."""
+
+ANSWER = b'{"predictions":[0]}'
+HEADERS = [("Content-Type", "application/json"), ("Content-Length", str(len(ANSWER)))]
+
+
+def app(environ, start_response):
+    environ["wsgi.input"].read()
+    start_response("200 OK", HEADERS)
+    return [ANSWER]
+'''
+
+
+class Running(Protocol):
+    """`used`: seconds of CPU time, until now."""
+
+    def used(self) -> float: ...
+
+    def asked(self, load: Load, seconds: int) -> wrk.Answers: ...
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Something to measure under `loads`. `start`: it runs, and has answered right, while the
+    block is not left.
+    """
+
+    name: str
+    start: Callable[[], AbstractContextManager[Running]]
+    loads: tuple[Load, ...]
+    curve: bool = False
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A server that answers over HTTP what `document` makes of rows."""
+
+    url: str
+    pid: int
+    material: Material
+    document: Callable[[list[Any]], Any]
+
+    def used(self) -> float:
+        return used(self.pid)
+
+    def asked(self, load: Load, seconds: int) -> wrk.Answers:
+        return wrk.load(self.url, self._bodies(load), load.connections, seconds)
+
+    def _bodies(self, load: Load) -> Path:
+        path = self.material.folder / f"{self.document.__name__}-{load.rows}.jsonl"
+        if not path.exists():
+            lines = (json.dumps(self.document(rows)) for rows in self.material.asked(load))
+            path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+
+def competing(model: Model) -> tuple[str, ...]:
+    """The names of all that are measured with a model; the service first, the limits last."""
+    return (OURS, *model.peers, *(LIMITS if model.peers else ()))
+
+
+def contender(name: str, material: Material, bundle: Path) -> Contender:
+    """`bundle`: of the model, and beside it room for another one."""
+    model = material.model
+    if name == OURS:
+        return Contender(name, partial(_service, material, bundle), model.loads, model.curve)
+    if name == BARE:
+        single = tuple(load for load in model.loads if load.rows == 1)
+        return Contender(name, partial(_bare, material, bundle), single)
+    if name == ALONE:
+        return Contender(name, partial(_alone, material, bundle), model.loads)
+    return Contender(name, partial(_peer, material, model.peers[name]), model.loads, model.curve)
+
+
+def packaged(material: Material, bundle: Path) -> Path:
+    modelpack.package(material.file, engine="process", output=bundle, smoke=False)
+    return bundle
+
+
+@contextmanager
+def _service(material: Material, bundle: Path) -> Iterator[Running]:
+    """As the image runs it: its own lock, worker, settings and log, as a local process."""
+    with ProcessEngine().run(str(bundle)) as process:
+        until_answered(f"{process.url}/readyz", process.is_running)
+        server = Answering(f"{process.url}/predict", process.pid, material, instances)
+        _check(server, of_instances)
+        yield server
+
+
+@contextmanager
+def _peer(material: Material, peer: Peer) -> Iterator[Running]:
+    with running(peer, material.file, material.rows[0]) as process:
+        server = Answering(process.url, process.pid, material, peer.document)
+        _check(server, peer.predictions)
+        yield server
+
+
+@contextmanager
+def _bare(material: Material, bundle: Path) -> Iterator[Running]:
+    """The same worker in front of the least application."""
+    folder = bundle.with_name("bare")
+    if not folder.exists():
+        shutil.copytree(bundle, folder)
+        (folder / "app.py").unlink()
+        (folder / "app.py").write_text(BARE_APP)
+    with ProcessEngine().run(str(folder)) as process:
+        until_answered(process.url, process.is_running)
+        yield Answering(f"{process.url}/predict", process.pid, material, instances)
+
+
+@contextmanager
+def _alone(material: Material, bundle: Path) -> Iterator[Running]:
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(_predicting(material, bundle)) for _ in os.sched_getaffinity(0)
+        ]
+        yield Alone(processes)
+
+
+@contextmanager
+def _predicting(material: Material, bundle: Path) -> Iterator[subprocess.Popen[str]]:
+    python = _environment(bundle) / "bin" / "python"
+    script = Path(__file__).parent / "predict_alone.py"
+    with subprocess.Popen(
+        [python, script, material.file, material.questions],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict.fromkeys(THREAD_VARIABLES, "1"),
+    ) as process:
+        try:
+            if _line(process) != "ready":
+                raise RuntimeError("The process that only predicts does not start.")
+            yield process
+        finally:
+            process.kill()
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The model without a server: as many processes as processors, one for a lone connection."""
+
+    processes: list[subprocess.Popen[str]]
+
+    def used(self) -> float:
+        return sum(used(process.pid) for process in self.processes)
+
+    def asked(self, load: Load, seconds: int) -> wrk.Answers:
+        asked = self.processes[: load.connections]
+        for process in asked:
+            assert process.stdin
+            process.stdin.write(f"{load.rows} {seconds}\n")
+            process.stdin.flush()
+        rate = sum(float(_line(process)) for process in asked) / load.rows
+        return wrk.Answers(round(rate * seconds), seconds, None, None, 0, 0)
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def _check(server: Answering, predictions: Callable[[Any], list[Any]]) -> None:
+    """Raises:
+    RuntimeError: it answers otherwise than the model itself predicts.
+    """
+    material = server.material
+    for count in (1, len(material.rows)):
+        body = json.dumps(server.document(material.rows[:count])).encode()
+        request = urllib.request.Request(server.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            given = predictions(json.load(answer))
+        if given != material.predictions[:count]:
+            raise RuntimeError(f"It predicts {str(given)[:200]} for the first {count} rows.")
+
+
+def until_answered(url: str, is_running: Callable[[], bool]) -> None:
+    """Raises:
+    RuntimeError: it ends before it answers.
+    """
+    while is_running():
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.1)
+    raise RuntimeError("It ends before it answers.")

@@ -1,0 +1,109 @@
+"""What a request asks of the model: its rows, the methods that are called with them, and what is
+told of the results. Each dialect reads its requests to that; they are answered one by one by its
+Flask route, or several together (`hot`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, NamedTuple
+
+from flask import Blueprint, Request, Response, request
+
+from . import answers, wire
+from .columns import Rows
+from .problems import Problem
+from .service import Service
+
+EXTENSION = "modelpack.offers"
+JSON = "application/json"
+
+
+class Reply(NamedTuple):
+    """An answer's body, and the headers that are not the same for all."""
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str] = {}
+
+
+class Question(NamedTuple):
+    """`methods`: of the model. `tell`: makes the reply of {method: what it gives for the rows}; it
+    raises a Problem where there is none.
+    """
+
+    rows: Rows
+    methods: tuple[str, ...]
+    tell: Callable[[Mapping[str, Any]], Reply]
+
+
+Read = Callable[[bytes], Question]
+"""From a body to what it asks. Raises a Problem, or what it has no words for."""
+
+Ask = Callable[[Request], Read]
+"""From the head of a request to how its body is read: that and the reply's form are settled by the
+head. It looks at headers and the URL's parameters, and raises a Problem."""
+
+
+class Offer(NamedTuple):
+    """A route at which `service` is asked. `rule`: as Flask knows it; `endpoint`: of its view."""
+
+    service: Service
+    rule: str
+    endpoint: str
+    ask: Ask
+
+
+def offer(blueprint: Blueprint, service: Service, rule: str, ask: Ask, **values: str) -> None:
+    """Tell whoever serves the application that what is POSTed to `rule` may be asked by `ask`, if
+    the rule's variables have these `values`. The name of its view is the last word of the rule.
+    """
+    endpoint = rule.replace(":", "/").rpartition("/")[2]
+
+    def tell(state: Any) -> None:
+        path = (state.url_prefix or "") + rule
+        offers: dict[str, Offer] = state.app.extensions.setdefault(EXTENSION, {})
+        place = path
+        for name, value in values.items():
+            place = place.replace(f"<{name}>", value)
+        offers[place] = Offer(service, path, f"{state.name}.{endpoint}", ask)
+
+    blueprint.record(tell)
+
+
+def answer(service: Service, ask: Ask) -> Response:
+    """The response to the request at hand.
+
+    Raises:
+        Problem: it gets none.
+    """
+    read = ask(request)
+    question = read(wire.read_body(request, service.limits.body_bytes))
+    results = {method: service.output(method, question.rows) for method in question.methods}
+    reply = question.tell(results)
+    return Response(reply.body, headers=dict(reply.headers), content_type=reply.content_type)
+
+
+def of(
+    service: Service,
+    rows: Rows,
+    write: Callable[[answers.Answer], Reply],
+    probabilities: bool = False,
+    method: str | None = None,
+) -> Question:
+    """The question for predictions by `method`, the first of the service's if none is named, and
+    for the probabilities of classes if they are wanted, too.
+
+    Raises:
+        Problem: 400 the model gives no probabilities.
+    """
+    if probabilities and "predict_proba" not in service.methods:
+        raise Problem(400, "This model gives no probabilities.")
+    first = method or service.methods[0]
+
+    def tell(results: Mapping[str, Any]) -> Reply:
+        also = results["predict_proba"] if probabilities else None
+        told = None if also is None else answers.probabilities(also, service.runner.classes)
+        return write(answers.Answer(answers.by_row(results[first]), told))
+
+    # The probabilities first: of two problems it is theirs that is told.
+    return Question(rows, ("predict_proba", first) if probabilities else (first,), tell)

@@ -1,0 +1,34 @@
+"""Plans held against their estimators on sparse rows, as vectorizers make them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from plan_checks import ALONE, compare, plan_of
+from scipy import sparse
+
+
+def check_sparse(model: Any, width: int, planned: Sequence[str]) -> None:
+    """As plan_checks.check, for rows that are mostly zeros, one of them wholly."""
+    plan = plan_of(model)
+    assert set(planned) <= set(plan.together)
+    for rows in (weights(width), counts(width)):
+        for method in planned:
+            asked = getattr(model, method)
+            compare(plan.together[method](rows), asked(rows), method)
+            alone = np.concatenate([asked(rows[n]) for n in range(ALONE // 4)])
+            compare(plan.each[method](rows)[: len(alone)], alone, method)
+
+
+def weights(width: int) -> Any:
+    rows = sparse.random(500, width, density=0.3, random_state=0).toarray()
+    rows[3] = 0
+    return sparse.csr_matrix(rows)
+
+
+def counts(width: int) -> Any:
+    rows = weights(width)
+    rows.data = np.ceil(rows.data * 4).astype(np.int64)
+    return rows
