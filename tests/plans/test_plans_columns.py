@@ -12,7 +12,6 @@ import pytest
 from plan_checks import compare, doubts, plan_of, random_rows
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import make_classification
-from sklearn.decomposition import PCA
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold
 from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -30,6 +29,7 @@ from sklearn.preprocessing import (
     PowerTransformer,
     QuantileTransformer,
     RobustScaler,
+    SplineTransformer,
     StandardScaler,
 )
 
@@ -509,7 +509,7 @@ def test_names_in_another_order_than_fitted():
         KNNImputer(),
         FunctionTransformer(lambda block: block * 2),
         FunctionTransformer(np.cbrt, kw_args={"where": True}),
-        make_pipeline(StandardScaler(), PCA(2)),
+        make_pipeline(StandardScaler(), SplineTransformer()),
         StandardScaler().set_output(transform="pandas"),
         ColumnTransformer([("a", StandardScaler().set_output(transform="pandas"), [0])]),
     ],
