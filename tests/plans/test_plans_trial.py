@@ -22,7 +22,8 @@ from modelpack.serving.dicts import DictDecoder
 from modelpack.serving.manifest import Field, Manifest
 from modelpack.serving.rows import Decoder
 from modelpack.serving.runners.estimator import EstimatorRunner
-from modelpack.serving.runners.plans import Plan, UnplannedError, compile_model, samples, trial
+from modelpack.serving.runners.plans import Plan, UnplannedError, compile_model, trial
+from modelpack.serving.runners.plans.runner import PlannedRunner
 
 NUMBERS = [Field(f"x{index}", "number", example=0.5 * index) for index in range(6)]
 TABLE = [
@@ -83,8 +84,8 @@ def mixed():
 
 
 def test_right_plans_pass(numeric, mixed):
-    assert tried(numeric).is_planned
-    assert tried(mixed, "frame", TABLE).is_planned
+    assert isinstance(tried(numeric), PlannedRunner)
+    assert isinstance(tried(mixed, "frame", TABLE), PlannedRunner)
 
 
 def planted(monkeypatch, change) -> None:
@@ -163,7 +164,7 @@ def test_a_plan_that_answers_what_the_estimator_refuses_is_refused(mixed, monkey
 
 def test_rows_that_the_estimator_refuses_do_not_speak_against_a_plan_that_doubts_them(mixed):
     mixed[0].named_transformers_["w"][1].handle_unknown = "error"
-    assert tried(mixed, "frame", TABLE).is_planned
+    assert isinstance(tried(mixed, "frame", TABLE), PlannedRunner)
 
 
 def replaced(monkeypatch, change) -> None:
@@ -207,11 +208,11 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
     texts = ["red green blue", "green tea", "blue sea red", "tea at sea"] * 5
     model = TfidfVectorizer().fit(texts)
     facts = manifest("text", [Field("text", "string")])  # no example is known
-    terms = samples.words(model)
+    terms = trial.samples.words(model)
     assert terms == sorted(model.vocabulary_)
-    groups = samples.groups(facts, terms)
+    groups = trial.samples.groups(facts, terms)
     assert set(" ".join(text for [text] in groups[1]).split()) == set(terms)
-    assert tried(model, "text", [Field("text", "string")]).is_planned
+    assert isinstance(tried(model, "text", [Field("text", "string")]), PlannedRunner)
 
     def weight(vectorizer):
         vectorizer._tfidf.idf_ = np.nextafter(vectorizer._tfidf.idf_, 9)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any, Callable, List, Sequence
 
 import numpy as np
+import sklearn
 from scipy import sparse  # type: ignore[import-untyped]
 
 from ...columns import DoubtError
+
+VERSION = tuple(int(number) for number in sklearn.__version__.split(".")[:2])
+"""Of scikit-learn: major and minor."""
 
 Columns = List[np.ndarray]
 """One array (n_rows,) an input, as `columns.Rows`."""

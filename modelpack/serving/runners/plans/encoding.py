@@ -8,11 +8,14 @@ from typing import Any, Callable, List, Sequence
 import numpy as np
 
 from ...columns import DoubtError
-from .blocks import BEYOND_EXACT, columns, csr_maker, is_nan
+from .blocks import BEYOND_EXACT, VERSION, columns, csr_maker, is_nan
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Lookup = Callable[[np.ndarray], List[Any]]
 
+UNKNOWN_NAN = (1, 0)
+"""The version of scikit-learn since which all encoders take a missing value for one more that they
+may not know."""
 KINDS = {"O": "O", "U": "O", "S": "", "b": "b", "i": "if", "u": "if", "f": "if"}
 """Kind of the dtype of categories -> kinds of columns whose values are equal to them or not as in
 Python."""
@@ -104,8 +107,8 @@ def _unknown_place(model: Any, index: int, places: Sequence[Any]) -> Any:
 def lookup(categories: np.ndarray, values: Sequence[Any], unknown: Any) -> Lookup:
     """What finds the value of each category in a column, and `unknown` for others.
 
-    It raises DoubtError where there is something unknown and that is REFUSED, where something is
-    missing that was not when the encoder was fitted, and for values of another kind.
+    It raises DoubtError where there is something unknown and that is REFUSED, and for values of
+    another kind.
     """
     kinds = KINDS[categories.dtype.kind]
     listed = categories.tolist()
@@ -127,11 +130,16 @@ def lookup(categories: np.ndarray, values: Sequence[Any], unknown: Any) -> Looku
     def _unknown(value: Any) -> Any:
         if missing and is_nan(value):
             return missing[0]
-        if unknown is REFUSED or not (isinstance(value, str) or abs(value) < np.inf):
+        if unknown is REFUSED or not (isinstance(value, str) or _is_number(value)):
             raise DoubtError
         return unknown
 
     return find
+
+
+def _is_number(value: Any) -> bool:
+    """Whether encoders take it for one that they do not know; older ones refuse NaN."""
+    return abs(value) < np.inf or (is_nan(value) and VERSION >= UNKNOWN_NAN)
 
 
 def ordinal_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001

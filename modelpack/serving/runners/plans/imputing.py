@@ -18,7 +18,8 @@ def simple_imputer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     statistics = model.statistics_
     if statistics.dtype.kind == "O" and any(isinstance(each, str) for each in statistics):
         return {"transform": _of_objects(model, statistics.tolist())}
-    return {"transform": _of_numbers(model, statistics.astype(np.float64))}
+    fitted = statistics.astype(getattr(model, "_fill_dtype", statistics.dtype))
+    return {"transform": _of_numbers(model, fitted.astype(np.float64))}
 
 
 def _of_objects(model: Any, fillings: Sequence[Any]) -> Callable[[Any], Columns]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import numpy as np
-import sklearn
 from scipy import special, stats  # type: ignore[import-untyped]
 from sklearn.utils import sparsefuncs_fast
 
 from ...columns import DoubtError
 from .arrays import finite
-from .blocks import csr_maker, matrix, no_infinity
+from .blocks import VERSION, csr_maker, matrix, no_infinity
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .encoding import indicators
 
 Transform = Callable[[Any], Any]
 
-VERSION = tuple(int(number) for number in sklearn.__version__.split(".")[:2])
 SORTED_BINS = (1, 2)
 """The version of scikit-learn since which bins have no tolerance."""
 NESTED_PRODUCTS = (0, 22)
@@ -99,7 +97,8 @@ def row_norm(norm: str | None) -> Callable[[Any], Any]:
     return normalize
 
 
-def normalizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def normalizer(model: Any, compiler: Compiler) -> Part:
+    lie = laid(compiler)
     norms: Transform = {
         "l1": lambda rows: np.abs(rows).sum(axis=1),
         "l2": lambda rows: np.sqrt(np.einsum("ij,ij->i", rows, rows)),
@@ -110,14 +109,20 @@ def normalizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     def transform(block: Any) -> Any:
         if not isinstance(block, np.ndarray):
             return normalize(with_data(block, finite(block.data).copy()))
-        if not block.flags.c_contiguous:
-            raise DoubtError  # sums over a row depend on how it lies in memory
-        lengths = norms(finite(block))
+        block = lie(finite(block))
+        lengths = norms(block)
         if (lengths < TINY).any():
             raise DoubtError
         return block / lengths[:, np.newaxis]
 
     return {"transform": transform}
+
+
+def laid(compiler: Compiler) -> Transform:
+    """How rows lie in memory, which tells how numpy adds them up and which of its routines it takes
+    for a function: as they came, or as if each had come alone.
+    """
+    return np.ascontiguousarray if compiler.is_apart else lambda block: block
 
 
 def binarizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
@@ -133,10 +138,11 @@ def power_transformer(model: Any, compiler: Compiler) -> Part:
         else getattr(model, "_yeo_johnson_transform", None) or stats.yeojohnson
     )
     lambdas = model.lambdas_
+    order: Any = "F" if compiler.is_apart else "K"
     after = standard_scaler(model._scaler, compiler)["transform"] if model.standardize else None
 
     def transform(block: np.ndarray) -> np.ndarray:
-        bent = no_infinity(matrix(block)).copy(order="K")
+        bent: np.ndarray = np.array(no_infinity(matrix(block)), order=order)
         if is_boxcox and (bent <= 0).any():
             raise DoubtError
         for index, power in enumerate(lambdas):
@@ -216,13 +222,14 @@ FUNCTIONS = (np.log, np.log1p, np.log2, np.log10, np.sqrt, np.cbrt, np.exp, np.e
 """Of these each value gives one value, a float whether it is an integer or a float itself."""
 
 
-def function_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def function_transformer(model: Any, compiler: Compiler) -> Part:
     function = model.func
     if function is not None and not any(function is known for known in FUNCTIONS):
         raise UnplannedError("FunctionTransformer calls a function of the author")
     if model.kw_args or getattr(model, "pass_y", False) is True:
         raise UnplannedError("FunctionTransformer has arguments")
     validates = model.validate is not False
+    lie = laid(compiler) if function is not None else matrix
 
     def transform(block: Any) -> Any:
         if function is None and not validates:
@@ -232,7 +239,7 @@ def function_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG00
         values = matrix(block)
         if validates:
             finite(values)
-        return values if function is None else function(values)
+        return values if function is None else function(lie(values))
 
     return {"transform": transform}
 

@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.utils import murmurhash3_32
 
 from ...columns import DoubtError
-from .arrays import finite
 from .blocks import csr_maker, row_numbers
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .scaling import row_norm, with_data
@@ -54,9 +53,7 @@ def weights(model: Any) -> Callable[[Any], Any]:
     normalize = row_norm(model.norm)
 
     def weigh(block: Any) -> Any:
-        data = block.data
-        if model.sublinear_tf:
-            data = np.log(data) + 1
+        data = np.log(block.data) + 1 if model.sublinear_tf else block.data.copy()
         if idf is not None:
             data = data * idf[block.indices]
         return normalize(with_data(block, data))
@@ -184,7 +181,7 @@ def dict_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         indptr = np.cumsum([0, *map(len, places)]).astype(np.int32)
         data = [each[place] for each, order in zip(found, places) for place in order]
         indices = [place for order in places for place in order]
-        return make(finite(np.array(data)), np.array(indices, np.int32), indptr)
+        return make(np.array(data, np.float64), np.array(indices, np.int32), indptr)
 
     def dense_rows(rows: Sequence[Any]) -> np.ndarray:
         made = np.zeros((len(rows), width))
