@@ -12,12 +12,22 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from . import boosting, composing, forests, histograms, linear, scaling, trees
+from . import (
+    adaboost,
+    boosting,
+    composing,
+    forests,
+    histograms,
+    isolation,
+    linear,
+    scaling,
+    trees,
+)
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 __all__ = ["Plan", "UnplannedError", "compile_model"]
 
-FAMILIES = (composing, linear, scaling, trees, forests, boosting, histograms)
+FAMILIES = (composing, linear, scaling, trees, forests, boosting, histograms, isolation, adaboost)
 """One file a family of estimators; each has COMPILERS, by the names of classes of scikit-learn."""
 
 COMPILERS: Compilers = {

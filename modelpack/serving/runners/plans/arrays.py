@@ -6,6 +6,10 @@ import numpy as np
 
 from ...columns import DoubtError
 
+PAIRED = 8
+"""Numbers from which on numpy adds those that lie side by side in another order than others: then
+it matters to sums over columns whether a row is alone."""
+
 
 def finite(values: np.ndarray) -> np.ndarray:
     """`values`, if all are: what is computed of NaN or infinity by sums and products is none, and

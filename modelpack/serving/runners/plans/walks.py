@@ -68,6 +68,12 @@ def node_dtype() -> np.dtype[Any]:
     return np.asarray(Tree(1, np.array([1], np.intp), 1).__getstate__()["nodes"]).dtype
 
 
+def width_of(model: Any) -> int:
+    """How many features it has; by another name before scikit-learn 0.24."""
+    named = hasattr(model, "n_features_in_")
+    return int(model.n_features_in_ if named else model.n_features_)
+
+
 def matrix(block: Any, width: int) -> np.ndarray:
     """`block` as an array (n_rows, width).
 
