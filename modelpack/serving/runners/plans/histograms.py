@@ -11,7 +11,7 @@ from .compiler import Compiler, Compilers, Part, UnplannedError
 from .twins import after, nameless, same, twin
 from .walks import COPIED, matrix, node_dtype, planted, walk, width_of
 
-FEW = 8
+FEW = 4
 """Rows up to which all thresholds are compared at once."""
 
 Rows = Callable[[np.ndarray], np.ndarray]
@@ -128,8 +128,10 @@ class Ranks:
 
     def _searched(self, values: np.ndarray) -> np.ndarray:
         ranks = np.empty(values.shape)
-        for place, ordered in enumerate(self._sorted):
-            ranks[:, place] = ordered.searchsorted(values[:, place])
+        for place, (ordered, column) in enumerate(
+            zip(self._sorted, np.ascontiguousarray(values.T))
+        ):
+            ranks[:, place] = ordered.searchsorted(column)
         return ranks
 
     def _tree(self, own: np.ndarray, numbers: np.ndarray) -> Any:
