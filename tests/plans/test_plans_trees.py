@@ -46,7 +46,7 @@ BOOSTED = [
     GradientBoostingClassifier(n_estimators=12, random_state=0),
     GradientBoostingClassifier(n_estimators=3, init="zero", random_state=0),
     HistGradientBoostingClassifier(max_iter=12, random_state=0),
-    AdaBoostClassifier(n_estimators=9, random_state=0),
+    AdaBoostClassifier(n_estimators=4, random_state=0),
 ]
 REGRESSORS = [
     DecisionTreeRegressor(random_state=0),
@@ -96,7 +96,7 @@ def edges(model):
     thresholds = [[0.0] for _ in range(WIDTH)]
     for feature, threshold in splits(model):
         thresholds[feature].append(threshold)
-    exact = np.array([np.resize(each, 400) for each in thresholds]).T
+    exact = np.array([np.resize(each, 200) for each in thresholds]).T
     single = exact.astype(np.float32)
     beside = [np.nextafter(single, np.float32(way)) for way in (-np.inf, np.inf)]
     doubles = [np.nextafter(exact, way) for way in (-np.inf, np.inf)]
@@ -124,7 +124,7 @@ def far():
 
 
 def every_row(model):
-    return np.vstack([random_rows(WIDTH, 1200), edges(model), far()])
+    return np.vstack([random_rows(WIDTH, 1000), edges(model), far()])
 
 
 @titled(CLASSIFIERS + BOOSTED)
@@ -149,8 +149,8 @@ def test_trees_of_one_leaf(model):
 
 @titled(
     [
-        IsolationForest(n_estimators=20, random_state=0),
-        IsolationForest(n_estimators=20, max_features=0.5, contamination=0.1, random_state=0),
+        IsolationForest(n_estimators=12, random_state=0),
+        IsolationForest(n_estimators=12, max_features=0.5, contamination=0.1, random_state=0),
     ]
 )
 def test_isolation_forest(model):

@@ -87,12 +87,13 @@ def matrix(block: Any, width: int) -> np.ndarray:
 
 
 def _stacked(columns: Sequence[np.ndarray]) -> np.ndarray:
-    for column in columns:
-        if column.dtype.kind not in "fib":
-            raise DoubtError
-        if column.dtype.kind == "i" and (np.abs(column) >= EXACT).any():
-            raise DoubtError
-    return np.column_stack(columns).astype(np.float64, copy=False)
+    kinds = {column.dtype.kind for column in columns}
+    if not kinds <= set("fib"):
+        raise DoubtError
+    rows = np.array(columns, np.float64)
+    if "i" in kinds and (np.abs(rows) >= EXACT).any():
+        raise DoubtError
+    return np.asarray(rows.T)
 
 
 def narrow(block: Any, width: int) -> np.ndarray:
