@@ -9,12 +9,15 @@ from plan_checks import check, compare, doubts, plan_of, random_rows
 from sklearn.datasets import make_classification, make_regression
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -43,6 +46,7 @@ BOOSTED = [
     GradientBoostingClassifier(n_estimators=12, random_state=0),
     GradientBoostingClassifier(n_estimators=3, init="zero", random_state=0),
     HistGradientBoostingClassifier(max_iter=12, random_state=0),
+    AdaBoostClassifier(n_estimators=4, random_state=0),
 ]
 REGRESSORS = [
     DecisionTreeRegressor(random_state=0),
@@ -53,6 +57,7 @@ REGRESSORS = [
     GradientBoostingRegressor(n_estimators=12, loss="quantile", random_state=0),
     HistGradientBoostingRegressor(max_iter=12, random_state=0),
     HistGradientBoostingRegressor(max_iter=12, loss="poisson", random_state=0),
+    AdaBoostRegressor(n_estimators=9, random_state=0),
 ]
 WITH_NAN = [
     DecisionTreeClassifier(random_state=0),
@@ -91,7 +96,7 @@ def edges(model):
     thresholds = [[0.0] for _ in range(WIDTH)]
     for feature, threshold in splits(model):
         thresholds[feature].append(threshold)
-    exact = np.array([np.resize(each, 400) for each in thresholds]).T
+    exact = np.array([np.resize(each, 200) for each in thresholds]).T
     single = exact.astype(np.float32)
     beside = [np.nextafter(single, np.float32(way)) for way in (-np.inf, np.inf)]
     doubles = [np.nextafter(exact, way) for way in (-np.inf, np.inf)]
@@ -105,9 +110,11 @@ def splits(model):
             inner = nodes[(nodes["is_leaf"] == 0) & np.isfinite(nodes["num_threshold"])]
             yield from zip(inner["feature_idx"], inner["num_threshold"], strict=True)
         return
-    for tree in np.ravel(getattr(model, "estimators_", model)):
+    estimators = getattr(model, "estimators_", [model])
+    drawn = getattr(model, "estimators_features_", [np.arange(WIDTH)] * np.size(estimators))
+    for tree, used in zip(np.ravel(estimators), drawn, strict=True):
         inner = tree.tree_.children_left >= 0
-        yield from zip(tree.tree_.feature[inner], tree.tree_.threshold[inner], strict=True)
+        yield from zip(used[tree.tree_.feature[inner]], tree.tree_.threshold[inner], strict=True)
 
 
 def far():
@@ -117,7 +124,7 @@ def far():
 
 
 def every_row(model):
-    return np.vstack([random_rows(WIDTH, 1200), edges(model), far()])
+    return np.vstack([random_rows(WIDTH, 1000), edges(model), far()])
 
 
 @titled(CLASSIFIERS + BOOSTED)
@@ -140,13 +147,24 @@ def test_trees_of_one_leaf(model):
     check(model, rows, ("predict",))
 
 
+@titled(
+    [
+        IsolationForest(n_estimators=12, random_state=0),
+        IsolationForest(n_estimators=12, max_features=0.5, contamination=0.1, random_state=0),
+    ]
+)
+def test_isolation_forest(model):
+    model.fit(random_rows(WIDTH, 300, seed=1))
+    check(model, every_row(model), ("predict", "decision_function"))
+
+
 def test_exponential_loss():
     model = GradientBoostingClassifier(loss="exponential", n_estimators=9, random_state=0)
     model.fit(*make_classification(300, WIDTH, random_state=0))
     check(model, every_row(model), SCORED)
 
 
-@titled([*CLASSIFIERS, *BOOSTED[:2]])
+@titled([*CLASSIFIERS, *BOOSTED[:2], BOOSTED[3]])
 def test_what_the_estimator_refuses_is_left_to_it(model):
     model.fit(*make_classification(200, WIDTH, random_state=0))
     predict = plan_of(model).together["predict"]
@@ -159,8 +177,9 @@ def test_what_the_estimator_refuses_is_left_to_it(model):
         assert doubts(predict, rows)
 
 
-def test_missing_values_that_boosting_refuses():
-    model = BOOSTED[0].fit(*make_classification(200, WIDTH, random_state=0))
+@titled([BOOSTED[0], BOOSTED[3]])
+def test_missing_values_that_boosting_refuses(model):
+    model.fit(*make_classification(200, WIDTH, random_state=0))
     assert doubts(plan_of(model).together["predict"], with_nan(random_rows(WIDTH, 5)))
 
 
@@ -212,7 +231,7 @@ def test_what_has_no_plan():
             plan_of(model.fit(whole, target))
 
 
-@titled([CLASSIFIERS[0], CLASSIFIERS[2], *BOOSTED[::2], *REGRESSORS[2::2]])
+@titled([CLASSIFIERS[0], CLASSIFIERS[2], *BOOSTED[1:], *REGRESSORS[2::2]])
 def test_of_frames(model):
     """Their columns may come as a list, of integers too."""
     rows, values = make_classification(200, 3, n_informative=3, n_redundant=0, random_state=0)

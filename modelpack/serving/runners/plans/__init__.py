@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from . import (
+    adaboost,
     bayes,
     boosting,
     clustering,
@@ -24,6 +25,7 @@ from . import (
     forests,
     histograms,
     imputing,
+    isolation,
     linear,
     neural,
     scaling,
@@ -37,6 +39,7 @@ from .compiler import Compiler, Compilers, Part, UnplannedError
 __all__ = ["Plan", "UnplannedError", "compile_model"]
 
 FAMILIES = (
+    adaboost,
     bayes,
     boosting,
     clustering,
@@ -46,6 +49,7 @@ FAMILIES = (
     forests,
     histograms,
     imputing,
+    isolation,
     linear,
     neural,
     scaling,

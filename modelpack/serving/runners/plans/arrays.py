@@ -13,6 +13,10 @@ from scipy.special import expit  # type: ignore[import-untyped]
 from ...columns import DoubtError
 from .compiler import Compiler
 
+PAIRED = 8
+"""Numbers from which on numpy adds those that lie side by side in another order than others: then
+it matters to sums over columns whether a row is alone."""
+
 
 def finite(values: np.ndarray) -> np.ndarray:
     """`values`, if all are, and none is beyond 1e150: what is computed of NaN or infinity by sums

@@ -6,15 +6,13 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
+from .arrays import PAIRED
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .twins import after, nameless, same, twin
-from .walks import COPIED, matrix, node_dtype, planted, walk
+from .walks import COPIED, matrix, node_dtype, planted, walk, width_of
 
-FEW = 8
+FEW = 4
 """Rows up to which all thresholds are compared at once."""
-
-PAIRED = 8
-"""Numbers from which on numpy adds those that lie side by side in another order than others."""
 
 Rows = Callable[[np.ndarray], np.ndarray]
 
@@ -47,7 +45,7 @@ def raw_sums(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
         raise UnplannedError("it has categories")
     if sum(map(len, trees)) * node_dtype().itemsize > COPIED:
         raise UnplannedError("it is too large")
-    width, columns, ranks = _width(model), len(model._predictors[0]), Ranks(trees)
+    width, columns, ranks = width_of(model), len(model._predictors[0]), Ranks(trees)
     add = walk(np.array(ranks.trees, object).reshape((-1, columns)))
     start = np.asarray(model._baseline_prediction + 0.0, np.float64).ravel()
     arranged = _arranged(model, width, columns, compiler)
@@ -68,10 +66,6 @@ def _has_categories(nodes: np.ndarray) -> bool:
 
 def _names(nodes: np.ndarray) -> Sequence[str]:
     return nodes.dtype.names or ()
-
-
-def _width(model: Any) -> int:
-    return int(model.n_features_in_ if hasattr(model, "n_features_in_") else model.n_features_)
 
 
 def _arranged(model: Any, width: int, columns: int, compiler: Compiler) -> Rows:
@@ -134,8 +128,10 @@ class Ranks:
 
     def _searched(self, values: np.ndarray) -> np.ndarray:
         ranks = np.empty(values.shape)
-        for place, ordered in enumerate(self._sorted):
-            ranks[:, place] = ordered.searchsorted(values[:, place])
+        for place, (ordered, column) in enumerate(
+            zip(self._sorted, np.ascontiguousarray(values.T))
+        ):
+            ranks[:, place] = ordered.searchsorted(column)
         return ranks
 
     def _tree(self, own: np.ndarray, numbers: np.ndarray) -> Any:

@@ -68,6 +68,12 @@ def node_dtype() -> np.dtype[Any]:
     return np.asarray(Tree(1, np.array([1], np.intp), 1).__getstate__()["nodes"]).dtype
 
 
+def width_of(model: Any) -> int:
+    """How many features it has; by another name before scikit-learn 0.24."""
+    named = hasattr(model, "n_features_in_")
+    return int(model.n_features_in_ if named else model.n_features_)
+
+
 def matrix(block: Any, width: int) -> np.ndarray:
     """`block` as an array (n_rows, width).
 
@@ -81,12 +87,13 @@ def matrix(block: Any, width: int) -> np.ndarray:
 
 
 def _stacked(columns: Sequence[np.ndarray]) -> np.ndarray:
-    for column in columns:
-        if column.dtype.kind not in "fib":
-            raise DoubtError
-        if column.dtype.kind == "i" and (np.abs(column) >= EXACT).any():
-            raise DoubtError
-    return np.column_stack(columns).astype(np.float64, copy=False)
+    kinds = {column.dtype.kind for column in columns}
+    if not kinds <= set("fib"):
+        raise DoubtError
+    rows = np.array(columns, np.float64)
+    if "i" in kinds and (np.abs(rows) >= EXACT).any():
+        raise DoubtError
+    return np.asarray(rows.T)
 
 
 def narrow(block: Any, width: int) -> np.ndarray:
