@@ -33,7 +33,10 @@ def smoke_containers() -> list[str]:
     client = docker.from_env()
     try:
         filters = {"label": "dev.modelpack.smoke"}
-        return [container.id for container in client.containers.list(all=True, filters=filters)]
+        return [
+            container.id
+            for container in client.containers.list(all=True, ignore_removed=True, filters=filters)
+        ]
     finally:
         client.close()
 

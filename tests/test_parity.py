@@ -163,7 +163,7 @@ def answer_of(command: list[str], document: bytes = b"") -> bytes:
 def test_the_sandbox_has_no_network_no_rights_and_nothing_to_write_to(
     engine: DockerEngine, base: BaseImage
 ) -> None:
-    command = ["docker", "run", *sandbox.CONTAINER, base.reference, "-c", FACTS]
+    command = ["docker", "run", "--rm", *sandbox.CONTAINER, base.reference, "-c", FACTS]
     facts = json.loads(answer_of(command))
     assert facts["uid"] == 65532
     assert (facts["caps"], facts["nnp"], facts["seccomp"]) == (0, "1", "2")
