@@ -103,13 +103,17 @@ def test_what_is_held_back_comes_after_the_block(number: signal.Signals) -> None
     def interrupt(number: int, _: object) -> None:
         raise KeyboardInterrupt(number)
 
-    done = []
-    before = signal.signal(number, interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt), interrupts.held_back():
+    def work() -> None:
+        with interrupts.held_back():
             os.kill(os.getpid(), number)
             time.sleep(0.01)
             done.append("to the end")
+
+    done: list[str] = []
+    before = signal.signal(number, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
         assert signal.getsignal(number) is interrupt
     finally:
         signal.signal(number, before)
