@@ -52,9 +52,9 @@ FROM $BASE
 ARG RUN
 COPY ca.pem {AUTHORITIES}
 ENV PIP_CERT={AUTHORITIES} SSL_CERT_FILE={AUTHORITIES}
-LABEL dev.modelpack.benchmark=$RUN
+RUN echo $RUN > /etc/benchmark
 """
-"""With the authorities that this machine trusts, and of another id each time."""
+"""With the authorities that this machine trusts, and of other content each time."""
 
 
 @dataclass
@@ -81,15 +81,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         benches = [Bench(PACKAGERS[name], Path(folder) / name) for name in options.only]
+        measured = {bench.packager.name: vars(bench.measured) for bench in benches}
         for scenario in SCENARIOS:
             for _ in range(options.slow_runs if scenario in SLOW else options.runs):
                 for bench in benches:
                     settled(options.patience)
                     bench.run(scenario)
                     say(bench, scenario)
-        measured = {bench.packager.name: vars(bench.measured) for bench in benches}
-    if options.json:
-        options.json.write_text(json.dumps(measured, indent=1) + "\n")
+                    if options.json:
+                        options.json.write_text(json.dumps(measured, indent=1) + "\n")
     table = markdown(measured)
     if options.markdown:
         replace_section(DOCUMENT, "package", table)
@@ -151,7 +151,7 @@ class Bench:
         subprocess.run(mounts, env=self._environ, check=True, capture_output=True)
 
     def _new_base(self) -> str:
-        """Of an id that no layer was built on before."""
+        """Of a content that no layer was built on before."""
         name = "modelpack-benchmark/base:latest"
         base = DockerEngine().find_base(("3.11",)).reference
         with tempfile.TemporaryDirectory() as context:

@@ -16,7 +16,7 @@ import docker
 import pytest
 from engine_bundles import SPEC
 
-from modelpack.engines import containers, sandbox
+from modelpack.engines import containers, interrupts, sandbox
 from modelpack.engines.protocol import OnAnswer
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
@@ -33,7 +33,10 @@ def smoke_containers() -> list[str]:
     client = docker.from_env()
     try:
         filters = {"label": "dev.modelpack.smoke"}
-        return [container.id for container in client.containers.list(all=True, filters=filters)]
+        return [
+            container.id
+            for container in client.containers.list(all=True, ignore_removed=True, filters=filters)
+        ]
     finally:
         client.close()
 
@@ -93,6 +96,28 @@ def test_an_interrupt_waits_for_the_container_that_is_being_created() -> None:
     with pytest.raises(KeyboardInterrupt):
         containers.create(client, "image")  # type: ignore[arg-type]
     assert made == ["image"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_held_back_comes_after_the_block(number: signal.Signals) -> None:
+    def interrupt(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    def work() -> None:
+        with interrupts.held_back():
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            done.append("to the end")
+
+    done: list[str] = []
+    before = signal.signal(number, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+    assert done == ["to the end"]
 
 
 def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(

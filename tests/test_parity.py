@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import docker
 import joblib
 import numpy as np
 import pytest
+from engine_bundles import SPEC
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -23,7 +25,17 @@ from modelpack.engines import sandbox
 from modelpack.engines.docker import DockerEngine
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
-from modelpack.spec import BaseImage
+from modelpack.pipeline import Options, Run
+from modelpack.pipeline.names import expected_parity
+from modelpack.spec import (
+    BaseImage,
+    Bundle,
+    Environment,
+    Image,
+    IndexSettings,
+    Reference,
+    SmokeReport,
+)
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 TAG = "modelpack-test/parity:1"
@@ -88,8 +100,9 @@ def test_the_container_answers_as_was_recorded_and_its_labels_say_so(
     }
     told = "bit for bit what the model said where it was trained (17 rows)"
     assert f"MODELPACK_PARITY={told}" in client.images.get(TAG).attrs["Config"]["Env"]
-    # What was tested and what has the name differ in what they tell of it only.
-    assert json.loads(done.stdout)["image"]["id"] == client.images.get(TAG).id
+    # What has the name is what was tested.
+    made = json.loads(done.stdout)
+    assert made["image"]["id"] == made["smoke"]["target"] == client.images.get(TAG).id
 
 
 @pytest.mark.engine
@@ -137,6 +150,39 @@ def test_a_bundle_is_compared_with_its_model_as_a_local_process(tmp_path: Path) 
     assert json.loads(done.stdout)["parity"]["passed"]
 
 
+class Builder:
+    """An engine that only notes with which arguments it is to build."""
+
+    def __init__(self) -> None:
+        self.built: list[dict[str, str]] = []
+
+    def build(self, *given: Any) -> Image:
+        self.built.append(given[-1])
+        return Image("", f"sha256:{len(self.built)}", 1, (), {})
+
+    def tag(self, image: Image, reference: str) -> Image:
+        return replace(image, reference=reference)
+
+
+@pytest.mark.parametrize(("compared", "builds"), [(2, 1), (1, 2)])
+def test_an_image_is_built_again_if_it_claims_what_was_not_found(
+    compared: int, builds: int
+) -> None:
+    """The model may refuse rows that were made up, of which it then is not told."""
+    run = Run(Options(tag="a:1"))
+    engine = vars(run)["engine"] = Builder()
+    vars(run)["index"] = IndexSettings(None)
+    bundle = Bundle("nowhere", SPEC, Environment("3.11", "linux/amd64", {}, {}, ""))
+    claimed = expected_parity(Reference(((1.0,), (2.0,))))
+    image = run.build(bundle, claimed)
+    assert image is not None
+    assert claimed is not None
+    found = replace(claimed, rows=compared, routes=("one",))
+    named = run.named(bundle, image, claimed, SmokeReport("a", "docker", (), parity=found))
+    assert (named.id, named.reference) == (f"sha256:{builds}", "a:1")
+    assert engine.built[-1]["PARITY"].endswith(f"({compared} row{'s' * (compared > 1)})")
+
+
 FACTS = """
 import json, os, socket
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
@@ -163,7 +209,7 @@ def answer_of(command: list[str], document: bytes = b"") -> bytes:
 def test_the_sandbox_has_no_network_no_rights_and_nothing_to_write_to(
     engine: DockerEngine, base: BaseImage
 ) -> None:
-    command = ["docker", "run", *sandbox.CONTAINER, base.reference, "-c", FACTS]
+    command = ["docker", "run", "--rm", *sandbox.CONTAINER, base.reference, "-c", FACTS]
     facts = json.loads(answer_of(command))
     assert facts["uid"] == 65532
     assert (facts["caps"], facts["nnp"], facts["seccomp"]) == (0, "1", "2")

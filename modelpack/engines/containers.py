@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,7 +13,7 @@ import requests
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from modelpack import reaper
-from modelpack.engines import daemon, sandbox
+from modelpack.engines import daemon, interrupts, sandbox
 from modelpack.errors import SmokeFailedError, UsageError
 
 _PORT = "8080/tcp"
@@ -151,8 +150,8 @@ def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """The engine makes what it was asked for even if nobody waits, and before that there is
     nothing to remove.
     """
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(make, *arguments, **options).result()
+    with interrupts.held_back():
+        return make(*arguments, **options)
 
 
 def _start(client: docker.DockerClient, target: str, name: str) -> Any:
