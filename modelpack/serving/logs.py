@@ -10,6 +10,7 @@ import logging
 import logging.config
 import os
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any, Mapping, Sequence
@@ -35,19 +36,17 @@ class JsonFormatter(logging.Formatter):
 def _line(created: float, level: str, logger: str, message: str, facts: Mapping[str, Any]) -> str:
     moment = f"{_second(int(created))}.{int(created % 1 * 1000):03d}+00:00"
     known = {"time": moment, "level": level.lower(), "logger": logger, "message": message}
-    line = _fast({**known, **facts})
-    # ASCII alone: no terminal takes it for a command, nothing for the end of a line.
-    if not line.isascii() or "\x7f" in line:
-        slow = json.dumps({**known, **facts}, default=str, separators=(",", ":"))
-        return slow.replace("\x7f", "\\u007f")
-    return line
+    return _ascii({**known, **facts})
 
 
-def _fast(line: Mapping[str, Any]) -> str:
-    try:
-        return orjson.dumps(line, default=str).decode()
-    except TypeError:  # half a surrogate
-        return "\x7f"
+def _ascii(line: Mapping[str, Any]) -> str:
+    """As JSON in ASCII alone: no terminal takes it for a command, nothing for the end of a line."""
+    with suppress(TypeError):  # of half a surrogate
+        text = orjson.dumps(line, default=str).decode()
+        if text.isascii() and "\x7f" not in text:
+            return text
+    text = json.dumps(line, default=str, separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f")
 
 
 @lru_cache(maxsize=1)

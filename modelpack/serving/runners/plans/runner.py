@@ -49,7 +49,12 @@ class PlannedRunner(EstimatorRunner):
     def _planned(self, part: Part, method: str, rows: Rows) -> Any:
         if method not in part:
             raise DoubtError
-        return part[method](self.block(rows))
+        try:
+            return part[method](self.block(rows))
+        except DoubtError:
+            raise
+        except Exception as error:  # the estimator knows what is wrong with these rows
+            raise DoubtError from error
 
     def block(self, rows: Rows) -> Any:
         """`rows` as parts of a plan take them.
