@@ -13,6 +13,7 @@ from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Step = Callable[[Any], Any]
 
+SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 COLUMNWISE = {"ColumnTransformer", "FeatureUnion", "OneHotEncoder", "OrdinalEncoder"} | {
     "TargetEncoder",
     "SimpleImputer",
@@ -82,11 +83,20 @@ def of_frame(model: Any, part: Part) -> Part:
 def of_columns(estimator: Any, part: Part) -> Part:
     """The part of an estimator that gets columns, whatever form it takes."""
     first = estimator
-    while type(first).__name__ in ("Pipeline", "Chain"):
-        first = (first.members if hasattr(first, "members") else steps(first))[0]
+    while type(first).__name__ in FIRST:
+        first = FIRST[type(first).__name__](first)
     if type(first).__name__ in COLUMNWISE:
         return part
     return {name: _after([matrix], method) for name, method in part.items()}
+
+
+FIRST: dict[str, Step] = {
+    "Pipeline": lambda model: steps(model)[0],
+    "Chain": lambda model: model.members[0],
+    **dict.fromkeys(SEARCHES, operator.attrgetter("best_estimator_")),
+    "FrozenEstimator": operator.attrgetter("estimator"),
+}
+"""Estimators that hand the block they get to another one, and to which."""
 
 
 def _after(transforms: Sequence[Step], method: Step) -> Step:

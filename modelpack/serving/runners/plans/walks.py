@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any, Callable, Sequence
 
 import numpy as np
+from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from ...columns import DoubtError
+from .blocks import dense
 from .compiler import UnplannedError
 
 EXACT = 2.0**53
@@ -15,6 +17,9 @@ EXACT = 2.0**53
 
 COPIED = 32 << 20
 """Bytes of trees that are copied at most, so that a plan needs little memory beside its model."""
+
+DENSE = 1 << 22
+"""Values of a sparse matrix that are written out at most."""
 
 Walk = Callable[[np.ndarray, np.ndarray], None]
 """Of float32 rows (n_rows, n_features) and float64 sums (n_rows, n_columns), both in C order, and
@@ -102,5 +107,18 @@ def narrow(block: Any, width: int) -> np.ndarray:
     Raises:
         DoubtError: as `matrix`.
     """
+    if issparse(block):
+        block = _dense(block)
     with np.errstate(over="ignore"):
         return matrix(block, width).astype(np.float32, order="C")
+
+
+def _dense(block: Any) -> np.ndarray:
+    """Trees find in a sparse matrix what they find in a dense one.
+
+    Raises:
+        DoubtError: it would take much memory.
+    """
+    if block.shape[0] * block.shape[1] > DENSE:
+        raise DoubtError
+    return dense(block)

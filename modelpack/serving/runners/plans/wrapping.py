@@ -10,6 +10,7 @@ from scipy.special import expit  # type: ignore[import-untyped]
 from ...columns import DoubtError
 from .arrays import finite, normalized, since
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .composing import SEARCHES
 
 Function = Callable[[Any], Any]
 
@@ -348,8 +349,7 @@ def _count(block: Any) -> int:
 
 
 COMPILERS: Compilers = {
-    **dict.fromkeys(("GridSearchCV", "RandomizedSearchCV"), search),
-    **dict.fromkeys(("HalvingGridSearchCV", "HalvingRandomSearchCV"), search),
+    **dict.fromkeys(SEARCHES, search),
     **dict.fromkeys(("MultiOutputClassifier", "MultiOutputRegressor"), multiple_outputs),
     "BaggingClassifier": bagging_classifier,
     "BaggingRegressor": bagging_regressor,
