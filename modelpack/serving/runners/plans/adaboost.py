@@ -7,10 +7,10 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .arrays import PAIRED, finite
+from .arrays import PAIRED
 from .compiler import Compiler, Compilers, Part
 from .twins import same, twin
-from .walks import matrix, width_of
+from .walks import all_finite, matrix, width_of
 
 
 def adaboost(model: Any, compiler: Compiler) -> Part:
@@ -23,7 +23,7 @@ def adaboost(model: Any, compiler: Compiler) -> Part:
 
     def checked(method: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], np.ndarray]:
         def call(block: Any) -> np.ndarray:
-            rows = finite(matrix(block, width))
+            rows = all_finite(matrix(block, width))
             if is_apart:
                 return np.concatenate([method(row) for row in np.split(rows, len(rows))])
             return method(rows)

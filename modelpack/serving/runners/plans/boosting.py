@@ -6,10 +6,9 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .arrays import finite
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .twins import after, same, twin
-from .walks import narrow, walk
+from .walks import all_finite, narrow, walk
 
 
 def boosting_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
@@ -50,7 +49,7 @@ def raw_sums(model: Any) -> Callable[[Any], np.ndarray]:
     add = walk(model.estimators_, model.learning_rate)
 
     def raw(block: Any) -> np.ndarray:
-        rows = finite(narrow(block, width))
+        rows = all_finite(narrow(block, width))
         sums = np.repeat(first, len(rows), axis=0)
         add(rows, sums)
         return sums

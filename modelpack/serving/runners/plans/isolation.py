@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import finite
 from .compiler import Compiler, Compilers, Part, UnplannedError
-from .walks import COPIED, narrow, planted, walk, width_of
+from .walks import COPIED, all_finite, narrow, planted, walk, width_of
 
 
 def isolation_forest(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
@@ -20,7 +19,7 @@ def isolation_forest(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         raise UnplannedError("it was fitted on a single row")
 
     def decide(block: Any) -> np.ndarray:
-        rows = finite(narrow(block, width))
+        rows = all_finite(narrow(block, width))
         lengths = np.zeros((len(rows), 1))
         add(rows, lengths)
         scores = 2 ** (-lengths.ravel() / usual)

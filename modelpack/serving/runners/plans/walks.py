@@ -113,6 +113,17 @@ def narrow(block: Any, width: int) -> np.ndarray:
         return matrix(block, width).astype(np.float32, order="C")
 
 
+def all_finite(rows: np.ndarray) -> np.ndarray:
+    """`rows`, however large their numbers are.
+
+    Raises:
+        DoubtError: one is missing or infinite.
+    """
+    if not np.isfinite(rows).all():
+        raise DoubtError
+    return rows
+
+
 def _dense(block: Any) -> np.ndarray:
     """Trees find in a sparse matrix what they find in a dense one.
 
