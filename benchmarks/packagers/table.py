@@ -103,6 +103,7 @@ def _mlflow(order: Order) -> None:
 
 
 def _vetiver(order: Order) -> None:
+    (order.folder / "app.py").unlink(missing_ok=True)  # vetiver writes it only once
     order.run("python", "prepare.py", tools=PACKAGERS["vetiver"].tools())
     order.build(order.folder, "python:3.11")
 
