@@ -81,7 +81,7 @@ def job_of(desk, body: bytes, path="/predict", **more: str) -> Job | None:
 
 
 def answered(desk, *jobs: Job) -> list[bytes]:
-    desk.answer(jobs, draining=False)
+    desk.answer(jobs, draining=False)()
     return [job.answer for job in jobs]
 
 
@@ -459,9 +459,12 @@ def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
         with ThreadPoolExecutor(16) as pool:
             answers = [document["predictions"] for _, document in pool.map(ask, range(64))]
         calls, asked = (metric(server, f"modelpack_batch_rows_{name}") for name in ("count", "sum"))
+        lines = [line for line in server.lines if line.get("route") == "/predict"]
     assert answers == [slow.predict(rows[n : n + 1]).tolist() for n in range(64)]
     assert asked == 64
     assert calls < 32
+    assert len(lines) == 64
+    assert min(line["ms"] for line in lines) > 1  # from the last byte of the request
 
 
 def metric(server, name: str) -> float:

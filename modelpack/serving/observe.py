@@ -38,6 +38,14 @@ class Given(NamedTuple):
     tracestate: str | None = None
 
 
+class Call(NamedTuple):
+    """Of the model's `method` for so many rows, which took so many seconds."""
+
+    method: str
+    rows: int
+    seconds: float
+
+
 class Seen:
     """A request while it is answered. `route`: the rule that it matches, as in
     `/v1/models/<name>`, never what the client wrote; `rows`: of its last call of the model.
@@ -94,7 +102,6 @@ def waiting(requests: int) -> None:
 @contextmanager
 def call(method: str, rows: int) -> Iterator[None]:
     """Around a call of the model's `method` for so many rows."""
-    metrics.BATCH_ROWS.observe(rows)
     seen = g.get("seen") if has_app_context() else None
     if seen is not None:
         seen.rows = rows
@@ -103,7 +110,14 @@ def call(method: str, rows: int) -> Iterator[None]:
         try:
             yield
         finally:
-            _child(metrics.MODEL_SECONDS, method).observe(time.perf_counter() - started)
+            called([Call(method, rows, time.perf_counter() - started)])
+
+
+def called(calls: Sequence[Call]) -> None:
+    """Count calls of the model."""
+    for method, rows, seconds in calls:
+        metrics.BATCH_ROWS.observe(rows)
+        _child(metrics.MODEL_SECONDS, method).observe(seconds)
 
 
 def _begin() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, Callable, Sequence
 
 from flask import Flask
@@ -61,24 +62,31 @@ class Desk:
         """Whether the model answers some rows in no time: then nothing is won by a thread."""
         return self.service.runner.quick_rows > 0
 
-    def answer(self, jobs: Sequence[Any], *, draining: bool) -> None:
+    def answer(self, jobs: Sequence[Any], *, draining: bool) -> Callable[[], None]:
         """Fill in what is answered to jobs with plain heads. Those without an answer are Flask's:
         also, where the model is quick, if they have so many rows that it would not be.
+
+        What is given back counts and logs them, which clients need not wait for.
         """
         most = self.service.runner.quick_rows or self.service.limits.rows
         asked = [(job, question) for job in jobs for question in _question(job, most)]
         metrics.IN_FLIGHT.inc(len(asked))
         batch = Batch(self.service, [question for _, question in asked])
         batch.ask()
-        told = [
-            self._tell(job, question, results, draining)
+        answered = [
+            self._answer(job, question, results, draining)
             for (job, question), results in zip(asked, batch.results)
             if results is not None
         ]
-        observe.all_told([each for each in told if each is not None])
-        metrics.IN_FLIGHT.dec(len(asked))
 
-    def _tell(
+        def tell() -> None:
+            observe.called(batch.calls)
+            observe.all_told([each for each in answered if each is not None])
+            metrics.IN_FLIGHT.dec(len(asked))
+
+        return tell
+
+    def _answer(
         self, job: Any, question: Question, results: dict[str, Any], draining: bool
     ) -> tuple[observe.Seen, int] | None:
         try:
@@ -86,7 +94,8 @@ class Desk:
         except Exception:  # a Problem, which Flask tells
             return None
         plain: Plain = job.plain
-        seen = observe.Seen("POST", plain.kind.offer.rule, job.waited, plain.given)
+        seconds = time.monotonic() - job.queued
+        seen = observe.Seen("POST", plain.kind.offer.rule, seconds, plain.given)
         seen.rows = count(question.rows)
         job.closes = plain.kind.closes or draining
         job.answer = response(reply, seen, self._clock.date(), closes=job.closes)

@@ -4,6 +4,7 @@ each question gets what it would get alone.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Iterator, Sequence
 
 import numpy as np
@@ -19,11 +20,12 @@ MOST_ROWS = 256
 
 class Batch:
     """The questions of one turn. `results`: {method: array} of each, None where it has to be asked
-    in another way.
+    in another way. `calls`: of the model, that gave something.
     """
 
     def __init__(self, service: Service, questions: Sequence[Question]) -> None:
         self.results: list[dict[str, Any] | None] = [{} for _ in questions]
+        self.calls: list[observe.Call] = []
         self._runner = service.runner
         self._most = service.limits.answer_values
         self._questions = questions
@@ -69,8 +71,9 @@ class Batch:
     def _asked(self, method: str, parts: Sequence[Rows]) -> np.ndarray:
         rows = parts[0] if len(parts) == 1 else _joined(parts)
         ask = self._runner.together if len(parts) == 1 else self._runner.each
-        with observe.call(method, count(rows)):
-            result = ask(method, rows)
+        started = time.perf_counter()
+        result = ask(method, rows)
+        self.calls.append(observe.Call(method, count(rows), time.perf_counter() - started))
         if type(result) is not np.ndarray or result.size > self._most:
             raise DoubtError
         return result

@@ -125,13 +125,16 @@ class Loop(Sockets):
     def _answer_plain(self) -> None:
         """Have the plain requests of this turn answered together: at once if the model is quick."""
         jobs, self._plain = [job for job in self._plain if not job.given_up], []
+        tell = None
         if self._desk is not None and self._desk.is_quick:
-            self._desk.answer(jobs, draining=self.draining)
+            tell = self._desk.answer(jobs, draining=self.draining)
         for job in jobs:
             if job.answer:
                 self._send(job)
             else:
                 self._do(job.connection, partial(self._put, job))
+        if tell is not None:
+            tell()
 
     def give_up(self, job: Job) -> None:
         """Nobody waits for this answer any more."""
@@ -145,7 +148,7 @@ class Loop(Sockets):
     def _answer(self, jobs: list[Job]) -> None:
         """In the predictor's thread, but for requests that do not ask the model."""
         if self._desk is not None and jobs[0].plain and not self._desk.is_quick:
-            self._desk.answer(jobs, draining=self.draining)
+            self._desk.answer(jobs, draining=self.draining)()
         for job in jobs:
             if not job.answer:
                 self._ask_flask(job)
