@@ -103,7 +103,8 @@ def _mlflow(order: Order) -> None:
 
 
 def _vetiver(order: Order) -> None:
-    (order.folder / "app.py").unlink(missing_ok=True)  # vetiver writes it only once
+    for name in ("app.py", "Dockerfile"):  # which it does not write over
+        (order.folder / name).unlink(missing_ok=True)
     order.run("python", "prepare.py", tools=PACKAGERS["vetiver"].tools())
     order.build(order.folder, "python:3.11")
 

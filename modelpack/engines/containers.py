@@ -163,7 +163,7 @@ def _start(client: docker.DockerClient, target: str, name: str) -> Any:
             ports={_PORT: ("127.0.0.1", None)},
             labels={"dev.modelpack.smoke": "1"},
             # The image's own check, asked more often: nobody wants to wait ten seconds here.
-            healthcheck={"interval": 500_000_000},
+            healthcheck={"interval": 1_000_000_000},
             **_HARDENED,
         )
         container.start()
