@@ -255,6 +255,22 @@ def test_a_bad_request_is_left_to_flask_and_others_are_answered(app, desk, name)
     assert by_flask(app, bad.request, bad.body).startswith(b"HTTP/1.1 4")
 
 
+def test_large_requests_are_left_to_the_thread(desk, service, monkeypatch):
+    monkeypatch.setattr(service.runner, "quick_rows", 10)
+    few, many = instances(*[ROW] * 10), instances(*[ROW] * 11)
+    assert answered(desk, job_of(desk, many)) == [b""]
+    answers = answered(desk, *(job_of(desk, few) for _ in range(6)))
+    assert [bool(answer) for answer in answers] == [True] * 4 + [False] * 2
+
+
+def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
+    service = opened(serving_models.texts(), tmp_path)
+    desk = hot.of(application_of(service, monkeypatch))
+    monkeypatch.setattr(service.runner, "quick_rows", 10)
+    assert answered(desk, job_of(desk, instances(["good " * 400])))[0]
+    assert answered(desk, job_of(desk, instances(["good " * 600]))) == [b""]
+
+
 def test_a_token_is_asked_for(service, monkeypatch):
     token = "0123456789abcdef" * 2
     desk = hot.of(application_of(service, monkeypatch, MODELPACK_TOKEN=token))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from flask import Flask
 
@@ -20,6 +21,13 @@ log = logging.getLogger("modelpack.serving")
 MOST_BYTES = 1 << 18
 """Of a body. A larger one takes so long to read that what goes on around it does not count."""
 
+TURN = 4
+"""How often the rows that a quick model takes may be asked for before others have their turn."""
+
+TEXT_BYTES = 256
+"""Of texts, that take as long as a row."""
+
+NUMERIC = ("number", "integer", "boolean")
 OURS = "modelpack.serving."
 
 
@@ -45,6 +53,8 @@ class Desk:
         most = min(MOST_BYTES, self.service.limits.body_bytes)
         self._heads = Heads(app, offers, most)
         self._clock = Clock()
+        fields = self.service.manifest.inputs
+        self._is_numeric = bool(fields) and all(field.type in NUMERIC for field in fields)
 
     def plain(self, raw: bytes, environ: Callable[[bytes], Environ]) -> Plain | None:
         """What a head asks for, if it can be answered here. `environ`: as in `Heads.plain`."""
@@ -64,12 +74,11 @@ class Desk:
 
     def answer(self, jobs: Sequence[Any], *, draining: bool) -> Callable[[], None]:
         """Fill in what is answered to jobs with plain heads. Those without an answer are Flask's:
-        also, where the model is quick, if they have so many rows that it would not be.
+        also, where the model is quick, if it would not be for so many rows.
 
         What is given back counts and logs them, which clients need not wait for.
         """
-        most = self.service.runner.quick_rows or self.service.limits.rows
-        asked = [(job, question) for job in jobs for question in _question(job, most)]
+        asked = list(self._asked(jobs))
         metrics.IN_FLIGHT.inc(len(asked))
         batch = Batch(self.service, [question for _, question in asked])
         batch.ask()
@@ -85,6 +94,21 @@ class Desk:
             metrics.IN_FLIGHT.dec(len(asked))
 
         return tell
+
+    def _asked(self, jobs: Sequence[Any]) -> Iterator[tuple[Any, Question]]:
+        """Those that can be answered here, with what they ask."""
+        quick = self.service.runner.quick_rows
+        most, left = (quick, TURN * quick) if quick else (math.inf, math.inf)
+        for job in jobs:
+            question = _question(job)
+            if question is None:
+                continue
+            size = count(question.rows)
+            if not self._is_numeric:
+                size = max(size, len(job.body) // TEXT_BYTES)
+            if size <= min(most, left):
+                left -= size
+                yield job, question
 
     def _answer(
         self, job: Any, question: Question, results: dict[str, Any], draining: bool
@@ -102,13 +126,13 @@ class Desk:
         return seen, len(reply.body)
 
 
-def _question(job: Any, most_rows: int) -> list[Question]:
-    """What a job asks; none where its body is not plainly right, or has too many rows."""
+def _question(job: Any) -> Question | None:
+    """What a job asks; None where its body is not plainly right."""
     try:
-        question = job.plain.kind.read(job.body)
+        question: Question = job.plain.kind.read(job.body)
     except Exception:  # a Problem or a mistake, which Flask tells
-        return []
-    return [question] if count(question.rows) <= most_rows else []
+        return None
+    return question
 
 
 def _changed(app: Flask, offers: dict[str, Offer]) -> str | None:
