@@ -74,7 +74,9 @@ class Batch:
         started = time.perf_counter()
         result = ask(method, rows)
         self.calls.append(observe.Call(method, count(rows), time.perf_counter() - started))
-        if type(result) is not np.ndarray or result.size > self._most:
+        if type(result) is not np.ndarray or len(result) != count(rows):
+            raise DoubtError
+        if result.size > self._most:
             raise DoubtError
         return result
 
