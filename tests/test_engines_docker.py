@@ -121,14 +121,15 @@ def config(client, image):
     return client.api.inspect_image(image.id)["Config"]
 
 
-def test_the_image_is_described_as_it_is(image, client, reference):
+def test_the_image_is_described_as_it_is(image, client, reference, bundle):
     assert image.reference == reference
     assert client.images.get(reference).id == image.id
     assert image.size_bytes == client.images.get(reference).attrs["Size"]
     assert sum(layer.size_bytes for layer in image.layers) == pytest.approx(
         image.size_bytes, rel=0.01
     )
-    assert "model/model.pkl" in image.layers[-1].created_by
+    last = [Path(bundle.directory, name) for name in ("modelpack.json", "model/model.pkl")]
+    assert image.layers[-1].size_bytes == sum(path.stat().st_size for path in last)
 
 
 def test_it_runs_as_a_numeric_user_that_is_not_root(config):
