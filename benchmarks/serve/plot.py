@@ -85,7 +85,7 @@ def _panel(panel: Any, results: Results, model: str, theme: Theme) -> None:
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axis.set_major_formatter(FuncFormatter(_short))
     peers = results.peers(model)
     for number, server in enumerate((*peers, OURS)):
         points = [
@@ -110,3 +110,8 @@ def _panel(panel: Any, results: Results, model: str, theme: Theme) -> None:
                     fontsize=8,
                     color=theme.accent,
                 )
+
+
+def _short(value: float, _position: int) -> str:
+    """2000 as 2k: labels in full would run into each other."""
+    return f"{value / 1000:.10g}k" if value >= 1000 else f"{value:.10g}"

@@ -1,0 +1,136 @@
+"""How requests are best answered: by which worker, in which thread, by how many processes.
+
+    python -m benchmarks.worker [--rounds N] [--seconds N] [--markdown] [MODEL...]
+
+Serves the same bundle in several ways, in turn, on this machine; wrk asks for single rows by 1 and
+by 64 connections. Shown are medians of the rounds, in requests a second, and p99 in ms by 64.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.serve import wrk
+from benchmarks.serve.models import MODELS, Material, made
+from benchmarks.serve.servers import packaged, until_answered
+from modelpack.engines.process import _environment
+
+CONNECTIONS = (1, 64)
+
+
+@dataclass(frozen=True)
+class Way:
+    """`app`: what is added to the bundle's app.py."""
+
+    name: str
+    app: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+WAYS = (
+    Way("as shipped: event loop, a worker a CPU"),
+    Way("one worker", variables={"WEB_CONCURRENCY": "1"}),
+    Way("twice as many workers", variables={"WEB_CONCURRENCY": str(2 * (os.cpu_count() or 1))}),
+    Way("without plans, together by a thread", variables={"MODELPACK_PLANS": "0"}),
+    Way("the plan, together by a thread", app="service.runner.quick_rows = 0\n"),
+    Way("the plan, one by one by a thread", app="service.runner.quick_rows = 0\n"
+        "service.runner.merges = False\n"),
+    Way("the plan, through Flask", app="app.before_request(lambda: None)\n"),
+    Way("the plan, through Flask, gunicorn's 4 threads", app="app.before_request(lambda: None)\n",
+        variables={"GUNICORN_CMD_ARGS": "--worker-class gthread --threads 4"}),
+)  # fmt: skip
+
+
+@contextmanager
+def serving(bundle: Path, way: Way) -> Iterator[str]:
+    """The URL of the bundle's service, answering in that way."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as listener:
+        place = Path(folder) / "bundle"
+        shutil.copytree(bundle, place)
+        app = place / "app.py"
+        text = app.read_text()
+        app.unlink()
+        app.write_text(text + way.app)
+        listener.bind(("127.0.0.1", 0))
+        port = str(listener.getsockname()[1])
+        listener.close()
+        variables = {"PATH": "/usr/bin:/bin", "HOME": folder, "PORT": port, **way.variables}
+        command = [str(_environment(bundle) / "bin" / "python"), "-m", "gunicorn"]
+        with (Path(folder) / "log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=place, env=variables, stderr=log, stdout=log)
+            try:
+                until_answered(f"http://127.0.0.1:{port}/readyz", lambda: process.poll() is None)
+                yield f"http://127.0.0.1:{port}/predict"
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def measured(material: Material, bundle: Path, rounds: int, seconds: int) -> dict[str, list[float]]:
+    """Name of a way -> requests a second by each of CONNECTIONS, and the last one's p99."""
+    load = next(load for load in material.model.loads if load.rows == 1)
+    bodies = material.folder / "bodies.jsonl"
+    asked = (json.dumps({"instances": rows}) + "\n" for rows in material.asked(load))
+    bodies.write_text("".join(asked))
+    found: dict[str, list[list[float]]] = {way.name: [] for way in WAYS}
+    for _ in range(rounds):
+        for way in WAYS:
+            with serving(bundle, way) as url:
+                wrk.load(url, bodies, 8, 1)
+                told = [wrk.load(url, bodies, count, seconds) for count in CONNECTIONS]
+            if any(each.refused or each.broken for each in told):
+                raise SystemExit(f"{way.name}: not every request was answered")
+            rates = [each.requests / each.seconds for each in told]
+            found[way.name].append([*rates, told[-1].p99 or 0.0])
+    return {
+        name: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for name, rows in found.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("models", nargs="*", choices=[*MODELS, []], metavar="MODEL")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--markdown", action="store_true")
+    given = parser.parse_args()
+    wrk.require()
+    for name in given.models or ["iris", "forest"]:
+        with tempfile.TemporaryDirectory() as folder:
+            material = made(MODELS[name], Path(folder) / "model")
+            bundle = packaged(material, Path(folder) / "bundle")
+            show(name, measured(material, bundle, given.rounds, given.seconds), given.markdown)
+
+
+def show(model: str, found: Mapping[str, list[float]], markdown: bool) -> None:
+    heads = (model, "1 connection", "64 connections", "p99, ms")
+    lines = [
+        (name, *(f"{x:,.3g}" if x < 100 else f"{x:,.0f}" for x in row))
+        for name, row in found.items()
+    ]
+    if markdown:
+        print("\n".join(f"| {' | '.join(line)} |" for line in (heads, ("---",) * 4, *lines)))
+        return
+    table = Table(*heads)
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
