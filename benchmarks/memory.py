@@ -22,10 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 import modelpack
+from benchmarks import tables
 from benchmarks.bad_input import watched
 from benchmarks.inspect import MB, forest
 from benchmarks.startup import ask
@@ -127,13 +125,7 @@ def show(found: dict[str, list[int]], size: int, options: Any) -> None:
         for name, row in found.items()
     ]
     heads = (f"model of {size / MB:,.0f} MB", *COLUMNS)
-    if options.markdown:
-        print("\n".join(f"| {' | '.join(row)} |" for row in (heads, ("---",) * len(heads), *rows)))
-        return
-    table = Table(*heads)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=int(os.environ.get("COLUMNS", "110"))).print(table)
+    tables.show(heads, rows, markdown=options.markdown)
 
 
 if __name__ == "__main__":

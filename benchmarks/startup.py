@@ -23,10 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Console
-from rich.table import Table
-
 import modelpack
+from benchmarks import tables
 from modelpack.engines.process import ProcessEngine, _environment
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
@@ -183,13 +181,7 @@ def show(found: dict[str, list[float]], options: Any) -> None:
         return
     rows = [(name, *(f"{value:.2f}" for value in row)) for name, row in found.items()]
     heads = ("model", *COLUMNS)
-    if options.markdown:
-        print("\n".join(f"| {' | '.join(row)} |" for row in (heads, ("---",) * len(heads), *rows)))
-        return
-    table = Table(*heads)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=int(os.environ.get("COLUMNS", "110"))).print(table)
+    tables.show(heads, rows, markdown=options.markdown)
 
 
 if __name__ == "__main__":

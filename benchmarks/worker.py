@@ -21,9 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks import tables
 from benchmarks.serve import wrk
 from benchmarks.serve.models import MODELS, Material, made
 from benchmarks.serve.servers import packaged, until_answered
@@ -123,13 +121,7 @@ def show(model: str, found: Mapping[str, list[float]], markdown: bool) -> None:
         (name, *(f"{x:,.3g}" if x < 100 else f"{x:,.0f}" for x in row))
         for name, row in found.items()
     ]
-    if markdown:
-        print("\n".join(f"| {' | '.join(line)} |" for line in (heads, ("---",) * 4, *lines)))
-        return
-    table = Table(*heads)
-    for line in lines:
-        table.add_row(*line)
-    Console().print(table)
+    tables.show(heads, lines, markdown=markdown)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,20 @@
+"""What was measured, as a table for people or for a document."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show(heads: Sequence[str], rows: Iterable[Sequence[str]], *, markdown: bool) -> None:
+    if markdown:
+        lines = (heads, ("---",) * len(heads), *rows)
+        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        return
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=int(os.environ.get("COLUMNS", "110"))).print(table)
