@@ -118,7 +118,7 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
     with pytest.raises(CannotStartError, match="no predict"):
         service_of(tmp_path, spec)
     service = service_of(tmp_path, replace(spec, method="transform"))
-    assert service.predict(np.array([[3.0]])) == [[2.0]]
+    assert service.answer(np.array([[3.0]])).predictions.tolist() == [[2.0]]
 
 
 @pytest.mark.parametrize("path", [("model",), (2,), (0, "x"), (0, 0, 0)])
@@ -169,7 +169,7 @@ def seen(tmp_path_factory):
 def test_a_dict_has_what_is_there_in_the_type_of_its_input(seen, rows, taken):
     decoder = seen.decoder(rows)
     for decoded in (decoder.decode(rows), decoder.explain(rows)):
-        assert seen.predict(decoded) == [repr(row) for row in taken]
+        assert seen.answer(decoded).predictions.tolist() == [repr(row) for row in taken]
 
 
 @pytest.mark.parametrize(

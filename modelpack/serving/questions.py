@@ -11,7 +11,6 @@ from flask import Blueprint, Request, Response, request
 
 from . import answers, wire
 from .columns import Rows
-from .problems import Problem
 from .service import Service
 
 EXTENSION = "modelpack.offers"
@@ -96,14 +95,5 @@ def of(
     Raises:
         Problem: 400 the model gives no probabilities.
     """
-    if probabilities and "predict_proba" not in service.methods:
-        raise Problem(400, "This model gives no probabilities.")
-    first = method or service.methods[0]
-
-    def tell(results: Mapping[str, Any]) -> Reply:
-        also = results["predict_proba"] if probabilities else None
-        told = None if also is None else answers.probabilities(also, service.runner.classes)
-        return write(answers.Answer(answers.by_row(results[first]), told))
-
-    # The probabilities first: of two problems it is theirs that is told.
-    return Question(rows, ("predict_proba", first) if probabilities else (first,), tell)
+    methods = service.asked(probabilities, method)
+    return Question(rows, methods, lambda results: write(service.told(methods, results)))

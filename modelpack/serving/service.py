@@ -8,7 +8,7 @@ import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 from flask import g
@@ -185,32 +185,36 @@ class Service:
         fields = unnamed(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 
-    def predict(self, rows: Rows) -> list[Any]:
-        """One JSON value a row: a label, a number, or a list of them."""
-        listed: list[Any] = self.output(self.manifest.method, rows).tolist()
-        return listed
-
-    def probabilities(self, rows: Rows) -> list[Any]:
-        """One {label: probability} a row.
+    def asked(self, probabilities: bool = False, method: str | None = None) -> tuple[str, ...]:
+        """The methods that give an answer: last the one that predicts, the first of `methods` if
+        none is named. Before it that of probabilities, if they are wanted: of two problems, it is
+        theirs that is told.
 
         Raises:
-            Problem: 400 the model gives none.
+            Problem: 400 the model gives no probabilities.
         """
-        if "predict_proba" not in self.methods:
+        if probabilities and "predict_proba" not in self.methods:
             raise Problem(400, "This model gives no probabilities.")
-        return answers.probabilities(self.output("predict_proba", rows), self.runner.classes)
+        return (*(["predict_proba"] if probabilities else []), method or self.methods[0])
 
-    def answer(
-        self, rows: Rows, probabilities: bool = False, method: str | None = None
-    ) -> answers.Answer:
-        """What one of `methods`, the first if none is named, gives for rows, and the probabilities
-        if asked for.
+    def told(self, asked: tuple[str, ...], results: Mapping[str, Any]) -> answers.Answer:
+        """The answer that the results of the methods `asked` make.
 
         Raises:
-            Problem: as `output` and `probabilities`; 422 the model's outputs differ in shape.
+            Problem: 422 the model's outputs differ in shape.
         """
-        also = self.probabilities(rows) if probabilities else None
-        return answers.Answer(answers.by_row(self.output(method or self.methods[0], rows)), also)
+        *also, method = asked
+        given = [answers.probabilities(results[each], self.runner.classes) for each in also]
+        return answers.Answer(answers.by_row(results[method]), given[0] if given else None)
+
+    def answer(self, rows: Rows, probabilities: bool = False) -> answers.Answer:
+        """What the model predicts for rows, and the probabilities if asked for.
+
+        Raises:
+            Problem: as `asked`, `output` and `told`.
+        """
+        asked = self.asked(probabilities)
+        return self.told(asked, {method: self.output(method, rows) for method in asked})
 
     def output(self, method: str, rows: Rows) -> Any:
         """What one of `methods` gives: an array (n_rows, ...), or where the model has several
