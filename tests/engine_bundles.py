@@ -79,4 +79,6 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         version="0.1",
         compiler=COMPILER,
         locales=LOCALES,
+        parity={},
+        parity_in_words="",
     )

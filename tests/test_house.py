@@ -24,13 +24,14 @@ ALLOWED = {
     "spec": set(),
     "service": set(),
     "uv_variables": {"spec"},
+    "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "writing": set(),
     "serving": set(),
     **{
-        stage: SHARED | {"_version", "quoting", "reaper", "uv_variables", "writing"}
+        stage: SHARED | {"_version", "attest", "quoting", "reaper", "uv_variables", "writing"}
         for stage in STAGES
     },
-    "pipeline": STAGES | SHARED | {"reaper"},
+    "pipeline": STAGES | SHARED | {"attest", "reaper"},
     "doctor": STAGES | SHARED | {"uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
