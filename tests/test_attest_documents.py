@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import serving_models
+from cyclonedx.model.bom import Bom
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
 from serving_models import BASE, ENVIRONMENT
 from test_bundle import PARITY, code_of_author, hostile_spec, spec_for
 from test_quoting import HOSTILE
@@ -49,14 +52,8 @@ def sha256(path: Path) -> str:
 
 def problems(text: str) -> list[str]:
     """What CycloneDX's own schema and library have against a document."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of its dependencies, by version
-        from cyclonedx.model.bom import Bom
-        from cyclonedx.schema import SchemaVersion
-        from cyclonedx.validation.json import JsonStrictValidator
-
-        found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
-        Bom.from_json(json.loads(text))  # type: ignore[attr-defined]
+    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    Bom.from_json(json.loads(text))  # type: ignore[attr-defined]
     return [str(found)] if found else []
 
 
@@ -122,19 +119,20 @@ def test_hostile_names_are_data_in_both_documents(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("base", "purl"),
     [
-        (("r.example:5000/a/b:1@sha256:x", "sha256:x"), "pkg:oci/b@sha256%3Ax?repository_url=r.example%3A5000/a/b&tag=1"),
+        (
+            ("r.example:5000/a/b:1@sha256:x", "sha256:x"),
+            "pkg:oci/b@sha256%3Ax?repository_url=r.example%3A5000/a/b&tag=1",
+        ),
         (("python:3.11-slim", None), "pkg:docker/python@3.11-slim"),
         (("r.example:5000/python", None), "pkg:docker/r.example%3A5000/python@latest"),
     ],
-)  # fmt: skip
+)
 def test_purls_of_images(base: tuple[str, str | None], purl: str) -> None:
     reference, digest = base
     assert image_purl(BaseImage(reference, "3.11", "user", digest)) == purl
 
 
 def test_purls_are_what_the_library_of_packageurl_makes_of_them() -> None:
-    from packageurl import PackageURL
-
     for purl in (pypi_purl("Scikit_Learn", "1.0+cpu"), image_purl(BASE)):
         assert PackageURL.from_string(purl).name in {"scikit-learn", "python"}
     assert PackageURL.from_string(pypi_purl("a", "1.0+cpu")).version == "1.0+cpu"
@@ -176,9 +174,7 @@ def by_sha256sum(folder: Path) -> str:
 
 def test_the_labels_are_the_digests_of_the_documents(made: Bundle) -> None:
     dockerfile = (made.directory / "Dockerfile").read_text()
-    bill, told = (
-        (made.directory / name).read_text() for name in (bundle.SBOM, bundle.PROVENANCE)
-    )
+    bill, told = ((made.directory / name).read_text() for name in (bundle.SBOM, bundle.PROVENANCE))
     assert labels(bill, told) in dockerfile
     assert sha256(made.directory / bundle.SBOM) in dockerfile
 
