@@ -22,6 +22,7 @@ __all__ = [
 # Module of this package -> class in it; "auto" is the first that works. Imported when chosen.
 ENGINES = {
     "docker": "DockerEngine",
+    "podman": "PodmanEngine",
     "process": "ProcessEngine",
 }
 
@@ -55,7 +56,9 @@ def _first() -> Engine:
             return _make(name)
         except NoEngineError as error:
             reasons.append(error.message)
-    raise NoEngineError(" ".join(reasons), hint="Install Docker: apt-get install docker.io")
+    raise NoEngineError(
+        " ".join(reasons), hint="Install Docker or Podman: apt-get install docker.io docker-buildx"
+    )
 
 
 def _make(name: str) -> Engine:
