@@ -16,6 +16,7 @@ import jinja2
 
 from modelpack import reaper
 from modelpack._version import __version__
+from modelpack.assembly.files import MTIME
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.quoting import FILTERS, checked
 from modelpack.spec import (
@@ -57,11 +58,10 @@ CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
     MANIFEST, LOCK, BUILD_LOCK, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
-SERVED = {".py", ".html", ".css", ".js"}  # of the files of serving, those that are copied
-MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
+CARRIED = ("assembly", "serving")  # parts of this package that a bundle has a copy of
+COPIED = {".py", ".html", ".css", ".js"}  # of their files
 
 _NO_CODE = Code()
-_SERVING = Path(__file__).parent / "serving"
 
 
 def render(
@@ -87,7 +87,8 @@ def render(
             copies = [folder / file.path for file in packed.files]
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
-            _copy_serving(folder / "modelpack" / "serving")
+            for part in CARRIED:
+                _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
             for name, text in _texts(packed, environment, base, code).items():
@@ -174,6 +175,7 @@ def _texts(
         "base": base,
         "code": code,
         "version": __version__,
+        "epoch": MTIME,
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
@@ -296,9 +298,9 @@ def _told(code: Code) -> dict[str, Any]:
     return {"files": files, "main": code.main, "requirements": dict(code.requirements)}
 
 
-def _copy_serving(target: Path) -> None:
-    for source in sorted(path for path in _SERVING.rglob("*") if path.suffix in SERVED):
-        copy = target / source.relative_to(_SERVING)
+def _copy_part(part: Path, target: Path) -> None:
+    for source in sorted(path for path in part.rglob("*") if path.suffix in COPIED):
+        copy = target / source.relative_to(part)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
 

@@ -25,9 +25,10 @@ ALLOWED = {
     "service": set(),
     "uv_variables": {"spec"},
     "writing": set(),
+    "assembly": set(),
     "serving": set(),
     **{
-        stage: SHARED | {"_version", "quoting", "reaper", "uv_variables", "writing"}
+        stage: SHARED | {"_version", "assembly", "quoting", "reaper", "uv_variables", "writing"}
         for stage in STAGES
     },
     "pipeline": STAGES | SHARED | {"reaper"},

@@ -15,6 +15,7 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from modelpack.assembly.files import MTIME
 from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
@@ -24,6 +25,7 @@ from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
+_EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 _FILE_LIMIT = 16 * 1024 * 1024
 
 
@@ -80,6 +82,7 @@ class DockerEngine:
         self.require_runs(platform)
         options, environ = credentials.for_build(index, daemon.environ())
         options.append(f"--platform={platform}")
+        options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
         options += [f"--label={name}={value}" for name, value in (labels or {}).items()]
         options += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
         built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
