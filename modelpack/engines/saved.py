@@ -18,11 +18,11 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
-import docker
 from docker.errors import ImageNotFound
 
 from modelpack import oci, reaper
-from modelpack.engines import containers, daemon
+from modelpack.engines import containers
+from modelpack.engines.hosts import Host
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.oci import archive
 
@@ -30,7 +30,9 @@ _CONFIG = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
     "StopSignal", "Healthcheck", "Shell", "OnBuild",
 )  # fmt: skip
-_MAKES_A_LAYER = re.compile(r"(RUN|COPY|ADD|WORKDIR) |/bin/sh -c (#\(nop\) (ADD|COPY) |(?!#\(nop\)))")
+_MAKES_A_LAYER = re.compile(
+    r"(RUN|COPY|ADD|WORKDIR) |/bin/sh -c (#\(nop\) (ADD|COPY) |(?!#\(nop\)))"
+)
 _APP = "/app"
 _OF_THE_MODEL = re.compile(r"app|app/(modelpack|sbom\.cdx|provenance)\.json|app/model(/.*)?")
 _BLOCK = 512
@@ -38,22 +40,22 @@ _CHUNK = 2**20
 
 
 @contextmanager
-def contents(client: docker.DockerClient, target: str) -> Iterator[oci.Image]:
+def contents(host: Host, target: str) -> Iterator[oci.Image]:
     """Its layers can be opened while the block runs.
 
     Raises:
         UsageError: there is no such image.
     """
     try:
-        found = client.images.get(target)
+        found = host.client.images.get(target)
     except ImageNotFound as error:
         raise UsageError(
-            f"There is no image {target} here.", hint=f"docker pull {target}"
+            f"There is no image {target} here.", hint=f"{host.command} pull {target}"
         ) from error
     diff_ids = found.attrs["RootFS"].get("Layers") or []
     history = _history(found.history())
     made_by = [entry["created_by"] for entry in history if not entry["empty_layer"]]
-    with reaper.scratch_folder() as folder, _Layers(client, found.id, diff_ids, folder) as layers:
+    with reaper.scratch_folder() as folder, _Layers(host, found.id, diff_ids, folder) as layers:
         if len(made_by) != len(diff_ids):  # only the configuration itself tells
             yield layers.image
             return
@@ -91,10 +93,8 @@ def _config(told: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> di
 class _Layers:
     """The layers of an image, in the folder `folder` as soon as they are asked for."""
 
-    def __init__(
-        self, client: docker.DockerClient, id_: str, diff_ids: Sequence[str], folder: Path
-    ) -> None:
-        self._client = client
+    def __init__(self, host: Host, id_: str, diff_ids: Sequence[str], folder: Path) -> None:
+        self._host = host
         self._id = id_
         self._diff_ids = diff_ids
         self._folder = folder
@@ -137,23 +137,23 @@ class _Layers:
 
     def _saved(self) -> Path:
         path = self._folder / "image.tar"
-        command = ["docker", "save", "--output", str(path), self._id]
-        with subprocess.Popen(command, env=daemon.environ(), stderr=subprocess.PIPE) as process:
+        command = [self._host.command, "save", "--output", str(path), self._id]
+        with subprocess.Popen(command, env=self._host.environ, stderr=subprocess.PIPE) as process:
             self._process = process
             if self._is_closed:
                 process.kill()
             _, said = process.communicate()
         if process.returncode:
             raise NoEngineError(
-                f"Docker does not give the layers of {self._id}: {said.decode().strip()}",
-                hint=f"docker save {self._id} tells more.",
+                f"The layers of {self._id} cannot be had: {said.decode(errors='replace').strip()}",
+                hint="Is there room for the image once more, where temporary files are?",
             )
         return path
 
     def _got_model(self, path: Path) -> bool:
         """Whether the last layer holds files of the model alone; if so, it is at `path` now."""
         folder = self._folder / "app.tar"
-        _copy(self._client, self._id, folder)
+        _copy(self._host, self._id, folder)
         digest = hashlib.sha256()
         with folder.open("rb") as source, path.open("wb") as target:
             for block in _members(source):
@@ -166,12 +166,12 @@ class _Layers:
         return False
 
 
-def _copy(client: docker.DockerClient, image: str, target: Path) -> None:
+def _copy(host: Host, image: str, target: Path) -> None:
     """The folder of the app, as a tar. Nothing is run."""
     name = containers.new_name()
-    with containers.removed_at_the_end(client, name), target.open("wb") as file:
-        containers.create(client, image, command=["-"], name=name, network_disabled=True)
-        chunks, _ = client.api.get_archive(name, _APP)
+    with containers.removed_at_the_end(host, name), target.open("wb") as file:
+        containers.create(host.client, image, command=["-"], name=name, network_disabled=True)
+        chunks, _ = host.client.api.get_archive(name, _APP)
         for chunk in chunks:
             file.write(chunk)
 
@@ -186,7 +186,7 @@ def _members(source: IO[bytes]) -> Iterator[bytes]:
         ]
     for start, end in places:
         source.seek(start)
-        left = -(start - end) + (start - end) % _BLOCK
+        left = end - start + (start - end) % _BLOCK
         while left and (block := source.read(min(left, _CHUNK))):
             left -= len(block)
             yield block

@@ -111,7 +111,7 @@ def read(image: oci.Image, given: Sequence[Needle]) -> Subject:
     """Raises:
     UsageError: the image is damaged, or none that modelpack made.
     """
-    count = _layers_of_base(image.config)
+    count = _layers_of_base(image)
     listings = [tree.listing(layer) for layer in image.layers]
     above = tuple(
         Layer(layer.created_by or f"layer {number}", entries, evidence.of(layer))
@@ -128,11 +128,12 @@ def read(image: oci.Image, given: Sequence[Needle]) -> Subject:
     return subject
 
 
-def _layers_of_base(config: Mapping[str, Any]) -> int:
+def _layers_of_base(image: oci.Image) -> int:
     """How many layers lie below what the Dockerfile does. Where the history does not tell, none:
     all files are then held to what is asked of our own.
     """
-    history = config.get("history") or ()
+    history = image.config.get("history") or ()
     told = [MARK in str(entry.get("created_by", "")) for entry in history]
-    below = history[: told.index(True)] if True in told else ()
-    return sum(not entry.get("empty_layer") for entry in below)
+    above = history[told.index(True) :] if True in told else ()
+    made = sum(not entry.get("empty_layer") for entry in above)
+    return max(0, len(image.layers) - made) if above else 0
