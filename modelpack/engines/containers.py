@@ -51,8 +51,13 @@ class Container:
     def user_id(self) -> int | None:
         question = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
         with suppress(APIError, ValueError):
-            return int(self._container.exec_run(["python", "-c", question]).output)
+            return int(self._python(question))
         return None
+
+    def _python(self, code: str) -> bytes:
+        """What Python says in the container, or what is said instead."""
+        output: bytes = self._container.exec_run(["python", "-c", code]).output
+        return output
 
     def health(self) -> str | None:
         self._container.reload()
