@@ -16,6 +16,10 @@ import jinja2
 
 from modelpack import reaper
 from modelpack._version import __version__
+from modelpack.assembly.files import MTIME
+from modelpack.attest import bundles as attested
+from modelpack.attest import parity as parities
+from modelpack.attest.made import PROVENANCE, SBOM, Made
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.quoting import FILTERS, checked
 from modelpack.spec import (
@@ -26,6 +30,7 @@ from modelpack.spec import (
     Environment,
     ModelFile,
     ModelSpec,
+    Parity,
     from_json,
     to_json,
 )
@@ -55,24 +60,25 @@ MODEL_FILES = {
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
-    MANIFEST, LOCK, BUILD_LOCK, CODE, "model", "modelpack", "__pycache__"
+    MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
-SERVED = {".py", ".html", ".css", ".js"}  # of the files of serving, those that are copied
-MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
+CARRIED = ("assembly", "serving")  # parts of this package that a bundle has a copy of
+COPIED = {".py", ".html", ".css", ".js"}  # of their files
 
 _NO_CODE = Code()
-_SERVING = Path(__file__).parent / "serving"
 
 
-def render(
+def render(  # noqa: PLR0913 - the values of the flow
     spec: ModelSpec,
     environment: Environment,
     base: BaseImage,
     directory: str | Path,
     code: Code = _NO_CODE,
+    *,
+    parity: Parity | None = None,
 ) -> Bundle:
     """Write the bundle of a model to `directory`: all of it, or nothing. The same input gives the
-    same bytes. A bundle that is there already is replaced.
+    same bytes. A bundle that is there already is replaced. `parity`: what its image is to tell.
 
     Raises:
         UsageError: `directory` holds something else than a bundle, or cannot be written.
@@ -87,11 +93,14 @@ def render(
             copies = [folder / file.path for file in packed.files]
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
-            _copy_serving(folder / "modelpack" / "serving")
+            for part in CARRIED:
+                _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            for name, text in _texts(packed, environment, base, code).items():
+            made = Made(packed, environment, base, code, parity)
+            for name, text in _texts(made).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
+            attested.write(folder, made)
             digests = [file.sha256 for file in spec.files]
             _normalise(folder, dict(zip(copies, digests, strict=True)))
     except OSError as error:
@@ -161,19 +170,21 @@ def example(spec: ModelSpec) -> dict[str, Any] | None:
     return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
-def _texts(
-    spec: ModelSpec, environment: Environment, base: BaseImage, code: Code
-) -> dict[str, str]:
+def _texts(made: Made) -> dict[str, str]:
     jinja = _jinja()
+    spec, environment, code = made.model, made.environment, made.code
     context = {
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
         "compiler": COMPILER,
         "locales": LOCALES,
-        "base": base,
+        "base": made.base,
         "code": code,
+        "parity": parities.told(made.parity),
+        "parity_in_words": parities.in_words(made.parity),
         "version": __version__,
+        "epoch": MTIME,
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
@@ -296,9 +307,9 @@ def _told(code: Code) -> dict[str, Any]:
     return {"files": files, "main": code.main, "requirements": dict(code.requirements)}
 
 
-def _copy_serving(target: Path) -> None:
-    for source in sorted(path for path in _SERVING.rglob("*") if path.suffix in SERVED):
-        copy = target / source.relative_to(_SERVING)
+def _copy_part(part: Path, target: Path) -> None:
+    for source in sorted(path for path in part.rglob("*") if path.suffix in COPIED):
+        copy = target / source.relative_to(part)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
 
