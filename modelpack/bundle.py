@@ -30,6 +30,7 @@ from modelpack.spec import (
     from_json,
     to_json,
 )
+from modelpack.wheel_platforms import MACHINES, fitting
 
 SCHEMA = 1
 MANIFEST = "modelpack.json"
@@ -176,6 +177,7 @@ def _texts(
         "code": code,
         "version": __version__,
         "epoch": MTIME,
+        "wheel_platforms": fitting(MACHINES[environment.platform]),
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}

@@ -18,19 +18,20 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
 STAGES = {"inspection", "code", "reference", "environment", "bundle", "engines", "smoke"}
 SHARED = {"spec", "errors", "service"}
+HELPERS = {
+    "_version", "assembly", "quoting", "reaper", "uv_variables", "wheel_platforms", "writing",
+}  # fmt: skip
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
     "errors": set(),
     "spec": set(),
     "service": set(),
     "uv_variables": {"spec"},
+    "wheel_platforms": set(),
     "writing": set(),
     "assembly": set(),
     "serving": set(),
-    **{
-        stage: SHARED | {"_version", "assembly", "quoting", "reaper", "uv_variables", "writing"}
-        for stage in STAGES
-    },
+    **dict.fromkeys(STAGES, SHARED | HELPERS),
     "pipeline": STAGES | SHARED | {"reaper"},
     "doctor": STAGES | SHARED | {"uv_variables"},
     "settings": SHARED,
