@@ -16,7 +16,9 @@ from modelpack.smoke import checks
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
-STAGES = {"inspection", "code", "reference", "environment", "bundle", "engines", "smoke"}
+STAGES = {
+    "inspection", "code", "reference", "environment", "bundle", "engines", "hardening", "smoke"
+}  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 HELPERS = {
     "_version", "assembly", "attest", "cache", "oci", "quoting", "reaper", "uv_variables",
