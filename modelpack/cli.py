@@ -336,6 +336,24 @@ def smoke_command(
     _conclude(outcome, report, junit)
 
 
+@main.command("scan")
+@click.argument("target", metavar="IMAGE")
+@takes(ENGINE, OUTPUT)
+def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+    """Hold an image to the rules of hardening, without running anything of it.
+
+    IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
+    """
+    given["engine"] = engines.WITH_IMAGES if given["engine"] == "auto" else given["engine"]
+    run = Run(_options(**given), _observer(quiet, verbose))
+    rulings = pipeline.scan(run, target)
+    if as_json:
+        console.document(pipeline.scanned(target, rulings))
+    else:
+        console.rulings(rulings)
+    pipeline.require_held(rulings)
+
+
 @main.command("package")
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")

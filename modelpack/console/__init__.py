@@ -23,7 +23,7 @@ from modelpack.bundle import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
 from . import model as model_view
 from .text import lines, printable
@@ -159,6 +159,16 @@ def smoke(outcome: SmokeReport) -> None:
     """The answer of `modelpack smoke`."""
     out.print(report(outcome))
     err.print(_figures(outcome))
+
+
+def rulings(found: Iterable[Ruling]) -> None:
+    """The answer of `modelpack scan`."""
+    table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
+    for ruling in found:
+        mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
+        told = (f"{each.where}: {each.what}" for each in ruling.violations)
+        table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines("\n".join(told)))
+    out.print(table)
 
 
 def doctor(findings: Iterable[Finding]) -> None:

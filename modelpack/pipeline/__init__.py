@@ -12,6 +12,7 @@ from .batch import FORMATS, Batch, predict
 from .commands import build, lock, package, require_passed, serve, smoke_target
 from .options import Observer, Options, Package
 from .run import Run
+from .scanning import require_held, scan, scanned
 
 __all__ = [
     "FORMATS",
@@ -25,7 +26,10 @@ __all__ = [
     "look",
     "package",
     "predict",
+    "require_held",
     "require_passed",
+    "scan",
+    "scanned",
     "serve",
     "smoke_target",
 ]
