@@ -10,7 +10,7 @@ import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelpack.oci import Image, Layer
+from modelpack.oci import Image, Layer, documents
 
 
 def tar(*members: tuple[tarfile.TarInfo, bytes] | tarfile.TarInfo, **options) -> bytes:
@@ -77,8 +77,13 @@ class Layout:
     def manifest(self, *tars: bytes, **config) -> dict:
         ids = [digest(data) for data in tars]
         document = {"rootfs": {"type": "layers", "diff_ids": ids}, **config}
-        layers = [self.blob(gzip.compress(data)) for data in tars]
-        return self.blob({"schemaVersion": 2, "config": self.blob(document), "layers": layers})
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": documents.MANIFEST,
+            "config": self.blob(document, documents.CONFIG),
+            "layers": [self.blob(gzip.compress(data), documents.LAYER_GZIP) for data in tars],
+        }
+        return self.blob(manifest, documents.MANIFEST)
 
     def index(self, *descriptors: dict) -> None:
         document = {"schemaVersion": 2, "manifests": list(descriptors)}
