@@ -38,7 +38,7 @@ def opened(envelope: bytes, verifier: Verifier) -> dict[str, Any] | None:
         if not any(verifier.accepts(_encoded(payload), signature) for signature in signatures):
             return None
         statement = json.loads(payload)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     return statement if isinstance(statement, dict) else None
 
