@@ -15,8 +15,7 @@ from serving_models import BASE, ENVIRONMENT
 from test_bundle import PARITY, code_of_author, spec_for
 
 from modelpack import bundle
-from modelpack.attest import checks, cosign, provenance, sbom
-from modelpack.attest.checks import attached
+from modelpack.attest import attaching, checks, cosign, provenance, sbom
 from modelpack.attest.keys import Signer
 from modelpack.attest.made import document
 from modelpack.attest.subject import Beside, Subject, Verdict
@@ -218,8 +217,8 @@ def beside(made: Bundle, signer: Signer, **changes: Any) -> Beside:
         [cosign.signed(PLACE, DIGEST, signer)],
         [cosign.attested(PLACE, DIGEST, predicate, signer) for predicate in predicates],
         {
-            attached.SBOM_TYPE: [json.dumps(bill).encode()],
-            attached.STATEMENT_TYPE: [json.dumps(statement).encode()],
+            attaching.SBOM_TYPE: [json.dumps(bill).encode()],
+            attaching.STATEMENT_TYPE: [json.dumps(statement).encode()],
         },
     )
     return replace(whole, **changes)
@@ -300,7 +299,7 @@ def test_a_flipped_byte_in_an_attestation_is_seen(made: Bundle, member: str) -> 
     assert list(failures(subject)) == ["attached"]
 
 
-@pytest.mark.parametrize("kind", [attached.SBOM_TYPE, attached.STATEMENT_TYPE])
+@pytest.mark.parametrize("kind", [attaching.SBOM_TYPE, attaching.STATEMENT_TYPE])
 def test_an_attached_document_that_says_otherwise_is_seen(made: Bundle, kind: str) -> None:
     there = beside(made, signer_of())
     own = there.attached[kind]

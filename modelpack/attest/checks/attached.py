@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from modelpack.attest import cosign, dsse, provenance, sbom
+from modelpack.attest import cosign, provenance, sbom
+from modelpack.attest.attaching import SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attest.subject import Beside, Subject, Verdict
 from modelpack.errors import NotVouchedError
 
 NAME = "attached"
-SBOM_TYPE = "application/vnd.cyclonedx+json"
-STATEMENT_TYPE = dsse.IN_TOTO
 _HINT = "Attach what is in the image anew: modelpack push REF"
 
 
