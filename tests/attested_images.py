@@ -41,7 +41,7 @@ def image_of(folder: Path, changes: Mapping[str, bytes | None] | None = None) ->
     """`changes`: path -> content of what is to be otherwise; None: is to be missing."""
     files = {**files_of(folder), **(changes or {})}
     layer = layer_of({path: content for path, content in files.items() if content is not None})
-    return Image(config_of(folder), (layer,), f"sha256:{'a' * 64}")
+    return Image(config_of(folder), (layer,), f"sha256:{'b' * 64}")
 
 
 def config_of(folder: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ ALLOWED = {
     "spec": set(),
     "service": set(),
     "uv_variables": {"spec"},
-    "attest": {"_version", "errors", "oci", "spec"},
+    "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "writing": set(),
     "assembly": set(),
     "cache": {"reaper"},

@@ -8,167 +8,177 @@ verify.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import IO, Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
+from modelpack import reaper
 from modelpack.attest import cosign, dsse, provenance, sbom
 from modelpack.attest.cosign import Part
 from modelpack.attest.keys import Signer
 from modelpack.attest.made import PROVENANCE, SBOM
-from modelpack.attest.subject import Beside
+from modelpack.attest.subject import APP, Beside
 from modelpack.errors import ModelpackError
-from modelpack.oci import documents, limits
-from modelpack.oci.documents import Descriptor
+from modelpack.oci import Image, documents, limits, referrers, tree
+from modelpack.oci.documents import Descriptor, Store
+from modelpack.oci.image import of_bytes
+from modelpack.oci.pulling import Pulled
+from modelpack.oci.registry import Repository, connected
+from modelpack.oci.uploads import upload
 
 SBOM_TYPE = "application/vnd.cyclonedx+json"
 STATEMENT_TYPE = dsse.IN_TOTO
-_EMPTY = "application/vnd.oci.empty.v1+json"
-_TITLE = "org.opencontainers.image.title"
 _MOST = 100  # layers of signatures, and referrers, that are looked at
 
 
-class Repository(Protocol):
-    """A repository of a registry: `modelpack.oci.registry` has it. `name`: with its host."""
+@dataclass(frozen=True)
+class Place:
+    """Where an image lies in a registry. `store`: keeps what was fetched while the place is
+    open.
+    """
 
-    name: str
+    repository: Repository
+    store: Store
 
-    def find(self, reference: str) -> Descriptor | None: ...
-    def manifest(self, descriptor: Descriptor) -> bytes: ...
-    def blob(self, descriptor: Descriptor) -> AbstractContextManager[IO[bytes]]: ...
-    def put_blob(self, data: bytes, media_type: str) -> Descriptor: ...
-    def put_manifest(self, data: bytes, tag: str | None = None) -> Descriptor: ...
-    def referrers(self, digest: str) -> Sequence[tuple[str, Descriptor]]: ...
+    @property
+    def name(self) -> str:
+        """Without a tag: as statements and signatures name it."""
+        return f"{self.repository.name.host}/{self.repository.name.repository}"
 
 
-def attach(repository: Repository, digest: str, texts: Mapping[str, bytes]) -> None:
-    """`digest`: of the image's manifest. `texts`: of the image's documents, by their names in it.
+@contextmanager
+def opened(reference: str, *, plain_http: bool = False) -> Iterator[Place]:
+    """Raises:
+    UsageError: `reference` is no name of an image in a registry.
+    """
+    with (
+        connected(reference, plain_http=plain_http) as repository,
+        reaper.scratch_folder() as folder,
+    ):
+        yield Place(repository, Pulled(repository, folder))
+
+
+def vouch(place: Place, signer: Signer | None = None) -> None:
+    """Attaches to the image that the place's name leads to what it holds of documents, and signs
+    both; of an image for several platforms, to each. What is there already stays as it is.
 
     Raises:
-        ModelpackError: the registry refuses, or a document is none.
+        ModelpackError: the registry refuses, or the image is none of modelpack.
     """
-    subject = repository.find(digest)
-    if subject is None:
-        raise documents.malformed(f"its registry has no {digest}")
-    told = documents.parsed(texts[PROVENANCE])["predicate"]
-    statement = provenance.of_subjects([_named(repository, digest)], provenance.PREDICATE, told)
-    _attach(repository, subject, (SBOM, SBOM_TYPE, texts[SBOM]))
-    _attach(repository, subject, (PROVENANCE, STATEMENT_TYPE, _json(statement)))
+    named, data = place.repository.manifest()
+    index = documents.parsed(data)
+    if "manifests" not in index:
+        _vouch(place, named, signer)
+        return
+    for descriptor in documents.descriptors(index, "manifests"):
+        if not descriptor.platform.startswith("unknown/"):
+            _vouch(place, descriptor, signer)
+    if signer:
+        _sign(place, named.digest, signer)
 
 
-def sign(repository: Repository, digest: str, texts: Mapping[str, bytes], signer: Signer) -> None:
-    """Signs the image, and what its documents tell of it. What the key has signed already stays as
-    it is, and so does what others have signed.
+def found(place: Place, platform: str | None = None) -> tuple[Image, Beside]:
+    """The image that the place's name leads to, and what is beside it: what cannot be had of that
+    is told of there.
 
     Raises:
-        ModelpackError: the registry refuses, or a document is none.
+        ModelpackError: the image cannot be had, or there is none of the platform.
     """
-    bill = documents.parsed(texts[SBOM])
-    told = documents.parsed(texts[PROVENANCE])["predicate"]
-    wanted = {sbom.PREDICATE: bill, provenance.PREDICATE: told}
-    signatures, attestations = (_parts(repository, digest, kind) for kind in ("sig", "att"))
-    key = signer.verifier
-    if not any(cosign.is_signature(part, digest, key) for part in signatures):
-        signature = cosign.signed(repository.name, digest, signer)
-        _keep(repository, digest, "sig", [*signatures, signature])
-    there = list(cosign.predicates(attestations, digest, key))
-    missing = [predicate for predicate in wanted.items() if predicate not in there]
-    if missing:
-        added = [cosign.attested(repository.name, digest, entry, signer) for entry in missing]
-        _keep(repository, digest, "att", [*attestations, *added])
+    named, _ = place.repository.manifest()
+    image = documents.image(place.store, named, platform)
+    return image, _beside(place, named.digest, image.digest or named.digest)
 
 
-def beside(repository: Repository, digest: str) -> Beside:
-    """What is beside the image of that digest. What cannot be had is told of there."""
-    signatures: Sequence[Part] = ()
-    attestations: Sequence[Part] = ()
+def _beside(place: Place, named: str, digest: str) -> Beside:
+    """`named`: of an index, where there is one; `digest`: of the image's own manifest."""
+    there = Beside(named)
     try:
-        signatures = _parts(repository, digest, "sig")
-        attestations = _parts(repository, digest, "att")
-        attached = _attached(repository, digest)
+        there = replace(there, signatures=_parts(place, named, "sig"))
+        there = replace(there, attestations=_parts(place, digest, "att"))
+        return replace(there, attached=_attached(place, digest))
     except ModelpackError as error:
-        return Beside(digest, signatures, attestations, refused=error)
-    return Beside(digest, signatures, attestations, attached)
+        return replace(there, refused=error)
 
 
-# --- referrers -----------------------------------------------------------------------------------
+def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> None:
+    image = documents.image(place.store, descriptor)
+    bill, told = (tree.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
+    predicate = documents.parsed(told).get("predicate")
+    if not isinstance(predicate, dict):
+        raise documents.malformed(f"its {PROVENANCE} has no predicate")
+    subject = cosign.subject(place.name, descriptor.digest)
+    statement = provenance.of_subjects([subject], provenance.PREDICATE, predicate)
+    for kind, text in ((SBOM_TYPE, bill), (STATEMENT_TYPE, _json(statement))):
+        referrers.attach(place.repository, descriptor, kind, [of_bytes(text, kind)])
+    if signer:
+        _sign(place, descriptor.digest, signer)
+        wanted = {sbom.PREDICATE: documents.parsed(bill), provenance.PREDICATE: predicate}
+        _attest(place, descriptor.digest, wanted, signer)
 
 
-def _attach(repository: Repository, subject: Descriptor, document: tuple[str, str, bytes]) -> None:
-    """The same document is the same manifest: attached once more, nothing is added."""
-    name, kind, text = document
-    layer = {**_pointer(repository.put_blob(text, kind)), "annotations": {_TITLE: name}}
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": documents.MANIFEST,
-        "artifactType": kind,
-        "config": _pointer(repository.put_blob(b"{}", _EMPTY)),
-        "layers": [layer],
-        "subject": _pointer(subject),
-    }
-    repository.put_manifest(_json(manifest))
-
-
-def _attached(repository: Repository, digest: str) -> dict[str, list[bytes]]:
-    found: dict[str, list[bytes]] = {}
-    for kind, descriptor in repository.referrers(digest)[:_MOST]:
-        if kind in {SBOM_TYPE, STATEMENT_TYPE}:
-            manifest = _read(repository, descriptor)
-            layers = documents.descriptors(manifest, "layers")
-            found.setdefault(kind, []).extend(_content(repository, layer) for layer in layers)
-    return found
+def _attached(place: Place, digest: str) -> dict[str, list[bytes]]:
+    """By their type."""
+    texts: dict[str, list[bytes]] = {}
+    for referrer in referrers.referrers(place.repository, digest)[:_MOST]:
+        if referrer.artifact_type in {SBOM_TYPE, STATEMENT_TYPE}:
+            _, data = place.repository.manifest(referrer.digest)
+            layers = documents.descriptors(documents.parsed(data), "layers")
+            contents = [_content(place, layer) for layer in layers]
+            texts.setdefault(referrer.artifact_type, []).extend(contents)
+    return texts
 
 
 # --- cosign's tags -------------------------------------------------------------------------------
 
 
-def _parts(repository: Repository, digest: str, kind: str) -> list[Part]:
-    descriptor = repository.find(cosign.tag(digest, kind))
-    if descriptor is None:
+def _sign(place: Place, digest: str, signer: Signer) -> None:
+    there = _parts(place, digest, "sig")
+    if not any(cosign.is_signature(part, digest, signer.verifier) for part in there):
+        _keep(place, digest, "sig", [*there, cosign.signed(place.name, digest, signer)])
+
+
+def _attest(place: Place, digest: str, wanted: Mapping[str, Any], signer: Signer) -> None:
+    """`wanted`: predicates by their type."""
+    there = _parts(place, digest, "att")
+    known = list(cosign.predicates(there, digest, signer.verifier))
+    missing = [
+        cosign.attested(place.name, digest, predicate, signer)
+        for predicate in wanted.items()
+        if predicate not in known
+    ]
+    if missing:
+        _keep(place, digest, "att", [*there, *missing])
+
+
+def _parts(place: Place, digest: str, kind: str) -> list[Part]:
+    manifest = place.repository.find_manifest(cosign.tag(digest, kind))
+    if manifest is None:
         return []
-    layers = documents.descriptors(_read(repository, descriptor), "layers")[:_MOST]
-    return [
-        Part(layer.media_type, _content(repository, layer), layer.annotations) for layer in layers
-    ]
+    layers = documents.descriptors(documents.parsed(manifest[1]), "layers")[:_MOST]
+    return [Part(layer.media_type, _content(place, layer), layer.annotations) for layer in layers]
 
 
-def _keep(repository: Repository, digest: str, kind: str, parts: Sequence[Part]) -> None:
+def _keep(place: Place, digest: str, kind: str, parts: Sequence[Part]) -> None:
+    blobs = [of_bytes(part.content, part.media_type) for part in parts]
     layers = [
-        {
-            **_pointer(repository.put_blob(part.content, part.media_type)),
-            "annotations": dict(part.annotations),
-        }
-        for part in parts
+        Descriptor(blob.media_type, blob.digest, blob.size, annotations=part.annotations)
+        for blob, part in zip(blobs, parts, strict=True)
     ]
-    config = cosign.config([layer["digest"] for layer in layers])
-    told = _pointer(repository.put_blob(config, documents.CONFIG))
-    repository.put_manifest(cosign.manifest(told, layers), cosign.tag(digest, kind))
+    config = of_bytes(cosign.config([layer.digest for layer in layers]), documents.CONFIG)
+    for blob in (config, *blobs):
+        upload(place.repository, blob, lambda *_: None)
+    pointer = Descriptor(config.media_type, config.digest, config.size)
+    manifest = cosign.manifest(pointer.to_json(), [layer.to_json() for layer in layers])
+    place.repository.put_manifest(manifest, documents.MANIFEST, cosign.tag(digest, kind))
 
 
-# --- documents -----------------------------------------------------------------------------------
-
-
-def _read(repository: Repository, descriptor: Descriptor) -> dict[str, Any]:
-    text = repository.manifest(descriptor)
-    return documents.parsed(documents.verified(text, descriptor.digest))
-
-
-def _content(repository: Repository, layer: Descriptor) -> bytes:
-    with repository.blob(layer) as stream:
+def _content(place: Place, layer: Descriptor) -> bytes:
+    """Raises UsageError: it is damaged, or too large for a document."""
+    if layer.size > limits.DOCUMENT:
+        raise documents.malformed(f"a document has more than {limits.DOCUMENT} bytes")
+    with place.store.blob(layer) as stream:
         return documents.verified(stream.read(limits.DOCUMENT + 1), layer.digest)
-
-
-def _named(repository: Repository, digest: str) -> dict[str, Any]:
-    algorithm, _, value = digest.partition(":")
-    return {"name": repository.name, "digest": {algorithm: value}}
-
-
-def _pointer(descriptor: Descriptor) -> dict[str, Any]:
-    return {
-        "mediaType": descriptor.media_type,
-        "digest": descriptor.digest,
-        "size": descriptor.size,
-    }
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -72,11 +72,15 @@ def attested(
     repository: str, digest: str, predicate: tuple[str, Mapping[str, Any]], signer: Signer
 ) -> Part:
     """`predicate`: its type, and what it says."""
-    algorithm, _, value = digest.partition(":")
-    subject = {"name": repository, "digest": {algorithm: value}}
-    statement = of_subjects([subject], *predicate)
+    statement = of_subjects([subject(repository, digest)], *predicate)
     envelope = dsse.envelope(statement, signer)
     return Part(dsse.MEDIA_TYPE, envelope, {SIGNATURE: "", PREDICATE_TYPE: predicate[0]})
+
+
+def subject(repository: str, digest: str) -> dict[str, Any]:
+    """An image, as statements name it."""
+    algorithm, _, value = digest.partition(":")
+    return {"name": repository, "digest": {algorithm: value}}
 
 
 def predicates(

@@ -12,6 +12,7 @@ from .batch import FORMATS, Batch, predict
 from .commands import build, lock, package, require_passed, serve, smoke_target
 from .options import Observer, Options, Package
 from .run import Run
+from .verifying import Verification, require_verified, verify
 
 __all__ = [
     "FORMATS",
@@ -20,12 +21,15 @@ __all__ = [
     "Options",
     "Package",
     "Run",
+    "Verification",
     "build",
     "lock",
     "look",
     "package",
     "predict",
     "require_passed",
+    "require_verified",
     "serve",
     "smoke_target",
+    "verify",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelpack.attest import cosign, provenance, sbom
 from modelpack.attest.attaching import SBOM_TYPE, STATEMENT_TYPE
+from modelpack.attest.cosign import Part
 from modelpack.attest.subject import Beside, Subject, Verdict
 from modelpack.errors import NotVouchedError
 
@@ -22,16 +23,17 @@ def check(subject: Subject) -> Verdict:
     if beside.refused:
         raise beside.refused
     wanted = {sbom.PREDICATE: subject.sbom, provenance.PREDICATE: subject.provenance["predicate"]}
-    found = _compared("attached", wanted, list(_attached(beside)))
-    signed = _signed(subject, beside, wanted)
+    digest = subject.image.digest or beside.digest
+    found = _compared("attached", wanted, list(_attached(beside, digest)))
+    signed = _signed(subject, beside.attestations, wanted)
     told = f"{_counted(found)} attached, {_counted(signed)} signed"
     return Verdict(NAME, "holds" if found or signed else "unknown", told)
 
 
-def _signed(subject: Subject, beside: Beside, wanted: dict[str, Any]) -> int:
-    if subject.verifier is None or not beside.attestations:
+def _signed(subject: Subject, parts: Sequence[Part], wanted: dict[str, Any]) -> int:
+    if subject.verifier is None or not parts:
         return 0
-    listed = list(cosign.predicates(beside.attestations, beside.digest, subject.verifier))
+    listed = list(cosign.predicates(parts, subject.image.digest or "", subject.verifier))
     if not listed:
         raise NotVouchedError(
             "The attestations of the image are not by this key or not of this image.", hint=_HINT
@@ -55,13 +57,13 @@ def _compared(how: str, wanted: dict[str, Any], found: Sequence[tuple[str, Any]]
     return len(kinds)
 
 
-def _attached(beside: Beside) -> Iterator[tuple[str, Any]]:
+def _attached(beside: Beside, digest: str) -> Iterator[tuple[str, Any]]:
     """Type of the predicate, and what it says, of what is attached unsigned."""
     for text in beside.attached.get(SBOM_TYPE, ()):
         yield sbom.PREDICATE, _parsed(text)
     for text in beside.attached.get(STATEMENT_TYPE, ()):
         statement = _parsed(text)
-        if isinstance(statement, dict) and cosign.names(statement, beside.digest):
+        if isinstance(statement, dict) and cosign.names(statement, digest):
             yield str(statement.get("predicateType")), statement.get("predicate")
 
 
