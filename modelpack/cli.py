@@ -380,6 +380,36 @@ def package_command(
         _conclude(made.smoke, report, junit)
 
 
+@main.command("verify")
+@click.argument("target", metavar="REF")
+@click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
+@click.option("--no-smoke", is_flag=True, help="Do not run the image.")
+@click.option("--platform", metavar="OS/ARCH", help="Of an image for several.")
+@takes(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
+def verify_command(
+    target: str,
+    key: Path | None,
+    no_smoke: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Judge what vouches for an image: signature, provenance, bill of materials; then test it.
+
+    REF is a name in a registry, an image here, or oci:DIR, oci-archive:FILE, docker-archive:FILE.
+    """
+    if given["engine"] == "auto":
+        given["engine"] = engines.WITH_IMAGES
+    run = Run(_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    outcome = pipeline.verify(run, target, key)
+    if as_json:
+        console.document(outcome.to_json())
+    else:
+        console.verification(outcome)
+    pipeline.require_verified(outcome)
+
+
 @main.command("serve")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])

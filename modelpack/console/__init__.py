@@ -22,7 +22,7 @@ from rich.text import Text
 from modelpack.bundle import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
-from modelpack.pipeline import Observer, Package
+from modelpack.pipeline import Observer, Package, Verification
 from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
 from . import model as model_view
@@ -142,6 +142,23 @@ def report(smoke: SmokeReport) -> Table:
         mark = Text("passed", "green") if check.passed else Text("failed", "bold red")
         table.add_row(check.name, mark, f"{check.seconds:.2f}", lines(check.detail))
     return table
+
+
+def verification(outcome: Verification) -> None:
+    """The answer of `modelpack verify`."""
+    marks = {
+        "holds": Text("holds", "green"),
+        "fails": Text("fails", "bold red"),
+        "unknown": Text("-", "yellow"),
+    }
+    table = Table("what", "verdict", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
+    for verdict in outcome.checks:
+        table.add_row(verdict.name, marks[verdict.state], lines(verdict.detail))
+    if outcome.smoke:
+        passed = sum(check.passed for check in outcome.smoke.checks)
+        mark = marks["holds" if outcome.smoke.passed else "fails"]
+        table.add_row("smoke test", mark, f"{passed} of {len(outcome.smoke.checks)} checks passed")
+    out.print(table)
 
 
 def pins(environment: Environment, spec: ModelSpec) -> Table:

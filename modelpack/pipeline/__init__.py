@@ -13,6 +13,7 @@ from .commands import build, lock, package, require_passed, serve, smoke_target
 from .options import Observer, Options, Package
 from .run import Run
 from .scanning import require_held, scan, scanned
+from .verifying import Verification, require_verified, verify
 
 __all__ = [
     "FORMATS",
@@ -21,6 +22,7 @@ __all__ = [
     "Options",
     "Package",
     "Run",
+    "Verification",
     "build",
     "lock",
     "look",
@@ -30,6 +32,8 @@ __all__ = [
     "require_passed",
     "scan",
     "scanned",
+    "require_verified",
     "serve",
     "smoke_target",
+    "verify",
 ]
