@@ -16,7 +16,9 @@ from modelpack.smoke import checks
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
-STAGES = {"inspection", "code", "reference", "environment", "bundle", "engines", "smoke"}
+STAGES = {
+    "inspection", "code", "reference", "environment", "bundle", "engines", "smoke", "comparison"
+}  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {

@@ -12,7 +12,7 @@ from serving_models import Trained, bundle_of, spec_of
 from test_serving_gunicorn import serving
 
 from modelpack.service import Service
-from modelpack.smoke.agreement import difference
+from modelpack.agreement import difference
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES, Route
 

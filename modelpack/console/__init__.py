@@ -20,11 +20,14 @@ from rich.table import Table
 from rich.text import Text
 
 from modelpack.bundle import example
+from modelpack.comparison import Difference
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
 from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
 
+from . import diff as diff_view
+from . import markdown
 from . import model as model_view
 from .text import lines, printable
 
@@ -133,6 +136,11 @@ def say(text: Text) -> None:
 def model(spec: ModelSpec, code: Code) -> None:
     """The answer of `modelpack inspect`."""
     out.print(model_view.view(spec, code))
+
+
+def diff(found: Difference) -> None:
+    """The answer of `modelpack diff`."""
+    out.print(diff_view.view(found))
 
 
 def report(smoke: SmokeReport) -> Table:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from .authorship import look
 from .batch import FORMATS, Batch, predict
 from .commands import build, lock, package, require_passed, serve, smoke_target
+from .diff import FAIL_ON, diff, require_same
 from .options import Observer, Options, Package
 from .run import Run
 
 __all__ = [
+    "FAIL_ON",
     "FORMATS",
     "Batch",
     "Observer",
@@ -21,11 +23,13 @@ __all__ = [
     "Package",
     "Run",
     "build",
+    "diff",
     "lock",
     "look",
     "package",
     "predict",
     "require_passed",
+    "require_same",
     "serve",
     "smoke_target",
 ]
