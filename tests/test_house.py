@@ -27,13 +27,15 @@ ALLOWED = {
     "service": set(),
     "uv_variables": {"spec"},
     "writing": set(),
+    "cache": {"reaper"},
+    "oci": {"errors", "reaper", "cache", "writing"},
     "serving": set(),
     **{
-        stage: SHARED | {"_version", "quoting", "reaper", "uv_variables", "writing"}
+        stage: SHARED | {"_version", "cache", "oci", "quoting", "reaper", "uv_variables", "writing"}
         for stage in STAGES
     },
-    "pipeline": STAGES | SHARED | {"reaper"},
-    "doctor": STAGES | SHARED | {"uv_variables"},
+    "pipeline": STAGES | SHARED | {"oci", "reaper"},
+    "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
     "console": STAGES | SHARED | {"pipeline", "doctor"},
