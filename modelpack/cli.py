@@ -447,7 +447,7 @@ def diff_command(
     run = Run(_options(**given), _observer(quiet, verbose))
     found = pipeline.diff(run, old, new)
     if markdown:
-        console.markdown.write(found, markdown)
+        console.diff_markdown(found, markdown)
     if as_json:
         console.document(found.to_json())
     else:

@@ -13,6 +13,13 @@ from .side import Built, Part, Side
 from .values import Change, Files, ImageSection, Layers, counted, verdict
 
 _MOST_FILES = 1_000  # listed by name; all are counted
+_WORDS = {
+    "added": "added",
+    "removed": "removed",
+    "changed": "changed",
+    "metadata": "of other mode or owner",
+    "times": "of another time",
+}
 _SETTINGS = ("User", "Entrypoint", "Cmd", "WorkingDir", "ExposedPorts", "Volumes", "StopSignal",
              "Healthcheck")  # fmt: skip
 
@@ -55,24 +62,16 @@ def _summary(layers: Layers, files: Files | None, changes: Sequence[Change]) -> 
 
 
 def _counts(files: Files) -> str:
-    parts = ((files.changed, "changed"), (files.added, "added"), (files.removed, "removed"),
-             (files.metadata, "of other mode or owner"), (files.times, "of another time"))  # fmt: skip
-    told = [f"{count:,} {word}" for count, word in parts if count]
+    told = [f"{count:,} {_WORDS[name]}" for name, count in vars(files).items() if count]
     return f"files: {', '.join(told)}"
 
 
 def size(count: int) -> str:
     """Bytes in words: "5.4 kB"."""
-    amount = float(count)
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1_000:
-            return (
-                f"{amount:.0f} {unit}"
-                if amount >= 100 or unit == "bytes"
-                else (f"{amount:.1f} {unit}")
-            )
-        amount /= 1_000
-    return f"{amount:.1f} GB"
+    if count < 1_000:
+        return counted(count, "byte")
+    power = min(3, (len(str(count)) - 1) // 3)
+    return f"{count / 1_000**power:.1f} {('kB', 'MB', 'GB')[power - 1]}"
 
 
 # --- configuration -------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ and 1, as in the smoke test. Probabilities are compared class by class, whatever
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelpack.agreement import APART, difference
@@ -78,29 +79,35 @@ def silent(which: str, why: str) -> PredictionSection:
 def compare(asked: Asked, old: Said, new: Said) -> PredictionSection:
     pairs = list(_pairs(old, new))
     apart = [pair for pair in pairs if pair.apart(asked)]
-    shifted = [pair for pair in pairs if not pair.apart(asked) and pair.shifted(asked)]
-    refused = [i for i, (a, b) in enumerate(_errors(old, new)) if b is not None and a is None]
-    answered = [i for i, (a, b) in enumerate(_errors(old, new)) if a is not None and b is None]
-    rows = [_row(asked, pair) for pair in (*apart, *shifted)]
-    rows += [RowDifference(i, asked.rows[i], new_error=new.errors[i]) for i in refused]
-    rows += [RowDifference(i, asked.rows[i], old_error=old.errors[i]) for i in answered]
+    rows = [_row(asked, pair) for pair in pairs if pair.apart(asked) or pair.shifted(asked)]
+    rows = sorted([*rows, *_refusals(asked, old, new)], key=lambda row: row.number)
     figures = {} if asked.labels else _largest([(pair.old, pair.new) for pair in pairs])
     chances = _largest([(pair.old_probabilities, pair.new_probabilities) for pair in pairs])
-    return PredictionSection(
-        verdict=_verdict(refused, answered, [*apart, *shifted], pairs),
-        summary=_summary(asked, len(pairs), len(apart), len(refused), figures, chances),
-        changes=tuple(_change(row) for row in sorted(rows, key=lambda row: row.number)),
+    section = PredictionSection(
+        _verdict(rows, pairs),
+        "",
+        changes=tuple(map(_change, rows)),
         rows=len(asked.rows),
         made_up=asked.made_up,
         tolerance=asked.tolerance,
+        compared=len(pairs),
         differing=len(apart),
-        refused_now=len(refused),
-        answered_now=len(answered),
+        refused_now=sum(row.new_error is not None for row in rows),
+        answered_now=sum(row.old_error is not None for row in rows),
         absolute=figures.get("absolute"),
         relative=figures.get("relative"),
         probability=chances.get("absolute"),
-        differences=tuple(sorted(rows, key=lambda row: row.number)),
+        differences=tuple(rows),
     )
+    return replace(section, summary=_summary(section, labels=asked.labels))
+
+
+def _refusals(asked: Asked, old: Said, new: Said) -> Iterator[RowDifference]:
+    """Of the rows that one answers and the other refuses."""
+    for number, (before, after) in enumerate(_errors(old, new)):
+        if (before is None) != (after is None):
+            row = asked.rows[number]
+            yield RowDifference(number, row, old_error=before, new_error=after)
 
 
 def _errors(old: Said, new: Said) -> Iterator[tuple[str | None, str | None]]:
@@ -173,42 +180,38 @@ def _numbers(a: Any, b: Any) -> Iterator[tuple[float, float]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
-def _verdict(
-    refused: Sequence[int], answered: Sequence[int], differing: Sequence[_Pair],
-    pairs: Sequence[_Pair],
-) -> Verdict:  # fmt: skip
-    if refused:
+def _verdict(rows: Sequence[RowDifference], pairs: Sequence[_Pair]) -> Verdict:
+    if any(row.new_error is not None for row in rows):
         return "breaking"
-    if differing:
+    if any(row.old_error is None for row in rows):
         return "changed"
-    return "compatible" if answered else "same" if pairs else "unknown"
+    return "compatible" if rows else "same" if pairs else "unknown"
 
 
-def _summary(
-    asked: Asked, both: int, apart: int, refused: int,
-    figures: Mapping[str, float], chances: Mapping[str, float],
-) -> str:  # fmt: skip
-    rows = f"{'made-up ' if asked.made_up else ''}row{'' if both == 1 else 's'}"
-    told = [f"NEW refuses {counted(refused, 'row')} that OLD answers"] if refused else []
-    if apart:
-        what = "another label" if asked.labels else "another value"
-        told.append(f"{apart:,} of {both:,} {rows} get{'s' if apart == 1 else ''} {what}")
-        told[-1] += _by(figures)
-    elif both:
-        how = f" within {asked.tolerance:g}" if asked.tolerance else ""
-        told.append(f"{both:,} {rows} answered alike{how}")
-    if chances.get("absolute"):
-        told.append(f"probabilities by up to {chances['absolute']:.2g}")
+def _summary(found: PredictionSection, *, labels: bool) -> str:
+    told = []
+    if found.refused_now:
+        told.append(f"NEW refuses {counted(found.refused_now, 'row')} that OLD answers")
+    if found.compared:
+        told.append(_of_compared(found, "label" if labels else "value"))
+    if found.probability:
+        told.append(f"probabilities by up to {found.probability:.2g}")
     return "; ".join(told) or "no row that both answer"
 
 
-def _by(figures: Mapping[str, float]) -> str:
-    if not figures:
-        return ""
-    return f", by up to {figures['absolute']:.4g} ({figures['relative']:.1%})"
+def _of_compared(found: PredictionSection, what: str) -> str:
+    made = "made-up " if found.made_up else ""
+    rows = f"{found.compared:,} {made}row{'' if found.compared == 1 else 's'}"
+    if not found.differing:
+        how = f" within {found.tolerance:g}" if found.tolerance else ""
+        return f"{rows} answered with the same {what}s{how}"
+    by = ""
+    if found.absolute is not None and found.relative is not None:
+        by = f", by up to {found.absolute:.4g} ({found.relative:.2%})"
+    return f"{found.differing:,} of {rows} with another {what}{by}"
 
 
 def _change(row: RowDifference) -> Change:

@@ -1,4 +1,4 @@
-"""One side of a comparison: all that is known of a model, a bundle or an image, and of its files."""
+"""One side of a comparison: all that is known of a model, a bundle or an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Part:
-    """A layer. `size`: its bytes, as a registry keeps it or without compression; None: not known."""
+    """A layer. `size`: in bytes, as it is kept or without compression; None: not known."""
 
     diff_id: str
     created_by: str = ""

@@ -1,8 +1,8 @@
 """Two signatures compared as those see it who ask the service: what breaks them, what does not.
 
-What a service takes is told by serving/rows.py and serving/misfits.py: a row by name must have every
-name that may not be missing and no other, a row as a list all values in order; an integer is a
-number, and a value of any type is taken where the type is not known.
+What a service takes is told by serving/rows.py and serving/misfits.py: a row by name must have
+every name that may not be missing and no other, a row as a list all values in order; an integer is
+a number, and a value of any type is taken where the type is not known.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def _inputs(old: Signature, new: Signature) -> Iterator[Change]:
 
 
 def _naming(old: Signature, new: Signature) -> Change:
-    names = [", ".join(field.name for field in side.inputs) for side in (old, new)]
+    was, now = (", ".join(field.name for field in side.inputs) for side in (old, new))
     if old.named:
-        return Change("renamed", "inputs", "", *names, "breaking", "rows by name are refused")
-    return Change("renamed", "inputs", "", *names, "compatible", "rows may come by name now")
+        return Change("renamed", "inputs", "", was, now, "breaking", "rows by name are refused")
+    return Change("renamed", "inputs", "", was, now, "compatible", "rows may come by name now")
 
 
 def _by_position(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
@@ -83,7 +83,7 @@ def _by_name(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
     yield from (_removed(field) for name, field in before.items() if name not in after)
     kept = [name for name in before if name in after], [name for name in after if name in before]
     if kept[0] != kept[1]:
-        yield _reordered("input", *kept, "breaking", "rows as lists are taken for other inputs")
+        yield _reordered("input", *kept, "rows as lists are taken for other inputs")
 
 
 def _renamed(old: Sequence[Field], new: Sequence[Field]) -> dict[str, str]:
@@ -116,7 +116,7 @@ def _removed(field: Field) -> Change:
 
 
 def _kind(field: Field) -> str:
-    """ "number", "number x 3 or missing"."""
+    """As "number", or "number x 3 or missing"."""
     shape = "".join(f" x {size if size >= 0 else '?'}" for size in field.shape)
     return f"{field.type}{shape}{' or missing' if field.nullable else ''}"
 
@@ -163,18 +163,16 @@ def _categories(old: Field, new: Field) -> Iterator[Change]:
     if old.categories == new.categories:
         return
     if old.categories is None:
-        note = "the model knows no others"
-        yield _listed("added", "categories", old.name, new.categories or (), "breaking", note)
+        listed = new.categories or ()
+        yield _come("categories", old.name, listed, "breaking", "the model knows no others")
     elif new.categories is None:
-        note = "any value is taken"
-        yield _listed("removed", "categories", old.name, old.categories, "compatible", note)
+        yield _gone("categories", old.name, old.categories, "compatible", "any value is taken")
     else:
         gone, come = _only(old.categories, new.categories), _only(new.categories, old.categories)
         if gone:
-            note = "the model knows it no more"
-            yield _listed("removed", "category", old.name, gone, "breaking", note)
+            yield _gone("category", old.name, gone, "breaking", "the model knows it no more")
         if come:
-            yield _listed("added", "category", old.name, come, "compatible", "")
+            yield _come("category", old.name, come, "compatible")
 
 
 # --- outputs -------------------------------------------------------------------------------------
@@ -208,12 +206,12 @@ def _answers(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
 def _classes(old: tuple[Scalar, ...], new: tuple[Scalar, ...]) -> Iterator[Change]:
     gone, come = _only(old, new), _only(new, old)
     if gone:
-        yield _listed("removed", "class", "", gone, "breaking", "no answer is this any more")
+        yield _gone("class", "", gone, "breaking", "it is no answer any more")
     if come:
-        yield _listed("added", "class", "", come, "breaking", "callers may not know it")
-    kept = [c for c in old if c not in gone], [c for c in new if c not in come]
-    if list(map(_key, kept[0])) != list(map(_key, kept[1])):
-        yield _reordered("class", *kept, "breaking", "probabilities come in another order")
+        yield _come("class", "", come, "breaking", "callers may not know it")
+    was, now = _only(old, gone), _only(new, come)
+    if list(map(_key, was)) != list(map(_key, now)):
+        yield _reordered("class", was, now, "probabilities come in another order")
 
 
 # --- lists ---------------------------------------------------------------------------------------
@@ -230,14 +228,21 @@ def _only(these: Iterable[Scalar], those: Iterable[Scalar]) -> tuple[Scalar, ...
     return tuple(value for value in these if _key(value) not in known)
 
 
-def _listed(kind: str, what: str, name: str, values: tuple[Scalar, ...], impact: Impact,
-            note: str) -> Change:  # fmt: skip
-    text = ", ".join(map(str, values))
-    old, new = (None, text) if kind == "added" else (text, None)
-    return Change(kind, what, name, old, new, impact, note, values)  # type: ignore[arg-type]
+def _come(
+    what: str, name: str, values: tuple[Scalar, ...], impact: Impact, note: str = ""
+) -> Change:
+    return Change("added", what, name, None, _text(values), impact, note, values)
 
 
-def _reordered(what: str, old: Sequence[Scalar], new: Sequence[Scalar], impact: Impact,
-               note: str) -> Change:  # fmt: skip
-    was, now = (", ".join(map(str, side)) for side in (old, new))
-    return Change("reordered", what, "", was, now, impact, note, tuple(new))
+def _gone(
+    what: str, name: str, values: tuple[Scalar, ...], impact: Impact, note: str = ""
+) -> Change:
+    return Change("removed", what, name, _text(values), None, impact, note, values)
+
+
+def _reordered(what: str, old: Sequence[Scalar], new: Sequence[Scalar], note: str) -> Change:
+    return Change("reordered", what, "", _text(old), _text(new), "breaking", note, tuple(new))
+
+
+def _text(values: Iterable[Scalar]) -> str:
+    return ", ".join(map(str, values))

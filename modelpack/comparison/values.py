@@ -103,15 +103,17 @@ class RowDifference:
 
 @dataclass(frozen=True)
 class PredictionSection(Section):
-    """`rows`: that were asked. `differing`: of which the predictions differ. `refused_now`: which
-    OLD answers and NEW refuses; `answered_now`: the other way round. `absolute`, `relative`: the
-    largest difference of two numbers, relative to the larger of both and 1; `probability`: of two
-    probabilities of the same class. None: there were none to compare.
+    """`rows`: that were asked; `compared`: those that both answered; `differing`: those of which
+    the predictions differ. `refused_now`: that OLD answers and NEW refuses; `answered_now`: the
+    other way round. `absolute`, `relative`: the largest difference of two numbers, relative to the
+    larger of both and 1; `probability`: of two probabilities of the same class. None: there were
+    none to compare.
     """
 
     rows: int = 0
     made_up: bool = False
     tolerance: float = 0.0
+    compared: int = 0
     differing: int = 0
     refused_now: int = 0
     answered_now: int = 0
@@ -179,5 +181,5 @@ def verdict(changes: tuple[Change, ...], unknown: tuple[str, ...] = ()) -> Verdi
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """ "1 row", "2 rows"."""
+    """As "1 row", or "2 rows"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,4 +1,4 @@
-"""Two environments compared: Python, the base image, and every distribution, by how far it moved."""
+"""Two environments compared: Python, the base image, and how far each distribution moved."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def _platform(old: Side, new: Side) -> Iterator[Change]:
         was, now = old.environment.platform, new.environment.platform
         if was != now:
             yield Change("changed", "platform", "", was, now)
-        packages = [", ".join(side.system_packages) for side in (old.environment, new.environment)]
-        if packages[0] != packages[1]:
-            yield Change("changed", "system packages", "", *packages)
+        was, now = (", ".join(side.system_packages) for side in (old.environment, new.environment))
+        if was != now:
+            yield Change("changed", "system packages", "", was, now)
     yield from _base(old, new)
 
 
@@ -56,7 +56,7 @@ def _base(old: Side, new: Side) -> Iterator[Change]:
 
 
 def _each(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
-    for name in sorted(before | after):
+    for name in sorted({*before, *after}):
         if name not in before:
             yield Change("added", "distribution", name, None, after[name])
         elif name not in after:

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
@@ -141,6 +142,11 @@ def model(spec: ModelSpec, code: Code) -> None:
 def diff(found: Difference) -> None:
     """The answer of `modelpack diff`."""
     out.print(diff_view.view(found))
+
+
+def diff_markdown(found: Difference, path: Path) -> None:
+    """The same, as a file for a pull request. UsageError if it cannot be written."""
+    markdown.write(found, path)
 
 
 def report(smoke: SmokeReport) -> Table:

@@ -61,7 +61,7 @@ def opened(run: Run, name: str) -> AbstractContextManager[Target]:
     if path.is_dir() and (path / "oci-layout").exists():
         return _placed(name, f"oci:{name}", "layout")
     if path.is_dir():
-        return _bundle(run, name)
+        return _bundle(name)
     if path.is_file() and tarfile.is_tarfile(path):
         return _placed(name, f"docker-archive:{name}", "archive")
     return _model_file(run, path) if path.is_file() else _image(run, name)
@@ -75,7 +75,7 @@ def _model_file(run: Run, path: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def _bundle(run: Run, name: str) -> Iterator[Target]:
+def _bundle(name: str) -> Iterator[Target]:
     made = bundles.read(name)
     text = (made.directory / "Dockerfile").read_text("utf-8", errors="replace")
     found = _BASE.search(text)
