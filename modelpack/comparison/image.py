@@ -10,7 +10,7 @@ from typing import Any
 from modelpack.oci.tree import Entry
 
 from .side import Built, Part, Side
-from .values import Change, Files, ImageSection, Layers, counted, verdict
+from .values import Change, Files, ImageSection, Layers, counted, verdict, without
 
 _MOST_FILES = 1_000  # listed by name; all are counted
 _WORDS = {
@@ -26,8 +26,9 @@ _SETTINGS = ("User", "Entrypoint", "Cmd", "WorkingDir", "ExposedPorts", "Volumes
 
 def compare(old: Side, new: Side) -> ImageSection:
     if old.image is None or new.image is None:
-        unknown = tuple(_imageless(old, new))
-        return ImageSection("unknown", unknown[0], unknown=unknown)
+        which = without(old.image, new.image)
+        why = f"{which} {'are no images' if ' ' in which else 'is no image'}"
+        return ImageSection("unknown", "not compared", unknown=(why,))
     layers = _layers(old.image.layers, new.image)
     files, named = _files(old.image, new.image)
     changes = (
@@ -37,33 +38,25 @@ def compare(old: Side, new: Side) -> ImageSection:
     )
     unread = tuple(filter(None, (old.image.unread, new.image.unread)))
     return ImageSection(
-        verdict(changes, unread), _summary(layers, files, changes), changes, unread, layers, files
+        verdict(changes, unread), _summary(layers, changes), changes, unread, layers, files
     )
 
 
-def _imageless(old: Side, new: Side) -> Iterator[str]:
-    for name, side in (("OLD", old), ("NEW", new)):
-        if side.image is None:
-            yield f"{name} is a {side.kind}, and no image"
-
-
-def _summary(layers: Layers, files: Files | None, changes: Sequence[Change]) -> str:
+def _summary(layers: Layers, changes: Sequence[Change]) -> str:
     if not changes:
         return f"all {counted(layers.same, 'layer')} and the configuration the same"
     told = [f"{layers.added} of {counted(layers.added + layers.same, 'layer')} new"]
     if layers.added and layers.pull_bytes is not None:
         how = "" if layers.compressed else " uncompressed"
         told[0] += f", {size(layers.pull_bytes)}{how} to pull"
-    if files and any(vars(files).values()):
-        told.append(_counts(files))
-    if any(change.what not in {"layer", "file"} for change in changes):
+    if any(change.what not in {"layer", "file", "files"} for change in changes):
         told.append("configuration")
     return "; ".join(told)
 
 
 def _counts(files: Files) -> str:
     told = [f"{count:,} {_WORDS[name]}" for name, count in vars(files).items() if count]
-    return f"files: {', '.join(told)}"
+    return ", ".join(told)
 
 
 def size(count: int) -> str:
@@ -168,12 +161,8 @@ def _files(old: Built, new: Built) -> tuple[Files | None, tuple[Change, ...]]:
     )
     listed = sorted(found, key=lambda pair: (-pair[1], pair[0].name))
     shown = [change for change, _ in listed if change.note != "time"][:_MOST_FILES]
-    return files, (*shown, *_times(times))
-
-
-def _times(count: int) -> Iterator[Change]:
-    if count:
-        yield Change("changed", "file times", note=counted(count, "file"))
+    counts = [Change("changed", "files", new=_counts(files))] if found else []
+    return files, (*counts, *shown)
 
 
 def _each_file(

@@ -80,13 +80,13 @@ def compare(asked: Asked, old: Said, new: Said) -> PredictionSection:
     pairs = list(_pairs(old, new))
     apart = [pair for pair in pairs if pair.apart(asked)]
     rows = [_row(asked, pair) for pair in pairs if pair.apart(asked) or pair.shifted(asked)]
-    rows = sorted([*rows, *_refusals(asked, old, new)], key=lambda row: row.number)
+    rows += _refusals(asked, old, new)
     figures = {} if asked.labels else _largest([(pair.old, pair.new) for pair in pairs])
     chances = _largest([(pair.old_probabilities, pair.new_probabilities) for pair in pairs])
     section = PredictionSection(
         _verdict(rows, pairs),
         "",
-        changes=tuple(map(_change, rows)),
+        changes=tuple(map(_change, sorted(rows, key=_noted))),
         rows=len(asked.rows),
         made_up=asked.made_up,
         tolerance=asked.tolerance,
@@ -100,6 +100,13 @@ def compare(asked: Asked, old: Said, new: Said) -> PredictionSection:
         differences=tuple(rows),
     )
     return replace(section, summary=_summary(section, labels=asked.labels))
+
+
+def _noted(row: RowDifference) -> tuple[bool, float]:
+    """Other predictions come first, then the probabilities that are furthest apart."""
+    if difference(row.old, row.new):
+        return False, row.number
+    return True, -(row.apart or 0.0)
 
 
 def _refusals(asked: Asked, old: Said, new: Said) -> Iterator[RowDifference]:
@@ -221,14 +228,14 @@ def _change(row: RowDifference) -> Change:
     if row.old_error is not None:
         return Change("added", "row", name, impact="compatible", note=row.old_error)
     note = "" if row.apart is None else f"apart by {row.apart:.2g}"
-    if row.old == row.new:
-        pairs = _brief(row.old_probabilities), _brief(row.new_probabilities)
-        return Change("changed", "row", name, *pairs, note=note)
+    if difference(row.old, row.new) == 0:
+        was, now = _brief(row.old_probabilities), _brief(row.new_probabilities)
+        return Change("changed", "probabilities of row", name, was, now, note=note)
     return Change("changed", "row", name, _brief(row.old), _brief(row.new), note=note)
 
 
 def _brief(value: Any) -> str:
-    """A value of an answer, numbers to six digits."""
+    """A value of an answer, numbers to three digits."""
     text = value if isinstance(value, str) else json.dumps(_rounded(value), ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
@@ -236,4 +243,4 @@ def _brief(value: Any) -> str:
 def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return float(f"{value:.3g}") if isinstance(value, float) else value

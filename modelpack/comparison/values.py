@@ -183,3 +183,8 @@ def verdict(changes: tuple[Change, ...], unknown: tuple[str, ...] = ()) -> Verdi
 def counted(number: int, noun: str, plural: str = "") -> str:
     """As "1 row", or "2 rows"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def without(old: object, new: object) -> str:
+    """The sides that lack what is asked for: "OLD", "NEW", "OLD and NEW" or ""."""
+    return " and ".join(name for name, part in (("OLD", old), ("NEW", new)) if part is None)

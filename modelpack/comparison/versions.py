@@ -8,24 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from packaging.version import InvalidVersion, Version
 
 from .side import Side
-from .values import Change, Kind, Section, verdict
+from .values import Change, Kind, Section, counted, verdict, without
 
 STEPS = ("major", "minor", "patch")
-_UNLOCKED = "{} has no lock: the versions are those that the files tell of the training"
+_RECORDED = "the versions are those that the files tell, as {} {} no lock"
 
 
 def compare(old: Side, new: Side) -> Section:
-    unknown = tuple(
-        _UNLOCKED.format(name)
-        for name, side in (("OLD", old), ("NEW", new))
-        if side.environment is None
-    )
+    which = without(old.environment, new.environment)
+    unknown = (_RECORDED.format(which, "have" if " " in which else "has"),) if which else ()
     before, after = _distributions(old, new)
     changes = (*_platform(old, new), *_each(before, after))
     if not changes and not unknown:
         changes = tuple(_lock(old, new))
     found = verdict(changes, () if before and after else unknown)
-    return Section(found, _summary(changes, after, unknown), changes, unknown)
+    return Section(found, _summary(changes, after), changes, unknown)
 
 
 def _distributions(old: Side, new: Side) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -98,9 +95,10 @@ def _lock(old: Side, new: Side) -> Iterator[Change]:
         yield Change("changed", "lock", "requirements.lock", note=note)
 
 
-def _summary(changes: Sequence[Change], after: Mapping[str, str], unknown: Sequence[str]) -> str:
+def _summary(changes: Sequence[Change], after: Mapping[str, str]) -> str:
     if not changes:
-        return f"all {len(after)} distributions the same" if after else "; ".join(unknown)
+        held = counted(len(after), "distribution")
+        return f"{held}, all the same" if after else "not compared"
     if len(changes) == 1 and changes[0].old and changes[0].new:
         only = changes[0]
         return f"{only.name or only.what} {_brief(only.old)} \u2192 {_brief(only.new)}"

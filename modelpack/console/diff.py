@@ -15,6 +15,7 @@ from modelpack.comparison import Difference, Named, Section
 from .changes import Line, lines
 from .text import printable
 
+SIGNS = {"+": "green", "-": "red", "~": "yellow"}
 STYLES = {
     "same": "green",
     "changed": "yellow",
@@ -47,7 +48,7 @@ def _told(side: Named) -> str:
 
 def _heading(name: str, section: Section) -> Table:
     line = Table.grid(padding=(0, 1, 0, 0))
-    line.add_column(width=11)
+    line.add_column(width=12)
     line.add_column(width=10)
     mark = Text(section.verdict, STYLES[section.verdict])
     line.add_row(Text(name, "bold"), mark, printable(section.summary))
@@ -57,14 +58,19 @@ def _heading(name: str, section: Section) -> Table:
 def _details(section: Section) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     for line in lines(section.changes):
-        table.add_row(line.sign, printable(line.name), printable(line.value), _note(line))
+        table.add_row(
+            Text(line.sign, SIGNS.get(line.sign, "")),
+            printable(line.name),
+            printable(line.value),
+            _note(line),
+        )
     unknown = [printable(f"? {why}", "dim") for why in section.unknown]
     return Padding(Group(*([table] if section.changes else []), *unknown), (0, 0, 0, 2))
 
 
 def _note(line: Line) -> Text:
     if line.impact == "none":
-        return printable(line.note, "dim")
+        return printable(line.note, "yellow" if line.note == "major" else "dim")
     return Text.assemble((line.impact, STYLES[line.impact]), printable(f"  {line.note}"))
 
 
@@ -74,4 +80,6 @@ def _verdict(found: Difference) -> Text:
         return Text("nothing differs", "green")
     if found.breaking:
         return Text(f"breaks callers: {', '.join(found.breaking)}", STYLES["breaking"])
-    return Text(f"breaks no caller; differs: {', '.join(found.differing)}", "bold")
+    told = f"differs: {', '.join(found.differing)}"
+    known = found.signature.verdict != "unknown"
+    return Text(f"callers need no change; {told}" if known else told, "bold")

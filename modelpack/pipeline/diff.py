@@ -63,8 +63,8 @@ def require_same(found: Difference, fail_on: str) -> None:
 
 
 def _told(found: Difference, names: Sequence[str]) -> str:
-    parts = [f"{name} ({getattr(found, name).summary})" for name in names]
-    return f"{found.new.name} differs from {found.old.name}: {'; '.join(parts)}."
+    parts = [f"{name}: {getattr(found, name).summary}" for name in names]
+    return "\n  ".join([f"{found.new.name} differs from {found.old.name}.", *parts])
 
 
 def _hint(found: Difference, fail_on: str) -> str:

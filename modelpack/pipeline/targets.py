@@ -87,7 +87,7 @@ def _bundle(name: str) -> Iterator[Target]:
 @contextmanager
 def _image(run: Run, name: str) -> Iterator[Target]:
     chosen = run.options.engine
-    engine = engines.select("docker" if chosen in {"auto", "process"} else chosen)
+    engine = engines.select(engines.WITH_IMAGES if chosen in {"auto", "process"} else chosen)
     manifest = engine.manifest(name)
     with engine.contents(name) as image:
         yield Target(_side(name, "image", manifest, image), engine, name, image=image)

@@ -91,4 +91,5 @@ def _fitted(model: ModelSpec, table: Table, *, made_up: bool = False) -> Shared:
         signature = with_examples(model, table).signature
         return Reference(align(table, signature), made_up=made_up)
     except UsageError as error:
-        return Misfit(error.message)
+        told = error.message.removeprefix("The example rows ").rstrip(".")
+        return Misfit(f"{'rows as OLD takes them' if made_up else 'the example rows'} {told}")
