@@ -57,13 +57,11 @@ def _heading(name: str, section: Section) -> Table:
 
 def _details(section: Section) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(4):
+        table.add_column(overflow="fold")
     for line in lines(section.changes):
-        table.add_row(
-            Text(line.sign, SIGNS.get(line.sign, "")),
-            printable(line.name),
-            printable(line.value),
-            _note(line),
-        )
+        sign = Text(line.sign, SIGNS.get(line.sign, ""))
+        table.add_row(sign, printable(line.name), printable(line.value), _note(line))
     unknown = [printable(f"? {why}", "dim") for why in section.unknown]
     return Padding(Group(*([table] if section.changes else []), *unknown), (0, 0, 0, 2))
 
