@@ -1,4 +1,4 @@
-"""What a difference is, and what it is for callers: on pairs of values, with no model and no engine."""
+"""What a difference is, and what it is for callers: on pairs of values, without any engine."""
 
 from __future__ import annotations
 

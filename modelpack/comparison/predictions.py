@@ -227,7 +227,7 @@ def _change(row: RowDifference) -> Change:
         return Change("removed", "row", name, impact="breaking", note=row.new_error)
     if row.old_error is not None:
         return Change("added", "row", name, impact="compatible", note=row.old_error)
-    note = "" if row.apart is None else f"apart by {row.apart:.2g}"
+    note = f"apart by {row.apart:.2g}" if row.apart else ""
     if difference(row.old, row.new) == 0:
         was, now = _brief(row.old_probabilities), _brief(row.new_probabilities)
         return Change("changed", "probabilities of row", name, was, now, note=note)

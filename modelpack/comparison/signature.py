@@ -25,8 +25,8 @@ def compare(old: Signature, new: Signature) -> Section:
 def _summary(new: Signature, changes: Sequence[Change]) -> str:
     impacts = [change.impact for change in changes]
     if "breaking" in impacts:
-        breaking = counted(impacts.count("breaking"), "change")
-        return f"{breaking} that {'breaks' if breaking.startswith('1 ') else 'break'} callers"
+        count = impacts.count("breaking")
+        return f"{counted(count, 'change')} {'breaks' if count == 1 else 'break'} callers"
     if "compatible" in impacts:
         return f"{counted(len(changes), 'change')}, and callers go on as they are"
     held = [counted(len(new.inputs), "input"), counted(len(new.outputs), "output")]

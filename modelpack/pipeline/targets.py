@@ -23,6 +23,7 @@ from modelpack.oci import tree
 from modelpack.spec import Bundle
 
 from . import layers
+from .authorship import look
 from .run import Run
 
 _MANIFEST = "app/modelpack.json"
@@ -53,6 +54,7 @@ def opened(run: Run, name: str) -> AbstractContextManager[Target]:
     Raises:
         UsageError: there is no such thing, or modelpack did not make it.
         NoEngineError: it is an image, and no container engine answers.
+        ModelRefusedError, ModelNotSupportedError: it is a file that no image is made of.
     """
     path = Path(name)
     place, _, rest = name.partition(":")
@@ -69,7 +71,9 @@ def opened(run: Run, name: str) -> AbstractContextManager[Target]:
 
 @contextmanager
 def _model_file(run: Run, path: Path) -> Iterator[Target]:
-    found = inspect(path, trust=run.options.trust, select=run.options.select)
+    found, _, problem = look(inspect(path), run.options)
+    if problem and found.safety.verdict != "trust":
+        raise problem
     why = "is a model file, which is not executed: package it, or bundle it"
     yield Target(Side(str(path), "model file", found), unasked=why, file=path)
 
