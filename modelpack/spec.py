@@ -311,6 +311,32 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+# --- Rulings: what an image was found to be ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Violation:
+    """`where` in the image a rule is not followed: a path, or a part of the configuration; and
+    `what` is wrong there. Both may hold text of whoever made the image.
+    """
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What one rule says of an image. `sources`: the recommendations that it comes from."""
+
+    rule: str
+    sources: tuple[str, ...]
+    violations: tuple[Violation, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.violations
+
+
 # --- Reference and SmokeReport -------------------------------------------------------------------
 
 

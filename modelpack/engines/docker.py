@@ -15,7 +15,9 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack.engines import containers, credentials, daemon, debian, references, sandbox
+from modelpack import oci
+from modelpack.assembly.files import MTIME
+from modelpack.engines import containers, credentials, daemon, debian, references, sandbox, saved
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.hosts import Host
@@ -25,6 +27,7 @@ from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
+_EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 _FILE_LIMIT = 16 * 1024 * 1024
 
 
@@ -82,6 +85,7 @@ class DockerEngine:
         host = self._host
         options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")
+        options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
         built = host.builder.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
 
@@ -125,6 +129,9 @@ class DockerEngine:
 
     def run(self, target: str) -> AbstractContextManager[Container]:
         return containers.running(self._host, self._called(target), self._container)
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        return saved.contents(self._host, self._called(target))
 
     def manifest(self, target: str) -> dict[str, Any]:
         references.require(target)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
+from modelpack import oci
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
@@ -137,6 +138,13 @@ class Engine(Protocol):
 
         Raises:
             UsageError: there is none, or modelpack did not make it.
+        """
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        """The image, whose layers can be opened while the block runs; nothing of it is run.
+
+        Raises:
+            UsageError: there is no such image, or the engine makes none.
         """
 
     def run(self, target: str) -> AbstractContextManager[Service]:
