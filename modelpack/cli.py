@@ -436,6 +436,7 @@ def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pip
     help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
 )
 @click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
+@click.option("--platform", metavar="OS/ARCH", help="Of an archive or a layout for several.")
 @takes(INDEX, ENGINE, OUTPUT)
 def diff_command(
     old: str,

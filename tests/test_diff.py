@@ -9,8 +9,10 @@ import io
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from modelpack.console import markdown
 from modelpack.console.diff import view
 from modelpack.errors import DifferentError
 from modelpack.pipeline import require_same
-from modelpack.spec import Environment, Field
+from modelpack.spec import BaseImage, Environment, Field
 
 GOLDEN = Path(__file__).parent / "golden" / "diff"
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
@@ -239,8 +241,10 @@ def test_recorded_answers_are_compared_without_asking_anybody(tmp_path: Path) ->
     old, new = trained(tmp_path / "old"), trained(tmp_path / "new", rows=slice(0, 100))
     done = diff(old, new, "--json", "--fail-on", "never")
     found = json.loads(done.stdout)["predictions"]
-    assert (done.returncode, found["rows"], found["differing"]) == (0, 3, 1)
-    assert found["differences"][-1]["old"] == "virginica"
+    assert (done.returncode, found["rows"], found["compared"]) == (0, 3, 3)
+    (last,) = [row for row in found["differences"] if row["number"] == 2]
+    assert (last["old"], last["row"]) == ("virginica", [6.3, 3.3, 6.0, 2.5])
+    assert last["new"] in {"setosa", "versicolor"}
 
 
 @pytest.mark.parametrize(
@@ -263,3 +267,116 @@ def test_what_makes_no_sense_gets_its_exit_code(
     assert done.returncode in code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# --- images of the engine ------------------------------------------------------------------------
+
+OLD, NEW = "modelpack-test/diff:1", "modelpack-test/diff:2"
+
+
+def retrained(folder: Path) -> Path:
+    """The sample with another mean of an input: the same size, the same versions."""
+    content, mean = IRIS.read_bytes(), struct.pack("<d", 3.7580000000000005)
+    assert content.count(mean) == 1
+    path = folder / "model.joblib"
+    path.write_bytes(content.replace(mean, struct.pack("<d", 1.758)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """OLD and NEW are images of the sample and of its retrained model; the folder has the bundle
+    of OLD.
+    """
+    folder = tmp_path_factory.mktemp("diff")
+    command = [sys.executable, "-m", "modelpack", "package", "--engine", "docker", "--no-smoke"]
+    for model, name, more in (
+        (IRIS, OLD, ("-o", folder / "bundle")),
+        (retrained(folder), NEW, ()),
+    ):
+        subprocess.run([*command, model, "-t", name, *more], check=True, capture_output=True)
+    yield folder
+    subprocess.run(["docker", "rmi", "--force", OLD, NEW], check=True, capture_output=True)
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_a_retrained_model_differs_in_one_layer_and_in_its_answers(images: Path) -> None:
+    done = diff(OLD, NEW, "--json", "--engine", "docker", "--markdown", images / "comment.md")
+    found = json.loads(done.stdout)
+    assert done.returncode == DIFFERENT, done.stderr
+    assert found["differing"] == ["signature", "predictions", "model", "image"]
+    assert found["breaking"] == []
+    assert {change["what"] for change in found["signature"]["changes"]} == {"range"}
+    layers = found["image"]["layers"]
+    assert (layers["added"], layers["removed"]) == (1, 1)
+    assert 2_000 < layers["pull_bytes"] < 1_000_000 < layers["total_bytes"]
+    files = {c["name"] for c in found["image"]["changes"] if c["what"] == "file"}
+    assert {"app/model/model.joblib", "app/modelpack.json"} <= files
+    assert all(name.startswith("app/") for name in files)
+    assert found["predictions"]["rows"] == found["predictions"]["compared"] == 8
+    assert 0 < found["predictions"]["probability"] <= 1
+    assert {row["number"] for row in found["predictions"]["differences"]} <= set(range(8))
+    assert OLD in (images / "comment.md").read_text()
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_rows_of_a_file_are_asked_of_both(images: Path) -> None:
+    rows = images / "rows.csv"
+    iris = load_iris(as_frame=True)
+    iris.data.assign(flower=iris.target).to_csv(rows, index=False)
+    arguments = ("--example", rows, "--engine", "docker")
+    found = json.loads(diff(OLD, NEW, "--json", *arguments).stdout)["predictions"]
+    assert (found["rows"], found["made_up"]) == (100, False)
+    assert 0 < found["differing"] < 100
+    assert f"{found['differing']} of 100 rows with another label" in found["summary"]
+    shown = diff(OLD, NEW, "--fail-on", "breaking", *arguments, COLUMNS="100")
+    assert shown.returncode == 0, shown.stderr
+    assert "setosa \u2192 " in shown.stdout or " \u2192 virginica" in shown.stdout
+    assert shown.stdout.rstrip().endswith("differs: signature, predictions, model, image")
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_the_same_model_is_the_same_in_an_image_a_bundle_and_an_archive(images: Path) -> None:
+    done = diff(images / "bundle", OLD, "--json", "--engine", "docker", "--fail-on", "predictions")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["differing"]) == (0, []), done.stderr
+    assert found["predictions"]["verdict"] == "same"
+    archive = images / "image.tar"
+    subprocess.run(["docker", "save", "-o", archive, OLD], check=True)
+    done = diff(OLD, archive, "--json", "--engine", "docker")
+    archive.unlink()
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["differing"]) == (0, []), done.stderr
+    assert found["image"]["verdict"] == "same"
+    assert "archive" in found["predictions"]["unknown"][0]
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_a_model_that_does_not_load_breaks_callers(images: Path) -> None:
+    """An image whose model file is another one than its manifest says."""
+    name = "modelpack-test/diff:broken"
+    dockerfile = f"FROM {OLD}\nUSER 0\nCOPY broken /app/model/model.joblib\n"
+    (images / "context").mkdir()
+    (images / "context" / "broken").write_bytes(b"no model")
+    (images / "context" / "Dockerfile").write_text(dockerfile)
+    subprocess.run(
+        ["docker", "build", "-q", "-t", name, images / "context"], check=True, capture_output=True
+    )
+    try:
+        done = diff(OLD, name, "--json", "--engine", "docker", "--fail-on", "breaking")
+    finally:
+        subprocess.run(["docker", "rmi", "--force", name], check=True, capture_output=True)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["breaking"]) == (DIFFERENT, ["predictions"])
+    assert "predictions: NEW does not answer" in done.stderr
+
+
+@pytest.mark.engine
+def test_an_image_that_modelpack_did_not_make_is_told_so(base: BaseImage) -> None:
+    done = diff(base.reference, base.reference, "--engine", "docker")
+    assert done.returncode == 2
+    assert "is no image that modelpack made" in done.stderr

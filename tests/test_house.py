@@ -28,6 +28,7 @@ ALLOWED = {
     "uv_variables": {"spec"},
     "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "writing": set(),
+    "agreement": set(),
     "assembly": set(),
     "cache": {"reaper"},
     "oci": {"errors", "reaper", "cache", "writing"},
@@ -35,14 +36,14 @@ ALLOWED = {
     **{
         stage: SHARED
         | {"_version", "assembly", "attest", "cache", "oci", "quoting"}
-        | {"reaper", "uv_variables", "writing"}
+        | {"agreement", "reaper", "uv_variables", "writing"}
         for stage in STAGES
     },
     "pipeline": STAGES | SHARED | {"attest", "oci", "reaper"},
     "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
-    "console": STAGES | SHARED | {"pipeline", "doctor"},
+    "console": STAGES | SHARED | {"pipeline", "doctor", "writing"},
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
 }
 IN_THE_IMAGE = {

@@ -49,8 +49,8 @@ def _summary(layers: Layers, changes: Sequence[Change]) -> str:
     if layers.added and layers.pull_bytes is not None:
         how = "" if layers.compressed else " uncompressed"
         told[0] += f", {size(layers.pull_bytes)}{how} to pull"
-    if any(change.what not in {"layer", "file", "files"} for change in changes):
-        told.append("configuration")
+    other = {change.what for change in changes} - {"layer", "file", "files"}
+    told += [f"{what}s" for what in sorted(other)]
     return "; ".join(told)
 
 
@@ -91,6 +91,7 @@ def _each(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
 
 
 def _one(what: str, name: str, old: Any, new: Any) -> Iterator[Change]:
+    old, new = old or None, new or None  # some engines write what is empty, others nothing
     if old == new:
         return
     kind = "added" if old is None else "removed" if new is None else "changed"

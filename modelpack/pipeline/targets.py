@@ -59,13 +59,13 @@ def opened(run: Run, name: str) -> AbstractContextManager[Target]:
     path = Path(name)
     place, _, rest = name.partition(":")
     if place in _PLACES and rest:
-        return _placed(name, name, _PLACES[place])
+        return _placed(run, name, name, _PLACES[place])
     if path.is_dir() and (path / "oci-layout").exists():
-        return _placed(name, f"oci:{name}", "layout")
+        return _placed(run, name, f"oci:{name}", "layout")
     if path.is_dir():
         return _bundle(name)
     if path.is_file() and tarfile.is_tarfile(path):
-        return _placed(name, f"docker-archive:{name}", "archive")
+        return _placed(run, name, f"docker-archive:{name}", "archive")
     return _model_file(run, path) if path.is_file() else _image(run, name)
 
 
@@ -98,8 +98,8 @@ def _image(run: Run, name: str) -> Iterator[Target]:
 
 
 @contextmanager
-def _placed(name: str, place: str, kind: str) -> Iterator[Target]:
-    with oci.opened(place) as image:
+def _placed(run: Run, name: str, place: str, kind: str) -> Iterator[Target]:
+    with oci.opened(place, run.options.platform) as image:
         side = _side(name, kind, _manifest(name, image), image)
         why = f"is an image in {'a folder' if kind == 'layout' else 'an archive'}, which no engine"
         yield Target(side, unasked=f"{why} has loaded", image=image)
