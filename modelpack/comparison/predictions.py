@@ -230,7 +230,7 @@ def _change(row: RowDifference) -> Change:
     note = f"apart by {row.apart:.2g}" if row.apart else ""
     if difference(row.old, row.new) == 0:
         was, now = _brief(row.old_probabilities), _brief(row.new_probabilities)
-        return Change("changed", "probabilities of row", name, was, now, note=note)
+        return Change("changed", "row probabilities", name, was, now, note=f"probabilities {note}")
     return Change("changed", "row", name, _brief(row.old), _brief(row.new), note=note)
 
 

@@ -11,8 +11,10 @@ from modelpack.comparison import Change, Impact
 ARROW = " \u2192 "
 SIGNS = {"added": "+", "removed": "-", "up": "\u2191", "down": "\u2193"}  # else ~
 IMPACTS: tuple[Impact, ...] = ("breaking", "compatible", "none")
+_CHANCES = "row probabilities"
 MOST = 6  # of one sort that are shown, and fewer of what there is always much of
-FEWER = {"file": 4, "probabilities of row": 3}
+FEWER = {"file": 4, _CHANCES: 3}
+_NAMES = {"distribution": "", "Python": "", _CHANCES: "row"}
 _HIDDEN = {("removed", "layer")}  # they are counted, and nobody pulls them
 _TOGETHER = {"range", "label", "variable", "setting"}  # on one line, by their names
 _LONGEST = 60
@@ -59,8 +61,7 @@ def _line(change: Change) -> Line:
         return Line(_sign(change), "file", shortened(change.name), _size(change))
     if change.what == "layer":
         return Line(_sign(change), "layer", brief(_command(change.name)), change.note)
-    named = change.what in {"distribution", "Python"}
-    name = change.name if named else f"{change.what} {change.name}".strip()
+    name = f"{_NAMES.get(change.what, change.what)} {change.name}".strip()
     return Line(_sign(change), brief(name), _value(change), brief(change.note), change.impact)
 
 

@@ -69,7 +69,7 @@ def _details(section: Section) -> RenderableType:
 def _note(line: Line) -> Text:
     if line.impact == "none":
         return printable(line.note, "yellow" if line.note == "major" else "dim")
-    return Text.assemble((line.impact, STYLES[line.impact]), printable(f"  {line.note}"))
+    return Text.assemble((f"{line.impact:<12}", STYLES[line.impact]), printable(line.note))
 
 
 def _verdict(found: Difference) -> Text:
