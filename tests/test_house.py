@@ -16,10 +16,12 @@ from modelpack.smoke import checks
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
-STAGES = {"inspection", "code", "reference", "environment", "bundle", "engines", "smoke"}
+STAGES = {
+    "inspection", "code", "reference", "environment", "bundle", "engines", "smoke", "comparison"
+}  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 HELPERS = {
-    "_version", "assembly", "attest", "cache", "oci", "quoting", "reaper", "uv_variables",
+    "_version", "agreement", "assembly", "attest", "cache", "oci", "quoting", "reaper", "uv_variables",
     "wheel_platforms", "writing",
 }  # fmt: skip
 # What each part may import of ours; a part may always import itself.
@@ -31,6 +33,7 @@ ALLOWED = {
     "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "wheel_platforms": set(),
     "writing": set(),
+    "agreement": set(),
     "assembly": set(),
     "cache": {"reaper"},
     "oci": {"errors", "reaper", "cache", "writing"},
@@ -40,7 +43,7 @@ ALLOWED = {
     "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
-    "console": STAGES | SHARED | {"pipeline", "doctor"},
+    "console": STAGES | SHARED | {"pipeline", "doctor", "writing"},
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
 }
 IN_THE_IMAGE = {

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
@@ -20,11 +21,14 @@ from rich.table import Table
 from rich.text import Text
 
 from modelpack.bundle import example
+from modelpack.comparison import Difference
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package, Verification
 from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
+from . import diff as diff_view
+from . import markdown
 from . import model as model_view
 from .text import lines, printable
 
@@ -133,6 +137,16 @@ def say(text: Text) -> None:
 def model(spec: ModelSpec, code: Code) -> None:
     """The answer of `modelpack inspect`."""
     out.print(model_view.view(spec, code))
+
+
+def diff(found: Difference) -> None:
+    """The answer of `modelpack diff`."""
+    out.print(diff_view.view(found))
+
+
+def diff_markdown(found: Difference, path: Path) -> None:
+    """The same, as a file for a pull request. UsageError if it cannot be written."""
+    markdown.write(found, path)
 
 
 def report(smoke: SmokeReport) -> Table:
