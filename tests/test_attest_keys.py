@@ -1,4 +1,4 @@
-"""Keys: cosign's own, and others in PEM; what they sign cosign verifies, and the other way round."""
+"""Keys, cosign's own and others in PEM: what they sign cosign verifies, and the other way round."""
 
 from __future__ import annotations
 

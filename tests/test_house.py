@@ -21,8 +21,8 @@ STAGES = {
 }  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 HELPERS = {
-    "_version", "agreement", "assembly", "attest", "cache", "oci", "quoting", "reaper", "uv_variables",
-    "wheel_platforms", "writing",
+    "_version", "agreement", "assembly", "attest", "cache", "oci", "quoting", "reaper",
+    "uv_variables", "wheel_platforms", "writing",
 }  # fmt: skip
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
