@@ -15,7 +15,6 @@ from typing import Any
 
 import jinja2
 
-
 LONGEST_LABEL = 256
 
 

@@ -439,7 +439,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):  # of answers, as JSON gave them
         return [_plain(item) for item in value]
     names = value.__dataclass_fields__  # `global_` is `global`, which Python does not allow
     return {name.removesuffix("_"): _plain(getattr(value, name)) for name in names}
