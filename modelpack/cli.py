@@ -436,7 +436,7 @@ def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pip
     help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
 )
 @click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
-@click.option("--platform", metavar="OS/ARCH", help="Of an archive or a layout for several.")
+@click.option("--platform", metavar="OS/ARCH", help="Of an image for several.")
 @takes(INDEX, ENGINE, OUTPUT)
 def diff_command(
     old: str,
@@ -450,9 +450,9 @@ def diff_command(
 ) -> None:
     """What changes where NEW takes the place of OLD: for callers, and in the image.
 
-    Each is an image, a bundle, a model file, or an image in an OCI layout or an archive. The same
-    rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
-    something differs.
+    Each is an image, a bundle, a model file, or an image in an OCI layout, an archive or a registry.
+    The same rows are asked of both, each in a sandbox without a network. Ends with exit code 9
+    where something differs.
     """
     run = Run(_options(**given), _observer(quiet, verbose))
     found = pipeline.diff(run, old, new)
