@@ -450,9 +450,9 @@ def diff_command(
 ) -> None:
     """What changes where NEW takes the place of OLD: for callers, and in the image.
 
-    Each is an image, a bundle, a model file, or an image in an OCI layout, an archive or a registry.
-    The same rows are asked of both, each in a sandbox without a network. Ends with exit code 9
-    where something differs.
+    Each is an image, a bundle, a model file, or an image in an archive, a layout or a registry. The
+    same rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
+    something differs.
     """
     run = Run(_options(**given), _observer(quiet, verbose))
     found = pipeline.diff(run, old, new)

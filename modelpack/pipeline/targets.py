@@ -87,11 +87,15 @@ def _model_file(run: Run, path: Path) -> Iterator[Target]:
 @contextmanager
 def _bundle(name: str) -> Iterator[Target]:
     made = bundles.read(name)
-    text = (made.directory / "Dockerfile").read_text("utf-8", errors="replace")
-    found = _BASE.search(text)
-    base = Base(found[1], found[2] or "") if found else Base()
-    side = Side(name, "bundle", made.model, made.environment, base, made.code)
+    side = Side(name, "bundle", made.model, made.environment, _base(made), made.code)
     yield Target(side, engines.select("process"), made.path, bundle=made)
+
+
+def _base(bundle: Bundle) -> Base:
+    """What its Dockerfile builds on, which is the author's to edit."""
+    path = bundle.directory / "Dockerfile"
+    found = _BASE.search(path.read_text("utf-8", errors="replace")) if path.is_file() else None
+    return Base(found[1], found[2] or "") if found else Base()
 
 
 @contextmanager
