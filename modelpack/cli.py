@@ -337,6 +337,24 @@ def smoke_command(
     _conclude(outcome, report, junit)
 
 
+@main.command("scan")
+@click.argument("target", metavar="IMAGE")
+@takes(ENGINE, OUTPUT)
+def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+    """Hold an image to the rules of hardening, without running anything of it.
+
+    IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
+    """
+    given["engine"] = engines.WITH_IMAGES if given["engine"] == "auto" else given["engine"]
+    run = Run(_options(**given), _observer(quiet, verbose))
+    rulings = pipeline.scan(run, target)
+    if as_json:
+        console.document(pipeline.scanned(target, rulings))
+    else:
+        console.rulings(rulings)
+    pipeline.require_held(rulings)
+
+
 @main.command("package")
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
@@ -361,6 +379,36 @@ def package_command(
         console.package(made)
     if made.smoke:
         _conclude(made.smoke, report, junit)
+
+
+@main.command("verify")
+@click.argument("target", metavar="REF")
+@click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
+@click.option("--no-smoke", is_flag=True, help="Do not run the image.")
+@click.option("--platform", metavar="OS/ARCH", help="Of an image for several.")
+@takes(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
+def verify_command(
+    target: str,
+    key: Path | None,
+    no_smoke: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Judge what vouches for an image: signature, provenance, bill of materials; then test it.
+
+    REF is a name in a registry, an image here, or oci:DIR, oci-archive:FILE, docker-archive:FILE.
+    """
+    if given["engine"] == "auto":
+        given["engine"] = engines.WITH_IMAGES
+    run = Run(_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    outcome = pipeline.verify(run, target, key)
+    if as_json:
+        console.document(outcome.to_json())
+    else:
+        console.verification(outcome)
+    pipeline.require_verified(outcome)
 
 
 @main.command("serve")

@@ -403,7 +403,8 @@ class SmokeReport:
 
     `ready_seconds`: from start to the first 200 of /readyz. `latency_ms`: median of one row's
     prediction. `memory_bytes`: of the whole service after the checks; None where unknown.
-    `parity`: None where there was nothing to compare with.
+    `parity`: None where there was nothing to compare with. `rulings`: on the image, where
+    there is one.
     """
 
     target: str
@@ -413,6 +414,7 @@ class SmokeReport:
     latency_ms: float | None = None
     memory_bytes: int | None = None
     parity: Parity | None = None
+    rulings: tuple[Ruling, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -24,8 +24,8 @@ from modelpack.bundle import example
 from modelpack.comparison import Difference
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
-from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
+from modelpack.pipeline import Observer, Package, Verification
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
 from . import diff as diff_view
 from . import markdown
@@ -158,6 +158,23 @@ def report(smoke: SmokeReport) -> Table:
     return table
 
 
+def verification(outcome: Verification) -> None:
+    """The answer of `modelpack verify`."""
+    marks = {
+        "holds": Text("holds", "green"),
+        "fails": Text("fails", "bold red"),
+        "unknown": Text("-", "yellow"),
+    }
+    table = Table("what", "verdict", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
+    for verdict in outcome.checks:
+        table.add_row(verdict.name, marks[verdict.state], lines(verdict.detail))
+    if outcome.smoke:
+        passed = sum(check.passed for check in outcome.smoke.checks)
+        mark = marks["holds" if outcome.smoke.passed else "fails"]
+        table.add_row("smoke test", mark, f"{passed} of {len(outcome.smoke.checks)} checks passed")
+    out.print(table)
+
+
 def pins(environment: Environment, spec: ModelSpec) -> Table:
     """Every distribution of the lock, where its version came from, and what the file says of it."""
     table = Table(
@@ -173,6 +190,16 @@ def smoke(outcome: SmokeReport) -> None:
     """The answer of `modelpack smoke`."""
     out.print(report(outcome))
     err.print(_figures(outcome))
+
+
+def rulings(found: Iterable[Ruling]) -> None:
+    """The answer of `modelpack scan`."""
+    table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
+    for ruling in found:
+        mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
+        told = (f"{each.where}: {each.what}" for each in ruling.violations)
+        table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines("\n".join(told)))
+    out.print(table)
 
 
 def doctor(findings: Iterable[Finding]) -> None:

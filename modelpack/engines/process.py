@@ -117,6 +117,15 @@ class ProcessEngine:
             f"{target} is no image: a local process has none.", hint="Start Docker, or Podman."
         )
 
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        """Raises:
+        NoEngineError: always, as there are no images.
+        """
+        raise NoEngineError(
+            f"{reference} cannot be run: that takes a container engine.",
+            hint="Start Docker or Podman, or leave the test out: --no-smoke",
+        )
+
     def run(self, target: str) -> AbstractContextManager[Process]:
         return processes.running(Path(target), _environment(Path(target)))
 

@@ -147,6 +147,15 @@ class Engine(Protocol):
             UsageError: there is no such image, or the engine makes none.
         """
 
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        """The image of a registry, under the name that is given, while the block runs: fetched,
+        and removed again, where it was not here.
+
+        Raises:
+            UsageError: it cannot be had.
+            NoEngineError: the engine runs no images.
+        """
+
     def run(self, target: str) -> AbstractContextManager[Service]:
         """Starts `target`: an image reference or id; for an engine without images a bundle folder.
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from modelpack import cache, oci
-from modelpack.hardening import shapes
-from modelpack.oci import limits, tars
+from modelpack.hardening import locks, shapes
+from modelpack.oci import limits, tars, tree
 from modelpack.oci.entries import Entry
 from modelpack.oci.streams import Measured, Readable
 from modelpack.writing import write_whole
@@ -58,33 +59,46 @@ def of(layer: oci.Layer) -> Evidence:
 
 def _version() -> str:
     """Of what is looked for: another one reads all layers again."""
-    sources = (Path(__file__), Path(shapes.__file__))
+    sources = (Path(__file__), Path(locks.__file__), Path(shapes.__file__))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 def _gathered(layer: oci.Layer) -> Evidence:
-    found = Evidence()
-    stamped = []
-    with layer.open() as stream:
-        for entry, content in tars.members(Measured(stream, limits.LAYER)):
-            if content is None:
-                continue
-            start = content.read(_CHUNK)
-            if entry.path.endswith(".pyc") and start[4:8] != _UNCHECKED:
+    texts, stamped = {}, []
+    with _members(layer) as members:
+        for entry, content in members:
+            if entry.path.endswith(".pyc") and content.read(8)[4:] != _UNCHECKED:
                 stamped.append(entry.path)
             if _TEXTS.fullmatch(entry.path) and entry.size <= _TEXT_BYTES:
-                start += content.read()
-                found.texts[entry.path] = start.decode(errors="replace")
-            if names := _shapes(entry, start, content):
-                found.shapes[entry.path] = names
-    return Evidence(found.texts, tuple(stamped), found.shapes)
+                texts[entry.path] = content.read().decode(errors="replace")
+    return Evidence(texts, tuple(stamped), _lookalikes(layer, texts))
 
 
-def _shapes(entry: Entry, start: bytes, rest: Readable) -> tuple[str, ...]:
-    names = set(shapes.named(entry.path))
-    data = start
-    while data:
-        names.update(shapes.found(data))
-        more = rest.read(_CHUNK)
-        data = more and data[-_OVERLAP:] + more
-    return tuple(sorted(names))
+def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Of all files but those that are word for word of a distribution: some carry examples."""
+    digests = {entry.path: entry.sha256 for entry in tree.listing(layer)}
+    recorded = locks.recorded(digests, lambda path: texts.get(path, ""))
+    found = {path: set(shapes.named(path)) for path in digests}
+    with _members(layer) as members:
+        for entry, content in members:
+            source = locks.source_of(entry.path)
+            if not digests.get(source) or recorded.get(source) != digests[source]:
+                found[entry.path].update(_shapes(content))
+            else:
+                found[entry.path].clear()
+    return {path: tuple(sorted(names)) for path, names in found.items() if names}
+
+
+@contextmanager
+def _members(layer: oci.Layer) -> Iterator[Iterator[tuple[Entry, Readable]]]:
+    """The regular files of a layer, each to be read before the next one is asked for."""
+    with layer.open() as stream:
+        members = tars.members(Measured(stream, limits.LAYER))
+        yield ((entry, content) for entry, content in members if content is not None)
+
+
+def _shapes(content: Readable) -> Iterator[str]:
+    data = b""
+    while more := content.read(_CHUNK):
+        data = data[-_OVERLAP:] + more
+        yield from shapes.found(data)

@@ -1,7 +1,6 @@
 """What secrets look like: files that are known to hold them, and texts of a known form.
 
-Forms are those that the issuers document, each with a beginning that is cheap to look for; of words
-like "password" too many files speak.
+Forms are those that the issuers document; of words like "password" too many files speak.
 """
 
 from __future__ import annotations
@@ -33,33 +32,39 @@ PATHS = {
 }
 
 TEXTS = {
-    rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s+[A-Za-z0-9+/=:,\- \r\n]{64}": (
-        "a private key"
+    "a private key": (
+        (b"PRIVATE KEY",),
+        rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s+[A-Za-z0-9+/=:,\- \r\n]{64}",
     ),
-    rb"(?<![A-Za-z0-9+/])A(?:KI|SI)A[A-Z2-7]{16}(?![A-Za-z0-9+/=])": "a key of AWS",
-    rb"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{36,255}(?![A-Za-z0-9])": "a token of GitHub",
-    rb"(?<![A-Za-z0-9])github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}": "a token of GitHub",
-    rb"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}": "a token of GitLab",
-    rb"(?<![A-Za-z0-9])xox[abeoprs]-[0-9]{8,}-[A-Za-z0-9-]{16,}": "a token of Slack",
-    rb"(?<![A-Za-z0-9_-])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])": "a key of Google",
-    rb'"type":\s*"service_account"': "an account of Google Cloud",
-    rb"(?<![A-Za-z0-9])pypi-AgEI[A-Za-z0-9_-]{50,}": "a token of PyPI",
-    rb"(?<![A-Za-z0-9])hf_[A-Za-z]{34}(?![A-Za-z0-9])": "a token of Hugging Face",
-    rb"(?<![A-Za-z0-9])sk_live_[A-Za-z0-9]{24,}": "a key of Stripe",
-    rb"https?://[^\s/:@\"'<>{}$%]{1,64}:[^\s/:@\"'<>{}$*]{3,128}@[A-Za-z0-9.-]+\.[A-Za-z]": (
-        "a URL with a password"
+    "a key of AWS": (
+        (b"AKIA", b"ASIA"),
+        rb"(?<![A-Za-z0-9+/])A(?:KI|SI)A[A-Z2-7]{16}(?![A-Za-z0-9+/=])",
+    ),
+    "a token of GitHub": (
+        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+        rb"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59})"
+        rb"(?![A-Za-z0-9])",
+    ),
+    "a token of GitLab": ((b"glpat-",), rb"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}"),
+    "a token of Slack": (
+        (b"xox",),
+        rb"(?<![A-Za-z0-9])xox[abeoprs]-[0-9]{8,}-[A-Za-z0-9-]{16,}",
+    ),
+    "a key of Google": ((b"AIza",), rb"(?<![A-Za-z0-9_-])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    "an account of Google Cloud": ((b"service_account",), rb'"type":\s*"service_account"'),
+    "a token of PyPI": ((b"pypi-AgEI",), rb"pypi-AgEI[A-Za-z0-9_-]{50,}"),
+    "a token of Hugging Face": ((b"hf_",), rb"(?<![A-Za-z0-9])hf_[A-Za-z]{34}(?![A-Za-z0-9])"),
+    "a key of Stripe": ((b"sk_live_",), rb"sk_live_[A-Za-z0-9]{24,}"),
+    "a URL with a password": (
+        (b"://",),
+        rb"https?://[^\s/:@\"'<>{}$%]{1,64}:[^\s/:@\"'<>{}$*]{3,128}@[A-Za-z0-9.-]+\.[A-Za-z]",
     ),
 }
-"""Text, as a pattern -> what it is."""
+"""What it is -> some bytes that it always has one of, which are quick to look for; its form."""
 
 _FILES = [(re.compile(pattern), what) for pattern, what in FILES.items()]
 _PATHS = [(re.compile(pattern), what) for pattern, what in PATHS.items()]
-_TEXTS = [(re.compile(pattern), what) for pattern, what in TEXTS.items()]
-_BEGINNINGS = re.compile(
-    rb"PRIVATE KEY|A[KS]IA|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|service_account|pypi-AgEI"
-    rb"|hf_[A-Za-z]|sk_live_|https?://[^\s/]{3,200}@"
-)
-"""One pass that most files end with: each of the texts has one of these."""
+_TEXTS = [(what, some, re.compile(form)) for what, (some, form) in TEXTS.items()]
 
 
 def named(path: str) -> Iterator[str]:
@@ -71,5 +76,6 @@ def named(path: str) -> Iterator[str]:
 
 def found(content: bytes) -> Iterator[str]:
     """What is in a content that looks like a secret."""
-    if _BEGINNINGS.search(content):
-        yield from (what for pattern, what in _TEXTS if pattern.search(content))
+    for what, some, form in _TEXTS:
+        if any(each in content for each in some) and form.search(content):
+            yield what

@@ -27,7 +27,6 @@ Listing = Sequence[Entry]
 class Layer:
     """A layer above those of the base. `evidence`: what was found in its files."""
 
-    name: str
     entries: Listing
     evidence: Evidence
 
@@ -114,9 +113,9 @@ def read(image: oci.Image, given: Sequence[Needle]) -> Subject:
     count = _layers_of_base(image)
     listings = [tree.listing(layer) for layer in image.layers]
     above = tuple(
-        Layer(layer.created_by or f"layer {number}", entries, evidence.of(layer))
-        for number, (layer, entries) in enumerate(zip(image.layers, listings, strict=True), 1)
-    )[count:]
+        Layer(entries, evidence.of(layer))
+        for layer, entries in zip(image.layers[count:], listings[count:], strict=True)
+    )
     subject = Subject(
         image.config,
         tree.merged(listings),

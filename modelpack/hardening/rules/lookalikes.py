@@ -16,11 +16,9 @@ SOURCES = ("CIS 4.10", "NIST 4.1.4")
 
 
 def violations(image: Subject) -> Iterator[Violation]:
-    """Wheels are let by where they are word for word what the lock names: some carry examples."""
     told = json.dumps({"run": image.run, "history": image.history}, ensure_ascii=False)
     for what in shapes.found(told.encode(errors="surrogatepass")):
         yield Violation(leaks.CONFIGURATION, f"holds {what}")
     for layer in image.layers:
         for path, names in layer.evidence.shapes.items():
-            if not image.is_of_a_wheel(path):
-                yield from (Violation(path, f"is or holds {what}") for what in names)
+            yield from (Violation(path, f"is or holds {what}") for what in names)
