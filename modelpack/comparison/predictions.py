@@ -160,12 +160,12 @@ def _change(row: RowDifference) -> Change:
 
 
 def _brief(value: Any) -> str:
-    """A value of an answer, numbers to three digits."""
+    """A value of an answer, a number to six digits, one of many to three."""
     text = value if isinstance(value, str) else json.dumps(_rounded(value), ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: Any, digits: int = 6) -> Any:
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.3g}") if isinstance(value, float) else value
+        return [_rounded(item, 3) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value

@@ -39,10 +39,17 @@ def test_names_that_nobody_gave_are_positions(make_spec: Make) -> None:
     assert rows(other) == tuple((*row, None) for row in rows(mine))
 
 
+def test_values_stay_as_they_are(make_spec: Make) -> None:
+    """An empty text is a value, though it stands for none in a file."""
+    empty = make_spec(Field("city", "string", example=""), named=True)
+    mine, other = share((empty, empty), NO_FILES)
+    assert rows(mine) == rows(other) == (("",),)
+
+
 def test_an_input_that_only_the_second_has_is_told(make_spec: Make) -> None:
     old, new = make_spec(AGE, named=True), make_spec(AGE, CITY, named=True)
     _, other = share((old, new), NO_FILES)
-    assert other == Misfit("rows as OLD takes them lack 1 inputs of the model (city)")
+    assert other == Misfit("rows as OLD takes them lack what it needs: city")
 
 
 def test_a_model_that_tells_no_inputs_has_no_rows(make_spec: Make) -> None:
