@@ -287,7 +287,6 @@ def test_whoever_has_old_pulls_the_layers_that_are_new() -> None:
         "added": 2,
         "removed": 1,
         "pull_bytes": 2_000,
-        "total_bytes": 4_000,
         "compressed": False,
     }
     assert found.summary == "2 of 4 layers new, 2.0 kB uncompressed to pull"
