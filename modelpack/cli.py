@@ -385,7 +385,7 @@ def package_command(
 @click.argument("target", metavar="REF")
 @click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@click.option("--platform", metavar="OS/ARCH", help="Of an image for several.")
+@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
 @takes(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
 def verify_command(
     target: str,
@@ -484,7 +484,7 @@ def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pip
     help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
 )
 @click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
-@click.option("--platform", metavar="OS/ARCH", help="Of an image for several.")
+@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
 @takes(INDEX, ENGINE, OUTPUT)
 def diff_command(
     old: str,
