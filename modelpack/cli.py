@@ -362,6 +362,28 @@ def package_command(
         _conclude(made.smoke, report, junit)
 
 
+@main.command("push")
+@click.argument("reference", metavar="REF")
+@click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
+@takes(ENGINE, OUTPUT)
+def push_command(
+    reference: str,
+    other: str | None,
+    engine: str,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Push the image REF to its registry, as whom `docker login` knows there."""
+    engine = engines.WITH_IMAGES if engine == "auto" else engine
+    run = Run(_options(engine=engine), _observer(quiet, verbose))
+    pushed = pipeline.push(run, reference, other)
+    if as_json:
+        console.document(pushed.to_json())
+    else:
+        console.result(pushed.reference)
+
+
 @main.command("serve")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 @takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])

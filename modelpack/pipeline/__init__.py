@@ -11,6 +11,7 @@ from .authorship import look
 from .batch import FORMATS, Batch, predict
 from .commands import build, lock, package, require_passed, serve, smoke_target
 from .options import Observer, Options, Package
+from .push import Pushed, push
 from .run import Run
 
 __all__ = [
@@ -19,12 +20,14 @@ __all__ = [
     "Observer",
     "Options",
     "Package",
+    "Pushed",
     "Run",
     "build",
     "lock",
     "look",
     "package",
     "predict",
+    "push",
     "require_passed",
     "serve",
     "smoke_target",
