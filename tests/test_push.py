@@ -169,7 +169,7 @@ def test_what_modelpack_did_not_make_is_refused(registry, names, tmp_path):
 
 def oci_find(name: str):
     with oci.registry.connected(name) as repository:
-        return repository.find()
+        return repository.find_manifest()
 
 
 @pytest.mark.parametrize(

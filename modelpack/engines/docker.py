@@ -15,8 +15,19 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from modelpack import oci
 from modelpack.assembly.files import MTIME
-from modelpack.engines import containers, credentials, daemon, debian, pushes, references, sandbox
+from modelpack.engines import (
+    containers,
+    credentials,
+    daemon,
+    debian,
+    pulls,
+    pushes,
+    references,
+    sandbox,
+    saved,
+)
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.hosts import Host
@@ -109,10 +120,14 @@ class DockerEngine:
 
     @contextmanager
     def _sandbox(self, target: str, arguments: Sequence[str]) -> Iterator[Sandbox]:
-        name = containers.new_name()
+        name, image = containers.new_name(), self._called(target)
+        try:
+            memory = sandbox.memory_for(containers.model_bytes(self._host, image))
+        except ImageNotFound as error:
+            raise self._no_image(target) from error
         with containers.removed_at_the_end(self._host, name):
-            command = containers.create_sandbox(self._host, self._called(target), name, arguments)
-            yield Sandbox(command, {"env": self._host.environ})
+            command = containers.create_sandbox(self._host, image, name, arguments, memory)
+            yield Sandbox(command, {"env": self._host.environ}, memory)
 
     def tag(self, image: Image, reference: str) -> Image:
         repository, tag = references.parse(reference)
@@ -138,17 +153,22 @@ class DockerEngine:
                 raise
             # A container of it is somebody else's: the same bundle was built twice at a time.
 
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        references.require(reference)
+        return pulls.pulled(self._host, self._called(reference))
+
     def run(self, target: str) -> AbstractContextManager[Container]:
         return containers.running(self._host, self._called(target), self._container)
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        return saved.contents(self._host, self._called(target))
 
     def manifest(self, target: str) -> dict[str, Any]:
         references.require(target)
         try:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:
-            raise UsageError(
-                f"There is no image {target} here.", hint=f"{self._host.command} pull {target}"
-            ) from error
+            raise self._no_image(target) from error
         except (APIError, ValueError) as error:
             raise UsageError(
                 f"{target!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
@@ -156,6 +176,10 @@ class DockerEngine:
                 hint="Make one with: modelpack package MODEL -t NAME",
             ) from error
         return document
+
+    def _no_image(self, target: str) -> UsageError:
+        hint = f"{self._host.command} pull {target}"
+        return UsageError(f"There is no image {target} here.", hint=hint)
 
     def _file(self, reference: str, path: str) -> bytes:
         """A regular file of an image. ValueError if it is none, or larger than 16 MiB."""
