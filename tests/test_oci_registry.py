@@ -91,6 +91,7 @@ def test_an_image_is_pushed_and_pulled_with_the_same_digest(image, registry):
 
 
 def test_real_tools_read_what_was_pushed(image, registry):
+    images.require("skopeo")
     push(image, f"{registry}/a/tools:1")
     command = ["skopeo", "inspect", "--tls-verify=false", f"docker://{registry}/a/tools:1"]
     assert json.loads(subprocess.check_output(command))["Digest"] == image[1].digest
@@ -179,6 +180,7 @@ def test_a_pull_goes_on_where_a_connection_broke(image, registry):
 
 
 def test_a_password_is_given_where_it_is_asked_for(image, tmp_path):
+    images.require("docker-registry")
     folder = tmp_path / "registry"
     folder.mkdir()
     with registries.with_passwords(folder) as host:
@@ -281,6 +283,7 @@ def token(authority, handler: Handler) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_token_is_fetched_for_what_is_asked(image, tmp_path, authority, method):
+    images.require("docker-registry")
     folder = tmp_path / "registry"
     folder.mkdir()
     with serving(partial(token, authority), method=method) as (server, asked):
@@ -370,6 +373,7 @@ def test_plain_http_on_another_machine_is_told_and_can_be_wanted(image, registry
 
 
 def test_a_registry_of_this_machine_that_speaks_tls(image, tmp_path, authority, monkeypatch):
+    images.require("docker-registry")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority / "cert.pem"))
     folder = tmp_path / "registry"
     folder.mkdir()
