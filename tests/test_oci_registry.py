@@ -342,6 +342,16 @@ def test_no_redirect_leads_out_of_tls(authority, monkeypatch):
         repository.manifest()
 
 
+def test_no_password_goes_to_a_server_of_tokens_without_tls(tmp_path):
+    challenge = 'Bearer realm="http://tokens.invalid/",service="x"'
+    with (
+        serving(lambda it: it.answer(401, WWW_Authenticate=challenge)) as (host, _),
+        connected(f"{host}/a") as repository,
+        pytest.raises(UsageError, match="leads to an address without TLS"),
+    ):
+        repository.manifest()
+
+
 def test_redirects_without_end(registry):
     get = lambda it: it.answer(302, Location="/v2/x")  # noqa: E731
     with (
@@ -368,8 +378,10 @@ def test_plain_http_on_another_machine_is_told_and_can_be_wanted(image, registry
     monkeypatch.setattr(transport, "is_loopback", lambda _: False)
     with pytest.raises(UsageError, match="it speaks no TLS") as caught:
         push(image, f"{registry}/a/plain:1")
-    assert "--plain-http" in caught.value.hint
+    assert caught.value.hint == f"If that is meant: MODELPACK_PLAIN_HTTP={registry}"
     push(image, f"{registry}/a/plain:1", plain_http=True)
+    monkeypatch.setenv("MODELPACK_PLAIN_HTTP", f"a.test,{registry}")
+    assert small(f"{registry}/a/plain:1") == b"small"
 
 
 def test_a_registry_of_this_machine_that_speaks_tls(image, tmp_path, authority, monkeypatch):

@@ -37,12 +37,16 @@ Body = bytes | Callable[[], Any]
 
 
 class Transport:
-    """Talks to the registry of `name`. `plain_http`: without TLS even to another machine."""
+    """Talks to the registry of `name`. `plain_http`: without TLS even to another machine, as also
+    if MODELPACK_PLAIN_HTTP lists its host; one on this machine is asked without in any case.
+    """
 
     def __init__(self, name: Name, *, plain_http: bool = False) -> None:
         self.name = name
-        self._plain = plain_http or is_loopback(name.server)
-        self._base = f"{'http' if self._plain else 'https'}://{name.server}/v2/"
+        listed = os.environ.get("MODELPACK_PLAIN_HTTP", "").split(",")
+        self._plain = plain_http or name.server in listed
+        plain = self._plain or is_loopback(name.server)
+        self._base = f"{'http' if plain else 'https'}://{name.server}/v2/"
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "modelpack"
         self._authorization = ""
@@ -130,7 +134,7 @@ class Transport:
     def _once(self, method: str, url: str, **options: Any) -> requests.Response:
         """Follows no redirect, and takes no credentials from ~/.netrc."""
         host = urlsplit(url).netloc.rpartition("@")[2]
-        if urlsplit(url).scheme != "https" and not self._plain:
+        if urlsplit(url).scheme != "https" and not (self._plain or is_loopback(host)):
             raise self._elsewhere("leads to an address without TLS")
         options["headers"] = {name: text for name, text in options["headers"].items() if text}
         answer = self._session.request(
