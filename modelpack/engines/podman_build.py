@@ -27,6 +27,7 @@ _WARNING = re.compile(r'time="[^"]*" level=(warning|info)')
 # 'Error: building at STEP "RUN ...": while running runtime: exit status 1'
 _ERROR = re.compile(r'Error: (?:building at STEP ".*": )?(?:while running runtime: )?(.*)')
 _KEPT_LINES = 200
+_EPOCH = "--build-arg=SOURCE_DATE_EPOCH="
 _EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -91,7 +92,7 @@ def run(
     context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
 ) -> None:
     """As `hosts.Builder` has it."""
-    command = ["podman", "build", "--format=docker", *_times(environ), *options, str(context)]
+    command = ["podman", "build", "--format=docker", *_times(options), *options, str(context)]
     progress = Progress(on_step)
     with subprocess.Popen(
         command,
@@ -122,9 +123,8 @@ def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - a
     return frozenset(known)
 
 
-def _times(environ: Mapping[str, str]) -> list[str]:
-    """One time for the image and for all files that the build adds, so that the same input makes
-    the same image. Podman 5 takes no SOURCE_DATE_EPOCH by itself.
+def _times(options: Iterable[str]) -> list[str]:
+    """What BuildKit understands by an argument of this name, Podman 5 does by an option: the time
+    of the image and of the files that the build adds.
     """
-    epoch = environ.get("SOURCE_DATE_EPOCH")
-    return [f"--timestamp={epoch}"] if epoch else []
+    return [option.replace(_EPOCH, "--timestamp=") for option in options if _EPOCH in option]
