@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelpack.engines import Engine, processes, sandbox
+from modelpack.engines import Engine, bubblewrap, processes, sandbox
+from modelpack.engines.docker import DockerEngine
+from modelpack.engines.podman import PodmanEngine
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import Options, Run
 from modelpack.spec import BaseImage
 
 ENGINES = ("docker", "podman", "process")
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = pytest.mark.engine
 
 # What it tells is its prediction; the first value of a row says what it is to try.
 HOSTILE = """
@@ -75,12 +77,14 @@ def found():
         "root": refusal(lambda: open("/x", "w")), "app": refusal(lambda: open("app.py", "a")),
         "home": refusal(lambda: open("/root/x", "w")), "tmp": refusal(lambda: open("/tmp/x", "w")),
         "much": refusal(lambda: open("/tmp/much", "wb").write(bytes(70 * 2**20))),
-        "unshare": of_libc("unshare", 0x10000000), "mount": of_libc("mount", b"x", b"/tmp", b"tmpfs", 0, 0),
+        "unshare": of_libc("unshare", 0x10000000),
+        "mount": of_libc("mount", b"x", b"/tmp", b"tmpfs", 0, 0),
         "ptrace": of_libc("ptrace", 16, 1, 0, 0), "keys": of_libc("syscall", 250, 0, -3, 0),
         "bpf": of_libc("syscall", 321, 0, 0, 0), "uring": of_libc("syscall", 425, 1, 0),
         "personality": of_libc("personality", 0x0040000),
         "forks": bomb(), "files": files(), "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
-        "variables": sorted(os.environ), "processes": len([n for n in os.listdir("/proc") if n.isdigit()]),
+        "variables": sorted(os.environ),
+        "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
     }
 
 class Hostile(LinearRegression):
@@ -139,6 +143,7 @@ def _told(engine: Engine, target: str, wish: int) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_it_can_do_no_harm(asked: Callable[[int], dict[str, Any]]) -> None:
     found = asked(1)
     assert found["uid"] == 65532
@@ -161,6 +166,7 @@ def test_it_can_do_no_harm(asked: Callable[[int], dict[str, Any]]) -> None:
     assert not [name for name in found["variables"] if "PROXY" in name.upper() or "KEY" in name]
 
 
+@pytest.mark.slow
 def test_it_is_told_when_its_memory_was_not_enough(
     asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,9 +176,66 @@ def test_it_is_told_when_its_memory_was_not_enough(
         asked(2)
 
 
+@pytest.mark.slow
 def test_it_is_told_when_its_time_was_not_enough(
     asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 5.0)
     with pytest.raises(SmokeFailedError, match="5 seconds were not enough"):
         asked(3)
+
+
+OUTER = """
+import json, os, socket
+def refusal(call):
+    try:
+        call()
+    except OSError as error:
+        return error.strerror
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
+print(json.dumps({
+    "uid": os.getuid(), "caps": int(status["CapEff"], 16), "nnp": status["NoNewPrivs"],
+    "seccomp": int(status["Seccomp"]), "variables": sorted(os.environ),
+    "connect": refusal(lambda: socket.create_connection(("192.0.2.1", 80), 1)),
+    "write": refusal(lambda: open("/etc/x", "w")), "homes": os.path.exists("/etc/passwd"),
+}))
+"""
+
+
+def outer_walls(command: list[str], environ: Mapping[str, str]) -> dict[str, Any]:
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    facts: dict[str, Any] = json.loads(done.stdout)
+    assert (facts["caps"], facts["nnp"]) == (0, "1")
+    assert facts["connect"] == "Network is unreachable"
+    assert facts["write"] in {"Read-only file system", "Permission denied"}
+    assert not [name for name in facts["variables"] if "PROXY" in name.upper()]
+    return facts
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_the_walls_of_an_engine_stand_by_themselves(
+    name: str, engine: DockerEngine, podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path
+) -> None:
+    """Even what is set for all containers of a user does not get in."""
+    (tmp_path / "config.json").write_text(
+        json.dumps({"proxies": {"default": {"httpProxy": "http://user:secret@proxy.invalid"}}})
+    )
+    host = {"docker": engine, "podman": podman}[name]._host
+    options = sandbox.container(name, 2**31)
+    command = [name, "run", "--rm", *options, podman_base.reference, "-c", OUTER]
+    facts = outer_walls(command, {**host.environ, "DOCKER_CONFIG": str(tmp_path)})
+    assert (facts["uid"], facts["seccomp"]) == (65532, 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_bubblewrap_stands_for_anybody(user: str) -> None:
+    python, folder = Path("/usr/bin/python3"), Path("/usr/lib")
+    walls = bubblewrap.walls([], {"LANG": "C.UTF-8"}, folder, python)
+    assert walls, "bubblewrap is not installed, or may make no namespaces"
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    command = [*(become if user == "nobody" else []), *walls, str(python), "-c", OUTER]
+    facts = outer_walls(command, {**os.environ, "HTTP_PROXY": "http://secret"})
+    assert facts["uid"] == 65532
+    assert not facts["homes"], "it sees files that it has no use for"
+    assert {*facts["variables"]} <= {"LANG", "PWD", "LC_CTYPE"}
