@@ -212,6 +212,28 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(
     assert not run(podman, "ps", "--all", "--external", "--quiet", "--filter=status=created")
 
 
+@pytest.mark.parametrize("where", ["RUN sleep 20", "FROM"])
+def test_a_build_that_is_interrupted_leaves_nothing(
+    podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path, where: str
+) -> None:
+    made = f"FROM {podman_base.reference} AS a\nRUN true\nRUN sleep 20\n"
+    (tmp_path / "Dockerfile").write_text(f"{made}FROM a\nCOPY --from=a /etc/hostname /x\n")
+
+    def interrupt(event: StepEvent) -> None:
+        if where in event.name and event.state == "started":
+            threading.Event().wait(0.7)  # for its command to run
+            raise KeyboardInterrupt
+
+    before = run(podman, "ps", "--all", "--external", "--quiet")
+    with pytest.raises(KeyboardInterrupt):
+        podman_build.build(
+            tmp_path, interrupt, environ=podman._host.environ, options=["--no-cache"]
+        )
+    assert run(podman, "ps", "--all", "--external", "--quiet") == before
+    commands = subprocess.run(["ps", "-e", "-o", "args"], capture_output=True, check=True).stdout
+    assert b"\nsleep 20" not in commands
+
+
 def test_a_nameless_image_is_discarded_and_what_it_was_built_from_is_kept(
     podman: PodmanEngine, image: Image, client: docker.DockerClient
 ) -> None:
