@@ -18,9 +18,11 @@ import pytest
 from test_engines_process import get
 
 from modelpack.engines import podman_build, podman_settings
+from modelpack.engines.docker import DockerEngine
 from modelpack.engines.podman import PodmanEngine
 from modelpack.engines.protocol import StepEvent
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
+from modelpack.oci import tree
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
 pytestmark = pytest.mark.engine
@@ -92,7 +94,8 @@ def test_the_service_runs_hardened_and_ends_well(
         assert host["Memory"] == host["MemorySwap"] == 2**31
         assert host["PidsLimit"] == 256
         assert service.url.startswith("http://127.0.0.1:")
-        assert (service.user_id(), service.health(), service.engine) == (65532, "healthy", "podman")
+        assert (service.health(), service.engine) == ("healthy", "podman")
+        assert service.user_id() == json.loads(get(f"{service.url}/process"))["uid"] > 0
         assert "Listening at" in service.logs()
         memory = service.memory_bytes()
         assert memory is None or 10_000_000 < memory < 2**31
@@ -186,6 +189,26 @@ def test_the_image_is_described_as_docker_would(image: Image, podman_base: BaseI
     assert image.labels["org.opencontainers.image.base.name"] == podman_base.reference
     assert image.size_bytes > 10_000_000
     assert image.layers[-1].created_by.startswith("/bin/sh -c #(nop) COPY")
+
+
+def test_the_same_bundle_gives_the_same_files_and_settings_as_with_docker(
+    podman: PodmanEngine, engine: DockerEngine, image: Image, bundle: Bundle, index: IndexSettings
+) -> None:
+    built = engine.build(bundle, index, lambda _: None)
+    try:
+        with engine.contents(built.id) as theirs, podman.contents(NAME) as ours:
+            files, expected = (
+                tree.merged(map(tree.listing, each.layers)) for each in (ours, theirs)
+            )
+            assert files == expected
+            # Docker has an empty layer for WORKDIR, and keeps variables in another order.
+            assert {layer.diff_id for layer in ours.layers} < {e.diff_id for e in theirs.layers}
+            settings = {**ours.config["config"], "Env": sorted(ours.config["config"]["Env"])}
+            wanted = theirs.config["config"]
+            assert settings == {**wanted, "Env": sorted(wanted["Env"])}
+            assert ours.config["created"] == theirs.config["created"] == "1980-01-01T00:00:00Z"
+    finally:
+        engine.discard(built)
 
 
 def test_a_second_build_is_the_same_image_and_runs_nothing(

@@ -30,6 +30,8 @@ _WARNING = re.compile(r'time="[^"]*" level=(warning|info)')
 # 'Error: building at STEP "RUN ...": while running runtime: exit status 1'
 _ERROR = re.compile(r'Error: (?:building at STEP ".*": )?(?:while running runtime: )?(.*)')
 _KEPT_LINES = 200
+# Without a label that tells Buildah's version, which would make another image of the same files.
+_BUILD = ("podman", "build", "--format=docker", "--identity-label=false")
 _PATIENCE = 60.0  # seconds: large folders are copied in less
 _NAP = 0.2
 _EPOCH = "--build-arg=SOURCE_DATE_EPOCH="
@@ -97,7 +99,7 @@ def run(
     context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
 ) -> None:
     """As `hosts.Builder` has it."""
-    command = ["podman", "build", "--format=docker", *_times(options), *options, str(context)]
+    command = [*_BUILD, *_times(options), *options, str(context)]
     progress = Progress(on_step)
     with subprocess.Popen(
         command,
