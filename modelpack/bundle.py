@@ -81,18 +81,18 @@ def render(
             was inspected.
     """
     target = Path(directory).resolve()
-    packed = _packed(spec)
+    bundle = Bundle(str(target), _packed(spec), environment, code, base.slim)
     _check_replaceable(target)
     try:
         with _all_or_nothing(target) as folder:
-            copies = [folder / file.path for file in packed.files]
+            copies = [folder / file.path for file in bundle.model.files]
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
             for part in CARRIED:
                 _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            for name, text in _texts(packed, environment, base, code).items():
+            for name, text in _texts(bundle, base).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
             digests = [file.sha256 for file in spec.files]
             _normalise(folder, dict(zip(copies, digests, strict=True)))
@@ -102,7 +102,7 @@ def render(
             f"{error.filename}.",
             hint="Choose a folder that can be written with -o, and leave the model where it is.",
         ) from error
-    return Bundle(str(target), packed, environment, code)
+    return bundle
 
 
 def read(directory: str | Path) -> Bundle:
@@ -124,7 +124,7 @@ def read(directory: str | Path) -> Bundle:
             f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
             hint="Make one with `modelpack bundle MODEL -o DIR`.",
         ) from error
-    return Bundle(str(target), model, environment, code)
+    return Bundle(str(target), model, environment, code, document.get("slim_base") is True)
 
 
 def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tuple[str, ...]]:
@@ -163,10 +163,8 @@ def example(spec: ModelSpec) -> dict[str, Any] | None:
     return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
-def _texts(
-    spec: ModelSpec, environment: Environment, base: BaseImage, code: Code
-) -> dict[str, str]:
-    jinja = _jinja()
+def _texts(bundle: Bundle, base: BaseImage) -> dict[str, str]:
+    jinja, spec, environment = _jinja(), bundle.model, bundle.environment
     context = {
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
@@ -174,7 +172,8 @@ def _texts(
         "compiler": COMPILER,
         "locales": LOCALES,
         "base": base,
-        "code": code,
+        "code": bundle.code,
+        "slim_base": bundle.slim_base,
         "version": __version__,
         "epoch": MTIME,
         "wheel_platforms": fitting(MACHINES[environment.platform]),
@@ -183,7 +182,7 @@ def _texts(
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
-    return {**rendered, **written, MANIFEST: _manifest(spec, environment, code)}
+    return {**rendered, **written, MANIFEST: _manifest(bundle)}
 
 
 def _jinja() -> jinja2.Environment:
@@ -208,15 +207,16 @@ def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Co
     return model, environment, from_json(Code, document.get("code", {}))
 
 
-def _manifest(spec: ModelSpec, environment: Environment, code: Code) -> str:
-    described = to_json(environment)
+def _manifest(bundle: Bundle) -> str:
+    described = to_json(bundle.environment)
     del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {
         "schema": SCHEMA,
         "modelpack": __version__,
-        "model": to_json(spec),
+        "model": to_json(bundle.model),
         "environment": described,
-        **({"code": _told(code)} if code.files else {}),
+        **({"code": _told(bundle.code)} if bundle.code.files else {}),
+        **({"slim_base": True} if bundle.slim_base else {}),
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 

@@ -82,6 +82,7 @@ class DockerEngine:
         self.require_runs(platform)
         options, environ = credentials.for_build(index, daemon.environ())
         options.append(f"--platform={platform}")
+        options.append(f"--build-arg=BASE={'slim' if bundle.slim_base else 'full'}")
         options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
         options += [f"--label={name}={value}" for name, value in (labels or {}).items()]
         options += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]

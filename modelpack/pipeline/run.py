@@ -136,6 +136,7 @@ class Run:
     def render(self, model: ModelSpec, code: Code, directory: Path) -> Bundle:
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
+            base = replace(base, slim=self.options.slim_base)
             bundle = bundles.render(model, resolved, base, directory, code)
             summary.append(f"on {base.reference}")
         return bundle
