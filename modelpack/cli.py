@@ -114,6 +114,11 @@ ENVIRONMENT = (
     ),
     *INDEX,
 )
+SLIM = (
+    click.option(
+        "--slim-base", is_flag=True, help="Of the base image, keep what serving takes: no shell."
+    ),
+)
 OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="Results and errors only."),
@@ -249,7 +254,7 @@ def inspect_command(
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
-@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT)
+@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, SLIM, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...],
     output: Path,
@@ -299,7 +304,7 @@ def lock_command(
 @main.command("build")
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
-@takes(INDEX, ENGINE, OUTPUT)
+@takes(SLIM, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(_options(**given), _observer(quiet, verbose))
@@ -359,7 +364,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@takes(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
+@takes(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, SLIM, ENGINE, OUTPUT)
 def package_command(
     models: tuple[Path, ...],
     report: Path | None,
