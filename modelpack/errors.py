@@ -9,6 +9,7 @@
      +- BuildFailedError               6  the image could not be built
      +- SmokeFailedError               7  the service was built and does not answer as it must
      +- NoEngineError                  8  no container engine, or no base image for it
+     +- DifferentError                 9  `diff` found what it was told to fail on
 
 Each error says what happened and why (`message`) and what to do next (`hint`).
 """
@@ -57,3 +58,7 @@ class SmokeFailedError(ModelpackError):
 
 class NoEngineError(ModelpackError):
     exit_code = 8
+
+
+class DifferentError(ModelpackError):
+    exit_code = 9

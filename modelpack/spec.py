@@ -403,7 +403,8 @@ class SmokeReport:
 
     `ready_seconds`: from start to the first 200 of /readyz. `latency_ms`: median of one row's
     prediction. `memory_bytes`: of the whole service after the checks; None where unknown.
-    `parity`: None where there was nothing to compare with.
+    `parity`: None where there was nothing to compare with. `rulings`: on the image, where
+    there is one.
     """
 
     target: str
@@ -413,6 +414,7 @@ class SmokeReport:
     latency_ms: float | None = None
     memory_bytes: int | None = None
     parity: Parity | None = None
+    rulings: tuple[Ruling, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -437,7 +439,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):  # of answers, as JSON gave them
         return [_plain(item) for item in value]
     names = value.__dataclass_fields__  # `global_` is `global`, which Python does not allow
     return {name.removesuffix("_"): _plain(getattr(value, name)) for name in names}

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
@@ -20,11 +21,14 @@ from rich.table import Table
 from rich.text import Text
 
 from modelpack.bundle import example
+from modelpack.comparison import Difference
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package, Verification
-from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
+from . import diff as diff_view
+from . import markdown
 from . import model as model_view
 from .text import lines, printable
 
@@ -135,6 +139,16 @@ def model(spec: ModelSpec, code: Code) -> None:
     out.print(model_view.view(spec, code))
 
 
+def diff(found: Difference) -> None:
+    """The answer of `modelpack diff`."""
+    out.print(diff_view.view(found))
+
+
+def diff_markdown(found: Difference, path: Path) -> None:
+    """The same, as a file for a pull request. UsageError if it cannot be written."""
+    markdown.write(found, path)
+
+
 def report(smoke: SmokeReport) -> Table:
     table = Table("check", "", "seconds", "what was seen", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
@@ -176,6 +190,16 @@ def smoke(outcome: SmokeReport) -> None:
     """The answer of `modelpack smoke`."""
     out.print(report(outcome))
     err.print(_figures(outcome))
+
+
+def rulings(found: Iterable[Ruling]) -> None:
+    """The answer of `modelpack scan`."""
+    table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
+    for ruling in found:
+        mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
+        told = (f"{each.where}: {each.what}" for each in ruling.violations)
+        table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines("\n".join(told)))
+    out.print(table)
 
 
 def doctor(findings: Iterable[Finding]) -> None:
