@@ -30,8 +30,8 @@ _MOST = 100  # layers of signatures, and referrers, that are looked at
 
 
 def vouch(repository: Repository, signer: Signer | None = None) -> None:
-    """Attaches to the image that the repository's name leads to what it holds of documents, and signs
-    both; of an image for several platforms, to each. What is there already stays as it is.
+    """Attaches to the image of the repository's name what it holds of documents, and signs both; of
+    an image for several platforms, to each. What is there already stays as it is.
 
     Raises:
         ModelpackError: the registry refuses, or the image is none of modelpack.
@@ -49,8 +49,8 @@ def vouch(repository: Repository, signer: Signer | None = None) -> None:
 
 
 def found(repository: Repository, platform: str | None = None) -> tuple[Image, Beside]:
-    """The image that the repository's name leads to, and what is beside it: what cannot be had of that
-    is told of there.
+    """The image of the repository's name, and what is beside it: what cannot be had of that is told
+    of there.
 
     Raises:
         ModelpackError: the image cannot be had, or there is none of the platform.
