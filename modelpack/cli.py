@@ -381,6 +381,28 @@ def package_command(
         _conclude(made.smoke, report, junit)
 
 
+@main.command("push")
+@click.argument("reference", metavar="REF")
+@click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
+@takes(ENGINE, OUTPUT)
+def push_command(
+    reference: str,
+    other: str | None,
+    engine: str,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Push the image REF to its registry, as whom `docker login` knows there."""
+    engine = engines.WITH_IMAGES if engine == "auto" else engine
+    run = Run(_options(engine=engine), _observer(quiet, verbose))
+    pushed = pipeline.push(run, reference, other)
+    if as_json:
+        console.document(pushed.to_json())
+    else:
+        console.result(pushed.reference)
+
+
 @main.command("verify")
 @click.argument("target", metavar="REF")
 @click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")

@@ -14,13 +14,14 @@ import urllib3
 
 from modelpack.oci import failures
 from modelpack.oci.documents import Descriptor, malformed
-from modelpack.oci.transport import BROKEN, PAUSES, Transport
+from modelpack.oci.registry import Repository
+from modelpack.oci.transport import BROKEN, PAUSES
 
 _CHUNK = 2**18
 _BROKEN = (*BROKEN, urllib3.exceptions.HTTPError, OSError)
 
 
-def download(transport: Transport, blob: Descriptor, path: Path) -> None:
+def download(repository: Repository, blob: Descriptor, path: Path) -> None:
     """To the file `path`, of which what is there already is kept, and is only believed if all of
     it has the digest.
 
@@ -31,23 +32,23 @@ def download(transport: Transport, blob: Descriptor, path: Path) -> None:
     with path.open("ab") as file:
         for pause in (*PAUSES, None):
             try:
-                _rest(transport, blob, file)
+                _rest(repository, blob, file)
             except _BROKEN as error:
                 if pause is None:
-                    raise failures.broken(transport.name, error) from None
+                    raise failures.broken(repository.name, error) from None
                 time.sleep(pause)
             if file.tell() >= blob.size:
                 break
     _require(path, blob)
 
 
-def _rest(transport: Transport, blob: Descriptor, file: IO[bytes]) -> None:
+def _rest(repository: Repository, blob: Descriptor, file: IO[bytes]) -> None:
     """No more than the blob should have."""
     headers = {"Range": f"bytes={file.tell()}-", "Accept-Encoding": "identity"}
-    path = transport.path(f"blobs/{blob.digest}")
+    path = repository.path(f"blobs/{blob.digest}")
     if file.tell() == 0:
         del headers["Range"]
-    with transport.request("GET", path, {200, 206}, headers=headers) as answer:
+    with repository.transport.request("GET", path, {200, 206}, headers=headers) as answer:
         if answer.status_code == 200:
             file.truncate(0)
         while file.tell() <= blob.size and (data := answer.raw.read(_CHUNK)):

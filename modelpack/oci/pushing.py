@@ -8,7 +8,7 @@ from modelpack.oci import documents
 from modelpack.oci.documents import Descriptor, Store
 from modelpack.oci.image import Blob
 from modelpack.oci.registry import Repository
-from modelpack.oci.uploads import OnProgress
+from modelpack.oci.uploads import OnProgress, upload
 
 
 def push(
@@ -21,7 +21,7 @@ def push(
         UsageError: it is damaged, or the registry does not let this user do it.
         BuildFailedError: the registry fails.
     """
-    return _push(store, top, repository, on_progress, repository.image.tag)
+    return _push(store, top, repository, on_progress, repository.name.tag)
 
 
 def _push(
@@ -35,9 +35,9 @@ def _push(
     else:
         config = documents.descriptor_of(document.get("config"))
         for layer in documents.descriptors(document, "layers"):
-            repository.upload(_blob(store, layer), on_progress)
-        repository.upload(_blob(store, config), lambda *_: None)
-    repository.put_manifest(data, tag)
+            upload(repository, _blob(store, layer), on_progress)
+        upload(repository, _blob(store, config), lambda *_: None)
+    repository.put_manifest(data, top.media_type, tag)
     return top
 
 

@@ -47,10 +47,6 @@ class Transport:
         self._authorization = ""
         self._has_answered = False
 
-    def path(self, rest: str) -> str:
-        """That of something in the repository."""
-        return f"{self.name.repository}/{rest}"
-
     def close(self) -> None:
         self._session.close()
 

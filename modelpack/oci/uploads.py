@@ -19,7 +19,8 @@ import requests
 from modelpack.errors import ModelpackError
 from modelpack.oci.failures import BusyError
 from modelpack.oci.image import Blob
-from modelpack.oci.transport import PAUSES, Transport
+from modelpack.oci.registry import Repository
+from modelpack.oci.transport import PAUSES
 
 PART = 64 * 2**20  # bytes; larger blobs go in several
 _STEP = 2**20  # bytes from one word of progress to the next
@@ -30,31 +31,26 @@ told of once, with all done; what is not, with none at first.
 """
 
 
-def upload(transport: Transport, blob: Blob, on_progress: OnProgress) -> bool:
+def upload(repository: Repository, blob: Blob, on_progress: OnProgress) -> bool:
     """Whether it had to be: False, if it was there already.
 
     Raises:
         UsageError: the registry cannot be reached, or does not let this user do it.
         BuildFailedError: it fails, or does not take the blob.
     """
-    if _is_there(transport, blob.digest):
+    if repository.has_blob(blob.digest):
         on_progress(blob.digest, blob.size, blob.size)
         return False
     on_progress(blob.digest, 0, blob.size)
-    _Upload(transport, blob, on_progress).run()
+    _Upload(repository, blob, on_progress).run()
     return True
-
-
-def _is_there(transport: Transport, digest: str) -> bool:
-    with transport.request("HEAD", transport.path(f"blobs/{digest}"), {200, 404}) as answer:
-        return answer.status_code == 200
 
 
 class _Upload:
     """One blob on its way. `_place`: where the registry wants the rest of it."""
 
-    def __init__(self, transport: Transport, blob: Blob, on_progress: OnProgress) -> None:
-        self._transport = transport
+    def __init__(self, repository: Repository, blob: Blob, on_progress: OnProgress) -> None:
+        self._repository = repository
         self._blob = blob
         self._on_progress = on_progress
         self._place = ""
@@ -74,8 +70,8 @@ class _Upload:
                 return
 
     def _begin(self) -> int:
-        place = self._transport.path("blobs/uploads/")
-        with self._transport.request("POST", place, {202}) as answer:
+        place = self._repository.path("blobs/uploads/")
+        with self._repository.transport.request("POST", place, {202}) as answer:
             self._moved(answer)
             least = answer.headers.get("OCI-Chunk-Min-Length", "")
         self._part = max(PART, int(least) if re.fullmatch("[0-9]{1,12}", least) else 0)
@@ -84,7 +80,7 @@ class _Upload:
     def _resume(self) -> int:
         """How much is there. From the start where nobody knows, or where more is than was sent."""
         try:
-            answer = self._transport.request("GET", self._place, {204})
+            answer = self._repository.transport.request("GET", self._place, {204})
         except ModelpackError:
             return self._begin()
         with answer:
@@ -117,7 +113,9 @@ class _Upload:
                 _skip(stream, start)
                 return _Part(stream, end - start, partial(self._tell, start))
 
-            return self._transport.request(method, place, expected, headers=headers, body=body)
+            return self._repository.transport.request(
+                method, place, expected, headers=headers, body=body
+            )
 
     def _tell(self, start: int, done: int) -> None:
         self._on_progress(self._blob.digest, start + done, self._blob.size)
