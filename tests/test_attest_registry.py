@@ -24,9 +24,11 @@ from modelpack import bundle
 from modelpack.attest import attaching, cosign, keys
 from modelpack.attest.checks import judged
 from modelpack.attest.subject import Subject
-from modelpack.oci import documents
+from modelpack.oci import documents, referrers
 from modelpack.oci.documents import Descriptor
+from modelpack.oci.image import of_bytes
 from modelpack.oci.registry import Repository, connected
+from modelpack.oci.uploads import upload
 
 PASSWORD = "secret"
 OPTIONS = ("--insecure-ignore-tlog", "--allow-insecure-registry")
@@ -63,8 +65,8 @@ def cosign_accepts(folder: Path, reference: str, key: str = "cosign.pub") -> dic
 
 
 def failures(folder: Path, reference: str, key: str = "cosign.pub") -> set[str]:
-    with connected(reference) as repository:
-        subject = Subject(*attaching.found(repository), keys.verifier(folder / key))
+    with attaching.opened(reference) as place:
+        subject = Subject(*attaching.found(place), keys.verifier(folder / key))
         return {verdict.name for verdict in judged(subject) if verdict.state == "fails"}
 
 
@@ -85,24 +87,28 @@ class Pushed:
         self.pinned = f"{host}/team/{name}@{self.digest}"
 
     def vouch(self, signer: keys.Signer | None = None) -> None:
-        with connected(self.reference) as repository:
-            attaching.vouch(repository, signer)
+        with attaching.opened(self.reference) as place:
+            attaching.vouch(place, signer)
 
 
 def put(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
     image = image_of(folder, changes)
     [layer] = image.layers
     with layer.open() as stream:
-        tar = repository.put_blob(stream.read(), documents.LAYER)
+        tar = of_bytes(stream.read(), documents.LAYER)
     told = {
         "architecture": "amd64",
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
         **image.config,
     }
-    config = repository.put_blob(json.dumps(told).encode(), documents.CONFIG)
-    manifest = cosign.manifest(config.to_json(), [tar.to_json()])
-    return repository.put_manifest(manifest, repository.image.tag).digest
+    config = of_bytes(json.dumps(told).encode(), documents.CONFIG)
+    for blob in (tar, config):
+        upload(repository, blob, lambda *_: None)
+    pointers = [Descriptor(b.media_type, b.digest, b.size).to_json() for b in (config, tar)]
+    manifest = cosign.manifest(pointers[0], pointers[1:])
+    repository.put_manifest(manifest, documents.MANIFEST, repository.name.tag)
+    return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +152,8 @@ def test_cosign_gets_the_predicates_of_the_image(
 
 def test_both_documents_refer_to_the_image(pushed: Pushed) -> None:
     with connected(pushed.reference) as repository:
-        found = repository.referrers(pushed.digest)
-    assert {kind for kind, _ in found} == {
+        found = referrers.referrers(repository, pushed.digest)
+    assert {entry.artifact_type for entry in found} == {
         "application/vnd.cyclonedx+json",
         "application/vnd.in-toto+json",
     }
@@ -157,7 +163,8 @@ def test_vouching_once_more_adds_nothing(pushed: Pushed, signer: keys.Signer) ->
     def there() -> list[Any]:
         with connected(pushed.reference) as repository:
             tags = (cosign.tag(pushed.digest, kind) for kind in ("sig", "att"))
-            return [*map(repository.find, tags), repository.referrers(pushed.digest)]
+            signed = [repository.manifest(tag)[1] for tag in tags]
+            return [*signed, referrers.referrers(repository, pushed.digest)]
 
     before = there()
     pushed.vouch(signer)
@@ -188,8 +195,8 @@ def test_what_cosign_signs_modelpack_verifies(
         attest = ("attest", *given, f"--type={kind}", "--predicate=predicate", image.pinned)
         done = ask(folder, *attest)
         assert done.returncode == 0, done.stderr
-    with connected(image.reference) as repository:
-        subject = Subject(*attaching.found(repository), keys.verifier(folder / "cosign.pub"))
+    with attaching.opened(image.reference) as place:
+        subject = Subject(*attaching.found(place), keys.verifier(folder / "cosign.pub"))
         *_, last = judged(subject)
     assert (last.state, last.detail) == ("holds", "nothing attached, both documents signed")
 
@@ -217,9 +224,8 @@ def test_a_signature_that_was_put_beside_another_image_is_seen(
     with connected(pushed.reference) as repository:
         digest = put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
         for kind in ("sig", "att"):
-            descriptor = repository.find(cosign.tag(pushed.digest, kind))
-            data = repository.manifest(descriptor)
-            repository.put_manifest(data, cosign.tag(digest, kind))
+            _, data = repository.manifest(cosign.tag(pushed.digest, kind))
+            repository.put_manifest(data, documents.MANIFEST, cosign.tag(digest, kind))
     assert cosign_accepts(folder, pushed.reference) == NONE
     assert failures(folder, pushed.reference) == {"signature", "content", "attached"}
 
@@ -235,7 +241,7 @@ def flip(folder: Path, digest: str, old: bytes) -> None:
 
 def layer_of(reference: str, tag: str, number: int = 0) -> Descriptor:
     with connected(reference) as repository:
-        manifest = documents.parsed(repository.manifest(repository.find(tag)))
+        manifest = documents.parsed(repository.manifest(tag)[1])
     return documents.descriptors(manifest, "layers")[number]
 
 
@@ -272,18 +278,10 @@ def test_an_attached_document_that_was_replaced_is_seen(
     name = "replaced-" + kind.partition(".")[2].partition("+")[0].replace("-", "")
     image = Pushed(registry, name, folder_of_bundle)
     with connected(image.reference) as repository:
-        descriptor = repository.find()
+        descriptor, _ = repository.manifest()
         text = {"_type": "x", "subject": [cosign.subject("x", image.digest)]}
         told = {**text, "predicateType": KINDS["slsaprovenance1"], "predicate": {"evil": 1}}
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": documents.MANIFEST,
-            "artifactType": kind,
-            "config": repository.put_blob(b"{}", kind).to_json(),
-            "layers": [repository.put_blob(json.dumps(told).encode(), kind).to_json()],
-            "subject": descriptor.to_json(),
-        }
-        repository.put_manifest(json.dumps(manifest).encode())
-    with connected(image.reference) as repository:
-        found = {v.name: v.state for v in judged(Subject(*attaching.found(repository)))}
+        referrers.attach(repository, descriptor, kind, [of_bytes(json.dumps(told).encode(), kind)])
+    with attaching.opened(image.reference) as place:
+        found = {v.name: v.state for v in judged(Subject(*attaching.found(place)))}
     assert found["attached"] == "fails"

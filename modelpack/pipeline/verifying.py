@@ -16,7 +16,6 @@ from modelpack.attest.provenance import told_parity
 from modelpack.attest.subject import Subject, Verdict
 from modelpack.errors import NotVouchedError
 from modelpack.oci.places import READERS
-from modelpack.oci.registry import connected
 from modelpack.spec import Parity, SmokeReport, to_json
 
 from .commands import require_passed, smoke_target
@@ -120,11 +119,11 @@ def _found(run: Run, target: str, *, signed: bool) -> Iterator[Subject]:
         with oci.opened(target, run.options.platform) as image:
             yield Subject(image)
     elif signed or _IN_A_REGISTRY.match(target):
-        with connected(target) as repository:
+        with attaching.opened(target) as place:
             platform = run.options.platform
             if platform is None and run.options.smoke:
                 platform = run.engine.platform
-            yield Subject(*attaching.found(repository, platform))
+            yield Subject(*attaching.found(place, platform))
     else:
         with run.engine.contents(target) as image:
             yield Subject(image)
