@@ -30,6 +30,7 @@ class Voucher:
             ModelpackError: the registry refuses, or the image is none of modelpack.
         """
         with run.stage("vouch") as summary, attaching.opened(reference) as place:
-            attaching.vouch(place, self._signer)
-            signed = "and signed" if self._signer else "not signed: no --key"
-            summary.append(f"SBOM and provenance attached, {signed}")
+            there = attaching.vouch(place, self._signer)
+            attached = "SBOM and provenance attached" if there else "no SBOM nor provenance in it"
+            signed = "signed" if self._signer else "not signed: no --key"
+            summary.append(f"{attached}; {signed}")
