@@ -103,6 +103,14 @@ def test_podmans_files(home, monkeypatch):
     assert [find(f"{name}.test").user for name in "abc"] == ["named", "docker", "podman"]
 
 
+def test_podmans_entries_for_a_part_of_a_registry(home):
+    entries = {"a.test": "host", "a.test/team": "team", "a.test/team/it": "it", "b.test/team": "b"}
+    docker(home, auths={key: encoded(user, "1") for key, user in entries.items()})
+    asked = [("a.test", "team/it"), ("a.test", "team/x"), ("a.test", "teams"), ("a.test", "")]
+    assert [find(*it).user for it in asked] == ["it", "team", "host", "host"]
+    assert find("b.test", "x") is None
+
+
 def test_the_folder_that_docker_is_told(home, monkeypatch):
     (home / "elsewhere").mkdir()
     config = {"auths": {"a.test": encoded("me", "it")}}

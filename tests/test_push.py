@@ -19,12 +19,17 @@ import pytest
 import registries
 
 from modelpack import oci, pipeline
-from modelpack.engines import pushes
+from modelpack.engines import podman_push, pushes
+from modelpack.engines.podman import PodmanEngine
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import archive, layout, tree
+from modelpack.oci.registry import connected
 from modelpack.pipeline import Observer, Options, Run
 
 pytestmark = pytest.mark.engine
+
+
+CONFIG = {"Cmd": ["/none"], "Healthcheck": {"Test": ["CMD", "/none"]}}
 
 
 class Log(Observer):
@@ -35,14 +40,15 @@ class Log(Observer):
         self.transfers.append((layer, done, total))
 
 
-def load(folder, name: str, files: dict[str, bytes]) -> None:
+def load(folder, name: str, files: dict[str, bytes], engine: str = "docker") -> None:
     """An image of one layer a file."""
     layers = [images.layer(images.file(path, data)) for path, data in files.items()]
-    config = {"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/none"]}}
+    config = {"os": "linux", "architecture": "amd64", "config": CONFIG}
     rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
     layout.write(folder / "layout", [oci.Image({**config, "rootfs": rootfs}, tuple(layers))], name)
     archive.write(folder / "archive", folder / "layout")
-    subprocess.run(["docker", "load", "-qi", folder / "archive"], check=True, capture_output=True)
+    command = [engine, "load", "-qi", folder / "archive"]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -158,17 +164,58 @@ def login(folder, host: str, user: str, password: str) -> None:
     (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
 
 
+def test_podman_pushes_the_very_image(registry, tmp_path):
+    images.require("podman")
+    name = f"{registry}/team/it:{secrets.token_hex(6)}"
+    files = {"big": secrets.token_bytes(2**20), "app/modelpack.json": b"{}"}
+    load(tmp_path, name, files, "podman")
+    try:
+        first, again = (modelpack("push", name, "--engine=podman", "--json") for _ in range(2))
+        inspecting = ["podman", "image", "inspect", "--format={{.Id}}", name]
+        id_ = subprocess.check_output(inspecting, text=True).strip()
+    finally:
+        subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
+    assert first.returncode == 0, first.stderr
+    pushed = json.loads(first.stdout)
+    assert len(pushed["layers"]["pushed"]) == 2
+    assert json.loads(again.stdout)["layers"]["existing"] == pushed["layers"]["pushed"]
+    with oci.opened(pushed["reference"]) as image:
+        assert image.config["config"]["Healthcheck"] == CONFIG["Healthcheck"]
+        assert tree.read(image, "app/modelpack.json") == b"{}"
+    with connected(pushed["reference"]) as repository:
+        assert json.loads(repository.manifest()[1])["config"]["digest"] == f"sha256:{id_}"
+
+
+def test_podman_and_a_registry_that_asks(tmp_path):
+    images.require("podman")
+    load(tmp_path, name := "localhost/modelpack-test/it:1", {"app/modelpack.json": b"{}"}, "podman")
+    (tmp_path / "registry").mkdir()
+    try:
+        with registries.with_passwords(tmp_path / "registry") as host:
+            engine = PodmanEngine()
+            with pytest.raises(UsageError, match="asks who you are"):
+                podman_push.push(name, f"{host}/team/it:1", lambda *_: None)
+            login(tmp_path, host, registries.USER, registries.PASSWORD)
+            assert podman_push.push(name, f"{host}/team/it:1", lambda *_: None).startswith("sha")
+            with pytest.raises(BuildFailedError, match="does not give the image"):
+                podman_push.push("localhost/none", f"{host}/team/it:1", lambda *_: None)
+            with pytest.raises(UsageError, match="no name for an image"):
+                engine.push("a/B", lambda *_: None)
+    finally:
+        subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
+
+
 def test_what_modelpack_did_not_make_is_refused(registry, names, tmp_path):
     name = names(registry)
     load(tmp_path, name, {"a": b"1"})
     done = modelpack("push", name)
     assert done.returncode == 2
     assert "no image that modelpack made" in done.stderr
-    assert oci_find(name) is None
+    assert in_registry(name) is None
 
 
-def oci_find(name: str):
-    with oci.registry.connected(name) as repository:
+def in_registry(name: str):
+    with connected(name) as repository:
         return repository.find_manifest()
 
 

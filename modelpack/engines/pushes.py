@@ -54,8 +54,8 @@ def push(client: docker.DockerClient, repository: str, tag: str, on_progress: On
             user do it.
         BuildFailedError: the registry fails, or does not take the image.
     """
-    host = names.parse(f"{repository}:{tag}").host
-    told, known = _Told(on_progress), _credentials(host)
+    name = names.parse(f"{repository}:{tag}")
+    host, told, known = name.host, _Told(on_progress), _credentials(name)
     try:
         for event in client.api.push(repository, tag, stream=True, decode=True, auth_config=known):
             if "error" in event:
@@ -116,9 +116,9 @@ class _Told:
             self._on_progress(layer, min(done, self._sizes[layer] - 1), self._sizes[layer])
 
 
-def _credentials(host: str) -> dict[str, str]:
+def _credentials(name: names.Name) -> dict[str, str]:
     """As Docker's API takes them."""
-    found = credentials.find(host)
+    host, found = name.host, credentials.find(name.host, name.repository)
     if found is None:
         return {}
     if found.token:
