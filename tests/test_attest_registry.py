@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,17 @@ from attested_images import image_of
 from serving_models import BASE, ENVIRONMENT
 from test_bundle import spec_for
 
-from modelpack import bundle
+from modelpack import bundle, pipeline
 from modelpack.attest import attaching, cosign, keys
 from modelpack.attest.checks import judged
 from modelpack.attest.subject import Subject
-from modelpack.oci import documents, referrers
+from modelpack.errors import UsageError
+from modelpack.oci import Image, documents, layout, pushing, referrers
 from modelpack.oci.documents import Descriptor
 from modelpack.oci.image import of_bytes
 from modelpack.oci.registry import Repository, connected
 from modelpack.oci.uploads import upload
+from modelpack.pipeline import Options, Run
 
 PASSWORD = "secret"
 OPTIONS = ("--insecure-ignore-tlog", "--allow-insecure-registry")
@@ -199,6 +202,54 @@ def test_what_cosign_signs_modelpack_verifies(
         subject = Subject(*attaching.found(place), keys.verifier(folder / "cosign.pub"))
         *_, last = judged(subject)
     assert (last.state, last.detail) == ("holds", "nothing attached, both documents signed")
+
+
+# --- several platforms, and places without a registry --------------------------------------------
+
+
+def platform_of(folder: Path, architecture: str) -> Image:
+    image = image_of(folder, {"usr/bin/python": architecture.encode()})
+    rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in image.layers]}
+    told = {"architecture": architecture, "os": "linux", "rootfs": rootfs, **image.config}
+    return replace(image, config=told)
+
+
+@pytest.fixture(scope="module")
+def laid(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path) -> Path:
+    """A layout with an image for two platforms."""
+    images = [platform_of(folder_of_bundle, name) for name in ("amd64", "arm64")]
+    path = tmp_path_factory.mktemp("laid") / "layout"
+    layout.write(path, images, "iris:1")
+    return path
+
+
+def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
+    registry: str, folder: Path, laid: Path, signer: keys.Signer
+) -> None:
+    reference = f"{registry}/team/platforms:1"
+    with connected(reference) as repository:
+        top = layout.named((laid / "index.json").read_bytes(), "")
+        pushing.push(layout.Folder(laid), top, repository, lambda *_: None)
+    with attaching.opened(reference) as place:
+        attaching.vouch(place, signer)
+    verifier = keys.verifier(folder / "cosign.pub")
+    for platform in ("linux/amd64", "linux/arm64"):
+        with attaching.opened(reference) as place:
+            image, beside = attaching.found(place, platform)
+            assert image.digest != beside.digest == top.digest
+            found = {v.name: v.state for v in judged(Subject(image, beside, verifier))}
+        assert set(found.values()) == {"holds"}
+        each = f"{registry}/team/platforms@{image.digest}"
+        assert cosign_accepts(folder, each) == ALL
+    assert cosign_accepts(folder, reference)["signature"]
+
+
+def test_a_layout_is_verified_where_it_lies(laid: Path) -> None:
+    run = Run(Options(smoke=False, platform="linux/arm64"))
+    outcome = pipeline.verify(run, f"oci:{laid}")
+    assert (outcome.verified, outcome.signed) == (True, None)
+    with pytest.raises(UsageError, match="only a registry keeps signatures"):
+        pipeline.verify(run, f"oci:{laid}", laid / "cosign.pub")
 
 
 # --- what somebody changed -----------------------------------------------------------------------
