@@ -7,6 +7,7 @@ difference that it was told to fail on.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -206,6 +207,19 @@ def _is_typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
+def _password() -> str:
+    """Of a private key: as cosign asks for it."""
+    if "COSIGN_PASSWORD" in os.environ:
+        return os.environ["COSIGN_PASSWORD"]
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "The private key takes a password, and there is no terminal to ask for it.",
+            hint="Set COSIGN_PASSWORD.",
+        )
+    answer: str = click.prompt("Password of the private key", hide_input=True, err=True)
+    return answer
+
+
 def _engine_of(target: str, asked: str) -> str:
     """An image takes an engine that runs images; what lies here is quicker without one."""
     if asked != "auto":
@@ -389,19 +403,25 @@ def package_command(
 @main.command("push")
 @click.argument("reference", metavar="REF")
 @click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
+@click.option("--key", type=FILE, help="Sign it, too: cosign.key; COSIGN_PASSWORD opens it.")
 @takes(ENGINE, OUTPUT)
 def push_command(
     reference: str,
     other: str | None,
+    key: Path | None,
     engine: str,
     as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Push the image REF to its registry, as whom `docker login` knows there."""
+    """Push the image REF to its registry, as whom `docker login` knows there.
+
+    Its bill of materials and its provenance are attached to it there.
+    """
     engine = engines.WITH_IMAGES if engine == "auto" else engine
     run = Run(_options(engine=engine), _observer(quiet, verbose))
-    pushed = pipeline.push(run, reference, other)
+    voucher = pipeline.Voucher(key, _password)
+    pushed = pipeline.push(run, reference, other, voucher=voucher)
     if as_json:
         console.document(pushed.to_json())
     else:
