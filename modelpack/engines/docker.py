@@ -66,8 +66,6 @@ class DockerEngine:
     def fetch_debian(
         self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        if packages.stages:
-            self.require_runs(packages.platform)
         debian.fetch(packages, folder, index, on_step)
 
     def build(
@@ -79,7 +77,8 @@ class DockerEngine:
         arguments: Mapping[str, str] | None = None,
     ) -> Image:
         platform = bundle.environment.platform
-        self.require_runs(platform)
+        if bundle.environment.sdists:  # else nothing of the image is run to build it
+            self.require_runs(platform)
         options, environ = credentials.for_build(index, daemon.environ())
         options.append(f"--platform={platform}")
         options.append(f"--build-arg=BASE={'slim' if bundle.slim_base else 'full'}")
