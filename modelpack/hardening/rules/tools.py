@@ -14,6 +14,8 @@ from modelpack.spec import Violation
 NAME = "tools"
 SOURCES = ("CIS 4.3", "NIST 4.1.2")
 
+SLIM = "dev.modelpack.base.slim"
+
 TOOLS = {
     "a shell": "sh|r?bash|dash|ash|[a-z]?ksh|mksh|zsh|fish|t?csh|busybox|toybox",
     "a package manager": (
@@ -33,6 +35,11 @@ _FOLDERS = {"bin", "sbin", "libexec"}
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    if image.labels.get(SLIM) == "true":
+        yield from (
+            Violation(p, f"is {what}") for p, e in _programs(image.files) if (what := what_is(p, e))
+        )
+        return
     known = {entry.sha256: path for path, entry in image.base.items() if what_is(path, entry)}
     known.pop("", None)
     for path, entry in _programs(image.ours):
