@@ -164,6 +164,13 @@ def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, im
         assert all(ruling.passed for ruling in hardening.scan(told))
 
 
+def test_an_image_of_others_is_told(base):
+    for _ in range(2):  # the second time all its layers are known
+        done = scan(base.reference)
+        assert done.returncode == 2
+        assert "no image that modelpack made" in done.stderr
+
+
 def test_an_interrupt_leaves_nothing(image, tmp_path):
     """It comes while the engine writes the image, which nobody has read before."""
     scratch = tmp_path / "scratch"
