@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelpack.engines import references
+from modelpack.errors import UsageError
+from modelpack.oci import names
 from modelpack.spec import Image
 
 from .run import Run
@@ -49,6 +51,7 @@ def push(run: Run, reference: str, other: str | None = None) -> Pushed:
         BuildFailedError: the registry fails, or does not take the image.
     """
     repository, tag = references.parse(other or reference)
+    _require_registry(other or reference)
     run.engine.manifest(reference)
     with run.stage("push") as summary:
         layers: dict[str, bool] = {}
@@ -62,6 +65,18 @@ def push(run: Run, reference: str, other: str | None = None) -> Pushed:
         summary.append(_summed_up(layers))
     # What vouches for the image goes beside it from here.
     return Pushed(repository, digest, image.size_bytes, layers)
+
+
+def _require_registry(reference: str) -> None:
+    """Raises:
+    UsageError: it would go to where Docker Hub keeps the official images.
+    """
+    name = names.parse(reference)
+    if name.host == names.HUB and name.repository.startswith("library/"):
+        raise UsageError(
+            f"{reference} names no registry.",
+            hint=f"modelpack push {reference} --as REGISTRY/TEAM/{reference}",
+        )
 
 
 def _summed_up(layers: dict[str, bool]) -> str:
