@@ -17,6 +17,9 @@ import jinja2
 from modelpack import reaper
 from modelpack._version import __version__
 from modelpack.assembly.files import MTIME
+from modelpack.attest import bundles as attested
+from modelpack.attest import parity as parities
+from modelpack.attest.made import PROVENANCE, SBOM, Made
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.quoting import FILTERS, checked
 from modelpack.spec import (
@@ -27,6 +30,7 @@ from modelpack.spec import (
     Environment,
     ModelFile,
     ModelSpec,
+    Parity,
     from_json,
     to_json,
 )
@@ -57,7 +61,7 @@ MODEL_FILES = {
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
-    MANIFEST, LOCK, BUILD_LOCK, CODE, "model", "modelpack", "__pycache__"
+    MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
 CARRIED = ("assembly", "serving")  # parts of this package that a bundle has a copy of
 COPIED = {".py", ".html", ".css", ".js"}  # of their files
@@ -65,15 +69,17 @@ COPIED = {".py", ".html", ".css", ".js"}  # of their files
 _NO_CODE = Code()
 
 
-def render(
+def render(  # noqa: PLR0913 - the values of the flow
     spec: ModelSpec,
     environment: Environment,
     base: BaseImage,
     directory: str | Path,
     code: Code = _NO_CODE,
+    *,
+    parity: Parity | None = None,
 ) -> Bundle:
     """Write the bundle of a model to `directory`: all of it, or nothing. The same input gives the
-    same bytes. A bundle that is there already is replaced.
+    same bytes. A bundle that is there already is replaced. `parity`: what its image is to tell.
 
     Raises:
         UsageError: `directory` holds something else than a bundle, or cannot be written.
@@ -92,8 +98,10 @@ def render(
                 _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            for name, text in _texts(bundle, base).items():
+            made = Made(bundle.model, environment, base, code, parity)
+            for name, text in _texts(made).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
+            attested.write(folder, made)
             digests = [file.sha256 for file in spec.files]
             _normalise(folder, dict(zip(copies, digests, strict=True)))
     except OSError as error:
@@ -143,8 +151,17 @@ def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
     Raises:
         UsageError: it is one of another version of modelpack.
     """
+    return facts_of(manifest)[0]
+
+
+def facts_of(manifest: Mapping[str, Any]) -> tuple[ModelSpec, Environment, Code]:
+    """All that a manifest read out of an image tells; not the text of the lock.
+
+    Raises:
+        UsageError: it is one of another version of modelpack.
+    """
     try:
-        return _read_manifest(manifest, "")[0]
+        return _read_manifest(manifest, "")
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"The image's {MANIFEST} is not one that this modelpack reads: {_reason(error)}.",
@@ -163,17 +180,20 @@ def example(spec: ModelSpec) -> dict[str, Any] | None:
     return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
-def _texts(bundle: Bundle, base: BaseImage) -> dict[str, str]:
-    jinja, spec, environment = _jinja(), bundle.model, bundle.environment
+def _texts(made: Made) -> dict[str, str]:
+    jinja = _jinja()
+    spec, environment, code = made.model, made.environment, made.code
     context = {
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
         "compiler": COMPILER,
         "locales": LOCALES,
-        "base": base,
-        "code": bundle.code,
-        "slim_base": bundle.slim_base,
+        "base": made.base,
+        "code": code,
+        "parity": parities.told(made.parity),
+        "parity_in_words": parities.in_words(made.parity),
+        "slim_base": made.base.slim,
         "version": __version__,
         "epoch": MTIME,
         "wheel_platforms": fitting(MACHINES[environment.platform]),
@@ -182,7 +202,7 @@ def _texts(bundle: Bundle, base: BaseImage) -> dict[str, str]:
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
-    return {**rendered, **written, MANIFEST: _manifest(bundle)}
+    return {**rendered, **written, MANIFEST: _manifest(made)}
 
 
 def _jinja() -> jinja2.Environment:
@@ -207,16 +227,16 @@ def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Co
     return model, environment, from_json(Code, document.get("code", {}))
 
 
-def _manifest(bundle: Bundle) -> str:
-    described = to_json(bundle.environment)
+def _manifest(made: Made) -> str:
+    described = to_json(made.environment)
     del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {
         "schema": SCHEMA,
         "modelpack": __version__,
-        "model": to_json(bundle.model),
+        "model": to_json(made.model),
         "environment": described,
-        **({"code": _told(bundle.code)} if bundle.code.files else {}),
-        **({"slim_base": True} if bundle.slim_base else {}),
+        **({"code": _told(made.code)} if made.code.files else {}),
+        **({"slim_base": True} if made.base.slim else {}),
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 

@@ -1,11 +1,13 @@
 """The commands. The only file that prints (through `console`) or exits.
 
 Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not supported,
-5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine.
+5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine, 9 `diff` found a
+difference that it was told to fail on.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -205,6 +207,26 @@ def _is_typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
+def _password() -> str:
+    """Of a private key: as cosign asks for it."""
+    if "COSIGN_PASSWORD" in os.environ:
+        return os.environ["COSIGN_PASSWORD"]
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "The private key takes a password, and there is no terminal to ask for it.",
+            hint="Set COSIGN_PASSWORD.",
+        )
+    answer: str = click.prompt("Password of the private key", hide_input=True, err=True)
+    return answer
+
+
+def _engine_of(target: str, asked: str) -> str:
+    """An image takes an engine that runs images; what lies here is quicker without one."""
+    if asked != "auto":
+        return asked
+    return "process" if Path(target).exists() else engines.WITH_IMAGES
+
+
 def _observer(quiet: bool, verbose: bool) -> Observer:
     return Observer() if quiet else console.Progress(verbose=verbose)
 
@@ -296,10 +318,10 @@ def lock_command(
 @main.command("build")
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
-@takes(SLIM, INDEX, OUTPUT)
+@takes(SLIM, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
-    run = Run(_options(engine="docker", **given), _observer(quiet, verbose))
+    run = Run(_options(**given), _observer(quiet, verbose))
     made = bundles.read(bundle)
     image = pipeline.build(run, made)
     if as_json:
@@ -310,7 +332,7 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
 
 @main.command("smoke")
 @click.argument("target", metavar="IMAGE-OR-BUNDLE")
-@takes(EXAMPLE, EXPECTED, REPORTS, OUTPUT)
+@takes(EXAMPLE, EXPECTED, REPORTS, ENGINE, OUTPUT)
 def smoke_command(
     target: str,
     report: Path | None,
@@ -320,15 +342,36 @@ def smoke_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Run an image, or a bundle as a local process, and judge how it serves."""
-    engine = "process" if Path(target).is_dir() else "docker"
-    run = Run(_options(engine=engine, **given), _observer(quiet, verbose))
+    """Run an image, or a bundle as a local process, and judge how it serves.
+
+    With another --engine than `process`, a bundle's image is built for that, and has no name.
+    """
+    given["engine"] = _engine_of(target, given["engine"])
+    run = Run(_options(**given), _observer(quiet, verbose))
     outcome = pipeline.smoke_target(run, target)
     if as_json:
         console.document(to_json(outcome))
     else:
         console.smoke(outcome)
     _conclude(outcome, report, junit)
+
+
+@main.command("scan")
+@click.argument("target", metavar="IMAGE")
+@takes(ENGINE, OUTPUT)
+def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+    """Hold an image to the rules of hardening, without running anything of it.
+
+    IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
+    """
+    given["engine"] = engines.WITH_IMAGES if given["engine"] == "auto" else given["engine"]
+    run = Run(_options(**given), _observer(quiet, verbose))
+    rulings = pipeline.scan(run, target)
+    if as_json:
+        console.document(pipeline.scanned(target, rulings))
+    else:
+        console.rulings(rulings)
+    pipeline.require_held(rulings)
 
 
 @main.command("package")
@@ -355,6 +398,64 @@ def package_command(
         console.package(made)
     if made.smoke:
         _conclude(made.smoke, report, junit)
+
+
+@main.command("push")
+@click.argument("reference", metavar="REF")
+@click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
+@click.option("--key", type=FILE, help="Sign it, too: cosign.key; COSIGN_PASSWORD opens it.")
+@takes(ENGINE, OUTPUT)
+def push_command(
+    reference: str,
+    other: str | None,
+    key: Path | None,
+    engine: str,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Push the image REF to its registry, as whom `docker login` knows there.
+
+    Its bill of materials and its provenance are attached to it there.
+    """
+    engine = engines.WITH_IMAGES if engine == "auto" else engine
+    run = Run(_options(engine=engine), _observer(quiet, verbose))
+    voucher = pipeline.Voucher(key, _password)
+    pushed = pipeline.push(run, reference, other, voucher=voucher)
+    if as_json:
+        console.document(pushed.to_json())
+    else:
+        console.result(pushed.reference)
+
+
+@main.command("verify")
+@click.argument("target", metavar="REF")
+@click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
+@click.option("--no-smoke", is_flag=True, help="Do not run the image.")
+@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
+@takes(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
+def verify_command(
+    target: str,
+    key: Path | None,
+    no_smoke: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Judge what vouches for an image: signature, provenance, bill of materials; then test it.
+
+    REF is a name in a registry, an image here, or oci:DIR, oci-archive:FILE, docker-archive:FILE.
+    """
+    if given["engine"] == "auto":
+        given["engine"] = engines.WITH_IMAGES
+    run = Run(_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    outcome = pipeline.verify(run, target, key)
+    if as_json:
+        console.document(outcome.to_json())
+    else:
+        console.verification(outcome)
+    pipeline.require_verified(outcome)
 
 
 @main.command("serve")
@@ -386,12 +487,11 @@ def predict_command(
     """Answer the rows of the file DATA, or of stdin, without a service.
 
     The image, the bundle or the model answers them as its service would, in a sandbox without a
-    network. A model or a bundle does so in a local process unless --engine docker is given.
+    network. A model or a bundle does so in a local process unless --engine names another.
     """
     if as_json and output is None:
         raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
-    if given["engine"] == "auto":
-        given["engine"] = "process" if Path(target).exists() else "docker"
+    given["engine"] = _engine_of(target, given["engine"])
     batch = _batch(None if data == Path("-") else data, output, given)
     done = pipeline.predict(Run(_options(**given), _observer(quiet, verbose)), target, batch)
     if as_json:
@@ -407,6 +507,57 @@ def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pip
     arguments += ["--keep-inputs"] * given.pop("keep_inputs")
     arguments += [f"--keep={name}" for name in given.pop("keep")]
     return pipeline.Batch(data, output, *formats, arguments)
+
+
+@main.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--example",
+    type=FILE,
+    help="Rows to ask both for (csv, json, npy, parquet); else recorded or made up.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Relative difference of numbers that still is equal; else bit for bit.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(pipeline.FAIL_ON),
+    default="any",
+    show_default=True,
+    help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
+)
+@click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
+@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
+@takes(INDEX, ENGINE, OUTPUT)
+def diff_command(
+    old: str,
+    new: str,
+    fail_on: str,
+    markdown: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """What changes where NEW takes the place of OLD: for callers, and in the image.
+
+    Each is an image, a bundle, a model file, or an image in an archive, a layout or a registry. The
+    same rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
+    something differs.
+    """
+    run = Run(_options(**given), _observer(quiet, verbose))
+    found = pipeline.diff(run, old, new)
+    if markdown:
+        console.diff_markdown(found, markdown)
+    if as_json:
+        console.document(found.to_json())
+    else:
+        console.diff(found)
+    pipeline.require_same(found, fail_on)
 
 
 @main.command("doctor")

@@ -15,6 +15,8 @@ from typing import Any
 
 import jinja2
 
+LONGEST_LABEL = 256
+
 
 def line(value: Any) -> str:
     """One line of visible characters, for comments and prose: what is not printable (control
@@ -41,6 +43,12 @@ def dq(value: Any) -> str:
     """
     text = re.sub(r'\\(?=\\*("|$))', r"\\x5c", line(value))
     return '"' + re.sub(r'([\\"$])', r"\\\1", text) + '"'
+
+
+def label(value: Any) -> str:
+    """As `dq`, and no longer than what people read: a line of a Dockerfile has at most 64 KB."""
+    text = line(value)
+    return dq(text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 3] + "...")
 
 
 def markdown(value: Any) -> str:
@@ -85,5 +93,5 @@ def _quoting(filter_: Callable[[Any], str]) -> Callable[[Any], Quoted]:
 PLAIN = re.compile(r"[A-Za-z0-9._:@/+ -]*")
 FILTERS = {
     filter_.__name__: _quoting(filter_)
-    for filter_ in (line, docstring, python, dq, markdown, json, sh)
+    for filter_ in (line, docstring, python, dq, label, markdown, json, sh)
 }

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
 import pytest
+import registries
 from engine_bundles import PYTHONS
 
 from modelpack.engines.docker import DockerEngine
+from modelpack.engines.podman import PodmanEngine
 from modelpack.environment import index_settings
 from modelpack.errors import NoEngineError
 from modelpack.spec import BaseImage, IndexSettings
@@ -74,6 +78,43 @@ def base(engine: DockerEngine) -> BaseImage:
         return engine.find_base(PYTHONS)
     except NoEngineError as error:
         _without(f"{error.message} {error.hint}")
+
+
+@pytest.fixture(scope="session")
+def podman() -> PodmanEngine:
+    try:
+        return PodmanEngine()
+    except NoEngineError as error:
+        _without(error.message)
+
+
+@pytest.fixture(scope="session")
+def podman_base(podman: PodmanEngine, base: BaseImage) -> BaseImage:
+    """The base image of Docker, which Podman is given if it has not got it."""
+    try:
+        return podman.find_base([base.python], base.reference, pull=False)
+    except NoEngineError:
+        saving = ["docker", "save", base.reference]
+        with subprocess.Popen(saving, stdout=subprocess.PIPE) as saved:
+            subprocess.run(["podman", "load", "--quiet"], stdin=saved.stdout, check=True)
+    return podman.find_base([base.python], base.reference, pull=False)
+
+
+@pytest.fixture(scope="session")
+def cosign_command() -> str:
+    """The path of cosign, which signs and verifies images."""
+    if path := shutil.which("cosign"):
+        return path
+    _without("there is no cosign here")
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host of a registry that anybody may use: "127.0.0.1:PORT"."""
+    if shutil.which("docker-registry") is None:
+        _without("there is no docker-registry here")
+    with registries.running(tmp_path_factory.mktemp("registry")) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ import jinja2
 
 from modelpack import quoting
 from modelpack.assembly.files import MTIME
+from modelpack.attest import bundles as attested
+from modelpack.attest.made import Made
 from modelpack.bundle import BUILD_LOCK, COMPILER, LOCALES
 from modelpack.spec import (
     BaseImage,
@@ -63,6 +65,7 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     facts = {"model": to_json(SPEC), "environment": {**to_json(environment)}}
     del facts["environment"]["lock"], facts["environment"]["build_lock"]
     (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "modelpack": "0.1", **facts}))
+    attested.write(folder, Made(SPEC, environment, base))
     return Bundle(str(folder), SPEC, environment)
 
 
@@ -87,4 +90,6 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         wheel_platforms=fitting(MACHINES[environment.platform]),
         compiler=COMPILER,
         locales=LOCALES,
+        parity={},
+        parity_in_words="",
     )

@@ -14,7 +14,7 @@ import docker
 import joblib
 import numpy as np
 import pytest
-from engine_bundles import SPEC
+import serving_models
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -22,15 +22,13 @@ from sklearn.preprocessing import StandardScaler
 
 import modelpack
 from modelpack.engines import sandbox
-from modelpack.engines.docker import DockerEngine
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import Options, Run
 from modelpack.pipeline.names import expected_parity
 from modelpack.spec import (
-    BaseImage,
-    Bundle,
-    Environment,
+    Check,
+    Code,
     Image,
     IndexSettings,
     Reference,
@@ -151,53 +149,50 @@ def test_a_bundle_is_compared_with_its_model_as_a_local_process(tmp_path: Path) 
 
 
 class Builder:
-    """An engine that only notes with which arguments it is to build."""
+    """An engine that only counts what it builds."""
 
     def __init__(self) -> None:
-        self.built: list[dict[str, str]] = []
+        self.built = 0
 
     def build(self, *given: Any) -> Image:
-        self.built.append(given[-1])
-        return Image("", f"sha256:{len(self.built)}", 1, (), {})
+        self.built += 1
+        return Image("", f"sha256:{self.built}", 1, (), {})
 
     def tag(self, image: Image, reference: str) -> Image:
         return replace(image, reference=reference)
 
 
-@pytest.mark.parametrize(("compared", "builds"), [(2, 1), (1, 2)])
-def test_an_image_is_built_again_if_it_claims_what_was_not_found(
-    compared: int, builds: int
+@pytest.mark.parametrize(("compared", "passed", "again"), [(2, 1, 0), (1, 1, 1), (2, 0, 1)])
+def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
+    tmp_path: Path, compared: int, passed: int, again: int
 ) -> None:
     """The model may refuse rows that were made up, of which it then is not told."""
     run = Run(Options(tag="a:1"))
-    engine = vars(run)["engine"] = Builder()
-    vars(run)["index"] = IndexSettings(None)
-    bundle = Bundle("nowhere", SPEC, Environment("3.11", "linux/amd64", {}, {}, ""))
+    vars(run).update(
+        engine=Builder(),
+        index=IndexSettings(None),
+        resolve=lambda _: (serving_models.ENVIRONMENT, serving_models.BASE),
+    )
     claimed = expected_parity(Reference(((1.0,), (2.0,))))
-    image = run.build(bundle, claimed)
-    assert image is not None
     assert claimed is not None
+    joblib.dump(serving_models.iris().model, tmp_path / "model")
+    model = serving_models.spec_of(tmp_path / "model", serving_models.iris())
+    bundle = run.render(model, Code(), tmp_path / "bundle", claimed)
+    dockerfile = (bundle.directory / "Dockerfile").read_text()
+    assert "bit for bit what the model says without the service (2 rows)" in dockerfile
+    assert 'dev.modelpack.parity.rows="2"' in dockerfile
     found = replace(claimed, rows=compared, routes=("one",))
-    named = run.named(bundle, image, claimed, SmokeReport("a", "docker", (), parity=found))
-    assert (named.id, named.reference) == (f"sha256:{builds}", "a:1")
-    assert engine.built[-1]["PARITY"].endswith(f"({compared} row{'s' * (compared > 1)})")
-
-
-FACTS = """
-import json, os, socket
-status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
-def fails(call):
-    try:
-        call()
-    except OSError as error:
-        return error.strerror
-print(json.dumps({
-    "uid": os.getuid(), "caps": int(status["CapEff"], 16), "nnp": status["NoNewPrivs"],
-    "seccomp": status["Seccomp"], "interfaces": [name for _, name in socket.if_nameindex()],
-    "connect": fails(lambda: socket.create_connection(("192.0.2.1", 80), 1)),
-    "write": fails(lambda: open("/app/x", "w")), "variables": sorted(os.environ),
-}))
-"""
+    report = SmokeReport("a", "docker", (Check("a", bool(passed), 0, ""),), parity=found)
+    image = run.build(bundle)
+    assert image is not None
+    assert run.settle(claimed, report) == bool(again)
+    named = run.named(bundle, image, again=bool(again))
+    assert (named.id, named.reference) == (f"sha256:{1 + again}", "a:1")
+    dockerfile = (bundle.directory / "Dockerfile").read_text()
+    assert (f'dev.modelpack.parity.rows="{compared}"' in dockerfile) == passed
+    assert ("MODELPACK_PARITY" in dockerfile) == passed
+    told = json.loads((bundle.directory / "provenance.json").read_text())["predicate"]
+    assert ("byproducts" in told["runDetails"]) == passed
 
 
 def answer_of(command: list[str], document: bytes = b"") -> bytes:
@@ -205,27 +200,15 @@ def answer_of(command: list[str], document: bytes = b"") -> bytes:
         return answer()
 
 
-@pytest.mark.engine
-def test_the_sandbox_has_no_network_no_rights_and_nothing_to_write_to(
-    engine: DockerEngine, base: BaseImage
-) -> None:
-    command = ["docker", "run", "--rm", *sandbox.CONTAINER, base.reference, "-c", FACTS]
-    facts = json.loads(answer_of(command))
-    assert facts["uid"] == 65532
-    assert (facts["caps"], facts["nnp"], facts["seccomp"]) == (0, "1", "2")
-    assert facts["interfaces"] == ["lo"]
-    assert facts["connect"] == "Network is unreachable"
-    assert facts["write"] in {"Read-only file system", "No such file or directory"}
-    assert not any("PROXY" in name.upper() for name in facts["variables"])
-
-
 @pytest.mark.parametrize(
     ("code", "said"),
     [
         ("import sys; sys.exit('the model does not load')", "exit code 1: the model does not load"),
         ("import os; os._exit(3)", "exit code 3: nothing was said"),
-        ("import os; os.kill(os.getpid(), 9)", "it was ended"),
-        ("while True: pass", "it was ended"),
+        ("import os; os.kill(os.getpid(), 9)", "it was ended: more than 2.1 GB of memory"),
+        ("raise MemoryError", "it was ended: more than 2.1 GB of memory"),
+        ("import os; os.kill(os.getpid(), 31)", "it made a system call that no model needs"),
+        ("while True: pass", "it was ended: 1 seconds were not enough"),
         ("while True: print('x' * 1000)", "it said more than"),
     ],
 )

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
@@ -20,13 +21,17 @@ from rich.table import Table
 from rich.text import Text
 
 from modelpack.bundle import example
+from modelpack.comparison import Difference
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
-from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
+from modelpack.pipeline import Observer, Package, Verification
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
+from . import diff as diff_view
+from . import markdown
 from . import model as model_view
 from .text import lines, printable
+from .transfers import Transfers
 
 if TYPE_CHECKING:
     from modelpack.doctor import Finding
@@ -66,6 +71,7 @@ class Progress(Observer):
     def __init__(self, *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._status: Status | None = None
+        self._transfers: Transfers | None = None
         self._stage = ""
 
     def stage_started(self, name: str) -> None:
@@ -102,14 +108,23 @@ class Progress(Observer):
     def check(self, check: Check) -> None:
         self._show(check.name)
 
+    def transfer(self, layer: str, done: int, total: int) -> None:
+        if self._status:
+            self.close()
+            self._transfers = Transfers(err, self._stage)
+        if self._transfers:
+            self._transfers.show(layer, done, total)
+
     def notice(self, message: str) -> None:
         say(Text.assemble(("note: ", "yellow"), printable(message)))
 
     def close(self) -> None:
-        """Ends the spinner; the terminal is as it was."""
+        """Ends the spinner or the bar; the terminal is as it was."""
         if self._status:
             self._status.stop()
-            self._status = None
+        if self._transfers:
+            self._transfers.stop()
+        self._status = self._transfers = None
 
     def _show(self, what: str) -> None:
         if self._status:
@@ -135,6 +150,16 @@ def model(spec: ModelSpec, code: Code) -> None:
     out.print(model_view.view(spec, code))
 
 
+def diff(found: Difference) -> None:
+    """The answer of `modelpack diff`."""
+    out.print(diff_view.view(found))
+
+
+def diff_markdown(found: Difference, path: Path) -> None:
+    """The same, as a file for a pull request. UsageError if it cannot be written."""
+    markdown.write(found, path)
+
+
 def report(smoke: SmokeReport) -> Table:
     table = Table("check", "", "seconds", "what was seen", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
@@ -142,6 +167,23 @@ def report(smoke: SmokeReport) -> Table:
         mark = Text("passed", "green") if check.passed else Text("failed", "bold red")
         table.add_row(check.name, mark, f"{check.seconds:.2f}", lines(check.detail))
     return table
+
+
+def verification(outcome: Verification) -> None:
+    """The answer of `modelpack verify`."""
+    marks = {
+        "holds": Text("holds", "green"),
+        "fails": Text("fails", "bold red"),
+        "unknown": Text("-", "yellow"),
+    }
+    table = Table("what", "verdict", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
+    for verdict in outcome.checks:
+        table.add_row(verdict.name, marks[verdict.state], lines(verdict.detail))
+    if outcome.smoke:
+        passed = sum(check.passed for check in outcome.smoke.checks)
+        mark = marks["holds" if outcome.smoke.passed else "fails"]
+        table.add_row("smoke test", mark, f"{passed} of {len(outcome.smoke.checks)} checks passed")
+    out.print(table)
 
 
 def pins(environment: Environment, spec: ModelSpec) -> Table:
@@ -159,6 +201,16 @@ def smoke(outcome: SmokeReport) -> None:
     """The answer of `modelpack smoke`."""
     out.print(report(outcome))
     err.print(_figures(outcome))
+
+
+def rulings(found: Iterable[Ruling]) -> None:
+    """The answer of `modelpack scan`."""
+    table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
+    for ruling in found:
+        mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
+        told = (f"{each.where}: {each.what}" for each in ruling.violations)
+        table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines("\n".join(told)))
+    out.print(table)
 
 
 def doctor(findings: Iterable[Finding]) -> None:
@@ -202,7 +254,8 @@ def package(made: Package) -> None:
         return
     if made.image:
         image(made.image)
-        err.print(_usage(made.image.reference, made.model), soft_wrap=True)
+        engine = made.smoke.engine if made.smoke else "docker"
+        err.print(_usage(engine, made.image.reference, made.model), soft_wrap=True)
     else:
         result(str(made.bundle))
 
@@ -217,9 +270,9 @@ def _figures(smoke: SmokeReport) -> Text:
     return Text(said + "\n", "dim")
 
 
-def _usage(reference: str, spec: ModelSpec) -> Text:
+def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
     """Two commands to copy: one that runs the image, one that asks it."""
-    run = ["docker", "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
+    run = [engine, "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
     text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
     if document := example(spec):
         body = json.dumps(document, ensure_ascii=True)

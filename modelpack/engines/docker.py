@@ -8,18 +8,37 @@ import secrets
 import tarfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from modelpack import oci
 from modelpack.assembly.files import MTIME
-from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
+from modelpack.engines import (
+    containers,
+    credentials,
+    daemon,
+    debian,
+    pulls,
+    pushes,
+    references,
+    sandbox,
+    saved,
+)
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
-from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnAnswer, OnStep
+from modelpack.engines.hosts import Host
+from modelpack.engines.protocol import (
+    UNRUN,
+    DebianPackages,
+    Files,
+    OnAnswer,
+    OnProgress,
+    OnStep,
+)
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
@@ -33,14 +52,20 @@ class DockerEngine:
     """An `Engine`. Making one connects to the daemon: NoEngineError if none answers."""
 
     name = "docker"
+    _container = Container
 
-    def __init__(self) -> None:
-        self._client = daemon.connect()
+    def __init__(self, host: Host | None = None) -> None:
+        self._host = host or daemon.host()
+        self._client = self._host.client
         weakref.finalize(self, self._client.close)
         version = self._client.version()
         self.platform = f"{version['Os']}/{version['Arch']}"
-        self._bases = BaseImages(self._client)
-        self._bases_here = BaseImages(self._client, pull=False)
+        self._bases = BaseImages(self._host, self._called)
+        self._bases_here = BaseImages(self._host, self._called, pull=False)
+
+    def _called(self, target: str) -> str:
+        """What the engine calls the image that a user calls `target`."""
+        return target
 
     def find_base(
         self,
@@ -56,7 +81,8 @@ class DockerEngine:
         return bases.of_other_platform(versions, reference, platform)
 
     def require_runs(self, platform: str) -> None:
-        if platform == self.platform or platform in buildx.platforms(daemon.environ()):
+        host = self._host
+        if platform == self.platform or platform in host.builder.platforms(host.environ):
             return
         raise NoEngineError(
             f"This engine runs {self.platform} only, and no build for {platform}.",
@@ -66,26 +92,18 @@ class DockerEngine:
     def fetch_debian(
         self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        debian.fetch(packages, folder, index, on_step)
+        debian.fetch(packages, folder, index, on_step, self._host)
 
-    def build(
-        self,
-        bundle: Bundle,
-        index: IndexSettings,
-        on_step: OnStep,
-        labels: Mapping[str, str] | None = None,
-        arguments: Mapping[str, str] | None = None,
-    ) -> Image:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         platform = bundle.environment.platform
         if bundle.environment.sdists:  # else nothing of the image is run to build it
             self.require_runs(platform)
-        options, environ = credentials.for_build(index, daemon.environ())
+        host = self._host
+        options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")
         options.append(f"--build-arg=BASE={'slim' if bundle.slim_base else 'full'}")
         options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
-        options += [f"--label={name}={value}" for name, value in (labels or {}).items()]
-        options += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
-        built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
+        built = host.builder.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
 
     @contextmanager
@@ -102,15 +120,24 @@ class DockerEngine:
 
     @contextmanager
     def _sandbox(self, target: str, arguments: Sequence[str]) -> Iterator[Sandbox]:
-        name = containers.new_name()
-        with containers.removed_at_the_end(self._client, name):
-            command = containers.create_sandbox(target, name, arguments)
-            yield Sandbox(command, {"env": daemon.environ()})
+        name, image = containers.new_name(), self._called(target)
+        try:
+            memory = sandbox.memory_for(containers.model_bytes(self._host, image))
+        except ImageNotFound as error:
+            raise self._no_image(target) from error
+        with containers.removed_at_the_end(self._host, name):
+            command = containers.create_sandbox(self._host, image, name, arguments, memory)
+            yield Sandbox(command, {"env": self._host.environ}, memory)
 
     def tag(self, image: Image, reference: str) -> Image:
         repository, tag = references.parse(reference)
         self._client.images.get(image.id).tag(repository, tag)
         return self._image(image.id, f"{repository}:{tag}")
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        repository, tag = references.parse(reference)
+        with closing(self._host.connect()) as client:
+            return pushes.push(client, repository, tag, on_progress)
 
     def discard(self, image: Image) -> None:
         with suppress(ImageNotFound):
@@ -119,23 +146,29 @@ class DockerEngine:
 
     def _remove(self, image: Image) -> None:
         try:
-            self._client.images.remove(image.id)
+            # Podman keeps the cache of its builds as images without a name.
+            self._client.images.remove(image.id, noprune=True)
         except APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:
                 raise
             # A container of it is somebody else's: the same bundle was built twice at a time.
 
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        references.require(reference)
+        return pulls.pulled(self._host, self._called(reference))
+
     def run(self, target: str) -> AbstractContextManager[Container]:
-        return containers.running(self._client, target)
+        return containers.running(self._host, self._called(target), self._container)
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        return saved.contents(self._host, self._called(target))
 
     def manifest(self, target: str) -> dict[str, Any]:
         references.require(target)
         try:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:
-            raise UsageError(
-                f"There is no image {target} here.", hint=f"docker pull {target}"
-            ) from error
+            raise self._no_image(target) from error
         except (APIError, ValueError) as error:
             raise UsageError(
                 f"{target!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
@@ -144,13 +177,16 @@ class DockerEngine:
             ) from error
         return document
 
+    def _no_image(self, target: str) -> UsageError:
+        hint = f"{self._host.command} pull {target}"
+        return UsageError(f"There is no image {target} here.", hint=hint)
+
     def _file(self, reference: str, path: str) -> bytes:
         """A regular file of an image. ValueError if it is none, or larger than 16 MiB."""
         name = f"modelpack-read-{secrets.token_hex(6)}"
         try:
-            containers.create(
-                self._client, reference, command=["-"], name=name, network_disabled=True
-            )
+            image, options = self._called(reference), {"command": ["-"], "name": name}
+            containers.create(self._client, image, network_disabled=True, **options)
             chunks, stat = self._client.api.get_archive(name, path)
             if stat["size"] > _FILE_LIMIT:
                 raise ValueError(f"{path} has {stat['size']} bytes")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from modelpack import oci
 from modelpack.engines import environments, interpreters, processes, references
 from modelpack.engines.processes import Process
 from modelpack.engines.protocol import (
@@ -17,6 +18,7 @@ from modelpack.engines.protocol import (
     DebianPackages,
     Files,
     OnAnswer,
+    OnProgress,
     OnStep,
     StepEvent,
 )
@@ -72,14 +74,7 @@ class ProcessEngine:
     ) -> None:
         """Makes nothing: a process has what this machine has."""
 
-    def build(
-        self,
-        bundle: Bundle,
-        index: IndexSettings,
-        on_step: OnStep,
-        labels: Mapping[str, str] | None = None,  # noqa: ARG002 - of images, which are not made
-        arguments: Mapping[str, str] | None = None,  # noqa: ARG002
-    ) -> None:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> None:
         """Makes the environment that `run` needs, once for each lock and interpreter."""
         self.require_runs(bundle.environment.platform)
         step, began = "environment", time.perf_counter()
@@ -109,11 +104,36 @@ class ProcessEngine:
             hint="Start Docker, or leave out -t.",
         )
 
+    def push(self, reference: str, on_progress: OnProgress) -> str:  # noqa: ARG002
+        """Raises:
+        NoEngineError: always, as there are no images.
+        """
+        raise NoEngineError(
+            f"There is no image {reference}: a local process makes none.", hint="Start Docker."
+        )
+
     def discard(self, image: Image) -> None:
         """Does nothing, as there are no images."""
 
     def manifest(self, target: str) -> dict[str, Any]:
         return _manifest(Path(target))
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        """Raises:
+        UsageError: always, as there are no images.
+        """
+        raise UsageError(
+            f"{target} is no image: a local process has none.", hint="Start Docker, or Podman."
+        )
+
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        """Raises:
+        NoEngineError: always, as there are no images.
+        """
+        raise NoEngineError(
+            f"{reference} cannot be run: that takes a container engine.",
+            hint="Start Docker or Podman, or leave the test out: --no-smoke",
+        )
 
     def run(self, target: str) -> AbstractContextManager[Process]:
         return processes.running(Path(target), _environment(Path(target)))

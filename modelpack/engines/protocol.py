@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
+from modelpack import oci
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
@@ -56,6 +57,10 @@ class Files:
 
 OnStep = Callable[[StepEvent], None]
 OnAnswer = Callable[[], bytes]
+OnProgress = Callable[[str, int, int], None]
+"""Gets a layer's name, how many of its bytes have gone, and of how many. A layer that the registry
+had already is told of once, with all of them; one that it had not, with none at first.
+"""
 
 
 class Engine(Protocol):
@@ -97,16 +102,8 @@ class Engine(Protocol):
             NoEngineError: the engine makes no images, or none of that platform.
         """
 
-    def build(
-        self,
-        bundle: Bundle,
-        index: IndexSettings,
-        on_step: OnStep,
-        labels: Mapping[str, str] | None = None,
-        arguments: Mapping[str, str] | None = None,
-    ) -> Image | None:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
         """Builds `bundle` into an image without a name; None if the engine makes no images.
-        `labels`: beyond those of the bundle's Dockerfile. `arguments`: of its ARG lines.
 
         Raises:
             BuildFailedError: with the step that failed and the end of its output.
@@ -137,6 +134,17 @@ class Engine(Protocol):
             UsageError: `reference` is no name for an image.
         """
 
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        """Pushes the image of that name to the registry that stands in it, as the user whom
+        `docker login` has left there. Returns the digest of its manifest.
+
+        Raises:
+            UsageError: there is no such image, or the registry cannot be reached, or does not let
+                this user do it.
+            BuildFailedError: the registry fails, or does not take the image.
+            NoEngineError: the engine makes no images.
+        """
+
     def discard(self, image: Image) -> None:
         """Removes the image if it has no name."""
 
@@ -145,6 +153,22 @@ class Engine(Protocol):
 
         Raises:
             UsageError: there is none, or modelpack did not make it.
+        """
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        """The image, whose layers can be opened while the block runs; nothing of it is run.
+
+        Raises:
+            UsageError: there is no such image, or the engine makes none.
+        """
+
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        """The image of a registry, under the name that is given, while the block runs: fetched,
+        and removed again, where it was not here.
+
+        Raises:
+            UsageError: it cannot be had.
+            NoEngineError: the engine runs no images.
         """
 
     def run(self, target: str) -> AbstractContextManager[Service]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelpack import bundle as bundles
 from modelpack import engines, reaper
+from modelpack.attest import bundles as attested
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes
@@ -39,16 +40,19 @@ def package(
     if run.options.smoke:
         run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
-        bundle = run.render(model, code, directory)
         claimed = expected_parity(rows) if run.options.smoke else None
-        image = run.build(bundle, claimed)
-        report = None
+        bundle = run.render(model, code, directory, claimed)
+        report, named, image, again = None, None, None, False
         try:
+            image = run.build(bundle)
             if run.options.smoke:
                 report = run.smoke(image.id if image else bundle.path, model, rows)
-            named = None
+            again = run.settle(claimed, report)
             if image and (report is None or report.passed):
-                named = run.named(bundle, image, claimed, report)
+                named = run.named(bundle, image, again=again)
+        except BaseException:
+            run.settle(claimed, None)  # a bundle that is kept claims nothing either
+            raise
         finally:
             if image:  # if it has no name itself
                 run.engine.discard(image)
@@ -122,6 +126,11 @@ def build(run: Run, bundle: Bundle) -> Image:
         BuildFailedError: the image could not be built.
         NoEngineError: the engine makes no images.
     """
+    for name in attested.restate(bundle):
+        run.observer.notice(
+            f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
+            " claims no parity. To have it tested, package the model anew."
+        )
     slim_base = bundle.slim_base or run.options.slim_base
     image = run.build(replace(bundle, slim_base=slim_base))
     if image is None:
@@ -138,10 +147,23 @@ def smoke_target(run: Run, target: str) -> SmokeReport:
     """
     if Path(target).is_dir():
         bundle = bundles.read(target)
-        run.build(bundle)
-        return run.smoke(bundle.path, *run.reference(bundle.model))
+        with runnable(run, bundle) as name:
+            return run.smoke(name, *run.reference(bundle.model))
     model = bundles.model_of(run.engine.manifest(target))
     return run.smoke(target, *run.reference(model))
+
+
+@contextmanager
+def runnable(run: Run, bundle: Bundle) -> Iterator[str]:
+    """What the engine runs for a bundle: an image that is there for the block only, or where it
+    makes none the bundle itself.
+    """
+    image = run.build(bundle)
+    try:
+        yield image.id if image else bundle.path
+    finally:
+        if image:
+            run.engine.discard(image)
 
 
 def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:

@@ -1,0 +1,158 @@
+"""Builds with Buildah, through the `podman build` command, and reads what it says of its steps.
+
+Source: buildah's imagebuildah/stage_executor.go. A step begins by "[2/5] STEP 4/7: RUN ..." (no
+brackets where there is one stage), "--> Using cache ..." says that it is not run, and whatever else
+comes is the output of the command in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from modelpack import reaper
+from modelpack.engines import builds
+from modelpack.engines.progress import printable, title
+from modelpack.engines.protocol import OnStep, StepEvent, StepState
+from modelpack.engines.sandbox import end_with_modelpack
+
+_STEP = re.compile(r"(\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)")
+_CACHED = "--> Using cache"
+_END = re.compile(r"(\[\d+/\d+\] )?COMMIT\b|--> [0-9a-f]{12}$")
+_WARNING = re.compile(r'time="[^"]*" level=(warning|info)')
+# 'Error: building at STEP "RUN ...": while running runtime: exit status 1'
+_ERROR = re.compile(r'Error: (?:building at STEP ".*": )?(?:while running runtime: )?(.*)')
+_KEPT_LINES = 200
+# Without a label that tells Buildah's version, which would make another image of the same files.
+_BUILD = ("podman", "build", "--format=docker", "--identity-label=false")
+_PATIENCE = 60.0  # seconds: large folders are copied in less
+_NAP = 0.2
+_EPOCH = "--build-arg=SOURCE_DATE_EPOCH="
+_EMULATORS = Path("/proc/sys/fs/binfmt_misc")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+class Progress:
+    """The steps of one build: told to `on_step` as they change, and what the last one said."""
+
+    def __init__(self, on_step: OnStep) -> None:
+        self._on_step = on_step
+        self._began = 0.0
+        self.step = ""
+        self.error = ""
+        self.output: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._see(line.rstrip("\n"))
+
+    def failed(self) -> None:
+        self._end("failed")
+
+    def _see(self, line: str) -> None:
+        if step := _STEP.match(line):
+            self._end("done")
+            self._begin(title(f"{step[1] or ''}{step[2]}"))
+        elif line.startswith(_CACHED):
+            self._end("cached")
+        elif _END.match(line):
+            self._end("done")
+        elif error := _ERROR.match(line):
+            self.error = " ".join(printable(error[1]))
+        elif not _WARNING.match(line):
+            self.output.extend(printable(line))
+
+    def _begin(self, step: str) -> None:
+        self.step, self._began = step, time.perf_counter()
+        self.output.clear()
+        self._on_step(StepEvent(step, "started"))
+
+    def _end(self, state: StepState) -> None:
+        """Of the step that runs, if one does."""
+        if self._began:
+            self._on_step(StepEvent(self.step, state, time.perf_counter() - self._began))
+        self._began = 0.0
+
+
+def build(
+    context: Path,
+    on_step: OnStep,
+    *,
+    environ: Mapping[str, str],
+    options: Sequence[str] = (),
+) -> str:
+    """As `hosts.Builder` has it. The image is in Docker's format: OCI's knows no HEALTHCHECK."""
+    with reaper.scratch_folder() as scratch:
+        iidfile = scratch / "iid"
+        run(context, on_step, environ=environ, options=[f"--iidfile={iidfile}", *options])
+        return iidfile.read_text().strip()
+
+
+def run(
+    context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
+) -> None:
+    """As `hosts.Builder` has it."""
+    command = [*_BUILD, *_times(options), *options, str(context)]
+    progress = Progress(on_step)
+    with subprocess.Popen(
+        command,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # a Ctrl-C at the terminal is for modelpack to handle
+        preexec_fn=_heed_only_hangups,  # noqa: PLW1509 - nothing in it takes a lock
+    ) as process:
+        try:
+            progress.read(process.stdout or ())
+        except BaseException:
+            _give_up(process)
+            raise
+    if process.returncode:
+        progress.failed()
+        raise builds.failure(progress.step, progress.error, list(progress.output))
+
+
+def _heed_only_hangups() -> None:
+    """In the new process, also for when modelpack is gone."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_with_modelpack(signal.SIGHUP)
+
+
+def _give_up(process: subprocess.Popen[str]) -> None:
+    """At SIGINT and SIGTERM Podman ends, and leaves what it builds in and the command that runs
+    there. SIGHUP is heard while a command runs, which is then ended, so that the build fails and
+    cleans up; between commands it would end Podman as well, if it were not ignored there.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(signal.SIGHUP)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_NAP)
+    process.terminate()
+
+
+def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - as of each builder
+    """Those of the machine's own processor and of the emulators that the kernel knows."""
+    known = {
+        f"linux/{name}"
+        for name, machine in _MACHINES.items()
+        if machine == os.uname().machine or (_EMULATORS / f"qemu-{machine}").exists()
+    }
+    return frozenset(known)
+
+
+def _times(options: Iterable[str]) -> list[str]:
+    """What BuildKit understands by an argument of this name, Podman 5 does by an option: the time
+    of the image and of the files that the build adds.
+    """
+    return [option.replace(_EPOCH, "--timestamp=") for option in options if _EPOCH in option]
