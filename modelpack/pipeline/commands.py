@@ -37,7 +37,8 @@ def package(
     engines.preload(run.options.engine)
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
-    run.engine.require_runs(run.platform)
+    if run.options.smoke:
+        run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
         claimed = expected_parity(rows) if run.options.smoke else None
         bundle = run.render(model, code, directory, claimed)
