@@ -31,6 +31,7 @@ from . import diff as diff_view
 from . import markdown
 from . import model as model_view
 from .text import lines, printable
+from .transfers import Transfers
 
 if TYPE_CHECKING:
     from modelpack.doctor import Finding
@@ -70,6 +71,7 @@ class Progress(Observer):
     def __init__(self, *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._status: Status | None = None
+        self._transfers: Transfers | None = None
         self._stage = ""
 
     def stage_started(self, name: str) -> None:
@@ -106,14 +108,23 @@ class Progress(Observer):
     def check(self, check: Check) -> None:
         self._show(check.name)
 
+    def transfer(self, layer: str, done: int, total: int) -> None:
+        if self._status:
+            self.close()
+            self._transfers = Transfers(err, self._stage)
+        if self._transfers:
+            self._transfers.show(layer, done, total)
+
     def notice(self, message: str) -> None:
         say(Text.assemble(("note: ", "yellow"), printable(message)))
 
     def close(self) -> None:
-        """Ends the spinner; the terminal is as it was."""
+        """Ends the spinner or the bar; the terminal is as it was."""
         if self._status:
             self._status.stop()
-            self._status = None
+        if self._transfers:
+            self._transfers.stop()
+        self._status = self._transfers = None
 
     def _show(self, what: str) -> None:
         if self._status:

@@ -12,9 +12,10 @@ from typing import Any
 from docker.errors import ImageNotFound
 
 from modelpack import oci
-from modelpack.engines import podman_service, references
+from modelpack.engines import podman_push, podman_service, references
 from modelpack.engines.containers import Container
 from modelpack.engines.docker import DockerEngine
+from modelpack.engines.protocol import OnProgress
 from modelpack.spec import Image
 
 _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
@@ -84,6 +85,10 @@ class PodmanEngine(DockerEngine):
         with suppress(ImageNotFound):
             return self._client.images.get(f"localhost/{target}") and f"localhost/{target}"
         return references.of_hub(target)
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        references.parse(reference)
+        return podman_push.push(self._called(reference), reference, on_progress)
 
     @contextmanager
     def contents(self, target: str) -> Iterator[oci.Image]:

@@ -12,9 +12,11 @@ from .batch import FORMATS, Batch, predict
 from .commands import build, lock, package, require_passed, serve, smoke_target
 from .diff import FAIL_ON, diff, require_same
 from .options import Observer, Options, Package
+from .push import Pushed, push
 from .run import Run
 from .scanning import require_held, scan, scanned
 from .verifying import Verification, require_verified, verify
+from .vouching import Voucher
 
 __all__ = [
     "FAIL_ON",
@@ -23,14 +25,17 @@ __all__ = [
     "Observer",
     "Options",
     "Package",
+    "Pushed",
     "Run",
     "Verification",
+    "Voucher",
     "build",
     "diff",
     "lock",
     "look",
     "package",
     "predict",
+    "push",
     "require_held",
     "require_passed",
     "require_same",

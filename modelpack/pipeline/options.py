@@ -24,6 +24,7 @@ class Options:
     `tolerance`: the largest relative difference of floats that it lets pass.
     `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
     may be loaded without `trust`.
+    `slim_base`: the image gets no more of its base than serving takes.
     `platform`: else the engine's. `offline`: a wheelhouse, which takes the place of the network.
     """
 
@@ -31,6 +32,7 @@ class Options:
     output: Path | None = None
     engine: str = "auto"
     base_image: str | None = None
+    slim_base: bool = False
     python: str | None = None
     requirements: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
@@ -91,5 +93,6 @@ class Observer:
     def stage_failed(self) -> None: ...
     def locked(self, environment: Environment, model: ModelSpec) -> None: ...
     def step(self, event: StepEvent) -> None: ...
+    def transfer(self, layer: str, done: int, total: int) -> None: ...
     def check(self, check: Check) -> None: ...
     def notice(self, message: str) -> None: ...
