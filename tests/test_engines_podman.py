@@ -18,6 +18,7 @@ import pytest
 from test_engines_process import get
 
 from modelpack.engines import podman_build, podman_settings
+from modelpack.engines.base import build_base
 from modelpack.engines.docker import DockerEngine
 from modelpack.engines.podman import PodmanEngine
 from modelpack.engines.protocol import StepEvent
@@ -262,6 +263,32 @@ def test_a_nameless_image_is_discarded_and_what_it_was_built_from_is_kept(
     podman.discard(image)
     assert client.images.get(image.id).tags == [f"localhost/{NAME}"]
     podman.discard(replace(image, id="sha256:" + "0" * 64))
+
+
+def test_an_image_is_pushed_as_it_is(podman: PodmanEngine, image: Image, registry: str) -> None:
+    name = f"{registry}/{NAME}"
+    podman.tag(Image(NAME, NAME, 0, (), {}), name)
+    layers: dict[str, int] = {}
+    try:
+        digest = podman.push(name, lambda layer, done, _: layers.__setitem__(layer, done))
+        asked = ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"]
+        told = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+        assert told["Digest"] == digest
+        assert told["Labels"] == dict(image.labels)
+        assert len(layers) >= 5
+    finally:
+        run(podman, "rmi", name)
+
+
+@pytest.mark.slow
+def test_a_local_base_is_made(podman: PodmanEngine, podman_base: BaseImage) -> None:
+    name = f"localhost/{NAME.replace('podman-', 'podman-base-')}"
+    made = build_base(podman_base.python, reference=name, engine="podman", on_step=lambda _: None)
+    try:
+        found = podman.find_base([made.python], made.reference)
+        assert (found.python, found.digest) == (podman_base.python, None)
+    finally:
+        run(podman, "rmi", name)
 
 
 # --- without an engine ---------------------------------------------------------------------------
