@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import no_engine
 import pytest
 
 from modelpack.engines import processes
@@ -36,7 +37,7 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     done = subprocess.run(
         command("package", IRIS / "model.joblib", "--json"),
         cwd=folder,
-        env={**os.environ, "DOCKER_HOST": f"unix://{folder}/no-engine.sock"},
+        env=no_engine.environ(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -97,7 +98,7 @@ def test_a_tag_without_an_engine_is_exit_8(tmp_path: Path) -> None:
     done = subprocess.run(
         command("package", IRIS / "model.joblib", "-t", "iris:1"),
         cwd=tmp_path,
-        env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock"},
+        env=no_engine.environ(tmp_path),
         capture_output=True,
         text=True,
         check=False,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import docker
+import no_engine
 import pytest
 from test_interrupts import eventually
 from test_package import container, curl
@@ -141,7 +142,7 @@ def test_wrong_usage_is_told(arguments: tuple[str | Path, ...], code: int, said:
 
 
 def test_an_image_needs_an_engine(rows: Path, tmp_path: Path) -> None:
-    environ = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock"}
+    environ = no_engine.environ(tmp_path)
     assert predict("iris:1", rows, env=environ).returncode == 8
 
 
