@@ -81,24 +81,29 @@ class DockerEngine:
         return bases.of_other_platform(versions, reference, platform)
 
     def require_runs(self, platform: str) -> None:
+        if not self._runs(platform):
+            raise NoEngineError(
+                f"This engine runs {self.platform} only, and so can test nothing of {platform}.",
+                hint=UNRUN.format(platform),
+            )
+
+    def _runs(self, platform: str) -> bool:
         host = self._host
-        if platform == self.platform or platform in host.builder.platforms(host.environ):
-            return
-        raise NoEngineError(
-            f"This engine runs {self.platform} only, and no build for {platform}.",
-            hint=UNRUN.format(platform),
-        )
+        return platform == self.platform or platform in host.builder.platforms(host.environ)
 
     def fetch_debian(
         self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        if packages.stages:
-            self.require_runs(packages.platform)
         debian.fetch(packages, folder, index, on_step, self._host)
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         platform = bundle.environment.platform
-        self.require_runs(platform)
+        if bundle.environment.sdists and not self._runs(platform):
+            raise NoEngineError(
+                f"{', '.join(bundle.environment.sdists)} must be built from source for {platform},"
+                f" and this engine runs {self.platform} only.",
+                hint="Build the image on such a machine, of the same bundle.",
+            )
         host = self._host
         options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")

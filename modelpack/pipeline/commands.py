@@ -37,7 +37,8 @@ def package(
     engines.preload(run.options.engine)
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
-    run.engine.require_runs(run.platform)
+    if run.options.smoke:
+        run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
         claims = run.options.smoke and run.engine.name != "process"  # of the image, not its bundle
         claimed = expected_parity(rows) if claims else None
