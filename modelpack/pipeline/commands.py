@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from modelpack import bundle as bundles
 from modelpack import engines, reaper
 from modelpack.attest import bundles as attested
 from modelpack.engines.process import ProcessEngine
-from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
+from modelpack.errors import ModelpackError, NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes
 from modelpack.spec import Bundle, Environment, Image, ModelSpec, SmokeReport
 
@@ -40,7 +40,8 @@ def package(
     if run.options.smoke:
         run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
-        claimed = expected_parity(rows) if run.options.smoke else None
+        claims = run.options.smoke and run.engine.name != "process"  # of the image, not its bundle
+        claimed = expected_parity(rows) if claims else None
         bundle = run.render(model, code, directory, claimed)
         report, named, image, again = None, None, None, False
         try:
@@ -51,7 +52,9 @@ def package(
             if image and (report is None or report.passed):
                 named = run.named(bundle, image, again=again)
         except BaseException:
-            run.settle(claimed, None)  # a bundle that is kept claims nothing either
+            if run.options.output:  # a bundle that is kept claims nothing either
+                with suppress(ModelpackError):
+                    run.settle(claimed, None)
             raise
         finally:
             if image:  # if it has no name itself
