@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelpack import reaper
-from modelpack.attest import cosign, dsse, provenance, sbom
+from modelpack.attest import cosign, provenance, sbom
 from modelpack.attest.cosign import Part
 from modelpack.attest.keys import Signer
-from modelpack.attest.made import PROVENANCE, SBOM, SBOM_LABEL
+from modelpack.attest.made import PROVENANCE, SBOM, SBOM_LABEL, SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attest.subject import APP, Beside, labels_of
 from modelpack.errors import ModelpackError
 from modelpack.oci import Image, documents, limits, referrers, tree
@@ -27,8 +27,6 @@ from modelpack.oci.pulling import Pulled
 from modelpack.oci.registry import Repository, connected
 from modelpack.oci.uploads import upload
 
-SBOM_TYPE = "application/vnd.cyclonedx+json"
-STATEMENT_TYPE = dsse.IN_TOTO
 _MOST = 100  # layers of signatures, and referrers, that are looked at
 
 

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelpack.attest.keys import Signer, Verifier
+from modelpack.attest.made import STATEMENT_TYPE
 
 MEDIA_TYPE = "application/vnd.dsse.envelope.v1+json"
-IN_TOTO = "application/vnd.in-toto+json"
 
 
 def envelope(statement: Mapping[str, Any], signer: Signer) -> bytes:
     payload = json.dumps(statement, ensure_ascii=True, separators=(",", ":")).encode()
     signature = base64.b64encode(signer.sign(_encoded(payload))).decode()
     signed = {
-        "payloadType": IN_TOTO,
+        "payloadType": STATEMENT_TYPE,
         "payload": base64.b64encode(payload).decode(),
         "signatures": [{"keyid": "", "sig": signature}],
     }
@@ -33,7 +33,7 @@ def opened(envelope: bytes, verifier: Verifier) -> dict[str, Any] | None:
         document = json.loads(envelope)
         payload = base64.b64decode(document["payload"], validate=True)
         signatures = [base64.b64decode(entry["sig"]) for entry in document["signatures"]]
-        if document["payloadType"] != IN_TOTO:
+        if document["payloadType"] != STATEMENT_TYPE:
             return None
         if not any(verifier.accepts(_encoded(payload), signature) for signature in signatures):
             return None
@@ -45,5 +45,5 @@ def opened(envelope: bytes, verifier: Verifier) -> dict[str, Any] | None:
 
 def _encoded(payload: bytes) -> bytes:
     """What is signed: the payload with its type, so that one cannot stand for another."""
-    kind = IN_TOTO.encode()
+    kind = STATEMENT_TYPE.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)

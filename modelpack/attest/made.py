@@ -16,6 +16,8 @@ SBOM = "sbom.cdx.json"
 PROVENANCE = "provenance.json"
 SBOM_LABEL = "dev.modelpack.sbom.sha256"
 PROVENANCE_LABEL = "dev.modelpack.provenance.sha256"
+SBOM_TYPE = "application/vnd.cyclonedx+json"
+STATEMENT_TYPE = "application/vnd.in-toto+json"
 DOCKERFILE = "Dockerfile"
 _LABELS = re.compile(
     rf'^LABEL {SBOM_LABEL}="[0-9a-f]{{64}}" {PROVENANCE_LABEL}="[0-9a-f]{{64}}"\n', re.MULTILINE

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.oci import archive, layout, pulling
+from modelpack.oci import archive, layout
 from modelpack.oci.image import Image
 
 Reader = Callable[[Path, str, "str | None"], Image]
@@ -39,6 +39,8 @@ def opened(place: str, platform: str | None = None, *, plain_http: bool = False)
         path, name = _path_and_name(rest)
         yield READERS[kind](path, name, platform)
     else:
+        from modelpack.oci import pulling  # noqa: PLC0415 - brings requests, 60 ms
+
         with pulling.image(place, platform, plain_http=plain_http) as image:
             yield image
 

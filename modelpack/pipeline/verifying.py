@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack import oci
-from modelpack.attest import attaching, keys
+from modelpack.attest import keys
 from modelpack.attest.checks import judged
 from modelpack.attest.provenance import told_parity
 from modelpack.attest.subject import Subject, Verdict
@@ -124,6 +124,8 @@ def _found(run: Run, target: str, *, signed: bool) -> Iterator[Subject]:
         with oci.opened(target, run.options.platform) as image:
             yield Subject(image)
     elif signed or _IN_A_REGISTRY.match(target):
+        from modelpack.attest import attaching  # noqa: PLC0415 - brings requests, 60 ms
+
         with attaching.opened(target) as place:
             platform = run.options.platform
             if platform is None and run.options.smoke:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from modelpack.attest import cosign, provenance, sbom
-from modelpack.attest.attaching import SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attest.cosign import Part
+from modelpack.attest.made import SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attest.subject import Beside, Subject, Verdict
 from modelpack.errors import NotVouchedError
 
