@@ -5,27 +5,21 @@ from __future__ import annotations
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import IO
 
 from modelpack import reaper
+from modelpack.engines import walls
 from modelpack.engines.sandbox import QUESTION, Sandbox, end_with_modelpack
 from modelpack.errors import UsageError
 
 _LOG_BYTES = 64 * 1024
-# bubblewrap(1): no network, no other processes, nothing to write to.
-_WALLS = (
-    *("bwrap", "--unshare-all", "--die-with-parent", "--new-session"),
-    *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
-)
 
 
 class Process:
@@ -163,11 +157,8 @@ def sandbox(bundle: Path, environment: Path, arguments: Sequence[str] = QUESTION
     bubblewrap where they can be had, else within the limits of any process of this user.
     """
     command = [str(environment / "bin" / "python"), *arguments]
-    if _has_walls():
-        seen = [
-            arg for path in (bundle, environment) for arg in ("--ro-bind", str(path), str(path))
-        ]
-        command = [*_WALLS, *seen, "--chdir", str(bundle), *command]
+    if walls.available():
+        command = [*walls.around([bundle, environment], []), "--chdir", str(bundle), *command]
     options = {
         "cwd": bundle,
         "env": _variables(environment, "/tmp"),  # noqa: S108 - its own, behind walls
@@ -175,14 +166,6 @@ def sandbox(bundle: Path, environment: Path, arguments: Sequence[str] = QUESTION
         "preexec_fn": _limit,
     }
     return Sandbox(command, options)
-
-
-@cache
-def _has_walls() -> bool:
-    """It may be installed and still not be allowed to make namespaces, as in some containers."""
-    if not shutil.which("bwrap"):
-        return False
-    return subprocess.run([*_WALLS, "true"], capture_output=True, check=False).returncode == 0
 
 
 def _variables(environment: Path, home: str) -> dict[str, str]:

@@ -1,0 +1,126 @@
+"""From a Dockerfile to an image: the base's layers, then one for each COPY of its last stage."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from modelpack.engines.embedded import blobs, copying, extraction, metadata, tars
+from modelpack.engines.embedded.blobs import Kept
+from modelpack.engines.embedded.commands import Tools
+from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
+from modelpack.engines.embedded.stages import Stages
+from modelpack.engines.embedded.tars import Item
+from modelpack.engines.protocol import OnStep, StepEvent
+
+MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """`config`: the document of the image's configuration. `layers`: bottom to top."""
+
+    config: Mapping[str, Any]
+    layers: tuple[Kept, ...]
+
+
+def base_of(stages: Sequence[Stage]) -> str:
+    """The name of the image that the last stage is built on."""
+    return _chain(stages)[0].base
+
+
+def steps_of(stages: Sequence[Stage]) -> list[Instruction]:
+    """The instructions that make the image, in their order."""
+    return [step for stage in _chain(stages) for step in stage.instructions]
+
+
+def _chain(stages: Sequence[Stage]) -> list[Stage]:
+    """The last stage, after those that it is built on."""
+    named = {stage.name: stage for stage in stages if stage.name}
+    chain = [stages[-1]]
+    while (below := named.pop(chain[0].base.lower(), None)) and below is not chain[0]:
+        chain.insert(0, below)
+    return chain
+
+
+def assemble(
+    stages: Sequence[Stage], tools: Tools, scratch: Path, on_step: OnStep
+) -> Assembled:
+    """Makes what is not in the cache already. `scratch`: an empty folder to work in.
+
+    Raises:
+        BuildFailedError: the Dockerfile has something that takes a container.
+        UsageError: a layer of the base is damaged.
+    """
+    base = tools.base.image
+    below = [blobs.of_base(layer) for layer in base.layers]
+    config = metadata.inherited(base.config.get("config") or {})
+    history = [dict(entry) for entry in base.config.get("history") or []]
+    made = Stages(stages, tools, scratch)
+    ours: list[Kept] = []
+    for step in steps_of(stages):
+        if step.name == "COPY":
+            workdir = config.get("WorkingDir") or "/"
+            ours.append(_layer(step, made, workdir, tools, on_step))
+        elif not metadata.apply(config, step):
+            raise not_understood(step, "it makes a layer of what a container does")
+        history.append(_told(step))
+    return Assembled(_document(base.config, config, history, [*below, *ours]), (*below, *ours))
+
+
+def _layer(step: Instruction, made: Stages, workdir: str, tools: Tools, on_step: OnStep) -> Kept:
+    key = made.key(step)
+    kept = blobs.find(key)
+    if kept is not None:
+        on_step(StepEvent(str(step), "cached"))
+        return kept
+    on_step(StepEvent(str(step), "started"))
+    began = time.perf_counter()
+    items = copying.copied(step, made.source(step), workdir)
+    everything = [*_folders_above(items, tools.base.root), *items]
+    kept = blobs.make(key, partial(tars.write, everything))
+    on_step(StepEvent(str(step), "done", time.perf_counter() - began))
+    return kept
+
+
+def _folders_above(items: Sequence[Item], root: Path) -> Iterator[Item]:
+    """The folders that they are in, and that the base has not."""
+    there = {item.path for item in items}
+    above = {str(parent) for item in items for parent in Path(item.path).parents} - {"."}
+    for path in sorted(above - there):
+        if not extraction.resolve(root, path).is_dir():
+            yield Item(path, None, 0o755, MTIME)
+
+
+def _document(
+    base: Mapping[str, Any],
+    config: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    layers: Sequence[Kept],
+) -> dict[str, Any]:
+    kept = ("architecture", "os", "variant", "os.version", "os.features")
+    return {
+        **{name: base[name] for name in kept if name in base},
+        "created": _now(),
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": history,
+    }
+
+
+def _told(step: Instruction) -> dict[str, Any]:
+    entry = {"created": _now(), "created_by": str(step), "comment": "modelpack"}
+    return entry if step.name == "COPY" else {**entry, "empty_layer": True}
+
+
+def _now() -> str:
+    """Source: https://reproducible-builds.org/docs/source-date-epoch/"""
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = int(seconds) if seconds.isdigit() else MTIME
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

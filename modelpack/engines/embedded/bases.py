@@ -1,0 +1,119 @@
+"""The image that is built on: its layers as they are, and its interpreter on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from modelpack import cache
+from modelpack.engines.embedded import extraction, interpreter
+from modelpack.engines.embedded.interpreter import Interpreter
+from modelpack.errors import BuildFailedError
+from modelpack.oci.image import Image
+
+HERE = interpreter.platform_of(Path("/proc/self/exe"))
+"""The platform of this machine."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """`python`: "3.11". `sibling`: the same image for this machine's platform, where it is of
+    another and there is one.
+    """
+
+    image: Image
+    python: str
+    sibling: Image | None = None
+
+    @property
+    def platform(self) -> str:
+        config = self.image.config
+        return f"{config.get('os', 'linux')}/{config.get('architecture', '')}"
+
+    @cached_property
+    def identity(self) -> str:
+        """Of its files, and of the interpreter that is run."""
+        images = [self.image, *filter(None, [self.sibling])]
+        return " ".join(_digest(image) for image in images)
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder with its files, unpacked once."""
+        return unpacked(self.image)
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        """What makes byte code for it: its own interpreter, that of its sibling, or one of this
+        machine of the very version.
+
+        Raises:
+            BuildFailedError: there is none.
+        """
+        own = interpreter.platform_of(interpreter.binary_of(self.root, self.python))
+        if own == HERE:
+            return interpreter.of_root(self.root, self.python)
+        if self.sibling:
+            return interpreter.of_root(unpacked(self.sibling), self.python)
+        return self._of_this_machine()
+
+    def _of_this_machine(self) -> Interpreter:
+        version = interpreter.version_of(self.root, self.python)
+        found = interpreter.of_this_machine(self.python)
+        if found is None or found.version() != version:
+            raise BuildFailedError(
+                f"The base image is of {self.platform} and has Python {version}, whose byte code"
+                f" nothing here writes: this machine has {found.version() if found else 'none'}.",
+                hint=f"uv python install {version}, or give a base image that is for {HERE} too.",
+            )
+        return found
+
+    def assemble(self, module: str, arguments: Sequence[str], folder: Path, made: Path) -> None:
+        """Runs `python -m modelpack.assembly.MODULE` in `folder`; it may write below `made`.
+
+        Raises:
+            BuildFailedError: it failed.
+        """
+        binary = interpreter.binary_of(self.root, self.python)
+        inside = "/" / binary.relative_to(self.root)
+        places = {
+            "environment": [str(inside)],
+            "library": [str(inside.parents[1] / "lib" / f"python{self.python}")],
+        }
+        command = ["-S", "-m", f"modelpack.assembly.{module}", *arguments, *places.get(module, [])]
+        self.interpreter.run(command, folder, [made], [self.root])
+
+
+def python_of(image: Image, root: Path | None = None) -> str:
+    """The version of its Python ("3.11"); "" where it has none. `root`: where it is unpacked."""
+    for variable in (image.config.get("config") or {}).get("Env") or ():
+        if match := re.fullmatch(r"PYTHON_VERSION=(3\.\d+)\..*", variable):
+            return match[1]
+    root = root or unpacked(image)
+    for folder in ("usr/local/bin", "usr/bin"):
+        with suppress(ValueError):
+            name = extraction.resolve(root, f"{folder}/python3").name
+            if match := re.fullmatch(r"python(3\.\d+)", name):
+                return match[1]
+    return ""
+
+
+def unpacked(image: Image) -> Path:
+    """The folder in the cache with the files of an image.
+
+    Raises:
+        UsageError, BuildFailedError: see `extraction.extract`.
+    """
+    folder = cache.folder("bases") / _digest(image)
+    if not folder.is_dir():
+        with cache.made_whole(folder) as path:
+            extraction.extract(image.layers, path)
+    return folder
+
+
+def _digest(image: Image) -> str:
+    return hashlib.sha256(" ".join(layer.diff_id for layer in image.layers).encode()).hexdigest()

@@ -1,0 +1,132 @@
+"""The stages of a Dockerfile, made without containers: each a folder of what it adds to its base.
+
+What a stage copies is copied. What it runs is one of a few commands that modelpack itself writes
+(`commands.py`), which are followed here in another way; any other is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from modelpack.engines.embedded import commands, copying, metadata
+from modelpack.engines.embedded.commands import Tools, Work
+from modelpack.engines.embedded.context import Context
+from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
+from modelpack.engines.embedded.tars import Item
+
+
+class Stages:
+    """Made when something is copied from them, each once, below the folder `scratch`."""
+
+    def __init__(self, stages: Sequence[Stage], tools: Tools, scratch: Path) -> None:
+        self._stages = {stage.name or str(at): stage for at, stage in enumerate(stages)}
+        self._tools = tools
+        self._scratch = scratch
+        self._keys: dict[str, str] = {}
+        self._made: dict[str, Context] = {}
+
+    def source(self, instruction: Instruction) -> Context:
+        """Where the files lie that a COPY is of."""
+        name = instruction.flag("from")
+        return self._tools.context if name is None else self._folder(instruction, name.lower())
+
+    def key(self, instruction: Instruction) -> str:
+        """A digest of all that the outcome of a COPY depends on, known before it is made."""
+        name = instruction.flag("from")
+        if name is not None:
+            return _digest([str(instruction), self._key(instruction, name.lower())])
+        *sources, _ = instruction.array() or instruction.text.split()
+        return _digest([str(instruction), *self._contents(sources)])
+
+    def _stage(self, instruction: Instruction, name: str) -> Stage:
+        if name not in self._stages:
+            raise not_understood(instruction, f"there is no stage {name!r}")
+        return self._stages[name]
+
+    def _key(self, instruction: Instruction, name: str) -> str:
+        if name not in self._keys:
+            stage = self._stage(instruction, name)
+            parts = [self._tools.identity if stage.base != "scratch" else ""]
+            for step in stage.instructions:
+                parts.append(self.key(step) if step.name == "COPY" else str(step))
+                parts += self._contents(_mounted(step))
+            self._keys[name] = _digest(parts)
+        return self._keys[name]
+
+    def _contents(self, sources: Iterable[str]) -> list[str]:
+        found = [item for source in sources for item in self._tools.context.files(source)]
+        return [_described(name, path) for name, path in found]
+
+    def _folder(self, instruction: Instruction, name: str) -> Context:
+        if name not in self._made:
+            root = self._scratch / f"stage-{len(self._made)}"
+            root.mkdir()
+            self._make(self._stage(instruction, name), root)
+            self._made[name] = Context(root)
+        return self._made[name]
+
+    def _make(self, stage: Stage, root: Path) -> None:
+        work = Work(root, {}, self._tools)
+        for instruction in stage.instructions:
+            if instruction.name == "COPY":
+                workdir = work.config.get("WorkingDir") or "/"
+                put(copying.copied(instruction, self.source(instruction), workdir), root)
+            elif instruction.name == "RUN":
+                commands.follow(instruction, work)
+            elif not metadata.apply(work.config, instruction):
+                raise not_understood(instruction, "it is not known")
+
+
+def put(items: Iterable[Item], root: Path) -> None:
+    """Copies them below `root`, with their modes and times."""
+    folders: list[Item] = []
+    for item in items:
+        target = root / item.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if item.source is None or (item.source.is_dir() and not item.source.is_symlink()):
+            target.mkdir(exist_ok=True)
+            folders.append(item)
+        else:
+            shutil.copyfile(item.source, target, follow_symlinks=False)
+            _set(target, item)
+    for item in reversed(folders):  # after what is in them
+        _set(root / item.path, item)
+
+
+def _set(target: Path, item: Item) -> None:
+    if not target.is_symlink():
+        target.chmod(item.mode)
+    os.utime(target, (item.mtime, item.mtime), follow_symlinks=False)
+
+
+def _mounted(instruction: Instruction) -> list[str]:
+    """The files of the context that a RUN sees."""
+    mounts = [flag for flag in instruction.flags if flag.startswith("mount=type=bind,")]
+    return [
+        match[1]
+        for mount in mounts
+        if "from=" not in mount and (match := re.search(r"source=([^,]+)", mount))
+    ]
+
+
+def _described(name: str, path: Path) -> str:
+    found = path.lstat()
+    words: Mapping[str, str] = {"mode": oct(stat.S_IMODE(found.st_mode)), "time": str(int(found.st_mtime))}
+    if path.is_symlink():
+        content = os.readlink(path)
+    elif path.is_dir():
+        content = ""
+    else:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+    return "\0".join([name, *words.values(), content])
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
