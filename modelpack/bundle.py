@@ -16,6 +16,9 @@ import jinja2
 
 from modelpack import reaper
 from modelpack._version import __version__
+from modelpack.attest import bundles as attested
+from modelpack.attest import parity as parities
+from modelpack.attest.made import PROVENANCE, SBOM, Made
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.quoting import FILTERS, checked
 from modelpack.spec import (
@@ -26,6 +29,7 @@ from modelpack.spec import (
     Environment,
     ModelFile,
     ModelSpec,
+    Parity,
     from_json,
     to_json,
 )
@@ -55,7 +59,7 @@ MODEL_FILES = {
 KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
 CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
-    MANIFEST, LOCK, BUILD_LOCK, CODE, "model", "modelpack", "__pycache__"
+    MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
 SERVED = {".py", ".html", ".css", ".js"}  # of the files of serving, those that are copied
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
@@ -64,15 +68,17 @@ _NO_CODE = Code()
 _SERVING = Path(__file__).parent / "serving"
 
 
-def render(
+def render(  # noqa: PLR0913 - the values of the flow
     spec: ModelSpec,
     environment: Environment,
     base: BaseImage,
     directory: str | Path,
     code: Code = _NO_CODE,
+    *,
+    parity: Parity | None = None,
 ) -> Bundle:
     """Write the bundle of a model to `directory`: all of it, or nothing. The same input gives the
-    same bytes. A bundle that is there already is replaced.
+    same bytes. A bundle that is there already is replaced. `parity`: what its image is to tell.
 
     Raises:
         UsageError: `directory` holds something else than a bundle, or cannot be written.
@@ -90,8 +96,10 @@ def render(
             _copy_serving(folder / "modelpack" / "serving")
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            for name, text in _texts(packed, environment, base, code).items():
+            made = Made(packed, environment, base, code, parity)
+            for name, text in _texts(made).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
+            attested.write(folder, made)
             digests = [file.sha256 for file in spec.files]
             _normalise(folder, dict(zip(copies, digests, strict=True)))
     except OSError as error:
@@ -161,18 +169,19 @@ def example(spec: ModelSpec) -> dict[str, Any] | None:
     return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
-def _texts(
-    spec: ModelSpec, environment: Environment, base: BaseImage, code: Code
-) -> dict[str, str]:
+def _texts(made: Made) -> dict[str, str]:
     jinja = _jinja()
+    spec, environment, code = made.model, made.environment, made.code
     context = {
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
         "compiler": COMPILER,
         "locales": LOCALES,
-        "base": base,
+        "base": made.base,
         "code": code,
+        "parity": parities.told(made.parity),
+        "parity_in_words": parities.in_words(made.parity),
         "version": __version__,
         "example": example(spec),
     }

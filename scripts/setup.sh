@@ -10,6 +10,11 @@ need() {
     install "$2"
 }
 
+# As `need`, of what a few tests ask for and not every release has: those tests tell what they miss.
+want() {
+    command -v "$1" >/dev/null 2>&1 || (shift && install "$@") || echo "setup: no $1" >&2
+}
+
 install() {
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
         echo "setup: $* missing; install it (it is Debian's package name) and run this again" >&2
@@ -27,6 +32,12 @@ if [ "${1-}" = test ]; then
     need openssl openssl
     need chromium chromium
     need promtool promtool
+    # Other engines, a registry, and what security teams would use, to be asked for a second opinion.
+    want podman podman crun netavark passt uidmap
+    want bwrap bubblewrap
+    want docker-registry docker-registry
+    want skopeo skopeo
+    want cosign cosign
     # LightGBM is linked to it, and has no other way to say so.
     ldconfig -p | grep -q 'libgomp\.so\.1' || install libgomp1
 fi

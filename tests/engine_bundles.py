@@ -10,6 +10,8 @@ from pathlib import Path
 import jinja2
 
 from modelpack import quoting
+from modelpack.attest import bundles as attested
+from modelpack.attest.made import Made
 from modelpack.bundle import BUILD_LOCK, COMPILER, LOCALES
 from modelpack.spec import (
     BaseImage,
@@ -58,6 +60,7 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     facts = {"model": to_json(SPEC), "environment": {**to_json(environment)}}
     del facts["environment"]["lock"], facts["environment"]["build_lock"]
     (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "modelpack": "0.1", **facts}))
+    attested.write(folder, Made(SPEC, environment, base))
     return Bundle(str(folder), SPEC, environment)
 
 
@@ -79,4 +82,6 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         version="0.1",
         compiler=COMPILER,
         locales=LOCALES,
+        parity={},
+        parity_in_words="",
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from engine_bundles import PYTHONS
 
-from modelpack.engines import cache, interpreters, prefix, rootfs
+from modelpack import cache
+from modelpack.engines import interpreters, prefix, rootfs
 from modelpack.engines.base import build_base
 from modelpack.errors import NoEngineError
 

@@ -29,6 +29,8 @@ from modelpack.errors import BuildFailedError, NoEngineError, SmokeFailedError, 
 
 pytestmark = pytest.mark.engine
 CANARY = "canary-7c1f"
+LAST = ("modelpack.json", "sbom.cdx.json", "provenance.json", "model/model.pkl")
+"""The files of the last layer."""
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,7 @@ def test_the_image_is_described_as_it_is(image, client, reference, bundle):
     assert sum(layer.size_bytes for layer in image.layers) == pytest.approx(
         image.size_bytes, rel=0.01
     )
-    last = [Path(bundle.directory, name) for name in ("modelpack.json", "model/model.pkl")]
+    last = [Path(bundle.directory, name) for name in LAST]
     assert image.layers[-1].size_bytes == sum(path.stat().st_size for path in last)
 
 

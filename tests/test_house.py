@@ -24,14 +24,18 @@ ALLOWED = {
     "spec": set(),
     "service": set(),
     "uv_variables": {"spec"},
+    "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "writing": set(),
+    "cache": {"reaper"},
+    "oci": {"errors", "reaper", "cache", "writing"},
     "serving": set(),
     **{
-        stage: SHARED | {"_version", "quoting", "reaper", "uv_variables", "writing"}
+        stage: SHARED
+        | {"_version", "attest", "cache", "oci", "quoting", "reaper", "uv_variables", "writing"}
         for stage in STAGES
     },
-    "pipeline": STAGES | SHARED | {"reaper"},
-    "doctor": STAGES | SHARED | {"uv_variables"},
+    "pipeline": STAGES | SHARED | {"attest", "oci", "reaper"},
+    "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
     "console": STAGES | SHARED | {"pipeline", "doctor"},

@@ -14,7 +14,7 @@ import docker
 import joblib
 import numpy as np
 import pytest
-from engine_bundles import SPEC
+import serving_models
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -29,8 +29,8 @@ from modelpack.pipeline import Options, Run
 from modelpack.pipeline.names import expected_parity
 from modelpack.spec import (
     BaseImage,
-    Bundle,
-    Environment,
+    Check,
+    Code,
     Image,
     IndexSettings,
     Reference,
@@ -151,36 +151,50 @@ def test_a_bundle_is_compared_with_its_model_as_a_local_process(tmp_path: Path) 
 
 
 class Builder:
-    """An engine that only notes with which arguments it is to build."""
+    """An engine that only counts what it builds."""
 
     def __init__(self) -> None:
-        self.built: list[dict[str, str]] = []
+        self.built = 0
 
     def build(self, *given: Any) -> Image:
-        self.built.append(given[-1])
-        return Image("", f"sha256:{len(self.built)}", 1, (), {})
+        self.built += 1
+        return Image("", f"sha256:{self.built}", 1, (), {})
 
     def tag(self, image: Image, reference: str) -> Image:
         return replace(image, reference=reference)
 
 
-@pytest.mark.parametrize(("compared", "builds"), [(2, 1), (1, 2)])
-def test_an_image_is_built_again_if_it_claims_what_was_not_found(
-    compared: int, builds: int
+@pytest.mark.parametrize(("compared", "passed", "again"), [(2, 1, 0), (1, 1, 1), (2, 0, 1)])
+def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
+    tmp_path: Path, compared: int, passed: int, again: int
 ) -> None:
     """The model may refuse rows that were made up, of which it then is not told."""
     run = Run(Options(tag="a:1"))
-    engine = vars(run)["engine"] = Builder()
-    vars(run)["index"] = IndexSettings(None)
-    bundle = Bundle("nowhere", SPEC, Environment("3.11", "linux/amd64", {}, {}, ""))
+    vars(run).update(
+        engine=Builder(),
+        index=IndexSettings(None),
+        resolve=lambda _: (serving_models.ENVIRONMENT, serving_models.BASE),
+    )
     claimed = expected_parity(Reference(((1.0,), (2.0,))))
-    image = run.build(bundle, claimed)
-    assert image is not None
     assert claimed is not None
+    joblib.dump(serving_models.iris().model, tmp_path / "model")
+    model = serving_models.spec_of(tmp_path / "model", serving_models.iris())
+    bundle = run.render(model, Code(), tmp_path / "bundle", claimed)
+    dockerfile = (bundle.directory / "Dockerfile").read_text()
+    assert "bit for bit what the model says without the service (2 rows)" in dockerfile
+    assert 'dev.modelpack.parity.rows="2"' in dockerfile
     found = replace(claimed, rows=compared, routes=("one",))
-    named = run.named(bundle, image, claimed, SmokeReport("a", "docker", (), parity=found))
-    assert (named.id, named.reference) == (f"sha256:{builds}", "a:1")
-    assert engine.built[-1]["PARITY"].endswith(f"({compared} row{'s' * (compared > 1)})")
+    report = SmokeReport("a", "docker", (Check("a", bool(passed), 0, ""),), parity=found)
+    image = run.build(bundle)
+    assert image is not None
+    assert run.settle(claimed, report) == bool(again)
+    named = run.named(bundle, image, again=bool(again))
+    assert (named.id, named.reference) == (f"sha256:{1 + again}", "a:1")
+    dockerfile = (bundle.directory / "Dockerfile").read_text()
+    assert (f'dev.modelpack.parity.rows="{compared}"' in dockerfile) == passed
+    assert ("MODELPACK_PARITY" in dockerfile) == passed
+    told = json.loads((bundle.directory / "provenance.json").read_text())["predicate"]
+    assert ("byproducts" in told["runDetails"]) == passed
 
 
 FACTS = """

@@ -153,6 +153,8 @@ ASKED = {
         {},
     ),
     "closing": ("/predict", instances(ROW), {"Connection": "close"}),
+    "closing, and more": ("/predict", instances(ROW), {"Connection": "TE, Close"}),
+    "neither closing nor keeping": ("/predict", instances(ROW), {"Connection": "TE"}),
     "ids": (
         "/predict",
         instances(ROW),

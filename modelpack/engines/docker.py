@@ -68,20 +68,11 @@ class DockerEngine:
             self.require_runs(packages.platform)
         debian.fetch(packages, folder, index, on_step)
 
-    def build(
-        self,
-        bundle: Bundle,
-        index: IndexSettings,
-        on_step: OnStep,
-        labels: Mapping[str, str] | None = None,
-        arguments: Mapping[str, str] | None = None,
-    ) -> Image:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         platform = bundle.environment.platform
         self.require_runs(platform)
         options, environ = credentials.for_build(index, daemon.environ())
         options.append(f"--platform={platform}")
-        options += [f"--label={name}={value}" for name, value in (labels or {}).items()]
-        options += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
         built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
 

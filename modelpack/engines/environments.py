@@ -10,7 +10,8 @@ from pathlib import Path
 
 import uv
 
-from modelpack.engines import cache, causes, credentials
+from modelpack import cache
+from modelpack.engines import causes, credentials
 from modelpack.errors import BuildFailedError
 from modelpack.spec import Environment, IndexSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,7 @@ class ProcessEngine:
     ) -> None:
         """Makes nothing: a process has what this machine has."""
 
-    def build(
-        self,
-        bundle: Bundle,
-        index: IndexSettings,
-        on_step: OnStep,
-        labels: Mapping[str, str] | None = None,  # noqa: ARG002 - of images, which are not made
-        arguments: Mapping[str, str] | None = None,  # noqa: ARG002
-    ) -> None:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> None:
         """Makes the environment that `run` needs, once for each lock and interpreter."""
         self.require_runs(bundle.environment.platform)
         step, began = "environment", time.perf_counter()

@@ -97,16 +97,8 @@ class Engine(Protocol):
             NoEngineError: the engine makes no images, or none of that platform.
         """
 
-    def build(
-        self,
-        bundle: Bundle,
-        index: IndexSettings,
-        on_step: OnStep,
-        labels: Mapping[str, str] | None = None,
-        arguments: Mapping[str, str] | None = None,
-    ) -> Image | None:
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
         """Builds `bundle` into an image without a name; None if the engine makes no images.
-        `labels`: beyond those of the bundle's Dockerfile. `arguments`: of its ARG lines.
 
         Raises:
             BuildFailedError: with the step that failed and the end of its output.

@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from modelpack.engines import cache, commands
+from modelpack import cache
+from modelpack.engines import commands
 from modelpack.errors import NoEngineError
 
 _ALWAYS = ("ca-certificates", "libcrypt1", "netbase", "tzdata")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelpack import bundle as bundles
 from modelpack import engines, reaper
+from modelpack.attest import bundles as attested
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes
@@ -37,16 +38,19 @@ def package(
     model, rows = run.reference(found, paths)
     run.engine.require_runs(run.platform)
     with bundle_folder(_kept(run, model)) as directory:
-        bundle = run.render(model, code, directory)
         claimed = expected_parity(rows) if run.options.smoke else None
-        image = run.build(bundle, claimed)
-        report = None
+        bundle = run.render(model, code, directory, claimed)
+        report, named, image, again = None, None, None, False
         try:
+            image = run.build(bundle)
             if run.options.smoke:
                 report = run.smoke(image.id if image else bundle.path, model, rows)
-            named = None
+            again = run.settle(claimed, report)
             if image and (report is None or report.passed):
-                named = run.named(bundle, image, claimed, report)
+                named = run.named(bundle, image, again=again)
+        except BaseException:
+            run.settle(claimed, None)  # a bundle that is kept claims nothing either
+            raise
         finally:
             if image:  # if it has no name itself
                 run.engine.discard(image)
@@ -120,6 +124,11 @@ def build(run: Run, bundle: Bundle) -> Image:
         BuildFailedError: the image could not be built.
         NoEngineError: the engine makes no images.
     """
+    for name in attested.restate(bundle):
+        run.observer.notice(
+            f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
+            " claims no parity. To have it tested, package the model anew."
+        )
     image = run.build(bundle)
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")

@@ -37,30 +37,6 @@ def expected_parity(rows: Reference) -> Parity | None:
     return Parity(rows.source, len(rows.rows), (), rows.tolerance, 0.0, passed=True)
 
 
-def parity_told(parity: Parity | None) -> tuple[dict[str, str], dict[str, str]]:
-    """What an image tells of its parity: labels, and arguments of the Dockerfile."""
-    if parity is None:
-        return {}, {}
-    labels = {
-        "dev.modelpack.parity": f"within {parity.tolerance:g}" if parity.tolerance else "exact",
-        "dev.modelpack.parity.reference": parity.source,
-        "dev.modelpack.parity.rows": str(parity.rows),
-    }
-    return labels, {"PARITY": _in_words(parity)}
-
-
-def _in_words(parity: Parity) -> str:
-    """For the model card: "bit for bit what the model said where it was trained (17 rows)"."""
-    told = {
-        "expected": "what was expected of it",
-        "record": "what the model said where it was trained",
-        "model": "what the model says without the service",
-    }
-    how = f"within {parity.tolerance:g} of" if parity.tolerance else "bit for bit"
-    rows = f"{parity.rows} row{'' if parity.rows == 1 else 's'}"
-    return f"{how} {told[parity.source]} ({rows})"
-
-
 def default_reference(model: ModelSpec) -> str:
     """A reference made of the file's name, or of its folder's where all files are called model."""
     path = Path(main_file(model)).absolute()

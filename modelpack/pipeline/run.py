@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from modelpack import bundle as bundles
 from modelpack import code as codes
 from modelpack import engines, environment, reference
+from modelpack.attest import parity as parities
 from modelpack.engines import Engine, references
 from modelpack.errors import NoEngineError, SmokeFailedError
 from modelpack.inspection import inspect, require_servable, settled
@@ -31,7 +32,7 @@ from modelpack.spec import (
 
 from . import wheelhouses
 from .authorship import find_code, require_trusted
-from .names import default_reference, describe, describe_environment, parity_told
+from .names import default_reference, describe, describe_environment
 from .options import Observer, Options
 
 TWICE_IN_MEMORY = 256 * 2**20
@@ -133,10 +134,14 @@ class Run:
             versions, self.options.base_image, platform=self.platform, pull=offline is None
         )
 
-    def render(self, model: ModelSpec, code: Code, directory: Path) -> Bundle:
+    def render(
+        self, model: ModelSpec, code: Code, directory: Path, claimed: Parity | None = None
+    ) -> Bundle:
+        """`claimed`: what the image tells in its labels, its provenance and on its page."""
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
-            bundle = bundles.render(model, resolved, base, directory, code)
+            self._render = partial(bundles.render, model, resolved, base, directory, code)
+            bundle = self._render(parity=claimed)
             summary.append(f"on {base.reference}")
         return bundle
 
@@ -149,14 +154,12 @@ class Run:
         sources = reference.Sources(files, given.example, given.expected, given.tolerance)
         return reference.prepare(model, sources)
 
-    def build(self, bundle: Bundle, claimed: Parity | None = None) -> Image | None:
-        """The image, without a tag; None where the engine makes none. `claimed`: what it tells in
-        its labels and on the page that it serves.
-        """
+    def build(self, bundle: Bundle) -> Image | None:
+        """The image, without a tag; None where the engine makes none."""
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouses.require_complete(self.options.offline, bundle, self.engine)
-            image = self._built(bundle, claimed)
+            image = self._built(bundle)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
         return image
@@ -192,18 +195,25 @@ class Run:
                 completed = _completed(rows, answer)
                 yield lambda: completed
 
-    def _built(self, bundle: Bundle, claimed: Parity | None) -> Image | None:
-        return self.engine.build(bundle, self.index, self.observer.step, *parity_told(claimed))
+    def _built(self, bundle: Bundle) -> Image | None:
+        return self.engine.build(bundle, self.index, self.observer.step)
 
-    def named(
-        self, bundle: Bundle, image: Image, claimed: Parity | None, report: SmokeReport | None
-    ) -> Image:
-        """The image under its name. If it claims what was not found, as the model refused some of
-        the rows that were made up, it is built once more, with all layers cached.
+    def settle(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
+        """Renders the bundle once more if it claims what was not found, as the test failed or the
+        model refused some of the rows that were made up. Whether it did.
         """
-        found = report.parity if report else None
-        if parity_told(found) != parity_told(claimed):
-            image = self._built(bundle, found) or image
+        found = report.parity if report and report.passed else None
+        if parities.told(found) == parities.told(claimed):
+            return False
+        self._render(parity=found)
+        return True
+
+    def named(self, bundle: Bundle, image: Image, *, again: bool = False) -> Image:
+        """The image under its name. `again`: built of the bundle as it is now, with nearly all
+        layers cached.
+        """
+        if again:
+            image = self._built(bundle) or image
         try:
             return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
         except BaseException:

@@ -1,4 +1,4 @@
-"""Headers that every answer has: what a browser may not do with it."""
+"""Headers: those that every answer has, and what a request's Connection header asks for."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ def _add(response: Response) -> Response:
         if name.lower() not in given:
             response.headers.add(name, value)
     return response
+
+
+def closes(connection: str, newer: bool) -> bool:
+    """Whether a connection ends with the answer to a request with the header `connection`.
+
+    `newer`: of HTTP/1.1. Source: RFC 9112, section 9.3.
+    """
+    options = {option.strip(" \t").lower() for option in connection.split(",")}
+    return "close" in options or not (newer or "keep-alive" in options)

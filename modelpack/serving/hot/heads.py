@@ -12,6 +12,7 @@ from typing import Any, Callable, Mapping, NamedTuple
 from flask import Flask, Request
 
 from .. import auth
+from ..headers import closes
 from ..observe import Given
 from ..questions import Offer, Read
 
@@ -87,10 +88,8 @@ class Heads:
             offer = self._offers.get(made["PATH_INFO"])
             if offer is None or not _is_plain(made) or not auth.passes(self._app, made):
                 return None
-            closes = made.get("HTTP_CONNECTION", "").lower() != "keep-alive" and (
-                "HTTP_CONNECTION" in made
-            )
-            return Kind(offer, offer.ask(Request(dict(made))), closes)
+            ends = closes(made.get("HTTP_CONNECTION", ""), newer=True)
+            return Kind(offer, offer.ask(Request(dict(made))), ends)
         except Exception:
             return None
 

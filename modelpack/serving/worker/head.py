@@ -13,6 +13,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
+from ..headers import closes
 from ..limits import Limits
 from .refusal import Refusal
 
@@ -90,7 +91,7 @@ def parse(data: bytes, cfg: Any, peer: Any, number: int, limits: Limits) -> Head
         request = Request(cfg, IterUnreader([data]), peer, number)
     except (ParseException, ValueError) as error:
         raise Refusal(400, "The head of the request is malformed.") from error
-    if _closes(fields.get(b"connection", b""), line.group(2) == b"1"):
+    if closes(fields.get(b"connection", b"").decode("latin-1"), line.group(2) == b"1"):
         request.force_close()
     return Head(request, fields)
 
@@ -129,8 +130,3 @@ def _check(fields: Mapping[bytes, bytes], newer: bool) -> None:
             raise Refusal(400, "There are both Content-Length and Transfer-Encoding.")
     if newer and fields.get(b"expect", b"100-continue").lower() != b"100-continue":
         raise Refusal(417, "Only 100-continue can be expected.")
-
-
-def _closes(connection: bytes, newer: bool) -> bool:
-    options = {option.strip(b" \t").lower() for option in connection.split(b",")}
-    return b"close" in options or not (newer or b"keep-alive" in options)

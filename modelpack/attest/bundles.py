@@ -1,0 +1,117 @@
+"""The documents of a bundle: written when it is rendered, and anew after somebody edited it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelpack.attest import provenance, sbom
+from modelpack.attest.made import (
+    DOCKERFILE,
+    PROVENANCE,
+    PROVENANCE_LABEL,
+    SBOM,
+    Made,
+    digests,
+    document,
+    relabelled,
+    sha256,
+    unlabelled,
+)
+from modelpack.errors import UsageError
+from modelpack.spec import BaseImage, Bundle
+
+_PARITY = re.compile(r"^(ENV MODELPACK_PARITY=|LABEL dev\.modelpack\.parity=).*\n", re.MULTILINE)
+
+
+def write(folder: Path, made: Made, dockerfile: str | None = None) -> None:
+    """Writes both documents into a folder that has all else, and their digests into its
+    Dockerfile. `dockerfile`: its text, where that is to be another one.
+    """
+    text = _dockerfile(folder) if dockerfile is None else dockerfile
+    bill = document(sbom.bom(made))
+    files = {
+        **digests(folder, made.model),
+        DOCKERFILE: {"sha256": sha256(_encoded(unlabelled(text)))},
+        SBOM: {"sha256": sha256(_encoded(bill))},
+    }
+    told = document(provenance.statement(made, files))
+    for name, written in {
+        SBOM: bill,
+        PROVENANCE: told,
+        DOCKERFILE: relabelled(text, bill, told),
+    }.items():
+        (folder / name).write_bytes(_encoded(written))
+
+
+def restate(bundle: Bundle) -> tuple[str, ...]:
+    """Where files of a bundle are not as its provenance tells, as somebody edited them, writes its
+    documents anew: they then tell of the files as they are, name those that were edited, and claim
+    no parity, which was found of others. Returns the names; empty where nothing was to be done, or
+    the bundle has no provenance.
+
+    Raises:
+        UsageError: the provenance cannot be read, or not be written anew.
+    """
+    folder = bundle.directory
+    if not (folder / PROVENANCE).exists():
+        return ()
+    try:
+        told = json.loads((folder / PROVENANCE).read_bytes())
+        names = _edited(bundle, told)
+        if names:
+            write(folder, _as_edited(bundle, told, names), _PARITY.sub("", _dockerfile(folder)))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{folder / PROVENANCE} does not tell how the bundle was made: {error}.",
+            hint="Make the bundle anew: modelpack bundle MODEL -o DIR",
+        ) from error
+    return names
+
+
+def _edited(bundle: Bundle, told: Mapping[str, Any]) -> tuple[str, ...]:
+    folder = bundle.directory
+    known = provenance.dependencies(told["predicate"])
+    known.pop("base")
+    bill = {SBOM: {"sha256": sha256((folder / SBOM).read_bytes())}}
+    found = {**digests(folder, bundle.model), **bill}
+    names = {name for name in known | found if known.get(name) != found.get(name)}
+    if not _is_labelled(folder):
+        names.add(PROVENANCE)
+    return tuple(sorted(names))
+
+
+def _is_labelled(folder: Path) -> bool:
+    """Whether the Dockerfile names the provenance that is there, or (edited) none at all."""
+    named = re.findall(rf'{re.escape(PROVENANCE_LABEL)}="([0-9a-f]{{64}})"', _dockerfile(folder))
+    return all(digest == sha256((folder / PROVENANCE).read_bytes()) for digest in named)
+
+
+def _as_edited(bundle: Bundle, told: Mapping[str, Any], names: tuple[str, ...]) -> Made:
+    definition = told["predicate"]["buildDefinition"]
+    base = definition["externalParameters"]["base"]
+    digest = provenance.dependencies(told["predicate"])["base"]
+    before = definition["internalParameters"].get("edited", ())
+    return Made(
+        bundle.model,
+        bundle.environment,
+        BaseImage(
+            str(base["reference"]),
+            bundle.environment.python,
+            base["origin"],
+            next((f"{name}:{value}" for name, value in digest.items()), None),
+        ),
+        bundle.code,
+        edited=tuple(sorted({*map(str, before), *names} - {SBOM, PROVENANCE})),
+    )
+
+
+def _dockerfile(folder: Path) -> str:
+    return (folder / DOCKERFILE).read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,115 @@
+"""What a bundle was made of, as its bill of materials and its provenance tell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelpack.spec import BaseImage, Code, Environment, ModelSpec, Parity
+
+SBOM = "sbom.cdx.json"
+PROVENANCE = "provenance.json"
+SBOM_LABEL = "dev.modelpack.sbom.sha256"
+PROVENANCE_LABEL = "dev.modelpack.provenance.sha256"
+DOCKERFILE = "Dockerfile"
+_LABELS = re.compile(
+    rf'^LABEL {SBOM_LABEL}="[0-9a-f]{{64}}" {PROVENANCE_LABEL}="[0-9a-f]{{64}}"\n', re.MULTILINE
+)
+_TOLD = (".dockerignore", DOCKERFILE, "app.py", "gunicorn.conf.py", "modelpack.json")
+_LOCKS = ("requirements.lock", "build-requirements.lock")
+_FOLDERS = ("code", "model")
+_TREES = ("modelpack/serving", "modelpack/assembly")
+
+
+@dataclass(frozen=True)
+class Made:
+    """The values of the flow that a bundle is rendered from. `model`: with the paths that its files
+    have in the bundle. `parity`: what the image is to tell of it. `edited`: names of the files that
+    somebody changed after they were rendered.
+    """
+
+    model: ModelSpec
+    environment: Environment
+    base: BaseImage
+    code: Code = field(default_factory=Code)
+    parity: Parity | None = None
+    edited: tuple[str, ...] = ()
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """As a file of a bundle: ASCII, whatever stands in names."""
+    return json.dumps(value, indent=1, ensure_ascii=True) + "\n"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def labels(sbom: str, provenance: str) -> str:
+    """The line of the Dockerfile that tells the digests of both documents."""
+    return f'LABEL {SBOM_LABEL}="{sha256(sbom.encode())}" ' + (
+        f'{PROVENANCE_LABEL}="{sha256(provenance.encode())}"\n'
+    )
+
+
+def unlabelled(dockerfile: str) -> str:
+    """The Dockerfile without that line: the digest of a document cannot stand in what the document
+    has the digest of.
+    """
+    return _LABELS.sub("", dockerfile)
+
+
+def relabelled(dockerfile: str, sbom: str, provenance: str) -> str:
+    return _LABELS.sub(lambda _: labels(sbom, provenance), dockerfile)
+
+
+def digests(folder: Path, model: ModelSpec) -> dict[str, dict[str, str]]:
+    """Name -> digest set, of what a bundle's folder holds and its image is built from, without the
+    two documents. The model's files are not read: their digests are known.
+    """
+    known = {file.path: {"sha256": file.sha256} for file in model.files}
+    paths = [folder / name for name in (*_TOLD, *_LOCKS)]
+    paths += [path for name in _FOLDERS for path in (folder / name).rglob("*")]
+    names = {path.relative_to(folder).as_posix() for path in paths if _is_source(path)}
+    single = {name: {"sha256": sha256(_content(folder, name))} for name in names - known.keys()}
+    trees = {
+        f"{tree}/": {"dirHash": tree_digest(_of_tree(folder / tree))}
+        for tree in _TREES
+        if (folder / tree).is_dir()
+    }
+    return {**known, **single, **trees}
+
+
+def tree_digest(files: Mapping[str, str]) -> str:
+    """The `dirHash` of in-toto's digest sets, of path -> sha256.
+
+    Source: github.com/in-toto/attestation, spec/v1/digest_set.md; Go's sumdb/dirhash, Hash1.
+    """
+    by_bytes = sorted(files.items(), key=lambda item: item[0].encode("utf-8", "surrogateescape"))
+    lines = "".join(f"{digest}  {path}\n" for path, digest in by_bytes)
+    return sha256(lines.encode("utf-8", "surrogateescape"))
+
+
+def _of_tree(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): sha256(path.read_bytes())
+        for path in folder.rglob("*")
+        if _is_source(path)
+    }
+
+
+def _is_source(path: Path) -> bool:
+    return path.is_file() and path.parent.name != "__pycache__"
+
+
+def _content(folder: Path, name: str) -> bytes:
+    content = (folder / name).read_bytes()
+    if name == DOCKERFILE:
+        text = content.decode("utf-8", "surrogateescape")
+        return unlabelled(text).encode("utf-8", "surrogateescape")
+    return content

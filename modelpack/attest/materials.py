@@ -1,0 +1,153 @@
+"""The parts of an image, as components of a bill of materials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from modelpack.attest.made import Made
+from modelpack.attest.purls import debian_purl, image_purl, pypi_purl, split
+from modelpack.spec import Code, Environment, Field, ModelFile, ModelSpec
+
+Component = dict[str, Any]
+
+BASE = "base"
+TASKS = {
+    "classifier": "classification",
+    "regressor": "regression",
+    "transformer": "transformation",
+    "clusterer": "clustering",
+    "outlier_detector": "outlier detection",
+    "unknown": "unknown",
+}
+
+
+def components(made: Made) -> list[Component]:
+    """In the order of their references."""
+    listed = [
+        *(_model(made.model, file) for file in made.model.files),
+        _base(made),
+        *_distributions(made.environment),
+        *_debian(made.environment),
+        *_code(made.code),
+    ]
+    return sorted(listed, key=lambda component: str(component["bom-ref"]))
+
+
+def required(made: Made) -> dict[str, list[str]]:
+    """Reference -> references of what it requires by name."""
+    locked = made.environment.requirements
+    by_name = {_key(name): pypi_purl(name, version) for name, version in locked.items()}
+
+    def known(names: Iterator[str]) -> list[str]:
+        keys = (_key(name) for name in names)
+        found = (by_name.get(key) or by_name.get(f"{key}-cpu") for key in keys)
+        return sorted({ref for ref in found if ref})
+
+    model = known(iter(made.model.requirements))
+    code = known(iter(made.code.requirements))
+    return {
+        **{file.path: model for file in made.model.files},
+        **{f"code/{file.path}": code for file in made.code.files},
+    }
+
+
+def hashes_of(lock: str) -> dict[str, list[str]]:
+    """Name -> the sha256 of each file that pip may take for it: what is installed is one of them.
+
+    Source: pip.pypa.io/en/stable/topics/secure-installs.
+    """
+    entries = re.split(r"^(?=[\w.-]+==)", lock, flags=re.MULTILINE)
+    named = ((re.match(r"[\w.-]+", entry), entry) for entry in entries)
+    return {
+        name[0]: sorted(set(re.findall(r"--hash=sha256:([0-9a-f]{64})", entry)))
+        for name, entry in named
+        if name
+    }
+
+
+def _model(model: ModelSpec, file: ModelFile) -> Component:
+    framework = " ".join(filter(None, (model.framework, model.framework_version)))
+    told = {
+        "format": file.format,
+        "framework": framework,
+        "estimator": model.estimator or "",
+        "size": str(file.size),
+    }
+    return {
+        "type": "machine-learning-model",
+        "bom-ref": file.path,
+        "name": file.path,
+        "hashes": _hashes([file.sha256]),
+        "modelCard": _card(model),
+        "properties": [
+            {"name": f"modelpack:{name}", "value": value} for name, value in told.items() if value
+        ],
+    }
+
+
+def _card(model: ModelSpec) -> dict[str, Any]:
+    signature = model.signature
+    parameters = {
+        "task": TASKS[model.task],
+        "modelArchitecture": model.estimator or "unknown",
+        "inputs": [_parameter(field) for field in signature.inputs],
+        "outputs": [_parameter(field) for field in signature.outputs],
+    }
+    return {"modelParameters": {name: value for name, value in parameters.items() if value}}
+
+
+def _parameter(field: Field) -> dict[str, str]:
+    """CycloneDX has a format for each input, and nowhere a name."""
+    shape = f"[{', '.join(map(str, field.shape))}]" if field.shape else ""
+    return {"format": f"{field.type}{shape} {field.name}"}
+
+
+def _base(made: Made) -> Component:
+    repository, tag = split(made.base.reference)
+    digest = made.base.digest
+    return {
+        "type": "container",
+        "bom-ref": BASE,
+        "name": repository,
+        "version": tag,
+        "purl": image_purl(made.base),
+        **({"hashes": _hashes([digest.partition(":")[2]])} if digest else {}),
+    }
+
+
+def _distributions(environment: Environment) -> Iterator[Component]:
+    hashes = hashes_of(environment.lock)
+    for name, version in environment.requirements.items():
+        purl = pypi_purl(name, version)
+        origin = environment.origins.get(name)
+        yield {
+            "type": "library",
+            "bom-ref": purl,
+            "name": name,
+            "version": version,
+            "purl": purl,
+            **({"hashes": _hashes(hashes[name])} if hashes.get(name) else {}),
+            **({"properties": [{"name": "modelpack:origin", "value": origin}]} if origin else {}),
+        }
+
+
+def _debian(environment: Environment) -> Iterator[Component]:
+    for name in environment.system_packages:
+        purl = debian_purl(name, environment.platform)
+        yield {"type": "library", "bom-ref": purl, "name": name, "purl": purl}
+
+
+def _code(code: Code) -> Iterator[Component]:
+    for file in code.files:
+        path = f"code/{file.path}"
+        yield {"type": "file", "bom-ref": path, "name": path, "hashes": _hashes([file.sha256])}
+
+
+def _hashes(digests: list[str]) -> list[dict[str, str]]:
+    return [{"alg": "SHA-256", "content": digest} for digest in digests]
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,146 @@
+"""Images in one file: what `docker save` and `podman save` write, and OCI layouts in a tar.
+
+Source: image-spec, image-layout.md; for `manifest.json`, github.com/moby/moby,
+image/spec/v1.2.md. Docker writes both since version 25.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from modelpack.errors import UsageError
+from modelpack.oci import documents, layout, limits
+from modelpack.oci.documents import Descriptor
+from modelpack.oci.image import Image
+from modelpack.oci.streams import Section
+
+_MEMBERS = 10_000
+
+
+def image(path: Path, name: str = "", platform: str | None = None) -> Image:
+    """The image of an archive of either kind. It is read when its layers are opened: the file must
+    stay. `name`: of the image, where there are several.
+
+    Raises:
+        UsageError: there is no archive, or no such image in it.
+    """
+    members = Members(path)
+    if "oci-layout" in members and "index.json" in members:
+        pointer = layout.named(members.document("index.json"), name)
+        return documents.image(members, pointer, platform)
+    if "manifest.json" in members:
+        return _docker(members, name)
+    raise _no_archive(path, "it has neither an index.json nor a manifest.json")
+
+
+@dataclass(frozen=True)
+class _Place:
+    start: int
+    size: int
+
+
+class Members:
+    """The members of an archive by name; a `Store` where it holds an OCI layout."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with tarfile.open(path, "r:") as archive:
+                self._places = _places(archive)
+        except (OSError, tarfile.TarError) as error:
+            raise _no_archive(path, str(error)) from error
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        return self.document(_blob_name(descriptor.digest))
+
+    def blob(self, descriptor: Descriptor) -> AbstractContextManager[IO[bytes]]:
+        return self.open(_blob_name(descriptor.digest))
+
+    def document(self, name: str) -> bytes:
+        with self.open(name) as stream:
+            return stream.read(limits.DOCUMENT + 1)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        place = self._place(name)
+        with self._path.open("rb") as file:
+            file.seek(place.start)
+            yield io.BufferedReader(Section(file, place.size), 2**18)
+
+    def _place(self, name: str) -> _Place:
+        if name not in self._places:
+            raise documents.malformed(f"its archive has no {name[:200]!r}")
+        return self._places[name]
+
+
+def _places(archive: tarfile.TarFile) -> Mapping[str, _Place]:
+    """Where the content of each regular file lies. The older kind of archive has links to those."""
+    found: dict[str, _Place] = {}
+    links: dict[str, str] = {}
+    for _ in range(_MEMBERS):
+        member = archive.next()
+        if member is None:
+            return found | {name: found[to] for name, to in links.items() if to in found}
+        archive.members = []  # type: ignore[attr-defined]  # which else holds them all
+        name = posixpath.normpath(member.name)
+        if member.isreg() and member.sparse is None and member.size >= 0:
+            found[name] = _Place(member.offset_data, member.size)
+        elif member.issym():
+            links[name] = posixpath.normpath(f"{posixpath.dirname(name)}/{member.linkname}")
+        elif member.islnk():
+            links[name] = posixpath.normpath(member.linkname)
+    raise tarfile.ReadError(f"it has more than {_MEMBERS} members")
+
+
+def _docker(members: Members, name: str) -> Image:
+    entry = _named(members.document("manifest.json"), name)
+    paths, pointer = entry.get("Layers"), entry.get("Config")
+    if not isinstance(pointer, str) or not isinstance(paths, list):
+        raise documents.malformed("its manifest.json names no configuration or no layers")
+    config = documents.parsed(members.document(posixpath.normpath(pointer)))
+    named = [posixpath.normpath(str(path)) for path in paths]
+    return Image(config, documents.layers(config, [partial(members.open, path) for path in named]))
+
+
+def _named(manifest: bytes, name: str) -> dict[str, Any]:
+    """The entry of a manifest.json that has the name, or the only one."""
+    entries = documents.parsed(b'{"images":' + manifest + b"}")["images"]
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise documents.malformed("its manifest.json is no list of images")
+    fitting = [entry for entry in entries if not name or name in _names(entry)]
+    if len(fitting) == 1:
+        return dict(fitting[0])
+    names = ", ".join(sorted(name for entry in entries for name in _names(entry)))
+    raise UsageError(
+        f"The archive has no image {name!r}."
+        if name
+        else f"The archive has {len(entries)} images.",
+        hint=f"Give one of its names behind a colon: {names or 'it has none.'}",
+    )
+
+
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    names = entry.get("RepoTags")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _blob_name(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def _no_archive(path: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{str(path)!r} is no archive of an image: {why}.",
+        hint="Give an uncompressed file as `docker save` or `podman save` writes it.",
+    )

@@ -1,0 +1,50 @@
+"""An image: what its configuration says, and its layers.
+
+Source: github.com/opencontainers/image-spec, config.md, layer.md and descriptor.md (version 1.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import IO, Any
+
+Opener = Callable[[], AbstractContextManager[IO[bytes]]]
+
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
+"""The only algorithm that is read: no registry and no engine writes another one."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A layer as it is kept where the image lies: most often compressed. `size`: in bytes."""
+
+    digest: str
+    size: int
+    media_type: str
+    open: Opener
+
+
+@dataclass(frozen=True)
+class Layer:
+    """`diff_id`: "sha256:..." of the tar that `open` gives, as a stream to be read once, from which
+    the layer is unpacked. Nobody has compared them before `tree.listing` does.
+    """
+
+    diff_id: str
+    open: Opener
+    created_by: str = ""
+    blob: Blob | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """`config`: the whole configuration document. `layers`: bottom to top, without empty ones.
+    `digest`: of its manifest, where it has one.
+    """
+
+    config: Mapping[str, Any]
+    layers: tuple[Layer, ...]
+    digest: str | None = None

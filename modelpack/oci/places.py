@@ -1,0 +1,51 @@
+"""Where an image may lie, written as skopeo and podman write it: `oci:DIR[:TAG]`,
+`oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or a name in a registry.
+
+Source: containers-transports(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelpack.errors import UsageError
+from modelpack.oci import archive, layout
+from modelpack.oci.image import Image
+
+Reader = Callable[[Path, str, "str | None"], Image]
+
+READERS: dict[str, Reader] = {
+    "oci": layout.image,
+    "oci-archive": archive.image,
+    "docker-archive": archive.image,
+}
+
+
+@contextmanager
+def opened(place: str, platform: str | None = None) -> Iterator[Image]:
+    """The image at a place, to be used while the block runs. `platform`: "linux/arm64", of those
+    that the place has one for; else the only one.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    kind, _, rest = place.partition(":")
+    if kind not in READERS:
+        raise UsageError(f"{place[:300]!r} is no place of an image.", hint=f"Give one of: {_FORMS}")
+    path, name = _path_and_name(rest)
+    yield READERS[kind](path, name, platform)
+
+
+_FORMS = "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]"
+
+
+def _path_and_name(text: str) -> tuple[Path, str]:
+    """Split at the first colon behind something that is there."""
+    ends = [match.start() for match in re.finditer(":", text)]
+    for end in [len(text), *ends]:
+        if Path(text[:end]).exists():
+            return Path(text[:end]), text[end + 1 :]
+    raise UsageError(f"There is no {text[:300]!r} here.", hint="Look at its spelling.")

@@ -1,0 +1,265 @@
+"""Layers read from their tars, and laid one over the other."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+
+import pytest
+from images import digest, file, folder, image, layer, link, member, tar
+
+from modelpack import cache
+from modelpack.errors import UsageError
+from modelpack.oci import limits, listings, tree
+from modelpack.oci.entries import Entry
+from modelpack.oci.image import Layer
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def paths(*layers: Layer) -> list[str]:
+    return list(tree.merged(map(tree.listing, layers)))
+
+
+def unreadable() -> None:
+    pytest.fail("the layer was opened")
+
+
+# --- listings
+
+
+def test_an_entry_tells_all_that_matters_of_a_member():
+    info, data = file("./opt/a", b"hello", mode=0o104755, uid=7, gid=8, mtime=9)
+    info.pax_headers = {"SCHILY.xattr.security.capability": "x"}
+    assert tree.listing(layer((info, data))) == (
+        Entry("opt/a", "file", 0o4755, 7, 8, 5, 9, sha256=digest(b"hello")[7:], capabilities=True),
+    )
+
+
+def test_kinds_and_targets():
+    there = tree.listing(
+        layer(
+            folder("./"),
+            folder("/dev/"),
+            member("dev/null", tarfile.CHRTYPE),
+            member("pipe", tarfile.FIFOTYPE),
+            link("soft", "../a/../../b"),
+            link("hard", "/dev/x", tarfile.LNKTYPE),
+        )
+    )
+    assert [(entry.path, entry.kind, entry.target) for entry in there] == [
+        ("", "directory", ""),
+        ("dev", "directory", ""),
+        ("dev/null", "device", ""),
+        ("pipe", "fifo", ""),
+        ("soft", "symlink", "../a/../../b"),
+        ("hard", "hardlink", "dev/x"),
+    ]
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_long_names_and_names_that_are_no_text(form):
+    name = "f" * 200 + "/" + "g" * 200 + "/\udcff"
+    assert tree.listing(layer(data=tar(file(name, b"x"), format=form)))[0].path == name
+
+
+def test_a_listing_is_kept_and_the_layer_not_opened_again():
+    first = layer(file("a", b"1"), file("\udcff"))
+    there = tree.listing(first)
+    assert tree.listing(replace(first, open=unreadable)) == there
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{}", "[1]", "[[]]", '[["a","file"]]', '[["a","x",0,0,0,0,0,"","",false]]', "null"]
+)
+def test_what_is_kept_in_another_form_is_read_anew(kept):
+    made = layer(file("a", b"1"))
+    there = tree.listing(made)
+    (path,) = cache.folder("layers").iterdir()
+    path.write_text(kept)
+    assert tree.listing(made) == there
+    assert len(json.loads(path.read_text())) == 1
+
+
+def test_the_oldest_listings_go(monkeypatch):
+    monkeypatch.setattr(listings, "_KEPT", 2)
+    for name in "abc":
+        tree.listing(layer(file(name)))
+    assert len(list(cache.folder("layers").iterdir())) == 2
+
+
+def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):
+    (tmp_path / "none").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    assert [entry.path for entry in tree.listing(layer(file("a")))] == ["a"]
+
+
+# --- layers that nobody should trust
+
+
+def test_a_layer_that_is_another_one_is_refused_and_not_kept():
+    made = replace(layer(file("a")), diff_id=digest(b""))
+    for _ in range(2):
+        with pytest.raises(UsageError, match="not what its configuration says"):
+            tree.listing(made)
+
+
+def header(kind: bytes, size: int) -> bytes:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def sparse() -> bytes:
+    records = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"}
+    return tar(file("a", b"0\n".ljust(512, b"\0"), pax_headers=records), format=tarfile.PAX_FORMAT)
+
+
+def chained(count: int) -> bytes:
+    return header(tarfile.GNUTYPE_LONGNAME, 0) * count + tar(file("a"))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (tar(file("../a")), "leaves its folder"),
+        (tar(file("a/../../b")), "leaves its folder"),
+        (tar(link("a", "../../b", tarfile.LNKTYPE)), "leaves its folder"),
+        (tar(file("n" * 256)), "name that no file can have"),
+        (tar(file("n/" * 2049 + "a")), "name that no file can have"),
+        (tar(link("a", "n" * 5000)), "points to a path"),
+        (tar(file("a"), pax_headers={"path": "b"}), "headers for all"),
+        (tar(member("a", b"V")), "of a kind that no layer has"),
+        (tar(file("a", pax_headers={"mtime": "inf"})), "of a kind that no layer has"),
+        (sparse(), "of a kind that no layer has"),
+        (header(tarfile.GNUTYPE_LONGNAME, 2**33), "8589934592 bytes"),
+        (header(tarfile.XHDTYPE, 2**21), "2097152 bytes"),
+        (header(tarfile.REGTYPE, 2**40) + b"x" * 1024, "damaged"),
+        (chained(2000), "too many headers"),
+        (b"no tar at all", "damaged"),
+        (b"", "damaged"),
+        (tar(file("a")) + b"\1", "something follows its end"),
+        (tar(file("a"))[:512] + bytes(512) + tar(file("b")), "something follows its end"),
+        (tar(file("a"))[:512] + b"\1" * 512 + bytes(1024), "something follows its end"),
+    ],
+)
+def test_what_no_layer_has_is_refused(data, why):
+    with pytest.raises(UsageError, match=why):
+        tree.listing(layer(data=data))
+
+
+def test_bounds_of_a_layer(monkeypatch):
+    monkeypatch.setattr(limits, "MEMBERS", 3)
+    with pytest.raises(UsageError, match="more than 3 entries"):
+        tree.listing(layer(*map(file, "abc")))
+    monkeypatch.setattr(limits, "LAYER", 1000)
+    with pytest.raises(UsageError, match="more than 1000 bytes"):
+        tree.listing(layer(file("a", b"x" * 1000)))
+
+
+# --- one over the other
+
+
+def test_marks_remove_what_is_below_them_and_nothing_of_their_own_layer():
+    below = layer(folder("a"), file("a/x"), file("a/y"), folder("b"), file("b/x"), file("c"))
+    above = layer(
+        folder("a"),
+        file("a/.wh.x"),
+        file("b/new"),
+        file("b/.wh..wh..opq"),
+        file(".wh.c"),
+        file("c"),
+    )
+    assert paths(below, above) == ["a", "a/y", "b", "b/new", "c"]
+
+
+def test_a_file_in_the_place_of_a_folder_and_the_other_way_round():
+    below = layer(folder("a"), file("a/x"), file("b"))
+    above = layer(file("a"), folder("b"), file("b/x"))
+    assert paths(below, above) == ["a", "b", "b/x"]
+
+
+def test_a_folder_that_comes_again_keeps_what_is_in_it():
+    both = layer(folder("a"), file("a/x")), layer(folder("a", uid=5))
+    there = tree.merged(map(tree.listing, both))
+    assert list(there) == ["a", "a/x"]
+    assert there["a"].uid == 5
+
+
+def test_paths_go_through_the_links_below():
+    below = layer(
+        folder("usr/lib"), link("lib", "usr/lib"), link("l", "/lib/../lib"), file("lib/a")
+    )
+    above = layer(file("l/b"), file("lib/.wh.a"))
+    there = tree.merged(map(tree.listing, (below, above)))
+    assert list(there) == ["l", "lib", "usr/lib", "usr/lib/b"]
+    assert there["usr/lib/b"].path == "usr/lib/b"
+
+
+def test_what_lies_in_a_file_is_refused():
+    with pytest.raises(UsageError, match="is no folder"):
+        paths(layer(file("a")), layer(file("a/b")))
+    with pytest.raises(UsageError, match="is no folder"):
+        paths(layer(link("a", "b"), link("b", "a"), file("a/c")))
+
+
+# --- reading
+
+
+def test_a_file_is_read_from_the_uppermost_layer_that_has_it():
+    made = image(layer(file("a", b"1"), file("b", b"2")), layer(file("a", b"3")))
+    assert tree.read(made, "a") == b"3"
+    assert tree.read(made, "/b") == b"2"
+
+
+def test_layers_below_are_not_opened_where_they_make_no_difference():
+    below = replace(layer(file("b")), open=unreadable)
+    assert tree.read(image(below, layer(folder("a"), file("a/b", b"1"))), "a/b") == b"1"
+
+
+def test_a_link_below_makes_a_difference():
+    below = layer(folder("c"), link("a", "c"))
+    assert tree.read(image(below, layer(file("a/b", b"1"))), "c/b") == b"1"
+
+
+def test_links_are_followed():
+    made = image(
+        layer(folder("x"), file("x/a", b"1"), link("x/b", "../x/a"), link("c", "/x/b")),
+        layer(link("d", "x/a", tarfile.LNKTYPE)),
+    )
+    assert [tree.read(made, path) for path in ("x/b", "c", "d")] == [b"1"] * 3
+
+
+@pytest.mark.parametrize("path", ["", "none", "folder", "loop", "hardloop", "gone", "pipe", "a/b"])
+def test_what_is_no_file_is_not_read(path):
+    made = image(
+        layer(file("gone"), file("a")),
+        layer(
+            folder("folder"),
+            file(".wh.gone"),
+            link("loop", "loop"),
+            link("hardloop", "hardloop", tarfile.LNKTYPE),
+            member("pipe", tarfile.FIFOTYPE),
+        ),
+    )
+    with pytest.raises(UsageError, match="has no file"):
+        tree.read(made, path)
+
+
+def test_no_more_is_read_than_was_asked_for():
+    with pytest.raises(UsageError, match="has 4 bytes, more than 3"):
+        tree.read(image(layer(file("a", b"1234"))), "a", limit=3)
+
+
+def test_a_layer_that_changes_while_it_is_read_is_told():
+    made = layer(file("a", b"1"))
+    tree.listing(made)
+    other = tar(file("a", b"2"))
+    changed = replace(made, open=lambda: io.BytesIO(other))
+    with pytest.raises(UsageError, match="changed while it was read"):
+        tree.read(image(changed), "a")
