@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelpack.engines.embedded import blobs, copying, extraction, metadata, tars
+from modelpack.engines.embedded import blobs, copying, dockerfile, extraction, metadata, tars
 from modelpack.engines.embedded.blobs import Kept
 from modelpack.engines.embedded.commands import Tools
 from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
@@ -30,25 +30,6 @@ class Assembled:
     layers: tuple[Kept, ...]
 
 
-def base_of(stages: Sequence[Stage]) -> str:
-    """The name of the image that the last stage is built on."""
-    return _chain(stages)[0].base
-
-
-def steps_of(stages: Sequence[Stage]) -> list[Instruction]:
-    """The instructions that make the image, in their order."""
-    return [step for stage in _chain(stages) for step in stage.instructions]
-
-
-def _chain(stages: Sequence[Stage]) -> list[Stage]:
-    """The last stage, after those that it is built on."""
-    named = {stage.name: stage for stage in stages if stage.name}
-    chain = [stages[-1]]
-    while (below := named.pop(chain[0].base.lower(), None)) and below is not chain[0]:
-        chain.insert(0, below)
-    return chain
-
-
 def assemble(
     stages: Sequence[Stage], tools: Tools, scratch: Path, on_step: OnStep
 ) -> Assembled:
@@ -64,7 +45,7 @@ def assemble(
     history = [dict(entry) for entry in base.config.get("history") or []]
     made = Stages(stages, tools, scratch)
     ours: list[Kept] = []
-    for step in steps_of(stages):
+    for step in dockerfile.steps(stages, stages[-1]):
         if step.name == "COPY":
             workdir = config.get("WorkingDir") or "/"
             ours.append(_layer(step, made, workdir, tools, on_step))

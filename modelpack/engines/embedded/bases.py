@@ -72,8 +72,15 @@ class Base:
             )
         return found
 
-    def assemble(self, module: str, arguments: Sequence[str], folder: Path, made: Path) -> None:
-        """Runs `python -m modelpack.assembly.MODULE` in `folder`; it may write below `made`.
+    def assemble(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        folder: Path,
+        written: Path,
+        seen: Sequence[Path] = (),
+    ) -> None:
+        """Runs `python -m modelpack.assembly.MODULE` in `folder`. It may write below `written`.
 
         Raises:
             BuildFailedError: it failed.
@@ -85,7 +92,7 @@ class Base:
             "library": [str(inside.parents[1] / "lib" / f"python{self.python}")],
         }
         command = ["-S", "-m", f"modelpack.assembly.{module}", *arguments, *places.get(module, [])]
-        self.interpreter.run(command, folder, [made], [self.root])
+        self.interpreter.run(command, folder, [written], [self.root, *seen])
 
 
 def python_of(image: Image, root: Path | None = None) -> str:

@@ -95,7 +95,9 @@ def _removed(_: Work, __: re.Match[str]) -> None:
 def _assembled(work: Work, match: re.Match[str]) -> None:
     module, *names = match[1].split()
     arguments = [str(work.place(name)) for name in names]
-    work.tools.base.assemble(module, arguments, work)
+    seen = [] if work.tools.wheels is None else [work.tools.wheels]
+    folder = work.place(work.config.get("WorkingDir") or "/")
+    work.tools.base.assemble(module, arguments, folder, work.root, seen)
 
 
 _COMMANDS: tuple[tuple[re.Pattern[str], Callable[[Work, re.Match[str]], None]], ...] = (

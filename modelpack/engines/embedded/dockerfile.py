@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +85,20 @@ _HINT = (
     "The embedded engine builds bundles as modelpack writes them; build this one with --engine"
     " docker or podman, or take the change back."
 )
+
+
+def chain(stages: Sequence[Stage], last: Stage) -> list[Stage]:
+    """`last`, after the stages that it is built on, the lowest first."""
+    named = {stage.name: stage for stage in stages if stage.name and stage is not last}
+    found = [last]
+    while below := named.pop(found[0].base.lower(), None):
+        found.insert(0, below)
+    return found
+
+
+def steps(stages: Sequence[Stage], last: Stage) -> list[Instruction]:
+    """The instructions that make the stage `last` of an image, in their order."""
+    return [step for stage in chain(stages, last) for step in stage.instructions]
 
 
 def not_understood(instruction: Instruction, why: str) -> BuildFailedError:

@@ -147,4 +147,5 @@ _CHANGES: dict[str, Callable[[Config, Instruction], None]] = {
     "ENTRYPOINT": _entrypoint,
     "CMD": _cmd,
     "HEALTHCHECK": _healthcheck,
+    "ARG": _arg,
 }

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from modelpack.engines.embedded import commands, copying, metadata
+from modelpack.engines.embedded import commands, copying, dockerfile, metadata
 from modelpack.engines.embedded.commands import Tools, Work
 from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
@@ -52,12 +52,15 @@ class Stages:
     def _key(self, instruction: Instruction, name: str) -> str:
         if name not in self._keys:
             stage = self._stage(instruction, name)
-            parts = [self._tools.identity if stage.base != "scratch" else ""]
-            for step in stage.instructions:
+            parts = [self._tools.base.identity]
+            for step in self._steps(stage):
                 parts.append(self.key(step) if step.name == "COPY" else str(step))
                 parts += self._contents(_mounted(step))
             self._keys[name] = _digest(parts)
         return self._keys[name]
+
+    def _steps(self, stage: Stage) -> list[Instruction]:
+        return dockerfile.steps([*self._stages.values()], stage)
 
     def _contents(self, sources: Iterable[str]) -> list[str]:
         found = [item for source in sources for item in self._tools.context.files(source)]
@@ -73,7 +76,7 @@ class Stages:
 
     def _make(self, stage: Stage, root: Path) -> None:
         work = Work(root, {}, self._tools)
-        for instruction in stage.instructions:
+        for instruction in self._steps(stage):
             if instruction.name == "COPY":
                 workdir = work.config.get("WorkingDir") or "/"
                 put(copying.copied(instruction, self.source(instruction), workdir), root)
