@@ -200,6 +200,13 @@ def _is_typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
+def _engine_of(target: str, asked: str) -> str:
+    """An image takes an engine that runs images; what lies here is quicker without one."""
+    if asked != "auto":
+        return asked
+    return "process" if Path(target).exists() else engines.WITH_IMAGES
+
+
 def _observer(quiet: bool, verbose: bool) -> Observer:
     return Observer() if quiet else console.Progress(verbose=verbose)
 
@@ -291,10 +298,10 @@ def lock_command(
 @main.command("build")
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
-@takes(INDEX, OUTPUT)
+@takes(INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
-    run = Run(_options(engine="docker", **given), _observer(quiet, verbose))
+    run = Run(_options(**given), _observer(quiet, verbose))
     made = bundles.read(bundle)
     image = pipeline.build(run, made)
     if as_json:
@@ -305,7 +312,7 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
 
 @main.command("smoke")
 @click.argument("target", metavar="IMAGE-OR-BUNDLE")
-@takes(EXAMPLE, EXPECTED, REPORTS, OUTPUT)
+@takes(EXAMPLE, EXPECTED, REPORTS, ENGINE, OUTPUT)
 def smoke_command(
     target: str,
     report: Path | None,
@@ -315,9 +322,12 @@ def smoke_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Run an image, or a bundle as a local process, and judge how it serves."""
-    engine = "process" if Path(target).is_dir() else "docker"
-    run = Run(_options(engine=engine, **given), _observer(quiet, verbose))
+    """Run an image, or a bundle as a local process, and judge how it serves.
+
+    With another --engine than `process`, a bundle's image is built for that, and has no name.
+    """
+    given["engine"] = _engine_of(target, given["engine"])
+    run = Run(_options(**given), _observer(quiet, verbose))
     outcome = pipeline.smoke_target(run, target)
     if as_json:
         console.document(to_json(outcome))
@@ -381,12 +391,11 @@ def predict_command(
     """Answer the rows of the file DATA, or of stdin, without a service.
 
     The image, the bundle or the model answers them as its service would, in a sandbox without a
-    network. A model or a bundle does so in a local process unless --engine docker is given.
+    network. A model or a bundle does so in a local process unless --engine names another.
     """
     if as_json and output is None:
         raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
-    if given["engine"] == "auto":
-        given["engine"] = "process" if Path(target).exists() else "docker"
+    given["engine"] = _engine_of(target, given["engine"])
     batch = _batch(None if data == Path("-") else data, output, given)
     done = pipeline.predict(Run(_options(**given), _observer(quiet, verbose)), target, batch)
     if as_json:

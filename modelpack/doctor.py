@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import uv
 
 from modelpack import __version__, environment, uv_variables
-from modelpack.engines import baseimages, daemon, interpreters
+from modelpack.engines import baseimages, daemon, interpreters, podman_settings
 from modelpack.errors import ModelpackError, NoEngineError
 from modelpack.spec import IndexSettings
 
@@ -54,6 +54,19 @@ def _docker() -> Finding:
     finally:
         client.close()
     return Finding("docker", True, f"{version['Version']}, {version['Os']}/{version['Arch']}")
+
+
+def _podman() -> Finding:
+    """Not started for that: `podman info` would make a user's storage."""
+    version = _first_line("podman", "--version")
+    limits = podman_settings.overrides() or podman_settings.variables(os.environ).get("NETAVARK_FW")
+    told = f"{version}, with settings for this machine" if limits else version
+    return Finding(
+        "podman",
+        bool(version),
+        told or "not installed",
+        "Only where there is no Docker: apt-get install podman",
+    )
 
 
 def _buildx() -> Finding:
@@ -186,6 +199,7 @@ EXAMINATIONS = (
     _uv,
     _docker,
     _buildx,
+    _podman,
     _base_images,
     _interpreters,
     _mmdebstrap,

@@ -16,7 +16,8 @@ import docker
 import pytest
 from engine_bundles import SPEC
 
-from modelpack.engines import containers, interrupts, sandbox
+from modelpack.engines import buildx, containers, interrupts, sandbox
+from modelpack.engines.hosts import Host
 from modelpack.engines.protocol import OnAnswer
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
@@ -128,8 +129,9 @@ def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
     slow.write_text(f"#!/bin/sh\nkill -INT {os.getpid()}\nsleep 0.3\necho made > {made}\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    host = Host("docker", os.environ, buildx, None, docker.from_env)
     with pytest.raises(KeyboardInterrupt):
-        containers.create_sandbox("image", "name")
+        containers.create_sandbox(host, "image", "name")
     assert made.read_text() == "made\n"
 
 

@@ -202,7 +202,8 @@ def package(made: Package) -> None:
         return
     if made.image:
         image(made.image)
-        err.print(_usage(made.image.reference, made.model), soft_wrap=True)
+        engine = made.smoke.engine if made.smoke else "docker"
+        err.print(_usage(engine, made.image.reference, made.model), soft_wrap=True)
     else:
         result(str(made.bundle))
 
@@ -217,9 +218,9 @@ def _figures(smoke: SmokeReport) -> Text:
     return Text(said + "\n", "dim")
 
 
-def _usage(reference: str, spec: ModelSpec) -> Text:
+def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
     """Two commands to copy: one that runs the image, one that asks it."""
-    run = ["docker", "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
+    run = [engine, "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
     text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
     if document := example(spec):
         body = json.dumps(document, ensure_ascii=True)

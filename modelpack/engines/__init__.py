@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from threading import Thread
 
@@ -22,25 +23,29 @@ __all__ = [
 # Module of this package -> class in it; "auto" is the first that works. Imported when chosen.
 ENGINES = {
     "docker": "DockerEngine",
+    "podman": "PodmanEngine",
     "process": "ProcessEngine",
 }
+WITH_IMAGES = "with images"
+"""As "auto", without what makes none."""
 
 
 def preload(name: str = "auto") -> None:
     """Imports in the background what `select(name)` will need: Docker's SDK takes 80 ms."""
-    module = next(iter(ENGINES)) if name == "auto" else name
+    module = name if name in ENGINES else next(iter(ENGINES))
     Thread(target=import_module, args=(f"{__name__}.{module}",), daemon=True).start()
 
 
 def select(name: str = "auto") -> Engine:
-    """The engine called `name`; for "auto" the first one that works here.
+    """The engine called `name`; for "auto" the first one that works here, of all or only of those
+    `WITH_IMAGES`.
 
     Raises:
         UsageError: there is no engine of that name.
         NoEngineError: it does not work here.
     """
-    if name == "auto":
-        return _first()
+    if name in {"auto", WITH_IMAGES}:
+        return _first([each for each in ENGINES if name == "auto" or each != "process"])
     if name not in ENGINES:
         raise UsageError(
             f"There is no engine {name!r}.", hint=f"Choose auto, {', '.join(ENGINES)}."
@@ -48,14 +53,16 @@ def select(name: str = "auto") -> Engine:
     return _make(name)
 
 
-def _first() -> Engine:
+def _first(names: Sequence[str]) -> Engine:
     reasons = []
-    for name in ENGINES:
+    for name in names:
         try:
             return _make(name)
         except NoEngineError as error:
             reasons.append(error.message)
-    raise NoEngineError(" ".join(reasons), hint="Install Docker: apt-get install docker.io")
+    raise NoEngineError(
+        " ".join(reasons), hint="Install Docker or Podman: apt-get install docker.io docker-buildx"
+    )
 
 
 def _make(name: str) -> Engine:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import docker
 from docker.errors import APIError, ContainerError, ImageNotFound
 
 from modelpack.engines import daemon, pulls, references
 from modelpack.engines.base import REPOSITORY, local_reference
+from modelpack.engines.hosts import Host
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage
 
@@ -22,11 +22,14 @@ _LITTLE_PATIENCE = 3
 class BaseImages:
     """The base images of one engine. What could not be pulled once is not asked for again.
 
-    `pull`: whether what is not here may be pulled at all.
+    `called`: what the engine calls the image of a reference. `pull`: whether what is not here may
+    be pulled at all.
     """
 
-    def __init__(self, client: docker.DockerClient, *, pull: bool = True) -> None:
-        self._client = client
+    def __init__(self, host: Host, called: Callable[[str], str], *, pull: bool = True) -> None:
+        self._client = host.client
+        self._connect = host.connect
+        self._called = called
         self._pull = pull
         self._refusals: dict[str, str] = {}
 
@@ -66,7 +69,7 @@ class BaseImages:
         references.require(name)
         tag, _, digest = name.partition("@")
         if not digest and self._pull:
-            digest = pulls.digest(name, platform, _LITTLE_PATIENCE)
+            digest = pulls.digest(self._connect, self._called(name), platform, _LITTLE_PATIENCE)
         return BaseImage(tag, versions[0], "user" if reference else "registry", digest or None)
 
     def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
@@ -90,7 +93,7 @@ class BaseImages:
 
     def _here(self, reference: str) -> Any | None:
         try:
-            return self._client.images.get(reference)
+            return self._client.images.get(self._called(reference))
         except ImageNotFound:
             return None
 
@@ -98,7 +101,7 @@ class BaseImages:
         if not self._pull:
             self._refusals[reference] = "the network is not used"
         if reference not in self._refusals:
-            self._refusals[reference] = pulls.pull(reference, patience)
+            self._refusals[reference] = pulls.pull(self._connect, self._called(reference), patience)
         return None if self._refusals[reference] else self._here(reference)
 
     def _python(self, image: Any) -> str:
@@ -141,8 +144,12 @@ def available() -> list[str]:
 
 
 def _digest(image: Any, reference: str) -> str | None:
-    """What the registry calls this image by content; None if it came from no registry."""
+    """What the registry calls this image by content; None if it came from no registry. Podman
+    has a digest for every image, also for those that no registry knows.
+    """
     repository = _repository(reference)
+    if repository.startswith("localhost/") or repository == REPOSITORY:
+        return None
     for known in image.attrs.get("RepoDigests") or ():
         name, _, digest = known.partition("@")
         if _repository(name) == repository:

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from modelpack import reaper
-from modelpack.engines import causes
+from modelpack.engines import builds
 from modelpack.engines.progress import Progress
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import BuildFailedError, NoEngineError
-
-_SHOWN_LINES = 15
 
 
 def build(
@@ -85,13 +83,7 @@ def _failure(progress: Progress) -> BuildFailedError | NoEngineError:
         r"is not a docker command|unknown flag|invalid progress mode|unknown command", text
     ):
         return _no_buildx(output[0])
-    where = f" in the step {progress.failed_step}" if progress.failed_step else ""
-    what = f": {progress.error}." if progress.error else "."
-    last = "\n".join(output[-_SHOWN_LINES:])
-    return BuildFailedError(
-        f"The image could not be built: it failed{where}{what}\n{last}".rstrip(),
-        hint=causes.hint(f"{text}\n{progress.error}"),
-    )
+    return builds.failure(progress.failed_step, progress.error, output)
 
 
 def _no_buildx(why: str) -> NoEngineError:

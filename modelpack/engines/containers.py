@@ -13,13 +13,14 @@ import requests
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from modelpack import reaper
-from modelpack.engines import daemon, interrupts, sandbox
+from modelpack.engines import interrupts, sandbox
+from modelpack.engines.hosts import Host
 from modelpack.errors import SmokeFailedError, UsageError
 
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
 # Twice, as the engine may still be creating it.
-_REMOVE = ("sh", "-c", 'docker rm -fv "$0"; sleep 3; docker rm -fv "$0"')
+_REMOVE = ("sh", "-c", '"$0" rm -fv "$1"; sleep 3; "$0" rm -fv "$1"')
 
 # What the service is promised to work under. Each is a rule of the CIS Docker Benchmark 1.6,
 # section 5; the seccomp profile is the engine's own.
@@ -43,7 +44,7 @@ class Container:
     def __init__(self, container: Any, target: str) -> None:
         self._container = container
         self.target = target
-        self.url = f"http://127.0.0.1:{_host_port(container)}"
+        self.url = f"http://127.0.0.1:{_host_port(container, self.engine)}"
 
     def logs(self) -> str:
         output: bytes = self._container.logs(tail=1000)
@@ -86,7 +87,7 @@ class Container:
 
 
 @contextmanager
-def running(client: docker.DockerClient, target: str) -> Iterator[Container]:
+def running(host: Host, target: str, container: type[Container] = Container) -> Iterator[Container]:
     """Starts a container of the image `target` and removes it at the end, whatever happens.
 
     Raises:
@@ -94,8 +95,8 @@ def running(client: docker.DockerClient, target: str) -> Iterator[Container]:
         SmokeFailedError: it could not be started, or ended at once.
     """
     name = new_name()
-    with removed_at_the_end(client, name):
-        yield Container(_start(client, target, name), target)
+    with removed_at_the_end(host, name):
+        yield container(_start(host, target, name), target)
 
 
 def new_name() -> str:
@@ -106,14 +107,14 @@ def new_name() -> str:
 
 
 @contextmanager
-def removed_at_the_end(client: docker.DockerClient, name: str) -> Iterator[None]:
+def removed_at_the_end(host: Host, name: str) -> Iterator[None]:
     """No container is called `name` afterwards, whatever happens in the block."""
-    with reaper.guard(*_REMOVE, name):
+    with reaper.guard(*_REMOVE, host.command, name):
         try:
             yield
         finally:
             with suppress(NotFound):
-                client.api.remove_container(name, force=True, v=True)
+                host.client.api.remove_container(name, force=True, v=True)
 
 
 def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
@@ -122,7 +123,7 @@ def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
 
 
 def create_sandbox(
-    target: str, name: str, arguments: Sequence[str] = sandbox.QUESTION
+    host: Host, target: str, name: str, arguments: Sequence[str] = sandbox.QUESTION
 ) -> list[str]:
     """Creates a container for `python` with these arguments, as `create` does. Returns the command
     that starts it.
@@ -131,11 +132,11 @@ def create_sandbox(
         SmokeFailedError: the engine does not create it.
     """
     options = ["--label=dev.modelpack.smoke=1", f"--name={name}"]
-    command = ["docker", "create", *sandbox.CONTAINER, *options, target, *arguments]
+    command = [host.command, "create", *sandbox.CONTAINER, *options, target, *arguments]
     created = _waited(
         subprocess.run,
         command,
-        env=daemon.environ(),
+        env=host.environ,
         capture_output=True,
         text=True,
         check=False,
@@ -143,7 +144,7 @@ def create_sandbox(
     )
     if created.returncode:
         raise SmokeFailedError(f"No container could be made: {created.stderr.strip()}")
-    return ["docker", "start", "--attach", "--interactive", name]
+    return [host.command, "start", "--attach", "--interactive", name]
 
 
 def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -154,10 +155,10 @@ def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return make(*arguments, **options)
 
 
-def _start(client: docker.DockerClient, target: str, name: str) -> Any:
+def _start(host: Host, target: str, name: str) -> Any:
     try:
         container = create(
-            client,
+            host.client,
             target,
             name=name,
             ports={_PORT: ("127.0.0.1", None)},
@@ -169,7 +170,7 @@ def _start(client: docker.DockerClient, target: str, name: str) -> Any:
         container.start()
     except ImageNotFound as error:
         raise UsageError(
-            f"There is no image {target} here.", hint=f"docker pull {target}"
+            f"There is no image {target} here.", hint=f"{host.command} pull {target}"
         ) from error
     except APIError as error:
         raise SmokeFailedError(
@@ -178,7 +179,7 @@ def _start(client: docker.DockerClient, target: str, name: str) -> Any:
     return container
 
 
-def _host_port(container: Any) -> str:
+def _host_port(container: Any, engine: str) -> str:
     container.reload()
     bindings = container.ports.get(_PORT)
     if not bindings:
@@ -187,6 +188,6 @@ def _host_port(container: Any) -> str:
         raise SmokeFailedError(
             f"The container ended at once with exit code {state['ExitCode']}. "
             f"Its last lines:\n{last}",
-            hint="docker run --rm IMAGE shows all that it says.",
+            hint=f"{engine} run --rm IMAGE shows all that it says.",
         )
     return str(bindings[0]["HostPort"])

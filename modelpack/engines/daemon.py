@@ -8,6 +8,8 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
+from modelpack.engines import buildx
+from modelpack.engines.hosts import Host
 from modelpack.errors import NoEngineError
 
 _START = "Start it (systemctl start docker), or package without one: --engine process"
@@ -20,6 +22,15 @@ def environ() -> dict[str, str]:
     The builder is the engine's own: another one would know nothing of the images here.
     """
     return {**os.environ, "DOCKER_HOST": _host(), "BUILDX_BUILDER": "default"}
+
+
+def host() -> Host:
+    """The engine as containers are made by it.
+
+    Raises:
+        NoEngineError: none answers.
+    """
+    return Host("docker", environ(), buildx, connect(), connect)
 
 
 def connect(timeout: float = 60) -> docker.DockerClient:

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from modelpack import reaper
-from modelpack.engines import buildx, credentials, daemon
+from modelpack.engines import credentials
+from modelpack.engines.hosts import Host
 from modelpack.engines.protocol import DebianPackages, OnStep
 from modelpack.spec import IndexSettings
 
@@ -22,7 +23,13 @@ RUN --mount=type=secret,id=ca,mode=0444 \\
 """
 
 
-def fetch(packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep) -> None:
+def fetch(
+    packages: DebianPackages,
+    folder: Path,
+    index: IndexSettings,
+    on_step: OnStep,
+    host: Host,
+) -> None:
     """Puts into `folder`/STAGE/ what installing the packages of each stage on the base takes.
 
     Raises:
@@ -35,13 +42,13 @@ def fetch(packages: DebianPackages, folder: Path, index: IndexSettings, on_step:
         context = scratch / "context"
         context.mkdir()
         (context / "Dockerfile").write_text(_dockerfile(packages))
-        options, environ = credentials.for_build(index, daemon.environ())
+        options, environ = credentials.for_build(index, host.environ)
         options += [
             f"--platform={packages.platform}",
             f"--output=type=local,dest={scratch / 'made'}",
         ]
         # Else the packages of last year would come out of the cache.
-        buildx.run(context, on_step, environ=environ, options=[*options, "--no-cache"])
+        host.builder.run(context, on_step, environ=environ, options=[*options, "--no-cache"])
         (scratch / "made").rename(folder)
 
 

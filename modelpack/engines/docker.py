@@ -15,9 +15,10 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack.engines import buildx, containers, credentials, daemon, debian, references, sandbox
+from modelpack.engines import containers, credentials, daemon, debian, references, sandbox
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
+from modelpack.engines.hosts import Host
 from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnAnswer, OnStep
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
@@ -31,14 +32,20 @@ class DockerEngine:
     """An `Engine`. Making one connects to the daemon: NoEngineError if none answers."""
 
     name = "docker"
+    _container = Container
 
-    def __init__(self) -> None:
-        self._client = daemon.connect()
+    def __init__(self, host: Host | None = None) -> None:
+        self._host = host or daemon.host()
+        self._client = self._host.client
         weakref.finalize(self, self._client.close)
         version = self._client.version()
         self.platform = f"{version['Os']}/{version['Arch']}"
-        self._bases = BaseImages(self._client)
-        self._bases_here = BaseImages(self._client, pull=False)
+        self._bases = BaseImages(self._host, self._called)
+        self._bases_here = BaseImages(self._host, self._called, pull=False)
+
+    def _called(self, target: str) -> str:
+        """What the engine calls the image that a user calls `target`."""
+        return target
 
     def find_base(
         self,
@@ -54,7 +61,8 @@ class DockerEngine:
         return bases.of_other_platform(versions, reference, platform)
 
     def require_runs(self, platform: str) -> None:
-        if platform == self.platform or platform in buildx.platforms(daemon.environ()):
+        host = self._host
+        if platform == self.platform or platform in host.builder.platforms(host.environ):
             return
         raise NoEngineError(
             f"This engine runs {self.platform} only, and no build for {platform}.",
@@ -66,14 +74,15 @@ class DockerEngine:
     ) -> None:
         if packages.stages:
             self.require_runs(packages.platform)
-        debian.fetch(packages, folder, index, on_step)
+        debian.fetch(packages, folder, index, on_step, self._host)
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         platform = bundle.environment.platform
         self.require_runs(platform)
-        options, environ = credentials.for_build(index, daemon.environ())
+        host = self._host
+        options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")
-        built = buildx.build(bundle.directory, on_step, environ=environ, options=options)
+        built = host.builder.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
 
     @contextmanager
@@ -91,9 +100,9 @@ class DockerEngine:
     @contextmanager
     def _sandbox(self, target: str, arguments: Sequence[str]) -> Iterator[Sandbox]:
         name = containers.new_name()
-        with containers.removed_at_the_end(self._client, name):
-            command = containers.create_sandbox(target, name, arguments)
-            yield Sandbox(command, {"env": daemon.environ()})
+        with containers.removed_at_the_end(self._host, name):
+            command = containers.create_sandbox(self._host, self._called(target), name, arguments)
+            yield Sandbox(command, {"env": self._host.environ})
 
     def tag(self, image: Image, reference: str) -> Image:
         repository, tag = references.parse(reference)
@@ -107,14 +116,15 @@ class DockerEngine:
 
     def _remove(self, image: Image) -> None:
         try:
-            self._client.images.remove(image.id)
+            # Podman keeps the cache of its builds as images without a name.
+            self._client.images.remove(image.id, noprune=True)
         except APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:
                 raise
             # A container of it is somebody else's: the same bundle was built twice at a time.
 
     def run(self, target: str) -> AbstractContextManager[Container]:
-        return containers.running(self._client, target)
+        return containers.running(self._host, self._called(target), self._container)
 
     def manifest(self, target: str) -> dict[str, Any]:
         references.require(target)
@@ -122,7 +132,7 @@ class DockerEngine:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:
             raise UsageError(
-                f"There is no image {target} here.", hint=f"docker pull {target}"
+                f"There is no image {target} here.", hint=f"{self._host.command} pull {target}"
             ) from error
         except (APIError, ValueError) as error:
             raise UsageError(
@@ -136,9 +146,8 @@ class DockerEngine:
         """A regular file of an image. ValueError if it is none, or larger than 16 MiB."""
         name = f"modelpack-read-{secrets.token_hex(6)}"
         try:
-            containers.create(
-                self._client, reference, command=["-"], name=name, network_disabled=True
-            )
+            image, options = self._called(reference), {"command": ["-"], "name": name}
+            containers.create(self._client, image, network_disabled=True, **options)
             chunks, stat = self._client.api.get_archive(name, path)
             if stat["size"] > _FILE_LIMIT:
                 raise ValueError(f"{path} has {stat['size']} bytes")

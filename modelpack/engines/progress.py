@@ -41,7 +41,7 @@ class Progress:
                 self._see(vertex)
             for log in document.get("logs") or ():
                 text = base64.b64decode(log["data"]).decode(errors="replace")
-                self._lines(log["vertex"]).extend(_printable(text))
+                self._lines(log["vertex"]).extend(printable(text))
 
     @property
     def output(self) -> list[str]:
@@ -56,7 +56,7 @@ class Progress:
         pending = ""
         for line in lines:
             if not pending and not line.startswith("{"):
-                self._lines("").extend(_printable(line))
+                self._lines("").extend(printable(line))
                 continue
             pending += line
             if line.startswith("}") or (pending is line and line.rstrip().endswith("}")):
@@ -64,21 +64,21 @@ class Progress:
                 pending = ""
 
     def _see(self, vertex: dict[str, Any]) -> None:
-        digest, name = vertex["digest"], _title(vertex["name"])
+        digest, name = vertex["digest"], title(vertex["name"])
         state = _state(vertex)
         if state is None or self._states.get(digest) == state:
             return
         self._states[digest] = state
         if state == "failed" and not self._failed:
             self._failed, self.failed_step = digest, name
-            self.error = _COMMAND.sub("", " ".join(_printable(vertex["error"])))
+            self.error = _COMMAND.sub("", " ".join(printable(vertex["error"])))
         if not name.startswith("[internal]"):
             self._on_step(StepEvent(name, state, _seconds(vertex)))
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
     """One line of at most 80 characters: what a RUN mounts says little to a reader."""
-    words = re.sub(r" --mount=\S+", "", " ".join(_printable(name))).split()
+    words = re.sub(r" --mount=\S+", "", " ".join(printable(name))).split()
     return textwrap.shorten(" ".join(words), 80, placeholder=" ...")
 
 
@@ -107,7 +107,7 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(f"{date}.{fraction[:6]:0<6}+00:00")
 
 
-def _printable(text: str) -> list[str]:
+def printable(text: str) -> list[str]:
     """The lines of `text` without what could steer a terminal, and without credentials of URLs."""
     plain = _CREDENTIALS.sub("://***@", _ANSI.sub("", text)).expandtabs()
     lines = ("".join(filter(str.isprintable, line)).rstrip() for line in plain.splitlines())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+import docker
 from docker.errors import DockerException
 
-from modelpack.engines import daemon
-
+Connect = Callable[[], docker.DockerClient]  # to the engine that pulls
 News = SimpleQueue[str | None]  # "": progress; a text: why it failed; None: it is here
 
 
-def pull(reference: str, patience: float) -> str:
+def pull(connect: Connect, reference: str, patience: float) -> str:
     """Pulls an image. Returns why that failed, "" if it did not.
 
     `patience`: seconds without a word from the registry; a pull in progress tells of itself all
@@ -21,7 +22,7 @@ def pull(reference: str, patience: float) -> str:
     listens, and is left to itself when it has nothing to tell.
     """
     news: News = SimpleQueue()
-    Thread(target=_listen, args=(reference, news), daemon=True).start()
+    Thread(target=_listen, args=(connect, reference, news), daemon=True).start()
     try:
         while (why := news.get(timeout=patience)) is not None:
             if why:
@@ -31,21 +32,21 @@ def pull(reference: str, patience: float) -> str:
     return ""
 
 
-def digest(reference: str, platform: str, patience: float) -> str:
+def digest(connect: Connect, reference: str, platform: str, patience: float) -> str:
     """What the registry calls the image `reference` with all its platforms; "" where it does not
     answer within `patience` seconds, or has none for `platform`.
     """
     answers: SimpleQueue[str] = SimpleQueue()
-    Thread(target=_ask, args=(reference, platform, answers), daemon=True).start()
+    Thread(target=_ask, args=(connect, reference, platform, answers), daemon=True).start()
     try:
         return answers.get(timeout=patience)
     except Empty:
         return ""
 
 
-def _ask(reference: str, platform: str, answers: SimpleQueue[str]) -> None:
+def _ask(connect: Connect, reference: str, platform: str, answers: SimpleQueue[str]) -> None:
     try:
-        with closing(daemon.connect()) as client:
+        with closing(connect()) as client:
             data = client.images.get_registry_data(reference)
             answers.put(data.id if data.has_platform(platform) else "")
     except (DockerException, OSError):
@@ -57,9 +58,9 @@ def reason(error: Exception) -> str:
     return " ".join(str(getattr(error, "explanation", None) or error).split()).rstrip(".")
 
 
-def _listen(reference: str, news: News) -> None:
+def _listen(connect: Connect, reference: str, news: News) -> None:
     try:
-        with closing(daemon.connect()) as client:
+        with closing(connect()) as client:
             for event in client.api.pull(reference, stream=True, decode=True):
                 news.put(event.get("error", ""))
     except (DockerException, OSError) as error:

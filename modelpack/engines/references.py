@@ -47,3 +47,16 @@ def require(reference: str) -> None:
             f"{reference[:300]!r} names no image.",
             hint="Give its name, such as python:3.13-slim, or its id.",
         )
+
+
+def has_host(reference: str) -> bool:
+    """Whether its first part is a registry, and not a folder of the Hub: a dot, a port or
+    "localhost" tell.
+    """
+    first, slash, _ = reference.partition("/")
+    return bool(slash) and (first == "localhost" or "." in first or ":" in first)
+
+
+def of_hub(reference: str) -> str:
+    """In full what Docker understands by a reference without a registry."""
+    return f"docker.io/{reference}" if "/" in reference else f"docker.io/library/{reference}"

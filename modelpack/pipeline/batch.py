@@ -14,9 +14,8 @@ from modelpack import bundle as bundles
 from modelpack import reaper
 from modelpack.engines import Engine, Files, StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
-from modelpack.spec import Bundle
 
-from .commands import bundle_folder
+from .commands import bundle_folder, runnable
 from .run import Run
 
 # As serving/batch/files has them, which needs numpy: a test compares.
@@ -124,27 +123,17 @@ def _target(run: Run, target: str) -> Iterator[tuple[Engine, str]]:
     """What `Engine.predict` takes: an image, or a bundle's folder whose environment is made."""
     path = Path(target)
     if path.is_dir():
-        with _runnable(run, bundles.read(target)) as name:
+        with runnable(run, bundles.read(target)) as name:
             yield run.engine, name
     elif path.is_file():
         found, code = run.inspect([path])
         model, _ = run.reference(found, [path])
         with ExitStack() as stack:
             bundle = run.render(model, code, stack.enter_context(bundle_folder(None)))
-            yield run.engine, stack.enter_context(_runnable(run, bundle))
+            yield run.engine, stack.enter_context(runnable(run, bundle))
     else:
         run.engine.manifest(target)
         yield run.engine, target
-
-
-@contextmanager
-def _runnable(run: Run, bundle: Bundle) -> Iterator[str]:
-    image = run.build(bundle)
-    try:
-        yield image.id if image else bundle.path
-    finally:
-        if image:
-            run.engine.discard(image)
 
 
 @contextmanager

@@ -144,10 +144,23 @@ def smoke_target(run: Run, target: str) -> SmokeReport:
     """
     if Path(target).is_dir():
         bundle = bundles.read(target)
-        run.build(bundle)
-        return run.smoke(bundle.path, *run.reference(bundle.model))
+        with runnable(run, bundle) as name:
+            return run.smoke(name, *run.reference(bundle.model))
     model = bundles.model_of(run.engine.manifest(target))
     return run.smoke(target, *run.reference(model))
+
+
+@contextmanager
+def runnable(run: Run, bundle: Bundle) -> Iterator[str]:
+    """What the engine runs for a bundle: an image that is there for the block only, or where it
+    makes none the bundle itself.
+    """
+    image = run.build(bundle)
+    try:
+        yield image.id if image else bundle.path
+    finally:
+        if image:
+            run.engine.discard(image)
 
 
 def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:

@@ -1,0 +1,58 @@
+"""Which engine makes images and containers: its API, and the commands that talk to the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import docker
+
+from modelpack.engines.protocol import OnStep
+
+
+class Builder(Protocol):
+    """What makes images of a folder with a Dockerfile: a module with these functions."""
+
+    def build(
+        self,
+        context: Path,
+        on_step: OnStep,
+        *,
+        environ: Mapping[str, str],
+        options: Sequence[str] = (),
+    ) -> str:
+        """Builds a local image; returns its id. `options`: those that `docker build` and `podman
+        build` share.
+
+        Raises:
+            NoEngineError: there is no such builder.
+            BuildFailedError: with the step that failed and the end of its output.
+        """
+
+    def run(
+        self,
+        context: Path,
+        on_step: OnStep,
+        *,
+        environ: Mapping[str, str],
+        options: Sequence[str],
+    ) -> None:
+        """As `build`, but `options` say what becomes of the result."""
+
+    def platforms(self, environ: Mapping[str, str]) -> frozenset[str]:
+        """The platforms that it runs steps of, by itself or by emulation."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """An engine that speaks Docker's API. `environ`: of `command`, "docker" or "podman", and of
+    the builder. `connect`: gives another client, which is its caller's to close.
+    """
+
+    command: str
+    environ: Mapping[str, str]
+    builder: Builder
+    client: docker.DockerClient
+    connect: Callable[[], docker.DockerClient]

@@ -1,0 +1,80 @@
+"""The Podman engine: it speaks Docker's API, and only what it does otherwise is here."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from contextlib import ExitStack, suppress
+
+from docker.errors import APIError, ImageNotFound
+
+from modelpack.engines import podman_service, references
+from modelpack.engines.containers import Container
+from modelpack.engines.docker import DockerEngine
+from modelpack.spec import Image
+
+_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
+# libpod's own API, of which Docker's knows nothing; any version of the same first number will do.
+_HEALTH = "/v4.0.0/libpod/containers/{}/healthcheck"
+# What the kernel can drop at any time, by cgroups(7) of version 2 or 1.
+_INACTIVE = """
+for name, word in (("memory.stat", "inactive_file"), ("memory/memory.stat", "total_inactive_file")):
+    try:
+        lines = open("/sys/fs/cgroup/" + name).read().splitlines()
+        print(dict(line.split() for line in lines)[word])
+        break
+    except (OSError, KeyError):
+        pass
+"""
+
+
+class PodmanContainer(Container):
+    """A running container as a `Service`."""
+
+    engine = "podman"
+
+    def health(self) -> str | None:
+        """Podman leaves it to timers of systemd to ask, and there may be none: it is asked here."""
+        api = self._container.client.api
+        api.get(api.base_url + _HEALTH.format(self._container.id))
+        return super().health()
+
+    def memory_bytes(self) -> int | None:
+        """Podman's own figure counts the page cache."""
+        held = super().memory_bytes()
+        with suppress(APIError, ValueError):
+            answer = self._container.exec_run(["python", "-c", _INACTIVE]).output
+            return held and held - int(answer)
+        return held
+
+
+class PodmanEngine(DockerEngine):
+    """An `Engine`. Making one starts Podman's service, which ends with it.
+
+    Raises:
+        NoEngineError: Podman is not installed, or does not start.
+    """
+
+    name = "podman"
+    _container = PodmanContainer
+
+    def __init__(self) -> None:
+        with ExitStack() as stack:
+            super().__init__(podman_service.start(stack))
+            weakref.finalize(self, stack.pop_all().close)
+
+    def _called(self, target: str) -> str:
+        """Podman looks for a name without a host by its end: "iris:1" would be any image's that is
+        called so, of whatever registry. Here it is, as with Docker, one that was built here, else
+        the Hub's.
+        """
+        if _ID.fullmatch(target) or references.has_host(target):
+            return target
+        with suppress(ImageNotFound):
+            return self._client.images.get(f"localhost/{target}") and f"localhost/{target}"
+        return references.of_hub(target)
+
+    def tag(self, image: Image, reference: str) -> Image:
+        references.parse(reference)
+        has_host = references.has_host(reference)
+        return super().tag(image, reference if has_host else f"localhost/{reference}")

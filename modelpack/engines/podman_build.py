@@ -1,0 +1,130 @@
+"""Builds with Buildah, through the `podman build` command, and reads what it says of its steps.
+
+Source: buildah's imagebuildah/stage_executor.go. A step begins by "[2/5] STEP 4/7: RUN ..." (no
+brackets where there is one stage), "--> Using cache ..." says that it is not run, and whatever else
+comes is the output of the command in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from modelpack import reaper
+from modelpack.engines import builds
+from modelpack.engines.progress import printable, title
+from modelpack.engines.protocol import OnStep, StepEvent, StepState
+
+_STEP = re.compile(r"(\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)")
+_CACHED = "--> Using cache"
+_END = re.compile(r"(\[\d+/\d+\] )?COMMIT\b|--> [0-9a-f]{12}$")
+_WARNING = re.compile(r'time="[^"]*" level=(warning|info)')
+# 'Error: building at STEP "RUN ...": while running runtime: exit status 1'
+_ERROR = re.compile(r'Error: (?:building at STEP ".*": )?(?:while running runtime: )?(.*)')
+_KEPT_LINES = 200
+_EMULATORS = Path("/proc/sys/fs/binfmt_misc")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+class Progress:
+    """The steps of one build: told to `on_step` as they change, and what the last one said."""
+
+    def __init__(self, on_step: OnStep) -> None:
+        self._on_step = on_step
+        self._began = 0.0
+        self.step = ""
+        self.error = ""
+        self.output: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._see(line.rstrip("\n"))
+
+    def failed(self) -> None:
+        self._end("failed")
+
+    def _see(self, line: str) -> None:
+        if step := _STEP.match(line):
+            self._end("done")
+            self._begin(title(f"{step[1] or ''}{step[2]}"))
+        elif line.startswith(_CACHED):
+            self._end("cached")
+        elif _END.match(line):
+            self._end("done")
+        elif error := _ERROR.match(line):
+            self.error = " ".join(printable(error[1]))
+        elif not _WARNING.match(line):
+            self.output.extend(printable(line))
+
+    def _begin(self, step: str) -> None:
+        self.step, self._began = step, time.perf_counter()
+        self.output.clear()
+        self._on_step(StepEvent(step, "started"))
+
+    def _end(self, state: StepState) -> None:
+        """Of the step that runs, if one does."""
+        if self._began:
+            self._on_step(StepEvent(self.step, state, time.perf_counter() - self._began))
+        self._began = 0.0
+
+
+def build(
+    context: Path,
+    on_step: OnStep,
+    *,
+    environ: Mapping[str, str],
+    options: Sequence[str] = (),
+) -> str:
+    """As `hosts.Builder` has it. The image is in Docker's format: OCI's knows no HEALTHCHECK."""
+    with reaper.scratch_folder() as scratch:
+        iidfile = scratch / "iid"
+        run(context, on_step, environ=environ, options=[f"--iidfile={iidfile}", *options])
+        return iidfile.read_text().strip()
+
+
+def run(
+    context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
+) -> None:
+    """As `hosts.Builder` has it."""
+    command = ["podman", "build", "--format=docker", *_times(environ), *options, str(context)]
+    progress = Progress(on_step)
+    with subprocess.Popen(
+        command,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            progress.read(process.stdout or ())
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        progress.failed()
+        raise builds.failure(progress.step, progress.error, list(progress.output))
+
+
+def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - as of each builder
+    """Those of the machine's own processor and of the emulators that the kernel knows."""
+    known = {
+        f"linux/{name}"
+        for name, machine in _MACHINES.items()
+        if machine == os.uname().machine or (_EMULATORS / f"qemu-{machine}").exists()
+    }
+    return frozenset(known)
+
+
+def _times(environ: Mapping[str, str]) -> list[str]:
+    """One time for the image and for all files that the build adds, so that the same input makes
+    the same image. Podman 5 takes no SOURCE_DATE_EPOCH by itself.
+    """
+    epoch = environ.get("SOURCE_DATE_EPOCH")
+    return [f"--timestamp={epoch}"] if epoch else []
