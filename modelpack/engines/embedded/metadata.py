@@ -147,5 +147,4 @@ _CHANGES: dict[str, Callable[[Config, Instruction], None]] = {
     "ENTRYPOINT": _entrypoint,
     "CMD": _cmd,
     "HEALTHCHECK": _healthcheck,
-    "ARG": _arg,
 }

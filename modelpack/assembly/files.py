@@ -1,0 +1,29 @@
+"""Modes and times of files: those of the content alone, none of the machine or the hour."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterator
+
+MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
+
+
+def walk(folder: str) -> Iterator[str]:
+    """Every file and folder below, in one order everywhere, a folder after what is in it."""
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            yield from walk(path)
+        yield path
+
+
+def tidy(root: str, mode: int = 0o644) -> None:
+    """`mode`: of files that are not to be executed."""
+    for path in [*walk(root), root]:
+        if not os.path.islink(path):
+            os.chmod(path, _mode(path, mode))
+        os.utime(path, (MTIME, MTIME), follow_symlinks=False)
+
+
+def _mode(path: str, mode: int) -> int:
+    return 0o755 if os.path.isdir(path) else mode | 0o111 if os.access(path, os.X_OK) else mode
