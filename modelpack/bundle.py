@@ -16,6 +16,7 @@ import jinja2
 
 from modelpack import reaper
 from modelpack._version import __version__
+from modelpack.assembly.files import MTIME
 from modelpack.attest import bundles as attested
 from modelpack.attest import parity as parities
 from modelpack.attest.made import PROVENANCE, SBOM, Made
@@ -61,11 +62,10 @@ CODE = "code"  # the folder of the author's own modules
 PARTS = {name for _, name in TEMPLATES} | {
     MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
-SERVED = {".py", ".html", ".css", ".js"}  # of the files of serving, those that are copied
-MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
+CARRIED = ("assembly", "serving")  # parts of this package that a bundle has a copy of
+COPIED = {".py", ".html", ".css", ".js"}  # of their files
 
 _NO_CODE = Code()
-_SERVING = Path(__file__).parent / "serving"
 
 
 def render(  # noqa: PLR0913 - the values of the flow
@@ -93,7 +93,8 @@ def render(  # noqa: PLR0913 - the values of the flow
             copies = [folder / file.path for file in packed.files]
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
-            _copy_serving(folder / "modelpack" / "serving")
+            for part in CARRIED:
+                _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
             made = Made(packed, environment, base, code, parity)
@@ -183,6 +184,7 @@ def _texts(made: Made) -> dict[str, str]:
         "parity": parities.told(made.parity),
         "parity_in_words": parities.in_words(made.parity),
         "version": __version__,
+        "epoch": MTIME,
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
@@ -305,9 +307,9 @@ def _told(code: Code) -> dict[str, Any]:
     return {"files": files, "main": code.main, "requirements": dict(code.requirements)}
 
 
-def _copy_serving(target: Path) -> None:
-    for source in sorted(path for path in _SERVING.rglob("*") if path.suffix in SERVED):
-        copy = target / source.relative_to(_SERVING)
+def _copy_part(part: Path, target: Path) -> None:
+    for source in sorted(path for path in part.rglob("*") if path.suffix in COPIED):
+        copy = target / source.relative_to(part)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from modelpack import quoting
+from modelpack.assembly.files import MTIME
 from modelpack.attest import bundles as attested
 from modelpack.attest.made import Made
 from modelpack.bundle import BUILD_LOCK, COMPILER, LOCALES
@@ -30,6 +31,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 
 HERE = Path(__file__).parent
 ECHO = HERE / "bundles" / "echo"
+_IGNORED = shutil.ignore_patterns("__pycache__")
 SPEC = ModelSpec(
     file=ModelFile("model/model.pkl", "5d" * 32, 18, "raw", 4, "pickle"),
     format="pickle",
@@ -50,7 +52,9 @@ SPEC = ModelSpec(
 
 def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     """The bundle on `base` in the new folder `folder`. `changes` are made to its Environment."""
-    shutil.copytree(ECHO, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ECHO, folder, ignore=_IGNORED)
+    assembly = HERE.parent / "modelpack" / "assembly"
+    shutil.copytree(assembly, folder / "modelpack" / "assembly", ignore=_IGNORED)
     lock = (folder / "requirements.lock").read_text()
     environment = replace(Environment(base.python, "linux/amd64", {}, {}, lock), **changes)
     (folder / "requirements.lock").write_text(environment.lock)
@@ -80,6 +84,7 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         base=base,
         code=Code(),
         version="0.1",
+        epoch=MTIME,
         compiler=COMPILER,
         locales=LOCALES,
         parity={},

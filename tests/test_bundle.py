@@ -169,7 +169,7 @@ def test_a_locale_is_made_in_a_stage_of_its_own(tmp_path, spec):
     """And no package of it reaches the image."""
     spec = replace(spec, locales=("en_US.UTF-8",))
     rendered = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
-    *_, locales, _, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
+    *_, locales, _, _, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
     assert " AS locales\n" in locales
     assert "install -y --no-install-recommends locales" in locales
     assert "localedef -i en_US -f UTF-8 /locales/en_US.utf8\n" in locales
@@ -253,9 +253,8 @@ def test_a_model_of_several_files_is_copied_whole(tmp_path, spec):
     ]
     assert all(copy.stat().st_mode & 0o777 == 0o444 for copy in copies)
     dockerfile = (made.directory / "Dockerfile").read_text()
-    for path in paths:
-        assert f"\nCOPY --chmod=0444 {path} /app/{path}\n" in dockerfile
-    assert dockerfile.splitlines()[-1] == "COPY --from=model /app /app"
+    assert "--mount=type=bind,source=model,target=/bundle/model" in dockerfile
+    assert dockerfile.splitlines()[-1] == "COPY --from=model /model/ /"
     assert bundle.read(made.path).model == made.model
 
 
@@ -357,7 +356,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, spec, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bundle, "_copy_serving", interrupt)
+    monkeypatch.setattr(bundle, "_copy_part", interrupt)
     with pytest.raises(KeyboardInterrupt):
         bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
     assert names(tmp_path) == {"model.joblib"}

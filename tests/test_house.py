@@ -26,12 +26,14 @@ ALLOWED = {
     "uv_variables": {"spec"},
     "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "writing": set(),
+    "assembly": set(),
     "cache": {"reaper"},
     "oci": {"errors", "reaper", "cache", "writing"},
     "serving": set(),
     **{
         stage: SHARED
-        | {"_version", "attest", "cache", "oci", "quoting", "reaper", "uv_variables", "writing"}
+        | {"_version", "assembly", "attest", "cache", "oci", "quoting"}
+        | {"reaper", "uv_variables", "writing"}
         for stage in STAGES
     },
     "pipeline": STAGES | SHARED | {"attest", "oci", "reaper"},

@@ -145,7 +145,7 @@ def test_the_image_is_little_more_than_base_and_wheels(
         SVC / "model.joblib", "-t", "modelpack-test/svc:size", "--no-smoke", cwd=tmp_path
     )
     history = client.images.get(made["image"]["id"]).history()
-    base = sum(entry["Size"] for entry in history if "/opt/venv" not in entry["CreatedBy"])
+    base = sum(entry["Size"] for entry in history if "/environment/" not in entry["CreatedBy"])
     count = (
         "import os; print(sum(os.path.getsize(os.path.join(folder, name))"
         " for folder, _, names in os.walk('/opt/venv') for name in names"

@@ -102,16 +102,17 @@ def test_a_bundle_tells_of_its_code_and_nothing_of_this_machine(
     assert all(f"`code/{path}`" in (bundle.directory / "README.md").read_text() for path in paths)
 
 
-def test_code_has_layers_of_its_own_before_the_model(folder: Path, tmp_path: Path) -> None:
+def test_code_has_its_layer_before_the_model(folder: Path, tmp_path: Path) -> None:
     spec = inspect(folder / "model.pkl")
     code = find(spec, Given(paths=(folder / "train.py",)))
     bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
     lines = (bundle.directory / "Dockerfile").read_text().splitlines()
     copied, model = (lines.index(line) for line in (
-        "COPY --from=code /app/code /app/code",
-        "COPY --from=model /app /app",
+        "COPY --from=application /application/ /",
+        "COPY --from=model /model/ /",
     ))  # fmt: skip
     assert copied < model
+    assert any("source=code,target=/bundle/code" in line for line in lines)
     assert "!code" in (bundle.directory / ".dockerignore").read_text().splitlines()
 
 

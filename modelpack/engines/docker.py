@@ -15,6 +15,7 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from modelpack.assembly.files import MTIME
 from modelpack.engines import containers, credentials, daemon, debian, references, sandbox
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
@@ -25,6 +26,7 @@ from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
+_EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 _FILE_LIMIT = 16 * 1024 * 1024
 
 
@@ -82,6 +84,7 @@ class DockerEngine:
         host = self._host
         options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")
+        options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
         built = host.builder.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
 
