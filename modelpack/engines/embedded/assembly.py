@@ -55,6 +55,17 @@ def assemble(
     return Assembled(_document(base.config, config, history, [*below, *ours]), (*below, *ours))
 
 
+def wants_wheels(stages: Sequence[Stage], tools: Tools) -> bool:
+    """Whether a layer has to be made that takes the wheels of the lock.
+
+    Raises:
+        BuildFailedError: the Dockerfile has something that takes a container.
+    """
+    made = Stages(stages, tools, Path())
+    copies = [step for step in dockerfile.steps(stages, stages[-1]) if step.name == "COPY"]
+    return any(made.takes_wheels(step) and blobs.find(made.key(step)) is None for step in copies)
+
+
 def _layer(step: Instruction, made: Stages, workdir: str, tools: Tools, on_step: OnStep) -> Kept:
     key = made.key(step)
     kept = blobs.find(key)

@@ -13,7 +13,7 @@ from pathlib import Path
 from modelpack import cache
 from modelpack.engines.embedded import extraction, interpreter
 from modelpack.engines.embedded.interpreter import Interpreter
-from modelpack.errors import BuildFailedError
+from modelpack.errors import BuildFailedError, UsageError
 from modelpack.oci.image import Image
 
 HERE = interpreter.platform_of(Path("/proc/self/exe"))
@@ -32,8 +32,7 @@ class Base:
 
     @property
     def platform(self) -> str:
-        config = self.image.config
-        return f"{config.get('os', 'linux')}/{config.get('architecture', '')}"
+        return _platform(self.image)
 
     @cached_property
     def identity(self) -> str:
@@ -93,6 +92,21 @@ class Base:
         }
         command = ["-S", "-m", f"modelpack.assembly.{module}", *arguments, *places.get(module, [])]
         self.interpreter.run(command, folder, [written], [self.root, *seen])
+
+
+def require_platform(image: Image, platform: str, name: str) -> None:
+    """Raises:
+    UsageError: it is for another one.
+    """
+    if _platform(image) != platform:
+        raise UsageError(
+            f"The image {name} is for {_platform(image)}, and not for {platform}.",
+            hint=f"Give one that is for {platform}, or --platform {_platform(image)}.",
+        )
+
+
+def _platform(image: Image) -> str:
+    return f"{image.config.get('os', 'linux')}/{image.config.get('architecture', '')}"
 
 
 def python_of(image: Image, root: Path | None = None) -> str:

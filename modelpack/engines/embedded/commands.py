@@ -49,6 +49,9 @@ class Work:
         return self.places.get(path(name, "/"), self.root / path(name, "/"))
 
 
+Act = Callable[[Work, re.Match[str]], None]
+
+
 def follow(instruction: Instruction, work: Work) -> None:
     """Does what the RUN instruction is for.
 
@@ -56,10 +59,25 @@ def follow(instruction: Instruction, work: Work) -> None:
         BuildFailedError: it runs anything else, or that failed.
     """
     _mount(instruction, work)
+    for act, match in _acts(instruction):
+        act(work, match)
+
+
+def takes_wheels(instruction: Instruction) -> bool:
+    """Raises:
+    BuildFailedError: it runs what is not known.
+    """
+    return any(act is _fetched for act, _ in _acts(instruction))
+
+
+def _acts(instruction: Instruction) -> list[tuple[Act, re.Match[str]]]:
+    found = []
     for command in " ".join(instruction.text.split()).split(" && "):
-        done = [act(work, match) for pattern, act in _COMMANDS if (match := pattern.fullmatch(command))]
-        if not done:
+        known = [(act, match) for pattern, act in _COMMANDS if (match := pattern.fullmatch(command))]
+        if not known:
             raise not_understood(instruction, "its command takes a container")
+        found += known
+    return found
 
 
 def _mount(instruction: Instruction, work: Work) -> None:
@@ -100,7 +118,7 @@ def _assembled(work: Work, match: re.Match[str]) -> None:
     work.tools.base.assemble(module, arguments, folder, work.root, seen)
 
 
-_COMMANDS: tuple[tuple[re.Pattern[str], Callable[[Work, re.Match[str]], None]], ...] = (
+_COMMANDS: tuple[tuple[re.Pattern[str], Act], ...] = (
     (re.compile(r"python -m modelpack\.assembly\.([a-z]+(?: /[\w/.-]*)+)"), _assembled),
     (
         re.compile(

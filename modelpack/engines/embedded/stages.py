@@ -44,6 +44,17 @@ class Stages:
         *sources, _ = instruction.array() or instruction.text.split()
         return _digest([str(instruction), *self._contents(sources)])
 
+    def takes_wheels(self, instruction: Instruction) -> bool:
+        """Whether making what is copied takes the wheels of the lock.
+
+        Raises:
+            BuildFailedError: making it would take a container.
+        """
+        name = instruction.flag("from")
+        steps = self._steps(self._stage(instruction, name.lower())) if name else []
+        runs = [step for step in steps if step.name == "RUN"]
+        return any([commands.takes_wheels(step) for step in runs])
+
     def _stage(self, instruction: Instruction, name: str) -> Stage:
         if name not in self._stages:
             raise not_understood(instruction, f"there is no stage {name!r}")

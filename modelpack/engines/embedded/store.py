@@ -83,6 +83,15 @@ class Store:
         """What has this name."""
         return next((entry for entry in self._entries() if _name(entry) == name), None)
 
+    def all_names(self) -> list[str]:
+        return sorted(map(_name, self._entries()))
+
+    def identity(self, descriptor: Mapping[str, Any]) -> str:
+        """The id of an image: the digest of its configuration; of several, that of their index."""
+        document = self.document(descriptor)
+        found: str = document.get("config", descriptor)["digest"]
+        return found
+
     def names(self, descriptor: Mapping[str, Any]) -> list[str]:
         digest = descriptor["digest"]
         return [_name(entry) for entry in self._entries() if entry["digest"] == digest]
