@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
 import pytest
+import registries
 from engine_bundles import PYTHONS
 
 from modelpack.engines.docker import DockerEngine
@@ -74,6 +77,15 @@ def base(engine: DockerEngine) -> BaseImage:
         return engine.find_base(PYTHONS)
     except NoEngineError as error:
         _without(f"{error.message} {error.hint}")
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host of a registry that anybody may use: "127.0.0.1:PORT"."""
+    if shutil.which("docker-registry") is None:
+        _without("there is no docker-registry here")
+    with registries.running(tmp_path_factory.mktemp("registry")) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

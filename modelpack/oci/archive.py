@@ -7,6 +7,7 @@ image/spec/v1.2.md. Docker writes both since version 25.
 from __future__ import annotations
 
 import io
+import json
 import posixpath
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from modelpack import cache
 from modelpack.errors import UsageError
-from modelpack.oci import documents, layout, limits
+from modelpack.oci import documents, layer, layout, limits
 from modelpack.oci.documents import Descriptor
-from modelpack.oci.image import Image
+from modelpack.oci.entries import Entry
+from modelpack.oci.image import Image, in_file
 from modelpack.oci.streams import Section
 
 _MEMBERS = 10_000
@@ -45,6 +48,48 @@ def image(path: Path, name: str = "", platform: str | None = None) -> Image:
 class _Place:
     start: int
     size: int
+
+
+def write(path: Path, folder: Path) -> None:
+    """Writes the layout in `folder` to the new file `path`, as `docker save` would: for engines of
+    any age. Their own list of images has the image of the layout, or the first of several.
+
+    Raises:
+        UsageError: something is at `path` already.
+    """
+    if path.exists():
+        raise UsageError(f"{str(path)!r} is there already.", hint="Give a new file, or remove it.")
+    with cache.made_whole(path) as made, made.open("xb") as file:
+        file.writelines(layer.tar([*_files(folder), _list(folder)]))
+
+
+def _files(folder: Path) -> Iterator[layer.Member]:
+    for file in folder.rglob("*"):
+        name = str(file.relative_to(folder))
+        if file.is_dir():
+            yield Entry(name, "directory", 0o755, 0, 0, 0, 0), None
+        else:
+            size = file.stat().st_size
+            yield Entry(name, "file", 0o644, 0, 0, size, 0), in_file(file)
+
+
+def _list(folder: Path) -> layer.Member:
+    """Docker's list of the images in an archive."""
+    pointer = layout.named((folder / "index.json").read_bytes(), "")
+    store = layout.Folder(folder)
+    names = [pointer.annotations[layout.DOCKER_NAME]] if pointer.annotations else None
+    manifest = documents.parsed(store.manifest(pointer))
+    if "manifests" in manifest:
+        manifest = documents.parsed(store.manifest(documents.descriptors(manifest, "manifests")[0]))
+    config = documents.descriptor_of(manifest["config"])
+    layers = documents.descriptors(manifest, "layers")
+    entry = {
+        "Config": _blob_name(config.digest),
+        "RepoTags": names,
+        "Layers": [_blob_name(found.digest) for found in layers],
+    }
+    data = json.dumps([entry]).encode()
+    return Entry("manifest.json", "file", 0o644, 0, 0, len(data), 0), partial(io.BytesIO, data)
 
 
 class Members:

@@ -42,6 +42,17 @@ class Descriptor:
     platform: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        names = ("os", "architecture", "variant")
+        platform = dict(zip(names, self.platform.split("/"), strict=False))
+        return {
+            "mediaType": self.media_type,
+            "digest": self.digest,
+            "size": self.size,
+            **({"platform": platform} if self.platform else {}),
+            **({"annotations": dict(self.annotations)} if self.annotations else {}),
+        }
+
 
 class Store(Protocol):
     """Where manifests and blobs are kept by digest. Raises UsageError for what is not there."""

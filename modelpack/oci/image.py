@@ -6,15 +6,27 @@ Source: github.com/opencontainers/image-spec, config.md, layer.md and descriptor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 """The only algorithm that is read: no registry and no engine writes another one."""
+
+
+def in_file(path: Path) -> Opener:
+    """Opens the file each time."""
+
+    @contextmanager
+    def opened() -> Iterator[IO[bytes]]:
+        with path.open("rb") as stream:
+            yield stream
+
+    return opened
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ Source: image-spec, image-layout.md (version 1.1).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from modelpack import cache
 from modelpack.errors import UsageError
 from modelpack.oci import documents, limits
+from modelpack.oci.blobs import Blobs
 from modelpack.oci.documents import Descriptor
 from modelpack.oci.image import Image
 
@@ -52,6 +56,51 @@ def image(path: Path, tag: str = "", platform: str | None = None) -> Image:
             hint="Give a folder as `skopeo copy ... oci:DIR` makes it.",
         ) from error
     return documents.image(Folder(path), named(text, tag), platform)
+
+
+def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
+    """Writes a new layout. Returns the manifest of its image, or the index of its images for
+    several platforms. `name`: "iris:1", under which engines will know it.
+
+    Raises:
+        UsageError: something is at `path` already, or a layer is damaged.
+    """
+    if path.exists():
+        raise UsageError(
+            f"{str(path)!r} is there already.", hint="Give a new folder, or remove it."
+        )
+    with cache.made_whole(path) as folder:
+        blobs = Blobs(folder)
+        found = [_manifest(blobs, image) for image in images]
+        top = found[0] if len(found) == 1 else _index(blobs, found)
+        entry = {**top.to_json(), **({"annotations": _annotations(name)} if name else {})}
+        index = {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": [entry]}
+        (folder / "index.json").write_text(json.dumps(index))
+        (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return top
+
+
+def _manifest(blobs: Blobs, image: Image) -> Descriptor:
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": documents.MANIFEST,
+        "config": blobs.document(image.config, documents.CONFIG).to_json(),
+        "layers": [blobs.layer(layer).to_json() for layer in image.layers],
+    }
+    words = (image.config.get(name) for name in ("os", "architecture", "variant"))
+    platform = "/".join(str(word) for word in words if word)
+    return replace(blobs.document(manifest, documents.MANIFEST), platform=platform)
+
+
+def _index(blobs: Blobs, manifests: Sequence[Descriptor]) -> Descriptor:
+    entries = [manifest.to_json() for manifest in manifests]
+    index = {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": entries}
+    return blobs.document(index, documents.INDEX)
+
+
+def _annotations(name: str) -> dict[str, str]:
+    """As Docker writes them: podman and skopeo look for the first, containerd for the second."""
+    return {NAME: name.rpartition(":")[2], DOCKER_NAME: name}
 
 
 def named(index: bytes, tag: str) -> Descriptor:

@@ -1,0 +1,222 @@
+"""Layers, layouts and archives that are written here: always the same, and taken by real tools."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import secrets
+import subprocess
+import tarfile
+from dataclasses import replace
+
+import images
+import pytest
+
+from modelpack import oci
+from modelpack.errors import UsageError
+from modelpack.oci import archive, documents, layer, layout, tree
+from modelpack.oci.entries import Entry
+
+LONG = "opt/" + "n" * 120 + "/ü\udcff"
+CONFIG = {"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/a"], "Labels": {"ü": "1"}}}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def entry(path: str, kind: str = "file", **changes) -> Entry:
+    return replace(Entry(path, kind, 0o755, 0, 0, 0, 0), **changes)
+
+
+MEMBERS = (
+    (entry("opt/x", mode=0o4444, uid=2**31 + 1, gid=65532, size=5, mtime=315532800), b"hello"),
+    (entry("opt", "directory", mode=0o1777), None),
+    (entry("opt/soft", "symlink", target="n" * 150), None),
+    (entry("opt/hard", "hardlink", target="opt/x"), None),
+    (entry("opt.d"), b""),
+    (entry(LONG, size=1), b"1"),
+    (entry("opt/pipe", "fifo"), None),
+)
+
+
+def opening(members):
+    return [
+        (it, None if data is None else lambda data=data: io.BytesIO(data)) for it, data in members
+    ]
+
+
+def made(path, members=MEMBERS):
+    return layer.write(path, opening(members), "by a test")
+
+
+def image(path, **changes) -> oci.Image:
+    written = made(path)
+    config = {**CONFIG, "rootfs": {"type": "layers", "diff_ids": [written.diff_id]}, **changes}
+    return oci.Image(config, (written,))
+
+
+# --- layers
+
+
+def test_a_layer_holds_what_it_was_given_sorted(tmp_path):
+    there = tree.listing(made(tmp_path / "layer"))
+    given = [
+        replace(it, sha256=images.digest(data)[7:] if data is not None else "")
+        for it, data in MEMBERS
+    ]
+    assert sorted(there, key=lambda it: it.path) == sorted(given, key=lambda it: it.path)
+    assert [it.path for it in there] == [
+        "opt",
+        LONG,
+        "opt/pipe",
+        "opt/soft",
+        "opt/x",
+        "opt.d",
+        "opt/hard",
+    ]
+
+
+def test_a_layer_has_the_same_bytes_in_any_order_at_any_time(tmp_path):
+    one, two = made(tmp_path / "one"), made(tmp_path / "two", MEMBERS[::-1])
+    assert one.diff_id == two.diff_id
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert one.blob.digest == images.digest((tmp_path / "one").read_bytes())
+    assert one.blob.size == (tmp_path / "one").stat().st_size
+    # This very tar, on any machine and with any Python.
+    assert one.diff_id == "sha256:e5dee0a50c780581c047822eb75eb60bb613debd4c79b3cd16096ea9519670e4"
+
+
+def test_other_programs_read_it(tmp_path):
+    made(tmp_path / "layer")
+    data = gzip.decompress((tmp_path / "layer").read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(data)) as there:
+        assert {member.uname for member in there} == {""}
+    listed = subprocess.check_output(
+        ["tar", "tzvf", tmp_path / "layer", "--numeric-owner"]
+    ).decode()
+    assert "-r-Sr--r-- 2147483649/65532" in listed
+
+
+def test_only_what_has_no_place_elsewhere_is_in_a_pax_header(tmp_path):
+    made(tmp_path / "layer", MEMBERS[1:2] + MEMBERS[4:5])
+    assert b"PaxHeader" not in gzip.decompress((tmp_path / "layer").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("it", "data"),
+    [
+        (entry("a", "device"), None),
+        (entry("a", capabilities=True), b""),
+        (entry("a", size=2), b"1"),
+        (entry("a", size=1), b"12"),
+    ],
+)
+def test_what_cannot_be_written_is_told(tmp_path, it, data):
+    with pytest.raises(ValueError, match="'a' has no"):
+        made(tmp_path / "layer", [(it, data)])
+
+
+# --- layouts and archives
+
+
+def test_a_layout_is_read_as_it_was_written(tmp_path):
+    pointer = layout.write(tmp_path / "layout", [image(tmp_path / "layer")], "a/b:1")
+    with oci.opened(f"oci:{tmp_path}/layout:1") as found:
+        assert found.digest == pointer.digest
+        assert found.config["config"] == CONFIG["config"]
+        assert tree.read(found, "opt/x") == b"hello"
+
+
+def test_what_is_written_twice_has_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        layout.write(tmp_path / name, [image(tmp_path / f"{name}.layer")], "a/b:1")
+        archive.write(tmp_path / f"{name}.tar", tmp_path / name)
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+
+
+def test_layers_are_copied_as_they_are_or_else_compressed(tmp_path):
+    plain = images.layer(images.file("a", b"1" * 5000))
+    config = {**CONFIG, "rootfs": {"diff_ids": [plain.diff_id]}}
+    layout.write(tmp_path / "one", [oci.Image(config, (plain,))])
+    with oci.opened(f"oci:{tmp_path}/one") as one:
+        assert one.layers[0].blob.size < 1000
+        layout.write(tmp_path / "two", [one])
+    with oci.opened(f"oci:{tmp_path}/two") as two:
+        assert two.layers[0].blob.digest == one.layers[0].blob.digest
+        assert two.digest == one.digest
+
+
+def test_a_layer_that_is_damaged_is_not_copied_and_nothing_is_left(tmp_path):
+    made(tmp_path / "layer")
+    it = image(tmp_path / "other")
+    (tmp_path / "other").write_bytes((tmp_path / "layer").read_bytes() + b"1")
+    with pytest.raises(UsageError, match="A layer of the image is damaged"):
+        layout.write(tmp_path / "layout", [it])
+    plain = replace(it.layers[0], blob=None, diff_id=images.digest(b""))
+    with pytest.raises(UsageError, match="A layer of the image is damaged"):
+        layout.write(tmp_path / "layout", [replace(it, layers=(plain,))])
+    assert {path.name for path in tmp_path.iterdir()} == {"layer", "other"}
+
+
+def test_nothing_is_overwritten(tmp_path):
+    it = image(tmp_path / "layer")
+    layout.write(tmp_path / "layout", [it])
+    with pytest.raises(UsageError, match="is there already"):
+        layout.write(tmp_path / "layout", [it])
+    with pytest.raises(UsageError, match="is there already"):
+        archive.write(tmp_path / "layer", tmp_path / "layout")
+
+
+def test_images_for_several_platforms_have_an_index(tmp_path):
+    one = image(tmp_path / "one")
+    two = replace(one, config={**one.config, "architecture": "arm64", "variant": "v8"})
+    pointer = layout.write(tmp_path / "layout", [one, two], "a/b:1")
+    assert pointer.media_type == documents.INDEX
+    archive.write(tmp_path / "archive", tmp_path / "layout")
+    for place in (f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/archive"):
+        with oci.opened(place, "linux/arm64") as found:
+            assert found.config["variant"] == "v8"
+
+
+# --- real tools
+
+
+@pytest.fixture
+def written(tmp_path):
+    name = f"modelpack-test/oci:{secrets.token_hex(6)}"
+    layout.write(tmp_path / "layout", [image(tmp_path / "layer")], name)
+    archive.write(tmp_path / "archive", tmp_path / "layout")
+    return name
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.engine
+def test_docker_loads_the_archive(written, tmp_path):
+    run("docker", "load", "--input", f"{tmp_path}/archive")
+    try:
+        found = json.loads(run("docker", "image", "inspect", written))[0]
+        assert found["RootFS"]["Layers"] == [made(tmp_path / "again").diff_id]
+        assert found["Config"]["Labels"] == CONFIG["config"]["Labels"]
+    finally:
+        run("docker", "rmi", written)
+
+
+def test_podman_loads_the_archive(written, tmp_path):
+    store = f"--root={tmp_path}/root --runroot={tmp_path}/run --storage-driver=vfs".split()
+    run("podman", *store, "load", "--quiet", "--input", f"{tmp_path}/archive")
+    found = json.loads(run("podman", *store, "image", "inspect", f"localhost/{written}"))[0]
+    assert found["RootFS"]["Layers"] == [made(tmp_path / "again").diff_id]
+
+
+@pytest.mark.parametrize(
+    "place", ["oci:{}/layout", "oci-archive:{}/archive", "docker-archive:{}/archive"]
+)
+def test_skopeo_reads_it(written, tmp_path, place):
+    found = json.loads(run("skopeo", "inspect", place.format(tmp_path)))
+    assert found["Labels"] == CONFIG["config"]["Labels"]
