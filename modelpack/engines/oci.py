@@ -10,10 +10,11 @@ import json
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelpack import oci, reaper
+from modelpack import cache, oci, reaper
 from modelpack.engines import references
 from modelpack.engines.embedded import assembly, bases, dockerfile, running
 from modelpack.engines.embedded.bases import HERE, Base
@@ -23,7 +24,7 @@ from modelpack.engines.embedded.places import Places
 from modelpack.engines.embedded.store import Descriptor, Store, folder
 from modelpack.engines.protocol import DebianPackages, Files, OnAnswer, OnStep
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.oci import tree
+from modelpack.oci import archive, tree
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
@@ -40,9 +41,9 @@ class OciEngine:
         self._store = Store(folder())
         self._places = Places()
         self._made: dict[str, Descriptor] = {}  # by id: what may have no name yet
-        self._tried = ExitStack()
         self._rooms: dict[str, running.Room] = {}
-        weakref.finalize(self, self._tried.close)
+        self._tried: dict[str, ExitStack] = {}
+        weakref.finalize(self, _close, self._tried)
 
     def find_base(
         self,
@@ -58,7 +59,11 @@ class OciEngine:
         """Passes: what is run is of this machine, whatever platform an image is for."""
 
     def fetch_debian(
-        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
+        self,
+        packages: DebianPackages,
+        folder: Path,  # noqa: ARG002 - nothing is fetched
+        index: IndexSettings,  # noqa: ARG002
+        on_step: OnStep,  # noqa: ARG002
     ) -> None:
         if packages.stages:
             raise NoEngineError(
@@ -120,7 +125,23 @@ class OciEngine:
         Raises:
             UsageError: there is no such image, or something is there already.
         """
-        self._store.export(self._find(reference), reference, path)
+        descriptor = self._find(reference)
+        name = ":".join(references.parse(reference))
+        if path.exists():
+            raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
+        if path.suffix != ".tar":
+            with cache.made_whole(path) as folder:
+                self._store.lay_out(descriptor, name, folder, share=False)
+            return
+        with self._laid_out(descriptor, name) as folder:
+            archive.write(path, folder)
+
+    @contextmanager
+    def _laid_out(self, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
+        """A layout of one image, for the block."""
+        with reaper.scratch_folder(".laid-", self._store.path) as scratch:
+            self._store.lay_out(descriptor, name, scratch / "layout", share=True)
+            yield scratch / "layout"
 
     def tag(self, image: Image, reference: str) -> Image:
         name = ":".join(references.parse(reference))
@@ -130,9 +151,8 @@ class OciEngine:
         return self._described(descriptor, name)
 
     def discard(self, image: Image) -> None:
-        room = self._rooms.pop(image.id, None)
-        if room:
-            room.close()
+        if image.id in self._tried:
+            self._tried.pop(image.id).close()
         descriptor = self._made.pop(image.id, None)
         if descriptor and not self._store.names(descriptor):
             self._store.collect()
@@ -167,8 +187,10 @@ class OciEngine:
         if id_ not in self._rooms:
             image = self._store.image(descriptor, HERE)
             bases.require_platform(image, HERE, target)
-            room = running.made(image, lambda: self._store.archive(descriptor, ""))
-            self._rooms[id_] = self._tried.enter_context(room)
+            stack = ExitStack()
+            room = running.made(image, partial(self._laid_out, descriptor))
+            self._rooms[id_] = stack.enter_context(room)
+            self._tried[id_] = stack
         return self._rooms[id_]
 
     def _find(self, target: str) -> Descriptor:
@@ -183,3 +205,8 @@ class OciEngine:
                 hint=f"It has: {', '.join(self._store.all_names()) or 'none'}.",
             )
         return found
+
+
+def _close(tried: dict[str, ExitStack]) -> None:
+    for stack in tried.values():
+        stack.close()

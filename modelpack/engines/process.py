@@ -84,6 +84,9 @@ class ProcessEngine:
         environments.make(bundle.environment, interpreter, index)
         on_step(StepEvent(step, "done", time.perf_counter() - began))
 
+    def wants_wheels(self, bundle: Bundle) -> bool:  # noqa: ARG002 - never: uv gets them
+        return False
+
     def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
         folder = Path(target)
         return processes.sandbox(folder, _environment(folder)).asked(document)

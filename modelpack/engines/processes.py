@@ -105,7 +105,7 @@ def running(
     Raises:
         UsageError: the port is taken.
     """
-    with reaper.scratch_folder() as home, _listen(port) as listener:
+    with reaper.scratch_folder() as home, listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         process = _start(bundle, environment, str(home), listener, output)
@@ -119,8 +119,10 @@ def running(
                 output.close()
 
 
-def _listen(port: int) -> socket.socket:
-    """A listening socket. The service inherits it, so that no one else can take its port first."""
+def listen(port: int) -> socket.socket:
+    """A listening socket on the loopback. The service inherits it, so that no one else can take its
+    port first.
+    """
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
@@ -148,7 +150,7 @@ def _start(
         stderr=output and subprocess.STDOUT,
         pass_fds=[listener.fileno()],
         start_new_session=True,
-        preexec_fn=_limit,  # noqa: PLW1509 - nothing in it takes a lock
+        preexec_fn=limit,  # noqa: PLW1509 - nothing in it takes a lock
     )
 
 
@@ -163,7 +165,7 @@ def sandbox(bundle: Path, environment: Path, arguments: Sequence[str] = QUESTION
         "cwd": bundle,
         "env": _variables(environment, "/tmp"),  # noqa: S108 - its own, behind walls
         "start_new_session": True,
-        "preexec_fn": _limit,
+        "preexec_fn": limit,
     }
     return Sandbox(command, options)
 
@@ -179,7 +181,7 @@ def _variables(environment: Path, home: str) -> dict[str, str]:
     }
 
 
-def _limit() -> None:
+def limit() -> None:
     """In the new process: no core dumps with the model's data, and an end when modelpack ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     end_with_modelpack(signal.SIGTERM)

@@ -97,6 +97,14 @@ class Engine(Protocol):
             NoEngineError: the engine makes no images, or none of that platform.
         """
 
+    def wants_wheels(self, bundle: Bundle) -> bool:
+        """Whether `build` is to be given a wheelhouse of the wheels of the lock and nothing else:
+        it has no way to get them.
+
+        Raises:
+            BuildFailedError: it cannot build the bundle.
+        """
+
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
         """Builds `bundle` into an image without a name; None if the engine makes no images.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .authorship import look
 from .batch import FORMATS, Batch, predict
-from .commands import build, lock, package, require_passed, serve, smoke_target
+from .commands import build, export, lock, package, require_passed, serve, smoke_target
 from .options import Observer, Options, Package
 from .run import Run
 
@@ -21,6 +21,7 @@ __all__ = [
     "Package",
     "Run",
     "build",
+    "export",
     "lock",
     "look",
     "package",

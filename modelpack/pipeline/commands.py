@@ -129,10 +129,22 @@ def build(run: Run, bundle: Bundle) -> Image:
             f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
             " claims no parity. To have it tested, package the model anew."
         )
+    run.take_base(bundle)
     image = run.build(bundle)
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")
     return run.engine.tag(image, run.options.tag or reference_of(bundle.directory.name))
+
+
+def export(reference: str, target: Path) -> None:
+    """Writes an image that the embedded engine keeps to a new file or folder.
+
+    Raises:
+        UsageError: there is no such image, or something is there already.
+    """
+    from modelpack.engines.oci import OciEngine  # noqa: PLC0415 - with the SDK of Docker
+
+    OciEngine().export(reference, target)
 
 
 def smoke_target(run: Run, target: str) -> SmokeReport:
@@ -155,6 +167,7 @@ def runnable(run: Run, bundle: Bundle) -> Iterator[str]:
     """What the engine runs for a bundle: an image that is there for the block only, or where it
     makes none the bundle itself.
     """
+    run.take_base(bundle)
     image = run.build(bundle)
     try:
         yield image.id if image else bundle.path

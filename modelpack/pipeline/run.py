@@ -14,7 +14,7 @@ from modelpack import code as codes
 from modelpack import engines, environment, reference
 from modelpack.attest import parity as parities
 from modelpack.engines import Engine, references
-from modelpack.errors import NoEngineError, SmokeFailedError
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_servable, settled
 from modelpack.smoke import smoke
 from modelpack.spec import (
@@ -134,6 +134,23 @@ class Run:
             versions, self.options.base_image, platform=self.platform, pull=offline is None
         )
 
+    def take_base(self, bundle: Bundle) -> None:
+        """Has the base image of a bundle that is there already be the one that lies elsewhere.
+
+        Raises:
+            UsageError: there is none, it does not fit, or the engine takes what the bundle names.
+        """
+        place = self.options.base_image
+        if place is None:
+            return
+        if self.engine.name != "oci":
+            raise UsageError(
+                "The base image of a bundle is the one that its Dockerfile names.",
+                hint="Only --engine oci takes it from elsewhere; else change the Dockerfile.",
+            )
+        locked = bundle.environment
+        self.engine.find_base((locked.python,), place, platform=locked.platform)
+
     def render(
         self, model: ModelSpec, code: Code, directory: Path, claimed: Parity | None = None
     ) -> Bundle:
@@ -196,7 +213,8 @@ class Run:
                 yield lambda: completed
 
     def _built(self, bundle: Bundle) -> Image | None:
-        return self.engine.build(bundle, self.index, self.observer.step)
+        with wheelhouses.for_engine(self, bundle) as index:
+            return self.engine.build(bundle, index, self.observer.step)
 
     def settle(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
         """Renders the bundle once more if it claims what was not found, as the test failed or the

@@ -58,7 +58,7 @@ def smoke(
 
 
 def _applicable(probe: Probe) -> list[ModuleType]:
-    in_container = probe.service.engine != "process"
+    in_container = probe.service.engine not in {"process", "bubblewrap"}
     return [
         module
         for module in CHECKS

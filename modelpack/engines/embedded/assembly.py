@@ -7,19 +7,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelpack.engines.embedded import blobs, copying, dockerfile, extraction, metadata, tars
+from modelpack.assembly.files import MTIME
+from modelpack.engines.embedded import blobs, copying, dockerfile, extraction, metadata
 from modelpack.engines.embedded.blobs import Kept
 from modelpack.engines.embedded.commands import Tools
 from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
+from modelpack.engines.embedded.items import Item
 from modelpack.engines.embedded.stages import Stages
-from modelpack.engines.embedded.tars import Item
 from modelpack.engines.protocol import OnStep, StepEvent
-
-MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,7 @@ class Assembled:
     layers: tuple[Kept, ...]
 
 
-def assemble(
-    stages: Sequence[Stage], tools: Tools, scratch: Path, on_step: OnStep
-) -> Assembled:
+def assemble(stages: Sequence[Stage], tools: Tools, scratch: Path, on_step: OnStep) -> Assembled:
     """Makes what is not in the cache already. `scratch`: an empty folder to work in.
 
     Raises:
@@ -76,7 +72,7 @@ def _layer(step: Instruction, made: Stages, workdir: str, tools: Tools, on_step:
     began = time.perf_counter()
     items = copying.copied(step, made.source(step), workdir)
     everything = [*_folders_above(items, tools.base.root), *items]
-    kept = blobs.make(key, partial(tars.write, everything))
+    kept = blobs.make(key, (item.member() for item in everything))
     on_step(StepEvent(str(step), "done", time.perf_counter() - began))
     return kept
 

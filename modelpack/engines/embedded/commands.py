@@ -73,7 +73,9 @@ def takes_wheels(instruction: Instruction) -> bool:
 def _acts(instruction: Instruction) -> list[tuple[Act, re.Match[str]]]:
     found = []
     for command in " ".join(instruction.text.split()).split(" && "):
-        known = [(act, match) for pattern, act in _COMMANDS if (match := pattern.fullmatch(command))]
+        known = [
+            (act, match) for pattern, act in _COMMANDS if (match := pattern.fullmatch(command))
+        ]
         if not known:
             raise not_understood(instruction, "its command takes a container")
         found += known

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from modelpack.engines.embedded import tars
+from modelpack.engines.embedded import items
 from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.dockerfile import Instruction, not_understood
-from modelpack.engines.embedded.tars import Item
+from modelpack.engines.embedded.items import Item
 
 _FLAGS = {"from", "chmod", "chown", "link"}
 
@@ -26,10 +26,10 @@ def copied(instruction: Instruction, source: Context, workdir: str) -> list[Item
     *sources, target = instruction.array() or instruction.text.split()
     if not sources or any(set(name) & set("*?[$") for name in (*sources, target)):
         raise not_understood(instruction, "plain names are expected")
-    items = [item for name in sources for item in _of(instruction, source, name, target, workdir)]
+    found = [item for name in sources for item in _of(instruction, source, name, target, workdir)]
     if len(sources) > 1 and not target.endswith("/"):
         raise not_understood(instruction, "several files go into a folder, which ends with /")
-    return items
+    return found
 
 
 def _of(
@@ -43,11 +43,11 @@ def _of(
     for below, place in found:
         if below == "" and not _is_folder(place):
             inside = place.name if target.endswith(("/", "/.")) or target == "." else ""
-            yield tars.item(_joined(at, inside), place, mode)
+            yield items.item(_joined(at, inside), place, mode)
         elif mode is not None and _is_folder(place):
             raise not_understood(instruction, "a mode is for files, and this is a folder")
         elif _joined(at, below):
-            yield tars.item(_joined(at, below), place, mode)
+            yield items.item(_joined(at, below), place, mode)
 
 
 def path(name: str, workdir: str) -> str:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from modelpack.engines.embedded import blobs
 from modelpack.errors import BuildFailedError
 from modelpack.oci import limits, tars
 from modelpack.oci.entries import OPAQUE, WHITEOUT, Entry
 from modelpack.oci.image import Layer
-from modelpack.oci.streams import Measured
+from modelpack.oci.streams import Measured, Readable
 
+_BLOCK = 2**18
 _LINKS = 40  # that a path may go through, as for Linux
 
 
@@ -85,7 +86,7 @@ def _apply(stream: Measured, root: Path) -> None:
             fresh.add(place)
 
 
-def _put(entry: Entry, content: IO[bytes] | None, place: Path, root: Path) -> None:
+def _put(entry: Entry, content: Readable | None, place: Path, root: Path) -> None:
     if not (entry.kind == "directory" and place.is_dir() and not place.is_symlink()):
         _remove(place)
     if entry.kind == "directory":
@@ -97,7 +98,7 @@ def _put(entry: Entry, content: IO[bytes] | None, place: Path, root: Path) -> No
         place.hardlink_to(resolve(root, entry.target, last=False))
     elif content is not None:
         with place.open("xb") as file:
-            shutil.copyfileobj(content, file, 2**18)
+            file.writelines(iter(partial(content.read, _BLOCK), b""))
         place.chmod(0o400 | (entry.mode & 0o777))
         os.utime(place, (entry.mtime, entry.mtime))
 

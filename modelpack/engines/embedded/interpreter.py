@@ -60,13 +60,13 @@ class Interpreter:
         if done.returncode:
             last = "\n".join(f"{done.stdout}{done.stderr}".strip().splitlines()[-15:])
             raise BuildFailedError(
-                f"The interpreter of the base image ended with exit code {done.returncode}:\n{last}",
+                f"The interpreter of the base image failed ({done.returncode}):\n{last}",
                 hint="Give another base image with --base-image, or another engine with --engine.",
             )
         return done.stdout
 
     def version(self) -> str:
-        """ "3.11.7"."""
+        """As "3.11.7"."""
         question = "import platform; print(platform.python_version())"
         return self.run(["-S", "-c", question], self.home).strip()
 
@@ -101,7 +101,7 @@ def of_root(root: Path, python: str) -> Interpreter:
 
 def of_this_machine(python: str) -> Interpreter | None:
     found = interpreters.find(python)
-    return found and Interpreter((str(found),), found.parents[1], found.parents[1])
+    return Interpreter((str(found),), found.parents[1], found.parents[1]) if found else None
 
 
 def binary_of(root: Path, python: str) -> Path:
@@ -119,7 +119,7 @@ def binary_of(root: Path, python: str) -> Path:
 
 
 def version_of(root: Path, python: str) -> str:
-    """ "3.11.7", as it stands in the program or in its library; `python` itself where it does not."""
+    """As "3.11.7", which stands in the program or in its library; else `python` itself."""
     binary = binary_of(root, python)
     libraries = [*binary.parents[1].glob(f"lib/**/libpython{python}*.so.*"), binary]
     pattern = re.compile(rb"\0(%s\.\d+)\0" % re.escape(python).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -136,7 +137,8 @@ def _names(path: Path, given: str) -> list[str]:
     else:
         members = archive.Members(path)
         if "manifest.json" in members:
-            return archive.names(members.document("manifest.json"), given)
+            entries = json.loads(members.document("manifest.json"))
+            return [str(name) for entry in entries for name in entry.get("RepoTags") or ()]
         index = members.document("index.json")
     annotations = layout.named(index, given).annotations
     return [annotations[key] for key in (layout.DOCKER_NAME, layout.NAME) if key in annotations]

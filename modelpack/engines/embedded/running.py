@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 from modelpack import oci
@@ -13,6 +14,7 @@ from modelpack.engines.docker import DockerEngine
 from modelpack.engines.embedded import rooms
 from modelpack.engines.protocol import Files, OnAnswer
 from modelpack.errors import NoEngineError
+from modelpack.oci import archive
 from modelpack.service import Service
 
 _ENGINES = {"docker": "DockerEngine", "podman": "PodmanEngine"}
@@ -44,9 +46,9 @@ class Loaded:
 
 
 @contextmanager
-def made(image: oci.Image, archive: Callable[[], Iterable[bytes]]) -> Iterator[Room]:
+def made(image: oci.Image, laid_out: Callable[[], AbstractContextManager[Path]]) -> Iterator[Room]:
     """Where `image`, which is for this machine, can be run; nothing of it is left afterwards.
-    `archive`: gives it as `docker load` takes it.
+    `laid_out`: gives a layout of it.
 
     Raises:
         NoEngineError: it cannot be run here.
@@ -56,7 +58,8 @@ def made(image: oci.Image, archive: Callable[[], Iterable[bytes]]) -> Iterator[R
         with rooms.made(image) as room:
             yield room
         return
-    loaded = engine.load(archive())
+    with laid_out() as folder:
+        loaded = engine.load(archive.packed(folder))
     try:
         yield Loaded(engine, loaded.id)
     finally:

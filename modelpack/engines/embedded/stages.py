@@ -11,14 +11,14 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from modelpack.engines.embedded import commands, copying, dockerfile, metadata
 from modelpack.engines.embedded.commands import Tools, Work
 from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
-from modelpack.engines.embedded.tars import Item
+from modelpack.engines.embedded.items import Item
 
 
 class Stages:
@@ -53,7 +53,8 @@ class Stages:
         name = instruction.flag("from")
         steps = self._steps(self._stage(instruction, name.lower())) if name else []
         runs = [step for step in steps if step.name == "RUN"]
-        return any([commands.takes_wheels(step) for step in runs])
+        takes = [commands.takes_wheels(step) for step in runs]  # looks at each of them
+        return any(takes)
 
     def _stage(self, instruction: Instruction, name: str) -> Stage:
         if name not in self._stages:
@@ -103,7 +104,7 @@ def put(items: Iterable[Item], root: Path) -> None:
     for item in items:
         target = root / item.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        if item.source is None or (item.source.is_dir() and not item.source.is_symlink()):
+        if item.source is None or item.is_folder:
             target.mkdir(exist_ok=True)
             folders.append(item)
         else:
@@ -131,15 +132,14 @@ def _mounted(instruction: Instruction) -> list[str]:
 
 def _described(name: str, path: Path) -> str:
     found = path.lstat()
-    words: Mapping[str, str] = {"mode": oct(stat.S_IMODE(found.st_mode)), "time": str(int(found.st_mtime))}
+    facts = [name, oct(stat.S_IMODE(found.st_mode)), str(int(found.st_mtime))]
     if path.is_symlink():
-        content = os.readlink(path)
+        content = str(path.readlink())
     elif path.is_dir():
         content = ""
     else:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-    return "\0".join([name, *words.values(), content])
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    return "\0".join([*facts, content])
 
 
 def _digest(parts: Iterable[str]) -> str:

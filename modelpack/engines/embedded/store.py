@@ -21,9 +21,11 @@ from typing import Any
 from modelpack.engines.embedded.assembly import Assembled
 from modelpack.oci import documents, layout
 from modelpack.oci.image import Image
-from modelpack.writing import write_whole
+from modelpack.writing import link_or_copy, write_whole
 
 Descriptor = dict[str, Any]
+
+_LAYOUT = '{"imageLayoutVersion":"1.0.0"}'
 
 
 def folder() -> Path:
@@ -43,7 +45,7 @@ class Store:
         self._blobs = path / "blobs" / "sha256"
         self._blobs.mkdir(parents=True, exist_ok=True)
         if not (path / "oci-layout").exists():
-            write_whole(path / "oci-layout", '{"imageLayoutVersion":"1.0.0"}')
+            write_whole(path / "oci-layout", _LAYOUT)
         self._lock = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._lock)
         fcntl.flock(self._lock, fcntl.LOCK_SH)
@@ -51,7 +53,7 @@ class Store:
     def add(self, made: Assembled) -> Descriptor:
         """Keeps an image without a name; the descriptor of its manifest."""
         for layer in made.layers:
-            self._take(layer.path, layer.digest)
+            link_or_copy(layer.path, self._place(layer.digest))
         manifest = {
             "schemaVersion": 2,
             "mediaType": documents.MANIFEST,
@@ -62,13 +64,14 @@ class Store:
             ],
         }
         config = made.config
-        platform = {name: config[name] for name in ("architecture", "os", "variant") if name in config}
+        platform = {
+            name: config[name] for name in ("architecture", "os", "variant") if name in config
+        }
         return {**self._put(manifest, documents.MANIFEST), "platform": platform}
 
     def add_index(self, manifests: Sequence[Descriptor]) -> Descriptor:
         """Keeps images of several platforms as one, without a name."""
-        index = {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": list(manifests)}
-        return self._put(index, documents.INDEX)
+        return self._put(_index(manifests), documents.INDEX)
 
     def image(self, descriptor: Mapping[str, Any], platform: str | None = None) -> Image:
         """Raises UsageError: it is not there, or not for the platform."""
@@ -98,12 +101,22 @@ class Store:
 
     def name(self, descriptor: Mapping[str, Any], name: str) -> None:
         """Takes the name from what had it."""
-        annotations = {layout.NAME: name, layout.DOCKER_NAME: name}
-        kept = {k: v for k, v in descriptor.items() if k != "annotations"}
         with self._changed() as entries:
             entries[:] = [entry for entry in entries if _name(entry) != name]
-            entries.append({**kept, "annotations": annotations})
+            entries.append(_named(descriptor, name))
             entries.sort(key=_name)
+
+    def lay_out(self, descriptor: Mapping[str, Any], name: str, path: Path, *, share: bool) -> None:
+        """Makes the folder `path`, a layout of one image. `name`: of it; "" for none. `share`:
+        whether its files may be those of the store itself.
+        """
+        (path / "blobs" / "sha256").mkdir(parents=True)
+        for digest in {*self._reached(descriptor)}:
+            source, target = self._place(digest), path / "blobs" / digest.replace(":", "/")
+            link_or_copy(source, target) if share else shutil.copyfile(source, target)
+        entry = {k: v for k, v in descriptor.items() if k != "annotations"}
+        (path / "index.json").write_text(_text(_index([_named(entry, name) if name else entry])))
+        (path / "oci-layout").write_text(_LAYOUT)
 
     def collect(self) -> None:
         """Removes the blobs that no name leads to; not while somebody else builds."""
@@ -134,12 +147,13 @@ class Store:
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = self._entries()
             yield entries
-            index = {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": entries}
-            write_whole(self.path / "index.json", _text(index))
+            write_whole(self.path / "index.json", _text(_index(entries)))
 
     def _entries(self) -> list[Descriptor]:
         with suppress(FileNotFoundError):
-            found: list[Descriptor] = json.loads((self.path / "index.json").read_bytes())["manifests"]
+            found: list[Descriptor] = json.loads((self.path / "index.json").read_bytes())[
+                "manifests"
+            ]
             return found
         return []
 
@@ -150,23 +164,16 @@ class Store:
             write_whole(self._place(digest), text)
         return {"mediaType": media_type, "digest": digest, "size": len(text.encode())}
 
-    def _take(self, source: Path, digest: str) -> None:
-        """Shares a file of the cache, where both lie on one file system."""
-        place = self._place(digest)
-        if place.exists():
-            return
-        partial = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
-            with suppress(OSError):
-                partial.hardlink_to(source)
-            if not partial.exists():
-                shutil.copyfile(source, partial)
-            partial.replace(place)
-        finally:
-            partial.unlink(missing_ok=True)
-
     def _place(self, digest: str) -> Path:
         return self._blobs / digest.removeprefix("sha256:")
+
+
+def _index(entries: Sequence[Mapping[str, Any]]) -> Descriptor:
+    return {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": [*entries]}
+
+
+def _named(descriptor: Mapping[str, Any], name: str) -> Descriptor:
+    return {**descriptor, "annotations": {layout.NAME: name, layout.DOCKER_NAME: name}}
 
 
 def _name(entry: Mapping[str, Any]) -> str:
