@@ -34,6 +34,7 @@ from modelpack.spec import (
     from_json,
     to_json,
 )
+from modelpack.wheel_platforms import MACHINES, fitting
 
 SCHEMA = 1
 MANIFEST = "modelpack.json"
@@ -185,6 +186,7 @@ def _texts(made: Made) -> dict[str, str]:
         "parity_in_words": parities.in_words(made.parity),
         "version": __version__,
         "epoch": MTIME,
+        "wheel_platforms": fitting(MACHINES[environment.platform]),
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}

@@ -25,6 +25,7 @@ from modelpack.spec import (
     Signature,
     to_json,
 )
+from modelpack.wheel_platforms import MACHINES, fitting
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 """Any of these will do."""
@@ -85,6 +86,7 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         code=Code(),
         version="0.1",
         epoch=MTIME,
+        wheel_platforms=fitting(MACHINES[environment.platform]),
         compiler=COMPILER,
         locales=LOCALES,
         parity={},

@@ -172,8 +172,8 @@ def test_a_locale_is_made_in_a_stage_of_its_own(tmp_path, spec):
     *_, locales, _, _, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
     assert " AS locales\n" in locales
     assert "install -y --no-install-recommends locales" in locales
-    assert "localedef -i en_US -f UTF-8 /locales/en_US.utf8\n" in locales
-    assert "COPY --from=locales /locales /usr/lib/locale\n" in image
+    assert "localedef -i en_US -f UTF-8 /locales/usr/lib/locale/en_US.utf8 " in locales
+    assert "COPY --from=locales /locales/ /\n" in image
     assert "apt-get" not in image
 
 

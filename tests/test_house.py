@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
 STAGES = {"inspection", "code", "reference", "environment", "bundle", "engines", "smoke"}
 SHARED = {"spec", "errors", "service"}
+HELPERS = {
+    "_version", "assembly", "attest", "cache", "oci", "quoting", "reaper", "uv_variables",
+    "wheel_platforms", "writing",
+}  # fmt: skip
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
     "errors": set(),
@@ -25,17 +29,13 @@ ALLOWED = {
     "service": set(),
     "uv_variables": {"spec"},
     "attest": {"_version", "errors", "oci", "reaper", "spec"},
+    "wheel_platforms": set(),
     "writing": set(),
     "assembly": set(),
     "cache": {"reaper"},
     "oci": {"errors", "reaper", "cache", "writing"},
     "serving": set(),
-    **{
-        stage: SHARED
-        | {"_version", "assembly", "attest", "cache", "oci", "quoting"}
-        | {"reaper", "uv_variables", "writing"}
-        for stage in STAGES
-    },
+    **dict.fromkeys(STAGES, SHARED | HELPERS),
     "pipeline": STAGES | SHARED | {"attest", "oci", "reaper"},
     "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,

@@ -131,7 +131,7 @@ def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     host = Host("docker", os.environ, buildx, None, docker.from_env)
     with pytest.raises(KeyboardInterrupt):
-        containers.create_sandbox(host, "image", "name")
+        containers.create_sandbox(host, "image", "name", sandbox.QUESTION, 2**31)
     assert made.read_text() == "made\n"
 
 

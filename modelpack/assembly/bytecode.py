@@ -1,24 +1,27 @@
 """Byte code without time stamps, the same wherever and however often it is made.
 
-CPython writes into it which objects something else refers to as well (`w_ref` in its
-Python/marshal.c), so it differs with what the same process has compiled before. Hence processes
-that compile a fixed share each, and end.
+CPython marks in it what something else refers to as well (`w_ref` in its Python/marshal.c), and
+names are shared with all that the process knows: so which are marked differs from one run to the
+next. Here all are referred to once more, and marked.
+Source: PEP 552, for hash-based files that are never checked.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import marshal
 import os
-import py_compile
 import sys
 import warnings
-from typing import Callable, Sequence
+from types import CodeType
+from typing import Any, Iterator, Sequence
 
 from .files import walk
 
-_SHARE = 40  # files a process: some 0.3 s of work for 0.01 s of a fork
-_MODE = py_compile.PycInvalidationMode.UNCHECKED_HASH
+_HEAD = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")  # 1: hash-based and not checked
+_PARTS = ("co_names", "co_varnames", "co_freevars", "co_cellvars", "co_consts", "co_filename",
+          "co_name", "co_qualname")  # fmt: skip
 
 
 def compile_below(
@@ -38,37 +41,46 @@ def compile_below(
         raise RuntimeError("PYTHONHASHSEED=0 must be set")
     names = [path[len(folder) :] for path in walk(folder) if path.endswith(".py")]
     names = [name for name in names if not set(name.split("/")) & set(leave)]
-    running = 0
-    for start in range(0, len(names), _SHARE):
-        if running == (os.cpu_count() or 1):
-            _wait()
-            running -= 1
-        _start(lambda share: _compile(share, folder, final, into or folder), names[start:][:_SHARE])
-        running += 1
-    for _ in range(running):
-        _wait()
+    processes = os.cpu_count() or 1
+    started = [_start(names[n::processes], folder, final, into or folder) for n in range(processes)]
+    if any([os.waitpid(process, 0)[1] for process in started]):  # noqa: C419 - waits for all
+        raise RuntimeError("a process that compiles has failed")
 
 
-def _start(work: Callable[[Sequence[str]], None], share: Sequence[str]) -> None:
-    if os.fork():
-        return
+def _start(names: Sequence[str], folder: str, final: str, into: str) -> int:
+    """The id of a process that is at work."""
+    process = os.fork()
+    if process:
+        return process
     status = 1
     try:
-        work(share)
+        warnings.simplefilter("ignore")
+        for name in names:
+            _compile(folder + name, final + name, importlib.util.cache_from_source(into + name))
         status = 0
     finally:
         os._exit(status)
 
 
-def _wait() -> None:
-    _, status = os.wait()
-    if status:
-        raise RuntimeError("a process that compiles has failed")
+def _compile(path: str, final: str, target: str) -> None:
+    with open(path, "rb") as file:
+        source = file.read()
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        code = compile(source, final, "exec", dont_inherit=True)
+        shared = [*_strings(code)]
+        data = _HEAD + importlib.util.source_hash(source) + marshal.dumps(code)
+        del shared
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "wb") as file:
+            file.write(data)
 
 
-def _compile(names: Sequence[str], folder: str, final: str, into: str) -> None:
-    warnings.simplefilter("ignore")
-    for name in names:
-        cached = importlib.util.cache_from_source(into + name)
-        with contextlib.suppress(py_compile.PyCompileError, ValueError, RecursionError):
-            py_compile.compile(folder + name, cached, final + name, True, invalidation_mode=_MODE)
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (tuple, frozenset)):
+        for each in value:
+            yield from _strings(each)
+    elif isinstance(value, CodeType):
+        for part in _PARTS:
+            yield from _strings(getattr(value, part, ""))

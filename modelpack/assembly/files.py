@@ -1,8 +1,9 @@
-"""Modes and times of files: those of the content alone, none of the machine or the hour."""
+"""ROOT: gives files modes and times that tell of the content alone: of no machine, no hour."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import Iterator
 
 MTIME = 315532800  # 1980-01-01, the first day that every archive format can hold
@@ -27,3 +28,7 @@ def tidy(root: str, mode: int = 0o644) -> None:
 
 def _mode(path: str, mode: int) -> int:
     return 0o755 if os.path.isdir(path) else mode | 0o111 if os.access(path, os.X_OK) else mode
+
+
+if __name__ == "__main__":
+    tidy(sys.argv[1])

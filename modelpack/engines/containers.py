@@ -29,8 +29,6 @@ _HARDENED: dict[str, Any] = {
     "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=64m"},  # noqa: S108
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges"],
-    "mem_limit": "2g",
-    "memswap_limit": "2g",
     "pids_limit": 256,
     "init": False,  # the service itself is process 1, and must handle signals as such
 }
@@ -53,8 +51,13 @@ class Container:
     def user_id(self) -> int | None:
         question = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
         with suppress(APIError, ValueError):
-            return int(self._container.exec_run(["python", "-c", question]).output)
+            return int(self._python(question))
         return None
+
+    def _python(self, code: str) -> bytes:
+        """What Python says in the container, or what is said instead."""
+        output: bytes = self._container.exec_run(["python", "-c", code]).output
+        return output
 
     def health(self) -> str | None:
         self._container.reload()
@@ -117,26 +120,37 @@ def removed_at_the_end(host: Host, name: str) -> Iterator[None]:
                 host.client.api.remove_container(name, force=True, v=True)
 
 
+def model_bytes(host: Host, target: str) -> int:
+    """The size of the last layer of an image, which is the model's.
+
+    Raises:
+        ImageNotFound: there is no such image.
+    """
+    newest: dict[str, Any] = host.client.images.get(target).history()[0]
+    return int(newest["Size"])
+
+
 def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
     """Creates a container, and if it is interrupted, has waited for the engine's answer."""
     return _waited(client.containers.create, image, **options)
 
 
 def create_sandbox(
-    host: Host, target: str, name: str, arguments: Sequence[str] = sandbox.QUESTION
+    host: Host, target: str, name: str, arguments: Sequence[str], memory: int
 ) -> list[str]:
     """Creates a container for `python` with these arguments, as `create` does. Returns the command
-    that starts it.
+    that starts it. `memory`: in bytes.
 
     Raises:
         SmokeFailedError: the engine does not create it.
     """
     options = ["--label=dev.modelpack.smoke=1", f"--name={name}"]
-    command = [host.command, "create", *sandbox.CONTAINER, *options, target, *arguments]
+    flags = sandbox.container(host.command, memory)
+    command = [host.command, "create", *flags, *options, target, *arguments]
     created = _waited(
         subprocess.run,
         command,
-        env=host.environ,
+        env={k: v for k, v in host.environ.items() if k not in sandbox.PROXIES},
         capture_output=True,
         text=True,
         check=False,
@@ -157,6 +171,7 @@ def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 def _start(host: Host, target: str, name: str) -> Any:
     try:
+        memory = sandbox.memory_for(model_bytes(host, target))
         container = create(
             host.client,
             target,
@@ -165,6 +180,8 @@ def _start(host: Host, target: str, name: str) -> Any:
             labels={"dev.modelpack.smoke": "1"},
             # The image's own check, asked more often: nobody wants to wait ten seconds here.
             healthcheck={"interval": 1_000_000_000},
+            mem_limit=memory,
+            memswap_limit=memory,
             **_HARDENED,
         )
         container.start()

@@ -11,15 +11,17 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from modelpack import reaper
-from modelpack.engines import walls
-from modelpack.engines.sandbox import QUESTION, Sandbox, end_with_modelpack
+from modelpack.engines import bubblewrap
+from modelpack.engines.sandbox import QUESTION, Sandbox, end_with_modelpack, memory_for
 from modelpack.errors import UsageError
 
 _LOG_BYTES = 64 * 1024
+_SET_ASIDE = 4 * 2**30
 
 
 class Process:
@@ -120,9 +122,7 @@ def running(
 
 
 def listen(port: int) -> socket.socket:
-    """A listening socket on the loopback. The service inherits it, so that no one else can take its
-    port first.
-    """
+    """A listening socket. The service inherits it, so that no one else can take its port first."""
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
@@ -156,18 +156,35 @@ def _start(
 
 def sandbox(bundle: Path, environment: Path, arguments: Sequence[str] = QUESTION) -> Sandbox:
     """Runs `python` with these arguments in the bundle, as a process of its own: behind walls of
-    bubblewrap where they can be had, else within the limits of any process of this user.
+    bubblewrap where they can be had, else within the limits of a process of this user. Inside, it
+    confines itself.
     """
-    command = [str(environment / "bin" / "python"), *arguments]
-    if walls.available():
-        command = [*walls.around([bundle, environment], []), "--chdir", str(bundle), *command]
+    bundle, python = bundle.absolute(), environment / "bin" / "python"
+    variables = {**_variables(environment, "/tmp"), "JOBLIB_MULTIPROCESSING": "0"}  # noqa: S108
+    seen = (python.resolve().parent.parent, environment, bundle)
+    walls = bubblewrap.walls(seen, variables, bundle, [str(python)])
+    memory = memory_for(_model_bytes(bundle))
     options = {
         "cwd": bundle,
-        "env": _variables(environment, "/tmp"),  # noqa: S108 - its own, behind walls
+        "env": variables,
         "start_new_session": True,
-        "preexec_fn": limit,
+        "preexec_fn": partial(_limit_sandbox, memory),
     }
-    return Sandbox(command, options)
+    return Sandbox([*walls, str(python), *arguments], options, memory)
+
+
+def _model_bytes(bundle: Path) -> int:
+    return sum(path.stat().st_size for path in (bundle / "model").rglob("*") if path.is_file())
+
+
+def _limit_sandbox(memory: int) -> None:
+    """In the new process. Address space is more than memory, as libraries set some aside: it bounds
+    what is shared, which does not count as data.
+    """
+    limit()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_AS, (memory + _SET_ASIDE, memory + _SET_ASIDE))
 
 
 def _variables(environment: Path, home: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -23,13 +24,20 @@ BATCH = ("-m", "modelpack.serving", "predict", "--progress=json")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and exec
 
+# By the kernel, as an engine tells it and as a process does.
+_KILLED = (128 + signal.SIGKILL, -signal.SIGKILL)
+_REFUSED_CALL = (128 + signal.SIGSYS, -signal.SIGSYS)
+# Where memory is a limit of the process, it hears of it.
+_NO_MEMORY = re.compile("MemoryError|bad_alloc|[Cc]annot allocate memory")
+
 OnLine = Callable[[str], None]
 SECONDS = 120.0
 MOST_BYTES = 2**26
+_GIB = 2**30
 
 # As section 5 of the CIS Docker Benchmark 1.6 has it, and no network: a model needs none.
 # Not --rm: the engine would remove it at the same time as whoever made it, who then fails.
-CONTAINER = (
+_CONTAINER = (
     "--interactive",
     "--network=none",
     "--read-only",
@@ -37,14 +45,41 @@ CONTAINER = (
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
     "--user=65532:65532",
+    "--ipc=none",
     "--pids-limit=128",
-    "--memory=2g",
-    "--memory-swap=2g",
+    "--ulimit=nofile=256",
     "--ulimit=core=0",
     "--log-driver=none",
     "--no-healthcheck",
+    "--stop-timeout=5",
+    "--env=JOBLIB_MULTIPROCESSING=0",  # it would tell that there is no shared memory
     "--entrypoint=python",
 )
+PROXIES = tuple(
+    name
+    for word in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+    for name in (word, word.upper())
+)
+# Nothing of the user's settings: a variable without a value is removed. Docker comes with an init;
+# Podman's is a package of its own, and nothing that it would look after can be started.
+_OWN = {
+    "docker": ("--init", *(f"--env={name}" for name in PROXIES)),
+    "podman": ("--http-proxy=false",),
+}
+
+
+def container(command: str, memory: int) -> list[str]:
+    """The options of `docker create` and `podman create`. `memory`: in bytes, swap included."""
+    cpus = min(2, os.cpu_count() or 1)
+    sizes = [f"--memory={memory}", f"--memory-swap={memory}", f"--cpus={cpus}"]
+    return [*_CONTAINER, *_OWN[command], *sizes]
+
+
+def memory_for(model_bytes: int) -> int:
+    """Bytes for a process that loads a model file of this size: the libraries take some hundred
+    MB, and what is compressed in the file takes more in memory.
+    """
+    return max(2 * _GIB, _GIB + 4 * model_bytes)
 
 
 def end_with_modelpack(number: int = signal.SIGKILL) -> None:
@@ -58,10 +93,13 @@ _ITS_END: dict[str, Any] = {"start_new_session": True, "preexec_fn": end_with_mo
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A command that reads what is asked and writes answers. `options`: of `subprocess.Popen`."""
+    """A command that reads what is asked and writes answers. `options`: of `subprocess.Popen`.
+    `memory`: bytes that it may take.
+    """
 
     command: Sequence[str]
     options: dict[str, Any] = field(default_factory=dict)
+    memory: int = 2 * _GIB
 
     @contextmanager
     def asked(self, document: bytes) -> Iterator[OnAnswer]:
@@ -77,7 +115,7 @@ class Sandbox:
                 self.command, stdin=question, stdout=pipe, stderr=said, **self.options
             ) as process:
                 try:
-                    yield partial(_answer, process, said, time.monotonic() + SECONDS)
+                    yield partial(_answer, process, said, self.memory, time.monotonic() + SECONDS)
                 finally:
                     process.kill()  # unless it has ended
 
@@ -102,7 +140,9 @@ class Sandbox:
         return code if code >= 0 else 128 - code
 
 
-def _answer(process: subprocess.Popen[bytes], said: IO[bytes], deadline: float) -> bytes:
+def _answer(
+    process: subprocess.Popen[bytes], said: IO[bytes], memory: int, deadline: float
+) -> bytes:
     """`deadline`: by `time.monotonic()`."""
     answer = _output(process, deadline)
     if len(answer) > MOST_BYTES:
@@ -111,10 +151,10 @@ def _answer(process: subprocess.Popen[bytes], said: IO[bytes], deadline: float) 
         code = process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
-        code = process.wait()
+        raise SmokeFailedError(f"it was ended: {SECONDS:.0f} seconds were not enough") from None
     if code:
         said.seek(0)
-        raise SmokeFailedError(_why(code, said.read(MOST_BYTES)))
+        raise SmokeFailedError(_why(code, said.read(MOST_BYTES), memory))
     return answer
 
 
@@ -132,8 +172,11 @@ def _output(process: subprocess.Popen[bytes], deadline: float) -> bytes:
     return bytes(output)
 
 
-def _why(code: int, said: bytes) -> str:
+def _why(code: int, said: bytes, memory: int) -> str:
     lines = said.decode(errors="replace").strip().splitlines()
-    if code in {137, -9}:
-        return f"it was ended: more than 2 GB of memory, or {SECONDS:.0f} seconds, were not enough"
-    return f"exit code {code}: {lines[-1] if lines else 'nothing was said'}"
+    last = lines[-1] if lines else "nothing was said"
+    if code in _KILLED or _NO_MEMORY.search(last):
+        return f"it was ended: more than {memory / 1e9:.1f} GB of memory were not enough"
+    if code in _REFUSED_CALL:
+        return "it was ended: it made a system call that no model needs"
+    return f"exit code {code}: {last}"

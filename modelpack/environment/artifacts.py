@@ -18,6 +18,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from ..errors import EnvironmentNotResolvedError
 from ..spec import IndexSettings
+from ..wheel_platforms import fitting
 from .lock import Request, compile_lock, pins_of
 from .reasons import not_resolved
 
@@ -34,8 +35,6 @@ OnFile = Callable[[str, int], None]
 
 _AT_ONCE = 4
 _BLOCK = 2**18
-_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-_NEWEST_GLIBC = 28  # of resolver.PLATFORMS
 
 
 @dataclass(frozen=True)
@@ -167,17 +166,10 @@ def _tags(python: str, platform: str) -> Iterator[tags.Tag]:
     """What pip takes, the best first. `platform` is uv's name of it, "x86_64-manylinux_2_28"."""
     major, minor = map(int, python.split("."))
     machine = platform.partition("-")[0]
-    platforms = [name for glibc in range(_NEWEST_GLIBC, 4, -1) for name in _names(glibc, machine)]
-    platforms.append(f"linux_{machine}")
+    platforms = fitting(machine)
     abi = f"cp{major}{minor}" + ("m" if (major, minor) < (3, 8) else "")
     yield from tags.cpython_tags((major, minor), [abi], platforms)
     yield from tags.compatible_tags((major, minor), f"cp{major}{minor}", platforms)
-
-
-def _names(glibc: int, machine: str) -> Iterator[str]:
-    yield f"manylinux_2_{glibc}_{machine}"
-    if glibc in _LEGACY:
-        yield f"{_LEGACY[glibc]}_{machine}"
 
 
 # --- a file --------------------------------------------------------------------------------------

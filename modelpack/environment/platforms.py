@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..wheel_platforms import MACHINES, NEWEST_GLIBC
 
-PLATFORMS = {
-    "linux/amd64": "x86_64-manylinux_2_28",
-    "linux/arm64": "aarch64-manylinux_2_28",
-}
+PLATFORMS = {name: f"{machine}-manylinux_2_{NEWEST_GLIBC}" for name, machine in MACHINES.items()}
 """Docker's name of a platform -> uv's; wheels for an older glibc (manylinux1, 2014) fit as well."""
 
 

@@ -41,12 +41,14 @@ class Descriptor:
     size: int
     platform: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact_type: str = ""
 
     def to_json(self) -> dict[str, Any]:
         names = ("os", "architecture", "variant")
         platform = dict(zip(names, self.platform.split("/"), strict=False))
         return {
             "mediaType": self.media_type,
+            **({"artifactType": self.artifact_type} if self.artifact_type else {}),
             "digest": self.digest,
             "size": self.size,
             **({"platform": platform} if self.platform else {}),
@@ -166,7 +168,8 @@ def descriptor_of(value: object) -> Descriptor:
     annotations = value.get("annotations")
     told = annotations.items() if isinstance(annotations, dict) else ()
     texts = {name: text for name, text in told if isinstance(text, str)}
-    return Descriptor(media_type, value["digest"], size, _platform(value.get("platform")), texts)
+    platform, kind = _platform(value.get("platform")), str(value.get("artifactType") or "")
+    return Descriptor(media_type, value["digest"], size, platform, texts, kind)
 
 
 def _platform(value: object) -> str:

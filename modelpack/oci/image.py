@@ -5,10 +5,13 @@ Source: github.com/opencontainers/image-spec, config.md, layer.md and descriptor
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +40,11 @@ class Blob:
     size: int
     media_type: str
     open: Opener
+
+
+def of_bytes(data: bytes, media_type: str) -> Blob:
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return Blob(digest, len(data), media_type, partial(io.BytesIO, data))
 
 
 @dataclass(frozen=True)

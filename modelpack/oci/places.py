@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.oci import archive, layout
+from modelpack.oci import archive, layout, pulling
 from modelpack.oci.image import Image
 
 Reader = Callable[[Path, str, "str | None"], Image]
@@ -25,21 +25,22 @@ READERS: dict[str, Reader] = {
 
 
 @contextmanager
-def opened(place: str, platform: str | None = None) -> Iterator[Image]:
+def opened(place: str, platform: str | None = None, *, plain_http: bool = False) -> Iterator[Image]:
     """The image at a place, to be used while the block runs. `platform`: "linux/arm64", of those
-    that the place has one for; else the only one.
+    that the place has one for; else the only one. `plain_http`: ask a registry without TLS, which
+    is done anyway where it is on this machine.
 
     Raises:
         UsageError: there is none, or it is damaged.
+        BuildFailedError: the registry fails.
     """
     kind, _, rest = place.partition(":")
-    if kind not in READERS:
-        raise UsageError(f"{place[:300]!r} is no place of an image.", hint=f"Give one of: {_FORMS}")
-    path, name = _path_and_name(rest)
-    yield READERS[kind](path, name, platform)
-
-
-_FORMS = "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME]"
+    if kind in READERS:
+        path, name = _path_and_name(rest)
+        yield READERS[kind](path, name, platform)
+    else:
+        with pulling.image(place, platform, plain_http=plain_http) as image:
+            yield image
 
 
 def _path_and_name(text: str) -> tuple[Path, str]:

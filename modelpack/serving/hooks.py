@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections import deque
 from typing import Any
 
@@ -11,7 +13,9 @@ from . import shared
 
 shared.prepare()  # before the first metric is made
 
-from . import metrics, tracing  # noqa: E402
+from . import confinement, metrics, tracing  # noqa: E402
+
+log = logging.getLogger("modelpack.serving")
 
 
 class NamelessResponse(wsgi.Response):  # type: ignore[misc]
@@ -39,6 +43,18 @@ def pre_fork(arbiter: Any, worker: Any) -> None:
 def post_fork(_arbiter: Any, worker: Any) -> None:
     shared.Files.place = worker.place
     metrics.WORKERS.set(1)
+    if confinement.wanted(os.environ):
+        _confine()
+
+
+def _confine() -> None:
+    """Before the worker has threads, which would stay outside, and before it has read a byte of a
+    stranger. Its listening sockets are open; spans are the one thing that it sends by itself.
+    """
+    memory = filter(None, [shared.Files.folder])
+    network = tracing.asked(os.environ)
+    for refused in confinement.enter(map(str, memory), network=network, processes=True):
+        log.info("the inner wall is lower here, %s", refused)
 
 
 def post_worker_init(_worker: Any) -> None:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
-from . import cpu
+from . import confinement, cpu
 
 cpu.one_thread_each()
 
@@ -104,6 +104,8 @@ def _by_row(result: Any) -> list[Any]:
 def main() -> None:
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the model prints is no part of the answer
+    for refused in confinement.enter():
+        sys.stderr.write(f"the inner wall is lower here, {refused}\n")
     rows = orjson.loads(sys.stdin.buffer.read())["rows"]
     author = Author(Path())
     errors = [author.error(row) for row in rows]

@@ -126,6 +126,7 @@ _COMMANDS: tuple[tuple[re.Pattern[str], Act], ...] = (
         re.compile(
             r"python -m pip download --requirement /tmp/requirements\.lock --require-hashes"
             r" --only-binary :all: --no-deps --dest /wheels"
+            r"(?: --python-version [\d.]+ --implementation cp)?"
             r" \$\(test ! -s /run/secrets/ca \|\| echo --cert /run/secrets/ca\)"
         ),
         _fetched,

@@ -91,7 +91,7 @@ def _put(entry: Entry, content: Readable | None, place: Path, root: Path) -> Non
         _remove(place)
     if entry.kind == "directory":
         place.mkdir(exist_ok=True)
-        place.chmod(0o700 | (entry.mode & 0o777))
+        place.chmod(0o700 | (entry.mode & 0o1777))
     elif entry.kind == "symlink":
         place.symlink_to(entry.target)
     elif entry.kind == "hardlink":

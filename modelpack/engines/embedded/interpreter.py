@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpack.engines import interpreters, walls
+from modelpack.engines import bubblewrap, interpreters
 from modelpack.engines.embedded.extraction import resolve
 from modelpack.errors import BuildFailedError
 
@@ -45,7 +45,8 @@ class Interpreter:
         Raises:
             BuildFailedError: it failed; with the last of what it said.
         """
-        around = walls.around([self.home, folder, *seen], [*written])
+        places = [self.home, folder, *seen]
+        around = bubblewrap.walls(places, self._environ(), folder, self.command, written)
         done = subprocess.run(
             [*around, *self.command, *arguments],
             cwd=folder,

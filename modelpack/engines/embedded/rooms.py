@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from modelpack import oci, reaper
-from modelpack.engines import processes, sandbox
+from modelpack.engines import bubblewrap, processes, sandbox
+from modelpack.engines.bubblewrap import ALONE, CLOSED
 from modelpack.engines.embedded import extraction, metadata
 from modelpack.engines.processes import Process
 from modelpack.engines.protocol import Files, OnAnswer
 from modelpack.engines.sandbox import Sandbox
-from modelpack.errors import SmokeFailedError
+from modelpack.errors import NoEngineError, SmokeFailedError
 
-_WALLS = (
-    *("bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"),
-    *("--cap-drop", "ALL", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
-)
+_PLACES = ("--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp")  # noqa: S108
 _OF_ITS_OWN: dict[str, Any] = {"start_new_session": True, "preexec_fn": processes.limit}
 
 
@@ -110,9 +108,19 @@ class Rooms:
     def _walls(self, variables: dict[str, str]) -> list[str]:
         environ = {**metadata.variables(self._config), **variables}
         told = [word for name, value in environ.items() for word in ("--setenv", name, value)]
-        root = ["--ro-bind", str(self._root), "/"]
-        walls = [*_WALLS[:5], *root, *_WALLS[5:]]
-        return [*walls, "--chdir", self._config.get("WorkingDir") or "/", *told]
+        walls = [*ALONE, "--ro-bind", str(self._root), "/", *_PLACES, *told, *CLOSED]
+        return [*walls, "--chdir", self._config.get("WorkingDir") or "/"]
+
+    def require_stands(self) -> None:
+        """Raises:
+        NoEngineError: it cannot be run behind walls.
+        """
+        if not bubblewrap.stand((*self._walls({}), "python")):
+            raise NoEngineError(
+                "The embedded engine runs no containers, and neither Docker nor Podman nor"
+                " bubblewrap works here, in which the image could be tried.",
+                hint="apt-get install bubblewrap, or do without the test: --no-smoke",
+            )
 
 
 @contextmanager
@@ -122,10 +130,13 @@ def made(image: oci.Image) -> Iterator[Rooms]:
     Raises:
         UsageError: a layer is damaged.
         BuildFailedError: it cannot be unpacked.
+        NoEngineError: it cannot be run behind walls.
     """
     with reaper.scratch_folder("modelpack-room-") as scratch:
         root = scratch / "root"
         extraction.extract(image.layers, root)
         for name in ("dev", "proc", "tmp"):
             extraction.resolve(root, name).mkdir(exist_ok=True)
-        yield Rooms(root, image.config.get("config") or {})
+        rooms = Rooms(root, image.config.get("config") or {})
+        rooms.require_stands()
+        yield rooms

@@ -16,7 +16,7 @@ from .. import cpu
 
 cpu.one_thread_each()
 
-from .. import limits, loading, manifest  # noqa: E402 - numpy looks at the threads once
+from .. import confinement, limits, loading, manifest  # noqa: E402 - numpy looks at the threads once
 from ..problems import Problem  # noqa: E402
 from ..service import Service  # noqa: E402
 from . import guess, places, telling  # noqa: E402
@@ -70,6 +70,8 @@ def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
             raise EndedError("There are no rows: the input is empty.", {}, BAD_ROWS)
         kind = options.input_format or guess.by_name(source) or guess.by_content(beginning)
         to = options.output_format or guess.by_name(options.output) or kind
+        if confinement.wanted(os.environ):
+            confinement.enter([str(Path(options.output).parent)] if options.output else [])
         service = service_of(Path(), options.chunk_rows)
         teller.begin()
         if not service.ready:

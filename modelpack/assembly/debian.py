@@ -1,0 +1,105 @@
+"""ROOT BASE DEBS: unpacks the Debian packages in a folder, and notes them as distroless images do.
+
+Their scripts are not run: what they are taken for is shared libraries, which the loader finds by
+their folder. BASE is the folder of the base image's files, which says where /lib leads to.
+Sources: deb(5); var/lib/dpkg/status.d as in https://github.com/GoogleContainerTools/distroless
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from typing import BinaryIO, Iterator
+
+from .files import tidy
+
+STATUS = "var/lib/dpkg/status.d"
+_UNREAD = re.compile(
+    r"usr/share/((man|info|locale|lintian|bash-completion)/|doc/(?!.*/copyright$)).*"
+)
+
+
+def make(root: str, base: str, debs: str) -> None:
+    """Raises:
+    ValueError: a file there is no Debian package, or has a file that would lie outside.
+    """
+    for name in sorted(os.listdir(debs)):
+        if name.endswith(".deb"):
+            path = os.path.join(debs, name)
+            with _archive(path, "data", "--fsys-tarfile") as files:
+                for member in files:
+                    _extract(files, member, root, base)
+            _note(path, root)
+    tidy(root)
+
+
+def _note(deb: str, root: str) -> None:
+    with _archive(deb, "control", "--ctrl-tarfile") as files:
+        member = next(member for member in files if member.name.strip("./") == "control")
+        control = files.extractfile(member).read()  # type: ignore[union-attr]
+    name = re.search(rb"^Package: ([a-z0-9][a-z0-9+.-]+)$", control, re.MULTILINE)
+    if not name:
+        raise ValueError(f"{deb} does not say what it is")
+    os.makedirs(os.path.join(root, STATUS), exist_ok=True)
+    with open(os.path.join(root, STATUS, name[1].decode()), "wb") as file:
+        file.write(control)
+
+
+def _extract(files: tarfile.TarFile, member: tarfile.TarInfo, root: str, base: str) -> None:
+    name = _place(member.name, base)
+    target = os.path.join(root, name)
+    if _UNREAD.fullmatch(name) or member.isdir():
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if member.issym():
+        os.symlink(member.linkname, target)
+    elif member.islnk():
+        os.link(os.path.join(root, _place(member.linkname, base)), target)
+    elif member.isreg():
+        with files.extractfile(member) as source, open(target, "wb") as file:  # type: ignore[union-attr]
+            shutil.copyfileobj(source, file, 2**20)
+        os.chmod(target, 0o755 if member.mode & 0o111 else 0o644)
+
+
+def _place(name: str, base: str) -> str:
+    """Where `name` lies once the links in the root folder of the base are followed."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ValueError(f"a file is called {name!r}")
+    first = os.path.join(base, *parts[:1])
+    if len(parts) > 1 and os.path.islink(first):
+        parts[:1] = os.readlink(first).strip("/").split("/")
+    return "/".join(parts)
+
+
+def _archive(deb: str, which: str, option: str) -> tarfile.TarFile:
+    for name, content in _members(deb):
+        if name.startswith(f"{which}.tar"):
+            if name.endswith(".zst"):  # of Ubuntu, whose dpkg reads it; Python does from 3.14 on
+                command = ["dpkg-deb", option, deb]
+                content = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout  # noqa: PLW2901
+            return tarfile.open(fileobj=io.BytesIO(content))
+    raise ValueError(f"{deb} is no Debian package")
+
+
+def _members(deb: str) -> Iterator[tuple[str, bytes]]:
+    with open(deb, "rb") as file:
+        if file.read(8) == b"!<arch>\n":
+            yield from _read(file)
+
+
+def _read(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
+    head = file.read(60)
+    while len(head) == 60:
+        size = int(head[48:58])
+        yield head[:16].decode("ascii").rstrip(" /"), file.read(size)
+        head = file.read(size % 2 + 60)[size % 2 :]
+
+
+if __name__ == "__main__":
+    make(*sys.argv[1:])

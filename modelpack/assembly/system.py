@@ -1,0 +1,59 @@
+"""ROOT BASE: what a base image, whose files lie in BASE, lacks or has too much of.
+
+It lacks the byte code of the standard library, where it is an official one, and the file system of
+a service is read-only. It has too much of setuid programs and of what anybody may write to: these
+come into ROOT once more, as the others are. Programs that raise what may be done are not needed by
+a service, which may gain no privileges anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+
+from .bytecode import compile_below
+from .files import tidy, walk
+
+_RAISING = stat.S_ISUID | stat.S_ISGID
+_CAPABILITY = "security.capability"
+
+
+def make(root: str, base: str) -> None:
+    """ROOT is made in any case, and may hold something already.
+
+    Raises:
+        RuntimeError: see `compile_below`.
+    """
+    os.makedirs(root, exist_ok=True)
+    library = os.path.dirname(os.__file__)
+    if not os.path.isdir(f"{base}{library}/__pycache__"):
+        packages = ("site-packages", "dist-packages")
+        compile_below(base + library, library, root + library, packages)
+    for path in filter(_is_too_open, walk(base)):
+        _copy(path, root + path[len(base) :])
+    tidy(root)
+
+
+def _is_too_open(path: str) -> bool:
+    mode = os.lstat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return bool(mode & _RAISING) or mode & (stat.S_ISVTX | stat.S_IWOTH) == stat.S_IWOTH
+    if stat.S_ISREG(mode):
+        return bool(mode & (_RAISING | stat.S_IWOTH)) or _CAPABILITY in os.listxattr(path)
+    return False
+
+
+def _copy(path: str, target: str) -> None:
+    """Without what `tidy` does not set: the mode is its affair."""
+    if os.path.isdir(path):
+        os.makedirs(target, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(path, target)
+    os.chmod(target, 0o755 if os.lstat(path).st_mode & 0o111 else 0o644)
+
+
+if __name__ == "__main__":
+    make(*sys.argv[1:])

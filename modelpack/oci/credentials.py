@@ -1,0 +1,150 @@
+"""What the user's `docker login` or `podman login` has left for a registry.
+
+Sources: github.com/docker/cli, cli/config/credentials and docs of `docker login`;
+github.com/docker/docker-credential-helpers; containers-auth.json(5).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelpack.errors import UsageError
+from modelpack.oci.names import HUB
+
+_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", HUB)
+_TOKEN_USER = "<token>"  # noqa: S105  # what helpers call the user of an identity token
+_PATIENCE = 30  # seconds for a helper, which may ask a service
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """`token`: an identity token (a refresh token of OAuth2) in the place of the other two."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+def find(host: str) -> Credentials | None:
+    """What there is for the registry `host`: in podman's file if REGISTRY_AUTH_FILE names it, in
+    Docker's, in podman's.
+
+    Raises:
+        UsageError: a file or a helper that has them does not answer as it must.
+    """
+    for path in _files():
+        if found := _in_file(path, host):
+            return found
+    return None
+
+
+def config_folder() -> Path:
+    """That of the `docker` command."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def _files() -> Iterator[Path]:
+    if named := os.environ.get("REGISTRY_AUTH_FILE"):
+        yield Path(named)
+    yield config_folder() / "config.json"
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime) / "containers" / "auth.json"
+    yield Path(f"/run/containers/{os.getuid()}/auth.json")
+
+
+def _in_file(path: Path, host: str) -> Credentials | None:
+    config = _read(path)
+    keys = _HUB_KEYS if host == HUB else (host, f"https://{host}", f"http://{host}")
+    helpers = _mapping(config.get("credHelpers"))
+    for key in keys:
+        helper = helpers.get(key) or config.get("credsStore")
+        if helper and (found := _helped(str(helper), key)):
+            return found
+    entries = _mapping(config.get("auths"))
+    by_host = {_host(key): value for key, value in reversed(list(entries.items()))}
+    entry = next((entries[key] for key in keys if key in entries), by_host.get(host))
+    return _entry(_mapping(entry), path)
+
+
+def _host(key: str) -> str:
+    """Of a key, which older releases of Docker wrote as an address: "https://HOST/v1/"."""
+    return re.sub(r"^https?://", "", key).partition("/")[0]
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    except ValueError as error:
+        raise _unreadable(path) from error
+    try:
+        return _mapping(json.loads(text))
+    except ValueError as error:
+        raise _unreadable(path) from error
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _entry(entry: Mapping[str, Any], path: Path) -> Credentials | None:
+    if token := entry.get("identitytoken"):
+        return Credentials(token=str(token))
+    if auth := entry.get("auth"):
+        try:
+            user, colon, password = (
+                base64.b64decode(str(auth), validate=True).decode().partition(":")
+            )
+        except ValueError as error:
+            raise _unreadable(path) from error
+        return Credentials(user, password.rstrip("\0")) if colon else None
+    if entry.get("username"):
+        return Credentials(str(entry["username"]), str(entry.get("password", "")))
+    return None
+
+
+def _unreadable(path: Path) -> UsageError:
+    return UsageError(
+        f"The credentials in {path} cannot be read: they have not the form that `docker login` "
+        "gives them.",
+        hint="Mend the file, or remove it and log in once more.",
+    )
+
+
+def _helped(helper: str, key: str) -> Credentials | None:
+    """What `docker-credential-HELPER get` answers; None if it has nothing, or is not here."""
+    if not re.fullmatch(r"[\w.-]+", helper):
+        return None
+    command = [f"docker-credential-{helper}", "get"]
+    try:
+        done = subprocess.run(
+            command, input=key, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise _no_answer(helper) from error
+    if done.returncode:  # "credentials not found", most often
+        return None
+    try:
+        answer = _mapping(json.loads(done.stdout))
+    except ValueError as error:
+        raise _no_answer(helper) from error
+    user, secret = str(answer.get("Username", "")), str(answer.get("Secret", ""))
+    return Credentials(token=secret) if user == _TOKEN_USER else Credentials(user, secret)
+
+
+def _no_answer(helper: str) -> UsageError:
+    return UsageError(
+        f"The credential helper docker-credential-{helper} does not answer as it must.",
+        hint=f"Try it: echo HOST | docker-credential-{helper} get",
+    )

@@ -1,0 +1,111 @@
+"""What refers to an image: signatures, lists of parts, provenance, pushed beside it.
+
+Source: opencontainers/distribution-spec 1.1, spec.md, "Listing Referrers" and "Referrers Tag
+Schema"; image-spec, manifest.md, "Guidelines for Artifact Usage".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urljoin
+
+from modelpack.oci import documents, limits
+from modelpack.oci.documents import Descriptor
+from modelpack.oci.image import Blob, of_bytes
+from modelpack.oci.registry import Repository, digest_of
+from modelpack.oci.uploads import upload
+
+EMPTY = "application/vnd.oci.empty.v1+json"
+_PAGES = 100
+
+
+def referrers(repository: Repository, digest: str, artifact_type: str = "") -> list[Descriptor]:
+    """Of the manifests whose subject has that digest. Where the registry keeps no list of them,
+    the tag that stands for it is asked.
+
+    Raises:
+        UsageError, BuildFailedError: they cannot be had.
+    """
+    path = repository.path(f"referrers/{digest}")
+    if artifact_type:
+        path += f"?artifactType={quote(artifact_type)}"
+    found = list(_listed(repository, path)) or _tagged(repository, digest)
+    return [entry for entry in found if artifact_type in {"", entry.artifact_type}]
+
+
+def attach(
+    repository: Repository,
+    subject: Descriptor,
+    artifact_type: str,
+    contents: Sequence[Blob],
+    annotations: Mapping[str, str] | None = None,
+) -> Descriptor:
+    """Pushes an artifact that refers to `subject`, which is there already.
+
+    Raises:
+        UsageError, BuildFailedError: the registry does not take it.
+    """
+    config = of_bytes(b"{}", EMPTY)
+    for blob in (config, *contents):
+        upload(repository, blob, lambda *_: None)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": documents.MANIFEST,
+        "artifactType": artifact_type,
+        "config": _pointer(config).to_json(),
+        "layers": [_pointer(blob).to_json() for blob in contents],
+        "subject": Descriptor(subject.media_type, subject.digest, subject.size).to_json(),
+        **({"annotations": dict(annotations)} if annotations else {}),
+    }
+    data = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+    made = Descriptor(
+        documents.MANIFEST,
+        digest_of(data),
+        len(data),
+        annotations=annotations or {},
+        artifact_type=artifact_type,
+    )
+    if not repository.put_manifest(data, documents.MANIFEST):
+        _list_by_tag(repository, subject.digest, made)
+    return made
+
+
+def _pointer(blob: Blob) -> Descriptor:
+    return Descriptor(blob.media_type, blob.digest, blob.size)
+
+
+def _listed(repository: Repository, path: str) -> Iterator[Descriptor]:
+    """From the registry's own list, page by page; none where it keeps no list."""
+    for _ in range(_PAGES):
+        with repository.transport.request("GET", path, {200, 400, 404, 405}) as answer:
+            if answer.status_code != 200:
+                return
+            data = answer.raw.read(limits.DOCUMENT + 1, decode_content=True)
+            following = answer.links.get("next", {}).get("url")
+        yield from documents.descriptors(documents.parsed(data), "manifests")
+        if not following:
+            return
+        path = urljoin(answer.url, following)
+
+
+def _tagged(repository: Repository, digest: str) -> list[Descriptor]:
+    found = repository.find_manifest(_tag(digest))
+    return documents.descriptors(documents.parsed(found[1]), "manifests") if found else []
+
+
+def _list_by_tag(repository: Repository, digest: str, entry: Descriptor) -> None:
+    """Adds `entry` to what the tag lists. Of two that do so at once, the last one wins."""
+    others = [other for other in _tagged(repository, digest) if other.digest != entry.digest]
+    index: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": documents.INDEX,
+        "manifests": [one.to_json() for one in (*others, entry)],
+    }
+    data = json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
+    repository.put_manifest(data, documents.INDEX, _tag(digest))
+
+
+def _tag(digest: str) -> str:
+    return digest.replace(":", "-")

@@ -1,0 +1,149 @@
+"""A filter of system calls for this process, from which nothing it starts or loads gets free.
+
+Source: seccomp(2) and <linux/filter.h>; the numbers of calls are those of <asm/unistd.h>. What is
+refused fails with EPERM, so that a library that only tried goes on. No library is needed for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from typing import Tuple
+
+Instruction = Tuple[int, int, int, int]  # code, jump if true, jump if false, operand
+
+LOAD, JUMP_EQUAL, JUMP_ATLEAST, JUMP_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
+EPERM, ENOSYS = 1, 38
+
+NEW_NAMESPACES = 0x7E020080  # CLONE_NEW*, clone(2)
+THREAD = 0x00010000  # CLONE_THREAD
+X32 = 0x40000000  # calls of another ABI of the same processor
+
+# Architecture as audit(7) names it, then the numbers of the calls below.
+MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+PR_SET_NO_NEW_PRIVS = 38
+SECCOMP = (317, 277)
+SET_FILTER, ALL_THREADS = 1, 1
+
+SOCKET, CLONE, CLONE3 = (41, 198), (56, 220), (435, 435)
+NONE = -1
+# What loading and predicting never needs, and attacks on a kernel or on other processes do.
+REFUSED = {
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
+    "kcmp": (312, 272),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "perf_event_open": (298, 241),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "personality": (135, 92),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "open_by_handle_at": (304, 265),
+    "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294),
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "reboot": (169, 142),
+    "iopl": (172, NONE),
+    "ioperm": (173, NONE),
+    "modify_ldt": (154, NONE),
+}
+FORKS = {"fork": (57, NONE), "vfork": (58, NONE)}
+
+
+def install(network: bool, processes: bool) -> None:
+    """`network`: whether sockets other than AF_UNIX may be made. `processes`: whether it may fork;
+    what is forked keeps the filter.
+
+    Raises:
+        OSError: the kernel does not do that, or this processor's calls are not known here.
+    """
+    code = _packed(_program(platform.machine(), network, processes))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    number = SECCOMP[MACHINES[platform.machine()][1]]
+    _check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
+    _check(libc.syscall(number, SET_FILTER, ALL_THREADS, program))
+
+
+def _check(result: int) -> None:
+    if result:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _program(machine: str, network: bool, processes: bool) -> list[Instruction]:
+    """Raises:
+    OSError: this processor's calls are not known.
+    """
+    if machine not in MACHINES:
+        raise OSError(ENOSYS, f"no filter is known for {machine}")
+    architecture, column = MACHINES[machine]
+    refused = {**REFUSED, **({} if processes else FORKS)}
+    numbers = [each[column] for each in refused.values() if each[column] != NONE]
+    return [
+        (LOAD, 0, 0, ARCHITECTURE),
+        (JUMP_EQUAL, 1, 0, architecture),
+        (RETURN, 0, 0, KILL),
+        (LOAD, 0, 0, NUMBER),
+        (JUMP_ATLEAST, 0, 1, X32),
+        (RETURN, 0, 0, KILL),
+        *_if(CLONE3[column], [(RETURN, 0, 0, FAIL | ENOSYS)]),  # its flags lie where no filter sees
+        *_if(CLONE[column], _clone(processes)),
+        *([] if network else _if(SOCKET[column], _socket())),
+        *(part for number in numbers for part in _if(number, [(RETURN, 0, 0, FAIL | EPERM)])),
+        (RETURN, 0, 0, ALLOW),
+    ]
+
+
+def _if(number: int, then: list[Instruction]) -> list[Instruction]:
+    return [(JUMP_EQUAL, 0, len(then), number), *then]
+
+
+def _clone(processes: bool) -> list[Instruction]:
+    """Threads, and perhaps processes, but no namespaces."""
+    most = [(LOAD, 0, 0, FIRST_ARGUMENT), (JUMP_BITS, 0, 1, NEW_NAMESPACES)]
+    refuse = (RETURN, 0, 0, FAIL | EPERM)
+    if not processes:
+        return [*most, refuse, (JUMP_BITS, 1, 0, THREAD), refuse, (RETURN, 0, 0, ALLOW)]
+    return [*most, refuse, (RETURN, 0, 0, ALLOW)]
+
+
+def _socket() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, FIRST_ARGUMENT),
+        (JUMP_EQUAL, 0, 1, 1),  # AF_UNIX
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, FAIL | EPERM),
+    ]
+
+
+def _packed(program: list[Instruction]) -> bytes:
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
