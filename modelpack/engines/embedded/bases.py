@@ -14,6 +14,7 @@ from modelpack import cache
 from modelpack.engines.embedded import extraction, interpreter
 from modelpack.engines.embedded.interpreter import Interpreter
 from modelpack.errors import BuildFailedError, UsageError
+from modelpack.oci import tree
 from modelpack.oci.image import Image
 
 HERE = interpreter.platform_of(Path("/proc/self/exe"))
@@ -44,6 +45,12 @@ class Base:
     def root(self) -> Path:
         """The folder with its files, unpacked once."""
         return unpacked(self.image)
+
+    @cached_property
+    def _raising(self) -> list[str]:
+        """The paths of what raises privileges, which is unpacked without that."""
+        found = tree.merged(map(tree.listing, self.image.layers)).items()
+        return [path for path, entry in found if entry.mode & 0o6000 or entry.capabilities]
 
     @cached_property
     def interpreter(self) -> Interpreter:
@@ -84,11 +91,13 @@ class Base:
         Raises:
             BuildFailedError: it failed.
         """
+        raising = written / "raising"
+        raising.write_text("".join(f"{path}\n" for path in self._raising))
         binary = interpreter.binary_of(self.root, self.python)
         inside = "/" / binary.relative_to(self.root)
         places = {
             "environment": [str(inside)],
-            "library": [str(inside.parents[1] / "lib" / f"python{self.python}")],
+            "system": [str(inside.parents[1] / "lib" / f"python{self.python}"), str(raising)],
         }
         command = ["-S", "-m", f"modelpack.assembly.{module}", *arguments, *places.get(module, [])]
         self.interpreter.run(command, folder, [written], [self.root, *seen])

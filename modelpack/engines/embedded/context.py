@@ -32,17 +32,14 @@ class Context:
         yield str(folder.relative_to(top)).removeprefix("."), folder
         for path in sorted(folder.iterdir()):
             if path.is_dir() and not path.is_symlink():
-                if any(True for _ in self._kept(path)):
+                if not self._is_left_out(path) or any(self._kept(path)):
                     yield from self._walk(path, top)
             elif not self._is_left_out(path):
                 yield str(path.relative_to(top)), path
 
-    def _kept(self, folder: Path) -> Iterator[Path]:
-        for path in folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                yield from self._kept(path)
-            elif not self._is_left_out(path):
-                yield path
+    def _kept(self, folder: Path) -> Iterator[bool]:
+        """Of everything in it: whether that is left in."""
+        return (not self._is_left_out(path) for path in folder.rglob("*"))
 
     def _leads_inside(self, path: Path) -> bool:
         return path.parent.resolve().is_relative_to(self.folder.resolve())
