@@ -69,11 +69,11 @@ class Base:
 
     def _of_this_machine(self) -> Interpreter:
         version = interpreter.version_of(self.root, self.python)
-        found = interpreter.of_this_machine(self.python)
-        if found is None or found.version() != version:
+        found = interpreter.of_this_machine(version)
+        if found is None:
             raise BuildFailedError(
-                f"The base image is of {self.platform} and has Python {version}, whose byte code"
-                f" nothing here writes: this machine has {found.version() if found else 'none'}.",
+                f"The base image is for {self.platform} and has Python {version}, and nothing here"
+                " writes its byte code: this machine has no Python of the very version.",
                 hint=f"uv python install {version}, or give a base image that is for {HERE} too.",
             )
         return found

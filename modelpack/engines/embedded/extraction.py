@@ -1,7 +1,7 @@
 """Unpacks an image's files into a folder, from where they are read, and its interpreter is run.
 
 No path leads out of the folder, whatever links a layer has: each is followed as if the folder were
-`/`. Devices, fifos, owners and the bits of set-user-ID are left out.
+`/`, and those to absolute paths are made relative. Devices, fifos, owners and the bits of set-user-ID are left out.
 Source: https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md
 """
 
@@ -93,7 +93,7 @@ def _put(entry: Entry, content: Readable | None, place: Path, root: Path) -> Non
         place.mkdir(exist_ok=True)
         place.chmod(0o700 | (entry.mode & 0o1777))
     elif entry.kind == "symlink":
-        place.symlink_to(entry.target)
+        place.symlink_to(_inside(entry.target, place, root))
     elif entry.kind == "hardlink":
         place.hardlink_to(resolve(root, entry.target, last=False))
     elif content is not None:
@@ -101,6 +101,15 @@ def _put(entry: Entry, content: Readable | None, place: Path, root: Path) -> Non
             file.writelines(iter(partial(content.read, _BLOCK), b""))
         place.chmod(0o400 | (entry.mode & 0o777))
         os.utime(place, (entry.mtime, entry.mtime))
+
+
+def _inside(target: str, place: Path, root: Path) -> str:
+    """What a link says, so that from here it leads where it would lead in the image: not to files
+    of this machine.
+    """
+    if not target.startswith("/"):
+        return target
+    return os.path.relpath(f"{root}/{target}", place.parent)
 
 
 def _empty(folder: Path, fresh: set[Path]) -> None:

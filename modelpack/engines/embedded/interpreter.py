@@ -100,9 +100,13 @@ def of_root(root: Path, python: str) -> Interpreter:
     return Interpreter(command, root, prefix)
 
 
-def of_this_machine(python: str) -> Interpreter | None:
-    found = interpreters.find(python)
-    return Interpreter((str(found),), found.parents[1], found.parents[1]) if found else None
+def of_this_machine(version: str) -> Interpreter | None:
+    """The one of the very version ("3.11.7"), which writes the same byte code."""
+    for found in interpreters.all_of(".".join(version.split(".")[:2])):
+        candidate = Interpreter((str(found),), found.parents[1], found.parents[1])
+        if candidate.version() == version:
+            return candidate
+    return None
 
 
 def binary_of(root: Path, python: str) -> Path:
