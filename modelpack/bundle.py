@@ -151,8 +151,17 @@ def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
     Raises:
         UsageError: it is one of another version of modelpack.
     """
+    return facts_of(manifest)[0]
+
+
+def facts_of(manifest: Mapping[str, Any]) -> tuple[ModelSpec, Environment, Code]:
+    """All that a manifest read out of an image tells; not the text of the lock.
+
+    Raises:
+        UsageError: it is one of another version of modelpack.
+    """
     try:
-        return _read_manifest(manifest, "")[0]
+        return _read_manifest(manifest, "")
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"The image's {MANIFEST} is not one that this modelpack reads: {_reason(error)}.",

@@ -1,7 +1,8 @@
 """The commands. The only file that prints (through `console`) or exits.
 
 Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not supported,
-5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine.
+5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine, 9 `diff` found a
+difference that it was told to fail on.
 """
 
 from __future__ import annotations
@@ -344,6 +345,24 @@ def smoke_command(
     _conclude(outcome, report, junit)
 
 
+@main.command("scan")
+@click.argument("target", metavar="IMAGE")
+@takes(ENGINE, OUTPUT)
+def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+    """Hold an image to the rules of hardening, without running anything of it.
+
+    IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
+    """
+    given["engine"] = engines.WITH_IMAGES if given["engine"] == "auto" else given["engine"]
+    run = Run(_options(**given), _observer(quiet, verbose))
+    rulings = pipeline.scan(run, target)
+    if as_json:
+        console.document(pipeline.scanned(target, rulings))
+    else:
+        console.rulings(rulings)
+    pipeline.require_held(rulings)
+
+
 @main.command("package")
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
@@ -382,6 +401,36 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
     """
     pipeline.export(reference, target)
     console.result(str(target))
+
+
+@main.command("verify")
+@click.argument("target", metavar="REF")
+@click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
+@click.option("--no-smoke", is_flag=True, help="Do not run the image.")
+@click.option("--platform", metavar="OS/ARCH", help="Of an image for several.")
+@takes(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
+def verify_command(
+    target: str,
+    key: Path | None,
+    no_smoke: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Judge what vouches for an image: signature, provenance, bill of materials; then test it.
+
+    REF is a name in a registry, an image here, or oci:DIR, oci-archive:FILE, docker-archive:FILE.
+    """
+    if given["engine"] == "auto":
+        given["engine"] = engines.WITH_IMAGES
+    run = Run(_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    outcome = pipeline.verify(run, target, key)
+    if as_json:
+        console.document(outcome.to_json())
+    else:
+        console.verification(outcome)
+    pipeline.require_verified(outcome)
 
 
 @main.command("serve")
@@ -433,6 +482,57 @@ def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pip
     arguments += ["--keep-inputs"] * given.pop("keep_inputs")
     arguments += [f"--keep={name}" for name in given.pop("keep")]
     return pipeline.Batch(data, output, *formats, arguments)
+
+
+@main.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--example",
+    type=FILE,
+    help="Rows to ask both for (csv, json, npy, parquet); else recorded or made up.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Relative difference of numbers that still is equal; else bit for bit.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(pipeline.FAIL_ON),
+    default="any",
+    show_default=True,
+    help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
+)
+@click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
+@click.option("--platform", metavar="OS/ARCH", help="Of an archive or a layout for several.")
+@takes(INDEX, ENGINE, OUTPUT)
+def diff_command(
+    old: str,
+    new: str,
+    fail_on: str,
+    markdown: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """What changes where NEW takes the place of OLD: for callers, and in the image.
+
+    Each is an image, a bundle, a model file, or an image in an OCI layout or an archive. The same
+    rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
+    something differs.
+    """
+    run = Run(_options(**given), _observer(quiet, verbose))
+    found = pipeline.diff(run, old, new)
+    if markdown:
+        console.diff_markdown(found, markdown)
+    if as_json:
+        console.document(found.to_json())
+    else:
+        console.diff(found)
+    pipeline.require_same(found, fail_on)
 
 
 @main.command("doctor")

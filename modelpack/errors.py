@@ -3,11 +3,13 @@
     ModelpackError                     1  a bug in modelpack, if nothing more exact is raised
      +- UsageError                     2  the request makes no sense: a missing file, a bad option
      +- ModelRefusedError              3  the file is unsafe, malformed, or names untrusted code
+     +- NotVouchedError                3  a signature, provenance or bill of materials does not hold
      +- ModelNotSupportedError         4  the file is well formed, but no model that can be served
      +- EnvironmentNotResolvedError    5  no set of versions fits, or the index cannot be reached
      +- BuildFailedError               6  the image could not be built
      +- SmokeFailedError               7  the service was built and does not answer as it must
      +- NoEngineError                  8  no container engine, or no base image for it
+     +- DifferentError                 9  `diff` found what it was told to fail on
 
 Each error says what happened and why (`message`) and what to do next (`hint`).
 """
@@ -34,6 +36,10 @@ class ModelRefusedError(ModelpackError):
     exit_code = 3
 
 
+class NotVouchedError(ModelpackError):
+    exit_code = 3
+
+
 class ModelNotSupportedError(ModelpackError):
     exit_code = 4
 
@@ -52,3 +58,7 @@ class SmokeFailedError(ModelpackError):
 
 class NoEngineError(ModelpackError):
     exit_code = 8
+
+
+class DifferentError(ModelpackError):
+    exit_code = 9

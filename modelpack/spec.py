@@ -311,6 +311,32 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+# --- Rulings: what an image was found to be ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Violation:
+    """`where` in the image a rule is not followed: a path, or a part of the configuration; and
+    `what` is wrong there. Both may hold text of whoever made the image.
+    """
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What one rule says of an image. `sources`: the recommendations that it comes from."""
+
+    rule: str
+    sources: tuple[str, ...]
+    violations: tuple[Violation, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.violations
+
+
 # --- Reference and SmokeReport -------------------------------------------------------------------
 
 
@@ -377,7 +403,8 @@ class SmokeReport:
 
     `ready_seconds`: from start to the first 200 of /readyz. `latency_ms`: median of one row's
     prediction. `memory_bytes`: of the whole service after the checks; None where unknown.
-    `parity`: None where there was nothing to compare with.
+    `parity`: None where there was nothing to compare with. `rulings`: on the image, where
+    there is one.
     """
 
     target: str
@@ -387,6 +414,7 @@ class SmokeReport:
     latency_ms: float | None = None
     memory_bytes: int | None = None
     parity: Parity | None = None
+    rulings: tuple[Ruling, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -411,7 +439,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):  # of answers, as JSON gave them
         return [_plain(item) for item in value]
     names = value.__dataclass_fields__  # `global_` is `global`, which Python does not allow
     return {name.removesuffix("_"): _plain(getattr(value, name)) for name in names}

@@ -16,11 +16,13 @@ from modelpack.smoke import checks
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
-STAGES = {"inspection", "code", "reference", "environment", "bundle", "engines", "smoke"}
+STAGES = {
+    "inspection", "code", "reference", "environment", "bundle", "engines", "smoke", "comparison"
+}  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 HELPERS = {
-    "_version", "assembly", "attest", "cache", "oci", "quoting", "reaper", "uv_variables",
-    "wheel_platforms", "writing",
+    "_version", "agreement", "assembly", "attest", "cache", "oci", "quoting", "reaper",
+    "uv_variables", "wheel_platforms", "writing",
 }  # fmt: skip
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
@@ -31,16 +33,18 @@ ALLOWED = {
     "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "wheel_platforms": set(),
     "writing": set(),
+    "agreement": set(),
+    "hardening": SHARED | HELPERS,
     "assembly": set(),
     "cache": {"reaper"},
     "oci": {"errors", "reaper", "cache", "writing"},
     "serving": set(),
     **dict.fromkeys(STAGES, SHARED | HELPERS),
-    "pipeline": STAGES | SHARED | {"attest", "oci", "reaper"},
+    "pipeline": STAGES | SHARED | {"attest", "hardening", "oci", "reaper"},
     "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
-    "console": STAGES | SHARED | {"pipeline", "doctor"},
+    "console": STAGES | SHARED | {"pipeline", "doctor", "writing"},
     "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
 }
 IN_THE_IMAGE = {

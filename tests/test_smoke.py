@@ -14,9 +14,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from modelpack.agreement import difference
 from modelpack.errors import UsageError
 from modelpack.smoke import checks, reports, smoke
-from modelpack.smoke.agreement import difference
 from modelpack.smoke.routes import predict, v1, v2
 from modelpack.spec import (
     Answers,

@@ -11,8 +11,8 @@ import serving_models
 from serving_models import Trained, bundle_of, spec_of
 from test_serving_gunicorn import serving
 
+from modelpack.agreement import difference
 from modelpack.service import Service
-from modelpack.smoke.agreement import difference
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES, Route
 

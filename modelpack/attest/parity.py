@@ -29,4 +29,4 @@ def in_words(parity: Parity | None) -> str:
         return ""
     how = f"within {parity.tolerance:g} of" if parity.tolerance else "bit for bit"
     rows = f"{parity.rows} row{'' if parity.rows == 1 else 's'}"
-    return f"{how} {_SOURCES[parity.source]} ({rows})"
+    return f"{how} {_SOURCES.get(parity.source)} ({rows})"

@@ -71,6 +71,20 @@ def dependencies(predicate: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {entry["name"]: dict(entry.get("digest", {})) for entry in listed}
 
 
+def told_parity(statement: Mapping[str, Any]) -> Parity | None:
+    """The parity that a statement tells of; None where it tells of none, or of none that is."""
+    try:
+        details = statement["predicate"]["runDetails"]
+        for product in details.get("byproducts", ()):
+            if product["uri"] == PARITY:
+                told = product["annotations"]
+                source, rows = str(told["reference"]), int(told["rows"])
+                return Parity(source, rows, (), float(told["tolerance"]), None, passed=True)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        pass
+    return None
+
+
 def _parameters(made: Made) -> dict[str, Any]:
     """What was given from outside: the model, and what the user chose."""
     model, environment = made.model, made.environment

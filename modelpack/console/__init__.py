@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
@@ -20,11 +21,14 @@ from rich.table import Table
 from rich.text import Text
 
 from modelpack.bundle import example
+from modelpack.comparison import Difference
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
-from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport
+from modelpack.pipeline import Observer, Package, Verification
+from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
+from . import diff as diff_view
+from . import markdown
 from . import model as model_view
 from .text import lines, printable
 
@@ -135,6 +139,16 @@ def model(spec: ModelSpec, code: Code) -> None:
     out.print(model_view.view(spec, code))
 
 
+def diff(found: Difference) -> None:
+    """The answer of `modelpack diff`."""
+    out.print(diff_view.view(found))
+
+
+def diff_markdown(found: Difference, path: Path) -> None:
+    """The same, as a file for a pull request. UsageError if it cannot be written."""
+    markdown.write(found, path)
+
+
 def report(smoke: SmokeReport) -> Table:
     table = Table("check", "", "seconds", "what was seen", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
@@ -142,6 +156,23 @@ def report(smoke: SmokeReport) -> Table:
         mark = Text("passed", "green") if check.passed else Text("failed", "bold red")
         table.add_row(check.name, mark, f"{check.seconds:.2f}", lines(check.detail))
     return table
+
+
+def verification(outcome: Verification) -> None:
+    """The answer of `modelpack verify`."""
+    marks = {
+        "holds": Text("holds", "green"),
+        "fails": Text("fails", "bold red"),
+        "unknown": Text("-", "yellow"),
+    }
+    table = Table("what", "verdict", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
+    for verdict in outcome.checks:
+        table.add_row(verdict.name, marks[verdict.state], lines(verdict.detail))
+    if outcome.smoke:
+        passed = sum(check.passed for check in outcome.smoke.checks)
+        mark = marks["holds" if outcome.smoke.passed else "fails"]
+        table.add_row("smoke test", mark, f"{passed} of {len(outcome.smoke.checks)} checks passed")
+    out.print(table)
 
 
 def pins(environment: Environment, spec: ModelSpec) -> Table:
@@ -159,6 +190,16 @@ def smoke(outcome: SmokeReport) -> None:
     """The answer of `modelpack smoke`."""
     out.print(report(outcome))
     err.print(_figures(outcome))
+
+
+def rulings(found: Iterable[Ruling]) -> None:
+    """The answer of `modelpack scan`."""
+    table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
+    for ruling in found:
+        mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
+        told = (f"{each.where}: {each.what}" for each in ruling.violations)
+        table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines("\n".join(told)))
+    out.print(table)
 
 
 def doctor(findings: Iterable[Finding]) -> None:

@@ -15,8 +15,18 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from modelpack import oci
 from modelpack.assembly.files import MTIME
-from modelpack.engines import containers, credentials, daemon, debian, references, sandbox
+from modelpack.engines import (
+    containers,
+    credentials,
+    daemon,
+    debian,
+    pulls,
+    references,
+    sandbox,
+    saved,
+)
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.hosts import Host
@@ -138,8 +148,15 @@ class DockerEngine:
                 raise
             # A container of it is somebody else's: the same bundle was built twice at a time.
 
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        references.require(reference)
+        return pulls.pulled(self._host, self._called(reference))
+
     def run(self, target: str) -> AbstractContextManager[Container]:
         return containers.running(self._host, self._called(target), self._container)
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        return saved.contents(self._host, self._called(target))
 
     def manifest(self, target: str) -> dict[str, Any]:
         references.require(target)

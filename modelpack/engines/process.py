@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from modelpack import oci
 from modelpack.engines import environments, interpreters, processes, references
 from modelpack.engines.processes import Process
 from modelpack.engines.protocol import (
@@ -110,6 +111,23 @@ class ProcessEngine:
 
     def manifest(self, target: str) -> dict[str, Any]:
         return _manifest(Path(target))
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        """Raises:
+        UsageError: always, as there are no images.
+        """
+        raise UsageError(
+            f"{target} is no image: a local process has none.", hint="Start Docker, or Podman."
+        )
+
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        """Raises:
+        NoEngineError: always, as there are no images.
+        """
+        raise NoEngineError(
+            f"{reference} cannot be run: that takes a container engine.",
+            hint="Start Docker or Podman, or leave the test out: --no-smoke",
+        )
 
     def run(self, target: str) -> AbstractContextManager[Process]:
         return processes.running(Path(target), _environment(Path(target)))

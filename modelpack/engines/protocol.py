@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
+from modelpack import oci
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
 
@@ -145,6 +146,22 @@ class Engine(Protocol):
 
         Raises:
             UsageError: there is none, or modelpack did not make it.
+        """
+
+    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
+        """The image, whose layers can be opened while the block runs; nothing of it is run.
+
+        Raises:
+            UsageError: there is no such image, or the engine makes none.
+        """
+
+    def pulled(self, reference: str) -> AbstractContextManager[str]:
+        """The image of a registry, under the name that is given, while the block runs: fetched,
+        and removed again, where it was not here.
+
+        Raises:
+            UsageError: it cannot be had.
+            NoEngineError: the engine runs no images.
         """
 
     def run(self, target: str) -> AbstractContextManager[Service]:

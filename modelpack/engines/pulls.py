@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 
 import docker
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from modelpack.engines.hosts import Host
+from modelpack.errors import UsageError
 
 Connect = Callable[[], docker.DockerClient]  # to the engine that pulls
 News = SimpleQueue[str | None]  # "": progress; a text: why it failed; None: it is here
+
+_PATIENCE = 60  # seconds without a word
 
 
 def pull(connect: Connect, reference: str, patience: float) -> str:
@@ -30,6 +35,36 @@ def pull(connect: Connect, reference: str, patience: float) -> str:
     except Empty:
         return f"its registry does not answer within {patience:g} s"
     return ""
+
+
+@contextmanager
+def pulled(host: Host, reference: str) -> Iterator[str]:
+    """The image, which is removed at the end if it was not here before.
+
+    Raises:
+        UsageError: it cannot be had.
+    """
+    if _is_here(host, reference):
+        yield reference
+        return
+    if why := pull(host.connect, reference, _PATIENCE):
+        raise UsageError(
+            f"{reference} cannot be pulled: {why}.",
+            hint=f"Does `{host.command} pull {reference}` work?",
+        )
+    try:
+        yield reference
+    finally:
+        with suppress(ImageNotFound, APIError):  # somebody else may use it by now
+            host.client.images.remove(reference)
+
+
+def _is_here(host: Host, reference: str) -> bool:
+    try:
+        host.client.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
 
 
 def digest(connect: Connect, reference: str, platform: str, patience: float) -> str:

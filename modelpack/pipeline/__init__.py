@@ -10,23 +10,35 @@ from __future__ import annotations
 from .authorship import look
 from .batch import FORMATS, Batch, predict
 from .commands import build, export, lock, package, require_passed, serve, smoke_target
+from .diff import FAIL_ON, diff, require_same
 from .options import Observer, Options, Package
 from .run import Run
+from .scanning import require_held, scan, scanned
+from .verifying import Verification, require_verified, verify
 
 __all__ = [
+    "FAIL_ON",
     "FORMATS",
     "Batch",
     "Observer",
     "Options",
     "Package",
     "Run",
+    "Verification",
     "build",
+    "diff",
     "export",
     "lock",
     "look",
     "package",
     "predict",
+    "require_held",
     "require_passed",
+    "require_same",
+    "require_verified",
+    "scan",
+    "scanned",
     "serve",
     "smoke_target",
+    "verify",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from modelpack import bundle as bundles
 from modelpack import code as codes
-from modelpack import engines, environment, reference
+from modelpack import engines, environment, hardening, reference
 from modelpack.attest import parity as parities
 from modelpack.engines import Engine, references
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
@@ -27,6 +29,7 @@ from modelpack.spec import (
     ModelSpec,
     Parity,
     Reference,
+    Ruling,
     SmokeReport,
 )
 
@@ -189,11 +192,26 @@ class Run:
                 "--example FILE gives rows."
             )
         with self.stage("smoke") as summary:
-            with self._asked(target, model, rows) as answered, self.engine.run(target) as service:
-                report = smoke(service, model, rows, answered, on_check=self.observer.check)
+            with (
+                self._scanned(target) as scanned,
+                self._asked(target, model, rows) as answered,
+                self.engine.run(target) as service,
+            ):
+                check = self.observer.check
+                report = smoke(service, model, rows, answered, scanned, on_check=check)
             passed = sum(check.passed for check in report.checks)
             summary.append(f"{passed} of {len(report.checks)} checks passed")
         return report
+
+    @contextmanager
+    def _scanned(self, target: str) -> Iterator[Callable[[], tuple[Ruling, ...]] | None]:
+        """An image is held to the rules beside its service. What is yielded waits for that."""
+        if self.engine.name == "process":
+            yield None
+            return
+        given = hardening.needles(self.index, os.environ)
+        with ThreadPoolExecutor(1) as pool, self.engine.contents(target) as image:
+            yield pool.submit(hardening.scan, image, given).result
 
     @contextmanager
     def _asked(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .model import completed, question
+from .model import completed, question, said
+from .shared import Misfit, share
 from .sources import Sources, prepare
 
-__all__ = ["Sources", "completed", "prepare", "question"]
+__all__ = ["Misfit", "Sources", "completed", "prepare", "question", "said", "share"]

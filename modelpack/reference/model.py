@@ -36,6 +36,19 @@ def completed(reference: Reference, told: bytes) -> Reference:
     return replace(reference, rows=tuple(rows), answers=together, alone=alone)
 
 
+def said(reference: Reference, told: bytes) -> tuple[tuple[str | None, ...], Answers]:
+    """What the model said against each row, None where nothing, and its answers to the others.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    try:
+        _, errors, together, _ = _read(reference, json.loads(told))
+    except (KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return tuple(None if said is None else str(said) for said in errors), together
+
+
 def _read(reference: Reference, document: Any) -> tuple[list[Row], list[Any], Answers, Answers]:
     """The rows that were answered, what was said against each row, and the answers."""
     errors = list(document["errors"])

@@ -11,7 +11,7 @@ from types import ModuleType
 from modelpack.service import Service
 from modelpack.smoke.checks import CHECKS, bad_input, named_rows, prediction, ready, shutdown
 from modelpack.smoke.probe import CheckFailedError, Probe
-from modelpack.spec import Check, ModelSpec, Reference, SmokeReport
+from modelpack.spec import Check, ModelSpec, Reference, Ruling, SmokeReport
 
 LATENCY_REQUESTS = 20
 OF_ROWS = (prediction, named_rows, bad_input)
@@ -20,24 +20,26 @@ OF_ROWS = (prediction, named_rows, bad_input)
 __all__ = ["smoke"]
 
 
-def smoke(
+def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
     service: Service,
     model: ModelSpec,
     reference: Reference | None = None,
     answered: Callable[[], Reference] | None = None,
+    scanned: Callable[[], tuple[Ruling, ...]] | None = None,
     *,
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> SmokeReport:
     """Runs every check that applies, in order, and judges the service by them. `reference`: what
     its answers are compared with. `answered`: gives the reference with its answers, if that takes
-    a while; it is waited for when they are needed.
+    a while; it is waited for when they are needed. `scanned`: so for what the rules say of the
+    image; where there is none, None.
 
     A service that never becomes ready fails `ready`, and the checks after it are left out. The
     last check stops the service.
     """
     checks: list[Check] = []
     latency_ms = memory_bytes = None
-    with closing(Probe(service, model, reference, answered)) as probe:
+    with closing(Probe(service, model, reference, answered, scanned)) as probe:
         for module in _applicable(probe):
             if module is shutdown:
                 latency_ms = _latency_ms(probe)
@@ -54,6 +56,7 @@ def smoke(
         latency_ms=latency_ms,
         memory_bytes=memory_bytes,
         parity=probe.parity,
+        rulings=probe.rulings,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelpack.service import Service
-from modelpack.spec import Field, ModelSpec, Parity, Reference, Scalar
+from modelpack.spec import Field, ModelSpec, Parity, Reference, Ruling, Scalar
 
 REQUEST_SECONDS = 30.0
 
@@ -32,8 +32,8 @@ class Answer:
 class Probe:
     """Asks the service over loopback; proxies of the environment are not used.
 
-    `reference`: the rows to compare; `answered()` waits for what is known of them. `parity`: what
-    the check of that name has found.
+    `reference`: the rows to compare; `answered()` waits for what is known of them. `scanned()`
+    for what the rules say of the image. `parity`, `rulings`: what checks have found.
     """
 
     def __init__(
@@ -42,12 +42,15 @@ class Probe:
         model: ModelSpec,
         reference: Reference | None = None,
         answered: Callable[[], Reference] | None = None,
+        scanned: Callable[[], tuple[Ruling, ...]] | None = None,
     ) -> None:
         self.service = service
         self.model = model
         self.reference = reference or Reference(())
         self.answered = answered or (lambda: self.reference)
+        self.scanned = scanned
         self.parity: Parity | None = None
+        self.rulings: tuple[Ruling, ...] = ()
         import requests  # noqa: PLC0415 - 60 ms, which commands without a smoke test do without
 
         self._session = requests.Session()

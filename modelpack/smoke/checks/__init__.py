@@ -11,6 +11,7 @@ from __future__ import annotations
 from modelpack.smoke.checks import (
     bad_input,
     health,
+    image,
     named_rows,
     parity,
     prediction,
@@ -29,5 +30,6 @@ CHECKS = (
     bad_input,
     user,
     health,
+    image,
     shutdown,
 )

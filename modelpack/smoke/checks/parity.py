@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelpack.smoke.agreement import APART, difference, first_apart
+from modelpack.agreement import APART, difference, first_apart
 from modelpack.smoke.probe import CheckFailedError, Probe, brief
 from modelpack.smoke.routes import ROUTES, Route
 from modelpack.spec import Answers, Parity, Reference

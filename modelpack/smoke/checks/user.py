@@ -1,4 +1,4 @@
-"""The service does not run as root."""
+"""The service runs as a user that is not root, whichever that is."""
 
 from __future__ import annotations
 

@@ -1,0 +1,185 @@
+"""Attaches the documents of an image to it in its registry, signs it there, and finds both again.
+
+Two conventions are served: referrers, which any client of the specification lists (image-spec 1.1,
+manifest.md, and distribution-spec 1.1, "Listing Referrers"), and cosign's tags, which its commands
+verify.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelpack import reaper
+from modelpack.attest import cosign, dsse, provenance, sbom
+from modelpack.attest.cosign import Part
+from modelpack.attest.keys import Signer
+from modelpack.attest.made import PROVENANCE, SBOM
+from modelpack.attest.subject import APP, Beside
+from modelpack.errors import ModelpackError
+from modelpack.oci import Image, documents, limits, referrers, tree
+from modelpack.oci.documents import Descriptor, Store
+from modelpack.oci.image import of_bytes
+from modelpack.oci.pulling import Pulled
+from modelpack.oci.registry import Repository, connected
+from modelpack.oci.uploads import upload
+
+SBOM_TYPE = "application/vnd.cyclonedx+json"
+STATEMENT_TYPE = dsse.IN_TOTO
+_MOST = 100  # layers of signatures, and referrers, that are looked at
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image lies in a registry. `store`: keeps what was fetched while the place is
+    open.
+    """
+
+    repository: Repository
+    store: Store
+
+    @property
+    def name(self) -> str:
+        """Without a tag: as statements and signatures name it."""
+        return f"{self.repository.name.host}/{self.repository.name.repository}"
+
+
+@contextmanager
+def opened(reference: str, *, plain_http: bool = False) -> Iterator[Place]:
+    """Raises:
+    UsageError: `reference` is no name of an image in a registry.
+    """
+    with (
+        connected(reference, plain_http=plain_http) as repository,
+        reaper.scratch_folder() as folder,
+    ):
+        yield Place(repository, Pulled(repository, folder))
+
+
+def vouch(place: Place, signer: Signer | None = None) -> None:
+    """Attaches to the image that the place's name leads to what it holds of documents, and signs
+    both; of an image for several platforms, to each. What is there already stays as it is.
+
+    Raises:
+        ModelpackError: the registry refuses, or the image is none of modelpack.
+    """
+    named, data = place.repository.manifest()
+    index = documents.parsed(data)
+    if "manifests" not in index:
+        _vouch(place, named, signer)
+        return
+    for descriptor in documents.descriptors(index, "manifests"):
+        if not descriptor.platform.startswith("unknown/"):
+            _vouch(place, descriptor, signer)
+    if signer:
+        _sign(place, named.digest, signer)
+
+
+def found(place: Place, platform: str | None = None) -> tuple[Image, Beside]:
+    """The image that the place's name leads to, and what is beside it: what cannot be had of that
+    is told of there.
+
+    Raises:
+        ModelpackError: the image cannot be had, or there is none of the platform.
+    """
+    named, _ = place.repository.manifest()
+    image = documents.image(place.store, named, platform)
+    return image, _beside(place, named.digest, image.digest or named.digest)
+
+
+def _beside(place: Place, named: str, digest: str) -> Beside:
+    """`named`: of an index, where there is one; `digest`: of the image's own manifest."""
+    there = Beside(named)
+    try:
+        there = replace(there, signatures=_parts(place, named, "sig"))
+        there = replace(there, attestations=_parts(place, digest, "att"))
+        return replace(there, attached=_attached(place, digest))
+    except ModelpackError as error:
+        return replace(there, refused=error)
+
+
+def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> None:
+    image = documents.image(place.store, descriptor)
+    bill, told = (tree.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
+    predicate = documents.parsed(told).get("predicate")
+    if not isinstance(predicate, dict):
+        raise documents.malformed(f"its {PROVENANCE} has no predicate")
+    subject = cosign.subject(place.name, descriptor.digest)
+    statement = provenance.of_subjects([subject], provenance.PREDICATE, predicate)
+    for kind, text in ((SBOM_TYPE, bill), (STATEMENT_TYPE, _json(statement))):
+        referrers.attach(place.repository, descriptor, kind, [of_bytes(text, kind)])
+    if signer:
+        _sign(place, descriptor.digest, signer)
+        wanted = {sbom.PREDICATE: documents.parsed(bill), provenance.PREDICATE: predicate}
+        _attest(place, descriptor.digest, wanted, signer)
+
+
+def _attached(place: Place, digest: str) -> dict[str, list[bytes]]:
+    """By their type."""
+    texts: dict[str, list[bytes]] = {}
+    for referrer in referrers.referrers(place.repository, digest)[:_MOST]:
+        if referrer.artifact_type in {SBOM_TYPE, STATEMENT_TYPE}:
+            _, data = place.repository.manifest(referrer.digest)
+            layers = documents.descriptors(documents.parsed(data), "layers")
+            contents = [_content(place, layer) for layer in layers]
+            texts.setdefault(referrer.artifact_type, []).extend(contents)
+    return texts
+
+
+# --- cosign's tags -------------------------------------------------------------------------------
+
+
+def _sign(place: Place, digest: str, signer: Signer) -> None:
+    there = _parts(place, digest, "sig")
+    if not any(cosign.is_signature(part, digest, signer.verifier) for part in there):
+        _keep(place, digest, "sig", [*there, cosign.signed(place.name, digest, signer)])
+
+
+def _attest(place: Place, digest: str, wanted: Mapping[str, Any], signer: Signer) -> None:
+    """`wanted`: predicates by their type."""
+    there = _parts(place, digest, "att")
+    known = list(cosign.predicates(there, digest, signer.verifier))
+    missing = [
+        cosign.attested(place.name, digest, predicate, signer)
+        for predicate in wanted.items()
+        if predicate not in known
+    ]
+    if missing:
+        _keep(place, digest, "att", [*there, *missing])
+
+
+def _parts(place: Place, digest: str, kind: str) -> list[Part]:
+    manifest = place.repository.find_manifest(cosign.tag(digest, kind))
+    if manifest is None:
+        return []
+    layers = documents.descriptors(documents.parsed(manifest[1]), "layers")[:_MOST]
+    return [Part(layer.media_type, _content(place, layer), layer.annotations) for layer in layers]
+
+
+def _keep(place: Place, digest: str, kind: str, parts: Sequence[Part]) -> None:
+    blobs = [of_bytes(part.content, part.media_type) for part in parts]
+    layers = [
+        Descriptor(blob.media_type, blob.digest, blob.size, annotations=part.annotations)
+        for blob, part in zip(blobs, parts, strict=True)
+    ]
+    config = of_bytes(cosign.config([layer.digest for layer in layers]), documents.CONFIG)
+    for blob in (config, *blobs):
+        upload(place.repository, blob, lambda *_: None)
+    pointer = Descriptor(config.media_type, config.digest, config.size)
+    manifest = cosign.manifest(pointer.to_json(), [layer.to_json() for layer in layers])
+    place.repository.put_manifest(manifest, documents.MANIFEST, cosign.tag(digest, kind))
+
+
+def _content(place: Place, layer: Descriptor) -> bytes:
+    """Raises UsageError: it is damaged, or too large for a document."""
+    if layer.size > limits.DOCUMENT:
+        raise documents.malformed(f"a document has more than {limits.DOCUMENT} bytes")
+    with place.store.blob(layer) as stream:
+        return documents.verified(stream.read(limits.DOCUMENT + 1), layer.digest)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()

@@ -1,0 +1,137 @@
+"""What cosign keeps beside an image in its registry: signatures and attestations, as layers of an
+image of the tag sha256-DIGEST.sig or .att.
+
+A signature is over a small document, simple signing, that names the image's digest; an attestation
+is a statement in a DSSE envelope. No transparency log is asked or told.
+
+Source: github.com/sigstore/cosign, specs/SIGNATURE_SPEC.md and specs/ATTESTATION_SPEC.md, and what
+cosign 2.5 was seen to write.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelpack.attest import dsse
+from modelpack.attest.keys import Signer, Verifier
+from modelpack.attest.provenance import of_subjects
+from modelpack.oci import documents
+
+SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
+SIGNATURE = "dev.cosignproject.cosign/signature"
+PREDICATE_TYPE = "predicateType"
+_TYPE = "cosign container image signature"
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer of such an image."""
+
+    media_type: str
+    content: bytes
+    annotations: Mapping[str, str]
+
+
+def tag(digest: str, kind: str) -> str:
+    """`kind`: "sig" or "att"."""
+    return f"{digest.replace(':', '-')}.{kind}"
+
+
+def signed(repository: str, digest: str, signer: Signer) -> Part:
+    """`digest`: of the image's manifest."""
+    payload = {
+        "critical": {
+            "identity": {"docker-reference": repository},
+            "image": {"docker-manifest-digest": digest},
+            "type": _TYPE,
+        },
+        "optional": None,
+    }
+    content = _json(payload)
+    signature = base64.b64encode(signer.sign(content)).decode()
+    return Part(SIMPLE_SIGNING, content, {SIGNATURE: signature})
+
+
+def is_signature(part: Part, digest: str, verifier: Verifier) -> bool:
+    """Whether the key has signed that the image has this digest."""
+    try:
+        signature = base64.b64decode(part.annotations[SIGNATURE], validate=True)
+        critical = json.loads(part.content)["critical"]
+        named = critical["image"]["docker-manifest-digest"], critical["type"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+    return named == (digest, _TYPE) and verifier.accepts(part.content, signature)
+
+
+def attested(
+    repository: str, digest: str, predicate: tuple[str, Mapping[str, Any]], signer: Signer
+) -> Part:
+    """`predicate`: its type, and what it says."""
+    statement = of_subjects([subject(repository, digest)], *predicate)
+    envelope = dsse.envelope(statement, signer)
+    return Part(dsse.MEDIA_TYPE, envelope, {SIGNATURE: "", PREDICATE_TYPE: predicate[0]})
+
+
+def subject(repository: str, digest: str) -> dict[str, Any]:
+    """An image, as statements name it."""
+    algorithm, _, value = digest.partition(":")
+    return {"name": repository, "digest": {algorithm: value}}
+
+
+def predicates(
+    parts: Sequence[Part], digest: str, verifier: Verifier
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Type and content of what the key has signed of the image."""
+    for part in parts:
+        statement = dsse.opened(part.content, verifier)
+        if statement and names(statement, digest):
+            predicate = statement.get("predicate")
+            if isinstance(predicate, dict):
+                yield str(statement.get("predicateType")), predicate
+
+
+def names(statement: Mapping[str, Any], digest: str) -> bool:
+    """Whether the image of this digest is a subject of the statement."""
+    algorithm, _, value = digest.partition(":")
+    subjects = statement.get("subject")
+    return isinstance(subjects, list) and any(
+        isinstance(subject, dict)
+        and isinstance(subject.get("digest"), dict)
+        and subject["digest"].get(algorithm) == value
+        for subject in subjects
+    )
+
+
+def config(layers: Sequence[str]) -> bytes:
+    """The configuration of such an image, which has nothing to tell. `layers`: their digests."""
+    return _json(
+        {
+            "architecture": "",
+            "created": _NEVER,
+            "history": [{"created": _NEVER} for _ in layers],
+            "os": "",
+            "rootfs": {"type": "layers", "diff_ids": list(layers)},
+            "config": {},
+        }
+    )
+
+
+def manifest(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> bytes:
+    """`config`, `layers`: descriptors."""
+    return _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": documents.MANIFEST,
+            "config": config,
+            "layers": list(layers),
+        }
+    )
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()

@@ -1,0 +1,248 @@
+"""Two signatures compared as those see it who ask the service: what breaks them, what does not.
+
+What a service takes is told by serving/rows.py and serving/misfits.py: a row by name must have
+every name that may not be missing and no other, a row as a list all values in order; an integer is
+a number, and a value of any type is taken where the type is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from modelpack.spec import Field, Scalar, Signature
+
+from .values import Change, Impact, Section, counted, verdict
+
+_ANY = "any"
+
+
+def compare(old: Signature, new: Signature) -> Section:
+    changes = (*_inputs(old, new), *_outputs(old, new))
+    unknown = tuple(_unknown(old, new))
+    return Section(verdict(changes, unknown), _summary(new, changes), changes, unknown)
+
+
+def _summary(new: Signature, changes: Sequence[Change]) -> str:
+    impacts = [change.impact for change in changes]
+    if "breaking" in impacts:
+        count = impacts.count("breaking")
+        return f"{counted(count, 'change')} {'breaks' if count == 1 else 'break'} callers"
+    if "compatible" in impacts:
+        return f"{counted(len(changes), 'change')}, and callers go on as they are"
+    held = [counted(len(new.inputs), "input"), counted(len(new.outputs), "output")]
+    if new.classes:
+        held.append(counted(len(new.classes), "class", "classes"))
+    return ", ".join(held) + (": nothing that callers notice" if changes else "")
+
+
+def _unknown(old: Signature, new: Signature) -> Iterator[str]:
+    for what, before, after in (
+        ("inputs", old.inputs, new.inputs),
+        ("classes", old.classes, new.classes),
+    ):
+        if bool(before) != bool(after):
+            yield f"the {what} are known of {'OLD' if before else 'NEW'} only"
+
+
+# --- inputs --------------------------------------------------------------------------------------
+
+
+def _inputs(old: Signature, new: Signature) -> Iterator[Change]:
+    if not old.inputs or not new.inputs:
+        return
+    if old.named != new.named:
+        yield _naming(old, new)
+    if not (old.named and new.named):  # the names are x0, x1, ...: only positions tell anything
+        yield from _by_position(old.inputs, new.inputs)
+        return
+    yield from _by_name(old.inputs, new.inputs)
+
+
+def _naming(old: Signature, new: Signature) -> Change:
+    was, now = (", ".join(field.name for field in side.inputs) for side in (old, new))
+    if old.named:
+        return Change("renamed", "inputs", "", was, now, "breaking", "rows by name are refused")
+    return Change("renamed", "inputs", "", was, now, "compatible", "rows may come by name now")
+
+
+def _by_position(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
+    for before, after in zip(old, new, strict=False):
+        yield from _field(before, after)
+    yield from map(_removed, old[len(new) :])
+    yield from map(_added, new[len(old) :])
+
+
+def _by_name(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
+    renamed = _renamed(old, new)
+    before = {field.name: field for field in old}
+    after = {renamed.get(field.name, field.name): field for field in new}
+    for now, was in renamed.items():
+        yield Change("renamed", "input", was, was, now, "breaking", "rows by name are refused")
+    for name, field in after.items():
+        yield from _field(before[name], field) if name in before else [_added(field)]
+    yield from (_removed(field) for name, field in before.items() if name not in after)
+    kept = [name for name in before if name in after], [name for name in after if name in before]
+    if kept[0] != kept[1]:
+        yield _reordered("input", *kept, "rows as lists are taken for other inputs")
+
+
+def _renamed(old: Sequence[Field], new: Sequence[Field]) -> dict[str, str]:
+    """New name -> old name, of inputs of one type in one place, each of a name that only one side
+    has.
+    """
+    if len(old) != len(new):
+        return {}
+    before, after = ({field.name for field in side} for side in (old, new))
+    return {
+        now.name: was.name
+        for was, now in zip(old, new, strict=True)
+        if was.name not in after
+        and now.name not in before
+        and (was.type, was.shape) == (now.type, now.shape)
+    }
+
+
+def _added(field: Field) -> Change:
+    if field.nullable:
+        note = "may be missing from rows by name; rows as lists get longer"
+        return Change("added", "input", field.name, None, _kind(field), "compatible", note)
+    note = "rows without it are refused"
+    return Change("added", "input", field.name, None, _kind(field), "breaking", note)
+
+
+def _removed(field: Field) -> Change:
+    note = "rows that have it are refused"
+    return Change("removed", "input", field.name, _kind(field), None, "breaking", note)
+
+
+def _kind(field: Field) -> str:
+    """As "number", or "number x 3 or missing"."""
+    shape = "".join(f" x {size if size >= 0 else '?'}" for size in field.shape)
+    return f"{field.type}{shape}{' or missing' if field.nullable else ''}"
+
+
+def _field(old: Field, new: Field) -> Iterator[Change]:
+    """What differs in one input that both sides have."""
+    if (old.type, old.shape) != (new.type, new.shape):
+        wider = old.shape == new.shape and (new.type == _ANY or _is_wider(old, new))
+        impact: Impact = "compatible" if wider else "breaking"
+        note = "it takes more than before" if wider else "values that it took are refused"
+        yield Change("changed", "type", old.name, _type(old), _type(new), impact, note)
+    if old.nullable != new.nullable:
+        yield _nullable(old, new)
+    yield from _categories(old, new)
+    bounds = [(field.minimum, field.maximum) for field in (old, new)]
+    if bounds[0] != bounds[1]:
+        yield Change("changed", "range", old.name, _range(old), _range(new), note="of training")
+
+
+def _is_wider(old: Field, new: Field) -> bool:
+    return (old.type, new.type) == ("integer", "number")
+
+
+def _type(field: Field) -> str:
+    return _kind(field).removesuffix(" or missing")
+
+
+def _range(field: Field) -> str:
+    if field.minimum is None or field.maximum is None:
+        return "not known"
+    return f"{field.minimum:.4g} to {field.maximum:.4g}"
+
+
+def _nullable(old: Field, new: Field) -> Change:
+    words = "required", "may be missing"
+    was, now = words[old.nullable], words[new.nullable]
+    if new.nullable:
+        return Change("changed", "missing values", old.name, was, now, "compatible")
+    note = "rows without it are refused"
+    return Change("changed", "missing values", old.name, was, now, "breaking", note)
+
+
+def _categories(old: Field, new: Field) -> Iterator[Change]:
+    if old.categories == new.categories:
+        return
+    if old.categories is None:
+        listed = new.categories or ()
+        yield _come("categories", old.name, listed, "breaking", "the model knows no others")
+    elif new.categories is None:
+        yield _gone("categories", old.name, old.categories, "compatible", "any value is taken")
+    else:
+        gone, come = _only(old.categories, new.categories), _only(new.categories, old.categories)
+        if gone:
+            yield _gone("category", old.name, gone, "breaking", "the model knows it no more")
+        if come:
+            yield _come("category", old.name, come, "compatible")
+
+
+# --- outputs -------------------------------------------------------------------------------------
+
+
+def _outputs(old: Signature, new: Signature) -> Iterator[Change]:
+    if old.outputs and new.outputs:
+        yield from _answers(old.outputs, new.outputs)
+    if old.classes and new.classes:
+        yield from _classes(old.classes, new.classes)
+    if old.probabilities != new.probabilities:
+        words = "none", "one for each class"
+        impact: Impact = "compatible" if new.probabilities else "breaking"
+        was, now = words[old.probabilities], words[new.probabilities]
+        yield Change("changed", "probabilities", "", was, now, impact)
+
+
+def _answers(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
+    """Outputs by their positions, as there is seldom more than one."""
+    for was, now in zip(old, new, strict=False):
+        if was.name != now.name:
+            yield Change("renamed", "output", was.name, was.name, now.name, "breaking")
+        if _type(was) != _type(now):
+            yield Change("changed", "output", was.name, _type(was), _type(now), "breaking")
+    for field in old[len(new) :]:
+        yield Change("removed", "output", field.name, _type(field), None, "breaking")
+    for field in new[len(old) :]:
+        yield Change("added", "output", field.name, None, _type(field), "breaking")
+
+
+def _classes(old: tuple[Scalar, ...], new: tuple[Scalar, ...]) -> Iterator[Change]:
+    gone, come = _only(old, new), _only(new, old)
+    if gone:
+        yield _gone("class", "", gone, "breaking", "it is no answer any more")
+    if come:
+        yield _come("class", "", come, "breaking", "callers may not know it")
+    was, now = _only(old, gone), _only(new, come)
+    if list(map(_key, was)) != list(map(_key, now)):
+        yield _reordered("class", was, now, "probabilities come in another order")
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+def _key(value: Scalar) -> tuple[str, Scalar]:
+    """1, 1.0 and True are three values."""
+    return type(value).__name__, value
+
+
+def _only(these: Iterable[Scalar], those: Iterable[Scalar]) -> tuple[Scalar, ...]:
+    """Those of the first that the second has not, in their order."""
+    known = set(map(_key, those))
+    return tuple(value for value in these if _key(value) not in known)
+
+
+def _come(
+    what: str, name: str, values: tuple[Scalar, ...], impact: Impact, note: str = ""
+) -> Change:
+    return Change("added", what, name, None, _text(values), impact, note, values)
+
+
+def _gone(
+    what: str, name: str, values: tuple[Scalar, ...], impact: Impact, note: str = ""
+) -> Change:
+    return Change("removed", what, name, _text(values), None, impact, note, values)
+
+
+def _reordered(what: str, old: Sequence[Scalar], new: Sequence[Scalar], note: str) -> Change:
+    return Change("reordered", what, "", _text(old), _text(new), "breaking", note, tuple(new))
+
+
+def _text(values: Iterable[Scalar]) -> str:
+    return ", ".join(map(str, values))

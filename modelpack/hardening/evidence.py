@@ -1,0 +1,104 @@
+"""What is found in the files of one layer, read once: texts that rules ask for, byte code with time
+stamps, and what looks like a secret.
+
+It is kept on disk by the layer's digest: the environment of a model that was trained again is not
+read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from modelpack import cache, oci
+from modelpack.hardening import locks, shapes
+from modelpack.oci import limits, tars, tree
+from modelpack.oci.entries import Entry
+from modelpack.oci.streams import Measured, Readable
+from modelpack.writing import write_whole
+
+MANIFEST = "app/modelpack.json"
+LOCK = "app/requirements.lock"
+
+_TEXTS = re.compile(rf"{re.escape(MANIFEST)}|{re.escape(LOCK)}|.*\.dist-info/RECORD")
+_TEXT_BYTES = 2**24
+_CHUNK = 2**20
+_OVERLAP = 4096  # bytes of a chunk that are looked at with the next one, too
+_UNCHECKED = b"\x01\x00\x00\x00"  # flags of byte code by PEP 552: by hash, which is not checked
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`texts`: path -> content. `stamped`: byte code that holds the time of its source.
+    `shapes`: path -> names of the secrets that its content looks like.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    stamped: tuple[str, ...] = ()
+    shapes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def of(layer: oci.Layer) -> Evidence:
+    """Raises:
+    UsageError: the layer is damaged.
+    """
+    place = cache.folder("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
+    with suppress(OSError, ValueError, TypeError):
+        known = json.loads(place.read_text("utf-8"))
+        return Evidence(known["texts"], tuple(known["stamped"]), known["shapes"])
+    found = _gathered(layer)
+    with suppress(OSError):
+        write_whole(place, json.dumps(asdict(found)))
+    return found
+
+
+def _version() -> str:
+    """Of what is looked for: another one reads all layers again."""
+    sources = (Path(__file__), Path(locks.__file__), Path(shapes.__file__))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+
+
+def _gathered(layer: oci.Layer) -> Evidence:
+    texts, stamped = {}, []
+    with _members(layer) as members:
+        for entry, content in members:
+            if entry.path.endswith(".pyc") and content.read(8)[4:] != _UNCHECKED:
+                stamped.append(entry.path)
+            if _TEXTS.fullmatch(entry.path) and entry.size <= _TEXT_BYTES:
+                texts[entry.path] = content.read().decode(errors="replace")
+    return Evidence(texts, tuple(stamped), _lookalikes(layer, texts))
+
+
+def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Of all files but those that are word for word of a distribution: some carry examples."""
+    digests = {entry.path: entry.sha256 for entry in tree.listing(layer)}
+    recorded = locks.recorded(digests, lambda path: texts.get(path, ""))
+    found = {path: set(shapes.named(path)) for path in digests}
+    with _members(layer) as members:
+        for entry, content in members:
+            source = locks.source_of(entry.path)
+            if not digests.get(source) or recorded.get(source) != digests[source]:
+                found[entry.path].update(_shapes(content))
+            else:
+                found[entry.path].clear()
+    return {path: tuple(sorted(names)) for path, names in found.items() if names}
+
+
+@contextmanager
+def _members(layer: oci.Layer) -> Iterator[Iterator[tuple[Entry, Readable]]]:
+    """The regular files of a layer, each to be read before the next one is asked for."""
+    with layer.open() as stream:
+        members = tars.members(Measured(stream, limits.LAYER))
+        yield ((entry, content) for entry, content in members if content is not None)
+
+
+def _shapes(content: Readable) -> Iterator[str]:
+    data = b""
+    while more := content.read(_CHUNK):
+        data = data[-_OVERLAP:] + more
+        yield from shapes.found(data)

@@ -1,0 +1,26 @@
+"""Byte code lies beside the source that it was made of, and holds no time stamp: what runs can be
+read, and the next build makes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelpack.hardening import locks
+from modelpack.hardening.subject import Subject
+from modelpack.spec import Violation
+
+NAME = "byte code"
+SOURCES = ("NIST 4.1.3",)
+
+
+def violations(image: Subject) -> Iterator[Violation]:
+    stamped = {path for layer in image.layers for path in layer.evidence.stamped}
+    for path in image.ours:
+        if not path.endswith((".pyc", ".pyo")):
+            continue
+        source = locks.source_of(path)
+        if source == path or source not in image.files:
+            yield Violation(path, "is byte code without its source")
+        elif path in stamped:
+            yield Violation(path, "is byte code with a time stamp")

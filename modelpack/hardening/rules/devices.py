@@ -1,0 +1,17 @@
+"""Files, folders and links are all that there is: no devices, no pipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelpack.hardening.subject import Subject
+from modelpack.spec import Violation
+
+NAME = "devices"
+SOURCES = ("CIS 5.18", "NIST 4.1.2")
+
+
+def violations(image: Subject) -> Iterator[Violation]:
+    for path, entry in image.files.items():
+        if entry.kind in {"device", "fifo"}:
+            yield Violation(path, f"is a {entry.kind}")

@@ -1,0 +1,24 @@
+"""Nothing looks like a key, a token, a password in a URL or a file of credentials: in no layer, not
+even below another one, and in nothing that the image tells of itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from modelpack.hardening import leaks, shapes
+from modelpack.hardening.subject import Subject
+from modelpack.spec import Violation
+
+NAME = "secrets"
+SOURCES = ("CIS 4.10", "NIST 4.1.4")
+
+
+def violations(image: Subject) -> Iterator[Violation]:
+    told = json.dumps({"run": image.run, "history": image.history}, ensure_ascii=False)
+    for what in shapes.found(told.encode(errors="surrogatepass")):
+        yield Violation(leaks.CONFIGURATION, f"holds {what}")
+    for layer in image.layers:
+        for path, names in layer.evidence.shapes.items():
+            yield from (Violation(path, f"is or holds {what}") for what in names)

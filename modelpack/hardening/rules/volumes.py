@@ -1,0 +1,16 @@
+"""The image asks for no volume: a place to write to that outlives the container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelpack.hardening.subject import Subject
+from modelpack.spec import Violation
+
+NAME = "volumes"
+SOURCES = ("CIS 5.13", "NIST 4.4.3")
+
+
+def violations(image: Subject) -> Iterator[Violation]:
+    for path in image.run.get("Volumes") or ():
+        yield Violation("VOLUME", f"names {path}")

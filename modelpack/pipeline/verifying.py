@@ -1,0 +1,158 @@
+"""Images in question: whether what vouches for them holds, and whether they answer as told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelpack import oci
+from modelpack.attest import attaching, keys
+from modelpack.attest.checks import judged
+from modelpack.attest.provenance import told_parity
+from modelpack.attest.subject import Subject, Verdict
+from modelpack.errors import NotVouchedError
+from modelpack.oci.places import READERS
+from modelpack.spec import Parity, SmokeReport, to_json
+
+from .commands import require_passed, smoke_target
+from .run import Run
+
+_IN_A_REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/.")
+_RUN_IT = "Not run: it lies in no engine. Load it into one, and: modelpack smoke NAME"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """`digest`: of the manifest, where the image has one. `signed`: by the key that was given;
+    None where none was. `smoke`: None where it was not run, as it must not be if something does
+    not hold.
+    """
+
+    target: str
+    digest: str | None
+    signed: bool | None
+    checks: tuple[Verdict, ...]
+    smoke: SmokeReport | None = None
+
+    @property
+    def verified(self) -> bool:
+        return self.holds and (self.smoke is None or self.smoke.passed)
+
+    @property
+    def holds(self) -> bool:
+        return all(verdict.state != "fails" for verdict in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `modelpack verify --json`."""
+        return {
+            "target": self.target,
+            "digest": self.digest,
+            "verified": self.verified,
+            "signed": self.signed,
+            "checks": [
+                {"name": v.name, "verdict": v.state, "detail": v.detail, "hint": v.hint}
+                for v in self.checks
+            ],
+            "smoke": self.smoke and to_json(self.smoke),
+        }
+
+
+def verify(run: Run, target: str, key: Path | None = None) -> Verification:
+    """Judges an image in a registry, of an engine, or at a place that `oci.opened` reads. If
+    nothing speaks against it, it is run and tested too, unless the options say otherwise.
+
+    Raises:
+        UsageError: there is no such image, or no such key.
+        NoEngineError: it is to be tested, and no engine can run it.
+    """
+    verifier = keys.verifier(key) if key else None
+    with _found(run, target, signed=key is not None) as found:
+        subject = replace(found, verifier=verifier)
+        with run.stage("verify") as summary:
+            verdicts = tuple(judged(subject))
+            count = sum(verdict.state == "holds" for verdict in verdicts)
+            summary.append(f"{count} of {len(verdicts)} hold")
+        digest = subject.beside.digest if subject.beside else subject.image.digest
+        signed = None if key is None else verdicts[0].state == "holds"
+        outcome = Verification(target, digest, signed, verdicts)
+        if not (outcome.holds and run.options.smoke):
+            return outcome
+        if _is_a_place(target):
+            run.observer.notice(_RUN_IT)
+            return outcome
+        return _proven(run, outcome, told_parity(subject.provenance))
+
+
+def require_verified(outcome: Verification) -> None:
+    """Raises:
+    NotVouchedError: something does not hold; it names the first.
+    SmokeFailedError: the image does not answer as it must.
+    """
+    if outcome.smoke:
+        require_passed(outcome.smoke)
+    failed = next((verdict for verdict in outcome.checks if verdict.state == "fails"), None)
+    if failed:
+        raise NotVouchedError(f"{outcome.target}, {failed.name}: {failed.detail}", hint=failed.hint)
+
+
+def _proven(run: Run, outcome: Verification, told: Parity | None) -> Verification:
+    """Tests the image, by the tolerance that it tells of."""
+    if told:
+        tolerance = max(told.tolerance, run.options.tolerance)
+        run.options = replace(run.options, tolerance=tolerance)
+    with _runnable(run, outcome) as name:
+        report = smoke_target(run, name)
+    return replace(outcome, smoke=report, checks=(*outcome.checks, _parity(told, report.parity)))
+
+
+# --- where images are ----------------------------------------------------------------------------
+
+
+@contextmanager
+def _found(run: Run, target: str, *, signed: bool) -> Iterator[Subject]:
+    """Signatures are kept in registries; else an engine's own image is the nearest."""
+    if _is_a_place(target):
+        with oci.opened(target, run.options.platform) as image:
+            yield Subject(image)
+    elif signed or _IN_A_REGISTRY.match(target):
+        with attaching.opened(target) as place:
+            platform = run.options.platform
+            if platform is None and run.options.smoke:
+                platform = run.engine.platform
+            yield Subject(*attaching.found(place, platform))
+    else:
+        with run.engine.contents(target) as image:
+            yield Subject(image)
+
+
+@contextmanager
+def _runnable(run: Run, outcome: Verification) -> Iterator[str]:
+    """What an engine calls the image: by its digest, which has been judged, whatever the name
+    leads to by now.
+    """
+    if outcome.digest is None:
+        yield outcome.target
+        return
+    repository = re.sub(r"(@.*|:[^:/]*)$", "", outcome.target.partition("@")[0])
+    with run.engine.pulled(f"{repository}@{outcome.digest}") as name:
+        yield name
+
+
+def _is_a_place(target: str) -> bool:
+    return target.partition(":")[0] in READERS
+
+
+def _parity(told: Parity | None, found: Parity | None) -> Verdict:
+    if told is None:
+        return Verdict("parity", "unknown", "the image claims none")
+    how = f"within {told.tolerance:g}" if told.tolerance else "exact"
+    claim = f"told: {how}, {told.rows} rows, by {told.source}"
+    if found is None:
+        return Verdict("parity", "unknown", f"{claim}; no rows to ask for here: --example FILE")
+    if not found.passed:
+        return Verdict("parity", "fails", f"{claim}; it does not answer so", "See the smoke test.")
+    return Verdict("parity", "holds", f"{claim}; found: {found.rows} rows, by {found.source}")

@@ -1,0 +1,68 @@
+"""Images as an engine would make them of a bundle, put together without one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+from modelpack.oci import Image, Layer
+
+VENV = "opt/venv/lib/python3.11/site-packages"
+SERVED = ("app.py", "gunicorn.conf.py", "requirements.lock", "modelpack.json")
+DOCUMENTS = ("sbom.cdx.json", "provenance.json")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Path -> content, of what the Dockerfile of a bundle copies, and of what pip would install."""
+    names = [*SERVED, *DOCUMENTS]
+    for part in ("model", "code", "modelpack/serving"):
+        names += [
+            path.relative_to(folder).as_posix()
+            for path in (folder / part).rglob("*")
+            if path.is_file()
+        ]
+    copied = {f"app/{name}": (folder / name).read_bytes() for name in names}
+    lock = (folder / "requirements.lock").read_text()
+    installed = {
+        f"{VENV}/{name.replace('-', '_')}-{version}.dist-info/METADATA": b"Metadata-Version: 2.1\n"
+        for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, re.MULTILINE)
+    }
+    byte_code = {"app/modelpack/serving/__pycache__/loading.cpython-311.pyc": b"compiled"}
+    return {"usr/bin/python": b"interpreter", **copied, **installed, **byte_code}
+
+
+def image_of(folder: Path, changes: Mapping[str, bytes | None] | None = None) -> Image:
+    """`changes`: path -> content of what is to be otherwise; None: is to be missing."""
+    files = {**files_of(folder), **(changes or {})}
+    layer = layer_of({path: content for path, content in files.items() if content is not None})
+    return Image(config_of(folder), (layer,), f"sha256:{'b' * 64}")
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """The labels and variables of the Dockerfile."""
+    text = (folder / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = {kind: re.findall(rf"^{kind} (.*)$", text, re.MULTILINE) for kind in ("LABEL", "ENV")}
+    pairs = {kind: re.findall(r'([\w.]+)="([^"]*)"', " ".join(lines[kind])) for kind in lines}
+    variables = [f"{name}={value}" for name, value in pairs["ENV"]]
+    return {"config": {"Labels": dict(pairs["LABEL"]), "Env": variables}}
+
+
+def layer_of(files: Mapping[str, bytes]) -> Layer:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o644
+            archive.addfile(member, io.BytesIO(content))
+    tar = buffer.getvalue()
+    return Layer(f"sha256:{hashlib.sha256(tar).hexdigest()}", opener(tar))
+
+
+def opener(data: bytes) -> Callable[[], AbstractContextManager[IO[bytes]]]:
+    return lambda: nullcontext(io.BytesIO(data))
