@@ -21,12 +21,13 @@ STAGES = {
 }  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 HELPERS = {
-    "_version", "agreement", "assembly", "attest", "cache", "oci", "quoting", "reaper",
+    "_version", "agreement", "assembly", "attest", "cache", "elf", "oci", "quoting", "reaper",
     "uv_variables", "wheel_platforms", "writing",
 }  # fmt: skip
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
     "errors": set(),
+    "elf": set(),
     "spec": set(),
     "service": set(),
     "uv_variables": {"spec"},

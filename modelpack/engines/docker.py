@@ -103,6 +103,16 @@ class DockerEngine:
         (found,) = self._client.images.load(archive)
         return self._image(found.id, "")
 
+    def require_joins(self) -> None:
+        raise NoEngineError(
+            "This engine keeps images of one platform each.",
+            hint="An image for several is made by --engine oci.",
+        )
+
+    def join(self, images: Sequence[Image]) -> Image:  # noqa: ARG002 - never
+        self.require_joins()
+        raise AssertionError
+
     def wants_wheels(self, bundle: Bundle) -> bool:  # noqa: ARG002 - never
         return False
 

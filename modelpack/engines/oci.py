@@ -91,8 +91,10 @@ class OciEngine:
         locked = bundle.environment
         return self._places.opened(reference, locked.platform, locked.python)
 
+    def require_joins(self) -> None:
+        """Passes."""
+
     def join(self, images: Sequence[Image]) -> Image:
-        """Images of several platforms as one, whose first is run here; without a name."""
         return self._keep(self._store.add_index([self._made[image.id] for image in images]))
 
     def _keep(self, descriptor: Descriptor, reference: str = "") -> Image:

@@ -113,6 +113,18 @@ class Engine(Protocol):
             BuildFailedError: with the step that failed and the end of its output.
         """
 
+    def require_joins(self) -> None:
+        """Raises:
+        NoEngineError: the engine keeps no image that is for several platforms.
+        """
+
+    def join(self, images: Sequence[Image]) -> Image:
+        """Images that `build` made for several platforms as one, without a name.
+
+        Raises:
+            NoEngineError: as `require_joins`.
+        """
+
     def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
         """Has `python -m modelpack.serving.reference` work on `document` in `target` while the
         block runs, in a sandbox: without network, and with nothing to write to. Gives what waits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from modelpack import bundle as bundles
@@ -14,8 +14,8 @@ from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes
 from modelpack.spec import Bundle, Environment, Image, ModelSpec, SmokeReport
 
-from . import wheelhouses
-from .names import expected_parity, main_file, reference_of
+from . import making, wheelhouses
+from .names import main_file, reference_of
 from .options import Observer, Options, Package
 from .run import Run
 
@@ -36,26 +36,17 @@ def package(
     engines.preload(run.options.engine)
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
-    run.engine.require_runs(run.platform)
-    with bundle_folder(_kept(run, model)) as directory:
-        claimed = expected_parity(rows) if run.options.smoke else None
-        bundle = run.render(model, code, directory, claimed)
-        report, named, image, again = None, None, None, False
-        try:
-            image = run.build(bundle)
-            if run.options.smoke:
-                report = run.smoke(image.id if image else bundle.path, model, rows)
-            again = run.settle(claimed, report)
-            if image and (report is None or report.passed):
-                named = run.named(bundle, image, again=again)
-        except BaseException:
-            run.settle(claimed, None)  # a bundle that is kept claims nothing either
-            raise
-        finally:
-            if image:  # if it has no name itself
-                run.engine.discard(image)
-    kept = bundle.path if Path(bundle.path).exists() else None
-    return Package(model, bundle.environment, kept, named, report, run.seconds, code)
+    with bundle_folder(_kept(run, model)) as directory, ExitStack() as stack:
+        made = [
+            stack.enter_context(making.made(each, model, code, rows, folder))
+            for each, folder in making.platforms(run, directory)
+        ]
+        named = making.named(run, made)
+    first = made[0]
+    kept = str(directory) if directory.exists() else None
+    several = tuple(each.told() for each in made) if len(made) > 1 else ()
+    locked = first.bundle.environment
+    return Package(model, locked, kept, named, first.report, run.seconds, code, several)
 
 
 def require_passed(report: SmokeReport) -> None:

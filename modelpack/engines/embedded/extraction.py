@@ -1,7 +1,8 @@
 """Unpacks an image's files into a folder, from where they are read, and its interpreter is run.
 
 No path leads out of the folder, whatever links a layer has: each is followed as if the folder were
-`/`, and those to absolute paths are made relative. Devices, fifos, owners and the bits of set-user-ID are left out.
+`/`, and those to absolute paths are made relative. Devices, fifos, owners and the bits of
+set-user-ID are left out.
 Source: https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md
 """
 

@@ -7,19 +7,16 @@ to make one are needed. Where bubblewrap works, it sees no network and writes no
 from __future__ import annotations
 
 import re
-import struct
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelpack import elf
 from modelpack.engines import bubblewrap, interpreters
 from modelpack.engines.embedded.extraction import resolve
 from modelpack.errors import BuildFailedError
 
-# elf(5): e_machine in a header in little-endian order, of 64 bits
-_MACHINES = {62: "linux/amd64", 183: "linux/arm64"}
-_PT_INTERP = 3
 _FOLDERS = ("lib64", "usr/lib64", "lib", "usr/lib", "usr/local/lib")
 _SECONDS = 600.0
 
@@ -90,7 +87,7 @@ def of_root(root: Path, python: str) -> Interpreter:
     """
     binary = binary_of(root, python)
     prefix = binary.parents[1]
-    loader = _loader(binary)
+    loader = elf.interpreter(binary.read_bytes())
     if not loader:
         return Interpreter((str(binary),), root, prefix)
     folders = [resolve(root, folder) for folder in _FOLDERS]
@@ -135,21 +132,6 @@ def version_of(root: Path, python: str) -> str:
 
 
 def platform_of(binary: Path) -> str:
-    """Of which platform a program or a library is; "" for what is neither, or unknown."""
+    """Of which platform a program is; "" for what is none."""
     with binary.open("rb") as file:
-        head = file.read(20)
-    if len(head) < 20 or head[:6] != b"\x7fELF\x02\x01":
-        return ""
-    return _MACHINES.get(struct.unpack_from("<H", head, 18)[0], "")
-
-
-def _loader(binary: Path) -> str:
-    """The dynamic loader that a program names; "" where it is linked statically."""
-    content = binary.read_bytes()
-    (offset,) = struct.unpack_from("<Q", content, 32)
-    size, count = struct.unpack_from("<HH", content, 54)
-    for at in range(offset, offset + size * count, size):
-        if struct.unpack_from("<I", content, at)[0] == _PT_INTERP:
-            (start,) = struct.unpack_from("<Q", content, at + 8)
-            return content[start : content.index(b"\0", start)].decode()
-    return ""
+        return elf.platform(file.read(elf.HEADER))
