@@ -37,10 +37,11 @@ def package(
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
     with bundle_folder(_kept(run, model)) as directory, ExitStack() as stack:
-        made = [
-            stack.enter_context(making.made(each, model, code, rows, folder))
-            for each, folder in making.platforms(run, directory)
-        ]
+        made: list[making.Made] = []
+        for each, folder in making.platforms(run, directory):
+            made.append(stack.enter_context(making.made(each, model, code, rows, folder)))
+            if not made[-1].passed:
+                break
         named = making.named(run, made)
     first = made[0]
     kept = str(directory) if directory.exists() else None

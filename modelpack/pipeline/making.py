@@ -91,8 +91,8 @@ def _found(
 
 def named(run: Run, found: Sequence[Made]) -> Image | None:
     """The image under its name, all of several as one; None where there is none, or one failed."""
-    images = [each.image for each in found if each.image and each.passed]
-    if len(images) < len(found):
+    images = [each.image for each in found if each.image]
+    if not images or not all(each.passed for each in found):
         return None
     image = images[0] if len(images) == 1 else run.engine.join(images)
     reference = run.options.tag or default_reference(found[0].bundle.model)

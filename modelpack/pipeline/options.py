@@ -101,9 +101,7 @@ class Package:
             "image": image
             and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
             "smoke": self.smoke and to_json(self.smoke),
-            **(
-                {"platforms": [each.to_json() for each in self.platforms]} if self.platforms else {}
-            ),
+            **({"platforms": several} if several else {}),
             "seconds": dict(self.seconds),
         }
 
