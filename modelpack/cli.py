@@ -403,11 +403,33 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
     console.result(str(target))
 
 
+@main.command("push")
+@click.argument("reference", metavar="REF")
+@click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
+@takes(ENGINE, OUTPUT)
+def push_command(
+    reference: str,
+    other: str | None,
+    engine: str,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Push the image REF to its registry, as whom `docker login` knows there."""
+    engine = engines.WITH_IMAGES if engine == "auto" else engine
+    run = Run(_options(engine=engine), _observer(quiet, verbose))
+    pushed = pipeline.push(run, reference, other)
+    if as_json:
+        console.document(pushed.to_json())
+    else:
+        console.result(pushed.reference)
+
+
 @main.command("verify")
 @click.argument("target", metavar="REF")
 @click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@click.option("--platform", metavar="OS/ARCH", help="Of an image for several.")
+@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
 @takes(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
 def verify_command(
     target: str,
@@ -506,7 +528,7 @@ def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pip
     help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
 )
 @click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
-@click.option("--platform", metavar="OS/ARCH", help="Of an archive or a layout for several.")
+@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
 @takes(INDEX, ENGINE, OUTPUT)
 def diff_command(
     old: str,
@@ -520,8 +542,8 @@ def diff_command(
 ) -> None:
     """What changes where NEW takes the place of OLD: for callers, and in the image.
 
-    Each is an image, a bundle, a model file, or an image in an OCI layout or an archive. The same
-    rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
+    Each is an image, a bundle, a model file, or an image in an archive, a layout or a registry. The
+    same rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
     something differs.
     """
     run = Run(_options(**given), _observer(quiet, verbose))

@@ -15,6 +15,8 @@ from typing import Any
 
 import jinja2
 
+LONGEST_LABEL = 256
+
 
 def line(value: Any) -> str:
     """One line of visible characters, for comments and prose: what is not printable (control
@@ -36,6 +38,12 @@ def python(value: Any) -> str:
 def dq(value: Any) -> str:
     """A double-quoted value of LABEL or ENV in a Dockerfile, with no `$` of it substituted."""
     return '"' + re.sub(r'([\\"$])', r"\\\1", line(value)) + '"'
+
+
+def label(value: Any) -> str:
+    """As `dq`, and no longer than what people read: a line of a Dockerfile has at most 64 KB."""
+    text = line(value)
+    return dq(text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 3] + "...")
 
 
 def markdown(value: Any) -> str:
@@ -80,5 +88,5 @@ def _quoting(filter_: Callable[[Any], str]) -> Callable[[Any], Quoted]:
 PLAIN = re.compile(r"[A-Za-z0-9._:@/+ -]*")
 FILTERS = {
     filter_.__name__: _quoting(filter_)
-    for filter_ in (line, docstring, python, dq, markdown, json, sh)
+    for filter_ in (line, docstring, python, dq, label, markdown, json, sh)
 }

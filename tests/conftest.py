@@ -17,6 +17,7 @@ import registries
 from engine_bundles import PYTHONS
 
 from modelpack.engines.docker import DockerEngine
+from modelpack.engines.podman import PodmanEngine
 from modelpack.environment import index_settings
 from modelpack.errors import NoEngineError
 from modelpack.spec import BaseImage, IndexSettings
@@ -77,6 +78,26 @@ def base(engine: DockerEngine) -> BaseImage:
         return engine.find_base(PYTHONS)
     except NoEngineError as error:
         _without(f"{error.message} {error.hint}")
+
+
+@pytest.fixture(scope="session")
+def podman() -> PodmanEngine:
+    try:
+        return PodmanEngine()
+    except NoEngineError as error:
+        _without(error.message)
+
+
+@pytest.fixture(scope="session")
+def podman_base(podman: PodmanEngine, base: BaseImage) -> BaseImage:
+    """The base image of Docker, which Podman is given if it has not got it."""
+    try:
+        return podman.find_base([base.python], base.reference, pull=False)
+    except NoEngineError:
+        saving = ["docker", "save", base.reference]
+        with subprocess.Popen(saving, stdout=subprocess.PIPE) as saved:
+            subprocess.run(["podman", "load", "--quiet"], stdin=saved.stdout, check=True)
+    return podman.find_base([base.python], base.reference, pull=False)
 
 
 @pytest.fixture(scope="session")

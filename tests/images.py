@@ -6,11 +6,21 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import shutil
 import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from modelpack.oci import Image, Layer, documents
+
+
+def require(tool: str) -> None:
+    """Skips the test where a program is missing, except in CI, where it fails."""
+    if shutil.which(tool) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"there is no {tool} here")
 
 
 def tar(*members: tuple[tarfile.TarInfo, bytes] | tarfile.TarInfo, **options) -> bytes:

@@ -153,7 +153,8 @@ def test_hostile_names_add_no_line_anywhere(tmp_path, spec):
         assert len(text.splitlines()) == len((plain / file).read_text().splitlines()), file
         assert text.replace("\n", "").isprintable()
         assert not re.search(r"^\s*RUN touch", text, re.MULTILINE)
-        assert "49" not in text.replace("{{ 7 * 7 }}", "")
+        without_digests = re.sub("[0-9a-f]{64}", "", text)
+        assert "49" not in without_digests.replace("{{ 7 * 7 }}", "")
 
 
 def test_hostile_names_survive_in_the_manifest(tmp_path):

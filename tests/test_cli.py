@@ -156,7 +156,7 @@ def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
 
 
 def test_every_command_of_the_contract_so_far_has_help() -> None:
-    for command in ("inspect", "bundle", "build", "smoke", "package", "serve", "doctor"):
+    for command in ("inspect", "bundle", "build", "smoke", "package", "push", "serve", "doctor"):
         done = modelpack(command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("Usage:")

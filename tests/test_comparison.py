@@ -287,7 +287,6 @@ def test_whoever_has_old_pulls_the_layers_that_are_new() -> None:
         "added": 2,
         "removed": 1,
         "pull_bytes": 2_000,
-        "total_bytes": 4_000,
         "compressed": False,
     }
     assert found.summary == "2 of 4 layers new, 2.0 kB uncompressed to pull"
@@ -468,3 +467,22 @@ def test_a_difference_is_written_and_read_back(one: Signature, other: Signature)
     assert document["breaking"] == list(found.breaking)
     plain = {k: v for k, v in document.items() if k not in {"schema", "differing", "breaking"}}
     assert to_json(from_json(Difference, plain)) == to_json(found)
+
+
+def test_the_document_keeps_the_names_of_the_contract() -> None:
+    document = compared(image([FILE], "a"), image([FILE], "b")).to_json()
+    sections = ["signature", "predictions", "model", "versions", "image"]
+    assert list(document) == [
+        "schema", "differing", "breaking", "old", "new", *sections
+    ]  # fmt: skip
+    assert set(document["old"]) == {"name", "kind", "sha256"}
+    common = {"verdict", "summary", "changes", "unknown"}
+    assert all(set(document[name]) >= common for name in sections)
+    assert set(document["image"]) == {*common, "layers", "files"}
+    assert set(document["image"]["changes"][0]) == {
+        "kind", "what", "name", "old", "new", "impact", "note", "values"
+    }  # fmt: skip
+    assert set(document["predictions"]) == common | {
+        "rows", "made_up", "tolerance", "compared", "differing", "refused_now", "answered_now",
+        "absolute", "relative", "probability", "differences",
+    }  # fmt: skip

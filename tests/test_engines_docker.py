@@ -23,9 +23,11 @@ import engine_bundles
 import pytest
 from test_engines_process import get
 
+from modelpack import hardening
 from modelpack.engines import baseimages
 from modelpack.engines.containers import Container
 from modelpack.errors import BuildFailedError, NoEngineError, SmokeFailedError, UsageError
+from modelpack.hardening import needles
 
 pytestmark = pytest.mark.engine
 CANARY = "canary-7c1f"
@@ -176,6 +178,16 @@ def test_no_secret_is_in_any_layer_nor_in_the_history(client, image):
     assert [c for c in contents if b"says what it is asked" in c], "the search finds nothing"
     assert [c for c in contents if b"HEALTHCHECK" in c], "the history was not searched"
     assert not [c[:200] for c in contents if CANARY.encode() in c]
+
+
+def test_the_rules_find_no_secret_either(engine, image, secrets):
+    """They are looked for as the build was given them: test_scan.py shows that some are found."""
+    given = needles(secrets, {})
+    assert {CANARY.encode(), Path(secrets.ca_bundle).read_bytes()} <= {n.content for n in given}
+    with engine.contents(image.reference) as contents:
+        rulings = {ruling.rule: ruling for ruling in hardening.scan(contents, given)}
+    assert rulings["build secrets"].passed
+    assert rulings["secrets"].passed
 
 
 def run_in(client, image, code: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import modelpack.engines
-from modelpack.engines import ENGINES, select
+from modelpack.engines import ENGINES, WITH_IMAGES, select
 from modelpack.errors import NoEngineError, UsageError
 
 
@@ -14,8 +14,15 @@ def no_docker(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
 
 
-def test_auto_falls_back_to_processes_where_no_docker_answers(no_docker):
+def test_auto_takes_podman_where_no_docker_answers(no_docker, podman):
+    assert select("auto").name == select(WITH_IMAGES).name == "podman"
+
+
+def test_auto_falls_back_to_processes_where_no_engine_is(no_docker, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert select("auto").name == "process"
+    with pytest.raises(NoEngineError, match="There is no podman command"):
+        select(WITH_IMAGES)
 
 
 def test_docker_by_name_says_where_none_answers_and_what_to_do(no_docker, tmp_path):

@@ -193,6 +193,13 @@ def test_every_rule_has_a_case_and_a_file_and_says_where_it_comes_from():
         assert all(source.startswith(("CIS ", "NIST ")) for source in rule.SOURCES)
 
 
+def test_the_document_has_a_line_a_rule():
+    document = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+    table = document.partition("<!-- rules -->\n")[2].partition("<!-- /rules -->")[0]
+    told = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()[2:]]
+    assert told == [[rule.NAME, ", ".join(rule.SOURCES)] for rule in rules.RULES]
+
+
 def test_without_a_history_all_files_are_held_to_what_is_asked_of_ours():
     made = hard.made()
     made.config["history"] = []

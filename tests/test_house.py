@@ -17,7 +17,8 @@ from modelpack.smoke import checks
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
 STAGES = {
-    "inspection", "code", "reference", "environment", "bundle", "engines", "smoke", "comparison"
+    "inspection", "code", "reference", "environment", "bundle", "engines", "hardening", "smoke",
+    "comparison",
 }  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 HELPERS = {

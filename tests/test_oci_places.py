@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from images import Layout, digest, file, folder, link, tar
+from images import Layout, digest, file, folder, link, require, tar
 
 from modelpack import oci
 from modelpack.errors import UsageError
@@ -94,6 +94,7 @@ def of_the_engine(path: str) -> bool:
 @pytest.fixture(scope="module", params=TOOLS)
 def place(request, reference, tmp_path_factory):
     kind, command = TOOLS[request.param]
+    require(request.param.split()[0])
     path = tmp_path_factory.mktemp("place") / "image"
     if isinstance(command, list):
         run(*(word.format(path) for word in command), reference)
@@ -147,6 +148,7 @@ def content(place: str, platform: str | None = None) -> bytes:
 
 @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
 def test_what_podman_saves(kind, layout, tmp_path):
+    require("podman")
     layout.index(layout.manifest(ONE, **CONFIG))
     store = f"--root={tmp_path}/root --runroot={tmp_path}/run --storage-driver=vfs".split()
     run("podman", *store, "pull", "--quiet", f"oci:{layout.path}")
@@ -324,7 +326,7 @@ def test_an_archive_with_all_too_many_members_is_refused(tmp_path, monkeypatch):
         ("docker-archive:{}", "no archive of an image"),
         ("docker-archive:{}/text", "no archive of an image"),
         ("docker-archive:{}/none", "There is no"),
-        ("ftp:{}", "no place of an image"),
+        ("ftp:{}", "no name of an image"),
     ],
 )
 def test_what_is_no_image_is_told(tmp_path, place, why):

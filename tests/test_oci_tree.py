@@ -157,6 +157,9 @@ def test_bounds_of_a_layer(monkeypatch):
     monkeypatch.setattr(limits, "MEMBERS", 3)
     with pytest.raises(UsageError, match="more than 3 entries"):
         tree.listing(layer(*map(file, "abc")))
+    monkeypatch.setattr(limits, "PATHS", 3)
+    with pytest.raises(UsageError, match="paths in it have more than 3 bytes"):
+        tree.listing(layer(file("a"), link("b", "cd")))
     monkeypatch.setattr(limits, "LAYER", 1000)
     with pytest.raises(UsageError, match="more than 1000 bytes"):
         tree.listing(layer(file("a", b"x" * 1000)))
@@ -206,6 +209,13 @@ def test_what_lies_in_a_file_is_refused():
         paths(layer(file("a")), layer(file("a/b")))
     with pytest.raises(UsageError, match="is no folder"):
         paths(layer(link("a", "b"), link("b", "a"), file("a/c")))
+
+
+def test_folders_that_nobody_lists_are_not_made_without_end(monkeypatch):
+    monkeypatch.setattr(limits, "TREE", 5)
+    assert paths(layer(file("a/b/c/d"))) == ["a/b/c/d"]
+    with pytest.raises(UsageError, match="more than 5 files"):
+        paths(layer(file("a/b/c/d/e")))
 
 
 # --- reading

@@ -208,6 +208,7 @@ def test_docker_loads_the_archive(written, tmp_path):
 
 
 def test_podman_loads_the_archive(written, tmp_path):
+    images.require("podman")
     store = f"--root={tmp_path}/root --runroot={tmp_path}/run --storage-driver=vfs".split()
     run("podman", *store, "load", "--quiet", "--input", f"{tmp_path}/archive")
     found = json.loads(run("podman", *store, "image", "inspect", f"localhost/{written}"))[0]
@@ -218,5 +219,6 @@ def test_podman_loads_the_archive(written, tmp_path):
     "place", ["oci:{}/layout", "oci-archive:{}/archive", "docker-archive:{}/archive"]
 )
 def test_skopeo_reads_it(written, tmp_path, place):
+    images.require("skopeo")
     found = json.loads(run("skopeo", "inspect", place.format(tmp_path)))
     assert found["Labels"] == CONFIG["config"]["Labels"]

@@ -67,6 +67,14 @@ def test_a_dockerfile_value_ends_where_it_ends(text):
     assert not set(inside) & {'"', "$", "\\"}
 
 
+@given(text=TEXT | st.text(min_size=300))
+def test_a_label_is_short_and_ends_where_it_ends(text):
+    quoted = quoting.label(text)
+    assert len(quoted) <= 2 * quoting.LONGEST_LABEL + 2
+    cut = quoting.line(text)[: quoting.LONGEST_LABEL - 3]
+    assert quoted.startswith(quoting.dq(cut)[:-1])
+
+
 @given(text=TEXT)
 def test_a_code_span_is_fenced_by_more_than_it_holds(text):
     span = quoting.markdown(text)

@@ -26,9 +26,13 @@ from modelpack.spec import (
     ModelSpec,
     Parity,
     Reference,
+    Ruling,
     Safety,
     Signature,
     SmokeReport,
+    Violation,
+    from_json,
+    to_json,
 )
 
 MODEL = ModelSpec(
@@ -272,6 +276,42 @@ def test_a_local_process_is_spared_the_checks_of_a_container() -> None:
         report = smoke(fake, MODEL)
     assert report.passed
     assert {"user", "health"}.isdisjoint(check.name for check in report.checks)
+
+
+RULINGS = (
+    Ruling("user", ("CIS 4.1",)),
+    Ruling("set-user-ID", ("CIS 4.8",), tuple(Violation(f"bin/{n}", "is") for n in range(15))),
+)
+
+
+def test_an_image_is_held_to_the_rules_before_its_service_is_stopped() -> None:
+    with running() as fake:
+        report = smoke(fake, MODEL, scanned=lambda: RULINGS[:1])
+    assert report.passed
+    assert [check.name for check in report.checks][-2:] == ["image", "shutdown"]
+    assert report.rulings == RULINGS[:1]
+    with running() as fake:
+        report = smoke(fake, MODEL, scanned=lambda: RULINGS)
+    (failed,) = [check for check in report.checks if not check.passed]
+    lines = failed.detail.splitlines()
+    assert lines[0] == "set-user-ID (CIS 4.8): bin/0 is"
+    assert (len(lines), lines[-1]) == (13, "and 3 more")
+    assert to_json(report)["rulings"][0] == {
+        "rule": "user",
+        "sources": ["CIS 4.1"],
+        "violations": [],
+    }
+    assert from_json(SmokeReport, to_json(report)) == report
+
+
+def test_an_image_that_cannot_be_read_fails_its_check() -> None:
+    def scanned() -> tuple[Ruling, ...]:
+        raise UsageError("A layer of the image is damaged.")
+
+    with running() as fake:
+        report = smoke(fake, MODEL, scanned=scanned)
+    (failed,) = [check for check in report.checks if not check.passed]
+    assert (failed.name, failed.detail) == ("image", "A layer of the image is damaged.")
 
 
 def test_a_model_without_probabilities_is_not_asked_for_them() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import image, model, predictions, signature, versions
-from .predictions import Asked, Said
+from .pairs import Asked, Said
 from .side import Base, Built, Part, Side
 from .values import Change, Difference, Impact, Named, PredictionSection, Section
 

@@ -36,7 +36,7 @@ def compare(old: Side, new: Side) -> ImageSection:
         *_layer_changes(old.image.layers, new.image.layers),
         *named,
     )
-    unread = tuple(filter(None, (old.image.unread, new.image.unread)))
+    unread = tuple(dict.fromkeys(filter(None, (old.image.unread, new.image.unread))))
     return ImageSection(
         verdict(changes, unread), _summary(layers, changes), changes, unread, layers, files
     )
@@ -115,7 +115,6 @@ def _layers(old: Sequence[Part], new: Built) -> Layers:
         added=len(added),
         removed=removed,
         pull_bytes=_total(added),
-        total_bytes=_total(new.layers),
         compressed=new.compressed,
     )
 

@@ -9,58 +9,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from modelpack.agreement import APART, difference
-from modelpack.spec import Scalar
 
+from .pairs import Asked, Pair, Said, errors, side_by_side
 from .values import Change, Impact, PredictionSection, RowDifference, Verdict, counted
 
 _LONGEST = 60
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a model said of rows, one entry a row. `errors`: None where it answered.
-    `classes`: the order of the probabilities.
-    """
-
-    errors: tuple[str | None, ...]
-    predictions: tuple[Any, ...]
-    probabilities: tuple[Any, ...] | None = None
-    classes: tuple[Scalar, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The rows, as OLD takes them. `made_up`: from its signature. `labels`: a prediction is a name,
-    and no amount.
-    """
-
-    rows: tuple[tuple[Scalar, ...], ...]
-    made_up: bool = False
-    tolerance: float = 0.0
-    labels: bool = False
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """What both said of a row, of which the probabilities are those of the classes of both."""
-
-    number: int
-    old: Any
-    new: Any
-    old_probabilities: Any
-    new_probabilities: Any
-
-    def apart(self, asked: Asked) -> bool:
-        """Whether the predictions differ."""
-        return difference(self.old, self.new) > (0.0 if asked.labels else asked.tolerance)
-
-    def shifted(self, asked: Asked) -> bool:
-        """Whether the probabilities differ."""
-        return difference(self.old_probabilities, self.new_probabilities) > asked.tolerance
 
 
 def not_asked(why: Sequence[str]) -> PredictionSection:
@@ -77,7 +34,7 @@ def silent(which: str, why: str) -> PredictionSection:
 
 
 def compare(asked: Asked, old: Said, new: Said) -> PredictionSection:
-    pairs = list(_pairs(old, new))
+    pairs = list(side_by_side(old, new))
     apart = [pair for pair in pairs if pair.apart(asked)]
     rows = [_row(asked, pair) for pair in pairs if pair.apart(asked) or pair.shifted(asked)]
     rows += _refusals(asked, old, new)
@@ -111,45 +68,13 @@ def _noted(row: RowDifference) -> tuple[bool, float]:
 
 def _refusals(asked: Asked, old: Said, new: Said) -> Iterator[RowDifference]:
     """Of the rows that one answers and the other refuses."""
-    for number, (before, after) in enumerate(_errors(old, new)):
+    for number, (before, after) in enumerate(errors(old, new)):
         if (before is None) != (after is None):
             row = asked.rows[number]
             yield RowDifference(number, row, old_error=before, new_error=after)
 
 
-def _errors(old: Said, new: Said) -> Iterator[tuple[str | None, str | None]]:
-    return zip(old.errors, new.errors, strict=True)
-
-
-def _pairs(old: Said, new: Said) -> Iterator[_Pair]:
-    """Of the rows that both answered."""
-    places = _places(old.classes, new.classes)
-    for number, errors in enumerate(_errors(old, new)):
-        if errors == (None, None):
-            chances = None, None
-            if old.probabilities and new.probabilities:
-                chances = _by_class(old.probabilities[number], new.probabilities[number], places)
-            yield _Pair(number, old.predictions[number], new.predictions[number], *chances)
-
-
-def _places(
-    old: Sequence[Scalar] | None, new: Sequence[Scalar] | None
-) -> list[tuple[int, int]] | None:
-    """Positions of the classes of both; None where they are the same, or not known."""
-    if not old or not new or old == new:
-        return None
-    found = {(type(label), label): place for place, label in enumerate(new)}
-    pairs = [(place, found.get((type(label), label))) for place, label in enumerate(old)]
-    return [(was, now) for was, now in pairs if now is not None]
-
-
-def _by_class(old: Any, new: Any, places: list[tuple[int, int]] | None) -> tuple[Any, Any]:
-    if places is None or any(isinstance(value, list) for value in (*old, *new)):
-        return old, new
-    return [old[was] for was, _ in places], [new[now] for _, now in places]
-
-
-def _row(asked: Asked, pair: _Pair) -> RowDifference:
+def _row(asked: Asked, pair: Pair) -> RowDifference:
     apart = max(
         0.0 if asked.labels else difference(pair.old, pair.new),
         difference(pair.old_probabilities, pair.new_probabilities),
@@ -190,7 +115,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
-def _verdict(rows: Sequence[RowDifference], pairs: Sequence[_Pair]) -> Verdict:
+def _verdict(rows: Sequence[RowDifference], pairs: Sequence[Pair]) -> Verdict:
     if any(row.new_error is not None for row in rows):
         return "breaking"
     if any(row.old_error is None for row in rows):
@@ -235,12 +160,12 @@ def _change(row: RowDifference) -> Change:
 
 
 def _brief(value: Any) -> str:
-    """A value of an answer, numbers to three digits."""
+    """A value of an answer, a number to six digits, one of many to three."""
     text = value if isinstance(value, str) else json.dumps(_rounded(value), ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: Any, digits: int = 6) -> Any:
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.3g}") if isinstance(value, float) else value
+        return [_rounded(item, 3) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value

@@ -52,14 +52,13 @@ class Section:
 @dataclass(frozen=True)
 class Layers:
     """How many layers are in both, only in NEW, only in OLD. `pull_bytes`: of those only in NEW;
-    `total_bytes`: of all of NEW. None: not known. `compressed`: as a registry keeps them.
+    None: not known. `compressed`: as a registry keeps them.
     """
 
     same: int
     added: int
     removed: int
     pull_bytes: int | None = None
-    total_bytes: int | None = None
     compressed: bool = False
 
 

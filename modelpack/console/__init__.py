@@ -31,6 +31,7 @@ from . import diff as diff_view
 from . import markdown
 from . import model as model_view
 from .text import lines, printable
+from .transfers import Transfers
 
 if TYPE_CHECKING:
     from modelpack.doctor import Finding
@@ -70,6 +71,7 @@ class Progress(Observer):
     def __init__(self, *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._status: Status | None = None
+        self._transfers: Transfers | None = None
         self._stage = ""
 
     def stage_started(self, name: str) -> None:
@@ -106,14 +108,23 @@ class Progress(Observer):
     def check(self, check: Check) -> None:
         self._show(check.name)
 
+    def transfer(self, layer: str, done: int, total: int) -> None:
+        if self._status:
+            self.close()
+            self._transfers = Transfers(err, self._stage)
+        if self._transfers:
+            self._transfers.show(layer, done, total)
+
     def notice(self, message: str) -> None:
         say(Text.assemble(("note: ", "yellow"), printable(message)))
 
     def close(self) -> None:
-        """Ends the spinner; the terminal is as it was."""
+        """Ends the spinner or the bar; the terminal is as it was."""
         if self._status:
             self._status.stop()
-            self._status = None
+        if self._transfers:
+            self._transfers.stop()
+        self._status = self._transfers = None
 
     def _show(self, what: str) -> None:
         if self._status:
@@ -243,8 +254,7 @@ def package(made: Package) -> None:
         return
     if made.image:
         image(made.image)
-        engine = made.smoke.engine if made.smoke else "docker"
-        err.print(_usage(engine, made.image.reference, made.model), soft_wrap=True)
+        err.print(_usage(made.engine, made.image.reference, made.model), soft_wrap=True)
     else:
         result(str(made.bundle))
 
@@ -259,10 +269,21 @@ def _figures(smoke: SmokeReport) -> Text:
     return Text(said + "\n", "dim")
 
 
+def _export(reference: str) -> str:
+    file = f"{reference.rpartition('/')[2].partition(':')[0]}.tar"
+    export = shlex.join(["modelpack", "export", reference, file])
+    return f"{export} && {shlex.join(['docker', 'load', '-i', file])}"
+
+
 def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
-    """Two commands to copy: one that runs the image, one that asks it."""
+    """Two commands to copy: one that runs the image, or gives it to an engine; one that asks it."""
     run = [engine, "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
-    text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
+    if engine == "oci":
+        text = Text.assemble(("take it ", "bold"), printable(_export(reference)))
+        run[0] = "docker"
+        text.append_text(Text.assemble("\n", ("run it  ", "bold"), printable(shlex.join(run))))
+    else:
+        text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
     if document := example(spec):
         body = json.dumps(document, ensure_ascii=True)
         ask = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]

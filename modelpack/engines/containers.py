@@ -20,7 +20,7 @@ from modelpack.errors import SmokeFailedError, UsageError
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
 # Twice, as the engine may still be creating it.
-_REMOVE = ("sh", "-c", '"$0" rm -fv "$1"; sleep 3; "$0" rm -fv "$1"')
+_REMOVE = ("sh", "-c", '"$0" kill "$1"; "$0" rm -fv "$1"; sleep 3; "$0" rm -fv "$1"')
 
 # What the service is promised to work under. Each is a rule of the CIS Docker Benchmark 1.6,
 # section 5; the seccomp profile is the engine's own.
@@ -117,6 +117,8 @@ def removed_at_the_end(host: Host, name: str) -> Iterator[None]:
         try:
             yield
         finally:
+            with suppress(APIError):  # Podman, told to remove it by force, asks it to end for 10 s
+                host.client.api.kill(name)
             with suppress(NotFound):
                 host.client.api.remove_container(name, force=True, v=True)
 

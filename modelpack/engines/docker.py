@@ -8,7 +8,7 @@ import secrets
 import tarfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from modelpack.engines import (
     daemon,
     debian,
     pulls,
+    pushes,
     references,
     sandbox,
     saved,
@@ -30,7 +31,14 @@ from modelpack.engines import (
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.hosts import Host
-from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnAnswer, OnStep
+from modelpack.engines.protocol import (
+    UNRUN,
+    DebianPackages,
+    Files,
+    OnAnswer,
+    OnProgress,
+    OnStep,
+)
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
@@ -143,6 +151,11 @@ class DockerEngine:
         repository, tag = references.parse(reference)
         self._client.images.get(image.id).tag(repository, tag)
         return self._image(image.id, f"{repository}:{tag}")
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        repository, tag = references.parse(reference)
+        with closing(self._host.connect()) as client:
+            return pushes.push(client, repository, tag, on_progress)
 
     def discard(self, image: Image) -> None:
         with suppress(ImageNotFound):

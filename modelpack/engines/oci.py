@@ -22,9 +22,10 @@ from modelpack.engines.embedded.commands import Tools
 from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.places import Places
 from modelpack.engines.embedded.store import Descriptor, Store, folder
-from modelpack.engines.protocol import DebianPackages, Files, OnAnswer, OnStep
+from modelpack.engines.protocol import DebianPackages, Files, OnAnswer, OnProgress, OnStep
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.oci import archive, tree
+from modelpack.oci import archive, documents, layout, pushing, tree
+from modelpack.oci.registry import connected
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
 
@@ -144,6 +145,13 @@ class OciEngine:
         with reaper.scratch_folder(".laid-", self._store.path) as scratch:
             self._store.lay_out(descriptor, name, scratch / "layout", share=True)
             yield scratch / "layout"
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        descriptor = self._find(reference)
+        with connected(reference) as repository:
+            kept = layout.Folder(self._store.path)
+            pointer = documents.descriptor_of(descriptor)
+            return pushing.push(kept, pointer, repository, on_progress).digest
 
     def tag(self, image: Image, reference: str) -> Image:
         name = ":".join(references.parse(reference))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 import subprocess
-import weakref
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
 from docker.errors import ImageNotFound
 
-from modelpack.engines import podman_service, references
+from modelpack import oci
+from modelpack.engines import podman_push, podman_service, references
 from modelpack.engines.containers import Container
 from modelpack.engines.docker import DockerEngine
+from modelpack.engines.protocol import OnProgress
 from modelpack.spec import Image
 
 _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 # libpod's own API, of which Docker's knows nothing; any version of the same first number will do.
+_IMAGE = "/v4.0.0/libpod/images/{}/json"
 _HEALTH = "/v4.0.0/libpod/containers/{}/healthcheck"
 # What the kernel can drop at any time, by cgroups(7) of version 2 or 1.
 _INACTIVE = """
@@ -68,9 +73,7 @@ class PodmanEngine(DockerEngine):
     _container = PodmanContainer
 
     def __init__(self) -> None:
-        with ExitStack() as stack:
-            super().__init__(podman_service.start(stack))
-            weakref.finalize(self, stack.pop_all().close)
+        super().__init__(podman_service.start())
 
     def _called(self, target: str) -> str:
         """Podman looks for a name without a host by its end: "iris:1" would be any image's that is
@@ -82,6 +85,22 @@ class PodmanEngine(DockerEngine):
         with suppress(ImageNotFound):
             return self._client.images.get(f"localhost/{target}") and f"localhost/{target}"
         return references.of_hub(target)
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        references.parse(reference)
+        return podman_push.push(self._called(reference), reference, on_progress)
+
+    @contextmanager
+    def contents(self, target: str) -> Iterator[oci.Image]:
+        """As Docker's API has it, with what Podman leaves out there."""
+        with super().contents(target) as image:
+            config = {**image.config["config"], **self._health(self._called(target))}
+            yield replace(image, config={**image.config, "config": config})
+
+    def _health(self, image: str) -> dict[str, Any]:
+        api = self._client.api
+        found = api.get(api.base_url + _IMAGE.format(image)).json().get("Healthcheck")
+        return {"Healthcheck": found} if found else {}
 
     def tag(self, image: Image, reference: str) -> Image:
         references.parse(reference)

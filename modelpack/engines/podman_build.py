@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from modelpack import reaper
 from modelpack.engines import builds
 from modelpack.engines.progress import printable, title
 from modelpack.engines.protocol import OnStep, StepEvent, StepState
+from modelpack.engines.sandbox import end_with_modelpack
 
 _STEP = re.compile(r"(\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)")
 _CACHED = "--> Using cache"
@@ -27,6 +30,11 @@ _WARNING = re.compile(r'time="[^"]*" level=(warning|info)')
 # 'Error: building at STEP "RUN ...": while running runtime: exit status 1'
 _ERROR = re.compile(r'Error: (?:building at STEP ".*": )?(?:while running runtime: )?(.*)')
 _KEPT_LINES = 200
+# Without a label that tells Buildah's version, which would make another image of the same files.
+_BUILD = ("podman", "build", "--format=docker", "--identity-label=false")
+_PATIENCE = 60.0  # seconds: large folders are copied in less
+_NAP = 0.2
+_EPOCH = "--build-arg=SOURCE_DATE_EPOCH="
 _EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -91,7 +99,7 @@ def run(
     context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
 ) -> None:
     """As `hosts.Builder` has it."""
-    command = ["podman", "build", "--format=docker", *_times(environ), *options, str(context)]
+    command = [*_BUILD, *_times(options), *options, str(context)]
     progress = Progress(on_step)
     with subprocess.Popen(
         command,
@@ -101,15 +109,36 @@ def run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        start_new_session=True,  # a Ctrl-C at the terminal is for modelpack to handle
+        preexec_fn=_heed_only_hangups,  # noqa: PLW1509 - nothing in it takes a lock
     ) as process:
         try:
             progress.read(process.stdout or ())
         except BaseException:
-            process.terminate()
+            _give_up(process)
             raise
     if process.returncode:
         progress.failed()
         raise builds.failure(progress.step, progress.error, list(progress.output))
+
+
+def _heed_only_hangups() -> None:
+    """In the new process, also for when modelpack is gone."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_with_modelpack(signal.SIGHUP)
+
+
+def _give_up(process: subprocess.Popen[str]) -> None:
+    """At SIGINT and SIGTERM Podman ends, and leaves what it builds in and the command that runs
+    there. SIGHUP is heard while a command runs, which is then ended, so that the build fails and
+    cleans up; between commands it would end Podman as well, if it were not ignored there.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(signal.SIGHUP)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_NAP)
+    process.terminate()
 
 
 def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - as of each builder
@@ -122,9 +151,8 @@ def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - a
     return frozenset(known)
 
 
-def _times(environ: Mapping[str, str]) -> list[str]:
-    """One time for the image and for all files that the build adds, so that the same input makes
-    the same image. Podman 5 takes no SOURCE_DATE_EPOCH by itself.
+def _times(options: Iterable[str]) -> list[str]:
+    """What BuildKit understands by an argument of this name, Podman 5 does by an option: the time
+    of the image and of the files that the build adds.
     """
-    epoch = environ.get("SOURCE_DATE_EPOCH")
-    return [f"--timestamp={epoch}"] if epoch else []
+    return [option.replace(_EPOCH, "--timestamp=") for option in options if _EPOCH in option]

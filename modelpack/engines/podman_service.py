@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import time
+import weakref
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -30,12 +31,19 @@ _NAP = 0.01
 _INSTALL = "Install it (apt-get install podman), or package without one: --engine process"
 
 
-def start(stack: ExitStack) -> Host:
-    """Podman as a `Host`, until `stack` is closed.
+def start() -> Host:
+    """Podman as a `Host`, for as long as somebody holds that.
 
     Raises:
         NoEngineError: it is not installed, or does not start.
     """
+    with ExitStack() as stack:
+        host = _host(stack)
+        weakref.finalize(host, stack.pop_all().close)
+    return host
+
+
+def _host(stack: ExitStack) -> Host:
     if not shutil.which("podman"):
         raise NoEngineError("There is no podman command.", hint=_INSTALL)
     folder = stack.enter_context(reaper.scratch_folder())

@@ -18,6 +18,7 @@ from modelpack.engines.protocol import (
     DebianPackages,
     Files,
     OnAnswer,
+    OnProgress,
     OnStep,
     StepEvent,
 )
@@ -114,6 +115,14 @@ class ProcessEngine:
         raise NoEngineError(
             f"No image {image.id} can be named {reference}: there is no container engine.",
             hint="Start Docker, or leave out -t.",
+        )
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:  # noqa: ARG002
+        """Raises:
+        NoEngineError: always, as there are no images.
+        """
+        raise NoEngineError(
+            f"There is no image {reference}: a local process makes none.", hint="Start Docker."
         )
 
     def discard(self, image: Image) -> None:

@@ -57,6 +57,10 @@ class Files:
 
 OnStep = Callable[[StepEvent], None]
 OnAnswer = Callable[[], bytes]
+OnProgress = Callable[[str, int, int], None]
+"""Gets a layer's name, how many of its bytes have gone, and of how many. A layer that the registry
+had already is told of once, with all of them; one that it had not, with none at first.
+"""
 
 
 class Engine(Protocol):
@@ -148,6 +152,17 @@ class Engine(Protocol):
 
         Raises:
             UsageError: `reference` is no name for an image.
+        """
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        """Pushes the image of that name to the registry that stands in it, as the user whom
+        `docker login` has left there. Returns the digest of its manifest.
+
+        Raises:
+            UsageError: there is no such image, or the registry cannot be reached, or does not let
+                this user do it.
+            BuildFailedError: the registry fails, or does not take the image.
+            NoEngineError: the engine makes no images.
         """
 
     def discard(self, image: Image) -> None:

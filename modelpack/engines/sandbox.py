@@ -151,6 +151,7 @@ def _answer(
         code = process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
+        process.wait()
         raise SmokeFailedError(f"it was ended: {SECONDS:.0f} seconds were not enough") from None
     if code:
         said.seek(0)

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from modelpack import cache, oci
@@ -29,7 +30,7 @@ def found(
     config: Mapping[str, Any], layers: Sequence[oci.Layer], given: Sequence[Needle]
 ) -> Iterator[Violation]:
     """`config`: the configuration with history, environment and labels. A violation is told with
-    the path of the file that holds the secret, or else with the instruction that made the layer.
+    the path of the file that holds the secret, or else with the place of its layer.
 
     Raises:
         UsageError: a layer is damaged.
@@ -39,8 +40,9 @@ def found(
     told = json.dumps(config, ensure_ascii=False).encode(errors="surrogatepass")
     yield from (_leak(CONFIGURATION, needle) for needle in _in(told, given))
     key = _key(given)
-    for layer in layers:
-        yield from _of_layer(layer, given, key)
+    for number, layer in enumerate(layers, 1):
+        for leak in _of_layer(layer, given, key):
+            yield leak if leak.where else replace(leak, where=f"layer {number} above the base")
 
 
 def _leak(where: str, needle: Needle) -> Violation:
@@ -48,6 +50,7 @@ def _leak(where: str, needle: Needle) -> Violation:
 
 
 def _of_layer(layer: oci.Layer, given: Sequence[Needle], key: str) -> Sequence[Violation]:
+    """`where`: empty for what is in no content of a file."""
     place = cache.folder("leaks") / f"{key}-{layer.diff_id.replace(':', '-')}.json"
     with suppress(OSError, ValueError, TypeError):
         return [Violation(*row) for row in json.loads(place.read_text("utf-8"))]
@@ -74,8 +77,7 @@ def _searched(layer: oci.Layer, given: Sequence[Needle]) -> Iterator[Violation]:
     for path, needle in _placed(layer, leaked) if leaked else ():
         unplaced.discard(needle)
         yield _leak(path, needle)
-    where = layer.created_by or layer.diff_id
-    yield from (_leak(where, needle) for needle in given if needle in unplaced)
+    yield from (_leak("", needle) for needle in given if needle in unplaced)
 
 
 def _placed(layer: oci.Layer, given: Iterable[Needle]) -> Iterator[tuple[str, Needle]]:

@@ -33,15 +33,15 @@ class Credentials:
     token: str = field(default="", repr=False)
 
 
-def find(host: str) -> Credentials | None:
-    """What there is for the registry `host`: in podman's file if REGISTRY_AUTH_FILE names it, in
-    Docker's, in podman's.
+def find(host: str, repository: str = "") -> Credentials | None:
+    """What there is for a repository of the registry `host`: in podman's file if REGISTRY_AUTH_FILE
+    names it, in Docker's, in podman's.
 
     Raises:
         UsageError: a file or a helper that has them does not answer as it must.
     """
     for path in _files():
-        if found := _in_file(path, host):
+        if found := _in_file(path, host, repository):
             return found
     return None
 
@@ -60,9 +60,9 @@ def _files() -> Iterator[Path]:
     yield Path(f"/run/containers/{os.getuid()}/auth.json")
 
 
-def _in_file(path: Path, host: str) -> Credentials | None:
+def _in_file(path: Path, host: str, repository: str) -> Credentials | None:
     config = _read(path)
-    keys = _HUB_KEYS if host == HUB else (host, f"https://{host}", f"http://{host}")
+    keys = (*_folders(host, repository), *(_HUB_KEYS if host == HUB else (host,)))
     helpers = _mapping(config.get("credHelpers"))
     for key in keys:
         helper = helpers.get(key) or config.get("credsStore")
@@ -74,9 +74,16 @@ def _in_file(path: Path, host: str) -> Credentials | None:
     return _entry(_mapping(entry), path)
 
 
+def _folders(host: str, repository: str) -> list[str]:
+    """As podman's file may have entries for: "HOST/team/iris", then "HOST/team"."""
+    parts = [host, *filter(None, repository.split("/"))]
+    return ["/".join(parts[:end]) for end in range(len(parts), 1, -1)]
+
+
 def _host(key: str) -> str:
-    """Of a key, which older releases of Docker wrote as an address: "https://HOST/v1/"."""
-    return re.sub(r"^https?://", "", key).partition("/")[0]
+    """Of a key that is an address, as older releases of Docker wrote it: "https://HOST/v1/"."""
+    match = re.fullmatch(r"https?://([^/]+)(?:/v[12])?/?", key)
+    return match[1] if match else ""
 
 
 def _read(path: Path) -> Mapping[str, Any]:

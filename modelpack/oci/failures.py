@@ -94,12 +94,12 @@ def _reason(name: Name, error: Exception) -> tuple[str, str]:
         )
     for kind, why, hint in _REASONS:
         if any(isinstance(cause, kind) for cause in causes):
-            return why, hint
+            return why, hint.format(name.server)
     return "the connection breaks", "Try again later."
 
 
 _REASONS = (
-    (requests.exceptions.SSLError, "it speaks no TLS", "If that is meant, say so: --plain-http"),
+    (requests.exceptions.SSLError, "it speaks no TLS", "If that is meant: MODELPACK_PLAIN_HTTP={}"),
     (requests.exceptions.ProxyError, "the proxy fails", "Look at HTTPS_PROXY and NO_PROXY."),
     (socket.gaierror, "there is no such host", "Look at its spelling."),
     (ConnectionRefusedError, "nothing listens there", "Is it running, and is the port right?"),

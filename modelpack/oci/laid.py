@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from modelpack.oci import limits
 from modelpack.oci.entries import Entry, refused
 
 _LINKS = 40  # that a path may go through, as for Linux
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
     """`entry`: None for a folder that no layer has an entry of."""
 
@@ -23,11 +24,12 @@ class Tree:
 
     def __init__(self) -> None:
         self._root = _Node()
+        self._made = 1
 
     def put(self, entry: Entry) -> None:
         """Takes the place of what is there; a folder keeps what is in it."""
         folder, _, name = entry.path.rpartition("/")
-        node = self._made(folder).below.setdefault(name, _Node()) if name else self._root
+        node = self._child(self._folder(folder), name) if name else self._root
         if entry.kind != "directory":
             node.below.clear()
         node.entry = entry
@@ -64,11 +66,20 @@ class Tree:
             inside = f"{path}/" if path else ""
             left += [(inside + name, node.below[name]) for name in sorted(node.below, reverse=True)]
 
-    def _made(self, folder: str) -> _Node:
+    def _folder(self, folder: str) -> _Node:
         node = self._node(folder, make=True)
         if node is None or (node.entry and node.entry.kind != "directory"):
             raise refused(folder, "is no folder, and others are in it")
         return node
+
+    def _child(self, folder: _Node, name: str) -> _Node:
+        """Made where it is not there."""
+        if name not in folder.below:
+            self._made += 1
+            if self._made > limits.TREE:
+                raise refused(name, f"is one of more than {limits.TREE} files")
+            folder.below[name] = _Node()
+        return folder.below[name]
 
     def _node(self, path: str, *, make: bool = False, certain: bool = False) -> _Node | None:
         way, left, links = [self._root], _names(path), 0
@@ -77,9 +88,7 @@ class Tree:
             if name == "..":
                 way = way[:-1] or way
                 continue
-            node = way[-1].below.get(name)
-            if node is None and make:
-                node = way[-1].below[name] = _Node()
+            node = self._child(way[-1], name) if make else way[-1].below.get(name)
             if node is None or (certain and node.entry is None):
                 return None
             way.append(node)

@@ -35,10 +35,14 @@ def members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
 def _members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
     file = cast("IO[bytes]", stream)
     with tarfile.open(fileobj=file, mode="r:", tarinfo=_Bounded, errors="surrogateescape") as tar:
+        paths = 0
         for _ in range(limits.MEMBERS):
             member = tar.next()
             if member is None:
                 return
+            paths += len(member.name) + len(member.linkname)
+            if paths > limits.PATHS:
+                raise damaged(f"the paths in it have more than {limits.PATHS} bytes")
             tar.members = []  # type: ignore[attr-defined]  # which else holds them all
             yield entries.of(member), Section(stream, member.size) if member.isreg() else None
     raise damaged(f"it has more than {limits.MEMBERS} entries")

@@ -8,6 +8,7 @@ were left for, and for the server of tokens that it names: never for where it re
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -36,12 +37,16 @@ Body = bytes | Callable[[], Any]
 
 
 class Transport:
-    """Talks to the registry of `name`. `plain_http`: without TLS even to another machine."""
+    """Talks to the registry of `name`. `plain_http`: without TLS even to another machine, as also
+    if MODELPACK_PLAIN_HTTP lists its host; one on this machine is asked without in any case.
+    """
 
     def __init__(self, name: Name, *, plain_http: bool = False) -> None:
         self.name = name
-        self._plain = plain_http or is_loopback(name.server)
-        self._base = f"{'http' if self._plain else 'https'}://{name.server}/v2/"
+        listed = os.environ.get("MODELPACK_PLAIN_HTTP", "").split(",")
+        self._plain = plain_http or name.server in listed
+        plain = self._plain or is_loopback(name.server)
+        self._base = f"{'http' if plain else 'https'}://{name.server}/v2/"
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "modelpack"
         self._authorization = ""
@@ -71,6 +76,9 @@ class Transport:
         for pause in (None,) if callable(body) else (*PAUSES, None):
             try:
                 answer = self._answer(method, url, headers or {}, body)
+                if self._wants_tls(answer):
+                    url = urljoin(self._base, path)
+                    answer = self._answer(method, url, headers or {}, body)
             except BROKEN as error:
                 if not self._has_answered:
                     raise failures.unreachable(self.name, error) from None
@@ -86,12 +94,23 @@ class Transport:
             time.sleep(max(pause, _retry_after(answer)))
         raise AssertionError("the last attempt returns or raises")
 
+    def _wants_tls(self, answer: requests.Response) -> bool:
+        """Whether a registry of this machine, which is asked without, speaks TLS after all."""
+        is_plain = self._base.startswith("http:") and is_loopback(self.name.server)
+        if not is_plain or answer.status_code != requests.codes.bad_request:
+            return False
+        with self._once("GET", self._base, headers={}) as told:
+            if not re.search("HTTPS (server|port)", told.text[:1000]):
+                return False
+        self._base = f"https{self._base.removeprefix('http')}"
+        return True
+
     def _answer(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None
     ) -> requests.Response:
         answer = self._sent(method, url, headers, body)
         if answer.status_code == requests.codes.unauthorized and self._is_ours(url):
-            known = credentials.find(self.name.host)
+            known = credentials.find(self.name.host, self.name.repository)
             challenge = answer.headers.get("WWW-Authenticate", "")
             if answered := auth.authorization(challenge, known, self._ask_for_token):
                 answer.close()
@@ -115,7 +134,7 @@ class Transport:
     def _once(self, method: str, url: str, **options: Any) -> requests.Response:
         """Follows no redirect, and takes no credentials from ~/.netrc."""
         host = urlsplit(url).netloc.rpartition("@")[2]
-        if urlsplit(url).scheme != "https" and not self._plain:
+        if urlsplit(url).scheme != "https" and not (self._plain or is_loopback(host)):
             raise self._elsewhere("leads to an address without TLS")
         options["headers"] = {name: text for name, text in options["headers"].items() if text}
         answer = self._session.request(

@@ -138,7 +138,7 @@ class _Part:
         left = self.len - self._done
         data = self._stream.read(left if size < 0 else min(size, left))
         self._done += len(data)
-        if self._done - self._told >= _STEP or self._done == self.len:
+        if data and (self._done - self._told >= _STEP or self._done == self.len):
             self._told = self._done
             self._tell(self._done)
         return data

@@ -12,6 +12,7 @@ from .batch import FORMATS, Batch, predict
 from .commands import build, export, lock, package, require_passed, serve, smoke_target
 from .diff import FAIL_ON, diff, require_same
 from .options import Observer, Options, Package
+from .push import Pushed, push
 from .run import Run
 from .scanning import require_held, scan, scanned
 from .verifying import Verification, require_verified, verify
@@ -23,6 +24,7 @@ __all__ = [
     "Observer",
     "Options",
     "Package",
+    "Pushed",
     "Run",
     "Verification",
     "build",
@@ -32,6 +34,7 @@ __all__ = [
     "look",
     "package",
     "predict",
+    "push",
     "require_held",
     "require_passed",
     "require_same",

@@ -47,7 +47,8 @@ def package(
     kept = str(directory) if directory.exists() else None
     several = tuple(each.told() for each in made) if len(made) > 1 else ()
     locked = first.bundle.environment
-    return Package(model, locked, kept, named, first.report, run.seconds, code, several)
+    report, engine = first.report, run.engine.name
+    return Package(model, locked, kept, named, report, run.seconds, code, several, engine)
 
 
 def require_passed(report: SmokeReport) -> None:

@@ -72,6 +72,7 @@ class Package:
     """What `package` made. `bundle` is None where it was not kept, `image` where no container
     engine is there, `smoke` where it was not wanted. `seconds` per stage. `platforms`: where the
     image is for several; `environment` and `smoke` are of the first, which this machine runs.
+    `engine`: the one that keeps the image.
     """
 
     model: ModelSpec
@@ -82,6 +83,7 @@ class Package:
     seconds: Mapping[str, float]
     code: Code = field(default_factory=Code)
     platforms: tuple[ForPlatform, ...] = ()
+    engine: str = "docker"
 
     def to_json(self) -> dict[str, Any]:
         """The document of `modelpack package --json`."""
@@ -114,5 +116,6 @@ class Observer:
     def stage_failed(self) -> None: ...
     def locked(self, environment: Environment, model: ModelSpec) -> None: ...
     def step(self, event: StepEvent) -> None: ...
+    def transfer(self, layer: str, done: int, total: int) -> None: ...
     def check(self, check: Check) -> None: ...
     def notice(self, message: str) -> None: ...

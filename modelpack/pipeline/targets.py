@@ -8,7 +8,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from modelpack import bundle as bundles
 from modelpack import engines, oci
 from modelpack.comparison import Base, Side
 from modelpack.engines import Engine
-from modelpack.errors import UsageError
+from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect
 from modelpack.oci import tree
 from modelpack.spec import Bundle
@@ -29,6 +29,12 @@ from .run import Run
 _MANIFEST = "app/modelpack.json"
 _BASE = re.compile(r"^FROM\s+(?!scratch)([^\s@]+)(?:@(sha256:[0-9a-f]{64}))?", re.MULTILINE)
 _PLACES = {"oci": "layout", "oci-archive": "archive", "docker-archive": "archive"}
+_UNASKED = {
+    "model file": "a model file is not executed; package it, or bundle it",
+    "layout": "an image in a folder is asked once an engine has loaded it",
+    "archive": "an image in an archive is asked once an engine has loaded it",
+    "registry": "an image in a registry is asked once an engine has pulled it",
+}
 _LABEL = "org.opencontainers.image.base."
 
 
@@ -74,35 +80,55 @@ def _model_file(run: Run, path: Path) -> Iterator[Target]:
     found, _, problem = look(inspect(path), run.options)
     if problem and found.safety.verdict != "trust":
         raise problem
-    why = "is a model file, which is not executed: package it, or bundle it"
-    yield Target(Side(str(path), "model file", found), unasked=why, file=path)
+    kind = "model file"
+    yield Target(Side(str(path), kind, found), unasked=_UNASKED[kind], file=path)
 
 
 @contextmanager
 def _bundle(name: str) -> Iterator[Target]:
     made = bundles.read(name)
-    text = (made.directory / "Dockerfile").read_text("utf-8", errors="replace")
-    found = _BASE.search(text)
-    base = Base(found[1], found[2] or "") if found else Base()
-    side = Side(name, "bundle", made.model, made.environment, base, made.code)
+    side = Side(name, "bundle", made.model, made.environment, _base(made), made.code)
     yield Target(side, engines.select("process"), made.path, bundle=made)
+
+
+def _base(bundle: Bundle) -> Base:
+    """What its Dockerfile builds on, which is the author's to edit."""
+    path = bundle.directory / "Dockerfile"
+    found = _BASE.search(path.read_text("utf-8", errors="replace")) if path.is_file() else None
+    return Base(found[1], found[2] or "") if found else Base()
 
 
 @contextmanager
 def _image(run: Run, name: str) -> Iterator[Target]:
-    chosen = run.options.engine
-    engine = engines.select(engines.WITH_IMAGES if chosen in {"auto", "process"} else chosen)
-    manifest = engine.manifest(name)
-    with engine.contents(name) as image:
-        yield Target(_side(name, "image", manifest, image), engine, name, image=image)
+    """Of the engine, else of the registry that the name tells."""
+    with ExitStack() as stack:
+        try:
+            engine = _engine(run)
+            image = stack.enter_context(engine.contents(name))
+        except (UsageError, NoEngineError):
+            if not _tells_a_registry(name):
+                raise
+            yield stack.enter_context(_placed(run, name, name, "registry"))
+            return
+        side = _side(name, "image", engine.manifest(name), image)
+        yield Target(side, engine, name, image=image)
+
+
+def _engine(run: Run) -> Engine:
+    asked = run.options.engine
+    return engines.select(engines.WITH_IMAGES if asked in {"auto", "process"} else asked)
+
+
+def _tells_a_registry(name: str) -> bool:
+    host = name.partition("/")[0]
+    return "/" in name and (host == "localhost" or "." in host or ":" in host)
 
 
 @contextmanager
 def _placed(run: Run, name: str, place: str, kind: str) -> Iterator[Target]:
     with oci.opened(place, run.options.platform) as image:
         side = _side(name, kind, _manifest(name, image), image)
-        why = f"is an image in {'a folder' if kind == 'layout' else 'an archive'}, which no engine"
-        yield Target(side, unasked=f"{why} has loaded", image=image)
+        yield Target(side, unasked=_UNASKED[kind], image=image)
 
 
 def _manifest(name: str, image: oci.Image) -> dict[str, Any]:

@@ -6,12 +6,16 @@ It is output of code that nobody has vouched for: its form is checked, nothing e
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
 from modelpack.spec import Answers, Reference
 
 from .rows import Row
+
+_LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
+_TOO_DEEP = "its lists are nested too deeply"
 
 
 def question(reference: Reference) -> bytes:
@@ -43,10 +47,45 @@ def said(reference: Reference, told: bytes) -> tuple[tuple[str | None, ...], Ans
         ValueError: it is malformed.
     """
     try:
-        _, errors, together, _ = _read(reference, json.loads(told))
+        _, errors, together, _ = _read(reference, _decoded(told))
+        _require_shallow((together.predictions, together.probabilities))
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
     return tuple(None if said is None else str(said) for said in errors), together
+
+
+def _decoded(told: bytes) -> Any:
+    """JSON of numbers that the service could write: finite, integers of 64 bits.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        return json.loads(told, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**64:
+        raise ValueError("it has an integer of more than 64 bits")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"it has the number {text[:20]}")
+    return value
+
+
+def _require_shallow(value: Any, levels: int = _LEVELS) -> None:
+    if isinstance(value, list | tuple):
+        if not levels:
+            raise ValueError(_TOO_DEEP)
+        for item in value:
+            _require_shallow(item, levels - 1)
 
 
 def _read(reference: Reference, document: Any) -> tuple[list[Row], list[Any], Answers, Answers]:

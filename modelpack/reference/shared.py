@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.spec import Field, ModelSpec, Reference
+from modelpack.spec import ModelSpec, Reference, Signature
 
 from . import invented, sidecar
-from .rows import MOST_ROWS, align, with_examples
+from .rows import MOST_ROWS, Row, align, with_examples
 from .sidecar import Recorded
 from .tables import Table, read_table
 
@@ -21,6 +21,9 @@ class Misfit:
 
     why: str
 
+
+_UNKNOWN = "the file does not tell what a row looks like: --example FILE gives rows"
+_MOST_NAMES = 5
 
 Shared = Reference | Misfit
 
@@ -63,33 +66,39 @@ def _made_up(models: Sequence[ModelSpec]) -> list[Shared]:
     first, *others = models
     rows = invented.rows(first.signature)
     if not rows:
-        why = "the file does not tell what a row looks like: --example FILE gives rows"
-        return [Misfit(why) for _ in models]
-    return [
-        Reference(rows, made_up=True),
-        *(_fitted(model, _table(first, model, rows), made_up=True) for model in others),
-    ]
+        return [Misfit(_UNKNOWN) for _ in models]
+    mine = Reference(rows, made_up=True)
+    return [mine, *(_translated(rows, first.signature, each.signature) for each in others)]
 
 
-def _table(first: ModelSpec, other: ModelSpec, rows: Sequence[Sequence[object]]) -> Table:
-    """Rows of one model, with nothing in the inputs that may be missing and only another one has.
+def _translated(rows: Sequence[Row], first: Signature, other: Signature) -> Shared:
+    """Rows of one model as another one takes them, with nothing where that lacks a value and may.
 
     The names of a model that recorded none are no names.
     """
-    names = [field.name for field in first.signature.inputs]
-    if not (first.signature.named and other.signature.named):
-        extra: Sequence[Field] = other.signature.inputs[len(names) :]
-        added = [None for field in extra if field.nullable]
-        return Table(None, [[*row, *added] for row in rows])
-    more = [f.name for f in other.signature.inputs if f.nullable and f.name not in names]
-    return Table((*names, *more), [[*row, *(None for _ in more)] for row in rows])
+    by_name = first.named and other.named
+    names = [field.name if by_name else place for place, field in enumerate(first.inputs)]
+    wanted = [field.name if by_name else place for place, field in enumerate(other.inputs)]
+    places = [names.index(name) if name in names else None for name in wanted]
+    pairs = list(zip(other.inputs, places, strict=True))
+    lacking = [field.name for field, place in pairs if place is None and not field.nullable]
+    if lacking:
+        return Misfit(f"rows as OLD takes them lack what it needs: {_listed(lacking)}")
+    if not other.inputs:
+        return Misfit(_UNKNOWN)
+    made = (tuple(None if at is None else row[at] for at in places) for row in rows)
+    return Reference(tuple(made), made_up=True)
 
 
-def _fitted(model: ModelSpec, table: Table, *, made_up: bool = False) -> Shared:
+def _fitted(model: ModelSpec, table: Table) -> Shared:
     table = Table(table.columns, table.rows[:MOST_ROWS], table.is_text)
     try:
         signature = with_examples(model, table).signature
-        return Reference(align(table, signature), made_up=made_up)
+        return Reference(align(table, signature))
     except UsageError as error:
         told = error.message.removeprefix("The example rows ").rstrip(".")
-        return Misfit(f"{'rows as OLD takes them' if made_up else 'the example rows'} {told}")
+        return Misfit(f"the example rows {told}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")

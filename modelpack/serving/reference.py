@@ -47,9 +47,11 @@ class Author:
         return {"predictions": predictions, "probabilities": probabilities}
 
     def error(self, row: Row) -> str | None:
-        """Why the model does not answer a row."""
+        """Why the model does not answer a row. That there is no memory is not of the row."""
         try:
             self._call(self.facts.method, [row])
+        except MemoryError:
+            raise
         except Exception as error:
             return f"{type(error).__name__}: {error}"[:500]
         return None

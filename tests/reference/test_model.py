@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelpack.reference import completed, question
+from modelpack.reference import completed, question, said
 from modelpack.spec import Answers, Reference
 
 ROWS = ((1.0, "a"), (2.0, None), (3.0, "c"))
@@ -64,3 +64,20 @@ def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
 )
 def test_a_malformed_answer_is_a_problem_not_a_crash(answer: bytes) -> None:
     assert "malformed" in completed(Reference(ROWS), answer).problem
+
+
+def test_what_was_said_is_told_row_by_row() -> None:
+    errors, answers = said(Reference(ROWS), told([None, "ValueError: no", None], [1, 3]))
+    assert (errors, answers.predictions) == ((None, "ValueError: no", None), (1, 3))
+
+
+@pytest.mark.parametrize(
+    "predictions",
+    ["[1, 2]", "1", "[NaN]", "[1e999]", f"[1{'0' * 30}]", "[" * 9 + "]" * 9, "[" * 10**5, "{"],
+    ids=lambda text: text[:12],
+)
+def test_what_no_service_would_say_is_malformed(predictions: str) -> None:
+    answers = f'{{"predictions": {predictions}, "probabilities": null}}'
+    document = f'{{"errors": [null], "together": {answers}, "alone": {answers}}}'
+    with pytest.raises(ValueError, match=r"."):
+        said(Reference(((1.0,),)), document.encode())

@@ -25,7 +25,8 @@ _PATTERNS = [(re.compile(pattern, re.DOTALL), what) for pattern, what in PATTERN
 
 
 def violations(image: Subject) -> Iterator[Violation]:
-    for instruction in image.history:
+    """Told by their places: they may hold secrets."""
+    for number, instruction in enumerate(image.history, 1):
         for pattern, what in _PATTERNS:
             if pattern.fullmatch(instruction):
-                yield Violation(instruction, what)
+                yield Violation(f"instruction {number} above the base", what)

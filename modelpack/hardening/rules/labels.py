@@ -26,7 +26,7 @@ OF_FILES = {
     "dev.modelpack.sbom.sha256": "app/sbom.cdx.json",
     "dev.modelpack.provenance.sha256": "app/provenance.json",
 }
-LONGEST = 1024
+LONGEST = 4096
 """Characters of a value."""
 
 

@@ -1,0 +1,109 @@
+"""The same rows asked of two models at once, each in its sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from modelpack import reference
+from modelpack.comparison import Asked, PredictionSection, Said, predictions
+from modelpack.errors import SmokeFailedError
+from modelpack.reference import Misfit
+from modelpack.spec import ModelSpec, Reference
+
+from .run import Run
+from .targets import Target
+
+SIDES = ("OLD", "NEW")
+_LABELED = {"classifier", "clusterer", "outlier_detector"}
+
+_Answer = Said | str
+"""What a model said, or why it said nothing."""
+
+
+def compared(run: Run, opened: Sequence[Target]) -> PredictionSection:
+    """What both say of the rows, and how far that is apart.
+
+    Raises:
+        UsageError: the example cannot be read, or fits neither.
+    """
+    models = [target.side.model for target in opened]
+    rows = reference.share(models, [target.file for target in opened], run.options.example)
+    if why := list(_unasked(opened, rows)):
+        return predictions.not_asked(why)
+    shared = [each for each in rows if isinstance(each, Reference)]
+    with run.stage("predict") as summary:
+        answers = _answers(run, opened, shared)
+        found = _compared(run, models, shared, answers)
+        summary.append(found.summary)
+    return found
+
+
+def _unasked(opened: Sequence[Target], rows: Sequence[Reference | Misfit]) -> list[str]:
+    """Why they are not asked, with the sides for which it holds."""
+    why: dict[str, list[str]] = {}
+    for name, target, shared in zip(SIDES, opened, rows, strict=True):
+        if isinstance(shared, Misfit):
+            why.setdefault(shared.why, []).append(name)
+        elif target.engine is None and shared.answers is None:
+            why.setdefault(target.unasked, []).append(name)
+    return [f"{' and '.join(names)}: {reason}" for reason, names in why.items()]
+
+
+def _answers(run: Run, opened: Sequence[Target], rows: Sequence[Reference]) -> list[_Answer]:
+    for target in opened:
+        if target.engine and target.bundle:
+            target.engine.build(target.bundle, run.index, run.observer.step)
+    with ExitStack() as stack:
+        waiting = [_asked(stack, target, each) for target, each in zip(opened, rows, strict=True)]
+        return [wait() for wait in waiting]
+
+
+def _asked(stack: ExitStack, target: Target, rows: Reference) -> Callable[[], _Answer]:
+    """What waits for the answer of a model that is being asked."""
+    classes = target.side.model.signature.classes
+    if rows.answers is not None:
+        known = rows.answers
+        nothing = (None,) * len(rows.rows)
+        return lambda: Said(nothing, known.predictions or nothing, known.probabilities, classes)
+    assert target.engine is not None  # noqa: S101 - else it is not asked
+    try:
+        answer = stack.enter_context(target.engine.ask(target.name, reference.question(rows)))
+    except SmokeFailedError as error:
+        why = error.message
+        return lambda: why
+    return lambda: _said(rows, answer, target.side.model)
+
+
+def _said(rows: Reference, answer: Callable[[], bytes], model: ModelSpec) -> _Answer:
+    try:
+        errors, answers = reference.said(rows, answer())
+    except SmokeFailedError as error:
+        return error.message
+    except ValueError as error:
+        return f"what it said in the sandbox is malformed: {error}"
+    given = [answers.predictions, answers.probabilities]
+    spread = [None if part is None else _by_row(errors, part) for part in given]
+    return Said(errors, spread[0] or (), spread[1], model.signature.classes)
+
+
+def _by_row(errors: Sequence[str | None], answers: Sequence[object]) -> tuple[object, ...]:
+    """The answers with None for each row that has none."""
+    left = iter(answers)
+    return tuple(next(left, None) if error is None else None for error in errors)
+
+
+def _compared(
+    run: Run, models: Sequence[ModelSpec], rows: Sequence[Reference], answers: Sequence[_Answer]
+) -> PredictionSection:
+    old, new = answers
+    if isinstance(old, str) and isinstance(new, str):
+        return predictions.not_asked([f"OLD: {old}", f"NEW: {new}"])
+    if isinstance(old, str):
+        return predictions.silent("OLD", old)
+    if isinstance(new, str):
+        return predictions.silent("NEW", new)
+    labels = any(model.task in _LABELED for model in models)
+    made_up = any(each.made_up for each in rows)
+    asked = Asked(rows[0].rows, made_up, run.options.tolerance, labels)
+    return predictions.compare(asked, old, new)

@@ -1,0 +1,69 @@
+"""An image, and what vouches for it, into a registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelpack.engines import references
+from modelpack.spec import Image
+
+from .run import Run
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What is in the registry now. `digest`: of the manifest. `layers`: name -> whether it was
+    there already.
+    """
+
+    repository: str
+    digest: str
+    size_bytes: int
+    layers: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `modelpack push --json`."""
+        return {
+            "reference": self.reference,
+            "digest": self.digest,
+            "size_bytes": self.size_bytes,
+            "layers": {
+                "pushed": [name for name, existed in self.layers.items() if not existed],
+                "existing": [name for name, existed in self.layers.items() if existed],
+            },
+        }
+
+
+def push(run: Run, reference: str, other: str | None = None) -> Pushed:
+    """Pushes an image that modelpack made. `other`: a name that it gets, and by which it is pushed,
+    where `reference` is no name in a registry.
+
+    Raises:
+        UsageError: there is no such image, modelpack did not make it, or the registry cannot be
+            reached, or does not let this user push.
+        BuildFailedError: the registry fails, or does not take the image.
+    """
+    repository, tag = references.parse(other or reference)
+    run.engine.manifest(reference)
+    with run.stage("push") as summary:
+        layers: dict[str, bool] = {}
+
+        def on_progress(layer: str, done: int, total: int) -> None:
+            layers.setdefault(layer, done == total)
+            run.observer.transfer(layer, done, total)
+
+        image = run.engine.tag(Image(reference, reference, 0, (), {}), f"{repository}:{tag}")
+        digest = run.engine.push(f"{repository}:{tag}", on_progress)
+        summary.append(_summed_up(layers))
+    # What vouches for the image goes beside it from here.
+    return Pushed(repository, digest, image.size_bytes, layers)
+
+
+def _summed_up(layers: dict[str, bool]) -> str:
+    existing = sum(layers.values())
+    return f"{len(layers)} layers, {existing} of them there already"

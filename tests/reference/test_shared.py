@@ -1,0 +1,71 @@
+"""The same rows for two models: where they come from, and what is said where they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelpack.errors import UsageError
+from modelpack.reference import Misfit, share
+from modelpack.spec import Field, ModelSpec, Reference
+
+AGE = Field("age", "number", minimum=1.0, maximum=9.0, example=5.0)
+CITY = Field("city", "string", example="Oslo")
+NICK = Field("nick", "string", nullable=True)
+
+Make = Callable[..., ModelSpec]
+NO_FILES = (None, None)
+
+
+def rows(shared: Reference | Misfit) -> tuple[tuple[object, ...], ...]:
+    assert isinstance(shared, Reference)
+    return shared.rows
+
+
+def test_rows_are_made_of_the_first_model_and_put_in_order_for_the_second(make_spec: Make) -> None:
+    old, new = make_spec(AGE, CITY, named=True), make_spec(CITY, NICK, AGE, named=True)
+    mine, other = share((old, new), NO_FILES)
+    assert rows(other) == tuple((city, None, age) for age, city in rows(mine))
+    assert isinstance(mine, Reference)
+    assert mine.made_up
+
+
+def test_names_that_nobody_gave_are_positions(make_spec: Make) -> None:
+    old = make_spec(AGE, CITY, named=True)
+    new = make_spec(*(Field(f"x{n}", "any", example=1) for n in range(2)), NICK, named=False)
+    mine, other = share((old, new), NO_FILES)
+    assert rows(other) == tuple((*row, None) for row in rows(mine))
+
+
+def test_values_stay_as_they_are(make_spec: Make) -> None:
+    """An empty text is a value, though it stands for none in a file."""
+    empty = make_spec(Field("city", "string", example=""), named=True)
+    mine, other = share((empty, empty), NO_FILES)
+    assert rows(mine) == rows(other) == (("",),)
+
+
+def test_an_input_that_only_the_second_has_is_told(make_spec: Make) -> None:
+    old, new = make_spec(AGE, named=True), make_spec(AGE, CITY, named=True)
+    _, other = share((old, new), NO_FILES)
+    assert other == Misfit("rows as OLD takes them lack what it needs: city")
+
+
+def test_a_model_that_tells_no_inputs_has_no_rows(make_spec: Make) -> None:
+    mine, other = share((make_spec(), make_spec(AGE)), NO_FILES)
+    assert isinstance(mine, Misfit)
+    assert "--example" in mine.why
+    assert isinstance(other, Misfit)
+
+
+def test_rows_of_a_file_are_taken_by_each_model_for_itself(make_spec: Make, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("city,age,more\nRome,7,1\n")
+    old, new = make_spec(AGE, CITY, named=True), make_spec(CITY, named=True)
+    mine, other = share((old, new), NO_FILES, tmp_path / "rows.csv")
+    assert (rows(mine), rows(other)) == (((7, "Rome"),), (("Rome",),))
+    extra = make_spec(AGE, Field("sex", "string"), named=True)
+    mine, other = share((extra, new), NO_FILES, tmp_path / "rows.csv")
+    assert mine == Misfit("the example rows lack 1 inputs of the model (sex)")
+    with pytest.raises(UsageError, match="sex"):
+        share((extra, extra), NO_FILES, tmp_path / "rows.csv")

@@ -1,0 +1,500 @@
+"""The client of registries, with Debian's docker-registry and with servers that mean harm."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import ssl
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import images
+import proxies
+import pytest
+import registries
+
+from modelpack import oci
+from modelpack.errors import BuildFailedError, UsageError
+from modelpack.oci import layout, names, pushing, referrers, transport, tree, uploads
+from modelpack.oci.documents import INDEX, MANIFEST, Descriptor
+from modelpack.oci.image import of_bytes
+from modelpack.oci.pulling import Pulled
+from modelpack.oci.registry import connected
+
+PASSWORD = "s3cret-canary"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    """Where nobody has logged in, and nothing is waited for."""
+    for name in ("DOCKER_CONFIG", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in ("REGISTRY_AUTH_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(transport, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(uploads, "PAUSES", (0.01,) * 4)
+
+
+def login(
+    folder, host: str, user: str = registries.USER, password: str = registries.PASSWORD, **more
+) -> None:
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth, **more}}}))
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A layout of one image with a layer of 3 MB and a small one; its manifest."""
+    layers = [
+        images.layer(images.file("big", secrets.token_bytes(3 * 2**20))),
+        images.layer(images.file("app/small", b"small")),
+    ]
+    rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
+    config = {"os": "linux", "architecture": "amd64", "rootfs": rootfs}
+    top = layout.write(tmp_path / "layout", [oci.Image(config, tuple(layers))])
+    return layout.Folder(tmp_path / "layout"), top
+
+
+def push(image, name: str, **options) -> list[tuple[str, int, int]]:
+    told: list[tuple[str, int, int]] = []
+    with connected(name, **options) as repository:
+        assert pushing.push(*image, repository, lambda *it: told.append(it)) == image[1]
+    return told
+
+
+def small(name: str, **options) -> bytes:
+    with oci.opened(name, **options) as image:
+        return tree.read(image, "app/small")
+
+
+# --- a registry as it should be
+
+
+def test_an_image_is_pushed_and_pulled_with_the_same_digest(image, registry):
+    name = f"{registry}/a/b:1"
+    told = push(image, name)
+    layers = {layer for layer, _, _ in told}
+    assert len(layers) == 2
+    assert [it for it in told if it[1] == 0 and it[2]] != []
+    with oci.opened(name) as found:
+        assert found.digest == image[1].digest
+        assert tree.read(found, "app/small") == b"small"
+        assert len(tree.read(found, "big")) == 3 * 2**20
+    assert small(f"{registry}/a/b@{image[1].digest}") == b"small"
+    assert all(done == total for _, done, total in push(image, f"{registry}/a/b:2"))
+
+
+def test_real_tools_read_what_was_pushed(image, registry):
+    images.require("skopeo")
+    push(image, f"{registry}/a/tools:1")
+    command = ["skopeo", "inspect", "--tls-verify=false", f"docker://{registry}/a/tools:1"]
+    assert json.loads(subprocess.check_output(command))["Digest"] == image[1].digest
+
+
+def test_large_blobs_go_in_parts(image, registry, monkeypatch):
+    monkeypatch.setattr(uploads, "PART", 2**20)
+    told = [done for layer, done, total in push(image, f"{registry}/a/parts:1") if total > 2**20]
+    assert told == sorted(told)
+    assert small(f"{registry}/a/parts:1") == b"small"
+
+
+def test_images_for_several_platforms(tmp_path, registry):
+    made = []
+    for architecture in ("amd64", "arm64"):
+        layer = images.layer(images.file("app/small", architecture.encode()))
+        config = {
+            "os": "linux",
+            "architecture": architecture,
+            "rootfs": {"diff_ids": [layer.diff_id]},
+        }
+        made.append(oci.Image(config, (layer,)))
+    top = layout.write(tmp_path / "layout", made)
+    push((layout.Folder(tmp_path / "layout"), top), f"{registry}/a/both:1")
+    assert small(f"{registry}/a/both:1", platform="linux/arm64") == b"arm64"
+
+
+def test_what_is_not_there(registry):
+    with pytest.raises(UsageError, match="has no a/none:1"):
+        small(f"{registry}/a/none:1")
+    with connected(f"{registry}/a/none") as repository:
+        assert repository.find_manifest("1") is None
+        assert not repository.has_blob("sha256:" + "a" * 64)
+
+
+# --- referrers
+
+
+def test_referrers_by_a_tag_where_the_registry_keeps_no_list(image, registry):
+    push(image, f"{registry}/a/referred:1")
+    with connected(f"{registry}/a/referred:1") as repository:
+        subject, _ = repository.manifest()
+        assert referrers.referrers(repository, subject.digest) == []
+        for kind in ("application/x", "application/y", "application/x"):
+            made = referrers.attach(
+                repository, subject, kind, [of_bytes(b"1", "text/plain")], {"a": kind}
+            )
+        assert len(referrers.referrers(repository, subject.digest)) == 2
+        (found,) = referrers.referrers(repository, subject.digest, "application/x")
+        assert found == made
+        document = json.loads(repository.manifest(found.digest)[1])
+        assert document["subject"]["digest"] == subject.digest
+        tagged, _ = repository.manifest(subject.digest.replace(":", "-"))
+        assert tagged.media_type == INDEX
+
+
+# --- connections that break
+
+
+@pytest.mark.parametrize("part", [2**20, 2**26])
+def test_a_push_goes_on_where_a_connection_broke(image, registry, monkeypatch, part):
+    monkeypatch.setattr(uploads, "PART", part)
+    with proxies.breaking(registry, after=700_000, times=2) as host:
+        push(image, f"{host}/a/broken{part}:1")
+    assert small(f"{registry}/a/broken{part}:1") == b"small"
+
+
+def test_a_push_ends_if_connections_break_again_and_again(image, registry):
+    with (
+        proxies.breaking(registry, after=700_000, times=99) as host,
+        pytest.raises(BuildFailedError, match="has stopped to answer: the connection breaks"),
+    ):
+        push(image, f"{host}/a/ends:1")
+
+
+def test_a_pull_goes_on_where_a_connection_broke(image, registry):
+    push(image, f"{registry}/a/pulled:1")
+    with (
+        proxies.breaking(registry, after=700_000, times=2, answers=True) as host,
+        oci.opened(f"{host}/a/pulled:1") as found,
+    ):
+        assert len(tree.read(found, "big")) == 3 * 2**20
+
+
+# --- who asks
+
+
+def test_a_password_is_given_where_it_is_asked_for(image, tmp_path):
+    images.require("docker-registry")
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    with registries.with_passwords(folder) as host:
+        with pytest.raises(UsageError, match="asks who you are") as caught:
+            push(image, f"{host}/a/b:1")
+        assert caught.value.hint == f"docker login {host}"
+        login(tmp_path, host, password=PASSWORD)
+        with pytest.raises(UsageError, match="asks who you are") as caught:
+            push(image, f"{host}/a/b:1")
+        assert PASSWORD not in caught.value.message + repr(caught.value.__context__)
+        login(tmp_path, host)
+        push(image, f"{host}/a/b:1")
+        assert small(f"{host}/a/b:1") == b"small"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """The files of a key and of a certificate for localhost that vouches for itself."""
+    folder = tmp_path_factory.mktemp("authority")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem"
+    )
+    command += " -out cert.pem -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_) -> None: ...
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+@contextmanager
+def serving(get, *, tls=None, method: str = "GET"):
+    """A server that answers by `get(handler)`; gives its host and all that it was asked."""
+    asked: list[BaseHTTPRequestHandler] = []
+
+    def do(handler: Handler) -> None:
+        asked.append(handler)
+        get(handler)
+
+    handler = type("Asked", (Handler,), {f"do_{method}": do})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def jwt(authority, claims: dict) -> str:
+    """Signed as docker-registry wants it."""
+    lines = (authority / "cert.pem").read_text().splitlines()
+    header = {"typ": "JWT", "alg": "RS256", "x5c": ["".join(lines[1:-1])]}
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(it).encode()).rstrip(b"=") for it in (header, claims)
+    ]
+    command = ["openssl", "dgst", "-sha256", "-sign", authority / "key.pem"]
+    signature = subprocess.check_output(command, input=b".".join(parts))
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+def token(authority, handler: Handler) -> None:
+    """For whoever has the password or the identity token."""
+    body = handler.rfile.read(int(handler.headers.get("Content-Length", 0))).decode()
+    asked = parse_qs(body or urlsplit(handler.path).query)
+    known = base64.b64encode(f"{registries.USER}:{registries.PASSWORD}".encode()).decode()
+    if handler.headers.get("Authorization") != f"Basic {known}" and asked.get("refresh_token") != [
+        PASSWORD
+    ]:
+        handler.answer(401)
+        return
+    kind, name, actions = asked["scope"][0].split(":")
+    access = [{"type": kind, "name": name, "actions": actions.split(",")}]
+    now = int(time.time())
+    claims = {
+        "iss": "test",
+        "aud": "registry",
+        "sub": "",
+        "exp": now + 60,
+        "nbf": now - 9,
+        "iat": now,
+        "jti": "1",
+    }
+    made = jwt(authority, {**claims, "access": access})
+    handler.answer(200, json.dumps({"token": made}).encode())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_token_is_fetched_for_what_is_asked(image, tmp_path, authority, method):
+    images.require("docker-registry")
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    with serving(partial(token, authority), method=method) as (server, asked):
+        settings = {
+            "REGISTRY_AUTH_TOKEN_REALM": f"http://{server}/token",
+            "REGISTRY_AUTH_TOKEN_SERVICE": "registry",
+            "REGISTRY_AUTH_TOKEN_ISSUER": "test",
+            "REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE": str(authority / "cert.pem"),
+        }
+        with registries.running(folder, settings) as host:
+            login(
+                tmp_path,
+                host,
+                password="wrong",
+                **({"identitytoken": "no"} if method == "POST" else {}),
+            )
+            with pytest.raises(UsageError, match="gives no token"):
+                push(image, f"{host}/a/b:1")
+            login(tmp_path, host, **({"identitytoken": PASSWORD} if method == "POST" else {}))
+            push(image, f"{host}/a/b:1")
+            assert small(f"{host}/a/b:1") == b"small"
+    assert len(asked) < 6  # a token serves as long as it is taken
+
+
+# --- servers that mean harm, or fail
+
+
+def test_credentials_do_not_go_where_a_registry_redirects_to(tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login me password {PASSWORD}\n")
+    elsewhere = serving(lambda it: it.answer(200, b"{}"))
+    with elsewhere as (other, reached):
+
+        def get(handler: Handler) -> None:
+            if not handler.headers["Authorization"]:
+                handler.answer(401, WWW_Authenticate='Basic realm="x"')
+            else:
+                handler.answer(307, Location=f"http://{other}/x?secret=1")
+
+        with serving(get) as (host, asked):
+            login(tmp_path, host)
+            with connected(f"{host}/a/b") as repository:
+                assert repository.manifest()[1] == b"{}"
+    assert asked[-1].headers["Authorization"].startswith("Basic ")
+    assert [it.headers["Authorization"] for it in reached] == [None]
+
+
+def test_no_redirect_leads_out_of_tls(authority, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority / "cert.pem"))
+    monkeypatch.setattr(transport, "is_loopback", lambda _: False)
+    get = lambda it: it.answer(302, Location="http://127.0.0.1/x")  # noqa: E731
+    with (
+        serving(get, tls=authority) as (host, _),
+        connected(f"{host}/a") as repository,
+        pytest.raises(UsageError, match="leads to an address without TLS"),
+    ):
+        repository.manifest()
+
+
+def test_no_password_goes_to_a_server_of_tokens_without_tls(tmp_path):
+    challenge = 'Bearer realm="http://tokens.invalid/",service="x"'
+    with (
+        serving(lambda it: it.answer(401, WWW_Authenticate=challenge)) as (host, _),
+        connected(f"{host}/a") as repository,
+        pytest.raises(UsageError, match="leads to an address without TLS"),
+    ):
+        repository.manifest()
+
+
+def test_redirects_without_end(registry):
+    get = lambda it: it.answer(302, Location="/v2/x")  # noqa: E731
+    with (
+        serving(get) as (host, _),
+        connected(f"{host}/a") as repository,
+        pytest.raises(UsageError, match="redirects again and again"),
+    ):
+        repository.manifest()
+
+
+def test_a_certificate_that_nobody_vouches_for(authority, monkeypatch):
+    monkeypatch.setattr(transport, "is_loopback", lambda _: False)
+    with serving(lambda it: it.answer(200, b"{}"), tls=authority) as (host, _):
+        with connected(f"{host}/a") as repository, pytest.raises(UsageError) as caught:
+            repository.manifest()
+        assert "nobody who is trusted here vouches" in caught.value.message
+        assert f"/etc/docker/certs.d/{host}/ca.crt" in caught.value.hint
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority / "cert.pem"))
+        with connected(f"{host}/a") as repository:
+            assert repository.manifest()[1] == b"{}"
+
+
+def test_plain_http_on_another_machine_is_told_and_can_be_wanted(image, registry, monkeypatch):
+    monkeypatch.setattr(transport, "is_loopback", lambda _: False)
+    with pytest.raises(UsageError, match="it speaks no TLS") as caught:
+        push(image, f"{registry}/a/plain:1")
+    assert caught.value.hint == f"If that is meant: MODELPACK_PLAIN_HTTP={registry}"
+    push(image, f"{registry}/a/plain:1", plain_http=True)
+    monkeypatch.setenv("MODELPACK_PLAIN_HTTP", f"a.test,{registry}")
+    assert small(f"{registry}/a/plain:1") == b"small"
+
+
+def test_a_registry_of_this_machine_that_speaks_tls(image, tmp_path, authority, monkeypatch):
+    images.require("docker-registry")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority / "cert.pem"))
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    settings = {
+        "REGISTRY_HTTP_TLS_CERTIFICATE": str(authority / "cert.pem"),
+        "REGISTRY_HTTP_TLS_KEY": str(authority / "key.pem"),
+    }
+    with registries.running(folder, settings) as host:
+        push(image, f"{host}/a/b:1")
+        assert small(f"{host}/a/b:1") == b"small"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "why"),
+    [
+        (403, UsageError, "denies access to a/b: DENIED: no"),
+        (404, UsageError, "has no a/b:1: DENIED: no"),
+        (413, BuildFailedError, "too large"),
+        (418, BuildFailedError, "answers 418: DENIED: no"),
+        (503, BuildFailedError, "answers 503: DENIED: no"),
+    ],
+)
+def test_what_a_registry_answers_in_the_users_words(image, status, kind, why):
+    body = json.dumps(
+        {"errors": [{"code": "DENIED", "message": "no\n\x1b[0m" + "x" * 999}]}
+    ).encode()
+    with (
+        serving(lambda it: it.answer(status, body), method="PUT") as (host, _),
+        connected(f"{host}/a/b:1") as repository,
+        pytest.raises(kind, match=why) as caught,
+    ):
+        repository.put_manifest(b"{}", MANIFEST, "1")
+    assert type(caught.value) is kind or kind is BuildFailedError
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 500
+
+
+def test_a_registry_that_is_busy_is_asked_again():
+    with serving(
+        lambda it: it.answer(200 if len(asked) > 2 else 503, b"{}", Retry_After="0")
+    ) as it:
+        host, asked = it
+        with connected(f"{host}/a") as repository:
+            assert repository.manifest()[1] == b"{}"
+    assert len(asked) == 3
+
+
+def test_a_manifest_that_is_another_one():
+    with (
+        serving(lambda it: it.answer(200, b"{}")) as (host, _),
+        connected(f"{host}/a") as repository,
+        pytest.raises(UsageError, match="should have the"),
+    ):
+        repository.manifest(images.digest(b"1"))
+
+
+@pytest.mark.parametrize("body", [b"22", b"1", b"1" * 99])
+def test_a_blob_that_is_another_one(body, tmp_path):
+    blob = Descriptor("text/plain", images.digest(b"11"), 2)
+    with (
+        serving(lambda it: it.answer(200, body)) as (host, _),
+        connected(f"{host}/a") as repository,
+    ):
+        store = Pulled(repository, tmp_path)
+        with pytest.raises(UsageError, match="something else for"), store.blob(blob):
+            pass
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_host_that_is_none():
+    with pytest.raises(UsageError, match="there is no such host"):
+        small("registry.invalid/a:1")
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("iris", "docker.io/library/iris:latest"),
+        ("team/iris:1", "docker.io/team/iris:1"),
+        ("localhost/iris", "localhost/iris:latest"),
+        ("a:5000/iris", "a:5000/iris:latest"),
+        ("[::1]:5000/a/b:1", "[::1]:5000/a/b:1"),
+        (f"a.test/b@sha256:{'a' * 64}", f"a.test/b@sha256:{'a' * 64}"),
+        ("index.docker.io/iris:1", "docker.io/library/iris:1"),
+    ],
+)
+def test_names_in_full(text, full):
+    assert str(names.parse(text)) == full
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a/B", "a b", "-a", "a:", "a@sha256:1", "../a", "a" * 256, "http://a.test/b"]
+)
+def test_what_is_no_name(text):
+    with pytest.raises(UsageError, match="no name of an image"):
+        names.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [
+        ("localhost", True),
+        ("127.9.9.9:1", True),
+        ("[::1]:1", True),
+        ("[::1]", True),
+        ("10.0.0.1:1", False),
+        ("localhost.test", False),
+        ("127.0.0.1.test:1", False),
+    ],
+)
+def test_which_hosts_are_this_machine(host, is_here):
+    assert names.is_loopback(host) is is_here

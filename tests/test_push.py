@@ -1,0 +1,292 @@
+"""`modelpack push`: real images of a real engine to real registries."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import docker
+import images
+import pytest
+import registries
+
+from modelpack import oci, pipeline
+from modelpack.engines import podman_push, pushes
+from modelpack.engines.podman import PodmanEngine
+from modelpack.errors import BuildFailedError, NoEngineError, UsageError
+from modelpack.oci import archive, layout, tree
+from modelpack.oci.registry import connected
+from modelpack.pipeline import Observer, Options, Run
+
+pytestmark = pytest.mark.engine
+
+
+CONFIG = {"Cmd": ["/none"], "Healthcheck": {"Test": ["CMD", "/none"]}}
+
+
+class Log(Observer):
+    def __init__(self) -> None:
+        self.transfers: list[tuple[str, int, int]] = []
+
+    def transfer(self, layer: str, done: int, total: int) -> None:
+        self.transfers.append((layer, done, total))
+
+
+def load(folder, name: str, files: dict[str, bytes], engine: str = "docker") -> None:
+    """An image of one layer a file."""
+    layers = [images.layer(images.file(path, data)) for path, data in files.items()]
+    config = {"os": "linux", "architecture": "amd64", "config": CONFIG}
+    rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
+    layout.write(folder / "layout", [oci.Image({**config, "rootfs": rootfs}, tuple(layers))], name)
+    archive.write(folder / "archive", folder / "layout")
+    command = [engine, "load", "-qi", folder / "archive"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with closing(docker.from_env()) as client:
+        yield client
+
+
+@pytest.fixture
+def names(client):
+    """A function that makes names, which are gone afterwards."""
+    made = []
+
+    def name(host: str) -> str:
+        made.append(f"{host}/team/it:{secrets.token_hex(6)}")
+        return made[-1]
+
+    yield name
+    for each in made:
+        if client.images.list(each):
+            client.images.remove(each)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, client):
+    """The name of an image that modelpack could have made, with random content."""
+    name = f"modelpack-test/push:{secrets.token_hex(6)}"
+    files = {"big": secrets.token_bytes(3 * 2**20), "app/modelpack.json": b'{"schema": 1}'}
+    load(tmp_path_factory.mktemp("made"), name, files)
+    yield name
+    client.images.remove(name)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    """Where nobody has logged in."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def push(reference: str, other: str | None = None, observer: Observer | None = None):
+    return pipeline.push(Run(Options(engine="docker"), observer), reference, other)
+
+
+def modelpack(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "modelpack", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, **options)
+
+
+def test_an_image_is_pushed_by_the_command(made, registry, names):
+    name = names(registry)
+    done = modelpack("push", made, "--as", name, "--json")
+    assert done.returncode == 0, done.stderr
+    pushed = json.loads(done.stdout)
+    assert pushed["reference"] == f"{name.rpartition(':')[0]}@{pushed['digest']}"
+    assert pushed["size_bytes"] > 3 * 2**20
+    assert len(pushed["layers"]["pushed"]) == 2
+    assert not pushed["layers"]["existing"]
+    assert "push" in done.stderr
+    assert "2 layers, 0 of them there already" in done.stderr
+    with oci.opened(pushed["reference"]) as image:
+        assert image.digest == pushed["digest"]
+        assert json.loads(tree.read(image, "app/modelpack.json")) == {"schema": 1}
+
+    again = modelpack("push", name, "--quiet")
+    assert (again.stdout, again.stderr) == (f"{pushed['reference']}\n", "")
+
+
+def test_progress_tells_of_each_layer(made, registry, names):
+    first, again = Log(), Log()
+    name = names(registry)
+    pushed = push(made, name, first)
+    assert push(name, observer=again).digest == pushed.digest
+    for layer, existed in pushed.layers.items():
+        mine = [transfer[1:] for transfer in first.transfers if transfer[0] == layer]
+        if not existed:
+            assert mine[0][0] == 0
+            assert mine == sorted(mine)
+            assert mine[-1][0] == mine[-1][1]
+    assert [done == total for _, done, total in again.transfers] == [True] * 2
+
+
+def test_a_bar_on_a_terminal(made, registry, names):
+    command = f"{sys.executable} -m modelpack push {made} --as {names(registry)}"
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    done = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],
+        env=environ,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert "layers, " in done.stdout
+    assert "\u2501" in done.stdout
+
+
+def test_what_docker_login_left_is_used(made, names, tmp_path):
+    with registries.with_passwords(tmp_path) as host:
+        name = names(host)
+        with pytest.raises(UsageError, match="asks who you are") as caught:
+            push(made, name)
+        assert caught.value.hint == f"docker login {host}"
+        login(tmp_path, host, registries.USER, "wrong")
+        with pytest.raises(UsageError, match="asks who you are") as caught:
+            push(made, name)
+        assert "wrong" not in str(caught.value.__cause__) + caught.value.message
+        login(tmp_path, host, registries.USER, registries.PASSWORD)
+        assert push(made, name).digest.startswith("sha256:")
+
+
+def login(folder, host: str, user: str, password: str) -> None:
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+
+
+def test_podman_pushes_the_very_image(registry, tmp_path):
+    images.require("podman")
+    name = f"{registry}/team/it:{secrets.token_hex(6)}"
+    files = {"big": secrets.token_bytes(2**20), "app/modelpack.json": b"{}"}
+    load(tmp_path, name, files, "podman")
+    try:
+        first, again = (modelpack("push", name, "--engine=podman", "--json") for _ in range(2))
+        inspecting = ["podman", "image", "inspect", "--format={{.Id}}", name]
+        id_ = subprocess.check_output(inspecting, text=True).strip()
+    finally:
+        subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
+    assert first.returncode == 0, first.stderr
+    pushed = json.loads(first.stdout)
+    assert len(pushed["layers"]["pushed"]) == 2
+    assert json.loads(again.stdout)["layers"]["existing"] == pushed["layers"]["pushed"]
+    with oci.opened(pushed["reference"]) as image:
+        assert image.config["config"]["Healthcheck"] == CONFIG["Healthcheck"]
+        assert tree.read(image, "app/modelpack.json") == b"{}"
+    with connected(pushed["reference"]) as repository:
+        assert json.loads(repository.manifest()[1])["config"]["digest"] == f"sha256:{id_}"
+
+
+def test_podman_and_a_registry_that_asks(tmp_path):
+    images.require("podman")
+    load(tmp_path, name := "localhost/modelpack-test/it:1", {"app/modelpack.json": b"{}"}, "podman")
+    (tmp_path / "registry").mkdir()
+    try:
+        with registries.with_passwords(tmp_path / "registry") as host:
+            engine = PodmanEngine()
+            with pytest.raises(UsageError, match="asks who you are"):
+                podman_push.push(name, f"{host}/team/it:1", lambda *_: None)
+            login(tmp_path, host, registries.USER, registries.PASSWORD)
+            assert podman_push.push(name, f"{host}/team/it:1", lambda *_: None).startswith("sha")
+            with pytest.raises(BuildFailedError, match="does not give the image"):
+                podman_push.push("localhost/none", f"{host}/team/it:1", lambda *_: None)
+            with pytest.raises(UsageError, match="no name for an image"):
+                engine.push("a/B", lambda *_: None)
+    finally:
+        subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
+
+
+def test_what_modelpack_did_not_make_is_refused(registry, names, tmp_path):
+    name = names(registry)
+    load(tmp_path, name, {"a": b"1"})
+    done = modelpack("push", name)
+    assert done.returncode == 2
+    assert "no image that modelpack made" in done.stderr
+    assert in_registry(name) is None
+
+
+def in_registry(name: str):
+    with connected(name) as repository:
+        return repository.find_manifest()
+
+
+@pytest.mark.parametrize(
+    ("reference", "other", "why"),
+    [
+        ("modelpack-test/none:1", None, "There is no image"),
+        ("modelpack-test/none@sha256:" + "a" * 64, None, "no name for an image"),
+        ("a", "a/UPPER", "no name for an image"),
+        ("-x", None, "no name for an image"),
+    ],
+)
+def test_names_that_make_no_sense(reference, other, why):
+    with pytest.raises(UsageError, match=why):
+        push(reference, other)
+
+
+def test_a_host_that_is_none(made, names):
+    with pytest.raises(UsageError, match="there is no such host"):
+        push(made, names("registry.invalid"))
+
+
+def test_a_port_without_a_registry(made, names):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(UsageError, match="nothing listens there"):
+        push(made, names(f"127.0.0.1:{port}"))
+
+
+def test_a_process_has_no_images(made):
+    with pytest.raises((NoEngineError, UsageError)):
+        pipeline.push(Run(Options(engine="process")), made)
+
+
+def test_an_interrupt_ends_it_at_once(made, names):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        name = names(f"127.0.0.1:{silent.getsockname()[1]}")
+        command = [sys.executable, "-m", "modelpack", "push", made, "--as", name]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        silent.settimeout(30)
+        silent.accept()[0].close()
+        connection, _ = silent.accept()
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert "interrupted" in process.communicate(timeout=30)[1]
+        connection.close()
+    assert process.returncode == 130
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "why", "hint"),
+    [
+        ("http: server gave HTTP response to HTTPS client", UsageError, "no TLS", "insecure-reg"),
+        (
+            "tls: x509: certificate signed by unknown",
+            UsageError,
+            "vouches",
+            "/certs.d/a.test/ca.crt",
+        ),
+        ("denied: requested access to x is denied", UsageError, "denies", "docker login a.test as"),
+        ("unauthorized: authentication required", UsageError, "who you are", "docker login a.test"),
+        ("net/http: TLS handshake timeout", UsageError, "in time", "later"),
+        ("received unexpected HTTP status: 413", BuildFailedError, "too large", "limit"),
+        ("received unexpected HTTP status: 500", BuildFailedError, "500", "Try again"),
+        ("Put http://a.test/x?_state=s3cret: EOF", BuildFailedError, "a.test/x", "Try again"),
+    ],
+)
+def test_what_the_engine_says_in_the_users_words(said, kind, why, hint):
+    problem = pushes.failure("a.test", said)
+    assert type(problem) is kind
+    assert why in problem.message
+    assert hint in problem.hint
+    assert "s3cret" not in problem.message

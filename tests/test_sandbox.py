@@ -1,0 +1,242 @@
+"""A model that does whatever it can, loaded where models are loaded: behind each engine's walls."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelpack.engines import Engine, bubblewrap, processes, sandbox
+from modelpack.engines.docker import DockerEngine
+from modelpack.engines.podman import PodmanEngine
+from modelpack.errors import SmokeFailedError
+from modelpack.pipeline import Options, Run
+from modelpack.spec import BaseImage
+
+ENGINES = ("docker", "podman", "process")
+pytestmark = pytest.mark.engine
+
+# What it tells is its prediction; the first value of a row says what it is to try.
+HOSTILE = """
+import ctypes, json, mmap, os, resource, socket, subprocess, time
+from sklearn.linear_model import LinearRegression
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+def refusal(call):
+    try:
+        call()
+    except OSError as error:
+        return error.strerror
+
+def of_libc(name, *arguments):
+    return refusal(lambda: getattr(libc, name)(*arguments) and fail())
+
+def fail():
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def bomb(most=300):
+    children = 0
+    try:
+        while children < most:
+            if os.fork() == 0:
+                time.sleep(20)
+                os._exit(0)
+            children += 1
+    except OSError:
+        pass
+    return children
+
+def files(most=1000):
+    held = []
+    try:
+        while len(held) < most:
+            held.append(open(os.devnull))
+    except OSError:
+        pass
+    return len(held)
+
+def found():
+    lines = open("/proc/self/status").read().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    return {
+        "uid": os.getuid(),
+        "caps": int(status["CapEff"], 16), "bounding": int(status["CapBnd"], 16),
+        "nnp": int(status["NoNewPrivs"]), "seccomp": int(status["Seccomp"]),
+        "filters": int(status.get("Seccomp_filters", 1)),
+        "interfaces": [l.split(":")[0].strip() for l in open("/proc/net/dev") if ":" in l],
+        "internet": refusal(lambda: socket.create_connection(("192.0.2.1", 80), 1)),
+        "unix": refusal(lambda: socket.socket(socket.AF_UNIX).close()),
+        "netlink": refusal(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+        "exec": refusal(lambda: subprocess.run(["/bin/true"])),
+        "root": refusal(lambda: open("/x", "w")), "app": refusal(lambda: open("app.py", "a")),
+        "home": refusal(lambda: open("/root/x", "w")), "tmp": refusal(lambda: open("/tmp/x", "w")),
+        "much": refusal(lambda: open("/tmp/much", "wb").write(bytes(70 * 2**20))),
+        "unshare": of_libc("unshare", 0x10000000),
+        "mount": of_libc("mount", b"x", b"/tmp", b"tmpfs", 0, 0),
+        "ptrace": of_libc("ptrace", 16, 1, 0, 0), "keys": of_libc("syscall", 250, 0, -3, 0),
+        "bpf": of_libc("syscall", 321, 0, 0, 0), "uring": of_libc("syscall", 425, 1, 0),
+        "personality": of_libc("personality", 0x0040000),
+        "forks": bomb(), "files": files(), "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
+        "variables": sorted(os.environ),
+        "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
+    }
+
+class Hostile(LinearRegression):
+    def predict(self, X):
+        wish = int(X[0][0])
+        if wish == 2:
+            bytearray(600 * 2**20)
+        if wish == 3:
+            time.sleep(60)
+        return [json.dumps(found())] * len(X)
+"""
+TRAIN = """
+import joblib, numpy as np
+from hostile import Hostile
+joblib.dump(Hostile().fit(np.eye(2), [0.0, 1.0]), "model.joblib")
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "hostile.py").write_text(HOSTILE)
+    subprocess.run([sys.executable, "-c", TRAIN], cwd=folder, check=True)
+    return folder / "model.joblib"
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def asked(
+    request: pytest.FixtureRequest,
+    model: Path,
+    podman_base: BaseImage,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[int], dict[str, Any]]]:
+    """Asks the model, packaged with its author's trust, in the engine's sandbox."""
+    given = Options(
+        engine=request.param,
+        code=(model.parent / "hostile.py",),
+        code_vouched=True,
+        base_image=podman_base.reference,
+        python=podman_base.python,
+    )
+    run = Run(given)
+    found, code = run.inspect([model])
+    spec, _ = run.reference(found, [model])
+    bundle = run.render(spec, code, tmp_path_factory.mktemp("bundle") / "bundle")
+    image = run.build(bundle)
+    yield lambda wish: _told(run.engine, image.id if image else bundle.path, wish)
+    if image:
+        run.engine.discard(image)
+
+
+def _told(engine: Engine, target: str, wish: int) -> dict[str, Any]:
+    with engine.ask(target, json.dumps({"rows": [[wish, 0]]}).encode()) as answer:
+        document = json.loads(answer())
+    told: dict[str, Any] = json.loads(document["together"]["predictions"][0])
+    return told
+
+
+@pytest.mark.slow
+def test_it_can_do_no_harm(asked: Callable[[int], dict[str, Any]]) -> None:
+    found = asked(1)
+    assert found["uid"] == 65532
+    assert (found["caps"], found["bounding"], found["nnp"], found["seccomp"]) == (0, 0, 1, 2)
+    assert found["interfaces"] == ["lo"]
+    denied = "Operation not permitted"
+    for call in ("internet", "netlink", "exec", "unshare", "mount", "ptrace", "keys", "bpf"):
+        assert found[call] == denied, call
+    assert (found["uring"], found["personality"], found["unix"]) == (denied, denied, None)
+    for place in ("root", "app", "home"):
+        assert found[place] in {"Read-only file system", "Permission denied"}, place
+    assert found["tmp"] is None
+    assert found["much"] == "No space left on device"
+    assert found["forks"] == 0
+    assert found["files"] < 256
+    assert found["core"] == 0
+    assert found["processes"] <= 3  # an init, bubblewrap's own, and it
+    wanted = {"PATH", "HOME", "LANG"}
+    assert wanted <= {*found["variables"]}
+    assert not [name for name in found["variables"] if "PROXY" in name.upper() or "KEY" in name]
+
+
+@pytest.mark.slow
+def test_it_is_told_when_its_memory_was_not_enough(
+    asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (sandbox, processes):
+        monkeypatch.setattr(module, "memory_for", lambda _: 2**28)
+    with pytest.raises(SmokeFailedError, match=r"more than 0\.3 GB of memory were not enough"):
+        asked(2)
+
+
+@pytest.mark.slow
+def test_it_is_told_when_its_time_was_not_enough(
+    asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS", 5.0)
+    with pytest.raises(SmokeFailedError, match="5 seconds were not enough"):
+        asked(3)
+
+
+OUTER = """
+import json, os, socket
+def refusal(call):
+    try:
+        call()
+    except OSError as error:
+        return error.strerror
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
+print(json.dumps({
+    "uid": os.getuid(), "caps": int(status["CapEff"], 16), "nnp": status["NoNewPrivs"],
+    "seccomp": int(status["Seccomp"]), "variables": sorted(os.environ),
+    "connect": refusal(lambda: socket.create_connection(("192.0.2.1", 80), 1)),
+    "write": refusal(lambda: open("/etc/x", "w")), "homes": os.path.exists("/etc/passwd"),
+}))
+"""
+
+
+def outer_walls(command: list[str], environ: Mapping[str, str]) -> dict[str, Any]:
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    facts: dict[str, Any] = json.loads(done.stdout)
+    assert (facts["caps"], facts["nnp"]) == (0, "1")
+    assert facts["connect"] == "Network is unreachable"
+    assert facts["write"] in {"Read-only file system", "Permission denied"}
+    assert not [name for name in facts["variables"] if "PROXY" in name.upper()]
+    return facts
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_the_walls_of_an_engine_stand_by_themselves(
+    name: str, engine: DockerEngine, podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path
+) -> None:
+    """Even what is set for all containers of a user does not get in."""
+    (tmp_path / "config.json").write_text(
+        json.dumps({"proxies": {"default": {"httpProxy": "http://user:secret@proxy.invalid"}}})
+    )
+    host = {"docker": engine, "podman": podman}[name]._host
+    options = sandbox.container(name, 2**31)
+    command = [name, "run", "--rm", *options, podman_base.reference, "-c", OUTER]
+    facts = outer_walls(command, {**host.environ, "DOCKER_CONFIG": str(tmp_path)})
+    assert (facts["uid"], facts["seccomp"]) == (65532, 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_bubblewrap_stands_for_anybody(user: str) -> None:
+    python, folder = Path("/usr/bin/python3"), Path("/usr/lib")
+    walls = bubblewrap.walls([], {"LANG": "C.UTF-8"}, folder, python)
+    assert walls, "bubblewrap is not installed, or may make no namespaces"
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    command = [*(become if user == "nobody" else []), *walls, str(python), "-c", OUTER]
+    facts = outer_walls(command, {**os.environ, "HTTP_PROXY": "http://secret"})
+    assert facts["uid"] == 65532
+    assert not facts["homes"], "it sees files that it has no use for"
+    assert {*facts["variables"]} <= {"LANG", "PWD", "LC_CTYPE"}
