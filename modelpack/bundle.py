@@ -87,18 +87,18 @@ def render(  # noqa: PLR0913 - the values of the flow
             was inspected.
     """
     target = Path(directory).resolve()
-    packed = _packed(spec)
+    bundle = Bundle(str(target), _packed(spec), environment, code, base.slim)
     _check_replaceable(target)
     try:
         with _all_or_nothing(target) as folder:
-            copies = [folder / file.path for file in packed.files]
+            copies = [folder / file.path for file in bundle.model.files]
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
             for part in CARRIED:
                 _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            made = Made(packed, environment, base, code, parity)
+            made = Made(bundle.model, environment, base, code, parity)
             for name, text in _texts(made).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
             attested.write(folder, made)
@@ -110,7 +110,7 @@ def render(  # noqa: PLR0913 - the values of the flow
             f"{error.filename}.",
             hint="Choose a folder that can be written with -o, and leave the model where it is.",
         ) from error
-    return Bundle(str(target), packed, environment, code)
+    return bundle
 
 
 def read(directory: str | Path) -> Bundle:
@@ -132,7 +132,7 @@ def read(directory: str | Path) -> Bundle:
             f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
             hint="Make one with `modelpack bundle MODEL -o DIR`.",
         ) from error
-    return Bundle(str(target), model, environment, code)
+    return Bundle(str(target), model, environment, code, document.get("slim_base") is True)
 
 
 def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tuple[str, ...]]:
@@ -193,6 +193,7 @@ def _texts(made: Made) -> dict[str, str]:
         "code": code,
         "parity": parities.told(made.parity),
         "parity_in_words": parities.in_words(made.parity),
+        "slim_base": made.base.slim,
         "version": __version__,
         "epoch": MTIME,
         "wheel_platforms": fitting(MACHINES[environment.platform]),
@@ -201,7 +202,7 @@ def _texts(made: Made) -> dict[str, str]:
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
-    return {**rendered, **written, MANIFEST: _manifest(spec, environment, code)}
+    return {**rendered, **written, MANIFEST: _manifest(made)}
 
 
 def _jinja() -> jinja2.Environment:
@@ -226,15 +227,16 @@ def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Co
     return model, environment, from_json(Code, document.get("code", {}))
 
 
-def _manifest(spec: ModelSpec, environment: Environment, code: Code) -> str:
-    described = to_json(environment)
+def _manifest(made: Made) -> str:
+    described = to_json(made.environment)
     del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {
         "schema": SCHEMA,
         "modelpack": __version__,
-        "model": to_json(spec),
+        "model": to_json(made.model),
         "environment": described,
-        **({"code": _told(code)} if code.files else {}),
+        **({"code": _told(made.code)} if made.code.files else {}),
+        **({"slim_base": True} if made.base.slim else {}),
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 

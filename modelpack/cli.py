@@ -7,6 +7,7 @@ difference that it was told to fail on.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -122,6 +123,11 @@ ENVIRONMENT = (
     ),
     *INDEX,
 )
+SLIM = (
+    click.option(
+        "--slim-base", is_flag=True, help="Of the base image, keep what serving takes: no shell."
+    ),
+)
 OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="Results and errors only."),
@@ -209,6 +215,19 @@ def _is_typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
+def _password() -> str:
+    """Of a private key: as cosign asks for it."""
+    if "COSIGN_PASSWORD" in os.environ:
+        return os.environ["COSIGN_PASSWORD"]
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "The private key takes a password, and there is no terminal to ask for it.",
+            hint="Set COSIGN_PASSWORD.",
+        )
+    answer: str = click.prompt("Password of the private key", hide_input=True, err=True)
+    return answer
+
+
 def _engine_of(target: str, asked: str) -> str:
     """An image takes an engine that runs images; what lies here is quicker without one."""
     if asked != "auto":
@@ -257,7 +276,7 @@ def inspect_command(
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
-@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT)
+@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, SLIM, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...],
     output: Path,
@@ -307,7 +326,7 @@ def lock_command(
 @main.command("build")
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
-@takes(BASE, INDEX, ENGINE, OUTPUT)
+@takes(SLIM, BASE, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(_options(**given), _observer(quiet, verbose))
@@ -367,7 +386,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@takes(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
+@takes(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, SLIM, ENGINE, OUTPUT)
 def package_command(
     models: tuple[Path, ...],
     report: Path | None,
@@ -406,19 +425,25 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
 @main.command("push")
 @click.argument("reference", metavar="REF")
 @click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
+@click.option("--key", type=FILE, help="Sign it, too: cosign.key; COSIGN_PASSWORD opens it.")
 @takes(ENGINE, OUTPUT)
 def push_command(
     reference: str,
     other: str | None,
+    key: Path | None,
     engine: str,
     as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Push the image REF to its registry, as whom `docker login` knows there."""
+    """Push the image REF to its registry, as whom `docker login` knows there.
+
+    Its bill of materials and its provenance are attached to it there.
+    """
     engine = engines.WITH_IMAGES if engine == "auto" else engine
     run = Run(_options(engine=engine), _observer(quiet, verbose))
-    pushed = pipeline.push(run, reference, other)
+    voucher = pipeline.Voucher(key, _password)
+    pushed = pipeline.push(run, reference, other, voucher=voucher)
     if as_json:
         console.document(pushed.to_json())
     else:

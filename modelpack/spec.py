@@ -272,22 +272,28 @@ class BaseImage:
     """What the image is built on. `digest` ("sha256:...") where the base came from a registry.
 
     `origin`: "user" (--base-image), "registry", "local" (made by `modelpack base build`).
+    `slim`: the image gets no more of it than serving takes: no shell.
     """
 
     reference: str
     python: str
     origin: Literal["user", "registry", "local"]
     digest: str | None = None
+    slim: bool = False
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A folder that stands on its own: Docker's build context, and a Flask app for gunicorn."""
+    """A folder that stands on its own: Docker's build context, and a Flask app for gunicorn.
+
+    `slim_base`: as of its base image.
+    """
 
     path: str
     model: ModelSpec
     environment: Environment
     code: Code = field(default_factory=Code)
+    slim_base: bool = False
 
     @property
     def directory(self) -> Path:

@@ -101,6 +101,14 @@ def podman_base(podman: PodmanEngine, base: BaseImage) -> BaseImage:
 
 
 @pytest.fixture(scope="session")
+def cosign_command() -> str:
+    """The path of cosign, which signs and verifies images."""
+    if path := shutil.which("cosign"):
+        return path
+    _without("there is no cosign here")
+
+
+@pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host of a registry that anybody may use: "127.0.0.1:PORT"."""
     if shutil.which("docker-registry") is None:

@@ -86,6 +86,7 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         code=Code(),
         version="0.1",
         epoch=MTIME,
+        slim_base=base.slim,
         wheel_platforms=fitting(MACHINES[environment.platform]),
         compiler=COMPILER,
         locales=LOCALES,

@@ -1,4 +1,4 @@
-"""Keys, cosign's own and others in PEM: what they sign cosign verifies, and the other way round."""
+"""Keys: cosign's own, others in PEM; what they sign cosign verifies, and the other way round."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def never() -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, cosign_command: str) -> Path:
     """With cosign's own pair of keys."""
     folder = tmp_path_factory.mktemp("keys")
     cosign(folder, "generate-key-pair")
@@ -83,7 +83,7 @@ PUBLIC = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKe
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("password", ["", PASSWORD])
 def test_other_keys_in_pem_sign_what_cosign_verifies(
-    tmp_path: Path, kind: str, password: str
+    tmp_path: Path, kind: str, password: str, cosign_command: str
 ) -> None:
     key = KINDS[kind]()
     sealed = (

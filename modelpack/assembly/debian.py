@@ -16,11 +16,12 @@ import sys
 import tarfile
 from typing import BinaryIO, Iterator
 
+from .dpkg import note
 from .files import tidy
+from .tree import Tree
 
-STATUS = "var/lib/dpkg/status.d"
 _UNREAD = re.compile(
-    r"usr/share/((man|info|locale|lintian|bash-completion)/|doc/(?!.*/copyright$)).*"
+    r"/usr/share/((man|info|locale|lintian|bash-completion)/|doc/(?!.*/copyright$)).*"
 )
 
 
@@ -28,53 +29,37 @@ def make(root: str, base: str, debs: str) -> None:
     """Raises:
     ValueError: a file there is no Debian package, or has a file that would lie outside.
     """
+    image = Tree(base)
     for name in sorted(os.listdir(debs)):
         if name.endswith(".deb"):
             path = os.path.join(debs, name)
             with _archive(path, "data", "--fsys-tarfile") as files:
                 for member in files:
-                    _extract(files, member, root, base)
-            _note(path, root)
+                    _extract(files, member, root, image)
+            note(_control(path), root)
     tidy(root)
 
 
-def _note(deb: str, root: str) -> None:
+def _control(deb: str) -> bytes:
     with _archive(deb, "control", "--ctrl-tarfile") as files:
         member = next(member for member in files if member.name.strip("./") == "control")
-        control = files.extractfile(member).read()  # type: ignore[union-attr]
-    name = re.search(rb"^Package: ([a-z0-9][a-z0-9+.-]+)$", control, re.MULTILINE)
-    if not name:
-        raise ValueError(f"{deb} does not say what it is")
-    os.makedirs(os.path.join(root, STATUS), exist_ok=True)
-    with open(os.path.join(root, STATUS, name[1].decode()), "wb") as file:
-        file.write(control)
+        return files.extractfile(member).read()  # type: ignore[union-attr]
 
 
-def _extract(files: tarfile.TarFile, member: tarfile.TarInfo, root: str, base: str) -> None:
-    name = _place(member.name, base)
-    target = os.path.join(root, name)
+def _extract(files: tarfile.TarFile, member: tarfile.TarInfo, root: str, image: Tree) -> None:
+    name = image.merged(member.name)
+    target = root + name
     if _UNREAD.fullmatch(name) or member.isdir():
         return
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if member.issym():
         os.symlink(member.linkname, target)
     elif member.islnk():
-        os.link(os.path.join(root, _place(member.linkname, base)), target)
+        os.link(root + image.merged(member.linkname), target)
     elif member.isreg():
         with files.extractfile(member) as source, open(target, "wb") as file:  # type: ignore[union-attr]
             shutil.copyfileobj(source, file, 2**20)
         os.chmod(target, 0o755 if member.mode & 0o111 else 0o644)
-
-
-def _place(name: str, base: str) -> str:
-    """Where `name` lies once the links in the root folder of the base are followed."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise ValueError(f"a file is called {name!r}")
-    first = os.path.join(base, *parts[:1])
-    if len(parts) > 1 and os.path.islink(first):
-        parts[:1] = os.readlink(first).strip("/").split("/")
-    return "/".join(parts)
 
 
 def _archive(deb: str, which: str, option: str) -> tarfile.TarFile:

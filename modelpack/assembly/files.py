@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import Iterator
 
@@ -27,7 +28,10 @@ def tidy(root: str, mode: int = 0o644) -> None:
 
 
 def _mode(path: str, mode: int) -> int:
-    return 0o755 if os.path.isdir(path) else mode | 0o111 if os.access(path, os.X_OK) else mode
+    present = os.stat(path).st_mode
+    if os.path.isdir(path):
+        return 0o1777 if present & stat.S_ISVTX else 0o755
+    return mode | 0o111 if present & 0o111 else mode
 
 
 if __name__ == "__main__":

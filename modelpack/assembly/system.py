@@ -1,12 +1,9 @@
-"""ROOT BASE [LIBRARY RAISING]: what a base image whose files lie in BASE lacks, or has too much of.
+"""ROOT BASE: what a base image whose files lie in BASE lacks, or has too much of.
 
 It lacks the byte code of the standard library, where it is an official one, and the file system of
 a service is read-only. It has too much of setuid programs and of what anybody may write to: these
 come into ROOT once more, as the others are. Programs that raise what may be done are not needed by
 a service, which may gain no privileges anyway.
-
-LIBRARY: where the base image has its standard library, if that is not where this one runs. RAISING:
-a file with the paths of what raises privileges, where BASE was unpacked without that.
 """
 
 from __future__ import annotations
@@ -15,8 +12,8 @@ import os
 import shutil
 import stat
 import sys
-from typing import Iterable
 
+from . import python
 from .bytecode import compile_below
 from .files import tidy, walk
 
@@ -24,17 +21,18 @@ _RAISING = stat.S_ISUID | stat.S_ISGID
 _CAPABILITY = "security.capability"
 
 
-def make(root: str, base: str, library: str, raising: Iterable[str]) -> None:
+def make(root: str, base: str) -> None:
     """ROOT is made in any case, and may hold something already.
 
     Raises:
         RuntimeError: see `compile_below`.
     """
     os.makedirs(root, exist_ok=True)
+    library = python.library()
     if not os.path.isdir(f"{base}{library}/__pycache__"):
         packages = ("site-packages", "dist-packages")
         compile_below(base + library, library, root + library, packages)
-    named = {os.path.join(base, name) for name in raising}
+    named = {os.path.join(base, name) for name in python.raising()}
     for path in walk(base):
         if path in named or _is_too_open(path):
             _copy(path, root + path[len(base) :])
@@ -60,10 +58,5 @@ def _copy(path: str, target: str) -> None:
     os.chmod(target, 0o755 if os.lstat(path).st_mode & 0o111 else 0o644)
 
 
-def _main(root: str, base: str, library: str = "", raising: str = os.devnull) -> None:
-    with open(raising, encoding="utf-8") as file:
-        make(root, base, library or os.path.dirname(os.__file__), file.read().splitlines())
-
-
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    make(*sys.argv[1:])

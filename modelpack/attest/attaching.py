@@ -17,8 +17,8 @@ from modelpack import reaper
 from modelpack.attest import cosign, dsse, provenance, sbom
 from modelpack.attest.cosign import Part
 from modelpack.attest.keys import Signer
-from modelpack.attest.made import PROVENANCE, SBOM
-from modelpack.attest.subject import APP, Beside
+from modelpack.attest.made import PROVENANCE, SBOM, SBOM_LABEL
+from modelpack.attest.subject import APP, Beside, labels_of
 from modelpack.errors import ModelpackError
 from modelpack.oci import Image, documents, limits, referrers, tree
 from modelpack.oci.documents import Descriptor, Store
@@ -59,23 +59,24 @@ def opened(reference: str, *, plain_http: bool = False) -> Iterator[Place]:
         yield Place(repository, Pulled(repository, folder))
 
 
-def vouch(place: Place, signer: Signer | None = None) -> None:
+def vouch(place: Place, signer: Signer | None = None) -> bool:
     """Attaches to the image that the place's name leads to what it holds of documents, and signs
-    both; of an image for several platforms, to each. What is there already stays as it is.
+    both; of an image for several platforms, to each. What is there already stays as it is. Returns
+    whether there are documents: images of older versions have none, and are signed alone.
 
     Raises:
-        ModelpackError: the registry refuses, or the image is none of modelpack.
+        ModelpackError: the registry refuses, or the image is damaged.
     """
     named, data = place.repository.manifest()
-    index = documents.parsed(data)
-    if "manifests" not in index:
-        _vouch(place, named, signer)
-        return
-    for descriptor in documents.descriptors(index, "manifests"):
-        if not descriptor.platform.startswith("unknown/"):
-            _vouch(place, descriptor, signer)
     if signer:
         _sign(place, named.digest, signer)
+    index = documents.parsed(data)
+    if "manifests" not in index:
+        return _vouch(place, named, signer)
+    listed = documents.descriptors(index, "manifests")
+    images = [entry for entry in listed if not entry.platform.startswith("unknown/")]
+    there = [_vouch(place, entry, signer) for entry in images]
+    return all(there)
 
 
 def found(place: Place, platform: str | None = None) -> tuple[Image, Beside]:
@@ -101,8 +102,12 @@ def _beside(place: Place, named: str, digest: str) -> Beside:
         return replace(there, refused=error)
 
 
-def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> None:
+def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> bool:
     image = documents.image(place.store, descriptor)
+    if signer:
+        _sign(place, descriptor.digest, signer)
+    if SBOM_LABEL not in labels_of(image):
+        return False
     bill, told = (tree.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
     predicate = documents.parsed(told).get("predicate")
     if not isinstance(predicate, dict):
@@ -112,9 +117,9 @@ def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> None:
     for kind, text in ((SBOM_TYPE, bill), (STATEMENT_TYPE, _json(statement))):
         referrers.attach(place.repository, descriptor, kind, [of_bytes(text, kind)])
     if signer:
-        _sign(place, descriptor.digest, signer)
         wanted = {sbom.PREDICATE: documents.parsed(bill), provenance.PREDICATE: predicate}
         _attest(place, descriptor.digest, wanted, signer)
+    return True
 
 
 def _attached(place: Place, digest: str) -> dict[str, list[bytes]]:

@@ -60,6 +60,7 @@ def predicate(made: Made, files: Digests) -> dict[str, Any]:
         },
         "runDetails": {
             "builder": {"id": BUILDER, "version": {"modelpack": __version__}},
+            "metadata": {},  # no times; `cosign attest` would add it
             **({"byproducts": [_parity(made.parity)]} if made.parity else {}),
         },
     }

@@ -60,19 +60,14 @@ class Subject:
 
     @property
     def labels(self) -> dict[str, str]:
-        found = self._config.get("Labels")
-        return dict(found) if isinstance(found, dict) else {}
+        return labels_of(self.image)
 
     @property
     def variables(self) -> dict[str, str]:
-        listed = self._config.get("Env")
-        pairs = (str(entry).partition("=") for entry in (listed or ()))
+        listed = _config(self.image).get("Env")
+        entries = listed if isinstance(listed, list) else ()
+        pairs = (str(entry).partition("=") for entry in entries)
         return {name: value for name, _, value in pairs}
-
-    @property
-    def _config(self) -> Mapping[str, Any]:
-        config = self.image.config.get("config")
-        return config if isinstance(config, dict) else {}
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -108,6 +103,16 @@ class Subject:
         if not isinstance(document, dict):
             raise NotVouchedError(f"{APP}{name} in the image is no JSON object.", hint=ANEW)
         return document
+
+
+def labels_of(image: Image) -> dict[str, str]:
+    found = _config(image).get("Labels")
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _config(image: Image) -> Mapping[str, Any]:
+    config = image.config.get("config")
+    return config if isinstance(config, dict) else {}
 
 
 def is_byte_code(path: str) -> bool:

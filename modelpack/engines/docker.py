@@ -102,6 +102,7 @@ class DockerEngine:
         host = self._host
         options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")
+        options.append(f"--build-arg=BASE={'slim' if bundle.slim_base else 'full'}")
         options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
         built = host.builder.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")

@@ -73,12 +73,12 @@ class OciEngine:
             )
 
     def wants_wheels(self, bundle: Bundle) -> bool:
-        stages = dockerfile.read(bundle.directory / "Dockerfile")
+        stages = _stages(bundle)
         with self._base(bundle, stages) as base:
             return assembly.wants_wheels(stages, Tools(Context(bundle.directory), base, None))
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
-        stages = dockerfile.read(bundle.directory / "Dockerfile")
+        stages = _stages(bundle)
         wheels = Path(index.wheelhouse) if index.wheelhouse else None
         with self._base(bundle, stages) as base, reaper.scratch_folder() as scratch:
             tools = Tools(Context(bundle.directory), base, wheels)
@@ -88,9 +88,8 @@ class OciEngine:
     def _base(
         self, bundle: Bundle, stages: Sequence[dockerfile.Stage]
     ) -> AbstractContextManager[Base]:
-        reference = dockerfile.chain(stages, stages[-1])[0].base
         locked = bundle.environment
-        return self._places.opened(reference, locked.platform, locked.python)
+        return self._places.opened(dockerfile.base_of(stages), locked.platform, locked.python)
 
     def require_joins(self) -> None:
         """Passes."""
@@ -215,6 +214,11 @@ class OciEngine:
                 hint=f"It has: {', '.join(self._store.all_names()) or 'none'}.",
             )
         return found
+
+
+def _stages(bundle: Bundle) -> tuple[dockerfile.Stage, ...]:
+    arguments = {"BASE": "slim" if bundle.slim_base else "full"}
+    return dockerfile.read(bundle.directory / "Dockerfile", arguments)
 
 
 def _close(tried: dict[str, ExitStack]) -> None:

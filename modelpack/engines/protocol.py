@@ -103,8 +103,8 @@ class Engine(Protocol):
         """
 
     def wants_wheels(self, bundle: Bundle) -> bool:
-        """Whether `build` is to be given a wheelhouse of the wheels of the lock and nothing else:
-        it has no way to get them.
+        """Whether `build` is to be given a folder that `environment.wheelhouse.gather` has filled,
+        as it has no way to get wheels itself.
 
         Raises:
             BuildFailedError: it cannot build the bundle.

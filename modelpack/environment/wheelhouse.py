@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -134,8 +135,8 @@ def _inside(folder: Path, name: str) -> Path:
 def gather(
     folder: Path, environment: Environment, index: IndexSettings, told: artifacts.OnFile
 ) -> None:
-    """Puts the wheels that a lock names into `folder`, and nothing else. They are kept in the cache
-    as well, and taken from there the next time.
+    """Puts the wheels that a lock names into `folder`/wheels, and nothing else there; beside them
+    the Debian packages of a wheelhouse. Wheels are kept in the cache as well, for the next time.
 
     Raises:
         EnvironmentNotResolvedError: one cannot be had, or is not the one that was locked.
@@ -147,8 +148,11 @@ def gather(
         files = artifacts.of_lock(environment.lock, request)
     kept = cache.folder("wheels")
     artifacts.fetch(files, kept, index, told)
+    (folder / "wheels").mkdir()
     for file in files:
-        link_or_copy(kept / file.filename, folder / file.filename)
+        link_or_copy(kept / file.filename, folder / "wheels" / file.filename)
+    if index.wheelhouse and (Path(index.wheelhouse) / DEBIAN).is_dir():
+        shutil.copytree(Path(index.wheelhouse) / DEBIAN, folder / DEBIAN)
 
 
 # --- using one -----------------------------------------------------------------------------------

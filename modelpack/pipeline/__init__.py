@@ -16,6 +16,7 @@ from .push import Pushed, push
 from .run import Run
 from .scanning import require_held, scan, scanned
 from .verifying import Verification, require_verified, verify
+from .vouching import Voucher
 
 __all__ = [
     "FAIL_ON",
@@ -27,6 +28,7 @@ __all__ = [
     "Pushed",
     "Run",
     "Verification",
+    "Voucher",
     "build",
     "diff",
     "export",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from modelpack import bundle as bundles
@@ -123,7 +124,8 @@ def build(run: Run, bundle: Bundle) -> Image:
             " claims no parity. To have it tested, package the model anew."
         )
     run.take_base(bundle)
-    image = run.build(bundle)
+    slim_base = bundle.slim_base or run.options.slim_base
+    image = run.build(replace(bundle, slim_base=slim_base))
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")
     return run.engine.tag(image, run.options.tag or reference_of(bundle.directory.name))

@@ -24,6 +24,7 @@ class Options:
     `tolerance`: the largest relative difference of floats that it lets pass.
     `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
     may be loaded without `trust`.
+    `slim_base`: the image gets no more of its base than serving takes.
     `platform`: else the engine's; several with commas between them. `offline`: a wheelhouse, which
     takes the place of the network.
     """
@@ -32,6 +33,7 @@ class Options:
     output: Path | None = None
     engine: str = "auto"
     base_image: str | None = None
+    slim_base: bool = False
     python: str | None = None
     requirements: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()

@@ -9,18 +9,20 @@ from modelpack.engines import references
 from modelpack.spec import Image
 
 from .run import Run
+from .vouching import Voucher
 
 
 @dataclass(frozen=True)
 class Pushed:
     """What is in the registry now. `digest`: of the manifest. `layers`: name -> whether it was
-    there already.
+    there already. `signed`: whether it was signed as well.
     """
 
     repository: str
     digest: str
     size_bytes: int
     layers: dict[str, bool] = field(default_factory=dict)
+    signed: bool = False
 
     @property
     def reference(self) -> str:
@@ -32,6 +34,7 @@ class Pushed:
             "reference": self.reference,
             "digest": self.digest,
             "size_bytes": self.size_bytes,
+            "signed": self.signed,
             "layers": {
                 "pushed": [name for name, existed in self.layers.items() if not existed],
                 "existing": [name for name, existed in self.layers.items() if existed],
@@ -39,9 +42,12 @@ class Pushed:
         }
 
 
-def push(run: Run, reference: str, other: str | None = None) -> Pushed:
-    """Pushes an image that modelpack made. `other`: a name that it gets, and by which it is pushed,
-    where `reference` is no name in a registry.
+def push(
+    run: Run, reference: str, other: str | None = None, *, voucher: Voucher | None = None
+) -> Pushed:
+    """Pushes an image that modelpack made, and attaches what vouches for it. `other`: a name that
+    it gets, and by which it is pushed, where `reference` is no name in a registry. `voucher`: signs
+    it, too.
 
     Raises:
         UsageError: there is no such image, modelpack did not make it, or the registry cannot be
@@ -60,8 +66,10 @@ def push(run: Run, reference: str, other: str | None = None) -> Pushed:
         image = run.engine.tag(Image(reference, reference, 0, (), {}), f"{repository}:{tag}")
         digest = run.engine.push(f"{repository}:{tag}", on_progress)
         summary.append(_summed_up(layers))
-    # What vouches for the image goes beside it from here.
-    return Pushed(repository, digest, image.size_bytes, layers)
+    voucher = voucher or Voucher()
+    pushed = Pushed(repository, digest, image.size_bytes, layers, voucher.signs)
+    voucher.vouch(run, pushed.reference)
+    return pushed
 
 
 def _summed_up(layers: dict[str, bool]) -> str:

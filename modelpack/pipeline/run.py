@@ -172,6 +172,7 @@ class Run:
         """`claimed`: what the image tells in its labels, its provenance and on its page."""
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
+            base = replace(base, slim=self.options.slim_base)
             self._render = partial(bundles.render, model, resolved, base, directory, code)
             bundle = self._render(parity=claimed)
             summary.append(f"on {base.reference}")

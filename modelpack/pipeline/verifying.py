@@ -14,7 +14,7 @@ from modelpack.attest import attaching, keys
 from modelpack.attest.checks import judged
 from modelpack.attest.provenance import told_parity
 from modelpack.attest.subject import Subject, Verdict
-from modelpack.errors import NotVouchedError
+from modelpack.errors import NotVouchedError, UsageError
 from modelpack.oci.places import READERS
 from modelpack.spec import Parity, SmokeReport, to_json
 
@@ -69,6 +69,11 @@ def verify(run: Run, target: str, key: Path | None = None) -> Verification:
         UsageError: there is no such image, or no such key.
         NoEngineError: it is to be tested, and no engine can run it.
     """
+    if key and _is_a_place(target):
+        raise UsageError(
+            f"{target} has no signature: only a registry keeps signatures.",
+            hint="Leave out --key, or give the image's name in a registry.",
+        )
     verifier = keys.verifier(key) if key else None
     with _found(run, target, signed=key is not None) as found:
         subject = replace(found, verifier=verifier)

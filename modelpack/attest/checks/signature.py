@@ -21,7 +21,8 @@ def check(subject: Subject) -> Verdict:
     if not count:
         raise NotVouchedError(
             f"Nobody has signed the image {beside.digest}.",
-            hint="Sign it with: modelpack push REF --key cosign.key",
+            hint="Do not run it, unless you know who made it. Its maker signs it by: modelpack push"
+            " REF --key cosign.key",
         )
     if not any(
         cosign.is_signature(part, beside.digest, subject.verifier) for part in beside.signatures

@@ -36,9 +36,10 @@ def assemble(stages: Sequence[Stage], tools: Tools, scratch: Path, on_step: OnSt
         UsageError: a layer of the base is damaged.
     """
     base = tools.base.image
-    below = [blobs.of_base(layer) for layer in base.layers]
-    config = metadata.inherited(base.config.get("config") or {})
-    history = [dict(entry) for entry in base.config.get("history") or []]
+    is_kept = dockerfile.chain(stages, stages[-1])[0].base != "scratch"
+    below = [blobs.of_base(layer) for layer in base.layers if is_kept]
+    config = metadata.inherited(base.config.get("config") or {} if is_kept else {})
+    history = [dict(entry) for entry in base.config.get("history") or [] if is_kept]
     made = Stages(stages, tools, scratch)
     ours: list[Kept] = []
     for step in dockerfile.steps(stages, stages[-1]):

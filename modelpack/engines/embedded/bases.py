@@ -95,12 +95,13 @@ class Base:
         raising.write_text("".join(f"{path}\n" for path in self._raising))
         binary = interpreter.binary_of(self.root, self.python)
         inside = "/" / binary.relative_to(self.root)
-        places = {
-            "environment": [str(inside)],
-            "system": [str(inside.parents[1] / "lib" / f"python{self.python}"), str(raising)],
+        told = {
+            "MODELPACK_INTERPRETER": str(inside),
+            "MODELPACK_LIBRARY": str(inside.parents[1] / "lib" / f"python{self.python}"),
+            "MODELPACK_RAISING": str(raising),
         }
-        command = ["-S", "-m", f"modelpack.assembly.{module}", *arguments, *places.get(module, [])]
-        self.interpreter.run(command, folder, [written], [self.root, *seen])
+        command = ["-S", "-m", f"modelpack.assembly.{module}", *arguments]
+        self.interpreter.run(command, folder, [written], [self.root, *seen], told)
 
 
 def require_platform(image: Image, platform: str, name: str) -> None:

@@ -7,7 +7,7 @@ one that writes the same byte code; that pip fetches wheels has been done before
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from modelpack.engines.embedded.bases import Base
 from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.copying import path
 from modelpack.engines.embedded.dockerfile import Instruction, not_understood
+from modelpack.errors import BuildFailedError
 
 _WHEELS = "wheels"
-_MOUNT = re.compile(r"mount=type=bind,(?:(from|source)=)([^,]+),target=/([^,]+)")
+_MOUNT = re.compile(r"mount=type=bind,source=([^,]+),target=/([^,]+)")
+_MOUNT_OF = re.compile(r"mount=type=bind,from=([a-z]+)(?:,source=/([^,]+))?,target=/([^,]+)")
 _UNSEEN = re.compile(
     r"mount=type=(secret,id=(pip_conf|ca|netrc)(,mode=0444)?|cache,target=/root/\.cache/pip"
     r"|bind,from=wheelhouse,target=/wheelhouse|bind,source=requirements\.lock,target=/tmp/\S+)"
@@ -27,7 +29,9 @@ _UNSEEN = re.compile(
 
 @dataclass(frozen=True)
 class Tools:
-    """`wheels`: the folder that holds what the lock names; None where that was not needed."""
+    """`wheels`: the folder with what is not in the bundle: wheels/*.whl as the lock names them, and
+    debian/STAGE/*.deb; None where that was not needed.
+    """
 
     context: Context
     base: Base
@@ -37,12 +41,14 @@ class Tools:
 @dataclass
 class Work:
     """A stage under way. `root`: the folder with its files; `config`: its user and variables;
-    `places`: path in the stage -> where that lies, other than below `root`.
+    `folder`: gives that of another stage; `places`: path in the stage -> where that lies, other
+    than below `root`.
     """
 
     root: Path
     config: dict[str, Any]
     tools: Tools
+    folder: Callable[[str], Path]
     places: dict[str, Path] = field(default_factory=dict)
 
     def place(self, name: str) -> Path:
@@ -71,8 +77,9 @@ def takes_wheels(instruction: Instruction) -> bool:
 
 
 def _acts(instruction: Instruction) -> list[tuple[Act, re.Match[str]]]:
-    found = []
-    for command in " ".join(instruction.text.split()).split(" && "):
+    debian = _DEBIAN.fullmatch(" ".join(instruction.text.split()))
+    found: list[tuple[Act, re.Match[str]]] = [(_unpacked, debian)] if debian else []
+    for command in () if debian else " ".join(instruction.text.split()).split(" && "):
         known = [
             (act, match) for pattern, act in _COMMANDS if (match := pattern.fullmatch(command))
         ]
@@ -84,15 +91,15 @@ def _acts(instruction: Instruction) -> list[tuple[Act, re.Match[str]]]:
 
 def _mount(instruction: Instruction, work: Work) -> None:
     for flag in instruction.flags:
-        match = _MOUNT.fullmatch(flag)
         if _UNSEEN.fullmatch(flag):
             continue
-        if match is None or (match[1] == "from" and match[2] != "base"):
-            raise not_understood(instruction, f"--{flag} is not known")
-        if match[1] == "from":
-            work.places[match[3]] = work.tools.base.root
+        if match := _MOUNT_OF.fullmatch(flag):
+            source = work.tools.base.root if match[1] == "base" else work.folder(match[1])
+            work.places[match[3]] = source / (match[2] or "")
+        elif match := _MOUNT.fullmatch(flag):
+            _show(instruction, work, match[1], match[2])
         else:
-            _show(instruction, work, match[2], match[3])
+            raise not_understood(instruction, f"--{flag} is not known")
 
 
 def _show(instruction: Instruction, work: Work, source: str, target: str) -> None:
@@ -105,7 +112,20 @@ def _show(instruction: Instruction, work: Work, source: str, target: str) -> Non
 
 def _fetched(work: Work, _: re.Match[str]) -> None:
     assert work.tools.wheels is not None  # noqa: S101 - OciEngine.wants_wheels has asked for them
-    work.places[_WHEELS] = work.tools.wheels
+    work.places[_WHEELS] = work.tools.wheels / _WHEELS
+
+
+def _unpacked(work: Work, match: re.Match[str]) -> None:
+    folder = work.tools.wheels and work.tools.wheels / "debian" / match[1]
+    if folder is None or not folder.is_dir():
+        raise BuildFailedError(
+            f"The image takes Debian packages, {match[2].strip()}, which the base image's own apt"
+            " fetches in a container.",
+            hint="Give them in a wheelhouse (modelpack lock MODEL --download DIR, where Docker is;"
+            " then --offline DIR), or use --engine docker or podman.",
+        )
+    arguments = [str(work.place("/debian")), str(work.tools.base.root), str(folder)]
+    _assemble(work, "debian", arguments, [folder])
 
 
 def _removed(_: Work, __: re.Match[str]) -> None:
@@ -114,12 +134,18 @@ def _removed(_: Work, __: re.Match[str]) -> None:
 
 def _assembled(work: Work, match: re.Match[str]) -> None:
     module, *names = match[1].split()
-    arguments = [str(work.place(name)) for name in names]
-    seen = [] if work.tools.wheels is None else [work.tools.wheels]
+    _assemble(work, module, [str(work.place(name)) for name in names], [*work.places.values()])
+
+
+def _assemble(work: Work, module: str, arguments: list[str], seen: Sequence[Path]) -> None:
     folder = work.place(work.config.get("WorkingDir") or "/")
     work.tools.base.assemble(module, arguments, folder, work.root, seen)
 
 
+_DEBIAN = re.compile(
+    r'debs=/wheelhouse/debian/(image); if ! test -d "\$debs"; then .*--download-only ([\w.+: -]+); fi'
+    r' && python -m modelpack\.assembly\.debian /debian /base "\$debs" && rm -rf /debs \S+'
+)
 _COMMANDS: tuple[tuple[re.Pattern[str], Act], ...] = (
     (re.compile(r"python -m modelpack\.assembly\.([a-z]+(?: /[\w/.-]*)+)"), _assembled),
     (

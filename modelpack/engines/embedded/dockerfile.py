@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelpack.engines.embedded.words import split
 from modelpack.errors import BuildFailedError
 
 _DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=", re.IGNORECASE)
@@ -56,8 +57,9 @@ class Stage:
     instructions: tuple[Instruction, ...]
 
 
-def read(path: Path) -> tuple[Stage, ...]:
-    """The stages of a Dockerfile, one at least; the last one is the image.
+def read(path: Path, arguments: Mapping[str, str]) -> tuple[Stage, ...]:
+    """The stages of a Dockerfile, one at least; the last one is the image. `arguments`: what takes
+    the place of the values of its ARG lines.
 
     Raises:
         BuildFailedError: it cannot be read, or has something that is not understood.
@@ -68,17 +70,27 @@ def read(path: Path) -> tuple[Stage, ...]:
         raise BuildFailedError(
             f"{path} cannot be read: {error}.", hint="Make the bundle again: modelpack bundle MODEL"
         ) from error
-    stages: list[tuple[str, str, list[Instruction]]] = []
-    for instruction in _instructions(text):
-        if instruction.name == "FROM":
-            stages.append((*_from(instruction), []))
-        elif not stages:
-            raise not_understood(instruction, "it stands before the first FROM")
-        else:
-            stages[-1][2].append(instruction)
+    stages = _stages(_instructions(text), dict(arguments))
     if not stages:
         raise BuildFailedError(f"{path} has no FROM.", hint=_HINT)
     return tuple(Stage(name, base, tuple(found)) for name, base, found in stages)
+
+
+def _stages(
+    instructions: Iterable[Instruction], arguments: dict[str, str]
+) -> list[tuple[str, str, list[Instruction]]]:
+    stages: list[tuple[str, str, list[Instruction]]] = []
+    for instruction in instructions:
+        if instruction.name == "FROM":
+            stages.append((*_from(instruction, arguments), []))
+        elif stages:
+            stages[-1][2].append(instruction)
+        elif instruction.name == "ARG":
+            name, _, value = instruction.text.partition("=")
+            arguments.setdefault(name, value)
+        else:
+            raise not_understood(instruction, "it stands before the first FROM")
+    return stages
 
 
 _HINT = (
@@ -111,8 +123,23 @@ def not_understood(instruction: Instruction, why: str) -> BuildFailedError:
     )
 
 
-def _from(instruction: Instruction) -> tuple[str, str]:
-    match = _FROM.fullmatch(instruction.text)
+def base_of(stages: Sequence[Stage]) -> str:
+    """The name of the one image that anything is built on.
+
+    Raises:
+        BuildFailedError: there are others, or none.
+    """
+    own = {stage.name for stage in stages}
+    named = {stage.base for stage in stages if stage.base.lower() not in own} - {"scratch"}
+    if len(named) != 1:
+        told = ", ".join(sorted(named)) or "none"
+        raise BuildFailedError(f"The Dockerfile is to have one base image: {told}.", hint=_HINT)
+    return named.pop()
+
+
+def _from(instruction: Instruction, arguments: Mapping[str, str]) -> tuple[str, str]:
+    words = split(instruction.text, arguments)
+    match = _FROM.fullmatch(" ".join(words))
     if match is None or not {*instruction.flags} <= {_NATIVE}:
         raise not_understood(instruction, "another FROM is expected")
     return (match[2] or "").lower(), match[1]

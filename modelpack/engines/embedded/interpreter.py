@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from modelpack import elf
 from modelpack.engines import bubblewrap, interpreters
@@ -35,19 +36,21 @@ class Interpreter:
         folder: Path,
         written: Sequence[Path] = (),
         seen: Sequence[Path] = (),
+        told: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         """What Python says, run in `folder`. `written`: all that it may write to. `seen`: what else
-        it reads of temporary files.
+        it reads of temporary files. `told`: variables.
 
         Raises:
             BuildFailedError: it failed; with the last of what it said.
         """
         places = [self.home, folder, *seen]
-        around = bubblewrap.walls(places, self._environ(), folder, self.command, written)
+        environ = {**self._environ(), **told}
+        around = bubblewrap.walls(places, environ, folder, self.command, written)
         done = subprocess.run(
             [*around, *self.command, *arguments],
             cwd=folder,
-            env=self._environ(),
+            env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -51,10 +51,13 @@ class Stages:
             BuildFailedError: making it would take a container.
         """
         name = instruction.flag("from")
-        steps = self._steps(self._stage(instruction, name.lower())) if name else []
-        runs = [step for step in steps if step.name == "RUN"]
-        takes = [commands.takes_wheels(step) for step in runs]  # looks at each of them
-        return any(takes)
+        return name is not None and self._takes(instruction, name.lower())
+
+    def _takes(self, instruction: Instruction, name: str) -> bool:
+        steps = self._steps(self._stage(instruction, name))
+        takes = [commands.takes_wheels(step) for step in steps if step.name == "RUN"]
+        takes += [self._takes(step, other) for step in steps for other in _mounted_stages(step)]
+        return any(takes)  # each has been looked at
 
     def _stage(self, instruction: Instruction, name: str) -> Stage:
         if name not in self._stages:
@@ -68,8 +71,12 @@ class Stages:
             for step in self._steps(stage):
                 parts.append(self.key(step) if step.name == "COPY" else str(step))
                 parts += self._contents(_mounted(step))
+                parts += [self._key(step, other) for other in _mounted_stages(step)]
             self._keys[name] = _digest(parts)
         return self._keys[name]
+
+    def _of_stage(self, name: str) -> Path:
+        return self._folder(Instruction("RUN", (), f"--from={name}", 0), name).folder
 
     def _steps(self, stage: Stage) -> list[Instruction]:
         return dockerfile.steps([*self._stages.values()], stage)
@@ -87,7 +94,7 @@ class Stages:
         return self._made[name]
 
     def _make(self, stage: Stage, root: Path) -> None:
-        work = Work(root, {}, self._tools)
+        work = Work(root, {}, self._tools, self._of_stage)
         for instruction in self._steps(stage):
             if instruction.name == "COPY":
                 workdir = work.config.get("WorkingDir") or "/"
@@ -128,6 +135,12 @@ def _mounted(instruction: Instruction) -> list[str]:
         for mount in mounts
         if "from=" not in mount and (match := re.search(r"source=([^,]+)", mount))
     ]
+
+
+def _mounted_stages(instruction: Instruction) -> list[str]:
+    """Those that a RUN sees the files of, beside the base image and what was fetched before."""
+    found = re.findall(r"from=([a-z-]+)", " ".join(instruction.flags))
+    return [name for name in found if name not in {"base", "wheelhouse"}]
 
 
 def _described(name: str, path: Path) -> str:

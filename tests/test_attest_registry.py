@@ -1,0 +1,338 @@
+"""Images in a real registry: what modelpack signs, cosign verifies, and the other way round; what
+somebody changed there, both see.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import registries
+import serving_models
+from attested_images import image_of
+from serving_models import BASE, ENVIRONMENT
+from test_bundle import spec_for
+
+from modelpack import bundle, pipeline
+from modelpack.attest import attaching, cosign, keys
+from modelpack.attest.checks import judged
+from modelpack.attest.subject import Subject
+from modelpack.errors import UsageError
+from modelpack.oci import Image, documents, layout, pushing, referrers
+from modelpack.oci.documents import Descriptor
+from modelpack.oci.image import of_bytes
+from modelpack.oci.registry import Repository, connected
+from modelpack.oci.uploads import upload
+from modelpack.pipeline import Options, Run
+
+PASSWORD = "secret"
+OPTIONS = ("--insecure-ignore-tlog", "--allow-insecure-registry")
+KINDS = {
+    "slsaprovenance1": "https://slsa.dev/provenance/v1",
+    "cyclonedx": "https://cyclonedx.org/bom",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, cosign_command: str) -> Path:
+    """With two pairs of keys: cosign.key and other.key."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("cosign", "other"):
+        ask(folder, "generate-key-pair", f"--output-key-prefix={name}")
+    return folder
+
+
+def ask(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "COSIGN_PASSWORD": PASSWORD}
+    command = ["cosign", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def cosign_accepts(folder: Path, reference: str, key: str = "cosign.pub") -> dict[str, bool]:
+    given = (f"--key={key}", *OPTIONS, reference)
+    told = {"signature": ask(folder, "verify", *given).returncode == 0}
+    for kind in KINDS:
+        done = ask(folder, "verify-attestation", f"--type={kind}", *given)
+        told[kind] = done.returncode == 0
+    return told
+
+
+def failures(folder: Path, reference: str, key: str = "cosign.pub") -> set[str]:
+    with attaching.opened(reference) as place:
+        subject = Subject(*attaching.found(place), keys.verifier(folder / key))
+        return {verdict.name for verdict in judged(subject) if verdict.state == "fails"}
+
+
+@pytest.fixture(scope="module")
+def folder_of_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    spec = spec_for(folder, serving_models.iris())
+    return bundle.render(spec, ENVIRONMENT, BASE, folder / "bundle").directory
+
+
+class Pushed:
+    """An image that was put together without an engine, under a name of its own."""
+
+    def __init__(self, host: str, name: str, folder: Path, **changes: bytes) -> None:
+        self.reference = f"{host}/team/{name}:1"
+        with connected(self.reference) as repository:
+            self.digest = put(repository, folder, changes)
+        self.pinned = f"{host}/team/{name}@{self.digest}"
+
+    def vouch(self, signer: keys.Signer | None = None) -> None:
+        with attaching.opened(self.reference) as place:
+            attaching.vouch(place, signer)
+
+
+def put(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
+    image = image_of(folder, changes)
+    [layer] = image.layers
+    with layer.open() as stream:
+        tar = of_bytes(stream.read(), documents.LAYER)
+    told = {
+        "architecture": "amd64",
+        "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
+        **image.config,
+    }
+    config = of_bytes(json.dumps(told).encode(), documents.CONFIG)
+    for blob in (tar, config):
+        upload(repository, blob, lambda *_: None)
+    pointers = [Descriptor(b.media_type, b.digest, b.size).to_json() for b in (config, tar)]
+    manifest = cosign.manifest(pointers[0], pointers[1:])
+    repository.put_manifest(manifest, documents.MANIFEST, repository.name.tag)
+    return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+
+
+@pytest.fixture(scope="module")
+def signer(folder: Path) -> keys.Signer:
+    return keys.signer(folder / "cosign.key", lambda: PASSWORD)
+
+
+@pytest.fixture
+def pushed(
+    request: pytest.FixtureRequest, registry: str, folder_of_bundle: Path, signer: keys.Signer
+) -> Pushed:
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
+    image = Pushed(registry, name, folder_of_bundle)
+    image.vouch(signer)
+    return image
+
+
+ALL = {"signature": True, "slsaprovenance1": True, "cyclonedx": True}
+NONE = dict.fromkeys(ALL, False)
+
+
+def test_what_modelpack_signs_both_verify(pushed: Pushed, folder: Path) -> None:
+    assert cosign_accepts(folder, pushed.reference) == ALL
+    assert failures(folder, pushed.reference) == failures(folder, pushed.pinned) == set()
+
+
+def test_cosign_gets_the_predicates_of_the_image(
+    pushed: Pushed, folder: Path, folder_of_bundle: Path
+) -> None:
+    bill = json.loads((folder_of_bundle / "sbom.cdx.json").read_bytes())
+    told = json.loads((folder_of_bundle / "provenance.json").read_bytes())
+    wanted = {"slsaprovenance1": told["predicate"], "cyclonedx": bill}
+    for kind, predicate in wanted.items():
+        given = (f"--type={kind}", "--key=cosign.pub", *OPTIONS, pushed.reference)
+        done = ask(folder, "verify-attestation", *given)
+        statement = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))
+        assert statement["predicateType"] == KINDS[kind]
+        assert statement["predicate"] == predicate
+        assert statement["subject"][0]["digest"] == {"sha256": pushed.digest.partition(":")[2]}
+
+
+def test_both_documents_refer_to_the_image(pushed: Pushed) -> None:
+    with connected(pushed.reference) as repository:
+        found = referrers.referrers(repository, pushed.digest)
+    assert {entry.artifact_type for entry in found} == {
+        "application/vnd.cyclonedx+json",
+        "application/vnd.in-toto+json",
+    }
+
+
+def test_vouching_once_more_adds_nothing(pushed: Pushed, signer: keys.Signer) -> None:
+    def there() -> list[Any]:
+        with connected(pushed.reference) as repository:
+            tags = (cosign.tag(pushed.digest, kind) for kind in ("sig", "att"))
+            signed = [repository.manifest(tag)[1] for tag in tags]
+            return [*signed, referrers.referrers(repository, pushed.digest)]
+
+    before = there()
+    pushed.vouch(signer)
+    assert there() == before
+
+
+def test_two_keys_may_sign(pushed: Pushed, folder: Path) -> None:
+    pushed.vouch(keys.signer(folder / "other.key", lambda: PASSWORD))
+    for key in ("cosign.pub", "other.pub"):
+        assert cosign_accepts(folder, pushed.reference, key) == ALL
+        assert failures(folder, pushed.reference, key) == set()
+
+
+def test_what_cosign_signs_modelpack_verifies(
+    registry: str, folder: Path, folder_of_bundle: Path
+) -> None:
+    image = Pushed(registry, "theirs", folder_of_bundle)
+    assert failures(folder, image.reference) == {"signature"}
+    given = ("-y", "--key=cosign.key", "--tlog-upload=false", "--allow-insecure-registry")
+    assert ask(folder, "sign", *given, image.pinned).returncode == 0
+    assert failures(folder, image.reference) == set()
+    told = json.loads((folder_of_bundle / "provenance.json").read_bytes())
+    for kind, predicate in (
+        ("slsaprovenance1", told["predicate"]),
+        ("cyclonedx", json.loads((folder_of_bundle / "sbom.cdx.json").read_bytes())),
+    ):
+        (folder / "predicate").write_text(json.dumps(predicate))
+        attest = ("attest", *given, f"--type={kind}", "--predicate=predicate", image.pinned)
+        done = ask(folder, *attest)
+        assert done.returncode == 0, done.stderr
+    with attaching.opened(image.reference) as place:
+        subject = Subject(*attaching.found(place), keys.verifier(folder / "cosign.pub"))
+        *_, last = judged(subject)
+    assert (last.state, last.detail) == ("holds", "nothing attached, both documents signed")
+
+
+# --- several platforms, and places without a registry --------------------------------------------
+
+
+def platform_of(folder: Path, architecture: str) -> Image:
+    image = image_of(folder, {"usr/bin/python": architecture.encode()})
+    rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in image.layers]}
+    told = {"architecture": architecture, "os": "linux", "rootfs": rootfs, **image.config}
+    return replace(image, config=told)
+
+
+@pytest.fixture(scope="module")
+def laid(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path) -> Path:
+    """A layout with an image for two platforms."""
+    images = [platform_of(folder_of_bundle, name) for name in ("amd64", "arm64")]
+    path = tmp_path_factory.mktemp("laid") / "layout"
+    layout.write(path, images, "iris:1")
+    return path
+
+
+def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
+    registry: str, folder: Path, laid: Path, signer: keys.Signer
+) -> None:
+    reference = f"{registry}/team/platforms:1"
+    with connected(reference) as repository:
+        top = layout.named((laid / "index.json").read_bytes(), "")
+        pushing.push(layout.Folder(laid), top, repository, lambda *_: None)
+    with attaching.opened(reference) as place:
+        attaching.vouch(place, signer)
+    verifier = keys.verifier(folder / "cosign.pub")
+    for platform in ("linux/amd64", "linux/arm64"):
+        with attaching.opened(reference) as place:
+            image, beside = attaching.found(place, platform)
+            assert image.digest != beside.digest == top.digest
+            found = {v.name: v.state for v in judged(Subject(image, beside, verifier))}
+        assert set(found.values()) == {"holds"}
+        each = f"{registry}/team/platforms@{image.digest}"
+        assert cosign_accepts(folder, each) == ALL
+    assert cosign_accepts(folder, reference)["signature"]
+
+
+def test_a_layout_is_verified_where_it_lies(laid: Path) -> None:
+    run = Run(Options(smoke=False, platform="linux/arm64"))
+    outcome = pipeline.verify(run, f"oci:{laid}")
+    assert (outcome.verified, outcome.signed) == (True, None)
+    with pytest.raises(UsageError, match="only a registry keeps signatures"):
+        pipeline.verify(run, f"oci:{laid}", laid / "cosign.pub")
+
+
+# --- what somebody changed -----------------------------------------------------------------------
+
+
+def test_another_key_is_seen(pushed: Pushed, folder: Path) -> None:
+    assert cosign_accepts(folder, pushed.reference, "other.pub") == NONE
+    assert failures(folder, pushed.reference, "other.pub") == {"signature", "attached"}
+
+
+def test_a_name_that_was_given_to_another_image_is_seen(
+    pushed: Pushed, folder: Path, folder_of_bundle: Path
+) -> None:
+    with connected(pushed.reference) as repository:
+        put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
+    assert cosign_accepts(folder, pushed.reference) == NONE
+    assert failures(folder, pushed.reference) == {"signature", "content"}
+
+
+def test_a_signature_that_was_put_beside_another_image_is_seen(
+    pushed: Pushed, folder: Path, folder_of_bundle: Path
+) -> None:
+    with connected(pushed.reference) as repository:
+        digest = put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
+        for kind in ("sig", "att"):
+            _, data = repository.manifest(cosign.tag(pushed.digest, kind))
+            repository.put_manifest(data, documents.MANIFEST, cosign.tag(digest, kind))
+    assert cosign_accepts(folder, pushed.reference) == NONE
+    assert failures(folder, pushed.reference) == {"signature", "content", "attached"}
+
+
+def flip(folder: Path, digest: str, old: bytes) -> None:
+    """Changes a byte of a blob where the registry keeps it."""
+    algorithm, _, value = digest.partition(":")
+    [path] = folder.glob(f"**/blobs/{algorithm}/{value[:2]}/{value}/data")
+    content = bytearray(path.read_bytes())
+    content[content.index(old)] ^= 1
+    path.write_bytes(content)
+
+
+def layer_of(reference: str, tag: str, number: int = 0) -> Descriptor:
+    with connected(reference) as repository:
+        manifest = documents.parsed(repository.manifest(tag)[1])
+    return documents.descriptors(manifest, "layers")[number]
+
+
+@pytest.fixture
+def own_registry(tmp_path: Path, registry: str) -> Iterator[str]:
+    """One that keeps its blobs in the folder of the test."""
+    with registries.running(tmp_path) as host:
+        yield host
+
+
+def test_flipped_bytes_in_the_registry_are_seen(
+    own_registry: str, tmp_path: Path, folder: Path, folder_of_bundle: Path, signer: keys.Signer
+) -> None:
+    image = Pushed(own_registry, "flipped", folder_of_bundle)
+    image.vouch(signer)
+    assert failures(folder, image.reference) == set()
+    flip(tmp_path, layer_of(image.reference, "1").digest, b"interpreter")
+    assert "layers" in failures(folder, image.reference)
+    signed = layer_of(image.reference, cosign.tag(image.digest, "sig"))
+    flip(tmp_path, signed.digest, b"docker-reference")
+    assert "signature" in failures(folder, image.reference)
+    assert not cosign_accepts(folder, image.reference)["signature"]
+    for number, kind in enumerate(("cyclonedx", "slsaprovenance1")):
+        attested = layer_of(image.reference, cosign.tag(image.digest, "att"), number)
+        flip(tmp_path, attested.digest, b"sig")
+        assert "attached" in failures(folder, image.reference)
+        assert not cosign_accepts(folder, image.reference)[kind]
+
+
+@pytest.mark.parametrize("kind", [attaching.SBOM_TYPE, attaching.STATEMENT_TYPE])
+def test_an_attached_document_that_was_replaced_is_seen(
+    registry: str, folder: Path, folder_of_bundle: Path, kind: str
+) -> None:
+    name = "replaced-" + kind.partition(".")[2].partition("+")[0].replace("-", "")
+    image = Pushed(registry, name, folder_of_bundle)
+    with connected(image.reference) as repository:
+        descriptor, _ = repository.manifest()
+        text = {"_type": "x", "subject": [cosign.subject("x", image.digest)]}
+        told = {**text, "predicateType": KINDS["slsaprovenance1"], "predicate": {"evil": 1}}
+        referrers.attach(repository, descriptor, kind, [of_bytes(json.dumps(told).encode(), kind)])
+    with attaching.opened(image.reference) as place:
+        found = {v.name: v.state for v in judged(Subject(*attaching.found(place)))}
+    assert found["attached"] == "fails"
