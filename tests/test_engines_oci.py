@@ -13,7 +13,15 @@ import images
 import pytest
 
 from modelpack import oci
-from modelpack.engines.embedded import bases, context, copying, dockerfile, extraction, metadata, words
+from modelpack.engines.embedded import (
+    bases,
+    context,
+    copying,
+    dockerfile,
+    extraction,
+    metadata,
+    words,
+)
 from modelpack.engines.embedded.dockerfile import Instruction
 from modelpack.engines.oci import OciEngine
 from modelpack.environment import wheelhouse
@@ -146,14 +154,10 @@ def test_every_command_of_a_bundle_is_known(path, base):
 # --- unpacking a base ----------------------------------------------------------------------------
 
 
-def unpacked(tmp_path: Path, *layers: bytes) -> Path:
+def unpacked(tmp_path: Path, *layers: oci.Layer) -> Path:
     image = images.image(*layers)
     extraction.extract(image.layers, tmp_path / "root")
     return tmp_path / "root"
-
-
-def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
-    return images.member(name, kind, linkname=target)
 
 
 def test_links_lead_nowhere_out_of_the_folder(tmp_path):
@@ -161,8 +165,12 @@ def test_links_lead_nowhere_out_of_the_folder(tmp_path):
     outside.mkdir()
     root = unpacked(
         tmp_path,
-        images.tar(link("up", "../../outside"), link("abs", str(outside)), link("etc", "/etc")),
-        images.tar(images.file("up/a"), images.file("abs/b"), images.file("etc/passwd", b"x")),
+        images.layer(
+            images.link("up", "../../outside"),
+            images.link("abs", str(outside)),
+            images.link("etc", "/etc"),
+        ),
+        images.layer(images.file("up/a"), images.file("abs/b"), images.file("etc/passwd", b"x")),
     )
     assert not list(outside.iterdir())
     assert (root / "etc" / "passwd").resolve().is_relative_to(root)
@@ -172,14 +180,14 @@ def test_links_lead_nowhere_out_of_the_folder(tmp_path):
 def test_devices_and_what_raises_privileges_are_not_unpacked(tmp_path):
     root = unpacked(
         tmp_path,
-        images.tar(
+        images.layer(
             images.file("su", b"x", mode=0o6755),
             images.member("null", tarfile.CHRTYPE, mode=0o666),
             images.folder("d"),
             images.file("d/gone"),
             images.file("d/kept"),
         ),
-        images.tar(images.file("d/.wh.gone")),
+        images.layer(images.file("d/.wh.gone")),
     )
     assert (root / "su").stat().st_mode & 0o7777 == 0o755
     assert not (root / "null").exists()
@@ -265,7 +273,9 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path
     with pytest.raises(UsageError, match="there already"):
         embedded.export(made.reference, file)
     for tool in ("docker", "podman"):
-        said = subprocess.run([tool, "load", "-i", file], capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [tool, "load", "-i", file], capture_output=True, text=True, check=True
+        )
         assert made.reference in said.stdout
         subprocess.run([tool, "rmi", made.reference], capture_output=True, check=True)
     for place in (f"docker-archive:{file}", f"oci-archive:{file}", f"oci:{folder}"):
@@ -292,7 +302,9 @@ def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_p
 
 
 @pytest.mark.engine
-def test_layers_are_shared_and_what_no_name_leads_to_is_removed(embedded, made, base, index, tmp_path):
+def test_layers_are_shared_and_what_no_name_leads_to_is_removed(
+    embedded, made, base, index, tmp_path
+):
     blobs = embedded._store.path / "blobs" / "sha256"
     before = {path.name for path in blobs.iterdir()}
     bundle = engine_bundles.make(tmp_path / "bundle", base)
@@ -329,12 +341,12 @@ def foreign_base(folder: Path, version: str) -> str:
     layer.write_bytes(
         images.tar(
             images.file(f"usr/local/bin/python{python}", program + f"\0{version}\0".encode()),
-            link("usr/local/bin/python3", f"python{python}"),
+            images.link("usr/local/bin/python3", f"python{python}"),
             images.file(f"usr/local/lib/python{python}/os.py", b"x = 1\n"),
             images.folder("tmp"),
         )
     )
-    diff_id = images.image(layer.read_bytes()).layers[0].diff_id
+    diff_id = images.digest(layer.read_bytes())
     config = {
         "architecture": "arm64",
         "os": "linux",

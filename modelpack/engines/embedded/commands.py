@@ -143,7 +143,8 @@ def _assemble(work: Work, module: str, arguments: list[str], seen: Sequence[Path
 
 
 _DEBIAN = re.compile(
-    r'debs=/wheelhouse/debian/(image); if ! test -d "\$debs"; then .*--download-only ([\w.+: -]+); fi'
+    r'debs=/wheelhouse/debian/(image); if ! test -d "\$debs"; then .*'
+    r"--download-only ([\w.+: -]+); fi"
     r' && python -m modelpack\.assembly\.debian /debian /base "\$debs" && rm -rf /debs \S+'
 )
 _COMMANDS: tuple[tuple[re.Pattern[str], Act], ...] = (

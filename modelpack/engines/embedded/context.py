@@ -42,7 +42,7 @@ class Context:
         return (not self._is_left_out(path) for path in folder.rglob("*"))
 
     def _leads_inside(self, path: Path) -> bool:
-        return path.parent.resolve().is_relative_to(self.folder.resolve())
+        return path == self.folder or path.parent.resolve().is_relative_to(self.folder.resolve())
 
     def _is_left_out(self, path: Path) -> bool:
         """As the last pattern says that fits it, or a folder that it is in."""
