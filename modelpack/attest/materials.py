@@ -118,6 +118,9 @@ def _base(made: Made) -> Component:
 
 
 def _distributions(environment: Environment) -> Iterator[Component]:
+    """A lock lists files for all platforms, so it tells the hash of what is installed only where
+    there is one file.
+    """
     hashes = hashes_of(environment.lock)
     for name, version in environment.requirements.items():
         purl = pypi_purl(name, version)
@@ -128,7 +131,7 @@ def _distributions(environment: Environment) -> Iterator[Component]:
             "name": name,
             "version": version,
             "purl": purl,
-            **({"hashes": _hashes(hashes[name])} if hashes.get(name) else {}),
+            **({"hashes": _hashes(hashes[name])} if len(hashes.get(name, ())) == 1 else {}),
             **({"properties": [{"name": "modelpack:origin", "value": origin}]} if origin else {}),
         }
 
