@@ -36,8 +36,13 @@ def python(value: Any) -> str:
 
 
 def dq(value: Any) -> str:
-    """A double-quoted value of LABEL or ENV in a Dockerfile, with no `$` of it substituted."""
-    return '"' + re.sub(r'([\\"$])', r"\\\1", line(value)) + '"'
+    """A double-quoted value of LABEL or ENV in a Dockerfile, with no `$` of it substituted.
+
+    A backslash before a quote is written as its escape, as if it were not printable: Docker reads
+    such a pair well, hadolint 2.15 does not.
+    """
+    text = re.sub(r'\\(?=\\*("|$))', r"\\x5c", line(value))
+    return '"' + re.sub(r'([\\"$])', r"\\\1", text) + '"'
 
 
 def label(value: Any) -> str:

@@ -65,6 +65,9 @@ def test_a_dockerfile_value_ends_where_it_ends(text):
     inside = quoted[1:-1].replace("\\\\", "").replace('\\"', "").replace("\\$", "")
     assert (quoted[0], quoted[-1]) == ('"', '"')
     assert not set(inside) & {'"', "$", "\\"}
+    assert '\\\\"' not in quoted.replace("\\\\x5c", ""), (
+        "hadolint takes the backslash for an escape"
+    )
 
 
 @given(text=TEXT | st.text(min_size=300))

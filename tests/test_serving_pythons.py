@@ -30,6 +30,7 @@ from modelpack.serving import page
 
 ROOT = Path(__file__).parents[1]
 SERVING = ROOT / "modelpack" / "serving"
+ASSEMBLY = ROOT / "modelpack" / "assembly"
 OLDEST = "3.7"
 PYTHONS = [OLDEST, *(f"3.{minor}" for minor in range(8, 15))]
 MUST = {OLDEST, "3.11", "3.13"}  # of CI, whose base images are of these
@@ -52,7 +53,9 @@ def interpreter_of(python: str) -> Path:
     return found or pytest.skip(f"there is no Python {python} here")
 
 
-@pytest.mark.parametrize("path", sorted(SERVING.rglob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted([*SERVING.rglob("*.py"), *ASSEMBLY.rglob("*.py")]), ids=lambda p: p.stem
+)
 def test_the_syntax_is_that_of_the_oldest(path: Path) -> None:
     major, minor = map(int, OLDEST.split("."))
     ast.parse(path.read_text(), feature_version=(major, minor))
@@ -64,8 +67,9 @@ def vermin(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
 
 
-def test_what_is_imported_and_called_was_there_in_the_oldest() -> None:
-    done = vermin(SERVING)
+@pytest.mark.parametrize("folder", [SERVING, ASSEMBLY], ids=lambda p: p.name)
+def test_what_is_imported_and_called_was_there_in_the_oldest(folder: Path) -> None:
+    done = vermin(folder)
     assert done.returncode == 0, done.stdout
 
 

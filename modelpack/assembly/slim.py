@@ -37,6 +37,7 @@ def make(root: str, base: str, *folders: str) -> None:
     image, more = Tree(base), [Tree(folder) for folder in folders]
     library, interpreter = python.library(), python.interpreter()
     kept = {f"/{name}" for name in os.listdir(base) if os.path.islink(f"{base}/{name}")}
+    kept -= {"/bin", "/sbin"}
     kept |= {place for place in image.below(library) if not _NOT_LIBRARY.search(place)}
     kept |= {place for start in _KEPT for place in image.below(start)}
     loader = needs(base + interpreter)

@@ -11,14 +11,24 @@ from modelpack.engines.hosts import Host
 from modelpack.engines.protocol import DebianPackages, OnStep
 from modelpack.spec import IndexSettings
 
-_FETCH = """\
-FROM {base} AS {stage}
+# The machine that builds asks for what the base image, of whatever platform, has not got.
+_BASES = """\
+FROM {base} AS base
+FROM --platform=$BUILDPLATFORM {base} AS builder
 USER 0
-RUN --mount=type=secret,id=ca,mode=0444 \\
-    ca="$(test ! -s /run/secrets/ca || echo -o=Acquire::https::CaInfo=/run/secrets/ca)" \\
-    && mkdir -p /debian/{stage}/partial && apt-get ${{ca:+"$ca"}} update \\
-    && apt-get ${{ca:+"$ca"}} install -y --no-install-recommends --download-only \\
-        -o=Dir::Cache::archives=/debian/{stage} {names} \\
+ARG TARGETARCH
+"""
+_FETCH = """\
+FROM builder AS {stage}
+RUN --mount=type=bind,from=base,target=/base \\
+    --mount=type=secret,id=ca,mode=0444 \\
+    set -- -o=APT::Architecture="$TARGETARCH" -o=APT::Architectures="$TARGETARCH" \\
+        -o=Dir::State::status=/base/var/lib/dpkg/status -o=Dir::Cache::archives=/debian/{stage} \\
+    && if test -s /run/secrets/ca; then \\
+        set -- "$@" -o=Acquire::https::CaInfo=/run/secrets/ca; \\
+    fi \\
+    && mkdir -p /debian/{stage}/partial && apt-get "$@" update \\
+    && apt-get "$@" install -y --no-install-recommends --download-only {names} \\
     && rm -rf /debian/{stage}/partial /debian/{stage}/lock
 """
 
@@ -56,8 +66,7 @@ def _dockerfile(packages: DebianPackages) -> str:
     base, stages = packages.base, packages.stages
     reference = f"{base.reference}@{base.digest}" if base.digest else base.reference
     fetched = "".join(
-        _FETCH.format(base=reference, stage=stage, names=" ".join(names))
-        for stage, names in stages.items()
+        _FETCH.format(stage=stage, names=" ".join(names)) for stage, names in stages.items()
     )
     copies = "".join(f"COPY --from={stage} /debian/ /\n" for stage in stages)
-    return f"{fetched}FROM scratch\n{copies}"
+    return f"{_BASES.format(base=reference)}{fetched}FROM scratch\n{copies}"

@@ -92,13 +92,12 @@ class DockerEngine:
     def fetch_debian(
         self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        if packages.stages:
-            self.require_runs(packages.platform)
         debian.fetch(packages, folder, index, on_step, self._host)
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         platform = bundle.environment.platform
-        self.require_runs(platform)
+        if bundle.environment.sdists:  # else nothing of the image is run to build it
+            self.require_runs(platform)
         host = self._host
         options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")

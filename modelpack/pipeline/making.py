@@ -46,7 +46,8 @@ def platforms(run: Run, directory: Path) -> list[tuple[Run, Path]]:
     asked.sort(key=lambda platform: platform != run.engine.platform)
     runs = [run.on(platform) for platform in asked]
     for each in runs:
-        run.engine.require_runs(each.platform)
+        if run.options.smoke:
+            run.engine.require_runs(each.platform)
     if len(runs) == 1:
         return [(runs[0], directory)]
     run.engine.require_joins()
