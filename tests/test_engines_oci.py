@@ -289,8 +289,8 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path
         command = ["skopeo", "inspect", "--config", place]
         config = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         assert config["config"]["User"] == "65532:65532"
-        with oci.opened(place) as image:
-            assert image.config == config
+        with oci.opened(place) as image, embedded.contents(made.id) as wanted:
+            assert image.config == wanted.config
 
 
 @pytest.mark.engine

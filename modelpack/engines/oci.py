@@ -161,6 +161,7 @@ class OciEngine:
 
     def discard(self, image: Image) -> None:
         if image.id in self._tried:
+            self._rooms.pop(image.id)
             self._tried.pop(image.id).close()
         descriptor = self._made.pop(image.id, None)
         if descriptor and not self._store.names(descriptor):

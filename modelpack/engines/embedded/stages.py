@@ -70,7 +70,7 @@ class Stages:
             parts = [self._tools.base.identity]
             for step in self._steps(stage):
                 parts.append(self.key(step) if step.name == "COPY" else str(step))
-                parts += self._contents(_mounted(step))
+                parts += self._contents(_mounted(step), timeless=True)
                 parts += [self._key(step, other) for other in _mounted_stages(step)]
             self._keys[name] = _digest(parts)
         return self._keys[name]
@@ -81,9 +81,10 @@ class Stages:
     def _steps(self, stage: Stage) -> list[Instruction]:
         return dockerfile.steps([*self._stages.values()], stage)
 
-    def _contents(self, sources: Iterable[str]) -> list[str]:
+    def _contents(self, sources: Iterable[str], *, timeless: bool = False) -> list[str]:
+        """`timeless`: of what is read only, and not copied with its times."""
         found = [item for source in sources for item in self._tools.context.files(source)]
-        return [_described(name, path) for name, path in found]
+        return [_described(name, path, timeless=timeless) for name, path in found]
 
     def _folder(self, instruction: Instruction, name: str) -> Context:
         if name not in self._made:
@@ -143,9 +144,10 @@ def _mounted_stages(instruction: Instruction) -> list[str]:
     return [name for name in found if name not in {"base", "wheelhouse"}]
 
 
-def _described(name: str, path: Path) -> str:
+def _described(name: str, path: Path, *, timeless: bool) -> str:
     found = path.lstat()
-    facts = [name, oct(stat.S_IMODE(found.st_mode)), str(int(found.st_mtime))]
+    time = "" if timeless else str(int(found.st_mtime))
+    facts = [name, oct(stat.S_IMODE(found.st_mode)), time]
     if path.is_symlink():
         content = str(path.readlink())
     elif path.is_dir():
