@@ -25,7 +25,9 @@ from modelpack.engines.protocol import Files, OnAnswer
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, SmokeFailedError
 
-_PLACES = ("--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp")  # noqa: S108
+_PLACES = (
+    *("--dev", "/dev", "--tmpfs", "/dev/shm", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
+)
 _OF_ITS_OWN: dict[str, Any] = {"start_new_session": True, "preexec_fn": processes.limit}
 
 
