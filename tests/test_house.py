@@ -42,7 +42,7 @@ ALLOWED = {
     "oci": {"errors", "reaper", "cache", "writing"},
     "serving": set(),
     **dict.fromkeys(STAGES, SHARED | HELPERS),
-    "pipeline": STAGES | SHARED | {"attest", "hardening", "oci", "reaper"},
+    "pipeline": STAGES | SHARED | {"attest", "cache", "hardening", "oci", "reaper"},
     "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
