@@ -602,13 +602,16 @@ def base_group() -> None:
 
 @base_group.command("build")
 @click.option("--python", metavar="X.Y", required=True, help="The interpreter's version.")
+@click.option(
+    "--engine", type=click.Choice(["docker", "podman"]), default="docker", show_default=True
+)
 @takes(OUTPUT)
-def base_build_command(python: str, as_json: bool, quiet: bool, verbose: bool) -> None:
+def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Make a base image from Debian packages and this machine's interpreter of that version."""
     from modelpack.engines.base import build_base
 
     observer = _observer(quiet, verbose)
-    base = build_base(python, on_step=observer.step)
+    base = build_base(python, engine=engine, on_step=observer.step)
     if as_json:
         console.document(to_json(base))
     else:

@@ -18,10 +18,12 @@ from modelpack import bundle
 from modelpack.attest import attaching, checks, cosign, provenance, sbom
 from modelpack.attest.keys import Signer
 from modelpack.attest.made import document
-from modelpack.attest.subject import Beside, Subject, Verdict
+from modelpack.attest.subject import Beside, State, Subject, Verdict
+from modelpack.errors import NotVouchedError, SmokeFailedError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
-from modelpack.spec import Bundle
+from modelpack.pipeline import Verification, require_verified
+from modelpack.spec import Bundle, Check, SmokeReport
 
 DIGEST = f"sha256:{'b' * 64}"
 PLACE = "registry.example/team/iris"
@@ -320,3 +322,28 @@ def test_hostile_parts_are_no_signatures(content: bytes) -> None:
         part = cosign.Part("x", content, {cosign.SIGNATURE: signature})
         assert not cosign.is_signature(part, DIGEST, verifier)
         assert list(cosign.predicates([part], DIGEST, verifier)) == []
+
+
+# --- what comes of it ----------------------------------------------------------------------------
+
+
+def outcome_of(state: State, *, passed: bool | None) -> Verification:
+    smoke = None
+    if passed is not None:
+        smoke = SmokeReport("a", "docker", (Check("ready", passed, 0.1, "x"),))
+    return Verification("a", None, None, (Verdict("layers", state, "told", "do"),), smoke)
+
+
+def test_the_exit_code_tells_what_does_not_hold() -> None:
+    require_verified(outcome_of("holds", passed=True))
+    require_verified(outcome_of("unknown", passed=None))
+    with pytest.raises(NotVouchedError, match="a, layers: told") as refused:
+        require_verified(outcome_of("fails", passed=None))
+    assert (refused.value.exit_code, refused.value.hint) == (3, "do")
+    with pytest.raises(SmokeFailedError) as failed:
+        require_verified(outcome_of("holds", passed=False))
+    assert failed.value.exit_code == 7
+    assert [
+        outcome_of(state, passed=passed).verified
+        for state, passed in (("holds", True), ("holds", False), ("fails", None))
+    ] == [True, False, False]

@@ -235,6 +235,17 @@ def test_an_edited_bundle_says_so_and_claims_no_parity(made: Bundle, name: str, 
     assert edited == sorted([told, "gunicorn.conf.py"])
 
 
+def test_another_base_than_the_one_that_was_tested_is_told(made: Bundle) -> None:
+    read_back = bundle.read(made.path)
+    for slim in (True, False):
+        assert bundles.restate(replace(read_back, slim_base=slim)) == ("base",)
+        assert bundles.restate(replace(read_back, slim_base=slim)) == ()
+        definition = read(made, bundle.PROVENANCE)["predicate"]["buildDefinition"]
+        assert definition["externalParameters"]["base"]["slim"] is slim
+        assert definition["internalParameters"]["edited"] == ["base"]
+    assert "parity" not in (made.directory / "Dockerfile").read_text().lower()
+
+
 @pytest.mark.parametrize("name", [bundle.SBOM, bundle.PROVENANCE])
 def test_a_document_that_was_edited_is_written_anew(made: Bundle, name: str) -> None:
     before = read(made, bundle.SBOM)

@@ -25,6 +25,7 @@ from modelpack import bundle, pipeline
 from modelpack.attest import attaching, cosign, keys
 from modelpack.attest.checks import judged
 from modelpack.attest.subject import Subject
+from modelpack.engines.docker import DockerEngine
 from modelpack.errors import UsageError
 from modelpack.oci import Image, documents, layout, pushing, referrers
 from modelpack.oci.documents import Descriptor
@@ -202,6 +203,24 @@ def test_what_cosign_signs_modelpack_verifies(
         subject = Subject(*attaching.found(place), keys.verifier(folder / "cosign.pub"))
         *_, last = judged(subject)
     assert (last.state, last.detail) == ("holds", "nothing attached, both documents signed")
+
+
+@pytest.mark.engine
+def test_an_image_is_with_the_engine_for_the_block_only(
+    pushed: Pushed, engine: DockerEngine
+) -> None:
+    with engine.pulled(pushed.pinned) as name:
+        with engine.contents(name) as image:
+            assert image.config["config"]["Labels"]["dev.modelpack.version"]
+        with engine.pulled(pushed.pinned):
+            pass
+        with engine.contents(name):
+            pass  # what was here before stays
+    with pytest.raises(UsageError, match="no image"), engine.contents(pushed.pinned):
+        pass
+    absent = pushed.pinned[:-4] + "0000"
+    with pytest.raises(UsageError, match="cannot be pulled"), engine.pulled(absent):
+        pass
 
 
 # --- several platforms, and places without a registry --------------------------------------------

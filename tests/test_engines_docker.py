@@ -302,8 +302,8 @@ def test_it_runs_hardened_and_ends_well(engine, image, client):
         assert host["Memory"] == host["MemorySwap"] > 0
         assert host["PidsLimit"] > 0
         assert [b["HostIp"] for b in host["PortBindings"]["8080/tcp"]] == ["127.0.0.1"]
-        assert json.loads(get(f"{service.url}/process"))["uid"] == 65532
-        assert service.user_id() == 65532
+        assert json.loads(get(f"{service.url}/process"))["uid"] == 54321
+        assert service.user_id() == 54321
         assert service.memory_bytes() > 10_000_000
         assert "Listening at" in service.logs()
         deadline = time.monotonic() + 20

@@ -18,6 +18,7 @@ import pytest
 from test_engines_process import get
 
 from modelpack.engines import podman_build, podman_settings
+from modelpack.engines.base import build_base
 from modelpack.engines.docker import DockerEngine
 from modelpack.engines.podman import PodmanEngine
 from modelpack.engines.protocol import StepEvent
@@ -232,7 +233,6 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(
     assert re.search(r"in the step \[\d/\d\] RUN .*pip.*exit status 1", caught.value.message)
     assert "locked" in caught.value.hint
     assert events[-1].state == "failed"
-    assert not run(podman, "ps", "--all", "--external", "--quiet", "--filter=status=created")
 
 
 @pytest.mark.parametrize("where", ["RUN sleep 20", "FROM"])
@@ -265,6 +265,32 @@ def test_a_nameless_image_is_discarded_and_what_it_was_built_from_is_kept(
     podman.discard(replace(image, id="sha256:" + "0" * 64))
 
 
+def test_an_image_is_pushed_as_it_is(podman: PodmanEngine, image: Image, registry: str) -> None:
+    name = f"{registry}/{NAME}"
+    podman.tag(Image(NAME, NAME, 0, (), {}), name)
+    layers: dict[str, int] = {}
+    try:
+        digest = podman.push(name, lambda layer, done, _: layers.__setitem__(layer, done))
+        asked = ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"]
+        told = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+        assert told["Digest"] == digest
+        assert told["Labels"] == dict(image.labels)
+        assert len(layers) >= 5
+    finally:
+        run(podman, "rmi", name)
+
+
+@pytest.mark.slow
+def test_a_local_base_is_made(podman: PodmanEngine, podman_base: BaseImage) -> None:
+    name = f"localhost/{NAME.replace('podman-', 'podman-base-')}"
+    made = build_base(podman_base.python, reference=name, engine="podman", on_step=lambda _: None)
+    try:
+        found = podman.find_base([made.python], made.reference)
+        assert (found.python, found.digest) == (podman_base.python, None)
+    finally:
+        run(podman, "rmi", name)
+
+
 # --- without an engine ---------------------------------------------------------------------------
 
 SAID = """\
@@ -275,6 +301,7 @@ SAID = """\
 time="2026-01-01T00:00:00Z" level=warning msg="nothing to worry about"
 [2/2] STEP 1/1: RUN pip install x
 said \x1b[31mby\x1b[0m https://user:secret@host/
+[2/2] STEP 2/2: COPY --from=one /a /b
 Error: building at STEP "RUN pip install x": while running runtime: exit status 1
 """
 
@@ -283,17 +310,18 @@ def test_progress_is_read_as_the_builder_tells_it() -> None:
     events: list[StepEvent] = []
     progress = podman_build.Progress(events.append)
     progress.read(SAID.splitlines(keepends=True))
-    progress.failed()
     assert [(event.name, event.state) for event in events] == [
         ("[1/2] FROM base AS one", "started"),
         ("[1/2] FROM base AS one", "done"),
         ("[1/2] RUN true", "started"),
         ("[1/2] RUN true", "cached"),
         ("[2/2] RUN pip install x", "started"),
+        ("[2/2] RUN pip install x", "done"),
+        ("[2/2] COPY --from=one /a /b", "started"),
         ("[2/2] RUN pip install x", "failed"),
     ]
-    assert (progress.step, progress.error) == ("[2/2] RUN pip install x", "exit status 1")
-    assert list(progress.output) == ["said by https://***@host/"]
+    assert (progress.failed_step, progress.error) == ("[2/2] RUN pip install x", "exit status 1")
+    assert progress.output == ["said by https://***@host/"]
 
 
 @pytest.mark.parametrize(

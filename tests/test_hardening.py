@@ -56,6 +56,7 @@ SPOILT = {
         puts("usr/bin/curl", program()),
         puts("usr/lib/harmless", program(b"\x7fELF shell")),
         puts("bin/sh", program(b"\x7fELF another")),
+        labels("dev.modelpack.base.slim", "true"),
     ],
     "leftovers": [
         puts("root/.bash_history", File()),

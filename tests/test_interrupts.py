@@ -138,6 +138,8 @@ def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
 class Slow:
     """An engine whose sandbox thinks for a minute beside a service that does not start."""
 
+    name = "process"  # it has no image to look into
+
     def __init__(self, folder: Path, end: BaseException) -> None:
         self.started = folder / "pid"
         self._end = end

@@ -423,6 +423,22 @@ def test_what_a_registry_answers_in_the_users_words(image, status, kind, why):
     assert len(caught.value.message) < 500
 
 
+def test_an_answer_that_breaks_off():
+    def get(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "9")
+        handler.end_headers()
+        handler.wfile.write(b"{")
+        handler.close_connection = True
+
+    with (
+        serving(get) as (host, _),
+        connected(f"{host}/a") as repository,
+        pytest.raises(BuildFailedError, match="has stopped to answer"),
+    ):
+        repository.manifest()
+
+
 def test_a_registry_that_is_busy_is_asked_again():
     with serving(
         lambda it: it.answer(200 if len(asked) > 2 else 503, b"{}", Retry_After="0")

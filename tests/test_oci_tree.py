@@ -91,6 +91,9 @@ def test_the_oldest_listings_go(monkeypatch):
     for name in "abc":
         tree.listing(layer(file(name)))
     assert len(list(cache.folder("layers").iterdir())) == 2
+    monkeypatch.setattr(listings, "_KEPT_BYTES", 200)
+    tree.listing(layer(file("d")))
+    assert len(list(cache.folder("layers").iterdir())) == 1
 
 
 def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):

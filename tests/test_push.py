@@ -233,6 +233,12 @@ def test_names_that_make_no_sense(reference, other, why):
         push(reference, other)
 
 
+def test_a_name_without_a_registry_is_told_before_anything_is_asked():
+    with pytest.raises(UsageError, match="iris:1 names no registry") as caught:
+        push("iris:1")
+    assert caught.value.hint == "modelpack push iris:1 --as REGISTRY/TEAM/iris:1"
+
+
 def test_a_host_that_is_none(made, names):
     with pytest.raises(UsageError, match="there is no such host"):
         push(made, names("registry.invalid"))

@@ -71,11 +71,11 @@ def test_a_dockerfile_value_ends_where_it_ends(text):
 
 
 @given(text=TEXT | st.text(min_size=300))
-def test_a_label_is_short_and_ends_where_it_ends(text):
+def test_a_label_is_short_and_says_how_the_text_begins(text):
     quoted = quoting.label(text)
-    assert len(quoted) <= 2 * quoting.LONGEST_LABEL + 2
-    cut = quoting.line(text)[: quoting.LONGEST_LABEL - 3]
-    assert quoted.startswith(quoting.dq(cut)[:-1])
+    assert len(quoted) <= 6 * quoting.LONGEST_LABEL
+    assert quoted.isprintable()
+    assert quoted.startswith(quoting.dq(quoting.line(text)[:200] + ".")[:-2])
 
 
 @given(text=TEXT)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import docker
 import pytest
@@ -160,3 +162,28 @@ def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, im
     monkeypatch.setattr(saved._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
     with engine.contents(image) as told:
         assert all(ruling.passed for ruling in hardening.scan(told))
+
+
+def test_an_image_of_others_is_told(base):
+    for _ in range(2):  # the second time all its layers are known
+        done = scan(base.reference)
+        assert done.returncode == 2
+        assert "no image that modelpack made" in done.stderr
+
+
+def test_an_interrupt_leaves_nothing(image, tmp_path):
+    """It comes while the engine writes the image, which nobody has read before."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environ = {**os.environ, "TMPDIR": str(scratch), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "modelpack", "scan", image]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(scratch.rglob("*image.tar*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "interrupted"
+    assert list(scratch.iterdir()) == []

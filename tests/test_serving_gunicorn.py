@@ -306,3 +306,32 @@ def test_a_setting_that_is_no_number_ends_the_start(tmp_path):
     assert "PORT is '8080:1'" in refusal(bundle.directory, PORT="8080:1")
     assert "PORT is 65536" in refusal(bundle.directory, PORT="65536")
     assert "WEB_CONCURRENCY is '0'" in refusal(bundle.directory, WEB_CONCURRENCY="0")
+
+
+def confined(server: Server) -> set[tuple[str, str]]:
+    """Of each worker: mode of seccomp, whether it may gain privileges."""
+    master = server.process.pid
+    workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    texts = [Path(f"/proc/{worker}/status").read_text() for worker in workers]
+    found = (re.search(r"NoNewPrivs:\s(\d)\nSeccomp:\s(\d)", text) for text in texts)
+    return {match.groups() for match in found if match}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({}, {("1", "2")}), ({"MODELPACK_CONFINE": "0"}, {("0", "0")})],
+)
+def test_workers_give_up_what_they_do_not_need(iris, tmp_path, environ, expected):
+    with serving(iris.log_path.parent / "bundle", **environ) as server:
+        assert server.request("GET", "/readyz")[0].status == 200
+        if confined_here() == ("0", "0"):  # else the tests are confined themselves
+            deadline = time.monotonic() + 10
+            while confined(server) != expected and time.monotonic() < deadline:
+                time.sleep(0.05)  # the other worker is on its way
+            assert confined(server) == expected
+        assert server.request("POST", "/predict", [[5.1, 3.5, 1.4, 0.2]])[0].status == 200
+
+
+def confined_here() -> tuple[str, ...]:
+    found = re.search(r"NoNewPrivs:\s(\d)\nSeccomp:\s(\d)", Path("/proc/self/status").read_text())
+    return found.groups() if found else ()

@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 import pytest
 from docker.errors import ImageNotFound
+from docker.models.images import Image
 
 ROOT = Path(__file__).parents[1]
 NAME = "modelpack-test/verify:1"
@@ -76,7 +77,6 @@ def pushed(bundle: Path, registry: str, keys: Path, client: docker.DockerClient)
 def test_what_was_pushed_is_verified_and_proven_again(
     pushed: str, keys: Path, client: docker.DockerClient
 ) -> None:
-    before = {image.id for image in client.images.list(all=True)}
     done = modelpack("verify", pushed, "--key", keys / "cosign.pub", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -86,7 +86,12 @@ def test_what_was_pushed_is_verified_and_proven_again(
     assert parity["name"] == "parity"
     assert "told: exact" in parity["detail"]
     assert told["smoke"]["target"] == f"{pushed.rpartition(':')[0]}@{told['digest']}"
-    assert {image.id for image in client.images.list(all=True)} == before
+    names = [image.tags for image in client.images.list() if has(image, told["digest"])]
+    assert [] not in names  # what was pulled by its digest alone is gone
+
+
+def has(image: Image, digest: str) -> bool:
+    return any(name.endswith(f"@{digest}") for name in image.attrs["RepoDigests"])
 
 
 def test_cosign_accepts_it(pushed: str, keys: Path) -> None:

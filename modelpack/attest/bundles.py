@@ -48,10 +48,10 @@ def write(folder: Path, made: Made, dockerfile: str | None = None) -> None:
 
 
 def restate(bundle: Bundle) -> tuple[str, ...]:
-    """Where files of a bundle are not as its provenance tells, as somebody edited them, writes its
-    documents anew: they then tell of the files as they are, name those that were edited, and claim
-    no parity, which was found of others. Returns the names; empty where nothing was to be done, or
-    the bundle has no provenance.
+    """Writes the documents of a bundle anew where its files are not as its provenance tells, as
+    somebody edited them, or its base is to be slim, and was not: they then tell of what is there,
+    name what was changed, and claim no parity, which was found of others. Returns the names; empty
+    where nothing was to be done, or the bundle has no provenance.
 
     Raises:
         UsageError: the provenance cannot be read, or not be written anew.
@@ -79,6 +79,9 @@ def _edited(bundle: Bundle, told: Mapping[str, Any]) -> tuple[str, ...]:
     bill = {SBOM: {"sha256": sha256((folder / SBOM).read_bytes())}}
     found = {**digests(folder, bundle.model), **bill}
     names = {name for name in known | found if known.get(name) != found.get(name)}
+    base = told["predicate"]["buildDefinition"]["externalParameters"]["base"]
+    if base.get("slim", False) != bundle.slim_base:
+        names.add("base")
     if not _is_labelled(folder):
         names.add(PROVENANCE)
     return tuple(sorted(names))
@@ -103,6 +106,7 @@ def _as_edited(bundle: Bundle, told: Mapping[str, Any], names: tuple[str, ...]) 
             bundle.environment.python,
             base["origin"],
             next((f"{name}:{value}" for name, value in digest.items()), None),
+            slim=bundle.slim_base,
         ),
         bundle.code,
         edited=tuple(sorted({*map(str, before), *names} - {SBOM, PROVENANCE})),

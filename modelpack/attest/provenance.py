@@ -101,7 +101,11 @@ def _parameters(made: Made) -> dict[str, Any]:
         },
         "python": environment.python,
         "platform": environment.platform,
-        "base": {"reference": made.base.reference, "origin": made.base.origin},
+        "base": {
+            "reference": made.base.reference,
+            "origin": made.base.origin,
+            "slim": made.base.slim,
+        },
         "requirements": {name: environment.requirements[name] for name in sorted(user)},
         "systemPackages": list(environment.system_packages),
         "builtFromSource": list(environment.sdists),

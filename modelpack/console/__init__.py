@@ -114,6 +114,8 @@ class Progress(Observer):
             self._transfers = Transfers(err, self._stage)
         if self._transfers:
             self._transfers.show(layer, done, total)
+        if self._verbose and done == total:
+            err.print(Text.assemble("  ", printable(layer), ("  done", "dim")))
 
     def notice(self, message: str) -> None:
         say(Text.assemble(("note: ", "yellow"), printable(message)))

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from modelpack import reaper
-from modelpack.engines import buildx, daemon, interpreters, prefix, rootfs
+from modelpack.engines import daemon, interpreters, podman_service, prefix, rootfs
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import NoEngineError
 from modelpack.spec import BaseImage
@@ -17,6 +17,8 @@ from modelpack.spec import BaseImage
 # `invalid` is the one top-level domain that can never be (RFC 6761): an engine that has not got
 # this image cannot be led to fetch someone else's.
 REPOSITORY = "modelpack.invalid/python"
+
+HOSTS = {"docker": daemon.host, "podman": podman_service.start}
 
 _DOCKERFILE = """\
 FROM scratch
@@ -48,11 +50,14 @@ def local_reference(python: str) -> str:
     return f"{REPOSITORY}:{python}-slim"
 
 
-def build_base(python: str, *, reference: str | None = None, on_step: OnStep) -> BaseImage:
+def build_base(
+    python: str, *, reference: str | None = None, engine: str = "docker", on_step: OnStep
+) -> BaseImage:
     """Makes the local base image for Python `python` ("3.11") and names it `reference`.
 
     It has the root filesystem of this machine's own Debian or Ubuntu release, and in /usr/local
     the standard library and pip of a CPython found here, without anything installed into it.
+    `engine`: of `HOSTS`.
 
     Raises:
         NoEngineError: no engine, interpreter or mmdebstrap, or not Debian or Ubuntu.
@@ -64,11 +69,13 @@ def build_base(python: str, *, reference: str | None = None, on_step: OnStep) ->
             f"There is no CPython {python} on this machine to make a base image of.",
             hint=f"Install one, for instance: uv python install {python}",
         )
-    daemon.connect().close()
+    host = HOSTS[engine]()
     reference = reference or local_reference(python)
     with reaper.scratch_folder() as scratch:
         _fill(scratch, interpreter)
-        buildx.build(scratch, on_step, environ=daemon.environ(), options=[f"--tag={reference}"])
+        options = [f"--tag={reference}"]
+        host.builder.build(scratch, on_step, environ=host.environ, options=options)
+    host.client.close()
     return BaseImage(reference, python, "local")
 
 

@@ -81,13 +81,15 @@ class DockerEngine:
         return bases.of_other_platform(versions, reference, platform)
 
     def require_runs(self, platform: str) -> None:
+        if not self._runs(platform):
+            raise NoEngineError(
+                f"This engine runs {self.platform} only, and so can test nothing of {platform}.",
+                hint=UNRUN.format(platform),
+            )
+
+    def _runs(self, platform: str) -> bool:
         host = self._host
-        if platform == self.platform or platform in host.builder.platforms(host.environ):
-            return
-        raise NoEngineError(
-            f"This engine runs {self.platform} only, and no build for {platform}.",
-            hint=UNRUN.format(platform),
-        )
+        return platform == self.platform or platform in host.builder.platforms(host.environ)
 
     def fetch_debian(
         self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
@@ -96,8 +98,12 @@ class DockerEngine:
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         platform = bundle.environment.platform
-        if bundle.environment.sdists:  # else nothing of the image is run to build it
-            self.require_runs(platform)
+        if bundle.environment.sdists and not self._runs(platform):
+            raise NoEngineError(
+                f"{', '.join(bundle.environment.sdists)} must be built from source for {platform},"
+                f" and this engine runs {self.platform} only.",
+                hint="Build the image on such a machine, of the same bundle.",
+            )
         host = self._host
         options, environ = credentials.for_build(index, host.environ)
         options.append(f"--platform={platform}")

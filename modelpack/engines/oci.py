@@ -16,7 +16,8 @@ from typing import Any
 
 from modelpack import cache, oci, reaper
 from modelpack.engines import references
-from modelpack.engines.embedded import assembly, bases, dockerfile, running
+from modelpack.engines.embedded import assembly, bases, blobs, dockerfile, running
+from modelpack.engines.embedded.assembly import Assembled
 from modelpack.engines.embedded.bases import HERE, Base
 from modelpack.engines.embedded.commands import Tools
 from modelpack.engines.embedded.context import Context
@@ -144,6 +145,20 @@ class OciEngine:
         with reaper.scratch_folder(".laid-", self._store.path) as scratch:
             self._store.lay_out(descriptor, name, scratch / "layout", share=True)
             yield scratch / "layout"
+
+    @contextmanager
+    def pulled(self, reference: str) -> Iterator[str]:
+        references.require(reference)
+        if "@" not in reference and self._store.find(":".join(references.parse(reference))):
+            yield reference
+            return
+        with oci.opened(reference, HERE) as image:
+            layers = tuple(map(blobs.of_base, image.layers))
+        fetched = self._keep(self._store.add(Assembled(image.config, layers)))
+        try:
+            yield fetched.id
+        finally:
+            self.discard(fetched)
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
         descriptor = self._find(reference)

@@ -105,4 +105,5 @@ class PodmanEngine(DockerEngine):
     def tag(self, image: Image, reference: str) -> Image:
         references.parse(reference)
         has_host = references.has_host(reference)
+        image = replace(image, id=self._called(image.id))  # or its name
         return super().tag(image, reference if has_host else f"localhost/{reference}")

@@ -28,7 +28,7 @@ _CACHED = "--> Using cache"
 _END = re.compile(r"(\[\d+/\d+\] )?COMMIT\b|--> [0-9a-f]{12}$")
 _WARNING = re.compile(r'time="[^"]*" level=(warning|info)')
 # 'Error: building at STEP "RUN ...": while running runtime: exit status 1'
-_ERROR = re.compile(r'Error: (?:building at STEP ".*": )?(?:while running runtime: )?(.*)')
+_ERROR = re.compile(r'Error: (?:building at STEP "(.*)": )?(?:while running runtime: )?(.*)')
 _KEPT_LINES = 200
 # Without a label that tells Buildah's version, which would make another image of the same files.
 _BUILD = ("podman", "build", "--format=docker", "--identity-label=false")
@@ -40,45 +40,57 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class Progress:
-    """The steps of one build: told to `on_step` as they change, and what the last one said."""
+    """The steps of one build: told to `on_step` as they change, and what the failed one said.
+
+    One step runs at a time, but stages take turns, and another may begin before a failure is told.
+    """
 
     def __init__(self, on_step: OnStep) -> None:
         self._on_step = on_step
         self._began = 0.0
-        self.step = ""
+        self._step = ""
+        self._said: dict[str, deque[str]] = {"": deque(maxlen=_KEPT_LINES)}
+        self.failed_step = ""
         self.error = ""
-        self.output: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def read(self, lines: Iterable[str]) -> None:
         for line in lines:
             self._see(line.rstrip("\n"))
 
-    def failed(self) -> None:
-        self._end("failed")
+    @property
+    def output(self) -> list[str]:
+        """The newest lines that the failed step wrote; those of the last one if none is named."""
+        return list(self._said[self.failed_step or self._step])
 
     def _see(self, line: str) -> None:
         if step := _STEP.match(line):
             self._end("done")
-            self._begin(title(f"{step[1] or ''}{step[2]}"))
+            self._begin(f"{step[1] or ''}{title(step[2])}")
         elif line.startswith(_CACHED):
             self._end("cached")
         elif _END.match(line):
             self._end("done")
         elif error := _ERROR.match(line):
-            self.error = " ".join(printable(error[1]))
+            self._fail(error[1] or "", error[2])
         elif not _WARNING.match(line):
-            self.output.extend(printable(line))
+            self._said[self._step].extend(printable(line))
 
     def _begin(self, step: str) -> None:
-        self.step, self._began = step, time.perf_counter()
-        self.output.clear()
+        self._step, self._began = step, time.perf_counter()
+        self._said[step] = deque(maxlen=_KEPT_LINES)
         self._on_step(StepEvent(step, "started"))
 
     def _end(self, state: StepState) -> None:
         """Of the step that runs, if one does."""
         if self._began:
-            self._on_step(StepEvent(self.step, state, time.perf_counter() - self._began))
+            self._on_step(StepEvent(self._step, state, time.perf_counter() - self._began))
         self._began = 0.0
+
+    def _fail(self, command: str, why: str) -> None:
+        named = [step for step in self._said if command and step.endswith(title(command))]
+        self.failed_step = named[-1] if named else self._step
+        self.error = " ".join(printable(why))
+        self._on_step(StepEvent(self.failed_step, "failed"))
 
 
 def build(
@@ -118,8 +130,7 @@ def run(
             _give_up(process)
             raise
     if process.returncode:
-        progress.failed()
-        raise builds.failure(progress.step, progress.error, list(progress.output))
+        raise builds.failure(progress.failed_step, progress.error, progress.output)
 
 
 def _heed_only_hangups() -> None:

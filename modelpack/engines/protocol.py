@@ -20,8 +20,8 @@ StepState = Literal["started", "done", "cached", "failed"]
 
 
 UNRUN = (
-    "Build the image on such a machine, of the bundle that is made here: modelpack bundle MODEL"
-    " --platform {0} -o DIR, then docker build --platform {0} DIR"
+    "Build it without running it, and test it on such a machine: modelpack package MODEL"
+    " --platform {0} --no-smoke, then modelpack smoke IMAGE there"
 )
 """What to do for a platform that the engine does not run."""
 

@@ -70,8 +70,9 @@ _OWN = {
 
 def container(command: str, memory: int) -> list[str]:
     """The options of `docker create` and `podman create`. `memory`: in bytes, swap included."""
-    cpus = min(2, os.cpu_count() or 1)
-    sizes = [f"--memory={memory}", f"--memory-swap={memory}", f"--cpus={cpus}"]
+    sizes = [f"--memory={memory}", f"--memory-swap={memory}"]
+    if command == "docker" or os.geteuid() == 0:  # others are seldom given that controller
+        sizes.append(f"--cpus={min(2, os.cpu_count() or 1)}")
     return [*_CONTAINER, *_OWN[command], *sizes]
 
 

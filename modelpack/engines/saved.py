@@ -1,16 +1,13 @@
 """An image of the Docker engine as the OCI specifications have it.
 
 Its layers come only by `docker save`, of all of them together, which takes seconds: so not before
-one is opened. The layer of the model alone, which is new with each training, is taken from the
-folder of a container: the engine packs that as it packs layers, and the digest proves it.
+one is opened; and not for the layer of the model alone, which is new with each training.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +18,7 @@ from typing import IO, Any
 from docker.errors import ImageNotFound
 
 from modelpack import oci, reaper
-from modelpack.engines import containers
+from modelpack.engines import model_layer
 from modelpack.engines.hosts import Host
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.oci import archive
@@ -33,10 +30,6 @@ _CONFIG = (
 _MAKES_A_LAYER = re.compile(
     r"(RUN|COPY|ADD|WORKDIR) |/bin/sh -c (#\(nop\) (ADD|COPY) |(?!#\(nop\)))"
 )
-_APP = "/app"
-_OF_THE_MODEL = re.compile(r"app|app/(modelpack|sbom\.cdx|provenance)\.json|app/model(/.*)?")
-_BLOCK = 512
-_CHUNK = 2**20
 
 
 @contextmanager
@@ -119,8 +112,9 @@ class _Layers:
         path = self._folder / "model.tar"
         is_last = diff_id == self._diff_ids[-1]
         with self._lock:
-            is_there = path.exists() or (is_last and self._image is None and self._got_model(path))
-        if is_last and is_there:
+            if is_last and self._image is None and not path.exists():
+                model_layer.fetch(self._host, self._id, diff_id, path)
+        if is_last and path.exists():
             with path.open("rb") as stream:
                 yield stream
         else:
@@ -149,45 +143,3 @@ class _Layers:
                 hint="Is there room for the image once more, where temporary files are?",
             )
         return path
-
-    def _got_model(self, path: Path) -> bool:
-        """Whether the last layer holds files of the model alone; if so, it is at `path` now."""
-        folder = self._folder / "app.tar"
-        _copy(self._host, self._id, folder)
-        digest = hashlib.sha256()
-        with folder.open("rb") as source, path.open("wb") as target:
-            for block in _members(source):
-                digest.update(block)
-                target.write(block)
-        folder.unlink()
-        if f"sha256:{digest.hexdigest()}" == self._diff_ids[-1]:
-            return True
-        path.unlink()
-        return False
-
-
-def _copy(host: Host, image: str, target: Path) -> None:
-    """The folder of the app, as a tar. Nothing is run."""
-    name = containers.new_name()
-    with containers.removed_at_the_end(host, name), target.open("wb") as file:
-        containers.create(host.client, image, command=["-"], name=name, network_disabled=True)
-        chunks, _ = host.client.api.get_archive(name, _APP)
-        for chunk in chunks:
-            file.write(chunk)
-
-
-def _members(source: IO[bytes]) -> Iterator[bytes]:
-    """The bytes of a tar of those members of another one that are of the model."""
-    with tarfile.open(fileobj=source, mode="r:") as tar:
-        places = [
-            (member.offset, member.offset_data + member.size)
-            for member in tar
-            if _OF_THE_MODEL.fullmatch(member.name)
-        ]
-    for start, end in places:
-        source.seek(start)
-        left = end - start + (start - end) % _BLOCK
-        while left and (block := source.read(min(left, _CHUNK))):
-            left -= len(block)
-            yield block
-    yield bytes(2 * _BLOCK)

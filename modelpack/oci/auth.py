@@ -6,6 +6,7 @@ Sources: distribution.github.io/distribution/spec/auth/token and .../oauth; RFC 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Mapping
 
@@ -13,6 +14,7 @@ import requests
 
 from modelpack.errors import UsageError
 from modelpack.oci.credentials import Credentials
+from modelpack.oci.failures import said
 
 Ask = Callable[..., requests.Response]
 
@@ -61,7 +63,7 @@ def _bearer(asked: Mapping[str, str], credentials: Credentials | None, ask: Ask)
 def _token(answer: requests.Response) -> str:
     if answer.ok:
         try:
-            document = answer.json()
+            document = json.loads(said(answer))
         except ValueError:
             document = None
         if isinstance(document, dict):

@@ -10,15 +10,12 @@ import time
 from pathlib import Path
 from typing import IO
 
-import urllib3
-
 from modelpack.oci import failures
 from modelpack.oci.documents import Descriptor, malformed
 from modelpack.oci.registry import Repository
 from modelpack.oci.transport import BROKEN, PAUSES
 
 _CHUNK = 2**18
-_BROKEN = (*BROKEN, urllib3.exceptions.HTTPError, OSError)
 
 
 def download(repository: Repository, blob: Descriptor, path: Path) -> None:
@@ -33,7 +30,7 @@ def download(repository: Repository, blob: Descriptor, path: Path) -> None:
         for pause in (*PAUSES, None):
             try:
                 _rest(repository, blob, file)
-            except _BROKEN as error:
+            except BROKEN as error:
                 if pause is None:
                     raise failures.broken(repository.name, error) from None
                 time.sleep(pause)

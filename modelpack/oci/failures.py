@@ -10,12 +10,14 @@ import json
 import socket
 
 import requests
+import urllib3
 
 from modelpack.errors import BuildFailedError, ModelpackError, UsageError
 from modelpack.oci.names import HUB, Name
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _WORDS = 300  # characters of the registry's own
+_READ = 2**16  # bytes
 
 
 class BusyError(BuildFailedError):
@@ -30,26 +32,26 @@ def broken(name: Name, error: Exception) -> BusyError:
 
 def refused(name: Name, answer: requests.Response) -> ModelpackError:
     """For an answer that is none to what was asked."""
-    status, said = answer.status_code, words(answer.text)
-    said = f": {said}" if said else ""
+    status, told = answer.status_code, words(said(answer))
+    why = f": {told}" if told else ""
     if status == 401:
         return UsageError(
-            f"The registry {name.host} asks who you are, and does not take what it was told{said}.",
+            f"The registry {name.host} asks who you are, and does not take what it was told{why}.",
             hint=login(name.host),
         )
     if status == 403:
         return UsageError(
-            f"The registry {name.host} denies access to {name.repository}{said}.",
+            f"The registry {name.host} denies access to {name.repository}{why}.",
             hint=f"{login(name.host)} as a user who may, or give another name.",
         )
     if status == 404:
-        return absent(name, name.reference, said)
+        return absent(name, name.reference, why)
     if status == 413:
         return BuildFailedError(
-            f"A layer is too large for the registry {name.host}{said}.",
+            f"A layer is too large for the registry {name.host}{why}.",
             hint="Raise the limit of the registry, or of the proxy before it.",
         )
-    message = f"The registry {name.host} answers {status}{said}."
+    message = f"The registry {name.host} answers {status}{why}."
     if status in BUSY:
         return BusyError(message, hint="Try again later.")
     return BuildFailedError(message, hint="Ask whoever runs it.")
@@ -72,6 +74,15 @@ def unreachable(name: Name, error: Exception) -> ModelpackError:
 
 def login(host: str) -> str:
     return "docker login" if host == HUB else f"docker login {host}"
+
+
+def said(answer: requests.Response) -> str:
+    """The beginning of an answer's text; "" if the connection breaks."""
+    try:
+        data: bytes = answer.raw.read(_READ, decode_content=True)
+    except urllib3.exceptions.HTTPError:
+        return ""
+    return data.decode(errors="replace")
 
 
 def words(text: str) -> str:

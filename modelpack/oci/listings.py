@@ -22,6 +22,7 @@ from modelpack.oci.streams import Measured, Readable
 from modelpack.writing import write_whole
 
 _KEPT = 300  # files; one of a layer with 12,000 entries has 2 MB
+_KEPT_BYTES = 200 * 2**20
 _CHUNK = 2**20
 _FIELDS = tuple(field.name for field in fields(Entry))
 _TYPES = tuple(type(value) for value in astuple(Entry("", "file", 0, 0, 0, 0, 0)))
@@ -92,6 +93,14 @@ def _keep(diff_id: str, found: tuple[Entry, ...]) -> None:
     path = _place(diff_id)
     rows = list(map(attrgetter(*_FIELDS), found))
     write_whole(path, json.dumps(rows, separators=(",", ":")))
-    files = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
-    for old in files[:-_KEPT]:
-        old.unlink(missing_ok=True)
+    _remove_oldest(path.parent)
+
+
+def _remove_oldest(folder: Path) -> None:
+    found = [(file.stat(), file) for file in folder.glob("*.json")]
+    found.sort(key=lambda pair: pair[0].st_mtime, reverse=True)
+    size = 0
+    for number, (stat, file) in enumerate(found, 1):
+        size += stat.st_size
+        if number > _KEPT or size > _KEPT_BYTES:
+            file.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from modelpack.oci import documents, limits
+from modelpack.oci import documents
 from modelpack.oci.documents import Descriptor
 from modelpack.oci.image import Blob, of_bytes
 from modelpack.oci.registry import Repository, digest_of
@@ -82,7 +82,7 @@ def _listed(repository: Repository, path: str) -> Iterator[Descriptor]:
         with repository.transport.request("GET", path, {200, 400, 404, 405}) as answer:
             if answer.status_code != 200:
                 return
-            data = answer.raw.read(limits.DOCUMENT + 1, decode_content=True)
+            data = repository.transport.read(answer)
             following = answer.links.get("next", {}).get("url")
         yield from documents.descriptors(documents.parsed(data), "manifests")
         if not following:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelpack.oci import documents, failures, limits, names
+from modelpack.oci import documents, failures, names
 from modelpack.oci.documents import Descriptor
 from modelpack.oci.transport import Transport
 
@@ -47,7 +47,7 @@ class Repository:
         with self.transport.request("GET", path, {200, 404}, headers=accepted) as answer:
             if answer.status_code == 404:
                 return None
-            data = answer.raw.read(limits.DOCUMENT + 1, decode_content=True)
+            data = self.transport.read(answer)
             media_type = answer.headers.get("Content-Type", "").partition(";")[0]
         document = documents.parsed(data)
         if documents.is_digest(wanted):

@@ -17,21 +17,17 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from modelpack.errors import UsageError
-from modelpack.oci import auth, credentials, failures
+from modelpack.oci import auth, credentials, failures, limits
 from modelpack.oci.names import Name, is_loopback
 
 TIMEOUT = (10, 120)  # seconds: to connect, and without a byte
 PAUSES = (0.25, 0.5, 1.0, 2.0)  # seconds, between attempts
 _LONGEST_PAUSE = 30.0
 _REDIRECTS = 5
-BROKEN = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
+BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
 
 Body = bytes | Callable[[], Any]
 
@@ -89,10 +85,23 @@ class Transport:
             if answer.status_code in expected:
                 return answer
             if pause is None or answer.status_code not in failures.BUSY:
-                raise failures.refused(self.name, answer)
+                with answer:
+                    raise failures.refused(self.name, answer)
             answer.close()
             time.sleep(max(pause, _retry_after(answer)))
         raise AssertionError("the last attempt returns or raises")
+
+    def read(self, answer: requests.Response) -> bytes:
+        """The document of an answer; a byte more than one may have of what is larger.
+
+        Raises:
+            BuildFailedError: the connection breaks.
+        """
+        try:
+            data: bytes = answer.raw.read(limits.DOCUMENT + 1, decode_content=True)
+        except BROKEN as error:
+            raise failures.broken(self.name, error) from None
+        return data
 
     def _wants_tls(self, answer: requests.Response) -> bool:
         """Whether a registry of this machine, which is asked without, speaks TLS after all."""
@@ -100,7 +109,7 @@ class Transport:
         if not is_plain or answer.status_code != requests.codes.bad_request:
             return False
         with self._once("GET", self._base, headers={}) as told:
-            if not re.search("HTTPS (server|port)", told.text[:1000]):
+            if not re.search("HTTPS (server|port)", failures.said(told)):
                 return False
         self._base = f"https{self._base.removeprefix('http')}"
         return True

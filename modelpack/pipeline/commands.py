@@ -118,14 +118,14 @@ def build(run: Run, bundle: Bundle) -> Image:
         BuildFailedError: the image could not be built.
         NoEngineError: the engine makes no images.
     """
+    bundle = replace(bundle, slim_base=bundle.slim_base or run.options.slim_base)
     for name in attested.restate(bundle):
         run.observer.notice(
             f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
             " claims no parity. To have it tested, package the model anew."
         )
     run.take_base(bundle)
-    slim_base = bundle.slim_base or run.options.slim_base
-    image = run.build(replace(bundle, slim_base=slim_base))
+    image = run.build(bundle)
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")
     return run.engine.tag(image, run.options.tag or reference_of(bundle.directory.name))

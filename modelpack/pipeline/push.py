@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelpack.engines import references
+from modelpack.errors import UsageError
+from modelpack.oci import names
 from modelpack.spec import Image
 
 from .run import Run
@@ -55,6 +57,7 @@ def push(
         BuildFailedError: the registry fails, or does not take the image.
     """
     repository, tag = references.parse(other or reference)
+    _require_registry(other or reference)
     run.engine.manifest(reference)
     with run.stage("push") as summary:
         layers: dict[str, bool] = {}
@@ -70,6 +73,18 @@ def push(
     pushed = Pushed(repository, digest, image.size_bytes, layers, voucher.signs)
     voucher.vouch(run, pushed.reference)
     return pushed
+
+
+def _require_registry(reference: str) -> None:
+    """Raises:
+    UsageError: it would go to where Docker Hub keeps the official images.
+    """
+    name = names.parse(reference)
+    if name.host == names.HUB and name.repository.startswith("library/"):
+        raise UsageError(
+            f"{reference} names no registry.",
+            hint=f"modelpack push {reference} --as REGISTRY/TEAM/{reference}",
+        )
 
 
 def _summed_up(layers: dict[str, bool]) -> str:

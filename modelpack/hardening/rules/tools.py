@@ -14,6 +14,8 @@ from modelpack.spec import Violation
 NAME = "tools"
 SOURCES = ("CIS 4.3", "NIST 4.1.2")
 
+SLIM = "dev.modelpack.base.slim"
+
 TOOLS = {
     "a shell": "sh|r?bash|dash|ash|[a-z]?ksh|mksh|zsh|fish|t?csh|busybox|toybox",
     "a package manager": (
@@ -33,12 +35,14 @@ _FOLDERS = {"bin", "sbin", "libexec"}
 
 
 def violations(image: Subject) -> Iterator[Violation]:
-    known = {entry.sha256: path for path, entry in image.base.items() if what_is(path, entry)}
+    is_slim = image.labels.get(SLIM) == "true"
+    base = {} if is_slim else image.base
+    known = {entry.sha256: path for path, entry in base.items() if what_is(path, entry)}
     known.pop("", None)
-    for path, entry in _programs(image.ours):
-        if (what := what_is(path, entry)) and not _is_the_bases(path, image):
+    for path, entry in _programs(image.files if is_slim else image.ours):
+        if (what := what_is(path, entry)) and not _is_the_same(base.get(path), entry):
             yield Violation(path, f"is {what}")
-        elif entry.sha256 in known and path not in image.base:
+        elif entry.sha256 in known and path not in base:
             yield Violation(path, f"is the same as {known[entry.sha256]}")
 
 
@@ -55,9 +59,6 @@ def _programs(files: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
     return ((path, entry) for path, entry in files.items() if entry.kind != "directory")
 
 
-def _is_the_bases(path: str, image: Subject) -> bool:
-    """Whether it is there in the base, with the same content; its mode may be another one."""
-    before, now = image.base.get(path), image.files[path]
-    if before is None:
-        return False
-    return (before.sha256, before.target) == (now.sha256, now.target)
+def _is_the_same(before: Entry | None, now: Entry) -> bool:
+    """Its mode may be another one."""
+    return before is not None and (before.sha256, before.target) == (now.sha256, now.target)
