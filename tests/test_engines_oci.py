@@ -265,11 +265,18 @@ def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, made, 
 
 
 @pytest.mark.engine
-def test_two_builds_from_two_folders_give_one_digest(embedded, made, base, index, tmp_path):
-    again = build(embedded, tmp_path / "b", base, index, tmp_path / "wheels")
+def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
+    made, archive, base, index, tmp_path, monkeypatch
+):
+    """In another folder, with another store."""
+    for name in ("CACHE", "DATA"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+    engine = OciEngine()
+    engine.find_base((base.python,), f"docker-archive:{archive}")
+    again = build(engine, tmp_path / "b", base, index, tmp_path / "wheels")
+    monkeypatch.undo()
     assert again.id == made.id
-    manifest = embedded._find(made.id)["digest"]
-    assert embedded._find(again.id)["digest"] == manifest
+    assert engine._find(again.id)["digest"] == OciEngine()._find(made.reference)["digest"]
 
 
 @pytest.mark.engine

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -88,8 +89,7 @@ class Stages:
 
     def _folder(self, instruction: Instruction, name: str) -> Context:
         if name not in self._made:
-            root = self._scratch / f"stage-{len(self._made)}"
-            root.mkdir()
+            root = Path(tempfile.mkdtemp(dir=self._scratch))
             self._make(self._stage(instruction, name), root)
             self._made[name] = Context(root)
         return self._made[name]
