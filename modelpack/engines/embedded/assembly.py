@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from modelpack.assembly.files import MTIME
 from modelpack.engines.embedded import blobs, copying, dockerfile, extraction, metadata
+from modelpack.engines.embedded.bases import Base
 from modelpack.engines.embedded.blobs import Kept
 from modelpack.engines.embedded.commands import Tools
 from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
@@ -72,10 +73,17 @@ def _layer(step: Instruction, made: Stages, workdir: str, tools: Tools, on_step:
     on_step(StepEvent(str(step), "started"))
     began = time.perf_counter()
     items = copying.copied(step, made.source(step), workdir)
-    everything = [*_folders_above(items, tools.base.root), *items]
+    everything = [*_folders_above(items, tools.base.root), *_own_links(items, tools.base)]
     kept = blobs.make(key, (item.member() for item in everything))
     on_step(StepEvent(str(step), "done", time.perf_counter() - began))
     return kept
+
+
+def _own_links(items: Sequence[Item], base: Base) -> Iterator[Item]:
+    """Links that were taken from the unpacked base say again what they say in the image."""
+    for item in items:
+        is_link = item.source is not None and item.source.is_symlink()
+        yield replace(item, target=base.links.get(item.path)) if is_link else item
 
 
 def _folders_above(items: Sequence[Item], root: Path) -> Iterator[Item]:

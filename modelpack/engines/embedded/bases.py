@@ -49,8 +49,18 @@ class Base:
     @cached_property
     def _raising(self) -> list[str]:
         """The paths of what raises privileges, which is unpacked without that."""
-        found = tree.merged(map(tree.listing, self.image.layers)).items()
+        found = self._files.items()
         return [path for path, entry in found if entry.mode & 0o6000 or entry.capabilities]
+
+    @cached_property
+    def links(self) -> dict[str, str]:
+        """Path -> target, of the links to absolute paths, which are unpacked as relative ones."""
+        links = {path: entry.target for path, entry in self._files.items()}
+        return {path: target for path, target in links.items() if target.startswith("/")}
+
+    @cached_property
+    def _files(self) -> dict[str, tree.Entry]:
+        return tree.merged(map(tree.listing, self.image.layers))
 
     @cached_property
     def interpreter(self) -> Interpreter:

@@ -14,13 +14,15 @@ from modelpack.oci.layer import Member
 @dataclass(frozen=True)
 class Item:
     """What an image has at `path` ("opt/venv"): `source`, a file, a link or a folder on this
-    machine; None for a folder that is nowhere yet.
+    machine; None for a folder that is nowhere yet. `target`: of a link, where it says something
+    else on this machine.
     """
 
     path: str
     source: Path | None
     mode: int
     mtime: int
+    target: str | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -31,7 +33,7 @@ class Item:
         if self.source is None or self.is_folder:
             return Entry(self.path, "directory", self.mode, 0, 0, 0, self.mtime), None
         if self.source.is_symlink():
-            target = str(self.source.readlink())
+            target = self.target or str(self.source.readlink())
             return Entry(self.path, "symlink", 0o777, 0, 0, 0, self.mtime, target), None
         size = self.source.stat().st_size
         entry = Entry(self.path, "file", self.mode, 0, 0, size, self.mtime)
