@@ -244,19 +244,25 @@ def made(embedded, base, index, tmp_path_factory):
     return embedded.tag(image, "modelpack-test/embedded:1")
 
 
-@pytest.fixture(scope="module")
-def by_docker(engine, base, index, tmp_path_factory):
-    """The same bundle, as Docker builds it."""
-    bundle = engine_bundles.make(tmp_path_factory.mktemp("docker") / "bundle", base)
-    image = engine.build(bundle, index, ignore)
-    yield image
-    engine.discard(image)
+@pytest.fixture(scope="module", params=["full base", "slim base"])
+def twins(request, engine, embedded, base, index, tmp_path_factory):
+    """The same bundle, built by the embedded engine and by Docker."""
+    folder = tmp_path_factory.mktemp("twins")
+    bundle = engine_bundles.make(folder / "bundle", base)
+    bundle = replace(bundle, slim_base=request.param == "slim base")
+    (folder / "wheels").mkdir()
+    wheelhouse.gather(folder / "wheels", bundle.environment, index, lambda *_: None)
+    fetched = replace(index, wheelhouse=str(folder / "wheels"))
+    ours, theirs = embedded.build(bundle, fetched, ignore), engine.build(bundle, index, ignore)
+    yield ours, theirs
+    embedded.discard(ours)
+    engine.discard(theirs)
 
 
 @pytest.mark.engine
-def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, made, by_docker):
+def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins):
     """Path, kind, mode, owner, size, time, target and content of every file in `/`."""
-    with embedded.contents(made.id) as ours, engine.contents(by_docker.id) as theirs:
+    with embedded.contents(twins[0].id) as ours, engine.contents(twins[1].id) as theirs:
         wanted, found = (tree.merged(map(tree.listing, im.layers)) for im in (theirs, ours))
         assert list(found) == list(wanted)
         assert [path for path in found if found[path] != wanted[path]] == []
