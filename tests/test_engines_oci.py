@@ -245,7 +245,7 @@ def made(embedded, base, index, tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["full base", "slim base"])
-def twins(request, engine, embedded, base, index, tmp_path_factory):
+def twins(request, engine, embedded, base, index, tmp_path_factory):  # noqa: PLR0917
     """The same bundle, built by the embedded engine and by Docker."""
     folder = tmp_path_factory.mktemp("twins")
     bundle = engine_bundles.make(folder / "bundle", base)
