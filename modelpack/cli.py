@@ -97,9 +97,17 @@ INDEX = (
         help="Use no network: all comes from this folder of `lock --download`.",
     ),
 )
+BASE = (
+    click.option(
+        "--base-image",
+        metavar="REF",
+        help="Else the official slim Python image. With --engine oci also docker-archive:FILE,"
+        " oci-archive:FILE or oci:FOLDER.",
+    ),
+)
 ENVIRONMENT = (
     click.option("--python", metavar="X.Y", help="Else the version that suits the file."),
-    click.option("--base-image", metavar="REF", help="Else the official slim Python image."),
+    *BASE,
     click.option(
         "--requirement",
         "requirements",
@@ -318,7 +326,7 @@ def lock_command(
 @main.command("build")
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
-@takes(SLIM, INDEX, ENGINE, OUTPUT)
+@takes(SLIM, BASE, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(_options(**given), _observer(quiet, verbose))
@@ -332,7 +340,7 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
 
 @main.command("smoke")
 @click.argument("target", metavar="IMAGE-OR-BUNDLE")
-@takes(EXAMPLE, EXPECTED, REPORTS, ENGINE, OUTPUT)
+@takes(BASE, EXAMPLE, EXPECTED, REPORTS, ENGINE, OUTPUT)
 def smoke_command(
     target: str,
     report: Path | None,
@@ -398,6 +406,20 @@ def package_command(
         console.package(made)
     if made.smoke:
         _conclude(made.smoke, report, junit)
+
+
+@main.command("export")
+@click.argument("reference", metavar="IMAGE")
+@click.argument("target", metavar="FILE.tar-OR-FOLDER", type=FILE)
+@takes(OUTPUT[1:])
+def export_command(reference: str, target: Path, **_: bool) -> None:
+    """Write an image of --engine oci to a file, or to a folder.
+
+    FILE.tar is an archive that `docker load`, `podman load` and skopeo take; any other name becomes
+    a folder, an OCI layout.
+    """
+    pipeline.export(reference, target)
+    console.result(str(target))
 
 
 @main.command("push")

@@ -22,12 +22,13 @@ STAGES = {
 }  # fmt: skip
 SHARED = {"spec", "errors", "service"}
 HELPERS = {
-    "_version", "agreement", "assembly", "attest", "cache", "oci", "quoting", "reaper",
+    "_version", "agreement", "assembly", "attest", "cache", "elf", "oci", "quoting", "reaper",
     "uv_variables", "wheel_platforms", "writing",
 }  # fmt: skip
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
     "errors": set(),
+    "elf": set(),
     "spec": set(),
     "service": set(),
     "uv_variables": {"spec"},
@@ -41,7 +42,7 @@ ALLOWED = {
     "oci": {"errors", "reaper", "cache", "writing"},
     "serving": set(),
     **dict.fromkeys(STAGES, SHARED | HELPERS),
-    "pipeline": STAGES | SHARED | {"attest", "hardening", "oci", "reaper"},
+    "pipeline": STAGES | SHARED | {"attest", "cache", "hardening", "oci", "reaper"},
     "doctor": STAGES | SHARED | {"oci", "uv_variables"},
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},

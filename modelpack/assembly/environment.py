@@ -1,7 +1,4 @@
-"""ROOT WHEELS [INTERPRETER]: makes ROOT/opt/venv of the wheels in a folder, and nothing else.
-
-INTERPRETER: where the base image has it, if that is not where this one runs.
-"""
+"""ROOT WHEELS: makes ROOT/opt/venv of the wheels in a folder, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import os
 import platform
 import sys
 
+from . import python
 from .bytecode import compile_below
 from .files import tidy
 from .wheels import Wheel
@@ -16,7 +14,7 @@ from .wheels import Wheel
 PLACE = "/opt/venv"
 
 
-def make(root: str, wheels: str, interpreter: str) -> None:
+def make(root: str, wheels: str) -> None:
     """Raises:
     ValueError: what lies there is no wheel, or one that reaches outside.
     RuntimeError: see `compile_below`.
@@ -25,7 +23,7 @@ def make(root: str, wheels: str, interpreter: str) -> None:
     version = "python{}.{}".format(*sys.version_info)
     site = os.path.join(folder, "lib", version, "site-packages")
     os.makedirs(site)
-    _make_empty(folder, interpreter, version)
+    _make_empty(folder, python.interpreter(), version)
     for name in sorted(os.listdir(wheels)):
         Wheel(os.path.join(wheels, name), site, folder).unpack()
     compile_below(os.path.join(folder, "lib"), f"{PLACE}/lib")
@@ -48,4 +46,4 @@ def _make_empty(folder: str, interpreter: str, version: str) -> None:
 
 
 if __name__ == "__main__":
-    make(sys.argv[1], sys.argv[2], (*sys.argv[3:], os.path.realpath(sys.executable))[0])
+    make(*sys.argv[1:])

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 
-from . import libraries
+from . import libraries, python
 from .bytecode import compile_below
 from .dpkg import note_left
 from .elf import needs
@@ -35,7 +35,7 @@ def make(root: str, base: str, *folders: str) -> None:
     RuntimeError: see `compile_below`.
     """
     image, more = Tree(base), [Tree(folder) for folder in folders]
-    library, interpreter = os.path.dirname(os.__file__), os.path.realpath(sys.executable)
+    library, interpreter = python.library(), python.interpreter()
     kept = {f"/{name}" for name in os.listdir(base) if os.path.islink(f"{base}/{name}")}
     kept -= {"/bin", "/sbin"}
     kept |= {place for place in image.below(library) if not _NOT_LIBRARY.search(place)}

@@ -1,4 +1,4 @@
-"""ROOT BASE: what a base image, whose files lie in BASE, lacks or has too much of.
+"""ROOT BASE: what a base image whose files lie in BASE lacks, or has too much of.
 
 It lacks the byte code of the standard library, where it is an official one, and the file system of
 a service is read-only. It has too much of setuid programs and of what anybody may write to: these
@@ -13,6 +13,7 @@ import shutil
 import stat
 import sys
 
+from . import python
 from .bytecode import compile_below
 from .files import tidy, walk
 
@@ -27,12 +28,14 @@ def make(root: str, base: str) -> None:
         RuntimeError: see `compile_below`.
     """
     os.makedirs(root, exist_ok=True)
-    library = os.path.dirname(os.__file__)
+    library = python.library()
     if not os.path.isdir(f"{base}{library}/__pycache__"):
         packages = ("site-packages", "dist-packages")
         compile_below(base + library, library, root + library, packages)
-    for path in filter(_is_too_open, walk(base)):
-        _copy(path, root + path[len(base) :])
+    named = {os.path.join(base, name) for name in python.raising()}
+    for path in walk(base):
+        if path in named or _is_too_open(path):
+            _copy(path, root + path[len(base) :])
     tidy(root)
 
 

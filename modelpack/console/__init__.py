@@ -256,8 +256,7 @@ def package(made: Package) -> None:
         return
     if made.image:
         image(made.image)
-        engine = made.smoke.engine if made.smoke else "docker"
-        err.print(_usage(engine, made.image.reference, made.model), soft_wrap=True)
+        err.print(_usage(made.engine, made.image.reference, made.model), soft_wrap=True)
     else:
         result(str(made.bundle))
 
@@ -272,10 +271,21 @@ def _figures(smoke: SmokeReport) -> Text:
     return Text(said + "\n", "dim")
 
 
+def _export(reference: str) -> str:
+    file = f"{reference.rpartition('/')[2].partition(':')[0]}.tar"
+    export = shlex.join(["modelpack", "export", reference, file])
+    return f"{export} && {shlex.join(['docker', 'load', '-i', file])}"
+
+
 def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
-    """Two commands to copy: one that runs the image, one that asks it."""
+    """Two commands to copy: one that runs the image, or gives it to an engine; one that asks it."""
     run = [engine, "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
-    text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
+    if engine == "oci":
+        text = Text.assemble(("take it ", "bold"), printable(_export(reference)))
+        run[0] = "docker"
+        text.append_text(Text.assemble("\n", ("run it  ", "bold"), printable(shlex.join(run))))
+    else:
+        text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
     if document := example(spec):
         body = json.dumps(document, ensure_ascii=True)
         ask = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]

@@ -24,8 +24,12 @@ __all__ = [
 ENGINES = {
     "docker": "DockerEngine",
     "podman": "PodmanEngine",
+    "oci": "OciEngine",
     "process": "ProcessEngine",
 }
+ON_REQUEST = {"oci"}
+"""Not meant by "auto": what runs containers says more of an image, and what makes no image needs
+none."""
 WITH_IMAGES = "with images"
 """As "auto", without what makes none."""
 
@@ -45,7 +49,8 @@ def select(name: str = "auto") -> Engine:
         NoEngineError: it does not work here.
     """
     if name in {"auto", WITH_IMAGES}:
-        return _first([each for each in ENGINES if name == "auto" or each != "process"])
+        without = ON_REQUEST | ({"process"} if name == WITH_IMAGES else set())
+        return _first([each for each in ENGINES if each not in without])
     if name not in ENGINES:
         raise UsageError(
             f"There is no engine {name!r}.", hint=f"Choose auto, {', '.join(ENGINES)}."

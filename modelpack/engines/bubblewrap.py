@@ -14,7 +14,7 @@ from pathlib import Path
 _USER = "65532"  # as in the image
 _TMP_BYTES = str(64 * 2**20)
 # No network, no other processes, no rights, no way to new namespaces.
-_ALONE = (
+ALONE = (
     *("bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
     *("--clearenv", "--cap-drop", "ALL", "--uid", _USER, "--gid", _USER),
 )
@@ -28,23 +28,31 @@ _PLACES = (
     *(arg for path in _SYSTEM for arg in ("--ro-bind-try", path, path)),
     *("--dev", "/dev", "--proc", "/proc", "--size", _TMP_BYTES, "--tmpfs", "/tmp"),  # noqa: S108
 )
-_CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/", "--disable-userns")
+CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/", "--disable-userns")
 
 
 def walls(
-    seen: Iterable[Path], variables: Mapping[str, str], folder: Path, python: Path
+    seen: Iterable[Path],
+    variables: Mapping[str, str],
+    folder: Path,
+    python: Sequence[str],
+    written: Iterable[Path] = (),
 ) -> Sequence[str]:
     """What comes before a command that runs in `folder`, with nothing in its environment but
-    `variables`; it may read what is `seen`. Empty where `python` does not run behind them.
+    `variables`; it may read what is `seen`, and write to what is `written`. Empty where `python`
+    does not run behind them.
     """
     binds = [arg for path in seen for arg in ("--ro-bind", str(path), str(path))]
+    open_ = [arg for path in written for arg in ("--bind", str(path), str(path))]
     environment = [arg for pair in variables.items() for arg in ("--setenv", *pair)]
-    start = (*_ALONE, *_PLACES, *binds, *environment, *_CLOSED)
-    return (*start, "--chdir", str(folder)) if _stand((*start, str(python))) else ()
+    start = (*ALONE, *_PLACES, *binds, *environment, *CLOSED)
+    if not stand((*start, *python)):
+        return ()
+    return (*ALONE, *_PLACES, *binds, *open_, *environment, *CLOSED, "--chdir", str(folder))
 
 
 @cache
-def _stand(command: Sequence[str]) -> bool:
+def stand(command: Sequence[str]) -> bool:
     """It may be installed and still not be allowed to make namespaces, as in some containers."""
     if not shutil.which("bwrap"):
         return False

@@ -7,7 +7,7 @@ import json
 import secrets
 import tarfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -111,6 +111,24 @@ class DockerEngine:
         options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
         built = host.builder.build(bundle.directory, on_step, environ=environ, options=options)
         return self._image(built, "")
+
+    def load(self, archive: Iterable[bytes]) -> Image:
+        """Takes in an image that lies in an archive of `docker save`, without a name."""
+        (found,) = self._client.images.load(archive)
+        return self._image(found.id, "")
+
+    def require_joins(self) -> None:
+        raise NoEngineError(
+            "This engine keeps images of one platform each.",
+            hint="An image for several is made by --engine oci.",
+        )
+
+    def join(self, images: Sequence[Image]) -> Image:  # noqa: ARG002 - never
+        self.require_joins()
+        raise AssertionError
+
+    def wants_wheels(self, bundle: Bundle) -> bool:  # noqa: ARG002 - never
+        return False
 
     @contextmanager
     def ask(self, target: str, document: bytes) -> Iterator[OnAnswer]:

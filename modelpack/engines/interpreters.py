@@ -21,11 +21,16 @@ _QUESTION = (
 def find(version: str) -> Path | None:
     """The `bin/pythonX.Y` of a working CPython `version` ("3.11"), or None.
 
-    Looked for on PATH, among pyenv's, among uv's own, in /usr/bin; one that is not the
-    distribution's is preferred, because it stands in a folder of its own.
+    One that is not the distribution's is preferred, because it stands in a folder of its own.
     """
-    found = [path for candidate in _candidates(version) if (path := _verified(candidate, version))]
+    found = all_of(version)
     return min(found, key=lambda path: path.is_relative_to("/usr/bin"), default=None)
+
+
+def all_of(version: str) -> list[Path]:
+    """All that there are: on PATH, among pyenv's, among uv's own, in /usr/bin."""
+    found = (_verified(candidate, version) for candidate in _candidates(version))
+    return list(dict.fromkeys(path for path in found if path))
 
 
 def install(version: str) -> Path | None:

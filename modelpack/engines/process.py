@@ -86,6 +86,19 @@ class ProcessEngine:
         environments.make(bundle.environment, interpreter, index)
         on_step(StepEvent(step, "done", time.perf_counter() - began))
 
+    def require_joins(self) -> None:
+        raise NoEngineError(
+            "A local process is of this machine's platform.",
+            hint="An image for several platforms is made by --engine oci.",
+        )
+
+    def join(self, images: Sequence[Image]) -> Image:  # noqa: ARG002 - never
+        self.require_joins()
+        raise AssertionError
+
+    def wants_wheels(self, bundle: Bundle) -> bool:  # noqa: ARG002 - never: uv gets them
+        return False
+
     def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
         folder = Path(target)
         return processes.sandbox(folder, _environment(folder)).asked(document)

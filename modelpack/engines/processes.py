@@ -107,7 +107,7 @@ def running(
     Raises:
         UsageError: the port is taken.
     """
-    with reaper.scratch_folder() as home, _listen(port) as listener:
+    with reaper.scratch_folder() as home, listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         process = _start(bundle, environment, str(home), listener, output)
@@ -121,7 +121,7 @@ def running(
                 output.close()
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
     """A listening socket. The service inherits it, so that no one else can take its port first."""
     try:
         listener = socket.create_server(("127.0.0.1", port))
@@ -150,7 +150,7 @@ def _start(
         stderr=output and subprocess.STDOUT,
         pass_fds=[listener.fileno()],
         start_new_session=True,
-        preexec_fn=_limit,  # noqa: PLW1509 - nothing in it takes a lock
+        preexec_fn=limit,  # noqa: PLW1509 - nothing in it takes a lock
     )
 
 
@@ -162,7 +162,7 @@ def sandbox(bundle: Path, environment: Path, arguments: Sequence[str] = QUESTION
     bundle, python = bundle.absolute(), environment / "bin" / "python"
     variables = {**_variables(environment, "/tmp"), "JOBLIB_MULTIPROCESSING": "0"}  # noqa: S108
     seen = (python.resolve().parent.parent, environment, bundle)
-    walls = bubblewrap.walls(seen, variables, bundle, python)
+    walls = bubblewrap.walls(seen, variables, bundle, [str(python)])
     memory = memory_for(_model_bytes(bundle))
     options = {
         "cwd": bundle,
@@ -181,7 +181,7 @@ def _limit_sandbox(memory: int) -> None:
     """In the new process. Address space is more than memory, as libraries set some aside: it bounds
     what is shared, which does not count as data.
     """
-    _limit()
+    limit()
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_AS, (memory + _SET_ASIDE, memory + _SET_ASIDE))
@@ -198,7 +198,7 @@ def _variables(environment: Path, home: str) -> dict[str, str]:
     }
 
 
-def _limit() -> None:
+def limit() -> None:
     """In the new process: no core dumps with the model's data, and an end when modelpack ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     end_with_modelpack(signal.SIGTERM)

@@ -102,11 +102,31 @@ class Engine(Protocol):
             NoEngineError: the engine makes no images, or none of that platform.
         """
 
+    def wants_wheels(self, bundle: Bundle) -> bool:
+        """Whether `build` is to be given a folder that `environment.wheelhouse.gather` has filled,
+        as it has no way to get wheels itself.
+
+        Raises:
+            BuildFailedError: it cannot build the bundle.
+        """
+
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
         """Builds `bundle` into an image without a name; None if the engine makes no images.
 
         Raises:
             BuildFailedError: with the step that failed and the end of its output.
+        """
+
+    def require_joins(self) -> None:
+        """Raises:
+        NoEngineError: the engine keeps no image that is for several platforms.
+        """
+
+    def join(self, images: Sequence[Image]) -> Image:
+        """Images that `build` made for several platforms as one, without a name.
+
+        Raises:
+            NoEngineError: as `require_joins`.
         """
 
     def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,36 @@ def of_lock(lock: str, request: Request) -> list[Artifact]:
         raise not_resolved(found.error, request.python, request.platform)
     packages = tomllib.loads(found.text).get("packages", [])
     return [_chosen(package, request, lock) for package in packages]
+
+
+def of_folder(lock: str, folder: Path, request: Request) -> list[Artifact]:
+    """As `of_lock`, of the files in a folder.
+
+    Raises:
+        EnvironmentNotResolvedError: it has none for a distribution.
+    """
+    wheels = {sha256_of(path): path for path in sorted(folder.glob("*.whl"))}
+    return [_in_folder(name, hashes, wheels, request) for name, hashes in entries_of(lock)]
+
+
+def _in_folder(
+    name: str, hashes: Iterable[str], wheels: Mapping[str, Path], request: Request
+) -> Artifact:
+    here = [(digest, wheels[digest]) for digest in hashes if digest in wheels]
+    known = [{"url": path.as_uri(), "hashes": {"sha256": digest}} for digest, path in here]
+    fitting = _by_fit(known, request)
+    if not fitting:
+        raise EnvironmentNotResolvedError(
+            f"The wheelhouse has no wheel of {name} that is locked and fits.",
+            hint="Make one where there is a network: modelpack lock MODEL --download FOLDER",
+        )
+    return _artifact(fitting[0])
+
+
+def entries_of(lock: str) -> list[tuple[str, list[str]]]:
+    """Each "name==version" of a lock, with the sha256 of its files."""
+    found = re.findall(r"^(\S+==\S+)((?:\s+\\?\s*--hash=\S+)+)", lock, re.MULTILINE)
+    return [(pin, re.findall(r":(\w+)", hashes)) for pin, hashes in found]
 
 
 def fetch(artifacts: Iterable[Artifact], folder: Path, index: IndexSettings, told: OnFile) -> None:

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from .. import cache
 from ..errors import EnvironmentNotResolvedError, UsageError
 from ..spec import BaseImage, Environment, IndexSettings, from_json
+from ..writing import link_or_copy
 from . import artifacts, reasons
 from .lock import Request, pins_of
 from .platforms import PLATFORMS
@@ -130,6 +132,29 @@ def _inside(folder: Path, name: str) -> Path:
     return path
 
 
+def gather(
+    folder: Path, environment: Environment, index: IndexSettings, told: artifacts.OnFile
+) -> None:
+    """Puts the wheels that a lock names into `folder`/wheels, and nothing else there; beside them
+    the Debian packages of a wheelhouse. Wheels are kept in the cache as well, for the next time.
+
+    Raises:
+        EnvironmentNotResolvedError: one cannot be had, or is not the one that was locked.
+    """
+    request = Request((), environment.python, PLATFORMS[environment.platform], index)
+    if index.wheelhouse:
+        files = artifacts.of_folder(environment.lock, Path(index.wheelhouse), request)
+    else:
+        files = artifacts.of_lock(environment.lock, request)
+    kept = cache.folder("wheels")
+    artifacts.fetch(files, kept, index, told)
+    (folder / "wheels").mkdir()
+    for file in files:
+        link_or_copy(kept / file.filename, folder / "wheels" / file.filename)
+    if index.wheelhouse and (Path(index.wheelhouse) / DEBIAN).is_dir():
+        shutil.copytree(Path(index.wheelhouse) / DEBIAN, folder / DEBIAN)
+
+
 # --- using one -----------------------------------------------------------------------------------
 
 
@@ -180,8 +205,7 @@ def require_files(folder: Path, environment: Environment) -> None:
     """
     here = {artifacts.sha256_of(path) for path in folder.iterdir() if path.is_file()}
     lock = f"{environment.lock}\n{environment.build_lock}"
-    entries = re.findall(r"^(\S+==\S+)((?:\s+\\?\s*--hash=\S+)+)", lock, re.MULTILINE)
-    lacking = [pin for pin, hashes in entries if here.isdisjoint(re.findall(r":(\w+)", hashes))]
+    lacking = [pin for pin, hashes in artifacts.entries_of(lock) if here.isdisjoint(hashes)]
     if lacking:
         raise EnvironmentNotResolvedError(
             f"The wheelhouse {folder} lacks {', '.join(lacking)}, as the lock names them.",

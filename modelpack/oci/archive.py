@@ -60,7 +60,12 @@ def write(path: Path, folder: Path) -> None:
     if path.exists():
         raise UsageError(f"{str(path)!r} is there already.", hint="Give a new file, or remove it.")
     with cache.made_whole(path) as made, made.open("xb") as file:
-        file.writelines(layer.tar([*_files(folder), _list(folder)]))
+        file.writelines(packed(folder))
+
+
+def packed(folder: Path) -> Iterator[bytes]:
+    """The same, piece by piece, for whom a file would only be read once."""
+    return layer.tar([*_files(folder), _list(folder)])
 
 
 def _files(folder: Path) -> Iterator[layer.Member]:

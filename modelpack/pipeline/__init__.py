@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .authorship import look
 from .batch import FORMATS, Batch, predict
-from .commands import build, lock, package, require_passed, serve, smoke_target
+from .commands import build, export, lock, package, require_passed, serve, smoke_target
 from .diff import FAIL_ON, diff, require_same
 from .options import Observer, Options, Package
 from .push import Pushed, push
@@ -31,6 +31,7 @@ __all__ = [
     "Voucher",
     "build",
     "diff",
+    "export",
     "lock",
     "look",
     "package",

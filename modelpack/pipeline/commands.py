@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from modelpack import bundle as bundles
 from modelpack import engines, reaper
 from modelpack.attest import bundles as attested
 from modelpack.engines.process import ProcessEngine
-from modelpack.errors import ModelpackError, NoEngineError, SmokeFailedError, UsageError
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes
 from modelpack.spec import Bundle, Environment, Image, ModelSpec, SmokeReport
 
-from . import wheelhouses
-from .names import expected_parity, main_file, reference_of
+from . import making, wheelhouses
+from .names import main_file, reference_of
 from .options import Observer, Options, Package
 from .run import Run
 
@@ -37,30 +37,19 @@ def package(
     engines.preload(run.options.engine)
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
-    if run.options.smoke:
-        run.engine.require_runs(run.platform)
-    with bundle_folder(_kept(run, model)) as directory:
-        claims = run.options.smoke and run.engine.name != "process"  # of the image, not its bundle
-        claimed = expected_parity(rows) if claims else None
-        bundle = run.render(model, code, directory, claimed)
-        report, named, image, again = None, None, None, False
-        try:
-            image = run.build(bundle)
-            if run.options.smoke:
-                report = run.smoke(image.id if image else bundle.path, model, rows)
-            again = run.settle(claimed, report)
-            if image and (report is None or report.passed):
-                named = run.named(bundle, image, again=again)
-        except BaseException:
-            if run.options.output:  # a bundle that is kept claims nothing either
-                with suppress(ModelpackError):
-                    run.settle(claimed, None)
-            raise
-        finally:
-            if image:  # if it has no name itself
-                run.engine.discard(image)
-    kept = bundle.path if Path(bundle.path).exists() else None
-    return Package(model, bundle.environment, kept, named, report, run.seconds, code)
+    with bundle_folder(_kept(run, model)) as directory, ExitStack() as stack:
+        made: list[making.Made] = []
+        for each, folder in making.platforms(run, directory):
+            made.append(stack.enter_context(making.made(each, model, code, rows, folder)))
+            if not made[-1].passed:
+                break
+        named = making.named(run, made)
+    first = made[0]
+    kept = str(directory) if directory.exists() else None
+    several = tuple(each.told() for each in made) if len(made) > 1 else ()
+    locked = first.bundle.environment
+    report, engine = first.report, run.engine.name
+    return Package(model, locked, kept, named, report, run.seconds, code, several, engine)
 
 
 def require_passed(report: SmokeReport) -> None:
@@ -135,10 +124,22 @@ def build(run: Run, bundle: Bundle) -> Image:
             f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
             " claims no parity. To have it tested, package the model anew."
         )
+    run.take_base(bundle)
     image = run.build(bundle)
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")
     return run.engine.tag(image, run.options.tag or reference_of(bundle.directory.name))
+
+
+def export(reference: str, target: Path) -> None:
+    """Writes an image that the embedded engine keeps to a new file or folder.
+
+    Raises:
+        UsageError: there is no such image, or something is there already.
+    """
+    from modelpack.engines.oci import OciEngine  # noqa: PLC0415 - with the SDK of Docker
+
+    OciEngine().export(reference, target)
 
 
 def smoke_target(run: Run, target: str) -> SmokeReport:
@@ -161,6 +162,7 @@ def runnable(run: Run, bundle: Bundle) -> Iterator[str]:
     """What the engine runs for a bundle: an image that is there for the block only, or where it
     makes none the bundle itself.
     """
+    run.take_base(bundle)
     image = run.build(bundle)
     try:
         yield image.id if image else bundle.path

@@ -25,7 +25,8 @@ class Options:
     `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
     may be loaded without `trust`.
     `slim_base`: the image gets no more of its base than serving takes.
-    `platform`: else the engine's. `offline`: a wheelhouse, which takes the place of the network.
+    `platform`: else the engine's; several with commas between them. `offline`: a wheelhouse, which
+    takes the place of the network.
     """
 
     tag: str | None = None
@@ -50,9 +51,30 @@ class Options:
 
 
 @dataclass(frozen=True)
+class ForPlatform:
+    """What was made for one of several platforms. `smoke`: what was found; of an image that this
+    machine does not run, by reading it.
+    """
+
+    environment: Environment
+    image: Image
+    smoke: SmokeReport | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "platform": self.environment.platform,
+            "requirements": dict(self.environment.requirements),
+            "image": {"id": self.image.id, "size_bytes": self.image.size_bytes},
+            "smoke": self.smoke and to_json(self.smoke),
+        }
+
+
+@dataclass(frozen=True)
 class Package:
     """What `package` made. `bundle` is None where it was not kept, `image` where no container
-    engine is there, `smoke` where it was not wanted. `seconds` per stage.
+    engine is there, `smoke` where it was not wanted. `seconds` per stage. `platforms`: where the
+    image is for several; `environment` and `smoke` are of the first, which this machine runs.
+    `engine`: the one that keeps the image.
     """
 
     model: ModelSpec
@@ -62,10 +84,12 @@ class Package:
     smoke: SmokeReport | None
     seconds: Mapping[str, float]
     code: Code = field(default_factory=Code)
+    platforms: tuple[ForPlatform, ...] = ()
+    engine: str = "docker"
 
     def to_json(self) -> dict[str, Any]:
         """The document of `modelpack package --json`."""
-        image = self.image
+        image, several = self.image, [each.to_json() for each in self.platforms]
         return {
             "model": to_json(self.model),
             "environment": {
@@ -81,6 +105,7 @@ class Package:
             "image": image
             and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
             "smoke": self.smoke and to_json(self.smoke),
+            **({"platforms": several} if several else {}),
             "seconds": dict(self.seconds),
         }
 

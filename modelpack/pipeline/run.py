@@ -16,9 +16,9 @@ from modelpack import code as codes
 from modelpack import engines, environment, hardening, reference
 from modelpack.attest import parity as parities
 from modelpack.engines import Engine, references
-from modelpack.errors import NoEngineError, SmokeFailedError
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_servable, settled
-from modelpack.smoke import smoke
+from modelpack.smoke import reading, smoke
 from modelpack.spec import (
     BaseImage,
     Bundle,
@@ -35,7 +35,7 @@ from modelpack.spec import (
 
 from . import wheelhouses
 from .authorship import find_code, require_trusted
-from .names import default_reference, describe, describe_environment
+from .names import describe, describe_environment
 from .options import Observer, Options
 
 TWICE_IN_MEMORY = 256 * 2**20
@@ -49,6 +49,18 @@ class Run:
         self.options = options
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
+
+    def on(self, platform: str) -> Run:
+        """The same go, for one platform of those that are asked for."""
+        run = Run(replace(self.options, platform=platform), self.observer)
+        run.seconds = self.seconds
+        run.engine = self.engine
+        return run
+
+    @property
+    def is_read(self) -> bool:
+        """Whether an image is only read, as nothing here runs it."""
+        return self.engine.name == "oci" and self.platform != self.engine.platform
 
     @cached_property
     def engine(self) -> Engine:
@@ -137,6 +149,23 @@ class Run:
             versions, self.options.base_image, platform=self.platform, pull=offline is None
         )
 
+    def take_base(self, bundle: Bundle) -> None:
+        """Has the base image of a bundle that is there already be the one that lies elsewhere.
+
+        Raises:
+            UsageError: there is none, it does not fit, or the engine takes what the bundle names.
+        """
+        place = self.options.base_image
+        if place is None:
+            return
+        if self.engine.name != "oci":
+            raise UsageError(
+                "The base image of a bundle is the one that its Dockerfile names.",
+                hint="Only --engine oci takes it from elsewhere; else change the Dockerfile.",
+            )
+        locked = bundle.environment
+        self.engine.find_base((locked.python,), place, platform=locked.platform)
+
     def render(
         self, model: ModelSpec, code: Code, directory: Path, claimed: Parity | None = None
     ) -> Bundle:
@@ -163,7 +192,7 @@ class Run:
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouses.require_complete(self.options.offline, bundle, self.engine)
-            image = self._built(bundle)
+            image = self.built(bundle)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
         return image
@@ -214,8 +243,9 @@ class Run:
                 completed = _completed(rows, answer)
                 yield lambda: completed
 
-    def _built(self, bundle: Bundle) -> Image | None:
-        return self.engine.build(bundle, self.index, self.observer.step)
+    def built(self, bundle: Bundle) -> Image | None:
+        with wheelhouses.for_engine(self, bundle) as index:
+            return self.engine.build(bundle, index, self.observer.step)
 
     def settle(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
         """Renders the bundle once more if it claims what was not found, as the test failed or the
@@ -227,17 +257,20 @@ class Run:
         self._render(parity=found)
         return True
 
-    def named(self, bundle: Bundle, image: Image, *, again: bool = False) -> Image:
-        """The image under its name. `again`: built of the bundle as it is now, with nearly all
-        layers cached.
-        """
-        if again:
-            image = self._built(bundle) or image
-        try:
-            return self.engine.tag(image, self.options.tag or default_reference(bundle.model))
-        except BaseException:
-            self.engine.discard(image)
-            raise
+    def read(self, image: Image, bundle: Bundle) -> SmokeReport:
+        """What is seen of an image that this machine does not run."""
+        self.observer.notice(
+            f"The image for {self.platform} is read and not run here: what the model answers there"
+            " is compared with nothing."
+        )
+        with self.stage("read") as summary, self.engine.contents(image.id) as contents:
+            rulings = hardening.scan(contents, hardening.needles(self.index, os.environ))
+            report = reading.read(
+                contents, image.id, bundle.environment, rulings, self.observer.check
+            )
+            passed = sum(check.passed for check in report.checks)
+            summary.append(f"{passed} of {len(report.checks)} checks passed")
+        return report
 
     @contextmanager
     def stage(self, name: str) -> Iterator[list[str]]:
@@ -250,8 +283,9 @@ class Run:
         except BaseException:
             self.observer.stage_failed()
             raise
-        self.seconds[name] = round(time.monotonic() - started, 3)
-        self.observer.stage_done(name, self.seconds[name], " ".join(summary))
+        seconds = round(time.monotonic() - started, 3)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
+        self.observer.stage_done(name, seconds, " ".join(summary))
 
 
 def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:

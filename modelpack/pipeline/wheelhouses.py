@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpack import bundle as bundles
-from modelpack.engines import DebianPackages, Engine, StepEvent
+from modelpack import cache, reaper
+from modelpack.engines import DebianPackages, Engine, OnStep, StepEvent
 from modelpack.environment import wheelhouse as house
-from modelpack.spec import Bundle, Environment, ModelSpec
+from modelpack.spec import Bundle, Environment, IndexSettings, ModelSpec
 
 if TYPE_CHECKING:
     from .run import Run
@@ -34,6 +39,27 @@ def download(run: Run, model: ModelSpec, folder: Path) -> Environment:
         names = ", ".join(name for stage in stages.values() for name in stage)
         run.observer.notice(f"Without Docker, no Debian packages were fetched: {names}.")
     return resolved
+
+
+@contextmanager
+def for_engine(run: Run, bundle: Bundle) -> Iterator[IndexSettings]:
+    """What the engine builds with: the index, or for one that has no way to ask it a folder with
+    the wheels.
+
+    Raises:
+        ModelpackError: they cannot be had, or the engine cannot build the bundle.
+    """
+    if not run.engine.wants_wheels(bundle):
+        yield run.index
+        return
+    with reaper.scratch_folder(".wheels-", cache.folder("wheels")) as folder:
+        told = partial(_fetched, run.observer.step)
+        house.gather(folder, bundle.environment, run.index, told)
+        yield replace(run.index, wheelhouse=str(folder))
+
+
+def _fetched(step: OnStep, name: str, _: int) -> None:
+    step(StepEvent(name, "done"))
 
 
 def require_complete(folder: Path, bundle: Bundle, engine: Engine) -> None:

@@ -61,7 +61,7 @@ def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
 
 
 def _applicable(probe: Probe) -> list[ModuleType]:
-    in_container = probe.service.engine != "process"
+    in_container = probe.service.engine not in {"process", "bubblewrap"}
     return [
         module
         for module in CHECKS

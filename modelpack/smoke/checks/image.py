@@ -24,14 +24,15 @@ def check(probe: Probe) -> str:
         probe.rulings = probe.scanned()
     except ModelpackError as error:
         raise CheckFailedError(error.message) from error
-    told = list(_told(probe.rulings))
-    if told:
-        more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
-        raise CheckFailedError("\n".join([*told[:SHOWN], *more]))
+    lines = list(told(probe.rulings))
+    if lines:
+        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        raise CheckFailedError("\n".join([*lines[:SHOWN], *more]))
     return f"all {len(probe.rulings)} rules hold of its files, history and configuration"
 
 
-def _told(rulings: Sequence[Ruling]) -> Iterator[str]:
+def told(rulings: Sequence[Ruling]) -> Iterator[str]:
+    """A line for each violation."""
     for ruling in rulings:
         sources = ", ".join(ruling.sources)
         for violation in ruling.violations:

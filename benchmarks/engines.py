@@ -1,0 +1,117 @@
+"""How long the embedded engine takes for an image, beside BuildKit.
+
+    python -m benchmarks.engines [MODEL] [--runs N] [--markdown]
+
+Both build the same bundles, in turn, of a model whose environment is locked; no smoke test, no
+lock. The base image is here: for Docker in its store, for the embedded engine as a file of `docker
+save`. Seconds are medians:
+
+    new         no layer is there, as what makes them has changed; wheels were fetched before
+    changed     the model was retrained, all else is as before
+    unchanged   all is as before
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.tables import show
+from modelpack import bundle as bundles
+from modelpack.engines import Engine
+from modelpack.engines.docker import DockerEngine
+from modelpack.engines.oci import OciEngine
+from modelpack.pipeline import Options, Run
+from modelpack.pipeline.wheelhouses import for_engine
+from modelpack.spec import Bundle, Code
+
+IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
+SCENARIOS = ("new", "changed", "unchanged")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", type=Path, nargs="?", default=IRIS)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--markdown", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        seconds = _measure(given.model, given.runs, Path(scratch))
+    rows = [
+        _row(name, *(seconds[engine, name] for engine in ("docker", "oci"))) for name in SCENARIOS
+    ]
+    show(
+        ("scenario", "BuildKit, s", "embedded, s", "BuildKit / embedded"),
+        rows,
+        markdown=given.markdown,
+    )
+
+
+def _measure(model: Path, runs: int, scratch: Path) -> dict[tuple[str, str], list[float]]:
+    """(engine, scenario) -> seconds of each run."""
+    docker, embedded = DockerEngine(), OciEngine()
+    bundle = _bundle(model, docker, scratch / "bundle")
+    archive = scratch / "base.tar"
+    base = docker.find_base((bundle.environment.python,))
+    subprocess.run(["docker", "save", "-o", archive, base.reference], check=True)
+    embedded.find_base((base.python,), f"docker-archive:{archive}")
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for number in range(-1, runs):  # the first is for what is fetched once
+        for engine in (docker, embedded):
+            for name, change in _changes(bundle, number):
+                change()
+                took = _build(engine, bundle)
+                if number >= 0:
+                    seconds.setdefault((engine.name, name), []).append(took)
+    return seconds
+
+
+def _changes(bundle: Bundle, number: int) -> list[tuple[str, Callable[[], object]]]:
+    makers = bundle.directory / "modelpack" / "assembly" / "__init__.py"
+    model = bundle.directory / bundle.model.file.path
+    mark = f"# {time.time_ns()} {number}\n"
+    return [
+        ("new", lambda: makers.write_text(makers.read_text() + mark)),
+        ("changed", lambda: _rewrite(model, model.read_bytes() + mark.encode())),
+        ("unchanged", lambda: None),
+    ]
+
+
+def _rewrite(path: Path, content: bytes) -> None:
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def _build(engine: Engine, bundle: Bundle) -> float:
+    run = Run(Options(engine=engine.name))
+    run.engine = engine
+    began = time.perf_counter()
+    with for_engine(run, bundle) as index:
+        image = engine.build(bundle, index, lambda _: None)
+    took = time.perf_counter() - began
+    if image:
+        engine.discard(image)
+    return took
+
+
+def _bundle(model: Path, engine: DockerEngine, folder: Path) -> Bundle:
+    run = Run(Options(engine=engine.name))
+    run.engine = engine
+    found, _ = run.inspect([model])
+    prepared, _ = run.reference(found, [model])
+    run.render(prepared, Code(), folder)
+    return bundles.read(folder)
+
+
+def _row(name: str, docker: list[float], embedded: list[float]) -> tuple[str, ...]:
+    theirs, ours = statistics.median(docker), statistics.median(embedded)
+    return name, f"{theirs:.2f}", f"{ours:.2f}", f"{theirs / ours:.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Runs an image behind walls of bubblewrap, unpacked into a folder: no engine is needed for that.
+
+As in a container, it sees its own files only, writes to /tmp only, and reaches no network: the
+service answers through a socket that it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from modelpack import oci, reaper
+from modelpack.engines import bubblewrap, processes, sandbox
+from modelpack.engines.bubblewrap import ALONE, CLOSED
+from modelpack.engines.embedded import extraction, metadata
+from modelpack.engines.processes import Process
+from modelpack.engines.protocol import Files, OnAnswer
+from modelpack.engines.sandbox import Sandbox
+from modelpack.errors import NoEngineError, SmokeFailedError
+
+_PLACES = (
+    *("--dev", "/dev", "--tmpfs", "/dev/shm", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
+)
+_OF_ITS_OWN: dict[str, Any] = {"start_new_session": True, "preexec_fn": processes.limit}
+
+
+class Walled(Process):
+    """A running service behind walls. `inside`: its own first process, as this machine sees it."""
+
+    engine = "bubblewrap"
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], inside: int, url: str, output: IO[bytes]
+    ) -> None:
+        super().__init__(process, "the image", url, output)
+        self._inside = inside
+
+    def memory_bytes(self) -> int | None:
+        return processes.memory_bytes(self._inside) or None
+
+    def stop(self, timeout: float) -> int:
+        """Bubblewrap itself would end at once, and all with it."""
+        if self.is_running():
+            with suppress(ProcessLookupError):
+                os.kill(self._inside, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        return super().stop(timeout=5)
+
+
+class Rooms:
+    """A `Room`: what runs the image that is unpacked at `root`."""
+
+    def __init__(self, root: Path, config: dict[str, Any]) -> None:
+        self._root = root
+        self._config = config
+
+    def ask(self, document: bytes) -> AbstractContextManager[OnAnswer]:
+        return self._sandbox(sandbox.QUESTION).asked(document)
+
+    def predict(self, arguments: Sequence[str], files: Files) -> int:
+        room = self._sandbox((*sandbox.BATCH, *arguments))
+        return room.pass_through(files.rows, files.answers, files.on_line)
+
+    @contextmanager
+    def run(self) -> Iterator[Walled]:
+        with processes.listen(0) as listener, tempfile.TemporaryFile() as output:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            process, inside = self._start(listener.fileno(), output)
+            listener.close()  # else it would answer for a service that is gone
+            service = Walled(process, inside, url, output)
+            try:
+                yield service
+            finally:
+                service.end()
+
+    def _start(self, listener: int, output: IO[bytes]) -> tuple[subprocess.Popen[bytes], int]:
+        """The service's process, and the number of the one inside."""
+        # gunicorn's own variable, which counts for more than its file
+        walls = self._walls({"GUNICORN_CMD_ARGS": f"--bind=fd://{listener}"})
+        words = [*(self._config.get("Entrypoint") or ()), *(self._config.get("Cmd") or ())]
+        told, tell = os.pipe()
+        with os.fdopen(told, "rb") as info:
+            with os.fdopen(tell, "wb"):
+                process = subprocess.Popen(
+                    [*walls, "--as-pid-1", "--info-fd", str(tell), *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[listener, tell],
+                    **_OF_ITS_OWN,
+                )
+            try:
+                return process, int(json.load(info)["child-pid"])
+            except ValueError as error:
+                process.kill()
+                process.wait()
+                raise SmokeFailedError("bubblewrap does not start the image.") from error
+
+    def _sandbox(self, arguments: Sequence[str]) -> Sandbox:
+        return Sandbox([*self._walls({}), "python", *arguments], _OF_ITS_OWN)
+
+    def _walls(self, variables: dict[str, str]) -> list[str]:
+        environ = {**metadata.variables(self._config), **variables}
+        told = [word for name, value in environ.items() for word in ("--setenv", name, value)]
+        walls = [*ALONE, "--ro-bind", str(self._root), "/", *_PLACES, *told, *CLOSED]
+        return [*walls, "--chdir", self._config.get("WorkingDir") or "/"]
+
+    def require_stands(self) -> None:
+        """Raises:
+        NoEngineError: it cannot be run behind walls.
+        """
+        if not bubblewrap.stand((*self._walls({}), "python")):
+            raise NoEngineError(
+                "The embedded engine runs no containers, and neither Docker nor Podman nor"
+                " bubblewrap works here, in which the image could be tried.",
+                hint="apt-get install bubblewrap, or do without the test: --no-smoke",
+            )
+
+
+@contextmanager
+def made(image: oci.Image) -> Iterator[Rooms]:
+    """The image, unpacked while the block runs.
+
+    Raises:
+        UsageError: a layer is damaged.
+        BuildFailedError: it cannot be unpacked.
+        NoEngineError: it cannot be run behind walls.
+    """
+    with reaper.scratch_folder("modelpack-room-") as scratch:
+        root = scratch / "root"
+        extraction.extract(image.layers, root)
+        for name in ("dev", "proc", "tmp"):
+            extraction.resolve(root, name).mkdir(exist_ok=True)
+        rooms = Rooms(root, image.config.get("config") or {})
+        rooms.require_stands()
+        yield rooms

@@ -1,0 +1,242 @@
+"""The embedded engine: images put together of layers, with no daemon, as ko and Jib do.
+
+It runs nothing in containers of its own. An image is tried in Docker or Podman where one answers,
+else behind walls of bubblewrap.
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from modelpack import cache, oci, reaper
+from modelpack.engines import references
+from modelpack.engines.embedded import assembly, bases, blobs, dockerfile, running
+from modelpack.engines.embedded.assembly import Assembled
+from modelpack.engines.embedded.bases import HERE, Base
+from modelpack.engines.embedded.commands import Tools
+from modelpack.engines.embedded.context import Context
+from modelpack.engines.embedded.places import Places
+from modelpack.engines.embedded.store import Descriptor, Store, folder
+from modelpack.engines.protocol import DebianPackages, Files, OnAnswer, OnProgress, OnStep
+from modelpack.errors import NoEngineError, UsageError
+from modelpack.oci import archive, documents, layout, pushing, tree
+from modelpack.oci.registry import connected
+from modelpack.service import Service
+from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
+
+_MANIFEST = "app/modelpack.json"
+
+
+class OciEngine:
+    """An `Engine`."""
+
+    name = "oci"
+    platform = HERE
+
+    def __init__(self) -> None:
+        self._store = Store(folder())
+        self._places = Places()
+        self._made: dict[str, Descriptor] = {}  # by id: what may have no name yet
+        self._rooms: dict[str, running.Room] = {}
+        self._tried: dict[str, ExitStack] = {}
+        weakref.finalize(self, _close, self._tried)
+
+    def find_base(
+        self,
+        versions: Sequence[str],
+        reference: str | None = None,
+        *,
+        platform: str | None = None,
+        pull: bool = True,
+    ) -> BaseImage:
+        return self._places.find(versions, reference, platform or HERE, pull=pull)
+
+    def require_runs(self, platform: str) -> None:
+        """Passes: what is run is of this machine, whatever platform an image is for."""
+
+    def fetch_debian(
+        self,
+        packages: DebianPackages,
+        folder: Path,  # noqa: ARG002 - nothing is fetched
+        index: IndexSettings,  # noqa: ARG002
+        on_step: OnStep,  # noqa: ARG002
+    ) -> None:
+        if packages.stages:
+            raise NoEngineError(
+                "The Debian packages of an image are fetched by its base image in a container.",
+                hint="Make the wheelhouse where Docker or Podman is.",
+            )
+
+    def wants_wheels(self, bundle: Bundle) -> bool:
+        stages = _stages(bundle)
+        with self._base(bundle, stages) as base:
+            return assembly.wants_wheels(stages, Tools(Context(bundle.directory), base, None))
+
+    def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
+        stages = _stages(bundle)
+        wheels = Path(index.wheelhouse) if index.wheelhouse else None
+        with self._base(bundle, stages) as base, reaper.scratch_folder() as scratch:
+            tools = Tools(Context(bundle.directory), base, wheels)
+            made = assembly.assemble(stages, tools, scratch, on_step)
+        return self._keep(self._store.add(made))
+
+    def _base(
+        self, bundle: Bundle, stages: Sequence[dockerfile.Stage]
+    ) -> AbstractContextManager[Base]:
+        locked = bundle.environment
+        return self._places.opened(dockerfile.base_of(stages), locked.platform, locked.python)
+
+    def require_joins(self) -> None:
+        """Passes."""
+
+    def join(self, images: Sequence[Image]) -> Image:
+        return self._keep(self._store.add_index([self._made[image.id] for image in images]))
+
+    def _keep(self, descriptor: Descriptor, reference: str = "") -> Image:
+        image = self._described(descriptor, reference)
+        self._made[image.id] = descriptor
+        return image
+
+    def _described(self, descriptor: Descriptor, reference: str) -> Image:
+        """An image for several platforms is described as the one that is for this machine."""
+        found = self._store.image(descriptor, HERE)
+        sized = [(layer.created_by, layer.blob.size) for layer in found.layers if layer.blob]
+        labels = (found.config.get("config") or {}).get("Labels") or {}
+        return Image(
+            reference,
+            self._store.identity(descriptor),
+            sum(size for _, size in sized),
+            tuple(Layer(*pair) for pair in sized),
+            labels,
+        )
+
+    @contextmanager
+    def contents(self, target: str) -> Iterator[oci.Image]:
+        """The image itself, for this machine's platform where it is for several."""
+        yield self._store.image(self._find(target), HERE)
+
+    def export(self, reference: str, path: Path) -> None:
+        """Writes an image to a new file, as an archive that Docker, Podman and skopeo load; where
+        its name does not end in .tar, to a new folder as an OCI layout.
+
+        Raises:
+            UsageError: there is no such image, or something is there already.
+        """
+        descriptor = self._find(reference)
+        name = ":".join(references.parse(reference))
+        if path.exists():
+            raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
+        if path.suffix != ".tar":
+            with cache.made_whole(path) as folder:
+                self._store.lay_out(descriptor, name, folder, share=False)
+            return
+        with self._laid_out(descriptor, name) as folder:
+            archive.write(path, folder)
+
+    @contextmanager
+    def _laid_out(self, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
+        """A layout of one image, for the block."""
+        with reaper.scratch_folder(".laid-", self._store.path) as scratch:
+            self._store.lay_out(descriptor, name, scratch / "layout", share=True)
+            yield scratch / "layout"
+
+    @contextmanager
+    def pulled(self, reference: str) -> Iterator[str]:
+        references.require(reference)
+        if "@" not in reference and self._store.find(":".join(references.parse(reference))):
+            yield reference
+            return
+        with oci.opened(reference, HERE) as image:
+            layers = tuple(map(blobs.of_base, image.layers))
+        fetched = self._keep(self._store.add(Assembled(image.config, layers)))
+        try:
+            yield fetched.id
+        finally:
+            self.discard(fetched)
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        descriptor = self._find(reference)
+        with connected(reference) as repository:
+            kept = layout.Folder(self._store.path)
+            pointer = documents.descriptor_of(descriptor)
+            return pushing.push(kept, pointer, repository, on_progress).digest
+
+    def tag(self, image: Image, reference: str) -> Image:
+        name = ":".join(references.parse(reference))
+        descriptor = self._find(image.id)
+        self._store.name(descriptor, name)
+        self._store.collect()
+        return self._described(descriptor, name)
+
+    def discard(self, image: Image) -> None:
+        if image.id in self._tried:
+            self._rooms.pop(image.id)
+            self._tried.pop(image.id).close()
+        descriptor = self._made.pop(image.id, None)
+        if descriptor and not self._store.names(descriptor):
+            self._store.collect()
+
+    def manifest(self, target: str) -> dict[str, Any]:
+        with self.contents(target) as image:
+            try:
+                document: dict[str, Any] = json.loads(tree.read(image, _MANIFEST))
+            except (UsageError, ValueError) as error:
+                raise UsageError(
+                    f"{target!r} is no image that modelpack made: it has no /{_MANIFEST} that can"
+                    " be read.",
+                    hint="Make one with: modelpack package MODEL -t NAME --engine oci",
+                ) from error
+        return document
+
+    @contextmanager
+    def ask(self, target: str, document: bytes) -> Iterator[OnAnswer]:
+        with self._room(target).ask(document) as answer:
+            yield answer
+
+    def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:
+        return self._room(target).predict(arguments, files)
+
+    def run(self, target: str) -> AbstractContextManager[Service]:
+        return self._room(target).run()
+
+    def _room(self, target: str) -> running.Room:
+        """Where the image is tried, until it is discarded or the engine is gone."""
+        descriptor = self._find(target)
+        id_ = self._store.identity(descriptor)
+        if id_ not in self._rooms:
+            image = self._store.image(descriptor, HERE)
+            bases.require_platform(image, HERE, target)
+            stack = ExitStack()
+            room = running.made(image, partial(self._laid_out, descriptor))
+            self._rooms[id_] = stack.enter_context(room)
+            self._tried[id_] = stack
+        return self._rooms[id_]
+
+    def _find(self, target: str) -> Descriptor:
+        if target in self._made:
+            return self._made[target]
+        references.require(target)
+        name = target if "sha256:" in target else ":".join(references.parse(target))
+        found = self._store.find(name)
+        if found is None:
+            raise UsageError(
+                f"The embedded engine keeps no image {target}.",
+                hint=f"It has: {', '.join(self._store.all_names()) or 'none'}.",
+            )
+        return found
+
+
+def _stages(bundle: Bundle) -> tuple[dockerfile.Stage, ...]:
+    arguments = {"BASE": "slim" if bundle.slim_base else "full"}
+    return dockerfile.read(bundle.directory / "Dockerfile", arguments)
+
+
+def _close(tried: dict[str, ExitStack]) -> None:
+    for stack in tried.values():
+        stack.close()

@@ -1,0 +1,99 @@
+"""What can be told of an image that is not run, as it is for another processor: by reading it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from modelpack import elf, oci
+from modelpack.oci import limits, tars, tree
+from modelpack.oci.streams import Measured
+from modelpack.smoke.checks import image as rules
+from modelpack.spec import Check, Environment, Ruling, SmokeReport
+
+_DISTRIBUTION = re.compile(r"opt/venv/lib/[^/]+/site-packages/([^/]+)-([^/-]+)\.dist-info/METADATA")
+_PROGRAMS = "opt/venv/"  # what is ours; a base image is of one piece
+_NAMED = 5  # at most
+
+
+@dataclass
+class _Seen:
+    """`foreign`: programs and libraries for another processor. `taken`: library -> who takes it."""
+
+    count: int = 0
+    foreign: list[str] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
+
+
+def read(
+    image: oci.Image,
+    target: str,
+    locked: Environment,
+    rulings: Sequence[Ruling],
+    on_check: Callable[[Check], None],
+) -> SmokeReport:
+    """Holds an image to its lock and its platform; `rulings`: what the rules say of it.
+
+    Raises:
+        UsageError: the image is damaged.
+    """
+    began = time.monotonic()
+    paths = tree.merged(map(tree.listing, image.layers))
+    seen = _programs(image, locked.platform)
+    checks = []
+    for name, (problems, told) in {
+        "processor": (seen.foreign, f"{seen.count} programs and libraries for {locked.platform}"),
+        "libraries": (list(_missing(seen, paths)), f"all of {len(seen.taken)} are there"),
+        "versions": (list(_versions(paths, locked)), f"{len(locked.requirements)}, as locked"),
+        rules.NAME: (list(rules.told(rulings)), f"{len(rulings)} rules hold"),
+    }.items():
+        detail = ", ".join(problems[:_NAMED]) if problems else told
+        checks.append(Check(name, not problems, round(time.monotonic() - began, 3), detail))
+        on_check(checks[-1])
+        began = time.monotonic()
+    return SmokeReport(target, "reading", tuple(checks), rulings=tuple(rulings))
+
+
+def _programs(image: oci.Image, platform: str) -> _Seen:
+    seen = _Seen()
+    for layer in image.layers:
+        with layer.open() as stream:
+            for entry, content in tars.members(Measured(stream, limits.LAYER)):
+                head = content.read(elf.HEADER) if content else b""
+                if content and elf.is_elf(head):
+                    seen.count += 1
+                    ours = entry.path.startswith(_PROGRAMS)
+                    _look(seen, entry.path, head + (content.read() if ours else b""), platform)
+    return seen
+
+
+def _look(seen: _Seen, path: str, content: bytes, platform: str) -> None:
+    if elf.platform(content) != platform:
+        seen.foreign.append(path)
+    elif path.startswith(_PROGRAMS):
+        try:
+            seen.taken |= dict.fromkeys(elf.needed(content), path)
+        except ValueError as error:
+            seen.foreign.append(f"{path}: {error}")
+
+
+def _missing(seen: _Seen, paths: dict[str, tree.Entry]) -> Iterator[str]:
+    there = {path.rpartition("/")[2] for path in paths}
+    for library in sorted(seen.taken.keys() - there):
+        yield f"{library}, which {seen.taken[library]} takes, is not there"
+
+
+def _versions(paths: dict[str, tree.Entry], locked: Environment) -> Iterator[str]:
+    matches = filter(None, map(_DISTRIBUTION.fullmatch, paths))
+    there = {_normal(match[1]): match[2] for match in matches}
+    wanted = {_normal(name): version for name, version in locked.requirements.items()}
+    for name in sorted(there.keys() | wanted.keys()):
+        if there.get(name) != wanted.get(name):
+            yield f"{name} {there.get(name, 'is missing')}, locked: {wanted.get(name, 'none')}"
+
+
+def _normal(name: str) -> str:
+    """Source: the packaging specification of name normalization."""
+    return re.sub(r"[-_.]+", "-", name).lower()
