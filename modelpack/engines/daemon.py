@@ -21,7 +21,11 @@ def environ() -> dict[str, str]:
 
     The builder is the engine's own: another one would know nothing of the images here.
     """
-    return {**os.environ, "DOCKER_HOST": _host(), "BUILDX_BUILDER": "default"}
+    return {**os.environ, **_variables()}
+
+
+def _variables() -> dict[str, str]:
+    return {"DOCKER_HOST": _host(), "BUILDX_BUILDER": "default"}
 
 
 def host() -> Host:
@@ -30,7 +34,7 @@ def host() -> Host:
     Raises:
         NoEngineError: none answers.
     """
-    return Host("docker", environ(), buildx, connect(), connect)
+    return Host("docker", _variables(), buildx, connect(), connect)
 
 
 def connect(timeout: float = 60) -> docker.DockerClient:

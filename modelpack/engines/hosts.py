@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +48,18 @@ class Builder(Protocol):
 
 @dataclass(frozen=True)
 class Host:
-    """An engine that speaks Docker's API. `environ`: of `command`, "docker" or "podman", and of
-    the builder. `connect`: gives another client, which is its caller's to close.
+    """An engine that speaks Docker's API. `variables`: what `command`, "docker" or "podman", and
+    the builder need beside this process's own. `connect`: gives another client, which is its
+    caller's to close.
     """
 
     command: str
-    environ: Mapping[str, str]
+    variables: Mapping[str, str]
     builder: Builder
     client: docker.DockerClient
     connect: Callable[[], docker.DockerClient]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Of the command and the builder."""
+        return {**os.environ, **self.variables}

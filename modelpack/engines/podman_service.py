@@ -47,12 +47,12 @@ def _host(stack: ExitStack) -> Host:
     if not shutil.which("podman"):
         raise NoEngineError("There is no podman command.", hint=_INSTALL)
     folder = stack.enter_context(reaper.scratch_folder())
-    environ = _environ(folder)
+    variables = _variables(folder)
     said = stack.enter_context(TemporaryFile())  # noqa: SIM115 - that closes it
     socket = folder / "podman.sock"
     process = subprocess.Popen(
         ["podman", "system", "service", "--time=0", f"unix://{socket}"],
-        env=environ,
+        env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=said,
@@ -62,15 +62,15 @@ def _host(stack: ExitStack) -> Host:
     stack.callback(_end, process)
     _wait(process, socket, said)
     connect = partial(_connect, socket)
-    return Host("podman", environ, podman_build, connect(), connect)
+    return Host("podman", variables, podman_build, connect(), connect)
 
 
-def _environ(folder: Path) -> dict[str, str]:
-    environ = {**os.environ, **podman_settings.variables(os.environ)}
-    if (text := podman_settings.overrides()) and "CONTAINERS_CONF_OVERRIDE" not in environ:
+def _variables(folder: Path) -> dict[str, str]:
+    variables = podman_settings.variables(os.environ)
+    if (text := podman_settings.overrides()) and "CONTAINERS_CONF_OVERRIDE" not in os.environ:
         (folder / "containers.conf").write_text(text)
-        environ["CONTAINERS_CONF_OVERRIDE"] = str(folder / "containers.conf")
-    return environ
+        variables["CONTAINERS_CONF_OVERRIDE"] = str(folder / "containers.conf")
+    return variables
 
 
 def _wait(process: subprocess.Popen[bytes], socket: Path, said: IO[bytes]) -> None:
