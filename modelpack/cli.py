@@ -7,232 +7,45 @@ difference that it was told to fail on.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
-from click.core import ParameterSource
 
-from modelpack import __version__, console, engines, pipeline, settings
+from modelpack import __version__, console, engines, pipeline
 from modelpack import bundle as bundles
+from modelpack.arguments import (
+    BASE,
+    BATCH,
+    ENGINE,
+    ENVIRONMENT,
+    EXAMPLE,
+    EXPECTED,
+    FILE,
+    INDEX,
+    MODEL,
+    OUTPUT,
+    REPORTS,
+    SLIM,
+    TRUST,
+    batch_of,
+    engine_of,
+    options_of,
+    password,
+    read_settings_of_target,
+    takes,
+)
 from modelpack.errors import ModelpackError, UsageError
 from modelpack.inspection import inspect
-from modelpack.pipeline import Observer, Options, Run
+from modelpack.pipeline import Observer, Run
 from modelpack.smoke import reports
 from modelpack.spec import SmokeReport, to_json
 
-FILE = click.Path(path_type=Path)
 INTERRUPTED = 130
-
-F = TypeVar("F", bound=Callable[..., None])
-
-
-# --- options that several commands share ---------------------------------------------------------
-
-
-def _read_settings(
-    ctx: click.Context, _: click.Parameter, models: tuple[Path, ...]
-) -> tuple[Path, ...]:
-    everything = [param for command in main.commands.values() for param in command.params]
-    options = [param for param in everything if isinstance(param, click.Option)]
-    mine = {param.name for param in ctx.command.params}
-    found = settings.read(models[0], options)
-    ctx.default_map = {name: value for name, value in found.items() if name in mine}
-    return models
-
-
-def _read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
-    """Those beside a model's file; there, `output` is where its bundle is kept."""
-    if Path(target).is_file():
-        _read_settings(ctx, param, (Path(target),))
-        (ctx.default_map or {}).pop("output", None)
-    return target
-
-
-MODEL = (
-    click.argument(
-        "models",
-        metavar="MODEL...",
-        type=FILE,
-        nargs=-1,
-        required=True,
-        is_eager=True,
-        callback=_read_settings,
-    ),
-)
-TRUST = (
-    click.option(
-        "--select",
-        metavar="KEY",
-        multiple=True,
-        help="The estimator to take from a file that holds several; repeated, a pipeline of them.",
-    ),
-    click.option(
-        "--trust",
-        metavar="MODULE:NAME",
-        multiple=True,
-        help="Code outside the allowlist that the file may name; may be repeated.",
-    ),
-    click.option(
-        "--code",
-        metavar="PATH",
-        type=FILE,
-        multiple=True,
-        help="A folder of the author's own modules, or a script; vouches for what it defines.",
-    ),
-)
-INDEX = (
-    click.option("--index-url", metavar="URL", help="Else the index that pip or uv is set to."),
-    click.option("--ca-cert", type=FILE, help="PEM file of authorities that vouch for the index."),
-    click.option(
-        "--offline",
-        metavar="WHEELHOUSE",
-        type=FILE,
-        help="Use no network: all comes from this folder of `lock --download`.",
-    ),
-)
-BASE = (
-    click.option(
-        "--base-image",
-        metavar="REF",
-        help="Else the official slim Python image. With --engine oci also docker-archive:FILE,"
-        " oci-archive:FILE or oci:FOLDER.",
-    ),
-)
-ENVIRONMENT = (
-    click.option("--python", metavar="X.Y", help="Else the version that suits the file."),
-    *BASE,
-    click.option(
-        "--requirement",
-        "requirements",
-        metavar="NAME==X",
-        multiple=True,
-        help="A further or overriding requirement; may be repeated.",
-    ),
-    click.option(
-        "-r", "--requirements-file", type=FILE, multiple=True, help="A file of such requirements."
-    ),
-    click.option(
-        "--platform", metavar="OS/ARCH", help="linux/amd64 or linux/arm64; else the engine's own."
-    ),
-    *INDEX,
-)
-SLIM = (
-    click.option(
-        "--slim-base", is_flag=True, help="Of the base image, keep what serving takes: no shell."
-    ),
-)
-OUTPUT = (
-    click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
-    click.option("-q", "--quiet", is_flag=True, help="Results and errors only."),
-    click.option("-v", "--verbose", is_flag=True, help="Every step; tracebacks of bugs."),
-)
-REPORTS = (
-    click.option("--report", type=FILE, help="Write the smoke report as JSON."),
-    click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML."),
-)
-EXAMPLE = (
-    click.option(
-        "--example", type=FILE, help="Rows to ask for (csv, json, npy, parquet); else made up."
-    ),
-)
-EXPECTED = (
-    click.option(
-        "--expected", type=FILE, help="The predictions of these rows, in the same formats."
-    ),
-    click.option(
-        "--tolerance",
-        type=click.FloatRange(0, 1),
-        default=0.0,
-        help="Relative difference of floats that still is equal; else bit for bit.",
-    ),
-)
-ENGINE = (
-    click.option(
-        "--engine",
-        type=click.Choice(["auto", *engines.ENGINES]),
-        default="auto",
-        show_default=True,
-        help="What builds and runs: a container engine, or a local process.",
-    ),
-)
-FORMAT = click.Choice(list(pipeline.FORMATS))
-NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
-BATCH = (
-    click.option("-o", "--output", type=FILE, help="Write the answers to this file; else stdout."),
-    click.option("--probabilities", is_flag=True, help="Also the probability of each class."),
-    click.option(
-        "--keep",
-        metavar="NAME",
-        multiple=True,
-        help="Copy this column beside the answers; one that is no input is kept from the model.",
-    ),
-    click.option("--keep-inputs", is_flag=True, help="Copy all columns."),
-    click.option(
-        "--on-error",
-        type=click.Choice(["fail", "null", "skip"]),
-        default="fail",
-        show_default=True,
-        help="Of a row without an answer: end there, leave its answer empty, or leave it out.",
-    ),
-    click.option(
-        "--header", type=click.Choice(["present", "absent"]), help="Of csv, where it is unclear."
-    ),
-    click.option("--input-format", type=FORMAT, help="Else by the file's name or beginning."),
-    click.option("--output-format", type=FORMAT, help="Else by the file's name, or as the input."),
-    click.option(
-        "--chunk-rows", type=click.IntRange(1, 10**7), help="Rows that are answered at a time."
-    ),
-)
-
-
-def takes(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
-    def decorate(command: F) -> F:
-        for option in reversed([option for group in groups for option in group]):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def _options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Options:
-    """Click's values as the pipeline's `Options`; requirement files are read into requirements."""
-    listed = [line for path in requirements_file for line in settings.requirements(path)]
-    given["requirements"] = (*listed, *given.get("requirements", ()))
-    return Options(**given, code_vouched=_is_typed("code"))
-
-
-def _is_typed(name: str) -> bool:
-    """Whether an option stands on the command line, not in a file that may have come with the
-    model.
-    """
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def _password() -> str:
-    """Of a private key: as cosign asks for it."""
-    if "COSIGN_PASSWORD" in os.environ:
-        return os.environ["COSIGN_PASSWORD"]
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "The private key takes a password, and there is no terminal to ask for it.",
-            hint="Set COSIGN_PASSWORD.",
-        )
-    answer: str = click.prompt("Password of the private key", hide_input=True, err=True)
-    return answer
-
-
-def _engine_of(target: str, asked: str) -> str:
-    """An image takes an engine that runs images; what lies here is quicker without one."""
-    if asked != "auto":
-        return asked
-    return "process" if Path(target).exists() else engines.WITH_IMAGES
 
 
 def _observer(quiet: bool, verbose: bool) -> Observer:
@@ -264,7 +77,7 @@ def inspect_command(
     through them: vectorizer.joblib model.joblib.
     """
     spec = inspect(*models, trust=trust, select=select)
-    options = _options(code=code)
+    options = options_of(code=code)
     spec, found, problem = pipeline.look(spec, options)
     if as_json:
         console.document(to_json(spec))
@@ -286,7 +99,7 @@ def bundle_command(
     **given: Any,
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
-    run = Run(_options(**given), _observer(quiet, verbose))
+    run = Run(options_of(**given), _observer(quiet, verbose))
     found, code = run.inspect(models)
     model, _ = run.reference(found, models)
     bundle = run.render(model, code, output)
@@ -315,7 +128,7 @@ def lock_command(
     **given: Any,
 ) -> None:
     """Pin and hash every distribution that serving MODEL takes: requirements.lock."""
-    run = Run(_options(**given), _observer(quiet, verbose))
+    run = Run(options_of(**given), _observer(quiet, verbose))
     environment = pipeline.lock(run, models, output, download)
     if as_json:
         console.document(to_json(environment))
@@ -329,7 +142,7 @@ def lock_command(
 @takes(SLIM, BASE, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
-    run = Run(_options(**given), _observer(quiet, verbose))
+    run = Run(options_of(**given), _observer(quiet, verbose))
     made = bundles.read(bundle)
     image = pipeline.build(run, made)
     if as_json:
@@ -354,8 +167,8 @@ def smoke_command(
 
     With another --engine than `process`, a bundle's image is built for that, and has no name.
     """
-    given["engine"] = _engine_of(target, given["engine"])
-    run = Run(_options(**given), _observer(quiet, verbose))
+    given["engine"] = engine_of(target, given["engine"])
+    run = Run(options_of(**given), _observer(quiet, verbose))
     outcome = pipeline.smoke_target(run, target)
     if as_json:
         console.document(to_json(outcome))
@@ -373,7 +186,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
     IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
     """
     given["engine"] = engines.WITH_IMAGES if given["engine"] == "auto" else given["engine"]
-    run = Run(_options(**given), _observer(quiet, verbose))
+    run = Run(options_of(**given), _observer(quiet, verbose))
     rulings = pipeline.scan(run, target)
     if as_json:
         console.document(pipeline.scanned(target, rulings))
@@ -398,7 +211,7 @@ def package_command(
     **given: Any,
 ) -> None:
     """Turn MODEL into a tested container image."""
-    options = _options(smoke=not no_smoke, **given)
+    options = options_of(smoke=not no_smoke, **given)
     made = pipeline.package(models, options, _observer(quiet, verbose))
     if as_json:
         console.document(made.to_json())
@@ -441,8 +254,8 @@ def push_command(
     Its bill of materials and its provenance are attached to it there.
     """
     engine = engines.WITH_IMAGES if engine == "auto" else engine
-    run = Run(_options(engine=engine), _observer(quiet, verbose))
-    voucher = pipeline.Voucher(key, _password)
+    run = Run(options_of(engine=engine), _observer(quiet, verbose))
+    voucher = pipeline.Voucher(key, password)
     pushed = pipeline.push(run, reference, other, voucher=voucher)
     if as_json:
         console.document(pushed.to_json())
@@ -471,7 +284,7 @@ def verify_command(
     """
     if given["engine"] == "auto":
         given["engine"] = engines.WITH_IMAGES
-    run = Run(_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    run = Run(options_of(smoke=not no_smoke, **given), _observer(quiet, verbose))
     outcome = pipeline.verify(run, target, key)
     if as_json:
         console.document(outcome.to_json())
@@ -487,13 +300,13 @@ def serve_command(
     models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:
     """Serve MODEL on this machine with no container, as the image would."""
-    run = Run(_options(engine="process", **given), _observer(quiet, verbose))
+    run = Run(options_of(engine="process", **given), _observer(quiet, verbose))
     sys.exit(pipeline.serve(run, models, port))
 
 
 @main.command("predict")
 @click.argument(
-    "target", metavar="MODEL-BUNDLE-OR-IMAGE", is_eager=True, callback=_read_settings_of_target
+    "target", metavar="MODEL-BUNDLE-OR-IMAGE", is_eager=True, callback=read_settings_of_target
 )
 @click.argument("data", type=FILE, required=False)
 @takes(BATCH, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
@@ -513,22 +326,11 @@ def predict_command(
     """
     if as_json and output is None:
         raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
-    given["engine"] = _engine_of(target, given["engine"])
-    batch = _batch(None if data == Path("-") else data, output, given)
-    done = pipeline.predict(Run(_options(**given), _observer(quiet, verbose)), target, batch)
+    given["engine"] = engine_of(target, given["engine"])
+    batch = batch_of(None if data == Path("-") else data, output, given)
+    done = pipeline.predict(Run(options_of(**given), _observer(quiet, verbose)), target, batch)
     if as_json:
         console.document({"target": target, "output": str(output), **vars(done)})
-
-
-def _batch(data: Path | None, output: Path | None, given: dict[str, Any]) -> pipeline.Batch:
-    """Takes the options of BATCH out of `given`."""
-    formats = given.pop("input_format"), given.pop("output_format")
-    named = {f"--{name.replace('_', '-')}": given.pop(name) for name in NAMED}
-    arguments = [f"{name}={value}" for name, value in named.items() if value is not None]
-    arguments += ["--probabilities"] * given.pop("probabilities")
-    arguments += ["--keep-inputs"] * given.pop("keep_inputs")
-    arguments += [f"--keep={name}" for name in given.pop("keep")]
-    return pipeline.Batch(data, output, *formats, arguments)
 
 
 @main.command("diff")
@@ -571,7 +373,7 @@ def diff_command(
     same rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
     something differs.
     """
-    run = Run(_options(**given), _observer(quiet, verbose))
+    run = Run(options_of(**given), _observer(quiet, verbose))
     found = pipeline.diff(run, old, new)
     if markdown:
         console.diff_markdown(found, markdown)

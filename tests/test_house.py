@@ -47,7 +47,8 @@ ALLOWED = {
     "settings": SHARED,
     "recording": SHARED | {"reference", "writing"},
     "console": STAGES | SHARED | {"pipeline", "doctor", "writing"},
-    "cli": STAGES | SHARED | {"pipeline", "doctor", "console", "settings"},
+    "arguments": SHARED | {"engines", "pipeline", "settings"},
+    "cli": STAGES | SHARED | {"arguments", "pipeline", "doctor", "console", "settings"},
 }
 IN_THE_IMAGE = {
     "catboost",

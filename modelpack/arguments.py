@@ -1,0 +1,232 @@
+"""What the commands take: options that several share, and what the pipeline is told by them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from modelpack import engines, pipeline, settings
+from modelpack.errors import UsageError
+from modelpack.pipeline import Options
+
+FILE = click.Path(path_type=Path)
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def _read_settings(
+    ctx: click.Context, _: click.Parameter, models: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    group = ctx.find_root().command
+    assert isinstance(group, click.Group)  # noqa: S101 - as every command is one of it
+    everything = [param for command in group.commands.values() for param in command.params]
+    known = [param for param in everything if isinstance(param, click.Option)]
+    mine = {param.name for param in ctx.command.params}
+    found = settings.read(models[0], known)
+    ctx.default_map = {name: value for name, value in found.items() if name in mine}
+    return models
+
+
+def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
+    """Those beside a model's file; there, `output` is where its bundle is kept."""
+    if Path(target).is_file():
+        _read_settings(ctx, param, (Path(target),))
+        (ctx.default_map or {}).pop("output", None)
+    return target
+
+
+MODEL = (
+    click.argument(
+        "models",
+        metavar="MODEL...",
+        type=FILE,
+        nargs=-1,
+        required=True,
+        is_eager=True,
+        callback=_read_settings,
+    ),
+)
+TRUST = (
+    click.option(
+        "--select",
+        metavar="KEY",
+        multiple=True,
+        help="The estimator to take from a file that holds several; repeated, a pipeline of them.",
+    ),
+    click.option(
+        "--trust",
+        metavar="MODULE:NAME",
+        multiple=True,
+        help="Code outside the allowlist that the file may name; may be repeated.",
+    ),
+    click.option(
+        "--code",
+        metavar="PATH",
+        type=FILE,
+        multiple=True,
+        help="A folder of the author's own modules, or a script; vouches for what it defines.",
+    ),
+)
+INDEX = (
+    click.option("--index-url", metavar="URL", help="Else the index that pip or uv is set to."),
+    click.option("--ca-cert", type=FILE, help="PEM file of authorities that vouch for the index."),
+    click.option(
+        "--offline",
+        metavar="WHEELHOUSE",
+        type=FILE,
+        help="Use no network: all comes from this folder of `lock --download`.",
+    ),
+)
+BASE = (
+    click.option(
+        "--base-image",
+        metavar="REF",
+        help="Else the official slim Python image. With --engine oci also docker-archive:FILE,"
+        " oci-archive:FILE or oci:FOLDER.",
+    ),
+)
+ENVIRONMENT = (
+    click.option("--python", metavar="X.Y", help="Else the version that suits the file."),
+    *BASE,
+    click.option(
+        "--requirement",
+        "requirements",
+        metavar="NAME==X",
+        multiple=True,
+        help="A further or overriding requirement; may be repeated.",
+    ),
+    click.option(
+        "-r", "--requirements-file", type=FILE, multiple=True, help="A file of such requirements."
+    ),
+    click.option(
+        "--platform", metavar="OS/ARCH", help="linux/amd64 or linux/arm64; else the engine's own."
+    ),
+    *INDEX,
+)
+SLIM = (
+    click.option(
+        "--slim-base", is_flag=True, help="Of the base image, keep what serving takes: no shell."
+    ),
+)
+OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+    click.option("-q", "--quiet", is_flag=True, help="Results and errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Every step; tracebacks of bugs."),
+)
+REPORTS = (
+    click.option("--report", type=FILE, help="Write the smoke report as JSON."),
+    click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML."),
+)
+EXAMPLE = (
+    click.option(
+        "--example", type=FILE, help="Rows to ask for (csv, json, npy, parquet); else made up."
+    ),
+)
+EXPECTED = (
+    click.option(
+        "--expected", type=FILE, help="The predictions of these rows, in the same formats."
+    ),
+    click.option(
+        "--tolerance",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        help="Relative difference of floats that still is equal; else bit for bit.",
+    ),
+)
+ENGINE = (
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", *engines.ENGINES]),
+        default="auto",
+        show_default=True,
+        help="What builds and runs: a container engine, or a local process.",
+    ),
+)
+FORMAT = click.Choice(list(pipeline.FORMATS))
+NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
+BATCH = (
+    click.option("-o", "--output", type=FILE, help="Write the answers to this file; else stdout."),
+    click.option("--probabilities", is_flag=True, help="Also the probability of each class."),
+    click.option(
+        "--keep",
+        metavar="NAME",
+        multiple=True,
+        help="Copy this column beside the answers; one that is no input is kept from the model.",
+    ),
+    click.option("--keep-inputs", is_flag=True, help="Copy all columns."),
+    click.option(
+        "--on-error",
+        type=click.Choice(["fail", "null", "skip"]),
+        default="fail",
+        show_default=True,
+        help="Of a row without an answer: end there, leave its answer empty, or leave it out.",
+    ),
+    click.option(
+        "--header", type=click.Choice(["present", "absent"]), help="Of csv, where it is unclear."
+    ),
+    click.option("--input-format", type=FORMAT, help="Else by the file's name or beginning."),
+    click.option("--output-format", type=FORMAT, help="Else by the file's name, or as the input."),
+    click.option(
+        "--chunk-rows", type=click.IntRange(1, 10**7), help="Rows that are answered at a time."
+    ),
+)
+
+
+def takes(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def options_of(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Options:
+    """Click's values as the pipeline's `Options`; requirement files are read into requirements."""
+    listed = [line for path in requirements_file for line in settings.requirements(path)]
+    given["requirements"] = (*listed, *given.get("requirements", ()))
+    return Options(**given, code_vouched=_is_typed("code"))
+
+
+def _is_typed(name: str) -> bool:
+    """Whether an option stands on the command line, not in a file that may have come with the
+    model.
+    """
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def password() -> str:
+    """Of a private key: as cosign asks for it."""
+    if "COSIGN_PASSWORD" in os.environ:
+        return os.environ["COSIGN_PASSWORD"]
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "The private key takes a password, and there is no terminal to ask for it.",
+            hint="Set COSIGN_PASSWORD.",
+        )
+    answer: str = click.prompt("Password of the private key", hide_input=True, err=True)
+    return answer
+
+
+def engine_of(target: str, asked: str) -> str:
+    """An image takes an engine that runs images; what lies here is quicker without one."""
+    if asked != "auto":
+        return asked
+    return "process" if Path(target).exists() else engines.WITH_IMAGES
+
+
+def batch_of(data: Path | None, output: Path | None, given: dict[str, Any]) -> pipeline.Batch:
+    """Takes the options of BATCH out of `given`."""
+    formats = given.pop("input_format"), given.pop("output_format")
+    named = {f"--{name.replace('_', '-')}": given.pop(name) for name in NAMED}
+    arguments = [f"{name}={value}" for name, value in named.items() if value is not None]
+    arguments += ["--probabilities"] * given.pop("probabilities")
+    arguments += ["--keep-inputs"] * given.pop("keep_inputs")
+    arguments += [f"--keep={name}" for name in given.pop("keep")]
+    return pipeline.Batch(data, output, *formats, arguments)
