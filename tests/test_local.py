@@ -62,7 +62,7 @@ def test_it_falls_back_to_a_process_and_says_so(
 
 def test_a_process_answers_without_waiting_for_acknowledgements() -> None:
     """Nagle's algorithm would cost 40 ms a request; what is accepted inherits the option."""
-    with processes._listen(0) as listener:
+    with processes.listen(0) as listener:
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

@@ -24,7 +24,7 @@ import modelpack
 from modelpack.engines import sandbox
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
-from modelpack.pipeline import Options, Run
+from modelpack.pipeline import Options, Run, making
 from modelpack.pipeline.names import expected_parity
 from modelpack.spec import (
     Check,
@@ -161,6 +161,11 @@ class Builder:
     def tag(self, image: Image, reference: str) -> Image:
         return replace(image, reference=reference)
 
+    def wants_wheels(self, _: object) -> bool:
+        return False
+
+    def discard(self, image: Image) -> None: ...
+
 
 @pytest.mark.parametrize(("compared", "passed", "again"), [(2, 1, 0), (1, 1, 1), (2, 0, 1)])
 def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
@@ -186,7 +191,9 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
     image = run.build(bundle)
     assert image is not None
     assert run.settle(claimed, report) == bool(again)
-    named = run.named(bundle, image, again=bool(again))
+    image = run.built(bundle) if again else image
+    named = making.named(run, [making.Made(bundle, image, None)])
+    assert named is not None
     assert (named.id, named.reference) == (f"sha256:{1 + again}", "a:1")
     dockerfile = (bundle.directory / "Dockerfile").read_text()
     assert (f'dev.modelpack.parity.rows="{compared}"' in dockerfile) == passed
