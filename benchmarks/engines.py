@@ -9,6 +9,8 @@ save`. Seconds are medians:
     new         no layer is there, as what makes them has changed; wheels were fetched before
     changed     the model was retrained, all else is as before
     unchanged   all is as before
+
+--markdown writes the table into docs/engine-oci.md.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.tables import show
+from benchmarks.tables import in_markdown, show
 from modelpack import bundle as bundles
 from modelpack.engines import Engine
 from modelpack.engines.docker import DockerEngine
@@ -29,8 +31,11 @@ from modelpack.engines.oci import OciEngine
 from modelpack.pipeline import Options, Run
 from modelpack.pipeline.wheelhouses import for_engine
 from modelpack.spec import Bundle, Code
+from scripts.sections import replace_section
 
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "engine-oci.md"
+HEADS = ("scenario", "BuildKit, s", "embedded, s", "BuildKit / embedded")
 SCENARIOS = ("new", "changed", "unchanged")
 
 
@@ -45,11 +50,9 @@ def main() -> None:
     rows = [
         _row(name, *(seconds[engine, name] for engine in ("docker", "oci"))) for name in SCENARIOS
     ]
-    show(
-        ("scenario", "BuildKit, s", "embedded, s", "BuildKit / embedded"),
-        rows,
-        markdown=given.markdown,
-    )
+    if given.markdown:
+        replace_section(DOCUMENT, "engines", in_markdown(HEADS, rows))
+    show(HEADS, rows, markdown=given.markdown)
 
 
 def _measure(model: Path, runs: int, scratch: Path) -> dict[tuple[str, str], list[float]]:

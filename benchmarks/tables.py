@@ -11,10 +11,14 @@ from rich.table import Table
 
 def show(heads: Sequence[str], rows: Iterable[Sequence[str]], *, markdown: bool) -> None:
     if markdown:
-        lines = (heads, ("---",) * len(heads), *rows)
-        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        print(in_markdown(heads, rows))
         return
     table = Table(*heads)
     for row in rows:
         table.add_row(*row)
     Console(width=int(os.environ.get("COLUMNS", "110"))).print(table)
+
+
+def in_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = (heads, ("---",) * len(heads), *rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -105,7 +105,10 @@ ENVIRONMENT = (
         "-r", "--requirements-file", type=FILE, multiple=True, help="A file of such requirements."
     ),
     click.option(
-        "--platform", metavar="OS/ARCH", help="linux/amd64 or linux/arm64; else the engine's own."
+        "--platform",
+        metavar="OS/ARCH",
+        help="linux/amd64 or linux/arm64; else the engine's own. `package --engine oci` makes one"
+        " image for both: A,B",
     ),
     *INDEX,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import engine_bundles
 import images
 import pytest
+from test_assembly import deb
 
 from modelpack import oci
 from modelpack.engines.embedded import (
@@ -28,7 +29,7 @@ from modelpack.environment import wheelhouse
 from modelpack.errors import BuildFailedError, UsageError
 from modelpack.oci import tree
 from modelpack.oci.image import in_file
-from modelpack.spec import BaseImage
+from modelpack.spec import BaseImage, IndexSettings
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -244,16 +245,27 @@ def made(embedded, base, index, tmp_path_factory):
     return embedded.tag(image, "modelpack-test/embedded:1")
 
 
+def debian_package(house: Path, content: str) -> None:
+    """Puts a library into a wheelhouse, for the image."""
+    (house / "debian" / "image").mkdir(parents=True, exist_ok=True)
+    files = {"./usr/lib/libshop.so.1": "->libshop.so.1.2", "./usr/lib/libshop.so.1.2": content}
+    deb(house / "debian" / "image", files)
+
+
 @pytest.fixture(scope="module", params=["full base", "slim base"])
 def twins(request, engine, embedded, base, index, tmp_path_factory):  # noqa: PLR0917
-    """The same bundle, built by the embedded engine and by Docker."""
+    """The same bundle, built out of a wheelhouse by the embedded engine and by Docker."""
     folder = tmp_path_factory.mktemp("twins")
-    bundle = engine_bundles.make(folder / "bundle", base)
+    bundle = engine_bundles.make(folder / "bundle", base, system_packages=("libshop1",))
     bundle = replace(bundle, slim_base=request.param == "slim base")
-    (folder / "wheels").mkdir()
-    wheelhouse.gather(folder / "wheels", bundle.environment, index, lambda *_: None)
-    fetched = replace(index, wheelhouse=str(folder / "wheels"))
-    ours, theirs = embedded.build(bundle, fetched, ignore), engine.build(bundle, index, ignore)
+    house, gathered = folder / "house", folder / "gathered"
+    wheelhouse.fill(house, bundle.environment, base, index, lambda *_: None)
+    debian_package(house, "a library")
+    offline = IndexSettings(wheelhouse=str(house))
+    gathered.mkdir()
+    wheelhouse.gather(gathered, bundle.environment, offline, lambda *_: None)
+    ours = embedded.build(bundle, IndexSettings(wheelhouse=str(gathered)), ignore)
+    theirs = engine.build(bundle, offline, ignore)
     yield ours, theirs
     embedded.discard(ours)
     engine.discard(theirs)
@@ -268,6 +280,28 @@ def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins)
         assert [path for path in found if found[path] != wanted[path]] == []
         config, own = theirs.config["config"], ours.config["config"]
     assert {k: v for k, v in config.items() if v and k != "ArgsEscaped"} == own
+    assert found["usr/lib/libshop.so.1"].target == "libshop.so.1.2"
+    assert "var/lib/dpkg/status.d/libshop1" in found
+
+
+@pytest.mark.engine
+def test_other_debian_packages_make_another_layer(embedded, base, index, tmp_path):
+    bundle = engine_bundles.make(tmp_path / "bundle", base, system_packages=("libshop1",))
+    (tmp_path / "wheels").mkdir()
+    wheelhouse.gather(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
+    gathered = IndexSettings(wheelhouse=str(tmp_path / "wheels"))
+    with pytest.raises(BuildFailedError, match="takes Debian packages, libshop1") as caught:
+        embedded.build(bundle, gathered, ignore)
+    assert "--offline DIR" in caught.value.hint
+    digests = set()
+    for content in ("one", "other", "one"):
+        debian_package(tmp_path / "wheels", content)
+        image = embedded.build(bundle, gathered, ignore)
+        digests.add(image.id)
+        with embedded.contents(image.id) as contents:
+            assert tree.read(contents, "usr/lib/libshop.so.1.2") == content.encode()
+        embedded.discard(image)
+    assert len(digests) == 2
 
 
 @pytest.mark.engine

@@ -12,7 +12,7 @@ from modelpack import engines, reaper
 from modelpack.attest import bundles as attested
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
-from modelpack.smoke import causes
+from modelpack.smoke import causes, reading
 from modelpack.spec import Bundle, Environment, Image, ModelSpec, SmokeReport
 
 from . import making, wheelhouses
@@ -44,11 +44,11 @@ def package(
             if not made[-1].passed:
                 break
         named = making.named(run, made)
-    first = made[0]
+    first, decisive = made[0], next((each for each in made if not each.passed), made[0])
     kept = str(directory.resolve()) if directory.exists() else None
     several = tuple(each.told() for each in made) if len(made) > 1 else ()
     locked = first.bundle.environment
-    report, engine = first.report, run.engine.name
+    report, engine = decisive.report, run.engine.name
     return Package(model, locked, kept, named, report, run.seconds, code, several, engine)
 
 
@@ -59,8 +59,10 @@ def require_passed(report: SmokeReport) -> None:
     if report.passed:
         return
     failed = ", ".join(check.name for check in report.checks if not check.passed)
+    is_read = report.engine == reading.NAME
+    what = "is not what it must be" if is_read else "does not answer as it must"
     message, hint = causes.explain(report) or (
-        f"The service does not answer as it must: {failed}.",
+        f"The {'image that was read' if is_read else 'service'} {what}: {failed}.",
         "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
     )
     raise SmokeFailedError(message, hint=hint)

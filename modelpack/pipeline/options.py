@@ -73,8 +73,8 @@ class ForPlatform:
 class Package:
     """What `package` made. `bundle` is None where it was not kept, `image` where no container
     engine is there, `smoke` where it was not wanted. `seconds` per stage. `platforms`: where the
-    image is for several; `environment` and `smoke` are of the first, which this machine runs.
-    `engine`: the one that keeps the image.
+    image is for several; `environment` is of the first, which this machine runs, and so is `smoke`,
+    unless the image for another one failed. `engine`: the one that keeps the image.
     """
 
     model: ModelSpec

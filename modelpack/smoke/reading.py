@@ -13,6 +13,9 @@ from modelpack.oci.streams import Measured
 from modelpack.smoke.checks import image as rules
 from modelpack.spec import Check, Environment, Ruling, SmokeReport
 
+NAME = "reading"
+"""What stands in a report for the engine."""
+
 _DISTRIBUTION = re.compile(r"opt/venv/lib/[^/]+/site-packages/([^/]+)-([^/-]+)\.dist-info/METADATA")
 _PROGRAMS = "opt/venv/"  # what is ours; a base image is of one piece
 _NAMED = 5  # at most
@@ -53,7 +56,7 @@ def read(
         checks.append(Check(name, not problems, round(time.monotonic() - began, 3), detail))
         on_check(checks[-1])
         began = time.monotonic()
-    return SmokeReport(target, "reading", tuple(checks), rulings=tuple(rulings))
+    return SmokeReport(target, NAME, tuple(checks), rulings=tuple(rulings))
 
 
 def _programs(image: oci.Image, platform: str) -> _Seen:

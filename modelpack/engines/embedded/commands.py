@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,18 @@ def takes_wheels(instruction: Instruction) -> bool:
     return any(act is _fetched for act, _ in _acts(instruction))
 
 
+def packages(instruction: Instruction, tools: Tools) -> Path | None:
+    """The folder of the Debian packages that it unpacks, where it does and they are here."""
+    match = _DEBIAN.fullmatch(_text(instruction))
+    folder = match and tools.wheels and tools.wheels / "debian" / match[1]
+    return folder if folder and folder.is_dir() else None
+
+
 def _acts(instruction: Instruction) -> list[tuple[Act, re.Match[str]]]:
-    debian = _DEBIAN.fullmatch(" ".join(instruction.text.split()))
-    found: list[tuple[Act, re.Match[str]]] = [(_unpacked, debian)] if debian else []
-    for command in () if debian else " ".join(instruction.text.split()).split(" && "):
+    if debian := _DEBIAN.fullmatch(_text(instruction)):
+        return [(partial(_unpacked, instruction), debian)]
+    found: list[tuple[Act, re.Match[str]]] = []
+    for command in _text(instruction).split(" && "):
         known = [
             (act, match) for pattern, act in _COMMANDS if (match := pattern.fullmatch(command))
         ]
@@ -87,6 +96,10 @@ def _acts(instruction: Instruction) -> list[tuple[Act, re.Match[str]]]:
             raise not_understood(instruction, "its command takes a container")
         found += known
     return found
+
+
+def _text(instruction: Instruction) -> str:
+    return " ".join(instruction.text.split())
 
 
 def _mount(instruction: Instruction, work: Work) -> None:
@@ -115,9 +128,9 @@ def _fetched(work: Work, _: re.Match[str]) -> None:
     work.places[_WHEELS] = work.tools.wheels / _WHEELS
 
 
-def _unpacked(work: Work, match: re.Match[str]) -> None:
-    folder = work.tools.wheels and work.tools.wheels / "debian" / match[1]
-    if folder is None or not folder.is_dir():
+def _unpacked(instruction: Instruction, work: Work, match: re.Match[str]) -> None:
+    folder = packages(instruction, work.tools)
+    if folder is None:
         raise BuildFailedError(
             f"The image takes Debian packages, {match[2].strip()}, which the base image's own apt"
             " fetches in a container.",

@@ -21,6 +21,8 @@ from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
 from modelpack.engines.embedded.items import Item
 
+_NEEDLESS = {"ARG TARGETARCH"}  # for commands that are followed in another way
+
 
 class Stages:
     """Made when something is copied from them, each once, below the folder `scratch`."""
@@ -72,6 +74,7 @@ class Stages:
             for step in self._steps(stage):
                 parts.append(self.key(step) if step.name == "COPY" else str(step))
                 parts += self._contents(_mounted(step), timeless=True)
+                parts += _packages(step, self._tools)
                 parts += [self._key(step, other) for other in _mounted_stages(step)]
             self._keys[name] = _digest(parts)
         return self._keys[name]
@@ -102,7 +105,7 @@ class Stages:
                 put(copying.copied(instruction, self.source(instruction), workdir), root)
             elif instruction.name == "RUN":
                 commands.follow(instruction, work)
-            elif not metadata.apply(work.config, instruction):
+            elif str(instruction) not in _NEEDLESS and not metadata.apply(work.config, instruction):
                 raise not_understood(instruction, "it is not known")
 
 
@@ -142,6 +145,13 @@ def _mounted_stages(instruction: Instruction) -> list[str]:
     """Those that a RUN sees the files of, beside the base image and what was fetched before."""
     found = re.findall(r"from=([a-z-]+)", " ".join(instruction.flags))
     return [name for name in found if name not in {"base", "wheelhouse"}]
+
+
+def _packages(instruction: Instruction, tools: Tools) -> list[str]:
+    """The Debian packages that a RUN unpacks."""
+    folder = commands.packages(instruction, tools) if instruction.name == "RUN" else None
+    found = sorted(folder.glob("*.deb")) if folder else []
+    return [_described(path.name, path, timeless=True) for path in found]
 
 
 def _described(name: str, path: Path, *, timeless: bool) -> str:
