@@ -232,7 +232,7 @@ def test_the_walls_of_an_engine_stand_by_themselves(
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_bubblewrap_stands_for_anybody(user: str) -> None:
     python, folder = Path("/usr/bin/python3"), Path("/usr/lib")
-    walls = bubblewrap.walls([], {"LANG": "C.UTF-8"}, folder, python)
+    walls = bubblewrap.walls([], {"LANG": "C.UTF-8"}, folder, [str(python)])
     assert walls, "bubblewrap is not installed, or may make no namespaces"
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     command = [*(become if user == "nobody" else []), *walls, str(python), "-c", OUTER]

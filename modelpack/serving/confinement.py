@@ -32,7 +32,7 @@ def enter(
 
     Returns what the kernel refused, a text each.
     """
-    places = [tempfile.gettempdir(), *NEEDED, *writable]
+    places = [*_temporary(), *NEEDED, *writable]
     walls: tuple[tuple[str, Callable[[], None]], ...] = (
         ("Landlock", lambda: landlock.restrict(places, network)),
         ("seccomp", lambda: seccomp.install(network, processes)),
@@ -44,3 +44,13 @@ def enter(
         except OSError as error:
             refused.append(f"{name}: {error.strerror}")
     return refused
+
+
+def _temporary() -> list[str]:
+    """The folder for temporary files; none where nothing can be written, as in a container with a
+    read-only root and no more.
+    """
+    try:
+        return [tempfile.gettempdir()]
+    except FileNotFoundError:
+        return []
