@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import tarfile
 from dataclasses import replace
@@ -15,6 +17,7 @@ from test_assembly import deb
 
 from modelpack import oci
 from modelpack.engines.embedded import (
+    apt,
     bases,
     context,
     copying,
@@ -25,6 +28,7 @@ from modelpack.engines.embedded import (
 )
 from modelpack.engines.embedded.dockerfile import Instruction
 from modelpack.engines.oci import OciEngine
+from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
 from modelpack.errors import BuildFailedError, UsageError
 from modelpack.oci import tree
@@ -382,6 +386,63 @@ def test_an_edited_bundle_is_followed_or_refused(embedded, base, index, tmp_path
     path.write_text(f"{text}\nRUN echo\n")
     with pytest.raises(BuildFailedError, match="RUN echo"):
         embedded.build(bundle, index, ignore)
+
+
+# --- Debian packages -----------------------------------------------------------------------------
+
+
+def test_sources_are_read_with_the_keys_of_the_base():
+    text = (
+        "# deb file:/x ./\n"
+        "deb [arch=amd64 signed-by=/k/a.gpg,/k/b.gpg] http://x y main\n"
+        "Signed-By: /k/a.gpg\nURIs: http://x/\n"
+    )
+    assert apt.here(text, Path("/root")) == (
+        "deb [arch=amd64 signed-by=/root/k/a.gpg,/root/k/b.gpg] http://x y main\n"
+        "Signed-By: /root/k/a.gpg\nURIs: http://x/\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def opened(embedded, base):
+    """The base, unpacked."""
+    if shutil.which("apt-get") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no apt-get here")
+    with embedded._places.opened(base.reference, "linux/amd64", base.python) as found:
+        yield found
+
+
+@pytest.mark.engine
+def test_debian_packages_are_fetched_by_the_sources_of_the_base(opened, embedded, index, tmp_path):
+    base = BaseImage("any", opened.python, "user")
+    packages = DebianPackages(base, "linux/amd64", {"image": ("libgomp1",)})
+    embedded.fetch_debian(packages, tmp_path / "debian", index, ignore)
+    (found,) = (tmp_path / "debian" / "image").iterdir()
+    assert found.name.startswith("libgomp1_")
+    with pytest.raises(BuildFailedError, match="Unable to locate package libnone0"):
+        apt.fetch(opened, ["libnone0"], tmp_path / "none", index)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: text.replace("signed-by=", "signed-by=/none"), "public key|NO_PUBKEY|none"),
+        (lambda text: f"{text}deb ssh://there/debian x main\n", "of another kind: ssh"),
+    ],
+    ids=["unsigned", "ssh"],
+)
+def test_sources_that_are_not_trusted_are_refused(opened, index, tmp_path, change, told):
+    root = tmp_path / "root"
+    for name in ("etc/apt", "var/lib/dpkg", "usr/share/keyrings"):
+        shutil.copytree(opened.root / name, root / name, symlinks=True)
+    for path in (path for path in root.glob("etc/apt/sources.list*") if path.is_file()):
+        path.write_text(change(path.read_text()))
+    changed = replace(opened)
+    changed.__dict__["root"] = root
+    with pytest.raises(BuildFailedError, match=told):
+        apt.fetch(changed, ["libgomp1"], tmp_path / "debs", index)
 
 
 # --- another platform ----------------------------------------------------------------------------
