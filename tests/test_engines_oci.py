@@ -424,25 +424,33 @@ def test_debian_packages_are_fetched_by_the_sources_of_the_base(opened, embedded
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.engine
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda text: text.replace("signed-by=", "signed-by=/none"), "public key|NO_PUBKEY|none"),
-        (lambda text: f"{text}deb ssh://there/debian x main\n", "of another kind: ssh"),
-    ],
-    ids=["unsigned", "ssh"],
-)
-def test_sources_that_are_not_trusted_are_refused(opened, index, tmp_path, change, told):
-    root = tmp_path / "root"
+@pytest.fixture
+def other(opened, tmp_path):
+    """A base like `opened`, to be changed."""
+    found = replace(opened)
+    found.__dict__["root"] = tmp_path / "root"  # in the place of what would be unpacked
     for name in ("etc/apt", "var/lib/dpkg", "usr/share/keyrings"):
-        shutil.copytree(opened.root / name, root / name, symlinks=True)
-    for path in (path for path in root.glob("etc/apt/sources.list*") if path.is_file()):
-        path.write_text(change(path.read_text()))
-    changed = replace(opened)
-    changed.__dict__["root"] = root
-    with pytest.raises(BuildFailedError, match=told):
-        apt.fetch(changed, ["libgomp1"], tmp_path / "debs", index)
+        shutil.copytree(opened.root / name, found.root / name, symlinks=True)
+    return found
+
+
+@pytest.mark.engine
+def test_what_no_key_of_the_base_has_signed_is_not_fetched(other, index, tmp_path):
+    for name in ("usr/share/keyrings", "etc/apt/trusted.gpg.d"):
+        for path in (other.root / name).iterdir():
+            path.unlink()
+            path.touch()
+    with pytest.raises(BuildFailedError, match="is not signed"):
+        apt.fetch(other, ["libgomp1"], tmp_path / "debs", index)
+    assert not (tmp_path / "debs").exists()
+
+
+@pytest.mark.engine
+def test_sources_that_name_programs_are_refused(other, index, tmp_path):
+    with (other.root / "etc/apt/sources.list").open("a") as file:
+        file.write("\ndeb ssh://there/debian x main\n")
+    with pytest.raises(BuildFailedError, match="sources of another kind: ssh"):
+        apt.fetch(other, ["libgomp1"], tmp_path / "debs", index)
 
 
 # --- another platform ----------------------------------------------------------------------------
