@@ -269,7 +269,8 @@ class Environment:
 
 @dataclass(frozen=True)
 class BaseImage:
-    """What the image is built on. `digest` ("sha256:...") where the base came from a registry.
+    """What the image is built on. `digest` ("sha256:...") where the base came from a registry, else
+    `image_id`, of its configuration: a local image has no other name that says what is in it.
 
     `origin`: "user" (--base-image), "registry", "local" (made by `modelpack base build`).
     `slim`: the image gets no more of it than serving takes: no shell.
@@ -280,6 +281,7 @@ class BaseImage:
     origin: Literal["user", "registry", "local"]
     digest: str | None = None
     slim: bool = False
+    image_id: str | None = None
 
 
 @dataclass(frozen=True)

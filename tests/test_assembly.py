@@ -49,8 +49,9 @@ def made(root: Path, wheels: Path, environ: dict[str, str], umask: int) -> dict[
     """All that the module makes in a process of its own: mode, time and content of each file."""
     root.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "modelpack.assembly.environment", root, wheels]
-    environ = {**os.environ, "PYTHONHASHSEED": "0", **environ}
-    subprocess.run([*command, "/usr/local/bin/python3"], check=True, env=environ, umask=umask)
+    place = {"MODELPACK_INTERPRETER": "/usr/local/bin/python3"}
+    environ = {**os.environ, "PYTHONHASHSEED": "0", **place, **environ}
+    subprocess.run(command, check=True, env=environ, umask=umask)
     return {str(path.relative_to(root)): told(path) for path in sorted(root.rglob("*"))}
 
 

@@ -170,6 +170,20 @@ def by_sha256sum(folder: Path) -> str:
     return done.stdout.split()[0]
 
 
+def test_a_base_of_no_registry_is_told_by_its_image_id(tmp_path: Path) -> None:
+    image_id = "sha256:" + "5" * 64
+    base = BaseImage("modelpack.invalid/python:3.11-slim", "3.11", "local", image_id=image_id)
+    spec = spec_for(tmp_path, serving_models.iris())
+    packed = bundle.render(spec, ENVIRONMENT, base, tmp_path / "bundle")
+    (packed.directory / "app.py").write_text("")
+    for _ in range(2):
+        listed = read(packed, bundle.PROVENANCE)["predicate"]["buildDefinition"]
+        told = next(e for e in listed["resolvedDependencies"] if e["name"] == "base")
+        assert told["annotations"] == {"imageId": image_id}
+        assert "digest" not in told
+        bundles.restate(packed)  # of the app that was edited: it is the same base
+
+
 def test_the_labels_are_the_digests_of_the_documents(made: Bundle) -> None:
     dockerfile = (made.directory / "Dockerfile").read_text()
     bill, told = ((made.directory / name).read_text() for name in (bundle.SBOM, bundle.PROVENANCE))

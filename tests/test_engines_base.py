@@ -173,6 +173,8 @@ def test_a_base_runs_python_with_pip_and_nothing_else(engine):
     assert {"pip"} <= installed <= {"pip", "packaging", "wheel"}
     found = engine.find_base([python], reference=reference)
     assert (found.python, found.digest) == (python, None)
+    shown = ["docker", "inspect", "--format={{.Id}}", reference]
+    assert found.image_id == subprocess.check_output(shown, text=True).strip()
     subprocess.run(["docker", "image", "rm", reference], check=True, capture_output=True)
 
 

@@ -335,6 +335,10 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path
             [tool, "load", "-i", file], capture_output=True, text=True, check=True
         )
         assert made.reference in said.stdout
+        shown = [tool, "inspect", made.reference]
+        (told,) = json.loads(subprocess.run(shown, capture_output=True, check=True).stdout)
+        asked = {"docker": told["Config"], "podman": told}[tool]["Healthcheck"]
+        assert asked["Test"] == ["CMD", "python", "-m", "modelpack.serving.health"]
         subprocess.run([tool, "rmi", made.reference], capture_output=True, check=True)
     for place in (f"docker-archive:{file}", f"oci-archive:{file}", f"oci:{folder}"):
         command = ["skopeo", "inspect", "--config", place]

@@ -107,6 +107,7 @@ def _as_edited(bundle: Bundle, told: Mapping[str, Any], names: tuple[str, ...]) 
             base["origin"],
             next((f"{name}:{value}" for name, value in digest.items()), None),
             slim=bundle.slim_base,
+            image_id=provenance.base_id(told["predicate"]),
         ),
         bundle.code,
         edited=tuple(sorted({*map(str, before), *names} - {SBOM, PROVENANCE})),

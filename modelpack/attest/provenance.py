@@ -72,6 +72,13 @@ def dependencies(predicate: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {entry["name"]: dict(entry.get("digest", {})) for entry in listed}
 
 
+def base_id(predicate: Mapping[str, Any]) -> str | None:
+    """The image id of a base that came from no registry. KeyError, TypeError: as above."""
+    listed = predicate["buildDefinition"]["resolvedDependencies"]
+    told = (entry.get("annotations", {}) for entry in listed if entry["name"] == "base")
+    return next((str(entry["imageId"]) for entry in told if "imageId" in entry), None)
+
+
 def told_parity(statement: Mapping[str, Any]) -> Parity | None:
     """The parity that a statement tells of; None where it tells of none, or of none that is."""
     try:
@@ -117,6 +124,8 @@ def _base(base: BaseImage) -> dict[str, Any]:
     if base.digest:
         algorithm, _, value = base.digest.partition(":")
         return {**described, "digest": {algorithm: value}}
+    if base.image_id:
+        return {**described, "annotations": {"imageId": base.image_id}}
     return described
 
 

@@ -49,7 +49,8 @@ class BaseImages:
         if image := self._here(official) or self._pulled(official, patience):
             return BaseImage(official, versions[0], "registry", _digest(image, official))
         if local:
-            return BaseImage(local_reference(local), local, "local")
+            name = local_reference(local)
+            return BaseImage(name, local, "local", image_id=self._client.images.get(name).id)
         raise NoEngineError(
             f"There is no base image: {official} is not here and could not be pulled "
             f"({self._refusals[official]}), and no local one was made.",
@@ -89,7 +90,9 @@ class BaseImages:
                 hint=f"Choose a base image with Python {versions[0]}.",
             )
         name, _, digest = reference.partition("@")
-        return BaseImage(name, python, "user", digest or _digest(image, reference))
+        digest = digest or _digest(image, reference) or ""
+        image_id = None if digest else image.id
+        return BaseImage(name, python, "user", digest or None, image_id=image_id)
 
     def _here(self, reference: str) -> Any | None:
         try:

@@ -33,7 +33,7 @@ from modelpack.engines.protocol import (
     StepEvent,
 )
 from modelpack.errors import UsageError
-from modelpack.oci import archive, documents, layout, pushing, tree
+from modelpack.oci import archive, dockered, documents, layout, pushing, tree
 from modelpack.oci.registry import connected
 from modelpack.service import Service
 from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
@@ -148,9 +148,10 @@ class OciEngine:
 
     @contextmanager
     def _laid_out(self, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
-        """A layout of one image, for the block."""
+        """A layout of one image for the block, as engines take it: with its HEALTHCHECK."""
         with reaper.scratch_folder(".laid-", self._store.path) as scratch:
             self._store.lay_out(descriptor, name, scratch / "layout", share=True)
+            dockered.rewrite(scratch / "layout")
             yield scratch / "layout"
 
     @contextmanager
@@ -169,10 +170,10 @@ class OciEngine:
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
         descriptor = self._find(reference)
-        with connected(reference) as repository:
-            kept = layout.Folder(self._store.path)
-            pointer = documents.descriptor_of(descriptor)
-            return pushing.push(kept, pointer, repository, on_progress).digest
+        with self._laid_out(descriptor) as folder, connected(reference) as repository:
+            index = documents.parsed((folder / "index.json").read_bytes())
+            (pointer,) = documents.descriptors(index, "manifests")
+            return pushing.push(layout.Folder(folder), pointer, repository, on_progress).digest
 
     def tag(self, image: Image, reference: str) -> Image:
         name = ":".join(references.parse(reference))

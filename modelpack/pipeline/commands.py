@@ -45,7 +45,7 @@ def package(
                 break
         named = making.named(run, made)
     first, decisive = made[0], next((each for each in made if not each.passed), made[0])
-    kept = str(directory) if directory.exists() else None
+    kept = str(directory.resolve()) if directory.exists() else None
     several = tuple(each.told() for each in made) if len(made) > 1 else ()
     locked = first.bundle.environment
     report, engine = decisive.report, run.engine.name
