@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -143,6 +144,22 @@ def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tupl
         "image": environment.system_packages,
     }
     return {stage: names for stage, names in stages.items() if names}
+
+
+def base_of(bundle: Bundle) -> BaseImage:
+    """The image that its Dockerfile names by now.
+
+    Raises:
+        UsageError: it names none.
+    """
+    text = (bundle.directory / "Dockerfile").read_text("utf-8")
+    match = re.search(r"^FROM ([^\s@]+)(?:@(\S+))? AS base$", text, re.MULTILINE)
+    if match is None:
+        raise UsageError(
+            "The Dockerfile of the bundle does not say what it is built on.",
+            hint="Make the bundle again: modelpack bundle MODEL",
+        )
+    return BaseImage(match[1], bundle.environment.python, "user", match[2])
 
 
 def model_of(manifest: Mapping[str, Any]) -> ModelSpec:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import tarfile
 from dataclasses import replace
@@ -15,6 +17,7 @@ from test_assembly import deb
 
 from modelpack import oci
 from modelpack.engines.embedded import (
+    apt,
     bases,
     context,
     copying,
@@ -25,6 +28,7 @@ from modelpack.engines.embedded import (
 )
 from modelpack.engines.embedded.dockerfile import Instruction
 from modelpack.engines.oci import OciEngine
+from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
 from modelpack.errors import BuildFailedError, UsageError
 from modelpack.oci import tree
@@ -386,6 +390,71 @@ def test_an_edited_bundle_is_followed_or_refused(embedded, base, index, tmp_path
     path.write_text(f"{text}\nRUN echo\n")
     with pytest.raises(BuildFailedError, match="RUN echo"):
         embedded.build(bundle, index, ignore)
+
+
+# --- Debian packages -----------------------------------------------------------------------------
+
+
+def test_sources_are_read_with_the_keys_of_the_base():
+    text = (
+        "# deb file:/x ./\n"
+        "deb [arch=amd64 signed-by=/k/a.gpg,/k/b.gpg] http://x y main\n"
+        "Signed-By: /k/a.gpg\nURIs: http://x/\n"
+    )
+    assert apt.here(text, Path("/root")) == (
+        "deb [arch=amd64 signed-by=/root/k/a.gpg,/root/k/b.gpg] http://x y main\n"
+        "Signed-By: /root/k/a.gpg\nURIs: http://x/\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def opened(embedded, base):
+    """The base, unpacked."""
+    if shutil.which("apt-get") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no apt-get here")
+    with embedded._places.opened(base.reference, "linux/amd64", base.python) as found:
+        yield found
+
+
+@pytest.mark.engine
+def test_debian_packages_are_fetched_by_the_sources_of_the_base(opened, embedded, index, tmp_path):
+    base = BaseImage("any", opened.python, "user")
+    packages = DebianPackages(base, "linux/amd64", {"image": ("libgomp1",)})
+    embedded.fetch_debian(packages, tmp_path / "debian", index, ignore)
+    (found,) = (tmp_path / "debian" / "image").iterdir()
+    assert found.name.startswith("libgomp1_")
+    with pytest.raises(BuildFailedError, match="Unable to locate package libnone0"):
+        apt.fetch(opened, ["libnone0"], tmp_path / "none", index)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def other(opened, tmp_path):
+    """A base like `opened`, to be changed."""
+    found = replace(opened)
+    found.__dict__["root"] = tmp_path / "root"  # in the place of what would be unpacked
+    for name in ("etc/apt", "var/lib/dpkg", "usr/share/keyrings"):
+        shutil.copytree(opened.root / name, found.root / name, symlinks=True)
+    return found
+
+
+@pytest.mark.engine
+def test_what_no_key_of_the_base_has_signed_is_not_fetched(other, index, tmp_path):
+    for name in ("usr/share/keyrings", "etc/apt/trusted.gpg.d"):
+        for path in (other.root / name).iterdir():
+            path.unlink()
+            path.touch()
+    with pytest.raises(BuildFailedError, match="is not signed"):
+        apt.fetch(other, ["libgomp1"], tmp_path / "debs", index)
+    assert not (tmp_path / "debs").exists()
+
+
+@pytest.mark.engine
+def test_sources_that_name_programs_are_refused(other, index, tmp_path):
+    with (other.root / "etc/apt/sources.list").open("a") as file:
+        file.write("\ndeb ssh://there/debian x main\n")
+    with pytest.raises(BuildFailedError, match="sources of another kind: ssh"):
+        apt.fetch(other, ["libgomp1"], tmp_path / "debs", index)
 
 
 # --- another platform ----------------------------------------------------------------------------

@@ -124,10 +124,10 @@ def test_it_is_pushed_as_one_and_verified(packaged, keys, registry):
     done = modelpack("push", NAME, *options, COSIGN_PASSWORD=PASSWORD)
     assert done.returncode == 0, done.stderr
     raw = ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}"]
-    index = json.loads(subprocess.run(raw, check=True, capture_output=True).stdout)
-    found = [each["platform"] for each in index["manifests"]]
+    index = subprocess.run(raw, check=True, capture_output=True).stdout
+    found = [each["platform"] for each in json.loads(index)["manifests"]]
     assert [f"{each['os']}/{each['architecture']}" for each in found] == PLATFORMS
-    assert json.loads(done.stdout)["digest"] == packaged[0]["image"]["id"]
+    assert json.loads(done.stdout)["digest"] == images.digest(index)
     done = modelpack("verify", name, "--key", keys / "cosign.pub", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -7,6 +7,7 @@ else behind walls of bubblewrap.
 from __future__ import annotations
 
 import json
+import shutil
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,15 +17,22 @@ from typing import Any
 
 from modelpack import cache, oci, reaper
 from modelpack.engines import references
-from modelpack.engines.embedded import assembly, bases, blobs, dockerfile, running
+from modelpack.engines.embedded import apt, assembly, bases, blobs, dockerfile, running
 from modelpack.engines.embedded.assembly import Assembled
 from modelpack.engines.embedded.bases import HERE, Base
 from modelpack.engines.embedded.commands import Tools
 from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.places import Places
 from modelpack.engines.embedded.store import Descriptor, Store, folder
-from modelpack.engines.protocol import DebianPackages, Files, OnAnswer, OnProgress, OnStep
-from modelpack.errors import NoEngineError, UsageError
+from modelpack.engines.protocol import (
+    DebianPackages,
+    Files,
+    OnAnswer,
+    OnProgress,
+    OnStep,
+    StepEvent,
+)
+from modelpack.errors import UsageError
 from modelpack.oci import archive, dockered, documents, layout, pushing, tree
 from modelpack.oci.registry import connected
 from modelpack.service import Service
@@ -61,17 +69,16 @@ class OciEngine:
         """Passes: what is run is of this machine, whatever platform an image is for."""
 
     def fetch_debian(
-        self,
-        packages: DebianPackages,
-        folder: Path,  # noqa: ARG002 - nothing is fetched
-        index: IndexSettings,  # noqa: ARG002
-        on_step: OnStep,  # noqa: ARG002
+        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        if packages.stages:
-            raise NoEngineError(
-                "The Debian packages of an image are fetched by its base image in a container.",
-                hint="Make the wheelhouse where Docker or Podman is.",
-            )
+        shutil.rmtree(folder, ignore_errors=True)
+        base = packages.base
+        name = f"{base.reference}@{base.digest}" if base.digest else base.reference
+        for stage, names in packages.stages.items():
+            with self._places.opened(name, packages.platform, base.python) as opened:
+                apt.fetch(opened, names, folder / stage, index)
+            for path in sorted((folder / stage).iterdir()):
+                on_step(StepEvent(path.name, "done"))
 
     def wants_wheels(self, bundle: Bundle) -> bool:
         stages = _stages(bundle)

@@ -104,7 +104,8 @@ class Engine(Protocol):
 
     def wants_wheels(self, bundle: Bundle) -> bool:
         """Whether `build` is to be given a folder that `environment.wheelhouse.gather` has filled,
-        as it has no way to get wheels itself.
+        as it has no way to get wheels itself; with debian/ of `fetch_debian`, where the bundle
+        takes that.
 
         Raises:
             BuildFailedError: it cannot build the bundle.

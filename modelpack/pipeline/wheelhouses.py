@@ -55,6 +55,11 @@ def for_engine(run: Run, bundle: Bundle) -> Iterator[IndexSettings]:
     with reaper.scratch_folder(".wheels-", cache.folder("wheels")) as folder:
         told = partial(_fetched, run.observer.step)
         house.gather(folder, bundle.environment, run.index, told)
+        stages = bundles.debian_packages(bundle.model, bundle.environment)
+        if stages and not run.options.offline:
+            base, platform = bundles.base_of(bundle), bundle.environment.platform
+            packages = DebianPackages(base, platform, stages)
+            run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, run.observer.step)
         yield replace(run.index, wheelhouse=str(folder))
 
 

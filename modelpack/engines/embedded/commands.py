@@ -71,10 +71,13 @@ def follow(instruction: Instruction, work: Work) -> None:
 
 
 def takes_wheels(instruction: Instruction) -> bool:
-    """Raises:
-    BuildFailedError: it runs what is not known.
+    """Whether it takes what is not in the bundle: wheels, or Debian packages.
+
+    Raises:
+        BuildFailedError: it runs what is not known.
     """
-    return any(act is _fetched for act, _ in _acts(instruction))
+    acts = [act for act, _ in _acts(instruction)]
+    return _fetched in acts or _DEBIAN.fullmatch(_text(instruction)) is not None
 
 
 def packages(instruction: Instruction, tools: Tools) -> Path | None:
@@ -132,8 +135,7 @@ def _unpacked(instruction: Instruction, work: Work, match: re.Match[str]) -> Non
     folder = packages(instruction, work.tools)
     if folder is None:
         raise BuildFailedError(
-            f"The image takes Debian packages, {match[2].strip()}, which the base image's own apt"
-            " fetches in a container.",
+            f"The image takes Debian packages, {match[2].strip()}, and they are not given.",
             hint="Give them in a wheelhouse (modelpack lock MODEL --download DIR, where Docker is;"
             " then --offline DIR), or use --engine docker or podman.",
         )
