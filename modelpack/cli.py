@@ -282,15 +282,17 @@ def verify_command(
 
     REF is a name in a registry, an image here, or oci:DIR, oci-archive:FILE, docker-archive:FILE.
     """
+    from modelpack.pipeline import verifying
+
     if given["engine"] == "auto":
         given["engine"] = engines.WITH_IMAGES
     run = Run(options_of(smoke=not no_smoke, **given), _observer(quiet, verbose))
-    outcome = pipeline.verify(run, target, key)
+    outcome = verifying.verify(run, target, key)
     if as_json:
         console.document(outcome.to_json())
     else:
         console.verification(outcome)
-    pipeline.require_verified(outcome)
+    verifying.require_verified(outcome)
 
 
 @main.command("serve")
@@ -373,15 +375,17 @@ def diff_command(
     same rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
     something differs.
     """
+    from modelpack.pipeline import diff
+
     run = Run(options_of(**given), _observer(quiet, verbose))
-    found = pipeline.diff(run, old, new)
+    found = diff.diff(run, old, new)
     if markdown:
         console.diff_markdown(found, markdown)
     if as_json:
         console.document(found.to_json())
     else:
         console.diff(found)
-    pipeline.require_same(found, fail_on)
+    diff.require_same(found, fail_on)
 
 
 @main.command("doctor")

@@ -22,7 +22,7 @@ from modelpack.attest.subject import Beside, State, Subject, Verdict
 from modelpack.errors import NotVouchedError, SmokeFailedError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
-from modelpack.pipeline import Verification, require_verified
+from modelpack.pipeline.verifying import Verification, require_verified
 from modelpack.spec import Bundle, Check, SmokeReport
 
 DIGEST = f"sha256:{'b' * 64}"

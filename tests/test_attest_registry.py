@@ -21,7 +21,7 @@ from attested_images import image_of
 from serving_models import BASE, ENVIRONMENT
 from test_bundle import spec_for
 
-from modelpack import bundle, pipeline
+from modelpack import bundle
 from modelpack.attest import attaching, cosign, keys
 from modelpack.attest.checks import judged
 from modelpack.attest.subject import Subject
@@ -32,7 +32,7 @@ from modelpack.oci.documents import Descriptor
 from modelpack.oci.image import of_bytes
 from modelpack.oci.registry import Repository, connected
 from modelpack.oci.uploads import upload
-from modelpack.pipeline import Options, Run
+from modelpack.pipeline import Options, Run, verifying
 
 PASSWORD = "secret"
 OPTIONS = ("--insecure-ignore-tlog", "--allow-insecure-registry")
@@ -265,10 +265,10 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
 
 def test_a_layout_is_verified_where_it_lies(laid: Path) -> None:
     run = Run(Options(smoke=False, platform="linux/arm64"))
-    outcome = pipeline.verify(run, f"oci:{laid}")
+    outcome = verifying.verify(run, f"oci:{laid}")
     assert (outcome.verified, outcome.signed) == (True, None)
     with pytest.raises(UsageError, match="only a registry keeps signatures"):
-        pipeline.verify(run, f"oci:{laid}", laid / "cosign.pub")
+        verifying.verify(run, f"oci:{laid}", laid / "cosign.pub")
 
 
 # --- what somebody changed -----------------------------------------------------------------------

@@ -30,9 +30,9 @@ from test_quoting import HOSTILE
 import modelpack
 from modelpack.comparison import Base, Difference, Side, compare, predictions
 from modelpack.console import markdown
-from modelpack.console.diff import view
+from modelpack.console.difference import view
 from modelpack.errors import DifferentError
-from modelpack.pipeline import require_same
+from modelpack.pipeline.diff import require_same
 from modelpack.spec import BaseImage, Environment, Field
 
 GOLDEN = Path(__file__).parent / "golden" / "diff"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import images
 import pytest
+from signing import PASSWORD, make_keys
 
 from modelpack import oci
 from modelpack.oci.image import in_file
@@ -19,7 +20,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "sample_models" / "iris" / "model.joblib"
 NAME = "modelpack-test/several:1"
-PASSWORD = "secret"
 PLATFORMS = ["linux/amd64", "linux/arm64"]
 LIBRARIES = ("libz.so.1", "libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
              "libgcc_s.so.1", "libstdc++.so.6", "ld-linux-aarch64.so.1")  # fmt: skip
@@ -35,11 +35,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory, cosign_command):
-    folder = tmp_path_factory.mktemp("keys")
-    environ = {**os.environ, "COSIGN_PASSWORD": PASSWORD}
-    command = [cosign_command, "generate-key-pair"]
-    subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
-    return folder
+    return make_keys(cosign_command, tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 from docker.models.images import Image
+from signing import PASSWORD, make_keys
 
 ROOT = Path(__file__).parents[1]
 NAME = "modelpack-test/verify:1"
-PASSWORD = "secret"
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -52,11 +52,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory, cosign_command: str) -> Path:
-    folder = tmp_path_factory.mktemp("keys")
-    environ = {**os.environ, "COSIGN_PASSWORD": PASSWORD}
-    command = [cosign_command, "generate-key-pair"]
-    subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
-    return folder
+    return make_keys(cosign_command, tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")

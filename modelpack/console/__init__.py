@@ -21,20 +21,19 @@ from rich.table import Table
 from rich.text import Text
 
 from modelpack.bundle import example
-from modelpack.comparison import Difference
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
-from modelpack.pipeline import Observer, Package, Verification
+from modelpack.pipeline import Observer, Package
 from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
 
-from . import diff as diff_view
-from . import markdown
 from . import model as model_view
 from .text import lines, printable
 from .transfers import Transfers
 
 if TYPE_CHECKING:
+    from modelpack.comparison import Difference
     from modelpack.doctor import Finding
+    from modelpack.pipeline.verifying import Verification
 
 WIDTH_OF_FILES = 120  # of tables where nobody sets COLUMNS and there is no terminal to ask
 
@@ -154,11 +153,15 @@ def model(spec: ModelSpec, code: Code) -> None:
 
 def diff(found: Difference) -> None:
     """The answer of `modelpack diff`."""
-    out.print(diff_view.view(found))
+    from . import difference  # noqa: PLC0415 - what it shows is loaded for it alone
+
+    out.print(difference.view(found))
 
 
 def diff_markdown(found: Difference, path: Path) -> None:
     """The same, as a file for a pull request. UsageError if it cannot be written."""
+    from . import markdown  # noqa: PLC0415 - as above
+
     markdown.write(found, path)
 
 

@@ -15,7 +15,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from modelpack import reaper
 from modelpack.engines import interrupts, sandbox
 from modelpack.engines.hosts import Host
-from modelpack.errors import SmokeFailedError, UsageError
+from modelpack.errors import SmokeFailedError
 
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
@@ -189,9 +189,7 @@ def _start(host: Host, target: str, name: str) -> Any:
         )
         container.start()
     except ImageNotFound as error:
-        raise UsageError(
-            f"There is no image {target} here.", hint=f"{host.command} pull {target}"
-        ) from error
+        raise host.no_image(target) from error
     except APIError as error:
         raise SmokeFailedError(
             f"The container could not be started: {error.explanation}."

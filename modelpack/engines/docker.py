@@ -148,7 +148,7 @@ class DockerEngine:
         try:
             memory = sandbox.memory_for(containers.model_bytes(self._host, image))
         except ImageNotFound as error:
-            raise self._no_image(target) from error
+            raise self._host.no_image(target) from error
         with containers.removed_at_the_end(self._host, name):
             command = containers.create_sandbox(self._host, image, name, arguments, memory)
             yield Sandbox(command, {"env": self._host.environ}, memory)
@@ -192,7 +192,7 @@ class DockerEngine:
         try:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:
-            raise self._no_image(target) from error
+            raise self._host.no_image(target) from error
         except (APIError, ValueError) as error:
             raise UsageError(
                 f"{target!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
@@ -200,10 +200,6 @@ class DockerEngine:
                 hint="Make one with: modelpack package MODEL -t NAME",
             ) from error
         return document
-
-    def _no_image(self, target: str) -> UsageError:
-        hint = f"{self._host.command} pull {target}"
-        return UsageError(f"There is no image {target} here.", hint=hint)
 
     def _file(self, reference: str, path: str) -> bytes:
         """A regular file of an image. ValueError if it is none, or larger than 16 MiB."""

@@ -11,6 +11,7 @@ from typing import Protocol
 import docker
 
 from modelpack.engines.protocol import OnStep
+from modelpack.errors import UsageError
 
 
 class Builder(Protocol):
@@ -58,6 +59,10 @@ class Host:
     builder: Builder
     client: docker.DockerClient
     connect: Callable[[], docker.DockerClient]
+
+    def no_image(self, target: str) -> UsageError:
+        hint = f"{self.command} pull {target}"
+        return UsageError(f"There is no image {target} here.", hint=hint)
 
     @property
     def environ(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from docker.errors import ImageNotFound
 from modelpack import oci, reaper
 from modelpack.engines import model_layer
 from modelpack.engines.hosts import Host
-from modelpack.errors import NoEngineError, UsageError
+from modelpack.errors import NoEngineError
 from modelpack.oci import archive
 
 _CONFIG = (
@@ -42,9 +42,7 @@ def contents(host: Host, target: str) -> Iterator[oci.Image]:
     try:
         found = host.client.images.get(target)
     except ImageNotFound as error:
-        raise UsageError(
-            f"There is no image {target} here.", hint=f"{host.command} pull {target}"
-        ) from error
+        raise host.no_image(target) from error
     diff_ids = found.attrs["RootFS"].get("Layers") or []
     history = _history(found.history())
     made_by = [entry["created_by"] for entry in history if not entry["empty_layer"]]

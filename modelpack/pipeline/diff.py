@@ -13,8 +13,6 @@ from . import asking, layers, targets
 from .run import Run
 from .targets import Target
 
-FAIL_ON = ("any", "breaking", "predictions", "never")
-
 
 def diff(run: Run, old: str, new: str) -> Difference:
     """What changes where NEW takes the place of OLD.

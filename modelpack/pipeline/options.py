@@ -10,6 +10,9 @@ from typing import Any
 from modelpack.engines import StepEvent
 from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport, to_json
 
+FAIL_ON = ("any", "breaking", "predictions", "never")
+"""What `diff` may be told to fail on."""
+
 
 @dataclass(frozen=True)
 class Options:
