@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 """A value of a row, a category or a class label, as JSON knows it."""
 
-FieldType = Literal["number", "integer", "string", "boolean", "any"]
+FieldType = Literal["number", "integer", "string", "boolean", "datetime", "any"]
 Task = Literal["classifier", "regressor", "transformer", "clusterer", "outlier_detector", "unknown"]
 Layout = Literal["array", "frame", "text", "dicts"]
 Verdict = Literal["pass", "trust", "refuse"]
@@ -97,6 +97,11 @@ class Field:
     whose length the file does not tell.
     `minimum` and `maximum` bound what is plausible; they are not limits. A field of type "any" is
     one whose type the file does not tell.
+
+    `dtype`: the pandas dtype of the column in training ("int64", "bool", "category", "str",
+    "datetime64[ns]", ...), or None if unknown. With "category", `type` is the type of the values
+    and `categories` lists all of them in the order of their codes. `quantiles`: the 0, 5, 25, 50,
+    75, 95 and 100 % quantiles of the training data, if they were recorded.
     """
 
     name: str
@@ -107,6 +112,8 @@ class Field:
     minimum: float | None = None
     maximum: float | None = None
     example: Scalar = None
+    dtype: str | None = None
+    quantiles: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ class Signature:
     `named`: the names of the inputs were recorded in the file; otherwise they are x0, x1, ...
     `classes`: the labels of a classifier, in the order of its probabilities.
     `probabilities`: the model has a `predict_proba` that can be called.
+    `samples`: a few real rows, in the order of `inputs`, if the author recorded or gave some.
     """
 
     inputs: tuple[Field, ...]
@@ -127,6 +135,7 @@ class Signature:
     layout: Layout = "array"
     named: bool = False
     probabilities: bool = False
+    samples: tuple[tuple[Scalar, ...], ...] = ()
 
 
 @dataclass(frozen=True)

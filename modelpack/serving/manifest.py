@@ -14,8 +14,9 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Field:
-    """One input. `type` is number, integer, string, boolean or any; `nullable`: may be missing;
-    `categories`: the values that training met, in the order of their numbers.
+    """One input. `type` is number, integer, string, boolean, datetime or any; `nullable`: may be
+    missing; `categories`: the values that training met, in the order of their numbers; `dtype`: the
+    pandas dtype of the column in training, or None if unknown.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Field:
     nullable: bool = False
     example: Any = None
     categories: tuple[Any, ...] | None = None
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,4 +133,5 @@ def _field(document: Mapping[str, Any]) -> Field:
         nullable=document["nullable"],
         example=document["example"],
         categories=None if document["categories"] is None else tuple(document["categories"]),
+        dtype=document.get("dtype"),
     )
