@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+from faulty_model import GOOD, Faulty
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestRegressor
@@ -198,3 +199,9 @@ def scaler() -> Trained:
 def stubborn() -> Trained:
     inputs = (Field("x0", "number", example=1.0),)
     return Trained(Stubborn(), Signature(inputs, (Field("value", "number"),)), "regressor")
+
+
+def faulty() -> Trained:
+    inputs = (Field("x0", "number", example=GOOD),)
+    outputs, classes = (Field("label", "string"),), ("no", "yes")
+    return Trained(Faulty(), Signature(inputs, outputs, classes, probabilities=True))

@@ -10,6 +10,9 @@ import orjson
 
 from .problems import Problem
 
+MATRIX = 2
+"""Dimensions of the probabilities of one output."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -17,6 +20,10 @@ class Answer:
 
     predictions: np.ndarray
     probabilities: list[Any] | None = None
+
+
+class UnfitError(Exception):
+    """The model returned something that is not one answer for each row. The text describes it."""
 
 
 def by_row(result: Any) -> np.ndarray:
@@ -68,18 +75,59 @@ def dense(result: Any, most: int) -> np.ndarray:
     return array
 
 
+def of_rows(result: Any, count: int, most: int) -> np.ndarray:
+    """Return `result` as an array (count, ...).
+
+    Raises:
+        UnfitError: It does not hold one answer for each of `count` rows.
+        Problem: 422 as `dense`.
+    """
+    try:
+        array = dense(result, most)
+    except ValueError as error:
+        raise UnfitError(f"{_kind(result)} of answers that differ in shape") from error
+    if array.ndim == 0 or (isinstance(result, tuple) and array.ndim > 1):
+        raise UnfitError(f"{_kind(result)}, which is not an array, a list or a frame")
+    if len(array) != count:
+        raise UnfitError(f"{_counted(len(array), 'answer')} for {_counted(count, 'row')}")
+    return array
+
+
+def is_several(result: Any) -> bool:
+    """Return whether a result is a list of matrices, one for each output of the model."""
+    if not isinstance(result, list) or not result:
+        return False
+    return all(len(getattr(each, "shape", ())) >= MATRIX for each in result)
+
+
+def _kind(result: Any) -> str:
+    return "None" if result is None else f"a value of type {type(result).__name__}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def probabilities(result: Any, classes: Any) -> list[Any]:
     """One {label: probability} a row; a list of them where the model has several outputs. `result`
     is (n_rows, n_classes), or a list of such, and `classes` goes with it. A chain of classifiers
     gives one matrix for its list of classes: of each output, by number, how probable it is.
+
+    Raises:
+        UnfitError: There is not one probability for each class.
     """
-    if isinstance(result, list):
+    if is_several(result):
         outputs = [probabilities(each, labels) for each, labels in zip(result, classes)]
         return [list(row) for row in zip(*outputs)]
     rows = np.asarray(result)
+    if rows.ndim != MATRIX:
+        raise UnfitError(f"probabilities of {_counted(rows.ndim, 'dimension')} in place of 2")
     chained = isinstance(classes, list) and np.ndim(classes[0]) == 1
     names = range(rows.shape[1]) if chained else np.asarray(classes).tolist()
     labels = [label(each) for each in names]
+    if len(labels) != rows.shape[1]:
+        columns, known = _counted(rows.shape[1], "probability column"), len(labels)
+        raise UnfitError(f"{columns} for {known} classes")
     return [dict(zip(labels, row)) for row in rows.tolist()]
 
 

@@ -15,6 +15,7 @@ from flask import g
 
 from . import (
     answers,
+    calls,
     limits,
     loading,
     manifest,
@@ -89,7 +90,8 @@ class Service:
         try:
             if self.manifest.example is not None:
                 example = self._decoder.explain([self.manifest.example])
-                self.runner.call(self.manifest.method, example)
+                result = calls.contained(self.runner.call, self.manifest.method, example)
+                answers.of_rows(result, count(example), self.limits.answer_values)
                 self._example = example
             self._choose()
             self.ready = True
@@ -201,10 +203,14 @@ class Service:
         """The answer that the results of the methods `asked` make.
 
         Raises:
-            Problem: 422 the model's outputs differ in shape.
+            Problem: 422 the model's outputs differ in shape; 500 the probabilities do not fit the
+                classes.
         """
         *also, method = asked
-        given = [answers.probabilities(results[each], self.runner.classes) for each in also]
+        try:
+            given = [answers.probabilities(results[each], self.runner.classes) for each in also]
+        except answers.UnfitError as error:
+            raise _unfit(also[0], error) from error
         return answers.Answer(answers.by_row(results[method]), given[0] if given else None)
 
     def answer(self, rows: Rows, probabilities: bool = False) -> answers.Answer:
@@ -221,17 +227,21 @@ class Service:
         outputs, for predict_proba and its like a list of such.
 
         Raises:
-            Problem: 422 the model refuses a row, or the answer is too large; 500 the model failed.
+            Problem: 422 the model refuses a row, or the answer is too large; 500 the model failed,
+                or did not return one answer for each row.
         """
-        result = self._call(method, rows)
-        if isinstance(result, list) and method != self.manifest.method:
-            return [answers.dense(each, self.limits.answer_values) for each in result]
-        return answers.dense(result, self.limits.answer_values)
+        result, size, most = self._call(method, rows), count(rows), self.limits.answer_values
+        try:
+            if method != self.manifest.method and answers.is_several(result):
+                return [answers.of_rows(each, size, most) for each in result]
+            return answers.of_rows(result, size, most)
+        except answers.UnfitError as error:
+            raise _unfit(method, error) from error
 
     def _call(self, method: str, rows: Rows) -> Any:
         try:
             with observe.call(method, count(rows)):
-                return self.runner.call(method, rows)
+                return calls.contained(self.runner.call, method, rows)
         except Exception as error:
             refusal = self._refusal(method, rows) if isinstance(error, ValueError) else None
             if refusal:
@@ -244,8 +254,14 @@ class Service:
         """What the sender is told of rows that a sound model refuses."""
         if not self.ready:
             return None
-        ask = partial(self.runner.call, method)
+        ask = partial(calls.contained, self.runner.call, method)
         return refusals.problem(ask, rows, self.manifest.inputs, self._example)
+
+
+def _unfit(method: str, error: answers.UnfitError) -> Problem:
+    """Log what the model returned, and return what the client gets."""
+    log.error("the model's %s returned %s", method, error, extra={"facts": {"id": g.request_id}})
+    return Problem(500, f"The model's {method} returned {error}. The model is at fault.")
 
 
 def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:

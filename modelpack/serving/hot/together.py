@@ -9,7 +9,7 @@ from typing import Any, Iterator, Sequence
 
 import numpy as np
 
-from .. import observe
+from .. import calls, observe
 from ..columns import DoubtError, Rows, count
 from ..questions import Question
 from ..service import Service
@@ -72,7 +72,7 @@ class Batch:
         rows = parts[0] if len(parts) == 1 else _joined(parts)
         ask = self._runner.together if len(parts) == 1 else self._runner.each
         started = time.perf_counter()
-        result = ask(method, rows)
+        result = calls.contained(ask, method, rows)
         self.calls.append(observe.Call(method, count(rows), time.perf_counter() - started))
         if type(result) is not np.ndarray or len(result) != count(rows):
             raise DoubtError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from .. import answers
+from .. import answers, calls
 from ..problems import Problem
 from ..service import Service
 from . import operations
@@ -49,8 +49,9 @@ def _output(service: Service) -> np.ndarray | None:
     """(1, ...)"""
     result = _called(service, service.manifest.method)
     try:
-        return None if result is None else answers.dense(result, service.limits.answer_values)
-    except Problem:  # it is too large
+        most = service.limits.answer_values
+        return None if result is None else answers.of_rows(result, 1, most)
+    except (Problem, answers.UnfitError):  # too large, or not an answer
         return None
 
 
@@ -62,7 +63,7 @@ def _called(service: Service, method: str) -> Any:
     if not service.ready or row is None:
         return None
     try:
-        return service.runner.call(method, service.rows([row]))
+        return calls.contained(service.runner.call, method, service.rows([row]))
     except Exception:
         return None
 
@@ -110,9 +111,10 @@ def _labels(service: Service, output: np.ndarray) -> dict[str, Any] | None:
 def _probabilities(service: Service) -> dict[str, Any]:
     """Of a model with several outputs, a list of one object each."""
     result = _called(service, "predict_proba")
-    if result is None:
+    try:
+        (row,) = answer = _json(answers.probabilities(result, service.runner.classes))
+    except (answers.UnfitError, ValueError):  # unknown, or not one for each class of one row
         return {"description": "The probability of each class."}
-    (row,) = answer = _json(answers.probabilities(result, service.runner.classes))
     schema = _of_list(row) if isinstance(row, list) else _of_classes(row)
     return {**schema, "examples": answer}
 

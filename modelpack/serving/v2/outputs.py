@@ -7,7 +7,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .. import answers, misfits
+from .. import answers, calls, misfits
 from ..problems import Problem
 from ..questions import JSON, Reply
 from ..service import Service
@@ -39,13 +39,17 @@ class Outputs:
     def _of(self, method: str) -> Iterator[dict[str, Any]]:
         example = self.service.manifest.example
         try:
-            result = self.service.runner.call(method, self.service.rows([example or []]))
+            rows = self.service.rows([example or []])
+            result = calls.contained(self.service.runner.call, method, rows)
+            parts = [(name, self._tensor(array)) for name, array in self._parts(method, result)]
         except Exception:  # what is not known of a model that has no answer to its example
             yield {"name": method, "datatype": self._datatype(method), "shape": [-1]}
             return
-        for name, array in self._parts(method, result):
-            datatype, values = tensor(answers.dense(array, self.service.limits.answer_values))
+        for name, (datatype, values) in parts:
             yield {"name": name, "datatype": datatype, "shape": [-1, *values.shape[1:]]}
+
+    def _tensor(self, result: Any) -> tuple[str, np.ndarray]:
+        return tensor(answers.of_rows(result, 1, self.service.limits.answer_values))
 
     def _datatype(self, method: str) -> str:
         told = self.service.manifest.model["signature"]["outputs"]
@@ -81,7 +85,7 @@ class Outputs:
 
     def _parts(self, method: str, result: Any) -> Iterable[tuple[str, Any]]:
         """The arrays in a result, which is a list only where the model has several outputs."""
-        if isinstance(result, list) and method != self.service.manifest.method:
+        if method != self.service.manifest.method and answers.is_several(result):
             return [(f"{method}_{index}", each) for index, each in enumerate(result)]
         return [(method, result)]
 
