@@ -54,7 +54,8 @@ def package(path: str | PathLike[str], *more: str | PathLike[str], **options: An
 
     made = pipeline.package([str(p) for p in (path, *more)], pipeline.Options(**options))
     if made.smoke:
-        pipeline.require_passed(made.smoke)
+        allowed = options.get("allow_untested", False)
+        pipeline.require_passed(made.smoke, allow_untested=allowed)
     return made
 
 

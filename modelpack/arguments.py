@@ -141,6 +141,11 @@ EXPECTED = (
         default=0.0,
         help="Relative difference of floats that still is equal; else bit for bit.",
     ),
+    click.option(
+        "--allow-untested",
+        is_flag=True,
+        help="Accept a service whose predictions cannot be tested, as no rows are known",
+    ),
 )
 ENGINE = (
     click.option(

@@ -41,7 +41,7 @@ from modelpack.arguments import (
 )
 from modelpack.errors import ModelpackError, UsageError
 from modelpack.inspection import inspect
-from modelpack.pipeline import Observer, Run
+from modelpack.pipeline import Observer, Options, Run
 from modelpack.smoke import reports
 from modelpack.spec import SmokeReport, to_json
 
@@ -174,7 +174,7 @@ def smoke_command(
         console.document(to_json(outcome))
     else:
         console.smoke(outcome)
-    _conclude(outcome, report, junit)
+    _conclude(outcome, run.options, report, junit)
 
 
 @main.command("scan")
@@ -216,9 +216,9 @@ def package_command(
     if as_json:
         console.document(made.to_json())
     else:
-        console.package(made)
+        console.package(made, accepted=not made.smoke or options.accepts(made.smoke))
     if made.smoke:
-        _conclude(made.smoke, report, junit)
+        _conclude(made.smoke, options, report, junit)
 
 
 @main.command("export")
@@ -424,12 +424,14 @@ def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, ver
         console.result(base.reference)
 
 
-def _conclude(outcome: SmokeReport, report: Path | None, junit: Path | None) -> None:
+def _conclude(
+    outcome: SmokeReport, options: Options, report: Path | None, junit: Path | None
+) -> None:
     if report:
         reports.write_json(outcome, report)
     if junit:
         reports.write_junit(outcome, junit)
-    pipeline.require_passed(outcome)
+    pipeline.require_passed(outcome, allow_untested=options.allow_untested)
 
 
 # --- errors and interrupts -----------------------------------------------------------------------

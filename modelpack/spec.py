@@ -26,6 +26,8 @@ FieldType = Literal["number", "integer", "string", "boolean", "datetime", "any"]
 Task = Literal["classifier", "regressor", "transformer", "clusterer", "outlier_detector", "unknown"]
 Layout = Literal["array", "frame", "text", "dicts"]
 Verdict = Literal["pass", "trust", "refuse"]
+CheckStatus = Literal["passed", "failed", "not run"]
+ReportStatus = Literal["passed", "failed", "untested"]
 
 
 # --- ModelSpec: what was read out of the file, with nothing of it executed -----------------------
@@ -408,10 +410,26 @@ class Parity:
 
 @dataclass(frozen=True)
 class Check:
+    """The result of one check of the smoke test.
+
+    Attributes:
+        detail: What was seen; empty if the check was not run.
+        reason: Why the check was not run; empty if it was run.
+    """
+
     name: str
     passed: bool
     seconds: float
     detail: str
+    reason: str = ""
+
+    @property
+    def status(self) -> CheckStatus:
+        return "passed" if self.passed else "not run" if self.reason else "failed"
+
+
+PREDICTION = "prediction"
+"""The name of the check without which a service counts as untested."""
 
 
 @dataclass(frozen=True)
@@ -435,7 +453,20 @@ class SmokeReport:
 
     @property
     def passed(self) -> bool:
-        return bool(self.checks) and all(check.passed for check in self.checks)
+        """Whether checks were run, none failed, and a prediction was tested."""
+        return self.status == "passed"
+
+    @property
+    def status(self) -> ReportStatus:
+        """The result of all checks: "untested" if none failed and no prediction was tested."""
+        if not self.checks or any(check.status == "failed" for check in self.checks):
+            return "failed"
+        return "untested" if self.untested else "passed"
+
+    @property
+    def untested(self) -> str:
+        """Why no prediction was tested; empty if one was."""
+        return "".join(check.reason for check in self.checks if check.name == PREDICTION)
 
 
 # --- JSON ----------------------------------------------------------------------------------------
@@ -444,10 +475,12 @@ T = TypeVar("T")
 
 
 def to_json(value: Any) -> dict[str, Any]:
-    """The plain dict of one of the values above; `SmokeReport` also says whether it `passed`."""
+    """Return one of the values above as a plain dict. A `SmokeReport` also has `passed` and
+    `status`, each of its checks `status`.
+    """
     document: dict[str, Any] = _plain(value)
     if isinstance(value, SmokeReport):
-        document = {"passed": value.passed, **document}
+        document = {"passed": value.passed, "status": value.status, **document}
     return document
 
 
@@ -458,7 +491,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):  # of answers, as JSON gave them
         return [_plain(item) for item in value]
-    names = value.__dataclass_fields__  # `global_` is `global`, which Python does not allow
+    names = list(value.__dataclass_fields__)  # `global_` is `global`, which Python does not allow
+    names += ["status"] if isinstance(value, Check) else []
     return {name.removesuffix("_"): _plain(getattr(value, name)) for name in names}
 
 
@@ -470,7 +504,7 @@ def from_json(kind: type[T], document: Mapping[str, Any]) -> T:
     """
     import cattrs  # noqa: PLC0415 - 60 ms, which the inspector's child does without
 
-    known = {"passed"} if kind is SmokeReport else set()
+    known = {"passed", "status"} if kind is SmokeReport else set()
     try:
         return _converter().structure({k: v for k, v in document.items() if k not in known}, kind)
     except cattrs.BaseValidationError as error:
@@ -490,4 +524,11 @@ def _converter() -> Converter:
         Finding, converter, _cattrs_forbid_extra_keys=True, global_=override(rename="global")
     )
     converter.register_structure_hook(Finding, read_finding)
+    read_check = make_dict_structure_fn(Check, converter, _cattrs_forbid_extra_keys=True)
+    converter.register_structure_hook(Check, lambda value, kind: read_check(_stored(value), kind))
     return converter
+
+
+def _stored(check: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a check without what is derived from its fields."""
+    return {name: value for name, value in check.items() if name != "status"}

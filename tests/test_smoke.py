@@ -162,6 +162,12 @@ class Fake:
         document: dict[str, Any] = {"predictions": [label for _ in rows]}
         if "two for one" in self.faults:
             document["predictions"] *= 2
+        if "one for two" in self.faults:
+            document["predictions"] = document["predictions"][:1]
+        if "no number" in self.faults:
+            document["predictions"] = ["high" for _ in rows]
+        if "nan" in self.faults:
+            document["predictions"] = [None for _ in rows]
         if "probabilities=true" in path:
             total = 0.5 if "sum of a half" in self.faults else 0.75
             total += 1e-12 if "last bits" in self.faults else 0.0
@@ -232,6 +238,7 @@ def test_a_service_that_behaves_passes_every_check() -> None:
     ("fault", "check", "said"),
     [
         ("two for one", "prediction", "2 predictions for one row"),
+        ("one for two", "prediction", "1 prediction for 2 rows"),
         ("unknown class", "prediction", "7 is none of the classes"),
         ("order of names matters", "named rows", "by name [0], by position [1]"),
         ("sum of a half", "probabilities", "0.75"),
@@ -257,15 +264,19 @@ def test_one_fault_fails_one_check(fault: str, check: str, said: str) -> None:
 def test_a_service_that_dies_fails_at_once_with_its_last_words() -> None:
     with running("dead") as fake:
         report = smoke(fake, MODEL)
-    assert [check.name for check in report.checks] == ["ready"]
-    assert "no module named shop" in report.checks[0].detail
-    assert not report.passed
+    first, *others = report.checks
+    assert (first.name, first.status) == ("ready", "failed")
+    assert "no module named shop" in first.detail
+    assert {check.status for check in others} == {"not run"}
+    assert {check.reason for check in others} == {"the service was not ready"}
+    assert "prediction" in {check.name for check in others}
+    assert (report.passed, report.status) == (False, "failed")
 
 
 def test_a_service_that_says_it_is_not_ready_fails_at_once_with_the_cause() -> None:
     with running("not ready") as fake:
         report = smoke(fake, MODEL)
-    assert [check.name for check in report.checks] == ["ready"]
+    assert [check.name for check in report.checks if check.status == "failed"] == ["ready"]
     assert report.checks[0].detail == "/readyz answers 503:\nno example: KeyError: 3"
     assert report.checks[0].seconds < 5
 
@@ -276,6 +287,63 @@ def test_a_local_process_is_spared_the_checks_of_a_container() -> None:
         report = smoke(fake, MODEL)
     assert report.passed
     assert {"user", "health"}.isdisjoint(check.name for check in report.checks)
+
+
+UNKNOWN = replace(MODEL, signature=replace(MODEL.signature, inputs=()))
+HALF_KNOWN = replace(
+    MODEL,
+    signature=replace(
+        MODEL.signature, inputs=(MODEL.signature.inputs[0], Field("born", "datetime"))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (UNKNOWN, "the model file does not contain what a row looks like"),
+        (HALF_KNOWN, "no value is known for the input born"),
+    ],
+)
+def test_a_service_whose_rows_are_unknown_is_untested_and_fails_nothing(
+    model: ModelSpec, reason: str
+) -> None:
+    with running() as fake:
+        report = smoke(fake, model)
+    reasons = {check.name: check.reason for check in report.checks if check.status == "not run"}
+    assert reasons == dict.fromkeys(("prediction", "named rows", "probabilities"), reason)
+    assert not [check for check in report.checks if check.status == "failed"]
+    bad = next(check for check in report.checks if check.name == "bad input")
+    assert bad.detail == (
+        "malformed JSON 400, no rows 422, a wrong method 405, an unknown route 404"
+    )
+    assert (report.passed, report.status, report.untested) == (False, "untested", reason)
+    assert to_json(report)["status"] == "untested"
+
+
+REGRESSOR = replace(
+    MODEL,
+    task="regressor",
+    signature=replace(MODEL.signature, classes=None, probabilities=False),
+)
+
+
+def test_a_regressor_that_predicts_a_text_fails() -> None:
+    with running("no number") as fake:
+        report = smoke(fake, REGRESSOR)
+    (failed,) = [check for check in report.checks if check.status == "failed"]
+    assert (failed.name, failed.detail) == (
+        "prediction",
+        "a regressor predicts a number, not 'high'",
+    )
+
+
+def test_a_missing_prediction_fails_for_a_real_row_and_is_untested_for_a_made_up_one() -> None:
+    with running("nan") as fake:
+        made_up = smoke(fake, REGRESSOR, Reference((), made_up=True))
+        real = smoke(fake, REGRESSOR, Reference(()))
+    assert (made_up.status, real.status) == ("untested", "failed")
+    assert "no prediction for the row that was made up" in made_up.untested
 
 
 RULINGS = (
@@ -325,7 +393,11 @@ def test_a_model_without_probabilities_is_not_asked_for_them() -> None:
 REPORT = SmokeReport(
     "svc:1",
     "docker",
-    (Check("ready", True, 0.5, "fine"), Check("user", False, 0.25, "\x1b[31m<root> & \x00")),
+    (
+        Check("ready", True, 0.5, "fine"),
+        Check("user", False, 0.25, "\x1b[31m<root> & \x00"),
+        Check("prediction", False, 0.0, "", reason="no row <is> known"),
+    ),
 )
 
 
@@ -338,7 +410,13 @@ def test_the_json_report_is_the_value(tmp_path: Path) -> None:
         "passed": False,
         "seconds": 0.25,
         "detail": "\x1b[31m<root> & \x00",
+        "reason": "",
+        "status": "failed",
     }
+    assert document["status"] == "failed"
+    assert [check["status"] for check in document["checks"]] == ["passed", "failed", "not run"]
+    assert document["checks"][2]["reason"] == "no row <is> known"
+    assert from_json(SmokeReport, document) == REPORT
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
@@ -347,10 +425,15 @@ def test_the_junit_report_counts_and_stays_well_formed(tmp_path: Path) -> None:
     root = ET.parse(tmp_path / "report.xml").getroot()
     suite = root.find("testsuite")
     assert suite is not None
-    assert (suite.get("tests"), suite.get("failures"), suite.get("time")) == ("2", "1", "0.750")
+    counts = {name: suite.get(name) for name in ("tests", "failures", "skipped", "time")}
+    assert counts == {"tests": "3", "failures": "1", "skipped": "1", "time": "0.750"}
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     assert cases["ready"].find("failure") is None
     assert cases["user"].findtext("failure") == "\ufffd[31m<root> & \ufffd"
+    skipped = cases["prediction"].find("skipped")
+    assert skipped is not None
+    assert skipped.get("message") == "no row <is> known"
+    assert cases["prediction"].find("failure") is None
 
 
 @pytest.mark.parametrize("write", [reports.write_json, reports.write_junit])

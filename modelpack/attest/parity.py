@@ -5,6 +5,8 @@ from __future__ import annotations
 from modelpack.spec import Parity
 
 LABEL = "dev.modelpack.parity"
+UNTESTED = Parity("untested", 0, (), 0.0, None, passed=False)
+"""No prediction was tested, and the user accepted that."""
 _SOURCES = {
     "expected": "what was expected of it",
     "record": "what the model said where it was trained",
@@ -16,6 +18,8 @@ def told(parity: Parity | None) -> dict[str, str]:
     """Labels of the image."""
     if parity is None:
         return {}
+    if parity.source == UNTESTED.source:
+        return {LABEL: UNTESTED.source}
     return {
         LABEL: f"within {parity.tolerance:g}" if parity.tolerance else "exact",
         f"{LABEL}.reference": parity.source,
@@ -27,6 +31,8 @@ def in_words(parity: Parity | None) -> str:
     """For the model card: "bit for bit what the model said where it was trained (17 rows)"."""
     if parity is None:
         return ""
+    if parity.source == UNTESTED.source:
+        return "untested: no prediction was tested, as no rows were known"
     how = f"within {parity.tolerance:g} of" if parity.tolerance else "bit for bit"
     rows = f"{parity.rows} row{'' if parity.rows == 1 else 's'}"
     return f"{how} {_SOURCES.get(parity.source)} ({rows})"

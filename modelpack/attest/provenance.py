@@ -16,6 +16,8 @@ from modelpack.attest.made import Made
 from modelpack.attest.purls import image_purl
 from modelpack.spec import BaseImage, Parity
 
+from .parity import UNTESTED
+
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://modelpack.dev/build/v1"
@@ -87,7 +89,8 @@ def told_parity(statement: Mapping[str, Any]) -> Parity | None:
             if product["uri"] == PARITY:
                 told = product["annotations"]
                 source, rows = str(told["reference"]), int(told["rows"])
-                return Parity(source, rows, (), float(told["tolerance"]), None, passed=True)
+                passed = source != UNTESTED.source
+                return Parity(source, rows, (), float(told["tolerance"]), None, passed=passed)
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
     return None

@@ -24,7 +24,17 @@ from modelpack.bundle import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
-from modelpack.spec import Check, Code, Environment, Image, ModelSpec, Ruling, SmokeReport
+from modelpack.spec import (
+    Check,
+    CheckStatus,
+    Code,
+    Environment,
+    Image,
+    ModelSpec,
+    ReportStatus,
+    Ruling,
+    SmokeReport,
+)
 
 from . import model as model_view
 from .text import lines, printable
@@ -64,6 +74,13 @@ PREDICT_URL = "http://127.0.0.1:8080/predict"
 # --- progress ------------------------------------------------------------------------------------
 
 
+STAGE_MARKS: dict[CheckStatus, tuple[str, str]] = {
+    "passed": ("\u2713 ", "green"),
+    "failed": ("\u2717 ", "red"),
+    "not run": ("- ", "yellow"),
+}
+
+
 class Progress(Observer):
     """Draws the stages: a spinner with the current step on a terminal, a line when one is done."""
 
@@ -79,11 +96,13 @@ class Progress(Observer):
             self._status = err.status(Text(name))
             self._status.start()
 
-    def stage_done(self, name: str, seconds: float, summary: str) -> None:
+    def stage_done(
+        self, name: str, seconds: float, summary: str, status: CheckStatus = "passed"
+    ) -> None:
         self.close()
         err.print(
             Text.assemble(
-                ("\u2713 ", "green"),
+                STAGE_MARKS[status],
                 (f"{name:<13}", "bold"),
                 printable(summary),
                 (f"  {seconds:.1f} s", "dim"),
@@ -168,9 +187,11 @@ def diff_markdown(found: Difference, path: Path) -> None:
 def report(smoke: SmokeReport) -> Table:
     table = Table("check", "", "seconds", "what was seen", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
+    styles = {"passed": "green", "failed": "bold red", "not run": "yellow"}
     for check in smoke.checks:
-        mark = Text("passed", "green") if check.passed else Text("failed", "bold red")
-        table.add_row(check.name, mark, f"{check.seconds:.2f}", lines(check.detail))
+        mark = Text(check.status, styles[check.status])
+        seconds = "" if check.status == "not run" else f"{check.seconds:.2f}"
+        table.add_row(check.name, mark, seconds, lines(check.detail or check.reason))
     return table
 
 
@@ -185,9 +206,14 @@ def verification(outcome: Verification) -> None:
     for verdict in outcome.checks:
         table.add_row(verdict.name, marks[verdict.state], lines(verdict.detail))
     if outcome.smoke:
+        states: dict[ReportStatus, str] = {
+            "passed": "holds", "failed": "fails", "untested": "unknown"
+        }  # fmt: skip
         passed = sum(check.passed for check in outcome.smoke.checks)
-        mark = marks["holds" if outcome.smoke.passed else "fails"]
-        table.add_row("smoke test", mark, f"{passed} of {len(outcome.smoke.checks)} checks passed")
+        counts = f"{passed} of {len(outcome.smoke.checks)} checks passed"
+        if outcome.smoke.untested:
+            counts += f"; no prediction was tested: {outcome.smoke.untested}"
+        table.add_row("smoke test", marks[states[outcome.smoke.status]], counts)
     out.print(table)
 
 
@@ -250,12 +276,12 @@ def image(made: Image) -> None:
     result(f"{made.reference}  {made.id}  {made.size_bytes / 1e6:.0f} MB")
 
 
-def package(made: Package) -> None:
+def package(made: Package, *, accepted: bool) -> None:
     """The answer of `modelpack package`: what was proven, and how to use it."""
     if made.smoke:
         err.print(report(made.smoke))
         err.print(_figures(made.smoke))
-    if made.smoke and not made.smoke.passed:
+    if not accepted:
         return
     if made.image:
         image(made.image)

@@ -20,6 +20,12 @@ from .names import main_file, reference_of
 from .options import Observer, Options, Package
 from .run import Run
 
+ROWS_HINT = (
+    "Give real rows: --example FILE. Or call modelpack.record(model, X, path) where the model is"
+    " trained. --allow-untested accepts the service as it is."
+)
+"""What to do if no prediction was tested."""
+
 
 def package(
     paths: Sequence[str | Path], options: Options | None = None, observer: Observer | None = None
@@ -37,14 +43,15 @@ def package(
     engines.preload(run.options.engine)
     found, code = run.inspect(paths)
     model, rows = run.reference(found, paths)
+    _notice_untested(run, model)
     with bundle_folder(_kept(run, model)) as directory, ExitStack() as stack:
         made: list[making.Made] = []
         for each, folder in making.platforms(run, directory):
             made.append(stack.enter_context(making.made(each, model, code, rows, folder)))
-            if not made[-1].passed:
+            if not made[-1].accepted:
                 break
         named = making.named(run, made)
-    first, decisive = made[0], next((each for each in made if not each.passed), made[0])
+    first, decisive = made[0], next((each for each in made if not each.accepted), made[0])
     kept = str(directory.resolve()) if directory.exists() else None
     several = tuple(each.told() for each in made) if len(made) > 1 else ()
     locked = first.bundle.environment
@@ -52,13 +59,20 @@ def package(
     return Package(model, locked, kept, named, report, run.seconds, code, several, engine)
 
 
-def require_passed(report: SmokeReport) -> None:
-    """Raises:
-    SmokeFailedError: a check failed; it says why the service did not start, or names them.
+def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None:
+    """Require that a service passed its smoke test.
+
+    Raises:
+        SmokeFailedError: A check failed; the message says why the service did not start, or names
+            the checks. Or no prediction was tested, and `allow_untested` is false.
     """
-    if report.passed:
+    if report.passed or (allow_untested and report.status == "untested"):
         return
-    failed = ", ".join(check.name for check in report.checks if not check.passed)
+    if report.status == "untested":
+        raise SmokeFailedError(
+            f"No prediction of the service was tested, because {report.untested}.", hint=ROWS_HINT
+        )
+    failed = ", ".join(check.name for check in report.checks if check.status == "failed")
     is_read = report.engine == reading.NAME
     what = "is not what it must be" if is_read else "does not answer as it must"
     message, hint = causes.explain(report) or (
@@ -66,6 +80,22 @@ def require_passed(report: SmokeReport) -> None:
         "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
     )
     raise SmokeFailedError(message, hint=hint)
+
+
+def _notice_untested(run: Run, model: ModelSpec) -> None:
+    """Report before the build what the smoke test will not test."""
+    if not run.options.smoke:
+        run.observer.notice(
+            "The service is not run (--no-smoke): neither its start nor a prediction is tested."
+        )
+    elif bundles.example(model) is None:
+        run.observer.notice(
+            "No prediction is tested (--allow-untested)."
+            if run.options.allow_untested
+            else "The model file does not contain what a row looks like. No prediction can be"
+            " tested, so the package will not be accepted without --example FILE or"
+            " --allow-untested."
+        )
 
 
 def _kept(run: Run, model: ModelSpec) -> Path | None:
@@ -181,6 +211,11 @@ def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
     """
     found, code = run.inspect(paths)
     model, _ = run.reference(found, paths)
+    if bundles.example(model) is None:
+        run.observer.notice(
+            "No prediction is tested before the service listens, because the model file does not"
+            " contain what a row looks like. --example FILE gives rows."
+        )
     with bundle_folder(None) as directory:
         bundle = run.render(model, code, directory)
         run.build(bundle)

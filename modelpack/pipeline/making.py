@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpack.errors import ModelpackError, UsageError
@@ -17,15 +17,14 @@ from .run import Run
 
 @dataclass(frozen=True)
 class Made:
-    """`image`: None where the engine makes none. `report`: None where no test was wanted."""
+    """`image`: None where the engine makes none. `report`: None where no test was wanted.
+    `accepted`: the image may get its name.
+    """
 
     bundle: Bundle
     image: Image | None
     report: SmokeReport | None
-
-    @property
-    def passed(self) -> bool:
-        return self.report is None or self.report.passed
+    accepted: bool = True
 
     def told(self) -> ForPlatform:
         assert self.image is not None  # noqa: S101 - an engine that makes none makes no several
@@ -65,10 +64,10 @@ def made(
     images: list[Image] = []
     try:
         found = _found(run, bundle, model, rows, images)
-        if run.settle(claimed, found.report) and found.image and found.passed:
+        if run.settle(claimed, found.report) and found.image and found.accepted:
             again = run.built(bundle) or found.image
             images.append(again)
-            found = Made(bundle, again, found.report)
+            found = replace(found, image=again)
         yield found
     except BaseException:
         if run.options.output:  # a bundle that is kept claims nothing either
@@ -88,15 +87,16 @@ def _found(
     if not run.options.smoke:
         return Made(bundle, image, None)
     if run.is_read and image:
-        return Made(bundle, image, run.read(image, bundle))
-    target = image.id if image else bundle.path
-    return Made(bundle, image, run.smoke(target, model, rows))
+        report = run.read(image, bundle)
+    else:
+        report = run.smoke(image.id if image else bundle.path, model, rows)
+    return Made(bundle, image, report, run.options.accepts(report))
 
 
 def named(run: Run, found: Sequence[Made]) -> Image | None:
     """The image under its name, all of several as one; None where there is none, or one failed."""
     images = [each.image for each in found if each.image]
-    if not images or not all(each.passed for each in found):
+    if not images or not all(each.accepted for each in found):
         return None
     image = images[0] if len(images) == 1 else run.engine.join(images)
     reference = run.options.tag or default_reference(found[0].bundle.model)

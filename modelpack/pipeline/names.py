@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from modelpack.attest import parity as parities
 from modelpack.spec import Environment, ModelSpec, Parity, Reference
 
 
@@ -30,10 +31,10 @@ def describe_environment(resolved: Environment) -> str:
     return ", ".join([f"Python {resolved.python}", total, *counts])
 
 
-def expected_parity(rows: Reference) -> Parity | None:
-    """What is found of an image that passes; None where there is nothing to compare."""
+def expected_parity(rows: Reference) -> Parity:
+    """Return what an image that is accepted claims of its parity."""
     if not rows.rows:
-        return None
+        return parities.UNTESTED
     return Parity(rows.source, len(rows.rows), (), rows.tolerance, 0.0, passed=True)
 
 

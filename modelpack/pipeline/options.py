@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.engines import StepEvent
-from modelpack.spec import Check, Code, Environment, Image, ModelSpec, SmokeReport, to_json
+from modelpack.spec import (
+    Check,
+    CheckStatus,
+    Code,
+    Environment,
+    Image,
+    ModelSpec,
+    SmokeReport,
+    to_json,
+)
 
 FAIL_ON = ("any", "breaking", "predictions", "never")
 """What `diff` may be told to fail on."""
@@ -28,6 +37,7 @@ class Options:
     `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
     may be loaded without `trust`.
     `slim_base`: the image gets no more of its base than serving takes.
+    `allow_untested`: accept a service of which no prediction could be tested.
     `platform`: else the engine's; several with commas between them. `offline`: a wheelhouse, which
     takes the place of the network.
     """
@@ -51,6 +61,11 @@ class Options:
     example: Path | None = None
     expected: Path | None = None
     tolerance: float = 0.0
+    allow_untested: bool = False
+
+    def accepts(self, report: SmokeReport) -> bool:
+        """Whether a service with this report may be named and used."""
+        return report.passed or (self.allow_untested and report.status == "untested")
 
 
 @dataclass(frozen=True)
@@ -117,7 +132,9 @@ class Observer:
     """Told of everything that happens; does nothing by itself."""
 
     def stage_started(self, name: str) -> None: ...
-    def stage_done(self, name: str, seconds: float, summary: str) -> None: ...
+    def stage_done(
+        self, name: str, seconds: float, summary: str, status: CheckStatus = "passed"
+    ) -> None: ...
     def stage_failed(self) -> None: ...
     def locked(self, environment: Environment, model: ModelSpec) -> None: ...
     def step(self, event: StepEvent) -> None: ...

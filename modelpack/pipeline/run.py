@@ -22,6 +22,7 @@ from modelpack.smoke import reading, smoke
 from modelpack.spec import (
     BaseImage,
     Bundle,
+    CheckStatus,
     Code,
     Environment,
     Image,
@@ -40,6 +41,28 @@ from .options import Observer, Options
 
 TWICE_IN_MEMORY = 256 * 2**20
 """Bytes of a model's files that are loaded in the sandbox and in the service at the same time."""
+
+
+class Summary(list[str]):
+    """What a stage did, in words.
+
+    Attributes:
+        status: "passed" also if the stage tests nothing.
+    """
+
+    status: CheckStatus = "passed"
+
+    def conclude(self, report: SmokeReport) -> None:
+        """Add the counts of a report. The status is "passed" only if every check passed."""
+        statuses = [check.status for check in report.checks]
+        counts = [f"{statuses.count('passed')} of {len(statuses)} checks passed"]
+        for status in ("failed", "not run"):
+            counts += [f"{statuses.count(status)} {status}"] if status in statuses else []
+        self.append(", ".join(counts))
+        if report.status == "failed":
+            self.status = "failed"
+        elif "not run" in statuses:
+            self.status = "not run"
 
 
 class Run:
@@ -199,11 +222,6 @@ class Run:
 
     def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
-        if not (model.signature.inputs or rows.rows):
-            self.observer.notice(
-                "The model file does not tell what a row looks like, so no prediction is tried. "
-                "--example FILE gives rows."
-            )
         with self.stage("smoke") as summary:
             with (
                 self._scanned(target) as scanned,
@@ -212,8 +230,7 @@ class Run:
             ):
                 check = self.observer.check
                 report = smoke(service, model, rows, answered, scanned, on_check=check)
-            passed = sum(check.passed for check in report.checks)
-            summary.append(f"{passed} of {len(report.checks)} checks passed")
+            summary.conclude(report)
         return report
 
     @contextmanager
@@ -251,11 +268,17 @@ class Run:
         """Renders the bundle once more if it claims what was not found, as the test failed or the
         model refused some of the rows that were made up. Whether it did.
         """
-        found = report.parity if report and report.passed else None
+        found = self._parity(report)
         if claimed is None or parities.told(found) == parities.told(claimed):
             return False
         self._render(parity=found)
         return True
+
+    def _parity(self, report: SmokeReport | None) -> Parity | None:
+        """What an image with this report may claim."""
+        if report is None or not self.options.accepts(report):
+            return None
+        return parities.UNTESTED if report.status == "untested" else report.parity
 
     def read(self, image: Image, bundle: Bundle) -> SmokeReport:
         """What is seen of an image that this machine does not run."""
@@ -268,16 +291,15 @@ class Run:
             report = reading.read(
                 contents, image.id, bundle.environment, rulings, self.observer.check
             )
-            passed = sum(check.passed for check in report.checks)
-            summary.append(f"{passed} of {len(report.checks)} checks passed")
+            summary.conclude(report)
         return report
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[list[str]]:
+    def stage(self, name: str) -> Iterator[Summary]:
         """Times a stage; the body appends the line that sums it up."""
         self.observer.stage_started(name)
         started = time.monotonic()
-        summary: list[str] = []
+        summary = Summary()
         try:
             yield summary
         except BaseException:
@@ -285,7 +307,7 @@ class Run:
             raise
         seconds = round(time.monotonic() - started, 3)
         self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
-        self.observer.stage_done(name, seconds, " ".join(summary))
+        self.observer.stage_done(name, seconds, " ".join(summary), summary.status)
 
 
 def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:

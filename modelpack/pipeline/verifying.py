@@ -12,6 +12,7 @@ from typing import Any
 from modelpack import oci
 from modelpack.attest import keys
 from modelpack.attest.checks import judged
+from modelpack.attest.parity import UNTESTED
 from modelpack.attest.provenance import told_parity
 from modelpack.attest.subject import Subject, Verdict
 from modelpack.errors import NotVouchedError, UsageError
@@ -37,10 +38,13 @@ class Verification:
     signed: bool | None
     checks: tuple[Verdict, ...]
     smoke: SmokeReport | None = None
+    allow_untested: bool = False
 
     @property
     def verified(self) -> bool:
-        return self.holds and (self.smoke is None or self.smoke.passed)
+        if self.smoke is None or self.smoke.passed:
+            return self.holds
+        return self.holds and self.allow_untested and self.smoke.status == "untested"
 
     @property
     def holds(self) -> bool:
@@ -83,7 +87,9 @@ def verify(run: Run, target: str, key: Path | None = None) -> Verification:
             summary.append(f"{count} of {len(verdicts)} hold")
         digest = subject.beside.digest if subject.beside else subject.image.digest
         signed = None if key is None else verdicts[0].state == "holds"
-        outcome = Verification(target, digest, signed, verdicts)
+        outcome = Verification(
+            target, digest, signed, verdicts, allow_untested=run.options.allow_untested
+        )
         if not (outcome.holds and run.options.smoke):
             return outcome
         if _is_a_place(target):
@@ -98,7 +104,7 @@ def require_verified(outcome: Verification) -> None:
     SmokeFailedError: the image does not answer as it must.
     """
     if outcome.smoke:
-        require_passed(outcome.smoke)
+        require_passed(outcome.smoke, allow_untested=outcome.allow_untested)
     failed = next((verdict for verdict in outcome.checks if verdict.state == "fails"), None)
     if failed:
         raise NotVouchedError(f"{outcome.target}, {failed.name}: {failed.detail}", hint=failed.hint)
@@ -156,6 +162,8 @@ def _is_a_place(target: str) -> bool:
 def _parity(told: Parity | None, found: Parity | None) -> Verdict:
     if told is None:
         return Verdict("parity", "unknown", "the image claims none")
+    if told.source == UNTESTED.source:
+        return Verdict("parity", "unknown", "the image says that no prediction was tested")
     how = f"within {told.tolerance:g}" if told.tolerance else "exact"
     claim = f"told: {how}, {told.rows} rows, by {told.source}"
     if found is None:

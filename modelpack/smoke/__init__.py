@@ -9,13 +9,12 @@ from contextlib import closing
 from types import ModuleType
 
 from modelpack.service import Service
-from modelpack.smoke.checks import CHECKS, bad_input, named_rows, prediction, ready, shutdown
-from modelpack.smoke.probe import CheckFailedError, Probe
+from modelpack.smoke.checks import CHECKS, shutdown
+from modelpack.smoke.probe import CheckFailedError, CheckNotRunError, Probe
 from modelpack.spec import Check, ModelSpec, Reference, Ruling, SmokeReport
 
 LATENCY_REQUESTS = 20
-OF_ROWS = (prediction, named_rows, bad_input)
-"""Checks that need to know what a row looks like, which not every model file tells."""
+_NOT_READY = "the service was not ready"
 
 __all__ = ["smoke"]
 
@@ -34,20 +33,21 @@ def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
     a while; it is waited for when they are needed. `scanned`: so for what the rules say of the
     image; where there is none, None.
 
-    A service that never becomes ready fails `ready`, and the checks after it are left out. The
-    last check stops the service.
+    A service that never becomes ready fails `ready`, and the checks after it are not run. The last
+    check stops the service.
     """
     checks: list[Check] = []
     latency_ms = memory_bytes = None
     with closing(Probe(service, model, reference, answered, scanned)) as probe:
         for module in _applicable(probe):
+            if checks and not checks[0].passed:
+                checks.append(Check(module.NAME, False, 0.0, "", reason=_NOT_READY))
+                continue
             if module is shutdown:
                 latency_ms = _latency_ms(probe)
                 memory_bytes = service.memory_bytes()
             checks.append(_run(module, probe))
             on_check(checks[-1])
-            if module is ready and not checks[-1].passed:
-                break
     return SmokeReport(
         target=service.target,
         engine=service.engine,
@@ -66,23 +66,25 @@ def _applicable(probe: Probe) -> list[ModuleType]:
         module
         for module in CHECKS
         if (in_container or not getattr(module, "CONTAINER_ONLY", False))
-        and (probe.model.signature.inputs or module not in OF_ROWS)
         and getattr(module, "applies", lambda _: True)(probe)
     ]
 
 
 def _run(module: ModuleType, probe: Probe) -> Check:
     started = time.monotonic()
+    passed, detail, reason = False, "", ""
     try:
         passed, detail = True, module.check(probe)
     except CheckFailedError as error:
-        passed, detail = False, str(error)
-    return Check(module.NAME, passed, round(time.monotonic() - started, 3), detail)
+        detail = str(error)
+    except CheckNotRunError as error:
+        reason = str(error)
+    return Check(module.NAME, passed, round(time.monotonic() - started, 3), detail, reason)
 
 
 def _latency_ms(probe: Probe) -> float | None:
     """The median time of one row's prediction over loopback, in milliseconds."""
-    if not probe.model.signature.inputs:
+    if probe.unknown_row:
         return None
     document = {"instances": [probe.example_row()]}
     try:

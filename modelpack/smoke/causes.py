@@ -114,6 +114,12 @@ _CAUSES = (
         "The model loads and then fails, as another release of its library saved it.",
         _OTHER_RELEASE[2],
     ),
+    (
+        r"the model does not answer its own example: (?P<name>.+)",
+        "The model fails on the row that the service starts with: {name}",
+        "If that row was made up from the model file, give real rows: --example FILE, or call "
+        "modelpack.record(model, X, path) where the model is trained.",
+    ),
 )
 
 

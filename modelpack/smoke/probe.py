@@ -17,6 +17,10 @@ class CheckFailedError(Exception):
     """The check's verdict: what was seen, and what should have been seen."""
 
 
+class CheckNotRunError(Exception):
+    """The reason why a check cannot be run."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """`body` is the decoded JSON, or None where the answer holds none; `content` its bytes."""
@@ -102,6 +106,34 @@ class Probe:
     def example_record(self) -> dict[str, Scalar]:
         """The same row by name."""
         return {field.name: field.example for field in self.model.signature.inputs}
+
+    @property
+    def unknown_row(self) -> str:
+        """Why no row can be sent; empty if one can be made of the examples of the inputs."""
+        inputs = self.model.signature.inputs
+        if not inputs:
+            return "the model file does not contain what a row looks like"
+        for each in inputs:
+            if each.example is None and not each.nullable:
+                return f"no value is known for the input {each.name}"
+        return ""
+
+    def require_row(self) -> None:
+        """Require that a row can be made.
+
+        Raises:
+            CheckNotRunError: The model file does not contain what a row looks like.
+        """
+        if self.unknown_row:
+            raise CheckNotRunError(self.unknown_row)
+
+    def required_input(self) -> str | None:
+        """Return the name of an input without which a row by name is refused."""
+        inputs = self.model.signature.inputs
+        if len(inputs) < 2:
+            return None
+        is_optional = self.model.signature.layout == "dicts"
+        return next((f.name for f in inputs if not (is_optional and f.nullable)), None)
 
     def first_input(self, *types: str) -> tuple[int, Field] | None:
         """Position and field of the first input of one of the types."""

@@ -27,11 +27,17 @@ def write_junit(report: SmokeReport, path: Path) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
-    failures = sum(not check.passed for check in report.checks)
+    statuses = [check.status for check in report.checks]
     seconds = f"{sum(check.seconds for check in report.checks):.3f}"
-    totals = {"tests": str(len(report.checks)), "failures": str(failures), "time": seconds}
+    totals = {
+        "tests": str(len(report.checks)),
+        "failures": str(statuses.count("failed")),
+        "time": seconds,
+    }
+    skipped = str(statuses.count("not run"))
     root = ET.Element("testsuites", totals)
-    suite = ET.SubElement(root, "testsuite", {"name": _clean(f"smoke {report.target}"), **totals})
+    named = {"name": _clean(f"smoke {report.target}"), **totals, "skipped": skipped}
+    suite = ET.SubElement(root, "testsuite", named)
     for check in report.checks:
         case = ET.SubElement(
             suite,
@@ -40,6 +46,9 @@ def write_junit(report: SmokeReport, path: Path) -> None:
             classname=f"modelpack.smoke.{report.engine}",
             time=f"{check.seconds:.3f}",
         )
+        if check.status == "not run":
+            ET.SubElement(case, "skipped", message=_clean(check.reason))
+            continue
         tag = "system-out" if check.passed else "failure"
         ET.SubElement(case, tag).text = _clean(check.detail)
     ET.indent(root)

@@ -1,7 +1,8 @@
 """The checks, in the order in which they are run.
 
 A check is a module with a `NAME`, a docstring that says what must hold, and
-`check(probe) -> str`, which returns what was seen or raises `CheckFailedError`.
+`check(probe) -> str`, which returns what was seen, raises `CheckFailedError`, or raises
+`CheckNotRunError` with the reason why it cannot be run.
 `CONTAINER_ONLY = True` leaves it out where the service runs as a local process.
 `applies(probe)`, where there is one, says whether the model has what is checked.
 """

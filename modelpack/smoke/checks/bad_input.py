@@ -20,18 +20,29 @@ def check(probe: Probe) -> str:
         if answer.content_type != PROBLEM:
             raise CheckFailedError(f"{what}: {answer.content_type or 'no type'}, not {PROBLEM}")
         seen.append(f"{what} {answer.status}")
-    predictions_of(probe.predict({"instances": [probe.example_row()]}))
+    if not probe.unknown_row:
+        predictions_of(probe.predict({"instances": [probe.example_row()]}))
     return ", ".join(seen)
 
 
 def _cases(probe: Probe) -> Iterator[tuple[str, int, Answer]]:
     """What is wrong, the status it must get, and the answer it got."""
-    row = probe.example_row()
     yield "malformed JSON", 400, probe.post_raw("/predict", b'{"instances": [', "application/json")
     yield "no rows", 422, probe.predict({"instances": []})
+    if not probe.unknown_row:
+        yield from _bad_rows(probe)
+    yield "a wrong method", 405, probe.get("/predict")
+    yield "an unknown route", 404, probe.get("/no-such-route")
+
+
+def _bad_rows(probe: Probe) -> Iterator[tuple[str, int, Answer]]:
+    """The same for rows with one fault each."""
+    row = probe.example_row()
     yield "a value too many", 422, probe.predict({"instances": [[*row, 0]]})
-    record = {**probe.example_record(), "no such input": 0}
-    yield "an unknown name", 422, probe.predict({"instances": [record]})
+    required = probe.required_input()
+    if required:
+        lacking = {k: v for k, v in probe.example_record().items() if k != required}
+        yield "a missing input", 422, probe.predict({"instances": [lacking]})
     numeric = probe.first_input("number", "integer")
     if numeric:
         bad = _with(row, numeric[0], "a word")
@@ -40,8 +51,6 @@ def _cases(probe: Probe) -> Iterator[tuple[str, int, Answer]]:
     if text:
         bad = _with(row, text[0], {})
         yield "an object for a word", 422, probe.predict({"instances": [bad]})
-    yield "a wrong method", 405, probe.get("/predict")
-    yield "an unknown route", 404, probe.get("/no-such-route")
 
 
 def _with(row: Sequence[object], position: int, value: object) -> list[object]:

@@ -8,6 +8,7 @@ NAME = "named rows"
 
 
 def check(probe: Probe) -> str:
+    probe.require_row()
     by_name = dict(reversed(probe.example_record().items()))
     named = predictions_of(probe.predict({"instances": [by_name]}))
     listed = predictions_of(probe.predict({"instances": [probe.example_row()]}))

@@ -15,6 +15,7 @@ def applies(probe: Probe) -> bool:
 
 
 def check(probe: Probe) -> str:
+    probe.require_row()
     document = {"instances": [probe.example_row()]}
     answer = probe.predict(document, "?probabilities=true")
     predictions_of(answer)
