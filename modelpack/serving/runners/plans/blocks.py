@@ -50,6 +50,21 @@ def no_infinity(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def bounded(block: Any) -> Any:
+    """`block`, an array or sparse matrix, as transformers take it that accept NaN.
+
+    Raises:
+        DoubtError: a value is infinite, which the estimator refuses.
+    """
+    values = block if isinstance(block, np.ndarray) else block.data
+    flat = values.ravel("K")
+    if (
+        not np.vdot(flat, flat) < np.inf
+    ):  # the cheapest look, which NaN and large values do not pass
+        no_infinity(values)
+    return block
+
+
 def is_nan(value: Any) -> bool:
     """Whether a value of a column is missing."""
     return bool(value != value)  # noqa: PLR0124 - works for texts, too

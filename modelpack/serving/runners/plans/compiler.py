@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Sequence
 
 from ...chain import Chain
+from .dtypes import other_floats
+from .parameters import unknown_parameter
 
 Part = Dict[str, Callable[[Any], Any]]
 """Method of the estimator -> the same without its overhead.
@@ -68,7 +70,19 @@ class Compiler:
         known = kind is Chain or str(kind.__module__).startswith("sklearn.")
         if compiler is None or not known:
             raise UnplannedError(f"{kind.__name__} has no plan")
+        if kind is not Chain:
+            _require_known(estimator)
         try:
             return compiler(estimator, self)
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             raise UnplannedError(f"{kind.__name__} is not as this plan expects") from error
+
+
+def _require_known(estimator: Any) -> None:
+    name = type(estimator).__name__
+    unknown = unknown_parameter(estimator)
+    if unknown is not None:
+        raise UnplannedError(f"{name} has a parameter {unknown}, which its plan does not know")
+    other = other_floats(estimator)
+    if other is not None:
+        raise UnplannedError(f"{name} has {other} of other floats than float64")

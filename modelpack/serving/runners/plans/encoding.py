@@ -20,10 +20,12 @@ KINDS = {"O": "O", "U": "O", "S": "", "b": "b", "i": "if", "u": "if", "f": "if"}
 """Kind of the dtype of categories -> kinds of columns whose values are equal to them or not as in
 Python."""
 
+CODES = tuple(map(np.dtype, (np.float64, np.int64, np.int32)))
+"""Dtypes of codes that hold each of them, and whose functions are float64."""
+
 
 def one_hot_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    if np.dtype(model.dtype).kind == "f" and np.dtype(model.dtype) != np.float64:
-        raise UnplannedError("OneHotEncoder gives short floats")
+    _require_wide(model)
     if getattr(model, "_legacy_mode", False):
         raise UnplannedError("OneHotEncoder is of an old kind")
     is_sparse = getattr(model, "sparse_output", getattr(model, "sparse", None))
@@ -41,6 +43,14 @@ def one_hot_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         return encode(list(zip(*(find(column) for find, column in zip(lookups, given)))))
 
     return {"transform": transform}
+
+
+def _require_wide(model: Any) -> None:
+    """Raises:
+    UnplannedError: codes of the encoder's dtype may wrap around, or functions of them are short.
+    """
+    if np.dtype(model.dtype) not in CODES:
+        raise UnplannedError(f"{type(model).__name__} gives codes of {np.dtype(model.dtype)}")
 
 
 def indicators(width: int, is_sparse: bool) -> Callable[[Sequence[Sequence[Any]]], Any]:
@@ -143,8 +153,7 @@ def _is_number(value: Any) -> bool:
 
 
 def ordinal_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    if np.dtype(model.dtype).kind == "f" and np.dtype(model.dtype) != np.float64:
-        raise UnplannedError("OrdinalEncoder gives short floats")
+    _require_wide(model)
     unknown = REFUSED
     if getattr(model, "handle_unknown", "error") == "use_encoded_value":
         unknown = float(model.unknown_value)

@@ -77,7 +77,7 @@ def missing_indicator(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     refuses = model.features == "missing-only" and model.error_on_new
 
     def transform(block: Any) -> np.ndarray:
-        missing = is_missing(no_infinity(_numbers(block)))
+        missing = is_missing(_numbers(block))
         if refuses and missing[:, unseen].any():
             raise DoubtError
         return told(missing).astype(np.float64)
@@ -95,7 +95,7 @@ def _told(indicator: Any) -> Mask:
 def _numbers(block: Any) -> np.ndarray:
     if isinstance(block, list) and any(column.dtype.kind == "b" for column in block):
         raise DoubtError  # refused by some versions
-    return matrix(block)
+    return no_infinity(matrix(block))
 
 
 def _mask(missing: Any) -> Mask:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import since
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .walks import COPIED, all_finite, narrow, planted, walk, width_of
 
@@ -25,8 +26,11 @@ def isolation_forest(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         scores = 2 ** (-lengths.ravel() / usual)
         return np.asarray(-scores - offset)
 
+    is_old = getattr(model, "behaviour", "new") == "old" and not since(0, 22)
+    threshold = model.threshold_ if is_old else 0
+
     def predict(block: Any) -> np.ndarray:
-        return np.asarray(np.where(decide(block) < 0, -1, 1))
+        return np.asarray(np.where(decide(block) < threshold, -1, 1))
 
     return {"predict": predict, "decision_function": decide}
 

@@ -10,7 +10,7 @@ from sklearn.utils import sparsefuncs_fast
 
 from ...columns import DoubtError
 from .arrays import finite
-from .blocks import VERSION, csr_maker, matrix, no_infinity
+from .blocks import VERSION, bounded, csr_maker, matrix, no_infinity
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .encoding import indicators
 
@@ -56,6 +56,7 @@ def _of_both(of_matrix: Transform, center: Any, scale: Any) -> Transform:
     factors = None if scale is None else 1.0 / scale
 
     def transform(block: Any) -> Any:
+        bounded(block)
         if isinstance(block, np.ndarray):
             return of_matrix(block)
         if center is not None:
@@ -75,8 +76,8 @@ def min_max_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     clips = getattr(model, "clip", False)
 
     def transform(block: np.ndarray) -> np.ndarray:
-        scaled: np.ndarray = matrix(block) * scale + least
-        return np.clip(no_infinity(scaled), low, high) if clips else scaled
+        scaled: np.ndarray = bounded(matrix(block)) * scale + least
+        return np.clip(scaled, low, high) if clips else scaled
 
     return {"transform": transform}
 
@@ -190,7 +191,7 @@ def polynomial_features(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         made = np.empty((len(block), width), order=order)
         if () in place:
             made[:, 0] = 1
-        made[:, to] = matrix(block)[:, taken]
+        made[:, to] = finite(matrix(block))[:, taken]
         for target, parent, column in products:
             made[:, target] = made[:, parent] * block[:, column]
         return made

@@ -17,12 +17,16 @@ from .scaling import row_norm, with_data
 Count = Callable[[Any], Mapping[int, float]]
 """Of one text or dict: column -> what stands in it."""
 
+COUNTS = tuple(map(np.dtype, (np.float64, np.int64, np.int32)))
+"""Dtypes of counts that do not wrap around, and whose functions are float64."""
 LEAST_HASH = -(2**31)
 AUTHORS = ("analyzer", "tokenizer", "preprocessor", "strip_accents")
 """Parameters of vectorizers that may be functions of the author."""
 
 
 def count_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    if np.dtype(model.dtype) not in COUNTS:
+        raise UnplannedError(f"{type(model).__name__} counts by {np.dtype(model.dtype)}")
     width = len(model.vocabulary_)
     return {"transform": _collected(_counter(model, analyzer(model)), width)}
 

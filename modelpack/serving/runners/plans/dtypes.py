@@ -1,0 +1,31 @@
+"""Checks of the dtypes of fitted attributes: a plan computes with float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+PRODUCTS = "sklearn.linear_model."
+"""Classes whose predictions are products of rows and coefficients: numpy widens float32
+coefficients before it multiplies float64 rows by them, in a plan as in the estimator."""
+
+
+def other_floats(estimator: Any) -> str | None:
+    """Return the first fitted attribute whose floats give other bits than float64: float16, long
+    doubles, complex numbers and, in most classes, float32; None if there is no such attribute.
+    """
+    kind = type(estimator)
+    right: set[np.dtype[Any]] = {np.dtype(np.float64)}
+    if kind.__module__.startswith(PRODUCTS):
+        right.add(np.dtype(np.float32))
+    settings = kind._get_param_names()
+    fitted = (item for item in vars(estimator).items() if item[0] not in settings)
+    return next((name for name, value in fitted if _is_other(value, right)), None)
+
+
+def _is_other(value: Any, right: set[np.dtype[Any]]) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_is_other(each, right) for each in value)
+    dtype = getattr(value, "dtype", None)
+    return isinstance(dtype, np.dtype) and dtype.kind in "fc" and dtype not in right
