@@ -7,13 +7,14 @@ import os
 from collections import deque
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.http import wsgi
 
 from . import shared
 
 shared.prepare()  # before the first metric is made
 
-from . import confinement, metrics, tracing  # noqa: E402
+from . import confinement, crashes, metrics, tracing  # noqa: E402
 
 log = logging.getLogger("modelpack.serving")
 
@@ -27,12 +28,20 @@ class NamelessResponse(wsgi.Response):  # type: ignore[misc]
 
 
 wsgi.Response = NamelessResponse
+Arbiter.reap_workers = crashes.reap_workers
 
 _ended: deque[str] = deque()  # places of workers that have ended and are not counted yet
+_crashes = crashes.Crashes(os.environ)
 
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
-    """Give the worker the first place that no living one has."""
+    """Give the worker the first place that no living one has.
+
+    Raises:
+        HaltServer: Too many workers have crashed.
+    """
+    worker.life = crashes.Life()
+    _crashes.check()
     while _ended:
         _ended.popleft()
         metrics.WORKER_EXITS.inc()
@@ -57,13 +66,16 @@ def _confine() -> None:
         log.info("the inner wall is lower here, %s", refused)
 
 
-def post_worker_init(_worker: Any) -> None:
+def post_worker_init(worker: Any) -> None:
     """Once the worker takes signals: SIGTERM would be lost while all that is loaded."""
     tracing.start()
+    worker.life.state = crashes.SERVING
 
 
-def worker_exit(_arbiter: Any, _worker: Any) -> None:
+def worker_exit(_arbiter: Any, worker: Any) -> None:
     """Runs in the worker."""
+    if crashes.is_orderly():
+        worker.life.state = crashes.ENDED
     tracing.stop()
 
 
@@ -71,5 +83,6 @@ def child_exit(_arbiter: Any, worker: Any) -> None:
     """Runs in the master, however the worker ended; in older gunicorns as its handler of SIGCHLD,
     which may interrupt itself: so it takes no lock, and leaves counting to `pre_fork`.
     """
+    _crashes.count(worker)
     shared.forget(worker.place)
     _ended.append(worker.place)

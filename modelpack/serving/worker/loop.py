@@ -5,6 +5,7 @@ the model.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
 import socket
@@ -19,6 +20,8 @@ from .connection import BODY, LINGER, TURN, Connection
 from .predicting import Job, Predictor
 from .refusal import BUSY, Refusal
 from .sockets import Sockets
+
+log = logging.getLogger("modelpack.serving")
 
 TICK_SECONDS = 0.25
 GRACE_SECONDS = 0.1
@@ -148,7 +151,10 @@ class Loop(Sockets):
     def _answer(self, jobs: list[Job]) -> None:
         """In the predictor's thread, but for requests that do not ask the model."""
         if self._desk is not None and jobs[0].plain and not self._desk.is_quick:
-            self._desk.answer(jobs, draining=self.draining)()
+            try:
+                self._desk.answer(jobs, draining=self.draining)()
+            except BaseException:  # nothing may end this thread; Flask answers instead
+                log.exception("unforeseen")
         for job in jobs:
             if not job.answer:
                 self._ask_flask(job)
