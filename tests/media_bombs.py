@@ -101,8 +101,10 @@ DELTAS = parquet_of(
 )
 
 DAY = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+NOON = datetime.time(12)
 STRANGE: dict[str, pa.Array] = {
-    "dates or times": pa.array([DAY]),
+    "dates": pa.array([DAY]),
+    "times or durations": pa.array([NOON]),
     "lists or records": pa.array([[1.0]]),
     "values of another type": pa.array([b"1"]),
 }

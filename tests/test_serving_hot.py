@@ -237,7 +237,7 @@ BAD = {
     "no JSON": b"{",
     "too few values": instances(ROW[:3]),
     "a string": instances([*ROW[:3], "long"]),
-    "true": instances([*ROW[:3], True]),
+    "an object": instances([*ROW[:3], {}]),
     "null": instances([*ROW[:3], None]),
     "NaN": b'{"instances": [[5.1, 3.5, 1.4, NaN]]}',
     "beyond floats": b'{"instances": [[5.1, 3.5, 1.4, 1e999]]}',

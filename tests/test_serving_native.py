@@ -77,7 +77,7 @@ def test_rows_that_do_not_fit_are_told(tmp_path, path, instances, predictions):
     first = instances[0]
     row = [first[name] for name in names] if isinstance(first, dict) else first
     place = next(i for i, f in enumerate(service.manifest.inputs) if f.type == "number")
-    for bad in ("a word", True, [1.0]):
+    for bad in ("a word", {}, [1.0]):
         with pytest.raises(Problem) as problem:
             rows(service, [[*row[:place], bad, *row[place + 1 :]]])
         assert problem.value.status == 422

@@ -119,15 +119,20 @@ def _values(name: str, column: Any) -> Any:
     types, type_ = pa.types, column.type
     if types.is_dictionary(type_) and not types.is_dictionary(type_.value_type):
         _values(name, pa.array([], type_.value_type))  # whether there is a way to read them
+        if types.is_temporal(type_.value_type):
+            chunks = (_values(name, chunk.dictionary_decode()) for chunk in column.chunks)
+            return np.concatenate(list(chunks))
         return [value for chunk in column.chunks for value in _from_dictionary(name, chunk)]
     if types.is_integer(type_) or types.is_floating(type_) or types.is_boolean(type_):
         lossless = not column.null_count or types.is_floating(type_)
         return column.to_numpy(zero_copy_only=False) if lossless else column.to_pylist()
+    if types.is_timestamp(type_) or types.is_date(type_):
+        return column.to_numpy(zero_copy_only=False)  # in UTC where there is a time zone
     if _is_text(type_) or types.is_null(type_):
         return column.to_pylist()
     if types.is_decimal(type_) and abs(type_.scale) <= MOST_DIGITS:
         return [None if value is None else float(value) for value in column.to_pylist()]
-    raise misfits.of_table("numbers, texts or booleans", _kind(type_), name)
+    raise misfits.of_table("numbers, texts, booleans or dates", _kind(type_), name)
 
 
 def _from_dictionary(name: str, chunk: Any) -> list[Any]:
@@ -151,5 +156,5 @@ def _kind(type_: Any) -> str:
     import pyarrow as pa  # noqa: PLC0415
 
     if pa.types.is_temporal(type_):
-        return "dates or times"
+        return "times or durations"
     return "lists or records" if pa.types.is_nested(type_) else "values of another type"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from . import answers
 from .manifest import Field
@@ -16,11 +16,12 @@ WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 def parser(field: Field) -> Callable[[str], Any]:
     """From the text of a cell to the value of its column; what is none comes back as it is."""
     by_type: dict[str, Callable[[str], Any]] = {
-        "number": number,
+        "number": _number,
         "integer": _integer,
-        "boolean": _boolean,
+        "boolean": _number,
         "string": str,
-        "any": partial(_any, {_text(value): value for value in field.categories or ()}),
+        "datetime": lambda cell: int(cell) if WHOLE.fullmatch(cell) else cell,
+        "any": partial(_any, _written(field.categories or ())),
     }
     parse = by_type[field.type]
     if field.nullable or field.type != "string":
@@ -47,14 +48,23 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else answers.dump(value).decode()
 
 
+def _number(cell: str) -> Any:
+    """A float, or a boolean."""
+    value = number(cell)
+    return BOOLEANS.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
 def _integer(cell: str) -> Any:
-    return int(cell) if WHOLE.fullmatch(cell) else number(cell)
-
-
-def _boolean(cell: str) -> Any:
-    return BOOLEANS.get(cell.strip().lower(), cell)
+    return int(cell) if WHOLE.fullmatch(cell) else _number(cell)
 
 
 def _any(categories: dict[str, Any], cell: str) -> Any:
-    """The category that is written so, else a number, else a text."""
+    """The category that is written so, else a number or a boolean, else a text."""
     return categories[cell] if cell in categories else _integer(cell)
+
+
+def _written(categories: Sequence[Any]) -> dict[str, Any]:
+    """Each category by its text, as JSON and as pandas write it; a text itself comes first."""
+    known = {str(value): value for value in categories if isinstance(value, bool)}
+    known.update((_text(value), value) for value in categories if not isinstance(value, str))
+    return {**known, **{value: value for value in categories if isinstance(value, str)}}

@@ -6,18 +6,21 @@ from typing import Any, List, Sequence, Union
 
 import numpy as np
 
+from . import dates
 from .manifest import Field
 
 Rows = Union[np.ndarray, List[np.ndarray]]
-"""Either float64 (n_rows, n_inputs), or one array (n_rows,) an input: int64, float64, bool, or
-objects. A missing value is NaN. For a model that takes dicts: one array of them, (n_rows,)."""
+"""Either float64 (n_rows, n_inputs), or one array (n_rows,) an input: int64, float64, bool,
+datetime64[ns] in UTC, or objects. A missing value is NaN, of dates NaT. For a model that takes
+dicts: one array of them, (n_rows,)."""
 
 NUMBER: set[type] = {int, float}
 KINDS: dict[str, set[type]] = {
-    "number": NUMBER,
-    "integer": NUMBER,
+    "number": NUMBER | {bool},
+    "integer": NUMBER | {bool},
     "string": {str},
-    "boolean": {bool},
+    "boolean": NUMBER | {bool},
+    "datetime": NUMBER | {str},
     "any": {int, float, str, bool},
 }
 MISSING = type(None)
@@ -55,38 +58,74 @@ def plain(field: Field, values: Sequence[Any]) -> np.ndarray:
     kinds = set(map(type, values))
     if not kinds <= PLAIN[field.type, field.nullable]:
         raise DoubtError
-    if len(kinds) > 1 and len(kinds - NUMBER - {MISSING}) + bool(kinds & NUMBER) > 1:
-        raise DoubtError  # a mixture, whose numbers have not been looked at
+    if field.type == "any" and _are_mixed(kinds):
+        raise DoubtError  # numbers among others have not been looked at
+    if field.type == "boolean" and kinds & NUMBER and not set(values) <= {0, 1, None}:
+        raise DoubtError
     try:
         array = _built(field, values, kinds)
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:
         raise DoubtError from error
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "M" and not field.nullable and np.isnat(array).any():
+        raise DoubtError
+    if array.dtype.kind == "f" and field.type == "integer":
         check_range(array)
-        if field.type == "integer":
-            check_integral(array)
+        check_integral(array)
     return array
 
 
+def _are_mixed(kinds: set[type]) -> bool:
+    return len(kinds - NUMBER - {MISSING}) + bool(kinds & NUMBER) > 1
+
+
 def build(field: Field, values: Sequence[Any]) -> np.ndarray:
-    """The array (n_rows,) of right values: int64, float64 or bool where no value stands against
-    it, objects otherwise; NaN for what is missing.
+    """The array (n_rows,) of right values: int64, float64, bool or datetime64[ns] where no value
+    stands against it, objects otherwise; NaN for what is missing, NaT among dates.
     """
     return _built(field, values, set(map(type, values)))
 
 
 def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
     if field.type in ("number", "integer") or (field.type == "any" and kinds <= NUMBER | {MISSING}):
-        if kinds == {int} and field.type != "number":
-            return np.array(values, np.int64)
-        numbers = np.array(values, np.float64)
-        return whole(numbers) if field.type == "integer" else numbers
+        return _numbers(field.type, values, kinds)
+    if field.type == "datetime":
+        moments = dates.array(values)
+        if moments is None:
+            raise ValueError("a value is not a date")
+        return moments
+    if field.type == "boolean" and kinds & NUMBER:
+        values = [value if dates.is_missing(value) else bool(value) for value in values]
+        kinds = set(map(type, values))
+    if field.type == "any" and field.categories and str in kinds:
+        values = _matched(field.categories, values)
     if kinds == {bool}:
         return np.array(values, bool)
     objects = np.empty(len(values), object)
     some_missing = MISSING in kinds
     objects[:] = [np.nan if v is None else v for v in values] if some_missing else values
     return objects
+
+
+def _numbers(type_: str, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
+    if type_ != "number" and kinds and kinds <= {int, bool}:
+        try:
+            return np.array(values, np.int64)
+        except OverflowError:
+            if type_ == "integer":
+                raise
+    numbers = np.array(values, np.float64)
+    return whole(numbers) if type_ == "integer" else numbers
+
+
+def _matched(categories: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """The values, those that are texts of categories of another type as these."""
+    texts = {value for value in categories if isinstance(value, str)}
+    known = {str(value): value for value in categories if not isinstance(value, str)}
+    known.update({str(value).lower(): value for value in categories if isinstance(value, bool)})
+    return [
+        known.get(value, value) if isinstance(value, str) and value not in texts else value
+        for value in values
+    ]
 
 
 def whole(numbers: np.ndarray) -> np.ndarray:
@@ -96,7 +135,7 @@ def whole(numbers: np.ndarray) -> np.ndarray:
 
 
 def check_range(numbers: np.ndarray) -> None:
-    """Doubt numbers that a 64-bit integer does not hold: they may have been written as one."""
+    """Doubt numbers that a 64-bit integer does not hold."""
     if not are_small(numbers) and (np.abs(numbers) >= BEYOND).any():
         raise DoubtError
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Iterator, Sequence
+import sys
+from typing import Any, Callable, Iterator, Sequence
 
 import orjson
 
-from .columns import BEYOND, KINDS
+from . import cells, dates
+from .columns import BEYOND, KINDS, NUMBER
 from .manifest import Field
 from .problems import Problem
 
@@ -16,11 +18,13 @@ EXPECTED = {
     "integer": "an integer",
     "string": "a string",
     "boolean": "true or false",
+    "datetime": "a date and time of ISO 8601, or milliseconds since 1970",
     "any": "a finite number, a string, true or false",
 }
 NAMES = {dict: "an object", list: "a list", type(None): "null"}
 MOST = 20
 LONGEST = 60
+LARGEST = sys.float_info.max
 
 
 def problem(errors: Sequence[dict[str, Any]]) -> Problem:
@@ -74,14 +78,31 @@ def fits(field: Field, value: Any) -> bool:
     kind = type(value)
     if (kind is float and math.isnan(value)) or value is None or value is ...:
         return field.nullable
+    if kind is str and field.type == "number" and field.dtype == "object":
+        value = cells.number(value)  # a Decimal, as pandas writes it to JSON
+        kind = type(value)
     if kind not in KINDS[field.type]:
         return False
-    if kind is float and field.type == "integer":
+    return RULES.get(field.type, _is_finite)(value)
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) not in NUMBER or abs(value) <= LARGEST
+
+
+def _is_integer(value: Any) -> bool:
+    if type(value) is float:
         # The integer before -2^63 is read as the same float.
-        return bool(value.is_integer() and -BEYOND < value < BEYOND)
-    if kind is float:
-        return math.isfinite(value)
-    return kind is not int or bool(-(2**63) <= value < 2**63)
+        return value.is_integer() and -BEYOND < value < BEYOND
+    return bool(-(2**63) <= value < 2**63)
+
+
+RULES: dict[str, Callable[[Any], bool]] = {
+    "integer": _is_integer,
+    "boolean": lambda value: value in (0, 1),
+    "datetime": lambda value: dates.nanoseconds(value) is not None,
+}
+"""What a value of the right kind must also be."""
 
 
 def _unknown(fields: Sequence[Field], row: dict[str, Any]) -> Iterator[dict[str, Any]]:

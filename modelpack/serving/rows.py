@@ -28,11 +28,13 @@ from .manifest import Field
 from .problems import Problem
 
 NUMERIC = NUMBER | {MISSING}
+BOTH = NUMERIC | {bool}
 
 
 class Decoder:
     """Of rows for `fields`. Each row is a list of values in their order, a dict of them by name in
     any order, or a bare value where there is one field. `named`: the names are the author's own.
+    `array_kinds`: of numpy's dtypes, those that a matrix of numbers may have.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class Decoder:
         self.integers = [index for index, field in enumerate(fields) if field.type == "integer"]
         types = {field.type for field in fields}
         self.numeric = types <= ({"number"} if layout == "frame" else {"number", "integer", "any"})
+        # A column of any type keeps its booleans, which are no numbers among other values.
+        self._kinds, self.array_kinds = (NUMERIC, "iuf") if "any" in types else (BOTH, "iufb")
         self._pick = itemgetter(*self.names) if len(self.names) > 1 else None
 
     def decode(self, rows: list[Any]) -> Rows:
@@ -138,15 +142,17 @@ class Decoder:
             if matrix is not None:
                 return self._checked(matrix, {float})
         kinds = set(map(type, chain.from_iterable(aligned)))
-        return self._checked(np.array(aligned, np.float64), kinds) if kinds <= NUMERIC else None
+        return self._checked(np.array(aligned, np.float64), kinds) if kinds <= self._kinds else None
 
     def _checked(self, matrix: np.ndarray, kinds: set[type]) -> np.ndarray:
         """`kinds`: of the values that it was made of."""
         if MISSING in kinds and self.required and np.isnan(matrix[:, self.required]).any():
             raise DoubtError
-        check_range(matrix)
-        if self.integers and float in kinds:
-            check_integral(matrix[:, self.integers])
+        if self.integers:
+            whole = matrix[:, self.integers]
+            check_range(whole)
+            if float in kinds:
+                check_integral(whole)
         return matrix
 
 

@@ -1,7 +1,7 @@
 """From rows that came as columns, or as one matrix, to rows as the model takes them.
 
-A column is an array (n_rows,) of numbers, booleans, texts or objects, or a list of such values as
-JSON has them. The same rules hold as for rows of JSON: see `misfits`.
+A column is an array (n_rows,) of numbers, booleans, dates, texts or objects, or a list of such
+values as JSON has them. The same rules hold as for rows of JSON: see `misfits`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from . import misfits
+from . import dates, misfits
 from .columns import (
     BEYOND,
     DoubtError,
@@ -27,7 +27,14 @@ from .rows import Decoder
 
 Column = Any
 
-KINDS = {"number": "iuf", "integer": "iuf", "boolean": "b", "any": "iufb", "string": ""}
+KINDS = {
+    "number": "iufb",
+    "integer": "iufb",
+    "boolean": "iufb",
+    "datetime": "M",
+    "any": "iufbM",
+    "string": "",
+}
 """The kinds of numpy's dtypes whose values are looked at all at once."""
 
 
@@ -40,7 +47,8 @@ def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
     """
     if matrix.ndim != 2:
         raise Problem(422, f"Expected rows and columns, got {matrix.ndim} dimensions.")
-    if decoder.numeric and matrix.dtype.kind in "iuf" and matrix.shape[1] == len(decoder.fields):
+    kinds = decoder.array_kinds
+    if decoder.numeric and matrix.dtype.kind in kinds and matrix.shape[1] == len(decoder.fields):
         decoder.count(len(matrix))
         numbers = _wide(matrix)
         if _are_right(decoder, numbers):
@@ -62,7 +70,7 @@ def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[
     if decoder.layout == "dicts":
         return _dicts(decoder, names, columns)
     arranged = _arranged(decoder, names, columns, length)
-    if decoder.numeric and all(map(_is_numeric, arranged)):
+    if decoder.numeric and all(_is_array(column, decoder.array_kinds) for column in arranged):
         numbers = _wide(np.column_stack(arranged))
         if _are_right(decoder, numbers):
             return numbers
@@ -115,35 +123,57 @@ def _dicts(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Colu
     return decoder.explain([dict(zip(names, row)) for row in zip(*map(_listed, columns))])
 
 
-def _is_numeric(column: Column) -> bool:
-    return isinstance(column, np.ndarray) and column.dtype.kind in "iuf"
+def _is_array(column: Column, kinds: str) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype.kind in kinds
 
 
 def _are_right(decoder: Decoder, numbers: np.ndarray) -> bool:
     """Whether float64 (n_rows, n_inputs) is plainly right."""
     with np.errstate(invalid="ignore"):
-        if not (are_small(numbers) or _are_in_range(numbers, decoder.required)):
+        if not (are_small(numbers) or _are_in_range(decoder, numbers)):
             return False
         return not decoder.integers or are_integral(numbers[:, decoder.integers])
 
 
-def _are_in_range(numbers: np.ndarray, required: Sequence[int]) -> bool:
-    """`required`: the columns where no NaN may be."""
-    return not ((np.abs(numbers) >= BEYOND).any() or np.isnan(numbers[:, required]).any())
+def _are_in_range(decoder: Decoder, numbers: np.ndarray) -> bool:
+    if np.isinf(numbers).any() or np.isnan(numbers[:, decoder.required]).any():
+        return False
+    return not (np.abs(numbers[:, decoder.integers]) >= BEYOND).any()
 
 
 def _array(field: Field, column: Column) -> np.ndarray:
     """The column as the model takes it; DoubtError if it is not plainly right."""
-    if not isinstance(column, np.ndarray) or column.dtype.kind not in KINDS[field.type]:
+    kind = column.dtype.kind if isinstance(column, np.ndarray) else ""
+    if kind == "M" and kind not in KINDS[field.type]:
+        raise misfits.of_table(misfits.EXPECTED[field.type], "dates", field.name)
+    if not kind or kind not in KINDS[field.type]:
         return plain(field, _listed(column))
     if _wrong(field, column).any():
         raise DoubtError
-    if column.dtype.kind == "b":
+    if kind == "M":
+        return dates.wide(column)
+    return _booleans(column) if field.type == "boolean" else _numbers(field, column)
+
+
+def _numbers(field: Field, column: np.ndarray) -> np.ndarray:
+    """Right numbers and booleans as int64 or float64; booleans of any type as they are."""
+    if column.dtype.kind == "b" and field.type == "any":
         return column
     if field.type == "number" or column.dtype.kind == "f":
         numbers = _wide(column)
         return whole(numbers) if field.type == "integer" else numbers
-    return column.astype(np.int64, copy=False)
+    fits = column.dtype.kind == "b" or (column < BEYOND).all()
+    return column.astype(np.int64, copy=False) if fits else _wide(column)
+
+
+def _booleans(column: np.ndarray) -> np.ndarray:
+    """Zeros, ones and NaN as booleans; among objects where one is missing."""
+    missing = np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
+    if not missing.any():
+        return column.astype(bool, copy=False)
+    objects = column.astype(bool).astype(object)
+    objects[missing] = np.nan
+    return objects
 
 
 def _wide(numbers: np.ndarray) -> np.ndarray:
@@ -156,12 +186,20 @@ def _wide(numbers: np.ndarray) -> np.ndarray:
 
 
 def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
-    """Which values of an array of numbers or booleans do not fit, as a mask (n_rows,)."""
+    """Which values of an array of numbers, booleans or dates do not fit, a mask (n_rows,)."""
+    if column.dtype.kind == "M":
+        missing = np.isnat(column) if not field.nullable else False
+        return np.asarray(dates.beyond(column) | missing)
+    if field.type == "boolean" and column.dtype.kind != "f":
+        return np.asarray(~np.isin(column, (0, 1)))
     if column.dtype.kind in "iub":
-        return np.asarray(column.astype(np.float64) >= BEYOND)
+        beyond = column.astype(np.float64) >= BEYOND
+        return np.asarray(beyond & (field.type == "integer"))
     column = _wide(column)  # of 16 bits, it compares with no large number
     missing = np.isnan(column)
     wrong = np.isinf(column) | (missing if not field.nullable else False)
+    if field.type == "boolean":
+        wrong |= ~missing & ~np.isin(column, (0, 1))
     if field.type == "integer":
         with np.errstate(invalid="ignore"):
             wrong |= ~missing & ((np.floor(column) != column) | (np.abs(column) >= BEYOND))
@@ -188,5 +226,7 @@ def _explained(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
 
 
 def _listed(column: Column) -> list[Any]:
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return dates.texts(column)
     listed: list[Any] = column.tolist() if isinstance(column, np.ndarray) else list(column)
     return listed

@@ -13,6 +13,7 @@ from flask import Request
 from .limits import Limits
 from .problems import Problem
 
+MOST_DIGITS = 100  # of an integer that is not read as a float
 WRAPPERS = 6  # around the rows in {"dataframe_split": {"columns", "index", "data"}, "params": {}}
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 QUOTE = ord('"')
@@ -108,9 +109,9 @@ def check_nesting(body: bytes, limits: Limits) -> None:
         raise Problem(413, f"More lists and objects came than a request of {limits.rows} rows has.")
 
 
-def _integer(digits: str) -> int:
-    # int() of a million digits takes minutes, and a hundred are out of range already.
-    return int(digits[:100])
+def _integer(digits: str) -> float:
+    # int() of a million digits takes minutes, and no integer of a hundred is of 64 bits.
+    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from .. import dates
 from ..service import Service
 from .closed import closed
 
@@ -12,11 +13,17 @@ TYPES = {
     "integer": ["integer"],
     "string": ["string"],
     "boolean": ["boolean"],
+    "datetime": ["string", "integer"],
     "any": ["number", "string", "boolean"],
 }
 BOUNDS: dict[str, dict[str, Any]] = {
     "number": {"format": "double"},
     "integer": {"format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1},
+    "datetime": {
+        "pattern": f"^{dates.TEXT.pattern}$",
+        "minimum": -(2**63 // dates.MILLISECOND),
+        "maximum": 2**63 // dates.MILLISECOND,
+    },
 }
 MOST_EXAMPLES = 100
 

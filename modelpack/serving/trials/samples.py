@@ -93,6 +93,8 @@ def _value(field: Field, example: Any, n: int, number: Callable[[float, int], fl
         return field.categories[n % len(field.categories)]
     if field.type == "boolean" or isinstance(example, bool):
         return n % 2 == 0
+    if field.type == "datetime":
+        return example
     if isinstance(example, str):
         return _words(example.split(), n)
     if not isinstance(example, (int, float)):

@@ -18,7 +18,13 @@ MATRIX = 2
 SINGLE = "input-0"
 """The name of a single tensor; any other is as good."""
 
-OF_TYPES = {"number": "FP64", "integer": "INT64", "string": "BYTES", "boolean": "BOOL"}
+OF_TYPES = {
+    "number": "FP64",
+    "integer": "INT64",
+    "string": "BYTES",
+    "boolean": "BOOL",
+    "datetime": "BYTES",
+}
 OF_VALUES: dict[type, str] = {int: "FP64", float: "FP64", bool: "BOOL"}
 
 
