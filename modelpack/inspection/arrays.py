@@ -33,14 +33,15 @@ class Array:
         found = self._decoded()
         return found if found is not None and len(found) == self.size else None
 
-    def row(self) -> list[Node] | None:
-        """The first row of a matrix (n, k), or None."""
+    def rows(self, most: int) -> list[list[Node]]:
+        """The first rows of a matrix (n, k), at most so many of them."""
         if len(self.shape) != 2 or not self.size:
-            return None
-        found = self._decoded() or []
-        step = self.shape[0] if self.fortran else 1
-        row = found[: step * self.shape[1] : step]
-        return row if len(row) == self.shape[1] else None
+            return []
+        found, (height, width) = self._decoded() or [], self.shape
+        starts = range(min(most, height))
+        rows = [found[i::height] if self.fortran else found[i * width : (i + 1) * width]
+                for i in starts]  # fmt: skip
+        return [row for row in rows if len(row) == width]
 
     def _decoded(self) -> list[Node] | None:
         if self.items is not None:

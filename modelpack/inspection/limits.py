@@ -29,6 +29,8 @@ INTEGER_BYTES = KIB
 
 KEPT_BYTES = MIB  # the largest single value that is kept; of longer ones, the head
 KEPT_TOTAL = 32 * MIB  # of all values beyond SMALL_BYTES together
+MODEL_BYTES = 16 * MIB  # the same of a booster, which its library saves as one value
+MODEL_HEAD_BYTES = 256 * KIB
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
 

@@ -28,6 +28,14 @@ class Malformed(Exception):  # noqa: N818 - a verdict about the file, not an err
         self.opcode: str | None = None
 
 
+def require(holds: bool, message: str, code: str = "malformed") -> None:
+    """Raises:
+    Malformed: it does not hold.
+    """
+    if not holds:
+        raise Malformed(code, message)
+
+
 @dataclass(slots=True, eq=False)
 class Global:
     """A name that loading would look up: `key` is "module:qualname"."""

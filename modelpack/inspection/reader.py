@@ -10,6 +10,9 @@ from .nodes import Blob, Malformed
 LONGEST_FIXED = 16
 """More bytes than any opcode takes with an argument of fixed size."""
 
+_MODELS = (b"tree\n", b"CBM1", b"{L\0\0\0\0\0\0\0\6Config", b'{"Config"', b"CONFIG-offset:")
+"""How LightGBM, CatBoost and XGBoost begin what they save as one value."""
+
 
 class Reader:
     """`buffer[position]` is the next byte of the stream, `base` the offset of `buffer[0]`.
@@ -109,13 +112,24 @@ class Reader:
         """The next `count` bytes; only their head where they are too many to be kept."""
         if count <= limits.SMALL_BYTES:
             return self.take(count)
-        if count <= limits.KEPT_BYTES and self.kept + count <= limits.KEPT_TOTAL:
+        is_model = self._begins_with(_MODELS)
+        most = limits.MODEL_BYTES if is_model else limits.KEPT_BYTES
+        if count <= most and self.kept + count <= limits.KEPT_TOTAL:
             self.kept += count
             return self.take(count)
-        offset = self.offset
-        head = self.take(limits.HEAD_BYTES)
+        offset, size = self.offset, limits.HEAD_BYTES
+        if is_model and self.kept + limits.MODEL_HEAD_BYTES <= limits.KEPT_TOTAL:
+            size = min(count, limits.MODEL_HEAD_BYTES)
+            self.kept += size
+        head = self.take(size)
         self._skip(count - len(head))
         return Blob(offset, count, head)
+
+    def _begins_with(self, marks: tuple[bytes, ...]) -> bool:
+        longest = max(map(len, marks))
+        if len(self.buffer) - self.position < longest:
+            self.refill(longest)
+        return self.buffer.startswith(marks, self.position)
 
     def _skip(self, count: int) -> None:
         while count:

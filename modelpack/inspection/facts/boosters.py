@@ -10,20 +10,24 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from modelpack.spec import Scalar
 
 from ..arrays import clean, raw, scalar
 from ..nodes import Node
 from . import ubjson
+from .columns import Columns
+from .containers import lightgbm_columns, lightgbm_lists, xgboost_values
 from .flatbuffers import Table
 from .parts import Part, attributes
 from .splits import Splits
 
 Range = tuple[float, float]
 
+_INDICATOR, _CATEGORY = "i", "c"
 _HANDLES = ("_handle", "handle", "__model")
 _INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
 _LONGEST_LABELS = 64_000
@@ -35,8 +39,11 @@ _LIGHTGBM_TEXTS = {"v2": "<2.3", "v3": ">=2.3,<4", "v4": ">=4"}
 class Booster:
     """`names` of the features, `width` their number, `groups` and `targets` the number of classes
     and of outputs where there are several, `ranges` of the features in training, `splits` of its
-    trees, `classes` the labels, `texts` the positions of features that are no numbers; `version` of
-    the library, or a specifier. None where not told.
+    trees, `classes` the labels, `texts` the positions of features that are no numbers, `kinds` the
+    types of the features as XGBoost has them (q, float, int, i: boolean, c: category); `categories`
+    by the position of a feature of pandas' category dtype, empty if they are unknown; `undecided`:
+    there are categories, and not known of which features; `infos` as LightGBM writes them;
+    `version` of the library, or a specifier. None where not told.
     """
 
     names: tuple[str, ...] | None = None
@@ -48,6 +55,28 @@ class Booster:
     splits: Splits | None = None
     classes: tuple[Scalar, ...] | None = None
     texts: frozenset[int] = frozenset()
+    kinds: tuple[str, ...] = ()
+    categories: Mapping[int, tuple[Scalar, ...]] = field(default_factory=dict)
+    undecided: bool = False
+    infos: tuple[str, ...] = ()
+
+    def describe(self, columns: Columns) -> None:
+        """Record in the columns what is known of them."""
+        for index, column in enumerate(columns):
+            column.nullable = index not in self.texts
+            if index in self.texts:
+                column.type = column.type or "string"
+        for column, kind in zip(columns, self.kinds, strict=False):
+            if kind == _INDICATOR and column.type is None and not column.changed:
+                column.flag()
+        for column, found in zip(columns, self.ranges, strict=False):
+            if found:
+                column.between(*found)
+        if self.splits:
+            self.splits.tell(columns)
+        for index, values in self.categories.items():
+            if index < len(columns):
+                columns[index].coded(values)
 
 
 def booster(part: Part) -> Booster | None:
@@ -57,13 +86,25 @@ def booster(part: Part) -> Booster | None:
         return None
     found = attributes(part.get("_Booster")) or part.attributes
     data = next(filter(None, (_saved(found.get(name)) for name in _HANDLES)), None)
-    return reader(data) if data else None
+    told = reader(data) if data else None
+    if told is None or part.top != "lightgbm" or not found.get("pandas_categorical"):
+        return told
+    return _with_categories(told, found["pandas_categorical"])
+
+
+def _with_categories(told: Booster, node: Node) -> Booster:
+    lists = lightgbm_lists(node)
+    places = lightgbm_columns(lists, told.infos) if lists is not None else None
+    if lists is None or places is None:
+        return replace(told, undecided=True)
+    return replace(told, categories=dict(zip(places, lists, strict=True)))
 
 
 def _saved(node: Node) -> bytes | None:
     return node.encode("utf-8", "replace") if isinstance(node, str) else raw(node)
 
 
+@lru_cache(maxsize=2)
 def lightgbm(data: bytes) -> Booster:
     head, _, rest = data.partition(b"\n\n")
     lines = head.decode("utf-8", "replace").split("\n")
@@ -79,6 +120,7 @@ def lightgbm(data: bytes) -> Booster:
         groups=_several(told.get("num_class", "")),
         version=_LIGHTGBM_TEXTS.get(told.get("version", "")),
         ranges=tuple(_intervals(told.get("feature_infos", ""))),
+        infos=tuple(told.get("feature_infos", "").split(" ")),
     )
 
 
@@ -92,16 +134,44 @@ def _intervals(infos: str) -> Iterator[Range | None]:
             yield None
 
 
+@lru_cache(maxsize=2)
 def _xgboost(data: bytes) -> Booster:
     width = _number(data, "num_feature")
+    names, kinds = _texts(data, "feature_names"), _texts(data, "feature_types")
     return Booster(
-        names=ubjson.strings(data, "feature_names") or None,
+        names=names or None,
+        kinds=kinds,
+        categories=_xgboost_categories(data, kinds) if names else {},
         width=int(width) if _is_count(width) else None,
         groups=_several(_number(data, "num_class")),
         targets=_several(_number(data, "num_target")),
         version=_xgboost_version(data),
         splits=_splits(data),
     )
+
+
+def _texts(data: bytes, key: str) -> tuple[str, ...]:
+    """A list of texts, in UBJSON or JSON."""
+    told = ubjson.strings(data, key)
+    if told is None:
+        match = re.search(rb'"%s":\s?(\[[^\]]{1,1000000}\])' % key.encode(), data)
+        try:
+            found = json.loads(match[1]) if match else []
+        except ValueError:  # a name with a bracket in it
+            found = []
+        told = tuple(clean(each) for each in found if isinstance(each, str))
+    return told
+
+
+def _xgboost_categories(data: bytes, kinds: Sequence[str]) -> dict[int, tuple[Scalar, ...]]:
+    """Of a DataFrame's columns; releases before 3.1 do not write them."""
+    try:
+        containers = (found for found in ubjson.objects(data, "cats") if "enc" in found)
+        values = xgboost_values(next(containers, {}))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        values = {}
+    places = [index for index, kind in enumerate(kinds) if kind == _CATEGORY]
+    return {index: values.get(index, ()) for index in places}
 
 
 def _splits(data: bytes) -> Splits:
@@ -145,6 +215,7 @@ def _in_json(data: bytes) -> str | None:
     return b".".join(match.groups()).decode() if match else None
 
 
+@lru_cache(maxsize=2)
 def catboost(data: bytes) -> Booster:
     match = re.search(rb"CatBoost [Rr]elease (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
     told = Booster(version=match[1].decode() if match else None, classes=_class_names(data))

@@ -25,6 +25,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     example: Scalar = None
+    dtype: str | None = None
     changed: bool = False
     """A step has made other numbers of its values: those that later steps tell of are not its."""
 
@@ -38,6 +39,26 @@ class Column:
             self.minimum = rounded(low) if low is not None and math.isfinite(low) else None
             self.maximum = rounded(high) if high is not None and math.isfinite(high) else None
 
+    def between(self, low: float, high: float) -> None:
+        """Training met values from `low` to `high`; the example of two integers is one too."""
+        if not math.isfinite(low + high):
+            return
+        middle = (low + high) / 2
+        is_whole = float(low).is_integer() and float(high).is_integer()
+        self.number(example=math.floor(middle) if is_whole else middle, low=low, high=high)
+
+    def separated(self, thresholds: Sequence[float], enough: int) -> None:
+        """`thresholds`, sorted, lie between values of training; those of integers are multiples of
+        a half, and are given as integers that training met. Fewer than `enough` bound nothing.
+        """
+        low, middle, high = thresholds[0], thresholds[len(thresholds) // 2], thresholds[-1]
+        if all(float(2 * t).is_integer() for t in thresholds):
+            low, middle, high = math.floor(low), math.floor(middle), math.ceil(high)
+        if len(set(thresholds)) >= enough:
+            self.number(example=middle, low=low, high=high)
+        else:
+            self.number(example=middle)
+
     def category(self, values: Sequence[Scalar]) -> None:
         """`values` are all that it may have; a missing one among them."""
         kept = tuple(v for v in values if v is not None and not is_nan(v))
@@ -49,6 +70,25 @@ class Column:
         if self.example not in kept:
             self.example = kept[0]
 
+    def coded(self, values: Sequence[Scalar]) -> None:
+        """It had pandas' category dtype: `values` are all categories in the order of their codes,
+        none where the file does not tell them.
+        """
+        self.dtype, self.nullable = "category", True
+        self.type = scalar_type(values) if values else "any"
+        self.categories = tuple(values) or None
+        self.minimum = self.maximum = None
+        self.example = values[0] if values else None
+
+    def flag(self) -> None:
+        """It had the dtype bool, which nothing can be missing in."""
+        self.type, self.dtype, self.example, self.nullable = "boolean", "bool", False, False
+
+    def opaque(self) -> None:
+        """It goes into code that may take anything."""
+        if self.type is None:
+            self.type, self.nullable = "any", True
+
     def field(self, default: FieldType) -> Field:
         kind = self.type or default
         blanks: dict[str, Scalar] = {"string": "", "boolean": False, "integer": 0}
@@ -56,7 +96,7 @@ class Column:
         if example is None and not (kind == "any" and self.nullable):
             example = blank
         return Field(self.name, kind, (), self.categories, self.nullable, self.minimum,
-                     self.maximum, example)  # fmt: skip
+                     self.maximum, example, self.dtype)  # fmt: skip
 
 
 Columns = Sequence[Column]

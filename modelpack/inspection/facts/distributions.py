@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from .evidence import telling
-
 DISTRIBUTIONS = {
     "_loss": "scikit-learn",
     "bs4": "beautifulsoup4", "catboost": "catboost", "category_encoders": "category-encoders",
@@ -31,11 +27,3 @@ DISTRIBUTIONS = {
 def top(key: str) -> str:
     """The top-level module of a module or "module:name"."""
     return key.partition(":")[0].partition(".")[0]
-
-
-def naming(distribution: str, keys: Iterable[str]) -> str | None:
-    """The name "module:name" that tells that the distribution is needed: the first of those that
-    imply something of its version, else the first that it provides.
-    """
-    provided = [key for key in keys if DISTRIBUTIONS.get(top(key)) == distribution]
-    return telling(distribution, provided) or (provided[0] if provided else None)

@@ -14,6 +14,7 @@ from packaging.version import Version
 from .. import allowlist
 from ..machine import Trace
 from . import layouts
+from .distributions import DISTRIBUTIONS, top
 
 _IMPLIED = [
     (name, re.compile(pattern), specifier)
@@ -50,6 +51,14 @@ def telling(distribution: str, keys: Iterable[str]) -> str | None:
     """The first of the names "module:name" that imply something of a distribution's version."""
     patterns = [pattern for name, pattern, _ in _IMPLIED if name == distribution]
     return next((key for pattern in patterns for key in keys if pattern.match(key)), None)
+
+
+def naming(distribution: str, keys: Iterable[str]) -> str | None:
+    """The name "module:name" that tells that the distribution is needed: the first of those that
+    imply something of its version, else the first that it provides.
+    """
+    provided = [key for key in keys if DISTRIBUTIONS.get(top(key)) == distribution]
+    return telling(distribution, provided) or (provided[0] if provided else None)
 
 
 def _moved(keys: Iterable[str]) -> Iterator[str]:

@@ -6,70 +6,59 @@ from modelpack.spec import Field, Layout
 
 from .boosters import booster
 from .columns import Column
-from .parts import Part, column_names
-from .steps import describe
+from .parts import Part
+from .passage import chosen_names, entries, head, recorded_names, tells_frames_apart
+from .rows import exogenous_names
+from .steps import NUMERIC, describe
 from .vocabulary import DICT_VECTORIZER, TEXT_VECTORIZERS, dict_columns, text_example
 from .widths import features_in
 
 MOST_INPUTS = 100_000
 """Of a wider model the inputs are not listed."""
 
-_NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "category_encoders",
-            "statsmodels"}  # fmt: skip
-_FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
-"""What takes rows in a form of its own, however deep inside a model it stands first."""
 
-
-def head(part: Part) -> Part:
-    """The part that the rows reach first, functions without state and samplers aside; of several
-    that they reach side by side, one that takes them in a form of its own.
-    """
-    if part.name in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
-        parts = [p for p in part.parts if not p.is_sampler]
-        reached = [p for p in parts if p.name != "FunctionTransformer"] or parts
-        heads = [head(p) for p in (reached if part.name == "FeatureUnion" else reached[:1])]
-        formed = (found for found in heads if found.name in _FORMS)
-        return next(formed, heads[0] if heads else part)
-    inner = next(part.parts, None)
-    if inner is None or part.name == "ColumnTransformer":
-        return part
-    first = head(inner)
-    return first if first.name in _FORMS else part
-
-
-def layout(root: Part) -> Layout:
-    """The form of the rows: what chooses columns by their names needs a DataFrame."""
+def form(root: Part) -> Layout | None:
+    """The form of rows that are no columns of a table, texts or dicts; None of all others."""
     first = head(root)
-    if first.name in TEXT_VECTORIZERS:
+    if first.kind in TEXT_VECTORIZERS:
         return "text"
-    if first.name == DICT_VECTORIZER:
-        return "dicts"
-    if first.name == "ColumnTransformer" and _chosen_names(first):
-        return "frame"
-    if first.top == "category_encoders" and names(first):
-        return "frame"
-    return "frame" if _passes_frames_on(root) else "array"
+    return "dicts" if first.kind == DICT_VECTORIZER else None
+
+
+def layout(root: Part, inputs: list[Field]) -> Layout:
+    """The form of the rows: a DataFrame wherever a part could tell it from the array of its values,
+    which only the libraries that convert it at once and columns of numbers exclude.
+    """
+    told = form(root)
+    if told is not None:
+        return told
+    if not inputs:
+        return "frame" if _passes_frames_on(root) else "array"
+    if names(root) is None:
+        return "array"
+    return "array" if all(map(_is_number, inputs)) and not tells_frames_apart(root) else "frame"
+
+
+def _is_number(field: Field) -> bool:
+    """Whether its values are those of an array of numbers; boosters take booleans as such."""
+    if field.dtype is None:
+        return field.type in {"number", "integer"}
+    return field.dtype == "bool"
 
 
 def _passes_frames_on(root: Part) -> bool:
     """Whether a step that records nothing, as authors write them, gave a DataFrame to a later one,
     which recorded its columns: then it was given one itself.
     """
-    tells_nothing = names(root) is None and features_in(root) is None
-    return tells_nothing and any(names(part) for part in root.parts)
-
-
-def _chosen_names(part: Part) -> list[str]:
-    """The names that the steps of a ColumnTransformer choose, each once."""
-    chosen = [c for _, _, node in part.steps for c in column_names(node) or ()]
-    return list(dict.fromkeys(c for c in chosen if isinstance(c, str)))
+    return any(names(part) for part in root.parts)
 
 
 def fields(root: Part) -> list[Field]:
     """The inputs in the model's order; none where the file does not tell how many there are."""
-    if layout(root) == "text":
+    told = form(root)
+    if told == "text":
         return [Field("text", "string", example=text_example(head(root)))]
-    if layout(root) == "dicts":
+    if told == "dicts":
         return [column.field("number") for column in dict_columns(head(root), MOST_INPUTS)]
     known = names(root)
     if known is None:
@@ -77,18 +66,18 @@ def fields(root: Part) -> list[Field]:
         known = [f"x{i}" for i in range(width if width <= MOST_INPUTS else 0)]
     columns = [Column(name) for name in known]
     describe(root, columns)
-    numeric = head(root).top in _NUMERIC
+    numeric = head(root).top in NUMERIC
     return [column.field("number" if numeric else "any") for column in columns]
 
 
 def names(part: Part) -> list[str] | None:
-    """`feature_names_in_` of the part, or of the first of its parts that the rows reach."""
-    told = column_names(part.get("feature_names_in_", "_feature_names_in"))
-    if told and all(isinstance(name, str) for name in told):
-        return [str(name) for name in told]
-    if part.name == "ColumnTransformer":
-        return _chosen_names(part) or None  # of releases that did not record all names
+    """The names that the part records, or the first of its parts that gets the same columns."""
+    if told := recorded_names(part):
+        return told
+    if part.kind == "ColumnTransformer":
+        return chosen_names(part) or None  # of releases that did not record all names
     if (boosted := booster(part)) and boosted.names:
         return list(boosted.names)
-    first = next(part.parts, None)
-    return names(first) if first and part.name not in TEXT_VECTORIZERS else None
+    if part.top == "statsmodels":
+        return exogenous_names(part)
+    return next(filter(None, map(names, entries(part))), None)

@@ -12,8 +12,8 @@ from ..allowlist import standing
 from ..machine import Trace
 from ..nodes import Node
 from .boosters import booster
-from .distributions import DISTRIBUTIONS, naming, top
-from .evidence import implied_versions
+from .distributions import DISTRIBUTIONS, top
+from .evidence import implied_versions, naming
 from .layouts import is_aligned
 from .parts import Part, as_dict, attributes
 

@@ -53,7 +53,7 @@ def _transformed_type(part: Part, inputs: Sequence[Field]) -> FieldType:
 
 def _passes_on(part: Part) -> bool:
     """Whether what goes in may come out as it is, text included."""
-    if part.name not in {"ColumnTransformer", "FeatureUnion"}:
+    if part.kind not in {"ColumnTransformer", "FeatureUnion"}:
         return part.name in _PASSING_ON
     kept = any(node == "passthrough" for _, node, _ in part.steps if isinstance(node, str))
     return kept or any(_passes_on(inner.last) for inner in part.parts)

@@ -15,6 +15,7 @@ from ..allowlist import standing
 from ..arrays import clean, scalar, view
 from ..contracts import is_made, made_class
 from ..nodes import Dct, Global, Node, Obj
+from .distributions import DISTRIBUTIONS
 
 _DEEPEST = 32
 OTHER_LIBRARIES = {
@@ -30,6 +31,16 @@ _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "colle
                    *OTHER_LIBRARIES}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
+_COMPOSITES = {
+    "Pipeline": ("steps",),
+    "ColumnTransformer": ("transformers_", "transformers"),
+    "FeatureUnion": ("transformer_list",),
+}
+_OF_MEMBERS = {
+    "CalibratedClassifierCV", "MultiOutputClassifier", "MultiOutputRegressor", "ClassifierChain",
+    "RegressorChain", "OneVsRestClassifier", "OneVsOneClassifier", "OutputCodeClassifier",
+}  # fmt: skip
+"""Those that keep the estimator as it was given, and in a list the copies that they fitted."""
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 _SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
 _SUFFIXES: dict[str, Task] = {
@@ -87,6 +98,24 @@ class Part:
         """The top-level module of its class."""
         return self.cls.module.partition(".")[0]
 
+    @cached_property
+    def kind(self) -> str:
+        """The class of scikit-learn that it passes rows on as: its own name, or that of the
+        composite whose fitted attributes it has, as subclasses by others have them.
+        """
+        if self.is_sklearn:
+            return self.name
+        for kind, attributes_ in _COMPOSITES.items():
+            steps = _tuples(self.get(attributes_[0]))
+            if steps and all(isinstance(node, Obj | str) or node is None for _, node, _ in steps):
+                return kind
+        return self.name
+
+    @property
+    def is_author_code(self) -> bool:
+        """Whether no library that modelpack knows has its class."""
+        return self.top not in DISTRIBUTIONS and standing(self.cls.key) == "unknown"
+
     @property
     def is_sklearn(self) -> bool:
         return self.top == "sklearn"
@@ -105,19 +134,36 @@ class Part:
     @cached_property
     def steps(self) -> list[tuple[str, Node, Node]]:
         """(name, estimator or "passthrough" or "drop", columns or None) of what it is made of."""
-        if self.name == "Pipeline":
-            return _tuples(self.get("steps"))
-        if self.name == "ColumnTransformer":
-            return _tuples(self.get("transformers_", "transformers"))
-        if self.name == "FeatureUnion":
-            return _tuples(self.get("transformer_list"))
+        if self.kind in _COMPOSITES:
+            return _tuples(self.get(*_COMPOSITES[self.kind]))
         if self.name.startswith(("Voting", "Stacking")):
             return self._ensemble()
         if self.is_sklearn and ".ensemble._forest" in self.cls.module:
             return []
         found = ((key, self.attributes.get(key)) for key in _META)
         inner = next(((k, v) for k, v in found if self.inner(v) is not None), None)
-        return [(inner[0].rstrip("_"), inner[1], None)] if inner else []
+        if inner is None:
+            return []
+        fitted = self._first_member() if self._keeps_copies else None
+        return [(inner[0].rstrip("_"), inner[1] if fitted is None else fitted, None)]
+
+    @property
+    def _keeps_copies(self) -> bool:
+        """Whether it keeps a list of fitted copies of its estimator that get all its columns."""
+        if not self.name.startswith("Bagging"):
+            return self.name in _OF_MEMBERS
+        return self.get("max_features") == 1.0 and self.get("bootstrap_features") is not True
+
+    def _first_member(self) -> Node:
+        """The first of the fitted copies of the estimator that it was given."""
+        members = self.get("calibrated_classifiers_", "estimators_")
+        array = view(members)
+        listed = array.items if array else members
+        first = listed[0] if isinstance(listed, list | tuple) and listed else None
+        wrapped = attributes(first)
+        inner = wrapped.get("estimator", wrapped.get("base_estimator"))
+        node = inner if self.name == "CalibratedClassifierCV" else first
+        return node if self.inner(node) is not None else None
 
     def _ensemble(self) -> list[tuple[str, Node, Node]]:
         named = [step for step in _tuples(self.get("estimators")) if step[1] not in ("drop", None)]
@@ -138,7 +184,7 @@ class Part:
     @property
     def last(self) -> Part:
         """The part that gives the predictions."""
-        if self.name == "Pipeline":
+        if self.kind == "Pipeline":
             final = next(reversed(list(self.parts)), None)
             return final.last if final else self
         if self.name.endswith("SearchCV") or self.name == "FrozenEstimator":

@@ -14,6 +14,8 @@ from ..nodes import Node, Obj
 from .columns import Column, Columns, is_nan, rounded
 from .parts import Part, attributes
 
+_SAME_VARIANCE = 1e-9
+
 
 def fills_nan(part: Part) -> bool:
     """Whether NaN is what the imputer replaces."""
@@ -32,7 +34,8 @@ def _imputer(part: Part, columns: Columns) -> bool:
             column.type, column.example = column.type or "string", value
         elif isinstance(value, int | float) and column.example is None and math.isfinite(value):
             column.example = rounded(value)
-    return not part.get("add_indicator")
+    is_whole = all(v is not None and not is_nan(v) for v in values)  # else a column is left out
+    return is_whole and not part.get("add_indicator")
 
 
 def _encoder(part: Part, columns: Columns) -> bool:
@@ -44,12 +47,17 @@ def _encoder(part: Part, columns: Columns) -> bool:
 
 
 def _centred(centre: str, spread: str) -> Callable[[Part, Columns], bool]:
+    """`spread`: the variances, by which a column of zeros and ones is known."""
+
     def told(part: Part, columns: Columns) -> bool:
         centres, spreads = part.floats(centre), part.floats(spread)
         if centres is not None and len(centres) == len(columns):
-            spreads = spreads if spreads and len(spreads) == len(centres) else [0.0] * len(centres)
+            spreads = spreads if spreads and len(spreads) == len(centres) else [-1.0] * len(centres)
             for column, c, s in zip(columns, centres, spreads, strict=True):
-                column.number(example=c, low=c - 3 * s, high=c + 3 * s)
+                is_flag = 0 < c < 1 and abs(s - c * (1 - c)) < _SAME_VARIANCE
+                column.number(example=round(c) if is_flag else c)
+                if is_flag and column.type == "number" and not column.changed:
+                    column.example = float(round(c))
         return _changed(columns)
 
     return told
@@ -60,7 +68,7 @@ def _bounded(low: str, high: str) -> Callable[[Part, Columns], bool]:
         lows, highs = part.floats(low), part.floats(high)
         if lows is not None and highs is not None and len(lows) == len(highs) == len(columns):
             for column, a, b in zip(columns, lows, highs, strict=True):
-                column.number(example=(a + b) / 2, low=a, high=b)
+                column.between(a, b)
         return _changed(columns)
 
     return told
@@ -68,7 +76,7 @@ def _bounded(low: str, high: str) -> Callable[[Part, Columns], bool]:
 
 def _max_abs(part: Part, columns: Columns) -> bool:
     for column, peak in zip(columns, part.floats("max_abs_") or [], strict=False):
-        column.number(example=peak / 2, low=-peak, high=peak)
+        column.number(example=peak / 2, high=peak)
     return _changed(columns)
 
 
@@ -110,7 +118,7 @@ def _quantiles(part: Part, columns: Columns) -> bool:
 def _isotonic(part: Part, columns: Columns) -> bool:
     low, high = scalar(part.get("X_min_")), scalar(part.get("X_max_"))
     if len(columns) == 1 and isinstance(low, float) and isinstance(high, float):
-        columns[0].number(example=(low + high) / 2, low=low, high=high)
+        columns[0].between(low, high)
     return False
 
 
@@ -119,7 +127,7 @@ def between(column: Column, node: Node, margin: int = 0) -> None:
     array = view(node)
     values = ((array.values() if array else None) or [])[margin : -margin or None]
     if len(values) > 1 and all(isinstance(v, float) for v in values):
-        column.number(example=(values[0] + values[-1]) / 2, low=values[0], high=values[-1])
+        column.between(values[0], values[-1])
 
 
 def _power(_: Part, columns: Columns) -> bool:
@@ -139,8 +147,8 @@ TRANSFORMERS: dict[str, Callable[[Part, Columns], bool]] = {
     "OneHotEncoder": _encoder,
     "OrdinalEncoder": _encoder,
     "TargetEncoder": _encoder,
-    "StandardScaler": _centred("mean_", "scale_"),
-    "RobustScaler": _centred("center_", "scale_"),
+    "StandardScaler": _centred("mean_", "var_"),
+    "RobustScaler": _centred("center_", ""),
     "MinMaxScaler": _bounded("data_min_", "data_max_"),
     "MaxAbsScaler": _max_abs,
     "KBinsDiscretizer": _bins,

@@ -6,6 +6,7 @@ from modelpack.spec import Signature
 
 from . import inputs, outputs
 from .parts import Part
+from .passage import head
 
 NO_SIGNATURE = Signature((), ())
 
@@ -17,7 +18,8 @@ _NO_ROWS = {
 
 def signature(root: Part) -> Signature:
     """All that the file tells of inputs and outputs; what it does not tell is left general."""
-    layout, fields = inputs.layout(root), inputs.fields(root)
+    fields = inputs.fields(root)
+    layout = inputs.layout(root, fields)
     classes = outputs.classes(root.last)
     return Signature(
         inputs=tuple(fields),
@@ -32,7 +34,7 @@ def signature(root: Part) -> Signature:
 
 def no_prediction(root: Part) -> str | None:
     """Why the model, though fitted, answers no rows of a table; None if it does."""
-    part, first = root.last, inputs.head(root)
+    part, first = root.last, head(root)
     if root.has("predict") is False and root.has("transform") is False:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
     if part.top == "xgboost" and part.name == "Booster":

@@ -55,10 +55,8 @@ class Splits:
         """
         for index, column in enumerate(columns):
             found = sorted(self._thresholds.get(index, ()))
-            if len(set(found)) >= _ENOUGH:
-                column.number(example=found[len(found) // 2], low=found[0], high=found[-1])
-            elif found:
-                column.number(example=found[len(found) // 2])
+            if found:
+                column.separated(found, _ENOUGH)
 
 
 def splits_of(part: Part) -> Splits:

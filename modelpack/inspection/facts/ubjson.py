@@ -8,8 +8,13 @@ type, #L and the same. Numbers are big-endian.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 from ..arrays import clean
+from ..nodes import Malformed
+from ..ubjson import value_at
 
 _LENGTH = struct.Struct(">Q")
 _INTEGERS = {b"i": struct.Struct(">b"), b"U": struct.Struct(">B"), b"I": struct.Struct(">h"),
@@ -17,6 +22,7 @@ _INTEGERS = {b"i": struct.Struct(">b"), b"U": struct.Struct(">B"), b"I": struct.
 _NUMBERS = {b"[$U": "B", b"[$i": "b", b"[$I": "h", b"[$l": "i", b"[$L": "q", b"[$d": "f",
             b"[$D": "d"}  # fmt: skip
 _MOST_VALUES = 100_000
+_MOST_TRIES = 100
 _LONGEST = 64 * 1024
 
 
@@ -65,6 +71,19 @@ def numbers(data: bytes, key: str, start: int = 0) -> tuple[tuple[float, ...], i
     if begin + kind.size > len(data):
         return None
     return kind.unpack_from(data, begin), begin + kind.size
+
+
+def objects(data: bytes, key: str) -> Iterator[dict[str, Any]]:
+    """The objects behind such a key; what only looks like one, or was cut off, is left out."""
+    start = 0
+    for _ in range(_MOST_TRIES):
+        start = _after(data, key, start)
+        if start >= len(data):
+            return
+        with suppress(Malformed):
+            found = value_at(data, start)
+            if isinstance(found, dict):
+                yield found
 
 
 def _array(data: bytes, key: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from ..arrays import scalar, view
 from ..nodes import Dct, Node, Obj
 from .boosters import booster
 from .parts import Part, attributes
+from .passage import entries
 from .rows import exogenous
 
 _MOST = 2**31
@@ -19,9 +20,8 @@ _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_",
 
 def features_in(part: Part) -> int | None:
     """The number of features, however this release and this class record it."""
-    first = next(part.parts, None)
-    if part.name in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
-        return features_in(first) if first else None
+    if part.kind in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
+        return _of_entries(part)
     if part.top == "statsmodels":
         array = view(exogenous(part))
         return array.shape[-1] if array and array.shape else None
@@ -30,9 +30,12 @@ def features_in(part: Part) -> int | None:
         known = told.width
     if known is None:
         known = _of_arrays(part)
-    if known is None and first is not None:
-        known = features_in(first)
-    return known
+    return _of_entries(part) if known is None else known
+
+
+def _of_entries(part: Part) -> int | None:
+    widths = (features_in(inner) for inner in entries(part))
+    return next((width for width in widths if width is not None), None)
 
 
 def _of_arrays(part: Part) -> int | None:
@@ -68,7 +71,7 @@ def _of_members(part: Part) -> int | None:
 
 def features_out(part: Part) -> int:
     """The length of a transformed row; -1 where the file does not tell it."""
-    count = _COUNTS.get(part.name)
+    count = _COUNTS.get(part.kind)
     if count is not None:
         known = count(part)
     elif part.name.endswith(_SAME):

@@ -21,9 +21,9 @@ from ..facts.boosters import catboost as facts_of
 from ..facts.columns import scalar_type
 from ..facts.flatbuffers import Table
 from ..invariants import CODE
-from ..nodes import Malformed
+from ..nodes import Malformed, require
 from . import catboost_tables
-from .told import Told, columns, outputs, require, unserved
+from .told import Told, columns, outputs, unserved
 
 _MAGIC = b"CBM1"
 _HEAD = len(_MAGIC) + 4

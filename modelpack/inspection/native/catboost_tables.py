@@ -13,7 +13,7 @@ import struct
 
 from ..facts.flatbuffers import Table
 from ..invariants import CODE
-from .told import require
+from ..nodes import require
 
 _SIZE = struct.Struct("<I")
 _BUCKET = struct.Struct("<QI")

@@ -15,13 +15,13 @@ from modelpack.spec import Field, Scalar, Signature, Task
 from ..arrays import clean
 from ..facts.boosters import Booster
 from ..facts.boosters import lightgbm as head_of
-from ..facts.columns import Column, scalar_type
+from ..facts.columns import Column
 from ..invariants import CODE
 from ..invariants.lightgbm import model
 from ..invariants.objects import Broken
 from ..invariants.scans import Scan, run
-from ..nodes import Malformed
-from .told import Told, columns, outputs, require, unserved
+from ..nodes import Malformed, require
+from .told import Told, columns, outputs, unserved
 
 _CATEGORICAL = b"\npandas_categorical:"
 _COLUMNS = re.compile(rb"\n\[categorical_(?:feature|column): ([0-9,]{1,1000000})\]")
@@ -76,12 +76,11 @@ def _signature(
         column.nullable = True
         found = head.ranges[index] if index < len(head.ranges) else None
         if found:
-            column.number(example=sum(found) / 2, low=found[0], high=found[1])
+            column.between(*found)
     _tell_numbers(made, lines.get("feature_infos", "").split(" "))
     for index, values in categories.items():
         if index < len(made):
-            made[index].type, made[index].categories = scalar_type(values), values
-            made[index].example = values[0]
+            made[index].coded(values)
     count = outputs(int(lines["num_class"]), "a LightGBM model")
     several = count > 1
     return Signature(

@@ -10,10 +10,11 @@ from modelpack.spec import Field, FieldType, Scalar, Signature, Task
 from ..facts.columns import Column, scalar_type
 from ..facts.inputs import MOST_INPUTS
 from ..invariants import CODE
+from ..nodes import require
 from . import onnx_graph
 from .onnx_columns import describe, example_text
 from .onnx_graph import Model, Value
-from .told import Told, require, unserved
+from .told import Told, unserved
 
 _TYPES: dict[int, FieldType] = {
     1: "number", 10: "number", 11: "number", 8: "string", 9: "boolean",

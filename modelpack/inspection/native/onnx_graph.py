@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..arrays import clean
+from ..nodes import require
 from .protobuf import fields, floats, integers, message, number, text
-from .told import require
 
 _DEEPEST = 16
 _MOST_OPERATORS = 1_000_000

@@ -11,8 +11,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from ..nodes import Malformed
-from .told import require
+from ..nodes import Malformed, require
 
 Value = int | memoryview
 Field = tuple[int, Value]

@@ -10,7 +10,7 @@ from modelpack.spec import Finding, Signature, Task
 
 from ..facts.columns import Column
 from ..facts.inputs import MOST_INPUTS
-from ..nodes import Malformed
+from ..nodes import require
 
 MOST_OUTPUTS = 100_000
 
@@ -34,14 +34,6 @@ class Told:
     locales: tuple[str, ...] = ()
     protocol: int | None = None
     problem: Finding | None = None
-
-
-def require(holds: bool, message: str, code: str = "malformed") -> None:
-    """Raises:
-    Malformed: it does not hold.
-    """
-    if not holds:
-        raise Malformed(code, message)
 
 
 def unserved(reason: str) -> Finding:

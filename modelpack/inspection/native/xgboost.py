@@ -7,14 +7,14 @@ from typing import Any
 
 from modelpack.spec import Field, Finding, Signature, Task
 
-from ..facts.columns import Column, scalar_type
+from ..facts.columns import Column
 from ..facts.splits import Splits
 from .told import Told, columns, outputs
 
 _RANKERS = "rank:"
 _LABELS = "multi:softmax"
 _CLASSIFIERS = ("binary:", "multi:")
-_CATEGORY = "c"
+_INDICATOR, _CATEGORY = "i", "c"
 
 
 @dataclass
@@ -76,8 +76,9 @@ def _signature(learner: Learner) -> Signature:
 def _tell(column: Column, index: int, learner: Learner) -> None:
     kind = learner.kinds[index] if learner.kinds and index < len(learner.kinds) else ""
     if known := (learner.known or {}).get(index):
-        column.type, column.categories = scalar_type(known), known
-        column.minimum, column.maximum, column.example = None, None, known[0]
+        column.coded(known)
     elif kind == _CATEGORY:
         column.type, column.example = "integer", 0
         column.minimum = column.maximum = None
+    elif kind == _INDICATOR:
+        column.flag()

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from ..arrays import clean
 from ..invariants import CODE
+from ..nodes import require
 from . import xgboost
-from .told import Told, require
+from .told import Told
 from .xgboost_trees import Tree, check_groups, check_tree
 
 MAGIC = b"binf"

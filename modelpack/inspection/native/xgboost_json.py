@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
+from .. import ubjson
 from ..arrays import clean
+from ..facts.containers import xgboost_values
 from ..invariants import CODE
-from ..nodes import Malformed
-from . import ubjson, xgboost
-from .told import Told, require, unserved
+from ..nodes import Malformed, require
+from . import xgboost
+from .told import Told, unserved
 from .xgboost_trees import Tree, check_groups, check_rounds, check_tree
 
 _WORDS = {"json": "an XGBoost model (JSON)", "ubjson": "an XGBoost model (UBJSON)"}
@@ -90,7 +91,7 @@ def _read_booster(booster: Document, found: xgboost.Learner) -> None:
     check_rounds(_integers(model.get("iteration_indptr", ())), len(trees))
     for index, tree in enumerate(trees):
         _read_tree(index, tree, found)
-    found.known = dict(_categories(model.get("cats") or {}))
+    found.known = xgboost_values(model.get("cats") or {})
 
 
 def _read_tree(index: int, tree: Document, found: xgboost.Learner) -> None:
@@ -123,23 +124,6 @@ def _tree(tree: Document) -> Tree:
         sets=list(zip(nodes, starts, sizes, strict=True)),
         categories=_integers(tree.get("categories", ())),
     )
-
-
-def _categories(told: Document) -> list[tuple[int, tuple[Any, ...]]]:
-    """Of XGBoost 3.1 and later: the values of columns of categories, by the number of the column.
-    Texts are written one behind the other, with where each begins.
-    """
-    found = []
-    for index, column in enumerate(told.get("enc", ())):
-        values = column.get("values", ())
-        starts = column.get("offsets")
-        if starts:
-            raw = bytes(byte % 256 for byte in _integers(values))
-            pairs = pairwise(starts)
-            values = [clean(raw[low:high].decode()) for low, high in pairs]
-        if values:
-            found.append((index, tuple(values)))
-    return found
 
 
 def _count(text: Any) -> int:

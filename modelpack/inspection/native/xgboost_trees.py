@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ..invariants import CODE
-from .told import require
+from ..nodes import require
 
 _LEAF = -1
 _NUMBER = 2**31 - 1  # of a parent: in the binary format the bit above tells which child it has

@@ -12,9 +12,8 @@ import sys
 from array import array
 from typing import Any
 
-from ..arrays import clean
-from ..nodes import Malformed
-from .told import require
+from .arrays import clean
+from .nodes import Malformed, require
 
 DEPTH = 32
 _SCALARS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
@@ -32,6 +31,17 @@ def loads(data: bytes) -> Any:
     value = reader.value(0)
     require(reader.position == len(data), "bytes follow the end of the UBJSON", "trailing-data")
     return value
+
+
+def value_at(data: bytes, position: int) -> Any:
+    """The value that begins there.
+
+    Raises:
+        Malformed: as of `loads`.
+    """
+    reader = _Reader(data)
+    reader.position = position
+    return reader.value(0)
 
 
 class _Reader:

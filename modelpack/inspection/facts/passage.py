@@ -1,0 +1,112 @@
+"""Which parts of a model get the rows as they come in, and in which form they need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from ..nodes import Global
+from .parts import Part, as_dict, column_names
+from .vocabulary import DICT_VECTORIZER, TEXT_VECTORIZERS
+
+_CONVERTING = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"}
+"""Libraries that make an array of a DataFrame before they compute."""
+
+_PASSING = {"Pipeline", "FeatureUnion"}
+_FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
+"""What takes rows in a form of its own, however deep inside a model it comes first."""
+
+
+def head(part: Part) -> Part:
+    """The part that the rows reach first, functions without state and samplers aside; of several
+    that they reach side by side, one that takes them in a form of its own.
+    """
+    if part.kind in _PASSING or part.name.endswith("SearchCV"):
+        parts = [p for p in part.parts if not p.is_sampler]
+        reached = [p for p in parts if p.name != "FunctionTransformer"] or parts
+        heads = [head(p) for p in (reached if part.kind == "FeatureUnion" else reached[:1])]
+        formed = (found for found in heads if found.kind in _FORMS)
+        return next(formed, heads[0] if heads else part)
+    inner = next(part.parts, None)
+    if inner is None or part.kind == "ColumnTransformer":
+        return part
+    first = head(inner)
+    return first if first.kind in _FORMS else part
+
+
+def entries(part: Part) -> list[Part]:
+    """The inner parts that get the very columns that the part gets; none where that is unknown, as
+    of classes of the author, which may add and drop columns.
+    """
+    if part.kind in TEXT_VECTORIZERS or (part.is_author_code and part.kind not in _PASSING):
+        return []
+    if part.kind == "Pipeline":
+        return list(islice((step for step in part.parts if not _keeps_columns(step)), 1))
+    steps = [node for name, node, _ in part.steps if name != "final_estimator"]
+    return list(filter(None, map(part.inner, steps)))
+
+
+def _keeps_columns(step: Part) -> bool:
+    """Whether a step that may record nothing gives the next one the columns that it got."""
+    if recorded_names(step) or step.number("n_features_in_") is not None:
+        return False
+    return step.is_sampler or is_elementwise(step)
+
+
+def is_elementwise(part: Part) -> bool:
+    """Whether it is a function of numpy, or none, which is given to each value."""
+    if not part.is_sklearn or part.name != "FunctionTransformer":
+        return False
+    function = part.get("func")
+    return function is None or (isinstance(function, Global) and function.module == "numpy")
+
+
+def recorded_names(part: Part) -> list[str] | None:
+    """The names of its inputs that a part records itself; `active_fields` is PMMLPipeline's."""
+    told = column_names(part.get("feature_names_in_", "_feature_names_in", "active_fields"))
+    if told and all(isinstance(name, str) for name in told):
+        return [str(name) for name in told]
+    return None
+
+
+def chosen_names(part: Part) -> list[str]:
+    """The names that the steps of a ColumnTransformer choose, each once."""
+    chosen = [c for _, _, node in part.steps for c in column_names(node) or ()]
+    return list(dict.fromkeys(c for c in chosen if isinstance(c, str)))
+
+
+def tells_frames_apart(root: Part) -> bool:
+    """Whether a part that the rows reach could answer a DataFrame otherwise than its array."""
+    return any(map(_needs_frame, _reached(root)))
+
+
+def _needs_frame(part: Part) -> bool:
+    if part.top not in _CONVERTING or part.kind == "ColumnTransformer":
+        return True
+    if part.name == "FunctionTransformer":
+        return part.get("func") is not None and part.get("validate") is not True
+    return bool(output_container(part))
+
+
+def output_container(part: Part) -> str:
+    """What `set_output` made the results of a part: "pandas", "polars" or "" for the default."""
+    value = as_dict(part.attributes.get("_sklearn_output_config")).get("transform")
+    return value if value in ("pandas", "polars") else ""
+
+
+def _reached(part: Part) -> Iterator[Part]:
+    """The part, and the parts in it that may be given the rows, or results that are DataFrames."""
+    yield part
+    for inner in part.parts:
+        yield from _reached(inner)
+        if part.kind == "Pipeline" and not _hands_on(inner):
+            break
+
+
+def _hands_on(step: Part) -> bool:
+    """Whether the next step may get a DataFrame from this one."""
+    if step.is_sampler or step.top not in _CONVERTING or output_container(step):
+        return True
+    if step.kind in _PASSING:
+        return any(_hands_on(inner) for inner in step.parts)
+    return step.name == "FunctionTransformer"
