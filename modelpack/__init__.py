@@ -59,12 +59,19 @@ def package(path: str | PathLike[str], *more: str | PathLike[str], **options: An
     return made
 
 
-def record(model: Any, X: Any, path: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Path:  # noqa: N803 - as scikit-learn has it
-    """Write what `model` answers for the first rows of `X` beside the file, or the list of files,
-    that it was saved to: `modelpack package` compares the container's answers with it.
+def record(
+    model: Any,
+    X: Any,  # noqa: N803 - as scikit-learn has it
+    path: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    rows: int = 20,
+) -> Path:
+    """Write what `model` answers for the first rows of `X`, and the types and ranges of all of `X`,
+    next to the file, or the list of files, that the model was saved to.
 
-    See `modelpack.recording.record`.
+    `modelpack package` compares the container's answers with it. The record contains these rows as
+    they are; `rows=0` keeps none. See `modelpack.recording.record`.
     """
     from modelpack import recording
 
-    return recording.record(model, X, path)
+    return recording.record(model, X, path, rows=rows)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import platform
 import sys
@@ -19,32 +18,58 @@ from typing import Any
 import numpy as np
 
 from modelpack.errors import UsageError
+from modelpack.reference import training
 from modelpack.reference.sidecar import SCHEMA, path_of
+from modelpack.reference.values import to_scalar
 from modelpack.writing import write_whole
 
 ROWS = 20
+MAX_ROWS = 100
+MAX_BYTES = 2**25
+"""Of a record: fewer rows are kept if they and the answers to them are larger."""
 
 PathLike = str | os.PathLike[str]
 
 
-def record(model: Any, X: Any, path: PathLike | Sequence[PathLike]) -> Path:  # noqa: N803 - as scikit-learn has it
-    """Write what `model` answers for the first 20 rows of `X` beside the file that it was saved to,
-    as `<path>.record.json`: `modelpack package` compares the container's answers with it bit for
-    bit, and takes the versions of the libraries from it.
+def record(
+    model: Any,
+    X: Any,  # noqa: N803 - as scikit-learn has it
+    path: PathLike | Sequence[PathLike],
+    *,
+    rows: int = ROWS,
+) -> Path:
+    """Write what is known of the training data, and what `model` answers for some of its rows, to
+    `<path>.record.json`. Call it after the model was saved.
 
-    Call it after the model was saved. `model`: the fitted model, or the list of objects that rows
-    pass through, such as [vectorizer, classifier], with the list of their files as `path`. `X`:
-    what it takes, of n_rows: a DataFrame, an array, a sparse matrix, a list of texts or of dicts.
-    Returns the path of the sidecar, which replaces an older one.
+    `modelpack package` finds the record next to the model file. It compares the answers of the
+    container with the recorded ones bit for bit, and takes the versions of the libraries, and the
+    types, dtypes, categories and ranges of the columns from it.
+
+    The record contains data: the first `rows` rows as they are, and for each column of all rows
+    its minimum, maximum, quantiles and categories. The first rows become examples in the image and
+    on its page. `rows=0` keeps no row, and no answer.
+
+    Args:
+        model: The fitted model, or the list of objects that rows pass through, such as
+            [vectorizer, classifier], with the list of their files as `path`.
+        X: Training data: a DataFrame, an array, a sparse matrix, a list of texts or of dicts.
+        path: The file that the model was saved to, or the list of files.
+        rows: How many rows are kept, at most 100.
+
+    Returns:
+        The path of the record, which replaces an older one.
 
     Raises:
-        UsageError: there is no file at `path`, no row in `X`, or a value that JSON cannot hold.
+        UsageError: No file exists at `path`, `X` has no row, or a row has a value that JSON cannot
+            hold.
     """
+    if not 0 <= rows <= MAX_ROWS:
+        raise UsageError(
+            f"{rows} rows cannot be kept in a record.", hint=f"Give rows=0 to rows={MAX_ROWS}."
+        )
     paths = [Path(p) for p in ([path] if isinstance(path, str | os.PathLike) else path)]
     members = list(model) if isinstance(model, list | tuple) else [model]
-    head = _head(X)
-    count = head.shape[0] if hasattr(head, "shape") else len(head)
-    if not count:
+    if not training.count(X):
         raise UsageError("There are no rows to record.", hint="Give X with at least one row.")
     document = {
         "schema": SCHEMA,
@@ -52,21 +77,42 @@ def record(model: Any, X: Any, path: PathLike | Sequence[PathLike]) -> Path:  # 
         "python": "{}.{}".format(*sys.version_info[:2]),
         "platform": f"{sys.platform} {platform.machine()}",
         "versions": _versions(),
-        **_rows(head),
-        "together": _answers(members, [head]),
-        "alone": _answers(members, [_slice(head, i, i + 1) for i in range(count)]),
+        "layout": training.kind_of_rows(X),
+        "named": _is_named(X),
+        "fields": [column.to_json() for column in training.columns(X)],
     }
     target = path_of(paths[-1])
-    write_whole(target, json.dumps(document, allow_nan=False, indent=1) + "\n")
+    write_whole(target, _with_rows(document, members, X, rows) + "\n")
     return target
 
 
-def _head(rows: Any) -> Any:
-    return _slice(rows, 0, ROWS)
+def _with_rows(document: dict[str, Any], members: Sequence[Any], rows: Any, wanted: int) -> str:
+    """The document with as many rows and answers as fit."""
+    places = training.finite_places(rows, wanted)
+    while True:
+        head = training.take(rows, places)
+        parts = [training.single(head, place) for place in range(len(places))]
+        whole = {
+            **document,
+            "columns": training.names(head),
+            "instances": _instances(head) if places else [],
+            "together": _answers(members, [head] if places else []),
+            "alone": _answers(members, parts),
+        }
+        text = json.dumps(whole, allow_nan=False, indent=1)
+        if len(text) <= MAX_BYTES or not places:
+            return text
+        places = places[: len(places) // 2]
 
 
-def _slice(rows: Any, start: int, stop: int) -> Any:
-    return rows.iloc[start:stop] if hasattr(rows, "iloc") else rows[start:stop]
+def _is_named(rows: Any) -> bool:
+    """Whether the columns have names as estimators record them: all of them texts."""
+    return hasattr(rows, "columns") and all(isinstance(name, str) for name in rows.columns)
+
+
+def _instances(head: Any) -> list[Any]:
+    names = training.names(head)
+    return [_json(row, names) for row in training.instances(head)]
 
 
 def _answers(members: Sequence[Any], parts: Sequence[Any]) -> dict[str, Any]:
@@ -93,40 +139,27 @@ def _by_row(result: Any) -> list[Any]:
     return _listed(result)
 
 
-def _rows(head: Any) -> dict[str, Any]:
-    columns = [str(name) for name in head.columns] if hasattr(head, "columns") else None
-    if columns is not None:
-        values = [_listed(head.iloc[:, place]) for place in range(len(columns))]
-        return {"columns": columns, "instances": [list(row) for row in zip(*values, strict=True)]}
-    listed = head if isinstance(head, list | tuple) else _dense(head).tolist()
-    return {"columns": None, "instances": [_plain(row) for row in listed]}
-
-
 def _listed(values: Any) -> list[Any]:
-    return [_plain(value) for value in _dense(values).tolist()]
+    dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
+    return [_json(value) for value in dense.tolist()]
 
 
-def _dense(values: Any) -> Any:
-    return values.toarray() if hasattr(values, "toarray") else np.asarray(values)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON: what is missing (NaN, NaT, None) is null."""
+def _json(value: Any, names: Sequence[str] | None = None) -> Any:
+    """As JSON: what is missing (NaN, NaT, None) is null. `names`: of the values of a row."""
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        labels = names or [""] * len(value)
+        return [_json(each, [label]) for each, label in zip(value, labels, strict=True)]
     if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    value = value.item() if isinstance(value, np.generic) else value
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str | bool | int):
-        return value
-    raise UsageError(
-        f"A {type(value).__name__} cannot be recorded.",
-        hint="Record rows of numbers, strings and booleans, as a service can take them.",
-    )
+        return {str(name): _json(each, [str(name)]) for name, each in value.items()}
+    try:
+        return to_scalar(value)
+    except TypeError as error:
+        where = f" of the column {names[0]}" if names and names[0] else ""
+        raise UsageError(
+            f"The values{where} cannot be recorded: JSON cannot hold {error}.",
+            hint="Record rows of numbers, texts, booleans and dates, as a service can take them, "
+            "or keep no rows: modelpack.record(model, X, path, rows=0).",
+        ) from error
 
 
 def _sha256(path: Path) -> str:

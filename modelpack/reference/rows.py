@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from modelpack.errors import UsageError
-from modelpack.spec import Field, FieldType, ModelSpec, Scalar, Signature
+from modelpack.spec import Field, Scalar, Signature
 
 from .tables import Table
+from .values import is_iso_date, to_scalar
 
 MOST_ROWS = 100
 MOST_VALUES = 500_000
@@ -19,6 +19,7 @@ MOST_VALUES = 500_000
 Row = tuple[Scalar, ...]
 
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_LOGICAL = {"true": True, "false": False}
 
 
 def align(table: Table, signature: Signature) -> tuple[Row, ...]:
@@ -27,98 +28,90 @@ def align(table: Table, signature: Signature) -> tuple[Row, ...]:
     Raises:
         UsageError: columns are missing, or a value is none that the input can have.
     """
-    places = _places(table, signature)
-    count = max(1, min(MOST_ROWS, MOST_VALUES // max(1, len(places))))
+    at = places(table, signature)
+    count = max(1, min(MOST_ROWS, MOST_VALUES // max(1, len(at))))
     fields = signature.inputs
     return tuple(
         tuple(
             _value(field, row[place] if place is not None else None, number, table.is_text)
-            for field, place in zip(fields, places, strict=True)
+            for field, place in zip(fields, at, strict=True)
         )
         for number, row in enumerate(table.rows[:count])
     )
 
 
-def with_examples(spec: ModelSpec, table: Table) -> ModelSpec:
-    """The spec with the first row as its example; of a file that tells no inputs, with inputs as
-    the table has them.
+def places(table: Table, signature: Signature) -> list[int | None]:
+    """Return for each input the position of its value in a row; None if it may be missing and is.
+
+    Raises:
+        UsageError: Columns are missing.
     """
-    signature = spec.signature
-    if not signature.inputs:
-        signature = replace(signature, inputs=_fields(table), named=table.columns is not None)
-    first = align(Table(table.columns, table.rows[:1], table.is_text), signature)[0]
-    pairs = zip(signature.inputs, first, strict=True)
-    inputs = tuple(replace(f, example=value) if value is not None else f for f, value in pairs)
-    return replace(spec, signature=replace(signature, inputs=inputs))
-
-
-def _places(table: Table, signature: Signature) -> list[int | None]:
-    """For each input the position of its value in a row; None where it may be missing and is."""
-    width, names = len(table.rows[0]), [field.name for field in signature.inputs]
+    width = len(table.rows[0]) if table.rows else len(table.columns or table.facts)
+    names = [field.name for field in signature.inputs]
     if table.columns is not None and set(names) & set(table.columns):
         found = {name: index for index, name in enumerate(table.columns)}
         optional = {f.name for f in signature.inputs if signature.layout == "dicts" and f.nullable}
         missing = [name for name in names if name not in found and name not in optional]
         if not missing:
             return [found.get(name) for name in names]
-        raise _misfit(f"lack {len(missing)} inputs of the model ({_listed(missing)})")
+        raise misfit(f"lack {len(missing)} inputs of the model ({_listed(missing)})")
     if width == len(names) and not (signature.named and table.columns is not None):
         return list(range(width))
     if signature.named and table.columns is not None:
-        raise _misfit(f"name none of the model's inputs ({_listed(names)})")
-    raise _misfit(f"have {width} values, and the model takes {len(names)}")
-
-
-def _fields(table: Table) -> tuple[Field, ...]:
-    names = table.columns or [f"x{index}" for index in range(len(table.rows[0]))]
-    columns = list(zip(*table.rows[:MOST_ROWS], strict=True))
-    return tuple(
-        Field(name, _type(values, table.is_text), nullable=any(map(_is_missing, values)))
-        for name, values in zip(names, columns, strict=True)
-    )
-
-
-def _type(values: Sequence[Any], is_text: bool) -> FieldType:
-    cells = [number_or_text(v) if is_text else v for v in values if not _is_missing(v)]
-    kinds = {type(cell) for cell in cells}
-    if kinds and kinds <= {int, float}:
-        return "number"
-    return {str: "string", bool: "boolean"}.get(kinds.pop(), "any") if len(kinds) == 1 else "any"  # type: ignore[return-value]
+        raise misfit(f"name none of the model's inputs ({_listed(names)})")
+    raise misfit(f"have {width} values, and the model takes {len(names)}")
 
 
 def _value(field: Field, cell: Any, row: int, is_text: bool) -> Scalar:
-    value = plain(cell)
-    if _is_missing(value):
+    if is_text and cell == "":
         return None
-    if is_text and field.type != "string":
-        value = _BOOLEANS.get(str(value).lower(), value) if field.type == "boolean" else value
-        value = number_or_text(value)
-    if not _fits(field, value):
-        raise _misfit(f"hold {ascii(value)[:60]} in row {row}, column {field.name}, which takes "
-                      f"{field.type}s")  # fmt: skip
-    return value if field.type != "integer" or isinstance(value, bool | str) else int(value)  # type: ignore[arg-type]
+    value = _plain(cell, field, row)
+    if is_text and isinstance(value, str):
+        value = _from_text(field, value)
+    if value is not None and not _fits(field, value):
+        raise misfit(f"hold {ascii(value)[:60]} in row {row}, column {field.name}, which takes "
+                      f"{_PLURALS[field.type]}")  # fmt: skip
+    is_integral = field.type == "integer" and isinstance(value, float)
+    return int(value) if is_integral else value  # type: ignore[arg-type]
+
+
+_PLURALS = {
+    "number": "numbers", "integer": "integers", "string": "texts", "boolean": "true or false",
+    "datetime": "dates of ISO 8601", "any": "any value",
+}  # fmt: skip
+
+
+def _from_text(field: Field, text: str) -> Scalar:
+    """A cell of a text file as a value of the input: no text of an input of texts is a number."""
+    if field.type in {"string", "datetime"}:
+        return text
+    if field.type == "boolean":
+        return _BOOLEANS.get(text.lower(), text)
+    value = number_or_text(text)
+    if isinstance(value, str):
+        return _LOGICAL.get(value.lower(), value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _fits(field: Field, value: Scalar) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {
-        "number": is_number,
-        "integer": is_number and float(value).is_integer(),  # type: ignore[arg-type]
-        "string": isinstance(value, str),
-        "boolean": isinstance(value, bool),
-        "any": True,
-    }[field.type]
+    """Whether the service takes a value: numbers include true and false."""
+    is_number = isinstance(value, int | float)
+    if field.type == "integer":
+        return is_number and float(value).is_integer()  # type: ignore[arg-type]
+    if field.type == "boolean":
+        return value in {0, 1} if is_number else False
+    if field.type == "datetime":
+        is_epoch = isinstance(value, int) and not isinstance(value, bool)
+        return is_iso_date(value) if isinstance(value, str) else is_epoch
+    return {"number": is_number, "string": isinstance(value, str), "any": True}[field.type]
 
 
-def plain(value: Any) -> Scalar:
-    """A value of a file as JSON can hold it.
-
-    Raises:
-        UsageError: it is a date, a list, or something else of that kind.
-    """
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raise _misfit(f"hold a {type(value).__name__}, which is no number, string or boolean")
+def _plain(value: Any, field: Field, row: int) -> Scalar:
+    try:
+        return to_scalar(value)
+    except TypeError as error:
+        where = f"in row {row}, column {field.name}"
+        raise misfit(f"hold {error} {where}, which is no number, text, boolean or date") from error
 
 
 def number_or_text(value: Scalar) -> Scalar:
@@ -133,15 +126,11 @@ def number_or_text(value: Scalar) -> Scalar:
     return value
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
-
-
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def _misfit(what: str) -> UsageError:
+def misfit(what: str) -> UsageError:
     return UsageError(
         f"The example rows {what}.",
         hint="`modelpack inspect MODEL` shows what a row of the model is.",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpack.errors import UsageError
 from modelpack.spec import ModelSpec, Reference, Signature
 
 from . import invented, sidecar
-from .rows import MOST_ROWS, Row, align, with_examples
+from .merging import with_examples
+from .rows import MOST_ROWS, Row, align
 from .sidecar import Recorded
 from .tables import Table, read_table
 
@@ -91,7 +92,7 @@ def _translated(rows: Sequence[Row], first: Signature, other: Signature) -> Shar
 
 
 def _fitted(model: ModelSpec, table: Table) -> Shared:
-    table = Table(table.columns, table.rows[:MOST_ROWS], table.is_text)
+    table = replace(table, rows=table.rows[:MOST_ROWS])
     try:
         signature = with_examples(model, table).signature
         return Reference(align(table, signature))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,24 @@ from packaging.version import InvalidVersion, Version
 from modelpack.errors import UsageError
 from modelpack.spec import Answers, ModelSpec, Reference
 
+from . import invented
+from .columns import from_json
+from .merging import Proof, with_examples
 from .readers.json import table_of
-from .rows import align, with_examples
+from .rows import align
 from .tables import NotReadableError, Table
 
 SCHEMA = 1
 SUFFIX = ".record.json"
 MOST_BYTES = 2**26
+_LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
 
 
 @dataclass(frozen=True)
 class Recorded:
     """`answers` of all rows in one call, `alone` of each in its own. `versions`: distribution ->
-    version, of all that the training had imported; `python`: its version ("3.11").
+    version, of all that the training had imported; `python`: its version ("3.11"). `digests`: of
+    the files of the model. `proof`: how far what it says of columns can be believed.
     """
 
     table: Table
@@ -39,6 +45,8 @@ class Recorded:
     alone: Answers
     python: str
     versions: Mapping[str, str]
+    digests: frozenset[str]
+    proof: Proof
 
 
 def path_of(model: Path) -> Path:
@@ -53,17 +61,19 @@ def read(model: Path, spec: ModelSpec) -> Recorded | None:
     """
     path = path_of(model)
     try:
-        with path.open("rb") as file:
-            document = json.loads(file.read(MOST_BYTES))
-        recorded, digests = _recorded(document), document["files"]
+        recorded = _recorded(_document(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, NotReadableError) as error:
+    except (
+        OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+        NotReadableError,
+    ) as error:  # fmt: skip
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise UsageError(
-            f"{path} is no record that this modelpack reads: {error}.",
+            f"{path} is no record that this modelpack reads: {reason}.",
             hint="Make it anew with modelpack.record(model, X, path), or remove it.",
         ) from error
-    if set(digests) != {file.sha256 for file in spec.files}:
+    if recorded.digests != {file.sha256 for file in spec.files}:
         raise UsageError(
             f"{path} was recorded of another file than {model.name}: the model was saved again"
             " after it.",
@@ -74,23 +84,52 @@ def read(model: Path, spec: ModelSpec) -> Recorded | None:
 
 
 def reference(spec: ModelSpec, recorded: Recorded, tolerance: float) -> tuple[ModelSpec, Reference]:
-    """The spec with the first recorded row as its example, and with what was recorded of the
-    environment; and the reference.
+    """The spec with what was recorded of the inputs and the environment; and the reference. Without
+    recorded rows, that has no answers, and rows are made from what is known of the inputs.
     """
     spec = replace(
-        with_examples(spec, recorded.table), trained_on=recorded.python, recorded=recorded.versions
+        with_examples(spec, recorded.table, recorded.proof),
+        trained_on=recorded.python,
+        recorded=recorded.versions,
     )
+    if not recorded.table.rows:
+        rows = invented.rows(spec.signature)
+        return spec, Reference(rows, made_up=True, tolerance=tolerance)
     rows = align(recorded.table, spec.signature)
-    made = Reference(rows, recorded.answers, recorded.alone, "record", tolerance=tolerance)
-    return spec, made
+    answers, alone = (_first(part, len(rows)) for part in (recorded.answers, recorded.alone))
+    return spec, Reference(rows, answers, alone, "record", tolerance=tolerance)
+
+
+def _first(answers: Answers, count: int) -> Answers:
+    parts = (answers.predictions, answers.probabilities)
+    return Answers(*(None if part is None else part[:count] for part in parts))
+
+
+def _document(path: Path) -> Any:
+    """The JSON of a regular file: opening a pipe would wait for who writes to it.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no regular file, too large, or no JSON.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    return json.loads(content, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"it contains {text}")
 
 
 def _recorded(document: Any) -> Recorded:
     if document["schema"] != SCHEMA:
         raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
-    rows = {name: document[name] for name in ("columns", "instances")}
     answers, alone = (_answers(document[name]) for name in ("together", "alone"))
-    table = table_of(rows)
+    table = _table(document)
     counts = {len(answers.predictions or ()), len(alone.predictions or ()), len(table.rows)}
     if len(counts) != 1:
         raise ValueError("it has not one prediction a row")
@@ -101,14 +140,61 @@ def _recorded(document: Any) -> Recorded:
     python = str(document["python"])
     if not re.fullmatch(r"3\.[0-9]{1,2}", python):
         raise ValueError(f"{python[:20]!r} is no version of Python")
-    return Recorded(table, answers, alone, python, known)
+    files = document["files"]
+    if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
+        raise ValueError("it does not name the digests of the model files")
+    proof = Proof(answered=True, named=document.get("named") is True)
+    return Recorded(table, answers, alone, python, known, frozenset(files), proof)
+
+
+def _table(document: Mapping[str, Any]) -> Table:
+    columns = document["columns"]
+    if columns is not None and not _are_texts(columns):
+        raise ValueError("the names of its columns are no list of texts")
+    rows = {"columns": columns, "instances": document["instances"]}
+    if not isinstance(rows["instances"], list):
+        raise TypeError("its rows are no list")
+    table = table_of(rows) if rows["instances"] else Table(columns and tuple(columns), ())
+    facts = tuple(map(from_json, document.get("fields", ())))
+    if not facts:
+        return table
+    if table.columns is not None and columns is None:  # dicts, of which the first lack some keys
+        table = _with_all_keys(table, [column.name for column in facts])
+    width = len(table.rows[0]) if table.rows else len(table.columns or facts)
+    if len(facts) != width:
+        raise ValueError(f"it has {len(facts)} fields, and its rows have {width} values")
+    return replace(table, facts=facts, is_typed=True)
+
+
+def _with_all_keys(table: Table, names: Sequence[str]) -> Table:
+    places = {name: place for place, name in enumerate(table.columns or ())}
+    rows = [[row[places[n]] if n in places else None for n in names] for row in table.rows]
+    return replace(table, columns=tuple(names), rows=rows)
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _answers(document: Mapping[str, Any]) -> Answers:
-    probabilities = document["probabilities"]
-    return Answers(
-        tuple(document["predictions"]), None if probabilities is None else tuple(probabilities)
-    )
+    predictions, probabilities = document["predictions"], document["probabilities"]
+    for part in (predictions, [] if probabilities is None else probabilities):
+        if not isinstance(part, list):
+            raise TypeError("its answers are no lists")
+        _require_values(part)
+    return Answers(tuple(predictions), None if probabilities is None else tuple(probabilities))
+
+
+def _require_values(value: Any, levels: int = _LEVELS) -> None:
+    """Require lists of values: nothing else can be compared.
+
+    Raises:
+        ValueError: It has objects, or too many levels.
+    """
+    if isinstance(value, dict) or not levels:
+        raise ValueError("its answers are no lists of values")
+    for item in value if isinstance(value, list) else ():
+        _require_values(item, levels - 1)
 
 
 def _is_on_an_index(text: str) -> bool:

@@ -11,7 +11,8 @@ from modelpack.spec import ModelSpec, Reference
 
 from . import invented, sidecar
 from .expected import read_expected
-from .rows import align, with_examples
+from .merging import with_examples
+from .rows import align
 from .tables import read_table
 
 

@@ -9,18 +9,27 @@ from typing import Any
 
 from modelpack.errors import UsageError
 
+from .columns import Column
+
 MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
 class Table:
-    """`columns`: the names of the values of a row, None where the file has none. `is_text`: every
-    value is a string that may stand for a number, as in CSV.
+    """Rows, and what is known of their columns.
+
+    Attributes:
+        columns: The names of the values of a row; None if the file has none.
+        is_text: Every value is a string that may stand for something else, as in CSV.
+        facts: What is known of each column, in the order of the values of a row. Empty if nothing.
+        is_typed: The dtypes of `facts` are those of the file, and not inferred from its values.
     """
 
     columns: tuple[str, ...] | None
     rows: Sequence[Sequence[Any]]
     is_text: bool = False
+    facts: tuple[Column, ...] = ()
+    is_typed: bool = False
 
 
 class NotReadableError(Exception):

@@ -158,10 +158,12 @@ def test_what_json_cannot_hold_is_told_and_nothing_is_left(tmp_path: Path) -> No
 
     path = tmp_path / "model.pkl"
     path.write_bytes(b"model")
-    dates = pd.DataFrame({"day": [pd.Timestamp("2026-01-01")]})
-    with pytest.raises(UsageError, match="cannot be recorded"):
-        modelpack.record(Echo(), dates, path)
+    images = pd.DataFrame({"size": [1.0], "image": [b"png"]})
+    with pytest.raises(UsageError, match=r"of the column image cannot be recorded: .* a bytes"):
+        modelpack.record(Echo(), images, path)
     assert list(tmp_path.iterdir()) == [path]
+    document = json.loads(modelpack.record(Echo(), images, path, rows=0).read_text())
+    assert [field["type"] for field in document["fields"]] == ["number", "any"]
 
 
 def test_given_files_go_before_a_record(

@@ -14,7 +14,8 @@ from pyarrow import parquet
 
 from modelpack.errors import UsageError
 from modelpack.reference import invented
-from modelpack.reference.rows import MOST_ROWS, align, with_examples
+from modelpack.reference.merging import with_examples
+from modelpack.reference.rows import MOST_ROWS, align
 from modelpack.reference.tables import Table, read_table
 from modelpack.spec import Field, ModelSpec, Signature
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from ..inference import MAX_COLUMNS, inferred
 from ..tables import NotReadableError, Table
 
 
@@ -18,8 +19,16 @@ def read(path: Path) -> Table:
     if len(widths) > 1:
         raise NotReadableError(f"its lines have {min(widths)} to {max(widths)} values")
     if lines and all(map(_is_number, lines[0])):
-        return Table(None, lines, is_text=True)
-    return Table(tuple(lines[0]) if lines else None, lines[1:], is_text=True)
+        return _table(None, lines)
+    return _table(tuple(lines[0]) if lines else None, lines[1:])
+
+
+def _table(names: tuple[str, ...] | None, lines: list[list[str]]) -> Table:
+    width = len(lines[0]) if lines else 0
+    columns = zip(*lines, strict=True)
+    pairs = zip(names or [f"x{place}" for place in range(width)], columns, strict=False)
+    facts = tuple(inferred(name, cells) for name, cells in pairs) if width <= MAX_COLUMNS else ()
+    return Table(names, lines, is_text=True, facts=facts)
 
 
 def _is_number(text: str) -> bool:

@@ -1,0 +1,212 @@
+"""What a model file contains of its inputs, completed by what an example or a record knows.
+
+The file decides where it defines codes: its categories stay. The rest is filled from the rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from modelpack.errors import UsageError
+from modelpack.spec import Field, FieldType, Layout, ModelSpec, Scalar, Signature
+
+from .columns import Column, from_values
+from .inference import MAX_COLUMNS, inferred, with_dates
+from .rows import MOST_ROWS, Row, align, places
+from .tables import Table
+
+SAMPLES = 5
+MAX_SAMPLE_BYTES = 2**14
+"""Of all samples together, which are part of the image and its page."""
+_NUMERIC: tuple[FieldType, ...] = ("number", "integer", "boolean")
+_BY_NAME = {"string", "boolean", "datetime"}
+"""Types of columns whose model takes a frame, if they have names."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How far the columns of a table can be believed.
+
+    Attributes:
+        answered: The model has answered these rows, so their types are right whatever the model
+            file suggests.
+        named: The model got the rows with the names of their columns.
+    """
+
+    answered: bool = False
+    named: bool = False
+
+
+_NOTHING = Proof()
+
+
+def with_examples(spec: ModelSpec, table: Table, proof: Proof = _NOTHING) -> ModelSpec:
+    """Return the spec with what the rows tell of the inputs: types, dtypes, categories, ranges, an
+    example and samples. A model file that does not contain the inputs gets those of the table.
+
+    Raises:
+        UsageError: The rows contradict the model file.
+    """
+    facts = table.facts or _facts(table)
+    signature = _with_inputs(spec.signature, table, facts, proof)
+    at = places(table, signature)
+    known = [facts[place] if place is not None and facts else None for place in at]
+    pairs = zip(signature.inputs, known, strict=True)
+    inputs = tuple(_merged(f, c, table, proof) if c else f for f, c in pairs)
+    signature = replace(signature, inputs=inputs, layout=_layout(signature, inputs))
+    first = replace(table, rows=table.rows[:SAMPLES])
+    rows = align(first, signature) if table.rows else ()
+    signature = replace(signature, inputs=_with_values(inputs, rows), samples=_samples(rows))
+    return _with_pandas(spec, signature)
+
+
+def _facts(table: Table) -> tuple[Column, ...]:
+    """What the rows tell of their columns, if the format of the file tells nothing."""
+    columns = list(zip(*table.rows, strict=True))
+    names = table.columns or [f"x{index}" for index in range(len(columns))]
+    if len(columns) > MAX_COLUMNS:
+        return tuple(
+            from_values(n, part[:MOST_ROWS]) for n, part in zip(names, columns, strict=True)
+        )
+    pairs = zip(names, columns, strict=True)
+    if table.is_text:
+        return tuple(inferred(name, cells) for name, cells in pairs)
+    return tuple(with_dates(from_values(name, values), values) for name, values in pairs)
+
+
+def _with_inputs(
+    signature: Signature, table: Table, facts: Sequence[Column], proof: Proof
+) -> Signature:
+    """The signature with the inputs of the table if it has none, and with the names of the table
+    if the model got the rows by names and did not keep them.
+    """
+    if not signature.inputs:
+        names = table.columns or [f"x{index}" for index in range(len(facts))]
+        inputs = tuple(
+            Field(n, c.type if c.type != "integer" else "number", nullable=c.nullable)
+            for n, c in zip(names, facts, strict=True)
+        )
+        is_named = table.columns is not None
+        layout = "frame" if is_named else signature.layout
+        return replace(signature, inputs=inputs, named=is_named, layout=layout)
+    fits = table.columns is not None and len(table.columns) == len(signature.inputs)
+    if proof.named and fits and not signature.named and signature.layout in {"array", "frame"}:
+        pairs = zip(signature.inputs, table.columns or (), strict=True)
+        inputs = tuple(replace(field, name=name) for field, name in pairs)
+        return replace(signature, inputs=inputs, named=True)
+    return signature
+
+
+def _merged(field: Field, column: Column, table: Table, proof: Proof) -> Field:
+    """An input of the file with what the rows tell of it."""
+    is_coded = field.dtype == "category" and field.categories is not None
+    if is_coded or (field.categories is not None and not _extends(column, field)):
+        known = replace(field, dtype=field.dtype or _value_dtype(column))
+    elif column.dtype == "category" and column.categories is not None:
+        categories = column.categories
+        known = replace(field, type=column.type, dtype="category", categories=categories)
+    else:
+        type_ = _type(field, column, table, proof)
+        dtype = column.dtype if type_ == column.type else None
+        dtype = (dtype or field.dtype) if proof.answered else (field.dtype or dtype)
+        known = replace(field, type=type_, dtype=dtype)
+    if known.categories is None and column.quantiles and known.type in {"number", "integer"}:
+        known = replace(
+            known,
+            minimum=column.minimum,
+            maximum=column.maximum,
+            quantiles=column.quantiles,
+        )
+    return replace(known, nullable=field.nullable or column.nullable)
+
+
+def _extends(column: Column, field: Field) -> bool:
+    """Whether the categories of the column are those of the file and perhaps more."""
+    if column.dtype != "category" or column.categories is None:
+        return False
+    return set(map(_key, field.categories or ())) <= set(map(_key, column.categories))
+
+
+def _key(value: Scalar) -> tuple[bool, Scalar]:
+    return isinstance(value, bool), value
+
+
+def _value_dtype(column: Column) -> str | None:
+    return None if column.dtype == "category" else column.dtype
+
+
+def _type(field: Field, column: Column, table: Table, proof: Proof) -> FieldType:
+    """The type of an input.
+
+    Raises:
+        UsageError: The file and the rows contradict each other.
+    """
+    was, found = field.type, column.type
+    if found in {was, "any"}:
+        return was
+    if was == "any" or proof.answered:
+        is_guess = found == "integer" and not table.is_typed
+        return "number" if is_guess else found
+    if found == "boolean" and was in _NUMERIC:
+        return "boolean"
+    if found == "integer" and was == "number":
+        return "integer" if table.is_typed else "number"
+    if found == "datetime" and was == "number":
+        return "datetime"
+    if not table.is_typed or (found in _NUMERIC and was in _NUMERIC):
+        return was  # a value that does not fit is reported with its row
+    raise UsageError(
+        f"The example rows and the model file contradict each other: the column {field.name} has"
+        f" values of the type {found}, and the model takes {was}.",
+        hint="Give rows as the model got them in training, with the same dtypes; parquet keeps"
+        " them. `modelpack inspect MODEL` shows the inputs.",
+    )
+
+
+def _layout(signature: Signature, inputs: Sequence[Field]) -> Layout:
+    """A model whose columns have names and are not all numbers was trained on a frame."""
+    if signature.layout != "array" or not signature.named:
+        return signature.layout
+    is_frame = any(f.type in _BY_NAME or f.dtype == "category" for f in inputs)
+    return "frame" if is_frame else "array"
+
+
+def _with_values(inputs: Sequence[Field], rows: Sequence[Row]) -> tuple[Field, ...]:
+    """The inputs with the first row as examples. Without a row, the middle of what is known."""
+    if not rows:
+        return tuple(replace(field, example=_middle(field)) for field in inputs)
+    pairs = zip(inputs, rows[0], strict=True)
+    return tuple(f if value is None else replace(f, example=value) for f, value in pairs)
+
+
+def _middle(field: Field) -> Scalar:
+    if field.categories:
+        return field.categories[0]
+    if field.type == "boolean" and field.example is None:
+        return False
+    if field.quantiles:
+        median = field.quantiles[len(field.quantiles) // 2]
+        return round(median) if field.type == "integer" else median
+    return field.example
+
+
+def _samples(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The first rows as they fit into the image."""
+    kept: list[Row] = []
+    left = MAX_SAMPLE_BYTES
+    for row in rows:
+        left -= len(json.dumps(row))
+        if left >= 0:
+            kept.append(row)
+    return tuple(kept)
+
+
+def _with_pandas(spec: ModelSpec, signature: Signature) -> ModelSpec:
+    """The spec with the signature, and with pandas if the model takes frames only since now."""
+    if signature.layout != "frame" or "pandas" in spec.requirements:
+        return replace(spec, signature=signature)
+    reasons = {**spec.reasons, "pandas": "the model takes a DataFrame, as the rows have names"}
+    requirements = {**spec.requirements, "pandas": ""}
+    return replace(spec, signature=signature, requirements=requirements, reasons=reasons)

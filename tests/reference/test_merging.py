@@ -1,0 +1,219 @@
+"""An example completes what the model file contains, and contradicts it only with an error."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelpack.errors import UsageError
+from modelpack.reference import Sources, prepare
+from modelpack.reference.merging import MAX_SAMPLE_BYTES, with_examples
+from modelpack.reference.rows import align
+from modelpack.reference.tables import Table, read_table
+from modelpack.spec import Field, ModelSpec
+
+MakeSpec = Callable[..., ModelSpec]
+FRAME = pd.DataFrame(
+    {
+        "flag": [True, False, True],
+        "count": [1, 2, 30],
+        "size": [0.5, 1.5, 2.0],
+        "code": ["007", "010", "123"],
+        "day": pd.to_datetime(
+            ["2024-01-01", "2024-02-03", "2024-05-06 07:08:09.5"], format="ISO8601"
+        ),
+        "kind": pd.Categorical(["b", "a", "b"], ["b", "a", "c"]),
+        "year": pd.Categorical([2020, 2021, 2020], [2021, 2020]),
+    }
+)
+
+
+def written(folder: Path, name: str, frame: pd.DataFrame = FRAME) -> Table:
+    path = folder / name
+    if name.endswith(".csv"):
+        frame.to_csv(path, index=False)
+    elif name.endswith(".json"):
+        frame.to_json(path, orient="records", date_format="iso")
+    else:
+        frame.to_parquet(path)
+    return read_table(path)
+
+
+def facts(spec: ModelSpec) -> dict[str, tuple[Any, ...]]:
+    return {f.name: (f.type, f.dtype, f.categories) for f in spec.signature.inputs}
+
+
+def test_parquet_gives_all_dtypes_and_categories(tmp_path: Path, make_spec: MakeSpec) -> None:
+    spec = with_examples(make_spec(), written(tmp_path, "x.parquet"))
+    assert facts(spec) == {
+        "flag": ("boolean", "bool", None),
+        "count": ("integer", "int64", None),
+        "size": ("number", "float64", None),
+        "code": ("string", "str", None),
+        "day": ("datetime", str(FRAME["day"].dtype), None),
+        "kind": ("string", "category", ("b", "a", "c")),
+        "year": ("integer", "int64", None),  # parquet keeps categories of texts alone
+    }
+    assert (spec.signature.layout, spec.signature.named) == ("frame", True)
+    assert "pandas" in spec.requirements
+    count = spec.signature.inputs[1]
+    assert (count.minimum, count.maximum, count.example) == (1, 30, 1)
+    assert spec.signature.samples[2] == (
+        True, 30, 2.0, "123", "2024-05-06T07:08:09.500000", "b", 2020,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.json"])
+def test_text_formats_are_read_as_pandas_reads_them(
+    name: str, tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    table = written(tmp_path, name, FRAME[["flag", "count", "size", "day", "kind"]])
+    spec = with_examples(make_spec(), table)
+    found = {name: type_ for name, (type_, _, _) in facts(spec).items()}
+    assert found == {
+        "flag": "boolean",
+        "count": "number",
+        "size": "number",
+        "day": "datetime",
+        "kind": "string",
+    }
+    assert spec.signature.samples[0][:3] == (True, 1, 0.5)
+
+
+def test_what_the_file_calls_a_text_is_no_number(tmp_path: Path, make_spec: MakeSpec) -> None:
+    table = written(tmp_path, "x.csv", FRAME[["code", "day"]])
+    spec = make_spec(Field("code", "string"), Field("day", "string"), named=True)
+    found = with_examples(spec, table)
+    assert [field.type for field in found.signature.inputs] == ["string", "string"]
+    assert found.signature.samples[0][0] == "007"
+
+
+def test_numbers_may_be_true_or_false(tmp_path: Path, make_spec: MakeSpec) -> None:
+    spec = make_spec(Field("alone", "number", example=0.5), named=True)
+    for table in (
+        Table(("alone",), [[False], [1.5]]),
+        Table(("alone",), [["False"], ["1.5"]], is_text=True),
+    ):
+        signature = with_examples(spec, table).signature
+        assert signature.inputs[0].type == "number"
+        assert align(table, signature) == ((False,), (1.5,))
+    only = with_examples(spec, Table(("alone",), [["True"], ["False"]], is_text=True))
+    assert (only.signature.inputs[0].type, only.signature.layout) == ("boolean", "frame")
+
+
+def test_booleans_may_be_zero_and_one(make_spec: MakeSpec) -> None:
+    signature = make_spec(Field("flag", "boolean"), named=True).signature
+    assert align(Table(("flag",), [[1], [0], [True]]), signature) == ((1,), (0,), (True,))
+    with pytest.raises(UsageError, match="which takes true or false"):
+        align(Table(("flag",), [[2]]), signature)
+
+
+def test_dates_and_decimals_are_values(make_spec: MakeSpec) -> None:
+    fields = (Field("day", "datetime"), Field("price", "number"))
+    rows = [
+        [datetime.date(2024, 1, 2), Decimal("1.5")],
+        [datetime.datetime(2024, 1, 2, 3, 4, 5), Decimal(2)],
+        [np.datetime64("2024-01-02T03:04"), 1],
+        ["2024-01-02", 1],
+        [1_700_000_000_000, 1],
+    ]
+    assert [row[0] for row in align(Table(None, rows), make_spec(*fields).signature)] == [
+        "2024-01-02", "2024-01-02T03:04:05", "2024-01-02T03:04:00", "2024-01-02", 1_700_000_000_000,
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="which takes dates of ISO 8601"):
+        align(Table(None, [["soon", 1]]), make_spec(*fields).signature)
+
+
+def test_categories_of_the_file_stay_in_the_order_of_its_codes(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    table = written(tmp_path, "x.parquet", FRAME[["kind"]])
+    coded = Field("kind", "string", categories=("a", "b"), dtype="category")
+    found = with_examples(make_spec(coded, named=True), table)
+    assert facts(found)["kind"] == ("string", "category", ("a", "b"))
+    listed = Field("kind", "string", categories=("a", "b"))
+    found = with_examples(make_spec(listed, named=True), table)
+    assert facts(found)["kind"] == ("string", "category", ("b", "a", "c"))
+    others = Field("kind", "string", categories=("a", "z"))
+    found = with_examples(make_spec(others, named=True), table)
+    assert facts(found)["kind"] == ("string", None, ("a", "z"))
+
+
+def test_a_contradiction_is_an_error_with_a_way_out(tmp_path: Path, make_spec: MakeSpec) -> None:
+    table = written(tmp_path, "x.parquet", FRAME[["size"]])
+    with pytest.raises(UsageError, match="column size has values of the type number") as caught:
+        with_examples(make_spec(Field("size", "string"), named=True), table)
+    assert "same dtypes" in caught.value.hint
+
+
+def test_integers_stay_numbers_unless_the_file_has_dtypes(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    spec = make_spec(Field("count", "number", example=0.5), named=True)
+    typed = with_examples(spec, written(tmp_path, "x.parquet", FRAME[["count"]]))
+    assert facts(typed)["count"] == ("integer", "int64", None)
+    inferred = with_examples(spec, written(tmp_path, "x.csv", FRAME[["count"]]))
+    assert facts(inferred)["count"] == ("number", None, None)
+    assert inferred.signature.inputs[0].maximum == 30
+
+
+def test_more_columns_than_the_model_has_do_not_matter(tmp_path: Path, make_spec: MakeSpec) -> None:
+    spec = make_spec(Field("size", "number", example=0.5), named=True)
+    found = with_examples(spec, written(tmp_path, "x.csv"))
+    assert list(facts(found)) == ["size"]
+    assert found.signature.layout == "array"
+
+
+def test_samples_are_few_and_small(make_spec: MakeSpec) -> None:
+    spec = make_spec(Field("text", "string"), layout="text")
+    rows = [["a" * (MAX_SAMPLE_BYTES - 100)], *[["b" * 40]] * 9]
+    found = with_examples(spec, Table(None, rows)).signature
+    assert [row[0][0] for row in found.samples] == ["a", "b", "b"]  # type: ignore[index]
+
+
+def test_structured_arrays_have_dtypes(tmp_path: Path, make_spec: MakeSpec) -> None:
+    names = [("flag", "?"), ("count", "i4"), ("day", "M8[s]"), ("code", "U3")]
+    rows = [(True, 7, "2024-01-02T03:04:05", "007"), (False, 8, "NaT", "010")]
+    np.save(tmp_path / "x.npy", np.array(rows, names))
+    found = with_examples(make_spec(), read_table(tmp_path / "x.npy"))
+    assert facts(found) == {
+        "flag": ("boolean", "bool", None),
+        "count": ("integer", "int32", None),
+        "day": ("datetime", "datetime64[s]", None),
+        "code": ("string", "str", None),
+    }
+    assert found.signature.samples[0] == (True, 7, "2024-01-02T03:04:05", "007")
+    assert found.signature.inputs[2].nullable
+
+
+def test_missing_values_in_parquet_keep_the_dtype_of_pandas(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    frame = pd.DataFrame(
+        {
+            "Int": pd.array([1, None], "Int64"),
+            "Flag": pd.array([True, None], "boolean"),
+            "hole": [1.5, None],
+        }
+    )
+    found = facts(with_examples(make_spec(), written(tmp_path, "x.parquet", frame)))
+    assert {name: dtype for name, (_, dtype, _) in found.items()} == {
+        "Int": "Int64",
+        "Flag": "boolean",
+        "hole": "float64",
+    }
+
+
+def test_example_and_record_are_prepared_alike(tmp_path: Path, make_spec: MakeSpec) -> None:
+    (tmp_path / "x.json").write_text(json.dumps([{"when": "2024-01-01T00:00:00+02:00"}]))
+    spec, reference = prepare(make_spec(), Sources((), tmp_path / "x.json"))
+    assert facts(spec)["when"] == ("datetime", "datetime64[ns, UTC]", None)
+    assert reference.rows == (("2024-01-01T00:00:00+02:00",),)
