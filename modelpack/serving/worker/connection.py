@@ -5,11 +5,15 @@ A connection is always in one of these states, and each has a deadline:
     HEAD --> BODY --> TURN --> ANSWER --> HEAD, for the next request
       |        |                  |
       +--------+------refused-----+--> LINGER, until the client has seen the answer
+
+A client may close its half of the connection once it has sent its requests. TCP does not show
+whether it still reads, so all of them are answered, after those of other clients.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 import time
@@ -21,6 +25,7 @@ from .refusal import Refusal, answer
 
 HEAD, BODY, TURN, ANSWER, LINGER = "head", "body", "turn", "answer", "linger"
 READ_BYTES = 1 << 16
+EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 AHEAD_BYTES = 1 << 16
 """Of following requests that are read while one is answered."""
 LINGER_SECONDS = 5.0
@@ -40,6 +45,7 @@ class Connection:
         self.deadline = self.since + loop.limits.header_seconds
         self.data = bytearray()
         self.held = 0  # bytes in memory, as the loop has counted them
+        self.ended = False  # the client sends nothing more
         self._loop = loop
         self._searched = 0
         self._requests = 0
@@ -54,35 +60,35 @@ class Connection:
 
     @property
     def quiet(self) -> bool:
-        """Nothing of a request has come."""
-        return self.state == HEAD and not self.data
+        """Nothing of a request has come, or only the first half of an empty line."""
+        return self.state == HEAD and self.data in (b"", b"\r")
 
     def readable(self) -> None:
         try:
             data = self.sock.recv(READ_BYTES)
         except BlockingIOError:
             return
-        except OSError:
-            data = b""
+        except OSError:  # the client is gone
+            self.close()
+            return
         if not data:
-            self._left()
+            self._end()
         elif self.state == LINGER:
             self._discard(len(data))
         else:
             self.data += data
             self.go_on()
 
-    def _left(self) -> None:
-        """The client will send nothing more. While a request is incomplete that is its end; one
-        that waits for its turn is given up, and one that the model has begun is answered.
-        """
-        if self.state == BODY:
-            self.refuse(Refusal(400, "The body broke off."))
-        elif self.state == TURN and self._job is not None and self._job.started is not None:
-            self._closes = True
-            self._loop.watch(self, read=False)
-        else:
+    def _end(self) -> None:
+        """Answer the requests that are complete, and close the connection after the last."""
+        self.ended = True
+        self._loop.watch(self, read=False)
+        if self.state == TURN and self._job is not None:
+            self._loop.defer(self._job)
+        elif self.state == LINGER:
             self.close()
+        else:
+            self.go_on()
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -91,6 +97,7 @@ class Connection:
 
     def go_on(self) -> None:
         """Go on with what has been read."""
+        before = self._requests
         try:
             if self.state == HEAD:
                 self._read_head()
@@ -99,11 +106,16 @@ class Connection:
             self._hold()
         except Refusal as refusal:
             self.refuse(refusal)
+        if self.ended and self.state == BODY:
+            self.refuse(Refusal(400, "The body broke off."))
+        elif self.ended and self.state == HEAD and self._requests == before:
+            self.close()
 
     def _read_head(self) -> None:
         if not self._searched:
-            if self.data[:2] == b"\r\n" and len(self.data) > 2:
-                del self.data[:2]  # RFC 9112, section 2.2: one empty line before a request
+            self._skip_empty_lines()
+            if self.quiet:
+                return
             self.since = time.monotonic()
             self.deadline = self.since + self._loop.limits.header_seconds
         limits = self._loop.limits
@@ -122,6 +134,12 @@ class Connection:
         self.deadline = time.monotonic() + limits.body_seconds
         if self._head.expects and not self.data:
             self._continue()
+
+    def _skip_empty_lines(self) -> None:
+        """Some clients send one after a body. See RFC 9112, section 2.2."""
+        match = EMPTY_LINES.match(self.data)
+        if match:
+            del self.data[: match.end()]
 
     def _read_plain(self) -> bool:
         """Whether the request is one that is answered without Flask."""
@@ -207,8 +225,11 @@ class Connection:
 
     def _answered(self) -> None:
         self._loop.hold(self, 0)
-        self._loop.watch(self, read=True)
+        self._loop.watch(self, read=not self.ended)
         now = self.since = time.monotonic()
+        if self.ended and (self._closes or not self.data):
+            self.close()
+            return
         if self._closes:
             self.state, self.deadline = LINGER, now + LINGER_SECONDS
             self.data = bytearray()
@@ -219,9 +240,13 @@ class Connection:
         if self.data:
             self._loop.later(self)
 
+    def is_reset(self) -> bool:
+        """Return whether a client that has ended is gone, which nothing else would show."""
+        return self.ended and self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
     def expire(self) -> None:
         """The deadline has passed."""
-        if self.state == HEAD and self.data:
+        if self.state == HEAD and not self.quiet:
             self.refuse(Refusal(408, "The head of the request took too long."))
         elif self.state == BODY:
             self.refuse(Refusal(408, "The body of the request took too long."))

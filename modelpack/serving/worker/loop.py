@@ -75,13 +75,15 @@ class Loop(Sockets):
 
     def _tick(self) -> None:
         self._ticked = now = time.monotonic()
-        observe.waiting(len(self._predictor.waiting))
+        observe.waiting(self._predictor.queued)
         stuck = self._predictor.stuck(self.limits.predict_seconds)
         if stuck:
             self._leave(stuck)
         for connection in list(self._connections):
             if connection.deadline < now:
                 self._do(connection, connection.expire)
+            elif connection.state == TURN and connection.is_reset():
+                connection.close()
 
     def _leave(self, stuck: list[Job]) -> None:
         """A prediction cannot be ended but with its process."""
@@ -120,7 +122,10 @@ class Loop(Sockets):
             self._put(job)
 
     def _put(self, job: Job) -> None:
-        if len(self._predictor.waiting) >= self.limits.queue:
+        if self._predictor.queued >= self.limits.queue:
+            for deferred in list(self._predictor.deferred)[:1]:
+                self.overdue(deferred)
+        if self._predictor.queued >= self.limits.queue:
             job.connection.refuse(Refusal(503, BUSY), close=False)
         else:
             self._predictor.put(job)
@@ -138,6 +143,10 @@ class Loop(Sockets):
                 self._do(job.connection, partial(self._put, job))
         if tell is not None:
             tell()
+
+    def defer(self, job: Job) -> None:
+        """The client of a job may have left: let all others go first."""
+        self._predictor.defer(job)
 
     def give_up(self, job: Job) -> None:
         """Nobody waits for this answer any more."""

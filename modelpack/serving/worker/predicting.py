@@ -67,7 +67,8 @@ class Runner(threading.Thread):
 
 class Predictor:
     """`answer`: fills in what is answered to some jobs. `wake`: called when some are in `done`.
-    `merges`: plain jobs are answered together sooner than one by one.
+    `merges`: plain jobs are answered together sooner than one by one. `deferred`: jobs whose turn
+    comes when no other waits.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Predictor:
         self.answer = answer
         self.wake = wake
         self.waiting: deque[Job] = deque()
+        self.deferred: deque[Job] = deque()
         self.done: deque[Job] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()  # rung once for each job
         self._runner = Runner(self)
@@ -103,16 +105,29 @@ class Predictor:
         return jobs
 
     def _take(self) -> list[Job]:
-        try:
-            return [self.waiting.popleft()]
-        except IndexError:  # the last one has been given up in this moment
-            return []
+        for jobs in (self.waiting, self.deferred):
+            with contextlib.suppress(IndexError):  # the last one has been given up in this moment
+                return [jobs.popleft()]
+        return []
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait."""
+        return len(self.waiting) + len(self.deferred)
+
+    def defer(self, job: Job) -> None:
+        """Let all others go first, unless the job is running already."""
+        with contextlib.suppress(ValueError):
+            self.waiting.remove(job)
+            self.deferred.append(job)
+            self._bell.put(None)  # the one for this job may have been heard in between
 
     def give_up(self, job: Job) -> None:
         """Take a job back, unless it is running already: then its answer is not sent."""
         job.given_up = True
-        with contextlib.suppress(ValueError):
-            self.waiting.remove(job)
+        for jobs in (self.waiting, self.deferred):
+            with contextlib.suppress(ValueError):
+                jobs.remove(job)
 
     def take_done(self) -> list[Job]:
         """Those jobs that have been done since the last time."""
