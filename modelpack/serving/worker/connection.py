@@ -61,7 +61,7 @@ class Connection:
     @property
     def quiet(self) -> bool:
         """Nothing of a request has come, or only the first half of an empty line."""
-        return self.state == HEAD and self.data in (b"", b"\r")
+        return self.state == HEAD and (not self.data or self.data == b"\r")
 
     def readable(self) -> None:
         try:
