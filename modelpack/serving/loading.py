@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Any, BinaryIO, Collection, Iterable
+from typing import Any, BinaryIO, Collection, Iterable, Iterator
 
 from . import author
 from .chain import Chain
@@ -131,14 +131,20 @@ def use_one_thread(model: Any) -> None:
     """Set n_jobs to 1 in every estimator inside `model`: threads cost more than they bring on the
     few rows of a request, and the workers already use all CPUs.
     """
+    for part in parts(model):
+        if hasattr(part, "get_params") and "n_jobs" in getattr(part, "__dict__", ()):
+            part.n_jobs = 1
+
+
+def parts(model: Any) -> Iterator[Any]:
+    """`model`, and all that the estimators in it are made of, each once."""
     waiting, seen = [model], set()
     while waiting:
         part = waiting.pop()
         if id(part) in seen:
             continue
         seen.add(id(part))
-        if hasattr(part, "get_params") and "n_jobs" in getattr(part, "__dict__", ()):
-            part.n_jobs = 1
+        yield part
         waiting.extend(_parts(part))
 
 

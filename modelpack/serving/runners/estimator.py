@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from typing import Any, Callable
 
 from ..columns import Rows
+from ..frames import FrameBuilder
+from ..loading import parts
 from ..manifest import Manifest
+from ..matrices import MatrixBuilder
 
 
 class EstimatorRunner:
@@ -25,13 +26,8 @@ class EstimatorRunner:
         self.model = model
         self.classes = getattr(model, "classes_", manifest.classes)
         """The labels, in the order of the probabilities."""
-        self.names = [field.name for field in manifest.inputs]
-        self.arrange = {
-            "array": _array,
-            "frame": self._frame,
-            "text": _listed,
-            "dicts": _listed,
-        }[manifest.layout]
+        self.arrange = _arrangement(model, manifest)
+        """From rows to what the model takes."""
 
     @staticmethod
     def takes(model: Any, manifest: Manifest) -> bool:
@@ -57,21 +53,13 @@ class EstimatorRunner:
         """
         return self.call(method, rows)
 
-    def _frame(self, rows: Rows) -> Any:
-        import pandas as pd  # noqa: PLC0415 - only models that were fitted on a frame have it
 
-        if isinstance(rows, np.ndarray):
-            return pd.DataFrame(_writeable(rows), columns=self.names)
-        columns = (pd.Series(column, dtype=column.dtype) for column in rows)
-        return pd.DataFrame(dict(zip(self.names, columns)))
-
-
-def _array(rows: Rows) -> np.ndarray:
-    if isinstance(rows, np.ndarray):
-        return _writeable(rows)
-    if all(column.dtype.kind in "fib" for column in rows):
-        return np.column_stack(rows).astype(np.float64, copy=False)
-    return np.column_stack([column.astype(object) for column in rows])
+def _arrangement(model: Any, manifest: Manifest) -> Callable[[Rows], Any]:
+    if manifest.layout == "frame":
+        return FrameBuilder(manifest.inputs, closed=any(map(_mixes_up, parts(model)))).build
+    if manifest.layout == "array":
+        return MatrixBuilder(manifest.inputs, manifest.named).build
+    return _listed
 
 
 def _listed(rows: Rows) -> list[Any]:
@@ -80,8 +68,10 @@ def _listed(rows: Rows) -> list[Any]:
     return values
 
 
-def _writeable(rows: np.ndarray) -> np.ndarray:
-    """A model may write into its rows, as StandardScaler(copy=False) does, and compiled code of
-    older releases takes none that are read-only: rows that lie in the body of a request are copied.
+def _mixes_up(part: Any) -> bool:
+    """Whether this is a booster that takes some unknown categories for known ones: XGBoost from 3.1
+    searches for a text among those of training and does not look whether it is the one it found.
     """
-    return rows if rows.flags.writeable else rows.copy()
+    booster = getattr(part, "__dict__", {}).get("_Booster")
+    is_xgboost = type(booster).__module__.startswith("xgboost.")
+    return is_xgboost and "c" in (getattr(booster, "feature_types", None) or ())

@@ -65,19 +65,14 @@ def transform(step: Any, compiler: Compiler) -> Step:
 
 
 def of_frame(model: Any, part: Part) -> Part:
-    """The part of a model that gets the columns of a frame, or the matrix that one is made of.
-    pandas 3 turns the memory of that around.
+    """The part of a model that gets the columns of a frame, or the matrix that one is made of, in
+    Fortran order as pandas keeps it.
     """
-    part = of_columns(model, part)
-    import pandas as pd  # noqa: PLC0415 - only models that were fitted on a frame have it
-
-    if not pd.DataFrame(np.zeros((2, 2))).to_numpy().flags.f_contiguous:
-        return part
 
     def turned(block: Any) -> Any:
         return np.asfortranarray(block) if isinstance(block, np.ndarray) else block
 
-    return {name: _after([turned], method) for name, method in part.items()}
+    return {name: _after([turned], method) for name, method in of_columns(model, part).items()}
 
 
 def of_columns(estimator: Any, part: Part) -> Part:

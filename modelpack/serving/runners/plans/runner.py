@@ -7,22 +7,31 @@ from typing import Any
 import numpy as np
 
 from ...columns import DoubtError, Rows
+from ...manifest import Manifest
+from ...matrices import narrowed
 from ..estimator import EstimatorRunner
 from . import Plan
 from .compiler import Part
 
 
 class PlannedRunner(EstimatorRunner):
-    """As `runner`, whose model it is, but by `plan`. `layout`: as in the manifest."""
+    """As `runner`, whose model it is, but by `plan`.
+
+    Attributes:
+        order: memory order of the matrix that the plan gets: F as made of a DataFrame, or C, in
+            which numpy casts integers before it multiplies them.
+    """
 
     kind = "plan"
     merges = True
 
-    def __init__(self, runner: EstimatorRunner, plan: Plan, layout: str) -> None:
+    def __init__(self, runner: EstimatorRunner, plan: Plan, manifest: Manifest) -> None:
         self.__dict__.update(runner.__dict__)
+        self.order = "F"
         self._estimator = runner
         self._plan = plan
-        self._layout = layout
+        self._layout = manifest.layout
+        self._fields = manifest.inputs
 
     def call(self, method: str, rows: Rows) -> Any:
         try:
@@ -63,8 +72,12 @@ class PlannedRunner(EstimatorRunner):
             DoubtError: the model takes numbers, and they are not.
         """
         if self._layout == "frame":
-            return rows
+            return narrowed(rows, self._fields)
         block = self.arrange(rows)
-        if isinstance(block, np.ndarray) and block.dtype != np.float64:
+        if not isinstance(block, np.ndarray):
+            return block
+        if block.dtype.kind not in "fiu":
             raise DoubtError
-        return block
+        if block.dtype != np.float64:
+            block = block.astype(np.float64)
+        return np.ascontiguousarray(block) if self.order == "C" else block

@@ -33,7 +33,7 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
         UnplannedError: there is no plan, or it does not give what the estimator gives.
     """
     plan = compile_model(runner.model, manifest.layout, [field.name for field in manifest.inputs])
-    by_plan = PlannedRunner(runner, plan, manifest.layout)
+    by_plan = PlannedRunner(runner, plan, manifest)
     groups = samples.decoded(runner.model, manifest, decode)
     if manifest.layout == "frame":
         groups += [list(np.array(rows.T)) for rows in groups if isinstance(rows, np.ndarray)][1:2]
@@ -42,11 +42,27 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
         raise UnplannedError("no row is known to try it on, or nothing to ask")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for method in methods:
-            compare(plan, runner, by_plan.block, method, groups)
+        try:
+            _compare_all(plan, runner, by_plan, methods, groups)
+        except UnplannedError:
+            if manifest.layout != "array" or runner.arrange(groups[0]).dtype.kind not in "iu":
+                raise
+            by_plan.order = "C"
+            _compare_all(plan, runner, by_plan, methods, groups)
         by_plan.quick_rows = min(_quick_rows(by_plan, method, groups) for method in methods)
     by_plan.told = f"the estimator's bits on {sum(map(count, groups))} rows"
     return by_plan
+
+
+def _compare_all(
+    plan: Plan,
+    runner: EstimatorRunner,
+    by_plan: PlannedRunner,
+    methods: Sequence[str],
+    groups: Sequence[Rows],
+) -> None:
+    for method in methods:
+        compare(plan, runner, by_plan.block, method, groups)
 
 
 def _quick_rows(by_plan: PlannedRunner, method: str, groups: Sequence[Rows]) -> int:

@@ -1,0 +1,71 @@
+"""Arrays as a model gets them from its author: of numpy users, or made of a DataFrame by pandas."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+from .columns import Rows
+from .frames import numpy_dtype, typed
+from .manifest import Field
+
+
+class MatrixBuilder:
+    """Build arrays (n_rows, n_inputs).
+
+    Without names they are float64 in C order. With names the model was fitted on a DataFrame, and
+    scikit-learn makes an array of it: of the dtype that its columns have in common, column by
+    column in memory. BLAS adds up numbers in another order for another memory layout or dtype, so
+    the last bits of a prediction depend on both.
+    """
+
+    def __init__(self, fields: Sequence[Field], named: bool) -> None:
+        self._is_named = named
+        self._dtypes = [numpy_dtype(field.dtype) or np.dtype(np.float64) for field in fields]
+        self._is_plain = all(dtype == np.float64 for dtype in self._dtypes)
+
+    def build(self, rows: Rows) -> np.ndarray:
+        """Return the array of `rows`, which models may write to: StandardScaler(copy=False) does.
+
+        Compiled code of older releases refuses arrays that are read-only, such as those in the body
+        of a request.
+        """
+        if not isinstance(rows, np.ndarray) and any(c.dtype.kind not in "fib" for c in rows):
+            return np.column_stack([column.astype(object) for column in rows])
+        if not self._is_named:
+            return _c_ordered(rows)
+        if self._is_plain:
+            return _by_column(rows)
+        columns = rows.T if isinstance(rows, np.ndarray) else rows
+        cast = [typed(column, dtype) for column, dtype in zip(columns, self._dtypes)]
+        block: np.ndarray = np.array(cast, np.result_type(*cast)).T
+        return block
+
+
+def _c_ordered(rows: Rows) -> np.ndarray:
+    if isinstance(rows, np.ndarray):
+        return rows if rows.flags.writeable else rows.copy()
+    return np.column_stack(rows).astype(np.float64, copy=False)
+
+
+def _by_column(rows: Rows) -> np.ndarray:
+    if not isinstance(rows, np.ndarray):
+        rows = np.array(rows, np.float64).T
+    block = np.asfortranarray(rows)
+    return block if block.flags.writeable else block.copy("F")
+
+
+def narrowed(rows: Rows, fields: Sequence[Field]) -> Rows:
+    """`rows`, those of `fields` of less than 64 bits rounded to the floats that training had."""
+    narrow = {
+        place: dtype
+        for place, dtype in enumerate(numpy_dtype(field.dtype) for field in fields)
+        if dtype is not None and dtype.kind == "f" and dtype.itemsize < 8  # bytes
+    }
+    if not narrow:
+        return rows
+    columns = list(rows.T) if isinstance(rows, np.ndarray) else list(rows)
+    for place, dtype in narrow.items():
+        columns[place] = columns[place].astype(dtype).astype(np.float64)
+    return np.array(columns).T if isinstance(rows, np.ndarray) else columns

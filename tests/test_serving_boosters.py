@@ -1,0 +1,151 @@
+"""Boosters that were pickled: they get DataFrames with the categories of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from catboost import CatBoostClassifier, CatBoostRegressor
+from frame_estimators import field_of, manifest_of
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier, XGBRegressor
+
+from modelpack.serving.rows import Decoder
+from modelpack.serving.runners.estimator import EstimatorRunner
+
+ROWS = 120
+_rng = np.random.default_rng(0)
+NUMBERS = {"x": _rng.normal(size=ROWS), "y": _rng.normal(size=ROWS)}
+GROUPS = _rng.integers(0, 3, ROWS)
+VALUES = {
+    "integers": [30, 10, 20],  # in another order than their codes
+    "texts": ["pear", "apple", "fig"],
+    "booleans": [True, False, True],
+}
+FRAMES = {
+    name: pd.DataFrame({"g": [values[group] for group in GROUPS], **NUMBERS}).astype(
+        {"g": "category"}
+    )
+    for name, values in VALUES.items()
+}
+TARGET = NUMBERS["x"] + np.array([5.0, -5.0, 0.5])[GROUPS]
+
+SMALL = {"n_estimators": 8, "random_state": 0, "n_jobs": 1}
+LIGHT = {**SMALL, "verbose": -1, "min_child_samples": 3, "min_data_per_group": 2}
+CAT = {"iterations": 8, "random_seed": 0, "verbose": False, "allow_writing_files": False}
+MODELS: dict[str, Callable[[], Any]] = {
+    "LGBMClassifier": lambda: LGBMClassifier(**LIGHT),
+    "LGBMRegressor": lambda: LGBMRegressor(**LIGHT),
+    "XGBClassifier": lambda: XGBClassifier(**SMALL, enable_categorical=True),
+    "XGBRegressor": lambda: XGBRegressor(**SMALL, enable_categorical=True),
+    "CatBoostClassifier": lambda: CatBoostClassifier(**CAT, cat_features=["g"]),
+    "CatBoostRegressor": lambda: CatBoostRegressor(**CAT, cat_features=["g"]),
+}
+
+
+def alone(model: Any) -> Any:
+    return model
+
+
+def piped(model: Any) -> Any:
+    scaled = ColumnTransformer(
+        [("scale", StandardScaler(), ["x", "y"])],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    )
+    return make_pipeline(scaled.set_output(transform="pandas"), model)
+
+
+def fitted(name: str, wrap: Callable[[Any], Any], frame: pd.DataFrame) -> Any:
+    target = (TARGET > 0).astype(int) if name.endswith("Classifier") else TARGET
+    return wrap(MODELS[name]()).fit(frame, target)
+
+
+def runner_of(model: Any, frame: pd.DataFrame) -> tuple[EstimatorRunner, Decoder]:
+    manifest = manifest_of(frame, "frame")
+    return EstimatorRunner(model, manifest), Decoder(manifest.inputs, "frame", 1000)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = frame.astype(object).to_dict("records")
+    return rows
+
+
+CASES = [
+    (name, values)
+    for name in MODELS
+    for values in VALUES
+    if not (name.startswith("XGB") and values == "booleans")  # which XGBoost itself refuses
+]
+
+
+@pytest.mark.parametrize("wrap", [alone, piped])
+@pytest.mark.parametrize(("name", "values"), CASES)
+def test_categories_have_the_codes_of_training(name, values, wrap):
+    frame = FRAMES[values]
+    model = fitted(name, wrap, frame)
+    runner, decoder = runner_of(model, frame)
+    for count in (1, 2, ROWS):
+        rows = decoder.explain(records(frame[:count]))
+        for method in filter(runner.can, ("predict", "predict_proba")):
+            expected = getattr(model, method)(frame[:count])
+            np.testing.assert_array_equal(runner.call(method, rows), expected, strict=True)
+
+
+def test_the_codes_make_a_difference():
+    """Without them, the test above would prove nothing."""
+    frame = FRAMES["integers"]
+    model = fitted("LGBMRegressor", alone, frame)
+    codes = frame.assign(g=frame.g.cat.codes).to_numpy(float)
+    expected = model.predict(frame)
+    assert np.array_equal(model.booster_.predict(codes), expected)
+    assert not np.allclose(model.booster_.predict(frame.astype(float).to_numpy()), expected)
+
+
+@pytest.mark.parametrize("values", ["integers", "texts"])
+def test_lightgbm_takes_an_unknown_category_for_a_missing_one(values):
+    frame = FRAMES[values]
+    model = fitted("LGBMRegressor", alone, frame)
+    runner, decoder = runner_of(model, frame)
+    unknown = [{**row, "g": 99 if values == "integers" else "kiwi"} for row in records(frame[:9])]
+    missing = frame[:9].assign(g=pd.Categorical([None] * 9, categories=frame.g.cat.categories))
+    got = runner.call("predict", decoder.explain(unknown))
+    np.testing.assert_array_equal(got, model.predict(missing), strict=True)
+
+
+@pytest.mark.parametrize("wrap", [alone, piped])
+@pytest.mark.parametrize(("values", "other"), [("integers", 99), ("texts", "kiwi"), ("texts", "a")])
+def test_xgboost_never_takes_an_unknown_category_for_a_known_one(values, other, wrap):
+    frame = FRAMES[values]
+    runner, decoder = runner_of(fitted("XGBRegressor", wrap, frame), frame)
+    unknown = [{**records(frame[:1])[0], "g": other}]
+    with pytest.raises(ValueError, match="not one of the categories"):
+        runner.call("predict", decoder.explain(unknown))
+
+
+@pytest.mark.parametrize("values", ["integers", "texts"])
+def test_catboost_hashes_an_unknown_category_as_its_author_does(values):
+    frame = FRAMES[values]
+    model = fitted("CatBoostRegressor", alone, frame)
+    runner, decoder = runner_of(model, frame)
+    unknown = [{**row, "g": 99 if values == "integers" else "kiwi"} for row in records(frame[:9])]
+    expected = model.predict(pd.DataFrame(unknown))
+    got = runner.call("predict", decoder.explain(unknown))
+    np.testing.assert_array_equal(got, expected, strict=True)
+
+
+def test_a_missing_category_is_missing():
+    frame = FRAMES["texts"].copy()
+    frame.loc[::7, "g"] = None
+    model = fitted("LGBMClassifier", alone, frame)
+    runner, decoder = runner_of(model, frame)
+    assert field_of("g", frame.g).nullable
+    rows = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in records(frame)]
+    got = runner.call("predict_proba", decoder.explain(rows))
+    np.testing.assert_array_equal(got, model.predict_proba(frame), strict=True)

@@ -1,0 +1,167 @@
+"""The estimator gets what its author gave it, to the last bit of its answers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import frame_estimators
+import numpy as np
+import pandas as pd
+import pytest
+from frame_estimators import METHODS, MIXES, field_of, manifest_of
+from sklearn.linear_model import LinearRegression
+
+from modelpack.serving.columns import build
+from modelpack.serving.frames import FrameBuilder
+from modelpack.serving.manifest import Field
+from modelpack.serving.matrices import MatrixBuilder, narrowed
+from modelpack.serving.runners.estimator import EstimatorRunner
+
+COUNTS = (1, 2, 3, 30, 300)
+SEE_FRAMES = {"FunctionTransformer", "Isomap"}
+"""One gives a DataFrame on as it is, the other looks at the dtype that only an array has."""
+
+
+def rows_of(frame: pd.DataFrame) -> np.ndarray:
+    """As the decoder gives numbers: float64 in C order, and read-only as in a body."""
+    rows = np.ascontiguousarray(frame.to_numpy(np.float64))
+    rows.flags.writeable = False
+    return rows
+
+
+def same(got: Any, expected: Any) -> bool:
+    if isinstance(expected, list):
+        return len(got) == len(expected) and all(map(same, got, expected))
+    got, expected = (
+        np.asarray(v.toarray() if hasattr(v, "toarray") else v) for v in (got, expected)
+    )
+    if got.dtype == object:
+        return got.tolist() == expected.tolist()
+    return (
+        got.dtype == expected.dtype
+        and got.shape == expected.shape
+        and np.ascontiguousarray(got).tobytes() == np.ascontiguousarray(expected).tobytes()
+    )
+
+
+def answer(model: Any, method: str, rows: Any) -> Any:
+    """None where the model refuses the rows."""
+    try:
+        return getattr(model, method)(rows)
+    except (ValueError, IndexError):
+        return None
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize(
+    "estimator", list(frame_estimators.estimators()), ids=lambda e: f"{e[0]}-{e[1]}"
+)
+def test_every_estimator_answers_as_for_its_data_frame(estimator, mix):
+    model, frame = frame_estimators.fitted(*estimator, MIXES[mix])
+    layout = "frame" if mix == "bool+float64" or estimator[1] in SEE_FRAMES else "array"
+    runner = EstimatorRunner(model, manifest_of(frame, layout))
+    compared = 0
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for method in filter(runner.can, METHODS):
+            for count in COUNTS:
+                head = frame[:count].copy()  # a view has gaps in memory, which tell in the bits
+                expected = answer(model, method, head)
+                if expected is not None:
+                    assert same(runner.call(method, rows_of(head)), expected), method
+                    compared += 1
+    assert compared or not any(map(runner.can, METHODS))
+
+
+def test_the_memory_layout_makes_a_difference():
+    """Without it, the test above would prove nothing."""
+    frame = MIXES["float64"]
+    model = LinearRegression().fit(frame, frame.sum(axis=1))
+    unnamed = EstimatorRunner(model, manifest_of(frame, "array", named=False))
+    with pytest.warns(UserWarning, match="feature names"):
+        got = unnamed.call("predict", rows_of(frame))
+    assert not same(got, model.predict(frame))
+
+
+def test_an_array_without_names_keeps_the_order_of_its_author():
+    fields = [Field("x0", "number"), Field("x1", "number")]
+    block = MatrixBuilder(fields, named=False).build(rows_of(MIXES["float64"][["a", "b"]]))
+    assert block.flags.c_contiguous
+    assert block.flags.writeable
+
+
+NAN = float("nan")
+DATES = pd.to_datetime(["2020-01-01T00:00:00", "2021-02-03T04:05:06"])
+COLUMNS = {
+    "int64": pd.Series([1, 2]),
+    "int8": pd.Series([1, 2], dtype="int8"),
+    "uint32": pd.Series([1, 2], dtype="uint32"),
+    "float32": pd.Series([0.1, NAN], dtype="float32"),
+    "float64": pd.Series([0.1, NAN]),
+    "bool": pd.Series([True, False]),
+    "text": pd.Series(["x", "y"]),
+    "object": pd.Series(["x", NAN], dtype=object),
+    "Int64": pd.Series([1, None], dtype="Int64"),
+    "boolean": pd.Series([True, None], dtype="boolean"),
+    "string": pd.Series(["x", None], dtype="string"),
+    "dates": pd.Series(DATES),
+    "dates with nanoseconds": pd.Series(DATES).astype("datetime64[ns]"),
+    "dates of a zone": pd.Series(DATES.tz_localize("Europe/Oslo")),
+    "missing date": pd.Series([DATES[0], None]),
+    "category of integers": pd.Series(pd.Categorical([3, 1], categories=[3, 2, 1])),
+    "category of texts": pd.Series(pd.Categorical(["x", None], categories=["y", "x"])),
+    "category of booleans": pd.Series(pd.Categorical([True, True], categories=[True, False])),
+    "category of floats": pd.Series(pd.Categorical([0.5, 1.5], categories=[1.5, 0.5])),
+    "category of dates": pd.Series(pd.Categorical(DATES, categories=DATES[::-1])),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS.keys())
+def test_a_column_has_the_dtype_of_training(column):
+    field = field_of("c", column)
+    frame = FrameBuilder([field]).build([decoded(field, column)])
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"c": column}), check_exact=True)
+
+
+def decoded(field: Field, column: pd.Series) -> np.ndarray:
+    """As the decoder gives the values."""
+    if field.type == "datetime":
+        moments = pd.to_datetime(column.astype(object), utc=True).dt.tz_localize(None)
+        return moments.astype("datetime64[ns]").to_numpy()
+    return build(field, [None if pd.isna(v) else v for v in column.astype(object).tolist()])
+
+
+def test_a_missing_integer_makes_the_column_one_of_floats_as_in_pandas():
+    fields = [
+        Field("a", "integer", nullable=True, dtype="int64"),
+        Field("b", "integer", dtype="int64"),
+    ]
+    frame = FrameBuilder(fields).build(np.array([[NAN, 1.0], [2.0, 3.0]]))
+    assert list(map(str, frame.dtypes)) == ["float64", "int64"]
+    array = MatrixBuilder(fields, named=True).build(np.array([[NAN, 1.0], [2.0, 3.0]]))
+    assert array.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("values", "categories", "found"),
+    [
+        (np.array([2.0, NAN, 9.0]), (1, 2), [1, 2, 9]),
+        (np.array(["b", "z", NAN], object), ("a", "b"), ["a", "b", "z"]),
+    ],
+)
+def test_a_category_that_training_never_met_comes_after_the_others(values, categories, found):
+    kind = "integer" if isinstance(categories[0], int) else "string"
+    field = Field("c", kind, nullable=True, categories=categories, dtype="category")
+    column = FrameBuilder([field]).build([values])["c"]
+    assert column.cat.categories.tolist() == found  # integers, though a missing value made floats
+    assert column.cat.codes.tolist() == ([1, -1, 2] if kind == "integer" else [1, 2, -1])
+
+
+def test_plans_get_numbers_as_they_were_rounded_in_training():
+    fields = [Field("a", "number", dtype="float32"), Field("b", "number")]
+    rows = np.array([[0.1, 0.1]])
+    assert narrowed(rows, fields).tolist() == [[float(np.float32(0.1)), 0.1]]
+    columns = narrowed([rows[:, 0], rows[:, 1]], fields)
+    assert [column.tolist() for column in columns] == [[float(np.float32(0.1))], [0.1]]
+    assert narrowed(rows, fields[1:]) is rows
