@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
 import frame_estimators
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from frame_estimators import METHODS, MIXES, field_of, manifest_of
 from sklearn.linear_model import LinearRegression
 
+import modelpack
 from modelpack.serving.columns import build
 from modelpack.serving.frames import FrameBuilder
 from modelpack.serving.manifest import Field
@@ -82,6 +85,20 @@ def test_the_memory_layout_makes_a_difference():
     with pytest.warns(UserWarning, match="feature names"):
         got = unnamed.call("predict", rows_of(frame))
     assert not same(got, model.predict(frame))
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_record_of_a_data_frame_has_the_bits_of_the_service(mix, tmp_path):
+    frame = MIXES[mix]
+    model = LinearRegression().fit(frame, frame.sum(axis=1))
+    joblib.dump(model, tmp_path / "model.joblib")
+    record = json.loads(modelpack.record(model, frame, tmp_path / "model.joblib").read_text())
+    runner = EstimatorRunner(model, manifest_of(frame, "frame" if "bool" in mix else "array"))
+    rows = np.array(record["instances"], np.float64)
+    assert runner.call("predict", rows).tolist() == record["together"]["predictions"]
+    alone = [runner.call("predict", rows[n : n + 1]).item() for n in range(len(rows))]
+    assert alone == record["alone"]["predictions"]
 
 
 def test_an_array_without_names_keeps_the_order_of_its_author():

@@ -69,7 +69,7 @@ def take(rows: Any, places: Sequence[int]) -> Any:
 def single(rows: Any, place: int) -> Any:
     """Return one row, in the same form as several."""
     if hasattr(rows, "iloc"):
-        return rows.iloc[place : place + 1]
+        return rows.iloc[place : place + 1].copy()  # a view has gaps, which tell in the last bits
     return rows[place : place + 1]
 
 

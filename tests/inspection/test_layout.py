@@ -21,6 +21,7 @@ from sklearn.ensemble import (
 from sklearn.feature_selection import RFE
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.manifold import Isomap
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -115,7 +116,7 @@ def test_selected_features_keep_their_own_thresholds(tmp_path):
     assert (rank.example, rank.maximum) == (0.0, None)
 
 
-@pytest.mark.parametrize("how", ["texts", "set_output", "function"])
+@pytest.mark.parametrize("how", ["texts", "set_output", "function", "dtype"])
 def test_what_could_tell_a_frame_from_an_array_gets_a_frame(how, tmp_path):
     model = {
         "texts": make_pipeline(OneHotEncoder(), LogisticRegression()),
@@ -123,6 +124,7 @@ def test_what_could_tell_a_frame_from_an_array_gets_a_frame(how, tmp_path):
             StandardScaler().set_output(transform="pandas"), LogisticRegression()
         ),
         "function": make_pipeline(FunctionTransformer(np.log1p), LogisticRegression()),
+        "dtype": Isomap(n_neighbors=len(NUMBERS) - 1),
     }[how]
     spec = saved(model.fit(FRAME[["town"]] if how == "texts" else NUMBERS, Y), tmp_path / "m", 4)
     assert (spec.signature.layout, spec.signature.named) == ("frame", True)

@@ -81,8 +81,8 @@ def tells_frames_apart(root: Part) -> bool:
 
 
 def _needs_frame(part: Part) -> bool:
-    if part.top not in _CONVERTING or part.kind == "ColumnTransformer":
-        return True
+    if part.top not in _CONVERTING or part.kind in {"ColumnTransformer", "Isomap"}:
+        return True  # Isomap computes in the dtype of its rows, which a DataFrame does not have
     if part.name == "FunctionTransformer":
         return part.get("func") is not None and part.get("validate") is not True
     return bool(output_container(part))
