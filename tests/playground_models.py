@@ -59,6 +59,44 @@ def visitors() -> Trained:
     return replace(trained, signature=replace(trained.signature, inputs=fields))
 
 
+def guests() -> Trained:
+    """Each type that a column of training data can have, with real rows and ranges."""
+    count = 40
+    frame = pd.DataFrame(
+        {
+            "age": np.arange(count) + 18.0,
+            "stays": np.arange(count) % 9,
+            "year": pd.Categorical(np.arange(count) % 3 + 2020, [2022, 2020, 2021]),
+            "member": np.arange(count) % 2 == 0,
+            "vip": pd.array([True, False, None, True] * (count // 4), "boolean"),
+            "arrival": pd.date_range("2024-01-01T08:30", periods=count, freq="D"),
+            "booked": pd.date_range("2023-06-01", periods=count, freq="D", tz="UTC"),
+        }
+    )
+    encoder = ColumnTransformer(
+        [("n", "passthrough", ["age", "stays", "member"]), ("y", OneHotEncoder(), ["year"])]
+    )
+    labels = np.where(np.arange(count) % 3 == 1, "early", "late")
+    model = make_pipeline(encoder, LogisticRegression(max_iter=1000)).fit(frame, labels)
+    row = (18.0, 0, 2020, True, True, "2024-01-01T08:30:00", "2023-06-01T00:00:00+00:00")
+    other = (40.0, 4, 2021, False, None, "2024-02-02T08:30:00", "2023-06-23T00:00:00+00:00")
+    stays = tuple(map(float, frame["stays"].quantile([0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])))
+    ages = tuple(map(float, frame["age"].quantile([0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])))
+    fields = (
+        Field("age", "number", (), None, False, 18.0, 57.0, row[0], "float64", ages),
+        Field("stays", "integer", (), None, False, 0.0, 8.0, row[1], "int64", stays),
+        Field("year", "integer", (), (2022, 2020, 2021), False, None, None, row[2], "category"),
+        Field("member", "boolean", example=True, dtype="bool"),
+        Field("vip", "boolean", nullable=True, example=True, dtype="boolean"),
+        Field("arrival", "datetime", example=row[5], dtype="datetime64[ns]"),
+        Field("booked", "datetime", example=row[6], dtype="datetime64[ns, UTC]"),
+    )
+    signature = Signature(
+        fields, (), ("early", "late"), "frame", True, probabilities=True, samples=(row, other)
+    )
+    return Trained(model, signature)
+
+
 def unnamed() -> Trained:
     trained = serving_models.iris()
     return replace(trained, signature=replace(trained.signature, inputs=()))

@@ -25,7 +25,10 @@ from test_serving_gunicorn import Server, serving
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 expect.set_options(timeout=15_000)
-KINDS = ("flowers", "visitors", "texts", "forest", "scaler", "several", "unnamed", "wide", "echo")
+KINDS = (
+    "guests", "flowers", "visitors", "texts", "forest", "scaler", "several", "unnamed", "wide",
+    "echo",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +210,94 @@ def test_each_type_has_its_control(visit):
     assert sent == {"instances": [{"age": None, "city": None, "visits": 5, "member": False}]}
 
 
+def sent_by(page: Page) -> dict:
+    """What the page sends when it is asked for a prediction."""
+    with page.expect_response("**/predict*") as answered:
+        page.get_by_role("button", name="Predict").click()
+    assert answered.value.status == 200, answered.value.text()
+    (row,) = json.loads(answered.value.request.post_data)["instances"]
+    return row
+
+
+def test_dates_categories_and_booleans_have_their_controls(visit):
+    with visit("guests") as page:
+        expect(page.locator(LARGE)).to_have_text(re.compile("early|late"))
+        year = page.get_by_label("year")
+        assert year.locator("option").all_inner_texts() == ["2022", "2020", "2021"]
+        year.select_option("2021")
+        vip = page.get_by_label("vip")
+        assert vip.locator("option").all_inner_texts() == ["missing", "yes", "no"]
+        vip.select_option("missing")
+        page.get_by_role("switch", name="member").uncheck()
+        arrival, booked = page.get_by_label("arrival"), page.get_by_label("booked")
+        assert [each.get_attribute("type") for each in (arrival, booked)] == ["datetime-local"] * 2
+        assert booked.input_value() == "2023-06-01T00:00"
+        expect(page.locator("#input-6-hint")).to_have_text("date and time · UTC")
+        arrival.fill("2024-12-24T18:00")
+        booked.fill("2024-01-01T00:00:30")
+        sent = sent_by(page)
+    assert sent == {
+        "age": 18.0,
+        "stays": 0,
+        "year": 2021,
+        "member": False,
+        "vip": None,
+        "arrival": "2024-12-24T18:00",
+        "booked": "2024-01-01T00:00:30+00:00",
+    }
+
+
+def test_a_real_row_fills_the_form(visit):
+    with visit("guests") as page:
+        expect(page.locator(LARGE)).to_have_text(re.compile("early|late"))
+        rows = page.get_by_label("Real rows to fill in")
+        assert rows.locator("option").all_inner_texts() == [
+            "Real rows…",
+            "Row 1: 18, 0, 2020, true, …",
+            "Row 2: 40, 4, 2021, false, …",
+        ]
+        rows.select_option("1")
+        assert page.get_by_label("age", exact=True).input_value() == "40"
+        sent = sent_by(page)
+    assert (sent["year"], sent["vip"], sent["arrival"]) == (2021, None, "2024-02-02T08:30:00")
+    with visit("flowers") as page:
+        expect(page.get_by_label("Real rows to fill in")).to_be_hidden()
+
+
+def test_a_number_that_training_did_not_have_gets_a_remark(visit):
+    with visit("guests") as page:
+        age, remark = page.get_by_label("age", exact=True), page.locator("#input-0-remark")
+        expect(page.locator("#input-0-hint")).to_have_text("number · mostly 19.9 to 55.1")
+        expect(remark).to_be_empty()
+        age.fill("-8000")
+        expect(remark).to_have_text("Outside of the training data: 18 to 57")
+        expect(page.locator("#input-0-error")).to_be_empty()
+        assert "input-0-remark" in age.get_attribute("aria-describedby").split()
+        page.get_by_role("button", name="Example").click()
+        expect(remark).to_be_empty()
+        assert page.get_by_role("slider", name="stays, slider").get_attribute("step") == "1"
+
+
+def test_a_prediction_of_other_inputs_looks_so(visit):
+    with visit("guests", failures=UNPROCESSABLE) as page:
+        expect(page.locator(LARGE)).to_have_text(re.compile("early|late"))
+        note = page.locator("#stale")
+        expect(note).to_be_hidden()
+        fresh = page.locator("#output").evaluate("node => getComputedStyle(node).backgroundColor")
+        page.get_by_label("stays", exact=True).fill("2.5")
+        expect(page.locator("#input-1-error")).not_to_be_empty()
+        expect(note).to_be_visible()
+        old = page.locator("#output").evaluate("node => getComputedStyle(node).backgroundColor")
+        assert old != fresh
+        page.get_by_label("stays", exact=True).fill("3")
+        expect(note).to_be_hidden()
+        page.get_by_role("switch", name="Live").uncheck()
+        page.get_by_label("stays", exact=True).fill("4")
+        expect(note).to_be_visible()
+        page.get_by_role("button", name="Predict").click()
+        expect(note).to_be_hidden()
+
+
 def test_what_does_not_fit_is_told_at_its_field(visit):
     with visit("visitors", failures=UNPROCESSABLE) as page:
         visits = page.get_by_label("visits")
@@ -349,6 +440,26 @@ def test_a_file_of_rows(visit, tmp_path):
         page.get_by_label("A CSV file").set_input_files(rows)
         told = page.locator("#many-told li")
         expect(told).to_contain_text(f"Row 1, {IRIS_NAMES[1]}: Expected a finite number")
+
+
+def test_columns_of_a_file_that_were_ignored_are_named(visit, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n")
+    answer = {
+        "status": 200,
+        "body": "prediction\nsetosa\n",
+        "headers": {
+            "Content-Type": "text/csv",
+            "Modelpack-Ignored-Inputs": '"id", "caf%C3%A9 %3Cb%3E";more=3',
+        },
+    }
+    with visit("flowers") as page:
+        predicted(page, "versicolor")
+        page.route("**/predict*", lambda route: route.fulfill(**answer))
+        page.get_by_label("A CSV file").set_input_files(rows)
+        expect(page.locator("#many-told")).to_contain_text(
+            "Ignored, as the model has no such input: id, café <b> and 3 more"
+        )
 
 
 def test_a_file_is_dropped_and_the_form_is_a_file(visit, tmp_path):

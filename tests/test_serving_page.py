@@ -16,7 +16,7 @@ from modelpack.serving.dialects import page as dialect
 from modelpack.serving.service import Service
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
-MOST_BYTES = 60_000
+MOST_BYTES = 66_000
 
 
 @pytest.fixture(scope="module")

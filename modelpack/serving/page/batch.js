@@ -32,16 +32,24 @@ class Batch {
     this.tell(bdi(file.name), " is being predicted…");
     const started = performance.now();
     try {
-      const answer = await this.send(file);
+      const { answer, ignored } = await this.send(file);
       // Line ends outside of quotes, but for that of the line of names.
       const lines = (await answer.text()).replace(/"[^"]*"/g, "").split("\n").length - 2;
-      this.tell(`${plural(lines, "row")} in ${Math.round(performance.now() - started)} ms. `, this.saving(answer, file));
+      this.tell(`${plural(lines, "row")} in ${Math.round(performance.now() - started)} ms. `, this.saving(answer, file), ...this.ignored(ignored));
     } catch (error) {
       if (error.detail === undefined) throw error;
       const errors = error.errors.slice(0, SOME).map((each) => el("li", {}, ...place(each), sentence(each)));
       this.tell(el("p", { class: "error" }, error.detail), el("ul", {}, ...errors));
     }
     byId("file").value = "";
+  }
+
+  /** The columns of the file that are no inputs, as the header of the answer names them. */
+  ignored(header) {
+    if (!header) return [];
+    const names = [...header.matchAll(/"([^"]*)"/g)].map(([, name]) => bdi(decodeURIComponent(name)));
+    const more = / *; *more=(\d+)/.exec(header)?.[1];
+    return [el("p", { class: "remark" }, "Ignored, as the model has no such input: ", ...names.flatMap((name, index) => (index ? [", ", name] : [name])), more ? ` and ${more} more` : "")];
   }
 
   saving(answer, file) {
@@ -64,4 +72,7 @@ class Batch {
 
 const cell = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-const place = ({ row, column }) => [row === null ? "" : `Row ${row}`, ...(column === null ? [] : [", ", bdi(column)]), ": "];
+function place({ row, column }) {
+  const where = [...(row === null ? [] : [`Row ${row}`]), ...(column === null ? [] : [bdi(column)])];
+  return where.length ? [...where.flatMap((part, index) => (index ? [", ", part] : [part])), ": "] : [];
+}

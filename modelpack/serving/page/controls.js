@@ -2,18 +2,28 @@
 
 function control(field, index, form) {
   const id = `input-${index}`;
-  const parts = { field, id, long: isLong(field, form), change: (literal) => form.change(index, literal) };
-  const { main, beside = [], fill } = maker(field)(parts);
-  main.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
+  const change = (literal) => {
+    form.change(index, literal);
+    remark.textContent = unusual(field, literal);
+  };
+  const parts = { field, id, long: isLong(field, form), change };
+  const { main, beside = [], fill: set } = maker(field)(parts);
+  main.setAttribute("aria-describedby", `${id}-hint ${id}-remark ${id}-error`);
   const error = el("p", { class: "error", id: `${id}-error` });
+  const remark = el("p", { class: "hint", id: `${id}-remark` });
   const node = el(
     "div",
     { class: parts.long || form.fields.length === 1 ? "field wide" : "field" },
     el("label", { for: id }, bdi(field.name)),
     el("p", { class: "hint", id: `${id}-hint` }, hint(field)),
     el("div", { class: "control" }, main, ...beside),
+    remark,
     error,
   );
+  const fill = (literal) => {
+    set(literal);
+    remark.textContent = unusual(field, literal);
+  };
   const tell = (text) => {
     error.textContent = text;
     main.setAttribute("aria-invalid", String(Boolean(text)));
@@ -32,15 +42,25 @@ function isLong({ type, example }, form) {
 function maker(field) {
   if (field.categories && field.categories.length <= LIST) return choice;
   if (field.type === "boolean") return field.nullable ? choice : toggle;
+  if (field.type === "datetime" && isDate(first(field))) return moment;
   return field.type === "number" || field.type === "integer" ? number : text;
 }
 
 function hint(field) {
   const words = [TYPES[field.type] ?? field.type];
-  if (hasRange(field)) words.push(`mostly ${bounds(field).join(" to ")}`);
+  if (hasRange(field)) words.push(`mostly ${usual(field).join(" to ")}`);
+  if (field.type === "datetime" && zoneOf(field)) words.push(zoneOf(field).replace(/^(Z|[+-]00:?00)$/, "UTC"));
   if (field.categories) words[0] = `one of ${field.categories.length.toLocaleString("en")}`;
   if (field.nullable) words.push("may be missing");
   return words.join(" · ");
+}
+
+/** A quiet remark on a number that training did not have: the model answers all the same. */
+function unusual(field, literal) {
+  const value = Number(literal);
+  if (!hasRange(field) || literal === "null" || literal === "" || (value >= field.minimum && value <= field.maximum)) return "";
+  const range = `${short(field.minimum)} to ${short(field.maximum)}`;
+  return field.quantiles ? `Outside of the training data: ${range}` : `Unusual: mostly ${range}`;
 }
 
 function number({ field, id, change }) {
@@ -55,12 +75,43 @@ function number({ field, id, change }) {
     main.value = literal === "null" ? "" : literal;
     if (slider && literal !== "null") slider.value = literal;
   };
-  return { main, beside: slider ? [slider] : [], fill };
+  return { main, beside: slider ? [track(field, slider)] : [], fill };
 }
 
 function range(field) {
   const [min, max] = bounds(field);
   return el("input", { type: "range", min, max, step: stepOf(field), "aria-label": `${field.name}, slider` });
+}
+
+/** The slider with a band where nine of ten values of the training data are. */
+function track(field, slider) {
+  if (!field.quantiles) return slider;
+  const [min, max] = bounds(field);
+  const [low, high] = [field.quantiles[1], field.quantiles[5]].map((value) => ((value - min) / (max - min)) * 100);
+  const band = el("span", { class: "band" });
+  band.style.left = `${low}%`;
+  band.style.width = `${Math.max(1, high - low)}%`;
+  return el("span", { class: "slide" }, slider, el("span", { class: "bands", title: "Nine of ten values in the training data" }, band));
+}
+
+// Dates are texts of ISO 8601: what a control of the browser holds, then the zone, if there is one.
+const DATE = /^"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)\d*)?(Z|[+-]\d\d:?\d\d)?"$/;
+
+const isDate = (literal) => literal === "null" || DATE.test(literal);
+
+const zoneOf = (field) => DATE.exec(first(field))?.[3] ?? (/, /.test(field.dtype ?? "") ? "Z" : "");
+
+function moment({ field, id, change }) {
+  const isDay = field.example !== null && !DATE.exec(first(field))[2];
+  let zone = zoneOf(field);
+  const main = el("input", { id, type: isDay ? "date" : "datetime-local", step: isDay ? false : "1" });
+  main.oninput = () => change(main.validity.badInput ? "" : main.value ? json(main.value + zone) : "null");
+  const fill = (literal) => {
+    const [, day, time = "00:00", offset] = DATE.exec(literal) ?? [];
+    zone = offset ?? zone;
+    main.value = day ? (isDay ? day : `${day}T${time}`) : "";
+  };
+  return { main, fill };
 }
 
 /** As it was typed where that is JSON: a double would lose digits of a large integer. */

@@ -2,9 +2,9 @@
 // made when they are first shown, since a model may have thousands of inputs.
 
 const PAGE = 60;
-const LIST = 60; // categories in a drop-down; of more, some are proposed while one types
+const LIST = 1000; // categories in a drop-down; of more, some are proposed while one types
 
-const TYPES = { number: "number", integer: "whole number", string: "text", boolean: "yes or no", any: "number, text, true or false" };
+const TYPES = { number: "number", integer: "whole number", string: "text", boolean: "yes or no", datetime: "date and time", any: "number, text, true or false" };
 
 class Form {
   constructor(signature) {
@@ -66,6 +66,11 @@ class Form {
   reset() {
     this.touched.clear();
     this.fields.forEach((field, index) => this.set(index, first(field)));
+  }
+
+  /** Fills in a row of values. */
+  load(values) {
+    values.forEach((value, index) => this.set(index, json(value)));
   }
 
   shuffle() {
@@ -135,6 +140,11 @@ class Form {
     return rest;
   }
 
+  /** What the input lacks that is not filled in as it must be. */
+  expected(index) {
+    return this.fields[index].type === "datetime" ? "a date and time" : "a number";
+  }
+
   tellFree(text) {
     this.free.error.textContent = text;
     this.free.area.setAttribute("aria-invalid", String(Boolean(text)));
@@ -180,7 +190,8 @@ function any(field) {
   if (field.categories?.length) return json(field.categories[Math.floor(Math.random() * field.categories.length)]);
   if (field.type === "boolean") return json(Math.random() < 0.5);
   if (!hasRange(field)) return null;
-  const value = field.minimum + Math.random() * (field.maximum - field.minimum);
+  const [low, high] = field.quantiles ? [field.quantiles[1], field.quantiles[5]] : [field.minimum, field.maximum];
+  const value = low + Math.random() * (high - low);
   return field.type === "integer" ? json(Math.round(value)) : json(rounded(value, stepOf(field)));
 }
 
@@ -192,9 +203,15 @@ function stepOf({ type, minimum, maximum }) {
   return type === "integer" ? Math.max(1, Math.round(power)) : power;
 }
 
-function bounds(field) {
-  const step = stepOf(field);
-  return [Math.floor(field.minimum / step) * step, Math.ceil(field.maximum / step) * step].map((bound) => rounded(bound, step));
+function bounds(field, step = stepOf(field)) {
+  const { minimum, maximum } = field;
+  return [Math.floor(minimum / step) * step, Math.ceil(maximum / step) * step].map((bound) => rounded(bound, step));
+}
+
+/** Where nine of ten values of the training data are; where that is not known, the bounds. */
+function usual(field) {
+  if (!field.quantiles) return bounds(field);
+  return bounds({ minimum: field.quantiles[1], maximum: field.quantiles[5] }, stepOf(field));
 }
 
 const rounded = (value, step) => Number((Math.round(value / step) * step).toPrecision(12));

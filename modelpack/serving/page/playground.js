@@ -62,9 +62,25 @@ function start(summary, signature) {
   byId("shuffle").hidden = !form.canShuffle;
   byId("reset").textContent = summary.example ? "Example" : "Clear";
   byId("share").hidden = Boolean(form.free);
+  offer(form, signature.samples ?? []);
   fromLink(form);
   changed(0);
 }
+
+/** Real rows to fill in. */
+function offer(form, samples) {
+  byId("samples").hidden = !samples.length;
+  const options = samples.map((row, index) => el("option", { value: index }, `Row ${index + 1}: ${brief(row)}`));
+  byId("sample").replaceChildren(el("option", { value: "" }, "Real rows…"), ...options);
+  byId("sample").onchange = ({ target }) => {
+    if (target.value === "") return;
+    form.load(samples[target.value]);
+    changed(0);
+    target.value = "";
+  };
+}
+
+const brief = (row) => row.slice(0, 4).map((value) => shown(value).slice(0, 16)).join(", ") + (row.length > 4 ? ", …" : "");
 
 // --- asking the model ---
 
@@ -77,14 +93,22 @@ function changed(pause = PAUSE) {
   model.snippets.show({ url: target(), query: query(), row: (gap) => model.form.literal(gap) || "[]", secret: Boolean(token) });
   clearTimeout(timer);
   if (byId("live").checked && model.form.isWhole) timer = setTimeout(predict, pause);
-  else byId("took").textContent = model.answer.last ? "of other inputs" : "";
+  else stale(true);
+}
+
+/** Marks the prediction that is shown as that of other inputs. */
+function stale(is) {
+  const shows = is && Boolean(model.answer.last);
+  byId("main").classList.toggle("stale", shows);
+  byId("stale").hidden = !shows;
+  if (shows) byId("took").textContent = "";
 }
 
 async function predict() {
   clearTimeout(timer);
   const row = model.form.literal();
   const open = model.form.unfinished;
-  if (open >= 0) return tell({ errors: [{ column: model.form.fields[open].name, expected: "a number", got: "something else" }] });
+  if (open >= 0) return tell({ errors: [{ column: model.form.fields[open].name, expected: model.form.expected(open), got: "something else" }] });
   if (!row) return tell({ errors: [{ column: null, expected: "numbers and texts with commas between them, or JSON", got: "something else" }] });
   asking?.abort();
   const mine = (asking = new AbortController());
@@ -94,6 +118,7 @@ async function predict() {
     const { predictions, probabilities } = parse(await response.text());
     took(performance.now() - started);
     tell(null);
+    stale(false);
     model.answer.show({ prediction: predictions[0], probabilities: probabilities?.[0] }, isExample());
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -103,10 +128,11 @@ async function predict() {
   }
 }
 
-/** The predictions of a CSV file as one. */
+/** The predictions of a CSV file as one, and the columns that the model does not have. */
 async function predictFile(file) {
   const headers = { "Content-Type": "text/csv", Accept: "text/csv" };
-  return (await ask(target() + query(), { method: "POST", body: file, headers })).blob();
+  const response = await ask(target() + query(), { method: "POST", body: file, headers });
+  return { answer: await response.blob(), ignored: response.headers.get("Modelpack-Ignored-Inputs") };
 }
 
 const isExample = () => !model.form.free && model.form.row.every((literal, index) => literal === first(model.form.fields[index]));
@@ -123,7 +149,7 @@ function tell(problem) {
   const box = byId("problem");
   box.replaceChildren();
   if (!problem) return;
-  byId("took").textContent = model.answer.last ? "of other inputs" : "";
+  stale(true);
   const places = [...form.wrong].slice(0, 20).map(([index, text]) => {
     const jump = el("button", { type: "button", class: "jump" }, bdi(form.fields[index].name));
     jump.onclick = () => form.focus(index);
