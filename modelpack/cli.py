@@ -296,12 +296,23 @@ def verify_command(
 
 
 @main.command("serve")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8080,
+    show_default=True,
+    envvar="PORT",
+    show_envvar=True,
+)
 @takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])
 def serve_command(
     models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:
-    """Serve MODEL on this machine with no container, as the image would."""
+    """Serve MODEL on this machine with no container, as the image would.
+
+    MODEL is a model's files, or the folder of a bundle. The service reads the same environment
+    variables as the image: MODELPACK_TOKEN, WEB_CONCURRENCY and the others in docs/service.md.
+    """
     run = Run(options_of(engine="process", **given), _observer(quiet, verbose))
     sys.exit(pipeline.serve(run, models, port))
 

@@ -16,7 +16,7 @@ import engine_bundles
 import pytest
 from engine_bundles import PYTHONS
 
-from modelpack.engines import environments, select
+from modelpack.engines import environments, processes, select
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.spec import Environment
 
@@ -161,6 +161,48 @@ def test_serve_runs_on_the_port_until_it_is_interrupted(process_engine, built, u
     client.start()
     assert process_engine.serve(built.path, unused_port) == 0
     client.join()
+
+
+SERVING = Path(__file__).parents[1] / "modelpack" / "serving"
+READ_BY_THE_SERVICE = sorted(
+    {
+        name
+        for path in SERVING.rglob("*.py")
+        for name in re.findall(
+            r"\"(MODELPACK_[A-Z_]+|WEB_CONCURRENCY|OTEL_[A-Z_]+)\"", path.read_text()
+        )
+    }
+    | {"GUNICORN_CMD_ARGS"}
+)
+
+
+def test_serve_passes_all_variables_that_the_service_reads(monkeypatch, tmp_path):
+    assert len(READ_BY_THE_SERVICE) > 25
+    monkeypatch.chdir(tmp_path)
+    environ = dict.fromkeys(READ_BY_THE_SERVICE, "set")
+    found = processes.service_variables({**environ, "AWS_SECRET_ACCESS_KEY": "x", "HOME": "/x"})
+    assert found == {**environ, "MODELPACK_TOKEN_FILE": str(tmp_path / "set")}
+
+
+def test_serve_gives_the_service_the_variables(process_engine, built, unused_port, monkeypatch):
+    monkeypatch.setenv("MODELPACK_MODEL_NAME", "canary-of-serve")
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    environs = []
+
+    def look() -> None:
+        get(f"http://127.0.0.1:{unused_port}/healthz")
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        environs.extend(Path(f"/proc/{child}/environ").read_bytes() for child in children)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    client = threading.Thread(target=look)
+    client.start()
+    assert process_engine.serve(built.path, unused_port) == 0
+    client.join()
+    (environ,) = [each for each in environs if b"PORT=%d\0" % unused_port in each]
+    assert {b"MODELPACK_MODEL_NAME=canary-of-serve", b"WEB_CONCURRENCY=3"} <= set(
+        environ.split(b"\0")
+    )
 
 
 def test_a_port_that_is_taken_is_a_usage_error(process_engine, built, unused_port):

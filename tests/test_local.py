@@ -150,3 +150,52 @@ def test_serve_answers_until_it_is_interrupted(number: signal.Signals, tmp_path:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_serve_takes_a_bundle_and_the_variables_of_the_image(
+    packaged: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    bundle = packaged[0] / "model-bundle"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    token = "aZ3-0123456789-bcdefghijklmnop"
+    variables = {"PORT": str(port), "MODELPACK_TOKEN": token, "MODELPACK_MODEL_NAME": "flowers"}
+    url = f"http://127.0.0.1:{port}/v2/models/flowers"
+    with subprocess.Popen(
+        command("serve", bundle),
+        env={**os.environ, **variables, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            assert _status(url, {}) == 401
+            assert _status(url, {"Authorization": f"Bearer {token}"}) == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+
+
+def _status(url: str, headers: dict[str, str]) -> int:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        except urllib.error.URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def test_a_bundle_is_served_alone() -> None:
+    done = subprocess.run(
+        command("serve", IRIS.parent, IRIS / "model.joblib"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "A bundle is served alone" in done.stderr

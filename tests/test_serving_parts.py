@@ -181,3 +181,12 @@ def test_nesting_is_counted_exactly(document):
     if rows:
         with pytest.raises(Problem, match="More lists"):
             wire.check_nesting(body, limits.Limits(rows=rows - 1, json_depth=1000))
+
+
+@pytest.mark.parametrize("variable", ["PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"])
+def test_the_port_is_that_of_the_platform_or_of_the_user(variable):
+    assert limits.port({}) == 8080
+    assert limits.port({variable: "9000", "AIP_PREDICT_ROUTE": "/predict"}) == 9000
+    assert limits.port({variable: "9000", "PORT": "8080" if variable != "PORT" else "9000"}) == 9000
+    with pytest.raises(CannotStartError, match=f"{variable} is 'x'"):
+        limits.port({variable: "x"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Sequence
@@ -152,13 +153,17 @@ class ProcessEngine:
         return processes.running(Path(target), _environment(Path(target)))
 
     def serve(self, target: str, port: int) -> int:
-        """Runs a bundle's folder on 127.0.0.1:`port` until it ends or Ctrl-C; its exit code.
+        """Runs a bundle's folder on 127.0.0.1:`port` until it ends or Ctrl-C; its exit code. The
+        service gets the variables of this process that it reads.
 
         Raises:
             UsageError: the folder is no bundle, or the port is taken.
         """
         folder = Path(target)
-        with processes.running(folder, _environment(folder), port=port, quiet=False) as service:
+        variables = processes.service_variables(os.environ)
+        with processes.running(
+            folder, _environment(folder), port=port, quiet=False, variables=variables
+        ) as service:
             return service.wait()
 
 

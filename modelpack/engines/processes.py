@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,9 @@ from modelpack.engines.sandbox import QUESTION, Sandbox, end_with_modelpack, mem
 from modelpack.errors import UsageError
 
 _LOG_BYTES = 64 * 1024
+_SERVICE_PREFIXES = ("MODELPACK_", "OTEL_")
+_SERVICE_VARIABLES = {"WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}
+_PATH_VARIABLE = "MODELPACK_TOKEN_FILE"
 _SET_ASIDE = 4 * 2**30
 
 
@@ -96,13 +99,31 @@ class Process:
         return code if code >= 0 else 128 - code
 
 
+def service_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a service reads, as `docker run --env` would set them."""
+    found = {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(_SERVICE_PREFIXES) or name in _SERVICE_VARIABLES
+    }
+    if _PATH_VARIABLE in found:  # the service runs in another folder
+        found[_PATH_VARIABLE] = str(Path(found[_PATH_VARIABLE]).absolute())
+    return found
+
+
 @contextmanager
 def running(
-    bundle: Path, environment: Path, *, port: int = 0, quiet: bool = True
+    bundle: Path,
+    environment: Path,
+    *,
+    port: int = 0,
+    quiet: bool = True,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Process]:
     """Starts the bundle in the virtual environment; all of it has ended when the block is left.
 
     `port` 0: any that is free. `quiet`: what it says is kept for `logs()`, not printed.
+    `variables`: settings of the service.
 
     Raises:
         UsageError: the port is taken.
@@ -110,7 +131,8 @@ def running(
     with reaper.scratch_folder() as home, listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = _start(bundle, environment, str(home), listener, output)
+        own = {**(variables or {}), **_variables(environment, str(home))}
+        process = _start(bundle, environment, own, listener, output)
         listener.close()  # else it would answer for a service that is gone
         service = Process(process, str(bundle), url, output)
         try:
@@ -136,7 +158,11 @@ def listen(port: int) -> socket.socket:
 
 
 def _start(
-    bundle: Path, environment: Path, home: str, listener: socket.socket, output: IO[bytes] | None
+    bundle: Path,
+    environment: Path,
+    variables: Mapping[str, str],
+    listener: socket.socket,
+    output: IO[bytes] | None,
 ) -> subprocess.Popen[bytes]:
     python = str(environment / "bin" / "python")
     bind = f"fd://{listener.fileno()}"
@@ -144,7 +170,7 @@ def _start(
     return subprocess.Popen(
         command,
         cwd=bundle,
-        env={**_variables(environment, home), "PORT": str(listener.getsockname()[1])},
+        env={**variables, "PORT": str(listener.getsockname()[1])},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output and subprocess.STDOUT,

@@ -204,11 +204,22 @@ def runnable(run: Run, bundle: Bundle) -> Iterator[str]:
 
 
 def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
-    """Serves the model as a local process until it is interrupted; its exit code.
+    """Serve a model, or the bundle in a folder, as a local process until it is interrupted.
+
+    Returns:
+        The exit code of the service.
 
     Raises:
-        ModelpackError: as `package`.
+        ModelpackError: As `package`.
+        UsageError: A bundle came with other paths.
     """
+    if any(Path(path).is_dir() for path in paths):
+        if len(paths) > 1:
+            raise UsageError(
+                "A bundle is served alone, without further files.",
+                hint="Run: modelpack serve BUNDLE",
+            )
+        return _serve(run, bundles.read(paths[0]), port)
     found, code = run.inspect(paths)
     model, _ = run.reference(found, paths)
     if bundles.example(model) is None:
@@ -217,10 +228,13 @@ def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
             " contain what a row looks like. --example FILE gives rows."
         )
     with bundle_folder(None) as directory:
-        bundle = run.render(model, code, directory)
-        run.build(bundle)
-        run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-        return ProcessEngine().serve(bundle.path, port)
+        return _serve(run, run.render(model, code, directory), port)
+
+
+def _serve(run: Run, bundle: Bundle, port: int) -> int:
+    run.build(bundle)
+    run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+    return ProcessEngine().serve(bundle.path, port)
 
 
 @contextmanager

@@ -8,6 +8,10 @@ import http.client
 import os
 import sys
 
+PORTS = ("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT", "PORT")
+"""The first that is set counts. SageMaker and Vertex AI set theirs, and the image sets PORT."""
+DEFAULT_PORT = 8080
+
 
 def lives(port: int, seconds: float = 3.0) -> bool:
     """Whether /healthz on 127.0.0.1 answers 200 within `seconds`."""
@@ -22,4 +26,5 @@ def lives(port: int, seconds: float = 3.0) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if lives(int(os.environ.get("PORT") or 8080)) else 1)
+    found = next(filter(None, map(os.environ.get, PORTS)), DEFAULT_PORT)
+    sys.exit(0 if lives(int(found)) else 1)

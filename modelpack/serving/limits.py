@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Mapping
 
 from .errors import CannotStartError
+from .health import DEFAULT_PORT, PORTS
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,17 @@ def from_environment(environ: Mapping[str, str]) -> Limits:
 
 
 def port(environ: Mapping[str, str]) -> int:
-    """PORT, else 8080.
+    """Return the port of the first of PORTS that is set, or 8080.
 
     Raises:
-        CannotStartError: it is no port.
+        CannotStartError: It is not a port.
     """
-    number = positive("PORT", environ.get("PORT") or "8080")
+    variable = next((each for each in PORTS if environ.get(each)), None)
+    if variable is None:
+        return DEFAULT_PORT
+    number = positive(variable, environ[variable])
     if number > 65535:
-        raise CannotStartError(f"PORT is {number}, beyond the last port, 65535.")
+        raise CannotStartError(f"{variable} is {number}, beyond the last port, 65535.")
     return number
 
 
