@@ -57,13 +57,24 @@ def take(rows: Any, places: Sequence[int]) -> Any:
     frame, of numbers a C-ordered array of float64.
     """
     if hasattr(rows, "iloc"):
-        return rows.iloc[list(places)].copy()
+        return _new_frame(rows.iloc[list(places)])
     if isinstance(rows, list | tuple):
         return [rows[place] for place in places]
     taken = rows[list(places)]
     if isinstance(taken, np.ndarray) and taken.dtype.kind in "biuf":
         return np.ascontiguousarray(taken, np.float64)
     return taken
+
+
+def _new_frame(rows: Any) -> Any:
+    """The same frame made of its columns: a frame that was made of an array keeps the order of that
+    in memory, also when it is copied, and BLAS adds up in another order for it.
+    """
+    if not hasattr(rows, "columns"):  # one column
+        return rows.copy()
+    frame = type(rows)(dict(enumerate(_series(rows))))
+    frame.columns = rows.columns
+    return frame
 
 
 def single(rows: Any, place: int) -> Any:

@@ -132,8 +132,7 @@ class Probe:
         inputs = self.model.signature.inputs
         if len(inputs) < 2:
             return None
-        is_optional = self.model.signature.layout == "dicts"
-        return next((f.name for f in inputs if not (is_optional and f.nullable)), None)
+        return next((field.name for field in inputs if not field.nullable), None)
 
     def first_input(self, *types: str) -> tuple[int, Field] | None:
         """Position and field of the first input of one of the types."""

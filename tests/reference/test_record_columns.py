@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -281,3 +282,15 @@ def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(f"{path}.record.json")
     with pytest.raises(UsageError, match="no regular file"):
         prepare(inspect(str(path)), Sources((path,)))
+
+
+def test_the_answers_are_those_of_a_frame_as_the_service_makes_it(tmp_path: Path) -> None:
+    """BLAS adds up a C-ordered matrix otherwise than the columns that a service puts together."""
+    data, target = load_diabetes(return_X_y=True)
+    frame = pd.DataFrame(np.ascontiguousarray(data), columns=list("abcdefghij"))
+    model = LinearRegression().fit(frame, target)
+    _, reference = prepared(model, frame, tmp_path)
+    by_columns = pd.DataFrame({name: frame[name].iloc[:20].tolist() for name in frame})
+    assert model.predict(by_columns).tolist() != model.predict(frame.iloc[:20]).tolist()
+    assert reference.answers is not None
+    assert list(reference.answers.predictions or ()) == model.predict(by_columns).tolist()
