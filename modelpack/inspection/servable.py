@@ -59,6 +59,26 @@ def require_servable(spec: ModelSpec) -> None:
         raise _not_supported(spec, finding)
 
 
+def require_categories(spec: ModelSpec) -> None:
+    """Return if the values of all columns of categories are known, from the file or from rows.
+
+    Raises:
+        ModelNotSupportedError: The model knows a column by the codes of its categories, and nothing
+            says which value has which code.
+    """
+    unknown = [f.name for f in spec.signature.inputs
+               if f.dtype == "category" and f.categories is None]  # fmt: skip
+    if unknown:
+        more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
+        raise ModelNotSupportedError(
+            f"{_name(spec)} cannot be served: it was trained on columns of categories "
+            f"({', '.join(unknown[:_MOST_NAMED])}{more}), and the file does not contain their "
+            "values, as XGBoost before 3.1 does not save them.",
+            hint="Call modelpack.record(model, X, path) after saving the model, with X as in "
+            "training: the record contains the categories.",
+        )
+
+
 def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     message = f"{_name(spec)} cannot be served: {finding.message}."
     hint = _choosing(spec) if finding.code == "several-models" else _HINTS[finding.code]

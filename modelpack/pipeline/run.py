@@ -17,7 +17,7 @@ from modelpack import engines, environment, hardening, reference
 from modelpack.attest import parity as parities
 from modelpack.engines import Engine, references
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
-from modelpack.inspection import inspect, require_servable, settled
+from modelpack.inspection import inspect, require_categories, require_servable, settled
 from modelpack.smoke import reading, smoke
 from modelpack.spec import (
     BaseImage,
@@ -208,7 +208,9 @@ class Run:
         given = self.options
         files = tuple(map(Path, paths))
         sources = reference.Sources(files, given.example, given.expected, given.tolerance)
-        return reference.prepare(model, sources)
+        model, rows = reference.prepare(model, sources)
+        require_categories(model)
+        return model, rows
 
     def build(self, bundle: Bundle) -> Image | None:
         """The image, without a tag; None where the engine makes none."""

@@ -19,6 +19,7 @@ from modelpack.spec import Scalar
 from ..arrays import clean, raw, scalar
 from ..nodes import Node
 from . import ubjson
+from .catboost_categories import Hashes, hashes
 from .columns import Columns
 from .containers import lightgbm_columns, lightgbm_lists, xgboost_values
 from .flatbuffers import Table
@@ -41,9 +42,10 @@ class Booster:
     and of outputs where there are several, `ranges` of the features in training, `splits` of its
     trees, `classes` the labels, `texts` the positions of features that are no numbers, `kinds` the
     types of the features as XGBoost has them (q, float, int, i: boolean, c: category); `categories`
-    by the position of a feature of pandas' category dtype, empty if they are unknown; `undecided`:
-    there are categories, and not known of which features; `infos` as LightGBM writes them;
-    `version` of the library, or a specifier. None where not told.
+    by the position of a feature of pandas' category dtype, empty if they are unknown; `hashes` by
+    the position of CatBoost's features of categories; `undecided`: there are categories, and it is
+    unknown of which features; `infos` as LightGBM writes them; `version` of the library, or a
+    specifier. None where not told.
     """
 
     names: tuple[str, ...] | None = None
@@ -57,6 +59,7 @@ class Booster:
     texts: frozenset[int] = frozenset()
     kinds: tuple[str, ...] = ()
     categories: Mapping[int, tuple[Scalar, ...]] = field(default_factory=dict)
+    hashes: Mapping[int, Hashes] = field(default_factory=dict)
     undecided: bool = False
     infos: tuple[str, ...] = ()
 
@@ -64,8 +67,8 @@ class Booster:
         """Record in the columns what is known of them."""
         for index, column in enumerate(columns):
             column.nullable = index not in self.texts
-            if index in self.texts:
-                column.type = column.type or "string"
+            if index in self.hashes and column.type is None:
+                self.hashes[index].describe(column)
         for column, kind in zip(columns, self.kinds, strict=False):
             if kind == _INDICATOR and column.type is None and not column.changed:
                 column.flag()
@@ -230,7 +233,9 @@ def _with_features(told: Booster, data: bytes) -> Booster:
     that it gives, 4 and 5 the features that are texts and numbers. Of these, 1 or 2 is the position
     among all features, 2 or 4 the name, 3 the values at which trees split.
     """
-    trees = Table.root(data[8:]).table(1)
+    size = struct.unpack_from("<I", data, 4)[0]
+    core, rest = data[8 : 8 + size], data[8 + size :]
+    trees = Table.root(core).table(1)
     if trees is None:
         return told
     texts, numbers, splits = trees.tables(4), trees.tables(5), Splits()
@@ -250,6 +255,7 @@ def _with_features(told: Booster, data: bytes) -> Booster:
         targets=_several(str(trees.integer(0))),
         splits=splits,
         texts=frozenset(text.integer(1) for text in texts),
+        hashes=hashes(core, rest, trees),
     )
 
 

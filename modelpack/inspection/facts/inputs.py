@@ -7,7 +7,7 @@ from modelpack.spec import Field, Layout
 from .boosters import booster
 from .columns import Column
 from .parts import Part
-from .passage import chosen_names, entries, head, recorded_names, tells_frames_apart
+from .passage import chosen_names, entries, head, reached, recorded_names, tells_frames_apart
 from .rows import exogenous_names
 from .steps import NUMERIC, describe
 from .vocabulary import DICT_VECTORIZER, TEXT_VECTORIZERS, dict_columns, text_example
@@ -47,10 +47,10 @@ def _is_number(field: Field) -> bool:
 
 
 def _passes_frames_on(root: Part) -> bool:
-    """Whether a step that records nothing, as authors write them, gave a DataFrame to a later one,
-    which recorded its columns: then it was given one itself.
+    """Whether the model, or a step behind one that records nothing, as authors write them, recorded
+    the columns of a DataFrame: then the model was given one itself.
     """
-    return any(names(part) for part in root.parts)
+    return any(names(part) for part in (root, *root.parts))
 
 
 def fields(root: Part) -> list[Field]:
@@ -60,6 +60,8 @@ def fields(root: Part) -> list[Field]:
         return [Field("text", "string", example=text_example(head(root)))]
     if told == "dicts":
         return [column.field("number") for column in dict_columns(head(root), MOST_INPUTS)]
+    if any(told.undecided for told in map(booster, reached(root)) if told):
+        return []
     known = names(root)
     if known is None:
         width = features_in(root) or 0

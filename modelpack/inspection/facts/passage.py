@@ -77,7 +77,7 @@ def chosen_names(part: Part) -> list[str]:
 
 def tells_frames_apart(root: Part) -> bool:
     """Whether a part that the rows reach could answer a DataFrame otherwise than its array."""
-    return any(map(_needs_frame, _reached(root)))
+    return any(map(_needs_frame, reached(root)))
 
 
 def _needs_frame(part: Part) -> bool:
@@ -94,11 +94,11 @@ def output_container(part: Part) -> str:
     return value if value in ("pandas", "polars") else ""
 
 
-def _reached(part: Part) -> Iterator[Part]:
+def reached(part: Part) -> Iterator[Part]:
     """The part, and the parts in it that may be given the rows, or results that are DataFrames."""
     yield part
     for inner in part.parts:
-        yield from _reached(inner)
+        yield from reached(inner)
         if part.kind == "Pipeline" and not _hands_on(inner):
             break
 

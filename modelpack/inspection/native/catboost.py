@@ -77,7 +77,7 @@ def _told(core: bytes, rest: bytes, root: Table) -> Told:
         require(
             bool(unread or not rest), "bytes follow the end of the CatBoost model", "trailing-data"
         )
-    facts, loss = facts_of(core), _loss(root)
+    facts, loss = facts_of(core + rest), _loss(root)
     task = _task(loss)
     name = _CLASSES.get(task, "CatBoost")
     return Told(
@@ -114,15 +114,8 @@ def _task(loss: str) -> Task:
 
 
 def _signature(facts: Booster, trees: Table, loss: str) -> Signature:
-    categorical = set(facts.texts)
-    width = facts.width or 0
-    made, named = columns(width, facts.names)
-    if facts.splits:
-        facts.splits.tell(made)
-    for index, column in enumerate(made):
-        column.nullable = index not in categorical
-        if index in categorical:
-            column.type = "string"
+    made, named = columns(facts.width or 0, facts.names)
+    facts.describe(made)
     labels = facts.classes if loss in _ONE_OF_SEVERAL else None
     return Signature(
         inputs=tuple(column.field("number") for column in made),

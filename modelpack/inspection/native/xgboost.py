@@ -77,6 +77,8 @@ def _tell(column: Column, index: int, learner: Learner) -> None:
     kind = learner.kinds[index] if learner.kinds and index < len(learner.kinds) else ""
     if known := (learner.known or {}).get(index):
         column.coded(known)
+    elif kind == _CATEGORY and learner.names:
+        column.coded(())
     elif kind == _CATEGORY:
         column.type, column.example = "integer", 0
         column.minimum = column.maximum = None
