@@ -286,8 +286,7 @@ def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_the_answers_are_those_of_a_frame_as_the_service_makes_it(tmp_path: Path) -> None:
     """BLAS adds up a C-ordered matrix otherwise than the columns that a service puts together."""
-    data, target = load_diabetes(return_X_y=True)
-    frame = pd.DataFrame(np.ascontiguousarray(data), columns=list("abcdefghij"))
+    frame, target = load_diabetes(return_X_y=True, as_frame=True)  # C-ordered
     model = LinearRegression().fit(frame, target)
     _, reference = prepared(model, frame, tmp_path)
     by_columns = pd.DataFrame({name: frame[name].iloc[:20].tolist() for name in frame})
