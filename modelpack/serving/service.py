@@ -19,6 +19,7 @@ from . import (
     limits,
     loading,
     manifest,
+    memory,
     misfits,
     naming,
     observe,
@@ -71,11 +72,12 @@ class Service:
         """
         folder = Path(directory)
         facts = manifest.read(folder)
-        limit = limits.from_environment(os.environ)
+        limits.from_environment(os.environ)  # a wrong setting is reported before the model is read
         started = time.perf_counter()
         gc.disable()  # what is imported and loaded is no garbage
         try:
-            service = cls(facts, loading.load(folder, facts), limit)
+            model = loading.load(folder, facts)
+            service = cls(facts, model, memory.current(os.environ))
             service.warm_up()
         finally:
             gc.enable()

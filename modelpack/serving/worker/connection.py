@@ -187,7 +187,7 @@ class Connection:
         """Answer the request at hand with a problem."""
         is_head = self._head is not None and self._head.method == "HEAD"
         seconds = time.monotonic() - self.since
-        close = close or self._loop.draining
+        close = close or self._loop.closing
         self._give_up()
         self.send(answer(refusal, seconds, head=is_head, close=close), closes=close)
 

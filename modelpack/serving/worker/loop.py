@@ -52,6 +52,11 @@ class Loop(Sockets):
         merges = self._desk is not None and self._desk.merges
         self._predictor = Predictor(self._answer, self._wake, merges=merges)
 
+    @property
+    def closing(self) -> bool:
+        """Whether connections are closed after the answer: others need them, or the end is near."""
+        return self.draining or self.crowded
+
     def wake_by(self, descriptor: int) -> None:
         """Begin a turn when there is something to read from `descriptor`."""
         os.set_blocking(descriptor, False)
@@ -59,7 +64,8 @@ class Loop(Sockets):
 
     def turn(self) -> None:
         """Do what there is to do, after waiting for it for a moment."""
-        wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.draining else TICK_SECONDS
+        was_crowded = self.crowded
+        wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.closing else TICK_SECONDS
         for key, events in self._selector.select(wait):
             key.data(events)
         for job in self._predictor.take_done():
@@ -70,6 +76,8 @@ class Loop(Sockets):
             self._do(connection, connection.go_on)
         if self._plain:
             self._answer_plain()
+        if was_crowded:
+            self.listen_again()
         if time.monotonic() - self._ticked > TICK_SECONDS:
             self._tick()
 
@@ -135,7 +143,7 @@ class Loop(Sockets):
         jobs, self._plain = [job for job in self._plain if not job.given_up], []
         tell = None
         if self._desk is not None and self._desk.is_quick:
-            tell = self._desk.answer(jobs, draining=self.draining)
+            tell = self._desk.answer(jobs, draining=self.closing)
         for job in jobs:
             if job.answer:
                 self._send(job)
@@ -161,7 +169,7 @@ class Loop(Sockets):
         """In the predictor's thread, but for requests that do not ask the model."""
         if self._desk is not None and jobs[0].plain and not self._desk.is_quick:
             try:
-                self._desk.answer(jobs, draining=self.draining)()
+                self._desk.answer(jobs, draining=self.closing)()
             except BaseException:  # nothing may end this thread; Flask answers instead
                 log.exception("unforeseen")
         for job in jobs:
@@ -172,7 +180,7 @@ class Loop(Sockets):
         if job.plain:
             peer = job.connection.addresses[0]
             job.request = head.parse(job.request, self.cfg, peer, 1, self.limits).request
-        if self.draining:
+        if self.closing:
             job.request.force_close()
         job.answer, job.closes = calling.call(self._app, job, self.cfg)
 

@@ -7,19 +7,21 @@ import resource
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gunicorn.workers import base
 
-from .. import limits
+from .. import memory
 from ..errors import CannotStartError
+from ..limits import Limits
 from .loop import Loop
 
 RECYCLE_SECONDS = 5.0
 """For what waits behind a prediction that does not end; then a new process takes over."""
 
-OTHER_FILES = 64
-"""That a worker has open, of the model's libraries too."""
+SPARE_FILES = 16
+"""For what the model and its libraries open later, and for a connection that is refused."""
 
 
 class Worker(base.Worker):  # type: ignore[misc]
@@ -32,7 +34,7 @@ class Worker(base.Worker):  # type: ignore[misc]
                 "it speaks HTTP, without TLS, which belongs to a proxy before it. "
                 "To have gunicorn speak TLS, choose --worker-class gthread."
             )
-        self.limits = _within_files(limits.from_environment(os.environ))
+        self.limits = memory.current(os.environ)
         self._recycling = False
 
     @property
@@ -55,7 +57,7 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
-        loop = Loop(self.wsgi, self.cfg, self.limits, self._recycle)
+        loop = Loop(self.wsgi, self.cfg, _within_files(self.limits), self._recycle)
         loop.wake_by(self.PIPE[0])
         for listener in self.sockets:
             loop.listen(listener)
@@ -77,7 +79,11 @@ class Worker(base.Worker):  # type: ignore[misc]
         self._recycling = True
 
 
-def _within_files(limit: limits.Limits) -> limits.Limits:
-    """No more connections than this process may have open files."""
+def _within_files(limits: Limits) -> Limits:
+    """Return limits with no more connections than this process may open files."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return replace(limit, connections=max(1, min(limit.connections, most - OTHER_FILES)))
+    try:
+        free = most - len(list(Path("/proc/self/fd").iterdir())) - SPARE_FILES
+    except OSError:
+        return limits
+    return replace(limits, connections=max(1, min(limits.connections, free)))

@@ -5,9 +5,11 @@ who gives way when there are too many.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import selectors
 import socket
+import time
 from functools import partial
 from typing import Any, Callable
 
@@ -19,6 +21,8 @@ log = logging.getLogger("modelpack.serving")
 
 SMALL_BYTES = 1 << 16
 """What a connection may always keep in memory, so that others' bodies cannot refuse a small one."""
+FRESH_SECONDS = 0.5
+"""After a connection was accepted or answered, its next request may be on its way."""
 UNSENT_BYTES = 1 << 18
 """Of an answer in the kernel's memory, beyond what is on its way."""
 
@@ -32,48 +36,85 @@ class Sockets:
         self._listeners: list[Any] = []
         self._connections: dict[Connection, int] = {}  # the events that are watched
         self._held = 0
+        self.crowded = False  # clients wait until a connection is free
 
     def listen(self, listener: Any) -> None:
         listener.setblocking(False)
         with contextlib.suppress(OSError):  # a Unix socket
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._listeners.append(listener)
-        self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+        self._watch_listener(listener)
+
+    def _watch_listener(self, listener: Any) -> None:
+        accept = partial(self._accept_if_room, listener)
+        self._selector.register(listener, selectors.EVENT_READ, accept)
 
     def stop_listening(self, *, last: bool) -> None:
         """`last`: no other process will accept those who have connected already."""
+        self.listen_again()
         for listener in self._listeners:
             self._selector.unregister(listener)
             while last and self._accept(listener):
                 pass
             listener.close()  # at once: who connects in between would be lost
+        self._listeners = []
 
-    def _accept(self, listener: Any, _events: int = 0) -> bool:
+    def listen_again(self) -> None:
+        """Look for new connections again, if there was no room for one."""
+        if self.crowded:
+            self.crowded = False
+            for listener in self._listeners:
+                self._watch_listener(listener)
+
+    def _wait_for_room(self) -> None:
+        """Leave new connections in the kernel's queue for a turn."""
+        self.crowded = True
+        for listener in self._listeners:
+            self._selector.unregister(listener)
+
+    def _accept_if_room(self, listener: Any, _events: int = 0) -> None:
+        if self.crowded:  # since another listener of this turn
+            return
+        if len(self._connections) < self.limits.connections or self._make_room():
+            self._accept(listener)
+        else:
+            self._wait_for_room()
+
+    def _accept(self, listener: Any) -> bool:
         """Whether there was a connection to accept. Only one in a turn of the loop: the workers
         that have less to do come round sooner, and take more.
         """
         try:
             sock, address = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE) and self._listeners:
+                self._make_room()
+                self._wait_for_room()
             return False
         sock.setblocking(False)
         connection = Connection(sock, (address, listener.getsockname()), self)
         self._connections[connection] = 0
         self.watch(connection, read=True)
         if len(self._connections) > self.limits.connections:
-            self._make_room(connection)
+            connection.refuse(Refusal(503, "There are too many connections."))
         return True
 
-    def _make_room(self, newest: Connection) -> None:
-        """One that has no complete request gives way, the one that is silent for longest first;
-        where all have one, the newest is refused.
+    def _make_room(self) -> bool:
+        """Return whether one more connection can be accepted.
+
+        One without a complete request gives way, the one that is silent for longest first. While
+        all of these are fresh, the answer is no: their requests are on their way. Where all have a
+        request, the answer is yes, since the newest gets a 503 at once.
         """
-        others = (c for c in self._connections if c.state in {HEAD, LINGER} and c is not newest)
-        oldest = min(others, key=lambda c: (bool(c.data), c.since), default=None)
+        others = [c for c in self._connections if c.state in {HEAD, LINGER}]
+        latest = time.monotonic() - FRESH_SECONDS
+        oldest = min(others, key=lambda c: (c.since > latest, bool(c.data), c.since), default=None)
         if oldest is None:
-            newest.refuse(Refusal(503, "There are too many connections."))
-        else:
-            oldest.close()
+            return True
+        if oldest.since > latest:
+            return False
+        oldest.close()
+        return True
 
     def watch(self, connection: Connection, *, read: bool, write: bool = False) -> None:
         """Call `connection` when it can be read or written."""

@@ -1,0 +1,90 @@
+"""Limits that fit the memory of this container: what a request may cost, and how many may come.
+
+The figures are those of hostile JSON on CPython: a body of short keys takes 30 times its size while
+it is read. One request at a time is read in a worker; the bodies of others wait as they came.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Mapping
+
+from . import cpu
+from .limits import VARIABLES, Limits, from_environment
+
+log = logging.getLogger("modelpack.serving")
+
+MIB = 2**20
+USABLE = 0.9
+"""Of the memory: the rest is for the kernel's buffers and the files of libraries."""
+WORKER_BYTES = 24 * MIB
+"""That a worker takes for itself once it serves."""
+SHARES = {
+    "body_bytes": (40, 256 * 1024),  # 30 times a body is three quarters of the room
+    "held_bytes": (4, MIB),
+    "answer_values": (64, 50_000),  # as an array, as objects and as text
+    "connections": (512 * 1024, 8),  # each may always keep 64 KiB, twice
+}
+"""Limit -> what the room is divided by, and the least that the limit becomes."""
+
+
+def current(environ: Mapping[str, str] = os.environ) -> Limits:
+    """Return the limits that `environ` sets, with the rest lowered where memory is short.
+
+    Raises:
+        CannotStartError: A variable is not a positive integer.
+    """
+    return fitted(from_environment(environ), environ, _room())
+
+
+def fitted(limits: Limits, environ: Mapping[str, str], room: int) -> Limits:
+    """Return `limits` that fit in a worker's `room` of bytes. Those that are set stay."""
+    lowered = {}
+    for name, (divisor, least) in SHARES.items():
+        most = max(least, room // divisor)
+        if not environ.get(VARIABLES[name]) and most < getattr(limits, name):
+            lowered[name] = most
+    return replace(limits, **lowered)
+
+
+@lru_cache(maxsize=1)
+def _room() -> int:
+    """Measure once, when the model is loaded and the workers are not forked yet."""
+    found = room(allowed(), anonymous(), cpu.workers())
+    lowered = fitted(Limits(), {}, found)
+    if lowered != Limits():
+        facts = {name: getattr(lowered, name) for name in SHARES}
+        log.info("memory is short, so that limits are lower", extra={"facts": facts})
+    return found
+
+
+def room(memory: int, used: int, workers: int) -> int:
+    """Return the bytes that each worker can spend on requests."""
+    return max(0, (int(memory * USABLE) - used) // workers - WORKER_BYTES)
+
+
+def allowed(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the memory that the cgroup mounted at `root` (version 2 or 1) or the machine has."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    paths = (root / "memory.max", root / "memory" / "memory.limit_in_bytes")
+    return min([physical, *(number for number in map(_number, paths) if number)])
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # "max"
+        return None
+
+
+def anonymous(status: Path = Path("/proc/self/status")) -> int:
+    """Return the bytes of this process that the kernel cannot read anew from files."""
+    try:
+        lines = [line.split() for line in status.read_text().splitlines()]
+    except OSError:
+        return 0
+    return sum(int(line[1]) * 1024 for line in lines if line[0] in ("RssAnon:", "RssShmem:"))

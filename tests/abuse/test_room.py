@@ -1,0 +1,127 @@
+"""Containers with little memory, and few open files."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import raw
+from processes import workers
+
+from modelpack.serving import memory
+from modelpack.serving.limits import VARIABLES, Limits
+
+MIB = 2**20
+
+
+@pytest.fixture
+def few_files():
+    """64 descriptors for the service; this process keeps its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    popen = subprocess.Popen.__init__
+
+    def start(self, *args, **options):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # noqa: E731
+        popen(self, *args, **{"preexec_fn": limit, **options})
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(subprocess.Popen, "__init__", start)
+    yield patch.undo
+    patch.undo()
+    assert (soft, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def outcome(port: int, data: bytes) -> int:
+    return raw.ask(port, data, 30).status
+
+
+@pytest.mark.parametrize("kind", ["iris", "sleeping"])
+def test_no_request_is_broken_with_64_files(request, start, few_files, kind, figure):
+    server = start(request.getfixturevalue(f"{kind}_bundle"), WEB_CONCURRENCY="2")
+    few_files()
+    data = raw.post() if kind == "iris" else raw.post(b"[[0.01]]")
+    with ThreadPoolExecutor(64) as pool:
+        asked = [pool.submit(outcome, server.port, data) for _ in range(640)]
+    statuses = [each.result() for each in asked]
+    figure(f"64 clients, 64 files: {statuses.count(200)} of 640 answered, others 503")
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) > 320
+    assert len(workers(server)) == 2
+
+
+def test_no_kept_connection_is_broken_with_64_files(iris_bundle, start, few_files):
+    """Each client gets its turn: answers close connections while others wait."""
+    server = start(iris_bundle)
+    few_files()
+
+    def many(_: int) -> int:
+        answered = 0
+        while answered < 10:
+            with raw.Client(server.port, 30) as client:
+                kept = True
+                while kept and answered < 10:
+                    client.send(raw.post())
+                    answer = client.answer()
+                    assert answer.status == 200
+                    answered += 1
+                    kept = answer.headers["connection"] != "close"
+        return answered
+
+    with ThreadPoolExecutor(64) as pool:
+        assert sum(pool.map(many, range(64))) == 640
+
+
+def test_silent_connections_lock_nobody_out_with_64_files(iris_bundle, start, few_files):
+    server = start(iris_bundle)
+    few_files()
+    silent = [raw.Client(server.port) for _ in range(100)]
+    try:
+        started = time.monotonic()
+        assert outcome(server.port, raw.post()) == 200
+        assert time.monotonic() - started < 8
+    finally:
+        for client in silent:
+            client.__exit__()
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def test_the_memory_is_that_of_the_cgroup(tmp_path):
+    physical = memory.allowed(tmp_path)
+    assert physical > 100 * MIB
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.allowed(tmp_path) == physical
+    (tmp_path / "memory.max").write_text(f"{256 * MIB}\n")
+    assert memory.allowed(tmp_path) == 256 * MIB
+    (tmp_path / "memory.max").unlink()
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    assert memory.allowed(tmp_path) == physical
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text(f"{512 * MIB}\n")
+    assert memory.allowed(tmp_path) == 512 * MIB
+
+
+def test_limits_follow_the_memory_and_variables_win():
+    assert memory.fitted(Limits(), {}, memory.room(4096 * MIB, 60 * MIB, 2)) == Limits()
+    small = memory.fitted(Limits(), {}, memory.room(256 * MIB, 60 * MIB, 2))
+    assert 1 * MIB < small.body_bytes < 4 * MIB
+    assert small.body_bytes < small.held_bytes < 32 * MIB
+    assert 8 <= small.connections < 200
+    assert 30 * small.body_bytes + small.held_bytes <= memory.room(256 * MIB, 60 * MIB, 2)
+    tiny = memory.fitted(Limits(), {}, memory.room(64 * MIB, 60 * MIB, 4))
+    assert (tiny.body_bytes, tiny.held_bytes, tiny.connections) == (256 * 1024, MIB, 8)
+    for name in memory.SHARES:
+        environ = {VARIABLES[name]: "77"}
+        kept = memory.fitted(Limits(**{name: 77_000_000}), environ, 0)
+        assert getattr(kept, name) == 77_000_000
+
+
+def test_anonymous_memory_grows_with_what_is_kept():
+    before = memory.anonymous()
+    kept = bytearray(b"x" * (50 * MIB))
+    assert memory.anonymous() - before > 40 * MIB
+    del kept
