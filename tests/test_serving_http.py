@@ -193,7 +193,8 @@ def test_what_is_no_number_is_refused_with_its_place(iris, value):
         ({"visits": 2, "member": 0.5}, ["member"]),
         ({"visits": 2, "member": "true"}, ["member"]),
         ({"visits": 2}, ["member"]),
-        ({"vists": 2, "member": True}, ["vists", "visits"]),
+        ({"vists": 2, "member": True}, ["visits"]),
+        ({"vists": 2, "menber": True}, ["vists", "menber", "visits", "member"]),
     ],
 )
 def test_each_type_is_asked_for(clients, row, places):

@@ -224,7 +224,7 @@ def test_a_number_that_does_not_fit_makes_no_header_of_its_line(iris: FlaskClien
     [
         (b"x0,x1,x2,x3\n1,2,3\n", "Row 0: expected 4 values, got 3."),
         (b"x0,x1,x2\n1,2,3\n", 'Column "x3": expected this column, got nothing.'),
-        (b"x0,x1,x2,oops\n1,2,3,4\n", 'Column "oops": expected the name of an input'),
+        (b"x0,x1,x2,oops\n1,2,3,4\n", 'Column "x3": expected this column, got nothing.'),
         (b"x0,x1,x2,x0\n1,2,3,4\n", 'Column "x0": expected each column once'),
         (b"1,2,3\n", "The rows: expected 4 columns, got 3."),
         (b"", "There are no rows"),

@@ -456,8 +456,10 @@ def test_columns_must_fit_together(clients):
     answer = ask(clients("iris"), one, one)
     assert "expected each column once, got it twice" in answer.json["error"]
     answer = ask(clients("mixed"), {**one, "name": "visits"}, {**one, "name": "pets"})
+    assert answer.json["error"] == 'Column "member": expected this column, got nothing.'
+    answer = ask(clients("mixed"), {**one, "name": "visit"}, {**one, "name": "pets"})
     assert (
-        answer.json["error"] == 'Column "pets": expected the name of an input, got an unknown one.'
+        answer.json["error"] == 'Column "visit": expected the name of an input, got an unknown one.'
     )
     assert ask(clients("iris")).json["error"].startswith("There are no inputs")
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import answers, misfits, tables
 from .columns import Rows
+from .extras import Extras
 from .problems import Problem
 from .service import Service
 
@@ -36,8 +37,9 @@ def usable() -> bool:
     return tuple(map(int, re.findall(r"\d+", version)[:3])) >= SAFE
 
 
-def rows(service: Service, table: Any) -> Rows:
-    """The rows of a pyarrow.Table of flat columns; pandas' index is left out.
+def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
+    """The rows of a pyarrow.Table of flat columns; pandas' index is left out. `ignored`: as in
+    `Service.table`; such columns are not looked at.
 
     Raises:
         Problem: 400 the table is broken, 413 it grows too large, 422 a column is of a type that is
@@ -51,7 +53,8 @@ def rows(service: Service, table: Any) -> Rows:
     table = table.select(kept)
     decoder = service.decoder(table.num_columns)
     decoder.count(table.num_rows)
-    tables.check(decoder, table.column_names, table.num_columns)
+    inputs = tables.inputs(decoder, table.column_names, table.num_columns, ignored)
+    table = table if inputs is None else table.select(inputs)
     room = service.limits.body_bytes
     columns = []
     for name, column in zip(table.column_names, table.columns):

@@ -18,7 +18,7 @@ def parser(field: Field) -> Callable[[str], Any]:
     by_type: dict[str, Callable[[str], Any]] = {
         "number": _number,
         "integer": _integer,
-        "boolean": _number,
+        "boolean": _boolean,
         "string": str,
         "datetime": lambda cell: int(cell) if WHOLE.fullmatch(cell) else cell,
         "any": partial(_any, _written(field.categories or ())),
@@ -50,8 +50,17 @@ def _text(value: Any) -> str:
 
 def _number(cell: str) -> Any:
     """A float, or a boolean."""
-    value = number(cell)
-    return BOOLEANS.get(value.strip().lower(), value) if isinstance(value, str) else value
+    try:
+        if cell.isascii() and "_" not in cell:
+            return float(cell)
+    except ValueError:
+        pass
+    return BOOLEANS.get(cell.strip().lower(), cell)
+
+
+def _boolean(cell: str) -> Any:
+    value = BOOLEANS.get(cell.strip().lower())
+    return _number(cell) if value is None else value
 
 
 def _integer(cell: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, Iterable, Sequence
 import numpy as np
 
 from .columns import BEYOND, DoubtError, Rows
+from .extras import Extras
 from .manifest import Field
 from .misfits import fits
 from .rows import Decoder
@@ -24,18 +25,18 @@ class DictDecoder(Decoder):
         super().__init__(fields, "dicts", most_rows, named)
         self.by_name = {field.name: field for field in fields}
 
-    def decode(self, rows: list[Any]) -> Rows:
+    def decode(self, rows: list[Any], ignored: Extras = None) -> Rows:
         self.count(len(rows))
-        if not all(map(self._is_plain, rows)):
+        if not all(self._is_plain(row, ignored) for row in rows):
             raise DoubtError
         return self._built(rows)
 
-    def _is_plain(self, row: Any) -> bool:
+    def _is_plain(self, row: Any, ignored: Extras) -> bool:
         if isinstance(row, list) and len(row) == len(self.names):
             row = dict(zip(self.names, row))
         return (
             isinstance(row, dict)
-            and row.keys() <= self.known
+            and (row.keys() <= self.known or not self.refused(row, ignored))
             and all(fits(field, row.get(field.name, ...)) for field in self._asked(row))
             and not any(type(value) is float and abs(value) >= BEYOND for value in row.values())
         )
@@ -58,7 +59,9 @@ class DictDecoder(Decoder):
         return {
             name: _typed(self.by_name[name], value)
             for name, value in pairs
-            if value is not None and not (type(value) is float and math.isnan(value))
+            if name in self.by_name
+            and value is not None
+            and not (type(value) is float and math.isnan(value))
         }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from . import misfits, tables
+from .extras import Extras
 from .problems import Problem
 from .rows import Decoder
 from .service import Service
@@ -17,9 +18,9 @@ SPLIT = {"columns", "index", "data"}
 PARAMS = "params"
 
 
-def rows(service: Service, document: Any) -> list[Any]:
+def rows(service: Service, document: Any, ignored: Extras = None) -> list[Any]:
     """The rows of a document, as lists or by name. A bare list of rows is taken too: it is what
-    SageMaker's own clients send.
+    SageMaker's own clients send. `ignored`: as in `Service.table`.
 
     Raises:
         Problem: 422 it has none of the forms, or more than one, or members besides.
@@ -31,10 +32,10 @@ def rows(service: Service, document: Any) -> list[Any]:
         forms = ", ".join(FORMS)
         raise Problem(422, f"Expected an object with exactly one of {forms}, and {PARAMS}.")
     (form,) = members
-    return FORMS[form](service, document[form])
+    return FORMS[form](service, document[form], ignored)
 
 
-def _split(service: Service, table: Any) -> list[Any]:
+def _split(service: Service, table: Any, ignored: Extras) -> list[Any]:
     """{"columns": [...], "data": [[...], ...]}; "index" tells nothing."""
     if not isinstance(table, dict) or "data" not in table or not set(table) <= SPLIT:
         raise Problem(422, 'Expected "dataframe_split" with "columns", "data" and perhaps "index".')
@@ -44,23 +45,23 @@ def _split(service: Service, table: Any) -> list[Any]:
     if table.get("columns") is None or not data:
         return data
     names = _names(table["columns"], len(data[0]))
-    return _by_name(service.decoder(len(names)), names, data)
+    return _by_name(service.decoder(len(names)), names, data, ignored)
 
 
-def _records(service: Service, records: Any) -> list[Any]:  # noqa: ARG001
+def _records(service: Service, records: Any, ignored: Extras) -> list[Any]:  # noqa: ARG001
     """[{name: value}, ...]"""
     if not isinstance(records, list) or not all(type(row) is dict for row in records):
         raise Problem(422, 'Expected a list of objects as "dataframe_records".')
     return records
 
 
-def _instances(service: Service, instances: Any) -> list[Any]:  # noqa: ARG001
+def _instances(service: Service, instances: Any, ignored: Extras) -> list[Any]:  # noqa: ARG001
     if not isinstance(instances, list):
         raise Problem(422, 'Expected a list of rows as "instances".')
     return instances
 
 
-def _inputs(service: Service, inputs: Any) -> list[Any]:
+def _inputs(service: Service, inputs: Any, ignored: Extras) -> list[Any]:
     """A list of rows, or columns by name; or of one row its values by name."""
     if isinstance(inputs, list):
         return inputs
@@ -72,10 +73,11 @@ def _inputs(service: Service, inputs: Any) -> list[Any]:
     if len(lists) < len(inputs) or len(set(map(len, lists))) > 1:
         raise Problem(422, 'Expected columns of equal length as "inputs".')
     names = list(inputs)
-    return _by_name(service.decoder(len(names)), names, list(map(list, zip(*lists))))
+    rows = list(map(list, zip(*lists)))
+    return _by_name(service.decoder(len(names)), names, rows, ignored)
 
 
-FORMS: dict[str, Callable[[Service, Any], list[Any]]] = {
+FORMS: dict[str, Callable[[Service, Any, Extras], list[Any]]] = {
     "dataframe_split": _split,
     "dataframe_records": _records,
     "instances": _instances,
@@ -92,9 +94,11 @@ def _names(columns: Any, width: int) -> list[str]:
     return list(map(str, columns))
 
 
-def _by_name(decoder: Decoder, names: list[str], data: list[Any]) -> list[Any]:
-    tables.check(decoder, names, len(names))
+def _by_name(decoder: Decoder, names: list[str], data: list[Any], ignored: Extras) -> list[Any]:
+    kept = tables.inputs(decoder, names, len(names), ignored)
     for index, row in enumerate(data):
         if len(row) != len(names):
             raise misfits.of_width(index, len(names), len(row))
+    if kept is not None:
+        names, data = tables.taken(names, kept), [tables.taken(row, kept) for row in data]
     return data if decoder.in_order(names) else [dict(zip(names, row)) for row in data]

@@ -58,6 +58,12 @@ QUEUE = Gauge(
 ROWS_ASKED = Counter(
     "modelpack_rows", "Rows of requests that were answered.", ["route"], registry=registry
 )
+IGNORED = Counter(
+    "modelpack_ignored_inputs",
+    "Inputs of requests that the model does not have.",
+    ["route"],
+    registry=registry,
+)
 BATCH_ROWS = Histogram(
     "modelpack_batch_rows", "Rows of one call of the model.", buckets=ROWS, registry=registry
 )

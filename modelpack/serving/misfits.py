@@ -55,10 +55,15 @@ def of_value(field: Field, value: Any) -> dict[str, Any]:
     return _error(field.name, _expected(field), got(value))
 
 
-def of_row(fields: Sequence[Field], row: Any) -> Iterator[dict[str, Any]]:
-    """The {column, expected, got} of each wrong value of one row."""
+def of_row(
+    fields: Sequence[Field], row: Any, refused: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """The {column, expected, got} of each wrong value of one row, which has the names `refused`
+    that are no inputs.
+    """
     if isinstance(row, dict):
-        yield from _unknown(fields, row)
+        for name in refused:
+            yield _error(short(name), "the name of an input", "an unknown one")
         values = [row.get(field.name, ...) for field in fields]
     elif isinstance(row, list) or len(fields) == 1:
         values = row if isinstance(row, list) else [row]
@@ -103,13 +108,6 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "datetime": lambda value: dates.nanoseconds(value) is not None,
 }
 """What a value of the right kind must also be."""
-
-
-def _unknown(fields: Sequence[Field], row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    known = {field.name for field in fields}
-    for name in row:
-        if name not in known:
-            yield _error(short(name), "the name of an input", "an unknown one")
 
 
 def _expected(field: Field) -> str:

@@ -9,6 +9,7 @@ from werkzeug.http import parse_options_header
 
 from . import answers, media
 from .columns import Rows
+from .extras import Extras
 from .problems import Problem
 from .questions import Reply
 from .service import Service
@@ -42,14 +43,14 @@ def reader(request: Request) -> Choice:
     raise Problem(415, detail, headers={"Accept-Post": types})
 
 
-def read(service: Service, request: Request) -> Callable[[bytes], Rows]:
-    """What reads the rows out of the body of a request.
+def read(service: Service, request: Request) -> Callable[[bytes, Extras], Rows]:
+    """What reads the rows out of the body of a request; extra inputs as in `Service.table`.
 
     Raises:
         Problem: as `reader`.
     """
     medium, parameters = reader(request)
-    return lambda body: medium.read(service, body, parameters)
+    return lambda body, ignored: medium.read(service, body, parameters, ignored)
 
 
 def writer(request: Request) -> Choice:

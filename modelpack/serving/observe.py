@@ -49,8 +49,10 @@ class Call(NamedTuple):
 class Seen:
     """A request while it is answered. `route`: the rule that it matches, as in
     `/v1/models/<name>`, never what the client wrote; `rows`: of its last call of the model.
-    `waited`: seconds until now.
+    `waited`: seconds until now. `ignored`: how many inputs came that the model does not have.
     """
+
+    ignored = 0
 
     def __init__(self, method: str, route: str | None, waited: float, given: Given) -> None:
         self.started = time.perf_counter() - waited
@@ -92,6 +94,13 @@ def refused(status: int, reason: str, seconds: float) -> str:
     }
     access.info("request", extra={"facts": facts})
     return request_id
+
+
+def ignored(inputs: int) -> None:
+    """Tell that the request at hand has so many inputs that the model does not have."""
+    seen = g.get("seen")
+    if seen is not None:
+        seen.ignored = inputs
 
 
 def waiting(requests: int) -> None:
@@ -163,6 +172,8 @@ def all_told(answered: Sequence[tuple[Seen, int]]) -> None:
         seconds = time.perf_counter() - seen.started
         _child(metrics.REQUEST_SECONDS, seen.route).observe(seconds)
         facts.append(_facts(seen, 200, size, seconds))
+        if seen.ignored:
+            _child(metrics.IGNORED, seen.route).inc(seen.ignored)
     for route, method in dict.fromkeys((seen.route, seen.method) for seen, _ in answered):
         rows = [seen.rows or 0 for seen, _ in answered if seen.route == route]
         _child(metrics.REQUESTS, route, method, "200").inc(len(rows))
@@ -176,6 +187,8 @@ def _count(seen: Seen, status: int, seconds: float) -> None:
     _child(metrics.REQUEST_SECONDS, route).observe(seconds)
     if seen.rows and status < 400:
         _child(metrics.ROWS_ASKED, route).inc(seen.rows)
+    if seen.ignored:
+        _child(metrics.IGNORED, route).inc(seen.ignored)
     if status >= 400:
         metrics.ERRORS.labels(labels.kind(status)).inc()
 
@@ -187,7 +200,7 @@ def _child(metric: Any, *values: str) -> Any:
 
 
 def _facts(seen: Seen, status: int, size: int | None, seconds: float) -> dict[str, Any]:
-    return {
+    facts = {
         "id": seen.id,
         "trace_id": seen.trace.trace_id,
         "span_id": seen.trace.span_id,
@@ -199,6 +212,7 @@ def _facts(seen: Seen, status: int, size: int | None, seconds: float) -> dict[st
         "rows": seen.rows,
         "bytes": size,
     }
+    return {**facts, "ignored_inputs": seen.ignored} if seen.ignored else facts
 
 
 def _leave(_error: BaseException | None) -> None:

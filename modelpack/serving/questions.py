@@ -9,8 +9,9 @@ from typing import Any, Callable, Mapping, NamedTuple
 
 from flask import Blueprint, Request, Response, request
 
-from . import answers, wire
+from . import answers, extras, observe, wire
 from .columns import Rows
+from .extras import Extras
 from .service import Service
 
 EXTENSION = "modelpack.offers"
@@ -27,12 +28,25 @@ class Reply(NamedTuple):
 
 class Question(NamedTuple):
     """`methods`: of the model. `tell`: makes the reply of {method: what it gives for the rows}; it
-    raises a Problem where there is none.
+    raises a Problem where there is none. `ignored`: names of what came and is no input.
     """
 
     rows: Rows
     methods: tuple[str, ...]
     tell: Callable[[Mapping[str, Any]], Reply]
+    ignored: Extras = None
+
+    def reply(self, results: Mapping[str, Any]) -> Reply:
+        """The reply, with a header that names the inputs that were ignored.
+
+        Raises:
+            Problem: none can be made.
+        """
+        reply = self.tell(results)
+        if not self.ignored:
+            return reply
+        named = {**reply.headers, extras.HEADER: extras.header(self.ignored)}
+        return reply._replace(headers=named)
 
 
 Read = Callable[[bytes], Question]
@@ -78,7 +92,9 @@ def answer(service: Service, ask: Ask) -> Response:
     read = ask(request)
     question = read(wire.read_body(request, service.limits.body_bytes))
     results = {method: service.output(method, question.rows) for method in question.methods}
-    reply = question.tell(results)
+    reply = question.reply(results)
+    if question.ignored:
+        observe.ignored(len(question.ignored))
     return Response(reply.body, headers=dict(reply.headers), content_type=reply.content_type)
 
 
@@ -86,14 +102,10 @@ def of(
     service: Service,
     rows: Rows,
     write: Callable[[answers.Answer], Reply],
-    probabilities: bool = False,
-    method: str | None = None,
+    methods: tuple[str, ...],
+    ignored: Extras = None,
 ) -> Question:
-    """The question for predictions by `method`, the first of the service's if none is named, and
-    for the probabilities of classes if they are wanted, too.
-
-    Raises:
-        Problem: 400 the model gives no probabilities.
+    """The question for predictions, and for the probabilities of classes if they are wanted, too:
+    `methods` as in `Service.asked`. `ignored`: as in `Question`.
     """
-    methods = service.asked(probabilities, method)
-    return Question(rows, methods, lambda results: write(service.told(methods, results)))
+    return Question(rows, methods, lambda results: write(service.told(methods, results)), ignored)

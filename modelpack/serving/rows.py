@@ -7,13 +7,14 @@ value by value, which either names the row and column that are wrong or finds th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, Sequence
+from typing import Any, Collection, Sequence
 
 import numpy as np
 
-from . import floats, misfits
+from . import extras, floats, misfits
 from .columns import (
     MISSING,
     NUMBER,
@@ -24,6 +25,7 @@ from .columns import (
     check_range,
     plain,
 )
+from .extras import Extras
 from .manifest import Field
 from .problems import Problem
 
@@ -54,21 +56,22 @@ class Decoder:
         self._kinds, self.array_kinds = (NUMERIC, "iuf") if "any" in types else (BOTH, "iufb")
         self._pick = itemgetter(*self.names) if len(self.names) > 1 else None
 
-    def decode(self, rows: list[Any]) -> Rows:
-        """Rows that are plainly right.
+    def decode(self, rows: list[Any], ignored: Extras = None) -> Rows:
+        """Rows that are plainly right. Names that are no inputs are added to `ignored`; without it
+        they are in doubt.
 
         Raises:
             DoubtError: they may not be; `explain` knows.
             Problem: 422 there are none, 413 there are too many.
         """
         self.count(len(rows))
-        aligned = self._align(rows)
+        aligned = self._align(rows, ignored)
         matrix = self._matrix(aligned) if self.numeric else None
         if matrix is not None:
             return matrix
         return [plain(field, values) for field, values in zip(self.fields, zip(*aligned))]
 
-    def explain(self, rows: list[Any]) -> Rows:
+    def explain(self, rows: list[Any], ignored: Extras = None) -> Rows:
         """The same, value by value.
 
         Raises:
@@ -77,7 +80,10 @@ class Decoder:
         self.count(len(rows))
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
-            found = islice(misfits.of_row(self._asked(row), row), misfits.MOST - len(errors))
+            refused = self.refused(row, ignored) if isinstance(row, dict) else ()
+            found = islice(
+                misfits.of_row(self._asked(row), row, refused), misfits.MOST - len(errors)
+            )
             errors += ({"row": index, **error} for error in found)
             if len(errors) == misfits.MOST:
                 break
@@ -88,6 +94,16 @@ class Decoder:
     def _asked(self, row: Any) -> Sequence[Field]:  # noqa: ARG002 - other decoders do look at it
         """The fields whose values in `row` are looked at."""
         return self.fields
+
+    def refused(self, names: Collection[str], ignored: Extras) -> Sequence[str]:
+        """Which names, of a row or of columns, are refused: those that are no inputs, if none may
+        be ignored or if there are no others. Those that may are added to `ignored`.
+        """
+        strange = [name for name in names if name not in self.known]
+        if ignored is None or len(strange) == len(names):
+            return strange
+        extras.add(ignored, strange)
+        return ()
 
     def _built(self, rows: list[Any]) -> Rows:
         """Rows that are right."""
@@ -109,26 +125,25 @@ class Decoder:
         if rows > self.most_rows:
             raise Problem(413, f"{rows} rows came; a request takes {self.most_rows}.")
 
-    def _align(self, rows: list[Any]) -> Sequence[Sequence[Any]]:
+    def _align(self, rows: list[Any], ignored: Extras) -> Sequence[Sequence[Any]]:
         """The values of each row in the order of the fields: all lists, or all tuples."""
         kinds = set(map(type, rows))
         if kinds == {list} and set(map(len, rows)) == {len(self.names)}:
             return rows
         if kinds == {dict}:
-            return self._picked(rows)
+            return self._picked(rows, ignored)
         if len(self.names) == 1 and not kinds & {dict, list}:
             return [[value] for value in rows]
         raise DoubtError
 
-    def _picked(self, rows: list[dict[str, Any]]) -> Sequence[Sequence[Any]]:
+    def _picked(self, rows: list[dict[str, Any]], ignored: Extras) -> Sequence[Sequence[Any]]:
         if self._pick and set(map(len, rows)) == {len(self.names)}:
-            try:
+            with suppress(KeyError):  # in the place of an unknown name, one that may be missing
                 return list(map(self._pick, rows))
-            except KeyError:  # in the place of an unknown name, one that may be missing
-                raise DoubtError from None
-        if all(row.keys() <= self.known for row in rows):
-            return [self._values(row) for row in rows]
-        raise DoubtError
+        for names in dict.fromkeys(map(tuple, rows)):
+            if not self.known.issuperset(names) and self.refused(names, ignored):
+                raise DoubtError
+        return [self._values(row) for row in rows]
 
     def _values(self, row: Any) -> list[Any]:
         if isinstance(row, dict):

@@ -16,6 +16,7 @@ from flask import g
 from . import (
     answers,
     calls,
+    extras,
     limits,
     loading,
     manifest,
@@ -30,6 +31,7 @@ from . import (
 )
 from .columns import DoubtError, Rows, count
 from .dicts import DictDecoder
+from .extras import Extras
 from .problems import Problem
 from .rows import Decoder, unnamed
 from .trials import merging
@@ -60,6 +62,7 @@ class Service:
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
+        self._ignores = extras.are_ignored(os.environ)
         self._plans = limits.flag(os.environ, PLANS, "1")
         self._methods: tuple[str, ...] | None = None
 
@@ -126,15 +129,20 @@ class Service:
             self._methods = tuple(dict.fromkeys([self.manifest.method, *others]))
         return self._methods
 
-    def read(self, body: bytes, pick: Callable[[Any], list[Any]]) -> Rows:
+    @property
+    def extras(self) -> Extras:
+        """Where the names of the inputs of one request that the model does not have are noted."""
+        return {} if self._ignores else None
+
+    def read(self, body: bytes, pick: Callable[[Any], list[Any]], ignored: Extras = None) -> Rows:
         """The rows in a body of JSON; `pick` takes them out of the document.
 
         Raises:
             Problem: 400 it is no JSON; else as `rows`.
         """
-        return self.decode(lambda parse: pick(parse(body, self.limits)))
+        return self.decode(lambda parse: pick(parse(body, self.limits)), ignored)
 
-    def decode(self, read: Callable[[Parse], list[Any]]) -> Rows:
+    def decode(self, read: Callable[[Parse], list[Any]], ignored: Extras = None) -> Rows:
         """The rows that `read` makes of JSON by the function it is given: the fast one, and the
         exact one where that has doubts.
 
@@ -143,10 +151,10 @@ class Service:
         """
         try:
             rows = read(wire.parse)
-            return self.decoder(_width(rows)).decode(rows)
+            return self.decoder(_width(rows)).decode(rows, ignored)
         except (ValueError, DoubtError):
             rows = read(wire.parse_exactly)
-            return self.decoder(_width(rows)).explain(rows)
+            return self.decoder(_width(rows)).explain(rows, ignored)
 
     def rows(self, rows: list[Any]) -> Rows:
         """Rows as JSON has them: lists in the order of the signature, objects by name, or values.
@@ -156,14 +164,16 @@ class Service:
         """
         return self.decoder(_width(rows)).explain(rows)
 
-    def table(self, names: Sequence[str] | None, columns: Sequence[Any]) -> Rows:
+    def table(
+        self, names: Sequence[str] | None, columns: Sequence[Any], ignored: Extras = None
+    ) -> Rows:
         """Rows that came as columns: arrays (n_rows,) or lists. `names`: of the columns, in any
         order; None: they are in the order of the signature.
 
         Raises:
             Problem: as `rows`.
         """
-        return tables.of_columns(self.decoder(len(columns)), names, columns)
+        return tables.of_columns(self.decoder(len(columns)), names, columns, ignored)
 
     def matrix(self, matrix: np.ndarray) -> Rows:
         """Rows of a matrix (n_rows, n_inputs), in the order of the signature.

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from . import dates, misfits
+from . import dates, extras, misfits
 from .columns import (
     BEYOND,
     DoubtError,
@@ -21,6 +21,7 @@ from .columns import (
     plain,
     whole,
 )
+from .extras import Extras
 from .manifest import Field
 from .problems import Problem
 from .rows import Decoder
@@ -56,9 +57,15 @@ def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
     return of_columns(decoder, None, list(matrix.T))
 
 
-def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column]) -> Rows:
+def of_columns(
+    decoder: Decoder,
+    names: Sequence[str] | None,
+    columns: Sequence[Column],
+    ignored: Extras = None,
+) -> Rows:
     """Rows of columns of equal length. `names`: of the columns, in any order; None: they are in the
-    order of the signature. Columns, too, may come back as read-only views of what came.
+    order of the signature. Names that are no inputs are added to `ignored`; without it they are
+    refused. Columns, too, may come back as read-only views of what came.
 
     Raises:
         Problem: 422 a column is unknown, missing or there twice, or a value does not fit; 413 too
@@ -66,7 +73,9 @@ def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[
     """
     length = len(columns[0]) if len(columns) else 0
     decoder.count(length)
-    check(decoder, names, len(columns))
+    kept = inputs(decoder, names, len(columns), ignored)
+    if kept is not None:
+        names, columns = taken(names, kept), taken(columns, kept)
     if decoder.layout == "dicts":
         return _dicts(decoder, names, columns)
     arranged = _arranged(decoder, names, columns, length)
@@ -83,26 +92,47 @@ def of_columns(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[
     return arrays
 
 
-def check(decoder: Decoder, names: Sequence[str] | None, width: int) -> None:
-    """Let columns pass that are those of the signature.
+def inputs(
+    decoder: Decoder, names: Sequence[str] | None, width: int, ignored: Extras = None
+) -> list[int] | None:
+    """The places of the columns that are inputs of the model; None if all are. `names`, `ignored`:
+    as in `of_columns`.
 
     Raises:
         Problem: 422 a column is unknown, missing or there twice.
     """
-    if decoder.in_order(names):
-        if width != len(decoder.fields):
-            raise misfits.of_table(f"{len(decoder.fields)} columns", str(width))
-        return
+    if names is None or decoder.in_order(names):
+        return _in_order(decoder, names, width, ignored)
+    refused = decoder.refused(names, ignored)
+    if refused:
+        raise misfits.of_table("the name of an input", "an unknown one", refused[0])
+    kept = [place for place, name in enumerate(names) if name in decoder.known]
     given: set[str] = set()
-    for name in names or ():
-        if name not in decoder.known:
-            raise misfits.of_table("the name of an input", "an unknown one", name)
-        if name in given:
-            raise misfits.of_table("each column once", "it twice", name)
-        given.add(name)
+    for place in kept:
+        if names[place] in given:
+            raise misfits.of_table("each column once", "it twice", names[place])
+        given.add(names[place])
     for index in decoder.required:
         if decoder.names[index] not in given:
             raise misfits.of_table("this column", "nothing", decoder.names[index])
+    return kept if len(kept) < len(names) else None
+
+
+def _in_order(
+    decoder: Decoder, names: Sequence[str] | None, width: int, ignored: Extras
+) -> list[int] | None:
+    expected = len(decoder.fields)
+    if names and names[0] == "" and width == expected + 1 and ignored is not None:
+        extras.add(ignored, names[:1])  # the index, to which pandas gives no name in CSV
+        return list(range(1, width))
+    if width != expected:
+        raise misfits.of_table(f"{expected} columns", str(width))
+    return None
+
+
+def taken(values: Any, places: Sequence[int]) -> Any:
+    """The values at these places."""
+    return [values[place] for place in places]
 
 
 def _arranged(

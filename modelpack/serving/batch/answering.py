@@ -38,7 +38,7 @@ class Outcome:
 
 class Answering:
     """Asks `service` as `wishes` say. `like`: an answer, as soon as there is one: that to the
-    model's own example, if it has one.
+    model's own example, if it has one. `ignored`: names of what came and is no input.
     """
 
     def __init__(self, service: Service, wishes: Wishes) -> None:
@@ -48,6 +48,7 @@ class Answering:
         self._extra = frozenset(wishes.keep or ()) - known
         self._keep: list[str] | None = None if wishes.keep is None or wishes.keep else []
         self._context = Flask(__name__)
+        self.ignored = service.extras
         self.like = self._example()
 
     def _example(self) -> Answer | None:
@@ -109,7 +110,7 @@ class Answering:
         return []
 
     def _answer(self, chunk: Chunk) -> Answer:
-        rows = chunk.decode(self._service, self._extra)
+        rows = chunk.decode(self._service, self._extra, self.ignored)
         if _count(rows) != len(chunk):
             raise Problem(400, f"{_count(rows)} rows are in {len(chunk)} lines.")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Collection, Sequence
 
 from ..columns import Rows
+from ..extras import Extras
 from ..service import Service
 
 
@@ -16,8 +17,9 @@ class Chunk:
     def __len__(self) -> int:
         raise NotImplementedError
 
-    def decode(self, service: Service, extra: Collection[str]) -> Rows:
-        """The rows as the model takes them. `extra`: names of what is no input of the model.
+    def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
+        """The rows as the model takes them. `extra`: names of what is no input of the model and is
+        kept from it. `ignored`: as in `Service.table`.
 
         Raises:
             Problem: as `Service.rows`; a row is told by its index here.

@@ -6,7 +6,9 @@ from typing import Any, BinaryIO, Iterator, Mapping
 
 import numpy as np
 
+from .. import misfits
 from ..answers import Answer
+from ..extras import MOST_NAMED
 from ..problems import Problem
 from . import places, telling
 from .answered import Answered
@@ -38,6 +40,7 @@ class Batch:
         self._teller = teller
         self._output = output
         self._rows = 0  # that have been read
+        self._ignored = 0  # names that have been told
 
     def run(self, chunks: Iterator[Chunk], out: BinaryIO, counted: places.Counted) -> None:
         """Raises:
@@ -61,10 +64,22 @@ class Batch:
             raise self._ended(problem, current, out) from problem
 
     def _answered(self, chunk: Chunk) -> Answered | None:
-        outcome = self._answering.of(chunk)
+        try:
+            outcome = self._answering.of(chunk)
+        finally:
+            self._tell_ignored()
         for index, problem in outcome.refused:
             self._teller.refusal(*telling.told(problem, chunk, self._rows, index))
         return outcome.answered
+
+    def _tell_ignored(self) -> None:
+        """Name what is ignored, each name once."""
+        names = list(self._answering.ignored or ())[self._ignored :]
+        if names:
+            self._ignored += len(names)
+            listed = ", ".join(repr(misfits.short(name)) for name in names[:MOST_NAMED])
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            self._teller.note(f"ignored, as the model has no such inputs: {listed}{more}")
 
     def _like(self, kept: Mapping[str, Any]) -> Answered:
         return Answered(self._answering.like or Answer(np.empty(0, object)), kept)

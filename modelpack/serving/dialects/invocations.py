@@ -14,6 +14,7 @@ from flask import Blueprint, Request, Response
 
 from .. import answers, forms, media, misfits, negotiation, questions
 from ..columns import Rows
+from ..extras import Extras
 from ..openapi import bodies, columns, examples, operations, predictions
 from ..problems import Problem
 from ..service import Service
@@ -31,8 +32,10 @@ def routes(service: Service) -> Blueprint:
         read = _reader(service, asked, told)
 
         def question(body: bytes) -> questions.Question:
-            rows, params = read(body)
-            return questions.of(service, rows, write, params.probabilities, params.predict_method)
+            ignored = service.extras
+            rows, params = read(body, ignored)
+            methods = service.asked(params.probabilities, params.predict_method)
+            return questions.of(service, rows, write, methods, ignored)
 
         return question
 
@@ -70,11 +73,11 @@ class Params:
 
 def _reader(
     service: Service, request: Request, params: Params
-) -> Callable[[bytes], tuple[Rows, Params]]:
+) -> Callable[[bytes, Extras], tuple[Rows, Params]]:
     """What reads the rows of a body, and what it sets."""
     medium, parameters = negotiation.reader(request)
     if medium is not media.MEDIA[0]:
-        return lambda body: (medium.read(service, body, parameters), params)
+        return lambda body, ignored: (medium.read(service, body, parameters, ignored), params)
     if "format" in parameters:
         detail = (
             "The parameter format in Content-Type is of MLflow before 2.0. Send "
@@ -82,14 +85,14 @@ def _reader(
         )
         raise Problem(415, detail)
 
-    def read(body: bytes) -> tuple[Rows, Params]:
+    def read(body: bytes, ignored: Extras) -> tuple[Rows, Params]:
         found = [params]
 
         def pick(document: Any) -> list[Any]:
             found.append(_with(params, service, document))
-            return forms.rows(service, document)
+            return forms.rows(service, document, ignored)
 
-        return service.read(body, pick), found[-1]
+        return service.read(body, pick, ignored), found[-1]
 
     return read
 

@@ -25,7 +25,12 @@ def routes(service: Service) -> Blueprint:
         write = negotiation.write(negotiation.writer(asked))
         also = switch(asked, "probabilities")
         read = negotiation.read(service, asked)
-        return lambda body: questions.of(service, read(body), write, also)
+
+        def question(body: bytes) -> questions.Question:
+            ignored = service.extras
+            return questions.of(service, read(body, ignored), write, service.asked(also), ignored)
+
+        return question
 
     @blueprint.post("/predict")
     def predict() -> Response:

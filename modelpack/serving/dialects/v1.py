@@ -14,6 +14,7 @@ from flask import Blueprint, Request, Response
 
 from .. import answers, misfits, questions, wire
 from ..columns import Rows
+from ..extras import Extras
 from ..openapi import columns, examples, operations, predictions
 from ..problems import Problem
 from ..service import Service
@@ -34,7 +35,10 @@ def routes(service: Service) -> Blueprint:
         return read
 
     def read(body: bytes) -> questions.Question:
-        return questions.of(service, _rows(service, body), _write)
+        ignored = service.extras
+        return questions.of(
+            service, _rows(service, body, ignored), _write, service.asked(), ignored
+        )
 
     @blueprint.get("/models")
     def models() -> Response:
@@ -73,12 +77,12 @@ class _TablesError(Exception):
         self.tables = tables
 
 
-def _rows(service: Service, body: bytes) -> Rows:
+def _rows(service: Service, body: bytes, ignored: Extras) -> Rows:
     try:
-        return service.read(body, _listed)
+        return service.read(body, _listed, ignored)
     except _TablesError as found:
         columns = _joined(found.tables)
-        return service.table(list(columns), list(columns.values()))
+        return service.table(list(columns), list(columns.values()), ignored)
 
 
 def _listed(document: Any) -> list[Any]:

@@ -119,10 +119,10 @@ def _question(
 ) -> questions.Question:
     wanted = asked.outputs or [requests.Wanted(service.manifest.method, asked.binary)]
     methods = given.methods(wanted)
-    rows = inputs.rows(service, asked.tensors)
-    return questions.Question(
-        rows, methods, lambda results: outputs.reply(service, asked, given.of(wanted, results))
-    )
+    ignored = service.extras
+    rows = inputs.rows(service, asked.tensors, ignored)
+    tell = lambda results: outputs.reply(service, asked, given.of(wanted, results))  # noqa: E731
+    return questions.Question(rows, methods, tell, ignored)
 
 
 def _inference(service: Service, head: requests.Head, body: bytes) -> requests.Inference:

@@ -114,13 +114,14 @@ class Desk:
         self, job: Any, question: Question, results: dict[str, Any], draining: bool
     ) -> tuple[observe.Seen, int] | None:
         try:
-            reply = question.tell(results)
+            reply = question.reply(results)
         except Exception:  # a Problem, which Flask tells
             return None
         plain: Plain = job.plain
         seconds = time.monotonic() - job.queued
         seen = observe.Seen("POST", plain.kind.offer.rule, seconds, plain.given)
         seen.rows = count(question.rows)
+        seen.ignored = len(question.ignored or ())
         job.closes = plain.kind.closes or draining
         job.answer = response(reply, seen, self._clock.date(), closes=job.closes)
         return seen, len(reply.body)

@@ -1,7 +1,8 @@
 """The media types of rows and answers, one file each.
 
 Each has TYPES, its names, the first of which answers bear; NEEDS, the library that must be in the
-image, or None; `read(service, body, parameters)`, the rows in a body, and `write(answer,
+image, or None; `read(service, body, parameters, ignored)`, the rows in a body, `ignored` as in
+`Service.table`, and `write(answer,
 parameters)`, the body of an answer. The parameters are those of Content-Type and Accept.
 """
 

@@ -6,6 +6,7 @@ from typing import Any, Mapping
 
 from .. import answers, arrowed, ipc
 from ..columns import Rows
+from ..extras import Extras
 from ..problems import Problem
 from ..service import Service
 
@@ -15,7 +16,12 @@ NEEDS = "pyarrow"
 MORE_MESSAGES = 1000  # than rows: the schema, dictionaries
 
 
-def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
+def read(
+    service: Service,
+    body: bytes,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+    ignored: Extras = None,
+) -> Rows:
     """The rows of all batches.
 
     Raises:
@@ -29,7 +35,7 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
         table: Any = pa.ipc.open_stream(body).read_all()
     except (pa.ArrowException, ValueError, OSError) as error:
         raise Problem(400, "The body is not a stream of Arrow's IPC format.") from error
-    return arrowed.rows(service, table)
+    return arrowed.rows(service, table, ignored)
 
 
 def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001

@@ -10,12 +10,14 @@ import csv
 import io
 from array import array
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Iterator, List, Mapping, Sequence
 
 import numpy as np
 
 from .. import answers, cells, misfits, tables
 from ..columns import Rows
+from ..extras import Extras
 from ..manifest import Field
 from ..problems import Problem
 from ..rows import Decoder
@@ -33,7 +35,12 @@ csv.field_size_limit(2**31 - 1)  # what bounds a cell is the limit of bodies
 Lines = Iterator[List[str]]
 
 
-def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:
+def read(
+    service: Service,
+    body: bytes,
+    parameters: Mapping[str, str] = {},
+    ignored: Extras = None,
+) -> Rows:
     """The rows of a table. Whether its first line holds names is said by the parameter `header`,
     else seen: it does if one of them is an input's, or if no number is in a line that needs one.
 
@@ -48,8 +55,9 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
         raise Problem(422, "There are no rows. Send at least one.")
     decoder = service.decoder(len(first))
     names = first if holds_names(decoder.fields, first, parameters.get("header")) else None
-    tables.check(decoder, names, len(first))
-    return service.table(names, _columns(decoder, names, body, len(first)))
+    kept = tables.inputs(decoder, names, len(first), ignored)
+    table = _Table(names, len(first), kept)
+    return service.table(table.names, _columns(decoder, table, body))
 
 
 def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:
@@ -108,31 +116,49 @@ def _is_value(cell: str) -> bool:
     return cell.lower() in cells.BOOLEANS or cells.number(cell) != cell
 
 
-def _columns(decoder: Decoder, names: list[str] | None, body: bytes, width: int) -> Sequence[Any]:
+class _Table:
+    """`has_names`: its first line holds names. `width`: of its lines. `names`: of the columns that
+    are inputs, those at the places `kept`, of which there are none if all are.
+    """
+
+    def __init__(self, names: list[str] | None, width: int, kept: list[int] | None) -> None:
+        self.has_names = names is not None
+        self.width = width
+        self.names = names if names is None or kept is None else tables.taken(names, kept)
+        self.kept = kept or []
+        self._take = itemgetter(*kept) if kept is not None and len(kept) > 1 else None
+
+    def inputs(self, line: list[str]) -> Sequence[str]:
+        """The cells of a line that are of inputs, where some are not."""
+        cells: Sequence[str] = self._take(line) if self._take else tables.taken(line, self.kept)
+        return cells
+
+
+def _columns(decoder: Decoder, table: _Table, body: bytes) -> Sequence[Any]:
+    width = len(decoder.fields) if table.names is None else len(table.names)
     if decoder.numeric and body.isascii() and b"_" not in body:
         try:
-            lines = _rows(decoder, names, body, width)
+            lines = _rows(decoder, table, body)
             numbers = array("d", chain.from_iterable(map(float, line) for line in lines))
             return list(np.frombuffer(numbers).reshape(-1, width).T)
         except ValueError:
             pass  # a cell is empty, or no number
-    parsers = [cells.parser(field) for field in _fields(decoder, names)]
+    parsers = [cells.parser(field) for field in _fields(decoder, table.names)]
     typed = [
-        [parse(cell) for parse, cell in zip(parsers, line)]
-        for line in _rows(decoder, names, body, width)
+        [parse(cell) for parse, cell in zip(parsers, line)] for line in _rows(decoder, table, body)
     ]
     return list(zip(*typed)) or [()] * width
 
 
-def _rows(decoder: Decoder, names: list[str] | None, body: bytes, width: int) -> Lines:
+def _rows(decoder: Decoder, table: _Table, body: bytes) -> Iterator[Sequence[str]]:
     lines = _lines(body)
-    if names is not None:
+    if table.has_names:
         next(lines)
     for row, line in enumerate(lines):
         decoder.count(row + 1)
-        if len(line) != width:
-            raise misfits.of_width(row, width, len(line))
-        yield line
+        if len(line) != table.width:
+            raise misfits.of_width(row, table.width, len(line))
+        yield line if not table.kept else table.inputs(line)
 
 
 def _fields(decoder: Decoder, names: list[str] | None) -> Sequence[Field]:

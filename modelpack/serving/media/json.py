@@ -6,6 +6,7 @@ from typing import Any, Mapping
 
 from .. import answers
 from ..columns import Rows
+from ..extras import Extras
 from ..problems import Problem
 from ..service import Service
 
@@ -13,13 +14,18 @@ TYPES = ("application/json",)
 NEEDS = None
 
 
-def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
+def read(
+    service: Service,
+    body: bytes,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+    ignored: Extras = None,
+) -> Rows:
     """The rows of a document.
 
     Raises:
         Problem: 400 it is no JSON; as `instances` and `Service.rows`.
     """
-    return service.read(body, instances)
+    return service.read(body, instances, ignored)
 
 
 def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001

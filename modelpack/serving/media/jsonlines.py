@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from .. import answers, wire
 from ..columns import Rows
+from ..extras import Extras
 from ..limits import Limits
 from ..problems import Problem
 from ..service import Parse, Service
@@ -18,7 +19,12 @@ TYPES = ("application/jsonlines", "application/x-ndjson", "application/jsonl")
 NEEDS = None
 
 
-def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
+def read(
+    service: Service,
+    body: bytes,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+    ignored: Extras = None,
+) -> Rows:
     """The rows of a body of lines; empty ones are none.
 
     Raises:
@@ -26,7 +32,7 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
     """
     wire.check_nesting(body, service.limits)
     lines = list(islice(filter(bytes.strip, io.BytesIO(body)), service.limits.rows + 1))
-    return service.decode(lambda parse: _parsed(lines, parse, service.limits))
+    return service.decode(lambda parse: _parsed(lines, parse, service.limits), ignored)
 
 
 def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import answers
 from ..columns import Rows
+from ..extras import Extras
 from ..problems import Problem
 from ..service import Service
 
@@ -32,7 +33,12 @@ LAST_POINT = 0x10FFFF
 SURROGATES = 0xD800 >> 11
 
 
-def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
+def read(
+    service: Service,
+    body: bytes,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+    ignored: Extras = None,  # noqa: ARG001
+) -> Rows:
     """The rows of an array of numbers, booleans or texts. Nothing is allocated for what the header
     claims: it must tell the body's size.
 

@@ -8,6 +8,7 @@ from typing import Any, Mapping
 
 from .. import answers, arrowed, pages
 from ..columns import Rows
+from ..extras import Extras
 from ..problems import Problem
 from ..service import Service
 
@@ -22,7 +23,12 @@ repeat the one before.
 """
 
 
-def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> Rows:  # noqa: ARG001
+def read(
+    service: Service,
+    body: bytes,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+    ignored: Extras = None,
+) -> Rows:
     """The rows of the file.
 
     Raises:
@@ -35,7 +41,7 @@ def read(service: Service, body: bytes, parameters: Mapping[str, str] = {}) -> R
         table = _table(service, body)
     except (pa.ArrowException, ValueError, OSError, NotImplementedError, KeyError) as error:
         raise Problem(400, "The body is not a Parquet file.") from error
-    return arrowed.rows(service, table)
+    return arrowed.rows(service, table, ignored)
 
 
 def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001

@@ -35,7 +35,7 @@ def _schema(service: Service, values: Values) -> dict[str, Any]:
         "type": "object",
         "properties": dict(zip(known, kinds)),
         "required": [field.name for field in inputs if not field.nullable],
-        "additionalProperties": False,
+        "additionalProperties": False if service.extras is None else {"type": "array"},
         "minProperties": 1,
     }
     if service.manifest.named:

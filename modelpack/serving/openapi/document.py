@@ -9,7 +9,7 @@ from typing import Any, Iterable, Mapping
 
 from flask import Flask
 
-from .. import auth
+from .. import auth, extras
 from ..service import Service
 from . import columns, errors, predictions, rows
 
@@ -26,6 +26,11 @@ HEADERS = {
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}},
     "Accept-Post": {"description": "The types that are.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
+    extras.HEADER: {
+        "description": "The inputs that came and that the model does not have, a list of strings "
+        "of RFC 8941, percent-encoded.",
+        "schema": {"type": "string"},
+    },
 }
 INSTANCES = {
     "type": "object",

@@ -9,16 +9,17 @@ from ..service import Service
 from .closed import closed
 
 TYPES = {
-    "number": ["number"],
-    "integer": ["integer"],
+    "number": ["number", "boolean"],
+    "integer": ["integer", "boolean"],
     "string": ["string"],
-    "boolean": ["boolean"],
+    "boolean": ["boolean", "integer"],
     "datetime": ["string", "integer"],
     "any": ["number", "string", "boolean"],
 }
 BOUNDS: dict[str, dict[str, Any]] = {
     "number": {"format": "double"},
     "integer": {"format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1},
+    "boolean": {"minimum": 0, "maximum": 1},
     "datetime": {
         "pattern": f"^{dates.TEXT.pattern}$",
         "minimum": -(2**63 // dates.MILLISECOND),

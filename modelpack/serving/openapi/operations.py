@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping, Sequence
 
+from .. import extras
 from . import errors
 
 JSON = "application/json"
@@ -77,6 +78,9 @@ def post(
     `bodies`.
     """
     told = get(description, bodies, [*errors.ROWS, *refusals], parameters)
+    told["responses"]["200"]["headers"] = {
+        extras.HEADER: {"$ref": f"#/components/headers/{extras.HEADER}"}
+    }
     return {**told, "requestBody": {"required": True, "content": taken}}
 
 

@@ -53,10 +53,16 @@ def _by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
         "properties": dict(zip((field.name for field in inputs), values)),
-        "additionalProperties": False,
+        "additionalProperties": service.extras is not None,
     }
     required = [field.name for field in inputs if not field.nullable]
-    return {**schema, "required": required} if required else schema
+    if required:
+        return {**schema, "required": required}
+    # Names that are ignored do not make a row by themselves.
+    strange = {"propertyNames": {"not": {"enum": list(schema["properties"])}}}
+    return (
+        {**schema, "not": {**strange, "minProperties": 1}} if service.extras is not None else schema
+    )
 
 
 def any_of(service: Service) -> dict[str, Any]:

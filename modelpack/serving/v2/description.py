@@ -86,7 +86,7 @@ def _infer(service: Service, parameters: Sequence[Any]) -> dict[str, Any]:
     taken = {**content(_request(), _shown(service)), **content({}, type_=BINARY)}
     given = {**content(_response(service)), **content({}, type_=BINARY)}
     operation = operations.post(taken, "Tensors.", given, [404], [*parameters, length])
-    operation["responses"]["200"]["headers"] = {LENGTH_HEADER: LENGTH}
+    operation["responses"]["200"]["headers"][LENGTH_HEADER] = LENGTH
     return operation
 
 

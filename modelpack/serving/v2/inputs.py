@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import misfits
 from ..columns import Rows
+from ..extras import Extras
 from ..manifest import Field
 from ..problems import Problem
 from ..service import Service
@@ -67,8 +68,9 @@ def raw(service: Service, data: memoryview) -> Tensor:
     return Tensor(told["name"], told["datatype"], (len(data) // row, width), data)
 
 
-def rows(service: Service, tensors: Sequence[Tensor]) -> Rows:
-    """The rows in tensors, of which sizes and shapes are looked at first.
+def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) -> Rows:
+    """The rows in tensors, of which sizes and shapes are looked at first. `ignored`: as in
+    `Service.table`.
 
     Raises:
         Problem: 422 they do not fit the signature, 413 there are too many rows, 400 binary data
@@ -78,14 +80,21 @@ def rows(service: Service, tensors: Sequence[Tensor]) -> Rows:
         raise Problem(422, "There are no inputs. Send at least one tensor.")
     fields = service.manifest.inputs
     names = {field.name for field in fields}
+    several = len(tensors) > 1
+    if several and names and not service.decoder(len(fields)).refused(_names(tensors), ignored):
+        tensors = [tensor for tensor in tensors if tensor.name in names]
     for tensor in tensors:
-        _check_shape(tensor, len(fields), len(tensors) > 1)
+        _check_shape(tensor, len(fields), several)
     if not all(tensor.count for tensor in tensors):
         raise Problem(422, "There are no rows. Send at least one.")
     by_name = len(fields) > 1 and tensors[0].name in names and _is_column(tensors[0])
     if len(tensors) == 1 and not by_name:
         return _matrix(service, tensors[0])
     return _table(service, tensors)
+
+
+def _names(tensors: Sequence[Tensor]) -> list[str]:
+    return [tensor.name for tensor in tensors]
 
 
 def _is_column(tensor: Tensor) -> bool:
@@ -123,7 +132,7 @@ def _table(service: Service, tensors: Sequence[Tensor]) -> Rows:
         raise Problem(422, f"Expected as many rows in every tensor, got {told}.")
     service.decoder(len(tensors)).count(heights.pop())
     columns = [_column(tensor) for tensor in tensors]
-    return service.table([tensor.name for tensor in tensors], columns)
+    return service.table(_names(tensors), columns)
 
 
 def _column(tensor: Tensor) -> np.ndarray:

@@ -8,6 +8,7 @@ from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief, predic
 
 NAME = "bad input"
 PROBLEM = "application/problem+json"
+IGNORED = "Modelpack-Ignored-Inputs"
 
 
 def check(probe: Probe) -> str:
@@ -21,8 +22,22 @@ def check(probe: Probe) -> str:
             raise CheckFailedError(f"{what}: {answer.content_type or 'no type'}, not {PROBLEM}")
         seen.append(f"{what} {answer.status}")
     if not probe.unknown_row:
+        seen.append(f"an extra input {_extra_input(probe)}")
         predictions_of(probe.predict({"instances": [probe.example_row()]}))
     return ", ".join(seen)
+
+
+def _extra_input(probe: Probe) -> int:
+    """The status of a row with an input more: it is ignored and named, or refused where that is
+    set and by older images.
+    """
+    record = {**probe.example_record(), "no such input": 0}
+    answer = probe.predict({"instances": [record]})
+    if answer.status != 422 and "no such input" not in answer.headers.get(IGNORED, ""):
+        raise CheckFailedError(f"an extra input: status {answer.status}, and no header {IGNORED}")
+    if answer.status != 422:
+        predictions_of(answer)
+    return answer.status
 
 
 def _cases(probe: Probe) -> Iterator[tuple[str, int, Answer]]:

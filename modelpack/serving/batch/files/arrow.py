@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, Collection, Iterator, Sequence
 
 from ... import arrowed
 from ...columns import Rows
+from ...extras import Extras
 from ...problems import Problem
 from ...service import Service
 from ..answered import Answered
@@ -25,10 +26,10 @@ class Batch(Chunk):
     def __len__(self) -> int:
         return int(self._batch.num_rows)
 
-    def decode(self, service: Service, extra: Collection[str]) -> Rows:
+    def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
         table = library().Table.from_batches([self._batch])
         inputs = [name for name in table.column_names if name not in extra]
-        return arrowed.rows(service, table.select(inputs) if extra else table)
+        return arrowed.rows(service, table.select(inputs) if extra else table, ignored)
 
     def take(self, indexes: Sequence[int]) -> Batch:
         return Batch(self._batch.take(library().array(list(indexes), library().int64())))

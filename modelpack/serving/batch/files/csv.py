@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Collection, Iterator, Sequence, Tuple
 
 from ... import misfits
 from ...columns import Rows
+from ...extras import Extras
 from ...media import csv as media
 from ...problems import Problem
 from ...service import Service
@@ -38,14 +39,14 @@ class Lines(Chunk):
     def __len__(self) -> int:
         return len(self._records)
 
-    def decode(self, service: Service, extra: Collection[str]) -> Rows:
+    def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
         if self._header is None:
             _check_width(0, _cells(self._records[0]), len(_cells(self._head)))
-            return media.read(service, b"".join(self._records), {"header": "absent"})
+            return media.read(service, b"".join(self._records), {"header": "absent"}, ignored)
         body = self._head + b"".join(self._records)
         if not set(extra).isdisjoint(self._header):
             body = self._body_without(extra, self._header)
-        return media.read(service, body, {"header": "present"})
+        return media.read(service, body, {"header": "present"}, ignored)
 
     def _body_without(self, extra: Collection[str], header: list[str]) -> bytes:
         inputs = [index for index, name in enumerate(header) if name not in extra]

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Callable, Collection, Iterator, Sequence
 
 from ... import answers, wire
 from ...columns import Rows
+from ...extras import Extras
 from ...media import json as media
 from ...problems import Problem
 from ...service import Parse, Service
@@ -32,8 +33,8 @@ class Part(Chunk):
     def __len__(self) -> int:
         return len(self._places)
 
-    def decode(self, service: Service, extra: Collection[str]) -> Rows:
-        return service.decode(lambda parse: objects.without(self._some(parse), extra))
+    def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
+        return service.decode(lambda parse: objects.without(self._some(parse), extra), ignored)
 
     def _some(self, parse: Parse) -> list[Any]:
         return list(taken(self._rows(parse), self._places))

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, Collection, Iterator, Sequence
 
 from ... import answers, misfits, wire
 from ...columns import Rows
+from ...extras import Extras
 from ...media import jsonlines as media
 from ...problems import Problem
 from ...service import Parse, Service
@@ -29,8 +30,8 @@ class Lines(Chunk):
     def __len__(self) -> int:
         return len(self._texts)
 
-    def decode(self, service: Service, extra: Collection[str]) -> Rows:
-        return service.decode(lambda parse: objects.without(self._rows(parse), extra))
+    def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
+        return service.decode(lambda parse: objects.without(self._rows(parse), extra), ignored)
 
     def _rows(self, parse: Parse) -> list[Any]:
         rows = []

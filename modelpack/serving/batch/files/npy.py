@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Collection, Iterator, Sequence
 import numpy as np
 
 from ...columns import Rows
+from ...extras import Extras
 from ...media import npy as media
 from ...problems import Problem
 from ...service import Service
@@ -27,7 +28,12 @@ class Matrix(Chunk):
     def __len__(self) -> int:
         return len(self._array)
 
-    def decode(self, service: Service, extra: Collection[str]) -> Rows:  # noqa: ARG002 - no names
+    def decode(
+        self,
+        service: Service,
+        extra: Collection[str],  # noqa: ARG002 - no names
+        ignored: Extras = None,  # noqa: ARG002
+    ) -> Rows:
         array = self._array
         one = array.ndim == 1 and len(service.manifest.inputs) == 1
         return service.matrix(array.reshape(-1, 1) if one else array)
