@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 
-from flask import Flask
+from flask import Flask, Response
 from werkzeug.routing import BaseConverter
 
 from . import auth, headers, observe, problems
+
+ANY = "/*"
+METHODS = "GET, HEAD, OPTIONS, POST"
 
 
 class Segment(BaseConverter):
@@ -30,4 +33,10 @@ def create() -> Flask:
     auth.install(app, os.environ)
     headers.install(app)
     problems.install(app)
+    app.add_url_rule(ANY, "any", _options, methods=["OPTIONS"], provide_automatic_options=False)
     return app
+
+
+def _options() -> Response:
+    """Return the methods of the service as a whole: `OPTIONS *`."""
+    return Response(headers={"Allow": METHODS})

@@ -120,3 +120,37 @@ def test_lines_and_headers_of_the_limit_are_read(iris, line, value, status):
 def test_as_many_headers_as_the_limit_are_read(iris, count, status):
     headers = b"".join(b"A%d: b\r\n" % number for number in range(count - 1))
     assert raw.ask(iris.port, raw.get("/healthz")[:-2] + headers + b"\r\n").status == status
+
+
+@pytest.mark.parametrize("data", [raw.post(), raw.chunked(), raw.get("/v2/models/model")])
+def test_absolute_targets_are_answered_as_paths_are(iris, data):
+    method, path, rest = data.split(b" ", 2)
+    with raw.Client(iris.port) as client:
+        client.send(data)
+        expected = client.answer()
+        for scheme in (b"http", b"https", b"HTTP"):
+            client.send(b"%b %b://other:80%b %b" % (method, scheme, path, rest))
+            answer = client.answer()
+            assert (answer.status, answer.body) == (expected.status, expected.body)
+
+
+def test_options_names_the_methods(iris):
+    for target, allow in (
+        (b"*", {"GET", "HEAD", "OPTIONS", "POST"}),
+        (b"/predict", {"OPTIONS", "POST"}),
+        (b"/v2", {"GET", "HEAD", "OPTIONS"}),
+        (b"http://model/healthz", {"GET", "HEAD", "OPTIONS"}),
+    ):
+        answer = raw.ask(iris.port, b"OPTIONS %b HTTP/1.1\r\nHost: model\r\n\r\n" % target)
+        assert (answer.status, set(answer.headers["allow"].split(", "))) == (200, allow)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v2", "/v2/", "/v2/models/model", "/v1/models", "/signature", "/metrics", "/ping"],
+)
+def test_head_is_get_without_the_body(iris, path):
+    got = raw.ask(iris.port, raw.get(path))
+    answer = raw.ask(iris.port, raw.get(path).replace(b"GET", b"HEAD"))
+    assert (answer.status, answer.body) == (got.status, b"") == (200, b"")
+    assert answer.headers["content-type"] == got.headers["content-type"]

@@ -31,7 +31,7 @@ def routes(service: Service) -> Blueprint:
 
 
 def _server(blueprint: Blueprint, service: Service) -> None:
-    @blueprint.get("")
+    @blueprint.get("", strict_slashes=False)  # clients request /v2/ too
     def server() -> Response:
         """Open Inference Protocol: the server and its extensions."""
         version = service.manifest.modelpack

@@ -18,10 +18,22 @@ from ..limits import Limits
 from .refusal import Refusal
 
 END = b"\r\n\r\n"
-LINE = re.compile(rb"([A-Z]{3,20}) /(?!/)[\x21\x22\x24-\x7e]* HTTP/1\.([01])")
+REST = rb"[\x21\x22\x24-\x7e]*"
+LINE = re.compile(rb"(?:[A-Z]{3,20} /(?!/)" + REST + rb"|OPTIONS \*) HTTP/1\.([01])")
 """Not //path: a proxy that denies a path would let it through, and Flask takes it for /path."""
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]+")
+ABSOLUTE = re.compile(
+    rb"([A-Z]{3,20}) (?i:https?)://("
+    + HOST.pattern
+    + rb")((?:/(?!/)"
+    + REST
+    + rb"|\?"
+    + REST
+    + rb")?)"
+    rb" (HTTP/1\.[01])"
+)
+"""The form in which requests are sent to proxies, and which every server has to accept."""
 LENGTH = re.compile(rb"[0-9]{1,15}")
 ONCE = {
     b"authorization",
@@ -82,18 +94,36 @@ def parse(data: bytes, cfg: Any, peer: Any, number: int, limits: Limits) -> Head
             headers are too many or too large.
     """
     first, _, rest = data[: -len(END)].partition(b"\r\n")
+    lines = rest.split(b"\r\n") if rest else []
+    absolute = ABSOLUTE.fullmatch(first)
+    if absolute:
+        first = _origin_form(absolute)
     line = LINE.fullmatch(first)
     if line is None:
         raise Refusal(400, "The request line is malformed.")
-    fields = _fields(rest.split(b"\r\n") if rest else [], limits)
-    _check(fields, line.group(2) == b"1")
+    newer = line.group(1) == b"1"
+    fields = _fields(lines, limits)
+    _check(fields, newer)
+    if absolute:
+        others = [each for each in lines if each[:5].lower() != b"host:"]
+        data = b"\r\n".join([first, b"Host: " + absolute.group(2), *others]) + END
     try:
         request = Request(cfg, IterUnreader([data]), peer, number)
     except (ParseException, ValueError) as error:
         raise Refusal(400, "The head of the request is malformed.") from error
-    if closes(fields.get(b"connection", b"").decode("latin-1"), line.group(2) == b"1"):
+    if closes(fields.get(b"connection", b"").decode("latin-1"), newer):
         request.force_close()
     return Head(request, fields)
+
+
+def _origin_form(absolute: re.Match[bytes]) -> bytes:
+    """Return the request line without scheme and host. See RFC 9112, section 3.2."""
+    method, target = absolute.group(1), absolute.group(3)
+    if not target and method == b"OPTIONS":
+        target = b"*"
+    elif not target.startswith(b"/"):
+        target = b"/" + target
+    return b" ".join([method, target, absolute.group(4)])
 
 
 def _fields(lines: list[bytes], limits: Limits) -> dict[bytes, bytes]:
