@@ -270,7 +270,7 @@ def test_a_number_that_training_did_not_have_gets_a_remark(visit):
         expect(page.locator("#input-0-hint")).to_have_text("number · mostly 19.9 to 55.1")
         expect(remark).to_be_empty()
         age.fill("-8000")
-        expect(remark).to_have_text("Outside of the training data: 18 to 57")
+        expect(remark).to_have_text("Outside of the recorded data: 18 to 57")
         expect(page.locator("#input-0-error")).to_be_empty()
         assert "input-0-remark" in age.get_attribute("aria-describedby").split()
         page.get_by_role("button", name="Example").click()

@@ -20,6 +20,8 @@ from .tables import Table
 SAMPLES = 5
 MAX_SAMPLE_BYTES = 2**14
 """Of all samples together, which are part of the image and its page."""
+MIN_RANGE_ROWS = 20
+"""Rows of an example from which a range is told: a few rows show no more than themselves."""
 _NUMERIC: tuple[FieldType, ...] = ("number", "integer", "boolean")
 _BY_NAME = {"string", "boolean", "datetime"}
 """Types of columns whose model takes a frame, if they have names."""
@@ -73,7 +75,13 @@ def _facts(table: Table) -> tuple[Column, ...]:
     pairs = zip(names, columns, strict=True)
     if table.is_text:
         return tuple(inferred(name, cells) for name, cells in pairs)
-    return tuple(with_dates(from_values(name, values), values) for name, values in pairs)
+    return tuple(_as_read(from_values(name, values), values) for name, values in pairs)
+
+
+def _as_read(column: Column, values: Sequence[object]) -> Column:
+    """The column of JSON with the dtype that pandas gives it; integers as each request has them."""
+    dtype = {"number": "float64", "boolean": None if column.nullable else "bool"}
+    return with_dates(replace(column, dtype=dtype.get(column.type)), values)
 
 
 def _with_inputs(
@@ -112,7 +120,9 @@ def _merged(field: Field, column: Column, table: Table, proof: Proof) -> Field:
         dtype = column.dtype if type_ == column.type else None
         dtype = (dtype or field.dtype) if proof.answered else (field.dtype or dtype)
         known = replace(field, type=type_, dtype=dtype)
-    if known.categories is None and column.quantiles and known.type in {"number", "integer"}:
+    has_range = proof.answered or len(table.rows) >= MIN_RANGE_ROWS
+    is_number = known.categories is None and known.type in {"number", "integer"}
+    if has_range and is_number and column.quantiles:
         known = replace(
             known,
             minimum=column.minimum,

@@ -34,6 +34,7 @@ FRAME = pd.DataFrame(
         "year": pd.Categorical([2020, 2021, 2020], [2021, 2020]),
     }
 )
+FRAME = pd.concat([FRAME] * 7, ignore_index=True)
 
 
 def written(folder: Path, name: str, frame: pd.DataFrame = FRAME) -> Table:
@@ -85,6 +86,8 @@ def test_text_formats_are_read_as_pandas_reads_them(
         "day": "datetime",
         "kind": "string",
     }
+    dtypes = [dtype for _, dtype, _ in facts(spec).values()]
+    assert dtypes == ["bool", None, "float64", "datetime64[ns]", None]
     assert spec.signature.samples[0][:3] == (True, 1, 0.5)
 
 
@@ -163,6 +166,14 @@ def test_integers_stay_numbers_unless_the_file_has_dtypes(
     inferred = with_examples(spec, written(tmp_path, "x.csv", FRAME[["count"]]))
     assert facts(inferred)["count"] == ("number", None, None)
     assert inferred.signature.inputs[0].maximum == 30
+
+
+def test_a_few_rows_are_no_range(make_spec: MakeSpec) -> None:
+    field = Field("size", "number", minimum=-9.0, maximum=9.0, example=0.5)
+    for count, bounds in ((19, (-9.0, 9.0)), (20, (2.0, 3.0))):
+        table = Table(("size",), [[2.0], *[[3.0]] * (count - 1)])
+        (found,) = with_examples(make_spec(field, named=True), table).signature.inputs
+        assert (found.minimum, found.maximum) == bounds
 
 
 def test_more_columns_than_the_model_has_do_not_matter(tmp_path: Path, make_spec: MakeSpec) -> None:

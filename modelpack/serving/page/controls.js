@@ -55,12 +55,12 @@ function hint(field) {
   return words.join(" · ");
 }
 
-/** A quiet remark on a number that training did not have: the model answers all the same. */
+/** A quiet remark on a number beyond the known range: the model answers all the same. */
 function unusual(field, literal) {
   const value = Number(literal);
   if (!hasRange(field) || literal === "null" || literal === "" || (value >= field.minimum && value <= field.maximum)) return "";
   const range = `${short(field.minimum)} to ${short(field.maximum)}`;
-  return field.quantiles ? `Outside of the training data: ${range}` : `Unusual: mostly ${range}`;
+  return field.quantiles ? `Outside of the recorded data: ${range}` : `Unusual: mostly ${range}`;
 }
 
 function number({ field, id, change }) {
@@ -83,7 +83,7 @@ function range(field) {
   return el("input", { type: "range", min, max, step: stepOf(field), "aria-label": `${field.name}, slider` });
 }
 
-/** The slider with a band where nine of ten values of the training data are. */
+/** The slider with a band where nine of ten recorded values are. */
 function track(field, slider) {
   if (!field.quantiles) return slider;
   const [min, max] = bounds(field);
@@ -91,7 +91,7 @@ function track(field, slider) {
   const band = el("span", { class: "band" });
   band.style.left = `${low}%`;
   band.style.width = `${Math.max(1, high - low)}%`;
-  return el("span", { class: "slide" }, slider, el("span", { class: "bands", title: "Nine of ten values in the training data" }, band));
+  return el("span", { class: "slide" }, slider, el("span", { class: "bands", title: "Nine of ten recorded values" }, band));
 }
 
 // Dates are texts of ISO 8601: what a control of the browser holds, then the zone, if there is one.
