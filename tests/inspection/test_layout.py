@@ -232,6 +232,17 @@ def test_columns_that_pass_through_are_known_by_later_steps(tmp_path):
     assert fields["fare"].example == pytest.approx(FRAME.fare.mean(), rel=1e-3)
 
 
+def test_column_that_one_branch_drops_and_another_keeps_is_no_blank(tmp_path):
+    left_out = make_column_transformer((StandardScaler(), ["fare"]))
+    model = make_pipeline(
+        FeatureUnion([("a", by_name()), ("b", left_out)]), LogisticRegression()
+    ).fit(FRAME, Y)
+    rank = saved(model, tmp_path / "m", 4).signature.inputs[0]
+    assert (rank.type, rank.nullable) == ("number", False)
+    rank = saved(make_pipeline(left_out, LogisticRegression()).fit(FRAME, Y), tmp_path / "m", 4)
+    assert (rank.signature.inputs[0].type, rank.signature.inputs[0].nullable) == ("any", True)
+
+
 def test_columns_are_followed_by_name_through_frames(tmp_path):
     """The second transformer chooses by the names that the first gives its results."""
     first = make_column_transformer(

@@ -26,6 +26,8 @@ class Column:
     maximum: float | None = None
     example: Scalar = None
     dtype: str | None = None
+    kept: bool | None = None
+    """Whether some step takes it, where others leave it out; None where nothing leaves it out."""
     changed: bool = False
     """A step has made other numbers of its values: those that later steps tell of are not its."""
 
@@ -90,6 +92,8 @@ class Column:
             self.type, self.nullable = "any", True
 
     def field(self, default: FieldType) -> Field:
+        if self.kept is False:
+            self.opaque()
         kind = self.type or default
         blanks: dict[str, Scalar] = {"string": "", "boolean": False, "integer": 0}
         example, blank = self.example, blanks.get(kind, 0.0)

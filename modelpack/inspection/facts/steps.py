@@ -119,9 +119,12 @@ def _column_transformer(part: Part, columns: Columns) -> Columns | None:
             results.append(_new_columns(_slice_width(part, name)) if found is None else found)
         elif step == "drop":
             for column in chosen:
-                column.opaque()
+                column.kept = bool(column.kept)
+            continue
         else:
             results.append(chosen)
+        for column in chosen:
+            column.kept = True
     return _together(results)
 
 
