@@ -116,14 +116,23 @@ def _instances(head: Any) -> list[Any]:
 
 
 def _answers(members: Sequence[Any], parts: Sequence[Any]) -> dict[str, Any]:
-    """Of all parts, one after the other."""
+    """Of all parts, one after the other. An encoder of labels at the end decodes predictions."""
+    decoder = members[-1] if len(members) > 1 and _is_decoder(members[-1]) else None
+    members = members[:-1] if decoder is not None else members
     method = "predict" if hasattr(members[-1], "predict") else "transform"
-    predictions = [row for part in parts for row in _listed(_called(members, method, part))]
+    found = [_called(members, method, part) for part in parts]
+    if decoder is not None:
+        found = [decoder.inverse_transform(each) for each in found]
+    predictions = [row for each in found for row in _listed(each)]
     probabilities = None
     if hasattr(members[-1], "predict_proba"):
         found = [_called(members, "predict_proba", part) for part in parts]
         probabilities = [row for each in found for row in _by_row(each)]
     return {"predictions": predictions, "probabilities": probabilities}
+
+
+def _is_decoder(member: Any) -> bool:
+    return type(member).__name__ == "LabelEncoder" and hasattr(member, "inverse_transform")
 
 
 def _called(members: Sequence[Any], method: str, rows: Any) -> Any:

@@ -58,6 +58,7 @@ def _facts(spec: ModelSpec) -> Table:
         ("functions", ", ".join(spec.callables)),
         ("local code", ", ".join(spec.local_modules)),
         ("models", ", ".join(spec.choices)),
+        ("notes", " ".join(spec.notices)),
     ]
     table = grid()
     for name, value in rows:

@@ -6,9 +6,12 @@ files. Several estimators in a row are a pipeline, and described as one.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise, permutations
 
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, Member
@@ -24,21 +27,30 @@ Path = tuple[Key, ...]
 _DEEPEST = 3
 _MOST_VALUES = 1_000_000
 _MOST_TOLD = 8
-_OF_LABELS = {"LabelEncoder", "LabelBinarizer", "MultiLabelBinarizer"}
+_MOST_ORDERED = 4
+_MODEL = re.compile(r"model|estimator|classifier|regressor|clf|best", re.IGNORECASE)
+_OF_CLASSES = "LabelEncoder"
+_OF_LABELS = {_OF_CLASSES, "LabelBinarizer", "MultiLabelBinarizer"}
 """What transforms the labels of rows, and no rows."""
 
 
 @dataclass(frozen=True)
 class Composition:
     """`root`: what the rows pass through, as one estimator; None where there is none, or none to
-    choose. `choices`: what `select` may name. `problem`: why there is no root, where that has to be
-    said.
+    choose. `choices`: what `select` may name; `suggestion`: what it should name for all that the
+    rows may have passed through in training. `problem`: why there is no root, where that has to be
+    said. `encoders`: those of labels by their keys, or only the one that the user `chose` for the
+    predictions. `notices`: sentences on what was left out.
     """
 
     root: Part | None = None
     members: tuple[Member, ...] = (Member(),)
     choices: tuple[str, ...] = ()
+    suggestion: tuple[str, ...] = ()
     problem: Finding | None = None
+    encoders: tuple[tuple[str, Part], ...] = ()
+    chose: bool = False
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,15 +73,25 @@ def compose(roots: Sequence[Node], names: Sequence[str], select: Sequence[str]) 
     if select:
         return _selected(roots, select)
     chain: list[_Found] = []
+    encoders: list[_Found] = []
+    chose = False
     for index, root in enumerate(roots):
         found = _found(index, root, names[index])
         if not found:
             return Composition()
-        members = _members(root, found)
+        estimators = [one for one in found if one.part.name != _OF_CLASSES] or found
+        if estimators is found and chain and found[0].part.name == _OF_CLASSES:
+            estimators, chose = [], True  # the labels of the estimators before
+        encoders += [one for one in found if one not in estimators]
+        members = _members(root, estimators, len(found)) if estimators else []
         if members is None:
-            return _undecided(found)
+            return _undecided(found, estimators)
         chain += members
-    return _chained(chain)
+    return replace(_chained(chain), encoders=_by_key(encoders), chose=chose)
+
+
+def _by_key(encoders: Sequence[_Found]) -> tuple[tuple[str, Part], ...]:
+    return tuple((_text(one.member.path) or one.name, one.part) for one in encoders)
 
 
 def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
@@ -86,8 +108,41 @@ def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
             f"The file holds no estimator at {unknown[0]!a}.",
             hint=f"It holds estimators at: {ascii(offered)[1:-1]}.",
         )
-    composed = _chained([found[name] for name in select])
-    return Composition(composed.root, composed.members, tuple(found), composed.problem)
+    named = [found[name] for name in select]
+    chosen = [one for one in named if one.part.name != _OF_CLASSES] or named
+    encoders = [one for one in named if one not in chosen]
+    chose = bool(encoders)
+    if not chose:
+        encoders = [one for one in found.values() if one.part.name == _OF_CLASSES]
+    return replace(
+        _chained(chosen),
+        choices=tuple(found),
+        encoders=_by_key(encoders),
+        chose=chose,
+        notices=tuple(_left_out(chosen, list(found.values()))),
+    )
+
+
+def _left_out(chosen: Sequence[_Found], found: Sequence[_Found]) -> Iterator[str]:
+    """A sentence for each transformer that fits before what was selected, and was not."""
+    for one in found:
+        if one in chosen or not _transforms(one):
+            continue
+        width = _width_out(one)
+        if width is not None and width == _width_in(chosen[0]):
+            options = " ".join(f"--select {_option(each)}" for each in (one, *chosen))
+            yield (
+                f"{_printable(one)} is not selected, and gives as many values a row as "
+                f"{_printable(chosen[0])} takes. If rows pass through it first, give {options}."
+            )
+
+
+def _printable(found: _Found) -> str:
+    return f"{ascii(_text(found.member.path))[1:-1]} ({found.part.name})"
+
+
+def _option(found: _Found) -> str:
+    return shlex.quote(ascii(_text(found.member.path))[1:-1])
 
 
 def _found(file: int, root: Node, name: str) -> list[_Found]:
@@ -128,11 +183,13 @@ def _held(node: Node) -> list[tuple[Key, Node]]:
     return [(key, value) for key, value in pairs if isinstance(key, str) or type(key) is int]
 
 
-def _members(root: Node, found: list[_Found]) -> list[_Found] | None:
-    """Those that the rows pass through; None where the file does not tell."""
+def _members(root: Node, found: list[_Found], count: int) -> list[_Found] | None:
+    """Those that the rows pass through; None where the file does not tell. `count`: of all objects
+    that were found, encoders of labels included.
+    """
     if len(found) == 1:
         return found
-    is_sequence = isinstance(root, list | tuple) and len(found) == len(root)
+    is_sequence = isinstance(root, list | tuple) and count == len(root)
     if is_sequence and all(map(_transforms, found[:-1])) and not _transforms(found[-1]):
         return found
     return None
@@ -145,12 +202,46 @@ def _transforms(found: _Found) -> bool:
     return part.only_transforms or (part.has("transform") is True and not part.has("predict"))
 
 
-def _undecided(found: list[_Found]) -> Composition:
+def _undecided(found: list[_Found], estimators: list[_Found]) -> Composition:
     told = [f"{_text(one.member.path)} ({one.part.name})" for one in found[:_MOST_TOLD]]
     more = f" and {len(found) - len(told)} more" if len(found) > len(told) else ""
     message = f"the file holds {len(found)} estimators: {', '.join(told)}{more}"
-    choices = tuple(_text(one.member.path) for one in found)
-    return Composition(choices=choices, problem=Finding("several-models", message))
+    return Composition(
+        choices=tuple(_text(one.member.path) for one in found),
+        suggestion=tuple(_text(one.member.path) for one in _suggested(estimators)),
+        problem=Finding("several-models", message),
+    )
+
+
+def _suggested(found: list[_Found]) -> list[_Found]:
+    """The estimator that predicts, behind the transformers that fit before it."""
+    predictors = [one for one in found if not _transforms(one)] or found[:1]
+    last = next((one for one in predictors if _MODEL.search(one.name)), predictors[0])
+    transformers = [one for one in found if _transforms(one) and one is not last]
+    if len(transformers) > _MOST_ORDERED:
+        return [last]
+    longest: list[_Found] = []
+    for count in range(1, len(transformers) + 1):
+        for order in permutations(transformers, count):
+            if all(_surely_fit(first, then) for first, then in pairwise((*order, last))):
+                longest = list(order)
+                break
+    return [*longest, last]
+
+
+def _surely_fit(first: _Found, then: _Found) -> bool:
+    width = _width_out(first)
+    return width is not None and width == _width_in(then)
+
+
+def _width_out(found: _Found) -> int | None:
+    """How many values a row has behind a transformer; None if that is unknown."""
+    shape = signature(found.part).outputs[0].shape
+    return shape[0] if len(shape) == 1 and shape[0] >= 0 else None
+
+
+def _width_in(found: _Found) -> int | None:
+    return len(signature(found.part).inputs) or None
 
 
 def _chained(chain: list[_Found]) -> Composition:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.spec import Finding, ModelSpec, Safety
+from modelpack.spec import Finding, ModelSpec, Safety, Scalar, Signature
 
 from . import policy
+from .companions import companions, find_labels, labelled, named
 from .composition import Composition, compose
 from .facts import layouts, libraries, parameters
 from .facts.parts import as_node
@@ -17,7 +18,10 @@ from .facts.signature import NO_SIGNATURE, no_prediction, signature
 from .facts.words import what
 from .machine import merged
 from .native.spec import spec
+from .nodes import Node
 from .reading import Reading, read
+
+_MOST_SHOWN = 5
 
 
 def inspect(
@@ -46,7 +50,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
     roots = [reading.root for reading in readings]
     made = compose(roots, [r.path.stem for r in readings], select) if complete else Composition()
     root, trace = made.root, merged([reading.trace for reading in readings])
-    found = signature(root) if root else NO_SIGNATURE
+    made, found, labels, notices = _completed(made, roots)
     parts = parameters.estimators(trace)
     versions = libraries.recorded_versions(root, trace, parts)
     framework = libraries.framework(root)
@@ -85,7 +89,38 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         callables=parameters.callables(parts),
         other_versions=libraries.other_versions(versions, parts),
         evidence=layouts.evidence(trace),
+        labels=labels,
+        suggestion=made.suggestion,
+        notices=notices,
     )
+
+
+def _completed(
+    made: Composition, roots: Sequence[Node]
+) -> tuple[Composition, Signature, tuple[Scalar, ...] | None, tuple[str, ...]]:
+    """The signature of the model with the names and labels that the files contain next to it; the
+    labels; and sentences on all that. The composition has a problem if chosen labels do not fit.
+    """
+    if made.root is None:
+        return made, NO_SIGNATURE, None, made.notices
+    values = [each for root in roots for each in companions(root)]
+    found, key = named(signature(made.root), values)
+    notices = [*made.notices]
+    if key:
+        notices.append(f"The names of the inputs come from {key!a} in the file.")
+    labels, reason = find_labels(found, made.encoders, values, selected=made.chose)
+    if labels:
+        found = labelled(found, labels)
+        shown = ", ".join(ascii(value) for value in labels.values[:_MOST_SHOWN])
+        notices.append(f"Predictions are decoded to the labels of {labels.key!a}: {shown}.")
+    elif made.chose:
+        made = replace(made, problem=made.problem or Finding("misfit", reason))
+    elif reason:
+        notices.append(
+            f"Predictions are not decoded: {ascii(reason)[1:-1]}, and none of them is certainly "
+            "that of the target. Name it with --select after the model."
+        )
+    return made, found, labels.values if labels else None, tuple(notices)
 
 
 def _native_spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:

@@ -88,9 +88,12 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
 def _choosing(spec: ModelSpec) -> str:
     if spec.more_files:
         return "Give files that hold one estimator each, or one file and --select."
-    first = shlex.quote(ascii(spec.choices[0])[1:-1])
+    names = spec.suggestion or spec.choices[:1]
+    options = " ".join(f"--select {shlex.quote(ascii(name)[1:-1])}" for name in names)
+    if len(names) > 1:
+        return f"Select all that rows pass through, in order, such as: {options}"
     return (
-        f"Choose one with --select, such as --select {first}. Several of them, in the order in "
+        f"Choose one with --select, such as {options}. Several of them, in the order in "
         "which rows pass through them, make a pipeline."
     )
 

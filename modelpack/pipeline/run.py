@@ -125,6 +125,8 @@ class Run:
             if model.safety.verdict != "trust" or not model.local_modules:
                 require_servable(model)
             summary.append(describe(model))
+        for notice in model.notices:
+            self.observer.notice(notice)
         return self._collect(model) if model.local_modules else (model, Code())
 
     def _collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:

@@ -96,13 +96,25 @@ def reference(spec: ModelSpec, recorded: Recorded, tolerance: float) -> tuple[Mo
         rows = invented.rows(spec.signature)
         return spec, Reference(rows, made_up=True, tolerance=tolerance)
     rows = align(recorded.table, spec.signature)
-    answers, alone = (_first(part, len(rows)) for part in (recorded.answers, recorded.alone))
+    answers, alone = (
+        _decoded(_first(part, len(rows)), spec) for part in (recorded.answers, recorded.alone)
+    )
     return spec, Reference(rows, answers, alone, "record", tolerance=tolerance)
 
 
 def _first(answers: Answers, count: int) -> Answers:
     parts = (answers.predictions, answers.probabilities)
     return Answers(*(None if part is None else part[:count] for part in parts))
+
+
+def _decoded(answers: Answers, spec: ModelSpec) -> Answers:
+    """The answers with labels in place of the numbers that the model itself predicted."""
+    labels, predictions = spec.labels, answers.predictions
+    if labels is None or predictions is None:
+        return answers
+    if not all(type(each) is int and 0 <= each < len(labels) for each in predictions):
+        return answers
+    return replace(answers, predictions=tuple(labels[each] for each in predictions))
 
 
 def _document(path: Path) -> Any:

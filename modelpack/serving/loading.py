@@ -17,6 +17,7 @@ from .chain import Chain
 from .containers import decompressed
 from .errors import CannotStartError
 from .formats import FORMATS
+from .labelling import Labelled
 from .manifest import Manifest, ModelFile
 
 BLOCK = 2**24
@@ -44,7 +45,8 @@ def load(directory: Path, manifest: Manifest) -> Any:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
     use_one_thread(members)
     _return_memory()
-    return members[0] if len(members) == 1 else Chain(members)
+    model = members[0] if len(members) == 1 else Chain(members)
+    return model if manifest.labels is None else Labelled(model, manifest.labels)
 
 
 def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
@@ -150,6 +152,10 @@ def parts(model: Any) -> Iterator[Any]:
 
 def _parts(value: Any) -> Iterable[Any]:
     """What an estimator, or a list, tuple or dict of them, is made of."""
+    if isinstance(value, Labelled):
+        return [value.model]
+    if isinstance(value, Chain):
+        return value.members
     if isinstance(value, dict):
         return list(value.values())
     if isinstance(value, (list, tuple)):

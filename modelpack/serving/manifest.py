@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .errors import CannotStartError
 
@@ -58,6 +58,7 @@ class Manifest:
     rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
     a predict_proba. `main`: the module that stands for the script which saved the model.
+    `labels`: what stands for the predictions 0, 1, ..., if they are to be decoded.
     `environment`: what the bundle is installed with. `modelpack`: the version that packaged it.
     """
 
@@ -74,6 +75,7 @@ class Manifest:
     main: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     modelpack: str = ""
+    labels: tuple[Any, ...] | None = None
 
     @property
     def example(self) -> list[Any] | None:
@@ -114,7 +116,12 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         main=document.get("code", {}).get("main"),
         environment=document.get("environment", {}),
         modelpack=document.get("modelpack", ""),
+        labels=_tuple(model.get("labels")),
     )
+
+
+def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _file(document: Mapping[str, Any]) -> ModelFile:

@@ -171,8 +171,9 @@ def test_select_of_what_is_not_there(tmp_path, model, files):
 
 def test_an_encoder_of_labels_is_no_step(tmp_path, model):
     spec = saved((LabelEncoder().fit(Y), model), tmp_path / "m", 5)
-    assert [f.code for f in spec.safety.findings] == ["several-models"]
-    assert spec.choices == ("0", "1")
+    require_servable(spec)
+    assert spec.members == (Member(0, (1,)),)
+    assert spec.signature.classes == ("a", "b"), "the labels of the model are its own"
 
 
 def test_frames_go_through_the_first(tmp_path):

@@ -1,0 +1,185 @@
+"""What a file contains next to its estimators: names of the columns, labels of the classes.
+
+People save {"model": ..., "columns": [...], "label_encoder": ...}. Such values are used only where
+they fit the model in one way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from modelpack.spec import Field, Scalar, Signature
+
+from .arrays import scalar, view
+from .facts.columns import scalar_type
+from .facts.inputs import MOST_INPUTS
+from .facts.parts import Part
+from .nodes import Dct, Node
+
+_NAME_KEYS = {
+    "columns", "cols", "columnnames", "features", "featurenames", "featurecolumns", "featurecols",
+    "featurelist", "featuresnames", "featurenamesin", "inputcolumns", "inputfeatures", "inputs",
+    "modelcolumns", "modelfeatures", "traincolumns", "trainingcolumns", "xcolumns",
+    "selectedfeatures", "selectedcolumns", "predictors",
+}  # fmt: skip
+_LABEL_KEYS = {
+    "labels", "classes", "classnames", "classlabels", "targetnames", "labelnames", "labelmap",
+    "labelmapping", "classmap", "classmapping", "targetmap", "targetmapping", "idx2label",
+    "idxtolabel", "indextolabel", "int2label", "inttolabel", "id2label", "idtolabel", "idxtoclass",
+    "inverselabelmap", "label2id", "labeltoid", "classtoidx",
+}  # fmt: skip
+_ENCODER_WORDS = {
+    "le", "label", "labels", "labelencoder", "encoder", "enc", "target", "targets", "y", "class",
+    "classes", "lbl", "output", "response", "outcome", "transformer",
+}  # fmt: skip
+"""Words in the key of an encoder that name no column."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_MOST_LABELS = 100_000
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A value and the key under which a collection has it."""
+
+    key: str
+    value: Node
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels that stand for the predictions 0, 1, ..., and where the file has them."""
+
+    key: str
+    values: tuple[Scalar, ...]
+
+
+def named(signature: Signature, values: Iterable[Companion]) -> tuple[Signature, str]:
+    """The signature with the names of a list of columns, and the key of that list; "" if the model
+    has recorded names itself, or no list fits, or several do.
+    """
+    width = len(signature.inputs)
+    if signature.named or signature.layout not in {"array", "frame"} or not width:
+        return signature, ""
+    lists = {c.key: names for c in values if (names := _names(c)) and len(names) == width}
+    if len(set(lists.values())) != 1:
+        return signature, ""
+    key, names = next(iter(lists.items()))
+    pairs = zip(signature.inputs, names, strict=True)
+    return replace(signature, inputs=tuple(replace(f, name=n) for f, n in pairs), named=True), key
+
+
+def _names(companion: Companion) -> tuple[str, ...] | None:
+    if _plain(companion.key) not in _NAME_KEYS:
+        return None
+    values = _listed(companion.value)
+    if not 0 < len(values) <= MOST_INPUTS or not all(isinstance(v, str) and v for v in values):
+        return None
+    names = tuple(map(str, values))
+    return names if len(set(names)) == len(names) else None
+
+
+def labelled(signature: Signature, labels: Labels) -> Signature:
+    """The signature of a classifier whose predictions are decoded."""
+    (output,) = signature.outputs
+    decoded = Field(output.name, scalar_type(labels.values), output.shape, labels.values)
+    return replace(signature, outputs=(decoded,), classes=labels.values)
+
+
+def find_labels(
+    signature: Signature,
+    encoders: Sequence[tuple[str, Part]],
+    values: Iterable[Companion],
+    *,
+    selected: bool,
+) -> tuple[Labels | None, str]:
+    """The labels for the classes 0, 1, ... of a classifier, and the reason why an encoder that may
+    be meant is not used; "" if none is left out.
+
+    `encoders`: the LabelEncoders of the file by their keys, or the one that the user `selected`.
+    Others are those of the target unless their keys name an input, or may name one.
+    """
+    count = len(signature.classes or ())
+    if not count or signature.classes != tuple(range(count)):
+        return None, "the model does not predict classes 0, 1, ..." if selected else ""
+    names = {_plain(field.name) for field in signature.inputs} if signature.named else None
+    fitting = [
+        Labels(key, found) for key, part in encoders if len(found := _classes(part)) == count
+    ]
+    if not selected:
+        fitting = [each for each in fitting if not _is_of_input(each.key, names or set())]
+    certain = [each for each in fitting
+               if selected or names is not None or not _other_words(each.key)]  # fmt: skip
+    mapped = [Labels(c.key, labels) for c in values if len(labels := _mapped(c)) == count]
+    for group in (certain, mapped):
+        if len({each.values for each in group}) == 1:
+            return group[0], ""
+    if selected:
+        return None, f"the encoder of labels has another number of classes than the model, {count}"
+    keys = ", ".join(each.key for each in fitting)
+    return None, f"the file contains label encoders for {count} classes ({keys})" if keys else ""
+
+
+def _classes(part: Part) -> tuple[Scalar, ...]:
+    array = view(part.get("classes_"))
+    if array is None or len(array.shape) != 1 or array.size > _MOST_LABELS:
+        return ()
+    return _scalars(array.values() or ())
+
+
+def _is_of_input(key: str, names: set[str]) -> bool:
+    return _plain(key) in names or "".join(_other_words(key)) in names
+
+
+def _other_words(key: str) -> list[str]:
+    words = [word.lower() for word in _WORD.findall(key)]
+    return [word for word in words if word not in _ENCODER_WORDS]
+
+
+def _mapped(companion: Companion) -> tuple[Scalar, ...]:
+    """The labels of a list of texts, or of a dict between texts and 0, 1, ..., in that order."""
+    if _plain(companion.key) not in _LABEL_KEYS:
+        return ()
+    node = companion.value
+    if not isinstance(node, Dct):
+        values = _scalars(_listed(node))
+        return values if all(isinstance(value, str) for value in values) else ()
+    keys, values = _scalars(node.keys), _scalars(node.values)
+    if set(map(type, keys)) == {str}:
+        keys, values = values, keys
+    if not 0 < len(keys) <= _MOST_LABELS or set(map(type, values)) != {str}:
+        return ()
+    if set(map(type, keys)) != {int} or set(keys) != set(range(len(values))):
+        return ()
+    order = dict(zip(keys, values, strict=True))
+    return tuple(order[index] for index in range(len(values))) if len(order) == len(keys) else ()
+
+
+def _scalars(nodes: Sequence[Node]) -> tuple[Scalar, ...]:
+    values = tuple(map(scalar, nodes)) if len(nodes) <= _MOST_LABELS else ()
+    return () if None in values else values
+
+
+def _listed(node: Node) -> list[Node]:
+    if isinstance(node, list | tuple):
+        return list(node) if len(node) <= MOST_INPUTS else []
+    array = view(node)
+    is_flat = array is not None and len(array.shape) == 1 and array.size <= MOST_INPUTS
+    return (array.values() or []) if array is not None and is_flat else []
+
+
+def _plain(text: str) -> str:
+    return "".join(each for each in text.lower() if each.isalnum())
+
+
+def companions(root: Node, deepest: int = 2) -> Iterator[Companion]:
+    """The values of a dict, and of the dicts in it, by their keys."""
+    if not isinstance(root, Dct):
+        return
+    for key, value in zip(root.keys, root.values, strict=True):
+        if isinstance(key, str):
+            yield Companion(key, value)
+            if deepest > 1 and isinstance(value, Dct):
+                yield from companions(value, deepest - 1)

@@ -1,0 +1,232 @@
+"""Names of columns and labels of classes that a file contains next to its model."""
+
+import json
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from serving_models import BASE, ENVIRONMENT
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import LabelEncoder, StandardScaler
+from test_serving_http import client_on
+
+from modelpack.bundle import render
+from modelpack.console.model import view
+from modelpack.errors import ModelNotSupportedError
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
+from modelpack.recording import record
+from modelpack.reference import sidecar
+
+X = np.random.default_rng(5).normal([40.0, 3.0], [12.0, 1.0], (60, 2))
+COLUMNS = ["age", "rooms"]
+TEXTS = np.where(X[:, 0] > 42, "yes", "no")
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return LabelEncoder().fit(TEXTS)
+
+
+@pytest.fixture(scope="module")
+def scaler():
+    return StandardScaler().fit(X)
+
+
+@pytest.fixture(scope="module")
+def model(scaler, encoder):
+    return LogisticRegression().fit(scaler.transform(X), encoder.transform(TEXTS))
+
+
+def inspected(value, tmp_path, **options):
+    joblib.dump(value, tmp_path / "m")
+    return inspect(tmp_path / "m", **options)
+
+
+def refusal(spec):
+    with pytest.raises(ModelNotSupportedError) as error:
+        require_servable(spec)
+    return error.value
+
+
+def test_hint_selects_the_whole_pipeline_in_order(model, scaler, encoder, tmp_path):
+    spec = inspected({"model": model, "scaler": scaler, "le": encoder}, tmp_path)
+    assert spec.suggestion == ("scaler", "model")
+    assert refusal(spec).hint.endswith("--select scaler --select model")
+
+
+def test_hint_leaves_out_what_does_not_fit(model, tmp_path):
+    other = StandardScaler().fit(np.c_[X, X])
+    spec = inspected({"scaler": other, "note": "", "clf": model}, tmp_path)
+    assert spec.suggestion == ("clf",)
+    assert "such as --select clf." in refusal(spec).hint
+
+
+def test_selected_model_alone_leaves_out_a_scaler_that_fits(model, scaler, tmp_path):
+    value = {"model": model, "scaler": scaler}
+    spec = inspected(value, tmp_path, select=["model"])
+    require_servable(spec)
+    (notice,) = spec.notices
+    assert notice.startswith("scaler (StandardScaler) is not selected")
+    assert notice.endswith("give --select scaler --select model.")
+    assert not inspected(value, tmp_path, select=["scaler", "model"]).notices
+
+
+@pytest.mark.parametrize("listed", [COLUMNS, tuple(COLUMNS), np.array(COLUMNS)])
+@pytest.mark.parametrize("key", ["columns", "feature_names", "featureNames", "Features"])
+def test_list_of_columns_names_the_inputs(model, listed, key, tmp_path):
+    spec = inspected({"model": model, key: listed, "metrics": {"auc": 0.9}}, tmp_path)
+    assert [field.name for field in spec.signature.inputs] == COLUMNS
+    assert spec.signature.named
+    assert spec.notices == (f"The names of the inputs come from {key!r} in the file.",)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"columns": ["a", "b", "c"]}, {"columns": ["a", "a"]}, {"columns": ["a", 3]},
+     {"columns": ["a", "b"], "features": ["b", "a"]}, {"towns": ["a", "b"]}, {"columns": "ab"}],
+)  # fmt: skip
+def test_list_that_does_not_fit_names_nothing(model, beside, tmp_path):
+    signature = inspected({"model": model, **beside}, tmp_path).signature
+    assert [field.name for field in signature.inputs] == ["x0", "x1"]
+    assert not signature.named
+
+
+def test_names_that_the_model_recorded_are_its_own(tmp_path):
+    model = LinearRegression().fit(pd.DataFrame(X, columns=COLUMNS), X[:, 0])
+    spec = inspected({"model": model, "columns": ["a", "b"]}, tmp_path)
+    assert [field.name for field in spec.signature.inputs] == COLUMNS
+
+
+LABELS = [
+    ("label_encoder", None),
+    ("le", None),
+    ("target_encoder", None),
+    ("labels", ["no", "yes"]),
+    ("class_names", np.array(["no", "yes"])),
+    ("label_map", {0: "no", 1: "yes"}),
+    ("label_map", {"yes": 1, "no": 0}),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), LABELS)
+def test_labels_decode_the_predictions(model, encoder, key, value, tmp_path):
+    saved = {"model": model, key: encoder if value is None else value}
+    spec = inspected(saved, tmp_path)
+    require_servable(spec)
+    assert spec.labels == ("no", "yes")
+    assert spec.signature.classes == ("no", "yes")
+    (output,) = spec.signature.outputs
+    assert (output.type, output.categories) == ("string", ("no", "yes"))
+    assert spec.notices == (f"Predictions are decoded to the labels of {key!r}: 'no', 'yes'.",)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"labels": ["no", "yes", "perhaps"]},
+        {"label_map": {0: "no", 2: "yes"}},
+        {"label_map": {0: "no", 1: 3}},
+        {"towns": ["no", "yes"]},
+        {"encoder": LabelEncoder().fit(["a", "b", "c"])},
+        {"labels": ["no", "yes"], "classes": ["yes", "no"]},
+    ],
+)
+def test_values_that_do_not_fit_decode_nothing(model, beside, tmp_path):
+    spec = inspected({"model": model, **beside}, tmp_path)
+    assert (spec.labels, spec.signature.classes) == (None, (0, 1))
+
+
+def test_encoder_of_an_input_is_not_that_of_the_target(model, tmp_path):
+    of_input = LabelEncoder().fit(["female", "male"])
+    named = {"model": model, "columns": ["age", "sex"], "le_sex": of_input}
+    spec = inspected(named, tmp_path)
+    assert (spec.labels, len(spec.notices)) == (None, 1)
+    spec = inspected({**named, "le_target": LabelEncoder().fit(["no", "yes"])}, tmp_path)
+    assert spec.labels == ("no", "yes")
+    spec = inspected({"model": model, "le_sex": of_input}, tmp_path)
+    assert spec.labels is None
+    assert spec.notices[0].startswith("Predictions are not decoded")
+    spec = inspected({"model": model, "le_sex": of_input}, tmp_path, select=["model", "le_sex"])
+    assert spec.labels == ("female", "male"), "the user knows better"
+
+
+def test_model_with_labels_of_its_own_is_not_decoded(scaler, encoder, tmp_path):
+    model = LogisticRegression().fit(X, TEXTS)
+    assert inspected((encoder, model), tmp_path).labels is None
+    regressor = LinearRegression().fit(X, X[:, 0])
+    assert inspected({"model": regressor, "le": encoder}, tmp_path).labels is None
+    spec = inspected({"model": regressor, "le": encoder}, tmp_path, select=["model", "le"])
+    assert "does not predict classes" in refusal(spec).message
+
+
+def test_selected_encoder_of_another_model_is_refused(model, tmp_path):
+    other = LabelEncoder().fit(["a", "b", "c"])
+    spec = inspected({"model": model, "le": other}, tmp_path, select=["model", "le"])
+    assert "another number of classes" in refusal(spec).message
+
+
+def test_files_of_a_pipeline_may_end_with_an_encoder(model, scaler, encoder, tmp_path):
+    paths = [tmp_path / name for name in ("scaler.pkl", "model.pkl", "sex.pkl")]
+    for part, path in zip((scaler, model, encoder), paths, strict=True):
+        joblib.dump(part, path)
+    spec = inspect(*paths)
+    require_servable(spec)
+    assert (len(spec.members), spec.labels) == (2, ("no", "yes"))
+
+
+def test_an_encoder_alone_is_no_model(encoder, tmp_path):
+    assert "no rows of a table" in refusal(inspected(encoder, tmp_path)).message
+    assert "no rows of a table" in refusal(inspected({"le": encoder}, tmp_path)).message
+
+
+@pytest.fixture
+def bundle(model, scaler, encoder, tmp_path):
+    saved = {"scaler": scaler, "model": model, "label_encoder": encoder, "columns": COLUMNS}
+    spec = inspected(saved, tmp_path, select=["scaler", "model"])
+    return spec, render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+
+
+def test_service_answers_with_labels(model, scaler, encoder, bundle):
+    _, directory = bundle
+    body = pd.DataFrame(X[:9], columns=COLUMNS).to_json(orient="records")
+    response = client_on(directory).post(
+        "/predict?probabilities=true", data=body, content_type="application/json"
+    )
+    scaled = scaler.transform(np.asfortranarray(X[:9]))
+    assert response.json["predictions"] == encoder.inverse_transform(model.predict(scaled)).tolist()
+    assert set(response.json["probabilities"][0]) == {"no", "yes"}
+    assert [row["yes"] for row in response.json["probabilities"]] == pytest.approx(
+        model.predict_proba(scaled)[:, 1]
+    )
+
+
+def test_record_of_the_bare_model_is_compared_by_labels(bundle, tmp_path):
+    spec, _ = bundle
+    document = {
+        "schema": 1, "files": [spec.file.sha256], "python": "3.11", "versions": {},
+        "columns": COLUMNS, "instances": X[:3].tolist(),
+        "together": {"predictions": [0, 1, 1], "probabilities": None},
+        "alone": {"predictions": [0, 1, 1], "probabilities": None},
+    }  # fmt: skip
+    (tmp_path / "m.record.json").write_text(json.dumps(document))
+    recorded = sidecar.read(tmp_path / "m", spec)
+    _, reference = sidecar.reference(spec, recorded, 0.0)
+    assert reference.answers.predictions == ("no", "yes", "yes")
+    assert reference.alone.predictions == ("no", "yes", "yes")
+
+
+def test_people_see_what_is_decoded(bundle):
+    console = Console(width=200, record=True)
+    console.print(view(bundle[0]))
+    assert "Predictions are decoded to the labels of 'label_encoder'" in console.export_text()
+
+
+def test_record_with_the_encoder_has_labels(model, scaler, encoder, tmp_path):
+    joblib.dump((scaler, model, encoder), tmp_path / "m")
+    path = record([scaler, model, encoder], X, tmp_path / "m")
+    document = json.loads(path.read_text())
+    assert set(document["together"]["predictions"]) == {"no", "yes"}
+    assert len(document["together"]["probabilities"][0]) == 2
