@@ -13,6 +13,8 @@ from .told import Told, columns, outputs
 
 _RANKERS = "rank:"
 _LABELS = "multi:softmax"
+_WITH_PROBABILITIES = {"binary:logistic", "multi:softprob"}
+_CLASSIFIER = "xgboost.sklearn.XGBClassifier"
 _CLASSIFIERS = ("binary:", "multi:")
 _INDICATOR, _CATEGORY = "i", "c"
 
@@ -21,7 +23,8 @@ _INDICATOR, _CATEGORY = "i", "c"
 class Learner:
     """What each of the formats tells: `groups` of classes, 0 where there are none; `targets`, the
     number of outputs of a regressor; `kinds` of the features: q, float, int, i, c. `known` are the
-    values of those of kind c in a DataFrame, by the number of the feature.
+    values of those of kind c in a DataFrame, by the number of the feature. `wrapper`: what saved it
+    of XGBoost's estimators for scikit-learn: "classifier", "regressor", "ranker" or "".
     """
 
     words: str
@@ -34,12 +37,21 @@ class Learner:
     known: dict[int, tuple[Any, ...]] | None = None
     version: str | None = None
     problem: Finding | None = None
+    wrapper: str = ""
     splits: Splits = field(default_factory=Splits)
+
+    @property
+    def predicts_labels(self) -> bool:
+        """Whether XGBClassifier saved it, whose `predict` gives labels where a Booster's gives
+        probabilities.
+        """
+        gives = self.objective in _WITH_PROBABILITIES and self.targets <= 1
+        return gives and self.wrapper == "classifier"
 
 
 def told(learner: Learner) -> Told:
     return Told(
-        estimator="xgboost.core.Booster",
+        estimator=_CLASSIFIER if learner.predicts_labels else "xgboost.core.Booster",
         framework="xgboost",
         words=learner.words,
         signature=_signature(learner),
@@ -65,8 +77,13 @@ def _signature(learner: Learner) -> Signature:
     labels = tuple(range(learner.groups)) if learner.groups > 1 else None
     gives_labels = learner.objective == _LABELS
     shape = (count,) if count > 1 and not gives_labels else ()
+    inputs = tuple(column.field("number") for column in made)
+    if learner.predicts_labels:
+        labels = labels or (0, 1)
+        output = Field("prediction", "integer", (), labels)
+        return Signature(inputs, (output,), labels, named=named, probabilities=True)
     return Signature(
-        inputs=tuple(column.field("number") for column in made),
+        inputs=inputs,
         outputs=(Field("prediction", "number", shape, labels if gives_labels else None),),
         classes=labels if learner.objective.startswith(_CLASSIFIERS) else None,
         named=named,

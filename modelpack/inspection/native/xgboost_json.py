@@ -19,6 +19,7 @@ from .told import Told, unserved
 from .xgboost_trees import Tree, check_groups, check_rounds, check_tree
 
 _WORDS = {"json": "an XGBoost model (JSON)", "ubjson": "an XGBoost model (UBJSON)"}
+_LONGEST_ATTRIBUTE = 10_000_000
 _WHOLE = {"b", "B", "h", "i", "q"}
 Document = dict[str, Any]
 
@@ -66,9 +67,25 @@ def _learner(kind: str, document: Document) -> xgboost.Learner:
         names=_texts(learner.get("feature_names")),
         kinds=_texts(learner.get("feature_types")),
         version=_version(document.get("version")),
+        wrapper=_wrapper(learner.get("attributes") or {}),
     )
     _read_booster(booster, found)
     return found
+
+
+def _wrapper(attributes: Document) -> str:
+    """What the estimators for scikit-learn write of themselves: JSON in an attribute. Releases
+    before 1.7 wrote the name of the class as `type`.
+    """
+    text = attributes.get("scikit_learn", "")
+    if not isinstance(text, str) or len(text) > _LONGEST_ATTRIBUTE:
+        return ""
+    try:
+        told = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return ""
+    kind = told.get("_estimator_type") or told.get("type") if isinstance(told, dict) else ""
+    return kind.lower().removeprefix("xgb") if isinstance(kind, str) else ""
 
 
 def _read_booster(booster: Document, found: xgboost.Learner) -> None:
