@@ -377,6 +377,17 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Body:
+    """Rows as a user's program writes them, and the answers of the model to what is written there.
+    `name`: that of the format, json, csv, arrow or parquet.
+    """
+
+    name: str
+    content: bytes
+    answers: Answers
+
+
+@dataclass(frozen=True)
 class Reference:
     """What the author's model says of some rows, for the service to be compared with.
 
@@ -386,7 +397,7 @@ class Reference:
     that `modelpack.record` wrote) or "model" (the model itself, loaded in a sandbox). `made_up`:
     the rows were made from the signature. `tolerance`: the largest difference of two floats,
     relative to the largest of both and 1, that counts as none; 0.0 compares bit for bit.
-    `problem`: why there are no answers.
+    `problem`: why there are no answers. `bodies`: the rows as pandas writes them.
     """
 
     rows: tuple[tuple[Scalar, ...], ...]
@@ -396,6 +407,7 @@ class Reference:
     made_up: bool = False
     tolerance: float = 0.0
     problem: str = ""
+    bodies: tuple[Body, ...] = ()
 
 
 @dataclass(frozen=True)

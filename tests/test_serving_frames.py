@@ -15,6 +15,7 @@ from frame_estimators import METHODS, MIXES, field_of, manifest_of
 from sklearn.linear_model import LinearRegression
 
 import modelpack
+from modelpack.serving import reference_bodies, reference_rows
 from modelpack.serving.columns import build
 from modelpack.serving.frames import FrameBuilder
 from modelpack.serving.manifest import Field
@@ -139,6 +140,58 @@ def test_a_column_has_the_dtype_of_training(column):
     field = field_of("c", column)
     frame = FrameBuilder([field]).build([decoded(field, column)])
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"c": column}), check_exact=True)
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS.keys())
+def test_the_reference_makes_the_same_column_by_pandas_alone(column):
+    field = field_of("c", column)
+    rows = [[written(value)] for value in column.astype(object).tolist()]
+    frame = reference_rows.frame([field], rows)
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"c": column}), check_exact=True)
+
+
+def written(value: Any) -> Any:
+    """A value in a JSON document."""
+    if pd.isna(value):
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+@pytest.mark.parametrize("mix", [name for name in MIXES if "bool" not in name])
+def test_the_reference_makes_the_same_array_without_pandas(mix):
+    frame = MIXES[mix].copy()
+    fields = manifest_of(frame, "array").inputs
+    block = reference_rows.matrix(fields, frame.astype(object).to_numpy().tolist())
+    expected = frame.to_numpy()
+    assert block.flags.f_contiguous
+    np.testing.assert_array_equal(block, expected, strict=True)
+
+
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_bodies_come_with_the_rows_that_are_in_them(has_pandas, monkeypatch):
+    if not has_pandas:
+        monkeypatch.setattr(reference_bodies, "find_spec", lambda _: None)
+    fields = [
+        Field("a/ø", "number", nullable=True, dtype="float64"),
+        Field("n", "integer", dtype="int64"),
+        Field("f", "boolean", dtype="bool"),
+        Field("t", "string", nullable=True, dtype="str"),
+    ]
+    rows = [[1 / 3, 2**60 + 1, True, 'a "b",\nc'], [None, -1, False, None], [1e-300, 0, True, "ø"]]
+    bodies = {name: (body, read) for name, body, read in reference_bodies.write(fields, rows)}
+    assert set(bodies) == ({"json", "csv", "arrow", "parquet"} if has_pandas else {"json", "csv"})
+    short = [[0.3333333333, *rows[0][1:]], *rows[1:]]
+    assert bodies.pop("json")[1] == short
+    assert all(read == rows for _, read in bodies.values())
+
+
+def test_without_pandas_bodies_are_written_as_pandas_writes_them(monkeypatch):
+    fields = [Field("a/b", "number", dtype="float64"), Field("ø", "integer", dtype="int64")]
+    rows = [[0.1, 1], [1 / 3, -2], [-1250.5, 3], [123456.789, 4]]
+    by_pandas = {name: body for name, body, _ in reference_bodies.write(fields, rows)}
+    monkeypatch.setattr(reference_bodies, "find_spec", lambda _: None)
+    for name, body, _ in reference_bodies.write(fields, rows):
+        assert body == by_pandas[name]
 
 
 def decoded(field: Field, column: pd.Series) -> np.ndarray:

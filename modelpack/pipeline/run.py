@@ -251,13 +251,14 @@ class Run:
     def _asked(
         self, target: str, model: ModelSpec, rows: Reference
     ) -> Iterator[Callable[[], Reference]]:
-        """Where nobody says what the answers are, the model itself does: in a sandbox, beside the
-        service that is being started. What is yielded waits for it.
+        """Ask the model itself, in a sandbox next to the service that is being started: for the
+        answers, unless they are known, and for bodies as pandas writes them. What is yielded waits
+        for it.
         """
-        if rows.answers is not None or not rows.rows:
+        if not rows.rows:
             yield lambda: rows
             return
-        with self.engine.ask(target, reference.question(rows)) as answer:
+        with self.engine.ask(target, reference.question(rows, bodies=True)) as answer:
             if sum(file.size for file in model.files) <= TWICE_IN_MEMORY:
                 yield lambda: _completed(rows, answer)
             else:
@@ -318,5 +319,7 @@ def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:
     try:
         told = answer()
     except SmokeFailedError as error:
+        if rows.answers is not None:
+            return rows
         return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
     return reference.completed(rows, told)

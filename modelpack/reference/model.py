@@ -5,22 +5,26 @@ It is output of code that nobody has vouched for: its form is checked, nothing e
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from dataclasses import replace
 from typing import Any
 
-from modelpack.spec import Answers, Reference
+from modelpack.spec import Answers, Body, Reference
 
 from .rows import Row
 
+BODY_FORMATS = ("json", "csv", "arrow", "parquet")
 _LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
 _TOO_DEEP = "its lists are nested too deeply"
 
 
-def question(reference: Reference) -> bytes:
-    """What `python -m modelpack.serving.reference` reads."""
-    return json.dumps({"rows": reference.rows}).encode()
+def question(reference: Reference, bodies: bool = False) -> bytes:
+    """What `python -m modelpack.serving.reference` reads. `bodies`: the rows are wanted as pandas
+    writes them, too.
+    """
+    return json.dumps({"rows": reference.rows, "bodies": bodies}).encode()
 
 
 def completed(reference: Reference, told: bytes) -> Reference:
@@ -28,16 +32,20 @@ def completed(reference: Reference, told: bytes) -> Reference:
     model refuses are left out: they may be none that it can have.
     """
     try:
-        rows, errors, together, alone = _read(reference, json.loads(told))
+        document = json.loads(told)
+        rows, errors, together, alone = _read(reference, document)
+        bodies = _bodies(document)
     except (ValueError, KeyError, TypeError) as error:
         return replace(
             reference, problem=f"what the model said in the sandbox is malformed: {error}"
         )
+    if reference.answers is not None:  # they are known from elsewhere
+        return replace(reference, bodies=bodies)
     refused = [(number, said) for number, said in enumerate(errors) if said is not None]
     if refused and (not reference.made_up or not rows):
         number, said = refused[0]
         return replace(reference, problem=f"the model itself refuses row {number}: {said}")
-    return replace(reference, rows=tuple(rows), answers=together, alone=alone)
+    return replace(reference, rows=tuple(rows), answers=together, alone=alone, bodies=bodies)
 
 
 def said(reference: Reference, told: bytes) -> tuple[tuple[str | None, ...], Answers]:
@@ -96,6 +104,18 @@ def _read(reference: Reference, document: Any) -> tuple[list[Row], list[Any], An
     if {len(together.predictions or ()), len(alone.predictions or ())} != {len(rows)}:
         raise ValueError("not one prediction a row")
     return rows, errors, together, alone
+
+
+def _bodies(document: Any) -> tuple[Body, ...]:
+    """None of an older image, which knows of none. The formats that this modelpack knows: others
+    are of a newer one.
+    """
+    found = {body["name"]: body for body in document.get("bodies", ())}
+    return tuple(
+        Body(name, base64.b64decode(found[name]["content"], validate=True), _answers(found[name]))
+        for name in BODY_FORMATS
+        if name in found
+    )
 
 
 def _answers(document: Any) -> Answers:

@@ -1,16 +1,20 @@
-"""`python -m modelpack.serving.reference`: what the model itself says of rows, without the service.
+"""`python -m modelpack.serving.reference`: the answers of the model itself, without the service.
 
-Standard input: {"rows": [[...], ...]}, in the order of the signature. Standard output: one JSON
-document, {"together": answers of all rows in one call, "alone": of each row in its own, "errors":
-what the model said against a row, null where nothing}; answers are {"predictions": [...],
-"probabilities": [...] or null}. The rows do not pass through the decoder of requests: they are
-given to the estimator as its author would have given them.
+Standard input: {"rows": [[...], ...]}, in the order of the signature, and perhaps "bodies": true.
+Standard output: one JSON document, {"together": answers of all rows in one call, "alone": of each
+row in its own, "errors": what the model raised for a row, null where nothing, "bodies": [{"name":
+"csv", "content": base64, "predictions", "probabilities"}, ...]}; answers are {"predictions":
+[...], "probabilities": [...] or null}. The rows do not pass through the decoder of requests: pandas
+or numpy make of them what the author of the model has. `bodies` are the rows as pandas writes them,
+with the answers to what is written there.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
@@ -21,33 +25,51 @@ cpu.one_thread_each()
 import numpy as np  # noqa: E402 - it looks at the number of threads once
 import orjson  # noqa: E402
 
-from . import loading, manifest, runners  # noqa: E402
+from . import loading, manifest, reference_bodies, reference_rows, runners  # noqa: E402
 from .columns import build  # noqa: E402
+from .reference_rows import Row  # noqa: E402
+from .runners.catboost import CatBoostRunner  # noqa: E402
 from .runners.estimator import EstimatorRunner  # noqa: E402
+from .runners.lightgbm import LightGBMRunner  # noqa: E402
+from .runners.xgboost import XGBoostRunner  # noqa: E402
 
-Row = Sequence[Any]
 
-
-class Author:
+class ReferenceModel:
     """The model of the bundle in `folder`, called without the service."""
 
     def __init__(self, folder: Path) -> None:
         self.facts = manifest.read(folder)
         self.model = loading.load(folder, self.facts)
         self.runner = runners.choose(self.model, self.facts)
-        self.names = [field.name for field in self.facts.inputs]
 
     def answers(self, groups: Sequence[Sequence[Row]]) -> dict[str, Any]:
-        """Of rows in groups, a call each."""
-        predictions = [v for rows in groups for v in _listed(self._call(self.facts.method, rows))]
-        probabilities = None
-        if self.facts.probabilities and self.runner.can("predict_proba"):
-            found = [self._call("predict_proba", rows) for rows in groups]
-            probabilities = [row for each in found for row in _by_row(each)]
-        return {"predictions": predictions, "probabilities": probabilities}
+        """Return the answers to rows in groups, one call for each."""
+        answers = {"predictions": self._listed_answers(self.facts.method, groups, _listed)}
+        has_probabilities = self.facts.probabilities and self.runner.can("predict_proba")
+        answers["probabilities"] = (
+            self._listed_answers("predict_proba", groups, _by_row) if has_probabilities else None
+        )
+        return answers
+
+    def _listed_answers(
+        self, method: str, groups: Sequence[Sequence[Row]], listed: Callable[[Any], Any]
+    ) -> Any:
+        """Raises:
+        RuntimeError: the model does not give one answer for each row.
+        """
+        answers: list[Any] = []
+        for rows in groups:
+            found = listed(self._call(method, rows))
+            if not isinstance(found, list) or len(found) != len(rows):
+                count = len(found) if isinstance(found, list) else f"a {type(found).__name__}"
+                raise RuntimeError(f"{method} of {len(rows)} rows returned {count} for answers.")
+            answers += found
+        return answers
 
     def error(self, row: Row) -> str | None:
-        """Why the model does not answer a row. That there is no memory is not of the row."""
+        """Return why the model refuses a row, None if it does not. A lack of memory is not the
+        fault of the row.
+        """
         try:
             self._call(self.facts.method, [row])
         except MemoryError:
@@ -56,48 +78,66 @@ class Author:
             return f"{type(error).__name__}: {error}"[:500]
         return None
 
+    def bodies(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Return the rows as a user of pandas sends them, where their columns have names."""
+        is_table = self.facts.layout in ("array", "frame") and self.facts.named
+        if not rows or not is_table or not self._has_unique_names:
+            return []
+        return [
+            {
+                "name": name,
+                "content": base64.b64encode(content).decode(),
+                **self.answers([written]),
+            }
+            for name, content, written in reference_bodies.write(self.facts.inputs, rows)
+        ]
+
+    @property
+    def _has_unique_names(self) -> bool:
+        return len({field.name for field in self.facts.inputs}) == len(self.facts.inputs)
+
     def _call(self, method: str, rows: Sequence[Row]) -> Any:
-        if type(self.runner) is EstimatorRunner:
+        kind = type(self.runner)
+        if kind in (EstimatorRunner, CatBoostRunner):
             return getattr(self.model, method)(self._arranged(rows))
+        if kind is LightGBMRunner:
+            return getattr(self.model, method)(reference_rows.codes(self.facts.inputs, rows))
+        if kind is XGBoostRunner:
+            return self._by_dmatrix(method, rows)
         columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
         return self.runner.call(method, [build(field, values) for field, values in columns])
 
+    def _by_dmatrix(self, method: str, rows: Sequence[Row]) -> Any:
+        from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
+
+        kinds = getattr(self.model, "feature_types", None)
+        kinds = {"feature_types": kinds} if kinds and "c" in kinds else {}
+        matrix = DMatrix(reference_rows.codes(self.facts.inputs, rows), **kinds)
+        return getattr(self.model, method)(matrix, validate_features=False)
+
     def _arranged(self, rows: Sequence[Row]) -> Any:
-        arrange: dict[str, Callable[[Sequence[Row]], Any]] = {
-            "array": _array,
-            "frame": self._frame,
-            "text": lambda rows: [row[0] for row in rows],
-            "dicts": self._dicts,
-        }
-        return arrange[self.facts.layout](rows)
-
-    def _frame(self, rows: Sequence[Row]) -> Any:
-        import pandas as pd  # noqa: PLC0415 - only models that were fitted on a frame have it
-
-        return pd.DataFrame([list(map(_known, row)) for row in rows], columns=self.names)
-
-    def _dicts(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        pairs = (zip(self.names, row) for row in rows)
-        return [{name: value for name, value in row if value is not None} for row in pairs]
+        facts = self.facts
+        if facts.layout == "text":
+            return [row[0] for row in rows]
+        if facts.layout == "dicts":
+            names = [field.name for field in facts.inputs]
+            pairs = (zip(names, row) for row in rows)
+            return [{name: value for name, value in row if value is not None} for row in pairs]
+        if facts.layout == "frame":
+            return reference_rows.frame(facts.inputs, rows)
+        if not facts.named:
+            return reference_rows.array(rows)
+        if find_spec("pandas") and self._has_unique_names:
+            return reference_rows.frame(facts.inputs, rows)
+        return reference_rows.matrix(facts.inputs, rows)
 
 
-def _array(rows: Sequence[Row]) -> np.ndarray:
-    values = [list(map(_known, row)) for row in rows]
-    kinds = {type(value) for row in values for value in row}
-    return np.array(values, np.float64 if kinds <= {int, float, bool} else object)
-
-
-def _known(value: Any) -> Any:
-    return np.nan if value is None else value
-
-
-def _listed(result: Any) -> list[Any]:
+def _listed(result: Any) -> Any:
     dense = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
-    listed: list[Any] = dense.tolist()
-    return listed
+    return dense.tolist()
 
 
-def _by_row(result: Any) -> list[Any]:
+def _by_row(result: Any) -> Any:
     if isinstance(result, list):
         return [list(row) for row in zip(*map(_listed, result))]
     return _listed(result)
@@ -108,14 +148,15 @@ def main() -> None:
     os.dup2(2, 1)  # whatever the model prints is no part of the answer
     for refused in confinement.enter():
         sys.stderr.write(f"the inner wall is lower here, {refused}\n")
-    rows = orjson.loads(sys.stdin.buffer.read())["rows"]
-    author = Author(Path())
-    errors = [author.error(row) for row in rows]
-    good = [row for row, error in zip(rows, errors) if error is None]
+    asked = orjson.loads(sys.stdin.buffer.read())
+    model = ReferenceModel(Path())
+    errors = [model.error(row) for row in asked["rows"]]
+    good = [row for row, error in zip(asked["rows"], errors) if error is None]
     told = {
-        "together": author.answers([good] if good else []),
-        "alone": author.answers([[row] for row in good]),
+        "together": model.answers([good] if good else []),
+        "alone": model.answers([[row] for row in good]),
         "errors": errors,
+        "bodies": model.bodies(good) if asked.get("bodies") else [],
     }
     with answer:
         answer.write(orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY))

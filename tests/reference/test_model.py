@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from modelpack.reference import completed, question, said
-from modelpack.spec import Answers, Reference
+from modelpack.spec import Answers, Body, Reference
 
 ROWS = ((1.0, "a"), (2.0, None), (3.0, "c"))
+
+
+CSV = {"name": "csv", "content": "YSxiCg==", "predictions": [4], "probabilities": None}
 
 
 def told(errors: list[str | None], predictions: list[Any], **changes: Any) -> bytes:
@@ -19,7 +23,9 @@ def told(errors: list[str | None], predictions: list[Any], **changes: Any) -> by
 
 
 def test_the_question_is_the_rows() -> None:
-    assert json.loads(question(Reference(ROWS))) == {"rows": [[1.0, "a"], [2.0, None], [3.0, "c"]]}
+    rows = [[1.0, "a"], [2.0, None], [3.0, "c"]]
+    assert json.loads(question(Reference(ROWS))) == {"rows": rows, "bodies": False}
+    assert json.loads(question(Reference(ROWS), bodies=True))["bodies"] is True
 
 
 def test_the_answers_are_kept() -> None:
@@ -29,6 +35,18 @@ def test_the_answers_are_kept() -> None:
         Answers((1, 2, 3)),
         Answers((1, 2, 3)),
     )
+
+
+def test_bodies_come_with_answers_of_their_own() -> None:
+    more = [{**CSV, "name": "of a newer image"}, CSV]
+    reference = completed(Reference(ROWS), told([None] * 3, [1, 2, 3], bodies=more))
+    assert reference.bodies == (Body("csv", b"a,b\n", Answers((4,))),)
+
+
+def test_answers_that_are_known_stay_and_get_bodies() -> None:
+    known = Reference(ROWS, Answers((7, 8, 9)), source="record")
+    reference = completed(known, told(["ValueError: no", None, None], [1, 2], bodies=[CSV]))
+    assert reference == replace(known, bodies=(Body("csv", b"a,b\n", Answers((4,))),))
 
 
 def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
@@ -59,6 +77,9 @@ def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
         told([None] * 3, [1, 2]),
         told([None] * 2, [1, 2]),
         told([None] * 3, [1, 2, 3], alone=7),
+        told([None] * 3, [1, 2, 3], bodies=7),
+        told([None] * 3, [1, 2, 3], bodies=[{**CSV, "content": "no base64"}]),
+        told([None] * 3, [1, 2, 3], bodies=[{**CSV, "predictions": "abc"}]),
         told([None] * 3, [1, 2, 3], together={"predictions": "abc", "probabilities": None}),
     ],
 )

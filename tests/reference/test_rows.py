@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,25 @@ def test_rows_that_are_made_up_are_plausible_and_the_same_each_time() -> None:
     assert set(cities) == {"Bonn", "Köln"}
     assert set(paid) == {True, False}
     assert all(isinstance(value, int) and 0 <= value <= 4 for value in counts)
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize("count", [3, 6, 7, 40, 98, 99, 1000])
+def test_made_up_rows_have_every_category_that_fits_with_first_and_last(count, nullable):
+    categories = tuple(range(1000, 1000 + count))
+    code = Field("c", "integer", categories=categories, nullable=nullable, example=1000)
+    rows = invented.rows(signature(AGE, code, PAID, code))
+    for place in (1, 3):
+        found = {row[place] for row in rows} - {None}
+        assert found >= {categories[0], categories[-1]}
+        assert found == set(categories) or (len(found) >= 98 and len(rows) == MOST_ROWS)
+    assert {row[2] for row in rows} == {True, False}
+
+
+def test_real_rows_come_first():
+    known = replace(signature(AGE, PAID), samples=((7.25, False), (None, True)))
+    rows = invented.rows(known)
+    assert rows[:3] == ((7.25, False), (None, True), (2.5, True))
 
 
 def test_no_rows_are_made_up_of_nothing() -> None:

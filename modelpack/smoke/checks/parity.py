@@ -7,7 +7,7 @@ from typing import Any
 
 from modelpack.agreement import APART, difference, first_apart
 from modelpack.smoke.probe import CheckFailedError, Probe, brief
-from modelpack.smoke.routes import ROUTES, Route
+from modelpack.smoke.routes import ROUTES, BodyRoute, Route
 from modelpack.spec import Answers, Parity, Reference
 
 NAME = "parity"
@@ -16,6 +16,8 @@ SOURCES = {
     "record": "what was recorded where the model was trained",
     "model": "the model itself, loaded in a sandbox",
 }
+
+AnyRoute = Route | BodyRoute
 
 
 def applies(probe: Probe) -> bool:
@@ -45,27 +47,25 @@ def check(probe: Probe) -> str:
     return f"{count} rows by {len(answers)} routes, equal {how} to {SOURCES[reference.source]}"
 
 
-def _asked(probe: Probe, reference: Reference) -> list[tuple[Route, Answers]]:
+def _asked(probe: Probe, reference: Reference) -> list[tuple[AnyRoute, Answers]]:
     """The answers of each route that has something to compare: some tell no probabilities, and
     nothing else may be known.
     """
     routes = [
         route
         for route in ROUTES
-        if route.takes(probe.model)
-        and route.holds(reference.rows)
-        and (not route.alone or reference.alone)
+        if route.takes(probe.model) and route.holds(reference.rows) and route.known(reference)
     ]
-    answers = [(route, route.ask(probe, reference.rows)) for route in routes]
+    answers = [(route, route.request(probe, reference)) for route in routes]
     compared = [(route, got) for route, got in answers if _pairs(reference, route, got)]
     if not compared:
         raise CheckFailedError("no route answers what is known of these rows")
     return compared
 
 
-def _pairs(reference: Reference, route: Route, got: Answers) -> list[tuple[str, Any, Any]]:
+def _pairs(reference: Reference, route: AnyRoute, got: Answers) -> list[tuple[str, Any, Any]]:
     """(what, expected, got) of what is known of both."""
-    known = reference.alone if route.alone else reference.answers
+    known = route.known(reference)
     assert known is not None  # noqa: S101 - else the route is not asked
     pairs = [
         ("prediction", known.predictions, got.predictions),
@@ -74,11 +74,11 @@ def _pairs(reference: Reference, route: Route, got: Answers) -> list[tuple[str, 
     return [(what, a, b) for what, a, b in pairs if a is not None and b is not None]
 
 
-def _difference(reference: Reference, route: Route, got: Answers) -> float:
+def _difference(reference: Reference, route: AnyRoute, got: Answers) -> float:
     return max(difference(a, b) for _, a, b in _pairs(reference, route, got))
 
 
-def _told(reference: Reference, answers: Sequence[tuple[Route, Answers]]) -> str:
+def _told(reference: Reference, answers: Sequence[tuple[AnyRoute, Answers]]) -> str:
     """The first row that differs."""
     for route, got in answers:
         for what, expected, answered in _pairs(reference, route, got):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from modelpack.smoke.probe import CheckFailedError, Probe, brief
-from modelpack.spec import Answers, Field, ModelSpec, Scalar
+from modelpack.spec import Answers, Field, ModelSpec, Reference, Scalar
 
 Rows = Sequence[Sequence[Scalar]]
 
@@ -30,6 +30,14 @@ class Route:
     alone: bool = False
     takes: Callable[[ModelSpec], bool] = _always
     holds: Callable[[Rows], bool] = _always
+
+    def known(self, reference: Reference) -> Answers | None:
+        """The answers to compare with, None where they are not known."""
+        return reference.alone if self.alone else reference.answers
+
+    def request(self, probe: Probe, reference: Reference) -> Answers:
+        """The answers of the service."""
+        return self.ask(probe, reference.rows)
 
 
 def names_of(probe: Probe) -> list[str]:

@@ -1,0 +1,224 @@
+"""Faults planted in a bundle's service: the parity check fails for each, and passes without.
+
+The model in the sandbox and the service are processes of the same bundle, faults included, as they
+are for an image.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMRegressor
+from serving_models import BASE, ENVIRONMENT
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from test_serving_gunicorn import python_path, serving
+
+import modelpack
+from modelpack.bundle import render
+from modelpack.inspection import inspect
+from modelpack.reference import Sources, completed, prepare, question
+from modelpack.service import Service
+from modelpack.smoke.checks import parity
+from modelpack.smoke.probe import CheckFailedError, Probe
+from modelpack.spec import Bundle, Reference
+
+ROWS = 80
+_rng = np.random.default_rng(0)
+_NUMBERS = pd.DataFrame(_rng.normal(size=(ROWS, 4)) * 3, columns=list("abcd"))
+_GROUPS = _rng.integers(0, 4, ROWS)
+_MIXED = pd.DataFrame(
+    {
+        "id": pd.Categorical([[40, 10, 30, 20][g] for g in _GROUPS], categories=[40, 10, 30, 20]),
+        "town": pd.Categorical([["Oslo", "Rome", "Bonn", "Bern"][g] for g in _GROUPS[::-1]]),
+        "flag": _NUMBERS.a > 0,
+        "x": _NUMBERS.b.astype("float32"),
+        "y": (_NUMBERS.c * 10).astype("int64"),
+    }
+)
+_EFFECTS = np.array([9.0, -9.0, 3.0, 0.5])
+_TARGET = _EFFECTS[_GROUPS] + 2 * _EFFECTS[_GROUPS[::-1]] + _MIXED.x + _MIXED.y + 4 * _MIXED.flag
+_SMALL = {"n_estimators": 30, "random_state": 0, "n_jobs": 1, "min_child_samples": 2, "verbose": -1}
+
+MODELS: dict[str, Callable[[], tuple[Any, pd.DataFrame]]] = {
+    "floats": lambda: (_linear(_NUMBERS), _NUMBERS),
+    "integers": lambda: (_linear(_INTEGERS), _INTEGERS),
+    "short floats": lambda: (_linear(_NUMBERS.astype("float32")), _NUMBERS.astype("float32")),
+    "encoded": lambda: (_encoded(), _ENCODED),
+    "mixed": lambda: (
+        LGBMRegressor(**_SMALL, min_data_per_group=2, cat_smooth=1).fit(_MIXED, _TARGET),
+        _MIXED,
+    ),
+}
+_ENCODED = _MIXED[["x", "town"]].astype({"town": str})
+_INTEGERS = (_NUMBERS * 1000).astype("int64")
+
+
+def _linear(frame: pd.DataFrame) -> LinearRegression:
+    return LinearRegression().fit(frame, frame.sum(axis=1) + _rng.normal(size=ROWS))
+
+
+def _encoded() -> Pipeline:
+    columns = ColumnTransformer([("town", OneHotEncoder(), ["town"]), ("x", "passthrough", ["x"])])
+    return make_pipeline(columns, LinearRegression()).fit(_ENCODED, _TARGET)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Reference]]:
+    """The saved model of a name and its rows, for which no answers are known."""
+    found: dict[str, tuple[Path, Reference]] = {}
+
+    def get(name: str) -> tuple[Path, Reference]:
+        if name not in found:
+            path = tmp_path_factory.mktemp("model") / "model.joblib"
+            model, frame = MODELS[name]()
+            joblib.dump(model, path)
+            modelpack.record(model, frame, path)
+            found[name] = (path, Reference(()))
+        return found[name]
+
+    return get
+
+
+def bundle_of(path: Path, folder: Path) -> tuple[Bundle, Reference]:
+    spec, reference = prepare(inspect(path), Sources([path]))
+    unknown = replace(reference, answers=None, alone=None, source="model")
+    return render(spec, ENVIRONMENT, BASE, folder / "bundle"), unknown
+
+
+@contextmanager
+def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
+    asked = subprocess.run(
+        [sys.executable, "-S", "-m", "modelpack.serving.reference"],
+        cwd=bundle.path,
+        env={"PYTHONPATH": python_path()},
+        input=question(reference, bodies=True),
+        capture_output=True,
+        check=True,
+    )
+    known = completed(reference, asked.stdout)
+    assert not known.problem
+    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+        running = cast("Service", SimpleNamespace(url=f"http://127.0.0.1:{server.port}"))
+        probe = Probe(running, bundle.model, reference, lambda: known)
+        yield probe
+        probe.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_without_a_fault_all_routes_agree(name, packed, tmp_path):
+    bundle, reference = bundle_of(packed(name)[0], tmp_path)
+    assert bundle.model.signature.layout == ("frame" if name in ("mixed", "encoded") else "array")
+    with probe_of(bundle, reference) as probe:
+        assert "equal bit for bit" in parity.check(probe)
+    assert probe.parity is not None
+    by_pandas = [route for route in probe.parity.routes if "pandas" in route]
+    assert len(by_pandas) == 4
+
+
+FAULTS: dict[str, tuple[str, str, str]] = {
+    "a value one row further": ("mixed", "rows.py", """
+def _shifted(method):
+    def call(self, rows):
+        decoded = method(self, rows)
+        if isinstance(decoded, np.ndarray):
+            return np.roll(decoded, 1, axis=0)
+        return [np.roll(decoded[0], 1), *decoded[1:]]
+    return call
+
+Decoder.decode, Decoder.explain = _shifted(Decoder.decode), _shifted(Decoder.explain)
+"""),
+    "digits lost in CSV": ("floats", "media/csv.py", """
+import builtins
+
+def float(cell):
+    return builtins.float(f"{builtins.float(cell):.12g}")
+"""),
+    "rows in C order": ("floats", "matrices.py", """
+_right = _by_column
+_by_column = lambda rows: np.array(_right(rows), order="C")
+"""),
+    "columns in another order": ("floats", "matrices.py", """
+_build = MatrixBuilder.build
+MatrixBuilder.build = lambda self, rows: np.asfortranarray(_build(self, rows)[:, ::-1])
+"""),
+    "columns of a frame in another order": ("mixed", "frames.py", """
+_build = FrameBuilder.build
+FrameBuilder.build = lambda self, rows: _build(self, rows)[self._names[::-1]]
+"""),
+    "codes one further": ("mixed", "frames.py", """
+def _wrong(self, field):
+    make = _right(self, field)
+    def call(column):
+        values = make(column)
+        return values.from_codes((values.codes + 1) % len(values.categories), values.categories)
+    return call
+
+_right, FrameBuilder._category = FrameBuilder._category, _wrong
+"""),
+    "codes of sorted categories": ("mixed", "frames.py", """
+def _wrong(self, field):
+    make = _right(self, field)
+    def call(column):
+        values = make(column)
+        return values.from_codes(values.codes, values.categories.sort_values(ascending=False))
+    return call
+
+_right, FrameBuilder._category = FrameBuilder._category, _wrong
+"""),
+    "floats for integers": ("integers", "matrices.py", """
+def typed(column, dtype):
+    return column.astype(np.float64)
+"""),
+    "floats of 64 bits for 32": ("short floats", "matrices.py", """
+def typed(column, dtype):
+    return column.astype(np.float64)
+"""),
+    "floats of 64 bits for 32 in a frame": ("encoded", "frames.py", """
+def typed(column, dtype):
+    return column
+"""),
+    "objects for categories": ("mixed", "frames.py", """
+FrameBuilder._category = lambda self, field: self._text("object")
+"""),
+}  # fmt: skip
+"""What is wrong -> the model that shows it, the file of modelpack.serving, and what is added."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_fails_the_check(fault, packed, tmp_path):
+    name, file, code = FAULTS[fault]
+    bundle, reference = bundle_of(packed(name)[0], tmp_path)
+    source = bundle.directory / "modelpack" / "serving" / file
+    source.write_text(source.read_text() + code)
+    with probe_of(bundle, reference) as probe, pytest.raises(CheckFailedError):
+        parity.check(probe)
+
+
+@pytest.mark.slow
+def test_only_a_body_of_pandas_shows_what_pandas_alone_writes(packed, tmp_path):
+    """Booleans are `True` there, and `true` in the CSV that modelpack writes."""
+    bundle, reference = bundle_of(packed("mixed")[0], tmp_path)
+    source = bundle.directory / "modelpack" / "serving" / "cells.py"
+    wrong = "_right = _number\n_number = lambda cell: 0.0 if cell == 'True' else _right(cell)\n"
+    source.write_text(source.read_text() + wrong)
+    with (
+        probe_of(bundle, reference) as probe,
+        pytest.raises(CheckFailedError, match="to_csv of pandas"),
+    ):
+        parity.check(probe)
