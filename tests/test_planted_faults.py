@@ -215,7 +215,13 @@ def test_only_a_body_of_pandas_shows_what_pandas_alone_writes(packed, tmp_path):
     """Booleans are `True` there, and `true` in the CSV that modelpack writes."""
     bundle, reference = bundle_of(packed("mixed")[0], tmp_path)
     source = bundle.directory / "modelpack" / "serving" / "cells.py"
-    wrong = "_right = _number\n_number = lambda cell: 0.0 if cell == 'True' else _right(cell)\n"
+    wrong = """
+_right = parser
+
+def parser(field):
+    parse = _right(field)
+    return lambda cell: False if cell == "True" else parse(cell)
+"""
     source.write_text(source.read_text() + wrong)
     with (
         probe_of(bundle, reference) as probe,
