@@ -1,5 +1,7 @@
 """The categories and dtypes of columns, as boosters keep them."""
 
+import time
+
 import catboost
 import lightgbm
 import numpy as np
@@ -9,6 +11,8 @@ import xgboost
 
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import limits, require_categories
+from modelpack.inspection.facts.catboost_categories import Hashes
+from modelpack.inspection.facts.columns import Column
 from modelpack.inspection.facts.containers import lightgbm_columns, xgboost_values
 from modelpack.inspection.inspector import inspect
 
@@ -176,3 +180,12 @@ def test_catboost_knows_integers_from_texts(values, type_, known, native, tmp_pa
     assert field.example == (known[0] if known else "x")
     assert field.categories == (tuple(known) if known else None)
     model.predict(pd.DataFrame({"c": [field.example]}))
+
+
+def test_many_columns_of_texts_take_no_time_each():
+    columns = [Column(str(index)) for index in range(2_000)]
+    start = time.process_time()
+    for index, column in enumerate(columns):
+        Hashes({index * 7919 + 1}).describe(column)
+    assert time.process_time() - start < 5
+    assert {column.type for column in columns} <= {"string", "any"}

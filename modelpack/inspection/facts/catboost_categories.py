@@ -9,7 +9,7 @@ counters that follow the FlatBuffer for each that training met, multiplied twice
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,7 +46,8 @@ class Hashes:
         column.nullable = False
         integers = [value for each in self.found if (value := _integers().get(each)) is not None]
         if not integers and self.found:
-            integers = sorted(_large_integers(self.found))
+            large = _large_integers()
+            integers = [value for each in self.found if (value := large.get(each)) is not None]
         words = [word for each in self.found if (word := _words().get(each)) is not None]
         column.type = "any" if integers or not self.found else "string"
         known: list[Scalar] = [*sorted(integers), *sorted(words)]
@@ -113,9 +114,10 @@ def _words() -> dict[int, str]:
     return {_hash(word): word for word in _WORDS}
 
 
-def _large_integers(found: set[int]) -> Iterable[int]:
+@lru_cache(maxsize=1)
+def _large_integers() -> dict[int, int]:
     """Identifiers and codes of five digits."""
-    return [number for number in range(_SMALL, _LARGE) if _hash(str(number)) in found]
+    return {_hash(str(number)): number for number in range(_SMALL, _LARGE)}
 
 
 def _hash(text: str) -> int:
