@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages samples clean
+.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -36,6 +36,9 @@ allowlist: setup  ## what the inspector knows, from what real releases save; sho
 ages: engine  ## models of nine releases of scikit-learn, packaged and asked; writes the table
 	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_ages.py --all
+
+frames: setup  ## models of four sets of libraries, queried with their training frames; writes the tables
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_frames.py
 
 samples: setup  ## train the sample models again
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh

@@ -1,0 +1,128 @@
+"""Packages a trained model as its author does, and runs what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from allowlist.environments import ROOT
+
+from modelpack.engines.process import ProcessEngine
+
+from .sets import Case
+
+SECONDS = 600
+READY_SECONDS = 60
+PYARROW = "pyarrow>=14.0.1"
+"""For Arrow and Parquet, which an image serves only if it contains pyarrow."""
+WITHOUT, EXAMPLE, RECORD = "without", "example", "record"
+"""What the author gives next to the model: nothing, a CSV of rows, or a record."""
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """`message`: the last error on standard error. `checks`: the state of each smoke check."""
+
+    code: int
+    message: str
+    bundle: Path | None
+    checks: dict[str, str]
+
+
+def evidence(case: Case) -> list[str]:
+    """Return the ways to package a model: always without anything, then with the best there is."""
+    if case.record:
+        return [WITHOUT, RECORD]
+    return [WITHOUT, EXAMPLE] if case.document["example"] else [WITHOUT]
+
+
+def trusted(message: str) -> list[str]:
+    """Return the options of a hint by which the author trusts code unknown to modelpack."""
+    names = re.findall(r"--trust ([\w.]+:[\w.]+)", message)
+    return [option for name in dict.fromkeys(names) for option in ("--trust", name)]
+
+
+def paths(case: Case, given: str) -> list[str]:
+    """Return the model's files, those that have the record next to them if it is given."""
+    home = case.record if given == RECORD else case.folder
+    return [str(home / file) for file in case.files]
+
+
+def package(case: Case, given: str, folder: Path, more: Sequence[str] = ()) -> Packaged:
+    """Run `modelpack package` in the environment that trained the model, as the author would."""
+    options = [*case.options, *more, "--requirement", PYARROW]
+    if given == EXAMPLE:
+        options += ["--example", str(case.folder / "example.csv")]
+    command = [sys.executable, "-m", "modelpack", "package", *paths(case, given)]
+    command += [*options, "--engine", "process", "--json", "-o", str(folder)]
+    variables = {"VIRTUAL_ENV": str(case.release.folder / "venv"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+        cwd=case.folder,
+        env={**os.environ, **variables},
+    )
+    bundle = folder if (folder / "modelpack.json").exists() else None
+    return Packaged(done.returncode, _message(done.stderr), bundle, _checks(done.stdout))
+
+
+def _message(stderr: str) -> str:
+    """Return the error, with its hint."""
+    lines = stderr.strip().splitlines()
+    starts = [i for i, line in enumerate(lines) if line.startswith("error: ")]
+    return " ".join(lines[starts[-1] :]) if starts else " ".join(lines[-3:])
+
+
+def _checks(stdout: str) -> dict[str, str]:
+    try:
+        report = json.loads(stdout).get("smoke") or {}
+    except ValueError:
+        return {}
+    return {
+        check["name"]: check.get("status") or ("passed" if check["passed"] else "failed")
+        for check in report.get("checks", ())
+    }
+
+
+@contextmanager
+def service(bundle: Path) -> Iterator[str]:
+    """The URL of the bundle's service on this machine, which is ready."""
+    with ProcessEngine().run(str(bundle)) as process:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"{process.url}/readyz", timeout=5):
+                    break
+            except OSError as error:
+                if time.monotonic() > deadline or not process.is_running():
+                    raise RuntimeError(process.logs()[-2000:]) from error
+                time.sleep(0.05)
+        yield process.url
+
+
+def post(url: str, body: bytes, kind: str) -> tuple[int, Any]:
+    """Return the status and the document of a response."""
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace")
+        try:
+            return error.code, json.loads(text)
+        except ValueError:
+            return error.code, {"detail": text[:300]}
