@@ -76,14 +76,15 @@ def _new_id() -> str:
     return os.urandom(16).hex()
 
 
-def refused(status: int, reason: str, seconds: float) -> str:
+def refused(status: int, reason: str, seconds: float, given: str | None = None) -> str:
     """The request id of a request that never came to a route, once it is counted and logged.
     `reason`: in words of ours, of a few; nothing that the client wrote. `seconds`: since it began.
+    `given`: the id that the client has sent, if it is one.
     """
     metrics.REFUSED.labels(labels.reason(reason), str(status)).inc()
     metrics.ERRORS.labels(labels.kind(status)).inc()
     metrics.REQUESTS.labels(labels.NONE, labels.OTHER, str(status)).inc()
-    request_id = _new_id()
+    request_id = given or _new_id()
     facts = {
         "id": request_id,
         "method": None,

@@ -14,6 +14,11 @@ def tell(response: Response) -> Response:
     """What a route of /v1 or /v2 answers, with `error` if it is a problem."""
     version = request.path.split("/", 2)[1]
     if version in ("v1", "v2") and response.mimetype == "application/problem+json":
-        document = orjson.loads(response.get_data())
-        response.set_data(orjson.dumps({**document, "error": document["detail"]}))
+        response.set_data(with_error(response.get_data()))
     return response
+
+
+def with_error(problem: bytes) -> bytes:
+    """Return a problem with its detail as the member `error`, too."""
+    document = orjson.loads(problem)
+    return orjson.dumps({**document, "error": document["detail"]})

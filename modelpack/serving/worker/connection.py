@@ -26,6 +26,8 @@ from .refusal import Refusal, answer
 HEAD, BODY, TURN, ANSWER, LINGER = "head", "body", "turn", "answer", "linger"
 READ_BYTES = 1 << 16
 EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
+TOP_BYTES = 4096
+"""Of a head that is not complete, to find out what was asked."""
 AHEAD_BYTES = 1 << 16
 """Of following requests that are read while one is answered."""
 LINGER_SECONDS = 5.0
@@ -126,7 +128,7 @@ class Connection:
         if end < 0:
             return
         self._requests += 1
-        raw = bytes(self.data[:end])
+        self._raw = raw = bytes(self.data[:end])
         del self.data[:end]
         self._head = head.parse(raw, self._loop.cfg, self.addresses[0], self._requests, limits)
         self._body = bodies.of(self._head, limits)
@@ -189,7 +191,8 @@ class Connection:
         seconds = time.monotonic() - self.since
         close = close or self._loop.closing
         self._give_up()
-        self.send(answer(refusal, seconds, head=is_head, close=close), closes=close)
+        top = self._raw or bytes(self.data[:TOP_BYTES])
+        self.send(answer(refusal, seconds, top, head=is_head, close=close), closes=close)
 
     def _give_up(self) -> None:
         if self._job is not None:
@@ -199,6 +202,7 @@ class Connection:
         """Send a whole response, as fast as the client takes it."""
         self.state = ANSWER
         self._job = self._head = self._plain = self._body = None
+        self._raw = b""
         self._closes = closes or self._closes
         self._out = memoryview(data)
         seconds = self._loop.limits.write_seconds + len(data) / MINIMAL_RATE
