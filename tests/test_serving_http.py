@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -268,9 +271,64 @@ def test_another_media_type_is_415(iris, content_type):
     assert "application/json" in answer.json["detail"]
 
 
-def test_an_encoded_body_is_415(iris):
-    answer = iris.post("/predict", data=b"x", headers={"Content-Encoding": "gzip"})
+DOCUMENT = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+RAW = zlib.compressobj(wbits=-15)
+ENCODED = {
+    "gzip": ("gzip", gzip.compress(DOCUMENT)),
+    "x-gzip": ("X-GZIP", gzip.compress(DOCUMENT)),
+    "deflate": ("deflate", zlib.compress(DOCUMENT)),
+    "deflate without a frame": ("deflate", RAW.compress(DOCUMENT) + RAW.flush()),
+    "identity": ("identity", DOCUMENT),
+}
+
+
+def encoded(client, encoding, body):
+    return client.post(
+        "/predict",
+        data=body,
+        headers={"Content-Encoding": encoding},
+        content_type="application/json",
+    )
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_compressed_bodies_are_taken(iris, name):
+    answer = encoded(iris, *ENCODED[name])
+    assert (answer.status_code, answer.json) == (200, {"predictions": ["setosa"]})
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip, identity", ""])
+def test_another_encoding_is_415(iris, encoding):
+    answer = encoded(iris, encoding, DOCUMENT)
     assert answer.status_code == 415
+    assert answer.headers["Accept-Encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda body: DOCUMENT, lambda body: body[:-1], lambda body: b"", lambda body: body + body,
+     lambda body: body[:12] + b"~" + body[13:]],
+)  # fmt: skip
+def test_a_body_that_is_not_of_its_encoding_is_400(iris, name, damage):
+    encoding, body = ENCODED[name]
+    assert encoded(iris, encoding, damage(body)).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+def test_a_body_that_grows_too_large_is_413_and_takes_no_memory(iris, name):
+    spaces = b" " * 200_000_000
+    bomb = gzip.compress(spaces) if name == "gzip" else zlib.compress(spaces)
+    del spaces
+    tracemalloc.start()
+    answer = encoded(iris, name, bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answer.status_code == 413
+    assert peak < 60e6
+    padding = b" " * (16 * 2**20 - len(DOCUMENT))
+    assert encoded(iris, "gzip", gzip.compress(padding + DOCUMENT)).status_code == 200
+    assert encoded(iris, "gzip", gzip.compress(padding + DOCUMENT + b" ")).status_code == 413
 
 
 def test_too_many_rows_are_413(iris):

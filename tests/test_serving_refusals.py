@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from modelpack.serving.manifest import Field
-from modelpack.serving.refusals import problem
+from modelpack.serving.refusals import Refusals
 
 FIELDS = [Field(name, "number") for name in "abc"]
 EXAMPLE = np.zeros((1, 3))
+
+
+def problem(ask, rows, fields, example):
+    return Refusals(fields, patience=60).problem(ask, rows, example)
 
 
 def picky(columns):
@@ -50,3 +56,69 @@ def test_few_questions_are_asked():
     assert problem(ask, rows, FIELDS, EXAMPLE)
     assert len(asked) < 20
     assert sum(asked) < 10_020
+
+
+CATEGORIES = [Field("kind", "string", categories=("a", "b")), Field("n", "number")]
+GOOD = [np.array(["a"], object), np.array([0.5])]
+
+
+class Encoder:
+    """Refuses unknown kinds and numbers beyond 32 bits, and counts how often it is called."""
+
+    def __init__(self, refused=("a", "b")):
+        self.refused = refused
+        self.calls = 0
+
+    def __call__(self, columns):
+        self.calls += 1
+        kinds, numbers = columns
+        if self.refused and not set(kinds.tolist()) <= set(self.refused):
+            raise ValueError
+        if (np.abs(numbers) > 3.5e38).any():
+            raise ValueError
+
+
+def columns_of(kinds, numbers):
+    return [np.array(kinds, object), np.array(numbers, float)]
+
+
+def test_an_unknown_category_takes_one_call_and_none_from_then_on():
+    refusals, ask = Refusals(CATEGORIES), Encoder()
+    for calls in (1, 1):
+        rows = columns_of(["a"] * 999 + ["z"], [0.5] * 1000)
+        (error,) = refusals.problem(ask, rows, GOOD).errors
+        assert (error["row"], error["column"], error["got"]) == (999, "kind", 'the string "z"')
+        assert ask.calls == calls
+
+
+def test_an_unknown_category_that_is_taken_is_not_blamed():
+    refusals, ask = Refusals(CATEGORIES), Encoder(refused=())
+    for _ in range(2):
+        (error,) = refusals.problem(ask, columns_of(["z", "a"], [0.5, 1e39]), GOOD).errors
+        assert (error["row"], error["column"], error["got"]) == (1, "n", "1e+39")
+
+
+def test_what_is_missing_is_no_unknown_category():
+    ask = Encoder(refused=("a", "b", None))
+    rows = [np.array([np.nan, "a"], object), np.array([0.5, 1e39])]
+    (error,) = (
+        Refusals(CATEGORIES).problem(lambda c: ask([np.array(["a"]), c[1]]), rows, GOOD).errors
+    )
+    assert (error["row"], error["column"]) == (1, "n")
+    assert ask.calls == 1
+
+
+def test_the_search_in_a_row_ends_when_time_is_over():
+    asked = []
+
+    def slow(columns):
+        asked.append(1)
+        time.sleep(0.02)
+        picky(columns)
+
+    fields = [Field(f"x{n}", "number") for n in range(1000)]
+    rows = np.zeros((1, 1000))
+    rows[0, 777] = 13
+    (error,) = Refusals(fields, patience=0.05).problem(slow, rows, np.zeros((1, 1000))).errors
+    assert (error["row"], error["column"]) == (0, None)
+    assert len(asked) < 5

@@ -8,6 +8,7 @@ from typing import Any, Iterator
 import numpy as np
 import orjson
 
+from . import sendable
 from .problems import Problem
 
 MATRIX = 2
@@ -41,7 +42,7 @@ def by_row(result: Any) -> np.ndarray:
 
 def columns(answer: Answer) -> dict[str, Any]:
     """Name -> array or list of n_rows values: `prediction`, or `prediction_0`... of several
-    outputs; `probability_setosa`..., or `probability_0_setosa`... likewise.
+    outputs; `probability_setosa`..., or `probability_0_setosa`... likewise. Infinity is NaN.
     """
     values = answer.predictions.reshape(len(answer.predictions), -1)
     single = answer.predictions.ndim == 1
@@ -52,7 +53,7 @@ def columns(answer: Answer) -> dict[str, Any]:
     if answer.probabilities is not None:
         rows = [dict(_leaves(row, "probability")) for row in answer.probabilities]
         found.update((name, [row[name] for row in rows]) for name in rows[0])
-    return found
+    return {name: sendable.finite(column) for name, column in found.items()}
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -137,8 +138,11 @@ def label(value: Any) -> str:
 
 
 def dump(document: Any) -> bytes:
-    """JSON bytes; floats in their shortest form that reads back equal, NaN as null."""
-    return orjson.dumps(document, default=_plain)
+    """JSON bytes; floats in their shortest form that reads back equal, NaN and infinity as null."""
+    try:
+        return orjson.dumps(document, default=_plain)
+    except TypeError:  # of half of a surrogate pair
+        return orjson.dumps(sendable.texts(document), default=_plain)
 
 
 def _plain(value: Any) -> Any:

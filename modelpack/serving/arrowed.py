@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import answers, misfits, tables
+from . import answers, misfits, sendable, tables
 from .columns import Rows
 from .extras import Extras
 from .problems import Problem
@@ -68,7 +68,11 @@ def table(answer: answers.Answer) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     columns = answers.columns(answer)
-    return pa.table({name: pa.array(values) for name, values in columns.items()})
+    try:
+        return pa.table({name: pa.array(values) for name, values in columns.items()})
+    except UnicodeError:  # of half of a surrogate pair
+        columns = {sendable.text(name): sendable.texts(each) for name, each in columns.items()}
+        return pa.table({name: pa.array(values) for name, values in columns.items()})
 
 
 def _validated(column: Any, room: int) -> int:

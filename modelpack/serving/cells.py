@@ -44,7 +44,7 @@ def text(value: Any) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return repr(value)  # which tells infinity, too
+        return repr(value)
     return value if isinstance(value, str) else answers.dump(value).decode()
 
 

@@ -49,10 +49,13 @@ def _split(service: Service, table: Any, ignored: Extras) -> list[Any]:
 
 
 def _records(service: Service, records: Any, ignored: Extras) -> list[Any]:  # noqa: ARG001
-    """[{name: value}, ...]"""
+    """[{name: value}, ...]; the names are numbers where pandas has none."""
     if not isinstance(records, list) or not all(type(row) is dict for row in records):
         raise Problem(422, 'Expected a list of objects as "dataframe_records".')
-    return records
+    numbers = [str(number) for number in range(len(records[0]))] if records else []
+    if service.manifest.named or not numbers or any(row.keys() != set(numbers) for row in records):
+        return records
+    return [[row[number] for number in numbers] for row in records]
 
 
 def _instances(service: Service, instances: Any, ignored: Extras) -> list[Any]:  # noqa: ARG001

@@ -62,6 +62,7 @@ class Service:
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
+        self._refusals = refusals.Refusals(facts.inputs)
         self._ignores = extras.are_ignored(os.environ)
         self._plans = limits.flag(os.environ, PLANS, "1")
         self._methods: tuple[str, ...] | None = None
@@ -126,8 +127,23 @@ class Service:
             others = [method for method in METHODS if self.runner.can(method)]
             if not self.manifest.probabilities:
                 others = [method for method in others if not method.startswith("predict_")]
+            others = [method for method in others if self._has(method)]
             self._methods = tuple(dict.fromkeys([self.manifest.method, *others]))
         return self._methods
+
+    def _has(self, method: str) -> bool:
+        """Whether the model has a method as it was fitted: LinearDiscriminantAnalysis has a
+        `transform` that some solvers do not support.
+        """
+        if self._example is None or method == self.manifest.method:
+            return True
+        try:
+            calls.contained(self.runner.call, method, self._example)
+        except NotImplementedError:
+            return False
+        except Exception:  # a request will show what it is
+            return True
+        return True
 
     @property
     def extras(self) -> Extras:
@@ -254,6 +270,8 @@ class Service:
         try:
             with observe.call(method, count(rows)):
                 return calls.contained(self.runner.call, method, rows)
+        except NotImplementedError as error:
+            raise Problem(400, f"This model as it was fitted does not support {method}.") from error
         except Exception as error:
             refusal = self._refusal(method, rows) if isinstance(error, ValueError) else None
             if refusal:
@@ -267,7 +285,7 @@ class Service:
         if not self.ready:
             return None
         ask = partial(calls.contained, self.runner.call, method)
-        return refusals.problem(ask, rows, self.manifest.inputs, self._example)
+        return self._refusals.problem(ask, rows, self._example)
 
 
 def _unfit(method: str, error: answers.UnfitError) -> Problem:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,6 +18,12 @@ from .problems import Problem
 MOST_DIGITS = 100  # of an integer that is not read as a float
 WRAPPERS = 6  # around the rows in {"dataframe_split": {"columns", "index", "data"}, "params": {}}
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+WINDOWS = {
+    "gzip": (16 + zlib.MAX_WBITS,),
+    "x-gzip": (16 + zlib.MAX_WBITS,),
+    "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS),
+}
+"""As zlib is told of the encodings of RFC 9110. Some clients send deflate without its frame."""
 QUOTE = ord('"')
 MARKS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as int8: one level down, one up
 OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
@@ -32,14 +40,33 @@ def check_json(request: Request) -> None:
 
 
 def read_body(request: Request, limit: int) -> bytes:
-    """The body of a request, and not a byte beyond `limit` of it.
+    """The body of a request, decompressed, and not a byte beyond `limit` of it.
 
     Raises:
-        Problem: 415 it has an encoding, 413 it is too large, 400 it broke off.
+        Problem: 415 it has an unknown encoding, 413 it is too large, compressed or decompressed,
+            400 it broke off or is not of its encoding.
     """
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise Problem(415, "Send the body as it is, without a Content-Encoding.")
-    return _read(request, limit)
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return _read(request, limit)
+    if encoding not in WINDOWS:
+        detail = "The Content-Encoding of a body is gzip or deflate."
+        raise Problem(415, detail, headers={"Accept-Encoding": "gzip, deflate"})
+    body = _read(request, limit)
+    for window in WINDOWS[encoding]:
+        with suppress(zlib.error):
+            return _decompressed(zlib.decompressobj(window), body, limit)
+    raise Problem(400, f"The body is not compressed as {encoding}.")
+
+
+def _decompressed(codec: Any, body: bytes, limit: int) -> bytes:
+    """What a compressed body holds; of more than `limit` bytes none are kept."""
+    content: bytes = codec.decompress(body, limit + 1)
+    if len(content) > limit:
+        raise Problem(413, f"The body is larger than {limit} bytes once it is decompressed.")
+    if not codec.eof or codec.unused_data:
+        raise Problem(400, "The compressed body ends too early, or more follows it.")
+    return content
 
 
 def _read(request: Request, limit: int) -> bytes:

@@ -1,6 +1,6 @@
 """KServe's V1 protocol, which is TensorFlow Serving's: `POST /v1/models/M:predict` with
 {"instances": [...]}, each row a list or an object by name, or with {"inputs": {...}}, a list of
-values an input.
+values an input; or `/v1/models/M/versions/1:predict`.
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
 https://www.tensorflow.org/tfx/serving/api_rest
@@ -52,13 +52,15 @@ def routes(service: Service) -> Blueprint:
         service.require_ready()
         return _json({"name": service.name, "ready": True})
 
-    @blueprint.post("/models/<name>:predict")
-    def predict(name: str) -> Response:
-        """KServe V1: predictions for rows."""
-        check_name(service, name)
+    def predict(name: str, version: str | None = None) -> Response:
+        """KServe V1 and TensorFlow Serving: predictions for rows."""
+        check_name(service, name, version)
         return questions.answer(service, ask)
 
-    questions.offer(blueprint, service, "/models/<name>:predict", ask, name=service.name)
+    values = {"name": service.name, "version": service.version}
+    for path in ("/models/<name>:predict", "/models/<name>/versions/<version>:predict"):
+        blueprint.post(path)(predict)
+        questions.offer(blueprint, service, path, ask, **values)
 
     @blueprint.post("/models/<name>:explain")
     def explain(name: str) -> Response:
@@ -150,6 +152,7 @@ def describe(service: Service) -> dict[str, Any]:
     """Of the one model that is served."""
     path = "/v1/models/{name}"
     name = operations.constant("name", service.name)
+    version = operations.constant("version", service.version)
     ready = operations.record({"name": {"const": service.name}, "ready": {"const": True}})
     models = operations.record({"models": operations.only(service.name)})
     predicted = operations.content(predictions.listed(), predictions.listed_example(service))
@@ -158,6 +161,12 @@ def describe(service: Service) -> dict[str, Any]:
         path: {"get": operations.get("It is.", operations.content(ready), [404], [name])},
         f"{path}:predict": {
             "post": operations.post(_taken(service), "The rows.", predicted, [404], [name])
+        },
+        f"{path}/versions/{{version}}:predict": {
+            "post": {
+                "operationId": "v1_predict_of_version",
+                **operations.post(_taken(service), "The rows.", predicted, [404], [name, version]),
+            }
         },
         f"{path}:explain": {"post": operations.none([404], [name])},
     }

@@ -15,7 +15,7 @@ from typing import Any, Iterator, List, Mapping, Sequence
 
 import numpy as np
 
-from .. import answers, cells, misfits, tables
+from .. import answers, cells, misfits, sendable, tables
 from ..columns import Rows
 from ..extras import Extras
 from ..manifest import Field
@@ -75,7 +75,11 @@ def table(columns: Mapping[str, Any], header: bool) -> bytes:
     if header:
         writer.writerow(columns)
     writer.writerows(zip(*(map(cells.text, column) for column in listed)))
-    return file.getvalue().encode()
+    text = file.getvalue()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return sendable.text(text).encode()
 
 
 def _lines(body: bytes) -> Lines:

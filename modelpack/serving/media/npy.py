@@ -11,7 +11,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from .. import answers
+from .. import answers, sendable
 from ..columns import Rows
 from ..extras import Extras
 from ..problems import Problem
@@ -127,12 +127,14 @@ def structured(columns: Mapping[str, Any]) -> np.ndarray:
 
 
 def plain(array: np.ndarray) -> np.ndarray:
-    """An array of objects as one of texts, numbers or booleans."""
-    if array.dtype.kind != "O":
-        return array
+    """An array of objects as one of texts, numbers or booleans; infinity as NaN."""
+    if array.dtype.kind not in "OU":
+        return np.asarray(sendable.finite(array))
     values = array.ravel().tolist()
     if len(set(map(type, values))) == 1:
         typed = np.array(values).reshape(array.shape)
+        if typed.dtype.kind == "U" and sendable.SURROGATE.search("".join(values)):
+            return plain(sendable.texts(typed))
         if typed.dtype.kind in "biufU":
-            return typed
+            return np.asarray(sendable.finite(typed))
     raise Problem(406, "These predictions are of several types, which one array does not hold.")

@@ -24,6 +24,7 @@ REQUEST_ID = {
 HEADERS = {
     "X-Request-Id": REQUEST_ID,
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}},
+    "Accept-Encoding": {"description": "The encodings that are.", "schema": {"type": "string"}},
     "Accept-Post": {"description": "The types that are.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
     extras.HEADER: {

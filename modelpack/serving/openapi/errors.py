@@ -29,7 +29,7 @@ RESPONSES = {
 }
 HEADERS = {
     401: ["WWW-Authenticate"],
-    415: ["Accept-Post"],
+    415: ["Accept-Encoding", "Accept-Post"],
     503: ["Retry-After"],
 }
 ROWS = (415, 422, 504)

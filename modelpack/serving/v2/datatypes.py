@@ -14,7 +14,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from .. import floats, misfits
+from .. import floats, misfits, sendable
 from ..columns import MISSING, NUMBER
 from ..problems import Problem
 
@@ -197,5 +197,5 @@ def to_binary(datatype: str, array: np.ndarray) -> bytes:
     """The bytes of an array, row-major."""
     if datatype != BYTES:
         return array.astype(DTYPES[datatype], copy=False).tobytes()
-    encoded = [text.encode("utf-8") for text in array.ravel().tolist()]
+    encoded = [sendable.text(text).encode("utf-8") for text in array.ravel().tolist()]
     return b"".join(LENGTH.pack(len(each)) + each for each in encoded)

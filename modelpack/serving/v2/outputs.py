@@ -7,7 +7,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .. import answers, calls, misfits
+from .. import answers, calls, misfits, sendable
 from ..problems import Problem
 from ..questions import JSON, Reply
 from ..service import Service
@@ -111,7 +111,7 @@ class Outputs:
 
 def tensor(array: np.ndarray) -> tuple[str, np.ndarray]:
     """The datatype of an array, and the array as it is sent: integers and floats of 64 bits,
-    booleans, and texts as objects.
+    booleans, and texts as objects. Infinity is NaN.
     """
     if array.dtype.kind == "O":
         array = _plain(array)
@@ -122,6 +122,7 @@ def tensor(array: np.ndarray) -> tuple[str, np.ndarray]:
         texts = np.empty(array.shape, object)
         texts.ravel()[:] = [answers.label(value) for value in array.ravel().tolist()]
         return datatype, texts
+    array = sendable.finite(array)
     return datatype, array.astype(bool if datatype == "BOOL" else datatypes.DTYPES[datatype])
 
 
