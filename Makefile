@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean
+.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean settings
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,6 +39,9 @@ ages: engine  ## models of nine releases of scikit-learn, packaged and asked; wr
 
 frames: setup  ## models of four sets of libraries, queried with their training frames; writes the tables
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_frames.py
+
+settings: setup  ## plans of generated settings compared with four releases of scikit-learn
+	PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH="$(CURDIR)" python scripts/make_settings.py
 
 samples: setup  ## train the sample models again
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh

@@ -13,6 +13,9 @@ import pandas as pd
 import pytest
 from frame_estimators import METHODS, MIXES, field_of, manifest_of
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import modelpack
 from modelpack.serving import reference_bodies, reference_rows
@@ -100,6 +103,21 @@ def test_a_record_of_a_data_frame_has_the_bits_of_the_service(mix, tmp_path):
     assert runner.call("predict", rows).tolist() == record["together"]["predictions"]
     alone = [runner.call("predict", rows[n : n + 1]).item() for n in range(len(rows))]
     assert alone == record["alone"]["predictions"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_rows_stay_as_they_are_when_the_model_writes_into_its_input(named, count):
+    """Several methods predict for the same rows, such as predict and predict_proba."""
+    rows = np.random.default_rng(0).normal(20, 5, (100, 3))
+    fields = [Field(f"x{place}", "number", example=20.0) for place in range(3)]
+    model = make_pipeline(StandardScaler(copy=False), KNeighborsClassifier(5))
+    model.fit(rows.copy(), rows[:, 0] > 20)
+    matrix = MatrixBuilder(fields, named).build
+    asked = rows[:count].copy()
+    first = model.predict(matrix(asked))
+    assert (model.predict(matrix(asked)) == first).all()
+    assert (asked == rows[:count]).all()
 
 
 def test_an_array_without_names_keeps_the_order_of_its_author():

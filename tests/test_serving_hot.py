@@ -498,7 +498,7 @@ def told(service) -> dict:
 
 
 def test_the_signature_tells_what_predicts(service, tmp_path):
-    reason = "the estimator's bits on 65 rows"
+    reason = "the estimator's bits on 86 rows"
     assert told(service) == {"kind": "plan", "reason": reason, "merges": True}
     neighbours = opened(regressor(KNeighborsRegressor(3)), tmp_path)
     reason = "KNeighborsRegressor has no plan"

@@ -26,10 +26,11 @@ class MatrixBuilder:
         self._is_plain = all(dtype == np.float64 for dtype in self._dtypes)
 
     def build(self, rows: Rows) -> np.ndarray:
-        """Return the array of `rows`, which models may write to: StandardScaler(copy=False) does.
+        """Return a new array of `rows`.
 
-        Compiled code of older releases refuses arrays that are read-only, such as those in the body
-        of a request.
+        Models may write to it, as StandardScaler(copy=False) does, and the same rows are often
+        predicted by several methods. Compiled code of older releases refuses arrays that are
+        read-only, such as those in the body of a request.
         """
         if not isinstance(rows, np.ndarray) and any(c.dtype.kind not in "fib" for c in rows):
             return np.column_stack([column.astype(object) for column in rows])
@@ -45,15 +46,15 @@ class MatrixBuilder:
 
 def _c_ordered(rows: Rows) -> np.ndarray:
     if isinstance(rows, np.ndarray):
-        return rows if rows.flags.writeable else rows.copy()
-    return np.column_stack(rows).astype(np.float64, copy=False)
+        copied: np.ndarray = np.array(rows, order="C")
+        return copied
+    return np.asarray(np.column_stack(rows), np.float64)
 
 
 def _by_column(rows: Rows) -> np.ndarray:
-    if not isinstance(rows, np.ndarray):
-        rows = np.array(rows, np.float64).T
-    block = np.asfortranarray(rows)
-    return block if block.flags.writeable else block.copy("F")
+    given = rows.T if isinstance(rows, np.ndarray) else rows
+    block: np.ndarray = np.array(given, np.float64, order="C").T
+    return block
 
 
 def narrowed(rows: Rows, fields: Sequence[Field]) -> Rows:

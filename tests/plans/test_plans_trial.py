@@ -91,10 +91,10 @@ def test_right_plans_pass(numeric, mixed):
 def planted(monkeypatch, change) -> None:
     """Let plans be made of models that `change` has altered."""
 
-    def compiled(model: Any, layout: str, names: Any) -> Plan:
+    def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:
         other = copy.deepcopy(model)
         change(other)
-        return compile_model(other, layout, names)
+        return compile_model(other, layout, names, *more)
 
     monkeypatch.setattr(trial, "compile_model", compiled)
 
@@ -170,8 +170,8 @@ def test_rows_that_the_estimator_refuses_do_not_speak_against_a_plan_that_doubts
 def replaced(monkeypatch, change) -> None:
     """Let `change` put other functions into parts of plans."""
 
-    def compiled(model: Any, layout: str, names: Any) -> Plan:
-        plan = compile_model(model, layout, names)
+    def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:
+        plan = compile_model(model, layout, names, *more)
         together, each = dict(plan.together), dict(plan.each)
         change(together, each)
         return Plan(together, each)

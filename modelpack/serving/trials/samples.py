@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, List, Sequence
+from typing import Any, Callable, Iterable, Iterator, List, Sequence
 
 from ..columns import DoubtError, Rows
 from ..manifest import Field, Manifest
@@ -26,13 +26,16 @@ def decoded(model: Any, manifest: Manifest, decode: Decode) -> list[Rows]:
     """The groups as a model takes them, without those that the service would refuse before any
     model sees them. `decode`: makes rows of what JSON has.
     """
-    found = []
-    for rows in groups(manifest, words(model)):
+    return list(acceptable(groups(manifest, words(model)), decode))
+
+
+def acceptable(groups: Iterable[list[Any]], decode: Decode) -> Iterator[Rows]:
+    """Yield groups as a model takes them, without those that the service would refuse."""
+    for rows in groups:
         try:
-            found.append(decode(rows))
+            yield decode(rows)
         except (DoubtError, Problem, ValueError, OverflowError):
             continue
-    return found
 
 
 def groups(manifest: Manifest, vocabulary: Sequence[str]) -> list[list[list[Any]]]:

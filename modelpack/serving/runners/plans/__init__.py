@@ -76,14 +76,15 @@ class Plan:
         self.each = each
 
 
-def compile_model(model: Any, layout: str, names: Sequence[str]) -> Plan:
+def compile_model(model: Any, layout: str, names: Sequence[str], gives_flags: bool = False) -> Plan:
     """The plan of `model`. `layout`: the form in which it takes rows, as in the manifest. `names`:
-    of its inputs.
+    of its inputs. `gives_flags`: as of the compiler, of these inputs.
 
     Raises:
         UnplannedError: there is none, and why.
     """
     at_once = Compiler(COMPILERS, layout, names, dot=operator.matmul)
+    at_once.gives_flags = gives_flags
     together = _part(model, at_once)
     if not at_once.is_dotted:
         return Plan(together, together)

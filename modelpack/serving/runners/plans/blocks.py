@@ -65,6 +65,17 @@ def bounded(block: Any) -> Any:
     return block
 
 
+def doubles(block: Any) -> Any:
+    """`block`, with codes, counts and flags as the float64 numbers that the next step computes."""
+    values = block if isinstance(block, np.ndarray) else getattr(block, "data", None)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "ib":
+        return block
+    numbers = values.astype(np.float64)
+    if values is block:
+        return numbers
+    return csr_maker(block.shape[1])(numbers, block.indices, block.indptr)
+
+
 def is_nan(value: Any) -> bool:
     """Whether a value of a column is missing."""
     return bool(value != value)  # noqa: PLR0124 - works for texts, too

@@ -28,7 +28,8 @@ class UnplannedError(Exception):
 class Compiler:
     """`dot`: what multiplies rows by a matrix; every part that calls BLAS must use this one, or its
     `each` would be wrong. `is_apart`: whether it multiplies each row as if that had come alone.
-    `layout`, `names`: of the rows of the model.
+    `layout`, `names`: of the rows of the model. `gives_flags`: a part gives booleans, of which some
+    functions of numpy give short floats.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Compiler:
         self.layout = layout
         self.names = list(names)
         self.is_dotted = False
+        self.gives_flags = False
         self._compilers = compilers
         self._dot = dot
         self._is_apart = is_apart

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable, Sequence
 import numpy as np
 
 from ...columns import DoubtError
-from .blocks import matrix, selection, sparse_stacked, stacked
+from .blocks import doubles, matrix, selection, sparse_stacked, stacked
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Step = Callable[[Any], Any]
@@ -36,7 +36,7 @@ def chain(model: Any, compiler: Compiler) -> Part:
 
 def chained(estimators: Sequence[Any], compiler: Compiler) -> Part:
     *first, last = estimators
-    transforms = [transform(step, compiler) for step in first]
+    transforms = [_after([transform(step, compiler)], doubles) for step in first]
     return {name: _after(transforms, method) for name, method in compiler.part(last).items()}
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-PRODUCTS = "sklearn.linear_model."
-"""Classes whose predictions are products of rows and coefficients: numpy widens float32
-coefficients before it multiplies float64 rows by them, in a plan as in the estimator."""
+WIDENED = tuple(
+    f"sklearn.{name}." for name in ("linear_model", "preprocessing", "decomposition", "impute")
+)
+"""Modules whose classes combine float64 rows with fitted arrays by numpy, which widens those of
+float32 to float64 first, in a plan as in the estimator."""
 
 
 def other_floats(estimator: Any) -> str | None:
@@ -17,7 +19,7 @@ def other_floats(estimator: Any) -> str | None:
     """
     kind = type(estimator)
     right: set[np.dtype[Any]] = {np.dtype(np.float64)}
-    if kind.__module__.startswith(PRODUCTS):
+    if kind.__module__.startswith(WIDENED):
         right.add(np.dtype(np.float32))
     settings = kind._get_param_names()
     fitted = (item for item in vars(estimator).items() if item[0] not in settings)

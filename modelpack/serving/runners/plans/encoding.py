@@ -34,7 +34,7 @@ def one_hot_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         places, count = _places(model, index, width)
         lookups.append(lookup(categories, places, _unknown_place(model, index, places)))
         width += count
-    encode = indicators(width, bool(is_sparse))
+    encode = indicators(width, bool(is_sparse), model.dtype)
 
     def transform(block: Any) -> Any:
         given = columns(block)
@@ -53,7 +53,9 @@ def _require_wide(model: Any) -> None:
         raise UnplannedError(f"{type(model).__name__} gives codes of {np.dtype(model.dtype)}")
 
 
-def indicators(width: int, is_sparse: bool) -> Callable[[Sequence[Sequence[Any]]], Any]:
+def indicators(
+    width: int, is_sparse: bool, dtype: Any = np.float64
+) -> Callable[[Sequence[Sequence[Any]]], Any]:
     """What makes rows of `width` columns that are 1 at the given places of each, in ascending
     order, and 0 elsewhere. A place may be None.
     """
@@ -65,8 +67,8 @@ def indicators(width: int, is_sparse: bool) -> Callable[[Sequence[Sequence[Any]]
         if is_sparse:
             indptr = np.zeros(len(rows) + 1, np.int32)
             np.cumsum(counts, out=indptr[1:])
-            return make(np.ones(len(places)), np.array(places, np.int32), indptr)
-        made = np.zeros((len(rows), width))
+            return make(np.ones(len(places), dtype), np.array(places, np.int32), indptr)
+        made = np.zeros((len(rows), width), dtype)
         made[0 if len(rows) == 1 else np.repeat(np.arange(len(rows)), counts), places] = 1
         return made
 
@@ -111,6 +113,8 @@ def _unknown_place(model: Any, index: int, places: Sequence[Any]) -> Any:
     rare = getattr(model, "_infrequent_indices", None)
     if model.handle_unknown == "ignore" or rare is None or rare[index] is None:
         return None
+    if model.handle_unknown == "warn":
+        raise UnplannedError("OneHotEncoder warns: releases differ in what it makes of rare values")
     return places[rare[index][0]]
 
 
@@ -161,7 +165,7 @@ def ordinal_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         lookup(categories, _codes(model, index), unknown)
         for index, categories in enumerate(model.categories_)
     ]
-    return {"transform": looked_up(lookups)}
+    return {"transform": looked_up(lookups, model.dtype)}
 
 
 def _codes(model: Any, index: int) -> list[float]:
@@ -173,7 +177,7 @@ def _codes(model: Any, index: int) -> list[float]:
     return codes
 
 
-def looked_up(lookups: Sequence[Lookup]) -> Callable[[Any], np.ndarray]:
+def looked_up(lookups: Sequence[Lookup], dtype: Any = np.float64) -> Callable[[Any], np.ndarray]:
     """What replaces each value of columns by a number."""
 
     def transform(block: Any) -> np.ndarray:
@@ -181,7 +185,7 @@ def looked_up(lookups: Sequence[Lookup]) -> Callable[[Any], np.ndarray]:
         if len(given) != len(lookups):
             raise DoubtError
         found = [find(column) for find, column in zip(lookups, given)]
-        return np.array(list(zip(*found)), np.float64)
+        return np.array(list(zip(*found)), dtype)
 
     return transform
 

@@ -69,7 +69,8 @@ def _of_numbers(model: Any, statistics: np.ndarray) -> Callable[[Any], np.ndarra
     return transform
 
 
-def missing_indicator(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def missing_indicator(model: Any, compiler: Compiler) -> Part:
+    compiler.gives_flags = True
     if model.sparse is True:
         raise UnplannedError("MissingIndicator gives sparse columns")
     is_missing, told = _mask(model.missing_values), _told(model)
@@ -80,7 +81,7 @@ def missing_indicator(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         missing = is_missing(_numbers(block))
         if refuses and missing[:, unseen].any():
             raise DoubtError
-        return told(missing).astype(np.float64)
+        return told(missing)
 
     return {"transform": transform}
 

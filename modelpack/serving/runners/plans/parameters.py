@@ -33,6 +33,7 @@ IDLE = {
     "normalize": "predict reads it only to return deviations",
     "nu": "libsvm gets it with each call and reads it only in training",
     "shrinking": "libsvm gets it with each call and reads it only in training",
+    "sort": "the method that predicts and fits reads it only to fit",
     "threshold_lambda": "predict reads it only to return deviations",
     "tol": "libsvm gets it with each call and reads it only in training",
     "verbose": "it only prints",
@@ -62,6 +63,7 @@ NO_PLAN = {
     "MissingIndicator.sparse": "True",
     "OneHotEncoder.categorical_features": "set, in the old mode",
     "OneHotEncoder.dtype": "not one of `encoding.CODES`",
+    "OneHotEncoder.handle_unknown": "warn, with rare categories: releases differ",
     "OneHotEncoder.n_values": "set, in the old mode",
     "OrdinalEncoder.dtype": "not one of `encoding.CODES`: codes wrap around",
     "SVC.kernel": "precomputed or a function",
@@ -122,7 +124,7 @@ PARAMETERS = _table(
     DecisionTreeRegressor: +criterion +monotonic_cst +splitter ccp_alpha max_depth
         max_features max_leaf_nodes min_impurity_decrease min_impurity_split min_samples_leaf
         min_samples_split min_weight_fraction_leaf presort random_state
-    DictVectorizer: +dtype +separator +sparse sort
+    DictVectorizer: +dtype +separator +sparse ~sort
     DummyClassifier: +constant +random_state +strategy
     DummyRegressor: constant quantile strategy
     ElasticNet: alpha copy_X fit_intercept l1_ratio max_iter normalize positive precompute

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -66,13 +66,15 @@ class PlannedRunner(EstimatorRunner):
             raise DoubtError from error
 
     def block(self, rows: Rows) -> Any:
-        """`rows` as parts of a plan take them.
+        """`rows` as parts of a plan take them: an array of objects as its columns.
 
         Raises:
             DoubtError: the model takes numbers, and they are not.
         """
         if self._layout == "frame":
             return narrowed(rows, self._fields)
+        if isinstance(rows, list) and self._layout == "array" and _are_objects(rows):
+            return [column.astype(object) for column in rows]
         block = self.arrange(rows)
         if not isinstance(block, np.ndarray):
             return block
@@ -81,3 +83,8 @@ class PlannedRunner(EstimatorRunner):
         if block.dtype != np.float64:
             block = block.astype(np.float64)
         return np.ascontiguousarray(block) if self.order == "C" else block
+
+
+def _are_objects(columns: Sequence[np.ndarray]) -> bool:
+    """Whether the array that an estimator gets of these columns is one of objects."""
+    return any(column.dtype.kind not in "fib" for column in columns)

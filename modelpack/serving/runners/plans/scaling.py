@@ -227,6 +227,8 @@ def function_transformer(model: Any, compiler: Compiler) -> Part:
     function = model.func
     if function is not None and not any(function is known for known in FUNCTIONS):
         raise UnplannedError("FunctionTransformer calls a function of the author")
+    if function is not None and compiler.gives_flags:
+        raise UnplannedError("FunctionTransformer may get booleans, whose functions are short")
     if model.kw_args or getattr(model, "pass_y", False) is True:
         raise UnplannedError("FunctionTransformer has arguments")
     validates = model.validate is not False

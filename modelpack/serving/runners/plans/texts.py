@@ -28,7 +28,7 @@ def count_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if np.dtype(model.dtype) not in COUNTS:
         raise UnplannedError(f"{type(model).__name__} counts by {np.dtype(model.dtype)}")
     width = len(model.vocabulary_)
-    return {"transform": _collected(_counter(model, analyzer(model)), width)}
+    return {"transform": _collected(_counter(model, analyzer(model)), width, model.dtype)}
 
 
 def tfidf_vectorizer(model: Any, compiler: Compiler) -> Part:
@@ -138,7 +138,7 @@ def _counter(model: Any, analyze: Callable[[str], Iterable[str]]) -> Count:
     return count
 
 
-def _collected(count: Count, width: int) -> Callable[[Sequence[Any]], Any]:
+def _collected(count: Count, width: int, dtype: Any = np.float64) -> Callable[[Sequence[Any]], Any]:
     """What makes a sparse matrix of counts."""
     make = csr_maker(width)
 
@@ -153,9 +153,7 @@ def _collected(count: Count, width: int) -> Callable[[Sequence[Any]], Any]:
             indices += counts
             data += counts.values()
             indptr.append(len(indices))
-        made = make(
-            np.array(data, np.float64), np.array(indices, np.int32), np.array(indptr, np.int32)
-        )
+        made = make(np.array(data, dtype), np.array(indices, np.int32), np.array(indptr, np.int32))
         made.sort_indices()
         return made
 

@@ -10,17 +10,20 @@ import numpy as np
 
 from ...columns import DoubtError, Rows, apart, count
 from ...manifest import Manifest
-from ...trials import samples
+from ...trials import coverage, samples
 from ...trials.same import same
 from ..estimator import EstimatorRunner
 from . import Plan, compile_model
 from .compiler import Part, UnplannedError
+from .inputs import are_short, require_plain
 from .runner import PlannedRunner
 
 QUICK_SECONDS = 0.005
 """Which nobody else who is connected notices."""
 ALONE = 3
 """Rows of a group that are asked for one by one, too."""
+PATIENCE_SECONDS = 1.0
+"""For rows that cover categories and limits, after those around the example."""
 DOUBTED = 8
 """Rows that are asked for one by one of a group that the plan has doubts about."""
 
@@ -32,7 +35,10 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
     Raises:
         UnplannedError: there is no plan, or it does not give what the estimator gives.
     """
-    plan = compile_model(runner.model, manifest.layout, [field.name for field in manifest.inputs])
+    fields = manifest.inputs
+    require_plain(runner.model, fields)
+    names = [field.name for field in fields]
+    plan = compile_model(runner.model, manifest.layout, names, are_short(fields))
     by_plan = PlannedRunner(runner, plan, manifest)
     groups = samples.decoded(runner.model, manifest, decode)
     if manifest.layout == "frame":
@@ -49,9 +55,37 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
                 raise
             by_plan.order = "C"
             _compare_all(plan, runner, by_plan, methods, groups)
+        more = list(samples.acceptable(coverage.groups(manifest), decode))
+        covered, left = _cover(plan, runner, by_plan, methods, more)
         by_plan.quick_rows = min(_quick_rows(by_plan, method, groups) for method in methods)
-    by_plan.told = f"the estimator's bits on {sum(map(count, groups))} rows"
+    by_plan.told = f"the estimator's bits on {sum(map(count, groups)) + covered} rows"
+    if left:
+        by_plan.told += f"; {left} more would take longer than {PATIENCE_SECONDS:g} s to try"
     return by_plan
+
+
+def _cover(
+    plan: Plan,
+    runner: EstimatorRunner,
+    by_plan: PlannedRunner,
+    methods: Sequence[str],
+    groups: Sequence[Rows],
+) -> tuple[int, int]:
+    """Compare as many of the groups as there is time for; return the numbers of rows compared and
+    left.
+
+    Raises:
+        UnplannedError: the plan and the estimator differ.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    covered = 0
+    for rows in groups:
+        if time.monotonic() > deadline:
+            break
+        for method in methods:
+            _compare_group(plan, runner, by_plan.block, method, rows)
+        covered += count(rows)
+    return covered, sum(map(count, groups)) - covered
 
 
 def _compare_all(
@@ -96,22 +130,31 @@ def compare(
         UnplannedError: they differ in one bit, the plan answers what the estimator refuses, or it
             has doubts about every row.
     """
-    proved = 0
-    for rows in groups:
-        alone = apart(rows)
-        together = _given(plan.together, method, block, rows)
-        if together is not None and len(alone) > 1:
-            _hold(together, _expected(runner, method, rows), method)
-            each = _given(plan.each, method, block, rows)
-            singles = [_expected(runner, method, row) for row in alone[:ALONE]]
-            if each is None:
-                raise UnplannedError(f"its {method} has doubts about single rows alone")
-            _hold(each[: len(singles)], _joined(singles), f"{method} of single rows")
-            proved += 1
-        else:
-            proved += sum(_alike(plan, runner, block, method, row) for row in alone[:DOUBTED])
-    if not proved:
+    if not sum(_compare_group(plan, runner, block, method, rows) for rows in groups):
         raise UnplannedError(f"it has doubts about all rows for {method}")
+
+
+def _compare_group(
+    plan: Plan, runner: EstimatorRunner, block: Callable[[Rows], Any], method: str, rows: Rows
+) -> int:
+    """As `compare`, of one group; return how much of it the plan predicts."""
+    alone = apart(rows)
+    together = _given(plan.together, method, block, rows)
+    if together is None or len(alone) == 1:
+        return sum(_alike(plan, runner, block, method, row) for row in alone[:DOUBTED])
+    _hold(together, _expected(runner, method, rows), method)
+    each = _given(plan.each, method, block, rows)
+    if each is None:
+        raise UnplannedError(f"its {method} has doubts about single rows alone")
+    chosen = _spread(len(alone))
+    singles = [_expected(runner, method, alone[n]) for n in chosen]
+    _hold(each[chosen], _joined(singles), f"{method} of single rows")
+    return 1
+
+
+def _spread(size: int) -> list[int]:
+    """The numbers of some rows of a group: the first, the last and others between them."""
+    return sorted({round(n * (size - 1) / (ALONE - 1)) for n in range(ALONE)})
 
 
 def _alike(

@@ -105,9 +105,10 @@ def narrow(block: Any, width: int) -> np.ndarray:
     """`block` as trees take it: float32 (n_rows, width) in C order; infinity where it is too large.
 
     Raises:
-        DoubtError: as `matrix`.
+        DoubtError: as `matrix`, or a sparse matrix has a value that is not finite.
     """
     if issparse(block):
+        all_finite(block.data)  # missing values are taken only from dense rows
         block = _dense(block)
     with np.errstate(over="ignore"):
         return matrix(block, width).astype(np.float32, order="C")

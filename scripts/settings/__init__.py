@@ -1,0 +1,1 @@
+"""Generated settings of all planned classes, their plans compared with their estimators."""

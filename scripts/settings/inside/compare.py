@@ -1,0 +1,117 @@
+"""The plan of a case compared with its estimator, bit by bit."""
+
+import numpy as np
+from scipy import sparse
+
+from modelpack.serving.columns import DoubtError
+from modelpack.serving.runners.plans import UnplannedError, compile_model
+from modelpack.serving.trials.same import same
+
+ALONE = 4
+"""Rows of each group that are also predicted one by one."""
+REFUSED = object()
+DOUBTED = object()
+
+
+class Tally:
+    """Counts: rows that were the same, doubted, refused by both; and differences, in words."""
+
+    def __init__(self):
+        self.same = self.doubted = self.refused = 0
+        self.differences = []
+
+    def add(self, got, expected, count, where):
+        if got is DOUBTED:
+            self.doubted += count
+            self.refused += count if expected is REFUSED else 0
+        elif expected is REFUSED:
+            self.differences.append(where + ": predicts rows that the estimator refuses")
+        elif same(got, expected):
+            self.same += count
+        else:
+            self.differences.append(where + ": " + _apart(got, expected))
+
+
+def compare(case, tally):
+    """Add to `tally` how the plan of a case compares; return why there is no plan, or None."""
+    try:
+        plan = compile_model(case.model, case.layout, case.names)
+    except UnplannedError as error:
+        return str(error)
+    for method in plan.together:
+        asked = getattr(case.model, method, None)
+        if asked is None:
+            continue
+        for number, (rows, block) in enumerate(case.groups):
+            where = f"{method}, group {number}"
+            count = _count(rows)
+            tally.add(_given(plan.together, method, block), _asked(asked, rows), count, where)
+            alone = min(ALONE, count)
+            singles = [_asked(asked, _part(rows, n)) for n in range(alone)]
+            got = _given(plan.each, method, _first(block, alone))
+            if any(each is REFUSED for each in singles):
+                tally.add(got, REFUSED, alone, where + " alone")
+            elif singles:
+                tally.add(got, _joined(singles), alone, where + " alone")
+    return None
+
+
+def _count(rows):
+    return rows.shape[0] if hasattr(rows, "shape") else len(rows)
+
+
+def _part(rows, n):
+    return rows.iloc[n : n + 1] if hasattr(rows, "iloc") else rows[n : n + 1]
+
+
+def _first(block, count):
+    if isinstance(block, list) and block and isinstance(block[0], np.ndarray):
+        return [column[:count] for column in block]
+    return block[:count]
+
+
+def _given(part, method, block):
+    try:
+        return part[method](block)
+    except DoubtError:
+        return DOUBTED
+    except Exception:  # a plan's runner takes each for a doubt
+        return DOUBTED
+
+
+def _asked(method, rows):
+    try:
+        return method(_copied(rows))  # with copy=False a transformer writes into its rows
+    except Exception:
+        return REFUSED
+
+
+def _copied(rows):
+    if isinstance(rows, np.ndarray):
+        return np.copy(rows, order="K")
+    return rows.copy() if hasattr(rows, "iloc") else rows
+
+
+def _joined(singles):
+    if isinstance(singles[0], np.ndarray):
+        return np.concatenate(singles)
+    return sparse.vstack(singles, "csr") if sparse.issparse(singles[0]) else singles
+
+
+def _apart(got, expected):
+    if (
+        type(got) is not type(expected)
+        or got.dtype != expected.dtype
+        or got.shape != expected.shape
+    ):
+        return f"{_kind(got)} is not {_kind(expected)}"
+    if sparse.issparse(got):
+        return "sparse rows differ"
+    is_other = got != expected
+    row = int(np.flatnonzero(np.atleast_1d(is_other).reshape(len(got), -1).any(axis=1))[:1].sum())
+    return f"row {row}: {got[row]!r} is not {expected[row]!r}"
+
+
+def _kind(value):
+    shape = getattr(value, "shape", "")
+    return f"{type(value).__name__} {getattr(value, 'dtype', '')} {shape}"
