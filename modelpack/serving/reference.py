@@ -102,18 +102,10 @@ class ReferenceModel:
             return getattr(self.model, method)(self._arranged(rows))
         if kind is LightGBMRunner:
             return getattr(self.model, method)(reference_rows.codes(self.facts.inputs, rows))
-        if kind is XGBoostRunner:
-            return self._by_dmatrix(method, rows)
+        if isinstance(self.runner, XGBoostRunner):
+            return self.runner.call_matrix(method, reference_rows.codes(self.facts.inputs, rows))
         columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
         return self.runner.call(method, [build(field, values) for field, values in columns])
-
-    def _by_dmatrix(self, method: str, rows: Sequence[Row]) -> Any:
-        from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
-
-        kinds = getattr(self.model, "feature_types", None)
-        kinds = {"feature_types": kinds} if kinds and "c" in kinds else {}
-        matrix = DMatrix(reference_rows.codes(self.facts.inputs, rows), **kinds)
-        return getattr(self.model, method)(matrix, validate_features=False)
 
     def _arranged(self, rows: Sequence[Row]) -> Any:
         facts = self.facts

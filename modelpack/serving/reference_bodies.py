@@ -28,7 +28,7 @@ def write(fields: Sequence[Field], rows: Sequence[Row]) -> Iterator[Body]:
     """Yield (name, content, rows in it) for each format that can hold the rows."""
     table = frame(fields, rows) if find_spec("pandas") else None
     for name, (make, read) in FORMATS.items():
-        if name != "json" and not _is_plain(fields, rows):
+        if name == "csv" and not _is_plain(fields, rows):
             continue
         content = make(fields, rows, table)
         if content is not None and len(content) <= MAX_BYTES:
@@ -37,7 +37,7 @@ def write(fields: Sequence[Field], rows: Sequence[Row]) -> Iterator[Body]:
 
 def _is_plain(fields: Sequence[Field], rows: Sequence[Row]) -> bool:
     """Whether a cell means one value: in text only the signature tells "1" from 1."""
-    return all(f.type != "any" for f in fields) and not any(v == "" for row in rows for v in row)
+    return all(map(_parser, fields)) and not any(value == "" for row in rows for value in row)
 
 
 def _json(fields: Sequence[Field], rows: Sequence[Row], table: Any) -> bytes:
@@ -73,8 +73,16 @@ def _csv(fields: Sequence[Field], rows: Sequence[Row], table: Any) -> bytes:
 
 def _from_csv(fields: Sequence[Field], content: bytes) -> list[Row]:
     _, *lines = csv.reader(io.StringIO(content.decode(), newline=""))
-    parsers = [PARSERS[field.type] for field in fields]
+    parsers = list(map(_parser, fields))
     return [[p(cell) if cell else None for p, cell in zip(parsers, line)] for line in lines]
+
+
+def _parser(field: Field) -> Any:
+    """What reads a cell of the field, None if its type is unknown."""
+    if field.type != "any":
+        return PARSERS.get(field.type)
+    kinds = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
+    return PARSERS.get(kinds.get((field.dtype or " ")[0], ""))
 
 
 PARSERS: Mapping[str, Callable[[str], Any]] = {

@@ -43,9 +43,13 @@ class XGBoostRunner(EstimatorRunner):
         return super().can(method)
 
     def call(self, method: str, rows: Rows) -> Any:
+        return self.call_matrix(method, self._numbering.matrix(rows))
+
+    def call_matrix(self, method: str, values: np.ndarray) -> Any:
+        """What `method` gives for float64 (n_rows, n_inputs), with codes for categories."""
         from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
 
-        matrix = DMatrix(self._numbering.matrix(rows), nthread=1, **self._kinds)
+        matrix = DMatrix(values, nthread=1, **self._kinds)
         with self._lock:
             found = self.model.predict(matrix, validate_features=False, **self._trees)
         if not self._is_classifier:
