@@ -78,7 +78,6 @@ def record(
         "platform": f"{sys.platform} {platform.machine()}",
         "versions": _versions(),
         "layout": training.kind_of_rows(X),
-        "named": _is_named(X),
         "fields": [column.to_json() for column in training.columns(X)],
     }
     target = path_of(paths[-1])
@@ -103,11 +102,6 @@ def _with_rows(document: dict[str, Any], members: Sequence[Any], rows: Any, want
         if len(text) <= MAX_BYTES or not places:
             return text
         places = places[: len(places) // 2]
-
-
-def _is_named(rows: Any) -> bool:
-    """Whether the columns have names as estimators record them: all of them texts."""
-    return hasattr(rows, "columns") and all(isinstance(name, str) for name in rows.columns)
 
 
 def _instances(head: Any) -> list[Any]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from packaging.version import InvalidVersion, Version
 
 from modelpack.errors import UsageError
 from modelpack.spec import Field, FieldType, Layout, ModelSpec, Scalar, Signature
@@ -27,36 +29,31 @@ _BY_NAME = {"string", "boolean", "datetime"}
 """Types of columns whose model takes a frame, if they have names."""
 
 
-@dataclass(frozen=True)
-class Proof:
-    """How far the columns of a table can be believed.
-
-    Attributes:
-        answered: The model has answered these rows, so their types are right whatever the model
-            file suggests.
-        named: The model got the rows with the names of their columns.
-    """
-
-    answered: bool = False
-    named: bool = False
+_KEEPS_NAMES = Version("1.0")
+"""The first release of scikit-learn whose estimators keep the names of a DataFrame's columns."""
 
 
-_NOTHING = Proof()
-
-
-def with_examples(spec: ModelSpec, table: Table, proof: Proof = _NOTHING) -> ModelSpec:
+def with_examples(spec: ModelSpec, table: Table, *, answered: bool = False) -> ModelSpec:
     """Return the spec with what the rows tell of the inputs: types, dtypes, categories, ranges, an
     example and samples. A model file that does not contain the inputs gets those of the table.
+
+    Args:
+        spec: The model.
+        table: Rows of its inputs.
+        answered: The model has answered these rows, so their types are right whatever the model
+            file suggests.
 
     Raises:
         UsageError: The rows contradict the model file.
     """
     facts = table.facts or _facts(table)
-    signature = _with_inputs(spec.signature, table, facts, proof)
+    signature = _with_inputs(spec.signature, table, facts)
+    if signature.inputs and _was_frame(spec, table, answered):
+        signature = replace(signature, named=True)
     at = places(table, signature)
     known = [facts[place] if place is not None and facts else None for place in at]
     pairs = zip(signature.inputs, known, strict=True)
-    inputs = tuple(_merged(f, c, table, proof) if c else f for f, c in pairs)
+    inputs = tuple(_merged(f, c, table, answered) if c else f for f, c in pairs)
     signature = replace(signature, inputs=inputs, layout=_layout(signature, inputs))
     first = replace(table, rows=table.rows[:SAMPLES])
     rows = align(first, signature) if table.rows else ()
@@ -84,11 +81,37 @@ def _as_read(column: Column, values: Sequence[object]) -> Column:
     return with_dates(replace(column, dtype=dtype.get(column.type)), values)
 
 
-def _with_inputs(
-    signature: Signature, table: Table, facts: Sequence[Column], proof: Proof
-) -> Signature:
+def _was_frame(spec: ModelSpec, table: Table, answered: bool) -> bool:
+    """Whether a model whose file has no names was fitted on a DataFrame with those of the table.
+
+    A record of a DataFrame proves it. An example suggests it for releases of scikit-learn that
+    keep no names; a later release has kept those of every DataFrame.
+    """
+    signature = spec.signature
+    if signature.named or not _has_names_for(signature, table):
+        return signature.named
+    if answered:
+        return True
+    return spec.framework == "scikit-learn" and _is_before_names(spec.framework_version)
+
+
+def _is_before_names(version: str | None) -> bool:
+    try:
+        return Version(version or "1") < _KEEPS_NAMES
+    except InvalidVersion:
+        return False
+
+
+def _has_names_for(signature: Signature, table: Table) -> bool:
+    """Whether the table has a name of its own for each input of a model without names."""
+    names = table.columns or ()
+    fits = 0 < len(names) == len(set(names)) == len(signature.inputs) and all(names)
+    return fits and signature.layout in {"array", "frame"}
+
+
+def _with_inputs(signature: Signature, table: Table, facts: Sequence[Column]) -> Signature:
     """The signature with the inputs of the table if it has none, and with the names of the table
-    if the model got the rows by names and did not keep them.
+    if the model file has none.
     """
     if not signature.inputs:
         names = table.columns or [f"x{index}" for index in range(len(facts))]
@@ -99,15 +122,13 @@ def _with_inputs(
         is_named = table.columns is not None
         layout = "frame" if is_named else signature.layout
         return replace(signature, inputs=inputs, named=is_named, layout=layout)
-    fits = table.columns is not None and len(table.columns) == len(signature.inputs)
-    if proof.named and fits and not signature.named and signature.layout in {"array", "frame"}:
-        pairs = zip(signature.inputs, table.columns or (), strict=True)
-        inputs = tuple(replace(field, name=name) for field, name in pairs)
-        return replace(signature, inputs=inputs, named=True)
-    return signature
+    if signature.named or not _has_names_for(signature, table):
+        return signature
+    pairs = zip(signature.inputs, table.columns or (), strict=True)
+    return replace(signature, inputs=tuple(replace(f, name=n) for f, n in pairs))
 
 
-def _merged(field: Field, column: Column, table: Table, proof: Proof) -> Field:
+def _merged(field: Field, column: Column, table: Table, answered: bool) -> Field:
     """An input of the file with what the rows tell of it."""
     is_coded = field.dtype == "category" and field.categories is not None
     if is_coded or (field.categories is not None and not _extends(column, field)):
@@ -116,11 +137,11 @@ def _merged(field: Field, column: Column, table: Table, proof: Proof) -> Field:
         categories = column.categories
         known = replace(field, type=column.type, dtype="category", categories=categories)
     else:
-        type_ = _type(field, column, table, proof)
+        type_ = _type(field, column, table, answered)
         dtype = column.dtype if type_ == column.type else None
-        dtype = (dtype or field.dtype) if proof.answered else (field.dtype or dtype)
+        dtype = (dtype or field.dtype) if answered else (field.dtype or dtype)
         known = replace(field, type=type_, dtype=dtype)
-    has_range = proof.answered or len(table.rows) >= MIN_RANGE_ROWS
+    has_range = answered or len(table.rows) >= MIN_RANGE_ROWS
     is_number = known.categories is None and known.type in {"number", "integer"}
     if has_range and is_number and column.quantiles:
         known = replace(
@@ -147,7 +168,7 @@ def _value_dtype(column: Column) -> str | None:
     return None if column.dtype == "category" else column.dtype
 
 
-def _type(field: Field, column: Column, table: Table, proof: Proof) -> FieldType:
+def _type(field: Field, column: Column, table: Table, answered: bool) -> FieldType:
     """The type of an input.
 
     Raises:
@@ -156,7 +177,7 @@ def _type(field: Field, column: Column, table: Table, proof: Proof) -> FieldType
     was, found = field.type, column.type
     if found in {was, "any"}:
         return was
-    if was == "any" or proof.answered:
+    if was == "any" or answered:
         is_guess = found == "integer" and not table.is_typed
         return "number" if is_guess else found
     if found == "boolean" and was in _NUMERIC:

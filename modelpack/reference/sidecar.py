@@ -22,7 +22,7 @@ from modelpack.spec import Answers, ModelSpec, Reference
 
 from . import invented
 from .columns import from_json
-from .merging import Proof, with_examples
+from .merging import with_examples
 from .readers.json import table_of
 from .rows import align
 from .tables import NotReadableError, Table
@@ -37,7 +37,7 @@ _LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
 class Recorded:
     """`answers` of all rows in one call, `alone` of each in its own. `versions`: distribution ->
     version, of all that the training had imported; `python`: its version ("3.11"). `digests`: of
-    the files of the model. `proof`: how far what it says of columns can be believed.
+    the files of the model.
     """
 
     table: Table
@@ -46,7 +46,6 @@ class Recorded:
     python: str
     versions: Mapping[str, str]
     digests: frozenset[str]
-    proof: Proof
 
 
 def path_of(model: Path) -> Path:
@@ -88,7 +87,7 @@ def reference(spec: ModelSpec, recorded: Recorded, tolerance: float) -> tuple[Mo
     recorded rows, that has no answers, and rows are made from what is known of the inputs.
     """
     spec = replace(
-        with_examples(spec, recorded.table, recorded.proof),
+        with_examples(spec, recorded.table, answered=True),
         trained_on=recorded.python,
         recorded=recorded.versions,
     )
@@ -155,8 +154,7 @@ def _recorded(document: Any) -> Recorded:
     files = document["files"]
     if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
         raise ValueError("it does not name the digests of the model files")
-    proof = Proof(answered=True, named=document.get("named") is True)
-    return Recorded(table, answers, alone, python, known, frozenset(files), proof)
+    return Recorded(table, answers, alone, python, known, frozenset(files))
 
 
 def _table(document: Mapping[str, Any]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,33 @@ def test_example_and_record_are_prepared_alike(tmp_path: Path, make_spec: MakeSp
     spec, reference = prepare(make_spec(), Sources((), tmp_path / "x.json"))
     assert facts(spec)["when"] == ("datetime", "datetime64[ns, UTC]", None)
     assert reference.rows == (("2024-01-01T00:00:00+02:00",),)
+
+
+NUMBERS = pd.DataFrame({"age": [20.0, 30.0, 50.0], "fare": [1.5, 2.5, 9.0]})
+
+
+@pytest.mark.parametrize(("version", "named"), [("0.24.2", True), ("1.0", False), (None, False)])
+def test_the_names_of_an_example_are_those_of_the_inputs(
+    tmp_path: Path, make_spec: MakeSpec, version: str | None, named: bool
+) -> None:
+    """Only releases before 1.0 keep no names of a DataFrame, so only there it may have been one."""
+    spec = replace(
+        make_spec(Field("x0", "number"), Field("x1", "number")), framework_version=version
+    )
+    found = with_examples(spec, written(tmp_path, "x.csv", NUMBERS)).signature
+    assert ([field.name for field in found.inputs], found.named) == (["age", "fare"], named)
+    assert (found.layout, found.samples[0]) == ("array", (20.0, 1.5))
+
+
+def test_names_that_are_not_those_of_all_inputs_are_not_taken(make_spec: MakeSpec) -> None:
+    spec = make_spec(Field("x0", "number"), Field("x1", "number"))
+    twice = Table(("age", "age"), [[1.0, 2.0]])
+    assert [f.name for f in with_examples(spec, twice).signature.inputs] == ["x0", "x1"]
+    assert not with_examples(spec, twice, answered=True).signature.named
+
+
+def test_an_old_model_of_strings_takes_a_frame(make_spec: MakeSpec) -> None:
+    spec = replace(make_spec(Field("x0", "any"), Field("x1", "any")), framework_version="0.24.2")
+    table = Table(("port", "age"), [["Cherbourg", 20.0], ["Queenstown", 30.0]], is_typed=True)
+    found = with_examples(spec, table).signature
+    assert (found.layout, found.named) == ("frame", True)

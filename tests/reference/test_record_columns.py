@@ -225,7 +225,7 @@ def test_a_record_of_before_is_still_read(tmp_path: Path) -> None:
     joblib.dump(model, path)
     sidecar = modelpack.record(model, FRAME[["age"]], path)
     document = json.loads(sidecar.read_text())
-    for key in ("fields", "named", "layout"):
+    for key in ("fields", "layout"):
         del document[key]
     sidecar.write_text(json.dumps(document))
     spec, reference = prepare(inspect(str(path)), Sources((path,)))
