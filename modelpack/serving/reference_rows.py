@@ -102,12 +102,12 @@ def _category(field: Field, column: Any) -> Any:
     known = pd.Index(list(field.categories or ()))
     if field.type == "datetime":
         column, known = _dates(column, ""), pd.to_datetime(known)
-    known_values = list(known)
-    others = [value for value in column.dropna().unique().tolist() if value not in known_values]
+    values, known_values = list(column), list(known)
+    others = [v for v in dict.fromkeys(values) if not pd.isna(v) and v not in known_values]
     if field.type == "integer":
         others = list(map(int, others))
     every = known.append(pd.Index(others)) if others else known
-    return pd.Series(pd.Categorical(column.tolist(), categories=every))
+    return pd.Series(pd.Categorical(values, categories=every))
 
 
 def _dates(column: Any, dtype: str) -> Any:
