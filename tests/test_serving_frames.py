@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import frame_estimators
@@ -118,6 +119,17 @@ def test_rows_stay_as_they_are_when_the_model_writes_into_its_input(named, count
     first = model.predict(matrix(asked))
     assert (model.predict(matrix(asked)) == first).all()
     assert (asked == rows[:count]).all()
+
+
+def test_integers_of_unknown_dtype_are_those_of_pandas():
+    frame = MIXES["int64"]
+    model = LinearRegression().fit(frame, frame.sum(axis=1))
+    inputs = tuple(replace(f, dtype=None) for f in manifest_of(frame, "array").inputs)
+    block = MatrixBuilder(inputs, named=True).build(rows_of(frame))
+    given = reference_rows.matrix(inputs, frame.astype(object).to_numpy().tolist())
+    np.testing.assert_array_equal(block, given, strict=True)
+    with pytest.warns(UserWarning, match="feature names"):
+        assert same(model.predict(block), model.predict(frame.copy()))
 
 
 def test_an_array_without_names_keeps_the_order_of_its_author():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class MatrixBuilder:
 
     def __init__(self, fields: Sequence[Field], named: bool) -> None:
         self._is_named = named
-        self._dtypes = [numpy_dtype(field.dtype) or np.dtype(np.float64) for field in fields]
+        self._dtypes = list(map(_dtype, fields))
         self._is_plain = all(dtype == np.float64 for dtype in self._dtypes)
 
     def build(self, rows: Rows) -> np.ndarray:
@@ -42,6 +42,11 @@ class MatrixBuilder:
         cast = [typed(column, dtype) for column, dtype in zip(columns, self._dtypes)]
         block: np.ndarray = np.array(cast, np.result_type(*cast)).T
         return block
+
+
+def _dtype(field: Field) -> np.dtype[Any]:
+    known = field.dtype or ("int64" if field.type == "integer" else "float64")
+    return numpy_dtype(known) or np.dtype(np.float64)
 
 
 def _c_ordered(rows: Rows) -> np.ndarray:
