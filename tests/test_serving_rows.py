@@ -133,6 +133,25 @@ def test_columns_have_the_types_of_the_signature():
     assert [column.dtype.name for column in rows] == names
 
 
+@pytest.mark.parametrize(
+    ("categories", "values", "expected"),
+    [
+        ((1, 2, 3), ["3", 1, "2"], [3, 1, 2]),
+        ((1.5, 2.0), ["1.5", "2.0"], [1.5, 2.0]),
+        ((True, False), ["True", "false"], [True, False]),
+        ((1, "1", "x"), ["1", 1, "x"], ["1", 1, "x"]),
+        ((1, 2), ["9", 1], ["9", 1]),
+        (("a", "true"), ["true", "b"], ["true", "b"]),
+    ],
+)
+def test_texts_of_categories_of_any_type_are_these(categories, values, expected):
+    field = Field("x0", "any", categories=categories)
+    (column,) = Decoder([field], "frame", 10).explain([[value] for value in values])
+    assert list(map(repr, column.tolist())) == list(map(repr, expected))
+    is_text = any(isinstance(value, str) for value in expected)
+    assert (column.dtype == object) == is_text
+
+
 def test_large_integers_keep_their_last_digit():
     decoder = Decoder(fields_of("integer", "string"), "frame", 10)
     (numbers, _) = decoder.decode([[2**63 - 1, "a"]])

@@ -98,6 +98,9 @@ def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
         kinds = set(map(type, values))
     if field.type == "any" and field.categories and str in kinds:
         values = _matched(field.categories, values)
+        kinds = set(map(type, values))
+        if str not in kinds:
+            return _built(field, values, kinds)
     if kinds == {bool}:
         return np.array(values, bool)
     objects = np.empty(len(values), object)
