@@ -73,7 +73,6 @@ def _any(categories: dict[str, Any], cell: str) -> Any:
 
 
 def _written(categories: Sequence[Any]) -> dict[str, Any]:
-    """Each category by its text, as JSON and as pandas write it; a text itself comes first."""
-    known = {str(value): value for value in categories if isinstance(value, bool)}
-    known.update((_text(value), value) for value in categories if not isinstance(value, str))
+    """Each category by its text; a category that is a text comes first."""
+    known = {_text(value): value for value in categories if not isinstance(value, str)}
     return {**known, **{value: value for value in categories if isinstance(value, str)}}
