@@ -25,6 +25,7 @@ JSON = "application/json"
 
 SIGNATURE = MODELS[os.environ.get("MODELPACK_FUZZED", "iris")]().signature
 NAMES = {field.name for field in SIGNATURE.inputs}
+FORMS = {"inputs", "instances", "dataframe_records", "dataframe_split"}
 BODIES = bodies_of(SIGNATURE)
 TURNS = itertools.cycle([JSON, "*/*", *BODIES, "text/html", "application/openmetrics-text"])
 
@@ -83,9 +84,13 @@ def rows_of_the_schema_are_taken(ctx, response, case):
 
 
 def by_position(body) -> bool:
-    """Whether columns have other names than the inputs, which goes by their order."""
-    columns = body.get("inputs") if isinstance(body, dict) else None
-    return isinstance(columns, dict) and not NAMES.intersection(columns)
+    """Whether columns or rows have other names than the inputs, which goes by their order: of all
+    rows the same names.
+    """
+    members = body if isinstance(body, dict) and FORMS.intersection(body) else {"instances": body}
+    parts = [members.get(key) for key in ("inputs", "instances", "dataframe_records")]
+    rows = [row for part in parts for row in (part if isinstance(part, list) else [part])]
+    return any(isinstance(row, dict) and row and not NAMES.intersection(row) for row in rows)
 
 
 @schemathesis.check

@@ -218,9 +218,13 @@ def test_names_types_and_what_may_be_missing(clients):
 @pytest.mark.parametrize(
     ("name", "valid", "invalid"),
     [
-        ("iris", [[1, 2, 3, 4.5]], [[1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, None], {"x0": 1}, 3]),
+        (
+            "iris",
+            [[1, 2, 3, 4.5], {"a": 1, "b": 2, "c": 3, "d": 4.5}],
+            [[1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, None], {"x0": 1}, 3],
+        ),
         ("mixed", [{"visits": 1.0, "member": True}], [{"visits": 1.5, "member": True}]),
-        ("texts", ["good", ["good"], {"text": "good"}], [3, ["a", "b"], {"texts": "good"}]),
+        ("texts", ["good", ["good"], {"text": "good"}, {"a": "good"}], [3, ["a", "b"], {"a": 3}]),
         ("unknown", [[1, 2, 3]], [[], [[1]], {"y": 1}]),
         ("dicts", [{}, {"city": "Bergen"}, [None, "Oslo"]], [{"town": "Oslo"}]),
         ("wide", [[0.5] * fuzzed_models.WIDE], [[0.5] * (fuzzed_models.WIDE - 1), {"a": 1}]),

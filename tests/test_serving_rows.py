@@ -179,3 +179,35 @@ def test_a_million_numbers_cost_little_more_than_numpy_needs():
         return min(times)
 
     assert seconds(decoder.decode) < 5 * seconds(np.array)
+
+
+UNNAMED = [{"age": 1.5, "port": 2.0}, {"age": 3.0, "port": 4.5}]
+
+
+@pytest.mark.parametrize("how", ["decode", "explain"])
+def test_objects_of_a_model_without_names_are_taken_by_position(how):
+    decoder = Decoder(fields_of("number", "number"), "array", 10, named=False)
+    assert columns_of(getattr(decoder, how)(UNNAMED)) == [[1.5, 3.0], [2.0, 4.5]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [UNNAMED[0], {"port": 2.0, "age": 1.5}],  # in another order
+        [UNNAMED[0], {"age": 1.5, "fare": 2.0}],  # of another name
+        [UNNAMED[0], [1.5, 2.0]],
+        [{**row, "id": 1.0} for row in UNNAMED],  # of another width
+        [{"x1": 1.5, "port": 2.0}],  # with the name of an input
+    ],
+)
+def test_objects_whose_names_are_no_positions_are_refused(rows):
+    decoder = Decoder(fields_of("number", "number"), "array", 10, named=False)
+    for how in (decoder.decode, decoder.explain):
+        with pytest.raises((DoubtError, Problem)):
+            how(rows)
+
+
+def test_objects_of_a_model_with_names_are_taken_by_name():
+    decoder = Decoder(fields_of("number", "number"), "array", 10)
+    with pytest.raises(Problem, match="expected the name of an input"):
+        decoder.explain(UNNAMED)

@@ -65,7 +65,7 @@ class Decoder:
             Problem: 422 there are none, 413 there are too many.
         """
         self.count(len(rows))
-        aligned = self._align(rows, ignored)
+        aligned = self._align(self._without_names(rows), ignored)
         matrix = self._matrix(aligned) if self.numeric else None
         if matrix is not None:
             return matrix
@@ -78,6 +78,7 @@ class Decoder:
             Problem: 422 names the row and column of what is wrong; else as `decode`.
         """
         self.count(len(rows))
+        rows = self._without_names(rows)
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
             refused = self.refused(row, ignored) if isinstance(row, dict) else ()
@@ -124,6 +125,18 @@ class Decoder:
             raise Problem(422, "There are no rows. Send at least one.")
         if rows > self.most_rows:
             raise Problem(413, f"{rows} rows came; a request takes {self.most_rows}.")
+
+    def _without_names(self, rows: list[Any]) -> list[Any]:
+        """Objects of a model without names as lists, if their names can only stand for positions:
+        all rows have the same, in one order, and as many as there are inputs.
+        """
+        if self.named or not isinstance(rows[0], dict) or self.layout == "dicts":
+            return rows
+        names = tuple(rows[0])
+        alike = all(isinstance(row, dict) and tuple(row) == names for row in rows)
+        if not alike or len(names) != len(self.names) or not self.in_order(names):
+            return rows
+        return [list(row.values()) for row in rows]
 
     def _align(self, rows: list[Any], ignored: Extras) -> Sequence[Sequence[Any]]:
         """The values of each row in the order of the fields: all lists, or all tuples."""

@@ -21,6 +21,8 @@ def schemas(service: Service) -> dict[str, Any]:
     if inputs:
         told["RowByName"] = _by_name(service, values)
     forms: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{name}"} for name in told]
+    if inputs and _takes_positions(service):
+        forms.append(_by_position(service))
     if len(inputs) < 2:
         forms.append(_without_examples(values[0]) if inputs else fields.kind("any", True))
     return {**told, "Row": {"anyOf": forms}, "Rows": _rows(service)}
@@ -63,6 +65,25 @@ def _by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
     return (
         {**schema, "not": {**strange, "minProperties": 1}} if service.extras is not None else schema
     )
+
+
+def _takes_positions(service: Service) -> bool:
+    """Whether names that are not those of inputs stand for positions."""
+    facts = service.manifest
+    return not facts.named and facts.layout != "dicts" and len(facts.inputs) <= MOST_BY_NAME
+
+
+def _by_position(service: Service) -> dict[str, Any]:
+    """All rows of a request have the same names in one order, which a schema cannot say."""
+    known = [field.name for field in service.manifest.inputs]
+    return {
+        "type": "object",
+        "additionalProperties": any_of(service),
+        "propertyNames": {"not": {"enum": known}},
+        "minProperties": len(known),
+        "maxProperties": len(known),
+        "description": "The values in the order of the inputs, which have no names of their own.",
+    }
 
 
 def any_of(service: Service) -> dict[str, Any]:
