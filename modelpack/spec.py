@@ -161,8 +161,10 @@ class ModelSpec:
     `modelpack.record` saw it; empty where it was not called. `other_versions`: distribution ->
     further versions, that parts of the model record. `locales`: those of the C library that the
     model cannot do without ("en_US.UTF-8"). `evidence`: layouts that only some releases read, by
-    the names of inspection/facts/layouts.py. `labels`: what stands for the predictions 0, 1, ... of
-    the last member, as an encoder of labels in the files has them; None if they stay as they are.
+    the names of inspection/facts/layouts.py. `transform_output`: the value of this setting of
+    `sklearn.set_config` in training, None for the default. `labels`: what stands for the
+    predictions 0, 1, ... of the last member, as an encoder of labels in the files has them; None
+    if they stay as they are.
     `suggestion`: what `--select` should name for all that rows pass through, where the file leaves
     that open. `notices`: sentences on what in the files is used or left out.
     """
@@ -193,6 +195,7 @@ class ModelSpec:
     other_versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     locales: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    transform_output: Literal["pandas"] | None = None
     labels: tuple[Scalar, ...] | None = None
     suggestion: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()

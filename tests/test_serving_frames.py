@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +13,20 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from frame_estimators import METHODS, MIXES, field_of, manifest_of
+from serving_models import BASE, ENVIRONMENT
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import modelpack
-from modelpack.serving import reference_bodies, reference_rows
+from modelpack.bundle import render
+from modelpack.inspection import inspect
+from modelpack.serving import loading, manifest, reference_bodies, reference_rows
 from modelpack.serving.columns import build
 from modelpack.serving.frames import FrameBuilder
 from modelpack.serving.manifest import Field
@@ -265,3 +272,34 @@ def test_plans_get_numbers_as_they_were_rounded_in_training():
     columns = narrowed([rows[:, 0], rows[:, 1]], fields)
     assert [column.tolist() for column in columns] == [[float(np.float32(0.1))], [0.1]]
     assert narrowed(rows, fields[1:]) is rows
+
+
+def test_the_output_setting_of_training_holds_in_each_thread(tmp_path):
+    frame = pd.DataFrame({"age": [30.0, np.nan, 50.0, 61.0], "fare": [7.0, 8.5, 30.0, 12.0]})
+    chosen = ColumnTransformer([("scale", StandardScaler(), ["age", "fare"])])
+    with sklearn.config_context(transform_output="pandas"):
+        model = make_pipeline(SimpleImputer(), chosen, LinearRegression())
+        model.fit(frame, [1.0, 2.0, 3.0, 4.0])
+        expected = model.predict(frame)
+    path = tmp_path / "model.joblib"
+    joblib.dump(model, path)
+    spec = inspect(path)
+    assert (spec.transform_output, spec.signature.layout) == ("pandas", "frame")
+    assert "pandas" in spec.requirements
+    folder = render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    loaded = loading.load(folder, manifest.read(folder))
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit(loaded.predict, frame).result()
+    assert got.tobytes() == expected.tobytes()
+
+
+def test_steps_that_pass_frames_on_do_not_look_like_the_output_setting(tmp_path):
+    frame = pd.DataFrame({"age": [30.0, 40.0, 50.0, 61.0], "fare": [7.0, 8.5, 30.0, 12.0]})
+    steps = [
+        make_pipeline(FunctionTransformer(np.log1p), LinearRegression()),
+        make_pipeline(StandardScaler().set_output(transform="pandas"), LinearRegression()),
+        make_pipeline(StandardScaler(), LinearRegression()),
+    ]
+    for model in steps:
+        joblib.dump(model.fit(frame, [1.0, 2.0, 3.0, 4.0]), tmp_path / "model.joblib")
+        assert inspect(tmp_path / "model.joblib").transform_output is None

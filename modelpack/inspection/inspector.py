@@ -14,6 +14,7 @@ from .companions import companions, find_labels, labelled, named
 from .composition import Composition, compose
 from .facts import layouts, libraries, parameters
 from .facts.parts import as_node
+from .facts.passage import transforms_to_frames
 from .facts.signature import NO_SIGNATURE, no_prediction, signature
 from .facts.words import what
 from .machine import merged
@@ -89,6 +90,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         callables=parameters.callables(parts),
         other_versions=libraries.other_versions(versions, parts),
         evidence=layouts.evidence(trace),
+        transform_output="pandas" if root and transforms_to_frames(root) else None,
         labels=labels,
         suggestion=made.suggestion,
         notices=notices,

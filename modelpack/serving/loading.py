@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Collection, Iterable, Iterator
 
 from . import author
 from .chain import Chain
+from .configured import Configured
 from .containers import decompressed
 from .errors import CannotStartError
 from .formats import FORMATS
@@ -46,6 +47,8 @@ def load(directory: Path, manifest: Manifest) -> Any:
     use_one_thread(members)
     _return_memory()
     model = members[0] if len(members) == 1 else Chain(members)
+    if manifest.transform_output is not None:
+        model = Configured(model, manifest.transform_output)
     return model if manifest.labels is None else Labelled(model, manifest.labels)
 
 
@@ -152,7 +155,7 @@ def parts(model: Any) -> Iterator[Any]:
 
 def _parts(value: Any) -> Iterable[Any]:
     """What an estimator, or a list, tuple or dict of them, is made of."""
-    if isinstance(value, Labelled):
+    if isinstance(value, (Configured, Labelled)):
         return [value.model]
     if isinstance(value, Chain):
         return value.members

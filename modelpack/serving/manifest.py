@@ -59,6 +59,7 @@ class Manifest:
     prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
     a predict_proba. `main`: the module that stands for the script which saved the model.
     `labels`: what stands for the predictions 0, 1, ..., if they are to be decoded.
+    `transform_output`: the value of this setting of `sklearn.set_config` in training, or None.
     `environment`: what the bundle is installed with. `modelpack`: the version that packaged it.
     """
 
@@ -76,6 +77,7 @@ class Manifest:
     environment: Mapping[str, Any] = field(default_factory=dict)
     modelpack: str = ""
     labels: tuple[Any, ...] | None = None
+    transform_output: str | None = None
 
     @property
     def example(self) -> list[Any] | None:
@@ -117,6 +119,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         environment=document.get("environment", {}),
         modelpack=document.get("modelpack", ""),
         labels=_tuple(model.get("labels")),
+        transform_output=model.get("transform_output"),
     )
 
 

@@ -12,6 +12,9 @@ from .vocabulary import DICT_VECTORIZER, TEXT_VECTORIZERS
 _CONVERTING = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"}
 """Libraries that make an array of a DataFrame before they compute."""
 
+_OUTPUT_SINCE = (1, 2)
+"""The release of scikit-learn that added `transform_output`."""
+
 _PASSING = {"Pipeline", "FeatureUnion"}
 _FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
 """What takes rows in a form of its own, however deep inside a model it comes first."""
@@ -77,7 +80,7 @@ def chosen_names(part: Part) -> list[str]:
 
 def tells_frames_apart(root: Part) -> bool:
     """Whether a part that the rows reach could answer a DataFrame otherwise than its array."""
-    return any(map(_needs_frame, reached(root)))
+    return any(map(_needs_frame, reached(root))) or transforms_to_frames(root)
 
 
 def _needs_frame(part: Part) -> bool:
@@ -92,6 +95,23 @@ def output_container(part: Part) -> str:
     """What `set_output` made the results of a part: "pandas", "polars" or "" for the default."""
     value = as_dict(part.attributes.get("_sklearn_output_config")).get("transform")
     return value if value in ("pandas", "polars") else ""
+
+
+def transforms_to_frames(part: Part) -> bool:
+    """Whether `sklearn.set_config(transform_output="pandas")` was in force in training: a step
+    recorded the names of its columns, which it got from a transformer that returns arrays by
+    default. The setting belongs to the process, so the file does not contain it.
+    """
+    steps = list(part.parts)
+    if part.kind == "Pipeline" and any(map(_is_named_behind, steps, steps[1:])):
+        return True
+    return any(map(transforms_to_frames, steps))
+
+
+def _is_named_behind(step: Part, following: Part) -> bool:
+    if not step.is_sklearn or step.release < _OUTPUT_SINCE or _hands_on(step):
+        return False
+    return bool(recorded_names(following))
 
 
 def reached(part: Part) -> Iterator[Part]:
