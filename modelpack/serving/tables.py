@@ -103,6 +103,8 @@ def inputs(
     """
     if names is None or decoder.in_order(names):
         return _in_order(decoder, names, width, ignored)
+    if width == len(decoder.names) and decoder.known.issuperset(names) and len(set(names)) == width:
+        return None  # each input once
     refused = decoder.refused(names, ignored)
     if refused:
         raise misfits.of_table("the name of an input", "an unknown one", refused[0])

@@ -122,19 +122,23 @@ def _is_value(cell: str) -> bool:
 
 class _Table:
     """`has_names`: its first line holds names. `width`: of its lines. `names`: of the columns that
-    are inputs, those at the places `kept`, of which there are none if all are.
+    are inputs, those at the places `kept`, None if all are.
     """
 
     def __init__(self, names: list[str] | None, width: int, kept: list[int] | None) -> None:
         self.has_names = names is not None
         self.width = width
-        self.names = names if names is None or kept is None else tables.taken(names, kept)
-        self.kept = kept or []
-        self._take = itemgetter(*kept) if kept is not None and len(kept) > 1 else None
+        self.names = names
+        self.kept = kept
+        if names is not None and kept is not None:
+            self.names = tables.taken(names, kept)
+            self._take = itemgetter(*kept) if len(kept) > 1 else None
 
     def inputs(self, line: list[str]) -> Sequence[str]:
         """The cells of a line that are of inputs, where some are not."""
-        cells: Sequence[str] = self._take(line) if self._take else tables.taken(line, self.kept)
+        cells: Sequence[str] = (
+            self._take(line) if self._take else tables.taken(line, self.kept or ())
+        )
         return cells
 
 
@@ -155,14 +159,14 @@ def _columns(decoder: Decoder, table: _Table, body: bytes) -> Sequence[Any]:
 
 
 def _rows(decoder: Decoder, table: _Table, body: bytes) -> Iterator[Sequence[str]]:
-    lines = _lines(body)
+    lines, kept = _lines(body), table.kept
     if table.has_names:
         next(lines)
     for row, line in enumerate(lines):
         decoder.count(row + 1)
         if len(line) != table.width:
             raise misfits.of_width(row, table.width, len(line))
-        yield line if not table.kept else table.inputs(line)
+        yield line if kept is None else table.inputs(line)
 
 
 def _fields(decoder: Decoder, names: list[str] | None) -> Sequence[Field]:
