@@ -103,7 +103,8 @@ class Field:
     `dtype`: the pandas dtype of the column in training ("int64", "bool", "category", "str",
     "datetime64[ns]", ...), or None if unknown. With "category", `type` is the type of the values
     and `categories` lists all of them in the order of their codes. `quantiles`: the 0, 5, 25, 50,
-    75, 95 and 100 % quantiles of the training data, if they were recorded.
+    75, 95 and 100 % quantiles of the training data, if they were recorded. `missing_none`: a
+    missing value of the column was None in training, not NaN.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Field:
     example: Scalar = None
     dtype: str | None = None
     quantiles: tuple[float, ...] | None = None
+    missing_none: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Column:
         categories: All categories in the order of their codes; None for other dtypes, or if they
             are too many.
         quantiles: For `SHARES` of the finite values; None if the values are not numbers.
+        missing_none: A missing value is None, not NaN.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     quantiles: tuple[float, ...] | None = None
+    missing_none: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as it stands in a record."""
@@ -133,6 +135,7 @@ def _checked(document: Mapping[str, Any]) -> Column:
         low,
         high,
         None if quantiles is None else tuple(map(float, quantiles)),
+        document.get("missing_none") is True,
     )
 
 

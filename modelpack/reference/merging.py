@@ -150,7 +150,9 @@ def _merged(field: Field, column: Column, table: Table, answered: bool) -> Field
             maximum=column.maximum,
             quantiles=column.quantiles,
         )
-    return replace(known, nullable=field.nullable or column.nullable)
+    is_seen = answered and column.nullable
+    none = column.missing_none if is_seen else field.missing_none or column.missing_none
+    return replace(known, nullable=field.nullable or column.nullable, missing_none=none)
 
 
 def _extends(column: Column, field: Field) -> bool:

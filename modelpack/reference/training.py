@@ -193,7 +193,10 @@ def _of_dtype(name: str, dtype: str, missing: bool, values: Any) -> Column:
     if plain in {"str", "string"}:
         return Column(name, "string", dtype, nullable=missing)
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
-    return replace(from_values(name, listed, dtype), nullable=missing)
+    first = next(filter(is_missing, listed), ...)
+    return replace(
+        from_values(name, listed, dtype), nullable=missing, missing_none=missing and first is None
+    )
 
 
 def _floats(values: Any) -> np.ndarray:

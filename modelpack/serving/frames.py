@@ -50,6 +50,8 @@ class FrameBuilder:
     def _maker(self, field: Field) -> Make:
         if field.dtype == "category":
             return self._category(field)
+        if field.missing_none:
+            return lambda column: self._pandas.Series(with_none(field, column), dtype=object)
         if field.type == "datetime" or (field.dtype or "").startswith("datetime64"):
             return lambda column: self._dates(column, field.dtype)
         if field.dtype in _TEXTS or (field.dtype is None and field.type == "string"):
@@ -107,12 +109,21 @@ class FrameBuilder:
                 if self._closed:
                     raise ValueError("not one of the categories")
                 more = pandas.Series(values)[unknown].unique()
-                more = _whole(more) if field.type == "integer" else more
+                more = _whole(more.tolist()) if field.type == "integer" else more
                 categories = known.append(pandas.Index(more))
                 codes = categories.get_indexer(values)
             return pandas.Categorical.from_codes(codes, categories)
 
         return make
+
+
+def with_none(field: Field, column: np.ndarray) -> np.ndarray:
+    """The values of a column of objects whose missing ones are None."""
+    values = column.tolist()
+    values = _whole(values) if field.type == "integer" else values
+    objects = np.empty(len(column), object)
+    objects[:] = [None if value != value else value for value in values]  # NaN  # noqa: PLR0124
+    return objects
 
 
 def typed(column: np.ndarray, dtype: Any) -> np.ndarray:
@@ -154,9 +165,9 @@ def numpy_dtype(name: str | None) -> Any:
     return dtype if is_numpy else None  # numpy before 1.20 takes "Int64", too
 
 
-def _whole(values: np.ndarray) -> list[Any]:
+def _whole(values: list[Any]) -> list[Any]:
     """Numbers without fractions as integers: a column with a missing value made floats of them."""
-    return [int(v) if isinstance(v, float) and v.is_integer() else v for v in values.tolist()]
+    return [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
 
 
 def _zone(dtype: str | None) -> str | None:

@@ -16,7 +16,8 @@ SCHEMA = 1
 class Field:
     """One input. `type` is number, integer, string, boolean, datetime or any; `nullable`: may be
     missing; `categories`: the values that training met, in the order of their numbers; `dtype`: the
-    pandas dtype of the column in training, or None if unknown.
+    pandas dtype of the column in training, or None if unknown; `missing_none`: what is missing was
+    None in training, not NaN.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Field:
     example: Any = None
     categories: tuple[Any, ...] | None = None
     dtype: str | None = None
+    missing_none: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,4 +146,5 @@ def _field(document: Mapping[str, Any]) -> Field:
         example=document["example"],
         categories=None if document["categories"] is None else tuple(document["categories"]),
         dtype=document.get("dtype"),
+        missing_none=document.get("missing_none", False),
     )

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from .columns import Rows
-from .frames import numpy_dtype, typed
+from .frames import numpy_dtype, typed, with_none
 from .manifest import Field
 
 
@@ -21,6 +21,7 @@ class MatrixBuilder:
     """
 
     def __init__(self, fields: Sequence[Field], named: bool) -> None:
+        self._fields = fields
         self._is_named = named
         self._dtypes = list(map(_dtype, fields))
         self._is_plain = all(dtype == np.float64 for dtype in self._dtypes)
@@ -33,7 +34,7 @@ class MatrixBuilder:
         read-only, such as those in the body of a request.
         """
         if not isinstance(rows, np.ndarray) and any(c.dtype.kind not in "fib" for c in rows):
-            return np.column_stack([column.astype(object) for column in rows])
+            return np.column_stack(list(map(_objects, self._fields, rows)))
         if not self._is_named:
             return _c_ordered(rows)
         if self._is_plain:
@@ -42,6 +43,10 @@ class MatrixBuilder:
         cast = [typed(column, dtype) for column, dtype in zip(columns, self._dtypes)]
         block: np.ndarray = np.array(cast, np.result_type(*cast)).T
         return block
+
+
+def _objects(field: Field, column: np.ndarray) -> np.ndarray:
+    return with_none(field, column) if field.missing_none else column.astype(object)
 
 
 def _dtype(field: Field) -> np.dtype[Any]:

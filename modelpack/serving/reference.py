@@ -122,7 +122,7 @@ class ReferenceModel:
         if facts.layout == "frame":
             return reference_rows.frame(facts.inputs, rows)
         if not facts.named:
-            return reference_rows.array(rows)
+            return reference_rows.array(facts.inputs, rows)
         if find_spec("pandas") and self._has_unique_names:
             return reference_rows.frame(facts.inputs, rows)
         return reference_rows.matrix(facts.inputs, rows)

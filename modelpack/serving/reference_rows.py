@@ -32,9 +32,9 @@ def matrix(fields: Sequence[Field], rows: Sequence[Row]) -> np.ndarray:
     return np.asfortranarray(np.column_stack(columns).astype(np.result_type(*columns)))
 
 
-def array(rows: Sequence[Row]) -> np.ndarray:
+def array(fields: Sequence[Field], rows: Sequence[Row]) -> np.ndarray:
     """Return the array of a user of numpy."""
-    values = [list(map(present, row)) for row in rows]
+    values = [[v if f.missing_none else present(v) for f, v in zip(fields, row)] for row in rows]
     kinds = {type(value) for row in values for value in row}
     return np.array(values, np.float64 if kinds <= {int, float, bool} else object)
 
@@ -72,6 +72,8 @@ def _column(field: Field, column: Any) -> Any:
     dtype = field.dtype or ""
     if dtype == "category":
         return _category(field, column)
+    if field.missing_none:
+        return _objects(field, column)
     if field.type == "datetime" or dtype.startswith("datetime64"):
         return _dates(column, dtype)
     if field.type == "string" and dtype in ("", "str"):
@@ -88,6 +90,15 @@ def _column(field: Field, column: Any) -> Any:
 def _never_missing(dtype: str) -> bool:
     """Whether numpy has this dtype, and no value of it means that one is missing."""
     return dtype == "bool" or (dtype.startswith(("int", "uint")) and "[" not in dtype)
+
+
+def _objects(field: Field, column: Any) -> Any:
+    import pandas as pd  # noqa: PLC0415
+
+    known = column.astype(object)
+    if field.type == "integer":
+        known = known.map(int, na_action="ignore").astype(object)
+    return pd.Series([None if pd.isna(value) else value for value in known], dtype=object)
 
 
 def _texts(column: Any) -> Any:

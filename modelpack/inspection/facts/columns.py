@@ -26,6 +26,7 @@ class Column:
     maximum: float | None = None
     example: Scalar = None
     dtype: str | None = None
+    missing_none: bool = False
     kept: bool | None = None
     """Whether some step takes it, where others leave it out; None where nothing leaves it out."""
     changed: bool = False
@@ -65,6 +66,7 @@ class Column:
         """`values` are all that it may have; a missing one among them."""
         kept = tuple(v for v in values if v is not None and not is_nan(v))
         self.nullable |= len(kept) < len(values)
+        self.missing_none |= None in values
         if not kept or self.type not in (None, "string"):
             return
         self.type = scalar_type(kept)
@@ -100,7 +102,7 @@ class Column:
         if example is None and not (kind == "any" and self.nullable):
             example = blank
         return Field(self.name, kind, (), self.categories, self.nullable, self.minimum,
-                     self.maximum, example, self.dtype)  # fmt: skip
+                     self.maximum, example, self.dtype, None, self.missing_none)  # fmt: skip
 
 
 Columns = Sequence[Column]

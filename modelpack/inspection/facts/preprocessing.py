@@ -23,6 +23,11 @@ def fills_nan(part: Part) -> bool:
     return missing in (None, "NaN") or is_nan(missing)
 
 
+def fills_none(part: Part) -> bool:
+    """Whether None is what the imputer replaces."""
+    return "missing_values" in part.attributes and part.attributes["missing_values"] is None
+
+
 def _imputer(part: Part, columns: Columns) -> bool:
     array = view(part.get("statistics_"))
     values = array.values() if array else None
@@ -30,6 +35,7 @@ def _imputer(part: Part, columns: Columns) -> bool:
         return False
     for column, value in zip(columns, values, strict=True):
         column.nullable = fills_nan(part)
+        column.missing_none |= fills_none(part)
         if isinstance(value, str):
             column.type, column.example = column.type or "string", value
         elif isinstance(value, int | float) and column.example is None and math.isfinite(value):

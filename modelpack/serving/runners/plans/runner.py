@@ -32,6 +32,7 @@ class PlannedRunner(EstimatorRunner):
         self._plan = plan
         self._layout = manifest.layout
         self._fields = manifest.inputs
+        self._nones = [i for i, field in enumerate(manifest.inputs) if field.missing_none]
 
     def call(self, method: str, rows: Rows) -> Any:
         try:
@@ -69,8 +70,11 @@ class PlannedRunner(EstimatorRunner):
         """`rows` as parts of a plan take them: an array of objects as its columns.
 
         Raises:
-            DoubtError: the model takes numbers, and they are not.
+            DoubtError: the model takes numbers, and they are not; or what is missing has to be
+                None, which no plan knows.
         """
+        if any(_has_missing(rows, place) for place in self._nones):
+            raise DoubtError
         if self._layout == "frame":
             return narrowed(rows, self._fields)
         if isinstance(rows, list) and self._layout == "array" and _are_objects(rows):
@@ -83,6 +87,11 @@ class PlannedRunner(EstimatorRunner):
         if block.dtype != np.float64:
             block = block.astype(np.float64)
         return np.ascontiguousarray(block) if self.order == "C" else block
+
+
+def _has_missing(rows: Rows, place: int) -> bool:
+    column = rows[:, place] if isinstance(rows, np.ndarray) else rows[place]
+    return bool((column != column).any())  # NaN  # noqa: PLR0124
 
 
 def _are_objects(columns: Sequence[np.ndarray]) -> bool:
