@@ -58,6 +58,7 @@ def _arguments() -> argparse.Namespace:
 def _figures(name: str, seed: int, count: int) -> dict[str, Any]:
     release = next(release for release in RELEASES if release.name == name)
     figures = generated(release, seed, count)
+    print(f"{name} is done", file=sys.stderr, flush=True)
     for kind, settings, context, difference in figures["differences"]:
         print(f"{name} {kind} {settings} {context}: {difference}", flush=True)
     return {**figures, "python": release.python}

@@ -76,7 +76,7 @@ class Compiler:
             _require_known(estimator)
         try:
             return compiler(estimator, self)
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise UnplannedError(f"{kind.__name__} is not as this plan expects") from error
 
 
