@@ -86,7 +86,7 @@ def test_codes_that_wrap_around_are_noticed(monkeypatch):
     with pytest.raises(UnplannedError, match="gives codes of int8"):
         tried(model, "frame", fields)
     looked_up = encoding.looked_up
-    monkeypatch.setattr(encoding, "_require_wide", lambda model: None)
+    monkeypatch.setattr(encoding, "_require_wide", lambda *given: None)
     monkeypatch.setattr(encoding, "looked_up", lambda lookups, dtype: looked_up(lookups))
     with pytest.raises(UnplannedError, match="differs"):
         tried(model, "frame", fields)

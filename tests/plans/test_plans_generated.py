@@ -49,7 +49,7 @@ FAULTS = {
     "codes that do not wrap around": (
         ["OrdinalEncoder"],
         lambda patch: (
-            patch.setattr(encoding, "_require_wide", lambda model: None),
+            patch.setattr(encoding, "_require_wide", lambda *given: None),
             patch.setattr(encoding, "looked_up", encoding_without_dtype(encoding.looked_up)),
         ),
     ),
@@ -66,7 +66,7 @@ FAULTS = {
     ),
     "infinities that pass an imputer": (
         ["SimpleImputer"],
-        lambda patch: patch.setattr(imputing, "no_infinity", lambda values: values),
+        lambda patch: patch.setattr(imputing, "bounded", lambda block: block),
     ),
     "infinities that pass a product": (
         ["Ridge"],

@@ -56,11 +56,8 @@ def bounded(block: Any) -> Any:
     Raises:
         DoubtError: a value is infinite, which the estimator refuses.
     """
-    values = block if isinstance(block, np.ndarray) else block.data
-    flat = values.ravel("K")
-    if (
-        not np.vdot(flat, flat) < np.inf
-    ):  # the cheapest look, which NaN and large values do not pass
+    values = block if type(block) is np.ndarray else block.data
+    if not np.vdot(values, values) < np.inf:  # the cheapest look; NaN and large values fail it
         no_infinity(values)
     return block
 

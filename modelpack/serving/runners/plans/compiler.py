@@ -29,7 +29,7 @@ class Compiler:
     """`dot`: what multiplies rows by a matrix; every part that calls BLAS must use this one, or its
     `each` would be wrong. `is_apart`: whether it multiplies each row as if that had come alone.
     `layout`, `names`: of the rows of the model. `gives_flags`: a part gives booleans, of which some
-    functions of numpy give short floats.
+    functions of numpy give short floats. `gives_codes`: a part gives something else than float64.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Compiler:
         self.names = list(names)
         self.is_dotted = False
         self.gives_flags = False
+        self.gives_codes = False
         self._compilers = compilers
         self._dot = dot
         self._is_apart = is_apart

@@ -36,7 +36,9 @@ def chain(model: Any, compiler: Compiler) -> Part:
 
 def chained(estimators: Sequence[Any], compiler: Compiler) -> Part:
     *first, last = estimators
-    transforms = [_after([transform(step, compiler)], doubles) for step in first]
+    transforms = [transform(step, compiler) for step in first]
+    if compiler.gives_codes:
+        transforms = [_after([each], doubles) for each in transforms]
     return {name: _after(transforms, method) for name, method in compiler.part(last).items()}
 
 

@@ -24,8 +24,8 @@ CODES = tuple(map(np.dtype, (np.float64, np.int64, np.int32)))
 """Dtypes of codes that hold each of them, and whose functions are float64."""
 
 
-def one_hot_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    _require_wide(model)
+def one_hot_encoder(model: Any, compiler: Compiler) -> Part:
+    _require_wide(model, compiler)
     if getattr(model, "_legacy_mode", False):
         raise UnplannedError("OneHotEncoder is of an old kind")
     is_sparse = getattr(model, "sparse_output", getattr(model, "sparse", None))
@@ -45,12 +45,13 @@ def one_hot_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     return {"transform": transform}
 
 
-def _require_wide(model: Any) -> None:
+def _require_wide(model: Any, compiler: Compiler) -> None:
     """Raises:
     UnplannedError: codes of the encoder's dtype may wrap around, or functions of them are short.
     """
     if np.dtype(model.dtype) not in CODES:
         raise UnplannedError(f"{type(model).__name__} gives codes of {np.dtype(model.dtype)}")
+    compiler.gives_codes |= np.dtype(model.dtype) != np.float64
 
 
 def indicators(
@@ -156,8 +157,8 @@ def _is_number(value: Any) -> bool:
     return abs(value) < np.inf or (is_nan(value) and VERSION >= UNKNOWN_NAN)
 
 
-def ordinal_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    _require_wide(model)
+def ordinal_encoder(model: Any, compiler: Compiler) -> Part:
+    _require_wide(model, compiler)
     unknown = REFUSED
     if getattr(model, "handle_unknown", "error") == "use_encoded_value":
         unknown = float(model.unknown_value)

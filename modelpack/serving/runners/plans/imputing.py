@@ -8,7 +8,7 @@ import numpy as np
 
 from ...columns import DoubtError
 from .arrays import finite
-from .blocks import Columns, is_nan, matrix, no_infinity
+from .blocks import Columns, bounded, is_nan, matrix
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Mask = Callable[[np.ndarray], np.ndarray]
@@ -70,7 +70,7 @@ def _of_numbers(model: Any, statistics: np.ndarray) -> Callable[[Any], np.ndarra
 
 
 def missing_indicator(model: Any, compiler: Compiler) -> Part:
-    compiler.gives_flags = True
+    compiler.gives_flags = compiler.gives_codes = True
     if model.sparse is True:
         raise UnplannedError("MissingIndicator gives sparse columns")
     is_missing, told = _mask(model.missing_values), _told(model)
@@ -96,7 +96,8 @@ def _told(indicator: Any) -> Mask:
 def _numbers(block: Any) -> np.ndarray:
     if isinstance(block, list) and any(column.dtype.kind == "b" for column in block):
         raise DoubtError  # refused by some versions
-    return no_infinity(matrix(block))
+    values: np.ndarray = bounded(matrix(block))
+    return values
 
 
 def _mask(missing: Any) -> Mask:

@@ -24,9 +24,10 @@ AUTHORS = ("analyzer", "tokenizer", "preprocessor", "strip_accents")
 """Parameters of vectorizers that may be functions of the author."""
 
 
-def count_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def count_vectorizer(model: Any, compiler: Compiler) -> Part:
     if np.dtype(model.dtype) not in COUNTS:
         raise UnplannedError(f"{type(model).__name__} counts by {np.dtype(model.dtype)}")
+    compiler.gives_codes |= np.dtype(model.dtype) != np.float64
     width = len(model.vocabulary_)
     return {"transform": _collected(_counter(model, analyzer(model)), width, model.dtype)}
 
