@@ -173,6 +173,17 @@ def test_a_missing_input_is_named_all_the_same(mixed: Any, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["Age", " a.g_e"])
+def test_a_misspelled_input_is_no_extra_one(mixed: Any, form: str, name: str) -> None:
+    """It may be missing, so it would be answered as if nobody knew the age."""
+    answer = asked(mixed, form, MORE.rename(columns={"age": name}))
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["column"] == name
+    both = asked(mixed, form, MORE.assign(**{name: 1.5}))
+    assert (both.status_code, both.data) == (200, asked(mixed, form, MORE).data)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_rows_without_any_name_of_an_input_are_refused(mixed: Any, form: str) -> None:
     answer = asked(mixed, form, MORE[["id", "größe"]])
     assert answer.status_code == 422

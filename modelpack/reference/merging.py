@@ -116,7 +116,11 @@ def _with_inputs(signature: Signature, table: Table, facts: Sequence[Column]) ->
     if not signature.inputs:
         names = table.columns or [f"x{index}" for index in range(len(facts))]
         inputs = tuple(
-            Field(n, c.type if c.type != "integer" else "number", nullable=c.nullable)
+            Field(
+                n,
+                c.type if c.type != "integer" else "number",
+                nullable=c.nullable or c.type == "string",  # a few rows do not show what may miss
+            )
             for n, c in zip(names, facts, strict=True)
         )
         is_named = table.columns is not None

@@ -10,6 +10,11 @@ from . import answers
 from .manifest import Field
 
 BOOLEANS = {"true": True, "false": False}
+NOTHING = frozenset({
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+})  # fmt: skip
+"""Texts that pandas reads as missing values, as R and databases write them."""
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 
 
@@ -24,9 +29,23 @@ def parser(field: Field) -> Callable[[str], Any]:
         "any": partial(_any, _written(field.categories or ())),
     }
     parse = by_type[field.type]
+    nothing = _nothing(field)
+    if nothing:
+        return lambda cell: None if not cell or cell in nothing else parse(cell)
     if field.nullable or field.type != "string":
         return lambda cell: parse(cell) if cell else None
     return parse
+
+
+def _nothing(field: Field) -> frozenset[str]:
+    """The texts that are missing values. A text may be a value of its column: where that is known
+    to be none of these, it was read by pandas.
+    """
+    if not field.nullable or field.type == "any":
+        return frozenset()
+    if field.type == "string":
+        return NOTHING.difference(field.categories) if field.categories else frozenset()
+    return NOTHING
 
 
 def number(cell: str) -> Any:

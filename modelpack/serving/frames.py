@@ -50,10 +50,10 @@ class FrameBuilder:
     def _maker(self, field: Field) -> Make:
         if field.dtype == "category":
             return self._category(field)
-        if field.missing_none:
-            return lambda column: self._pandas.Series(with_none(field, column), dtype=object)
         if field.type == "datetime" or (field.dtype or "").startswith("datetime64"):
             return lambda column: self._dates(column, field.dtype)
+        if field.missing_none:
+            return lambda column: self._pandas.Series(with_none(field, column), dtype=object)
         if field.dtype in _TEXTS or (field.dtype is None and field.type == "string"):
             return self._text(field.dtype)
         dtype = numpy_dtype(field.dtype)

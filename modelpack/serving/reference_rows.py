@@ -72,12 +72,10 @@ def _column(field: Field, column: Any) -> Any:
     dtype = field.dtype or ""
     if dtype == "category":
         return _category(field, column)
-    if field.missing_none:
-        return _objects(field, column)
     if field.type == "datetime" or dtype.startswith("datetime64"):
         return _dates(column, dtype)
-    if field.type == "string" and dtype in ("", "str"):
-        return _texts(column)
+    if field.missing_none or (field.type == "string" and dtype in ("", "str")):
+        return _objects(field, column) if field.missing_none else _texts(column)
     wanted = dtype or ("float64" if field.type == "number" else "")
     if not wanted or (column.isna().any() and _never_missing(wanted)):
         return column

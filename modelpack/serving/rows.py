@@ -54,6 +54,7 @@ class Decoder:
         self.numeric = types <= ({"number"} if layout == "frame" else {"number", "integer", "any"})
         # A column of any type keeps its booleans, which are no numbers among other values.
         self._kinds, self.array_kinds = (NUMERIC, "iuf") if "any" in types else (BOTH, "iufb")
+        self._spellings: dict[str, str] = {}
         self._pick = itemgetter(*self.names) if len(self.names) > 1 else None
 
     def decode(self, rows: list[Any], ignored: Extras = None) -> Rows:
@@ -98,13 +99,28 @@ class Decoder:
 
     def refused(self, names: Collection[str], ignored: Extras) -> Sequence[str]:
         """Which names, of a row or of columns, are refused: those that are no inputs, if none may
-        be ignored or if there are no others. Those that may are added to `ignored`.
+        be ignored or if there are no others; and "Age", if there is no "age". Those that may be
+        ignored are added to `ignored`.
         """
         strange = [name for name in names if name not in self.known]
         if ignored is None or len(strange) == len(names):
             return strange
+        misspelled = self._misspelled(strange, names) if strange else ()
+        if misspelled:
+            return misspelled
         extras.add(ignored, strange)
         return ()
+
+    def _misspelled(self, strange: Sequence[str], names: Collection[str]) -> Sequence[str]:
+        """Those with the letters and digits of an input that is not among `names`, such as "Age"
+        where "age" is missing: without it, the model would answer as if nobody knew the age.
+        """
+        if self.layout == "dicts":  # in which most names are missing
+            return ()
+        if not self._spellings:
+            self._spellings = {_letters(name): name for name in self.names}
+        meant = ((name, self._spellings.get(_letters(name))) for name in strange)
+        return [name for name, one in meant if one is not None and one not in names]
 
     def _built(self, rows: list[Any]) -> Rows:
         """Rows that are right."""
@@ -182,6 +198,10 @@ class Decoder:
             if float in kinds:
                 check_integral(whole)
         return matrix
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold() or name
 
 
 def unnamed(width: int) -> list[Field]:

@@ -231,6 +231,19 @@ def test_example_and_record_are_prepared_alike(tmp_path: Path, make_spec: MakeSp
     assert reference.rows == (("2024-01-01T00:00:00+02:00",),)
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.json"])
+def test_a_few_rows_do_not_show_that_no_text_is_missing(
+    name: str, tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    table = written(tmp_path, name, FRAME[["count", "size"]].assign(port="Cherbourg"))
+    found = with_examples(make_spec(), table).signature.inputs
+    assert [(f.name, f.nullable) for f in found] == [
+        ("count", False),
+        ("size", False),
+        ("port", True),
+    ]
+
+
 NUMBERS = pd.DataFrame({"age": [20.0, 30.0, 50.0], "fare": [1.5, 2.5, 9.0]})
 
 

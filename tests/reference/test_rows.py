@@ -172,7 +172,7 @@ def test_a_model_that_tells_no_inputs_gets_them_from_the_rows(
     signature = with_examples(make_spec(), table).signature
     assert [(f.name, f.type, f.nullable, f.example) for f in signature.inputs] == [
         ("a", "number", False, 1),
-        ("b", "string", False, "x"),
+        ("b", "string", True, "x"),
         ("c", "number", True, None),
     ]
     assert signature.named

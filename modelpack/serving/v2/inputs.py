@@ -81,8 +81,9 @@ def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) ->
     fields = service.manifest.inputs
     names = {field.name for field in fields}
     several = len(tensors) > 1
-    if several and names and not service.decoder(len(fields)).refused(_names(tensors), ignored):
-        tensors = [tensor for tensor in tensors if tensor.name in names]
+    if several and names:
+        kept = names.union(service.decoder(len(fields)).refused(_names(tensors), ignored))
+        tensors = [tensor for tensor in tensors if tensor.name in kept]
     for tensor in tensors:
         _check_shape(tensor, len(fields), several)
     if not all(tensor.count for tensor in tensors):
