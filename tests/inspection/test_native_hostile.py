@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modelpack.inspection import native
+from modelpack.inspection import native, ubjson
 from modelpack.inspection.facts.flatbuffers import Table
 from modelpack.inspection.inspector import inspect
-from modelpack.inspection.native import ubjson
 from modelpack.inspection.nodes import Malformed
 
 from . import onnx_models as onnx
