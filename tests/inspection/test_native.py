@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import catboost
 import pytest
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
@@ -244,3 +245,14 @@ def test_a_model_that_stands_alone(tmp_path):
         require_servable(inspect(other, text))
     with pytest.raises(UsageError, match="the file holds one model"):
         inspect(text, select=["model"])
+
+
+def test_texts_of_catboost_are_named_as_what_is_not_read(tmp_path):
+    """Their dictionaries follow the trees in place of counters, in a part of their own."""
+    rows = [[n / 20, ("good film", "bad film")[n % 2]] for n in range(20)]
+    model = catboost.CatBoostClassifier(
+        iterations=2, verbose=0, thread_count=1, allow_writing_files=False, text_features=[1]
+    )
+    model.fit(rows, [n % 2 for n in range(20)]).save_model(tmp_path / "model.cbm")
+    with pytest.raises(ModelNotSupportedError, match="features of texts or embeddings"):
+        served(tmp_path / "model.cbm")

@@ -69,14 +69,12 @@ def _told(core: bytes, rest: bytes, root: Table) -> Told:
         raise Malformed("malformed", "a CatBoost model has no trees")
     parts = root.size(3)
     unread = trees.size(_TEXTS) or trees.size(_ESTIMATED) or parts > 1
-    if not unread:
+    if not unread:  # a model of texts has other parts than counters, too
         _check(trees)
-    if parts == 1:
-        catboost_tables.check(rest)
-    else:
-        require(
-            bool(unread or not rest), "bytes follow the end of the CatBoost model", "trailing-data"
-        )
+        if parts == 1:
+            catboost_tables.check(rest)
+        else:
+            require(not rest, "bytes follow the end of the CatBoost model", "trailing-data")
     facts, loss = facts_of(core + rest), _loss(root)
     task = _task(loss)
     name = _CLASSES.get(task, "CatBoost")
