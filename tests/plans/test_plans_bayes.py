@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, doubts, plan_of, random_rows
+from plan_checks import check, compare, doubts, plan_of, random_rows
 from sklearn.datasets import make_classification
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 from sparse_checks import check_sparse
@@ -24,9 +24,11 @@ def test_gaussian(labelled):
 
 
 def test_gaussian_of_rows_in_fortran_order(labelled):
-    plan = plan_of(GaussianNB().fit(*labelled))
+    model = GaussianNB().fit(*labelled)
+    plan = plan_of(model)
     rows = np.asfortranarray(random_rows(12, 50))
-    assert doubts(plan.together["predict"], rows)
+    for method in ("predict", "predict_proba"):
+        compare(plan.together[method](rows), getattr(model, method)(rows), method)
     assert not doubts(plan.each["predict"], rows)
 
 

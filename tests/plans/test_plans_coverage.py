@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -16,6 +19,7 @@ from test_plans_trial import manifest, replaced, tried
 from modelpack.serving.manifest import Field
 from modelpack.serving.runners.plans import UnplannedError, encoding, trial
 from modelpack.serving.trials import coverage
+from modelpack.serving.trials.same import same
 from modelpack.serving.trials.samples import UNKNOWN
 
 CITIES = tuple(f"city {n:04}" for n in range(1300))
@@ -155,3 +159,28 @@ def test_encoders_of_texts_alone_have_a_plan(named):
         for n, each in enumerate([["a", "b", "c"], ["u", "v"]])
     ]
     assert tried(model, "frame" if named else "array", fields).kind == "plan"
+
+
+NAMED = {
+    "linear": LinearRegression(),
+    "bayes": GaussianNB(),
+    "scaled": make_pipeline(StandardScaler(), Ridge()),
+    "components": PCA(2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "int32"])
+@pytest.mark.parametrize("name", NAMED)
+def test_plans_of_named_columns_have_the_bits_of_the_frame(name, dtype):
+    """numpy adds up columns in the memory order of the frame, and casts integers to C order."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 6)) * 9, columns=[*"abcdef"])
+    frame = frame.round().astype(dtype) if dtype != "float64" else frame
+    model = clone(NAMED[name]).fit(frame, (frame.sum(axis=1) > 0).astype(int))
+    fields = [Field(c, "number", example=frame[c][0].item(), dtype=dtype) for c in frame]
+    planned = tried(model, "array", fields)
+    method = "transform" if name == "components" else "predict"
+    method = "predict_proba" if name == "bayes" else method
+    for count in (1, 2, 7, 50):
+        rows = frame.head(count)
+        got = planned.together(method, rows.to_numpy(np.float64).copy())
+        assert same(got, getattr(model, method)(rows)), count

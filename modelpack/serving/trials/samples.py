@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Iterator, List, Sequence
 
 from ..columns import DoubtError, Rows
+from ..frames import numpy_dtype
 from ..manifest import Field, Manifest
 from ..problems import Problem
 
@@ -103,7 +104,13 @@ def _value(field: Field, example: Any, n: int, number: Callable[[float, int], fl
     if not isinstance(example, (int, float)):
         return example
     value = number(float(example), n)
-    return int(value) if field.type == "integer" else value
+    return int(value) if is_whole(field) else value
+
+
+def is_whole(field: Field) -> bool:
+    """Whether the values of a column are integers, as in its training."""
+    dtype = numpy_dtype(field.dtype)
+    return field.type == "integer" or (dtype is not None and dtype.kind in "iu")
 
 
 def _near(example: float, n: int) -> float:

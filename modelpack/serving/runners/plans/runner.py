@@ -18,8 +18,9 @@ class PlannedRunner(EstimatorRunner):
     """As `runner`, whose model it is, but by `plan`.
 
     Attributes:
-        order: memory order of the matrix that the plan gets: F as made of a DataFrame, or C, in
-            which numpy casts integers before it multiplies them.
+        whole_order: memory order of the matrix that the plan gets of an array of integers: F as
+            made of a DataFrame; C, in which numpy casts integers before it multiplies them; None
+            if neither has been compared with the estimator.
     """
 
     kind = "plan"
@@ -27,7 +28,7 @@ class PlannedRunner(EstimatorRunner):
 
     def __init__(self, runner: EstimatorRunner, plan: Plan, manifest: Manifest) -> None:
         self.__dict__.update(runner.__dict__)
-        self.order = "F"
+        self.whole_order: str | None = None
         self._estimator = runner
         self._plan = plan
         self._layout = manifest.layout
@@ -84,9 +85,11 @@ class PlannedRunner(EstimatorRunner):
             return block
         if block.dtype.kind not in "fiu":
             raise DoubtError
-        if block.dtype != np.float64:
-            block = block.astype(np.float64)
-        return np.ascontiguousarray(block) if self.order == "C" else block
+        if block.dtype.kind == "f":
+            return block.astype(np.float64, copy=False)
+        if self.whole_order is None:
+            raise DoubtError
+        return block.astype(np.float64, order="C" if self.whole_order == "C" else "K")
 
 
 def _has_missing(rows: Rows, place: int) -> bool:

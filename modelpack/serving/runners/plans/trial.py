@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from typing import Any, Callable, Sequence
 
 import numpy as np
@@ -48,12 +49,14 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
         raise UnplannedError("no row is known to try it on, or nothing to ask")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
+        has_whole = manifest.layout == "array" and any(map(partial(_is_whole, runner), groups))
+        by_plan.whole_order = "F" if has_whole else None
         try:
             _compare_all(plan, runner, by_plan, methods, groups)
         except UnplannedError:
-            if manifest.layout != "array" or runner.arrange(groups[0]).dtype.kind not in "iu":
+            if not has_whole:
                 raise
-            by_plan.order = "C"
+            by_plan.whole_order = "C"
             _compare_all(plan, runner, by_plan, methods, groups)
         more = list(samples.acceptable(coverage.groups(manifest), decode))
         covered, left = _cover(plan, runner, by_plan, methods, more)
@@ -62,6 +65,11 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
     if left:
         by_plan.told += f"; {left} more would take longer than {PATIENCE_SECONDS:g} s to try"
     return by_plan
+
+
+def _is_whole(runner: EstimatorRunner, rows: Rows) -> bool:
+    """Whether the estimator gets an array of integers of several rows."""
+    return count(rows) > 1 and runner.arrange(rows).dtype.kind in "iu"
 
 
 def _cover(
