@@ -207,6 +207,13 @@ def test_objects_whose_names_are_no_positions_are_refused(rows):
             how(rows)
 
 
+@pytest.mark.parametrize("how", ["decode", "explain"])
+def test_numbers_as_names_are_positions_in_any_order(how):
+    decoder = Decoder(fields_of("number", "number", "number"), "array", 10, named=False)
+    rows = [{"2": 3.0, "0": 1.0, "1": 2.0}]
+    assert columns_of(getattr(decoder, how)(rows)) == [[1.0], [2.0], [3.0]]
+
+
 def test_objects_of_a_model_with_names_are_taken_by_name():
     decoder = Decoder(fields_of("number", "number"), "array", 10)
     with pytest.raises(Problem, match="expected the name of an input"):

@@ -144,7 +144,8 @@ class Decoder:
 
     def _without_names(self, rows: list[Any]) -> list[Any]:
         """Objects of a model without names as lists, if their names can only stand for positions:
-        all rows have the same, in one order, and as many as there are inputs.
+        all rows have the same, in one order, and as many as there are inputs. The names of columns
+        that have none in pandas, "0", "1", ..., are positions in any order.
         """
         if self.named or not isinstance(rows[0], dict) or self.layout == "dicts":
             return rows
@@ -152,6 +153,9 @@ class Decoder:
         alike = all(isinstance(row, dict) and tuple(row) == names for row in rows)
         if not alike or len(names) != len(self.names) or not self.in_order(names):
             return rows
+        numbers = [str(number) for number in range(len(names))]
+        if set(names) == set(numbers):
+            return [[row[number] for number in numbers] for row in rows]
         return [list(row.values()) for row in rows]
 
     def _align(self, rows: list[Any], ignored: Extras) -> Sequence[Sequence[Any]]:
