@@ -66,7 +66,7 @@ class Decoder:
             Problem: 422 there are none, 413 there are too many.
         """
         self.count(len(rows))
-        aligned = self._align(self._without_names(rows), ignored)
+        aligned = self._align(self._without_names(rows, ignored), ignored)
         matrix = self._matrix(aligned) if self.numeric else None
         if matrix is not None:
             return matrix
@@ -79,7 +79,7 @@ class Decoder:
             Problem: 422 names the row and column of what is wrong; else as `decode`.
         """
         self.count(len(rows))
-        rows = self._without_names(rows)
+        rows = self._without_names(rows, ignored)
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
             refused = self.refused(row, ignored) if isinstance(row, dict) else ()
@@ -142,10 +142,10 @@ class Decoder:
         if rows > self.most_rows:
             raise Problem(413, f"{rows} rows came; a request takes {self.most_rows}.")
 
-    def _without_names(self, rows: list[Any]) -> list[Any]:
+    def _without_names(self, rows: list[Any], ignored: Extras) -> list[Any]:
         """Objects of a model without names as lists, if their names can only stand for positions:
         all rows have the same, in one order, and as many as there are inputs. The names of columns
-        that have none in pandas, "0", "1", ..., are positions in any order.
+        that have none in pandas, "0", "1", ..., are positions in any order; others are ignored.
         """
         if self.named or not isinstance(rows[0], dict) or self.layout == "dicts":
             return rows
@@ -156,6 +156,8 @@ class Decoder:
         numbers = [str(number) for number in range(len(names))]
         if set(names) == set(numbers):
             return [[row[number] for number in numbers] for row in rows]
+        if len(names) > 1 and ignored is not None:
+            extras.add(ignored, names)  # clients that sort them get other answers
         return [list(row.values()) for row in rows]
 
     def _align(self, rows: list[Any], ignored: Extras) -> Sequence[Sequence[Any]]:
