@@ -89,9 +89,11 @@ class Column:
         self.type, self.dtype, self.example, self.nullable = "boolean", "bool", False, False
 
     def opaque(self) -> None:
-        """It goes into code that may take anything."""
+        """It goes into code that may take anything, of which a number is the likeliest."""
         if self.type is None:
             self.type, self.nullable = "any", True
+            if self.example is None and self.kept is not False:
+                self.example = 0.0
 
     def field(self, default: FieldType) -> Field:
         if self.kept is False:
