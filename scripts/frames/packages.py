@@ -114,6 +114,12 @@ def service(bundle: Path) -> Iterator[str]:
         yield process.url
 
 
+def get(url: str) -> Any:
+    """Return the document at a URL."""
+    with urllib.request.urlopen(url, timeout=60) as response:
+        return json.load(response)
+
+
 def post(url: str, body: bytes, kind: str) -> tuple[int, Any]:
     """Return the status and the document of a response."""
     request = urllib.request.Request(url, data=body, headers={"Content-Type": kind})

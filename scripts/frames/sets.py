@@ -12,6 +12,7 @@ from typing import Any
 from allowlist.environments import ROOT, Release, inside, make_environment
 
 INSIDE = Path(__file__).parent / "inside"
+REFERENCE = ROOT / "modelpack" / "reference"
 OWN = INSIDE / "own"
 """The author's own modules, for `--code`."""
 
@@ -98,6 +99,7 @@ def _fingerprint(release: Release) -> str:
     """Return a digest of all that decides about the models and their records."""
     digest = hashlib.sha256(release.requirements.encode())
     trained_by = [path for path in sorted(INSIDE.rglob("*.py")) if path.name != "serve.py"]
-    for path in [*trained_by, ROOT / "modelpack" / "recording.py"]:
+    recorded_by = [ROOT / "modelpack" / "recording.py", *sorted(REFERENCE.glob("*.py"))]
+    for path in [*trained_by, *recorded_by]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
