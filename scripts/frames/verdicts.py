@@ -102,7 +102,7 @@ def _outcome(case: Case, given: str, folder: Path) -> Outcome:
     packaged = package(case, given, folder)
     if packaged.code == TRUST_EXIT and (options := trusted(packaged.message)):
         packaged = package(case, given, folder, options)
-    if packaged.code == SMOKE_EXIT and _needs_rows(given, packaged.message):
+    if packaged.code and _needs_rows(given, packaged.message):
         return Outcome(given, UNTESTED, packaged.message)
     if packaged.code not in {0, SMOKE_EXIT} or packaged.bundle is None:
         return Outcome(given, BEFORE, f"exit {packaged.code}: {packaged.message}")
@@ -131,7 +131,7 @@ def _quick_outcome(case: Case, given: str, folder: Path, more: Sequence[str] = (
         message = f"exit {error.exit_code}: {error.message} {error.hint}"
         if error.exit_code == TRUST_EXIT and (names := trusted(error.hint)) and not more:
             return _quick_outcome(case, given, folder, names)
-        return Outcome(given, BEFORE, message)
+        return Outcome(given, UNTESTED if _needs_rows(given, message) else BEFORE, message)
     except UntestedError as error:
         return Outcome(given, UNTESTED if given == WITHOUT else FAILED, str(error))
     except (OSError, RuntimeError) as error:
@@ -143,4 +143,5 @@ def _values(options: Sequence[str], name: str) -> list[str]:
 
 
 def _needs_rows(given: str, message: str) -> bool:
-    return given == WITHOUT and "--example" in message
+    """Whether the package fails for want of rows and says which options give them."""
+    return given == WITHOUT and ("--example" in message or "modelpack.record" in message)

@@ -19,7 +19,7 @@ def write(trained, folder):
 
     A way that pandas itself cannot write for this frame has the reason in place of its file.
     """
-    head = trained.rows.iloc[:ROWS]
+    head = trained.rows.iloc[:ROWS].copy()  # a view has gaps, which tell in the last bits
     writers = _WAYS if isinstance(head, pd.DataFrame) else _TEXT_WAYS
     return [_way(trained, head, folder, writer) for writer in writers]
 
