@@ -226,7 +226,8 @@ def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
     assert set(made["environment"]) >= {"python", "requirements", "origins", "warnings"}
     assert set(made["image"]) == {"reference", "id", "size_bytes"}
     assert set(made["smoke"]) >= {"passed", "checks"}
-    assert set(made["smoke"]["checks"][0]) == {"name", "passed", "seconds", "detail"}
+    check = {"name", "passed", "status", "seconds", "detail", "reason"}
+    assert set(made["smoke"]["checks"][0]) == check
     assert set(made["seconds"]) == {"inspect", "environment", "bundle", "build", "smoke"}
     assert made["smoke"]["passed"] is True
     assert made["bundle"] == str(tmp_path / "bundle")
@@ -280,7 +281,9 @@ def test_an_image_that_fails_its_smoke_test_gets_no_name_and_is_not_kept(
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 7, done.stderr
     smoke = json.loads(done.stdout)["smoke"]
-    assert [check["name"] for check in smoke["checks"] if not check["passed"]] == ["ready"]
+    statuses = {check["name"]: check["status"] for check in smoke["checks"]}
+    assert statuses.pop("ready") == "failed"
+    assert set(statuses.values()) == {"not run"}
     assert "Traceback" not in done.stderr
     assert "its SimpleImputer has no _fill_dtype" in done.stderr
     assert {image.id for image in client.images.list()} == before
