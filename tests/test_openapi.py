@@ -220,7 +220,7 @@ def test_names_types_and_what_may_be_missing(clients):
     [
         (
             "iris",
-            [[1, 2, 3, 4.5], {"0": 1, "1": 2, "2": 3, "3": 4.5}],
+            [[1, 2, 3, 4.5], {"a": 1, "b": 2, "c": 3, "d": 4.5}],
             [[1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, None], {"x0": 1}, 3],
         ),
         ("mixed", [{"visits": 1.0, "member": True}], [{"visits": 1.5, "member": True}]),

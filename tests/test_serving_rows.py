@@ -184,14 +184,20 @@ def test_a_million_numbers_cost_little_more_than_numpy_needs():
 UNNAMED = [{"age": 1.5, "port": 2.0}, {"age": 3.0, "port": 4.5}]
 
 
+@pytest.mark.parametrize("how", ["decode", "explain"])
+def test_objects_of_a_model_without_names_are_taken_by_position(how):
+    decoder = Decoder(fields_of("number", "number"), "array", 10, named=False)
+    assert columns_of(getattr(decoder, how)(UNNAMED)) == [[1.5, 3.0], [2.0, 4.5]]
+
+
 @pytest.mark.parametrize(
     "rows",
     [
-        UNNAMED,  # in whatever order: clients may have sorted the names
+        [UNNAMED[0], {"port": 2.0, "age": 1.5}],  # in another order
+        [UNNAMED[0], {"age": 1.5, "fare": 2.0}],  # of another name
         [UNNAMED[0], [1.5, 2.0]],
-        [{**row, "id": 1.0} for row in UNNAMED],
-        [{"x1": 1.5, "port": 2.0}],
-        [{"1": 1.5, "2": 2.0}],
+        [{**row, "id": 1.0} for row in UNNAMED],  # of another width
+        [{"x1": 1.5, "port": 2.0}],  # with the name of an input
     ],
 )
 def test_objects_whose_names_are_no_positions_are_refused(rows):
@@ -199,17 +205,6 @@ def test_objects_whose_names_are_no_positions_are_refused(rows):
     for how in (decoder.decode, decoder.explain):
         with pytest.raises((DoubtError, Problem)):
             how(rows)
-
-
-def test_the_refusal_of_names_says_what_to_send():
-    decoder = Decoder(fields_of("number", "number"), "array", 10, named=False)
-    with pytest.raises(Problem, match="a list of values, because the model was fitted without"):
-        decoder.explain(UNNAMED)
-
-
-def test_the_only_input_has_any_name():
-    decoder = Decoder(fields_of("number"), "array", 10, named=False)
-    assert columns_of(decoder.explain([{"age": 1.5}, {"age": 2.0}])) == [[1.5, 2.0]]
 
 
 @pytest.mark.parametrize("how", ["decode", "explain"])

@@ -21,8 +21,6 @@ EXPECTED = {
     "datetime": "a date and time of ISO 8601, or milliseconds since 1970",
     "any": "a finite number, a string, true or false",
 }
-NAME = "the name of an input"
-NO_NAMES = "a list of values, because the model was fitted without names"
 NAMES = {dict: "an object", list: "a list", type(None): "null"}
 MOST = 20
 LONGEST = 60
@@ -58,14 +56,14 @@ def of_value(field: Field, value: Any) -> dict[str, Any]:
 
 
 def of_row(
-    fields: Sequence[Field], row: Any, refused: Sequence[str] = (), named: bool = True
+    fields: Sequence[Field], row: Any, refused: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
     """The {column, expected, got} of each wrong value of one row, which has the names `refused`
     that are no inputs.
     """
     if isinstance(row, dict):
         for name in refused:
-            yield _error(short(name), NAME if named else NO_NAMES, "an unknown one")
+            yield _error(short(name), "the name of an input", "an unknown one")
         values = [row.get(field.name, ...) for field in fields]
     elif isinstance(row, list) or len(fields) == 1:
         values = row if isinstance(row, list) else [row]

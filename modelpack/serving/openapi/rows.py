@@ -68,29 +68,21 @@ def _by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _takes_positions(service: Service) -> bool:
-    """Whether an object may name the inputs by their positions."""
+    """Whether names that are not those of inputs stand for positions."""
     facts = service.manifest
     return not facts.named and facts.layout != "dicts" and len(facts.inputs) <= MOST_BY_NAME
 
 
 def _by_position(service: Service) -> dict[str, Any]:
-    inputs = service.manifest.inputs
-    if len(inputs) == 1:
-        return {
-            "type": "object",
-            "additionalProperties": any_of(service),
-            "propertyNames": {"not": {"enum": [inputs[0].name]}},
-            "minProperties": 1,
-            "maxProperties": 1,
-            "description": "The value by any name, because the input has no name of its own.",
-        }
-    numbers = [str(number) for number in range(len(inputs))]
+    """All rows of a request have the same names in one order, which a schema cannot say."""
+    known = [field.name for field in service.manifest.inputs]
     return {
         "type": "object",
-        "properties": dict.fromkeys(numbers, any_of(service)),
-        "required": numbers,
-        "additionalProperties": False,
-        "description": "The values by position, because the inputs have no names of their own.",
+        "additionalProperties": any_of(service),
+        "propertyNames": {"not": {"enum": known}},
+        "minProperties": len(known),
+        "maxProperties": len(known),
+        "description": "The values in the order of the inputs, which have no names of their own.",
     }
 
 
