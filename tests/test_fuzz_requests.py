@@ -127,10 +127,10 @@ def test_right_rows_get_what_the_estimator_says(clients, trained, name, data):
 # --- one value that is wrong ---------------------------------------------------------------------
 
 WRONG = {
-    "number": st.sampled_from(["1", True, [], {}, "", 2**63, "NaN", -(10**30)]),
-    "integer": st.sampled_from(["1", True, [], {}, 0.5, 2**63, 1e300]),
+    "number": st.sampled_from(["1", [], {}, "", "NaN"]),
+    "integer": st.sampled_from(["1", [], {}, 0.5, 2**63, 1e300]),
     "string": st.sampled_from([1, 0.5, True, [], {}]),
-    "boolean": st.sampled_from([0, 1, "true", [], {}]),
+    "boolean": st.sampled_from([2, 0.5, "true", [], {}]),
     "any": st.sampled_from([[], {}, [1], 2**64]),
 }
 
