@@ -100,7 +100,7 @@ def test_rows_come_from_a_pipe_and_answers_go_to_a_file(
 def test_a_row_that_does_not_fit_is_exit_2_and_leaves_the_file_as_it_was(
     bundle: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "rows.jsonl").write_text("[1, 2, 3, 4]\n[1, 2, 3, \"x\"]\n")
+    (tmp_path / "rows.jsonl").write_text('[1, 2, 3, 4]\n[1, 2, 3, "x"]\n')
     arguments = (bundle, tmp_path / "rows.jsonl", "-o", tmp_path / "answers.csv")
     done = predict(*arguments)
     assert done.returncode == 2
