@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import platform
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ ROWS = 20
 MAX_ROWS = 100
 MAX_BYTES = 2**25
 """Of a record: fewer rows are kept if they and the answers to them are larger."""
+
+MAX_COPIED_BYTES = 2**28
+"""Of the model's files: larger models are asked as they are, not as they were saved."""
 
 PathLike = str | os.PathLike[str]
 
@@ -80,9 +84,21 @@ def record(
         "layout": training.kind_of_rows(X),
         "fields": [column.to_json() for column in training.columns(X)],
     }
+    if sum(p.stat().st_size for p in paths) <= MAX_COPIED_BYTES:
+        members = [_as_loaded(member) for member in members]
     target = path_of(paths[-1])
     write_whole(target, _with_rows(document, members, X, rows) + "\n")
     return target
+
+
+def _as_loaded(member: Any) -> Any:
+    """Return a copy as loading a file gives it. Its arrays may lie in memory in another order than
+    those of training, and then BLAS adds up numbers in another order.
+    """
+    try:
+        return pickle.loads(pickle.dumps(member, protocol=5))  # noqa: S301 - of this process
+    except Exception:  # whatever the classes in it raise: they are saved in another way
+        return member
 
 
 def _with_rows(document: dict[str, Any], members: Sequence[Any], rows: Any, wanted: int) -> str:

@@ -230,8 +230,9 @@ class Code:
     `main`: the module that stands for `__main__`. `requirements`: distribution -> specifier, of
     what the files import; `reasons`: distribution -> why, in words. `python`: what their syntax
     asks of Python, as a specifier, or None. `defined`: the "module:name" of the model that are
-    defined in code which the user named. `missing`: modules of the model that were found nowhere.
-    `notes`: whole sentences on what the user should know.
+    defined in code which the user named. `probabilistic`: those classes of the model whose code
+    defines `predict_proba`. `missing`: modules of the model that were found nowhere. `notes`: whole
+    sentences on what the user should know.
     """
 
     files: tuple[CodeFile, ...] = ()
@@ -240,6 +241,7 @@ class Code:
     reasons: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None
     defined: tuple[str, ...] = ()
+    probabilistic: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

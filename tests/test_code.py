@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from code_specs import spec_naming, write
 
-from modelpack.code import Given, distributions, find, notices
+from modelpack.code import Given, distributions, find, needing, notices
 from modelpack.errors import UsageError
-from modelpack.spec import Code
+from modelpack.spec import Code, Estimator, Signature
 
 RUNS = "raise SystemExit('code was executed')\n"
 
@@ -345,3 +346,49 @@ def test_code_vouches_for_what_it_defines(tmp_path: Path, vouched: bool) -> None
 def test_code_beside_the_model_vouches_for_nothing(tmp_path: Path) -> None:
     """It may have come with the model."""
     assert found(tmp_path, {"shop.py": DEFINES}, "shop:Model").defined == ()
+
+
+# --- what a class can do -------------------------------------------------------------------------
+
+CLASSIFIER = """
+class Base:
+    def predict_proba(self, X):
+        return X
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "is_probabilistic"),
+    [
+        ("class Model:\n    def predict_proba(self, X):\n        return X", True),
+        ("class Model:\n    predict_proba = None", True),
+        ("class Model(Base):\n    pass", True),
+        ("class Model:\n    def predict(self, X):\n        return X", False),
+        ("class Model(Model):\n    pass", False),
+        ("def Model():\n    def predict_proba():\n        pass", False),
+    ],
+)
+def test_own_classifiers_have_the_probabilities_that_their_code_defines(
+    tmp_path: Path, text: str, is_probabilistic: bool
+) -> None:
+    write(tmp_path, {"shop.py": f"{CLASSIFIER}\n{text}\n"})
+    spec = replace(spec_naming(tmp_path / "model.pkl", "shop:Model"), estimator="shop.Model")
+    spec = replace(spec, signature=Signature((), (), classes=("no", "yes")))
+    code = find(spec, Given())
+    assert code.probabilistic == (("shop:Model",) if is_probabilistic else ())
+    assert needing(spec, code).signature.probabilities is is_probabilistic
+    pipeline = replace(
+        spec,
+        estimator="sklearn.pipeline.Pipeline",
+        steps=(Estimator("scaler", "shop.Other"), Estimator("model", "shop.Model")),
+    )
+    assert needing(pipeline, code).signature.probabilities is is_probabilistic
+    unknown = replace(spec, signature=Signature((), ()))
+    assert not needing(unknown, code).signature.probabilities
+
+
+def test_a_classifier_of_the_training_script_has_probabilities(tmp_path: Path) -> None:
+    write(tmp_path, {"train.py": CLASSIFIER})
+    spec = spec_naming(tmp_path / "model.pkl", "__main__:Base")
+    code = find(spec, Given(paths=(tmp_path / "train.py",)))
+    assert code.probabilistic == ("__main__:Base",)

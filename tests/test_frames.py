@@ -37,6 +37,7 @@ NAMES = (
     "catboost_pickle",
     "oversampled",
     "own_before_columns",
+    "own_classifier",
     "own_pipeline",
     "set_output",
     "scaler_in_dict",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import UsageError
@@ -12,7 +12,7 @@ from ..spec import Code, CodeFile, ModelSpec
 from . import places, script
 from .needs import Needs
 from .places import Place
-from .script import MAIN, names_defined
+from .script import MAIN, defines_method, names_defined
 from .source import OLDEST_MINOR, Source, read
 from .walk import Walk
 
@@ -76,7 +76,9 @@ def _found(spec: ModelSpec, given: Given) -> Code:
         needed.missing.append("__main__")
     walk.follow()
     needed.add(walk.external, walk.modules)
-    return _code(walk, main, needed, defined)
+    return replace(
+        _code(walk, main, needed, defined), probabilistic=_probabilistic(walk, main, spec)
+    )
 
 
 def _wanted(spec: ModelSpec) -> dict[str, list[str]]:
@@ -114,6 +116,19 @@ def _defined(walk: Walk, wanted: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _defined_in(main: _Main, names: Sequence[str]) -> list[str]:
     return [f"__main__:{name}" for name in names if name in names_defined(main.source)]
+
+
+def _probabilistic(walk: Walk, main: _Main | None, spec: ModelSpec) -> tuple[str, ...]:
+    """The classes that the model names and whose code defines `predict_proba`."""
+    sources = {module: found.source for module, found in walk.modules.items()}
+    if main:
+        sources["__main__"] = main.source
+    pairs = [(key, *key.partition(":")[::2]) for key in spec.globals]
+    return tuple(
+        key
+        for key, module, name in pairs
+        if module in sources and defines_method(sources[module], name, "predict_proba")
+    )
 
 
 def _code(walk: Walk, main: _Main | None, needed: Needs, defined: Sequence[str]) -> Code:

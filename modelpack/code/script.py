@@ -54,6 +54,23 @@ def names_defined(source: Source) -> set[str]:
     return found
 
 
+def defines_method(source: Source, name: str, method: str) -> bool:
+    """Whether a class at the top of a file, or one that it inherits from there, has a method."""
+    classes = {
+        node.name: node for node in _statements(source.tree) if isinstance(node, ast.ClassDef)
+    }
+    waiting, seen = [name], set[str]()
+    while waiting:
+        node = classes.get(waiting.pop())
+        if node is None or node.name in seen:
+            continue
+        seen.add(node.name)
+        if any(method in bound(statement) for statement in node.body):
+            return True
+        waiting += [base.id for base in node.bases if isinstance(base, ast.Name)]
+    return False
+
+
 def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) -> Script:
     """The module of a script that has `names`. `packages`: those that the script lies in, from
     which it may import relatively.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..spec import Code, ModelSpec
+from ..spec import Code, ModelSpec, Signature
 
 
 def needing(spec: ModelSpec, code: Code) -> ModelSpec:
@@ -15,4 +15,18 @@ def needing(spec: ModelSpec, code: Code) -> ModelSpec:
         requirements={**code.requirements, **spec.requirements},
         reasons={**code.reasons, **spec.reasons},
         python=",".join(bounds) or None,
+        signature=_signature(spec, code),
     )
+
+
+def _signature(spec: ModelSpec, code: Code) -> Signature:
+    """The signature with probabilities if the author's own classifier has them.
+
+    The file has the labels of the classes, and only the code has the methods.
+    """
+    is_pipeline = bool(spec.steps) and (spec.estimator or "").endswith(".Pipeline")
+    last = spec.steps[-1].type if is_pipeline else spec.estimator
+    has_method = last in {key.replace(":", ".") for key in code.probabilistic}
+    if not has_method or spec.signature.classes is None:
+        return spec.signature
+    return replace(spec.signature, probabilities=True)

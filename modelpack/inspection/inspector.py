@@ -13,9 +13,9 @@ from . import policy
 from .companions import companions, find_labels, labelled, named
 from .composition import Composition, compose
 from .facts import layouts, libraries, parameters
-from .facts.parts import as_node
+from .facts.parts import Part, as_node
 from .facts.passage import transforms_to_frames
-from .facts.signature import NO_SIGNATURE, no_prediction, signature
+from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, signature
 from .facts.words import what
 from .machine import merged
 from .native.spec import spec
@@ -156,9 +156,18 @@ def _notes(made: Composition, readings: list[Reading]) -> list[Finding]:
     if made.root is None:
         held = "; ".join(what(reading.root) for reading in readings)
         return [Finding("not-a-model", f"the file holds {held}, and no estimator")]
-    if not made.root.is_fitted:
-        name = made.root.last.cls.dotted
-        return [Finding("not-fitted", f"{name} was saved before it was fitted")]
-    if reason := no_prediction(made.root):
+    return _faults(made.root)
+
+
+def _faults(root: Part) -> list[Finding]:
+    """Return what keeps an estimator from answering the rows of a table."""
+    if not root.is_fitted:
+        return [Finding("not-fitted", f"{root.last.cls.dotted} was saved before it was fitted")]
+    if reason := no_prediction(root):
         return [Finding("no-prediction", reason)]
+    repeated = repeated_name(root)
+    if repeated is not None:
+        shown = ascii(repeated)[1:-1]
+        told = f"two columns have the same name, {shown}, so rows by name do not fit it"
+        return [Finding("repeated-name", told)]
     return []

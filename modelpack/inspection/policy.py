@@ -18,7 +18,9 @@ from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
 from .payloads import WRAPPERS
 
 UNKNOWN = "unknown-global"
-NOTES = {"not-a-model", "not-fitted", "no-prediction", "several-models", "misfit"}
+NOTES = {
+    "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
+}  # fmt: skip
 """Codes of findings that tell what the file is; the verdict does not depend on them."""
 
 _WORDS = {"__doc__", "__name__"}

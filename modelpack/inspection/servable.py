@@ -21,6 +21,7 @@ _HINTS = {
     "joblib.dump(model, 'model.joblib').",
     "not-fitted": "Call fit before joblib.dump.",
     "no-prediction": "Save an estimator that has predict or transform.",
+    "repeated-name": "Rename one of the columns, and train the model again.",
     "misfit": "Give the files of one model, in the order in which its rows pass through them.",
     "empty-file": "Save or copy the model again.",
     "truncated": "Save or copy the model again: the size differs from that of the original.",

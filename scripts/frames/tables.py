@@ -22,7 +22,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     for release in SETS:
         found = [v for v in verdicts if v.set == release.name]
         counts = Counter(v.state for v in found)
-        pins = dict(pin.split("==") for pin in release.requirements.split())
+        pins = dict(pin.split("==") for pin in release.requirements.split() if "==" in pin)
         pins["xgboost"] = pins.get("xgboost") or pins["xgboost-cpu"]
         libraries = ", ".join(f"{name} {pins[name]}" for name in LIBRARIES)
         cells = [_short(release.name), release.python, libraries, str(counts.total())]

@@ -225,3 +225,11 @@ def test_the_first_row_of_more_than_is_kept(how, tmp_path):
     model = KNeighborsRegressor().fit(rows, rows[:, 0])
     fields = saved(model, tmp_path / "m", how).signature.inputs
     assert [field.example for field in fields] == pytest.approx(rows[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "object"])
+def test_booleans_keep_the_dtype_of_an_encoder(dtype, tmp_path):
+    """scikit-learn 0.24 cannot compare booleans of one of the two dtypes with the other."""
+    frame = pd.DataFrame({"member": [True, False]}, dtype=dtype)
+    (field,) = saved(OrdinalEncoder().fit(frame), tmp_path / "m", 5).signature.inputs
+    assert (field.type, field.dtype) == ("boolean", dtype)

@@ -148,12 +148,19 @@ def test_an_explainer_is_no_model_whoever_is_trusted(tmp_path, monkeypatch):
         require_servable(inspect(tmp_path / "m", trust=["shap:Explainer"]))
 
 
+def named(model, *names):
+    """A model as scikit-learn before 1.9 fits it to a DataFrame with columns of these names."""
+    model.feature_names_in_ = np.array(names, object)
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "code"),
     [
         (LogisticRegression(), "not-fitted"),
         (DBSCAN().fit(X), "no-prediction"),
         (LocalOutlierFactor(2).fit(X), "no-prediction"),
+        (named(GaussianNB().fit(X, [0, 1, 1]), "age", "age"), "repeated-name"),
     ],
 )
 def test_models_that_cannot_answer(tmp_path, model, code):

@@ -184,3 +184,15 @@ def test_plans_of_named_columns_have_the_bits_of_the_frame(name, dtype):
         rows = frame.head(count)
         got = planned.together(method, rows.to_numpy(np.float64).copy())
         assert same(got, getattr(model, method)(rows)), count
+
+
+def test_many_rows_decide_how_integers_are_added_up():
+    """A plan that adds up casted columns in the order of the frame differs in one row of fifty."""
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        frame = pd.DataFrame(random.integers(0, [90, 3, 30], (300, 3)), columns=["a", "b", "c"])
+        target = frame["a"] + frame["c"] > random.integers(20, 100, 300)
+        model = LogisticRegression().fit(frame, target)
+        fields = [Field(c, "integer", example=int(frame[c][0]), dtype="int64") for c in frame]
+        got = tried(model, "array", fields).together("predict_proba", frame.to_numpy(np.float64))
+        assert same(got, model.predict_proba(frame))

@@ -49,6 +49,8 @@ def _encoder(part: Part, columns: Columns) -> bool:
     for column, node in zip(columns, lists if isinstance(lists, list) else [], strict=False):
         array = view(node)
         column.category((array.values() if array else None) or ())
+        if array and column.type == "boolean":  # some releases cannot compare the two dtypes
+            column.dtype = column.dtype or ("bool" if array.dtype.kind == "b" else "object")
     return False
 
 

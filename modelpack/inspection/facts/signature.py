@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from modelpack.spec import Signature
 
 from . import inputs, outputs
@@ -45,3 +47,9 @@ def no_prediction(root: Part) -> str | None:
     if first.is_sklearn and first.name in _NO_ROWS:
         return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
     return None
+
+
+def repeated_name(root: Part) -> str | None:
+    """Return a name that two columns of the training frame had."""
+    counts = Counter(inputs.names(root) or ())
+    return next((name for name, count in counts.items() if count > 1), None)

@@ -11,6 +11,7 @@ from ..problems import Problem
 
 ROWS = 32
 """Of each kind: near the example, far from it, and so on."""
+WHOLE_ROWS = 256
 WORDS = 60
 """Of a vocabulary, spread over it."""
 UNKNOWN = "never met"
@@ -39,6 +40,14 @@ def acceptable(groups: Iterable[list[Any]], decode: Decode) -> Iterator[Rows]:
             continue
 
 
+def whole(manifest: Manifest, decode: Decode) -> list[Rows]:
+    """Return many rows of integers as a model takes them: so many that two ways to add them up
+    differ in at least one.
+    """
+    example = manifest.example or []
+    return list(acceptable([_rows(manifest.inputs, example, _whole_value, WHOLE_ROWS)], decode))
+
+
 def groups(manifest: Manifest, vocabulary: Sequence[str]) -> list[list[list[Any]]]:
     """Groups of rows as JSON has them: the example and others near it, some far from it, some with
     nothing where something may be missing, some with what training never met; and texts of the
@@ -63,11 +72,13 @@ def _around(fields: Sequence[Field], example: Sequence[Any]) -> list[list[list[A
     return made
 
 
-def _rows(fields: Sequence[Field], example: Sequence[Any], make: Make) -> list[list[Any]]:
+def _rows(
+    fields: Sequence[Field], example: Sequence[Any], make: Make, rows: int = ROWS
+) -> list[list[Any]]:
     return [
         [make(field, value, n + 3 * place) for place, (field, value) in enumerate(pairs)]
         for pairs in [list(zip(fields, example))]
-        for n in range(ROWS)
+        for n in range(rows)
     ]
 
 
@@ -84,6 +95,10 @@ def _near_value(field: Field, example: Any, n: int) -> Any:
 
 def _far_value(field: Field, example: Any, n: int) -> Any:
     return _value(field, example, n, _far)
+
+
+def _whole_value(field: Field, example: Any, n: int) -> Any:
+    return _value(field, example, n, _hundreds)
 
 
 def _unknown_value(field: Field, example: Any, n: int) -> Any:
@@ -115,6 +130,10 @@ def is_whole(field: Field) -> bool:
 
 def _near(example: float, n: int) -> float:
     return example + ((n * _STEP) % 1 - 0.5) * max(abs(example), 1.0)
+
+
+def _hundreds(_: float, n: int) -> float:
+    return round(((n * _STEP) % 1 - 0.5) * 2000)
 
 
 def _far(example: float, n: int) -> float:

@@ -34,6 +34,15 @@ class Trained:
         if others:
             raise TypeError("unknown: {}".format(", ".join(others)))
 
+    def reload(self, model):
+        """Let the saved model give the answers that `model` gave until now. After loading, arrays
+        may lie in memory in another order, which changes the last bits.
+        """
+        if self.predict == getattr(self.model, "predict", None):
+            self.predict = model.predict
+        if self.probabilities == getattr(self.model, "predict_proba", None):
+            self.probabilities = getattr(model, "predict_proba", None)
+
 
 class Model:
     """A model of the suite.

@@ -32,6 +32,8 @@ def train(entry, folder):
     folder.mkdir(parents=True)
     trained = entry.train()
     names = (trained.save or _saved(trained.model))(folder)
+    if trained.save is None:
+        trained.reload(joblib.load(str(folder / names[0])))
     document = {
         "text": entry.text,
         "may_be_refused": entry.may_be_refused,

@@ -50,7 +50,9 @@ def planned(runner: EstimatorRunner, manifest: Manifest, decode: samples.Decode)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         has_whole = manifest.layout == "array" and any(map(partial(_is_whole, runner), groups))
-        by_plan.whole_order = "F" if has_whole else None
+        if has_whole:
+            groups += samples.whole(manifest, decode)
+            by_plan.whole_order = "F"
         try:
             _compare_all(plan, runner, by_plan, methods, groups)
         except UnplannedError:
