@@ -652,7 +652,11 @@ BODIES = [
     (b"{", JSON),
     (b"\xff", JSON),
     (b"[[]]", JSON),
-    (b'{"inputs": [{"name": "/etc", "shape": [-1], "datatype": "FP64", "data": [{}]}]}', JSON),
+    (
+        b'{"inputs": [{"name": "/etc", "shape": [-1], "datatype": "FP64", "data": [{}],'
+        b' "parameters": {}}]}',
+        JSON,
+    ),
     (b'{"dataframe_split": {"columns": [1], "data": [[1, 2]]}, "inputs": {}}', JSON),
     (b"a,b\n1\n", "text/csv"),
     (b"\x93NUMPY\x01\x00v\x00{'descr': '|O', }", "application/x-npy"),
