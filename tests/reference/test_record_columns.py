@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 import modelpack
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
-from modelpack.reference import Sources, prepare
+from modelpack.reference import Sources, prepare, training
 from modelpack.spec import Field, ModelSpec, Reference
 
 COUNT = 200
@@ -293,3 +293,10 @@ def test_the_answers_are_those_of_a_frame_as_the_service_makes_it(tmp_path: Path
     assert model.predict(by_columns).tolist() != model.predict(frame.iloc[:20]).tolist()
     assert reference.answers is not None
     assert list(reference.answers.predictions or ()) == model.predict(by_columns).tolist()
+
+
+def test_the_range_is_that_of_all_rows_in_any_order() -> None:
+    (column,) = training.columns(pd.DataFrame({"size": [3.0, -1.0, np.nan, 7.0, 2.0]}))
+    assert (column.minimum, column.maximum) == (-1.0, 7.0)
+    assert column.quantiles is not None
+    assert (column.quantiles[0], column.quantiles[-1]) == (-1.0, 7.0)
