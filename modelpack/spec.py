@@ -404,7 +404,8 @@ class Reference:
     that `modelpack.record` wrote) or "model" (the model itself, loaded in a sandbox). `made_up`:
     the rows were made from the signature. `tolerance`: the largest difference of two floats,
     relative to the largest of both and 1, that counts as none; 0.0 compares bit for bit.
-    `problem`: why there are no answers. `bodies`: the rows as pandas writes them.
+    `problem`: why there are no answers. `bodies`: the rows as pandas writes them; `without_bodies`:
+    why there are none.
     """
 
     rows: tuple[tuple[Scalar, ...], ...]
@@ -415,6 +416,7 @@ class Reference:
     tolerance: float = 0.0
     problem: str = ""
     bodies: tuple[Body, ...] = ()
+    without_bodies: str = ""
 
 
 @dataclass(frozen=True)

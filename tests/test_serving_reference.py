@@ -89,20 +89,33 @@ def test_bodies_are_what_pandas_writes_of_the_frame(tmp_path: Path) -> None:
     lightgbm(tmp_path / "m.txt")
     reference, rows = reference_of(tmp_path / "m.txt", tmp_path)
     frame = pd.DataFrame(rows, columns=list(FRAME.columns)).astype(FRAME.dtypes)
-    bodies = {body["name"]: base64.b64decode(body["content"]) for body in reference.bodies(rows)}
+    found = reference.bodies(rows)["bodies"]
+    bodies = {body["name"]: base64.b64decode(body["content"]) for body in found}
     assert bodies["json"].decode() == frame.to_json(orient="records")
     assert bodies["csv"].decode() == frame.to_csv(index=False)
     assert pd.read_parquet(io.BytesIO(bodies["parquet"])).x.equals(frame.x)
-    assert all(body["predictions"] for body in reference.bodies(rows))
+    assert all(body["predictions"] for body in found)
+
+
+def test_a_frame_that_pandas_cannot_write_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no JSON of it")
+
+    joblib.dump(StandardScaler().fit(FRAME[["x"]]), tmp_path / "m.joblib")
+    reference, rows = reference_of(tmp_path / "m.joblib", tmp_path)
+    monkeypatch.setattr("modelpack.serving.reference_bodies.write", fail)
+    assert reference.bodies(rows) == {"bodies": [], "without_bodies": "ValueError: no JSON of it"}
 
 
 def test_names_that_occur_twice_have_no_bodies(tmp_path: Path) -> None:
     joblib.dump(StandardScaler().fit(FRAME[["x"]]), tmp_path / "m.joblib")
     reference, rows = reference_of(tmp_path / "m.joblib", tmp_path)
-    assert reference.bodies(rows)
+    assert reference.bodies(rows)["bodies"]
     twice = manifest_of(FRAME[["x"]], "array").inputs * 2
     object.__setattr__(reference.facts, "inputs", twice)
-    assert not reference.bodies(rows)
+    assert reference.bodies(rows) == {"bodies": []}
 
 
 @pytest.mark.parametrize("answer", [[1.0, 2.0], [], None, 3.0, "text"])

@@ -466,6 +466,12 @@ def parity(reference: Reference, *faults: str) -> tuple[Check, Parity | None]:
     return next(check for check in report.checks if check.name == "parity"), report.parity
 
 
+def test_files_of_pandas_that_were_not_sent_are_told() -> None:
+    check, _ = parity(replace(REFERENCE, without_bodies="ValueError: no JSON"))
+    assert check.passed
+    assert check.detail.endswith("; not by files of pandas, which failed: 'ValueError: no JSON'")
+
+
 def test_equal_answers_by_every_route_are_parity() -> None:
     check, found = parity(REFERENCE)
     assert check.passed

@@ -34,18 +34,22 @@ def completed(reference: Reference, told: bytes) -> Reference:
     try:
         document = json.loads(told)
         rows, errors, together, alone = _read(reference, document)
-        bodies = _bodies(document)
+        reference = replace(
+            reference,
+            bodies=_bodies(document),
+            without_bodies=str(document.get("without_bodies") or ""),
+        )
     except (ValueError, KeyError, TypeError) as error:
         return replace(
             reference, problem=f"what the model said in the sandbox is malformed: {error}"
         )
     if reference.answers is not None:  # they are known from elsewhere
-        return replace(reference, bodies=bodies)
+        return reference
     refused = [(number, said) for number, said in enumerate(errors) if said is not None]
     if refused and (not reference.made_up or not rows):
         number, said = refused[0]
         return replace(reference, problem=f"the model itself refuses row {number}: {said}")
-    return replace(reference, rows=tuple(rows), answers=together, alone=alone, bodies=bodies)
+    return replace(reference, rows=tuple(rows), answers=together, alone=alone)
 
 
 def said(reference: Reference, told: bytes) -> tuple[tuple[str | None, ...], Answers]:

@@ -3,10 +3,10 @@
 Standard input: {"rows": [[...], ...]}, in the order of the signature, and perhaps "bodies": true.
 Standard output: one JSON document, {"together": answers of all rows in one call, "alone": of each
 row in its own, "errors": what the model raised for a row, null where nothing, "bodies": [{"name":
-"csv", "content": base64, "predictions", "probabilities"}, ...]}; answers are {"predictions":
-[...], "probabilities": [...] or null}. The rows do not pass through the decoder of requests: pandas
-or numpy make of them what the author of the model has. `bodies` are the rows as pandas writes them,
-with the answers to what is written there.
+"csv", "content": base64, "predictions", "probabilities"}, ...], "without_bodies": why pandas could
+not write them}; answers are {"predictions": [...], "probabilities": [...] or null}. The rows do not
+pass through the decoder of requests: pandas or numpy make of them what the author of the model has.
+`bodies` are the rows as pandas writes them, with the answers to what is written there.
 """
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ class ReferenceModel:
             return f"{type(error).__name__}: {error}"[:500]
         return None
 
-    def bodies(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    def bodies(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return the rows as a user of pandas sends them, where their columns have names."""
         is_table = self.facts.layout in ("array", "frame") and self.facts.named
         if not rows or not is_table or not self._has_unique_names:
-            return []
+            return {"bodies": []}
         try:
-            return [
+            bodies = [
                 {
                     "name": name,
                     "content": base64.b64encode(content).decode(),
@@ -93,8 +93,8 @@ class ReferenceModel:
                 for name, content, written in reference_bodies.write(self.facts.inputs, rows)
             ]
         except Exception as error:  # a frame that pandas cannot write proves nothing of the service
-            sys.stderr.write(f"no bodies of pandas: {type(error).__name__}: {error}\n")
-            return []
+            return {"bodies": [], "without_bodies": f"{type(error).__name__}: {error}"[:500]}
+        return {"bodies": bodies}
 
     @property
     def _has_unique_names(self) -> bool:
@@ -152,7 +152,7 @@ def main() -> None:
         "together": model.answers([good] if good else []),
         "alone": model.answers([[row] for row in good]),
         "errors": errors,
-        "bodies": model.bodies(good) if asked.get("bodies") else [],
+        **(model.bodies(good) if asked.get("bodies") else {}),
     }
     with answer:
         answer.write(orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY))

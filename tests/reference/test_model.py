@@ -43,6 +43,11 @@ def test_bodies_come_with_answers_of_their_own() -> None:
     assert reference.bodies == (Body("csv", b"a,b\n", Answers((4,))),)
 
 
+def test_the_reason_for_no_bodies_is_kept() -> None:
+    answer = told([None] * 3, [1, 2, 3], bodies=[], without_bodies="ValueError: no")
+    assert completed(Reference(ROWS), answer).without_bodies == "ValueError: no"
+
+
 def test_answers_that_are_known_stay_and_get_bodies() -> None:
     known = Reference(ROWS, Answers((7, 8, 9)), source="record")
     reference = completed(known, told(["ValueError: no", None, None], [1, 2], bodies=[CSV]))

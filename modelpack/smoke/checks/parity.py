@@ -44,7 +44,10 @@ def check(probe: Probe) -> str:
     if not passed:
         raise CheckFailedError(_told(reference, answers))
     how = "bit for bit" if not largest else f"to {largest:.1e}, within {reference.tolerance:g}"
-    return f"{count} rows by {len(answers)} routes, equal {how} to {SOURCES[reference.source]}"
+    told = f"{count} rows by {len(answers)} routes, equal {how} to {SOURCES[reference.source]}"
+    if reference.without_bodies:
+        told += f"; not by files of pandas, which failed: {brief(reference.without_bodies)}"
+    return told
 
 
 def _asked(probe: Probe, reference: Reference) -> list[tuple[AnyRoute, Answers]]:
