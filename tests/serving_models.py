@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from faulty_model import GOOD, Faulty
+from hostile_model import Hostile
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestRegressor
@@ -199,6 +200,11 @@ def scaler() -> Trained:
 def stubborn() -> Trained:
     inputs = (Field("x0", "number", example=1.0),)
     return Trained(Stubborn(), Signature(inputs, (Field("value", "number"),)), "regressor")
+
+
+def hostile() -> Trained:
+    inputs = (Field("x0", "number", example=1.0),)
+    return Trained(Hostile(), Signature(inputs, (Field("told", "string"),)), "regressor")
 
 
 def faulty() -> Trained:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from typing import Any
+from pathlib import Path
+from typing import Any, Iterable
 
+from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import wsgi
 
@@ -27,6 +29,29 @@ class NamelessResponse(wsgi.Response):  # type: ignore[misc]
         return [line for line in lines if not line.startswith("Server:")]
 
 
+_load = WSGIApplication.load
+_is_confined = False
+
+
+def load(application: WSGIApplication) -> Any:
+    """Confine the master before it opens the model's file, which all workers share; once, as SIGHUP
+    loads again.
+    """
+    global _is_confined  # noqa: PLW0603
+    if application.cfg.preload_app and confinement.wanted(os.environ) and not _is_confined:
+        _is_confined = True
+        network = confinement.ALL if tracing.asked(os.environ) else confinement.LISTENING
+        _confine(network, _written(application.cfg))
+    return _load(application)
+
+
+def _written(config: Any) -> list[str]:
+    """The folders of files that gunicorn makes after the model is loaded."""
+    sockets = [address for address in config.address if isinstance(address, str)]
+    return [str(Path(path).resolve().parent) for path in (*sockets, config.pidfile) if path]
+
+
+WSGIApplication.load = load
 wsgi.Response = NamelessResponse
 Arbiter.reap_workers = crashes.reap_workers
 
@@ -53,16 +78,16 @@ def post_fork(_arbiter: Any, worker: Any) -> None:
     shared.Files.place = worker.place
     metrics.WORKERS.set(1)
     if confinement.wanted(os.environ):
-        _confine()
+        network = confinement.ALL if tracing.asked(os.environ) else confinement.NO_NETWORK
+        _confine(network)
 
 
-def _confine() -> None:
-    """Before the worker has threads, which would stay outside, and before it has read a byte of a
-    stranger. Its listening sockets are open; spans are the one thing that it sends by itself.
+def _confine(network: str, writable: Iterable[str] = ()) -> None:
+    """Build the inner wall. A worker has no threads yet, which would stay outside, and has not read
+    a byte of a stranger; its listening sockets are open. Spans are all that it sends by itself.
     """
-    memory = filter(None, [shared.Files.folder])
-    network = tracing.asked(os.environ)
-    for refused in confinement.enter(map(str, memory), network=network, processes=True):
+    places = [*map(str, filter(None, [shared.Files.folder])), *writable]
+    for refused in confinement.enter(places, network=network, processes=True):
         log.info("the inner wall is lower here, %s", refused)
 
 

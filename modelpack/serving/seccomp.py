@@ -10,12 +10,14 @@ import ctypes
 import os
 import platform
 import struct
-from typing import Tuple
+from typing import Sequence, Tuple
 
 Instruction = Tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
 LOAD, JUMP_EQUAL, JUMP_ATLEAST, JUMP_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+MASK = 0x54  # and
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+ARGUMENT = 8  # bytes of each
 ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 EPERM, ENOSYS = 1, 38
 
@@ -30,6 +32,12 @@ SECCOMP = (317, 277)
 SET_FILTER, ALL_THREADS = 1, 1
 
 SOCKET, CLONE, CLONE3 = (41, 198), (56, 220), (435, 435)
+CONNECT = (42, 203)
+SENDING = {(44, 206): 3, (46, 211): 2, (307, 269): 3}
+"""sendto, sendmsg, sendmmsg, and the position of their flags."""
+FAST_OPEN = 0x20000000  # MSG_FASTOPEN connects as it sends
+UNIX, INTERNET, STREAM = 1, (2, 10), 1
+SOCKET_TYPE = 0xF  # the rest are flags
 NONE = -1
 # What loading and predicting never needs, and attacks on a kernel or on other processes do.
 REFUSED = {
@@ -74,12 +82,14 @@ REFUSED = {
     "ioperm": (173, NONE),
     "modify_ldt": (154, NONE),
 }
+ALL, LISTENING, NO_NETWORK = "all", "listens", "none"
+
 FORKS = {"fork": (57, NONE), "vfork": (58, NONE)}
 
 
-def install(network: bool, processes: bool) -> None:
-    """`network`: whether sockets other than AF_UNIX may be made. `processes`: whether it may fork;
-    what is forked keeps the filter.
+def install(network: str, processes: bool) -> None:
+    """`network`: which sockets may be made beside AF_UNIX: "all", TCP that "listens" and connects
+    to nobody, or "none". `processes`: whether it may fork; what is forked keeps the filter.
 
     Raises:
         OSError: the kernel does not do that, or this processor's calls are not known here.
@@ -99,7 +109,7 @@ def _check(result: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _program(machine: str, network: bool, processes: bool) -> list[Instruction]:
+def _program(machine: str, network: str, processes: bool) -> list[Instruction]:
     """Raises:
     OSError: this processor's calls are not known.
     """
@@ -117,7 +127,7 @@ def _program(machine: str, network: bool, processes: bool) -> list[Instruction]:
         (RETURN, 0, 0, KILL),
         *_if(CLONE3[column], [(RETURN, 0, 0, FAIL | ENOSYS)]),  # its flags lie where no filter sees
         *_if(CLONE[column], _clone(processes)),
-        *([] if network else _if(SOCKET[column], _socket())),
+        *_network(network, column),
         *(part for number in numbers for part in _if(number, [(RETURN, 0, 0, FAIL | EPERM)])),
         (RETURN, 0, 0, ALLOW),
     ]
@@ -136,12 +146,46 @@ def _clone(processes: bool) -> list[Instruction]:
     return [*most, refuse, (RETURN, 0, 0, ALLOW)]
 
 
-def _socket() -> list[Instruction]:
+def _network(network: str, column: int) -> list[Instruction]:
+    if network == ALL:
+        return []
+    if network == NO_NETWORK:
+        return _if(SOCKET[column], _sockets([]))
+    sending = [
+        part
+        for call, place in SENDING.items()
+        for part in _if(call[column], _without_flag(place, FAST_OPEN))
+    ]
+    connecting = _if(CONNECT[column], [(RETURN, 0, 0, FAIL | EPERM)])
+    return [*_if(SOCKET[column], _sockets(INTERNET)), *connecting, *sending]
+
+
+def _sockets(families: Sequence[int]) -> list[Instruction]:
+    """AF_UNIX, and streams of `families`."""
+    allow = (RETURN, 0, 0, ALLOW)
     return [
         (LOAD, 0, 0, FIRST_ARGUMENT),
-        (JUMP_EQUAL, 0, 1, 1),  # AF_UNIX
-        (RETURN, 0, 0, ALLOW),
+        *_if(UNIX, [allow]),
+        *(part for family in families for part in _if(family, _streams())),
         (RETURN, 0, 0, FAIL | EPERM),
+    ]
+
+
+def _streams() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, FIRST_ARGUMENT + ARGUMENT),
+        (MASK, 0, 0, SOCKET_TYPE),
+        *_if(STREAM, [(RETURN, 0, 0, ALLOW)]),
+        (RETURN, 0, 0, FAIL | EPERM),
+    ]
+
+
+def _without_flag(place: int, flag: int) -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, FIRST_ARGUMENT + place * ARGUMENT),
+        (JUMP_BITS, 0, 1, flag),
+        (RETURN, 0, 0, FAIL | EPERM),
+        (RETURN, 0, 0, ALLOW),
     ]
 
 
