@@ -175,7 +175,7 @@ def _json(value: Any, names: Sequence[str] | None = None) -> Any:
     except TypeError as error:
         where = f" of the column {names[0]}" if names and names[0] else ""
         raise UsageError(
-            f"The values{where} cannot be recorded: JSON cannot hold {error}.",
+            f"The values{where} cannot be recorded: JSON has nothing for {error}.",
             hint="Record rows of numbers, texts, booleans and dates, as a service can take them, "
             "or keep no rows: modelpack.record(model, X, path, rows=0).",
         ) from error

@@ -16,8 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
+from modelpack.serving.columns import build
+from modelpack.serving.manifest import Field
 from modelpack.serving.rows import Decoder
 from modelpack.serving.runners.estimator import EstimatorRunner
+from modelpack.serving.tables import of_columns
 
 ROWS = 120
 _rng = np.random.default_rng(0)
@@ -127,6 +130,17 @@ def test_xgboost_never_takes_an_unknown_category_for_a_known_one(values, other, 
     unknown = [{**records(frame[:1])[0], "g": other}]
     with pytest.raises(ValueError, match="not one of the categories"):
         runner.call("predict", decoder.explain(unknown))
+
+
+def test_catboost_gets_whole_numbers_as_integers():
+    """pandas writes 3.0 for 3 where another value of the column is missing."""
+    field = Field("store", "any", categories=(1, 2, 3))
+    for given in ([3.0, 1.0], np.array([3.0, 1.0])):
+        decoder = Decoder([field], "frame", 10)
+        columns = of_columns(decoder, ["store"], [given])
+        assert columns[0].dtype == np.int64
+    assert build(field, [3.0]).dtype == np.int64
+    assert build(field, [3.5, 1.0]).dtype == build(Field("store", "any"), [3.0]).dtype == np.float64
 
 
 @pytest.mark.parametrize("values", ["integers", "texts"])

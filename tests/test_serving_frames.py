@@ -265,6 +265,37 @@ def test_a_category_that_training_never_met_comes_after_the_others(values, categ
     assert column.cat.codes.tolist() == ([1, -1, 2] if kind == "integer" else [1, 2, -1])
 
 
+@pytest.mark.parametrize("make", [dict, "own"])
+def test_own_code_never_gets_an_unknown_category(make):
+    """What codes unknown categories get depends on the other rows of the request."""
+    field = Field("size", "string", dtype="category", categories=("S", "M"))
+    functions = {dict: np.log1p, "own": lambda rows: rows}
+    model = make_pipeline(FunctionTransformer(functions[make]), LinearRegression())
+    facts = replace(manifest_of(pd.DataFrame({"size": ["S"]}), "frame"), inputs=(field,))
+    arrange = EstimatorRunner(model, facts).arrange
+    rows = [np.array(["M", "XXL"], object)]
+    if make == "own":
+        with pytest.raises(ValueError, match="not one of the categories"):
+            arrange(rows)
+    else:
+        assert arrange(rows)["size"].cat.codes.tolist() == [1, 2]
+    assert arrange([np.array(["M", np.nan], object)])["size"].cat.codes.tolist() == [1, -1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[90_000_000.5, None], ["1 days 01:00:00.0005", None], ["P1DT1H0M0.0005S", np.nan]],
+)
+@pytest.mark.parametrize("dtype", ["timedelta64[ns]", "timedelta64[us]"])
+def test_durations_are_milliseconds_or_texts(given, dtype):
+    """`to_json` writes milliseconds, `to_csv` and records write texts."""
+    field = Field("wait", "any", nullable=True, dtype=dtype)
+    expected = pd.DataFrame({"wait": pd.to_timedelta(["1 days 01:00:00.0005", None])}).astype(dtype)
+    rows = [build(field, given)]
+    pd.testing.assert_frame_equal(FrameBuilder([field]).build(rows), expected)
+    pd.testing.assert_frame_equal(reference_rows.frame([field], [[v] for v in given]), expected)
+
+
 def test_plans_get_numbers_as_they_were_rounded_in_training():
     fields = [Field("a", "number", dtype="float32"), Field("b", "number")]
     rows = np.array([[0.1, 0.1]])

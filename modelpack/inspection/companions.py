@@ -30,10 +30,12 @@ _LABEL_KEYS = {
     "idxtolabel", "indextolabel", "int2label", "inttolabel", "id2label", "idtolabel", "idxtoclass",
     "inverselabelmap", "label2id", "labeltoid", "classtoidx",
 }  # fmt: skip
-_ENCODER_WORDS = {
-    "le", "label", "labels", "labelencoder", "encoder", "enc", "target", "targets", "y", "class",
-    "classes", "lbl", "output", "response", "outcome", "transformer",
+_TARGET_WORDS = {
+    "label", "labels", "labelencoder", "target", "targets", "y", "class", "classes", "lbl",
+    "output", "response", "outcome",
 }  # fmt: skip
+"""Words in the key of an encoder that mean the target."""
+_ENCODER_WORDS = _TARGET_WORDS | {"le", "encoder", "enc", "transformer"}
 """Words in the key of an encoder that name no column."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
@@ -99,7 +101,9 @@ def find_labels(
     be meant is not used; "" if none is left out.
 
     `encoders`: the LabelEncoders of the file by their keys, or the one that the user `selected`.
-    Others are those of the target unless their keys name an input, or may name one.
+    Others are those of the target unless their keys name an input, or may name one. A collection
+    in the collection, such as {"encoders": {"gender": ...}}, holds those of inputs: in it, only a
+    key that means the target counts.
     """
     count = len(signature.classes or ())
     if not count or signature.classes != tuple(range(count)):
@@ -110,8 +114,7 @@ def find_labels(
     ]
     if not selected:
         fitting = [each for each in fitting if not _is_of_input(each.key, names or set())]
-    certain = [each for each in fitting
-               if selected or names is not None or not _other_words(each.key)]  # fmt: skip
+    certain = [each for each in fitting if selected or _is_of_target(each.key, names is not None)]
     mapped = [Labels(c.key, labels) for c in values if len(labels := _mapped(c)) == count]
     for group in (certain, mapped):
         if len({each.values for each in group}) == 1:
@@ -130,12 +133,33 @@ def _classes(part: Part) -> tuple[Scalar, ...]:
 
 
 def _is_of_input(key: str, names: set[str]) -> bool:
-    return _plain(key) in names or "".join(_other_words(key)) in names
+    last = _last(key)
+    return _plain(last) in names or "".join(_other_words(last)) in names
+
+
+def _is_of_target(key: str, knows_inputs: bool) -> bool:
+    """Whether an encoder that is not known to be that of an input is certainly that of the target.
+
+    Args:
+        key: Its key in the file, with dots between those of collections in collections.
+        knows_inputs: The names of the inputs are known, and the key is none of them.
+    """
+    last = _last(key)
+    if last != key:
+        return bool(_TARGET_WORDS.intersection(_words(last))) and not _other_words(last)
+    return knows_inputs or not _other_words(key)
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _words(key: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(key)]
 
 
 def _other_words(key: str) -> list[str]:
-    words = [word.lower() for word in _WORD.findall(key)]
-    return [word for word in words if word not in _ENCODER_WORDS]
+    return [word for word in _words(key) if word not in _ENCODER_WORDS]
 
 
 def _mapped(companion: Companion) -> tuple[Scalar, ...]:

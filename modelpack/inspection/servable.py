@@ -74,7 +74,7 @@ def require_categories(spec: ModelSpec) -> None:
         raise ModelNotSupportedError(
             f"{_name(spec)} cannot be served: it was trained on columns of categories "
             f"({', '.join(unknown[:_MOST_NAMED])}{more}), and the file does not contain their "
-            "values, as XGBoost before 3.1 does not save them.",
+            "values. XGBoost saves them since 3.1, but not those with letters beyond ASCII.",
             hint="Call modelpack.record(model, X, path) after saving the model, with X as in "
             "training: the record contains the categories.",
         )

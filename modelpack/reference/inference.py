@@ -13,6 +13,9 @@ MAX_COLUMNS = 1000
 """Columns that are looked into; those of wider files are left to the model file."""
 
 _BOOLEANS = {"true", "True", "TRUE", "false", "False", "FALSE"}
+_NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)", re.I)
+_CODE = re.compile(r"[+-]?0\d.*")
+"""A postcode or an account number: pandas writes no number with a leading zero."""
 _WITH_ZONE = re.compile(r".*[0-9](Z|[+-][0-9]{2}:?[0-9]{2})")
 
 
@@ -48,6 +51,11 @@ def _date_dtype(texts: Sequence[str]) -> str:
 
 
 def _number(cell: str) -> int | float:
+    """Raises:
+    ValueError: It is no number, or a code of digits.
+    """
+    if _CODE.fullmatch(cell) or not _NUMBER.fullmatch(cell):
+        raise ValueError(cell)
     try:
         return int(cell)
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +40,8 @@ def to_scalar(value: Any) -> Scalar:
     """Return a value as JSON has it: dates as ISO 8601 text, decimals as numbers, missing as None.
 
     Raises:
-        TypeError: JSON has nothing for values of its type.
+        TypeError: JSON has nothing for values of its type, or no text from which pandas makes them,
+            as for times of the day and intervals.
     """
     value = _unwrapped(value)
     if is_missing(value):
@@ -53,13 +54,13 @@ def to_scalar(value: Any) -> Scalar:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, date | time):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, timedelta):
         return _duration(value)
-    if type(value).__name__ in {"Period", "Interval"}:
+    if type(value).__name__ == "Period":
         return str(value)
-    raise TypeError(f"a {type(value).__name__}")
+    raise TypeError(f"the type {type(value).__name__}")
 
 
 def kind_of(value: Any) -> FieldType | None:

@@ -135,11 +135,22 @@ def _values(name: str, column: Any) -> Any:
         return column.to_numpy(zero_copy_only=False) if lossless else column.to_pylist()
     if types.is_timestamp(type_) or types.is_date(type_):
         return column.to_numpy(zero_copy_only=False)  # in UTC where there is a time zone
-    if _is_text(type_) or types.is_null(type_):
-        return column.to_pylist()
+    if _is_text(type_) or types.is_null(type_) or types.is_duration(type_):
+        return _durations(column) if types.is_duration(type_) else column.to_pylist()
     if types.is_decimal(type_) and abs(type_.scale) <= MOST_DIGITS:
         return [None if value is None else float(value) for value in column.to_pylist()]
     raise misfits.of_table("numbers, texts, booleans or dates", _kind(type_), name)
+
+
+def _durations(column: Any) -> list[str | None]:
+    """Durations as texts that pandas reads."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        counts = column.cast(pa.duration("ns")).cast(pa.int64()).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise Problem(422, "A duration is beyond nanoseconds of 64 bits.") from error
+    return [None if count is None else f"{count} ns" for count in counts]
 
 
 def _from_dictionary(name: str, chunk: Any) -> list[Any]:
@@ -163,5 +174,5 @@ def _kind(type_: Any) -> str:
     import pyarrow as pa  # noqa: PLC0415
 
     if pa.types.is_temporal(type_):
-        return "times or durations"
+        return "times"
     return "lists or records" if pa.types.is_nested(type_) else "values of another type"

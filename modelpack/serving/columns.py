@@ -87,7 +87,7 @@ def build(field: Field, values: Sequence[Any]) -> np.ndarray:
 
 def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
     if field.type in ("number", "integer") or (field.type == "any" and kinds <= NUMBER | {MISSING}):
-        return _numbers(field.type, values, kinds)
+        return _numbers(number_type(field), values, kinds)
     if field.type == "datetime":
         moments = dates.array(values)
         if moments is None:
@@ -107,6 +107,16 @@ def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
     some_missing = MISSING in kinds
     objects[:] = [np.nan if v is None else v for v in values] if some_missing else values
     return objects
+
+
+def number_type(field: Field) -> str:
+    """The type of the numbers in a column: "integer" if its categories, which may be texts as well,
+    are integers, as pandas writes 3.0 for 3 if another value of the column is missing.
+    """
+    if field.type == "any" and field.categories:
+        ends = {type(field.categories[0]), type(field.categories[-1])}
+        return "integer" if ends == {int} else "any"
+    return field.type
 
 
 def _numbers(type_: str, values: Sequence[Any], kinds: set[type]) -> np.ndarray:

@@ -50,8 +50,10 @@ class FrameBuilder:
     def _maker(self, field: Field) -> Make:
         if field.dtype == "category":
             return self._category(field)
-        if field.type == "datetime" or (field.dtype or "").startswith("datetime64"):
-            return lambda column: self._dates(column, field.dtype)
+        is_duration = (field.dtype or "").startswith("timedelta64")
+        if is_duration or field.type == "datetime" or (field.dtype or "").startswith("datetime64"):
+            convert = self._durations if is_duration else self._dates
+            return lambda column: convert(column, field.dtype)
         if field.missing_none:
             return lambda column: self._pandas.Series(with_none(field, column), dtype=object)
         if field.dtype in _TEXTS or (field.dtype is None and field.type == "string"):
@@ -91,6 +93,15 @@ class FrameBuilder:
         dates = self._pandas.to_datetime(self._pandas.Series(column), utc=True)
         zone = _zone(dtype)
         return _converted(dates.dt.tz_convert(zone) if zone else dates.dt.tz_localize(None), dtype)
+
+    def _durations(self, column: np.ndarray, dtype: str | None) -> Any:
+        """Texts as pandas writes and reads them, or milliseconds as it writes to JSON."""
+        delta = self._pandas.Timedelta
+        found = [
+            delta(value, unit="ms") if isinstance(value, (int, float)) else delta(value)
+            for value in column.tolist()
+        ]
+        return _converted(self._pandas.Series(found, dtype="timedelta64[ns]"), dtype)
 
     def _category(self, field: Field) -> Make:
         """All categories of training in their order, and after them those that training never met:

@@ -34,7 +34,8 @@ def problem(errors: Sequence[dict[str, Any]]) -> Problem:
     column = None if first["column"] is None else f'column "{first["column"]}"'
     place = ", ".join(filter(None, [row, column])) or "the rows"
     place = place[0].upper() + place[1:]
-    more = f" It is the first of {len(errors)} errors." if len(errors) > 1 else ""
+    count = f"{MOST} or more" if len(errors) >= MOST else str(len(errors))
+    more = f" It is the first of {count} errors." if len(errors) > 1 else ""
     detail = f"{place}: expected {first['expected']}, got {first['got']}.{more}"
     return Problem(422, detail, list(errors))
 

@@ -72,8 +72,9 @@ def _column(field: Field, column: Any) -> Any:
     dtype = field.dtype or ""
     if dtype == "category":
         return _category(field, column)
-    if field.type == "datetime" or dtype.startswith("datetime64"):
-        return _dates(column, dtype)
+    is_duration = dtype.startswith("timedelta64")
+    if is_duration or field.type == "datetime" or dtype.startswith("datetime64"):
+        return _durations(column, dtype) if is_duration else _dates(column, dtype)
     if field.missing_none or (field.type == "string" and dtype in ("", "str")):
         return _objects(field, column) if field.missing_none else _texts(column)
     wanted = dtype or ("float64" if field.type == "number" else "")
@@ -117,6 +118,17 @@ def _category(field: Field, column: Any) -> Any:
         others = list(map(int, others))
     every = known.append(pd.Index(others)) if others else known
     return pd.Series(pd.Categorical(values, categories=every))
+
+
+def _durations(column: Any, dtype: str) -> Any:
+    """Of texts, or of milliseconds as `to_json` writes them."""
+    import pandas as pd  # noqa: PLC0415
+
+    is_number = column.map(lambda value: isinstance(value, (int, float)))
+    found = pd.Series(pd.NaT, index=column.index, dtype="timedelta64[ns]")
+    found[is_number] = pd.to_timedelta(column[is_number].astype(float), unit="ms")
+    found[~is_number] = pd.to_timedelta(column[~is_number].astype(str))
+    return found.astype(dtype)
 
 
 def _dates(column: Any, dtype: str) -> Any:

@@ -18,6 +18,7 @@ from .columns import (
     are_integral,
     are_small,
     build,
+    number_type,
     plain,
     whole,
 )
@@ -193,7 +194,7 @@ def _numbers(field: Field, column: np.ndarray) -> np.ndarray:
         return column
     if field.type == "number" or column.dtype.kind == "f":
         numbers = _wide(column)
-        return whole(numbers) if field.type == "integer" else numbers
+        return whole(numbers) if number_type(field) == "integer" else numbers
     fits = column.dtype.kind == "b" or (column < BEYOND).all()
     return column.astype(np.int64, copy=False) if fits else _wide(column)
 

@@ -3,6 +3,7 @@
 import time
 
 import catboost
+import joblib
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -128,12 +129,24 @@ def test_a_list_that_is_repeated_is_not_written_out(tmp_path):
 
 @pytest.mark.parametrize(
     "container",
-    [{"enc": [{"values": [1], "offsets": [0, "a"]}]}, {"enc": [3]}, {"enc": [{"values": 3}]},
-     {"enc": [{"values": [255], "offsets": [0, 1]}]}],
-)  # fmt: skip
+    [{"enc": [{"values": [1], "offsets": [0, "a"]}]}, {"enc": [3]}, {"enc": [{"values": 3}]}],
+)
 def test_broken_container_is_an_error_that_its_readers_expect(container):
     with pytest.raises((AttributeError, TypeError, ValueError)):
         xgboost_values(container)
+
+
+@pytest.mark.parametrize("cities", [["Berlin", "K\u00f6ln", "Zug"], ["\u6771\u4eac", "Paris"]])
+@pytest.mark.parametrize("native", [True, False])
+def test_xgboost_shifts_and_cuts_categories_beyond_ascii(cities, native, tmp_path):
+    frame = pd.DataFrame({"v": np.arange(30.0), "city": pd.Categorical((cities * 15)[:30])})
+    model = xgboost.XGBRegressor(n_estimators=2, enable_categorical=True).fit(frame, frame["v"])
+    path = tmp_path / ("m.json" if native else "m")
+    model.save_model(path) if native else joblib.dump(model, path)
+    city = inspect(path).signature.inputs[1]
+    assert (city.dtype, city.categories) == ("category", None)
+    with pytest.raises(ModelNotSupportedError, match="letters beyond ASCII"):
+        require_categories(inspect(path))
 
 
 def test_xgboost_before_its_container_does_not_guess_codes(tmp_path):

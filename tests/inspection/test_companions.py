@@ -153,6 +153,32 @@ def test_encoder_of_an_input_is_not_that_of_the_target(model, tmp_path):
     assert spec.labels == ("female", "male"), "the user knows better"
 
 
+NESTED = {
+    "encoders": lambda e: {"encoders": {"gender": e}},
+    "label encoders": lambda e: {"label_encoders": {"gender": e}},
+    "le": lambda e: {"preprocessing": {"le": {"gender": e}}},
+    "word": lambda e: {"preprocessing": {"le": e}},
+    "list": lambda e: {"encoders": [e, e]},
+}
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("nested", NESTED)
+def test_nested_encoders_are_those_of_inputs(model, nested, named, tmp_path):
+    of_input = LabelEncoder().fit(["female", "male"])
+    saved = {"model": model, **NESTED[nested](of_input)}
+    saved |= {"columns": ["age", "gender"]} if named else {}
+    assert inspected(saved, tmp_path).labels is None
+    assert inspected((model, NESTED[nested](of_input)), tmp_path).labels is None
+
+
+@pytest.mark.parametrize("key", ["target", "label_encoder", "y_encoder"])
+def test_a_nested_encoder_may_be_called_that_of_the_target(model, encoder, key, tmp_path):
+    of_input = LabelEncoder().fit(["female", "male"])
+    saved = {"model": model, "encoders": {"gender": of_input, key: encoder}}
+    assert inspected(saved, tmp_path).labels == ("no", "yes")
+
+
 def test_model_with_labels_of_its_own_is_not_decoded(scaler, encoder, tmp_path):
     model = LogisticRegression().fit(X, TEXTS)
     assert inspected((encoder, model), tmp_path).labels is None

@@ -16,6 +16,7 @@ import pytest
 
 from modelpack.errors import UsageError
 from modelpack.reference import Sources, prepare
+from modelpack.reference.inference import inferred
 from modelpack.reference.merging import MAX_SAMPLE_BYTES, with_examples
 from modelpack.reference.rows import align
 from modelpack.reference.tables import Table, read_table
@@ -272,3 +273,17 @@ def test_an_old_model_of_strings_takes_a_frame(make_spec: MakeSpec) -> None:
     table = Table(("port", "age"), [["Cherbourg", 20.0], ["Queenstown", 30.0]], is_typed=True)
     found = with_examples(spec, table).signature
     assert (found.layout, found.named) == ("frame", True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "type_"),
+    [
+        (["04567", "90210"], "string"),
+        (["-01", "2"], "string"),
+        (["1_000", "2"], "string"),
+        (["0", "0.5", "-0.25", "1e5", ".5", "5.", "nan"], "number"),
+        (["0", "10", "-7"], "integer"),
+    ],
+)
+def test_digits_with_a_leading_zero_are_a_code_and_no_number(cells: list[str], type_: str) -> None:
+    assert inferred("zip", cells).type == type_

@@ -300,3 +300,18 @@ def test_the_range_is_that_of_all_rows_in_any_order() -> None:
     assert (column.minimum, column.maximum) == (-1.0, 7.0)
     assert column.quantiles is not None
     assert (column.quantiles[0], column.quantiles[-1]) == (-1.0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "type_"),
+    [
+        (pd.cut(pd.Series([1, 2, 3]), [0, 2, 4]), "Interval"),
+        (pd.Series([datetime.time(8, 30)] * 3), "time"),
+    ],
+)
+def test_values_that_no_service_can_take_are_refused(
+    values: Any, type_: str, tmp_path: Path
+) -> None:
+    joblib.dump(None, tmp_path / "m")
+    with pytest.raises(UsageError, match=f"column a cannot be recorded.* the type {type_}"):
+        modelpack.record(LinearRegression(), pd.DataFrame({"a": values}), tmp_path / "m")

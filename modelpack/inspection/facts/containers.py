@@ -28,7 +28,8 @@ _MOST_CHOICES = 4_000_000
 
 
 def xgboost_values(container: Mapping[str, Any]) -> dict[int, tuple[Scalar, ...]]:
-    """The categories by the number of the feature.
+    """The categories by the number of the feature. Texts beyond ASCII are left out: XGBoost 3.2
+    counts characters where it should count bytes, so that what it saves is shifted and cut.
 
     Raises:
         KeyError, TypeError, ValueError: it is not as XGBoost writes it.
@@ -38,6 +39,8 @@ def xgboost_values(container: Mapping[str, Any]) -> dict[int, tuple[Scalar, ...]
         values, starts = column.get("values", ()), column.get("offsets")
         if starts:
             raw = bytes(byte % 256 for byte in values)
+            if not raw.isascii():
+                continue
             values = [clean(raw[low:high].decode()) for low, high in pairwise(starts)]
         if values:
             found[index] = tuple(map(scalar, values))

@@ -56,7 +56,8 @@ class EstimatorRunner:
 
 def _arrangement(model: Any, manifest: Manifest) -> Callable[[Rows], Any]:
     if manifest.layout == "frame":
-        return FrameBuilder(manifest.inputs, closed=any(map(_mixes_up, parts(model)))).build
+        closed = any(_mixes_up(part) or _is_own(part) for part in parts(model))
+        return FrameBuilder(manifest.inputs, closed=closed).build
     if manifest.layout == "array":
         return MatrixBuilder(manifest.inputs, manifest.named).build
     return _listed
@@ -75,3 +76,20 @@ def _mixes_up(part: Any) -> bool:
     booster = getattr(part, "__dict__", {}).get("_Booster")
     is_xgboost = type(booster).__module__.startswith("xgboost.")
     return is_xgboost and "c" in (getattr(booster, "feature_types", None) or ())
+
+
+def _is_own(part: Any) -> bool:
+    """Whether this is code of the author. It may look at the codes of categories, and what an
+    unknown category has for a code depends on the other rows of the request.
+    """
+    if not callable(part) and not hasattr(part, "get_params"):
+        return False
+    module = getattr(part, "__module__", None) or type(part).__module__
+    return str(module).partition(".")[0] not in LIBRARIES
+
+
+LIBRARIES = {
+    "builtins", "catboost", "category_encoders", "feature_engine", "hmmlearn", "imblearn", "joblib",
+    "lightgbm", "modelpack", "numpy", "pandas", "scipy", "sklearn", "statsmodels", "xgboost",
+}  # fmt: skip
+"""Packages that are told of unknown categories by their values."""
