@@ -215,6 +215,35 @@ def test_it_serves_hardened_under_any_user(client: docker.DockerClient, tmp_path
         assert facts["NoNewPrivs"] == "1"
 
 
+def test_large_bodies_kill_no_worker_where_memory_is_short(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    """Objects with many short names take thirty times their size while they are read."""
+    made = package(SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path)
+    item = json.dumps({f"{n:x}": n % 10 for n in range(1000)})
+    body = tmp_path / "body.json"
+    body.write_text(f'{{"instances": [{", ".join([item] * 1200)}]}}')
+    assert body.stat().st_size > 10e6
+    given = ("-H", "Content-Type: application/json", "--data-binary", f"@{body}")
+    memory = {"mem_limit": "256m", "memswap_limit": "256m"}
+    with container(client, made["image"]["reference"], **memory) as (started, url):
+        processes = sorted(row[1] for row in started.top()["Processes"])
+        clients = [
+            subprocess.Popen(
+                ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *given, f"{url}/predict"],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(8)
+        ]
+        statuses = {client.communicate(timeout=60)[0] for client in clients}
+        assert statuses <= {"413", "422", "503"}, statuses
+        assert predict(url, {"instances": [[6.8, 2.8, 4.8, 1.4]]}) == {"predictions": [1]}
+        assert sorted(row[1] for row in started.top()["Processes"]) == processes
+        started.reload()
+        assert not started.attrs["State"]["OOMKilled"]
+
+
 def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
     made = package(
         SVC / "model.joblib",
