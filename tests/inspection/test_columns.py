@@ -233,3 +233,13 @@ def test_booleans_keep_the_dtype_of_an_encoder(dtype, tmp_path):
     frame = pd.DataFrame({"member": [True, False]}, dtype=dtype)
     (field,) = saved(OrdinalEncoder().fit(frame), tmp_path / "m", 5).signature.inputs
     assert (field.type, field.dtype) == ("boolean", dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_coefficients_have_the_dtype_of_the_frame(dtype, scaled, tmp_path):
+    frame = FLOWERS.astype(dtype)
+    model = Ridge().fit(frame, Y)
+    model = make_pipeline(StandardScaler(), model).fit(frame, Y) if scaled else model
+    fields = saved(model, tmp_path / "m", 5).signature.inputs
+    assert {field.dtype for field in fields} == {"float32" if dtype == "float32" else None}

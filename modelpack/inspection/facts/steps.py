@@ -45,6 +45,7 @@ def describe(part: Part, columns: Columns) -> Columns | None:
     kept_rows(part, columns)
     if part.is_sklearn:
         _split(part, columns)
+        _narrow(part, columns)
         _describe_members(part, columns)
     return _new_columns(features_out(part))
 
@@ -202,6 +203,18 @@ def _split(part: Part, columns: Columns) -> None:
     if takes_missing(part):
         for column in columns:
             column.nullable = True
+
+
+def _narrow(part: Part, columns: Columns) -> None:
+    """Linear models compute in the dtype of their rows: coefficients of float32 come from a frame
+    without a column of float64.
+    """
+    coefficients = view(part.get("coef_"))
+    if coefficients is None or (coefficients.dtype.kind, coefficients.dtype.itemsize) != ("f", 4):
+        return
+    for column in columns:
+        if column.dtype is None and column.type in (None, "number"):
+            column.dtype = "float32"
 
 
 def _boosted(part: Part, columns: Columns) -> bool:
