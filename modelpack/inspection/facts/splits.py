@@ -88,8 +88,10 @@ def _trees(part: Part) -> list[Node]:
         return [own]
     grown = part.get("estimators_")
     array = view(grown)
-    members = (array.items if array else grown) or []
-    return [attributes(node).get("tree_") for node in members if isinstance(members, list)]
+    members = array.items if array else grown
+    if not isinstance(members, list):
+        return []
+    return [attributes(node).get("tree_") for node in members]
 
 
 def _of_nodes(array: Array) -> Iterator[tuple[int, float]]:
