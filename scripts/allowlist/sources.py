@@ -1,0 +1,73 @@
+"""The source of the libraries that predict, of each release: downloaded, never imported."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .environments import LIBRARIES, RELEASES, ROOT
+
+CACHE = ROOT / ".cache" / "sources"
+_PACKAGES = {
+    "scikit-learn": "sklearn", "xgboost": "xgboost", "xgboost-cpu": "xgboost",
+    "lightgbm": "lightgbm", "catboost": "catboost", "imbalanced-learn": "imblearn",
+    "category-encoders": "category_encoders", "hmmlearn": "hmmlearn",
+}  # fmt: skip
+"""Distribution -> its package. statsmodels is left out: its names are too common for this reading,
+and its formulas have a contract.
+"""
+
+_PLATFORM = "x86_64-manylinux_2_28"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One release of a library; `name` is how the review calls it, as "sklearn 1.9"."""
+
+    requirement: str
+    python: str
+    package: str
+
+    @property
+    def name(self) -> str:
+        version = self.requirement.partition("==")[2]
+        return f"{self.package} {'.'.join(version.split('.')[:2])}"
+
+    @property
+    def folder(self) -> Path:
+        """The package's folder, downloaded once.
+
+        Raises:
+            subprocess.CalledProcessError: no wheel of this release can be had.
+        """
+        target = CACHE / re.sub(r"[^\w.-]+", "-", self.requirement)
+        if not target.exists():
+            _download(self, target)
+        return target / self.package
+
+
+def sources() -> Iterator[Source]:
+    """List each release once, oldest first: those that the allowlist is made from."""
+    told = set()
+    for release in (*RELEASES, *LIBRARIES):
+        for requirement in release.requirements.split():
+            package = _PACKAGES.get(requirement.partition("==")[0])
+            if package and requirement not in told:
+                told.add(requirement)
+                yield Source(requirement, release.python, package)
+
+
+def _download(source: Source, target: Path) -> None:
+    unpacked = target.with_suffix(".part")
+    shutil.rmtree(unpacked, ignore_errors=True)
+    command = ["uv", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:"]
+    command += ["--python-version", source.python, "--python-platform", _PLATFORM]
+    subprocess.run([*command, "--target", str(unpacked), source.requirement], check=True)
+    for path in sorted(unpacked.rglob("*")):
+        if path.is_file() and path.suffix != ".py":
+            path.unlink()  # compiled libraries of up to 300 MB, which nobody reads here
+    unpacked.rename(target)
