@@ -140,10 +140,14 @@ def _distribution(made: Obj) -> str | None:
     return None
 
 
+def is_template(node: Node) -> bool:
+    """Return whether a value is the text that scipy itself writes and executes."""
+    return isinstance(node, str) and _TEMPLATE.fullmatch(node) is not None
+
+
 def _template(state: Dct) -> str | None:
     for key, value in zip(state.keys, state.values, strict=True):
-        is_text = isinstance(value, str) and _TEMPLATE.fullmatch(value)
-        if key == "_parse_arg_template" and not is_text:
+        if key == "_parse_arg_template" and not is_template(value):
             return "the text that it executes is not scipy's own"
     return None
 

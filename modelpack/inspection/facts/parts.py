@@ -60,6 +60,11 @@ def _table() -> dict[str, list[str]]:
     return table
 
 
+def is_estimator_of_sklearn(name: str) -> bool:
+    """Return whether some release of scikit-learn has a public estimator of this class name."""
+    return name in _table()
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """One estimator, by the attributes that were pickled."""
