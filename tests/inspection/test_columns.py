@@ -35,6 +35,10 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from xgboost import XGBRegressor
 
 from modelpack.inspection import require_servable
+from modelpack.inspection.facts.columns import Column
+from modelpack.inspection.facts.parts import Part
+from modelpack.inspection.facts.steps import describe
+from modelpack.inspection.nodes import Global
 
 from .saving import saved
 
@@ -243,3 +247,12 @@ def test_coefficients_have_the_dtype_of_the_frame(dtype, scaled, tmp_path):
     model = make_pipeline(StandardScaler(), model).fit(frame, Y) if scaled else model
     fields = saved(model, tmp_path / "m", 5).signature.inputs
     assert {field.dtype for field in fields} == {"float32" if dtype == "float32" else None}
+
+
+def test_a_step_for_dates_takes_dates():
+    """The tests do not install feature-engine; `make frames` does."""
+    name = Global("feature_engine.datetime.datetime", "DatetimeFeatures")
+    columns = [Column("a"), Column("b")]
+    assert describe(Part(name, {"variables_": ["b"]}), columns) is None
+    assert [column.type for column in columns] == ["any", "datetime"]
+    assert columns[1].field("any").example == "2000-01-01T00:00:00"

@@ -22,6 +22,8 @@ NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "category_e
 """Libraries whose models take numbers where nothing in the file says otherwise."""
 
 _MOST_COLUMNS = 100_000
+_DATE = "2000-01-01T00:00:00"
+"""The example of a column of dates."""
 
 
 def describe(part: Part, columns: Columns) -> Columns | None:
@@ -205,6 +207,19 @@ def _split(part: Part, columns: Columns) -> None:
             column.nullable = True
 
 
+def _of_dates(part: Part, columns: Columns) -> bool:
+    """feature-engine: `variables_` are the columns that its steps take as dates. As integers they
+    would be nanoseconds, and pandas writes milliseconds to JSON.
+    """
+    dates = set(column_names(part.get("variables_", "variables")) or ())
+    for column in columns:
+        if column.name in dates:
+            column.type, column.example, column.nullable = "datetime", _DATE, True
+        else:
+            column.opaque()
+    return False
+
+
 def _narrow(part: Part, columns: Columns) -> None:
     """Linear models compute in the dtype of their rows: coefficients of float32 come from a frame
     without a column of float64.
@@ -228,6 +243,7 @@ _COMPOSITES: dict[str, Callable[[Part, Columns], Columns | None]] = {
     "ColumnTransformer": _column_transformer,
 }
 _OTHERS: dict[str, Callable[[Part, Columns], bool]] = {
+    **dict.fromkeys(("DatetimeFeatures", "DatetimeOrdinal", "DatetimeSubtraction"), _of_dates),
     **TRANSFORMERS,
     "KNNImputer": _modelling_imputer,
     "IterativeImputer": _modelling_imputer,
