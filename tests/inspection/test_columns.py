@@ -251,7 +251,7 @@ def test_coefficients_have_the_dtype_of_the_frame(dtype, scaled, tmp_path):
 
 def test_a_step_for_dates_takes_dates():
     """The tests do not install feature-engine; `make frames` does."""
-    name = Global("feature_engine.datetime.datetime", "DatetimeFeatures")
+    name = Global("feature_engine.datetime.datetime:DatetimeFeatures", 0, "GLOBAL")
     columns = [Column("a"), Column("b")]
     assert describe(Part(name, {"variables_": ["b"]}), columns) is None
     assert [column.type for column in columns] == ["any", "datetime"]
