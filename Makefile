@@ -33,6 +33,7 @@ lock: setup  ## what the tests and their clients need, locked anew
 allowlist: setup  ## what the inspector knows, from what real releases save; shows what changes
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_allowlist.py
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_interpreted.py
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_methods.py
 
 ages: engine  ## models of nine releases of scikit-learn, packaged and asked; writes the table
 	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13

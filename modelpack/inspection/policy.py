@@ -14,6 +14,7 @@ from . import interpreted, limits
 from .allowlist import is_known, roles, standing
 from .contracts import class_key, is_made, made_class, reads_own_state, violation
 from .machine import Trace
+from .methods import replaced
 from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
 from .payloads import WRAPPERS
 
@@ -104,8 +105,9 @@ class _Counted:
 
 
 def _object_problem(made: Obj) -> tuple[str, str] | None:
-    if made.states and (why := _bad_state(made)):
-        return "bad-state", why
+    for code, check in _STATES if made.states else ():
+        if why := check(made):
+            return code, why
     if not is_known(made.cls.key):
         return None  # judged by its name
     if made.how not in roles(made.cls.key):
@@ -133,6 +135,8 @@ def _bad_state(made: Obj) -> str | None:
     for state in made.states:
         if known and is_made(made) and _has_slots(state) and not reads_own_state(key):
             return "its state sets attributes past its dict"
+        if known and is_made(made) and not reads_own_state(key) and not _is_of_dict(state, key):
+            return "its state is no dict"
         keys = state.keys if isinstance(state, Dct) else ()
         # What equals a string, such as a numpy scalar, is found as an attribute of that name.
         if known and not all(isinstance(key, str) for key in keys):
@@ -144,8 +148,20 @@ def _bad_state(made: Obj) -> str | None:
     return None
 
 
+_STATES = (("bad-state", _bad_state), ("replaced-method", replaced))
+"""Checks of the states of an object."""
+
+
 def _is_special(attribute: str) -> bool:
     return attribute.startswith("__") and attribute.endswith("__") and attribute not in _WORDS
+
+
+def _is_of_dict(state: Node, key: str) -> bool:
+    """Whether a state is a dict, or a tuple that a class of pandas reads by position. Others would
+    take pairs, or an object that holds them, for the names and values of attributes.
+    """
+    by_position = isinstance(state, tuple) and key.startswith("pandas.")
+    return state is None or isinstance(state, Dct) or by_position
 
 
 def _has_slots(state: Node) -> bool:

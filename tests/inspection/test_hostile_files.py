@@ -325,7 +325,6 @@ PLACES = {
         "sklearn.preprocessing._encoders:OneHotEncoder", "feature_name_combiner"),
     "104 score_func": ("sklearn.feature_selection._univariate_selection:SelectKBest",
                        "score_func"),
-    "104 method found by its name": ("sklearn.preprocessing._data:StandardScaler", "transform"),
 }  # fmt: skip
 GIVEN = {
     "posix:system": "refuse",
@@ -356,6 +355,16 @@ def test_functions_that_predictions_would_call(tmp_path, cls, attribute, given, 
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(new(cls, **{attribute: name(given)})))
     assert inspect(path).safety.verdict == verdict
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_function_in_place_of_a_method(tmp_path, given):
+    """104: a method that is found by its name cannot be replaced, whatever replaces it."""
+    path = tmp_path / "model.pkl"
+    state = {"transform": name(given)}
+    path.write_bytes(pickled(new("sklearn.preprocessing._data:StandardScaler", **state)))
+    assert inspect(path).safety.verdict == "refuse"
+    assert "replaced-method" in codes(path)
 
 
 def test_functions_in_the_keywords_of_functions(tmp_path):
