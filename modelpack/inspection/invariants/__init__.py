@@ -24,13 +24,16 @@ from . import (
     boosters,
     clusters,
     encoders,
+    frames,
     histograms,
+    indexes,
     neighbours,
     sparse,
     splines,
     trees,
     vectors,
     vocabularies,
+    widths,
 )
 from .again import Part, parts
 from .objects import Broken, require
@@ -62,10 +65,27 @@ CHECKS: dict[str, Check] = {
          "sklearn:RadiusNeighborsRegressor", "sklearn:RadiusNeighborsTransformer"),
         neighbours.searcher,
     ),
-    "scipy:csr_matrix": sparse.by_rows,
-    "scipy:csr_array": sparse.by_rows,
-    "scipy:csc_matrix": sparse.by_columns,
-    "scipy:csc_array": sparse.by_columns,
+    **dict.fromkeys(("scipy:bsr_matrix", "scipy:bsr_array"), sparse.by_blocks),
+    **dict.fromkeys(("scipy:coo_matrix", "scipy:coo_array"), sparse.by_coordinates),
+    **dict.fromkeys(("scipy:csc_matrix", "scipy:csc_array"), sparse.by_columns),
+    **dict.fromkeys(("scipy:csr_matrix", "scipy:csr_array"), sparse.by_rows),
+    **dict.fromkeys(("scipy:dia_matrix", "scipy:dia_array"), sparse.by_diagonals),
+    **dict.fromkeys(("scipy:dok_matrix", "scipy:dok_array"), sparse.by_keys),
+    **dict.fromkeys(("scipy:lil_matrix", "scipy:lil_array"), sparse.by_lists),
+    "pandas:BlockManager": frames.manager,
+    "pandas:SingleBlockManager": frames.manager,
+    "pandas:DataFrame": frames.frame,
+    "pandas:Series": frames.frame,
+    "pandas:Categorical": indexes.categorical,
+    "pandas:__pyx_unpickle_NDArrayBacked": indexes.extension,
+    **dict.fromkeys(
+        ("pandas:BooleanArray", "pandas:FloatingArray", "pandas:IntegerArray"), indexes.masked
+    ),
+    **dict.fromkeys(
+        ("pandas:_new_Index", "pandas:_new_DatetimeIndex", "pandas:_new_IntervalIndex",
+         "pandas:_new_PeriodIndex", "pandas:_new_TimedeltaIndex"),
+        indexes.index,
+    ),
     "scipy:BSpline": splines.spline,
     "scipy:_BSpline": splines.spline,
     "sklearn:SVC": vectors.classifier,
@@ -76,10 +96,13 @@ CHECKS: dict[str, Check] = {
     "sklearn:CountVectorizer": vocabularies.vectorizer,
     "sklearn:TfidfVectorizer": vocabularies.vectorizer,
     "sklearn:DictVectorizer": vocabularies.vectorizer,
+    "sklearn:MultiLabelBinarizer": vocabularies.labels,
     "sklearn:OneHotEncoder": encoders.one_hot,
     "sklearn:KMeans": clusters.centres,
     "sklearn:MiniBatchKMeans": clusters.centres,
     "sklearn:BisectingKMeans": clusters.centres,
+    "sklearn:Birch": clusters.subclusters,
+    "sklearn:EllipticEnvelope": clusters.ellipse,
     "xgboost:Booster": boosters.xgboost,
     "lightgbm:Booster": boosters.lightgbm,
     **dict.fromkeys(
@@ -108,8 +131,11 @@ def check(trace: Trace, file: BinaryIO, container: str, size: int) -> list[Findi
     findings: dict[str, Finding] = {}
     later: list[tuple[Obj, Scan]] = []
     budget = _MOST_READ * size + limits.MIB
+    has_widths = widths.are_recorded(trace.objects)
     for made in trace.objects:
         with _noting(findings, made):
+            if has_widths:
+                widths.require_recorded(made)
             for found in _scans(made, findings):
                 budget -= found.cost + _LEAST_COST
                 require(budget > 0, "it shares its arrays with more objects than models do")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..nodes import Node, Obj
+from ..arrays import dict_get
+from ..nodes import Dct, Node, Obj
 from . import records
 from .integers import INDEX, within
 from .objects import Broken, Stored, attributes, integer, require, stored
@@ -106,10 +107,20 @@ def searcher(made: Obj) -> Iterator[Scan]:
     samples = _samples(state.get("_fit_X"))
     if samples is not None and told is not None:
         require(samples[1] == told, "the samples of a search for neighbours have other features")
+    if samples is not None:
+        for name in ("metric_params", "effective_metric_params_"):
+            _inverse(state.get(name), samples[1])
     if samples is not None and "classes_" in state and state.get("outputs_2d_") is not True:
         labels = stored(state.get("_y"), "the classes of the samples")
         labels.expect(INDEX, samples[0])
         yield scan(labels, within(labels, _number_of(state["classes_"])))
+
+
+def _inverse(parameters: Node, n_features: int) -> None:
+    """The matrix of a Mahalanobis distance, which scipy reads without a look at its shape."""
+    matrix = dict_get(parameters, "VI") if isinstance(parameters, Dct) else None
+    if matrix is not None:
+        stored(matrix, "the matrix of a distance").expect({"f8"}, n_features, n_features)
 
 
 def _number_of(classes: Node) -> int:

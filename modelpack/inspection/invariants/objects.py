@@ -29,8 +29,14 @@ def attributes(made: Obj) -> dict[str, Node]:
     """
     if not made.states:
         return {}
-    state = made.states[0]
-    require(len(made.states) == 1 and isinstance(state, Dct), "its state is no dict")
+    require(len(made.states) == 1, "its state is no dict")
+    return named(made.states[0])
+
+
+def named(state: Node) -> dict[str, Node]:
+    """Read a state that is a dict; `Broken` as for `attributes`."""
+    if not isinstance(state, Dct):
+        raise Broken("its state is no dict")
     pairs = zip(state.keys, state.values, strict=True)
     found = {key: value for key, value in pairs if type(key) is str}
     require(len(found) == len(state.keys), "its state does not name each attribute once")

@@ -26,13 +26,15 @@ Rule = Generator[None, Any, None]
 @dataclass(frozen=True, slots=True)
 class Scan:
     """`item` is the size in bytes of what a piece holds in whole numbers. Text is sent in UTF-8,
-    anything else as the bytes that it is.
+    anything else as the bytes that it is. `work` is what the rule does beyond reading the content,
+    in values of 8 bytes.
     """
 
     content: Content
     item: int
     rule: Rule
     text: bool = False
+    work: int = 0
 
     @property
     def place(self) -> tuple[int, int]:
@@ -45,8 +47,9 @@ class Scan:
         """What reading it takes, in bytes."""
         content = self.content
         if isinstance(content, list):
-            return 8 * len(content)
-        return content.length if isinstance(content, Blob) else len(content)
+            return 8 * (len(content) + self.work)
+        read = content.length if isinstance(content, Blob) else len(content)
+        return read + 8 * self.work
 
 
 def scan(array: Stored, rule: Rule) -> Scan:

@@ -19,7 +19,15 @@ _PLAIN = (str, bytes, int, float)
 
 
 def vectorizer(made: Obj) -> Iterator[Scan]:
-    node = attributes(made).get("vocabulary_")
+    return _terms(attributes(made).get("vocabulary_"))
+
+
+def labels(made: Obj) -> Iterator[Scan]:
+    """MultiLabelBinarizer: the columns of its classes, once it has looked them up."""
+    return _terms(attributes(made).get("_cached_dict"))
+
+
+def _terms(node: Node) -> Iterator[Scan]:
     if node is None:
         return
     terms = node.pairs if isinstance(node, Obj) else node

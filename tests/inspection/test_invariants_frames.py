@@ -1,0 +1,331 @@
+"""Frames, indexes and arrays of pandas whose parts do not fit each other are refused unloaded."""
+
+import copyreg
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas._libs.internals import _unpickle_block
+from pandas.core.internals.managers import BlockManager, SingleBlockManager
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from modelpack.inspection import limits
+from modelpack.inspection.inspector import inspect
+
+from .test_invariants import findings, refused
+
+OLD = Path(__file__).parents[1] / "data" / "frames"
+
+
+class Made:
+    """Is pickled as a call of a function with these arguments, and this state."""
+
+    def __init__(self, function, *args, state=None):
+        self.reduced = (function, args) if state is None else (function, args, state)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def instance(cls, state):
+    return Made(copyreg._reconstructor, cls, object, None, state=state)
+
+
+def block(values, places, dimensions=2):
+    return Made(_unpickle_block, values, places, dimensions)
+
+
+def called(blocks, axes):
+    return Made(BlockManager, tuple(made for made in blocks), axes)
+
+
+def with_state(blocks, axes, cls=BlockManager):
+    """As every release before 1.3 writes it, and all write a series."""
+    told = [{"values": b.reduced[1][0], "mgr_locs": b.reduced[1][1]} for b in blocks]
+    return instance(cls, (axes, [], [], {"0.14.1": {"axes": axes, "blocks": told}}))
+
+
+def frame(manager, cls=pd.DataFrame, key="_mgr"):
+    return instance(cls, {key: manager, "_typ": cls.__name__.lower(), "_metadata": []})
+
+
+def series(values, places, length):
+    made = [block(values, places, 1)]
+    return frame(with_state(made, [pd.RangeIndex(length)], SingleBlockManager), pd.Series)
+
+
+def numbers(columns, rows=4):
+    return np.ones((columns, rows))
+
+
+def axes(columns, rows=4):
+    return [pd.RangeIndex(columns), pd.RangeIndex(rows)]
+
+
+FORMS = {"called": called, "with a state": with_state}
+SOUND = {
+    "a slice": [block(numbers(3), slice(0, 3, 1))],
+    "two slices": [block(numbers(2), slice(0, 2, 1)), block(numbers(1), slice(2, 3, 1))],
+    "steps": [block(numbers(2), slice(0, 4, 2)), block(numbers(1), slice(1, 2, 1))],
+    "backwards": [block(numbers(3), slice(2, None, -1))],
+    "an array": [block(numbers(2), np.array([2, 0])), block(numbers(1), slice(1, 2, 1))],
+    "nothing": [block(numbers(3), slice(0, 3, 1)), block(numbers(0), slice(0, 0, 1))],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_places_pass(name, form, tmp_path):
+    assert findings(frame(FORMS[form](SOUND[name], axes(3))), tmp_path, 4) == []
+
+
+BROKEN = {
+    "beyond": ([block(numbers(1), np.array([3])), block(numbers(2), slice(0, 2, 1))], "place 3"),
+    "far beyond": (
+        [block(numbers(1), np.array([2**40])), block(numbers(2), slice(0, 2, 1))],
+        "place 1,099,511,627,776 of 3",
+    ),
+    "negative": ([block(numbers(1), np.array([-1])), block(numbers(2), slice(0, 2, 1))], "-1"),
+    "slice beyond": (
+        [block(numbers(1), slice(5, 6, 1)), block(numbers(2), slice(0, 2, 1))],
+        "place 5 of 3",
+    ),
+    "step beyond": ([block(numbers(3), slice(0, 9, 3))], "place 6 of 3"),
+    "negative slice": ([block(numbers(3), slice(-1, 2, 1))], "no slice that pandas writes"),
+    "open slice": ([block(numbers(3), slice(0, None, 1))], "no slice that pandas writes"),
+    "no step": ([block(numbers(3), slice(0, 3, 0))], "no slice that pandas writes"),
+    "twice": ([block(numbers(3), np.array([0, 1, 1]))], "same place"),
+    "one slice on another": (
+        [block(numbers(2), slice(0, 2, 1)), block(numbers(1), slice(1, 2, 1))],
+        "same place",
+    ),
+    "an array on a slice": (
+        [block(numbers(2), slice(0, 2, 1)), block(numbers(1), np.array([1]))],
+        "same place",
+    ),
+    "fewer columns": ([block(numbers(2), slice(0, 2, 1))], "hold 2 columns, and it has 3"),
+    "no blocks": ([], "hold 0 columns, and it has 3"),
+    "more columns": ([block(numbers(4), slice(0, 4, 1))], "hold 4 columns, and it has 3"),
+    "fewer values than places": ([block(numbers(2), slice(0, 3, 1))], r"the shape \(2, 4\)"),
+    "more values than places": ([block(numbers(9), slice(0, 3, 1))], r"the shape \(9, 4\)"),
+    "fewer rows": ([block(numbers(3, 3), slice(0, 3, 1))], r"the shape \(3, 3\)"),
+    "more rows": ([block(numbers(3, 5), slice(0, 3, 1))], r"the shape \(3, 5\)"),
+    "a list": ([block(np.ones(4), slice(0, 3, 1))], r"the shape \(4,\)"),
+    "a cube": ([block(np.ones((3, 4, 1)), slice(0, 3, 1))], r"the shape \(3, 4, 1\)"),
+    "a short categorical": (
+        [
+            block(pd.Categorical([1, 1, 1]), slice(0, 1, 1)),
+            block(numbers(2), slice(1, 3, 1)),
+        ],
+        r"the shape \(3,\)",
+    ),
+    "a categorical of two columns": (
+        [
+            block(pd.Categorical([1, 1, 1, 1]), slice(0, 2, 1)),
+            block(numbers(1), slice(2, 3, 1)),
+        ],
+        r"the shape \(4,\)",
+    ),
+    "short moments": (
+        [
+            block(pd.array(pd.to_datetime([0, 1, 2], utc=True)), slice(0, 1, 1)),
+            block(numbers(2), slice(1, 3, 1)),
+        ],
+        r"the shape \(3,\)",
+    ),
+    "places of small integers": ([block(numbers(3), np.arange(3, dtype="i2"))], "holds i2"),
+    "a table of places": ([block(numbers(3), np.arange(3)[:, None])], "the places of a block"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", BROKEN)
+def test_places(name, form, tmp_path):
+    blocks, words = BROKEN[name]
+    found = refused(frame(FORMS[form](blocks, axes(3))), tmp_path, words, 4)
+    assert found.global_ == "pandas.core.internals.managers:BlockManager"
+
+
+def test_frame_inside_an_estimator(tmp_path):
+    scaler = StandardScaler().fit(numbers(3))
+    scaler.rows_ = frame(called([block(numbers(3), np.array([0, 1, 9]))], axes(3)))
+    refused(scaler, tmp_path, "place 9 of 3", 4)
+
+
+def test_places_that_are_too_many_to_keep(tmp_path):
+    count = limits.KEPT_BYTES // 8 + 9
+    places = np.arange(count)[::-1].copy()
+    sound = frame(called([block(np.ones((count, 1), "i1"), places)], axes(count, 1)))
+    assert findings(sound, tmp_path, 4) == []
+    places[count // 2] = count
+    refused(sound, tmp_path, f"place {count:,} of", 4)
+    places[count // 2] = 0
+    refused(sound, tmp_path, "same place", 4)
+
+
+def test_more_places_than_the_file_is_long(tmp_path):
+    """Marking them all would take more memory than there is."""
+    blocks = [block(np.ones((2**40, 0)), slice(0, 2**40, 1))]
+    refused(frame(called(blocks, axes(2**40, 0))), tmp_path, "more objects than models do", 4)
+
+
+def test_dimensions_of_a_block(tmp_path):
+    made = frame(called([block(numbers(3), slice(0, 3, 1), 1)], axes(3)))
+    refused(made, tmp_path, "other dimensions", 4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_number_of_axes(form, tmp_path):
+    made = frame(FORMS[form]([block(numbers(3), slice(0, 3, 1))], axes(3)[:1]))
+    refused(made, tmp_path, "other axes", 4)
+
+
+def test_axes_that_are_no_indexes(tmp_path):
+    made = frame(with_state([block(numbers(3), slice(0, 3, 1))], [[[1, 2, 3]], np.arange(4)]))
+    refused(made, tmp_path, "an axis is no index", 4)
+
+
+@pytest.mark.parametrize("length", [3, 5])
+def test_length_of_a_series(length, tmp_path):
+    assert findings(series(np.ones(4), slice(0, 4, 1), 4), tmp_path, 4) == []
+    refused(series(np.ones(length), slice(0, length, 1), 4), tmp_path, "and it has 4", 4)
+    refused(series(np.ones(length), slice(0, 4, 1), 4), tmp_path, "the shape", 4)
+
+
+OTHER_STATES = {
+    "before 0.14.1": ([pd.RangeIndex(4)], [np.ones(4)], [pd.RangeIndex(4)]),
+    "of another release": ([], [], [], {"0.15": {}}),
+    "without blocks": ([], [], [], {"0.14.1": {"axes": [pd.RangeIndex(4)]}}),
+    "of broken blocks": ([], [], [], {"0.14.1": {"axes": [pd.RangeIndex(4)], "blocks": [()]}}),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_STATES)
+def test_other_forms_of_a_state(name, tmp_path):
+    made = frame(instance(SingleBlockManager, OTHER_STATES[name]), pd.Series)
+    refused(made, tmp_path, "form that pandas writes", 4)
+
+
+def test_manager_of_another_class(tmp_path):
+    single = with_state([block(np.ones(4), slice(0, 4, 1), 1)], axes(3)[1:], SingleBlockManager)
+    refused(frame(single), tmp_path, "those of another class", 4)
+    both = called([block(numbers(3), slice(0, 3, 1))], axes(3))
+    refused(frame(both, pd.Series), tmp_path, "those of another class", 4)
+
+
+def test_two_managers(tmp_path):
+    sound = called([block(numbers(3), slice(0, 3, 1))], axes(3))
+    assert findings(frame(sound, key="_data"), tmp_path, 4) == []
+    made = instance(pd.DataFrame, {"_mgr": sound, "_data": sound})
+    refused(made, tmp_path, "not one manager", 4)
+    refused(instance(pd.DataFrame, {"_typ": "dataframe"}), tmp_path, "not one manager", 4)
+
+
+# --- Codes ---------------------------------------------------------------------------------------
+
+
+def categorical(codes):
+    return pd.Categorical._simple_new(codes, pd.CategoricalDtype([1, 2, 3]))
+
+
+@pytest.mark.parametrize("code", [3, 100, -2])
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8"])
+def test_code_of_a_categorical(kind, code, tmp_path):
+    assert findings(categorical(np.array([0, 1, 2, -1], kind)), tmp_path, 4) == []
+    made = categorical(np.array([0, 1, code, -1], kind))
+    refused(made, tmp_path, f"hold {code} in place 2", 4)
+    encoder = OneHotEncoder().fit(numbers(3))
+    encoder.seen_ = frame(called([block(made, slice(0, 1, 1))], axes(1)))
+    refused(encoder, tmp_path, f"hold {code} in place 2", 4)
+
+
+@pytest.fixture
+def old_categorical(monkeypatch):
+    """Under the name that pandas pickled before release 3."""
+    monkeypatch.setattr(pd.Categorical, "__module__", "pandas.core.arrays.categorical")
+    return pd.Categorical
+
+
+@pytest.mark.parametrize("kind", ["u1", "f8"])
+def test_codes_of_another_kind(kind, old_categorical, tmp_path):
+    made = instance(old_categorical, {"_codes": np.array([0], kind), "_categories": pd.Index([1])})
+    refused(made, tmp_path, f"holds {kind}", 4)
+
+
+@pytest.mark.parametrize("name", ["_codes", "_ndarray"])
+@pytest.mark.parametrize("since", ["0.21", "before"])
+def test_categorical_with_a_dict(name, since, old_categorical, tmp_path):
+    dtype = pd.CategoricalDtype([1, 2, 3])
+    told = {"_dtype": dtype} if since == "0.21" else {"_categories": dtype.categories}
+    sound = instance(old_categorical, {name: np.array([0, 2, -1], "i1"), **told})
+    assert findings(sound, tmp_path, 4) == []
+    made = instance(old_categorical, {name: np.array([0, 3, -1], "i1"), **told})
+    refused(made, tmp_path, "hold 3 in place 1", 4)
+
+
+def test_categorical_without_categories(old_categorical, tmp_path):
+    made = instance(old_categorical, {"_codes": np.array([0], "i1")})
+    refused(made, tmp_path, "hold 0 in place 0", 4)
+    made = instance(old_categorical, {"_codes": np.array([-1], "i1"), "_categories": [1, 2]})
+    refused(made, tmp_path, "an axis is no index", 4)
+    refused(instance(old_categorical, {}), tmp_path, "no codes", 4)
+
+
+def multi(levels, codes, key="codes"):
+    facts = {"levels": levels, key: codes, "sortorder": None, "names": [None] * len(levels)}
+    return Made(pd.core.indexes.base._new_Index, pd.MultiIndex, facts)
+
+
+LEVELS = [pd.Index([1.5, 2.5]), pd.RangeIndex(3)]
+BROKEN_CODES = {
+    "beyond": ([[0, 1], [0, 3]], "hold 3 in place 1"),
+    "negative": ([[0, -2], [0, 1]], "hold -2 in place 1"),
+    "shorter": ([[0, 1], [0]], "the shape of the codes"),
+    "a list less": ([[0, 1]], "one list of codes a level"),
+    "a list more": ([[0, 1], [0, 1], [0, 1]], "one list of codes a level"),
+}
+
+
+@pytest.mark.parametrize("key", ["codes", "labels"])
+def test_codes_of_an_index(key, tmp_path):
+    sound = multi(LEVELS, [np.array([0, -1], "i1"), np.array([2, 0], "i2")], key)
+    assert findings(sound, tmp_path, 4) == []
+    for codes, words in BROKEN_CODES.values():
+        made = multi(LEVELS, [np.array(part, "i1") for part in codes], key)
+        refused(made, tmp_path, words, 4)
+        made = frame(with_state([block(numbers(3, 2), slice(0, 3, 1))], [pd.RangeIndex(3), made]))
+        refused(made, tmp_path, words, 4)
+
+
+def test_codes_told_twice(tmp_path):
+    codes = [np.array([0, 0], "i1")] * 2
+    made = multi(LEVELS, codes)
+    made.reduced[1][1]["labels"] = codes
+    refused(made, tmp_path, "no codes", 4)
+
+
+def test_rows_of_an_index_of_levels(tmp_path):
+    index = multi(LEVELS, [np.array([0, 1], "i1")] * 2)
+    made = frame(called([block(numbers(3, 3), slice(0, 3, 1))], [pd.RangeIndex(3), index]))
+    refused(made, tmp_path, r"the shape \(3, 3\)", 4)
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float64", "boolean"])
+def test_mask_of_an_array(kind, tmp_path):
+    made = pd.array([1, 0, None], dtype=kind)
+    assert findings(made, tmp_path, 4) == []
+    made._mask = made._mask[:-1]
+    refused(made, tmp_path, "the mask of an array", 4)
+    made._mask = np.zeros(3, "i1")
+    refused(made, tmp_path, "the mask of an array", 4)
+
+
+# --- Releases ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(p.name for p in OLD.glob("*.pkl")))
+def test_frames_of_all_releases_pass(path):
+    safety = inspect(OLD / path).safety
+    assert [f.message for f in safety.findings if f.code != "not-a-model"] == []
+    assert safety.verdict == "pass"

@@ -1,0 +1,233 @@
+"""Sparse matrices of all formats whose indices lie outside of their shape are refused unloaded."""
+
+import copyreg
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.cluster import AffinityPropagation
+
+from .test_invariants import findings, model, refused
+
+DENSE = np.arange(24.0).reshape(4, 6)
+KINDS = [
+    getattr(sparse, f"{name}_{kind}")
+    for name in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+    for kind in ("matrix", "array")
+]
+SHAPES = {
+    "a table": DENSE,
+    "zeros": np.zeros((3, 2)),
+    "no rows": np.zeros((0, 4)),
+    "no columns": np.zeros((4, 0)),
+    "a row": DENSE[:1],
+}
+
+
+def of(name, kind="matrix", content=DENSE):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(sparse, f"{name}_{kind}")(content)
+
+
+@pytest.mark.parametrize("how", [0, 2, 5, "zlib"])
+@pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
+def test_all_formats_pass(cls, how, tmp_path):
+    for content in SHAPES.values():
+        name, kind = cls.__name__.split("_")
+        assert findings(of(name, kind, content), tmp_path, how) == []
+
+
+@pytest.mark.parametrize("name", ["coo", "csr", "dok"])
+def test_arrays_of_one_dimension_pass(name, tmp_path):
+    assert findings(of(name, "array", DENSE[1]), tmp_path, 5) == []
+
+
+def test_arrays_of_three_dimensions(tmp_path):
+    made = of("coo", "array", DENSE.reshape(2, 3, 4))
+    assert findings(made, tmp_path, 5) == []
+    made.coords[2][-1] = 4
+    refused(made, tmp_path, "hold 4 in place 22", 5)
+
+
+class Old:
+    """Is pickled as a matrix of this state, as scipy does for some format or release."""
+
+    def __init__(self, cls, base, content, **state):
+        self.reduced = copyreg._reconstructor, (cls, base, content), state
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def changed(made, **attributes):
+    vars(made).update(attributes)
+    return made
+
+
+def coordinates(axis, value):
+    made = of("coo")
+    made.coords[axis][-1] = value
+    return made
+
+
+def blocks(**attributes):
+    made = sparse.bsr_matrix(DENSE, blocksize=(2, 3))
+    found = {name: getattr(made, name).copy() for name in ("data", "indices", "indptr")}
+    return changed(made, **{name: change(found) for name, change in attributes.items()})
+
+
+def lists(row, place, value, name="rows"):
+    made = of("lil")
+    getattr(made, name)[row][place] = value
+    return made
+
+
+def keyed(*keys, shape=(4, 6)):
+    return Old(sparse.dok_matrix, dict, {}, _shape=shape, _dict=dict.fromkeys(keys, 1.0))
+
+
+def with_last(name, value):
+    def change(arrays):
+        arrays[name][-1] = value
+        return arrays[name]
+
+    return change
+
+
+BROKEN = {
+    "coo beyond rows": (lambda: coordinates(0, 4), "hold 4 in place 22"),
+    "coo beyond columns": (lambda: coordinates(1, 6), "hold 6 in place 22"),
+    "coo before": (lambda: coordinates(1, -1), "hold -1 in place 22"),
+    "coo of fewer values": (
+        lambda: changed(of("coo"), data=np.ones(3)),
+        "the shape of the indices",
+    ),
+    "coo of a table": (lambda: changed(of("coo"), data=np.ones((23, 1))), "values .* are no list"),
+    "coo of one coordinate": (
+        lambda: changed(of("coo"), coords=of("coo").coords[:1]),
+        "one index a dimension",
+    ),
+    "coo of floats": (
+        lambda: changed(of("coo"), coords=tuple(np.ones((2, 23)))),
+        "holds f8",
+    ),
+    "coo of two kinds of coordinates": (
+        lambda: changed(of("coo"), row=of("coo").coords[0]),
+        "one index a dimension",
+    ),
+    "coo without coordinates": (lambda: changed(of("coo"), coords=()), "one index a dimension"),
+    "coo without a shape": (lambda: changed(of("coo"), _shape=()), "no shape"),
+    "bsr beyond": (lambda: blocks(indices=with_last("indices", 2)), "hold 2 in place 3"),
+    "bsr pointers": (lambda: blocks(indptr=with_last("indptr", 9)), "row pointers"),
+    "bsr of fewer pointers": (lambda: blocks(indptr=lambda a: a["indptr"][:-1]), "row pointers"),
+    "bsr of fewer blocks": (lambda: blocks(data=lambda a: a["data"][:-1]), "one index a value"),
+    "bsr of smaller blocks": (lambda: blocks(data=lambda a: a["data"][:, :1]), "row pointers"),
+    "bsr of empty blocks": (
+        lambda: blocks(data=lambda a: a["data"][:, :, :0]),
+        "do not fit its shape",
+    ),
+    "bsr of odd blocks": (
+        lambda: blocks(data=lambda a: np.ones((4, 2, 4))),
+        "do not fit its shape",
+    ),
+    "bsr of high blocks": (
+        lambda: blocks(data=lambda a: np.ones((4, 3, 3))),
+        "do not fit its shape",
+    ),
+    "bsr of no blocks": (lambda: blocks(data=lambda a: a["data"][:, 0]), "are no blocks"),
+    "csr of blocks": (
+        lambda: changed(of("csr"), data=np.ones((23, 1))),
+        "values .* are no list",
+    ),
+    "dia beyond columns": (
+        lambda: changed(of("dia"), offsets=np.arange(-1, 8, dtype="i4")),
+        "hold 7 in place 8",
+    ),
+    "dia beyond rows": (
+        lambda: changed(of("dia"), offsets=np.arange(-5, 4, dtype="i4")),
+        "hold -5 in place 0",
+    ),
+    "dia of fewer offsets": (
+        lambda: changed(of("dia"), offsets=np.arange(3, dtype="i4")),
+        "one offset a diagonal",
+    ),
+    "dia of a list": (
+        lambda: changed(of("dia"), data=np.ones(9)),
+        "one offset a diagonal",
+    ),
+    "dia of floats": (lambda: changed(of("dia"), offsets=np.zeros(9)), "holds f8"),
+    "lil beyond": (lambda: lists(3, 5, 6), "hold 6, where less than 6"),
+    "lil before": (lambda: lists(0, 0, -1), "hold -1, where"),
+    "lil of a text": (lambda: lists(0, 0, "a"), "hold no integer"),
+    "lil of fewer values": (
+        lambda: changed(of("lil"), data=of("lil", content=DENSE * (DENSE < 20)).data),
+        "one index a value",
+    ),
+    "lil of numbers": (
+        lambda: changed(of("lil"), rows=np.array([1, 2, 3, 4], object)),
+        "one index a value",
+    ),
+    "lil of no lists": (lambda: changed(of("lil"), rows=np.arange(4)), "holds no lists"),
+    "lil of fewer rows": (
+        lambda: changed(of("lil"), rows=of("lil").rows[:-1].copy()),
+        "one list of indices a row",
+    ),
+    "dok beyond rows": (lambda: keyed((4, 0)), "hold 4, where less than 4"),
+    "dok beyond columns": (lambda: keyed((0, 0), (0, 6)), "hold 6, where less than 6"),
+    "dok before": (lambda: keyed((-1, 0)), "hold -1, where"),
+    "dok of three": (lambda: keyed((0, 0, 0)), "one index a dimension"),
+    "dok of one": (lambda: keyed(0), "one index a dimension"),
+    "dok of floats": (lambda: keyed((0.5, 0)), "hold no integer"),
+    "dok without a shape": (lambda: keyed((0, 0), shape=None), "no shape"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_lies_outside(name, tmp_path):
+    make, words = BROKEN[name]
+    made = make()
+    refused(made, tmp_path, words, 5)
+
+
+@pytest.mark.parametrize("value", [1, 2])
+def test_coordinates_of_old_releases(value, tmp_path):
+    row, col = np.array([0, value], "i4"), np.array([2, 1], "i4")
+    made = Old(
+        sparse.coo_matrix, object, None, _shape=(2, 3), row=row, col=col, data=np.ones(2)
+    )  # fmt: skip
+    if value == 1:
+        assert findings(made, tmp_path, 2) == []
+    else:
+        refused(made, tmp_path, "hold 2 in place 1", 2)
+
+
+@pytest.mark.parametrize("value", [1, 2])
+def test_keys_of_old_releases(value, tmp_path):
+    made = Old(sparse.dok_matrix, dict, {(0, 2): 1.0, (value, 1): 1.0}, _shape=(2, 3))
+    if value == 1:
+        assert findings(made, tmp_path, 2) == []
+    else:
+        refused(made, tmp_path, "hold 2, where less than 2", 2)
+
+
+def test_inside_an_estimator(tmp_path):
+    clusters = AffinityPropagation(random_state=0).fit(DENSE)
+    clusters.cluster_centers_ = coordinates(1, 6)
+    refused(clusters, tmp_path, "hold 6 in place 22", 5)
+
+
+def test_lists_that_are_shared(tmp_path):
+    """Each row is read: many rows of one list would be read more often than the file is long."""
+    made = sparse.lil_matrix((6_000, 2))
+    shared, values = [0] * 1_000, [1.0] * 1_000
+    made.rows[:], made.data[:] = [shared] * 6_000, [values] * 6_000
+    refused(made, tmp_path, "more objects than models do", 5)
+
+
+def test_sparse_samples(tmp_path):
+    search = model("sparse neighbours")
+    search._fit_X = coordinates(1, 6)
+    found = [f.message for f in findings(search, tmp_path, 5)]
+    assert any("hold 6 in place 22" in message for message in found)
