@@ -395,7 +395,7 @@ def test_tree_of_other_features_than_its_estimator(tmp_path):
     tree.n_features_in_ = 3
     refused(tree, tmp_path, "other features")
     del tree.n_features_in_
-    refused(tree, tmp_path, "other features")
+    refused(tree, tmp_path, "n_features_in_")
 
 
 def test_boosting_of_other_features_than_its_trees(tmp_path):
