@@ -38,16 +38,6 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Divide the tests for `pytest -n 2 --dist loadgroup`: one process runs the files that need an
-    engine, as they look at all that it holds; of the others, each file stays in one process.
-    """
-    with_engine = {item.path for item in items if item.get_closest_marker("engine")}
-    for item in items:
-        group = "engine" if item.path in with_engine else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def engine_refusal() -> str:
     """Why no container engine answers; empty where one does."""

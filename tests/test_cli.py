@@ -189,7 +189,7 @@ def test_a_wrong_settings_file_is_named(text: str, said: str, tmp_path: Path) ->
 def test_hostile_names_reach_the_terminal_as_text(tmp_path: Path) -> None:
     path = tmp_path / "\x1b[2Jcleared\u202e.pkl"
     path.write_bytes(b"")
-    done = modelpack("inspect", path, COLUMNS="400")
+    done = modelpack("inspect", path)
     assert "\x1b" not in done.stdout + done.stderr
     assert "\u202e" not in done.stdout + done.stderr
     assert "\\x1b[2Jcleared" in done.stdout
