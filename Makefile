@@ -16,7 +16,7 @@ demo:  ## package the iris sample, run its container, ask it
 	@sh scripts/demo.sh
 
 test: engine lint types  ## every check
-	.venv/bin/pytest
+	@sh scripts/test.sh
 
 lint: setup  ## style and formatting
 	.venv/bin/ruff check .

@@ -38,6 +38,25 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", choices=("engine", "others"), help="see scripts/test.sh")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests of one part: of the files that need an engine, as they look at all that it
+    holds, or of all others.
+    """
+    part = config.getoption("--part")
+    if part is None:
+        return
+    with_engine = {item.path for item in items if item.get_closest_marker("engine")}
+    parts: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        parts[(item.path in with_engine) == (part == "engine")].append(item)
+    items[:] = parts[True]
+    config.hook.pytest_deselected(items=parts[False])
+
+
 @pytest.fixture(scope="session")
 def engine_refusal() -> str:
     """Why no container engine answers; empty where one does."""

@@ -28,9 +28,8 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - one more estimator
 from sklearn.feature_selection import RFE, SelectFromModel
-from sklearn.impute import IterativeImputer
+from sklearn.impute._iterative import IterativeImputer  # not enabled for other tests
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.metrics import get_scorer, make_scorer, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Runs the files of tests that need an engine, and all others at the same time. The output of the
+# first is shown when both have ended. Exit status 1 if a test of either fails.
+set -u
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+.venv/bin/pytest --part engine >"$log" 2>&1 &
+engine=$!
+trap 'kill -INT "$engine"; wait "$engine"; rm -f "$log"; exit 130' INT TERM
+.venv/bin/pytest --part others
+others=$?
+wait "$engine"
+status=$?
+trap - INT TERM
+cat "$log"
+rm -f "$log"
+[ "$others" = 0 ] && [ "$status" = 0 ]
