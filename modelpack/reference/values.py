@@ -60,7 +60,7 @@ def _text(value: Any) -> str:
         return _duration(value)
     if type(value).__name__ == "Period":
         return str(value)
-    raise TypeError(f"the type {type(value).__name__}")
+    raise TypeError(f"a {type(value).__name__}")
 
 
 def kind_of(value: Any) -> FieldType | None:

@@ -313,5 +313,5 @@ def test_values_that_no_service_can_take_are_refused(
     values: Any, type_: str, tmp_path: Path
 ) -> None:
     joblib.dump(None, tmp_path / "m")
-    with pytest.raises(UsageError, match=f"column a cannot be recorded.* the type {type_}"):
+    with pytest.raises(UsageError, match=f"column a cannot be recorded.* a {type_}"):
         modelpack.record(LinearRegression(), pd.DataFrame({"a": values}), tmp_path / "m")
