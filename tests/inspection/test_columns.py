@@ -245,8 +245,10 @@ def test_coefficients_have_the_dtype_of_the_frame(dtype, scaled, tmp_path):
     frame = FLOWERS.astype(dtype)
     model = Ridge().fit(frame, Y)
     model = make_pipeline(StandardScaler(), model).fit(frame, Y) if scaled else model
-    fields = saved(model, tmp_path / "m", 5).signature.inputs
-    assert {field.dtype for field in fields} == {"float32" if dtype == "float32" else None}
+    signature = saved(model, tmp_path / "m", 5).signature
+    dtypes = {field.dtype for field in signature.inputs}
+    assert dtypes == {"float32" if dtype == "float32" else None}
+    assert signature.layout == "array"
 
 
 def test_a_step_for_dates_takes_dates():

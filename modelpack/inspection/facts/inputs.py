@@ -43,7 +43,7 @@ def _is_number(field: Field) -> bool:
     """Whether its values are those of an array of numbers; boosters take booleans as such."""
     if field.dtype is None:
         return field.type in {"number", "integer"}
-    return field.dtype == "bool"
+    return field.dtype in {"bool", "float32"}
 
 
 def _passes_frames_on(root: Part) -> bool:
