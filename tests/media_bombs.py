@@ -104,7 +104,7 @@ DAY = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
 NOON = datetime.time(12)
 STRANGE: dict[str, pa.Array] = {
     "dates": pa.array([DAY]),
-    "times or durations": pa.array([NOON]),
+    "times": pa.array([NOON]),
     "lists or records": pa.array([[1.0]]),
     "values of another type": pa.array([b"1"]),
 }
