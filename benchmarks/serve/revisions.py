@@ -68,10 +68,10 @@ def compared(model: Model, folder: Path, before: Path, plan: Plan) -> list[Seque
     for name, checkout in ((BEFORE, before), (AFTER, HERE)):
         bundle = packaged_by(checkout, material, folder / f"{model.name}-{name}")
         contenders.append(replace(contender(OURS, material, bundle), name=name))
-    told = list(measured(model, contenders, plan, lambda step: print(step, file=sys.stderr)))
-    for failure in (each for each in told if isinstance(each, Failure)):
+    results = list(measured(model, contenders, plan, lambda step: print(step, file=sys.stderr)))
+    for failure in (each for each in results if isinstance(each, Failure)):
         raise RuntimeError(f"{failure.server}: {failure.reason}")
-    found = [each for each in told if isinstance(each, Measurement)]
+    found = [each for each in results if isinstance(each, Measurement)]
     return [line(model, load.name, found) for load in model.loads]
 
 

@@ -168,6 +168,6 @@ def _faults(root: Part) -> list[Finding]:
     repeated = repeated_name(root)
     if repeated is not None:
         shown = ascii(repeated)[1:-1]
-        told = f"two columns have the same name, {shown}, so rows by name do not fit it"
-        return [Finding("repeated-name", told)]
+        message = f"two columns have the same name, {shown}, so rows by name do not fit it"
+        return [Finding("repeated-name", message)]
     return []

@@ -153,12 +153,7 @@ def _is_multiple(made: Obj) -> bool:
 
 def _facts(made: Obj) -> dict[str, Node]:
     keywords = made.args[1] if len(made.args) == 2 else None
-    if not isinstance(keywords, Dct):
-        raise Broken("an index has no keywords")
-    pairs = zip(keywords.keys, keywords.values, strict=True)
-    facts = {key: value for key, value in pairs if type(key) is str}
-    require(len(facts) == len(keywords.keys), "an index does not name each keyword once")
-    return facts
+    return named(keywords, "the state of an index")
 
 
 def _codes_of(facts: dict[str, Node]) -> list[Node]:

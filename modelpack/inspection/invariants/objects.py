@@ -33,13 +33,13 @@ def attributes(made: Obj) -> dict[str, Node]:
     return named(made.states[0])
 
 
-def named(state: Node) -> dict[str, Node]:
-    """Read a state that is a dict; `Broken` as for `attributes`."""
+def named(state: Node, what: str = "its state") -> dict[str, Node]:
+    """Read a state that is a dict; `Broken` as for `attributes`, which says `what` it is."""
     if not isinstance(state, Dct):
-        raise Broken("its state is no dict")
+        raise Broken(f"{what} is no dict")
     pairs = zip(state.keys, state.values, strict=True)
     found = {key: value for key, value in pairs if type(key) is str}
-    require(len(found) == len(state.keys), "its state does not name each attribute once")
+    require(len(found) == len(state.keys), f"{what} does not name each attribute once")
     return found
 
 
