@@ -8,7 +8,7 @@ closed without a word, which the kernel does however modelpack ends.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,13 +24,18 @@ def scratch_folder(prefix: str = "modelpack-", parent: Path | None = None) -> It
 
 
 @contextmanager
-def guard(*command: str) -> Iterator[None]:
-    """Runs `command` if this process is gone before the body has ended.
+def guard(*command: str, environ: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Run `command` if this process is gone before the body has ended.
 
     The body's own end, by return or by exception, calls the command off.
+
+    Args:
+        command: A program and its arguments.
+        environ: The environment variables of the command. By default those of this process.
     """
     watcher = subprocess.Popen(
         ["/bin/sh", "-c", _WAIT_THEN_RUN, "modelpack-reaper", *command],
+        env=environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -140,19 +141,41 @@ def test_a_killed_modelpack_leaves_no_container_and_no_service(
         "    time.sleep(60)\n"
     )
     command = [sys.executable, "-c", program, image.id]
+    forwarded = _forwarded_ports()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline()
+        assert len(_forwarded_ports() - forwarded) == 1
         services = _services(parent.pid)
         assert (len(containers(podman)), len(services)) == (1, 1)
         parent.kill()
     waited = threading.Event()
     for _ in range(100):
-        if not containers(podman) and not Path(f"/proc/{services[0]}/cmdline").exists():
+        if (
+            not containers(podman)
+            and not Path(f"/proc/{services[0]}/cmdline").exists()
+            and _forwarded_ports() <= forwarded
+        ):
             break
         waited.wait(0.1)
     assert not containers(podman)
     assert not Path(f"/proc/{services[0]}/cmdline").exists()
+    # A rule that is left sends the next program that listens there to a container that is gone.
+    assert _forwarded_ports() <= forwarded
+
+
+def _forwarded_ports() -> set[str]:
+    """Return the firewall rules by which ports of this machine lead to containers of Podman."""
+    programs = (["iptables", "-t", "nat", "-S"], ["nft", "list", "ruleset"])
+    return {
+        line.strip()
+        for program in programs
+        if shutil.which(program[0])
+        for line in subprocess.run(
+            program, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        if re.search(r"--dport \d+ .*--comment|tcp dport \d+ .*comment", line) and "podman" in line
+    }
 
 
 def _services(parent: int) -> list[int]:

@@ -258,7 +258,7 @@ def test_one_fault_fails_one_check(fault: str, check: str, said: str) -> None:
     with running(fault) as fake:
         report = smoke(fake, MODEL)
     failed = [made for made in report.checks if not made.passed]
-    assert [made.name for made in failed] == [check]
+    assert [made.name for made in failed] == [check], failed
     assert said in failed[0].detail
 
 
