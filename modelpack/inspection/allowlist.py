@@ -24,18 +24,21 @@ _PYTHON_2 = {name.partition(".")[0] for name in IMPORT_MAPPING}
 _BANNED = sys.stdlib_module_names | _PYTHON_2 | {
     "aifc", "asynchat", "asyncore", "audioop", "binhex", "cStringIO", "cgi", "cgitb", "chunk",
     "cloudpickle", "commands", "crypt", "dill", "distutils", "dummy_threading", "exceptions",
-    "formatter", "imghdr", "imp", "importlib_metadata", "joblib", "jsonpickle", "lib2to3",
-    "macpath", "macurl2path", "mailcap", "msilib", "nis", "nntplib", "nt", "ossaudiodev", "parser",
-    "pip", "pipes", "pkg_resources", "posix", "setuptools", "sitecustomize", "smtpd", "sndhdr",
-    "spwd", "sunau", "symbol", "telnetlib", "test", "tomllib", "uu", "wheel", "xdrlib", "xxlimited",
-    "xxsubtype",
+    "formatter", "formulaic", "imghdr", "imp", "importlib_metadata", "joblib", "jsonpickle",
+    "lib2to3", "macpath", "macurl2path", "mailcap", "msilib", "nis", "nntplib", "nt", "ossaudiodev",
+    "parser", "patsy", "pip", "pipes", "pkg_resources", "posix", "setuptools", "sitecustomize",
+    "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib", "test", "tomllib", "uu", "wheel",
+    "xdrlib", "xxlimited", "xxsubtype",
 }  # fmt: skip
 # Libraries whose every name that a model needs is known, or is a class.
-_FRAMEWORKS = {"catboost", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost"}
+_FRAMEWORKS = {
+    "catboost", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "statsmodels", "xgboost",
+}  # fmt: skip
 _BANNED_PARTS = (
     "numpy.distutils", "numpy.f2py", "numpy.lib", "numpy.testing", "numpy.ctypeslib", "pandas.io",
     "pandas.core.computation", "scipy.io", "scipy._lib", "sklearn.callback", "sklearn.datasets",
-    "sklearn.externals", "sklearn.utils",
+    "sklearn.externals", "sklearn.utils", "statsmodels.datasets", "statsmodels.formula",
+    "statsmodels.iolib",
     # what these hold, under the names that they are shown by
     "numpy.DataSource", "pandas.ExcelFile", "pandas.ExcelWriter",
     "pandas.HDFStore",

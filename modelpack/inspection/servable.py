@@ -28,6 +28,8 @@ _HINTS = {
     "byte-code": "Move the functions and classes into a file of your own, import them from there, "
     "save the model again, and name the file: --code FILE.py (lambdas, and what "
     "cloudpickle.register_pickle_by_value covers, are saved as byte code).",
+    "formula": "Compute what the formula cannot have before training, as columns of the data: "
+    "docs/security.md lists the terms that formulas may have.",
     "lz4-missing": "pip install 'modelpack[lz4]'",
 }
 _NOT_FOUND_OUT = "Look at `modelpack inspect` for all findings; do not load this file."

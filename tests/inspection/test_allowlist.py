@@ -168,14 +168,6 @@ def test_no_values_are_appended_to_or_set_in_what_takes_none(tmp_path, key):
     assert safety.verdict == "refuse"
 
 
-def test_formulas_are_not_evaluated(tmp_path):
-    """statsmodels evaluates the formula of a state, as Python, under two names."""
-    key = "statsmodels.base.data:PandasData"
-    for flag in ("restore_design_info", "restore_model_spec"):
-        safety = findings(tmp_path, pickled(new(key, **{flag: NONE, "formula": text("y ~ x")})))
-        assert ("bad-arguments", key) in {(f.code, f.global_) for f in safety.findings}
-
-
 def test_array_that_is_neither_of_c_nor_of_fortran(tmp_path):
     data = pickle.dumps(np.zeros((2, 3, 4)).transpose(1, 0, 2), 5)
     assert b"K" in data

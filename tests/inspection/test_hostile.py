@@ -138,7 +138,7 @@ REFUSED = {
                 + table(_parse_arg_template=text("1")) + BUILD), "bad-arguments"),
     "18 formula of statsmodels": (
         pickled(new("statsmodels.base.data:ModelData", restore_design_info=TRUE,
-                    formula=text("y ~ x"))), "bad-arguments"),
+                    formula=text("y ~ x"))), "formula"),
     "19 numpy's DataSource": (
         pickled(new("numpy.lib._datasource:DataSource", _istmpdest=TRUE)), "banned-global"),
     "19 numpy's DataSource, by its public name": (

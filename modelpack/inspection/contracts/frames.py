@@ -51,13 +51,8 @@ def _extension(made: Obj) -> str | None:
 
 
 def _formula(made: Obj) -> str | None:
-    # `restore_design_info` before statsmodels 0.15, `restore_model_spec` since.
-    for state in made.states:
-        if not isinstance(state, Dct):
-            return "its state is no dict"
-        if any(isinstance(key, str) and key.startswith("restore_") for key in state.keys):
-            return "it evaluates a formula that the file holds"
-    return None
+    # modelpack.inspection.formulas checks what `__setstate__` evaluates.
+    return None if all(isinstance(state, Dct) for state in made.states) else "its state is no dict"
 
 
 def _values(node: Node) -> bool:
