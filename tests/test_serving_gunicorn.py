@@ -72,6 +72,16 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(self.log_path.read_text())
 
+    def workers(self) -> list[int]:
+        """Return the process ids of both workers, once there are two."""
+        master = self.process.pid
+        children = Path(f"/proc/{master}/task/{master}/children")
+        deadline = time.monotonic() + READY_SECONDS
+        while len(found := children.read_text().split()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(found) == 2
+        return list(map(int, found))
+
     def request(self, method: str, path: str, document=None, **headers: str):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         body = None if document is None else json.dumps(document)
@@ -246,6 +256,28 @@ def test_a_busy_model_does_not_hold_up_the_health_route(stubborn):
     slow.join()
 
 
+def test_idle_workers_stay_and_end_when_their_master_is_killed(tmp_path):
+    bundle = bundle_of(serving_models.iris(), tmp_path)
+    # gunicorn replaces a worker from which it has not heard for twice as long.
+    with serving(bundle.directory, MODELPACK_PREDICT_SECONDS="1") as server:
+        server.request("GET", "/readyz")
+        workers = server.workers()
+        time.sleep(3.5)
+        assert server.workers() == workers
+        server.process.kill()
+        deadline = time.monotonic() + 10
+        while any(map(is_alive, workers)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(map(is_alive, workers))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
 def refusal(folder: Path, **environ: str) -> str:
     server = Server(folder, **environ)
     assert server.process.wait(READY_SECONDS) == 1
@@ -267,18 +299,12 @@ def wood(trees: int) -> serving_models.Trained:
 def memory_with_two_workers(trained: serving_models.Trained, folder: Path) -> int:
     """Bytes of all processes together, once they have answered with all of the model."""
     with serving(bundle_of(trained, folder).directory) as server:
-        master = server.process.pid
-        children = Path(f"/proc/{master}/task/{master}/children")
-        deadline = time.monotonic() + READY_SECONDS
-        while len(children.read_text().split()) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        workers = server.workers()
         rows = np.random.default_rng(1).random((200, 4)).tolist()
         with ThreadPoolExecutor(8) as pool:
             asked = [pool.submit(server.request, "POST", "/predict", rows) for _ in range(16)]
         assert [each.result()[0].status for each in asked] == [200] * 16
-        workers = list(map(int, children.read_text().split()))
-        assert len(workers) == 2
-        return sum(map(processes._pss, [master, *workers]))
+        return sum(map(processes._pss, [server.process.pid, *workers]))
 
 
 def test_two_workers_share_the_memory_of_the_model(tmp_path_factory):

@@ -25,6 +25,7 @@ from .refusal import Refusal, answer
 
 HEAD, BODY, TURN, ANSWER, LINGER = "head", "body", "turn", "answer", "linger"
 READ_BYTES = 1 << 16
+LINE_ENDS = (b"\r", b"\n", b"")
 EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 TOP_BYTES = 4096
 """Of a head that is not complete, to find out what was asked."""
@@ -115,9 +116,10 @@ class Connection:
 
     def _read_head(self) -> None:
         if not self._searched:
-            self._skip_empty_lines()
-            if self.quiet:
-                return
+            if self.data[:1] in LINE_ENDS:
+                self._skip_empty_lines()
+                if self.quiet:
+                    return
             self.since = time.monotonic()
             self.deadline = self.since + self._loop.limits.header_seconds
         limits = self._loop.limits

@@ -32,14 +32,29 @@ ASIDE_BELOW = ("/v1/", "/v2/")  # whose GET tells of the model, and whether it i
 
 
 class Loop(Sockets):
-    """`app`: the WSGI application. `recycle`: called when a prediction cannot be ended."""
+    """The event loop of one worker.
 
-    def __init__(self, app: Any, cfg: Any, limits: Limits, recycle: Callable[[], None]) -> None:
+    Args:
+        app: The WSGI application.
+        on_tick: Called four times a second, whether there are requests or not.
+        recycle: Called when a prediction cannot be ended.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        cfg: Any,
+        limits: Limits,
+        *,
+        on_tick: Callable[[], None],
+        recycle: Callable[[], None],
+    ) -> None:
         super().__init__(limits)
         self.cfg = cfg
         self.draining = False
         self.requests = 0
         self._app = app
+        self._on_tick = on_tick
         self._recycle = recycle
         self._desk = hot.of(app)
         self._plain: list[Job] = []  # of this turn
@@ -83,6 +98,7 @@ class Loop(Sockets):
 
     def _tick(self) -> None:
         self._ticked = now = time.monotonic()
+        self._on_tick()
         observe.waiting(self._predictor.queued)
         stuck = self._predictor.stuck(self.limits.predict_seconds)
         if stuck:

@@ -36,6 +36,7 @@ class Worker(base.Worker):  # type: ignore[misc]
             )
         self.limits = memory.current(os.environ)
         self._recycling = False
+        self._is_orphan = False
 
     @property
     def pid(self) -> Any:
@@ -57,12 +58,12 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
-        loop = Loop(self.wsgi, self.cfg, _within_files(self.limits), self._recycle)
+        limits = _within_files(self.limits)
+        loop = Loop(self.wsgi, self.cfg, limits, on_tick=self._check_in, recycle=self._recycle)
         loop.wake_by(self.PIPE[0])
         for listener in self.sockets:
             loop.listen(listener)
-        while self.alive and not self._recycling and os.getppid() == self.ppid:
-            self.notify()
+        while self.alive and not self._recycling and not self._is_orphan:
             loop.turn()
             self._recycling = self._recycling or loop.requests >= self.max_requests
         if self._recycling:
@@ -70,9 +71,13 @@ class Worker(base.Worker):  # type: ignore[misc]
         else:
             loop.drain(max(1.0, self.cfg.graceful_timeout - 1.0), last=True)
         while not loop.drained():
-            self.notify()
             loop.turn()
         sys.exit(0)
+
+    def _check_in(self) -> None:
+        """Show the master that this worker is alive, and find out whether the master is."""
+        self.notify()
+        self._is_orphan = os.getppid() != self.ppid
 
     def _recycle(self) -> None:
         self.log.error("A prediction does not end: worker %s gives way to a new one", self.pid)

@@ -74,19 +74,19 @@ class PlannedRunner(EstimatorRunner):
             DoubtError: the model takes numbers, and they are not; or what is missing has to be
                 None, which no plan knows.
         """
-        if any(_has_missing(rows, place) for place in self._nones):
+        if self._nones and any(_has_missing(rows, place) for place in self._nones):
             raise DoubtError
         if self._layout == "frame":
             return narrowed(rows, self._fields)
         if isinstance(rows, list) and self._layout == "array" and _are_objects(rows):
             return [column.astype(object) for column in rows]
         block = self.arrange(rows)
-        if not isinstance(block, np.ndarray):
+        if not isinstance(block, np.ndarray) or block.dtype == np.float64:
             return block
         if block.dtype.kind not in "fiu":
             raise DoubtError
         if block.dtype.kind == "f":
-            return block.astype(np.float64, copy=False)
+            return block.astype(np.float64)
         if self.whole_order is None:
             raise DoubtError
         return block.astype(np.float64, order="C" if self.whole_order == "C" else "K")
