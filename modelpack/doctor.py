@@ -12,8 +12,6 @@ import subprocess
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import uv
-
 from modelpack import __version__, environment, uv_variables
 from modelpack.engines import baseimages, daemon, interpreters, podman_settings
 from modelpack.errors import ModelpackError, NoEngineError
@@ -41,7 +39,10 @@ def _modelpack() -> Finding:
 
 
 def _uv() -> Finding:
-    return Finding("uv", True, _first_line(uv.find_uv_bin(), "--version"))
+    try:
+        return Finding("uv", True, _first_line(uv_variables.program(), "--version"))
+    except ModelpackError as error:
+        return Finding("uv", False, error.message, error.hint)
 
 
 def _docker() -> Finding:

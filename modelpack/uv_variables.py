@@ -1,4 +1,4 @@
-"""Index settings as uv reads them from its environment.
+"""The uv program, and index settings as it reads them from its environment.
 
 Variables, since everyone on the machine sees the arguments of a process, and the URLs may hold
 credentials. Source: https://docs.astral.sh/uv/reference/environment/
@@ -9,7 +9,25 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import uv
+
+from modelpack.errors import EnvironmentNotResolvedError
 from modelpack.spec import IndexSettings
+
+
+def program() -> str:
+    """Return the path of the uv program.
+
+    Raises:
+        EnvironmentNotResolvedError: There is none.
+    """
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise EnvironmentNotResolvedError(
+            "The Python package uv is installed, but its program is missing.",
+            hint="Install it anew: pip install --force-reinstall uv",
+        ) from error
 
 
 def of(index: IndexSettings) -> dict[str, str]:

@@ -225,3 +225,26 @@ def test_a_stage_that_fails_leaves_the_terminal_as_it_was() -> None:
     )
     assert done.stdout.count("\x1b[?25l") == done.stdout.count("\x1b[?25h") == 1
     assert done.stdout.rindex("error: ") > done.stdout.index("\x1b[?25h")
+
+
+# --- what is missing on the machine ---------------------------------------------------------------
+
+
+@pytest.fixture
+def no_uv(tmp_path: Path) -> dict[str, str]:
+    """Variables with which uv's Python package is found, and its program is not."""
+    (tmp_path / "uv.py").write_text("def find_uv_bin():\n    raise FileNotFoundError\n")
+    return {"PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+
+
+def test_doctor_tells_that_uv_is_missing(no_uv: dict[str, str]) -> None:
+    done = modelpack("doctor", **no_uv)
+    assert "Install it anew: pip install --force-reinstall uv" in done.stdout
+    assert "bug" not in done.stderr
+
+
+def test_package_tells_that_uv_is_missing(no_uv: dict[str, str], tmp_path: Path) -> None:
+    done = modelpack("package", str(SVC), "--engine", "process", "-o", str(tmp_path / "b"), **no_uv)
+    assert done.returncode == 5, done.stderr
+    assert "pip install --force-reinstall uv" in done.stderr
+    assert not (tmp_path / "b").exists()

@@ -31,7 +31,7 @@ ALLOWED = {
     "elf": set(),
     "spec": set(),
     "service": set(),
-    "uv_variables": {"spec"},
+    "uv_variables": {"errors", "spec"},
     "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "wheel_platforms": set(),
     "writing": set(),

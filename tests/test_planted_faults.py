@@ -57,23 +57,32 @@ MODELS: dict[str, Callable[[], tuple[Any, pd.DataFrame]]] = {
     "floats": lambda: (_linear(_NUMBERS), _NUMBERS),
     "integers": lambda: (_linear(_INTEGERS), _INTEGERS),
     "short floats": lambda: (_linear(_NUMBERS.astype("float32")), _NUMBERS.astype("float32")),
-    "encoded": lambda: (_encoded(), _ENCODED),
+    "encoded": lambda: (_encoded(_ENCODED, "town"), _ENCODED),
+    "dates": lambda: (_encoded(_DATED, "day"), _DATED),
     "mixed": lambda: (
         LGBMRegressor(**_SMALL, min_data_per_group=2, cat_smooth=1).fit(_MIXED, _TARGET),
         _MIXED,
     ),
 }
 _ENCODED = _MIXED[["x", "town"]].astype({"town": str})
+_DATED = pd.DataFrame(
+    {"x": _NUMBERS.a, "day": pd.Timestamp("2024-03-30 22:30") + pd.to_timedelta(_GROUPS, "D")}
+)
 _INTEGERS = (_NUMBERS * 1000).astype("int64")
+
+
+FRAMES = ("mixed", "encoded", "dates")
+"""Those that are given a DataFrame, the others an array."""
 
 
 def _linear(frame: pd.DataFrame) -> LinearRegression:
     return LinearRegression().fit(frame, frame.sum(axis=1) + _rng.normal(size=ROWS))
 
 
-def _encoded() -> Pipeline:
-    columns = ColumnTransformer([("town", OneHotEncoder(), ["town"]), ("x", "passthrough", ["x"])])
-    return make_pipeline(columns, LinearRegression()).fit(_ENCODED, _TARGET)
+def _encoded(frame: pd.DataFrame, column: str) -> Pipeline:
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    columns = ColumnTransformer([("one", encoder, [column]), ("x", "passthrough", ["x"])])
+    return make_pipeline(columns, LinearRegression()).fit(frame, _TARGET)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +131,7 @@ def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
 @pytest.mark.parametrize("name", MODELS)
 def test_without_a_fault_all_routes_agree(name, packed, tmp_path):
     bundle, reference = bundle_of(packed(name)[0], tmp_path)
-    assert bundle.model.signature.layout == ("frame" if name in ("mixed", "encoded") else "array")
+    assert bundle.model.signature.layout == ("frame" if name in FRAMES else "array")
     with probe_of(bundle, reference) as probe:
         assert "equal bit for bit" in parity.check(probe)
     assert probe.parity is not None
@@ -194,6 +203,21 @@ def typed(column, dtype):
 """),
     "objects for categories": ("mixed", "frames.py", """
 FrameBuilder._category = lambda self, field: self._text("object")
+"""),
+    "dates without their time": ("dates", "dates.py", """
+_right = nanoseconds
+
+def nanoseconds(value):
+    found = _right(value)
+    return found and found - found % (86400 * SECOND)
+"""),
+    "dates an hour later": ("dates", "frames.py", """
+_dates = FrameBuilder._dates
+FrameBuilder._dates = lambda self, column, dtype: _dates(
+    self, column + np.timedelta64(1, "h"), dtype)
+"""),
+    "milliseconds taken for seconds": ("dates", "dates.py", """
+MILLISECOND = SECOND
 """),
 }  # fmt: skip
 """What is wrong -> the model that shows it, the file of modelpack.serving, and what is added."""

@@ -8,9 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import uv
-
-from modelpack import cache
+from modelpack import cache, uv_variables
 from modelpack.engines import causes, credentials
 from modelpack.errors import BuildFailedError
 from modelpack.spec import Environment, IndexSettings
@@ -57,7 +55,7 @@ def _fill(
 
 
 def _uv(*arguments: str, environ: Mapping[str, str]) -> None:
-    command = [uv.find_uv_bin(), "--quiet", "--no-progress", "--color=never", *arguments]
+    command = [uv_variables.program(), "--quiet", "--no-progress", "--color=never", *arguments]
     result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if result.returncode:
         last = "\n".join(result.stderr.strip().splitlines()[-15:])

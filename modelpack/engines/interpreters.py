@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import uv
+from modelpack import uv_variables
+from modelpack.errors import EnvironmentNotResolvedError
 
 # Asked of the interpreter itself: a name on PATH may be a shim that only prints an error, or the
 # `python` of a virtual environment, whose base installation is what is wanted here.
@@ -35,7 +36,7 @@ def all_of(version: str) -> list[Path]:
 
 def install(version: str) -> Path | None:
     """Has uv fetch a CPython `version`; None if it cannot."""
-    _output(uv.find_uv_bin(), "python", "install", "--no-bin", version, timeout=300)
+    _uv("python", "install", "--no-bin", version, timeout=300)
     find.cache_clear()
     return find(version)
 
@@ -46,7 +47,7 @@ def _candidates(version: str) -> Iterator[Path]:
         yield Path(on_path)
     if root := _output("pyenv", "root"):
         yield from sorted(Path(root, "versions").glob(f"{version}.*/bin/{name}"), reverse=True)
-    if managed := _output(uv.find_uv_bin(), "python", "find", "--managed-python", version):
+    if managed := _uv("python", "find", "--managed-python", version):
         yield Path(managed)
     yield Path("/usr/bin", name)
 
@@ -56,6 +57,13 @@ def _verified(candidate: Path, version: str) -> Path | None:
     if answer[:2] != ["cpython", version]:
         return None
     return Path(answer[2], "bin", f"python{version}")
+
+
+def _uv(*arguments: str, timeout: float = 20) -> str:
+    try:
+        return _output(uv_variables.program(), *arguments, timeout=timeout)
+    except EnvironmentNotResolvedError:  # whoever needs uv itself tells that it is missing
+        return ""
 
 
 def _output(*command: str, timeout: float = 20) -> str:

@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import uv
 from packaging.requirements import Requirement
 
 from .. import reaper, uv_variables
-from ..errors import EnvironmentNotResolvedError
 from ..spec import IndexSettings
 
 KEPT = frozenset(
@@ -94,7 +92,7 @@ def compile_lock(
         (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
         (folder / "left-out.txt").write_text("\n".join(left_out), encoding="utf-8")
         result = subprocess.run(
-            [_find_uv(), *_arguments(request), *_limits(day, dates or {})],
+            [uv_variables.program(), *_arguments(request), *_limits(day, dates or {})],
             input="\n".join(map(str, request.requirements)),
             env=environment_variables(request.index),
             cwd=folder,
@@ -136,13 +134,3 @@ def _limits(day: date | None, dates: Mapping[str, date | None]) -> list[str]:
 
 def _midnight(day: date) -> str:
     return f"{day.isoformat()}T00:00:00Z"
-
-
-def _find_uv() -> str:
-    try:
-        return uv.find_uv_bin()
-    except FileNotFoundError as error:
-        raise EnvironmentNotResolvedError(
-            "uv, which makes the lock, is not where its Python package says.",
-            hint="Install it anew: pip install --force-reinstall uv",
-        ) from error

@@ -3,7 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.compose import (
+    ColumnTransformer,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.datasets import load_iris
 from sklearn.ensemble import (
     BaggingRegressor,
@@ -258,3 +262,13 @@ def test_a_step_for_dates_takes_dates():
     assert describe(Part(name, {"variables_": ["b"]}), columns) is None
     assert [column.type for column in columns] == ["any", "datetime"]
     assert columns[1].field("any").example == "2000-01-01T00:00:00"
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder, OrdinalEncoder])
+def test_the_categories_of_an_encoder_can_be_dates(encoder, tmp_path):
+    days = pd.DataFrame({"day": pd.to_datetime(["2024-02-29", "2024-03-01", "2024-02-29"])})
+    columns = make_column_transformer((encoder(), ["day"]))
+    model = make_pipeline(columns, Ridge()).fit(days, [1, 2, 1])
+    (field,) = saved(model, tmp_path / "m", 4).signature.inputs
+    assert (field.name, field.type, field.categories) == ("day", "datetime", None)
+    assert field.example == "2000-01-01T00:00:00"

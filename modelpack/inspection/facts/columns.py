@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from modelpack.spec import Field, FieldType, Scalar
 
+DATE = "2000-01-01T00:00:00"
+"""An example, where no date of training is known."""
 MOST_CATEGORIES = 1_000
 """Of an encoder with more, the categories are no help to anyone."""
 
@@ -87,6 +89,10 @@ class Column:
     def flag(self) -> None:
         """It had the dtype bool, which nothing can be missing in."""
         self.type, self.dtype, self.example, self.nullable = "boolean", "bool", False, False
+
+    def date(self) -> None:
+        """It had dates. The file does not tell whether one may be missing."""
+        self.type, self.example, self.nullable = "datetime", DATE, True
 
     def opaque(self) -> None:
         """It goes into code that may take anything, of which a number is the likeliest."""

@@ -48,6 +48,9 @@ def _encoder(part: Part, columns: Columns) -> bool:
     lists = part.get("categories_")
     for column, node in zip(columns, lists if isinstance(lists, list) else [], strict=False):
         array = view(node)
+        if array and array.dtype.kind == "M":
+            column.date()
+            continue
         column.category((array.values() if array else None) or ())
         if array and column.type == "boolean":  # some releases cannot compare the two dtypes
             column.dtype = column.dtype or ("bool" if array.dtype.kind == "b" else "object")

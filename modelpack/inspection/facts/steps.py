@@ -22,7 +22,6 @@ NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "category_e
 """Libraries whose models take numbers where nothing in the file says otherwise."""
 
 _MOST_COLUMNS = 100_000
-_DATE = "2000-01-01T00:00:00"
 """The example of a column of dates."""
 
 
@@ -214,7 +213,7 @@ def _of_dates(part: Part, columns: Columns) -> bool:
     dates = set(column_names(part.get("variables_", "variables")) or ())
     for column in columns:
         if column.name in dates:
-            column.type, column.example, column.nullable = "datetime", _DATE, True
+            column.date()
         else:
             column.opaque()
     return False
