@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from modelpack.spec import Finding, Verdict
 
-from . import formulas, interpreted, limits
+from . import callables, formulas, interpreted, limits
 from .allowlist import is_known, roles, standing
 from .contracts import class_key, is_made, made_class, reads_own_state, violation
 from .machine import Trace
@@ -38,6 +38,7 @@ def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
     findings = [*_names(trace.globals.values(), trust), *_objects(trace.objects)]
     findings += interpreted.check(trace.objects)
     findings += formulas.check(trace.objects)
+    findings += callables.check(trace.objects)
     return [*findings, *_wrappers(trace), *_references(root, trace)]
 
 

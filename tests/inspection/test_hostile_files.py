@@ -343,21 +343,34 @@ GIVEN = {
     "numpy.random._pickle:__generator_ctor": "refuse",
     "somebody.functions:clean": "trust",
     "__main__:clean": "trust",
-    "numpy:log1p": "pass",
-    "sklearn.metrics.pairwise:rbf_kernel": "pass",
+}
+OF_ROWS, OF_PAIRS = "numpy:log1p", "sklearn.metrics.pairwise:rbf_kernel"
+FITTING = {
+    **dict.fromkeys(("func", "inverse_func", "weights"), (OF_ROWS, OF_PAIRS)),
+    **dict.fromkeys(("metric", "kernel", "score_func"), (OF_PAIRS,)),
 }
 
 
 @pytest.mark.parametrize(("cls", "attribute"), PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize(("given", "verdict"), GIVEN.items())
 def test_functions_that_predictions_would_call(tmp_path, cls, attribute, given, verdict):
-    """104: each place of a callable takes the same few."""
+    """104: each place of a callable takes none of these without trust."""
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(new(cls, **{attribute: name(given)})))
     assert inspect(path).safety.verdict == verdict
 
 
-@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize(("cls", "attribute"), PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("given", [OF_ROWS, OF_PAIRS])
+def test_functions_of_libraries_that_predictions_would_call(tmp_path, cls, attribute, given):
+    """104: each place of a callable takes what is called with as many arrays."""
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickled(new(cls, **{attribute: name(given)})))
+    expected = "pass" if given in FITTING.get(attribute, ()) else "refuse"
+    assert inspect(path).safety.verdict == expected
+
+
+@pytest.mark.parametrize("given", [*GIVEN, OF_ROWS, OF_PAIRS])
 def test_function_in_place_of_a_method(tmp_path, given):
     """104: a method that is found by its name cannot be replaced, whatever replaces it."""
     path = tmp_path / "model.pkl"

@@ -98,7 +98,7 @@ MODELS = {
 # fmt: on
 
 NOT_BY_SKOPS = {"estimator of an imputer", "imputed", "lightgbm", "text of numpy"}
-ALSO_REFUSED = {"array of objects", "class"}
+ALSO_REFUSED = {"array of objects", "class", "getter that is a function"}
 """What other checks refuse, too: they know its values, or its roles."""
 
 
