@@ -8,6 +8,7 @@ from datetime import date
 from typing import Literal
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from ..spec import Environment, IndexSettings, ModelSpec
@@ -26,6 +27,14 @@ which it brings it. Seen by `ldd` on the wheels of lightgbm 2.2 to 4.7 and xgboo
 
 READABLE = {"pandas": date(2019, 7, 20)}
 """The first day of releases whose metadata uv can read: pandas before 0.25 has malformed ones."""
+
+UNFIT = (
+    ("pyarrow", SpecifierSet(">=26"), "numpy", SpecifierSet("<2"), "pyarrow<26"),
+    ("pyarrow", SpecifierSet("<15"), "numpy", SpecifierSet(">=2"), "numpy<2"),
+)
+"""Releases of two distributions that refuse each other when they are imported and not in their
+metadata, and the constraint that avoids the pair. Seen with pyarrow 14.0.1 to 26.0.1 and numpy
+1.26.4 and 2.2.0."""
 
 Origin = Literal["file", "record", "installed", "user", "resolver"]
 
@@ -123,8 +132,25 @@ def reach(index: IndexSettings) -> None:
 
 
 def _locked(plan: Plan, request: Request, day: date | None) -> Lock:
+    lock = _once_locked(plan, request, day)
+    bounds = _unfit(lock.pins())
+    return _once_locked(plan, request, day, bounds) if bounds else lock
+
+
+def _unfit(pins: Mapping[str, str]) -> list[str]:
+    """Return the constraints that keep out releases which do not run with each other."""
+    return [
+        bound
+        for one, some, other, others, bound in UNFIT
+        if one in pins and other in pins and pins[one] in some and pins[other] in others
+    ]
+
+
+def _once_locked(
+    plan: Plan, request: Request, day: date | None, bounds: Sequence[str] = ()
+) -> Lock:
     """By date where the index serves upload times, else by bounds known beforehand."""
-    pins = [f"{name}=={version}" for name, version in plan.pins.items()]
+    pins = [*bounds, *(f"{name}=={version}" for name, version in plan.pins.items())]
     if day is None:
         return compile_lock(request, bounds=pins, left_out=plan.left_out)
     later = {name: max(day, READABLE.get(name, day)) for name in releases.libraries()}
@@ -135,8 +161,8 @@ def _locked(plan: Plan, request: Request, day: date | None) -> Lock:
     if MISSING_DATES not in lock.error:
         return lock
     kept = {name: at for name, at in later.items() if name not in current}
-    bounds = [bound for name, at in kept.items() for bound in versions.bounds(at, [name])]
-    return compile_lock(request, bounds=pins + bounds, left_out=plan.left_out)
+    of_time = [bound for name, at in kept.items() for bound in versions.bounds(at, [name])]
+    return compile_lock(request, bounds=pins + of_time, left_out=plan.left_out)
 
 
 def _system_packages(pins: Mapping[str, str]) -> tuple[str, ...]:

@@ -93,3 +93,17 @@ def test_a_release_that_imports_what_it_does_not_require_gets_it(make_spec, inde
     index.add("setuptools", "65.0", day="2022-08-15")
     assert locked(model(make_spec, "1.6.2"), index).requirements["setuptools"] == "65.0"
     assert "setuptools" not in locked(model(make_spec, "2.1.0"), index).requirements
+
+
+def test_pyarrow_is_one_that_runs_with_numpy(make_spec, index):
+    """Neither says in its metadata that they refuse each other."""
+    index.add("scikit-learn", "1.4.2", "numpy", day="2024-04-09")
+    index.add("numpy", "2.2.0", day="2024-12-08")
+    for version in ("14.0.2", "25.0.0", "26.0.1"):
+        index.add("pyarrow", version, day="2025-01-01")
+    old = locked(make_spec("1.4.2"), index, "pyarrow>=14")
+    assert (old.requirements["pyarrow"], old.requirements["numpy"]) == ("25.0.0", "1.26.4")
+    new = locked(make_spec(None), index, "pyarrow>=14", "numpy>=2")
+    assert (new.requirements["pyarrow"], new.requirements["numpy"]) == ("26.0.1", "2.2.0")
+    pinned = locked(make_spec(None), index, "pyarrow==14.0.2")
+    assert (pinned.requirements["pyarrow"], pinned.requirements["numpy"]) == ("14.0.2", "1.26.4")
