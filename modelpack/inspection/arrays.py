@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from modelpack.spec import Scalar
 
 from .dtypes import Dtype, parse
-from .nodes import Blob, Dct, Node, Obj, Payload
+from .nodes import Blob, Dct, Global, Node, Obj, Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,53 @@ def _of_extension(node: Obj, level: int) -> Array | None:
     return next(filter(None, (view(part, level + 1) for part in parts)), None)
 
 
+def _of_texts(node: Obj, _: int) -> Array | None:
+    """Texts that pandas keeps in pyarrow: offsets into one buffer, after bits of what is there."""
+    state = node.states[-1] if node.states else None
+    facts = state if isinstance(state, Dct) else Dct()
+    made = dict_get(facts, "_pa_array") or dict_get(facts, "_data")
+    told = made.args[0] if isinstance(made, Obj) and len(made.args) == 1 else None
+    if not isinstance(told, tuple) or len(told) != 7 or not isinstance(told[4], list):
+        return None
+    kind, count, _missing, first, buffers, *_rest = told
+    found = [_buffer(each) for each in (*buffers, None, None, None)]
+    bits, offsets, data = found[:3]
+    if not (type(count) is type(first) is int) or offsets is None or data is None:
+        return None
+    width = 8 if isinstance(kind, Obj) and kind.args == ("large_string",) else 4
+    starts = [int.from_bytes(offsets[place * width : (place + 1) * width], "little")
+              for place in range(first, min(first + count + 1, len(offsets) // width))]  # fmt: skip
+    texts = [data[start:end].decode("utf-8", "replace") for start, end in pairwise(starts)]
+    if len(texts) != count:
+        return None
+    items = [text if _is_set(bits, first + place) else None for place, text in enumerate(texts)]
+    return Array(Dtype("O", 8, False, True), (count,), False, None, items)
+
+
+def _of_old_pickler(node: Obj, level: int) -> Array | None:
+    cls = node.args[0] if node.args else None
+    is_texts = isinstance(cls, Global) and cls.name == "ArrowStringArray"
+    return _of_texts(node, level) if is_texts else None
+
+
+def _buffer(node: Node) -> bytes | None:
+    """The bytes of a buffer of pyarrow, if the file keeps them at hand."""
+    inner = node.args[0] if isinstance(node, Obj) and len(node.args) == 1 else None
+    if isinstance(inner, Obj) and inner.args and isinstance(inner.args[0], Blob):
+        return None
+    return None if isinstance(inner, Blob) else raw(inner)
+
+
+def _is_set(bits: bytes | None, place: int) -> bool:
+    return bits is None or (place < 8 * len(bits) and bool(bits[place // 8] >> place % 8 & 1))
+
+
 _DEEPEST = 4
 _VIEWS: dict[str, Callable[[Obj, int], Array | None]] = {
     "_reconstruct": _reconstructed,
     "_frombuffer": _from_buffer,
+    "_reconstructor": _of_old_pickler,
+    "ArrowStringArray": _of_texts,
     "_new_Index": _of_index,
     "__pyx_unpickle_NDArrayBacked": _of_extension,
 }

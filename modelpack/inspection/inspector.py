@@ -16,6 +16,8 @@ from .facts import layouts, libraries, parameters
 from .facts.parts import Part, as_node
 from .facts.passage import transforms_to_frames
 from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, signature
+from .facts.unserved import CODE as UNSERVED
+from .facts.unserved import is_of_unserved, unserved
 from .facts.words import what
 from .machine import merged
 from .native.spec import spec
@@ -64,7 +66,11 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
     needed = {name for name in readers if readers[name]} | libraries.containers(parts)
     required = libraries.requirements(trace, versions, needed)
     findings = [finding for reading in readings for finding in _located(reading, len(readings))]
-    if policy.verdict(findings) != "refuse":  # else what it holds is beside the point
+    reason = unserved(root)
+    unusual = [each for each in findings if not is_of_unserved(each)]
+    if reason is not None and policy.verdict(unusual) != "refuse":
+        findings = [Finding(UNSERVED, reason), *unusual]
+    elif policy.verdict(findings) != "refuse":  # else what it holds is beside the point
         findings += _notes(made, readings)
     return ModelSpec(
         file=first.file,

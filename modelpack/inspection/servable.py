@@ -28,10 +28,12 @@ _HINTS = {
     "byte-code": "Move the functions and classes into a file of your own, import them from there, "
     "save the model again, and name the file: --code FILE.py (lambdas, and what "
     "cloudpickle.register_pickle_by_value covers, are saved as byte code).",
+    "unserved-model": "Package a model that predicts from the values of one row.",
     "formula": "Compute what the formula cannot have before training, as columns of the data: "
     "docs/security.md lists the terms that formulas may have.",
     "lz4-missing": "pip install 'modelpack[lz4]'",
 }
+_UNSUPPORTED = {"unserved-model", "unsupported-format"}
 _NOT_FOUND_OUT = "Look at `modelpack inspect` for all findings; do not load this file."
 
 
@@ -51,7 +53,7 @@ def require_servable(spec: ModelSpec) -> None:
         ModelRefusedError: it is malformed or hostile, or names code that has to be trusted first.
     """
     findings = spec.safety.findings
-    unsupported = [f for f in findings if f.code == "unsupported-format"]
+    unsupported = [f for f in findings if f.code in _UNSUPPORTED]
     if unsupported:
         raise _not_supported(spec, unsupported[0])
     if spec.safety.verdict == "refuse":

@@ -64,6 +64,10 @@ CONTRACTS = {
     "pandas.*:_timedelta_unpickle": "timedelta",
     "pandas.*:Timedelta": "timedelta",
     "pandas.*:*_nat_unpickle": "none",
+    "pandas*:ArrowStringArray": "arrow_strings",
+    "pyarrow.lib:_restore_array": "arrow_array",
+    "pyarrow.lib:py_buffer": "arrow_buffer",
+    "pyarrow.lib:type_for_alias": "arrow_type",
     "pandas*:Interval": "interval",
     "pandas*:Period": "period",
     "pandas*offsets:*": "offset",
@@ -81,10 +85,16 @@ UNREAD = {
 _PYTHON_2 = "Python 2 writes it, and no release of it is run here"
 _SINGLE = "a distance of 32 bits with parameters, which no estimator of the samples keeps"
 _QUANTILE = "of losses that need one more parameter than the samples choose at a time"
+_ARROW = "pandas writes texts so where pyarrow is installed, which it is in no release here"
 # What evidence misses: "module:name" -> its roles, and why no file shows it.
 BEYOND: dict[str, tuple[list[str], str]] = {
     "__builtin__:int": (["ref"], _PYTHON_2),
     "__builtin__:str": (["ref"], _PYTHON_2),
+    "pandas.arrays:ArrowStringArray": (["new"], _ARROW),
+    "pandas.core.arrays.string_arrow:ArrowStringArray": (["new"], _ARROW),
+    "pyarrow.lib:_restore_array": (["call"], _ARROW),
+    "pyarrow.lib:py_buffer": (["call"], _ARROW),
+    "pyarrow.lib:type_for_alias": (["call"], _ARROW),
     "sklearn.metrics._dist_metrics:MahalanobisDistance32": (["ref"], _SINGLE),
     "sklearn.metrics._dist_metrics:MinkowskiDistance32": (["ref"], _SINGLE),
     "sklearn.metrics._dist_metrics:SEuclideanDistance32": (["ref"], _SINGLE),

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from ..allowlist import contract_name, roles
 from ..nodes import Obj
-from . import builtin, frames, learning, numeric
+from . import arrow, builtin, frames, learning, numeric
 from .kinds import Contract
 from .made import class_key, is_bare, is_made, made_class
 
 __all__ = ["CALLS", "CLASSES", "class_key", "is_made", "made_class", "reads_own_state", "violation"]
 
-CALLS: dict[str, Contract] = builtin.CALLS | numeric.CALLS | learning.CALLS | frames.CALLS
+CALLS: dict[str, Contract] = (
+    builtin.CALLS | numeric.CALLS | learning.CALLS | frames.CALLS | arrow.CALLS
+)
 """What is called: its arguments, and the states of what it returns."""
 
-CLASSES: dict[str, Contract] = learning.CLASSES | numeric.CLASSES | frames.CLASSES
+CLASSES: dict[str, Contract] = learning.CLASSES | numeric.CLASSES | frames.CLASSES | arrow.CLASSES
 """Classes: what they are made of, and their states."""
 
 

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator
 from packaging.version import Version
 
 from .. import allowlist
+from ..allowlist import contract_name
+from ..contracts import class_key
 from ..machine import Trace
 from . import layouts
 from .distributions import DISTRIBUTIONS, top
+from .parts import attributes
 
 _IMPLIED = [
     (name, re.compile(pattern), specifier)
@@ -44,6 +47,7 @@ def implied_versions(trace: Trace) -> dict[str, str]:
         if any(map(pattern.match, trace.globals)):
             told.setdefault(name, []).append(specifier)
     told.setdefault("scikit-learn", []).extend([*_moved(trace.globals), *_nodes(trace)])
+    told["statsmodels"] = list(_formulas(trace))
     return {name: _together(parts) for name, parts in told.items() if parts}
 
 
@@ -98,6 +102,16 @@ def _nodes(trace: Trace) -> Iterator[str]:
         yield ">=1.3"
     elif any(map(layouts.splits_none, trace.objects)):
         yield "<1.3"
+
+
+def _formulas(trace: Trace) -> Iterator[str]:
+    """Which releases of statsmodels restore the formula of a model: 0.15 renamed the key."""
+    found = [made for made in trace.objects if contract_name(class_key(made)) == "formula"]
+    keys = {name for made in found for name in attributes(made)}
+    if "restore_model_spec" in keys:
+        yield ">=0.15"
+    elif "restore_design_info" in keys:
+        yield "<0.15"
 
 
 def _together(specifiers: list[str]) -> str:

@@ -1,9 +1,11 @@
-"""The indexes of pickled pandas objects: the names of their rows and columns."""
+"""Pickled pandas objects: the names of their rows and columns, and the values of columns."""
 
 from __future__ import annotations
 
-from ..arrays import view
-from ..nodes import Node, Obj
+from collections.abc import Iterator
+
+from ..arrays import Array, dict_get, view
+from ..nodes import Dct, Node, Obj
 from .parts import as_dict, attributes
 
 
@@ -28,3 +30,50 @@ def length(index: Node) -> int | None:
     if not (type(start) is type(stop) is type(step) is int and step):
         return None
     return max(0, -((start - stop) // step))  # as len(range(start, stop, step))
+
+
+def columns_of(frame: Node, wanted: set[str]) -> Iterator[tuple[str, Array, int]]:
+    """Yield the columns of a DataFrame that have one of these names: the name, the array of the
+    block, and the place in the block.
+    """
+    found = axes(frame)
+    array = view(found[0]) if len(found) == 2 else None
+    names = (array.values() if array else None) or []
+    for node in _blocks(frame):
+        values, places = _block(node)
+        block = view(values)
+        for place, column in enumerate(places if block else ()):
+            if block and column < len(names) and names[column] in wanted:
+                yield names[column], block, place
+
+
+def _blocks(frame: Node) -> list[Node]:
+    state = attributes(frame)
+    manager = state.get("_mgr", state.get("_data"))
+    if not isinstance(manager, Obj):
+        return []
+    if len(manager.args) == 2:
+        told = manager.args[0]
+    else:  # as pandas before 1.3 wrote it
+        last = manager.states[-1] if manager.states else ()
+        extra = last[3] if isinstance(last, tuple) and len(last) == 4 else None
+        inner = dict_get(extra, "0.14.1") if isinstance(extra, Dct) else None
+        told = dict_get(inner, "blocks") if isinstance(inner, Dct) else None
+    return list(told) if isinstance(told, list | tuple) else []
+
+
+def _block(node: Node) -> tuple[Node, list[int]]:
+    """Return the values of a block and the places of its columns."""
+    if isinstance(node, Obj) and len(node.args) == 3:
+        values, placement = node.args[:2]
+    elif isinstance(node, Dct):
+        values, placement = dict_get(node, "values"), dict_get(node, "mgr_locs")
+    else:
+        return None, []
+    if isinstance(placement, Obj) and placement.cls.name == "slice" and len(placement.args) == 3:
+        start, stop, step = placement.args
+        is_sound = type(start) is type(stop) is type(step) is int and start >= 0 and step != 0
+        return values, list(range(start, stop, step)) if is_sound else []
+    array = view(placement)
+    places = (array.values() if array else None) or []
+    return values, [place for place in places if type(place) is int and place >= 0]

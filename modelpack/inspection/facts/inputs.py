@@ -6,6 +6,7 @@ from modelpack.spec import Field, Layout
 
 from .boosters import booster
 from .columns import Column
+from .formulas import formula
 from .parts import Part
 from .passage import chosen_names, entries, head, reached, recorded_names, tells_frames_apart
 from .rows import exogenous_names
@@ -36,6 +37,8 @@ def layout(root: Part, inputs: list[Field]) -> Layout:
         return "frame" if _passes_frames_on(root) else "array"
     if names(root) is None:
         return "array"
+    if formula(root.last) is not None:
+        return "frame"
     return "array" if all(map(_is_number, inputs)) and not tells_frames_apart(root) else "frame"
 
 
@@ -81,5 +84,6 @@ def names(part: Part) -> list[str] | None:
     if (boosted := booster(part)) and boosted.names:
         return list(boosted.names)
     if part.top == "statsmodels":
-        return exogenous_names(part)
+        found = formula(part)
+        return found.inputs if found else exogenous_names(part)
     return next(filter(None, map(names, entries(part))), None)

@@ -9,6 +9,7 @@ from ..nodes import Dct, Node, Obj
 from .boosters import Booster, booster
 from .categorical import categorical
 from .columns import Column, Columns
+from .formulas import describe_inputs, formula
 from .parts import Part, attributes, column_names
 from .passage import entries, is_elementwise, recorded_names
 from .preprocessing import TRANSFORMERS, fills_nan
@@ -33,6 +34,8 @@ def describe(part: Part, columns: Columns) -> Columns | None:
     unknown.
     """
     told = _LIBRARIES.get(part.top) or _OTHERS.get(part.name)
+    if formula(part) is not None:
+        told = describe_inputs
     if part.kind in _COMPOSITES:
         return _COMPOSITES[part.kind](part, columns)
     if told is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..arrays import scalar, view
 from ..nodes import Dct, Node, Obj
 from .boosters import booster
+from .formulas import formula
 from .parts import Part, attributes
 from .passage import entries
 from .rows import exogenous
@@ -22,6 +23,8 @@ def features_in(part: Part) -> int | None:
     """The number of features, however this release and this class record it."""
     if part.kind in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
         return _of_entries(part)
+    if (found := formula(part)) is not None:
+        return len(found.inputs)
     if part.top == "statsmodels":
         array = view(exogenous(part))
         return array.shape[-1] if array and array.shape else None

@@ -36,7 +36,7 @@ _EVALUATED = {
 _FRAMES = {"pandas.core.frame:DataFrame", "pandas:DataFrame"}
 _OF_FRAMES = {
     "__builtin__", "_codecs", "builtins", "collections", "copy_reg", "copyreg", "datetime",
-    "decimal", "joblib", "numpy", "pandas", "pytz",
+    "decimal", "joblib", "numpy", "pandas", "pyarrow", "pytz",
 }  # fmt: skip
 """Packages whose objects a frame may hold: numpy calls methods of other objects, by names such as
 `log`.

@@ -67,10 +67,12 @@ class Formula:
     Attributes:
         response: Columns on the left of the tilde.
         inputs: Columns on the right of the tilde.
+        coded: Columns that are made categories by C().
     """
 
     response: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    coded: set[str] = field(default_factory=set)
 
 
 def parse(text: str) -> Formula:
@@ -104,6 +106,7 @@ class _Parser:
         self.place = 0
         self.depth = 0
         self.names: list[str] = []
+        self.coded: set[str] = set()
 
     def formula(self) -> Formula:
         self._terms()
@@ -112,7 +115,7 @@ class _Parser:
         self._terms()
         if self.kind != "end":
             raise self._unexpected()
-        return Formula(response, self._taken())
+        return Formula(response, self._taken(), self.coded)
 
     def _taken(self) -> list[str]:
         found, self.names = list(dict.fromkeys(self.names)), []
@@ -230,7 +233,10 @@ class _Parser:
             self._splines()
         elif name in _KEYWORDS:
             self._expect("(")
+            first = len(self.names), self.place
             self._deeper(self._sum)
+            if name == "C" and self.place == first[1] + 1:  # a column alone
+                self.coded.update(self.names[first[0] :])
             if name == "C" and self.ahead == "," and self._is_contrast():
                 self.place += 1
                 self._contrast()

@@ -21,6 +21,7 @@ from ..contracts import class_key
 from ..machine import Trace
 from ..nodes import Blob, Obj
 from . import (
+    arrow,
     boosters,
     clusters,
     encoders,
@@ -86,6 +87,7 @@ CHECKS: dict[str, Check] = {
          "pandas:_new_PeriodIndex", "pandas:_new_TimedeltaIndex"),
         indexes.index,
     ),
+    "pyarrow:_restore_array": arrow.strings,
     "scipy:BSpline": splines.spline,
     "scipy:_BSpline": splines.spline,
     "sklearn:SVC": vectors.classifier,

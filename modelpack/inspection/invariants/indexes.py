@@ -94,7 +94,9 @@ def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
         return _shape_of_extension(node, level)
     if node.cls.module.startswith("numpy."):
         return stored(node, "an array").shape
-    return _shape_of_attributes(attributes(node), level)
+    state = attributes(node)
+    is_texts = contract_name(class_key(node)) == "arrow_strings"
+    return _shape_of_texts(state) if is_texts else _shape_of_attributes(state, level)
 
 
 def _shape_of_index(node: Obj, level: int) -> tuple[int, ...] | None:
@@ -127,6 +129,15 @@ def _shape_of_attributes(state: dict[str, Node], level: int) -> tuple[int, ...] 
     require(bool(shapes), "an array of pandas has no values")
     require(len(set(shapes)) == 1, "an array of pandas has values of two lengths")
     return shapes[0]
+
+
+def _shape_of_texts(state: dict[str, Node]) -> tuple[int, ...]:
+    made = state.get("_pa_array", state.get("_data"))
+    told = made.args[0] if isinstance(made, Obj) and len(made.args) == 1 else None
+    count = integer(told[1]) if isinstance(told, tuple) and len(told) > 1 else None
+    if count is None:
+        raise Broken("an array of texts has no length")
+    return (count,)
 
 
 def _is_unknown(node: Obj) -> bool:

@@ -1,0 +1,66 @@
+"""Texts that pandas keeps in pyarrow, as their pickles make them again."""
+
+from __future__ import annotations
+
+from ..nodes import Dct, Node, Obj
+from .kinds import (
+    Contract,
+    called,
+    either,
+    flag,
+    integer,
+    literal,
+    nothing,
+    raw,
+    result_of,
+    tuple_of,
+    whole,
+)
+from .made import is_bare
+
+_STATE = {"_cache", "_data", "_dtype", "_pa_array", "_readonly"}
+
+
+def _buffers(node: Node) -> bool:
+    """Which values are missing, where the texts begin, and their bytes."""
+    if not isinstance(node, list) or len(node) != 3:
+        return False
+    return all(each is None or _buffer(each) for each in node) and None not in node[1:]
+
+
+def _empty(node: Node) -> bool:
+    return isinstance(node, list) and not node
+
+
+def _strings(made: Obj) -> str | None:
+    if not is_bare(made) or len(made.states) != 1:
+        return "it is not made as pandas makes it"
+    state = made.states[0]
+    if not isinstance(state, Dct) or not {*map(type, state.keys)} <= {str}:
+        return "its state is no dict"
+    found = dict(zip(state.keys, state.values, strict=True))
+    arrays = [found[name] for name in ("_data", "_pa_array") if name in found]
+    cache = found.get("_cache")
+    fine = (
+        len(found) == len(state.keys)
+        and found.keys() <= _STATE
+        and len(arrays) == 1
+        and flag(found.get("_readonly", False))
+        and result_of("arrow_array")(arrays[0])
+        and result_of("column_type")(found.get("_dtype"))
+        and (cache is None or (isinstance(cache, Dct) and not cache.keys))
+    )
+    return None if fine else "its state is not one that pandas writes"
+
+
+_buffer = result_of("arrow_buffer")
+_type = result_of("arrow_type")
+
+CALLS: dict[str, Contract] = {
+    "arrow_array": called(
+        tuple_of(_type, whole, integer, whole, _buffers, either(nothing, _empty), nothing)
+    ),
+    "arrow_buffer": called(raw),
+    "arrow_type": called(literal("large_string", "string")),
+}
+CLASSES: dict[str, Contract] = {"arrow_strings": _strings}

@@ -1,0 +1,67 @@
+"""Inputs of results of statsmodels that were fitted by a formula: columns of the frame."""
+
+from __future__ import annotations
+
+from ..arrays import Array
+from ..formulas.grammar import Formula, NotAFormula, parse
+from ..nodes import Node
+from .columns import Column, Columns, is_nan
+from .frames import columns_of
+from .parts import Part, attributes
+
+
+def formula(part: Part) -> Formula | None:
+    """Return the formula that statsmodels applies to the rows of a request, if there is one."""
+    text = _model(part).get("formula")
+    if part.top != "statsmodels" or type(text) is not str:
+        return None
+    try:
+        return parse(text)
+    except NotAFormula:
+        return None
+
+
+def describe_inputs(part: Part, columns: Columns) -> bool:
+    """Record what the frame of the training contains; no column comes out one by one."""
+    found = formula(part)
+    if found is None:
+        return False
+    frame = attributes(_model(part).get("data")).get("frame")
+    by_name = {column.name: column for column in columns}
+    for name, array, place in columns_of(frame, set(by_name)):
+        _describe(by_name[name], array, place, coded=name in found.coded)
+    return False
+
+
+def _describe(column: Column, array: Array, place: int, *, coded: bool) -> None:
+    values = _values(array, place)
+    kept = [value for value in values if value is not None and not is_nan(value)]
+    kind = array.dtype.kind
+    if kind == "b":
+        column.flag()
+    elif kind in "OU" or (coded and kept):
+        column.type = None if all(isinstance(value, str) for value in kept) else column.type
+        if kept and all(isinstance(value, str | int | float) for value in kept):
+            column.category(sorted(set(kept), key=lambda value: (str(type(value)), value)))
+        elif kind in "OU":
+            column.type = "string" if not kept else "any"
+    elif kind in "iuf" and kept:
+        numbers = sorted(float(value) for value in kept)
+        middle = numbers[len(numbers) // 2]
+        column.number(example=middle)
+
+
+def _values(array: Array, place: int) -> list[Node]:
+    """Return the values of a column of a block; none where the file does not keep them at hand."""
+    found = array.values() or []
+    if len(array.shape) != 2:
+        return found
+    count, length = array.shape
+    if array.fortran:
+        return found[place::count]
+    return found[place * length : (place + 1) * length]
+
+
+def _model(part: Part) -> dict[str, Node]:
+    results = attributes(part.get("_results")) or part.attributes
+    return attributes(results.get("model"))
