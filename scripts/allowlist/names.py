@@ -85,6 +85,7 @@ UNREAD = {
 _PYTHON_2 = "Python 2 writes it, and no release of it is run here"
 _SINGLE = "a distance of 32 bits with parameters, which no estimator of the samples keeps"
 _QUANTILE = "of losses that need one more parameter than the samples choose at a time"
+_LINKS = "statsmodels 0.12 and before write it, which no release here has"
 _ARROW = "pandas writes texts so where pyarrow is installed, which it is in no release here"
 # What evidence misses: "module:name" -> its roles, and why no file shows it.
 BEYOND: dict[str, tuple[list[str], str]] = {
@@ -102,6 +103,8 @@ BEYOND: dict[str, tuple[list[str], str]] = {
         ["new"],
         "scipy 1.18 writes it, which no release here was fitted with",
     ),
+    "statsmodels.genmod.families.links:log": (["new"], _LINKS),
+    "statsmodels.genmod.families.links:logit": (["new"], _LINKS),
     "_loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:__pyx_unpickle_CyExponentialLoss": (["call"], _QUANTILE),

@@ -22,8 +22,10 @@ _NOT_PYTHON: dict[Key, tuple[str, ...]] = {
 
 SET_NEVERTHELESS = {
     "evals_result": "fit of XGBRanker sets it before xgboost 1.0; no prediction calls it",
+    "hessian": "statsmodels sets it on NegativeBinomial, also when that is unpickled",
     "normalized_cov_params": "statsmodels sets it on results; a method of a base of these",
     "scale": "statsmodels sets it on QuantRegResults, where it was a method until 0.14",
+    "score": "statsmodels sets it on NegativeBinomial, also when that is unpickled",
 }
 """Names of methods that a library sets on its objects: they may be in states."""
 

@@ -7,6 +7,7 @@ import ast
 import pickle
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
+from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection.formulas import NotAFormula, parse
 from modelpack.inspection.inspector import inspect
+from modelpack.inspection.servable import require_servable
 from modelpack.serving.formats import FORMATS
 
 from . import opcodes as op
@@ -141,6 +144,7 @@ def test_patsy_sees_nothing_else_in_what_passes():
     assert passed > 1_500
 
 
+DATA_FOLDER = Path(__file__).parents[1] / "data" / "statsmodels"
 CODE = "~ __import__('os').system('true')"
 RESULTS = "statsmodels.regression.linear_model:RegressionResults"
 DATA = "statsmodels.base.data:PandasData"
@@ -162,6 +166,36 @@ def codes(tmp_path, body):
 
 def _model(**state):
     return op.new(RESULTS, model=op.new("statsmodels.regression.linear_model:OLS", **state))
+
+
+SERIES = pickle.dumps(pd.Series({"design_info": CODE, "model_spec": CODE}, dtype=object), 4)[11:-1]
+FOREIGN = {
+    "data that is a Series": _model(formula=op.text("y ~ x"), data=SERIES),
+    "a model that is a Series": op.new(RESULTS, model=SERIES),
+    "a model of another library": op.new(
+        RESULTS, model=op.new("lightgbm.basic:Booster"), params=op.text("/dev/null")
+    ),
+    "results of another library": op.new(
+        f"{RESULTS}Wrapper", _results=op.new("sklearn.linear_model._base:LinearRegression")
+    ),
+    "a family that is text": op.new(
+        "statsmodels.genmod.generalized_linear_model:GLM", family=op.text("x")
+    ),
+    "a link that is a function": op.new(
+        "statsmodels.genmod.families.family:Poisson", _link=op.name("numpy:log1p")
+    ),
+    "data that is a table": op.new(
+        "statsmodels.regression.linear_model:OLS", data=op.table(design_info=op.text(CODE))
+    ),
+}
+
+
+@pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
+def test_parts_of_results_are_objects_of_statsmodels(tmp_path, body):
+    """A Series answers the attribute `design_info` by the text that it has under this label."""
+    verdict, found = codes(tmp_path, body)
+    assert verdict == "refuse"
+    assert "bad-member" in found
 
 
 EVALUATED = {
@@ -225,7 +259,7 @@ def test_what_would_be_evaluated_is_refused(tmp_path, body):
 @pytest.mark.parametrize("flag", ["restore_design_info", "restore_model_spec"])
 def test_formula_with_its_frame_passes(tmp_path, flag):
     body = op.new(DATA, **{flag: op.TRUE}, formula=op.text("y ~ np.log(x)"), frame=frame())
-    assert codes(tmp_path, body) == ("pass", set())
+    assert codes(tmp_path, body) == ("pass", {"no-prediction"})
 
 
 BANNED = [
@@ -260,6 +294,7 @@ TABLE = pd.DataFrame({
     "x": ROWS.uniform(1, 9, 40), "z": ROWS.uniform(1, 9, 40), "the place": ROWS.uniform(1, 9, 40),
     "k": pd.Series(list("abcd") * 10, dtype=object),
 })  # fmt: skip
+GROUPS = np.arange(40) % 8
 MODELS = {
     "ols": lambda formula: smf.ols(f"y ~ {formula}", TABLE),
     "wls": lambda formula: smf.wls(f"y ~ {formula}", TABLE, weights=TABLE["z"]),
@@ -267,16 +302,87 @@ MODELS = {
     "logit": lambda formula: smf.logit(f"b ~ {formula}", TABLE),
     "poisson": lambda formula: smf.poisson(f"n ~ {formula}", TABLE),
     "quantreg": lambda formula: smf.quantreg(f"y ~ {formula}", TABLE),
+    "mixedlm": lambda formula: smf.mixedlm(f"y ~ {formula}", TABLE, groups=GROUPS),
+    "gee": lambda formula: smf.gee(f"y ~ {formula}", GROUPS, TABLE),
+    "mnlogit": lambda formula: smf.mnlogit(f"b ~ {formula}", TABLE),
+    "negativebinomial": lambda formula: smf.negativebinomial(f"n ~ {formula}", TABLE),
+    "probit": lambda formula: smf.probit(f"b ~ {formula}", TABLE),
 }
+TERMS = "x + np.log(z) + C(k, Treatment('b')) + I(x ** 2)"
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("how", [0, 2, 4, 5, None], ids=str)
+@pytest.mark.parametrize("how", [0, 2, 4, 5])
 @pytest.mark.parametrize("kind", MODELS)
 def test_models_of_formulas_pass_and_predict_the_same(tmp_path, kind, how):
-    results = MODELS[kind]("x + np.log(z) + C(k, Treatment('b')) + I(x ** 2)").fit()
-    spec = saved(results, tmp_path / "m", 0 if how is None else how)
+    results = MODELS[kind](TERMS).fit()
+    spec = saved(results, tmp_path / "m", how)
     assert spec.safety.findings == ()
     with (tmp_path / "m").open("rb") as stream:
         back = FORMATS[spec.format](stream, frozenset(spec.globals))
     np.testing.assert_array_equal(back.predict(TABLE), results.predict(TABLE))
+    assert [field.name for field in spec.signature.inputs] == ["x", "z", "k"]
+    assert spec.signature.layout == "frame"
+    answers = np.asarray(back.predict(TABLE))
+    assert spec.signature.outputs[0].shape == answers.shape[1:]
+    assert spec.requirements["statsmodels"] == ">=0.15"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_frame_tells_the_types_of_the_inputs(tmp_path):
+    table = TABLE.assign(
+        s=TABLE["k"].astype("str"), c=TABLE["k"].astype("category"), f=TABLE["b"] > 0
+    )
+    results = smf.ols("y ~ x + C(b) + s + c + f + k:x + Q('the place')", table).fit()
+    fields = {f.name: f for f in saved(results, tmp_path / "m", 4).signature.inputs}
+    assert list(fields) == ["x", "b", "s", "c", "f", "k", "the place"]
+    assert [fields[name].type for name in "xbscfk"] == [
+        "number", "integer", "string", "string", "boolean", "string",
+    ]  # fmt: skip
+    assert fields["b"].categories == (0, 1)
+    assert {fields[name].categories for name in "sck"} == {("a", "b", "c", "d")}
+    assert TABLE["x"].min() <= fields["x"].example <= TABLE["x"].max()
+
+
+@pytest.mark.parametrize("release", ["0.12.2", "0.13.5", "0.14.4"])
+def test_formulas_of_older_releases_pass(release):
+    spec = inspect(DATA_FOLDER / f"ols-{release}.pkl")
+    assert spec.safety.findings == ()
+    assert [(f.name, f.type, f.categories) for f in spec.signature.inputs] == [
+        ("size", "number", None), ("colour", "string", ("a", "b", "c")),
+    ]  # fmt: skip
+    assert spec.requirements["statsmodels"] == "<0.15"
+
+
+def test_a_model_that_is_no_results_is_named(tmp_path):
+    spec = saved(smf.ols("y ~ x", TABLE), tmp_path / "m", 4)
+    assert [finding.code for finding in spec.safety.findings] == ["no-prediction"]
+
+
+TIME_SERIES = {
+    "arima": lambda: sm.tsa.ARIMA(TABLE["y"].to_numpy(), order=(1, 0, 0)),
+    "sarimax": lambda: sm.tsa.SARIMAX(TABLE["y"].to_numpy(), order=(1, 0, 0)),
+    "autoreg": lambda: sm.tsa.AutoReg(TABLE["y"].to_numpy(), 1),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("how", ["save", "pickle"])
+@pytest.mark.parametrize("kind", TIME_SERIES)
+def test_models_of_time_series_are_refused_without_an_accusation(tmp_path, kind, how):
+    results = TIME_SERIES[kind]().fit()
+    results.save(str(tmp_path / "m")) if how == "save" else saved(results, tmp_path / "m", 4)
+    spec = inspect(tmp_path / "m")
+    assert [finding.code for finding in spec.safety.findings] == ["unserved-model"]
+    with pytest.raises(ModelNotSupportedError, match="predicts periods of a time series") as raised:
+        require_servable(spec)
+    assert "do not load" not in str(raised.value.hint)
+
+
+def test_a_hostile_file_of_a_time_series_is_refused_as_such(tmp_path):
+    key = "statsmodels.tsa.arima.model:ARIMAResultsWrapper"
+    for inner in (op.call("posix:system", op.text("true")), op.new("patsy.eval:EvalFactor")):
+        verdict, found = codes(tmp_path, op.new(key, _results=inner))
+        assert verdict == "refuse"
+        assert "banned-global" in found
+        assert "unserved-model" not in found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..arrays import Array
+from ..arrays import Array, scalar
 from ..formulas.grammar import Formula, NotAFormula, parse
 from ..nodes import Node
 from .columns import Column, Columns, is_nan
@@ -29,37 +29,34 @@ def describe_inputs(part: Part, columns: Columns) -> bool:
     frame = attributes(_model(part).get("data")).get("frame")
     by_name = {column.name: column for column in columns}
     for name, array, place in columns_of(frame, set(by_name)):
-        _describe(by_name[name], array, place, coded=name in found.coded)
+        _describe(by_name[name], array, place, coded=place is None or name in found.coded)
     return False
 
 
-def _describe(column: Column, array: Array, place: int, *, coded: bool) -> None:
-    values = _values(array, place)
+def _describe(column: Column, array: Array, place: int | None, *, coded: bool) -> None:
+    values = _values(array, place or 0)
     kept = [value for value in values if value is not None and not is_nan(value)]
     kind = array.dtype.kind
     if kind == "b":
         column.flag()
     elif kind in "OU" or (coded and kept):
-        column.type = None if all(isinstance(value, str) for value in kept) else column.type
         if kept and all(isinstance(value, str | int | float) for value in kept):
             column.category(sorted(set(kept), key=lambda value: (str(type(value)), value)))
         elif kind in "OU":
             column.type = "string" if not kept else "any"
     elif kind in "iuf" and kept:
         numbers = sorted(float(value) for value in kept)
-        middle = numbers[len(numbers) // 2]
-        column.number(example=middle)
+        column.number(example=numbers[len(numbers) // 2])
 
 
 def _values(array: Array, place: int) -> list[Node]:
     """Return the values of a column of a block; none where the file does not keep them at hand."""
-    found = array.values() or []
-    if len(array.shape) != 2:
-        return found
-    count, length = array.shape
-    if array.fortran:
-        return found[place::count]
-    return found[place * length : (place + 1) * length]
+    found: list[Node] = (array.values() if array.items is None else array.items) or []
+    if len(array.shape) == 2:
+        count, length = array.shape
+        start = place * length
+        found = found[place::count] if array.fortran else found[start : start + length]
+    return found if array.items is None else list(map(scalar, found))
 
 
 def _model(part: Part) -> dict[str, Node]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..arrays import Array, dict_get, view
-from ..nodes import Dct, Node, Obj
+from ..contracts import made_class
+from ..nodes import Dct, Global, Node, Obj, within
 from .parts import as_dict, attributes
+
+_LEVELS = 5
+"""How deep in a Categorical its dtype may be."""
 
 
 def axes(node: Node) -> list[Node]:
@@ -32,19 +36,30 @@ def length(index: Node) -> int | None:
     return max(0, -((start - stop) // step))  # as len(range(start, stop, step))
 
 
-def columns_of(frame: Node, wanted: set[str]) -> Iterator[tuple[str, Array, int]]:
+def columns_of(frame: Node, wanted: set[str]) -> Iterator[tuple[str, Array, int | None]]:
     """Yield the columns of a DataFrame that have one of these names: the name, the array of the
-    block, and the place in the block.
+    block, and the place in the block; of a Categorical, the array of its categories and None.
     """
     found = axes(frame)
     array = view(found[0]) if len(found) == 2 else None
     names = (array.values() if array else None) or []
     for node in _blocks(frame):
         values, places = _block(node)
-        block = view(values)
+        kind = _categories(values)
+        block = view(values if kind is None else kind)
         for place, column in enumerate(places if block else ()):
             if block and column < len(names) and names[column] in wanted:
-                yield names[column], block, place
+                yield names[column], block, None if kind is not None else place
+
+
+def _categories(node: Node) -> Node:
+    """Return the index of the categories of a Categorical; None of any other array."""
+    cls = made_class(node) if isinstance(node, Obj) else None
+    told = node.args[0] if isinstance(node, Obj) and node.args else None
+    if not any(isinstance(c, Global) and c.name == "Categorical" for c in (cls, told)):
+        return None
+    found = (attributes(part).get("categories") for part in within(node, _LEVELS))
+    return next((index for index in found if index is not None), None)
 
 
 def _blocks(frame: Node) -> list[Node]:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from modelpack.spec import Field, FieldType, Scalar
 
-from ..arrays import Array, view
+from ..arrays import Array, scalar, view
 from ..nodes import Node
 from .boosters import booster
 from .columns import scalar_type
-from .parts import Part
+from .parts import Part, attributes
 from .widths import features_out
 
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
 _TWO = 2
+_MOST_OUTCOMES = 10_000
 _WITH_PROBABILITIES_SINCE = {"NearestCentroid": (1, 6), "RadiusNeighborsClassifier": (0, 22)}
 _MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
 _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
@@ -39,9 +40,20 @@ def prediction(root: Part, labels: tuple[Scalar, ...] | None, inputs: Sequence[F
 def _unknown(part: Part) -> Field:
     """Of a booster without the estimator around it, and of results of statsmodels, numbers."""
     told = booster(part)
+    if told is None and part.top == "statsmodels":
+        return Field("prediction", "number", _shape_of_results(part))
     if told is None:
-        return Field("prediction", "number" if part.top == "statsmodels" else "any")
+        return Field("prediction", "any")
     return Field("prediction", "number", (told.groups,) if told.groups else ())
+
+
+def _shape_of_results(part: Part) -> tuple[int, ...]:
+    """The shape of a prediction of results of statsmodels: of a model of several outcomes, their
+    probabilities.
+    """
+    results = attributes(part.get("_results")) or part.attributes
+    count = scalar(attributes(results.get("model")).get("J"))
+    return (count,) if type(count) is int and 0 < count < _MOST_OUTCOMES else ()
 
 
 def _transformed_type(part: Part, inputs: Sequence[Field]) -> FieldType:

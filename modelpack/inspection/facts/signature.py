@@ -17,6 +17,9 @@ _NO_ROWS = {
     "LabelEncoder": "labels", "MultiLabelBinarizer": "labels", "PatchExtractor": "images",
 }  # fmt: skip
 
+_RESULTS = {"_results", "params"}
+"""Attributes of results of statsmodels, or of the object around them; a model has neither."""
+
 
 def signature(root: Part) -> Signature:
     """All that the file tells of inputs and outputs; what it does not tell is left general."""
@@ -44,6 +47,8 @@ def no_prediction(root: Part) -> str | None:
         return f"{name} predicts a DMatrix; what its save_model('model.json') writes is served"
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
         return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
+    if part.top == "statsmodels" and not _RESULTS & part.attributes.keys():
+        return f"{part.cls.dotted} is not what its method fit returned, and predicts no rows"
     if first.is_sklearn and first.name in _NO_ROWS:
         return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
     return None

@@ -8,7 +8,7 @@ in the source of each supported release.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from modelpack.spec import Finding
@@ -18,9 +18,11 @@ from ..contracts import class_key
 from ..contracts.kinds import Kind
 from ..contracts.numeric import is_template
 from ..nodes import Dct, Node, Obj
-from . import members, texts
+from . import members, results, texts
 
 TEXT, MEMBER = "bad-text", "bad-member"
+
+Rules = Mapping[str, tuple[Callable[[Node], bool], str]]
 
 ANYWHERE: dict[str, tuple[Kind, str]] = {
     "stack_method": (texts.choice, "names of methods that predict"),
@@ -77,7 +79,7 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
         if contract_name(key) == "distribution":
             continue  # its contract checks all of its state
         texts_here = TEXTS if is_known(key) else ANYWHERE
-        members_here = rules if is_known(key) else {}
+        members_here = _rules_of(key, rules) if is_known(key) else {}
         for name, value in _attributes(made):
             for code, table in ((TEXT, texts_here), (MEMBER, members_here)):
                 fits, needed = table.get(name, (None, ""))
@@ -87,7 +89,11 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
                     yield Finding(code, message, made.offset, made.opcode, key or None)
 
 
-def _member_rules() -> dict[str, tuple[Callable[[Node], bool], str]]:
+def _rules_of(key: str, rules: Rules) -> Rules:
+    return results.RULES if key.startswith("statsmodels.") else rules
+
+
+def _member_rules() -> Rules:
     sound: set[int] = set()  # containers that many objects may share are looked at once
     lists = partial(members.members, seen=sound)
     return {

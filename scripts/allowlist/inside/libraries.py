@@ -144,9 +144,71 @@ def library_statsmodels_families():
     import statsmodels.api as sm
 
     families = [sm.families.Gaussian(), sm.families.Gamma(sm.families.links.Log()),
-                sm.families.Poisson()]  # fmt: skip
+                sm.families.Poisson(), sm.families.NegativeBinomial(),
+                sm.families.Tweedie(var_power=1.5)]  # fmt: skip
     found = [sm.GLM(_numbers(), s.X, family=family).fit() for family in families]
+    of_constants = [sm.families.Gamma(), sm.families.InverseGaussian()]
+    constant = np.ones((s.ROWS, 1))
+    found += [sm.GLM(_numbers() + 1, constant, family=family).fit() for family in of_constants]
     return [*found, sm.GLM(s.BINARY, s.X, family=sm.families.Binomial()).fit()]
+
+
+def library_statsmodels_links():
+    import statsmodels.api as sm
+
+    links, constant = sm.families.links, np.ones((s.ROWS, 1))
+    kinds = {
+        sm.families.Binomial: ("Probit", "probit", "CLogLog", "Cauchy", "cauchy", "LogLog"),
+        sm.families.Gamma: ("InversePower", "inverse_power", "Identity", "identity"),
+        sm.families.InverseGaussian: ("InverseSquared", "inverse_squared"),
+        sm.families.NegativeBinomial: ("NegativeBinomial",),
+        sm.families.Poisson: ("Sqrt", "sqrt"),
+    }
+    return [
+        sm.GLM(s.BINARY if kind is sm.families.Binomial else _numbers() + 1, constant,
+               family=kind(link=getattr(links, name)())).fit()
+        for kind, names in kinds.items() for name in names if hasattr(links, name)
+    ]  # fmt: skip
+
+
+def library_statsmodels_discrete():
+    import statsmodels.api as sm
+    from statsmodels.discrete import discrete_model as discrete
+
+    rows, counts = sm.add_constant(s.X[:, :1]), np.arange(s.ROWS) % 4
+    kinds = (discrete.NegativeBinomial, discrete.NegativeBinomialP, discrete.GeneralizedPoisson)
+    found = [kind(counts, rows).fit(disp=0) for kind in kinds]
+    penalized = (discrete.MNLogit, discrete.Poisson, discrete.NegativeBinomial)
+    found += [kind(counts, rows).fit_regularized(disp=0) for kind in penalized]
+    return [*found, sm.MNLogit(counts, rows).fit(disp=0), sm.Probit(s.BINARY, rows).fit(disp=0)]
+
+
+def library_statsmodels_groups():
+    import statsmodels.api as sm
+
+    rows, groups = sm.add_constant(s.X[:, :1]), np.arange(s.ROWS) % 5
+    kinds = (sm.cov_struct.Independence(), sm.cov_struct.Exchangeable())
+    found = [sm.GEE(s.NUMBERS, rows, groups, cov_struct=kind).fit() for kind in kinds]
+    return [*found, sm.MixedLM(s.NUMBERS, rows, groups=groups).fit()]
+
+
+def library_statsmodels_constrained():
+    import statsmodels.api as sm
+
+    rows = sm.add_constant(s.X)
+    model = sm.GLM(_numbers(), rows, family=sm.families.Gaussian())
+    return [sm.GLSAR(s.NUMBERS, rows).fit(), model.fit_constrained("x1 = 0"),
+            sm.OLS(s.NUMBERS, rows).fit_regularized()]  # fmt: skip
+
+
+def library_statsmodels_formulas():
+    import statsmodels.api as sm
+    import statsmodels.formula.api as smf
+
+    frame = s.frame()[["size", "colour"]].assign(target=s.NUMBERS, count=np.arange(s.ROWS) % 4.0)
+    linear = smf.ols("target ~ size + I(size ** 2) + C(colour)", frame).fit()
+    return [linear, smf.poisson("count ~ size", frame).fit(disp=0),
+            smf.glm("count ~ size", frame, family=sm.families.Poisson()).fit()]  # fmt: skip
 
 
 def library_statsmodels_frames():

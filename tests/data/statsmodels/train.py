@@ -1,0 +1,22 @@
+"""Made the files beside it, by statsmodels 0.12.2 (Python 3.8, pandas 1.2), 0.13.5 (3.11, pandas
+1.5) and 0.14.4 (3.11, pandas 2.2).
+"""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import statsmodels
+import statsmodels.formula.api as smf
+
+frame = pd.DataFrame(
+    {
+        "size": np.arange(8) + 1.0,
+        "colour": list("abcaabca"),
+        "price": [3.0, 5, 4, 8, 9, 11, 12, 10],
+    }
+)
+results = smf.ols("price ~ np.log(size) + C(colour)", frame).fit()
+path = Path(__file__).with_name(f"ols-{statsmodels.__version__}.pkl")
+path.write_bytes(pickle.dumps(results, 4))
