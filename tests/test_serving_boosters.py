@@ -18,6 +18,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from modelpack.serving.columns import build
 from modelpack.serving.manifest import Field
+from modelpack.serving.refusals import Refusals
 from modelpack.serving.rows import Decoder
 from modelpack.serving.runners.estimator import EstimatorRunner
 from modelpack.serving.tables import of_columns
@@ -163,3 +164,30 @@ def test_a_missing_category_is_missing():
     rows = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in records(frame)]
     got = runner.call("predict_proba", decoder.explain(rows))
     np.testing.assert_array_equal(got, model.predict_proba(frame), strict=True)
+
+
+def test_catboost_refuses_a_fraction_as_a_category():
+    model, frame = CatBoostClassifier(**CAT, cat_features=["g"]), FRAMES["integers"]
+    runner = EstimatorRunner(
+        model.fit(frame.astype({"g": int}), TARGET > 0), manifest_of(frame, "frame")
+    )
+    rows = [np.array([10, 10.5]), *(frame[name].to_numpy()[:2] for name in "xy")]
+    good = [column[:1] for column in rows]
+    found = Refusals(manifest_of(frame, "frame").inputs).problem(
+        lambda columns: runner.call("predict", columns), rows, good
+    )
+    assert found is not None
+    (error,) = found.errors
+    assert (error["row"], error["column"], error["got"]) == (1, "g", "10.5")
+
+
+def test_booleans_with_a_missing_one_are_floats_which_boosters_take():
+    frame = pd.DataFrame({"x": NUMBERS["x"], "b": NUMBERS["y"] > 0})
+    kept = ColumnTransformer([("x", StandardScaler(), ["x"])], remainder="passthrough")
+    kept.set_output(transform="pandas")
+    model = make_pipeline(kept, LGBMClassifier(**LIGHT)).fit(frame, TARGET > 0)
+    runner = EstimatorRunner(model, manifest_of(frame, "frame"))
+    found = runner.call("predict_proba", [NUMBERS["x"][:2], np.array([True, np.nan], object)])
+    alone = runner.call("predict_proba", [NUMBERS["x"][1:2], np.array([np.nan], object)])
+    assert found[1].tolist() == alone[0].tolist()
+    assert found[0].tolist() == model.predict_proba(frame.head(1).assign(b=True))[0].tolist()

@@ -486,6 +486,29 @@ def test_the_same_rows_get_the_same_answers(
         assert post(clients["mixed"], body, type_, query).data == known.data, type_
 
 
+@pytest.mark.parametrize("write", [parquet_of, arrow_of])
+@pytest.mark.parametrize("column", ["age", "city"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.period_range("2024-01", periods=2, freq="M"),
+        pd.interval_range(0, 2),
+        [b"a", b"b"],
+        [{"a": 1}, {"a": 2}],
+        [[1], [2]],
+    ],
+    ids=["periods", "intervals", "bytes", "records", "lists"],
+)
+def test_a_column_that_is_no_input_is_a_422(clients, write, column, values):
+    rows = serving_models.people().head(2)
+    types = {parquet_of: PARQUET, arrow_of: ARROW}
+    body = write(pa.Table.from_pandas(rows.assign(**{column: values}), preserve_index=False))
+    answer = post(clients["mixed"], body, types[write])
+    assert answer.status_code == 422
+    detail = answer.json["detail"]
+    assert f'"{column}"' in detail or "holds lists or records" in detail
+
+
 @pytest.mark.parametrize(
     ("body", "type_", "status"),
     [

@@ -139,14 +139,18 @@ def with_none(field: Field, column: np.ndarray) -> np.ndarray:
 
 def typed(column: np.ndarray, dtype: Any) -> np.ndarray:
     """The values of `column` in `dtype` as pandas holds them: a column of integers or booleans with
-    a value that `dtype` cannot hold, such as a missing one, keeps its own dtype.
+    a value that `dtype` cannot hold, such as a missing one, keeps its own dtype. Booleans of which
+    some are missing are floats, as those that are all missing: no booster takes objects.
     """
     if column.dtype == dtype:
         return column
     if dtype.kind == "f":
         return column.astype(dtype)
     if column.dtype.kind == "O":
-        return column.astype(dtype) if _all_of_type(column, dtype) else column
+        kinds = set(map(type, column.tolist()))
+        if kinds <= ({bool} if dtype.kind == "b" else {int, bool}):
+            return column.astype(dtype)
+        return column.astype(np.float64) if kinds == {bool, float} else column
     return column.astype(dtype) if _fits(column, dtype) else column
 
 
@@ -159,11 +163,6 @@ def _fits(column: np.ndarray, dtype: Any) -> bool:
     with np.errstate(invalid="ignore"):
         is_within = (column >= bounds.min) & (column <= bounds.max) & (np.abs(column) < BEYOND)
         return bool((is_within & (np.floor(column) == column)).all())
-
-
-def _all_of_type(column: np.ndarray, dtype: Any) -> bool:
-    kinds = set(map(type, column.tolist()))
-    return kinds <= ({bool} if dtype.kind == "b" else {int, bool})
 
 
 def numpy_dtype(name: str | None) -> Any:

@@ -20,13 +20,21 @@ from .problems import Problem
 
 Columns = List[np.ndarray]
 Ask = Callable[[Columns], Any]
-"""Calls the model. It refuses rows by ValueError, as scikit-learn's estimators do: a category that
-an encoder has not learnt, a number beyond 32 bits in a tree."""
+"""Calls the model, which raises what `is_refusal` recognizes."""
 
 MOST_SUSPECTS = 3
 PATIENCE_SECONDS = 0.1
 """For the search in a row, after which no further call is begun."""
 LARGEST = float(np.finfo(np.float32).max)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether a model raised `error` because of a value that it does not take.
+
+    scikit-learn's estimators raise ValueError, for a category that an encoder has not learnt or a
+    number beyond 32 bits in a tree; CatBoost an error of its own, for a fraction as a category.
+    """
+    return isinstance(error, ValueError) or type(error).__name__ == "CatBoostError"
 
 
 class Refusals:
@@ -133,8 +141,10 @@ def _first(count: int, refused: Callable[[int, int], bool]) -> int | None:
 def _refuses(ask: Ask, columns: Columns) -> bool:
     try:
         ask(columns)
-    except ValueError:
-        return True
+    except Exception as error:
+        if is_refusal(error):
+            return True
+        raise
     return False
 
 

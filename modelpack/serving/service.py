@@ -273,7 +273,7 @@ class Service:
         except NotImplementedError as error:
             raise Problem(400, f"This model as it was fitted does not support {method}.") from error
         except Exception as error:
-            refusal = self._refusal(method, rows) if isinstance(error, ValueError) else None
+            refusal = self._refusal(method, rows) if refusals.is_refusal(error) else None
             if refusal:
                 raise refusal from error
             log.exception("the model failed", extra={"facts": {"id": g.request_id}})
