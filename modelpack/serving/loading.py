@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO, Collection, Iterable, Iterator
 
-from . import author
+from . import author, boosters
 from .chain import Chain
 from .configured import Configured
 from .containers import decompressed
@@ -41,6 +41,7 @@ def load(directory: Path, manifest: Manifest) -> Any:
     """
     with author.importable(directory, manifest.main):
         roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
+    boosters.guard()
     members = [_member(roots[member.file], member.path) for member in manifest.members]
     for message in BENIGN_WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)

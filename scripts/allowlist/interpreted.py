@@ -22,7 +22,7 @@ PREDICTING = {
     "score_samples", "inverse_transform", "__call__", "__getattr__", "__setstate__",
 }  # fmt: skip
 TRAINING = {"fit", "fit_predict", "fit_resample", "fit_transform", "partial_fit", "score"}
-_LEFT_OUT = {
+LEFT_OUT = {
     "externals",
     "tests",
     "testing",
@@ -91,7 +91,7 @@ class _Package:
     def __init__(self, folder: Path) -> None:
         self.functions: list[_Function] = []
         for path in sorted(folder.rglob("*.py")):
-            if not _LEFT_OUT & set(path.relative_to(folder).parts[:-1]):
+            if not LEFT_OUT & set(path.relative_to(folder).parts[:-1]):
                 self._collect(ast.parse(path.read_bytes()), "")
         self.by_name: dict[str, list[_Function]] = defaultdict(list)
         for function in self.functions:

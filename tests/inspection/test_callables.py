@@ -6,9 +6,12 @@ is refused here is loaded.
 
 import collections
 import functools
-import importlib
+import importlib.util
+import json
 import pickle
+import sys
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -26,7 +29,7 @@ from sklearn import metrics
 from sklearn.base import BaseEstimator
 from sklearn.cluster import FeatureAgglomeration, KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
-from sklearn.ensemble import BaggingClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, chi2, f_regression
 from sklearn.gaussian_process.kernels import RBF
@@ -197,6 +200,7 @@ REAL = {
     "search over types": lambda: GridSearchCV(
         CountVectorizer(), {"dtype": [np.float32, np.float64]}),
     "splitter": RepeatedKFold,
+    "measure of a forest": lambda: RandomForestClassifier(oob_score=metrics.accuracy_score),
     "measure": lambda: xgboost.XGBClassifier(eval_metric=metrics.log_loss),
     "text": lambda: CountVectorizer(preprocessor=str.lower, tokenizer=str.split),
     "names next to a model": lambda: {"model": LinearRegression(), "types": [np.float64, dict]},
@@ -357,3 +361,80 @@ def test_roles_are_what_the_libraries_have():
             assert issubclass(value, np.generic), key
     assert counts[False] > 300
     assert counts[True] > 60
+
+
+# --- the review of the source ------------------------------------------------------------------
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture(scope="module")
+def script():
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        spec = importlib.util.spec_from_file_location(
+            "make_positions", SCRIPTS / "make_positions.py"
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(SCRIPTS))
+
+
+def reviewed():
+    return json.loads((SCRIPTS / "allowlist" / "reviewed_positions.json").read_text())
+
+
+def test_each_parameter_has_the_decision_of_the_inspector(script):
+    assert list(script.problems(reviewed())) == []
+    assert len(reviewed()) > 40
+
+
+def test_parameters_without_or_with_another_decision_are_problems(script):
+    found = {place: entry["seen"] for place, entry in reviewed().items()}
+    table = script.merged({**found, "sklearn:new_func": "2.0"}, reviewed())
+    table["sklearn:metric"]["decision"] = "dtype"
+    assert list(script.problems(table)) == [
+        "sklearn:metric is decided otherwise than the inspector does",
+        "sklearn:new_func (in 2.0) was never reviewed",
+    ]
+
+
+SOURCE = '''
+class Base:
+    """An estimator.
+
+    Parameters
+    ----------
+    first, second : str or callable
+        What is called.
+    third : int
+    kind : data-type
+    """
+
+    _parameter_constraints: dict = {"fourth": [str, callable], "third": [int]}
+
+    def __init__(self, first, second, third, fourth, fifth):
+        """
+        Parameters
+        ----------
+        fifth: list or numpy dtype
+        other: function
+        """
+'''
+
+
+def test_parameters_are_read_from_constraints_and_docstrings(script, tmp_path):
+    (tmp_path / "some" / "tests").mkdir(parents=True)
+    (tmp_path / "some" / "base.py").write_text(SOURCE)
+    (tmp_path / "some" / "tests" / "test_base.py").write_text(SOURCE.replace("first", "sixth"))
+    assert sorted(script.positions.read(tmp_path / "some")) == [
+        f"some:{name}" for name in ("fifth", "first", "fourth", "second")
+    ]
+
+
+@pytest.mark.parametrize("package", ["sklearn", "lightgbm", "imblearn", "category_encoders"])
+def test_the_installed_libraries_have_no_parameter_that_was_not_reviewed(package, script):
+    folder = Path(importlib.util.find_spec(package).origin).parent
+    assert set(script.positions.read(folder)) <= reviewed().keys()

@@ -21,7 +21,7 @@ FUNCTIONS: dict[str, tuple[Role, ...]] = {
     **dict.fromkeys(
         # called in training and scoring
         ("_objective", "_score_func", "eval_metric", "loss", "loss_function", "objective",
-         "score_func", "scoring"), ("function of pairs",),
+         "oob_score", "score_func", "scoring"), ("function of pairs",),
     ),
     **dict.fromkeys(
         # what libraries set themselves
