@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from modelpack.doctor import Finding
     from modelpack.pipeline.verifying import Verification
 
+_PIECES_AT_ONCE = 10_000  # of JSON text
 WIDTH_OF_FILES = 120  # of tables where nobody sets COLUMNS and there is no terminal to ask
 
 
@@ -255,8 +257,16 @@ def doctor(findings: Iterable[Finding]) -> None:
 
 
 def document(value: object) -> None:
-    """One JSON document."""
-    out.out(json.dumps(value, indent=2, ensure_ascii=True))
+    """Write one JSON document to stdout."""
+    # Rich would split it into lines, each an object: 5 s and 400 MB for 36,000 inputs.
+    pieces = json.JSONEncoder(indent=2, ensure_ascii=True).iterencode(value)
+    try:
+        while some := "".join(islice(pieces, _PIECES_AT_ONCE)):
+            out.file.write(some)
+        out.file.write("\n")
+        out.file.flush()
+    except BrokenPipeError:
+        out.on_broken_pipe()
 
 
 def result(text: str) -> None:

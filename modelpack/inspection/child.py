@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from modelpack.errors import ModelpackError
 from modelpack.spec import to_json
 
-from . import limits
+from . import limits, quota
 from .inspector import inspect
 
 OUT_OF_MEMORY = '{"limit": "memory"}'
@@ -22,13 +22,13 @@ OUT_OF_MEMORY = '{"limit": "memory"}'
 def main(request: str) -> NoReturn:
     """Write the answer to `request` to standard output, both of them JSON.
 
-    The request holds `paths`, `options` (the keyword arguments of `inspect`) and `memory` (bytes).
-    The answer holds one of `spec`; `error`, the name, message and hint of a `ModelpackError`; and
-    `limit`, the name of the limit that was met. A bug ends as in any program, by a traceback.
+    The request contains `paths` and `options`, the keyword arguments of `inspect`. The answer holds
+    one of `spec`; `error`, the name, message and hint of a `ModelpackError`; and `limit`, the name
+    of the limit that was met. A bug ends as in any program, by a traceback.
     """
     asked = json.loads(request)
     _end_with_parent()
-    confine(asked["memory"])
+    confine()
     gc.disable()  # it finds no garbage in a tree that grows, and takes a tenth of the time
     try:
         answer = _answer(asked["paths"], asked["options"])
@@ -56,13 +56,10 @@ def _end_with_parent() -> None:
     fcntl.fcntl(0, fcntl.F_SETFL, os.O_ASYNC)
 
 
-def confine(memory: int) -> None:
-    """Limit this process to `memory` bytes of address space, to reading, and to the CPU time that
-    the parent waits; a crash leaves no core.
-    """
+def confine() -> None:
+    """Limit CPU time and memory of this process, and let it only read. A crash leaves no core."""
+    quota.OWN.begin()
     for limit, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, limits.SECONDS),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, limits.DESCRIPTORS),

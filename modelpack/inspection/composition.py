@@ -53,9 +53,9 @@ class Composition:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Found:
-    """An estimator, the node that it was read from, and where it lies."""
+    """An estimator, the node that it was read from, and where it is located."""
 
     part: Part
     node: Obj
@@ -82,7 +82,8 @@ def compose(roots: Sequence[Node], names: Sequence[str], select: Sequence[str]) 
         estimators = [one for one in found if one.part.name != _OF_CLASSES] or found
         if estimators is found and chain and found[0].part.name == _OF_CLASSES:
             estimators, chose = [], True  # the labels of the estimators before
-        encoders += [one for one in found if one not in estimators]
+        passed = set(estimators)
+        encoders += [one for one in found if one not in passed]
         members = _members(root, estimators, len(found)) if estimators else []
         if members is None:
             return _undecided(found, estimators)
@@ -110,7 +111,8 @@ def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
         )
     named = [found[name] for name in select]
     chosen = [one for one in named if one.part.name != _OF_CLASSES] or named
-    encoders = [one for one in named if one not in chosen]
+    taken = set(chosen)
+    encoders = [one for one in named if one not in taken]
     chose = bool(encoders)
     if not chose:
         encoders = [one for one in found.values() if one.part.name == _OF_CLASSES]
@@ -125,8 +127,9 @@ def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
 
 def _left_out(chosen: Sequence[_Found], found: Sequence[_Found]) -> Iterator[str]:
     """A sentence for each transformer that fits before what was selected, and was not."""
+    selected = set(chosen)
     for one in found:
-        if one in chosen or not _transforms(one):
+        if one in selected or not _transforms(one):
             continue
         width = _width_out(one)
         if width is not None and width == _width_in(chosen[0]):
@@ -161,26 +164,25 @@ def _values(root: Node) -> Iterator[tuple[Path, Obj]]:
     """The objects that a tuple, list or dict holds, and that those inside it hold, by key and
     position; at most so many values are looked at.
     """
-    waiting: deque[tuple[Path, Node]] = deque([((), root)])
+    waiting: deque[tuple[Path, Node]] = deque()
+    if isinstance(root, _COLLECTIONS):
+        waiting.append(((), root))
     left = _MOST_VALUES
     while waiting and left > 0:
         path, node = waiting.popleft()
-        held = _held(node)
-        left -= len(held)
-        for key, value in held:
+        left -= len(node.keys if isinstance(node, Dct) else node)
+        for key, value in _held(node):
             if isinstance(value, Obj):
                 yield (*path, key), value
             elif isinstance(value, _COLLECTIONS) and len(path) < _DEEPEST:
                 waiting.append(((*path, key), value))
 
 
-def _held(node: Node) -> list[tuple[Key, Node]]:
-    if isinstance(node, list | tuple):
-        return list(enumerate(node))
-    if not isinstance(node, Dct):
-        return []
-    pairs = zip(node.keys, node.values, strict=True)
-    return [(key, value) for key, value in pairs if isinstance(key, str) or type(key) is int]
+def _held(node: Node) -> Iterator[tuple[Key, Node]]:
+    if isinstance(node, Dct):
+        pairs = zip(node.keys, node.values, strict=True)
+        return ((key, value) for key, value in pairs if isinstance(key, str) or type(key) is int)
+    return iter(enumerate(node))
 
 
 def _members(root: Node, found: list[_Found], count: int) -> list[_Found] | None:

@@ -55,16 +55,14 @@ def inspect(
 
 
 def _inspect(paths: list[str], **options: Any) -> ModelSpec:
-    memory = limits.memory(sum(map(_size, paths)))
-    request = {"paths": paths, "options": options, "memory": memory}
-    with _child(json.dumps(request)) as child:
+    with _child(json.dumps({"paths": paths, "options": options})) as child:
         try:
             out, err = child.communicate(timeout=limits.SECONDS)
         except subprocess.TimeoutExpired:
-            return _too_long(paths)
+            return _refused(paths, f"reading it takes more than {limits.SECONDS:g} seconds")
     if child.returncode > 0:
         raise _bug(err)
-    return _spec(out, child.returncode, paths, memory)
+    return _spec(out, child.returncode, paths)
 
 
 def _size(path: str) -> int:
@@ -107,7 +105,7 @@ def _folders() -> list[str]:
     return list(dict.fromkeys(str(Path(folder).parent) for folder in (own, *packages)))
 
 
-def _spec(out: bytes, status: int, paths: list[str], memory: int) -> ModelSpec:
+def _spec(out: bytes, status: int, paths: list[str]) -> ModelSpec:
     answer = _parsed(out) if status == 0 else {}
     if "spec" in answer:
         return from_json(ModelSpec, answer["spec"])
@@ -115,9 +113,9 @@ def _spec(out: bytes, status: int, paths: list[str], memory: int) -> ModelSpec:
         kind, message, hint = answer["error"]
         raise _ERRORS[kind](message, hint=hint)
     if "limit" in answer:
-        return _refused(paths, f"reading it takes more than {memory // limits.MIB:,} MiB of memory")
+        return _refused(paths, f"reading it takes {_more_than('memory')}")
     if status == -signal.SIGXCPU:
-        return _too_long(paths)
+        return _refused(paths, f"reading it takes {_more_than('CPU time')}")
     name = signal.Signals(-status).name if status else "no answer"
     return _refused(paths, f"reading it ended the inspector ({name})")
 
@@ -137,8 +135,16 @@ def _bug(err: bytes) -> InspectorError:
     return bug
 
 
-def _too_long(paths: list[str]) -> ModelSpec:
-    return _refused(paths, f"reading it takes more than {limits.SECONDS:g} seconds")
+def _more_than(what: str) -> str:
+    """Return words for the limit of CPU time or memory, which depends on the size of the file."""
+    if what == "CPU time":
+        least, each, most = limits.CPU_SECONDS
+        told = f"{least} seconds and {each * limits.MIB:g} for each MiB"
+    else:
+        least, each, most = limits.MEMORY_BYTES
+        told = f"{least // limits.MIB:,} MiB and {each} for each MiB"
+        most //= limits.MIB
+    return f"more {what} than its size allows ({told} without compression, at most {most:,})"
 
 
 def _refused(paths: list[str], reason: str) -> ModelSpec:

@@ -6,8 +6,9 @@ deepest benign tree has 21 levels) and keep the cost of a hostile file small.
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
-SECONDS = 120  # of the child that reads, by the clock and of CPU time
-MEMORY_BYTES = 512 * MIB, 200, 4 * GIB  # of its address space: least, per byte of the file, most
+SECONDS = 120  # by the clock
+CPU_SECONDS = 10, 4 / MIB, 120  # least, per byte without compression, most
+MEMORY_BYTES = 512 * MIB, 64, 4 * GIB  # of address space: least, per byte without compression, most
 DESCRIPTORS = 16  # that it has open at a time
 ANSWER_BYTES = 64 * MIB
 
@@ -21,6 +22,7 @@ OPCODES = 4_000_000, 8, 50_000_000  # least, per byte of the file, most
 MARKS = 10_000
 DEPTH = 200  # of the tree of values
 REPEATS = 100  # how often the average value may be reached by another path
+HELD, HELD_FLOOR = 10, 1_000_000  # values that all objects hold together, for each that is written
 GLOBALS = 5_000  # distinct names
 NAME_CHARACTERS = 512
 LINE_BYTES = 64 * KIB  # an argument of the text protocols
@@ -42,23 +44,30 @@ STATES_DEPTH = 100  # of the states in it; those of a stack of grid searches hav
 
 
 def memory(size: int) -> int:
-    """Bytes of address space for reading a file of `size` bytes.
+    """Return the bytes of address space for reading `size` bytes without compression.
 
     An interpreter with the inspector maps 30 MiB, a decompressor's dictionary takes up to 256 MiB.
-    What takes most is a vocabulary: two million terms that are numbered take 420 MB, which is 10
-    for each byte of the pickle, and 170 for each byte of a file that xz has made of it.
+    Of honest files, small dicts take most: 43 bytes for each byte of the pickle.
     """
-    return _scaled(MEMORY_BYTES, size)
+    return int(_scaled(MEMORY_BYTES, size))
+
+
+def cpu_seconds(size: int) -> int:
+    """Return the seconds of CPU time for reading `size` bytes without compression.
+
+    Of honest files, small dicts take most: 1 second for each MB of the pickle.
+    """
+    return int(_scaled(CPU_SECONDS, size))
 
 
 def opcodes(size: int) -> int:
     """How many opcodes a file of `size` bytes may have: what costs time is not had for nothing.
 
-    The same vocabulary has 2.5 for each byte that xz has left of it.
+    A vocabulary of two million numbered terms has 2.5 for each byte that xz has left of it.
     """
-    return _scaled(OPCODES, size)
+    return int(_scaled(OPCODES, size))
 
 
-def _scaled(figures: tuple[int, int, int], size: int) -> int:
+def _scaled(figures: tuple[int, float, int], size: int) -> float:
     least, per_byte, most = figures
     return min(least + per_byte * size, most)

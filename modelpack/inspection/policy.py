@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Iterator
 
 from modelpack.spec import Finding, Verdict
 
-from . import callables, formulas, interpreted, limits
+from . import callables, formulas, interpreted
 from .allowlist import is_known, roles, standing
 from .contracts import class_key, is_made, made_class, reads_own_state, violation
 from .machine import Trace
 from .methods import replaced
-from .nodes import COMPOSITE, Dct, Global, Malformed, Node, Obj, children
+from .nodes import Dct, Global, Malformed, Node, Obj, children
 from .payloads import WRAPPERS
+from .sharing import Walk
 
 UNKNOWN = "unknown-global"
 NOTES = {
@@ -30,16 +31,21 @@ _WORDS = {"__doc__", "__name__"}
 _OPEN_FILES = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
 """Classes that models hold objects of, and that open a file when they are called with its name."""
 
-_SHARED = "few values stand for very many"
-
 
 def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
-    """What speaks against loading the file, each global once. `root` is None if there is none."""
-    findings = [*_names(trace.globals.values(), trust), *_objects(trace.objects)]
+    """What speaks against loading the file, each global once. `root` is None if there is none.
+
+    Raises:
+        Malformed: The values are nested too deeply, or the objects share too many of them.
+    """
+    walk = Walk()
+    nodes = list(walk.below(root))
+    walk.finish(trace.objects)  # before the checks, which visit a shared value for each object
+    findings = [*names(trace, trust), *_objects(trace.objects)]
     findings += interpreted.check(trace.objects)
     findings += formulas.check(trace.objects)
     findings += callables.check(trace.objects)
-    return [*findings, *_wrappers(trace), *_references(root, trace)]
+    return [*findings, *_wrappers(trace), *_references(root, nodes, trace)]
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:
@@ -53,8 +59,9 @@ def finding(problem: Malformed) -> Finding:
     return Finding(problem.code, problem.message, problem.offset, problem.opcode, problem.global_)
 
 
-def _names(found: Iterable[Global], trust: Collection[str]) -> Iterator[Finding]:
-    for name in found:
+def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
+    """Find the names that no model needs, and those that modelpack does not know."""
+    for name in trace.globals.values():
         kind = standing(name.key)
         if kind == "banned":
             message = f"loading the file would reach {name.dotted}, which no saved model needs"
@@ -73,37 +80,13 @@ def _wrappers(trace: Trace) -> Iterator[Finding]:
 
 def _objects(objects: Iterable[Obj]) -> Iterator[Finding]:
     seen = set()
-    counted = _Counted()
     for made in objects:
-        counted.add(made)
         problem = _object_problem(made)
         if problem is not None and (problem, made.cls.key) not in seen:
             seen.add((problem, made.cls.key))
             code, why = problem
             message = f"{made.cls.dotted} is used as no saved model uses it: {why}"
             yield Finding(code, message, made.offset, made.opcode, made.cls.key)
-
-
-class _Counted:
-    """How much the objects are told by: a million may share one state, and each is judged by it.
-
-    Raises:
-        Malformed: far more is shared than was written.
-    """
-
-    def __init__(self) -> None:
-        self._known: set[int] = set()
-        self._written = self._judged = 0
-
-    def add(self, made: Obj) -> None:
-        for told in (made.args, *made.states):
-            values = told.keys if isinstance(told, Dct) else told
-            size = len(values) if isinstance(values, list | tuple) else 0
-            self._judged += size
-            if id(told) not in self._known:
-                self._known.add(id(told))
-                self._written += size
-        _check(self._judged <= limits.REPEATS * (self._written + 1_000), _SHARED)
 
 
 def _object_problem(made: Obj) -> tuple[str, str] | None:
@@ -171,10 +154,16 @@ def _has_slots(state: Node) -> bool:
     return is_pair and any(isinstance(part, Dct) for part in state)
 
 
-def _references(root: Node, trace: Trace) -> Iterator[Finding]:
-    """Names that are mere values, and names that nothing reaches."""
+def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Finding]:
+    """Find names that are mere values, and names that nothing reaches from the root.
+
+    Args:
+        root: The root of the pickle, or None.
+        nodes: The root, if it holds values, and all nodes below it that do.
+        trace: All that was met.
+    """
     reached: set[int] = set()
-    for node in walk(root):
+    for node in nodes:
         if isinstance(node, Obj):
             yield from _made_by_old_pickler(node)
             reached.update((id(node.cls), id(made_class(node))))
@@ -207,38 +196,6 @@ def _made_by_old_pickler(node: Obj) -> Iterator[Finding]:
     if is_old and is_known(cls.key) and "new" not in roles(cls.key):
         message = f"{cls.dotted} is used as no saved model uses it: it is made"
         yield _at(cls, "unexpected-role", message)
-
-
-def walk(root: Node) -> Iterator[Node]:
-    """Each composite node below `root` once, children first.
-
-    Raises:
-        Malformed: the tree is deeper than the limit, or tells many values by sharing few.
-    """
-    sizes: dict[int, int] = {}  # id -> values below, each as often as it is reached
-    total = 0
-    stack: list[tuple[Node, int, list[Node] | None]] = [(root, 0, None)]
-    while stack:
-        node, level, inner = stack.pop()
-        if inner is not None:
-            size = sizes[id(node)] = len(inner) + 1 + sum(sizes[id(child)] for child in inner)
-            _check(size <= limits.REPEATS * (total + 1_000), _SHARED)
-            yield node
-        elif id(node) not in sizes:
-            _check(level <= limits.DEPTH, f"values are nested over {limits.DEPTH} levels deep")
-            sizes[id(node)] = 0  # a value that holds itself ends here
-            held = children(node)
-            total += len(held)
-            # Most values of large files are scalars: their types are told apart faster than they.
-            composite = {kind for kind in set(map(type, held)) if issubclass(kind, COMPOSITE)}
-            inner = [child for child in held if type(child) in composite] if composite else []
-            stack.append((node, level, inner))
-            stack.extend((c, level + 1, None) for c in reversed(inner) if id(c) not in sizes)
-
-
-def _check(holds: bool, message: str) -> None:
-    if not holds:
-        raise Malformed("limit", message)
 
 
 def _at(name: Global, code: str, message: str) -> Finding:

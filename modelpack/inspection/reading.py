@@ -190,7 +190,8 @@ def _judged(reading: Reading, trust: Collection[str]) -> list[Finding]:
         return policy.judge(reading.trace, reading.root if reading.complete else None, trust)
     except Malformed as problem:
         reading.complete = False
-        return [policy.finding(problem)]
+        reading.trace.objects.clear()  # facts would visit what they share once for each of them
+        return [*policy.names(reading.trace, trust), policy.finding(problem)]
 
 
 def _broken(file: BinaryIO, reading: Reading) -> list[Finding]:

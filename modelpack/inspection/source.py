@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from . import limits
+from . import limits, quota
 from .nodes import Malformed
 
 CHUNK = 256 * limits.KIB
@@ -40,6 +40,7 @@ class Digest:
         data = self._file.read(count)
         self._hash.update(data)
         self.size += len(data)
+        quota.OWN.add(len(data))
         if self.size > limits.FILE_BYTES:
             raise Malformed("too-large", "the file is larger than 16 GiB")
         return data
@@ -81,6 +82,7 @@ def _inflate(codec: Any, data: bytes, source: Digest) -> Iterator[bytes]:
             raise Malformed("broken-container", f"the compression is broken ({error})") from error
         total += len(out)
         _check_size(total, source.size)
+        quota.OWN.add(len(out))
         if out:
             yield out
         data = source.read(CHUNK) if codec.needs_input and not codec.eof else b""

@@ -7,7 +7,7 @@ from modelpack.spec import Field, Layout
 from .boosters import booster
 from .columns import Column
 from .formulas import formula
-from .parts import Part
+from .parts import Part, every
 from .passage import chosen_names, entries, head, reached, recorded_names, tells_frames_apart
 from .rows import exogenous_names
 from .steps import NUMERIC, describe
@@ -16,6 +16,9 @@ from .widths import features_in
 
 MOST_INPUTS = 100_000
 """Of a wider model the inputs are not listed."""
+
+_MOST_DESCRIBED = 10_000_000
+"""Columns of all steps together. A step claims columns that take no bytes of the file."""
 
 
 def form(root: Part) -> Layout | None:
@@ -70,7 +73,8 @@ def fields(root: Part) -> list[Field]:
         width = features_in(root) or 0
         known = [f"x{i}" for i in range(width if width <= MOST_INPUTS else 0)]
     columns = [Column(name) for name in known]
-    describe(root, columns)
+    if sum(1 for _ in every(root)) * len(columns) <= _MOST_DESCRIBED:
+        describe(root, columns)
     numeric = head(root).top in NUMERIC
     return [column.field("number" if numeric else "any") for column in columns]
 

@@ -184,13 +184,17 @@ class Part:
 
     @property
     def parts(self) -> Iterator[Part]:
-        return filter(None, (self.inner(node) for _, node, _ in self.steps))
+        return iter(self._parts)
+
+    @cached_property
+    def _parts(self) -> tuple[Part, ...]:
+        return tuple(filter(None, (self.inner(node) for _, node, _ in self.steps)))
 
     @property
     def last(self) -> Part:
         """The part that gives the predictions."""
         if self.kind == "Pipeline":
-            final = next(reversed(list(self.parts)), None)
+            final = next(reversed(self._parts), None)
             return final.last if final else self
         if self.name.endswith("SearchCV") or self.name == "FrozenEstimator":
             inner = next(self.parts, None)
@@ -246,6 +250,13 @@ def as_part(node: Node, level: int = 0) -> Part | None:
     if top == "sklearn" and "_sklearn_version" not in found and name not in _table():
         return None
     return Part(cls, found, level)
+
+
+def every(part: Part) -> Iterator[Part]:
+    """Yield the part and all parts inside it."""
+    yield part
+    for inner in part.parts:
+        yield from every(inner)
 
 
 def as_node(part: Part, name: str = "", columns: Node = None) -> Estimator:

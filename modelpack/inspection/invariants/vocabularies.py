@@ -14,8 +14,11 @@ from ..nodes import Dct, Node, Obj
 from .objects import Broken, attributes
 from .scans import Rule, Scan
 
-_PLAIN = (str, bytes, int, float)
-"""Keys that may be hashed without harm."""
+_PLAIN = (str, bytes, float)
+"""Types of keys that may be hashed: at most 33 floats have the same hash value."""
+
+_BITS = 61
+"""Integers of as many bits have hash values of their own; any number of longer ones share one."""
 
 
 def vectorizer(made: Obj) -> Iterator[Scan]:
@@ -40,9 +43,13 @@ def _columns(keys: list[Node]) -> Rule:
     """All values are less than the number of different keys."""
     while values := (yield):
         numbers = _numbers(values)
-        count = len({key for key in keys if type(key) in _PLAIN})
+        count = len(set(filter(_is_plain, keys)))
         if numbers is None or not 0 <= min(numbers) <= max(numbers) < count:
             raise Broken(f"a vocabulary of {count:,} terms leads to columns that it has not")
+
+
+def _is_plain(key: Node) -> bool:
+    return type(key) in _PLAIN or (type(key) is int and key.bit_length() < _BITS)
 
 
 def _numbers(values: list[Node]) -> list[int] | None:

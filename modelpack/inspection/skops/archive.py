@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .. import limits
+from .. import limits, quota
 from ..nodes import Malformed
 from ..reader import Reader
 from ..source import CHUNK
@@ -28,6 +28,7 @@ class Budget:
 
     def spend(self, count: int) -> None:
         self.inflated += count
+        quota.OWN.add(count)
         most = min(limits.STREAM_BYTES, limits.STREAM_RATIO * self.size)
         if self.inflated > max(limits.STREAM_FLOOR, most):
             message = f"the compressed data grows more than {limits.STREAM_RATIO} times its size"

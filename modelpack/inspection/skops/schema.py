@@ -18,6 +18,7 @@ HIGHEST_PROTOCOL = 2
 
 _LENGTH_OF_TYPE = 4  # loader, module, class, id
 _LONGEST_VERSION = 40
+_LEAST_NO_ADDRESS = 2**61 - 1  # integers below it have hash values of their own
 
 
 def parsed(body: Reader, size: int) -> dict[str, Any]:
@@ -66,8 +67,17 @@ class _Objects:
         if len(found) != len(pairs):  # readers differ over which of two values counts
             raise malformed("an object of the schema has a key twice")
         if len(found) == _LENGTH_OF_TYPE and found.get("__loader__") == "TypeNode":
+            # Only of texts and addresses few share a hash value.
+            names = [found.get(key) for key in ("__class__", "__module__")]
+            if not all(isinstance(name, str) for name in names) or not is_id(found.get("__id__")):
+                raise malformed("a state of a type has no names or no address")
             return self.types.setdefault(tuple(found.values()), found)
         return found
+
+
+def is_id(value: Any) -> bool:
+    """Return whether a value can be the id of a state, which is an address in memory."""
+    return type(value) is int and 0 < value < _LEAST_NO_ADDRESS
 
 
 def protocol_of(schema: dict[str, Any]) -> int:

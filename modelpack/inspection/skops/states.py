@@ -15,6 +15,7 @@ from typing import Any, Literal
 from .. import limits
 from ..machine import Trace, malformed
 from ..nodes import Global, Malformed, Node, Obj
+from .schema import is_id
 
 State = Mapping[str, Any]
 
@@ -47,8 +48,8 @@ class States:
         if not isinstance(state, dict):
             raise malformed("a value of the schema is no state")
         number = state.get("__id__")
-        if number is not None and (type(number) is not int or number < 1):
-            raise malformed("the id of a state is no positive number")
+        if number is not None and not is_id(number):
+            raise malformed("the id of a state is no address")
         if number in self.memo:
             return self._again(state, *self.memo[number])
         if number is not None:
