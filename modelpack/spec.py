@@ -143,6 +143,22 @@ class Signature:
 
 
 @dataclass(frozen=True)
+class HeldCallable:
+    """A function or type that an object of the file holds.
+
+    Attributes:
+        name: "module:name"; of a method, "module:name.method".
+        position: How it is reached from the root of the file, as "steps[0][1].func".
+        role: For what it is held, as "function of rows"; "unknown" of a name that the user has to
+            trust.
+    """
+
+    name: str
+    position: str
+    role: str
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """All that is known of a model file.
 
@@ -158,6 +174,7 @@ class ModelSpec:
     that they lie in. `choices`: what `--select` takes where the file holds several models.
     `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
     asks for. `callables`: "module:name" of the functions that the estimators were given.
+    `callable_positions`: all functions and types that objects of the file hold, and where.
     `trained_on`: the Python minor version ("3.11") known to have saved the model; a preference, and
     no bound. `recorded`: distribution -> version, of all that the training script had imported, as
     `modelpack.record` saw it; empty where it was not called. `other_versions`: distribution ->
@@ -201,6 +218,7 @@ class ModelSpec:
     labels: tuple[Scalar, ...] | None = None
     suggestion: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    callable_positions: tuple[HeldCallable, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:

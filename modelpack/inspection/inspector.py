@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.spec import Finding, ModelSpec, Safety, Scalar, Signature
+from modelpack.spec import Finding, HeldCallable, ModelSpec, Safety, Scalar, Signature
 
 from . import policy
+from .callables.listing import listing
 from .companions import companions, find_labels, labelled, named
 from .composition import Composition, compose
 from .facts import layouts, libraries, parameters
@@ -100,7 +102,19 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         labels=labels,
         suggestion=made.suggestion,
         notices=notices,
+        callable_positions=_callables(readings),
     )
+
+
+def _callables(readings: list[Reading]) -> tuple[HeldCallable, ...]:
+    """What the objects of the files hold, each position with its file where there are several."""
+    names = [f"{ascii(r.path.name)[1:-1]}: " if len(readings) > 1 else "" for r in readings]
+    found = [
+        listing(r.root, name)
+        for r, name in zip(readings, names, strict=True)
+        if r.complete and r.trace.globals
+    ]
+    return tuple(chain.from_iterable(found))
 
 
 def _completed(

@@ -52,6 +52,7 @@ from sklearn.utils import Bunch, check_array
 from modelpack.inspection import allowlist, callables, policy
 from modelpack.inspection.callables import names, positions
 from modelpack.inspection.inspector import inspect
+from modelpack.spec import ModelSpec, from_json, to_json
 
 from . import opcodes as op
 from .zoo import X
@@ -438,3 +439,84 @@ def test_parameters_are_read_from_constraints_and_docstrings(script, tmp_path):
 def test_the_installed_libraries_have_no_parameter_that_was_not_reviewed(package, script):
     folder = Path(importlib.util.find_spec(package).origin).parent
     assert set(script.positions.read(folder)) <= reviewed().keys()
+
+
+# --- what is listed ------------------------------------------------------------------------------
+
+
+def listed(model, path, how=5):
+    joblib.dump(model, path) if how == "joblib" else path.write_bytes(pickle.dumps(model, how))
+    found = inspect(path, trust=[f"{__name__}:Own", f"{__name__}:Own.transform"])
+    return [(each.position, each.name, each.role) for each in found.callable_positions]
+
+
+@pytest.mark.parametrize("how", [2, 5, "joblib"])
+def test_each_callable_is_listed_with_its_position_and_role(how, tmp_path):
+    model = make_pipeline(
+        FunctionTransformer(np.mean, kw_args={"axis": 1}),
+        FunctionTransformer(functools.partial(check_array, dtype=[np.float32])),
+        OneHotEncoder(dtype=np.int8),
+        KNeighborsClassifier(metric=distance.canberra),
+    )
+    assert listed({"model": model, "types": (dict, pd.DataFrame)}, tmp_path / "m", how)[:5] == [
+        ("['model'].steps[0][1].func", "numpy:mean", "reduction"),
+        ("['model'].steps[1][1].func.func", "sklearn.utils.validation:check_array",
+         "function of rows"),
+        ("['model'].steps[1][1].func.keywords['dtype'][0]", "numpy:float32", "dtype"),
+        ("['model'].steps[2][1].dtype", "numpy:int8", "dtype"),
+        ("['model'].steps[3][1].metric", "scipy.spatial.distance:canberra", "function of pairs"),
+    ]  # fmt: skip
+
+
+def test_types_at_the_side_are_listed(tmp_path):
+    found = listed({"types": (dict, np.ndarray)}, tmp_path / "m", 5)
+    assert [role for _, _, role in found] == ["constructor", "constructor"]
+    assert [position for position, _, _ in found] == ["['types'][0]", "['types'][1]"]
+
+
+def test_callables_of_the_author_and_methods_are_listed(tmp_path):
+    model = [CountVectorizer(tokenizer=str.split, preprocessor=Own.transform)]
+    assert sorted(listed(model, tmp_path / "m")) == [
+        ("[0].dtype", "numpy:int64", "dtype"),
+        ("[0].preprocessor", f"{__name__}:Own.transform", "unknown"),
+        ("[0].tokenizer", "builtins:str.split", "method"),
+    ]
+
+
+def test_what_is_refused_is_listed(tmp_path):
+    assert listed(FIRST, tmp_path / "m") == [("steps[0][1].func", "numpy:ndarray", "constructor")]
+
+
+def test_positions_are_plain_text(tmp_path):
+    found = listed({"a\n'é": np.log1p, 5: np.exp, (1,): np.sin, "x" * 500: np.cos}, tmp_path / "m")
+    positions_ = [position for position, _, _ in found]
+    assert all(position.isascii() and position.isprintable() for position in positions_)
+    assert all(len(position) < 100 for position in positions_)
+    assert positions_[1:3] == ["[5]", "[...]"]
+
+
+def test_a_long_position_is_cut(tmp_path):
+    held = np.log1p
+    for _ in range(100):
+        held = {"a long key": held}
+    assert [len(position) for position, _, _ in listed(held, tmp_path / "m")] == [403]
+
+
+def test_a_bounded_number_is_listed(tmp_path):
+    assert len(listed([[np.log1p] for _ in range(3_000)], tmp_path / "m")) == 1_000
+
+
+def test_positions_of_several_files_name_the_file(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(pickle.dumps(CountVectorizer()))
+    found = inspect(tmp_path / "a", tmp_path / "b").callable_positions
+    assert [each.position for each in found] == ["a: dtype", "b: dtype"]
+
+
+def test_positions_come_back_from_json(tmp_path):
+    (tmp_path / "m").write_bytes(pickle.dumps(FunctionTransformer(np.log1p)))
+    spec = inspect(tmp_path / "m")
+    assert from_json(ModelSpec, json.loads(json.dumps(to_json(spec)))) == spec
+    assert to_json(spec)["callable_positions"] == [
+        {"name": "numpy:log1p", "position": "func", "role": "function of rows"}
+    ]

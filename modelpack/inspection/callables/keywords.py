@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..allowlist import contract_name, standing
-from ..arrays import scalar
+from ..arrays import dict_get, scalar
 from ..contracts import class_key
 from ..nodes import Dct, Node, Obj
 from .names import roles_of
 from .positions import KEYWORDS
-from .values import function_key, held
+from .values import function_key
 
 WRITING = {"out", "where"}
 """Keywords of numpy's functions that no model needs: `out` is written to, so that one request could
@@ -67,5 +67,7 @@ def reduces_all(attributes: dict[str, Node]) -> bool:
     if key is None or roles_of(key) != {"reduction"}:
         return False
     found = attributes.get("kw_args")
-    told = dict(held(found)) if isinstance(found, Dct) else {}
-    return scalar(told.get("axis")) != 1 and scalar(told.get("keepdims")) is not True
+    if not isinstance(found, Dct):
+        return True
+    axis, keeps = scalar(dict_get(found, "axis")), scalar(dict_get(found, "keepdims"))
+    return axis != 1 and keeps is not True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..allowlist import contract_name
 from ..nodes import COMPOSITE, Dct, Global, Items, Node, Obj
@@ -10,6 +10,7 @@ from ..nodes import COMPOSITE, Dct, Global, Items, Node, Obj
 HOLDERS = (*COMPOSITE, Global)
 """The nodes that are names or may hold some."""
 
+_HOLDERS = frozenset(HOLDERS)
 _CONTAINERS = {"collection", "counter", "deque", "fields", "ordered"}
 
 
@@ -40,7 +41,9 @@ def held(node: Node) -> Iterator[tuple[str | None, Node]]:
     elif isinstance(node, Items):
         yield from _listed(node.values)
     elif isinstance(node, Dct):
-        yield from zip((k if type(k) is str else None for k in node.keys), node.values, strict=True)
+        if has_holders(node.values):
+            keys = (key if type(key) is str else None for key in node.keys)
+            yield from zip(keys, node.values, strict=True)
         yield from _listed(node.keys)
     elif isinstance(node, Obj):
         yield from _listed(node.appends or ())
@@ -55,6 +58,11 @@ def held(node: Node) -> Iterator[tuple[str | None, Node]]:
 
 
 def _listed(values: list[Node] | tuple[Node, ...]) -> Iterator[tuple[None, Node]]:
-    # Most values of large files are scalars: their types are told apart faster than they.
-    if any(issubclass(kind, HOLDERS) for kind in set(map(type, values))):
+    if has_holders(values):
         yield from ((None, value) for value in values)
+
+
+def has_holders(values: Iterable[Node]) -> bool:
+    """Return whether some of the values are names or may hold some."""
+    # Most values of large files are scalars: their types are told apart faster than they.
+    return not _HOLDERS.isdisjoint(map(type, values))

@@ -1,0 +1,115 @@
+"""Every function and type that the objects of a file hold, with its position and its role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelpack.spec import HeldCallable
+
+from ..allowlist import contract_name, standing
+from ..arrays import view
+from ..contracts import class_key
+from ..nodes import COMPOSITE, Dct, Global, Items, Node, Obj, Payload
+from .names import roles_of
+from .positions import admitted
+from .values import HOLDERS, attributes, function_key, has_holders
+
+MOST = 1_000
+"""Callables that are listed: real models hold few."""
+
+_MOST_LETTERS = 60  # of a key
+_LONGEST = 400  # of a position
+_Step = tuple["_Step | None", str]
+"""The way to a node: that of what holds it, and the last part."""
+
+
+def listing(root: Node, prefix: str = "") -> Iterator[HeldCallable]:
+    """List the callables that a root reaches, at most `MOST`. What several objects share is listed
+    at the first position.
+    """
+    seen: set[int] = set()
+    waiting: list[tuple[_Step | None, str, Node]] = [(None, "", root)]
+    told = 0
+    while waiting and told < MOST:
+        way, name, node = waiting.pop()
+        key = _key(node)
+        if key is not None:
+            told += 1
+            yield HeldCallable(key, prefix + _text(way), _role(key, name))
+        if isinstance(node, COMPOSITE) and id(node) not in seen:
+            seen.add(id(node))
+            parts = [part for part in _parts(node) if isinstance(part[1], HOLDERS)]
+            for kind, value in reversed(parts):
+                label = kind if isinstance(kind, str) else f"[{_shown(kind[0])}]"
+                inner = label[1:] if label.startswith(".") else name
+                waiting.append(((way, label) if label else way, inner, value))
+
+
+def _key(node: Node) -> str | None:
+    if isinstance(node, Obj) and contract_name(node.cls.key) == "getattr" and len(node.args) == 2:
+        owner = node.args[0].key if isinstance(node.args[0], Global) else class_key(node.args[0])
+        return f"{owner}.{node.args[1]}"
+    return function_key(node)
+
+
+def _role(key: str, name: str) -> str:
+    roles = roles_of(key)
+    if not roles:
+        return "unknown" if standing(key) == "unknown" else "method"
+    return " or ".join(sorted(roles & set(admitted(name) or ()) or roles))
+
+
+def _parts(node: Node) -> Iterator[tuple[str | tuple[Node], Node]]:
+    """What a node holds, each with how it is reached from it: text, or the key of a container."""
+    if isinstance(node, list | tuple):
+        yield from _placed(node)
+    elif isinstance(node, Items):
+        yield from _placed(node.values)
+    elif isinstance(node, Dct):
+        if has_holders(node.values):
+            yield from (((k,), value) for k, value in zip(node.keys, node.values, strict=True))
+    elif isinstance(node, Payload):
+        yield "", node.inner
+    elif isinstance(node, Obj):
+        yield from _of_object(node)
+
+
+def _placed(values: list[Node] | tuple[Node, ...]) -> Iterator[tuple[tuple[int], Node]]:
+    if has_holders(values):
+        yield from (((place,), value) for place, value in enumerate(values))
+
+
+def _of_object(node: Obj) -> Iterator[tuple[str | tuple[Node], Node]]:
+    contract = contract_name(node.cls.key)
+    if contract == "partial":
+        state = node.states[0] if node.states and isinstance(node.states[0], tuple) else node.args
+        yield from zip((".func", ".args", ".keywords"), state, strict=False)
+        return
+    for name, value in attributes(node):
+        if isinstance(value, HOLDERS):
+            yield (
+                f".{name}" if name.isidentifier() and name.isascii() else f".{_shown(name)}",
+                value,
+            )
+    if contract in {"collection", "deque", "ordered"}:
+        yield from (("", value) for value in node.args)
+    yield from _placed(node.appends or ())
+    yield from _parts(node.pairs) if node.pairs else ()
+    array = view(node) if contract in {"array", "masked"} else None
+    yield from _placed(array.items or ()) if array else ()
+
+
+def _shown(key: Node) -> str:
+    if not isinstance(key, str | int | float):
+        return "..."
+    text = ascii(key)
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."
+
+
+def _text(way: _Step | None) -> str:
+    parts: list[str] = []
+    while way is not None:
+        way, part = way
+        parts.append(part)
+    text = "".join(reversed(parts)).removeprefix(".")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
