@@ -117,6 +117,14 @@ def test_no_text_is_answered(name: str, file: Path) -> None:
 
 @pytest.mark.usefixtures("guarded")
 @pytest.mark.parametrize("how", [xgboost.DMatrix, catboost.Pool])
+@pytest.mark.parametrize("dtype", [None, object])
+def test_arrays_without_rows_are_refused(how: Any, dtype: Any, file: Path) -> None:
+    with pytest.raises(TypeError, match="the name of a file"):
+        how(np.array(str(file), dtype))
+
+
+@pytest.mark.usefixtures("guarded")
+@pytest.mark.parametrize("how", [xgboost.DMatrix, catboost.Pool])
 def test_data_by_keyword_is_looked_at(how: Any, file: Path) -> None:
     with pytest.raises(TypeError, match="the name of a file"):
         how(data=str(file))
