@@ -25,6 +25,9 @@ NOTES = {
 }  # fmt: skip
 """Codes of findings that tell what the file is; the verdict does not depend on them."""
 
+MATRICES = {"numpy:matrix", "numpy.matrixlib.defmatrix:matrix"}
+"""The class that numpy has deprecated and scikit-learn refuses as input, in any release."""
+
 _WORDS = {"__doc__", "__name__"}
 """What Python calls a thing, and nothing that it does with it."""
 
@@ -63,7 +66,12 @@ def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
     """Find the names that no model needs, and those that modelpack does not know."""
     for name in trace.globals.values():
         kind = standing(name.key)
-        if kind == "banned":
+        if name.key in MATRICES:
+            message = (
+                "it holds a numpy.matrix, which multiplies and slices otherwise than arrays do"
+            )
+            yield _at(name, "numpy-matrix", message)
+        elif kind == "banned":
             message = f"loading the file would reach {name.dotted}, which no saved model needs"
             yield _at(name, "banned-global", message)
         elif kind == "unknown" and name.key not in trust:

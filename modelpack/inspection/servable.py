@@ -29,6 +29,7 @@ _HINTS = {
     "save the model again, and name the file: --code FILE.py (lambdas, and what "
     "cloudpickle.register_pickle_by_value covers, are saved as byte code).",
     "unserved-model": "Package a model that predicts from the values of one row.",
+    "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
     "formula": "Compute what the formula cannot have before training, as columns of the data: "
     "docs/security.md lists the terms that formulas may have.",
     "lz4-missing": "pip install 'modelpack[lz4]'",

@@ -168,6 +168,34 @@ def test_no_values_are_appended_to_or_set_in_what_takes_none(tmp_path, key):
     assert safety.verdict == "refuse"
 
 
+@pytest.mark.parametrize("zone", ["dateutil//etc/passwd", "datetime64[ns, dateutil//etc/passwd]"])
+def test_time_zones_are_no_paths(tmp_path, zone):
+    """dateutil opens the file behind `dateutil/`."""
+    index = "pandas.core.indexes.datetimes:_new_DatetimeIndex"
+    cls = name("pandas.core.indexes.datetimes:DatetimeIndex")
+    kind = "pandas.core.dtypes.dtypes:DatetimeTZDtype"
+    for body in (
+        *(call(index, cls, table(**{key: text(zone)})) for key in ("tz", "dtype", "freq")),
+        call("pandas:StringDtype", text(zone)),
+        new(kind, tz=text(zone), unit=text("ns")),
+        new(kind, _tz=text(zone)),
+    ):
+        assert findings(tmp_path, pickled(body)).verdict == "refuse"
+        fine = body.replace(text(zone), text("UTC"))
+        assert "dateutil" not in str(findings(tmp_path, pickled(fine)))
+        assert {f.code for f in findings(tmp_path, pickled(fine)).findings} <= {
+            "not-a-model", "broken-invariant",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_matrices_are_refused_with_a_reason(tmp_path, protocol):
+    with pytest.warns(PendingDeprecationWarning):
+        data = pickle.dumps(np.matrix([[1.0, 2.0]]), protocol)
+    safety = findings(tmp_path, data)
+    assert (safety.verdict, {f.code for f in safety.findings}) == ("refuse", {"numpy-matrix"})
+
+
 def test_array_that_is_neither_of_c_nor_of_fortran(tmp_path):
     data = pickle.dumps(np.zeros((2, 3, 4)).transpose(1, 0, 2), 5)
     assert b"K" in data

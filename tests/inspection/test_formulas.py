@@ -6,21 +6,26 @@ Hostile files are put together from opcodes and only inspected.
 import ast
 import pickle
 import random
+import sys
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import patsy
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from statsmodels.base.data import ModelData
 
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection.formulas import NotAFormula, parse
+from modelpack.inspection.formulas.grammar import RESERVED
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.servable import require_servable
 from modelpack.serving.formats import FORMATS
+from modelpack.serving.runners.estimator import EstimatorRunner
 
 from . import opcodes as op
 from .saving import saved
@@ -227,6 +232,10 @@ EVALUATED = {
         DATA, restore_model_spec=op.TRUE, formula=op.text("y ~ x"),
         frame=op.table(y=op.NONE, x=op.NONE),
     ),
+    "a frame of another class": op.new(
+        DATA, restore_model_spec=op.TRUE, formula=op.text("y ~ x"),
+        frame=frame().replace(op.text("DataFrame"), op.text("Series"), 1),
+    ),
     "code": op.new(
         DATA, restore_design_info=op.TRUE, formula=op.text("y ~ eval('x')"), frame=frame()
     ),
@@ -328,6 +337,13 @@ def test_models_of_formulas_pass_and_predict_the_same(tmp_path, kind, how):
     assert spec.requirements["statsmodels"] == ">=0.15"
 
 
+def test_a_category_that_training_never_met_is_an_error_of_the_rows():
+    runner = object.__new__(EstimatorRunner)
+    runner.model, runner.arrange = smf.ols("y ~ C(k)", TABLE).fit(), lambda rows: rows
+    with pytest.raises(ValueError, match="observation with value 'e'"):
+        runner.call("predict", TABLE.assign(k="e"))
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_the_frame_tells_the_types_of_the_inputs(tmp_path):
     table = TABLE.assign(
@@ -386,3 +402,31 @@ def test_a_hostile_file_of_a_time_series_is_refused_as_such(tmp_path):
         assert verdict == "refuse"
         assert "banned-global" in found
         assert "unserved-model" not in found
+
+
+@pytest.mark.parametrize("how", [0, 4, 5, "joblib"])
+def test_what_loads_models_binds_no_name_of_formulas(tmp_path, monkeypatch, how):
+    """Names of formulas are looked up in the frames of the code that loads a file, and then in
+    patsy: a variable `C` there would take the place of patsy's.
+    """
+    results = smf.ols("y ~ x", TABLE).fit()
+    if how == "joblib":
+        joblib.dump(results, tmp_path / "m")
+    else:
+        saved(results, tmp_path / "m", how)
+    restore, seen = ModelData.__setstate__, {}
+
+    def recording(data, state):
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename != __file__:
+            seen[frame.f_code.co_filename] = {**frame.f_globals, **frame.f_locals}
+            frame = frame.f_back
+        restore(data, state)
+
+    monkeypatch.setattr(ModelData, "__setstate__", recording)
+    spec = inspect(tmp_path / "m")
+    with (tmp_path / "m").open("rb") as stream:
+        FORMATS[spec.format](stream, frozenset(spec.globals))
+    assert any("modelpack/serving" in path for path in seen)
+    bound = [(path, name) for path, names in seen.items() for name in names.keys() & RESERVED]
+    assert [place for place in bound if seen[place[0]][place[1]] is not np] == []

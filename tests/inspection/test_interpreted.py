@@ -229,6 +229,8 @@ SOUND = {
     **dict.fromkeys(("stack_method_",), op.EMPTY_LIST + op.text("predict") + op.APPEND),
 }
 
+WRONG = {"importance_getter": "_x", "tz": "dateutil//x", "_tz": "dateutil//x"}
+
 
 def in_file(tmp_path, owner, attribute, value):
     (tmp_path / "m.pkl").write_bytes(op.pickled(op.new(owner, **{attribute: value})))
@@ -237,7 +239,7 @@ def in_file(tmp_path, owner, attribute, value):
 
 @pytest.mark.parametrize("attribute", sorted(interpreted.TEXTS))
 def test_each_attribute_of_text(attribute, tmp_path, monkeypatch):
-    wrong = op.text("tofile.x" if attribute != "importance_getter" else "_x")
+    wrong = op.text(WRONG.get(attribute, "tofile.x"))
     assert "bad-text" in in_file(tmp_path, STACK, attribute, wrong)
     if attribute != "_parse_arg_template":
         sound = SOUND.get(attribute, op.text("predict"))

@@ -38,7 +38,16 @@ def _index(made: Obj) -> str | None:
     fine = isinstance(keywords, Dct) and all(
         isinstance(key, str) and key in _INDEX_KEYWORDS for key in keywords.keys
     )
-    return None if fine else "it is given keywords that an index does not write"
+    if not fine:
+        return "it is given keywords that an index does not write"
+    told = dict(zip(keywords.keys, keywords.values, strict=True))
+    zones = (told.get(key) for key in ("dtype", "freq", "tz"))
+    return "its time zone is the path of a file" if any(map(_opens, zones)) else None
+
+
+def _opens(node: Node) -> bool:
+    """Whether pandas takes a text for a time zone of dateutil, which opens the file of the name."""
+    return isinstance(node, str) and "dateutil/" in node
 
 
 def _extension(made: Obj) -> str | None:
@@ -64,6 +73,10 @@ def _offset(node: Node) -> bool:
     return isinstance(node, Obj) and class_key(node).startswith(_OFFSETS)
 
 
+def _plain(node: Node) -> bool:
+    return text(node) and not _opens(node)
+
+
 _OFFSETS = ("pandas.tseries.offsets:", "pandas._libs.tslibs.offsets:")
 _INDEX = named("pandas", "Index")
 _ARRAY = named("pandas", "Array")
@@ -83,7 +96,7 @@ CALLS: dict[str, Contract] = {
     "offset": called(integer, flag, least=0),
     "none": called(nothing),
     "column_type": called(
-        either(text, nothing, _offset), either(number, text, named("pandas", "NA")), least=0
+        either(_plain, nothing, _offset), either(number, _plain, named("pandas", "NA")), least=0
     ),
 }
 CLASSES: dict[str, Contract] = {"formula": _formula}

@@ -34,8 +34,10 @@ from .made import class_key, is_bare
 # Array classes; the others of numpy open files (memmap) or take any code (recarray of objects).
 _ARRAYS = {
     "numpy:ndarray",
+    "numpy:matrix",  # which the policy refuses by its name
     "numpy.ma:MaskedArray",
     "numpy.ma.core:MaskedArray",
+    "numpy.matrixlib.defmatrix:matrix",
     "pandas.core.indexes.frozen:FrozenNDArray",
 }
 _UFUNCS = ("numpy", "scipy.special")

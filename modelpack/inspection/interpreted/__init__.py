@@ -41,6 +41,7 @@ they may inherit the code that reads it.
 TEXTS: dict[str, tuple[Kind, str]] = {
     **ANYWHERE,
     "output_distribution": (texts.distribution, '"normal" or "uniform"'),
+    **dict.fromkeys(("tz", "_tz"), (texts.zone_name, "the name of a time zone")),
     "hash_method": (texts.hash_name, "the name of a hash function"),
 }
 """The same for known classes: code of another class may use these names otherwise."""

@@ -43,6 +43,13 @@ def _unknown(node: Node) -> bool:
     return isinstance(node, Obj | Global) and standing(key) == "unknown"
 
 
+def zone_name(node: Node) -> bool:
+    """No text, or one that pandas does not take for the path of a file: it hands the part behind
+    `dateutil/` to dateutil, which opens it.
+    """
+    return not isinstance(node, str) or "dateutil/" not in node
+
+
 _method = one_of(METHODS)
 
 method: Kind = either(nothing, _method)

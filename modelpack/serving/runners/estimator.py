@@ -39,9 +39,15 @@ class EstimatorRunner:
 
     def call(self, method: str, rows: Rows) -> Any:
         """What the model's `method` gives for `rows`: an array, sparse matrix, DataFrame, or a list
-        of arrays, of n_rows each. Whatever the model raises passes through.
+        of arrays, of n_rows each. Whatever the model raises passes through, but for an error of
+        patsy, which is a ValueError: it raises one for a category that training never met.
         """
-        return getattr(self.model, method)(self.arrange(rows))
+        try:
+            return getattr(self.model, method)(self.arrange(rows))
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] == "patsy":
+                raise ValueError(str(error)) from error
+            raise
 
     def together(self, method: str, rows: Rows) -> Any:
         """As `call`, or DoubtError where that would have to do more than is planned."""
