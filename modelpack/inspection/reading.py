@@ -12,7 +12,7 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, ModelFile
 
-from . import formats, invariants, limits, native, policy, skops, source
+from . import boosters, formats, invariants, limits, native, policy, skops, source
 from .arrays import clean
 from .interpreter import run
 from .machine import Trace
@@ -199,7 +199,9 @@ def _broken(file: BinaryIO, reading: Reading) -> list[Finding]:
     if not reading.complete or reading.told or policy.verdict(reading.findings) == "refuse":
         return []
     try:
-        return invariants.check(reading.trace, file, reading.container, reading.inflated)
+        return invariants.check(
+            reading.trace, file, reading.container, reading.inflated, boosters.CHECKS
+        )
     except Malformed as problem:
         return [policy.finding(problem)]
 

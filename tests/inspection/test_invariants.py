@@ -7,6 +7,7 @@ import copyreg
 import io
 import pickle
 import re
+import struct
 import warnings
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,7 @@ from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
-from modelpack.inspection import invariants
+from modelpack.inspection import invariants, limits
 from modelpack.inspection.inspector import inspect
 
 from . import opcodes as op
@@ -44,6 +45,7 @@ CODE = "broken-invariant"
 RNG = np.random.default_rng(0)
 X = RNG.random((300, 4))
 Y = (X[:, 0] * 3).astype(int)
+NATIVE = Path(__file__).parents[1] / "data" / "native"
 MANY = RNG.random((30_000, 4))
 CODES = np.c_[X, RNG.integers(0, 7, 300)]
 WORDS = ["one two three", "two three four", "four five"]
@@ -715,14 +717,75 @@ def test_string_that_is_no_xgboost_model(blob, how, tmp_path):
     refused(booster, tmp_path, "no model of XGBoost", how)
 
 
-def test_xgboost_model_too_large_to_keep(tmp_path):
-    state = xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(X, Y).get_booster().__getstate__()
-    state["handle"] = bytearray(state["handle"]) + b" " * 2**21
-    for how in (2, 5):
-        assert findings(Stored(xgboost.Booster, state), tmp_path, how) == []
-    state["handle"][0] = 0
-    for how in (2, 5):
-        refused(Stored(xgboost.Booster, state), tmp_path, "no model of XGBoost", how)
+def saved_xgboost(trees=2):
+    """The attribute `handle` of a Booster."""
+    made = xgboost.XGBRegressor(n_estimators=trees, max_depth=6, n_jobs=1)
+    return bytes(made.fit(MANY[:2_000], MANY[:2_000, 0]).get_booster().__getstate__()["handle"])
+
+
+def in_ubjson(data, key, value):
+    """The document with the first whole number of an array changed, or a text of one character."""
+    at = data.rindex(struct.pack(">Q", len(key)) + key.encode()) + 8 + len(key)
+    if data[at : at + 1] == b"S":
+        return data[: at + 10] + value + data[at + 11 :]
+    assert data[at : at + 4] == b"[$l#"
+    return data[: at + 13] + struct.pack(">i", value) + data[at + 17 :]
+
+
+@pytest.mark.parametrize("how", [2, 5])
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("left_children", 99_999, "has child"),
+        ("right_children", -7, "has child"),
+        ("split_indices", 77, "asks for feature 77"),
+        ("num_feature", b"1", "asks for feature|another model"),
+    ],
+)
+def test_trees_in_the_bytes_of_xgboost(key, value, words, how, tmp_path):
+    data = saved_xgboost()
+    assert findings(Stored(xgboost.Booster, {"handle": bytearray(data)}), tmp_path, how) == []
+    broken = bytearray(in_ubjson(data, key, value))
+    refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, words, how)
+
+
+@pytest.mark.parametrize("how", [2, 5])
+def test_xgboost_model_too_large_to_keep(how, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MODEL_BYTES", 10_000)
+    monkeypatch.setattr(limits, "KEPT_BYTES", 10_000)
+    data = saved_xgboost(40)
+    assert len(data) > limits.MODEL_BYTES
+    assert findings(Stored(xgboost.Booster, {"handle": bytearray(data)}), tmp_path, how) == []
+    broken = bytearray(in_ubjson(data, "left_children", 99_999))
+    refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, "has child", how)
+
+
+def test_configuration_of_another_xgboost_model(tmp_path):
+    data = saved_xgboost()
+    at = data.index(b"num_feature") + len("num_feature") + 10  # that of the configuration
+    broken = bytearray(data[:at] + b"9" + data[at + 1 :])
+    refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, "another model", 5)
+
+
+def test_bytes_of_xgboost_before_1_4(tmp_path):
+    """A binary model, and its configuration behind it."""
+    binary = (NATIVE / "kserve-xgboost-1.1.bst").read_bytes().removeprefix(b"binf")
+
+    def stored(model):
+        data = b"CONFIG-offset:" + struct.pack("<q", len(model)) + model + b"{}"
+        return Stored(xgboost.Booster, {"handle": bytearray(data)})
+
+    assert findings(stored(binary), tmp_path, 5) == []
+    refused(stored(binary[:-40]), tmp_path, "too early", 5)
+    bare = Stored(xgboost.Booster, {"handle": bytearray(binary)})
+    assert findings(bare, tmp_path, 5) == []
+
+
+def test_trees_in_the_bytes_of_catboost(tmp_path):
+    state = model("catboost").__getstate__()
+    assert findings(Stored(catboost.CatBoostClassifier, state), tmp_path, 5) == []
+    state["__model"] = state["__model"][:-9]
+    refused(Stored(catboost.CatBoostClassifier, state), tmp_path, "CatBoost", 5)
 
 
 def test_bytes_that_are_no_catboost_model(tmp_path):

@@ -8,10 +8,11 @@ places that predictions come by. `CHECKS` is the table: package and class -> wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
+from types import MappingProxyType
 from typing import BinaryIO
 
 from modelpack.spec import Finding
@@ -22,7 +23,6 @@ from ..machine import Trace
 from ..nodes import Blob, Obj
 from . import (
     arrow,
-    boosters,
     clusters,
     encoders,
     frames,
@@ -105,13 +105,6 @@ CHECKS: dict[str, Check] = {
     "sklearn:BisectingKMeans": clusters.centres,
     "sklearn:Birch": clusters.subclusters,
     "sklearn:EllipticEnvelope": clusters.ellipse,
-    "xgboost:Booster": boosters.xgboost,
-    "lightgbm:Booster": boosters.lightgbm,
-    **dict.fromkeys(
-        ("catboost:CatBoost", "catboost:CatBoostClassifier", "catboost:CatBoostRegressor",
-         "catboost:CatBoostRanker"),
-        boosters.catboost,
-    ),
 }  # fmt: skip
 
 _MOST_READ = 4
@@ -121,10 +114,17 @@ _LEAST_COST = 64
 """Of a scan, in bytes."""
 
 
-def check(trace: Trace, file: BinaryIO, container: str, size: int) -> list[Finding]:
+def check(
+    trace: Trace,
+    file: BinaryIO,
+    container: str,
+    size: int,
+    more: Mapping[str, Check] = MappingProxyType({}),
+) -> list[Finding]:
     """What speaks against predicting with a well-formed file, once for each global.
 
     `file` is still open from when it was read, `size` its length in bytes without compression.
+    `more` are checks in addition to `CHECKS`.
 
     Raises:
         Malformed: what is read again is not what was read before.
@@ -132,13 +132,14 @@ def check(trace: Trace, file: BinaryIO, container: str, size: int) -> list[Findi
     """
     findings: dict[str, Finding] = {}
     later: list[tuple[Obj, Scan]] = []
+    checks = {**CHECKS, **more}
     budget = _MOST_READ * size + limits.MIB
     has_widths = widths.are_recorded(trace.objects)
     for made in trace.objects:
         with _noting(findings, made):
             if has_widths:
                 widths.require_recorded(made)
-            for found in _scans(made, findings):
+            for found in _scans(made, findings, checks):
                 budget -= found.cost + _LEAST_COST
                 require(budget > 0, "it shares its arrays with more objects than models do")
                 if isinstance(found.content, Blob):
@@ -149,9 +150,9 @@ def check(trace: Trace, file: BinaryIO, container: str, size: int) -> list[Findi
     return list(findings.values())
 
 
-def _scans(made: Obj, findings: dict[str, Finding]) -> Iterable[Scan]:
+def _scans(made: Obj, findings: dict[str, Finding], checks: Mapping[str, Check]) -> Iterable[Scan]:
     key = class_key(made)
-    found = CHECKS.get(_name(key))
+    found = checks.get(_name(key))
     return found(made) if found and key not in findings else ()
 
 

@@ -36,6 +36,31 @@ def read(data: bytes) -> Told:
         raise Malformed("malformed", reason) from None
 
 
+def check_saved(data: bytes) -> None:
+    """Check what a Booster in a pickle holds: the document of a model, with its configuration.
+
+    Raises:
+        Malformed: As for `read`, or the configuration is that of another model.
+    """
+    try:
+        kind, document = _parsed(data)
+        model = document.get("Model", document)
+        _learner(kind, model)
+        if "Config" in document:
+            _check_configuration(document["Config"]["learner"], model["learner"])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        reason = f"an XGBoost model is not as XGBoost writes it ({type(error).__name__})"
+        raise Malformed("malformed", reason) from None
+
+
+def _check_configuration(told: Document, learner: Document) -> None:
+    sizes, counts = told["learner_model_param"], learner["learner_model_param"]
+    fits = told["gradient_booster"]["name"] == learner["gradient_booster"]["name"] and all(
+        sizes[name] == counts[name] for name in ("num_class", "num_feature")
+    )
+    require(fits, "the configuration of an XGBoost model is that of another model", CODE)
+
+
 def _parsed(data: bytes) -> tuple[str, Any]:
     if not data.lstrip()[1:].lstrip().startswith(b'"'):
         return "ubjson", ubjson.loads(data)
