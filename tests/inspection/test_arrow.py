@@ -76,6 +76,7 @@ BROKEN = {
     "beyond the bytes": strings((0, 1, 3)),
     "falls": strings((0, 2, 1)),
     "negative": strings((0, -1, 2)),
+    "negative at first": strings((-1, 0, 2)),
     "too few offsets": strings((0, 1)),
     "part beyond the offsets": strings(first=1),
     "small offsets for large texts": strings((0, 1), count=3),
