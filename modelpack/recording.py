@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from modelpack.errors import UsageError
+from modelpack.files import write_whole
 from modelpack.reference import training
 from modelpack.reference.sidecar import SCHEMA, path_of
 from modelpack.reference.values import to_scalar
-from modelpack.writing import write_whole
 
 ROWS = 20
 MAX_ROWS = 100

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from modelpack.errors import UsageError
+from modelpack.files import read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,6 +28,8 @@ else:
 
 FILE_NAME = "modelpack.toml"
 NEVER = frozenset({"trust"})
+MOST_BYTES = 2**20
+"""Of a file of options or requirements, which people write by hand."""
 
 
 def read(model: Path, options: Iterable[click.Option]) -> dict[str, Any]:
@@ -37,11 +40,12 @@ def read(model: Path, options: Iterable[click.Option]) -> dict[str, Any]:
     """
     path = model.parent / FILE_NAME
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(read_regular(path, MOST_BYTES).decode("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", hint="It must be TOML.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"{path} cannot be read: {reason}.", hint="It must be TOML.") from error
     known = {_long_name(option): option for option in options}
     unknown = sorted(set(document) - (set(known) - NEVER))
     if unknown:
@@ -93,7 +97,7 @@ def requirements(path: Path) -> list[str]:
         UsageError: the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise UsageError(
             f"The requirements file {path} cannot be read: {error}.",

@@ -23,7 +23,7 @@ STAGES = {
 SHARED = {"spec", "errors", "service"}
 HELPERS = {
     "_version", "agreement", "assembly", "attest", "cache", "elf", "oci", "quoting", "reaper",
-    "uv_variables", "wheel_platforms", "writing",
+    "uv_variables", "wheel_platforms", "files",
 }  # fmt: skip
 # What each part may import of ours; a part may always import itself.
 ALLOWED = {
@@ -34,19 +34,19 @@ ALLOWED = {
     "uv_variables": {"errors", "spec"},
     "attest": {"_version", "errors", "oci", "reaper", "spec"},
     "wheel_platforms": set(),
-    "writing": set(),
+    "files": set(),
     "agreement": set(),
     "hardening": SHARED | HELPERS,
     "assembly": set(),
     "cache": {"reaper"},
-    "oci": {"errors", "reaper", "cache", "writing"},
+    "oci": {"errors", "reaper", "cache", "files"},
     "serving": set(),
     **dict.fromkeys(STAGES, SHARED | HELPERS),
     "pipeline": STAGES | SHARED | {"attest", "cache", "hardening", "oci", "reaper"},
     "doctor": STAGES | SHARED | {"oci", "uv_variables"},
-    "settings": SHARED,
-    "recording": SHARED | {"reference", "writing"},
-    "console": STAGES | SHARED | {"pipeline", "doctor", "writing"},
+    "settings": SHARED | {"files"},
+    "recording": SHARED | {"reference", "files"},
+    "console": STAGES | SHARED | {"pipeline", "doctor", "files"},
     "arguments": SHARED | {"engines", "pipeline", "settings"},
     "cli": STAGES | SHARED | {"arguments", "pipeline", "doctor", "console", "settings"},
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelpack.comparison import Difference, Section
 from modelpack.errors import UsageError
-from modelpack.writing import write_whole
+from modelpack.files import write_whole
 
 from .changes import lines
 from .text import printable

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import UsageError
+from ..files import require_regular
 from ..spec import IndexSettings
 from . import keyring, pip_settings, uv_settings
 
@@ -26,6 +27,8 @@ _UNSUPPORTED = {
     " of wheels by --offline WHEELHOUSE.",
 }
 """Setting -> what to say of it and of who set it."""
+
+_MOST_BYTES = 2**26  # of a CA bundle
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,12 @@ def _ca_bundle(path: str, source: str) -> str | None:
     if not path:
         return None
     try:
+        require_regular(Path(path), _MOST_BYTES)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except OSError as error:  # ssl.SSLError, for what is no PEM, is one too
+    except (OSError, ValueError) as error:  # ssl.SSLError, for what is no PEM, is an OSError
         raise UsageError(
             f"The CA bundle {path!r}, set by {source}, cannot be read as certificates in PEM form:"
-            f" {error.strerror or error}.",
+            f" {getattr(error, 'strerror', None) or error}.",
             hint="Give a PEM file with the certificates to be trusted: --ca-cert FILE",
         ) from error
     return str(Path(path).absolute())

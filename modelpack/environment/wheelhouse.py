@@ -21,8 +21,8 @@ from pathlib import Path
 
 from .. import cache
 from ..errors import EnvironmentNotResolvedError, UsageError
+from ..files import link_or_copy, read_regular
 from ..spec import BaseImage, Environment, IndexSettings, from_json
-from ..writing import link_or_copy
 from . import artifacts, reasons
 from .lock import Request, pins_of
 from .platforms import PLATFORMS
@@ -32,6 +32,7 @@ LOCK = "requirements.lock"
 BUILD_LOCK = "build-requirements.lock"
 DEBIAN = "debian"
 _SCHEMA = 1
+_MOST_BYTES = 2**26  # of wheelhouse.json
 
 _AGAIN = "Make one where there is a network: modelpack lock MODEL --download {}"
 
@@ -270,11 +271,13 @@ def not_resolved(
 
 def _read(folder: Path) -> Wheelhouse:
     try:
-        document = json.loads((folder / MANIFEST).read_text("utf-8"))
+        document = json.loads(read_regular(folder / MANIFEST, _MOST_BYTES).decode("utf-8"))
         schema = document.pop("schema")
         house = from_json(Wheelhouse, document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _malformed(folder, str(error)) from error
+    except RecursionError as error:
+        raise _malformed(folder, "it is nested too deeply") from error
     if schema != _SCHEMA:
         raise _malformed(folder, "it is one of another version of modelpack")
     return house

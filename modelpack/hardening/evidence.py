@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from modelpack import cache, oci
+from modelpack.files import write_whole
 from modelpack.hardening import locks, shapes
 from modelpack.oci import limits, tars, tree
 from modelpack.oci.entries import Entry
 from modelpack.oci.streams import Measured, Readable
-from modelpack.writing import write_whole
 
 MANIFEST = "app/modelpack.json"
 LOCK = "app/requirements.lock"

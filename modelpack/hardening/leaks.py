@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from modelpack import cache, oci
+from modelpack.files import write_whole
 from modelpack.hardening.needles import Needle
 from modelpack.oci import limits, tars, tree
 from modelpack.oci.streams import Measured, Readable
 from modelpack.spec import Violation
-from modelpack.writing import write_whole
 
 CONFIGURATION = "configuration"
 _CHUNK = 2**22

@@ -15,11 +15,11 @@ from typing import Any
 
 from modelpack import cache
 from modelpack.errors import UsageError
+from modelpack.files import write_whole
 from modelpack.oci import documents, limits, tars
 from modelpack.oci.entries import KINDS, Entry
 from modelpack.oci.image import Layer
 from modelpack.oci.streams import Measured, Readable
-from modelpack.writing import write_whole
 
 _KEPT = 300  # files; one of a layer with 12,000 entries has 2 MB
 _KEPT_BYTES = 200 * 2**20

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.errors import UsageError
+from modelpack.files import read_regular
 from modelpack.spec import Answers, Signature
 
 from .rows import number_or_text
-from .tables import Table, read_table
+from .tables import MOST_BYTES, Table, read_table
 
 
 def read_expected(path: Path, signature: Signature, rows: int, of: int) -> Answers:
@@ -44,8 +45,8 @@ def _document(path: Path) -> dict[str, Any] | None:
     if path.suffix.lower() != ".json":
         return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        document = json.loads(read_regular(path, MOST_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
         return None  # read_table says why
     is_answer = isinstance(document, dict) and {"predictions", "probabilities"} & document.keys()
     return document if is_answer else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from modelpack.errors import UsageError
+from modelpack.files import read_regular
 from modelpack.spec import Answers, ModelSpec, Reference
 
 from . import invented
@@ -117,18 +117,13 @@ def _decoded(answers: Answers, spec: ModelSpec) -> Answers:
 
 
 def _document(path: Path) -> Any:
-    """The JSON of a regular file: opening a pipe would wait for who writes to it.
+    """The JSON of a file.
 
     Raises:
         OSError: The file cannot be read.
         ValueError: It is no regular file, too large, or no JSON.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("it is no regular file")
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    content = read_regular(path, MOST_BYTES)
     return json.loads(content, parse_constant=_refuse_constant)
 
 

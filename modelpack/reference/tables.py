@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.errors import UsageError
+from modelpack.files import require_regular
 
 from .columns import Column
 
@@ -55,19 +56,21 @@ def read_table(path: Path) -> Table:
 
 def _read(reader: Callable[[Path], Table], path: Path) -> Table:
     try:
-        table = reader(path) if path.stat().st_size <= MOST_BYTES else None
+        require_regular(path, MOST_BYTES)
+        table = reader(path)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}.", hint="Name a file that is there."
         ) from error
-    except (NotReadableError, ValueError) as error:
+    except (NotReadableError, ValueError, RecursionError, EOFError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise UsageError(
-            f"{path} cannot be read as rows: {error}.",
+            f"{path} cannot be read as rows: {reason}.",
             hint="docs/parity.md shows what such a file looks like.",
         ) from error
-    if table is None or not table.rows:
+    if not table.rows:
         raise UsageError(
-            f"{path} holds {'no rows' if table else f'more than {MOST_BYTES:,} bytes'}.",
+            f"{path} holds no rows.",
             hint="Give a file with at least one row; the first hundred are used.",
         )
     return table

@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from modelpack.errors import UsageError
+from modelpack.files import write_whole
 from modelpack.spec import SmokeReport, to_json
-from modelpack.writing import write_whole
 
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import IO
 
 from modelpack import cache, reaper
+from modelpack.files import write_whole
 from modelpack.oci import layer as layers
 from modelpack.oci import limits
 from modelpack.oci.documents import LAYER_GZIP
 from modelpack.oci.image import Blob, Layer
 from modelpack.oci.streams import Measured, damaged, unpacked
-from modelpack.writing import write_whole
 
 _KEPT_SECONDS = 30 * 86400.0
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.engines.embedded.assembly import Assembled
+from modelpack.files import link_or_copy, write_whole
 from modelpack.oci import documents, layout
 from modelpack.oci.image import Image
-from modelpack.writing import link_or_copy, write_whole
 
 Descriptor = dict[str, Any]
 
