@@ -1,7 +1,11 @@
-"""A model of its author's own class that takes as many seconds as the first values tell."""
+"""A model of its author's own class that takes as many seconds as the first values tell.
+
+Of seconds below zero it keeps the lock of the interpreter, as a loop in compiled code does.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import time
 
 import numpy as np
@@ -10,5 +14,9 @@ from sklearn.base import BaseEstimator
 
 class Sleeping(BaseEstimator):
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        time.sleep(float(rows[:, 0].sum()))
+        seconds = float(rows[:, 0].sum())
+        if seconds < 0:
+            ctypes.PyDLL(None).sleep(int(-seconds))
+        else:
+            time.sleep(seconds)
         return rows[:, 0]

@@ -125,3 +125,18 @@ def test_a_prediction_that_does_not_end_costs_its_sender_only(patient, figure):
     figure(f"504 after {seconds:.2f} s, a new worker has answered {back:.2f} s later")
     assert 1 <= seconds < 2
     assert back < 8
+
+
+def test_a_native_loop_that_does_not_end_is_ended(patient, figure):
+    """Nothing else runs in its worker: the master ends that at twice the deadline of 1 s."""
+    (before,) = workers(patient)
+    started = time.monotonic()
+    with raw.Client(patient.port) as stuck:
+        stuck.send(slept(-600))
+        time.sleep(0.1)
+        assert raw.ask(patient.port, slept(0), 20).status == 200
+    seconds = time.monotonic() - started
+    (after,) = workers(patient)
+    assert after != before
+    figure(f"a request is answered {seconds:.2f} s after one that never ends")
+    assert seconds < 10
