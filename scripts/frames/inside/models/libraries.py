@@ -85,7 +85,7 @@ def statsmodels_ols():
     return Trained(sm.OLS(y, X).fit(), X, y, members=None)
 
 
-@model("statsmodels OLS of a formula", may_be_refused="it holds a formula that is evaluated")
+@model("statsmodels OLS of a formula")
 def statsmodels_formula():
     import statsmodels.formula.api as smf
 
