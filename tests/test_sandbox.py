@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,28 @@ def found():
         "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
     }
 
+def reached():
+    return {
+        "exec": refusal(lambda: subprocess.run(["/bin/true"])),
+        "connect": refusal(lambda: socket.create_connection(("127.0.0.1", 9), 1)),
+        "datagram": refusal(lambda: socket.socket(type=socket.SOCK_DGRAM).close()),
+        "netlink": refusal(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+        "app": refusal(lambda: open("/app/app.py", "a")),
+        "shared": refusal(lambda: open("/var/tmp/x", "w")),
+        "bpf": of_libc("syscall", 321, 0, 0, 0),
+    }
+
 class Hostile(LinearRegression):
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.reached_ = [reached()]
+
     def predict(self, X):
         wish = int(X[0][0])
+        if len(self.reached_) == 1:  # the service asks for its own example
+            self.reached_.append(reached())
+        if wish == 4:
+            return [json.dumps([*self.reached_, reached()])] * len(X)
         if wish == 2:
             bytearray(600 * 2**20)
         if wish == 3:
@@ -113,13 +133,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def asked(
+def packaged(
     request: pytest.FixtureRequest,
     model: Path,
     podman_base: BaseImage,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[int], dict[str, Any]]]:
-    """Asks the model, packaged with its author's trust, in the engine's sandbox."""
+) -> Iterator[tuple[Engine, str]]:
+    """The model, packaged with its author's trust: the engine, and its image or bundle."""
     given = Options(
         engine=request.param,
         code=(model.parent / "hostile.py",),
@@ -132,9 +152,15 @@ def asked(
     spec, _ = run.reference(found, [model])
     bundle = run.render(spec, code, tmp_path_factory.mktemp("bundle") / "bundle")
     image = run.build(bundle)
-    yield lambda wish: _told(run.engine, image.id if image else bundle.path, wish)
+    yield run.engine, image.id if image else bundle.path
     if image:
         run.engine.discard(image)
+
+
+@pytest.fixture
+def asked(packaged: tuple[Engine, str]) -> Callable[[int], dict[str, Any]]:
+    """Asks the model in the engine's sandbox."""
+    return lambda wish: _told(*packaged, wish)
 
 
 def _told(engine: Engine, target: str, wish: int) -> dict[str, Any]:
@@ -165,6 +191,59 @@ def test_it_can_do_no_harm(asked: Callable[[int], dict[str, Any]]) -> None:
     wanted = {"PATH", "HOME", "LANG"}
     assert wanted <= {*found["variables"]}
     assert not [name for name in found["variables"] if "PROXY" in name.upper() or "KEY" in name]
+
+
+ASK = """
+import json, sys, urllib.request
+request = urllib.request.Request("http://127.0.0.1:%s/predict", b"[[4, 0]]",
+                                 {"Content-Type": "application/json"})
+print(json.load(urllib.request.urlopen(request))["predictions"][0])
+"""
+
+
+@pytest.mark.slow
+def test_the_service_can_do_no_harm_from_the_start(packaged: tuple[Engine, str]) -> None:
+    """While it is loaded, tried by the service, and asked, in a container without any options."""
+    engine, target = packaged
+    if isinstance(engine, DockerEngine):
+        found = _in_a_plain_container(engine, target)
+    else:
+        with engine.run(target) as service:
+            done = subprocess.run(
+                [sys.executable, "-c", ASK % service.url.rpartition(":")[2]],
+                capture_output=True,
+                check=True,
+            )
+        found = json.loads(done.stdout)
+    assert len(found) == 3
+    for moment in found:
+        for call in ("exec", "connect", "datagram", "netlink", "bpf"):
+            assert moment[call] == "Operation not permitted", (call, found)
+        assert moment["app"] in {"Permission denied", "No such file or directory"}
+        assert moment["shared"] == "Permission denied"
+
+
+def _in_a_plain_container(engine: DockerEngine, image: str) -> list[dict[str, Any]]:
+    host = engine._host
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        command = [host.command, *arguments]
+        return subprocess.run(command, env=host.environ, capture_output=True, check=False)
+
+    name = f"modelpack-test-plain-{os.getpid()}"
+    try:
+        started = run("run", "--detach", "--name", name, image)
+        assert started.returncode == 0, started.stderr
+        for _ in range(100):
+            answer = run("exec", name, "python", "-c", ASK % 8080)
+            if answer.returncode == 0:
+                break
+            time.sleep(0.2)
+        assert answer.returncode == 0, answer.stderr + run("logs", name).stderr
+    finally:
+        run("rm", "--force", "--volumes", name)
+    found: list[dict[str, Any]] = json.loads(answer.stdout)
+    return found
 
 
 @pytest.mark.slow
