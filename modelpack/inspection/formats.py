@@ -42,6 +42,8 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
     (r"\x08[\x01-\x20](\x12[^\0]{0,60})?[\x1a\x22\x3a\x42]", Format(
         "onnx", "an ONNX model", "onnx")),
     (r"....TFL3", Format("tflite", "a TensorFlow Lite model")),
+    (r'.{5}\0{3}\{\s*"', Format("safetensors", "tensors of safetensors, without a model")),
+    (r"7z\xbc\xaf\x27\x1c", Format("7z", "a 7z archive")),
     (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)")),
     (r"PAR1", Format("parquet", "a Parquet table")),
     (r"%PDF-", Format("pdf", "a PDF document")),

@@ -54,6 +54,8 @@ FORMATS = {
     "xgboost in base64": (b"bs64\tAAAAPwQAAAAKAAAA", "xgboost-text"),
     "R": (b"X\n\0\0\0\x03\0\x04\x02\x01\0\x03\x05\0", "r"),
     "pdf": (b"%PDF-1.7\n", "pdf"),
+    "safetensors": (b'\x02\1\0\0\0\0\0\0{"__metadata__":{}}' + bytes(300), "safetensors"),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\4" + bytes(30), "7z"),
     "npy": (b"\x93NUMPY\x01\0", "numpy"),
 }
 # fmt: on
