@@ -1,0 +1,184 @@
+"""What docs/upstream.md says of libraries, shown on the installed releases without harm.
+
+The objects are made in memory: nothing here is a file, and no test does more than count calls or
+look at what a library accepts.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import catboost
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from patsy.eval import EvalEnvironment
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import StackingClassifier
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.multioutput import ClassifierChain
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
+
+ROOT = Path(__file__).parents[2]
+X = np.arange(40.0).reshape(20, 2) % 7
+Y = np.arange(20) % 2
+
+
+class Member(ClassifierMixin, BaseEstimator):
+    """A member of an ensemble with a method of another name than any model predicts by."""
+
+    classes_ = np.array([0, 1])
+    called = 0
+
+    def fit(self, _rows: Any, _labels: Any) -> Member:
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def other(self, rows: Any) -> Any:
+        self.called += 1
+        return np.zeros(len(rows))
+
+    @property
+    def path(self) -> Any:
+        self.called += 1
+        return np.ones(2)
+
+
+def test_a_stack_calls_the_method_that_its_state_names() -> None:
+    model = StackingClassifier([("a", LogisticRegression())], cv=2).fit(X, Y)
+    member = Member()
+    model.estimators_, model.stack_method_ = [member], ["other"]
+    model.predict(X)
+    assert member.called == 1
+
+
+def test_a_chain_calls_the_method_that_its_state_names() -> None:
+    model = ClassifierChain(LogisticRegression()).fit(X, np.c_[Y, 1 - Y])
+    member = Member()
+    model.estimators_, model.chain_method_ = [member, member], "other"
+    with pytest.raises(AttributeError, match="predict"):
+        model.predict(X)
+    assert member.called == 1
+
+
+def test_a_threshold_calls_the_method_that_its_state_names() -> None:
+    model = FixedThresholdClassifier(LogisticRegression()).fit(X, Y)
+    member = Member()
+    model.estimator_, model.response_method = member, "other"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.predict(X)
+    assert member.called == 1
+
+
+def test_a_selection_reads_the_path_that_its_state_names() -> None:
+    model = SelectFromModel(LogisticRegression()).fit(X, Y)
+    member = Member()
+    model.estimator_, model.importance_getter = member, "path"
+    model.transform(X)
+    assert member.called == 1
+
+
+def test_a_type_is_called_with_rows() -> None:
+    step = FunctionTransformer(np.ndarray)
+    assert step.transform([2, 3]).shape == (2, 3)  # rows were taken for a shape
+
+
+def test_a_state_replaces_a_method() -> None:
+    model = LogisticRegression().fit(X, Y)
+    again = copy.copy(model)
+    again.__setstate__({**model.__getstate__(), "predict": len})
+    assert again.predict(X) == 20
+
+
+def test_a_tree_accepts_children_and_features_that_do_not_exist() -> None:
+    tree = DecisionTreeClassifier().fit(X, Y).tree_
+    make, arguments, state = tree.__reduce__()
+    state["nodes"] = state["nodes"].copy()
+    state["nodes"]["left_child"][0] = state["nodes"]["feature"][0] = 10**6
+    again = make(*arguments)
+    again.__setstate__(state)
+    assert (again.children_left[0], again.feature[0]) == (10**6, 10**6)
+
+
+def test_a_sparse_matrix_is_loaded_without_a_check() -> None:
+    matrix = sparse.csr_matrix(np.eye(3))
+    matrix.indices = np.array([0, 1, 900], np.int32)
+    again = pickle.loads(pickle.dumps(matrix))
+    with pytest.raises(ValueError, match="indices"):
+        again.check_format(full_check=True)
+
+
+def test_a_categorical_is_loaded_with_codes_beyond_its_categories() -> None:
+    values = pd.Categorical(["a", "b"])
+    values._ndarray[0] = 100
+    assert pickle.loads(pickle.dumps(values)).codes.tolist() == [100, 1]
+
+
+def test_a_frame_is_loaded_with_blocks_outside_its_axis() -> None:
+    frame = pd.DataFrame({"a": [1.0], "b": [2.0]})
+    (block,) = frame._mgr.blocks
+    block.mgr_locs = type(block.mgr_locs)(np.array([0, 900]))
+    again = pickle.loads(pickle.dumps(frame))
+    assert list(again._mgr.blocks[0].mgr_locs) == [0, 900]
+    assert len(again._mgr.items) == 2
+
+
+def test_a_generator_is_loaded_at_a_position_outside_its_buffer() -> None:
+    generator = np.random.MT19937(0)
+    state = generator.state
+    state["state"]["pos"] = 10**6
+    generator.state = state
+    assert generator.state["state"]["pos"] == 10**6
+
+
+def test_a_formula_is_evaluated_when_results_are_loaded_and_when_they_predict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 3.0]})
+    data = pickle.dumps(smf.ols("y ~ np.multiply(x, [3][0])", rows).fit())
+    evaluated: list[str] = []
+    evaluate = EvalEnvironment.eval
+
+    def counted(self: Any, code: str, **options: Any) -> Any:
+        evaluated.append(code)
+        return evaluate(self, code, **options)
+
+    monkeypatch.setattr(EvalEnvironment, "eval", counted)
+    results = pickle.loads(data.replace(b"[3][0]", b"[5][0]"))
+    assert "np.multiply(x, [5][0])" in evaluated
+    evaluated.clear()
+    results.predict(rows)
+    assert "np.multiply(x, [5][0])" in evaluated
+
+
+def test_catboost_takes_text_for_the_name_of_a_file(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "rows.csv", X[:5], delimiter=",")
+    assert catboost.Pool(str(tmp_path / "rows.csv"), delimiter=",").num_row() == 5
+
+
+def test_joblib_cannot_be_told_which_names_to_load() -> None:
+    parameters = set(inspect.signature(joblib.load).parameters)
+    assert parameters <= {"filename", "mmap_mode", "ensure_native_byte_order"}
+
+
+def test_each_test_that_the_document_names_exists() -> None:
+    document = (ROOT / "docs" / "upstream.md").read_text()
+    named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", document))
+    assert len(named) > 10
+    for path, test in named:
+        assert f"def {test}" in (ROOT / path).read_text() if test else (ROOT / path).is_file()
