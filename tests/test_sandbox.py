@@ -248,12 +248,14 @@ def _in_a_plain_container(engine: DockerEngine, image: str) -> list[dict[str, An
 
 @pytest.mark.slow
 def test_it_is_told_when_its_memory_was_not_enough(
-    asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for module in (sandbox, processes):
         monkeypatch.setattr(module, "memory_for", lambda _: 2**28)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SmokeFailedError, match=r"more than 0\.3 GB of memory were not enough"):
         asked(2)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack import oci
+from modelpack import oci, reaper
 from modelpack.assembly.files import MTIME
 from modelpack.engines import (
     containers,
@@ -149,9 +149,10 @@ class DockerEngine:
             memory = sandbox.memory_for(containers.model_bytes(self._host, image))
         except ImageNotFound as error:
             raise self._host.no_image(target) from error
-        with containers.removed_at_the_end(self._host, name):
+        # conmon, which Podman starts, leaves an empty file "oom" where it was started.
+        with reaper.scratch_folder() as folder, containers.removed_at_the_end(self._host, name):
             command = containers.create_sandbox(self._host, image, name, arguments, memory)
-            yield Sandbox(command, {"env": self._host.environ}, memory)
+            yield Sandbox(command, {"env": self._host.environ, "cwd": folder}, memory)
 
     def tag(self, image: Image, reference: str) -> Image:
         repository, tag = references.parse(reference)
