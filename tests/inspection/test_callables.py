@@ -487,6 +487,23 @@ def test_what_is_refused_is_listed(tmp_path):
     assert listed(FIRST, tmp_path / "m") == [("steps[0][1].func", "numpy:ndarray", "constructor")]
 
 
+class Lookup:
+    def __init__(self, *arguments):
+        self.arguments = arguments
+
+    def __reduce__(self):
+        return getattr, self.arguments
+
+
+@pytest.mark.parametrize("holder", [1, "text", (), None])
+def test_a_lookup_in_what_is_no_object_is_refused_and_not_listed(holder, tmp_path):
+    path = tmp_path / "m"
+    path.write_bytes(pickle.dumps(Lookup(holder, "real")))
+    spec = inspect(path)
+    assert spec.safety.verdict == "refuse"
+    assert spec.callable_positions == ()
+
+
 def test_positions_are_plain_text(tmp_path):
     found = listed({"a\n'é": np.log1p, 5: np.exp, (1,): np.sin, "x" * 500: np.cos}, tmp_path / "m")
     positions_ = [position for position, _, _ in found]

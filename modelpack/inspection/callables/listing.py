@@ -47,8 +47,11 @@ def listing(root: Node, prefix: str = "") -> Iterator[HeldCallable]:
 
 def _key(node: Node) -> str | None:
     if isinstance(node, Obj) and contract_name(node.cls.key) == "getattr" and len(node.args) == 2:
-        owner = node.args[0].key if isinstance(node.args[0], Global) else class_key(node.args[0])
-        return f"{owner}.{node.args[1]}"
+        holder, name = node.args
+        # A file that is refused may contain any other value here.
+        if isinstance(name, str) and isinstance(holder, Global | Obj):
+            owner = holder.key if isinstance(holder, Global) else class_key(holder)
+            return f"{owner}.{name}"
     return function_key(node)
 
 
