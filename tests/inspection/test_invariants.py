@@ -484,6 +484,17 @@ def with_tree_state(place, change):
     return {KDTree: reduce, BallTree: reduce}
 
 
+@pytest.mark.parametrize("name", ["kd tree", "ball tree"])
+@pytest.mark.parametrize("size", [11, 12, 14])
+def test_the_state_of_a_tree_has_as_many_values_as_its_release_reads(name, size, tmp_path):
+    def shortened(tree):
+        make, arguments, state = tree.__reduce__()
+        return make, arguments, (*state, None)[:size]
+
+    reductions = {KDTree: shortened, BallTree: shortened}
+    refused(model(name), tmp_path, "has not the state of one", 5, reductions)
+
+
 @pytest.mark.parametrize("name", ["kd tree", "ball tree", "large kd tree"])
 @pytest.mark.parametrize("value", [None, -1, 2**40])
 @pytest.mark.parametrize("where", ["first", "middle", "last"])

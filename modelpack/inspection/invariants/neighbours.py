@@ -26,9 +26,12 @@ _BOUNDS = {"kd_tree": 2, "ball_tree": 1}
 
 
 def binary_tree(made: Obj) -> Iterator[Scan]:
-    """`newObj(KDTree)` and its state, of 12 or 13 values."""
+    """`newObj(KDTree)` and its state of 13 values. Old releases, whose modules have no underscore,
+    write 12. Later ones read the last value without a look at the length.
+    """
     state = made.states[0] if len(made.states) == 1 else None
-    if not isinstance(state, tuple) or len(state) not in (12, 13):
+    is_later = made.cls.module.rpartition(".")[2].startswith("_")
+    if not isinstance(state, tuple) or len(state) not in ((13,) if is_later else (12, 13)):
         raise Broken("a tree of neighbours has not the state of one")
     samples = stored(state[0], "the samples of a tree")
     samples.expect(_FLOAT, None, None)
