@@ -25,12 +25,17 @@ READ = (
 
 SKOPS = Format("skops", "a skops file")
 
+_LENGTH = r"[\x80-\xff]{0,4}[\0-\x7f]"  # a varint of protocol buffers
+_OBJECTIVE = r"[\x01-\x40]\0{7}[a-z]+(:[a-z]+)?"
+_BOOSTER = r"(\x06\0{7}gbtree|\x04\0{7}dart|\x08\0{7}gblinear)"
+
 _MAGIC: tuple[tuple[str, Format], ...] = (
     # torch.save before 1.6 began with a pickle of this number alone.
     (r"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format("torch", "a PyTorch model")),
     (r"\x89HDF\r\n\x1a\n", Format("hdf5", "an HDF5 file, as Keras writes models")),
     (r"CBM1", Format("catboost", "a CatBoost model (.cbm)", "catboost")),
-    (r"binf", Format(
+    # Without "binf" before 1.3: 136 bytes of numbers, and two names.
+    (rf"binf|.{{136}}{_OBJECTIVE}{_BOOSTER}", Format(
         "xgboost", "an XGBoost model in the binary format of before 3.1", "xgboost-binary")),
     (r"bs64", Format("xgboost-text", "an XGBoost model in base64, which XGBoost 1.0 and later do "
                      "not read; load it with the release that wrote it, and save it as JSON")),
@@ -39,11 +44,18 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
     (r'\s*\{\s*"(learner|version"\s*:\s*\[)', Format(
         "xgboost", "an XGBoost model (JSON)", "xgboost")),
     (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)", "lightgbm")),
-    (r"\x08[\x01-\x20](\x12[^\0]{0,60})?[\x1a\x22\x3a\x42]", Format(
+    (rf"\x08\x01\x12{_LENGTH}\n{_LENGTH}[\x12\x1a\x22\x2a\x32\x38]", Format(
+        "savedmodel", "a TensorFlow SavedModel")),
+    (rf"\x08[\x01-\x14]\x12{_LENGTH}\n{_LENGTH}\n", Format("coreml", "a Core ML model")),
+    (r"\x08[\x01-\x20](\x12[^\0]{0,60})?[\x1a\x22\x28\x32\x3a\x42]", Format(
         "onnx", "an ONNX model", "onnx")),
     (r"....TFL3", Format("tflite", "a TensorFlow Lite model")),
     (r'.{5}\0{3}\{\s*"', Format("safetensors", "tensors of safetensors, without a model")),
     (r"7z\xbc\xaf\x27\x1c", Format("7z", "a 7z archive")),
+    (r"ZF0x[0-9a-f]", Format("joblib-zf", "compressed by joblib 0.9 or older; load it with the "
+                             "release that wrote it, and save it with a newer one")),
+    (r"\s*(<\?xml[^>]{0,200}\?>\s*)?(<!--.{0,2000}?-->\s*)?<PMML\b", Format(
+        "pmml", "a PMML model")),
     (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)")),
     (r"PAR1", Format("parquet", "a Parquet table")),
     (r"%PDF-", Format("pdf", "a PDF document")),

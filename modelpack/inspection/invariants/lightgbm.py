@@ -25,7 +25,9 @@ _PARAMETER = re.compile(rb"\[\w+: ?.*\]", re.DOTALL)
 _CONTROL, _RETURN = re.compile(rb"[\0-\x1f]"), re.compile(rb"\r")
 _OF_NODES = (b"split_gain", b"threshold", b"internal_value", b"internal_weight", b"internal_count")
 _OF_LEAVES = (b"leaf_value", b"leaf_weight", b"leaf_count", b"leaf_const")
-_END = b"end of trees"
+_ENDS = {b"end of trees", b"feature importances:"}
+"""Since LightGBM 2.2, and before. The importances follow, lines that LightGBM does not read."""
+
 _PARAMETERS, _END_OF_PARAMETERS = b"parameters:", b"end of parameters"
 Lines = dict[bytes, bytes]
 
@@ -59,15 +61,18 @@ class _Text:
             self._take(line)
         elif line in (_PARAMETERS, _END_OF_PARAMETERS):
             self.in_parameters = line == _PARAMETERS
+        elif not self.starts and line.startswith(b"Tree="):
+            # LightGBM takes the end for a line of the head, and would read the tree.
+            raise Broken("a LightGBM model has a tree behind the end of its trees")
         elif self.in_parameters and line:
             fits = _PARAMETER.fullmatch(line) is not None
             require(fits, "a LightGBM model has a parameter without a value")
         self.offset += len(line) + 1
 
     def _take(self, line: bytes) -> None:
-        if line.startswith(b"Tree=") or line == _END:
+        if line.startswith(b"Tree=") or line in _ENDS:
             self._close()
-            self.ended = line == _END
+            self.ended = line in _ENDS
             self.starts += [] if self.ended else [self.offset]
         elif line:
             name, _, value = line.partition(b"=")
