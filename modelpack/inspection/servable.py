@@ -33,9 +33,21 @@ _HINTS = {
     "formula": "Compute what the formula cannot have before training, as columns of the data: "
     "docs/security.md lists the terms that formulas may have.",
     "lz4-missing": "pip install 'modelpack[lz4]'",
+    "trailing-data": "Save all that the model consists of in one call, as one tuple or dict.",
 }
-_UNSUPPORTED = {"unserved-model", "unsupported-format"}
-_NOT_FOUND_OUT = "Look at `modelpack inspect` for all findings; do not load this file."
+_UNSUPPORTED = {"lz4-missing", "unserved-model", "unsupported-format"}
+_HARMFUL = {
+    "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
+    "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",
+    "dropped-global", "dropped-value", "replaced-method", "state-of-non-object", "two-joblibs",
+    "unexpected-class", "unexpected-role",
+}  # fmt: skip
+"""Codes of what no library writes and an attack does. The others are those of files that are
+damaged, too large, or of another kind.
+"""
+
+_DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
+_DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
 
 
 def settled(spec: ModelSpec, vouched: Collection[str]) -> ModelSpec:
@@ -108,9 +120,10 @@ def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     told = [f"{f.message}{_where(f)}" for f in findings[:_MOST_NAMED]]
     more = len(findings) - len(told)
     text = "; ".join(told) + (f"; and {more} more" if more else "")
+    is_harmful = any(f.code in _HARMFUL for f in findings)
     return ModelRefusedError(
         f"{_name(spec)} is refused, and nothing of it was executed: {text}.",
-        hint=_HINTS.get(findings[0].code, _NOT_FOUND_OUT),
+        hint=_DANGEROUS if is_harmful else _HINTS.get(findings[0].code, _DAMAGED),
     )
 
 

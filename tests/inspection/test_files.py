@@ -201,7 +201,7 @@ def test_lz4_that_is_not_installed(tmp_path, monkeypatch):
     path = tmp_path / "model.joblib"
     joblib.dump(GaussianNB().fit(X, [0, 1, 1]), path, compress=("lz4", 3))
     monkeypatch.setitem(sys.modules, "lz4.frame", None)
-    with pytest.raises(ModelRefusedError, match="needs `pip install") as error:
+    with pytest.raises(ModelNotSupportedError, match="needs `pip install") as error:
         require_servable(inspect(path))
     assert error.value.hint == "pip install 'modelpack[lz4]'"
 

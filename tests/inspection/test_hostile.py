@@ -322,7 +322,7 @@ REFUSED = {
         pickled(new("joblib.numpy_pickle:NDArrayWrapper", filename=text("../x.npy"))),
         "external-file"),
     "67 container of old joblib": (b"ZF0x10                " + zlib.compress(pickled(SYSTEM)),
-                                   "malformed"),
+                                   "unsupported-format"),
     "68 dtype that is none": (
         pickled(new("joblib.numpy_pickle:NumpyArrayWrapper", subclass=name("numpy:ndarray"),
                     shape=number(1) + TUPLE1, order=text("C"), dtype=new(SCALER))),
