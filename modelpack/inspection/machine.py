@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import bytecode, dtypes, limits, ndarrays
+from . import bytecode, dtypes, limits, ndarrays, translation
 from .nodes import Dct, Global, Items, Malformed, Node, Obj
 from .reader import Reader
 
@@ -25,6 +25,7 @@ class Trace:
 
     globals: dict[str, Global] = field(default_factory=dict)  # the first of each name
     resolved: list[Global] = field(default_factory=list)  # each one
+    used: set[int] = field(default_factory=set)  # ids of those that only helped to make others
     objects: list[Obj] = field(default_factory=list)
     protocol: int | None = None
     payloads: int = 0
@@ -181,7 +182,19 @@ class Machine:
 
     def reduce(self) -> None:
         args = self.stack.pop()
-        self._make("call", self.stack.pop(), args, "REDUCE")
+        callee = self.stack.pop()
+        found = translation.translated(callee, args)
+        if found is None:
+            self._make("call", callee, args, "REDUCE")
+            return
+        self.trace.used.add(id(found.used))
+        if found.args is None:
+            self.stack.append(found.name)
+            return
+        self._make("call", found.name, found.args, "REDUCE")
+        for state in found.states:
+            self.stack.append(state)
+            self.build()
 
     def newobj(self) -> None:
         args = self.stack.pop()

@@ -136,7 +136,7 @@ def _bad_state(made: Obj) -> str | None:
             return "its state names an attribute otherwise than by a string"
         if known and len(set(keys)) < len(keys):  # one set later would hide what loading sets
             return "its state names an attribute twice"
-        if any(isinstance(key, str) and _is_special(key) for key in keys):
+        if any(isinstance(key, str) and _is_special(key, known=known) for key in keys):
             return "its state sets an attribute of Python itself"
     return None
 
@@ -145,8 +145,12 @@ _STATES = (("bad-state", _bad_state), ("replaced-method", replaced))
 """Checks of the states of an object."""
 
 
-def _is_special(attribute: str) -> bool:
-    return attribute.startswith("__") and attribute.endswith("__") and attribute not in _WORDS
+def _is_special(attribute: str, *, known: bool) -> bool:
+    """Whether Python gives an attribute a meaning: its own names are in small letters. Classes that
+    modelpack does not know use names in capitals for themselves, such as sklearn_crfsuite.
+    """
+    is_own = attribute in _WORDS or (attribute.isupper() and not known)
+    return attribute.startswith("__") and attribute.endswith("__") and not is_own
 
 
 def _is_of_dict(state: Node, key: str) -> bool:
@@ -170,7 +174,7 @@ def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Fin
         nodes: The root, if it holds values, and all nodes below it that do.
         trace: All that was met.
     """
-    reached: set[int] = set()
+    reached = set(trace.used)
     for node in nodes:
         if isinstance(node, Obj):
             yield from _made_by_old_pickler(node)

@@ -25,6 +25,7 @@ from modelpack.inspection.nodes import (
     children,
 )
 from modelpack.inspection.reader import Reader
+from modelpack.inspection.sharing import Walk
 from modelpack.spec import Finding
 
 from . import names
@@ -95,7 +96,7 @@ def _add(found: Evidence, file: str, trace: Trace, root: Node) -> None:
 
 def _values(root: Node) -> Iterator[Global]:
     """The names that are mere values: neither made nor called."""
-    for node in policy.walk(root):
+    for node in Walk().below(root):
         held = children(node)
         if isinstance(node, Obj) and made_class(node) is not node.cls:
             held = held[1:]  # the class that _reconstructor makes

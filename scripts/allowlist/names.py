@@ -45,8 +45,8 @@ CONTRACTS = {
     "pytz:_UTC": "nothing",
     "functools:partial": "partial",
     "re:_compile": "pattern",
-    "numpy.*core.multiarray:_reconstruct": "array",
-    "numpy.*core.multiarray:scalar": "scalar",
+    "numpy.*core.*multiarray*:_reconstruct": "array",
+    "numpy.*core.*multiarray*:scalar": "scalar",
     "numpy.*core.numeric:_frombuffer": "buffer",
     "numpy*core:_ufunc_reconstruct": "ufunc",
     "numpy.ma.core:_mareconstruct": "masked",
@@ -58,6 +58,7 @@ CONTRACTS = {
     "numpy.random:__RandomState_ctor": "random_state",
     "pandas.*:_new_*Index": "index",
     "pandas._libs.internals:_unpickle_block": "block",
+    "pandas.core.internals.blocks:new_block": "block",
     "pandas.core.internals.managers:BlockManager": "manager",
     "pandas.*:_unpickle_timestamp": "timestamp",
     "pandas.*:Timestamp": "timestamp",
@@ -72,23 +73,56 @@ CONTRACTS = {
     "pandas*:Period": "period",
     "pandas*offsets:*": "offset",
     "pandas*:*Dtype": "column_type",
-}
-
-UNREAD = {
-    # DataFrames of pandas 1.3: a block is made by the result of functools.partial, and the
-    # machine admits no call of what is computed.
-    "value-frames.*",
-    "composite-beside_the_model.*",
-    "value-columns_of_pandas.*",
+    "*joblib.memory:Memory": "cache",
+    "*joblib.memory:NotMemorizedFunc": "not_cached",
+    "*joblib._store_backends:FileSystemStoreBackend": "cache_folder",
+    "dill._dill:_create_array": "translated",
+    "dill._dill:_load_type": "translated",
 }
 
 _PYTHON_2 = "Python 2 writes it, and no release of it is run here"
 _SINGLE = "a distance of 32 bits with parameters, which no estimator of the samples keeps"
 _QUANTILE = "of losses that need one more parameter than the samples choose at a time"
 _LINKS = "statsmodels 0.12 and before write it, which no release here has"
+_CACHE = "of the parameter memory, which no sample has"
+_NUMPY_1_16_0 = "only numpy 1.16.0 writes it, which no release here has"
+_BY_DILL = "dill writes it, and the samples are saved by pickle and joblib"
+_IN_TRAINING = "of the parameter callbacks, which no sample has"
+_ELSEWHERE = "a ufunc knows no module, and pickle takes the first that has its name"
+_UFUNCS = {
+    "numpy.core.arrayprint": "absolute isfinite isinf isnan isnat not_equal",
+    "numpy.core.getlimits": "exp2 log10",
+    "numpy.fft._pocketfft": "conjugate sqrt",
+    "numpy.fft.fftpack": "conjugate sqrt",
+    "numpy.lib.function_base": "absolute add arctan2 ceil cos exp floor less_equal log10 "
+    "multiply not_equal sin sqrt subtract",
+    "numpy.lib.twodim_base": "absolute greater_equal multiply",
+    "numpy.lib.type_check": "isnan",
+    "numpy.linalg.linalg": "add divide isfinite isnan matmul maximum multiply sign sqrt",
+}
 _ARROW = "pandas writes texts so where pyarrow is installed, which it is in no release here"
 # What evidence misses: "module:name" -> its roles, and why no file shows it.
 BEYOND: dict[str, tuple[list[str], str]] = {
+    **{
+        f"{module}:{name}": (["ref"], _ELSEWHERE)
+        for module, found in _UFUNCS.items()
+        for name in found.split()
+    },
+    "dill._dill:_create_array": (["call"], _BY_DILL),
+    "dill._dill:_load_type": (["call"], _BY_DILL),
+    "joblib._store_backends:FileSystemStoreBackend": (["new"], _CACHE),
+    "joblib.memory:Memory": (["new"], _CACHE),
+    "joblib.memory:NotMemorizedFunc": (["new"], _CACHE),
+    "numpy.core._multiarray_umath:_reconstruct": (["call"], _NUMPY_1_16_0),
+    "numpy.core._multiarray_umath:scalar": (["call"], _NUMPY_1_16_0),
+    "sklearn.externals.joblib._store_backends:FileSystemStoreBackend": (["new"], _CACHE),
+    "sklearn.externals.joblib.memory:Memory": (["new"], _CACHE),
+    "sklearn.externals.joblib.memory:NotMemorizedFunc": (["new"], _CACHE),
+    "xgboost.callback:EarlyStopping": (["new"], _IN_TRAINING),
+    "xgboost.callback:EvaluationMonitor": (["new"], _IN_TRAINING),
+    "xgboost.callback:TrainingCheckPoint": (["new"], _IN_TRAINING),
+    "xgboost.collective:communicator_print": (["ref"], _IN_TRAINING),
+    "xgboost.rabit:tracker_print": (["ref"], _IN_TRAINING),
     "__builtin__:int": (["ref"], _PYTHON_2),
     "__builtin__:str": (["ref"], _PYTHON_2),
     "pandas.arrays:ArrowStringArray": (["new"], _ARROW),

@@ -63,8 +63,14 @@ def test_names_are_exact():
         assert entry["seen"]
     tops = {key.partition(":")[0].partition(".")[0] for key in TABLE}
     assert not tops & {"os", "posix", "subprocess", "importlib", "operator", "pickle", "types"}
-    assert {key for key in TABLE if key.startswith(("functools", "joblib", "_codecs", "re:"))} == {
+    found = ("functools", "joblib", "dill", "_codecs", "re:")
+    assert {key for key in TABLE if key.startswith(found)} == {
+        "dill._dill:_create_array",
+        "dill._dill:_load_type",
         "functools:partial",
+        "joblib._store_backends:FileSystemStoreBackend",
+        "joblib.memory:Memory",
+        "joblib.memory:NotMemorizedFunc",
         "joblib.numpy_pickle:NumpyArrayWrapper",
         "_codecs:encode",
         "re:_compile",

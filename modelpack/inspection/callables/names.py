@@ -45,7 +45,15 @@ _ROWS = {
     "scipy.special._special_ufuncs": None,
     "numpy.core._multiarray_umath": None,
     "numpy._core._multiarray_umath": None,
+    "numpy.core.arrayprint": None,
+    "numpy.core.getlimits": None,
     "numpy.dual": None,
+    "numpy.fft._pocketfft": None,
+    "numpy.fft.fftpack": None,
+    "numpy.lib.function_base": None,
+    "numpy.lib.twodim_base": None,
+    "numpy.lib.type_check": None,
+    "numpy.linalg.linalg": None,
     "scipy._lib.array_api_compat.numpy._aliases": {"asarray"},
     "scipy.spatial.distance": {"cdist", "pdist", "squareform"},
     "sklearn.metrics.pairwise": None,
@@ -80,7 +88,8 @@ _INTERNAL = {
     "sklearn.cluster._kmeans:_kmeans_single_elkan", "sklearn.cluster._kmeans:_kmeans_single_lloyd",
     "sklearn.metrics._scorer:_passthrough_scorer", "sklearn.metrics.scorer:_passthrough_scorer",
     "sklearn.model_selection._search_successive_halving:_refit_callable",
-    "statsmodels.base.l1_slsqp:fit_l1_slsqp",
+    "statsmodels.base.l1_slsqp:fit_l1_slsqp", "xgboost.collective:communicator_print",
+    "xgboost.rabit:tracker_print",
 }  # fmt: skip
 """What libraries set themselves, each in one attribute."""
 

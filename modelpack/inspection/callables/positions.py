@@ -25,7 +25,8 @@ FUNCTIONS: dict[str, tuple[Role, ...]] = {
     ),
     **dict.fromkeys(
         # what libraries set themselves
-        ("_asarray", "_deprecations", "_kmeans_single", "mle_settings", "refit", "scorer_"),
+        ("_asarray", "_deprecations", "_kmeans_single", "_logger", "mle_settings", "refit",
+         "scorer_"),
         ("internal",),
     ),
     "cv": ("class",),

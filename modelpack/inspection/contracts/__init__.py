@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..allowlist import contract_name, roles
 from ..nodes import Obj
-from . import arrow, builtin, frames, learning, numeric
+from . import arrow, builtin, caches, frames, learning, numeric
 from .kinds import Contract
 from .made import class_key, is_bare, is_made, made_class
 
@@ -19,7 +19,9 @@ CALLS: dict[str, Contract] = (
 )
 """What is called: its arguments, and the states of what it returns."""
 
-CLASSES: dict[str, Contract] = learning.CLASSES | numeric.CLASSES | frames.CLASSES | arrow.CLASSES
+CLASSES: dict[str, Contract] = (
+    learning.CLASSES | numeric.CLASSES | frames.CLASSES | arrow.CLASSES | caches.CLASSES
+)
 """Classes: what they are made of, and their states."""
 
 

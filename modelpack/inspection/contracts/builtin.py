@@ -72,6 +72,8 @@ def _partial(made: Obj) -> str | None:
 def _may_be_wrapped(node: Node) -> bool:
     if not isinstance(node, Global):
         return False
+    if node.key == "pandas.core.internals.blocks:new_block":
+        return True  # it may only be called at once, as it is no value
     is_own = node.key.startswith(_PARTIAL_OF) and "ref" in roles(node.key)
     return is_own or standing(node.key) == "unknown"
 
@@ -107,6 +109,11 @@ def _reconstructor(made: Obj) -> str | None:
     return "it is not called as picklers call it"
 
 
+def _translated(_: Obj) -> str:
+    # modelpack.inspection.translation has replaced all calls that are as dill writes them.
+    return "it is called with what dill does not write there for a model"
+
+
 _place = either(nothing, integer, text, number)
 _zone = result_of("timezone", "nothing")
 _pairs = all_of(either(tuple_of(anything, anything), all_of(anything)))
@@ -130,4 +137,5 @@ CALLS: dict[str, Contract] = {
     "getattr": _getattr,
     "pattern": called(raw, whole),
     "reconstructor": _reconstructor,
+    "translated": _translated,
 }

@@ -14,7 +14,7 @@ from functools import partial
 from modelpack.spec import Finding
 
 from ..allowlist import contract_name, is_known
-from ..contracts import class_key
+from ..contracts import caches, class_key
 from ..contracts.kinds import Kind
 from ..contracts.numeric import is_template
 from ..nodes import Dct, Node, Obj
@@ -43,6 +43,7 @@ TEXTS: dict[str, tuple[Kind, str]] = {
     "output_distribution": (texts.distribution, '"normal" or "uniform"'),
     **dict.fromkeys(("tz", "_tz"), (texts.zone_name, "the name of a time zone")),
     "hash_method": (texts.hash_name, "the name of a hash function"),
+    "memory": (caches.memory, "a cache of joblib"),
 }
 """The same for known classes: code of another class may use these names otherwise."""
 
@@ -67,6 +68,9 @@ _OTHERS: dict[str, tuple[Kind, str]] = {
     "tree_": (members.part, "a tree of scikit-learn"),
     "imputation_sequence_": (members.triplets, "estimators in the steps of an imputer"),
 }
+_OF_CACHES = {"memory", "store_backend"}
+"""The attributes of known classes that hold caches of joblib, or parts of them."""
+
 MEMBERS = _LISTS | _STEPS.keys() | _OTHERS.keys()
 """Attributes of known classes whose values have their methods called at prediction."""
 
@@ -88,6 +92,9 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
                     told.add((key, name))
                     message = f"{key.replace(':', '.')} holds in {name} what is not {needed}"
                     yield Finding(code, message, made.offset, made.opcode, key or None)
+            if caches.is_cache(value) and is_known(key) and name not in _OF_CACHES:
+                message = f"{key.replace(':', '.')} holds in {ascii(name)[1:-1]} a cache of joblib"
+                yield Finding(MEMBER, message, made.offset, made.opcode, key)
 
 
 def _rules_of(key: str, rules: Rules) -> Rules:

@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..arrays import view
+from ..contracts import class_key
 from ..nodes import Node, Obj
 from .integers import within
 from .objects import attributes, integer, require, stored
 from .scans import Scan, scan
 from .sparse import is_sparse, shape_of_sparse
+
+_IMPLEMENTATIONS = {
+    "SVC": "c_svc", "NuSVC": "nu_svc", "SVR": "epsilon_svr", "NuSVR": "nu_svr",
+    "OneClassSVM": "one_class",
+}  # fmt: skip
 
 
 def classifier(made: Obj) -> Iterator[Scan]:
@@ -28,7 +34,10 @@ def _machine(made: Obj, *, is_classifier: bool) -> Iterator[Scan]:
     state = attributes(made)
     if state.get("support_") is None:
         return
-    require("_impl" not in state, "a support vector machine says that it is another")
+    # An attribute of objects up to scikit-learn 0.19, and of their class since.
+    own = _IMPLEMENTATIONS.get(class_key(made).rpartition(":")[2])
+    other = state.get("_impl", own) != own or not own
+    require(not other, "a support vector machine says that it is another")
     support = stored(state["support_"], "the numbers of the support vectors")
     support.expect({"i4"}, None)
     counts = [_counts(state[name]) for name in ("_n_support", "n_support_") if name in state]

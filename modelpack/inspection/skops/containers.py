@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from .. import limits
-from ..allowlist import roles
+from ..allowlist import contract_name, roles
 from ..machine import malformed
 from ..nodes import Dct, Global, Items, Malformed, Node
 from .states import State, States, content, require
@@ -97,9 +97,11 @@ def _set(s: States, state: State) -> Node:
 
 def _tuple(s: States, state: State) -> Node:
     values = _values(s, state)
-    return (
-        tuple(values) if _names(state, "builtins:tuple") else s.make("call", s.name(state), *values)
-    )
+    if _names(state, "builtins:tuple"):
+        return tuple(values)
+    cls = s.name(state)
+    is_named = contract_name(cls.key) == "fields"  # a named tuple
+    return s.make("new" if is_named else "call", cls, *values)
 
 
 def _values(s: States, state: State) -> list[Node]:

@@ -1,0 +1,92 @@
+"""Caches of joblib: what the parameter `memory` of a pipeline holds.
+
+A cache opens, writes and removes files below its location, and calls what it is asked to cache.
+Only training uses it, so a known class may hold one as `memory` and nowhere else. Joblib's other
+classes open the files of a cache when they are called, and stay banned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..allowlist import contract_name, standing
+from ..nodes import Dct, Global, Node, Obj
+from .kinds import Contract, Kind, either, flag, integer, literal, nothing, text, whole
+from .made import class_key, is_bare, is_made
+
+CACHE, FOLDER = "cache", "cache_folder"
+
+
+def _has_only(kinds: Mapping[str, Kind]) -> Contract:
+    """The contract of a class whose state has no other attributes than these, each of its kind."""
+
+    def contract(made: Obj) -> str | None:
+        if not is_bare(made):
+            return "it is made of arguments"
+        for state in made.states:
+            pairs = zip(state.keys, state.values, strict=True) if isinstance(state, Dct) else ()
+            if not isinstance(state, Dct) or not all(k in kinds and kinds[k](v) for k, v in pairs):
+                return "its state is not one that joblib writes"
+        return None
+
+    return contract
+
+
+def is_cache(node: Node) -> bool:
+    """Return whether a value is a cache, or the folder of one."""
+    key = class_key(node) if isinstance(node, Obj) else ""
+    return contract_name(key) in {CACHE, FOLDER}
+
+
+def _is_folder(node: Node) -> bool:
+    return isinstance(node, Obj) and is_made(node) and contract_name(class_key(node)) == FOLDER
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Dct) and not node.keys
+
+
+def _is_unknown(node: Node) -> bool:
+    """A function that the user has to trust anyway."""
+    return isinstance(node, Global) and standing(node.key) == "unknown"
+
+
+memory: Kind = either(
+    nothing,
+    text,
+    lambda node: isinstance(node, Obj) and contract_name(class_key(node)) == CACHE,
+    lambda node: isinstance(node, Obj) and standing(class_key(node)) == "unknown",
+)
+"""What the parameter `memory` may be: a cache, the path of one, or what the user has to trust."""
+
+_LEVEL = either(flag, whole)
+_MODE = literal(None, "r", "r+", "w+", "c")
+_LOCATION = either(nothing, text)
+
+CLASSES: dict[str, Contract] = {
+    CACHE: _has_only(
+        {
+            "_name": text,
+            "_verbose": integer,
+            "backend": literal("local"),
+            "backend_options": _is_empty,
+            "bytes_limit": either(nothing, whole, text),
+            "cachedir": _LOCATION,
+            "compress": _LEVEL,
+            "depth": whole,
+            "location": _LOCATION,
+            "mmap_mode": _MODE,
+            "store_backend": either(nothing, _is_folder),
+            "timestamp": nothing,
+        }
+    ),
+    FOLDER: _has_only(
+        {
+            "compress": _LEVEL,
+            "location": _LOCATION,
+            "mmap_mode": _MODE,
+            "verbose": integer,
+        }
+    ),
+    "not_cached": _has_only({"func": _is_unknown}),
+}

@@ -1,0 +1,461 @@
+"""Legitimate files that were once refused, and the attacks closest to each."""
+
+import gzip
+import json
+import pickle
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+import xgboost
+from sklearn.compose import ColumnTransformer
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
+
+from .opcodes import (
+    BUILD,
+    EMPTY_LIST,
+    EMPTY_TUPLE,
+    NONE,
+    REDUCE,
+    SCALER,
+    SYSTEM,
+    TUPLE1,
+    call,
+    dtype,
+    many,
+    name,
+    new,
+    number,
+    pickled,
+    raw,
+    table,
+    text,
+)
+from .saving import saved
+
+DATA = Path(__file__).parents[1] / "data" / "alarms"
+FILES = sorted(path.name for path in DATA.iterdir() if path.suffix in {".model", ".pkl", ".txt"})
+TRUSTED = ("lr-pycaret", "ngboost", "sklearn-crfsuite")
+"""Models of classes that modelpack does not know."""
+
+X = np.random.RandomState(0).rand(40, 2)
+Y = np.arange(40) % 2
+
+
+def codes(tmp_path, data):
+    (tmp_path / "model.pkl").write_bytes(data)
+    spec = inspect(tmp_path / "model.pkl")
+    trusting = inspect(tmp_path / "model.pkl", trust=spec.globals)
+    assert spec.safety.verdict in {trusting.safety.verdict, "trust"}
+    return {finding.code for finding in spec.safety.findings}
+
+
+def hint(path):
+    with pytest.raises((ModelNotSupportedError, ModelRefusedError)) as error:
+        require_servable(inspect(path))
+    return str(error.value.hint)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_of_old_releases(file):
+    spec = inspect(DATA / file)
+    if file.startswith(TRUSTED):
+        assert {finding.code for finding in spec.safety.findings} == {"unknown-global"}
+        assert inspect(DATA / file, trust=spec.globals).safety.verdict == "pass"
+    else:
+        assert spec.safety.findings == ()
+        require_servable(spec)
+
+
+def test_there_is_a_file_of_each_kind():
+    kinds = {file.partition("-")[0] for file in FILES}
+    assert {
+        "callbacks", "dart", "frame", "gblinear", "gbtree", "importances", "lr", "memory",
+        "ngboost", "nowhere", "nusvc", "nusvr", "oneclasssvm", "pipeline", "reconstruct", "sklearn",
+        "svc", "svr",
+    } == kinds  # fmt: skip
+    joblibs = {file.split("-")[2] for file in FILES if file.startswith("memory")}
+    assert joblibs == {
+        "0.13.2.pkl", "0.17.0.pkl", "1.1.1.pkl", "1.2.0.pkl", "1.3.2.pkl", "1.4.2.pkl",
+        "1.5.3.pkl", "1.6.0.pkl",
+    }  # fmt: skip
+
+
+def test_what_the_files_need():
+    needs = inspect(DATA / "pipeline-dill-0.4.1.pkl").requirements
+    assert needs == {"dill": "", "numpy": ">=2", "scikit-learn": "==1.9.1"}
+    needs = inspect(DATA / "sklearn-crfsuite-0.5.0.pkl").requirements
+    assert {"sklearn-crfsuite", "python-crfsuite"} <= needs.keys()
+    assert "pycaret" in inspect(DATA / "lr-pycaret-3.3.2.pkl").requirements
+
+
+# --- caches of joblib -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [0, 2, 5, ("zlib", 3)], ids=str)
+@pytest.mark.parametrize("kind", ["text", "folder", "nowhere", "mapped", "compressed"])
+def test_pipelines_with_a_cache(tmp_path, kind, how):
+    folder = str(tmp_path / "cache")
+    memory = {
+        "text": folder,
+        "folder": joblib.Memory(folder, verbose=0),
+        "nowhere": joblib.Memory(None, verbose=0),
+        "mapped": joblib.Memory(folder, verbose=0),
+        "compressed": joblib.Memory(folder, compress=3, verbose=0),
+    }[kind]
+    columns = ColumnTransformer([("numbers", StandardScaler(), [0, 1])])
+    model = Pipeline([("columns", columns), ("model", LogisticRegression())], memory=memory)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joblib warns that persisting took long
+        model.fit(X, Y)
+    if kind == "mapped":
+        model.memory.mmap_mode = "r"
+    spec = saved(model, tmp_path / "model.pkl", how)
+    assert spec.safety.findings == ()
+    require_servable(spec)
+
+
+MEMORY = "joblib.memory:Memory"
+FOLDER = "joblib._store_backends:FileSystemStoreBackend"
+NOT_CACHED = "joblib.memory:NotMemorizedFunc"
+PIPELINE = "sklearn.pipeline:Pipeline"
+FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
+
+
+def piped(memory):
+    return new(PIPELINE, steps=EMPTY_LIST, memory=memory)
+
+
+# fmt: off
+CACHES = {
+    "a method": (piped(new(MEMORY, cache=text("x"))), "replaced-method"),
+    "another attribute": (piped(new(MEMORY, other=NONE)), "bad-arguments"),
+    "a location that is an object": (piped(new(MEMORY, location=new(SCALER))), "bad-arguments"),
+    "another folder": (piped(new(MEMORY, store_backend=new(SCALER))), "bad-arguments"),
+    "another backend": (piped(new(MEMORY, backend=text("s3"))), "bad-arguments"),
+    "options": (piped(new(MEMORY, backend_options=table(a=NONE))), "bad-arguments"),
+    "arguments": (piped(name(MEMORY) + text("/tmp") + TUPLE1 + b"\x81"), "bad-arguments"),
+    "called": (piped(call(MEMORY, text("/tmp"))), "unexpected-role"),
+    "a folder with a method": (
+        piped(new(MEMORY, store_backend=new(FOLDER, load_item=text("x")))), "replaced-method"),
+    "a folder in its place": (piped(new(FOLDER, location=text("/tmp"))), "bad-text"),
+    "another object in its place": (piped(new(SCALER)), "bad-text"),
+    "as a function": (new(FUNCTION, func=new(MEMORY, location=NONE)), "bad-member"),
+    "as an estimator": (
+        new(PIPELINE, steps=EMPTY_LIST + many(text("a"), new(MEMORY)) + b"a"), "bad-member"),
+    "a cached function": (
+        new(FUNCTION, func=new("joblib.memory:MemorizedFunc", location=text("/tmp"))),
+        "banned-global"),
+    "a cached result": (piped(new("joblib.memory:MemorizedResult")), "banned-global"),
+    "a banned function": (new(FUNCTION, func=new(NOT_CACHED, func=name("posix:system"))),
+                          "banned-global"),
+    "a known function": (new(FUNCTION, func=new(NOT_CACHED, func=name("numpy:log1p"))),
+                         "bad-arguments"),
+    "a call": (new(FUNCTION, func=new(NOT_CACHED, func=SYSTEM)), "bad-arguments"),
+    "a function's method": (
+        new(FUNCTION, func=new(NOT_CACHED, func=name("own:f"), clear=name("own:f"))),
+        "replaced-method"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("body", "code"), CACHES.values(), ids=CACHES)
+def test_caches_that_do_more(tmp_path, body, code):
+    assert code in codes(tmp_path, pickled(body))
+
+
+# --- frames of pandas 1.3 -----------------------------------------------------------------------
+
+BLOCK = "pandas.core.internals.blocks:new_block"
+ONES = (
+    call("numpy.core.multiarray:_reconstruct", name("numpy:ndarray"), number(0) + TUPLE1, raw(b"b"))
+    + many(number(1), many(number(1), number(2)), dtype("f8"), b"\x89", raw(bytes(16)))
+    + BUILD
+)
+
+
+def partial(function=BLOCK, wrapped=b"h\5", more=EMPTY_TUPLE, **others):
+    keywords = table(**{"ndim": number(2), **others})
+    state = many(wrapped, more, keywords, NONE)  # b"h\5": the function again
+    return name("functools:partial") + name(function) + b"q\5" + TUPLE1 + REDUCE + state + BUILD
+
+
+def placed(made=None, start=0, stop=1):
+    """A block with one row of two values."""
+    place = call("builtins:slice", number(start), number(stop), number(1))
+    return (made or partial()) + many(ONES, place) + REDUCE
+
+
+def test_a_block_outside_of_its_frame(tmp_path):
+    data = (DATA / "frame-2-pandas-1.3.5.pkl").read_bytes()
+    places = b"K\x02K\x03K\x01\x87"  # of a slice
+    assert data.count(places) == 1
+    assert codes(tmp_path, data.replace(places, b"K\x09K\x0aK\x01\x87")) == {"broken-invariant"}
+    at = data.index(b"K\x02", data.index(b"ndim"))
+    dimensions = data[:at] + b"K\x03" + data[at + 2 :]
+    assert codes(tmp_path, dimensions) == {"broken-invariant"}
+
+
+# fmt: off
+PARTIALS = {
+    "another function": (partial("numpy:load"), "computed-call"),
+    "one that is trusted": (partial("own:f"), "computed-call"),
+    "another in the state": (partial(wrapped=name("posix:system")), "computed-call"),
+    "the same name again": (partial(wrapped=name(BLOCK)), "computed-call"),
+    "more arguments": (partial(more=number(1) + TUPLE1), "computed-call"),
+    "another keyword": (partial(klass=name("pandas:DataFrame")), "computed-call"),
+    "a state that comes twice": (
+        partial() + many(b"h\5", EMPTY_TUPLE, table(ndim=number(2)), NONE) + BUILD,
+        "computed-call"),
+    "no state": (name("functools:partial") + name(BLOCK) + TUPLE1 + REDUCE, "computed-call"),
+    "dimensions that are text": (partial(ndim=text("2")), "bad-arguments"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("made", "code"), PARTIALS.values(), ids=PARTIALS)
+def test_partials_that_are_no_block(tmp_path, made, code):
+    assert code in codes(tmp_path, pickled(placed(made)))
+
+
+def test_a_partial_of_a_block_is_no_value(tmp_path):
+    assert "unexpected-role" in codes(tmp_path, pickled(new(FUNCTION, func=partial())))
+    assert "unexpected-role" in codes(tmp_path, pickled(new("own:Model", func=partial())))
+    assert codes(tmp_path, pickled(placed())) == {"not-a-model"}
+
+
+# --- dill ---------------------------------------------------------------------------------------
+
+CREATE, LOAD = "dill._dill:_create_array", "dill._dill:_load_type"
+MAKER = "numpy._core.multiarray:_reconstruct"
+EMPTY = many(name("numpy:ndarray"), number(0) + TUPLE1, raw(b"b"))
+VALUES = many(number(1), number(2) + TUPLE1, dtype("f8"), b"\x89", raw(bytes(16)))
+
+# fmt: off
+DILL = {
+    "a function": (call(CREATE, name("posix:system"), text("true") + TUPLE1, NONE, NONE),
+                   "bad-arguments"),
+    "one that is trusted": (call(CREATE, name("own:f"), EMPTY, VALUES, NONE), "bad-arguments"),
+    "attributes": (call(CREATE, name(MAKER), EMPTY, VALUES, table(a=NONE)), "bad-arguments"),
+    "another class": (
+        call(CREATE, name(MAKER), many(name("subprocess:Popen"), number(0) + TUPLE1, raw(b"b")),
+             VALUES, NONE), "banned-global"),
+    "more values than bytes": (
+        call(CREATE, name(MAKER), EMPTY,
+             many(number(1), number(9) + TUPLE1, dtype("f8"), b"\x89", raw(bytes(16))),
+             NONE), "broken-array"),
+    "a list of arguments": (call(CREATE, name(MAKER), EMPTY_LIST, VALUES, NONE), "bad-arguments"),
+    "a type of code": (call(LOAD, text("CodeType")), "bad-arguments"),
+    "a call of a type of code": (call(LOAD, text("CodeType")) + EMPTY_TUPLE + REDUCE,
+                                 "computed-call"),
+    "a type that makes more": (call(LOAD, text("bytearray")) + number(9) + TUPLE1 + REDUCE,
+                               "computed-call"),
+    "a slice of a class": (
+        call(LOAD, text("slice")) + many(name("own:f"), NONE, NONE) + REDUCE, "bad-arguments"),
+    "a type as a function": (new(FUNCTION, func=call(LOAD, text("list"))), "bad-callable"),
+    "the helper as a value": (new(FUNCTION, func=name(CREATE)), "unexpected-role"),
+    "the helper in an own class": (new("own:Model", func=name(CREATE)), "unexpected-role"),
+    "another helper": (call("dill._dill:_create_function", NONE), "banned-global"),
+    "code": (call("dill._dill:_eval_repr", text("1")), "banned-global"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("body", "code"), DILL.values(), ids=DILL)
+def test_helpers_of_dill_that_do_more(tmp_path, body, code):
+    assert code in codes(tmp_path, pickled(body))
+
+
+def test_helpers_of_dill_that_stand_for_values(tmp_path):
+    array = call(CREATE, name(MAKER), EMPTY, VALUES, NONE)
+    place = call(LOAD, text("slice")) + many(number(0), number(1), NONE) + REDUCE
+    assert codes(tmp_path, pickled(array)) == {"not-a-model"}
+    assert codes(tmp_path, pickled(many(array, place))) == {"not-a-model"}
+    assert codes(tmp_path, pickled(call(LOAD, text("int")))) == {"not-a-model"}
+
+
+# --- states -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cls", "key", "code"),
+    [
+        ("own:Model", "__class__", "bad-state"),
+        ("own:Model", "__dict__", "bad-state"),
+        ("own:Model", "__array_ufunc__", "bad-state"),
+        ("own:Model", "__Class__", "bad-state"),
+        (SCALER, "__FILE_RESOURCE_DATA__", "bad-state"),
+        ("own:Model", "__FILE_RESOURCE_DATA__", "unknown-global"),
+    ],
+)
+def test_attributes_of_python(tmp_path, cls, key, code):
+    assert code in codes(tmp_path, pickled(new(cls, **{key: raw(b"x")})))
+
+
+@pytest.mark.parametrize(
+    ("file", "own", "other"),
+    [
+        ("svc", "c_svc", "nu_svc"),
+        ("svc", "c_svc", "one_class"),
+        ("nusvc", "nu_svc", "c_svc"),
+        ("svr", "epsilon_svr", "one_class"),
+        ("nusvr", "nu_svr", "c_svc"),
+        ("oneclasssvm", "one_class", "epsilon_svr"),
+    ],
+)
+def test_a_support_vector_machine_of_another_kind(tmp_path, file, own, other):
+    def text_of(value):
+        return struct.pack("<I", len(value)) + value.encode()
+
+    data = (DATA / f"{file}-sklearn-0.19.2.pkl").read_bytes()
+    assert text_of(own) in data
+    assert codes(tmp_path, data.replace(text_of(own), text_of(other))) == {"broken-invariant"}
+
+
+@pytest.mark.parametrize("module", ["numpy.lib.function_base", "numpy.lib.type_check"])
+def test_ufuncs_by_the_module_that_was_found_first(tmp_path, module):
+    found = "isnan" if module.endswith("type_check") else "sqrt"
+
+    def transformer(function):
+        held = call("numpy.core:_ufunc_reconstruct", text(module), text(function))
+        return pickled(new(FUNCTION, func=held))
+
+    assert not codes(tmp_path, transformer(found)) - {"not-fitted", "no-prediction"}
+    assert "bad-arguments" in codes(tmp_path, transformer("vectorize"))
+    assert "bad-arguments" in codes(tmp_path, transformer("np"))
+
+
+# --- boosters -----------------------------------------------------------------------------------
+
+
+def test_callbacks_of_xgboost(tmp_path):
+    stop = xgboost.callback.EarlyStopping(rounds=2)
+    shown = xgboost.callback.EvaluationMonitor()
+    model = xgboost.XGBClassifier(n_estimators=3, callbacks=[stop, shown])
+    model.fit(X, Y, eval_set=[(X, Y)], verbose=False)
+    for how in (2, 5):
+        assert saved(model, tmp_path / "model.pkl", how).safety.verdict == "pass"
+
+
+def test_callbacks_that_do_more(tmp_path):
+    stop, shown = "xgboost.callback:EarlyStopping", "xgboost.callback:EvaluationMonitor"
+    assert "replaced-method" in codes(tmp_path, pickled(new(stop, after_iteration=NONE)))
+    body = new(shown, _logger=name("numpy:savetxt"))
+    assert codes(tmp_path, pickled(body)) & {"banned-global", "bad-callable"}
+    assert "bad-callable" in codes(tmp_path, pickled(new(shown, _logger=name("numpy:log1p"))))
+    body = new(FUNCTION, func=name("xgboost.collective:communicator_print"))
+    assert "bad-callable" in codes(tmp_path, pickled(body))
+
+
+@pytest.mark.parametrize("booster", ["gbtree", "dart"])
+def test_trees_without_a_header(tmp_path, booster):
+    data = bytearray((DATA / f"{booster}-xgboost-0.90.model").read_bytes())
+    root = 136 + 8 + len("binary:logistic") + 8 + len(booster) + 160 + 148
+    assert struct.unpack_from("<i", data, root)[0] == -1  # the parent of the first node
+    struct.pack_into("<i", data, root + 4, 10**6)
+    assert codes(tmp_path, bytes(data)) == {"broken-invariant"}
+
+
+def test_trees_with_importances_behind_them(tmp_path):
+    data = (DATA / "importances-lightgbm-2.1.2.txt").read_bytes()
+    assert codes(tmp_path, data.replace(b"left_child=-1", b"left_child=7", 1)) == {
+        "broken-invariant"
+    }
+
+
+@pytest.mark.parametrize("end", [b"feature importances:", b"end of trees"])
+def test_trees_behind_the_end_of_the_trees(tmp_path, end):
+    """LightGBM takes an end in the head for one more line of it, and reads the trees."""
+    data = (DATA / "importances-lightgbm-2.1.2.txt").read_bytes()
+    head, _, rest = data.partition(b"\n\n")
+    lines = [line for line in head.split(b"\n") if not line.startswith(b"tree_sizes")]
+    hidden = b"\n".join([*lines, b"", end, b"", rest])
+    assert codes(tmp_path, hidden) == {"broken-invariant"}
+
+
+# --- skops --------------------------------------------------------------------------------------
+
+
+def test_an_iterative_imputer_of_skops(tmp_path):
+    holed = X.copy()
+    holed[::7, 1] = np.nan
+    model = make_pipeline(IterativeImputer(max_iter=2), LogisticRegression())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it does not converge so soon
+        model.fit(holed, Y)
+    skops.io.dump(model, tmp_path / "model.skops")
+    spec = inspect(tmp_path / "model.skops")
+    assert spec.safety.findings == ()
+    require_servable(spec)
+
+
+# --- words --------------------------------------------------------------------------------------
+
+SAFETENSORS = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+# fmt: off
+HARMLESS = {
+    "savedmodel": (b"\x08\x01\x12\xd2\x05\n\xb0\x01\x12\x0e\n\x0cSaveV2" + bytes(40), "savedmodel"),
+    "coreml": (b"\x08\x05\x12\x1c\n\x1a\n\x05input\x12\x06length\x1a\x02*\0" + bytes(20), "coreml"),
+    "safetensors": (struct.pack("<Q", len(SAFETENSORS)) + SAFETENSORS + bytes(8), "safetensors"),
+    "joblib 0.9": (b"ZF0x14               " + zlib.compress(pickle.dumps([1])), "joblib-zf"),
+    "several pickles": (pickle.dumps([1, 2]) + pickle.dumps({"a": 1}), "pickle"),
+    "Python 2": (b"(dp0\nS'a'\np1\nI1\ns.", "pickle"),
+    "an old class of Python 2": (b"(imodel\nModel\np0\n(dp1\nb.", "pickle"),
+    "pmml": (b'<?xml version="1.0"?>\n<PMML version="4.4"><Header/></PMML>', "pmml"),
+    "cut": (pickle.dumps({"a": "b" * 50})[:-20], "unknown"),
+    "cut gzip": (gzip.compress(pickle.dumps({"a": "b" * 50}))[:-20], "unknown"),
+    "any bytes": (bytes(range(256)) * 4, "unknown"),
+    "empty": (b"", "unknown"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("data", "format_"), HARMLESS.values(), ids=HARMLESS)
+def test_harmless_files_are_not_accused(tmp_path, data, format_):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    assert inspect(path).format in {format_, "unknown"}
+    if format_ not in {"pickle", "unknown"}:
+        assert inspect(path).format == format_
+    assert "do not load" not in hint(path)
+
+
+# fmt: off
+HARMFUL = {
+    "a command": pickled(SYSTEM),
+    "a command behind a cut": pickled(SYSTEM)[:-1] + b"X\xff\xff\0\0",
+    "a method that is replaced": pickled(new(SCALER, transform=NONE)),
+    "an array that is too short": pickled(many(
+        call("numpy.core.multiarray:_reconstruct", name("numpy:ndarray"), number(0) + TUPLE1,
+             raw(b"b"))
+        + many(number(1), number(9) + TUPLE1, dtype("f8"), b"\x89", raw(b"")) + BUILD)),
+    "a computed call": pickled(name("own:f") + EMPTY_TUPLE + REDUCE + EMPTY_TUPLE + REDUCE),
+    "an old call": b"(S'true'\nios\nsystem\n.",
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("data", HARMFUL.values(), ids=HARMFUL)
+def test_attacks_are_named_as_such(tmp_path, data):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    assert "do not load this file" in hint(path)
+
+
+def test_onnx_with_a_description_before_the_graph(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"\x08\x07\x12\x04test\x32\x05words" + bytes(9))
+    assert inspect(path).format == "onnx"
