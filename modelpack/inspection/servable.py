@@ -46,6 +46,9 @@ _HARMFUL = {
 damaged, too large, or of another kind.
 """
 
+_EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
+"""Codes of what models hold though no file with it passes: what else is found follows from that."""
+
 _DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
 _DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
 
@@ -120,7 +123,7 @@ def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     told = [f"{f.message}{_where(f)}" for f in findings[:_MOST_NAMED]]
     more = len(findings) - len(told)
     text = "; ".join(told) + (f"; and {more} more" if more else "")
-    is_harmful = any(f.code in _HARMFUL for f in findings)
+    is_harmful = any(f.code in _HARMFUL for f in findings) and findings[0].code not in _EXPLAINED
     return ModelRefusedError(
         f"{_name(spec)} is refused, and nothing of it was executed: {text}.",
         hint=_DANGEROUS if is_harmful else _HINTS.get(findings[0].code, _DAMAGED),

@@ -32,8 +32,8 @@ _PROVIDE = (
 )
 _OTHER_RELEASE = (
     r"'(?P<name>\w+)' object has no attribute '(?P<attribute>\w+)'",
-    "The model loads and then fails: its {name} has no {attribute}, as another release of its "
-    "library saved it.",
+    "The model loads and then fails: its {name} has no {attribute}. Another release of a library "
+    "may have saved it.",
     "Leave the library's version to the model file, without --requirement; where the file records "
     "none, name the release that saved it: --requirement NAME==VERSION",
 )

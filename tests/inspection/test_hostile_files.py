@@ -304,11 +304,13 @@ def test_parameters_that_ask_for_much_or_write_are_harmless(tmp_path):
     assert not cache.exists()
 
 
-def test_a_cache_of_joblib_is_refused(tmp_path):
-    """103: `memory` may also be an object that opens files when it is loaded."""
+def test_a_result_in_a_cache_of_joblib_is_refused(tmp_path):
+    """103: `memory` may also be an object that opens files when it is loaded or called."""
     path = tmp_path / "model.pkl"
-    path.write_bytes(pickled(new("sklearn.pipeline:Pipeline", memory=new("joblib.memory:Memory"))))
-    assert "banned-global" in codes(path)
+    for name_ in ("MemorizedFunc", "MemorizedResult"):
+        held = new(f"joblib.memory:{name_}")
+        path.write_bytes(pickled(new("sklearn.pipeline:Pipeline", memory=held)))
+        assert "banned-global" in codes(path)
 
 
 PLACES = {

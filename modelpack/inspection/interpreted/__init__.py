@@ -43,7 +43,6 @@ TEXTS: dict[str, tuple[Kind, str]] = {
     "output_distribution": (texts.distribution, '"normal" or "uniform"'),
     **dict.fromkeys(("tz", "_tz"), (texts.zone_name, "the name of a time zone")),
     "hash_method": (texts.hash_name, "the name of a hash function"),
-    "memory": (caches.memory, "a cache of joblib"),
 }
 """The same for known classes: code of another class may use these names otherwise."""
 
@@ -64,6 +63,7 @@ _STEPS = {
 _OTHERS: dict[str, tuple[Kind, str]] = {
     "_Booster": (members.booster, "a booster"),
     "_loss": (members.part, "a loss of scikit-learn"),
+    "memory": (caches.memory, "a cache of joblib"),
     "loss_": (members.part, "a loss of scikit-learn"),
     "tree_": (members.part, "a tree of scikit-learn"),
     "imputation_sequence_": (members.triplets, "estimators in the steps of an imputer"),
