@@ -84,6 +84,12 @@ def all_seen() -> frozenset[str]:
 
 
 @cache
+def all_modules() -> frozenset[str]:
+    """The modules of all the names in the table."""
+    return frozenset(key.partition(":")[0] for key in _table())
+
+
+@cache
 def standing(key: str) -> Standing:
     """Whether the global is `known`, `unknown` (the user may trust it) or `banned` (nobody may)."""
     if is_known(key):

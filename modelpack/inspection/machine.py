@@ -188,6 +188,8 @@ class Machine:
             self._make("call", callee, args, "REDUCE")
             return
         self.trace.used.add(id(found.used))
+        if not found.name.is_module:
+            self.trace.globals.setdefault(found.name.key, found.name)
         if found.args is None:
             self.stack.append(found.name)
             return

@@ -53,6 +53,11 @@ class Global:
         return self.key.partition(":")[2]
 
     @property
+    def is_module(self) -> bool:
+        """Whether it stands for a module, which dill looks up apart from the name in it."""
+        return self.key.endswith(":")
+
+    @property
     def dotted(self) -> str:
         return self.key.replace(":", ".")
 

@@ -197,7 +197,7 @@ def _values(node: Node) -> list[Node]:
 
 def _reference(name: Global) -> Iterator[Finding]:
     is_no_value = is_known(name.key) and "ref" not in roles(name.key)
-    if is_no_value or name.key in _OPEN_FILES:
+    if is_no_value or name.is_module or name.key in _OPEN_FILES:
         message = f"{name.dotted} is used as no saved model uses it: it is a value"
         yield _at(name, "unexpected-role", message)
 

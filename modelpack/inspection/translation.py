@@ -8,18 +8,26 @@ call or name that it stands for, and judged as that. All else is refused.
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass
 
+from .allowlist import all_modules, roles
 from .nodes import Dct, Global, Node, Obj
 
 _PARTIAL = "functools:partial"
 _BLOCK = "pandas.core.internals.blocks:new_block"
 _ARRAY, _TYPE = "dill._dill:_create_array", "dill._dill:_load_type"
-_MAKERS = {"numpy.core.multiarray:_reconstruct", "numpy._core.multiarray:_reconstruct"}
+_FUNCTION = "dill._dill:_create_ftype"  # up to dill 0.3.4, as the next two
+_MODULE, _ATTRIBUTE = "dill._dill:_import_module", "dill._dill:_get_attr"
+_MAKERS = {
+    "numpy.core._multiarray_umath:_reconstruct", "numpy.core.multiarray:_reconstruct",
+    "numpy._core.multiarray:_reconstruct",
+}  # fmt: skip
 _TYPES = {
     "bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range",
     "set", "slice", "str", "tuple",
 }  # fmt: skip
+_OTHER_TYPES = {"PartialType": _PARTIAL}
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,8 @@ def translated(callee: Node, args: Node) -> Translation | None:
         return _of_partial(callee, args) if callee.cls.key == _PARTIAL else None
     if not isinstance(callee, Global) or callee.module != "dill._dill":
         return None
-    if callee.key == _ARRAY:
-        return _array(callee, args)
-    return _type(callee, args) if callee.key == _TYPE else None
+    read = _OF_DILL.get(callee.key)
+    return read(callee, args) if read else None
 
 
 def _of_partial(callee: Obj, args: tuple[Node, ...]) -> Translation | None:
@@ -80,6 +87,43 @@ def _array(helper: Global, args: tuple[Node, ...]) -> Translation | None:
 
 def _type(helper: Global, args: tuple[Node, ...]) -> Translation | None:
     """Read the name of a type as that type."""
-    if len(args) != 1 or type(args[0]) is not str or args[0] not in _TYPES:
+    if len(args) != 1 or type(args[0]) is not str:
         return None
-    return Translation(Global(f"builtins:{args[0]}", helper.offset, helper.opcode), helper)
+    name = args[0]
+    key = f"builtins:{name}" if name in _TYPES else _OTHER_TYPES.get(name)
+    return Translation(Global(key, helper.offset, helper.opcode), helper) if key else None
+
+
+def _partial(helper: Global, args: tuple[Node, ...]) -> Translation | None:
+    """Read dill's call as that of `functools.partial`, with keywords only."""
+    if len(args) != 4 or not isinstance(args[0], Global) or args[0].key != _PARTIAL:
+        return None
+    cls, function, more, keywords = args
+    if more != () or not isinstance(keywords, Dct):
+        return None
+    return Translation(cls, helper, (function,), ((function, more, keywords, None),))
+
+
+def _module(helper: Global, args: tuple[Node, ...]) -> Translation | None:
+    """Read the name of a module that has known names, as a name without an attribute. The policy
+    refuses it as a value.
+    """
+    if len(args) != 1 or type(args[0]) is not str or args[0] not in all_modules():
+        return None
+    return Translation(Global(f"{args[0]}:", helper.offset, helper.opcode), helper)
+
+
+def _attribute(helper: Global, args: tuple[Node, ...]) -> Translation | None:
+    """Read an attribute of a module as its known name. dill takes what the module does not have
+    from the builtins.
+    """
+    if len(args) != 2 or not isinstance(args[0], Global) or type(args[1]) is not str:
+        return None
+    key = f"{args[0].key}{args[1]}"
+    fits = args[0].is_module and roles(key) and not hasattr(builtins, args[1])
+    return Translation(Global(key, helper.offset, helper.opcode), helper) if fits else None
+
+
+_OF_DILL = {
+    _ARRAY: _array, _ATTRIBUTE: _attribute, _FUNCTION: _partial, _MODULE: _module, _TYPE: _type,
+}  # fmt: skip

@@ -77,6 +77,9 @@ CONTRACTS = {
     "*joblib.memory:NotMemorizedFunc": "not_cached",
     "*joblib._store_backends:FileSystemStoreBackend": "cache_folder",
     "dill._dill:_create_array": "translated",
+    "dill._dill:_create_ftype": "translated",
+    "dill._dill:_get_attr": "translated",
+    "dill._dill:_import_module": "translated",
     "dill._dill:_load_type": "translated",
 }
 
@@ -109,6 +112,9 @@ BEYOND: dict[str, tuple[list[str], str]] = {
         for name in found.split()
     },
     "dill._dill:_create_array": (["call"], _BY_DILL),
+    "dill._dill:_create_ftype": (["call"], _BY_DILL),
+    "dill._dill:_get_attr": (["call"], _BY_DILL),
+    "dill._dill:_import_module": (["call"], _BY_DILL),
     "dill._dill:_load_type": (["call"], _BY_DILL),
     "joblib._store_backends:FileSystemStoreBackend": (["new"], _CACHE),
     "joblib.memory:Memory": (["new"], _CACHE),

@@ -14,8 +14,7 @@ import pytest
 import skops.io
 import xgboost
 from sklearn.compose import ColumnTransformer
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer
+from sklearn.impute._iterative import IterativeImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -26,6 +25,7 @@ from modelpack.inspection.inspector import inspect
 
 from .opcodes import (
     BUILD,
+    EMPTY_DICT,
     EMPTY_LIST,
     EMPTY_TUPLE,
     NONE,
@@ -151,8 +151,8 @@ CACHES = {
     "called": (piped(call(MEMORY, text("/tmp"))), "unexpected-role"),
     "a folder with a method": (
         piped(new(MEMORY, store_backend=new(FOLDER, load_item=text("x")))), "replaced-method"),
-    "a folder in its place": (piped(new(FOLDER, location=text("/tmp"))), "bad-text"),
-    "another object in its place": (piped(new(SCALER)), "bad-text"),
+    "a folder in its place": (piped(new(FOLDER, location=text("/tmp"))), "bad-member"),
+    "another object in its place": (piped(new(SCALER)), "bad-member"),
     "as a function": (new(FUNCTION, func=new(MEMORY, location=NONE)), "bad-member"),
     "as an estimator": (
         new(PIPELINE, steps=EMPTY_LIST + many(text("a"), new(MEMORY)) + b"a"), "bad-member"),
@@ -240,6 +240,8 @@ def test_a_partial_of_a_block_is_no_value(tmp_path):
 # --- dill ---------------------------------------------------------------------------------------
 
 CREATE, LOAD = "dill._dill:_create_array", "dill._dill:_load_type"
+IMPORT, ATTRIBUTE = "dill._dill:_import_module", "dill._dill:_get_attr"
+TYPED = "dill._dill:_create_ftype"
 MAKER = "numpy._core.multiarray:_reconstruct"
 EMPTY = many(name("numpy:ndarray"), number(0) + TUPLE1, raw(b"b"))
 VALUES = many(number(1), number(2) + TUPLE1, dtype("f8"), b"\x89", raw(bytes(16)))
@@ -268,6 +270,27 @@ DILL = {
     "a type as a function": (new(FUNCTION, func=call(LOAD, text("list"))), "bad-callable"),
     "the helper as a value": (new(FUNCTION, func=name(CREATE)), "unexpected-role"),
     "the helper in an own class": (new("own:Model", func=name(CREATE)), "unexpected-role"),
+    "another module": (call(ATTRIBUTE, call(IMPORT, text("os")), text("system")),
+                       "bad-arguments"),
+    "a module without known names": (call(IMPORT, text("numpy.testing")), "bad-arguments"),
+    "a name that is not known": (
+        call(ATTRIBUTE, call(IMPORT, text("numpy")), text("load")), "bad-arguments"),
+    "a name of the builtins": (
+        call(ATTRIBUTE, call(IMPORT, text("numpy")), text("max")), "bad-arguments"),
+    "an attribute of a class": (
+        call(ATTRIBUTE, name("numpy:ndarray"), text("tofile")), "bad-arguments"),
+    "a module as a value": (new("own:Model", part=call(IMPORT, text("numpy"))), "unexpected-role"),
+    "a known function in another role": (
+        new(FUNCTION, func=call(ATTRIBUTE, call(IMPORT, text("numpy.core.multiarray")),
+                                text("_reconstruct"))), "unexpected-role"),
+    "a partial of a function": (
+        new(FUNCTION, func=call(TYPED, call(LOAD, text("PartialType")), name("posix:system"),
+                                EMPTY_TUPLE, EMPTY_DICT)), "bad-arguments"),
+    "a partial that is no partial": (
+        call(TYPED, name("own:f"), name("own:g"), EMPTY_TUPLE, EMPTY_DICT), "bad-arguments"),
+    "a partial with arguments": (
+        call(TYPED, call(LOAD, text("PartialType")), name(BLOCK), number(1) + TUPLE1, EMPTY_DICT),
+        "bad-arguments"),
     "another helper": (call("dill._dill:_create_function", NONE), "banned-global"),
     "code": (call("dill._dill:_eval_repr", text("1")), "banned-global"),
 }
@@ -285,6 +308,15 @@ def test_helpers_of_dill_that_stand_for_values(tmp_path):
     assert codes(tmp_path, pickled(array)) == {"not-a-model"}
     assert codes(tmp_path, pickled(many(array, place))) == {"not-a-model"}
     assert codes(tmp_path, pickled(call(LOAD, text("int")))) == {"not-a-model"}
+    module = call(IMPORT, text("numpy.core._multiarray_umath"))
+    maker = call(ATTRIBUTE, module, text("_reconstruct"))
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickled(call(CREATE, maker, EMPTY, VALUES)))
+    assert inspect(path).safety.verdict == "pass"
+    assert set(inspect(path).globals) == {
+        ATTRIBUTE, CREATE, IMPORT, "numpy.core._multiarray_umath:_reconstruct", "numpy:dtype",
+        "numpy:ndarray",
+    }  # fmt: skip
 
 
 # --- states -------------------------------------------------------------------------------------

@@ -66,6 +66,9 @@ def test_names_are_exact():
     found = ("functools", "joblib", "dill", "_codecs", "re:")
     assert {key for key in TABLE if key.startswith(found)} == {
         "dill._dill:_create_array",
+        "dill._dill:_create_ftype",
+        "dill._dill:_get_attr",
+        "dill._dill:_import_module",
         "dill._dill:_load_type",
         "functools:partial",
         "joblib._store_backends:FileSystemStoreBackend",

@@ -8,6 +8,7 @@ vectors   3.6  scikit-learn==0.19.2
 frame     3.8  pandas==1.3.5 scikit-learn==1.0.2
 reconstruct, importances  3.7  numpy==1.16.0 scikit-learn==0.20.4 lightgbm==2.1.2
 headless  3.6  xgboost==0.90
+dill      3.8  scikit-learn==1.0.2 pandas==1.3.5 and dill 0.3.4, 0.3.9; then as the following
 callbacks, crf, dill, ngboost  3.11  scikit-learn==1.9.1 xgboost sklearn-crfsuite dill ngboost
 pycaret   3.11 pycaret==3.3.2 six; 3.8 pycaret==2.3.10 scikit-learn==0.23.2 numpy==1.21.6
 """
@@ -129,6 +130,7 @@ def ngboost():
 
 def dill():
     import dill as library
+    import pandas as pd
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import make_pipeline
@@ -139,6 +141,8 @@ def dill():
     )
     model = make_pipeline(columns, RandomForestClassifier(2, max_depth=2)).fit(X, Y)
     (HERE / f"pipeline-dill-{library.__version__}.pkl").write_bytes(library.dumps(model))
+    data = {"model": logistic().fit(X, Y), "data": pd.DataFrame(X)}
+    (HERE / f"frame-dill-{library.__version__}.pkl").write_bytes(library.dumps(data))
 
 
 def pycaret():
