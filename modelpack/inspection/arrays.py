@@ -47,7 +47,8 @@ class Array:
     def _decoded(self) -> list[Node] | None:
         if self.items is not None:
             return [scalar(item) for item in self.items]
-        return list(self.dtype.decode(self.data) or ()) if self.data is not None else None
+        found = list(self.dtype.decode(self.data) or ()) if self.data is not None else None
+        return [scalar(cell) for cell in found] if found and self.dtype.kind == "S" else found
 
 
 def view(node: Node, level: int = 0) -> Array | None:

@@ -1,5 +1,6 @@
 """Versions, requirements and why, functions and jobs."""
 
+import json
 import pickle
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from modelpack.inspection.inspector import inspect
+from modelpack.spec import to_json
 
 from .saving import saved
 from .zoo import FLOWERS, TEXTS, X, Y
@@ -211,3 +213,11 @@ def test_a_step_of_the_author_that_hands_on_a_frame_takes_one(tmp_path):
     spec = saved(model, tmp_path / "m", 4)
     assert (spec.signature.layout, spec.signature.inputs) == ("frame", ())
     assert spec.reasons["pandas"] == "its rows are a DataFrame"
+
+
+def test_categories_and_classes_of_bytes_are_texts(tmp_path):
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    model.classes_ = np.array([b"no", b"yes"])
+    spec = saved(model, tmp_path / "m", 4)
+    assert spec.signature.classes == ("no", "yes")
+    assert json.loads(json.dumps(to_json(spec)))["signature"]["classes"] == ["no", "yes"]
