@@ -29,7 +29,7 @@ from sklearn.ensemble import (
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.neighbors import BallTree, KDTree, KernelDensity, KNeighborsClassifier
-from sklearn.preprocessing import OneHotEncoder, SplineTransformer
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer, TargetEncoder
 from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.tree._tree import Tree
@@ -482,6 +482,15 @@ def with_tree_state(place, change):
         return kind, args, tuple(state)
 
     return {KDTree: reduce, BallTree: reduce}
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("change", [lambda each: each[:-1], lambda each: each * 2, lambda _: []])
+def test_encodings_of_a_target_encoder(classes, change, tmp_path):
+    encoder = TargetEncoder(cv=2).fit(CODES[:, :3], np.arange(300) % classes)
+    assert findings(encoder, tmp_path) == []
+    encoder.encodings_ = change(encoder.encodings_)
+    refused(encoder, tmp_path, "has not as many encodings as columns")
 
 
 @pytest.mark.parametrize("name", ["kd tree", "ball tree"])

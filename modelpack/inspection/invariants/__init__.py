@@ -100,6 +100,7 @@ CHECKS: dict[str, Check] = {
     "sklearn:DictVectorizer": vocabularies.vectorizer,
     "sklearn:MultiLabelBinarizer": vocabularies.labels,
     "sklearn:OneHotEncoder": encoders.one_hot,
+    "sklearn:TargetEncoder": encoders.target,
     "sklearn:KMeans": clusters.centres,
     "sklearn:MiniBatchKMeans": clusters.centres,
     "sklearn:BisectingKMeans": clusters.centres,

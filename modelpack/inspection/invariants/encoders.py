@@ -1,4 +1,6 @@
-"""One-hot encoders: they make sparse matrices with `_n_features_outs` columns for each input, of
+"""Encoders whose output has as many columns as their state says, whatever fills these.
+
+One-hot encoders make sparse matrices with `_n_features_outs` columns for each input, of
 which the categories are the indices; the compiled routines of scipy then read and write there.
 """
 
@@ -9,7 +11,7 @@ from itertools import zip_longest
 
 from ..arrays import view
 from ..nodes import Node, Obj
-from .objects import Broken, attributes, integer, stored
+from .objects import Broken, attributes, integer, require, stored
 from .scans import Scan
 
 
@@ -27,6 +29,25 @@ def one_hot(made: Obj) -> Iterator[Scan]:
         count = integer(columns)
         if count is None or values is None or count < _needed(values, group, drop):
             raise Broken("a one-hot encoder has more categories than columns")
+    yield from ()
+
+
+def target(made: Obj) -> Iterator[Scan]:
+    """`TargetEncoder` fills a column of new memory for each of its encodings and returns all
+    columns: sklearn/preprocessing/_target_encoder.py, `transform`.
+    """
+    state = attributes(made)
+    encodings, categories = state.get("encodings_"), state.get("categories_")
+    if encodings is None:  # not fitted
+        return
+    if not isinstance(encodings, list) or not isinstance(categories, list):
+        raise Broken("a target encoder has no encodings")
+    of_each = 1
+    if state.get("target_type_") == "multiclass":
+        of_each = stored(state.get("classes_"), "the classes of a target encoder").size
+    width = integer(state.get("n_features_in_"))
+    fits = len(encodings) == len(categories) * of_each and width in (None, len(categories))
+    require(fits, "a target encoder has not as many encodings as columns")
     yield from ()
 
 
