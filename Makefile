@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean settings
+.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean settings oracle
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -44,6 +44,9 @@ frames: setup  ## models of four sets of libraries, queried with their training 
 
 settings: setup  ## plans of generated settings compared with four releases of scikit-learn
 	PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH="$(CURDIR)" python scripts/make_settings.py
+
+oracle: setup  ## fitted models, changed at random: what still passes is loaded, confined and watched
+	.venv/bin/python scripts/run_oracle.py --progress $(ORACLE)
 
 samples: setup  ## train the sample models again
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh

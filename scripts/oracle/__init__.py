@@ -1,0 +1,1 @@
+"""The parts of `run_oracle.py`: models, mutations, and the processes that load what passes."""
