@@ -86,6 +86,9 @@ def _of_index(node: Obj, level: int) -> Array | None:
 
 
 def _of_extension(node: Obj, level: int) -> Array | None:
+    cls = node.args[0] if node.args else None
+    if isinstance(cls, Global) and cls.name == "Categorical":
+        return None  # its array holds the places of its values among the categories
     state = node.states[-1] if node.states else None
     parts = state if isinstance(state, tuple) else ()
     return next(filter(None, (view(part, level + 1) for part in parts)), None)

@@ -25,12 +25,15 @@ _XGBOOST = re.compile(
     re.DOTALL,
 )
 _OFFSET = b"CONFIG-offset:"
+_NO_MODEL = "it holds no model, and compiled code would follow a pointer to none"
 _LENGTH = struct.Struct("<q")
 
 
 def xgboost(made: Obj) -> Iterator[Scan]:
     """`handle` is the result of `XGBoosterSerializeToBuffer`."""
-    return _bytes(attributes(made).get("handle"), "XGBoost", _check_xgboost)
+    state = attributes(made)
+    require(not made.states or state.get("handle") is not None, _NO_MODEL)
+    return _bytes(state.get("handle"), "XGBoost", _check_xgboost)
 
 
 def catboost(made: Obj) -> Iterator[Scan]:
@@ -41,12 +44,14 @@ def catboost(made: Obj) -> Iterator[Scan]:
 def lightgbm(made: Obj) -> Iterator[Scan]:
     """`_handle`, before LightGBM 4 `handle`, is the text of a model."""
     state = attributes(made)
-    for node in (state.get("_handle"), state.get("handle")):
+    found = [state[name] for name in ("_handle", "handle") if name in state]
+    require(not made.states or bool(found), _NO_MODEL)
+    for node in found:
         if isinstance(node, str):
             yield Scan(node.encode("utf-8", "surrogatepass"), 1, model(), text=True)
         elif isinstance(node, Blob) and node.codec:
             yield Scan(node, 1, model(), text=True)
-        elif node is not None:
+        else:
             raise Broken("the string is no model of LightGBM")
 
 

@@ -8,6 +8,7 @@ contradicts itself is no dtype here.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 import struct
@@ -17,6 +18,9 @@ from itertools import pairwise
 from .nodes import Dct, Node, Obj
 
 DTYPE = "numpy:dtype"
+
+for _codec in ("utf-32-le", "utf-32-be"):
+    codecs.lookup(_codec)  # imports a module of Python: not while a file is read
 
 _CODE = re.compile(r"([biufcSUVOMm])(\d{1,9})")
 _PLAIN = {

@@ -17,6 +17,7 @@ from .machine import Trace
 from .methods import replaced
 from .nodes import Dct, Global, Malformed, Node, Obj, children
 from .payloads import WRAPPERS
+from .posing import interfaces, posing
 from .sharing import Walk
 
 UNKNOWN = "unknown-global"
@@ -48,6 +49,7 @@ def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
     findings += interpreted.check(trace.objects)
     findings += formulas.check(trace.objects)
     findings += callables.check(trace.objects)
+    findings += interfaces(nodes)
     return [*findings, *_wrappers(trace), *_references(root, nodes, trace)]
 
 
@@ -98,7 +100,7 @@ def _objects(objects: Iterable[Obj]) -> Iterator[Finding]:
 
 
 def _object_problem(made: Obj) -> tuple[str, str] | None:
-    for code, check in _STATES if made.states else ():
+    for code, check in _STATES if made.states else _STATES[-1:]:
         if why := check(made):
             return code, why
     if not is_known(made.cls.key):
@@ -141,8 +143,8 @@ def _bad_state(made: Obj) -> str | None:
     return None
 
 
-_STATES = (("bad-state", _bad_state), ("replaced-method", replaced))
-"""Checks of the states of an object."""
+_STATES = (("bad-state", _bad_state), ("replaced-method", replaced), ("posing", posing))
+"""Checks of the states of an object; the last also of its items."""
 
 
 def _is_special(attribute: str, *, known: bool) -> bool:

@@ -14,7 +14,7 @@ from modelpack.spec import Finding
 
 from ..allowlist import contract_name, is_known, standing
 from ..contracts import class_key
-from ..nodes import COMPOSITE, Global, Node, Obj
+from ..nodes import COMPOSITE, Dct, Global, Node, Obj
 from . import keywords
 from .names import roles_of
 from .positions import CALLED, KEYWORDS, METHODS, SEARCHED, TEXT, admitted
@@ -24,6 +24,8 @@ CODE = "bad-callable"
 
 _PARTIAL = "functools:partial"
 _SHAPED = ("numpy", "sklearn")  # that take rows for a shape or for addresses
+_WRAPPERS = {"numpy:vectorize", "scipy.stats._continuous_distns:_DeprecationWrapper"}
+"""Classes that call a function which they hold: parts of scipy's distributions."""
 
 
 def check(objects: Iterable[Obj]) -> Iterator[Finding]:
@@ -32,8 +34,15 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
     walk = _Walk()
     for made in objects:
         key = class_key(made) or made.cls.key
-        if contract_name(key) == "distribution" or made.cls.key == _PARTIAL:
-            continue  # its contract checks all of its state, or the attribute that holds it counts
+        if contract_name(made.cls.key) == "array" and _holds_names(made):
+            yield _finding(made, "numpy.ndarray", "functions or types as values")
+        if contract_name(key) == "distribution":
+            states = [state for state in made.states if isinstance(state, Dct)]
+            if any(Global in set(map(type, state.values)) for state in states):
+                yield _finding(made, key, "a function or type")
+            continue
+        if made.cls.key == _PARTIAL:
+            continue  # the attribute that holds it counts
         known = is_known(key)
         for name, value in (*attributes(made), *(_by_place(made) if known else ())):
             if not isinstance(value, HOLDERS) or name in SEARCHED or (key, name) in told:
@@ -45,6 +54,18 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
         if key.endswith(":FunctionTransformer") and keywords.reduces_all(dict(attributes(made))):
             message = f"{key.replace(':', '.')} makes one value of all rows"
             yield Finding(CODE, message, made.offset, made.opcode, key)
+
+
+def _finding(made: Obj, key: str, what: str) -> Finding:
+    message = f"{key.replace(':', '.')} holds {what}, which no model has there"
+    return Finding(CODE, message, made.offset, made.opcode, made.cls.key)
+
+
+def _holds_names(made: Obj) -> bool:
+    """Whether an array has functions or types as values. Those of a search are masked arrays."""
+    state = made.states[0] if made.states else None
+    values = state[-1] if isinstance(state, tuple) and state else None
+    return isinstance(values, list) and Global in set(map(type, values))
 
 
 def _by_place(made: Obj) -> Iterator[tuple[str, Node]]:
@@ -88,6 +109,8 @@ def _name(where: str, node: Node) -> str | None:
     """What is wrong with a function or type in a position, if anything."""
     if isinstance(node, Obj) and contract_name(node.cls.key) == "getattr":
         return _method(where, node)
+    if isinstance(node, Obj) and class_key(node) in _WRAPPERS:
+        return "a wrapper of a function, which no model has there"
     key = function_key(node)
     if key is None or standing(key) == "unknown":
         return None  # the user has to trust it anyway

@@ -84,8 +84,15 @@ def _getattr(made: Obj) -> str | None:
         if isinstance(owner, Global) and _is_text_method(owner, name):
             return None
         if isinstance(owner, Obj) and is_made(owner) and _is_method(class_key(owner), name):
-            return None
+            # What the state sets is no method of the class, and may be anything.
+            return "it takes what the file sets" if _sets(owner, name) else None
     return "it takes an attribute that models do not take"
+
+
+def _sets(owner: Obj, name: str) -> bool:
+    states = (part for state in owner.states
+              for part in (state if isinstance(state, tuple) else (state,)))  # fmt: skip
+    return name == "random_state" or any(isinstance(p, Dct) and name in p.keys for p in states)
 
 
 def _is_text_method(owner: Global, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..arrays import scalar
 from ..nodes import Dct, Node, Obj
 from .kinds import (
     Contract,
@@ -47,7 +48,8 @@ def _index(made: Obj) -> str | None:
 
 def _opens(node: Node) -> bool:
     """Whether pandas takes a text for a time zone of dateutil, which opens the file of the name."""
-    return isinstance(node, str) and "dateutil/" in node
+    told = scalar(node)
+    return isinstance(told, str) and "dateutil/" in told
 
 
 def _extension(made: Obj) -> str | None:

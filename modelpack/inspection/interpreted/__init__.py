@@ -53,7 +53,8 @@ _LISTS = {
     "feature_encoder", "final_estimator", "final_estimator_", "hash_functions_", "indicator_",
     "init_", "initial_imputer_", "kernel_pca_", "lab_encoder_", "_label_binarizer",
     "label_binarizer_", "_label_encoder", "label_encoder", "label_encoder_", "_le", "le_",
-    "_name_to_fitted_passthrough", "nn_", "ohe_", "one_hot_encoder", "one_hot_encoder_",
+    "_name_to_fitted_passthrough", "nbrs_", "nn_", "nn_fit", "ohe_", "one_hot_encoder",
+    "one_hot_encoder_",
     "ordinal_encoder", "pipelines_", "_predictors", "_preprocessor", "regressor", "regressor_",
     "remainder", "sampler_", "samplers_", "_scaler", "_tfidf", "transformer", "transformer_",
 }  # fmt: skip
@@ -62,9 +63,14 @@ _STEPS = {
 }  # fmt: skip
 _OTHERS: dict[str, tuple[Kind, str]] = {
     "_Booster": (members.booster, "a booster"),
-    "_loss": (members.part, "a loss of scikit-learn"),
     "memory": (caches.memory, "a cache of joblib"),
-    "loss_": (members.part, "a loss of scikit-learn"),
+    **dict.fromkeys(
+        ("_base_loss", "_family_instance", "_loss", "loss_"),
+        (members.part, "a loss of scikit-learn"),
+    ),
+    **dict.fromkeys(("_link_instance", "link"), (members.part, "a link of scikit-learn")),
+    "_bin_mapper": (members.part, "the bins of scikit-learn"),
+    "kernel_": (members.part, "a kernel of scikit-learn"),
     "tree_": (members.part, "a tree of scikit-learn"),
     "imputation_sequence_": (members.triplets, "estimators in the steps of an imputer"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..allowlist import standing
+from ..arrays import scalar
 from ..contracts import class_key
 from ..contracts.kinds import Kind, either, nothing
 from ..nodes import Global, Node, Obj
@@ -47,7 +48,8 @@ def zone_name(node: Node) -> bool:
     """No text, or one that pandas does not take for the path of a file: it hands the part behind
     `dateutil/` to dateutil, which opens it.
     """
-    return not isinstance(node, str) or "dateutil/" not in node
+    told = scalar(node)
+    return not isinstance(told, str) or "dateutil/" not in told
 
 
 _method = one_of(METHODS)
