@@ -153,7 +153,7 @@ LIES = {
              *[new("sklearn.svm._classes:SVC") + GET + b"\0" + BUILD] * 3000), "limit"),
     "arguments that a thousand calls share": (
         many(many(*[number(1)] * 30_000) + MEMOIZE,
-             *[name("builtins:bytes") + GET + b"\0R"] * 3000), "limit"),
+             *[name("builtins:set") + GET + b"\0" + TUPLE1 + b"R"] * 3000), "limit"),
     "fields beyond counting": (
         record(*((f"f{i}", dtype("i1"), i) for i in range(300)), size=300, flags=0),
         "bad-arguments"),

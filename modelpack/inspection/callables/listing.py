@@ -19,6 +19,7 @@ MOST = 1_000
 
 _MOST_LETTERS = 60  # of a key
 _LONGEST = 400  # of a position
+_ARGUMENTS = 4  # of a call that makes a container; more are refused
 _Step = tuple["_Step | None", str]
 """The way to a node: that of what holds it, and the last part."""
 
@@ -95,7 +96,7 @@ def _of_object(node: Obj) -> Iterator[tuple[str | tuple[Node], Node]]:
                 value,
             )
     if contract in {"collection", "deque", "ordered"}:
-        yield from (("", value) for value in node.args)
+        yield from (("", value) for value in node.args[:_ARGUMENTS])
     yield from _placed(node.appends or ())
     yield from _parts(node.pairs) if node.pairs else ()
     array = view(node) if contract in {"array", "masked"} else None
