@@ -140,6 +140,8 @@ HOSTILE = {
     "keywords in an ordered dict": lambda: FunctionTransformer(
         np.log1p, kw_args=collections.OrderedDict(where=False)),
     "keywords in a bunch": lambda: FunctionTransformer(np.log1p, kw_args=Bunch(where=False)),
+    "item of a bunch in an array": lambda: with_(
+        LinearRegression(), coef_=np.array([Bunch(exp=np.ndarray)], object)),
     "method of a distribution": lambda: FunctionTransformer(stats.norm(0, 1).dist.rvs),
     "method of text": lambda: FunctionTransformer(str.lower),
     "one value of all rows": lambda: FunctionTransformer(np.max),

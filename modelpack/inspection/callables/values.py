@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..allowlist import contract_name
+from ..contracts import class_key, made_class
 from ..nodes import COMPOSITE, Dct, Global, Items, Node, Obj
 
 HOLDERS = (*COMPOSITE, Global)
@@ -15,12 +16,19 @@ _CONTAINERS = {"collection", "counter", "deque", "fields", "ordered"}
 
 
 def attributes(made: Obj) -> Iterator[tuple[str, Node]]:
-    """What its states set, in the dict of the object and past it."""
+    """What its states set, in the dict of the object and past it; of a Bunch also its items."""
+    if class_key(made).endswith(":Bunch"):
+        is_old = made_class(made) is not made.cls and made.args  # of protocols 0 and 1
+        yield from _texts(made.args[-1] if is_old else made.pairs)
     for state in made.states:
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            if isinstance(part, Dct):
-                pairs = zip(part.keys, part.values, strict=True)
-                yield from ((name, value) for name, value in pairs if type(name) is str)
+            yield from _texts(part)
+
+
+def _texts(part: Node) -> Iterator[tuple[str, Node]]:
+    if isinstance(part, Dct):
+        pairs = zip(part.keys, part.values, strict=True)
+        yield from ((name, value) for name, value in pairs if type(name) is str)
 
 
 def function_key(node: Node) -> str | None:
