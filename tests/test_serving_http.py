@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import serving_models
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from serving_models import Trained, bundle_of, people
 
@@ -471,7 +471,10 @@ JSON = st.recursive(
 ROWS = st.lists(st.lists(SCALARS, min_size=4, max_size=4), min_size=1, max_size=3)
 
 
+# A warning that numbers overflow is an error in tests, and is logged by the service.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(name=st.sampled_from(["iris", "mixed", "texts"]), document=JSON | ROWS)
+@example(name="iris", document=[[False, False, False, 5.2e307]])
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -19,14 +19,8 @@ from modelpack.errors import SmokeFailedError
 
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
-# Twice, as the engine may still be creating it. Podman's extra settings lie in a temporary folder,
-# which may have been removed by then, and Podman does nothing if it cannot read them.
-_REMOVE = (
-    "sh",
-    "-c",
-    '[ -e "${CONTAINERS_CONF_OVERRIDE:-/}" ] || unset CONTAINERS_CONF_OVERRIDE; '
-    '"$0" kill "$1"; "$0" rm -fv "$1"; sleep 3; "$0" rm -fv "$1"',
-)
+# Twice, as the engine may still be creating it.
+_REMOVE = ("sh", "-c", '"$0" kill "$1"; "$0" rm -fv "$1"; sleep 3; "$0" rm -fv "$1"')
 
 # What the service is promised to work under. Each is a rule of the CIS Docker Benchmark 1.6,
 # section 5; the seccomp profile is the engine's own.
@@ -120,7 +114,7 @@ def new_name() -> str:
 def removed_at_the_end(host: Host, name: str) -> Iterator[None]:
     """No container is called `name` afterwards, whatever happens in the block."""
     # Podman finds the firewall rules of the container only by the variables it started it with.
-    with reaper.guard(*_REMOVE, host.command, name, environ=host.environ):
+    with reaper.guard(*_REMOVE, host.command, name, environ=host.environ_afterwards):
         try:
             yield
         finally:

@@ -13,6 +13,9 @@ import docker
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import UsageError
 
+_TEMPORARY = {"CONTAINERS_CONF_OVERRIDE"}
+"""Variables that name a file of modelpack. Podman does nothing if it cannot read it."""
+
 
 class Builder(Protocol):
     """What makes images of a folder with a Dockerfile: a module with these functions."""
@@ -68,3 +71,9 @@ class Host:
     def environ(self) -> dict[str, str]:
         """Of the command and the builder."""
         return {**os.environ, **self.variables}
+
+    @property
+    def environ_afterwards(self) -> dict[str, str]:
+        """Of a command that runs when modelpack is gone, and with it its temporary files."""
+        lasting = {name: v for name, v in self.variables.items() if name not in _TEMPORARY}
+        return {**os.environ, **lasting}
