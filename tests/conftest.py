@@ -23,6 +23,8 @@ from modelpack.errors import NoEngineError
 from modelpack.spec import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
+LONG = {"test_prediction_oracle.py", "test_schemathesis.py"}
+"""Files that are run beside the others, so that both parts take the same time."""
 
 
 # As where pyarrow is not installed, which else keeps the strings of pandas 3: what is saved of
@@ -44,15 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the tests of one part: of the files that need an engine, as they look at all that it
-    holds, or of all others.
+    holds, and of some long ones, or of all others.
     """
     part = config.getoption("--part")
     if part is None:
         return
-    with_engine = {item.path for item in items if item.get_closest_marker("engine")}
+    first = {item.path for item in items if item.get_closest_marker("engine")}
+    first |= {item.path for item in items if item.path.name in LONG}
     parts: dict[bool, list[pytest.Item]] = {True: [], False: []}
     for item in items:
-        parts[(item.path in with_engine) == (part == "engine")].append(item)
+        parts[(item.path in first) == (part == "engine")].append(item)
     items[:] = parts[True]
     config.hook.pytest_deselected(items=parts[False])
 
