@@ -62,7 +62,7 @@ def _verified(candidate: Path, version: str) -> Path | None:
 def _uv(*arguments: str, timeout: float = 20) -> str:
     try:
         return _output(uv_variables.program(), *arguments, timeout=timeout)
-    except EnvironmentNotResolvedError:  # whoever needs uv itself tells that it is missing
+    except EnvironmentNotResolvedError:  # those that need uv itself report that
         return ""
 
 

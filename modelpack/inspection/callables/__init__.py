@@ -30,7 +30,7 @@ _WRAPPERS = {"numpy:vectorize", "scipy.stats._continuous_distns:_DeprecationWrap
 
 def check(objects: Iterable[Obj]) -> Iterator[Finding]:
     """Find the names in positions where no model has them, once for each class and attribute."""
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     walk = _Walk()
     for made in objects:
         key = class_key(made) or made.cls.key
@@ -45,10 +45,10 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
             continue  # the attribute that holds it counts
         known = is_known(key)
         for name, value in (*attributes(made), *(_by_place(made) if known else ())):
-            if not isinstance(value, HOLDERS) or name in SEARCHED or (key, name) in told:
+            if not isinstance(value, HOLDERS) or name in SEARCHED or (key, name) in reported:
                 continue
             if why := walk.wrong(name, value) if known else _in_own_class(name, value):
-                told.add((key, name))
+                reported.add((key, name))
                 message = f"{key.replace(':', '.')} holds in {ascii(name)[1:-1]} {why}"
                 yield Finding(CODE, message, made.offset, made.opcode, key or None)
         if key.endswith(":FunctionTransformer") and keywords.reduces_all(dict(attributes(made))):

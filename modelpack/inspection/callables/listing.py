@@ -30,12 +30,12 @@ def listing(root: Node, prefix: str = "") -> Iterator[HeldCallable]:
     """
     seen: set[int] = set()
     waiting: list[tuple[_Step | None, str, Node]] = [(None, "", root)]
-    told = 0
-    while waiting and told < MOST:
+    listed = 0
+    while waiting and listed < MOST:
         way, name, node = waiting.pop()
         key = _key(node)
         if key is not None:
-            told += 1
+            listed += 1
             yield HeldCallable(key, prefix + _text(way), _role(key, name))
         if isinstance(node, COMPOSITE) and id(node) not in seen:
             seen.add(id(node))

@@ -32,7 +32,7 @@ _REDUCTIONS = {
     "amax", "amin", "argmax", "argmin", "average", "max", "mean", "median", "min", "nanmax",
     "nanmean", "nanmedian", "nanmin", "nanstd", "nansum", "prod", "ptp", "std", "sum", "var",
 }  # fmt: skip
-"""Functions of numpy that make one value of all values, unless they are told an axis."""
+"""Functions of numpy that make one value of all values, unless they get an axis."""
 
 _CONSTRUCTORS = {
     "numpy": {"ndarray"},
