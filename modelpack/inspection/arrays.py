@@ -99,10 +99,10 @@ def _of_texts(node: Obj, _: int) -> Array | None:
     state = node.states[-1] if node.states else None
     facts = state if isinstance(state, Dct) else Dct()
     made = dict_get(facts, "_pa_array") or dict_get(facts, "_data")
-    told = made.args[0] if isinstance(made, Obj) and len(made.args) == 1 else None
-    if not isinstance(told, tuple) or len(told) != 7 or not isinstance(told[4], list):
+    parts = made.args[0] if isinstance(made, Obj) and len(made.args) == 1 else None
+    if not isinstance(parts, tuple) or len(parts) != 7 or not isinstance(parts[4], list):
         return None
-    kind, count, _missing, first, buffers, *_rest = told
+    kind, count, _missing, first, buffers, *_rest = parts
     found = [_buffer(each) for each in (*buffers, None, None, None)]
     bits, offsets, data = found[:3]
     if not (type(count) is type(first) is int) or offsets is None or data is None:

@@ -17,6 +17,7 @@ from modelpack.spec import Finding
 from .allowlist import is_known
 from .arrays import scalar
 from .contracts import class_key, made_class
+from .contracts.kinds import is_zone_path
 from .nodes import Dct, Node, Obj
 
 _INTERFACE, _KIND = "typestr", "_typ"
@@ -24,7 +25,6 @@ _INTERFACE, _KIND = "typestr", "_typ"
 _KINDS = {"DataFrame": "dataframe", "Series": "series"}
 """What classes of pandas write as `_typ`."""
 
-_PATH = "dateutil/"
 _PAIR = 2
 
 
@@ -34,10 +34,10 @@ def posing(made: Obj) -> str | None:
     if not is_known(key):
         return None
     module, _, name = key.partition(":")
-    told = _KINDS.get(name) if module.partition(".")[0] == "pandas" else None
+    own = _KINDS.get(name) if module.partition(".")[0] == "pandas" else None
     for state in made.states:
         for part in state if isinstance(state, tuple) else (state,):
-            if any(value != told for value in _values(part, _KIND)):
+            if any(value != own for value in _values(part, _KIND)):
                 return "its state sets _typ, by which pandas tells its classes apart"
     if module != "collections" and any(map(_is_asked_for, _items(made))):
         return "its items have names that libraries ask objects for"
@@ -93,11 +93,11 @@ def _zones(node: Dct) -> Iterator[Node]:
 
 def _opens(node: Node, seen: set[int]) -> bool:
     """Whether a text, or one of a list, has a path in the place of a time zone."""
-    texts: Iterable[Node] = [_plain(node)]
-    if isinstance(node, list | tuple):
-        texts = map(_plain, node if id(node) not in seen else ())
-        seen.add(id(node))
-    return any(isinstance(text, str) and _PATH in text for text in texts)
+    if not isinstance(node, list | tuple):
+        return is_zone_path(node)
+    texts = node if id(node) not in seen else ()
+    seen.add(id(node))
+    return any(map(is_zone_path, texts))
 
 
 def _is_type(node: Node) -> bool:

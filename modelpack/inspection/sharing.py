@@ -68,7 +68,7 @@ class Walk:
         """Count the values that a node holds, and return the composite ones."""
         held = children(node)
         self._written += len(held)
-        # Most values of large files are scalars: their types are told apart faster than they.
+        # Most values of large files are scalars, and their types are compared faster than they.
         composite = {kind for kind in set(map(type, held)) if issubclass(kind, COMPOSITE)}
         inner = [child for child in held if type(child) in composite] if composite else []
         return len(held), inner

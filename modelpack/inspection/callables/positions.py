@@ -50,7 +50,7 @@ KEYWORDS = {
 """Attributes with keyword arguments of such functions."""
 
 CALLED = {name for name, roles in FUNCTIONS.items() if "function" in roles[0] + roles[-1]}
-"""Those of them that are called with rows."""
+"""Attributes whose functions are called with rows."""
 
 
 def admitted(name: str) -> tuple[Role, ...] | None:

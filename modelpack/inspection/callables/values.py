@@ -72,5 +72,5 @@ def _listed(values: list[Node] | tuple[Node, ...]) -> Iterator[tuple[None, Node]
 
 def has_holders(values: Iterable[Node]) -> bool:
     """Return whether some of the values are names or may hold some."""
-    # Most values of large files are scalars: their types are told apart faster than they.
+    # Most values of large files are scalars, and their types are compared faster than they.
     return not _HOLDERS.isdisjoint(map(type, values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..arrays import scalar
 from ..nodes import Dct, Node, Obj
 from .kinds import (
     Contract,
@@ -12,6 +11,7 @@ from .kinds import (
     either,
     flag,
     integer,
+    is_zone_path,
     named,
     nothing,
     number,
@@ -41,15 +41,9 @@ def _index(made: Obj) -> str | None:
     )
     if not fine:
         return "it is given keywords that an index does not write"
-    told = dict(zip(keywords.keys, keywords.values, strict=True))
-    zones = (told.get(key) for key in ("dtype", "freq", "tz"))
-    return "its time zone is the path of a file" if any(map(_opens, zones)) else None
-
-
-def _opens(node: Node) -> bool:
-    """Whether pandas takes a text for a time zone of dateutil, which opens the file of the name."""
-    told = scalar(node)
-    return isinstance(told, str) and "dateutil/" in told
+    found = dict(zip(keywords.keys, keywords.values, strict=True))
+    zones = (found.get(key) for key in ("dtype", "freq", "tz"))
+    return "its time zone is the path of a file" if any(map(is_zone_path, zones)) else None
 
 
 def _extension(made: Obj) -> str | None:
@@ -76,7 +70,7 @@ def _offset(node: Node) -> bool:
 
 
 def _plain(node: Node) -> bool:
-    return text(node) and not _opens(node)
+    return text(node) and not is_zone_path(node)
 
 
 _OFFSETS = ("pandas.tseries.offsets:", "pandas._libs.tslibs.offsets:")

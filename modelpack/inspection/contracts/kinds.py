@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..allowlist import contract_name
+from ..arrays import scalar
 from ..dtypes import parse, shape_of
 from ..nodes import Blob, Dct, Global, Node, Obj, Payload
 
@@ -137,3 +138,11 @@ def called(
         return None if fine else _UNFIT_STATE
 
     return contract
+
+
+def is_zone_path(node: Node) -> bool:
+    """Return whether pandas takes a text for a time zone of dateutil, which opens the file of that
+    name.
+    """
+    text = scalar(node)
+    return isinstance(text, str) and "dateutil/" in text

@@ -1,8 +1,8 @@
 """Formulas in the states of objects, which statsmodels has patsy or formulaic evaluate.
 
 statsmodels keeps the text of a formula and the frame of its training. It evaluates the text when
-the data of a model is loaded, in the namespaces of whoever loads it, and the result again with each
-request. It does not save that result. See statsmodels/base/data.py, `__setstate__`, and
+the data of a model is loaded, in the namespaces of the code that loads it. It evaluates the result
+again with each request, and does not save it. See statsmodels/base/data.py, `__setstate__`, and
 statsmodels/base/model.py, `_transform_predict_exog`.
 """
 
@@ -46,14 +46,14 @@ _OF_FRAMES = {
 def check(objects: Iterable[Obj]) -> Iterator[Finding]:
     """Find the formulas that are more than terms of columns, once for each class."""
     checks = _Checks()
-    told = set()
+    reported = set()
     for made in objects:
         key = class_key(made)
         for state in made.states:
             for part in state if isinstance(state, tuple) else (state,):
                 why = checks.problem(key, part) if isinstance(part, Dct) else None
-                if why and (key, why) not in told:
-                    told.add((key, why))
+                if why and (key, why) not in reported:
+                    reported.add((key, why))
                     message = f"{key.replace(':', '.')} cannot be loaded or served: {why}"
                     yield Finding(CODE, message, made.offset, made.opcode, key or None)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..allowlist import standing
-from ..arrays import scalar
 from ..contracts import class_key
-from ..contracts.kinds import Kind, either, nothing
+from ..contracts.kinds import Kind, either, is_zone_path, nothing
 from ..nodes import Global, Node, Obj
 
 METHODS = {
@@ -48,8 +47,7 @@ def zone_name(node: Node) -> bool:
     """No text, or one that pandas does not take for the path of a file: it hands the part behind
     `dateutil/` to dateutil, which opens it.
     """
-    told = scalar(node)
-    return not isinstance(told, str) or "dateutil/" not in told
+    return not is_zone_path(node)
 
 
 _method = one_of(METHODS)

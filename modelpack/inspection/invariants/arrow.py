@@ -67,7 +67,7 @@ def _rising(numbers: Stored, count: int) -> Rule:
         raise Broken(f"{numbers.name} end with {last:,}, and there are {count:,} bytes")
 
 
-def _missing(first: int, count: int, told: int) -> Rule:
+def _missing(first: int, count: int, stated: int) -> Rule:
     """As many bits are unset as the array says, which sizes what is computed."""
     unset = place = 0
     while piece := (yield):
@@ -76,4 +76,4 @@ def _missing(first: int, count: int, told: int) -> Rule:
         if high > low:
             unset += high - low - ((bits >> low) & ((1 << (high - low)) - 1)).bit_count()
         place += 8 * len(piece)
-    require(told in (-1, unset), f"{unset:,} texts are missing, and it says {told:,}")
+    require(stated in (-1, unset), f"{unset:,} texts are missing, and it says {stated:,}")
