@@ -396,7 +396,7 @@ def test_each_parameter_has_the_decision_of_the_inspector(script):
 
 def test_parameters_without_or_with_another_decision_are_problems(script):
     found = {place: entry["seen"] for place, entry in reviewed().items()}
-    table = script.merged({**found, "sklearn:new_func": "2.0"}, reviewed())
+    table = script.reviews.merged({**found, "sklearn:new_func": "2.0"}, reviewed())
     table["sklearn:metric"]["decision"] = "dtype"
     assert list(script.problems(table)) == [
         "sklearn:metric is decided otherwise than the inspector does",

@@ -355,7 +355,7 @@ def test_each_decision_for_the_inspector_is_in_its_table():
 
 def test_a_new_place_is_a_problem(script):
     found = {place: entry["seen"] for place, entry in reviewed().items()}
-    table = script.merged({**found, "sklearn:New.way_ getattr": "2.0"}, reviewed())
+    table = script.reviews.merged({**found, "sklearn:New.way_ getattr": "2.0"}, reviewed())
     assert list(script.problems(table)) == ["sklearn:New.way_ getattr (in 2.0) was never reviewed"]
 
 
