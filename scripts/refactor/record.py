@@ -7,7 +7,7 @@
     python scripts/refactor/compare.py BEFORE AFTER
 
 Each part writes text files to OUTPUT_FOLDER/PART, in which seconds, temporary paths, request ids,
-dates and ports are masked. `errors`, `help`, `imports` and `predict` do not depend on --models.
+dates and ports are masked. `errors`, `help` and `imports` do not depend on --models.
 Both recordings have to be made on the same machine, with the same container engines running and
 the same package index. Commands of the checkout's `.venv/bin/modelpack` are run; nothing of
 modelpack is imported.

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from checkout import Checkout
-from samples import SAMPLES
 
 from .settings import Settings
 
@@ -21,8 +20,8 @@ _FORMATS = ("csv", "jsonl", "json", "npy", "arrow", "parquet")
 _NAMES = ("iris", "text-classifier")
 
 
-def record(checkout: Checkout, _: Settings, output: Path) -> None:
-    for sample in SAMPLES:
+def record(checkout: Checkout, settings: Settings, output: Path) -> None:
+    for sample in settings.samples:
         if sample.name in _NAMES:
             bundle = f"predictions/{sample.name}"
             pyarrow = ("--requirement", "pyarrow>=17")
@@ -37,7 +36,7 @@ def record(checkout: Checkout, _: Settings, output: Path) -> None:
 def _record(
     checkout: Checkout, bundle: str, names: list[str], rows: list[list[Any]], output: Path
 ) -> None:
-    output.mkdir()
+    output.mkdir(exist_ok=True)
     folder = checkout.work / f"{bundle}-files"
     folder.mkdir()
     _write_rows(folder, names, rows)
