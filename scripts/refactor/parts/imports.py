@@ -30,9 +30,11 @@ def record(checkout: Checkout, _: Settings, output: Path) -> None:
 def _service(checkout: Checkout) -> str:
     """Start the service with the interpreter that `modelpack serve` starts it with."""
     checkout.require("bundle", _IRIS, "-o", "imports", "--quiet")
-    log = checkout.work / "imports.log"
-    with services.serving(checkout, "imports", log, WEB_CONCURRENCY="1") as port:
+    first = checkout.work / "imports-first.log"
+    with services.serving(checkout, "imports", first, WEB_CONCURRENCY="1") as port:
         python = _interpreter(port)
+    # Not the log of the first service: what it writes late would overwrite lines of this one.
+    log = checkout.work / "imports.log"
     port = services.free_port()
     bind = f"--bind=127.0.0.1:{port}"
     command = ["-X", "importtime", "-m", "gunicorn", "--config=gunicorn.conf.py", bind, "app:app"]
@@ -48,7 +50,7 @@ def _service(checkout: Checkout) -> str:
             services.await_ready(port, process, log)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
     return log.read_text()
 
 
