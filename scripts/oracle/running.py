@@ -21,6 +21,8 @@ WORKER = Path(__file__).with_name("worker.py")
 BYTES = (0x55, 0xAA)
 """What fills the memory of the two runs of each file."""
 SECONDS = 20
+MOST_MEMORY = 2**30
+"""Bytes that a file may need beyond those of the process that imported the libraries."""
 
 
 @dataclass
@@ -41,15 +43,17 @@ class Outcome:
 
 
 class Worker:
-    """The process of worker.py."""
+    """The process of worker.py. `library`: of the sanitizer, if it has one."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: Path | None = None) -> None:
         root = Path(__file__).parents[2]
         environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(root),
             "PYTHONHASHSEED": "0",
-            "PYTHONMALLOC": "malloc",  # so that the objects of Python are filled, too
+            # so that the objects of Python are filled, too; they are too many for the sanitizer
+            "PYTHONMALLOC": "pymalloc" if library else "malloc",
+            **({"LD_PRELOAD": str(library)} if library else {}),
             "PYTHONDONTWRITEBYTECODE": "1",
             "JOBLIB_MULTIPROCESSING": "0",
             "HOME": "/nonexistent",
@@ -81,13 +85,22 @@ class Worker:
 
 
 class Oracle:
-    """Judge one file after another. `normal`: events of unchanged models."""
+    """Judge one file after another.
 
-    def __init__(self, worker: Worker, folder: Path) -> None:
+    Attributes:
+        normal: Events of unchanged models.
+        lowered: What the kernel refused to confine.
+
+    Args:
+        once: Run each file once, and compare no answers.
+    """
+
+    def __init__(self, worker: Worker, folder: Path, *, once: bool = False) -> None:
         self.normal: set[str] = set()
         self.lowered: set[str] = set()
         self._worker = worker
         self._folder = folder
+        self._once = once
         self._file = folder / "model"
 
     def judge(self, data: bytes, rows: Sequence[Any]) -> Outcome:
@@ -109,7 +122,7 @@ class Oracle:
             "seconds": SECONDS,
         }
         first = self._worker.run({**job, "perturb": BYTES[0]})
-        answers = first["status"] == "answered"
+        answers = first["status"] == "answered" and not self._once
         second = self._worker.run({**job, "perturb": BYTES[1]}) if answers else first
         outcome = Outcome("pass", first["status"])
         outcome.detail = str(first.get("error") or first.get("answers"))
@@ -145,6 +158,8 @@ def _crashes(*runs: dict[str, Any]) -> list[str]:
             found.append(f"{run['signal']}: {' < '.join(line.strip() for line in lines[:4])}")
         elif run["status"] in {"hang", "exit"}:
             found.append(f"{run['status']} {run.get('code', '')}".strip())
+        if run["memory"] > MOST_MEMORY:
+            found.append(f"memory: over {MOST_MEMORY >> 20:,} MiB")
     return list(dict.fromkeys(found))
 
 

@@ -26,8 +26,9 @@ are executed."""
 
 LIBRARIES = {
     "catboost", "category_encoders", "dateutil", "formulaic", "joblib", "lightgbm", "lz4",
-    "modelpack", "narwhals", "numexpr", "numpy", "pandas", "patsy", "pyarrow", "pytz", "scipy",
-    "six", "skops", "sklearn", "statsmodels", "threadpoolctl", "tzdata", "wrapt", "xgboost",
+    "modelpack", "narwhals", "numexpr", "numpy", "onnxruntime", "pandas", "patsy", "pyarrow",
+    "pytz", "scipy", "six", "skops", "sklearn", "statsmodels", "threadpoolctl", "tzdata", "wrapt",
+    "xgboost",
 }  # fmt: skip
 """Packages of the distributions that the models require, whose own modules may be imported."""
 
@@ -39,9 +40,9 @@ FOLDERS = tuple(
 _READING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _READERS = re.compile(
     r"LGBM_Booster(Get|Predict|Calc)\w*|XGBooster(Get|Predict)\w*"
-    r"|XGDMatrix(Get|Set|Free|CreateFrom(Dense|CSR|Columnar))\w*|XGBoosterFree"
+    r"|XGDMatrix(Get|Set|Free|CreateFrom(Dense|CSR|Columnar))\w*|XGBoosterFree|LGBM_NetworkFree"
 )
-"""Functions of boosters that only read what is in memory, and are looked up when first called."""
+"""Functions of boosters that read or free memory, and are looked up when first called."""
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 

@@ -2,7 +2,8 @@
 
 Standard input: a line of JSON for each file, with `folder` (of a bundle: the model and
 modelpack.json), `rows`, `globals`, `perturb` (a byte that fills new and freed memory) and
-`seconds`. Standard output: a line of JSON for each, with the outcome.
+`seconds`. Standard output: a line of JSON for each, with the outcome. Where guard.c is preloaded,
+each child starts it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import catboost
 import category_encoders
 import lightgbm
 import numpy as np
+import onnxruntime
 import pandas as pd
 import skops.io
 import statsmodels.api
@@ -49,6 +51,10 @@ _METHODS = ("predict_proba", "decision_function", "transform")
 _NUMPY_CACHED = (*range(1, 32), *range(32, 1024, 8))
 """Bytes of arrays whose memory numpy keeps when they are freed, the common sizes."""
 _MEMORY = 6 * 2**30
+_IS_GUARDED = hasattr(_LIBC, "guard_start")
+_KEPT: list[Any] = []
+"""Arrays that empty numpy's cache of memory, so that the sanitizer allocates all others."""
+_SESSION_OPTIONS = onnxruntime.SessionOptions
 _LOCAL = pd.Series(["a"]).str.upper(), pd.Timestamp("2024-01-01")  # imported with first use
 
 
@@ -57,6 +63,8 @@ def main() -> None:
     for name in ("scipy.stats", "scipy.special", "scipy.sparse.csgraph", "formulaic", "patsy"):
         with suppress(ImportError):
             import_module(name)
+    if _IS_GUARDED:
+        onnxruntime.SessionOptions = _without_arena
     gc.freeze()  # so that children leave the pages that they share alone
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
@@ -72,32 +80,39 @@ def _forked(job: dict[str, Any]) -> dict[str, Any]:
         os.close(reader)
         _run(job, writer, errors)
     os.close(writer)
-    said, status = _outcome(reader, child, job["seconds"])
+    said, status, memory = _outcome(reader, child, job["seconds"])
     os.close(reader)
     errors.seek(0)
     with errors:
         trace = errors.read(4000).decode("utf-8", "replace")
+    ended = {"memory": memory, "trace": trace}
     if status is None:
-        return {"status": "hang", "trace": trace}
+        return {"status": "hang", **ended}
     if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
-        return {"status": "signal", "signal": name, "trace": trace}
+        return {"status": "signal", "signal": signal.Signals(os.WTERMSIG(status)).name, **ended}
     try:
-        return json.loads(said)
+        return {**json.loads(said), **ended}
     except ValueError:
-        return {"status": "exit", "code": os.waitstatus_to_exitcode(status), "trace": trace}
+        return {"status": "exit", "code": os.waitstatus_to_exitcode(status), **ended}
 
 
-def _outcome(reader: int, child: int, seconds: float) -> tuple[bytes, int | None]:
+def _outcome(reader: int, child: int, seconds: float) -> tuple[bytes, int | None, int]:
+    """Return what a child wrote, how it ended unless it took too long, and its memory in bytes."""
     said, deadline = bytearray(), time.monotonic() + seconds
     while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
         chunk = os.read(reader, 2**16)
         said += chunk
         if not chunk:
-            return bytes(said), os.waitpid(child, 0)[1]
+            _, status, usage = os.wait4(child, 0)
+            return bytes(said), status, _beyond(usage)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return bytes(said), None
+    return bytes(said), None, _beyond(os.wait4(child, 0)[2])
+
+
+def _beyond(usage: Any) -> int:
+    """Return the bytes that a child had beyond those of this process."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return max(0, usage.ru_maxrss - own) * 1024
 
 
 def _run(job: dict[str, Any], writer: int, errors: Any) -> None:
@@ -107,13 +122,16 @@ def _run(job: dict[str, Any], writer: int, errors: Any) -> None:
     for number in (0, 1, 2):
         os.dup2(null, number)
     _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: ends with the process that forked it
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    if not _IS_GUARDED:  # it reserves addresses, and bounds the memory itself
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     np.random.seed(0)
     random.seed(0)
     lowered = confinement.enter(network=confinement.NO_NETWORK)
     _LIBC.mallopt(_M_PERTURB, job["perturb"])
+    if _IS_GUARDED:
+        _start_guard(job["perturb"])
     _dirty_caches(job["perturb"])
     watch = Watch(frozenset(job["globals"]), job["folder"])
     watch.start()
@@ -129,6 +147,20 @@ def _run(job: dict[str, Any], writer: int, errors: Any) -> None:
     while document:
         document = document[os.write(writer, document) :]
     os._exit(0)
+
+
+def _start_guard(byte: int) -> None:
+    """Give allocations pages of their own, those of small arrays included."""
+    _KEPT.extend(np.empty(size, np.uint8) for size in range(1, 1025) for _ in range(8))
+    if _LIBC.guard_start(byte):
+        raise MemoryError("no addresses for the sanitizer")
+
+
+def _without_arena() -> Any:
+    """Return options for onnxruntime, which else allocates tensors inside larger allocations."""
+    options = _SESSION_OPTIONS()
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    return options
 
 
 def _dirty_caches(byte: int) -> None:

@@ -1,5 +1,6 @@
 """The readers of what boosters are saved as: right values, and no harm from wrong ones."""
 
+import pickle
 import random
 import struct
 import time
@@ -16,6 +17,7 @@ from modelpack.inspection.facts.columns import Column
 from modelpack.inspection.facts.flatbuffers import Table
 from modelpack.inspection.facts.parts import Part
 from modelpack.inspection.facts.steps import describe
+from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Global
 
 from .zoo import FLOWERS, Y
@@ -128,3 +130,16 @@ def test_features_that_share_one_long_name_cost_nothing():
     started = time.perf_counter()
     assert booster(part("catboost", b"CBM1size" + data)).names is None
     assert time.perf_counter() - started < 2
+
+
+def test_a_huge_number_of_classes_allocates_no_labels(tmp_path):
+    model = XGBClassifier(n_estimators=1, n_jobs=1).fit(FLOWERS, Y)
+    assert inspect(_saved(model, tmp_path)).signature.classes == (0, 1, 2)
+    model.n_classes_ = 2**62
+    assert inspect(_saved(model, tmp_path)).signature.classes is None
+
+
+def _saved(model, folder):
+    path = folder / "model.pkl"
+    path.write_bytes(pickle.dumps(model))
+    return path

@@ -16,6 +16,8 @@ from .widths import features_out
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
 _TWO = 2
 _MOST_OUTCOMES = 10_000
+_MOST_LABELS = 100_000
+"""A larger count is no reason to allocate a label for each: the file may contain any number."""
 _WITH_PROBABILITIES_SINCE = {"NearestCentroid": (1, 6), "RadiusNeighborsClassifier": (0, 22)}
 _MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
 _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
@@ -99,7 +101,8 @@ def classes(part: Part) -> tuple[Scalar, ...] | None:
         inner = next(part.parts, None)
         return classes(inner.last) if inner else None
     if node is None and (count := part.number("n_classes_", "_n_classes")):
-        return tuple(range(count)) if part.top == "xgboost" else None
+        is_listed = part.top == "xgboost" and count <= _MOST_LABELS
+        return tuple(range(count)) if is_listed else None
     if node is None and part.task == "classifier" and (told := booster(part)):
         return told.classes
     return _labels(node)
