@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import tempfile
@@ -39,13 +40,15 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         library = sanitizer.build(Path(folder)) if arguments.sanitizer else None
-        worker = Worker(library)
+        worker = Worker(library, arguments.packages)
         oracle = Oracle(worker, Path(folder), once=arguments.sanitizer)
         try:
             campaign = Campaign(names, arguments.encoding or ENCODINGS, oracle)
             campaign.learn(quick=arguments.quick)
             numbers = arguments.only or range(arguments.count)
             for number in numbers:
+                if time.monotonic() - started > arguments.seconds:
+                    break
                 shown = len(campaign.found)
                 campaign.mutate(arguments.seed, number, arguments.keep)
                 if arguments.progress:
@@ -63,8 +66,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("model", nargs="*", help="names of models (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=20_000, help="mutations")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="start none after these")
     parser.add_argument("--only", type=int, nargs="+", help="numbers of mutations to repeat")
     parser.add_argument("--encoding", action="append", choices=ENCODINGS)
+    parser.add_argument("--packages", type=Path, help="folder of packages to prefer when loading")
     parser.add_argument("--keep", type=Path, help="folder for files with a problem")
     parser.add_argument(
         "--sanitizer", action="store_true", help="end each allocation at a page without access"

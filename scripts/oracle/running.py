@@ -43,13 +43,18 @@ class Outcome:
 
 
 class Worker:
-    """The process of worker.py. `library`: of the sanitizer, if it has one."""
+    """The process of worker.py.
 
-    def __init__(self, library: Path | None = None) -> None:
-        root = Path(__file__).parents[2]
+    Args:
+        library: Of the sanitizer, if it has one.
+        packages: Folder of packages that are imported in the place of the installed ones.
+    """
+
+    def __init__(self, library: Path | None = None, packages: Path | None = None) -> None:
+        places = (packages, Path(__file__).parents[2])
         environ = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(root),
+            "PYTHONPATH": os.pathsep.join(str(each) for each in places if each),
             "PYTHONHASHSEED": "0",
             # so that the objects of Python are filled, too; they are too many for the sanitizer
             "PYTHONMALLOC": "pymalloc" if library else "malloc",
