@@ -26,6 +26,8 @@ _MASKS = tuple(
         (r"(127\.0\.0\.1|localhost):\d{4,5}\b", r"\1:PORT"),
         (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?", "TIME"),
         (r"\b(pid:? ?)\d+", r"\1N"),
+        # uv names whichever of its parallel requests failed first.
+        (r"(127\.0\.0\.1:9/simple/)[\w.-]+", r"\1X"),
         (r"/\.([\w.-]+)\.[a-z0-9_]{8}\b", r"/.\1.X"),
     )
 )
