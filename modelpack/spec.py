@@ -185,7 +185,8 @@ class ModelSpec:
     predictions 0, 1, ... of the last member, as an encoder of labels in the files has them; None
     if they stay as they are.
     `suggestion`: what `--select` should name for all that rows pass through, where the file leaves
-    that open. `notices`: sentences on what in the files is used or left out.
+    that open. `notices`: sentences on what in the files is used or left out. `own_states`: classes
+    that modelpack does not know -> the names that states of their objects set.
     """
 
     file: ModelFile
@@ -219,6 +220,7 @@ class ModelSpec:
     suggestion: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     callable_positions: tuple[HeldCallable, ...] = ()
+    own_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
@@ -242,6 +244,19 @@ class CodeFile:
 
 
 @dataclass(frozen=True)
+class OwnClass:
+    """A class of the author. `name`: "module:name". `bases`: those of other distributions that it
+    inherits from. `replaced`: its methods that states in the file replace. `unset`: the names that
+    states set and its code does not.
+    """
+
+    name: str
+    bases: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Code:
     """The author's own modules that a model needs, with the modules that these import.
 
@@ -249,7 +264,8 @@ class Code:
     what the files import; `reasons`: distribution -> why, in words. `python`: what their syntax
     asks of Python, as a specifier, or None. `defined`: the "module:name" of the model that are
     defined in code which the user named. `probabilistic`: those classes of the model whose code
-    defines `predict_proba`. `missing`: modules of the model that were found nowhere. `notes`: whole
+    defines `predict_proba`. `classes`: those whose objects have a state in the file and whose
+    code was found. `missing`: modules of the model that were found nowhere. `notes`: whole
     sentences on what the user should know.
     """
 
@@ -260,6 +276,7 @@ class Code:
     python: str | None = None
     defined: tuple[str, ...] = ()
     probabilistic: tuple[str, ...] = ()
+    classes: tuple[OwnClass, ...] = ()
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

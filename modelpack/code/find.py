@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..spec import Code, CodeFile, ModelSpec
-from . import places, script
+from . import places, script, shadowing
 from .needs import Needs
 from .places import Place
 from .script import MAIN, defines_method, names_defined
@@ -76,8 +76,13 @@ def _found(spec: ModelSpec, given: Given) -> Code:
         needed.missing.append("__main__")
     walk.follow()
     needed.add(walk.external, walk.modules)
+    sources = {module: found.source for module, found in walk.modules.items()}
+    if main:
+        sources["__main__"] = main.source
     return replace(
-        _code(walk, main, needed, defined), probabilistic=_probabilistic(walk, main, spec)
+        _code(walk, main, needed, defined),
+        probabilistic=_probabilistic(sources, spec),
+        classes=shadowing.own_classes(spec.own_states, sources),
     )
 
 
@@ -118,11 +123,8 @@ def _defined_in(main: _Main, names: Sequence[str]) -> list[str]:
     return [f"__main__:{name}" for name in names if name in names_defined(main.source)]
 
 
-def _probabilistic(walk: Walk, main: _Main | None, spec: ModelSpec) -> tuple[str, ...]:
+def _probabilistic(sources: Mapping[str, Source], spec: ModelSpec) -> tuple[str, ...]:
     """The classes that the model names and whose code defines `predict_proba`."""
-    sources = {module: found.source for module, found in walk.modules.items()}
-    if main:
-        sources["__main__"] = main.source
     pairs = [(key, *key.partition(":")[::2]) for key in spec.globals]
     return tuple(
         key

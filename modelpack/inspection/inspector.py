@@ -10,7 +10,7 @@ from pathlib import Path
 from modelpack.errors import UsageError
 from modelpack.spec import Finding, HeldCallable, ModelSpec, Safety, Scalar, Signature
 
-from . import policy
+from . import methods, policy
 from .callables.listing import listing
 from .companions import companions, find_labels, labelled, named
 from .composition import Composition, compose
@@ -103,6 +103,7 @@ def _spec(readings: list[Reading], select: Sequence[str]) -> ModelSpec:
         suggestion=made.suggestion,
         notices=notices,
         callable_positions=_callables(readings),
+        own_states=methods.states(trace.objects),
     )
 
 

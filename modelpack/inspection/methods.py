@@ -13,13 +13,40 @@ the author of the file chose.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .allowlist import standing
 from .contracts import class_key
 from .nodes import Dct, Global, Node, Obj
+
+
+def states(objects: Iterable[Obj]) -> dict[str, tuple[str, ...]]:
+    """Return the names that states set, by class, of the classes that modelpack does not know."""
+    found: dict[str, set[str]] = {}
+    for made in objects:
+        for key in _classes(made) if made.states else ():
+            if standing(key) == "unknown":
+                names = {name for name in _keys(made) if isinstance(name, str)}
+                found.setdefault(key, set()).update(filter(str.isidentifier, names))
+    return {key: tuple(sorted(found[key])) for key in sorted(found)}
+
+
+def of_base(key: str) -> frozenset[str]:
+    """Return the names that no state of a class may hold, by the name that a file imports it by.
+
+    That may be of another module of its library than the one that defines it.
+    """
+    module, _, name = key.partition(":")
+    top = module.partition(".")[0]
+    found = [
+        of_class(known)
+        for known in _table()["classes"]
+        if known.partition(":")[0].partition(".")[0] == top and known.partition(":")[2] == name
+    ]
+    return frozenset[str]().union(*found)
 
 
 def replaced(made: Obj) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.spec import Finding, ModelSpec, Safety
+from modelpack.spec import Code, Finding, ModelSpec, Safety
 
+from .methods import of_base
 from .policy import NOTES, UNKNOWN, verdict
 
 _MOST_NAMED = 3
@@ -53,12 +54,23 @@ _DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this fil
 _DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
 
 
-def settled(spec: ModelSpec, vouched: Collection[str]) -> ModelSpec:
-    """The spec that inspecting with `trust` for these "module:name" would give, without reading the
-    file again: whether a name is known changes nothing else that is found.
+def settled(spec: ModelSpec, code: Code) -> ModelSpec:
+    """The spec that inspecting with `trust` for all that `code` defines would give, without reading
+    the file again: whether a name is known changes nothing else that is found. It also has the
+    findings that only the code of the author's classes shows.
     """
-    kept = [f for f in spec.safety.findings if f.code != UNKNOWN or f.global_ not in vouched]
+    kept = [f for f in spec.safety.findings if f.code != UNKNOWN or f.global_ not in code.defined]
+    kept += _replaced(code)
     return replace(spec, safety=Safety(verdict(kept), tuple(kept)))
+
+
+def _replaced(code: Code) -> Iterator[Finding]:
+    """Find the states that replace a method of a class whose code was found."""
+    for each in code.classes:
+        inherited = frozenset[str]().union(*map(of_base, each.bases))
+        for name in sorted({*each.replaced, *inherited.intersection(each.unset)}):
+            message = f"{each.name.replace(':', '.')} has a state that replaces its method {name}"
+            yield Finding("replaced-method", message, global_=each.name)
 
 
 def require_servable(spec: ModelSpec) -> None:

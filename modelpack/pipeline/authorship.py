@@ -28,7 +28,7 @@ def look(model: ModelSpec, options: Options) -> tuple[ModelSpec, Code, Modelpack
     try:
         if model.local_modules and model.safety.verdict != "refuse":
             code = find_code(model, options)
-            model = settled(model, code.defined)
+            model = settled(model, code)
         require_trusted(model, code)
     except ModelpackError as problem:
         return model, code, problem

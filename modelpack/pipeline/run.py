@@ -133,7 +133,7 @@ class Run:
         """The author's code, and the model with what that needs too."""
         with self.stage("code") as summary:
             code = find_code(model, self.options)
-            model = settled(model, code.defined)
+            model = settled(model, code)
             for notice in codes.notices(code):
                 self.observer.notice(notice)
             require_trusted(model, code)

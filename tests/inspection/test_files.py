@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable, settled
 from modelpack.inspection.inspector import inspect
+from modelpack.spec import Code
 
 from .opcodes import new, pickled, table
 
@@ -318,5 +319,5 @@ def test_settling_what_is_vouched_for_is_inspecting_with_trust(tmp_path):
     assert untrusted.safety.verdict == "trust"
     names = ["shop:Model", "__main__:Other"]
     for vouched in (names, names[:1], ["shop:Another"], []):
-        assert settled(untrusted, vouched) == inspect(path, trust=vouched)
-    assert settled(untrusted, names).safety.verdict == "pass"
+        assert settled(untrusted, Code(defined=tuple(vouched))) == inspect(path, trust=vouched)
+    assert settled(untrusted, Code(defined=tuple(names))).safety.verdict == "pass"

@@ -56,6 +56,9 @@ _TEMPLATE = re.compile(
 )
 # What scipy before 1.6 gives to `__init__` when it is unpickled; of `shapes` it makes such a text.
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[, ]+[A-Za-z_][A-Za-z0-9_]*)*")
+_SAMPLERS = {"rvs_fisher", "rvs_wallenius"}
+"""The methods of a compiled class that noncentral hypergeometric distributions look up by text."""
+
 _PARAMETERS = {
     "momtype", "a", "b", "xtol", "badvalue", "name", "longname", "shapes", "extradoc",
     "moment_tol", "values", "inc", "seed",
@@ -138,7 +141,7 @@ def _distribution(made: Obj) -> str | None:
             return _parameters(state)
         if not isinstance(state, Dct):
             return "its state is no dict"
-        return _template(state)
+        return _texts(state)
     return None
 
 
@@ -147,10 +150,12 @@ def is_template(node: Node) -> bool:
     return isinstance(node, str) and _TEMPLATE.fullmatch(node) is not None
 
 
-def _template(state: Dct) -> str | None:
+def _texts(state: Dct) -> str | None:
     for key, value in zip(state.keys, state.values, strict=True):
         if key == "_parse_arg_template" and not is_template(value):
             return "the text that it executes is not scipy's own"
+        if key == "rvs_name" and (type(value) is not str or value not in _SAMPLERS):
+            return "the method that draws its samples is none of scipy's"
     return None
 
 

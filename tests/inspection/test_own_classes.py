@@ -1,0 +1,137 @@
+"""Objects of libraries inside classes that modelpack does not know: trust does not cover them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelpack.inspection.inspector import inspect
+
+from . import opcodes as op
+from .test_invariants import findings, inner, model, nodes_of
+from .test_invariants_frames import axes, block, called, frame, numbers
+from .test_invariants_sparse import of
+
+BROKEN = "broken-invariant"
+HOLDER = f"{__name__}:Holder"
+
+
+class Holder:
+    """An own class with a state."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+class Called:
+    """An own class that is made of arguments."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __reduce__(self):
+        return Called, (self.value,)
+
+
+class Items(dict):
+    """An own class with items."""
+
+
+class Listed(list):
+    """An own class to which values are appended."""
+
+
+def objects(value):
+    made = np.empty(1, object)
+    made[0] = value
+    return made
+
+
+HOLDERS = {
+    "state": Holder,
+    "slots": Slotted,
+    "arguments": Called,
+    "items": lambda value: Items(a=value),
+    "appended": lambda value: Listed([value]),
+    "nested": lambda value: Holder({"a": [Called((value,))]}),
+    "array of objects": lambda value: Holder(objects(value)),
+}
+
+
+def tree():
+    made = model("tree")
+    nodes = nodes_of(made.tree_)
+    nodes["left_child"][inner(nodes, "first")] = 10**6
+    return made
+
+
+def matrix():
+    made = of("csr")
+    made.indices[-1] = 10**6
+    return made
+
+
+def index():
+    made = pd.Categorical(["a", "b"])
+    made._ndarray[-1] = 9
+    return made
+
+
+FAULTS = {
+    "tree": tree,
+    "sparse matrix": matrix,
+    "frame": lambda: frame(called([block(numbers(3), np.array([0, 1, 9]))], axes(3))),
+    "codes": index,
+}
+
+
+@pytest.mark.parametrize("how", [2, 5, "raw"])
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_an_own_class_holds_is_checked(fault, holder, how, tmp_path):
+    found = findings(HOLDERS[holder](FAULTS[fault]()), tmp_path, how)
+    own = {each.global_ for each in found if each.code == "unknown-global"}
+    assert any(key.startswith(__name__) for key in own)
+    assert {each.code for each in found} == {"unknown-global", BROKEN}
+    trusted = inspect(tmp_path / "model", trust=own).safety
+    assert trusted.verdict == "refuse"
+    assert BROKEN in {each.code for each in trusted.findings}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_what_is_sound_is_trusted(holder, tmp_path):
+    found = findings(HOLDERS[holder](model("tree")), tmp_path, 5)
+    own = {each.global_ for each in found}
+    assert {each.code for each in found} == {"unknown-global"}
+    assert inspect(tmp_path / "model", trust=own).safety.verdict == "pass"
+
+
+ARRAY = op.call(
+    "numpy._core.multiarray:_reconstruct",
+    op.name("numpy:ndarray"),
+    op.number(0) + op.TUPLE1,
+    op.raw(b"b"),
+)
+
+
+@pytest.mark.parametrize(("values", "verdict"), [(8, "pass"), (0, "refuse"), (4, "refuse")])
+def test_an_array_in_an_own_class_has_the_values_of_its_shape(values, verdict, tmp_path):
+    shape = op.number(1) + op.TUPLE1
+    state = op.many(op.number(1), shape, op.dtype("f8"), op.FALSE, op.raw(bytes(values)))
+    (tmp_path / "m").write_bytes(op.pickled(op.new(HOLDER, value=ARRAY + state + op.BUILD)))
+    assert inspect(tmp_path / "m", trust={HOLDER}).safety.verdict == verdict
+
+
+def test_a_method_of_a_known_class_is_not_replaced_inside_an_own_class(tmp_path):
+    inside = op.new(op.SCALER, transform=op.NONE)
+    (tmp_path / "m").write_bytes(op.pickled(op.new(HOLDER, value=inside)))
+    found = inspect(tmp_path / "m", trust={HOLDER}).safety
+    assert [each.code for each in found.findings if each.code != "not-a-model"] == [
+        "replaced-method"
+    ]
