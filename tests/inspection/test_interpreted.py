@@ -226,6 +226,7 @@ SOUND = {
     "_parse_arg_template": op.NONE,
     "output_distribution": op.text("uniform"),
     "hash_method": op.text("sha256"),
+    "_metadata": op.EMPTY_LIST + op.text("_name") + op.APPEND,
     **dict.fromkeys(("stack_method_",), op.EMPTY_LIST + op.text("predict") + op.APPEND),
 }
 
@@ -256,6 +257,12 @@ def test_each_attribute_with_members(attribute, tmp_path):
     assert "bad-member" not in in_file(tmp_path, STACK, attribute, op.NONE)
 
 
+@pytest.mark.parametrize("attribute", ["to_numpy", "_mgr", "names"])
+def test_pandas_copies_no_other_attributes(attribute, tmp_path):
+    names = op.EMPTY_LIST + op.text(attribute) + op.APPEND
+    assert "bad-text" in in_file(tmp_path, "pandas.core.frame:DataFrame", "_metadata", names)
+
+
 @pytest.mark.parametrize("attribute", sorted(interpreted.ANYWHERE))
 def test_text_is_checked_in_classes_that_are_trusted(attribute, tmp_path):
     path = tmp_path / "m.pkl"
@@ -265,6 +272,22 @@ def test_text_is_checked_in_classes_that_are_trusted(attribute, tmp_path):
     assert [finding.code for finding in found.findings if "attribute" not in finding.code] == [
         "bad-text"
     ]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "is_sound"),
+    [
+        (op.text("rvs_fisher"), True),
+        (op.text("rvs_wallenius"), True),
+        (op.text("__class__"), False),
+        (op.text("rvs_fisher_"), False),
+        (op.NONE, False),
+    ],
+)
+def test_a_distribution_draws_samples_by_its_own_methods(sampler, is_sound, tmp_path):
+    owner = "scipy.stats._discrete_distns:nchypergeom_fisher_gen"
+    found = in_file(tmp_path, owner, "rvs_name", sampler)
+    assert ("bad-arguments" in found) == (not is_sound)
 
 
 def test_text_is_checked_in_slots(tmp_path):
@@ -401,3 +424,70 @@ def test_values_are_followed_to_where_they_are_interpreted(script, tmp_path):
 def test_the_installed_scikit_learn_has_no_place_that_was_not_reviewed(script):
     folder = Path(importlib.util.find_spec("sklearn").origin).parent
     assert set(script.interpreted.read(folder)) - reviewed().keys() == set()
+
+
+PARTS = """
+class Model:
+    def _spec(self):
+        return self.design
+
+    def __setstate__(self, d):
+        manager.get_matrices(d["formula"], d["frame"])
+
+
+class GLM(Model):
+    def anything(self, X):
+        dmatrix(self._spec(), X)
+        return getattr(X, getattr(self.link, "name"))
+
+    def pattern(self, X):
+        return X.convert(self.how), plain(self.other)
+
+
+class Unlisted(Model):
+    def predict(self, X):
+        return getattr(X, self.not_held)
+
+    def convert(self, how):
+        return TABLE[how]
+
+
+class OLS:
+    def convert(self, how):
+        return "to %s" % (how,), getattr(self, "to" + how)
+
+    def plain(self, how):
+        return eval(how)
+
+
+def plain(how):
+    return open(how)
+"""
+
+
+def test_parts_of_models_are_followed_in_all_methods_of_the_classes_that_models_hold(
+    script, tmp_path
+):
+    package = tmp_path / "statsmodels"
+    (package / "tests").mkdir(parents=True)
+    (package / "model.py").write_text(PARTS)
+    (package / "tests" / "other.py").write_text(PARTS.replace("how", "not_this"))
+    assert sorted(script.read(package)) == [
+        "statsmodels:GLM.design formula",
+        "statsmodels:GLM.how getattr",
+        "statsmodels:GLM.link getattr",
+        "statsmodels:GLM.other open",
+        "statsmodels:Model.formula formula",
+    ]
+
+
+def test_all_libraries_are_read(script):
+    packages = {place.partition(":")[0] for place in reviewed()}
+    assert packages >= {"sklearn", "xgboost", "lightgbm", *script.parts.PACKAGES}
+    named = {source.package for source in script.reviews.sources(data=True)}
+    assert named >= script.parts.PACKAGES
+    assert (
+        not named
+        - {source.package for source in script.reviews.sources()}
+        - (script.parts.PACKAGES)
+    )

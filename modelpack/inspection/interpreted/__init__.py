@@ -42,6 +42,7 @@ TEXTS: dict[str, tuple[Kind, str]] = {
     **ANYWHERE,
     "output_distribution": (texts.distribution, '"normal" or "uniform"'),
     **dict.fromkeys(("tz", "_tz"), (texts.zone_name, "the name of a time zone")),
+    "_metadata": (texts.metadata, "names of what pandas keeps next to data"),
     "hash_method": (texts.hash_name, "the name of a hash function"),
 }
 """The same for known classes: code of another class may use these names otherwise."""

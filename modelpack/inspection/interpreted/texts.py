@@ -50,6 +50,11 @@ def zone_name(node: Node) -> bool:
     return not is_zone_path(node)
 
 
+def metadata(node: Node) -> bool:
+    """The attributes that pandas copies from one object to another: a series has its name."""
+    return isinstance(node, list | tuple) and all(map(one_of({"_name", "name"}), node))
+
+
 _method = one_of(METHODS)
 
 method: Kind = either(nothing, _method)
