@@ -136,11 +136,11 @@ class Watch:
 
 
 def _is_literal(source: str) -> bool:
-    """Return whether this is a dict, as in the headers of arrays. If it is executed, too, that is
-    an event of its own.
+    """Return whether this is a dict or a number, as in headers of arrays and in dtypes such as
+    "2f8,f4". If it is executed, too, that is an event of its own.
     """
     try:
-        return isinstance(ast.literal_eval(source), dict)
+        return isinstance(ast.literal_eval(source), dict | int)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
 

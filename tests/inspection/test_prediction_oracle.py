@@ -130,6 +130,13 @@ def test_a_name_that_the_inspection_did_not_see_is_no_lookup(judge: Any) -> None
     assert judge(StandardScaler().fit(X)) == ""
 
 
+def test_a_count_in_the_text_of_a_dtype_is_no_event(judge: Any) -> None:
+    """numpy parses it as a literal, and executes nothing."""
+    model = StandardScaler().fit(X)
+    model.extra = Reduced(np.dtype, "2f8,f4")
+    assert judge(model) == ""
+
+
 def test_memory_that_was_never_written_is_reported(judge: Any) -> None:
     model = FunctionTransformer(np.empty_like).fit(X)
     assert "answers differ" in judge(model)
