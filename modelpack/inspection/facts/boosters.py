@@ -221,7 +221,7 @@ def _in_json(data: bytes) -> str | None:
 @lru_cache(maxsize=2)
 def catboost(data: bytes) -> Booster:
     match = re.search(rb"CatBoost [Rr]elease (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
-    told = Booster(version=match[1].decode() if match else None, classes=_class_names(data))
+    told = Booster(version=match[1].decode() if match else None, classes=class_names(data))
     try:
         return _with_features(told, data)
     except struct.error:  # only the beginning was kept
@@ -235,9 +235,11 @@ def _with_features(told: Booster, data: bytes) -> Booster:
     """
     size = struct.unpack_from("<I", data, 4)[0]
     core, rest = data[8 : 8 + size], data[8 + size :]
-    trees = Table.root(core).table(1)
+    root = Table.root(core)
+    trees = root.table(1)
     if trees is None:
         return told
+    told = replace(told, classes=catboost_labels(root, told.classes))
     texts, numbers, splits = trees.tables(4), trees.tables(5), Splits()
     names = {text.integer(1): text.text(2) for text in _within(data, texts, 2)}
     names |= {number.integer(2): number.text(4) for number in _within(data, numbers, 4)}
@@ -264,7 +266,33 @@ def _within(data: bytes, features: list[Table], name: int) -> list[Table]:
     return features if sum(f.size(name) for f in features) <= len(data) else []
 
 
-def _class_names(data: bytes) -> tuple[Scalar, ...] | None:
+def catboost_labels(root: Table, otherwise: tuple[Scalar, ...] | None) -> tuple[Scalar, ...] | None:
+    """Return the labels that CatBoost predicts.
+
+    Args:
+        root: The model, whose field 2 describes the training.
+        otherwise: The labels among the options of training. CatBoost uses them only if the model
+            contains no description of its classes.
+    """
+    for key in ("class_params", "multiclass_params"):
+        pairs = [pair for pair in root.tables(2) if pair.size(0) == len(key)]
+        found = [pair.raw(1) for pair in pairs if pair.text(0) == key]
+        if found:
+            return _described(found[0]) if len(found) == 1 else None
+    return otherwise
+
+
+def _described(data: bytes) -> tuple[Scalar, ...] | None:
+    try:
+        pairs = json.loads(data, object_pairs_hook=list) if len(data) < _LONGEST_LABELS else ()
+        (labels,) = (value for key, value in pairs if key == "class_names")
+        return tuple(map(scalar, labels)) or None
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def class_names(data: bytes) -> tuple[Scalar, ...] | None:
+    """Return the labels that the data of CatBoost contain first, in the options of training."""
     start = data.find(b'"class_names":[')
     end = data.find(b"]", start, start + _LONGEST_LABELS)
     if start < 0 or end < 0:

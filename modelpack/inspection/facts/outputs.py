@@ -6,20 +6,18 @@ from collections.abc import Sequence
 
 from modelpack.spec import Field, FieldType, Scalar
 
-from ..arrays import Array, scalar, view
+from ..arrays import scalar, view
 from ..nodes import Node
 from .boosters import booster
 from .columns import scalar_type
+from .labels import classes, is_multilabel, is_nested, labels_of, outlier_labels
 from .parts import Part, attributes
 from .widths import features_out
 
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
 _TWO = 2
 _MOST_OUTCOMES = 10_000
-_MOST_LABELS = 100_000
-"""A larger count is no reason to allocate a label for each: the file may contain any number."""
 _WITH_PROBABILITIES_SINCE = {"NearestCentroid": (1, 6), "RadiusNeighborsClassifier": (0, 22)}
-_MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
 _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
 
 
@@ -29,7 +27,8 @@ def prediction(root: Part, labels: tuple[Scalar, ...] | None, inputs: Sequence[F
     if root.only_transforms:
         return Field("prediction", _transformed_type(part, inputs), (features_out(part),))
     if task == "classifier":
-        labels = (0, 1) if _is_multilabel(part) else labels
+        labels = (0, 1) if is_multilabel(part) else labels
+        labels = (*labels, *outlier_labels(part, labels)) if labels else None
         kind = scalar_type(labels) if labels else _type_of_several(part)
         return Field("prediction", kind, _classifier_shape(part), labels)
     if task == "regressor":
@@ -77,82 +76,40 @@ def _type_of_several(part: Part) -> FieldType:
     """The type of the labels of a classifier of several outputs."""
     if part.name == "ClassifierChain":
         return "number"  # it fills an array of floats with its labels
-    lists = [_labels(node) for node in _lists_of_labels(part)]
+    if part.name == "MultiOutputClassifier":
+        lists = [classes(member.last) for member in _members(part)]
+    else:
+        lists = [labels_of(node) for node in _lists_of_labels(part)]
     told = {scalar_type(labels) if labels else "any" for labels in lists}
     return told.pop() if len(told) == 1 else "any"
 
 
-def classes(part: Part) -> tuple[Scalar, ...] | None:
-    """The labels of a classifier in the order of its probabilities, if the file tells them; not of
-    one that gives several at a time. Of a mixture, the numbers of its components.
-    """
-    if _is_multilabel(part):
-        return None
-    if part.name in _MIXTURES and part.is_sklearn:
-        weights = part.floats("weights_")
-        return tuple(range(len(weights))) if weights else None
-    node = part.get("classes_", "_classes")
-    encoder = part.inner(part.get("_le", "_label_encoder", "label_encoder_"))
-    if encoder is not None and view(encoder.get("classes_")) is not None:
-        node = encoder.get("classes_")
-    if node is None and (binarizer := _binarizer(part)):
-        node = binarizer.get("classes_")
-    if node is None and part.name in _DELEGATING:
-        inner = next(part.parts, None)
-        return classes(inner.last) if inner else None
-    if node is None and (count := part.number("n_classes_", "_n_classes")):
-        is_listed = part.top == "xgboost" and count <= _MOST_LABELS
-        return tuple(range(count)) if is_listed else None
-    if node is None and part.task == "classifier" and (told := booster(part)):
-        return told.classes
-    return _labels(node)
-
-
-def _labels(node: Node) -> tuple[Scalar, ...] | None:
-    array = view(node)
-    values = array.values() if array and len(array.shape) == 1 and not _nested(array) else None
-    return tuple(values) if values else None
-
-
-_DELEGATING = {
-    "TunedThresholdClassifierCV", "FixedThresholdClassifier", "RFE", "RFECV", "OneVsRestClassifier",
-}  # fmt: skip
-
-
-def _nested(array: Array) -> bool:
-    return any(view(item) is not None for item in array.items or ())
-
-
-def _is_multilabel(part: Part) -> bool:
-    """Whether it was told for each label whether a row has it, in a matrix of zeros and ones."""
-    binarizer = _binarizer(part)
-    return binarizer is not None and binarizer.text("y_type_") == "multilabel-indicator"
-
-
-def _binarizer(part: Part) -> Part | None:
-    return part.inner(part.get("label_binarizer_", "_label_binarizer"))
-
-
 def _classifier_shape(part: Part) -> tuple[int, ...]:
     labels = view(part.get("classes_"))
-    if labels is not None and _is_multilabel(part):
+    if labels is not None and is_multilabel(part):
         return labels.shape
-    several = _lists_of_labels(part)
-    if several:
-        return (len(several),)
     if part.name in {"MultiOutputClassifier", "ClassifierChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
+    several = _lists_of_labels(part)
+    if several:
+        return (len(several),)
     if part.top == "catboost" and len(classes(part) or ()) > _TWO:
         return (1,)  # it gives a column of labels where there are more than two
     return ()
+
+
+def _members(part: Part) -> list[Part]:
+    """The estimators of a classifier that has one for each output."""
+    nodes = part.get("estimators_")
+    return list(filter(None, map(part.inner, nodes if isinstance(nodes, list) else ())))
 
 
 def _lists_of_labels(part: Part) -> list[Node]:
     """`classes_` of a classifier of several outputs: one array each."""
     node = part.get("classes_")
     array = view(node)
-    items = array.items if array and _nested(array) else node
+    items = array.items if array and is_nested(array) else node
     return items if isinstance(items, list) and items and view(items[0]) is not None else []
 
 

@@ -31,6 +31,13 @@ _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "colle
                    *OTHER_LIBRARIES}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
+_META_OF = {
+    "FrozenEstimator": ("estimator",),
+    "TransformedTargetRegressor": ("regressor_", "regressor"),
+}
+_META_OF_OTHERS = tuple(key for key in _META if key not in {"best_estimator_", "regressor_"})
+"""Attributes of other classes of scikit-learn, which do not use those of searches."""
+
 _COMPOSITES = {
     "Pipeline": ("steps",),
     "ColumnTransformer": ("transformers_", "transformers"),
@@ -145,12 +152,19 @@ class Part:
             return self._ensemble()
         if self.is_sklearn and ".ensemble._forest" in self.cls.module:
             return []
-        found = ((key, self.attributes.get(key)) for key in _META)
+        found = ((key, self.attributes.get(key)) for key in self._meta)
         inner = next(((k, v) for k, v in found if self.inner(v) is not None), None)
         if inner is None:
             return []
         fitted = self._first_member() if self._keeps_copies else None
         return [(inner[0].rstrip("_"), inner[1] if fitted is None else fitted, None)]
+
+    @property
+    def _meta(self) -> tuple[str, ...]:
+        """The attributes that may be the estimator inside it, the one that predicts first."""
+        if not self.is_sklearn or self.name.endswith("SearchCV"):
+            return _META
+        return _META_OF.get(self.name, _META_OF_OTHERS)
 
     @property
     def _keeps_copies(self) -> bool:
@@ -221,10 +235,12 @@ class Part:
 
     @property
     def is_fitted(self) -> bool:
-        """False only where training would have left an attribute (`..._`) and none is there."""
+        """False only where training would have left a model or an attribute (`..._`)."""
         part = self.last
         if part.name.endswith("SearchCV"):
             return part.get("best_estimator_") is not None or not part.is_sklearn
+        if part.top == "catboost":
+            return part.get("__model") is not None
         if not part.is_sklearn or part.task not in ("classifier", "regressor"):
             return True
         return any(k.endswith("_") or k.startswith("_fit") for k in part.attributes)

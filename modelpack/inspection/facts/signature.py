@@ -6,7 +6,7 @@ from collections import Counter
 
 from modelpack.spec import Signature
 
-from . import inputs, outputs
+from . import inputs, labels, outputs
 from .parts import Part
 from .passage import head
 
@@ -25,7 +25,7 @@ def signature(root: Part) -> Signature:
     """All that the file tells of inputs and outputs; what it does not tell is left general."""
     fields = inputs.fields(root)
     layout = inputs.layout(root, fields)
-    classes = outputs.classes(root.last)
+    classes = labels.classes(root.last)
     return Signature(
         inputs=tuple(fields),
         outputs=(outputs.prediction(root, classes, fields),),

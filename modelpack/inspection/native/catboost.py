@@ -16,7 +16,8 @@ from typing import Any
 
 from modelpack.spec import Field, FieldType, Signature, Task
 
-from ..facts.boosters import Booster
+from .. import limits
+from ..facts.boosters import Booster, catboost_labels, class_names
 from ..facts.boosters import catboost as facts_of
 from ..facts.columns import scalar_type
 from ..facts.flatbuffers import Table
@@ -67,6 +68,12 @@ def _told(core: bytes, rest: bytes, root: Table) -> Told:
     require(root.text(0) == _FORMAT, "a CatBoost model is of a format that is not known")
     if trees is None:
         raise Malformed("malformed", "a CatBoost model has no trees")
+    if (
+        len(core) + len(rest) > limits.MODEL_BYTES
+    ):  # `facts` has only the beginning of a pickled one
+        first = class_names(core)
+        fits = first in (None, catboost_labels(root, first))
+        require(fits, "a CatBoost model has other classes than its options tell", CODE)
     parts = root.size(3)
     unread = trees.size(_TEXTS) or trees.size(_ESTIMATED) or parts > 1
     if not unread:  # a model of texts has other parts than counters, too

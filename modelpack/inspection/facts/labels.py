@@ -1,0 +1,189 @@
+"""The labels of a classifier, read where its `predict` reads them.
+
+Several attributes of a fitted classifier contain the labels, and `predict` uses one of them, which
+depends on the class and on the release. A crafted file can contain other labels in the rest, or add
+an attribute that the class does not have. An attribute is therefore read only if `predict` of that
+class uses it in some release. If those that a file contains differ, the labels are unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from modelpack.spec import Scalar
+
+from ..arrays import Array, scalar, view
+from ..nodes import Node
+from .boosters import booster
+from .parts import Part
+
+Labels = tuple[Scalar, ...]
+
+_MIXTURES = {"GaussianMixture", "BayesianGaussianMixture"}
+_ENCODERS = {
+    "VotingClassifier": ("le_",),
+    "StackingClassifier": ("_label_encoder", "_le"),
+    "MLPClassifier": ("_label_binarizer",),
+    "OneVsRestClassifier": ("label_binarizer_",),
+}
+"""Classifiers of scikit-learn whose `predict` decodes numbers -> the attributes of what decodes."""
+
+_PROPERTY_OF = {
+    "RidgeClassifier": "_label_binarizer", "RidgeClassifierCV": "_label_binarizer",
+}  # fmt: skip
+"""Classifiers that have `classes_` as an attribute, or in older releases as a property of this."""
+
+_DELEGATING = {
+    "FixedThresholdClassifier": ("estimator_", "estimator"),
+    "GaussianProcessClassifier": ("base_estimator_",),
+    "RFE": ("estimator_",),
+    "RFECV": ("estimator_",),
+    "SelfTrainingClassifier": ("estimator_", "base_estimator_"),
+    "TunedThresholdClassifierCV": ("estimator_",),
+}
+"""Classifiers that have another one predict -> its attributes."""
+
+_BINARIZERS = {
+    "MLPClassifier": "_label_binarizer", "OneVsRestClassifier": "label_binarizer_", **_PROPERTY_OF,
+}  # fmt: skip
+"""Classifiers that decode several labels at a time -> the attribute that decodes them."""
+
+_OF_SEVERAL_OUTPUTS = {"ClassifierChain", "MultiOutputClassifier"}
+_WITHOUT_ENCODER = (2, 0)
+"""The first release of XGBoost whose classifiers do not decode predictions."""
+
+_MOST_LABELS = 100_000
+"""A larger count is no reason to allocate a label for each: the file may contain any number."""
+
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
+
+
+def classes(part: Part) -> Labels | None:
+    """Return the labels of a classifier in the order of its probabilities.
+
+    Returns:
+        The labels; of a mixture, the numbers of its components. None if the file does not contain
+        them, if its attributes contradict each other, or if the classifier predicts several labels
+        at a time.
+    """
+    is_of_several = part.is_sklearn and part.name in _OF_SEVERAL_OUTPUTS
+    if is_multilabel(part) or is_of_several:
+        return None
+    if part.is_sklearn and part.name in _MIXTURES:
+        weights = part.floats("weights_")
+        return tuple(range(len(weights))) if weights else None
+    # The task of private classes, such as those inside a Gaussian process, is unknown.
+    if part.is_sklearn and part.task not in {"classifier", "unknown"}:
+        return None
+    found = list(_sources(part))
+    return found[0] if found and all(each == found[0] for each in found) else None
+
+
+def is_multilabel(part: Part) -> bool:
+    """Whether training showed for each label if a row has it, in a matrix of zeros and ones."""
+    if not part.is_sklearn or part.name not in _BINARIZERS:
+        return False
+    binarizer = part.inner(part.get(_BINARIZERS[part.name]))
+    return binarizer is not None and binarizer.text("y_type_") == "multilabel-indicator"
+
+
+def outlier_labels(part: Part, labels: Labels) -> Labels:
+    """Return what a classifier by radius predicts for a row without neighbours, if no class."""
+    is_by_radius = part.is_sklearn and part.name == "RadiusNeighborsClassifier"
+    node = part.get("outlier_label_") if is_by_radius else None
+    found = map(scalar, node) if isinstance(node, list) else labels_of(node) or ()
+    return tuple(label for label in found if label is not None and label not in labels)
+
+
+def labels_of(node: Node) -> Labels | None:
+    """Return the values of a flat array."""
+    array = view(node)
+    values = array.values() if array and len(array.shape) == 1 and not is_nested(array) else None
+    return tuple(values) if values else None
+
+
+def is_nested(array: Array) -> bool:
+    return any(view(item) is not None for item in array.items or ())
+
+
+def _sources(part: Part) -> Iterator[Labels | None]:
+    """Yield the labels of each attribute from which `predict` takes them in some release."""
+    if part.top in _OF_LIBRARIES:
+        yield from _OF_LIBRARIES[part.top](part)
+        return
+    name = part.name if part.is_sklearn else ""
+    if name in _DELEGATING:
+        keys = [key for key in _DELEGATING[name] if part.get(key) is not None]
+        if keys[:1] == ["estimator_"] and "estimator" in keys:  # a parameter, which predicts alone
+            keys.remove("estimator")
+        inner = [part.inner(part.get(key)) for key in keys]
+        yield from (classes(each.last) if each else None for each in inner)
+    elif name in _ENCODERS:
+        yield from _decoded(part, *_ENCODERS[name])
+        yield from _own(part)
+    elif name in _PROPERTY_OF:
+        yield from _own(part)
+        yield from _decoded(part, _PROPERTY_OF[name])
+    elif part.is_sklearn:
+        yield _constant(part, labels_of(part.get("classes_")))
+    else:  # It is unknown what `predict` of a subclass by others reads.
+        yield from _own(part, "classes_", "_classes")
+        yield from _decoded(part, "_le", "_label_encoder", "label_encoder_")
+
+
+def _own(part: Part, *keys: str) -> Iterator[Labels | None]:
+    """Yield labels that are attributes of the classifier, if the file contains them."""
+    nodes = filter(None, (part.get(key) for key in keys or ("classes_",)))
+    yield from map(labels_of, nodes)
+
+
+def _decoded(part: Part, *keys: str) -> Iterator[Labels | None]:
+    """Yield the labels of encoders; of an attribute that is no encoder, None."""
+    for key in keys:
+        node = part.attributes.get(key)
+        if node is not None:
+            encoder = part.inner(node)
+            yield labels_of(encoder.get("classes_")) if encoder else None
+
+
+def _constant(part: Part, labels: Labels | None) -> Labels | None:
+    """Return the labels, unless a dummy predicts a constant that is none of them."""
+    strategies = (part.text("strategy"), part.text("_strategy"))
+    if part.name != "DummyClassifier" or "constant" not in strategies or labels is None:
+        return labels
+    constant = part.get("constant")
+    found = labels_of(constant) or (scalar(constant),)
+    return labels if set(found) <= set(labels) else None
+
+
+def _lightgbm(part: Part) -> Iterator[Labels | None]:
+    yield from _decoded(part, "_le")
+    yield from _own(part, "_classes")
+
+
+def _catboost(part: Part) -> Iterator[Labels | None]:
+    told = booster(part) if part.task == "classifier" else None
+    yield told.classes if told else None
+
+
+def _xgboost(part: Part) -> Iterator[Labels | None]:
+    """Yield the labels of the encoder that releases before 2.0 have, and the numbers of classes."""
+    told = booster(part)
+    match = _RELEASE.match(told.version or "") if told else None
+    release = (int(match[1]), int(match[2])) if match else (0, 0)
+    encoded = list(_decoded(part, "_le"))
+    if encoded and release < _WITHOUT_ENCODER:
+        yield from encoded
+        yield from _own(part)
+        return
+    count = part.number("n_classes_")
+    groups = told.groups if told else None
+    if not count or count > _MOST_LABELS or groups not in (None, count):
+        yield None
+        return
+    yield tuple(range(count))
+    yield from encoded
+
+
+_OF_LIBRARIES = {"lightgbm": _lightgbm, "catboost": _catboost, "xgboost": _xgboost}
