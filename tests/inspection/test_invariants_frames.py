@@ -269,7 +269,7 @@ def test_categorical_without_categories(old_categorical, tmp_path):
     refused(made, tmp_path, "hold 0 in place 0", 4)
     made = instance(old_categorical, {"_codes": np.array([-1], "i1"), "_categories": [1, 2]})
     refused(made, tmp_path, "an axis is no index", 4)
-    refused(instance(old_categorical, {}), tmp_path, "no codes", 4)
+    refused(instance(old_categorical, {}), tmp_path, "that one release writes", 4)
 
 
 def multi(levels, codes, key="codes"):
@@ -319,6 +319,62 @@ def test_mask_of_an_array(kind, tmp_path):
     refused(made, tmp_path, "the mask of an array", 4)
     made._mask = np.zeros(3, "i1")
     refused(made, tmp_path, "the mask of an array", 4)
+
+
+# --- Forms of a state ----------------------------------------------------------------------------
+
+CODES, MASK = np.array([0, 1], "i1"), np.zeros(2, bool)
+MOMENTS = np.zeros(2, "M8[ns]")
+MIXED = "not the attributes that one release writes"
+ONE_DTYPE = {"_dtype": pd.CategoricalDtype([1, 2, 3])}
+FORMS_OF = {
+    ("categorical", "Categorical"): ({"_codes": CODES}, {"_ndarray": CODES}),
+    ("datetimes", "DatetimeArray"): ({"_data": MOMENTS}, {"_ndarray": MOMENTS}),
+    ("timedeltas", "TimedeltaArray"): ({"_data": MOMENTS}, {"_ndarray": MOMENTS}),
+    ("period", "PeriodArray"): ({"_data": CODES}, {"_ndarray": CODES}),
+    ("string_", "StringArray"): ({"_ndarray": CODES},),
+    ("boolean", "BooleanArray"): ({"_data": MASK, "_mask": MASK},),
+    ("integer", "IntegerArray"): ({"_data": CODES, "_mask": MASK},),
+    ("floating", "FloatingArray"): ({"_data": CODES, "_mask": MASK},),
+}
+
+
+@pytest.mark.parametrize(("module", "name"), FORMS_OF)
+def test_an_array_has_the_attributes_of_one_release(module, name, tmp_path, monkeypatch):
+    cls = getattr(getattr(pd.core.arrays, module), name)
+    monkeypatch.setattr(cls, "__module__", f"pandas.core.arrays.{module}")
+    dtype = ONE_DTYPE if name == "Categorical" else {}
+    for form in FORMS_OF[module, name]:
+        assert findings(instance(cls, {**form, **dtype}), tmp_path, 4) == []
+        for key in {"_codes", "_data", "_mask", "_ndarray"} - form.keys():
+            refused(instance(cls, {**form, **dtype, key: CODES}), tmp_path, MIXED, 4)
+        for key in form if len(form) > 1 else ():
+            refused(instance(cls, {key: form[key]}), tmp_path, MIXED, 4)
+
+
+def test_categories_told_twice(old_categorical, tmp_path):
+    state = {"_codes": CODES, "_categories": pd.Index([1, 2, 3]), **ONE_DTYPE}
+    refused(instance(old_categorical, state), tmp_path, MIXED, 4)
+
+
+@pytest.mark.parametrize("key", ["_codes", "_ndarray", "_data", "_mask", "_dtype", "_categories"])
+def test_values_among_the_other_attributes_of_an_array(key, tmp_path):
+    for made in (categorical(CODES), pd.array(["2020-01-01"], dtype="datetime64[ns]")):
+        function, args, state = made.__reduce__()
+        more = {**(state[2] if len(state) > 2 else {}), "_note": 1}
+        assert findings(Made(function, *args, state=(*state[:2], more)), tmp_path, 4) == []
+        more[key] = CODES
+        refused(Made(function, *args, state=(*state[:2], more)), tmp_path, MIXED, 4)
+
+
+@pytest.mark.parametrize("name", ["_codes", "_ndarray"])
+def test_values_in_the_cache_of_an_array(name, old_categorical, tmp_path):
+    """pandas 1.2 reads the cached values in the place of the others."""
+    state = {"_codes": CODES, **ONE_DTYPE}
+    assert findings(instance(old_categorical, {**state, "_cache": {"ndim": 1}}), tmp_path, 4) == []
+    wrong = np.zeros(9, "i1")
+    made = instance(old_categorical, {**state, "_cache": {name: wrong}})
+    refused(made, tmp_path, "the cache of an array", 4)
 
 
 # --- Releases ------------------------------------------------------------------------------------

@@ -79,6 +79,12 @@ CHECKS: dict[str, Check] = {
     "pandas:Series": frames.frame,
     "pandas:Categorical": indexes.categorical,
     "pandas:__pyx_unpickle_NDArrayBacked": indexes.extension,
+    "pandas:__pyx_unpickle_PeriodMixin": indexes.extension,
+    **dict.fromkeys(
+        ("pandas:DatetimeArray", "pandas:PeriodArray", "pandas:StringArray",
+         "pandas:TimedeltaArray"),
+        indexes.pandas_array,
+    ),
     **dict.fromkeys(
         ("pandas:BooleanArray", "pandas:FloatingArray", "pandas:IntegerArray"), indexes.masked
     ),

@@ -18,8 +18,24 @@ from .objects import Broken, Stored, attributes, integer, named, require, stored
 from .scans import Scan, scan
 
 _DEEPEST = 4
+_MIXED = "an array of pandas has not the attributes that one release writes"
 _CONTENTS = ("_ndarray", "_data", "_codes", "_mask")
 """The attributes of an array of pandas that hold numpy's arrays, in any release."""
+
+_OF_MOMENTS = (("_data",), ("_ndarray",))  # before pandas 1.3, since then
+_FORMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "Categorical": (("_codes",), ("_ndarray",)),
+    "DatetimeArray": _OF_MOMENTS,
+    "PeriodArray": _OF_MOMENTS,
+    "TimedeltaArray": _OF_MOMENTS,
+    "StringArray": (("_ndarray",),),
+    "BooleanArray": (("_data", "_mask"),),
+    "FloatingArray": (("_data", "_mask"),),
+    "IntegerArray": (("_data", "_mask"),),
+}
+"""The class of an array -> which of these attributes its state has. A release reads one form, so a
+state with several could show another array than pandas reads.
+"""
 
 
 def index(made: Obj) -> Iterator[Scan]:
@@ -38,8 +54,15 @@ def index(made: Obj) -> Iterator[Scan]:
         yield from _below(numbers, index_length(level))
 
 
+def pandas_array(made: Obj) -> Iterator[Scan]:
+    """An array of pandas, made as an object or by Cython: one form of its state."""
+    _require_one_form(made)
+    yield from ()
+
+
 def categorical(made: Obj) -> Iterator[Scan]:
     """A Categorical, made as an object or by Cython: codes and categories."""
+    _require_one_form(made)
     codes, categories = _codes_and_categories(made)
     count = 0 if categories is None else index_length(categories)
     yield from _below(stored(codes, "the codes of categories"), count)
@@ -48,17 +71,47 @@ def categorical(made: Obj) -> Iterator[Scan]:
 def extension(made: Obj) -> Iterator[Scan]:
     """An array of pandas that Cython makes: its class is the first argument."""
     cls = made.args[0] if made.args else None
-    if isinstance(cls, Global) and cls.name == "Categorical":
-        yield from categorical(made)
+    is_categorical = isinstance(cls, Global) and cls.name == "Categorical"
+    yield from categorical(made) if is_categorical else pandas_array(made)
 
 
 def masked(made: Obj) -> Iterator[Scan]:
     """Numbers, of which a mask marks those that are missing."""
+    _require_one_form(made)
     state = attributes(made)
     if state:
         data = stored(state.get("_data"), "the values of an array")
         stored(state.get("_mask"), "the mask of an array").expect({"b1"}, *data.shape)
     yield from ()
+
+
+def _require_one_form(made: Obj) -> None:
+    """Require the attributes that one release writes, and no array elsewhere in the state."""
+    forms = _FORMS.get(made_key(made).rpartition(":")[2])
+    if forms is None or not made.states:
+        return
+    state = _state_of(made)
+    if isinstance(state, Dct):
+        told = named(state)
+        found = tuple(name for name in sorted(_CONTENTS) if name in told)
+        require(found in forms, _MIXED)
+        require(not ("_dtype" in told and "_categories" in told), _MIXED)
+        _require_cache(told, array_shape(told[found[0]]))
+        return
+    # Of Cython: the dtype, the values, and a dict of what else the object has.
+    more = [named(part) for part in state if isinstance(part, Dct)]
+    require(len(more) <= 1 and len(state) - len(more) == 2, _MIXED)
+    for told in more:
+        require(told.keys().isdisjoint({*_CONTENTS, "_categories", "_dtype"}), _MIXED)
+        _require_cache(told, None)
+
+
+def _require_cache(told: dict[str, Node], shape: tuple[int, ...] | None) -> None:
+    """Compare what pandas 1.2 keeps of its values in a cache with these, of the given shape."""
+    cache = named(told["_cache"]) if isinstance(told.get("_cache"), Dct) else {}
+    held = [name for name in _CONTENTS if name in cache]
+    fits = not held or (held == ["_ndarray"] and array_shape(cache["_ndarray"]) == shape)
+    require(fits, "the cache of an array of pandas has other values than the array")
 
 
 def index_length(node: Node) -> int | None:
@@ -182,12 +235,11 @@ def _codes_and_categories(made: Obj) -> tuple[Node, Node]:
         require(len(codes) == len(dtype) == 1, "a categorical has no codes or no categories")
         return codes[0], attributes(dtype[0]).get("categories")
     told = named(state)
-    codes = [told[name] for name in ("_codes", "_ndarray") if name in told]
-    require(len(codes) == 1, "a categorical has no codes")
+    numbers = told.get("_codes", told.get("_ndarray"))
     kind = told.get("_dtype")
     if isinstance(kind, Obj):
-        return codes[0], attributes(kind).get("categories")
-    return codes[0], told.get("_categories")  # before pandas 0.21
+        return numbers, attributes(kind).get("categories")
+    return numbers, told.get("_categories")  # before pandas 0.21
 
 
 def _state_of(made: Obj) -> Dct | tuple[Node, ...]:

@@ -26,12 +26,11 @@ _BOUNDS = {"kd_tree": 2, "ball_tree": 1}
 
 
 def binary_tree(made: Obj) -> Iterator[Scan]:
-    """`newObj(KDTree)` and its state of 13 values. Old releases, whose modules have no underscore,
-    write 12. Later ones read the last value without a look at the length.
+    """`newObj(KDTree)` and its state of 13 values. scikit-learn before 0.20 wrote 12. The releases
+    that are supported read the last value without a look at the length.
     """
     state = made.states[0] if len(made.states) == 1 else None
-    is_later = made.cls.module.rpartition(".")[2].startswith("_")
-    if not isinstance(state, tuple) or len(state) not in ((13,) if is_later else (12, 13)):
+    if not isinstance(state, tuple) or len(state) != 13:
         raise Broken("a tree of neighbours has not the state of one")
     samples = stored(state[0], "the samples of a tree")
     samples.expect(_FLOAT, None, None)
@@ -60,7 +59,7 @@ def _nodes_of(state: tuple[Node, ...]) -> Stored:
 
 
 def _weights(state: tuple[Node, ...], n_samples: int) -> None:
-    if len(state) == 13 and state[12] is not None:
+    if state[12] is not None:
         stored(state[12], "the weights of the samples").expect(_FLOAT, n_samples)
 
 
