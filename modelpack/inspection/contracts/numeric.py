@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 
 from ..allowlist import roles
@@ -44,16 +45,21 @@ _UFUNCS = ("numpy", "scipy.special")
 
 # scipy.stats writes the text that it executes in `__setstate__`: it must be its own template, with
 # nothing but names of shape parameters in it.
-_SHAPES = r"(?:[A-Za-z_][A-Za-z0-9_]*, ?)*"
-_SCALES = r"loc=0(?:, scale=1)?"
-_TEMPLATE = re.compile(
-    rf"\ndef _parse_args\(self, {_SHAPES} ?{_SCALES}\):\n"
-    rf"    return \({_SHAPES} ?\), loc, (?:scale|1)\n"
-    rf"\ndef _parse_args_rvs\(self, {_SHAPES} ?{_SCALES}, size=None\):\n"
-    rf"    return self\._argcheck_rvs\({_SHAPES} ?loc, (?:scale|1), size=size\)\n"
-    rf"\ndef _parse_args_stats\(self, {_SHAPES} ?{_SCALES}, moments='mv'\):\n"
-    rf"    return \({_SHAPES} ?\), loc, (?:scale|1), moments\n"
-)
+_HEAD = re.compile(r"\ndef _parse_args\(self, ((?:[A-Za-z_][A-Za-z0-9_]*, )*) (loc=0[^)]*)\):\n")
+_TEMPLATE = """
+def _parse_args(self, {shapes} {taken}):
+    return ({shapes}), {returned}
+
+def _parse_args_rvs(self, {shapes} {taken}, size=None):
+    return self._argcheck_rvs({shapes} {returned}, size=size)
+
+def _parse_args_stats(self, {shapes} {taken}, moments='mv'):
+    return ({shapes}), {returned}, moments
+"""
+_SCALES = {"loc=0, scale=1": "loc, scale", "loc=0": "loc, 1"}
+"""The last parameters of a continuous and of a discrete distribution -> what is returned."""
+
+_RESERVED = {"loc", "moments", "scale", "self", "size", *keyword.kwlist}
 # What scipy before 1.6 gives to `__init__` when it is unpickled; of `shapes` it makes such a text.
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[, ]+[A-Za-z_][A-Za-z0-9_]*)*")
 _SAMPLERS = {"rvs_fisher", "rvs_wallenius"}
@@ -147,7 +153,16 @@ def _distribution(made: Obj) -> str | None:
 
 def is_template(node: Node) -> bool:
     """Return whether a value is the text that scipy itself writes and executes."""
-    return isinstance(node, str) and _TEMPLATE.fullmatch(node) is not None
+    match = _HEAD.match(node) if isinstance(node, str) else None
+    if match is None or match[2] not in _SCALES or not _are_shapes(match[1].split(", ")[:-1]):
+        return False
+    returned = _SCALES[match[2]]
+    return bool(node == _TEMPLATE.format(shapes=match[1], taken=match[2], returned=returned))
+
+
+def _are_shapes(names: list[str]) -> bool:
+    """Whether names can be parameters of one function, next to those that scipy adds."""
+    return len(set(names)) == len(names) and _RESERVED.isdisjoint(names)
 
 
 def _texts(state: Dct) -> str | None:
@@ -165,8 +180,10 @@ def _parameters(state: tuple[Node, ...]) -> str | None:
     for key, value in zip(state[0].keys, state[0].values, strict=True):
         if not isinstance(key, str) or key not in _PARAMETERS or not _PARAMETER(value):
             return "its state holds a parameter that scipy does not know"
-        if key == "shapes" and isinstance(value, str) and value and not _NAMES.fullmatch(value):
-            return "the names of its shape parameters are none"
+        if key == "shapes" and isinstance(value, str) and value:
+            names = value.replace(",", " ").split()
+            if not _NAMES.fullmatch(value) or not _are_shapes(names):
+                return "the names of its shape parameters are none"
     return None
 
 
