@@ -84,7 +84,12 @@ def read(made: Obj) -> Dtype | None:
     code = made.args[0] if made.args else None
     match = _CODE.fullmatch(code) if isinstance(code, str) else None
     state = made.states[0] if len(made.states) == 1 else None
-    if not match or made.args[1:] != (False, True) or not isinstance(state, tuple):
+    if (
+        not match
+        or len(made.args) != 3
+        or made.args[1:] != (False, True)
+        or not isinstance(state, tuple)
+    ):
         return None
     if len(state) not in (8, 9) or state[0] not in (3, 4) or state[1] not in ("<", ">", "|"):
         return None

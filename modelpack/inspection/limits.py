@@ -19,6 +19,7 @@ STREAM_FLOOR = 32 * MIB  # below this the ratio is not asked: arrays of zeros sh
 CODEC_BYTES = 256 * MIB  # memory that a decompressor may take for its dictionary
 
 OPCODES = 4_000_000, 8, 50_000_000  # least, per byte of the file, most
+ARGUMENTS, ARGUMENTS_FLOOR = 4, 100_000  # of all calls together, for each opcode; in real files 1
 MARKS = 10_000
 DEPTH = 200  # of the tree of values
 REPEATS = 100  # how often the average value may be reached by another path

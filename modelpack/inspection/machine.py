@@ -30,6 +30,7 @@ class Trace:
     protocol: int | None = None
     payloads: int = 0
     opcodes: int = 0
+    arguments: int = 0  # of all calls together
     most_opcodes: int = limits.OPCODES[-1]
     versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
     pythons: tuple[str, ...] = ()  # those that may have written its byte code
@@ -215,6 +216,10 @@ class Machine:
             raise self._computed(callee, args)
         if not isinstance(args, tuple):
             raise malformed("the arguments of a call are no tuple")
+        self.trace.arguments += len(args)
+        if self.trace.arguments > limits.ARGUMENTS_FLOOR + limits.ARGUMENTS * self.trace.opcodes:
+            # Each call would be judged by as many values, however few bytes it takes.
+            raise Malformed("limit", "its calls share more arguments than models do")
         made = Obj(how, callee, args, self.offset, opcode)
         self.trace.objects.append(made)
         self.stack.append(made)

@@ -393,6 +393,28 @@ def calls(size):
     return pickled(listed([first, b"h\x00)R" * (size // 4)]))
 
 
+def arguments_of_many_calls(size):
+    """One tuple of arguments is given to many calls of a class."""
+    half = size // 2
+    first = name("own:Model") + MEMOIZE + MARK + NONE * half + TUPLE + MEMOIZE + NEWOBJ
+    return pickled(listed([first, b"h\x00h\x01\x81" * (half // 5)]))
+
+
+def arguments_of_one_dtype(size):
+    """A dtype with many arguments is given a state again and again."""
+    half = size // 2
+    made = name("numpy:dtype") + MARK + text("f8") + NONE * half + TUPLE + b"R"
+    return pickled(made + EMPTY_TUPLE + MEMOIZE + BUILD + b"h\x00b" * (half // 3))
+
+
+def lists_in_place_of_arguments(size):
+    """One list is an argument of many calls that take pairs."""
+    half = size // 2
+    pairs = listed([NONE + NONE + TUPLE2] * (half // 3))
+    first = name("collections:OrderedDict") + MEMOIZE + pairs + TUPLE1 + MEMOIZE + b"R"
+    return pickled(listed([first, b"h\x00h\x01R" * (half // 5)]))
+
+
 def findings(size):
     """Thousands of names, each of which is a finding."""
     keys = [f"own{i}:Model" for i in range(min(size // 40, 4_999))]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from modelpack.inspection import limits
+from modelpack.inspection import limits, policy, sharing
 from modelpack.inspection.inspector import inspect
+from modelpack.inspection.nodes import Node, children
 
 from .cost_attacks import ATTACKS
 
@@ -48,6 +49,8 @@ def test_time_grows_with_the_size_and_no_faster(attack, tmp_path: Path) -> None:
         ("shared_list_in_estimators", "limit"),
         ("estimators_that_share_a_state", "limit"),
         ("doubled_pipelines", "limit"),
+        ("arguments_of_many_calls", "limit"),
+        ("lists_in_place_of_arguments", "limit"),
         ("skops_ids", "malformed"),
         ("skops_types", "malformed"),
     ],
@@ -67,6 +70,27 @@ def test_models_may_share_one_list(tmp_path: Path) -> None:
     model = b"\x8c\x03own\x8c\x05Model\x93)\x81}\x8c\x07columnsh\x00sb"
     path.write_bytes(b"\x80\x04](" + names + model * 500 + b"e.")
     assert inspect(path, trust={"own:Model"}).safety.verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    "name", ["arguments_of_many_calls", "arguments_of_one_dtype", "lists_in_place_of_arguments"]
+)
+def test_values_that_calls_share_are_not_visited_for_each_call(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+
+    def counted(node: Node) -> list[Node]:
+        found = children(node)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr(sharing, "children", counted)
+    monkeypatch.setattr(policy, "children", counted)
+    path = tmp_path / "model"
+    path.write_bytes(ATTACKS[name](20_000))
+    inspect(path)
+    assert sum(counts) < 10 * 20_000
 
 
 def confined(program: str) -> subprocess.CompletedProcess[str]:
