@@ -87,6 +87,23 @@ def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hos
         assert hostile in text
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"%PDF-1.7\n", "safety not checked  modelpack does not read this format"),
+        (b"a,b\n1,2\n", "safety not checked  modelpack does not read this format"),
+        (bytes(40), "safety refuse  it cannot be read: it is damaged, or no file of a model"),
+        (b"", "safety refuse  it cannot be read: it is damaged, or no file of a model"),
+        (b"cposix\nsystem\n(S'true'\ntR.", "safety refuse  it must not be loaded"),
+        (b"cown\nModel\n.rest", "safety refuse  it must not be loaded"),
+    ],
+)
+def test_only_what_is_dangerous_is_called_so(data, words, tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    assert words in shown(inspect(path))
+
+
 def test_each_file_is_told(spec):
     second = replace(spec.file, path="second.pkl", sha256="ab" * 32)
     text = shown(replace(spec, more_files=(second,)))

@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from modelpack.code import origin
+from modelpack.inspection import is_unreadable, is_unsupported
 from modelpack.spec import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
 
 from .text import grid, printable
@@ -25,6 +26,8 @@ _VERDICTS = {
     "trust": "it names code that modelpack does not know: see --trust",
     "refuse": "it must not be loaded",
 }
+_UNREADABLE = "it cannot be read: it is damaged, or no file of a model"
+_UNSUPPORTED = "modelpack does not read this format, which says nothing of the file's safety"
 _MOST_COLUMNS, _MOST_CATEGORIES, _MOST_FIELDS = 6, 8, 40
 
 
@@ -156,12 +159,14 @@ def _code(code: Code) -> Table:
 
 
 def _verdict(spec: ModelSpec) -> RenderableType:
-    verdict = spec.safety.verdict
-    heading = Text.assemble(
-        ("\nsafety ", "bold"),
-        (verdict, f"bold {_STYLES[verdict]}"),
-        (f"  {_VERDICTS[verdict]}", "dim"),
-    )
+    verdict, findings = spec.safety.verdict, spec.safety.findings
+    shown: str = verdict
+    style, words = _STYLES[verdict], _VERDICTS[verdict]
+    if verdict == "refuse" and is_unsupported(findings):
+        shown, style, words = "not checked", "yellow", _UNSUPPORTED
+    elif verdict == "refuse" and is_unreadable(findings):
+        words = _UNREADABLE
+    heading = Text.assemble(("\nsafety ", "bold"), (shown, f"bold {style}"), (f"  {words}", "dim"))
     table = grid()
     for finding in spec.safety.findings:
         where = "" if finding.offset is None else f"byte {finding.offset:,}"

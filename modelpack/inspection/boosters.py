@@ -37,8 +37,10 @@ def xgboost(made: Obj) -> Iterator[Scan]:
 
 
 def catboost(made: Obj) -> Iterator[Scan]:
-    """`__model` is the content of a .cbm file."""
-    return _bytes(attributes(made).get("__model"), "CatBoost", _check_catboost)
+    """`__model` is the content of a .cbm file; a model that was not fitted does not have it."""
+    state = attributes(made)
+    require(state.get("__model", b"") is not None, _NO_MODEL)
+    return _bytes(state.get("__model"), "CatBoost", _check_catboost)
 
 
 def lightgbm(made: Obj) -> Iterator[Scan]:

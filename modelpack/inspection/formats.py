@@ -58,6 +58,15 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
         "pmml", "a PMML model")),
     (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)")),
     (r"PAR1", Format("parquet", "a Parquet table")),
+    (r"ARROW1|FEA1", Format("arrow", "a table of Arrow (Feather)")),
+    (r"ORC", Format("orc", "an ORC table")),
+    (r"Obj\x01", Format("avro", "an Avro file")),
+    (r"SQLite format 3\0", Format("sqlite", "a database of SQLite")),
+    (r"MATLAB 5\.0 MAT-file", Format("matlab", "a file of MATLAB")),
+    (r"GGUF", Format("gguf", "a language model (GGUF)")),
+    (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("office", "a document of Microsoft Office")),
+    (r"\x28\xb5\x2f\xfd", Format("zstd", "compressed by zstd; decompress it first")),
+    (r"\xff\xfe|\xfe\xff", Format("text", "a text file in UTF-16")),
     (r"%PDF-", Format("pdf", "a PDF document")),
     (r"RDX[23]\n|RDA[23]\n|[XA]\n\0\0\0[\x02\x03]\0[\x01-\x09]", Format("r", "an object of R")),
     (r"\x89PNG\r\n|\xff\xd8\xff|GIF8", Format("image", "a picture")),
@@ -71,6 +80,7 @@ _ZIP: tuple[tuple[bytes, Format], ...] = (
     (b"data.pkl", Format("torch", "a PyTorch model")),
     (b"schema.json", SKOPS),
     (b"model.weights.h5", Format("keras", "a Keras model")),
+    (b"xl/workbook.", Format("excel", "an Excel workbook")),
     (b".npy", Format("numpy", "a bundle of numpy arrays (.npz)")),
 )
 _PATTERNS = tuple((re.compile(p.encode("latin-1"), re.DOTALL), f) for p, f in _MAGIC)

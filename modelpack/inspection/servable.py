@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -47,11 +47,25 @@ _HARMFUL = {
 damaged, too large, or of another kind.
 """
 
+_UNREADABLE = {
+    "broken-frame", "changed", "empty-file", "external-data", "lz4-missing", "malformed",
+    "too-large", "truncated",
+}  # fmt: skip
 _EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
 """Codes of what models hold though no file with it passes: what else is found follows from that."""
 
 _DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
 _DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
+
+
+def is_unreadable(findings: Iterable[Finding]) -> bool:
+    """Return whether a file is damaged, missing a part or too large, and nothing else is known."""
+    return {finding.code for finding in findings} <= _UNREADABLE
+
+
+def is_unsupported(findings: Iterable[Finding]) -> bool:
+    """Return whether modelpack does not read the format of a file, and knows nothing else of it."""
+    return {finding.code for finding in findings} == {"unsupported-format"}
 
 
 def settled(spec: ModelSpec, code: Code) -> ModelSpec:

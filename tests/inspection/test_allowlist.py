@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
@@ -211,11 +212,60 @@ def test_array_that_is_neither_of_c_nor_of_fortran(tmp_path):
     assert {f.code for f in findings(tmp_path, data).findings} == {"not-a-model"}
 
 
+SCIPY_KEY = "scipy.stats._continuous_distns:norm_gen"
+
+
+def template(shapes="", taken="loc=0, scale=1", returned="loc, scale"):
+    return (
+        f"\ndef _parse_args(self, {shapes} {taken}):\n    return ({shapes}), {returned}\n"
+        f"\ndef _parse_args_rvs(self, {shapes} {taken}, size=None):\n"
+        f"    return self._argcheck_rvs({shapes} {returned}, size=size)\n"
+        f"\ndef _parse_args_stats(self, {shapes} {taken}, moments='mv'):\n"
+        f"    return ({shapes}), {returned}, moments\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["_continuous_distns", "_discrete_distns"])
+def test_templates_of_all_distributions(kind, tmp_path):
+    for made in vars(getattr(scipy.stats, kind)).values():
+        found = getattr(made, "_parse_arg_template", None)
+        if found:
+            body = new(SCIPY_KEY, _parse_arg_template=text(found))
+            assert findings(tmp_path, pickled(body)).verdict == "pass", found
+
+
+TEMPLATES = {
+    "other shapes are returned": template("a, ").replace("return (a, )", "return (print, )"),
+    "a shape is missing in one function": template("a, ").replace("rvs(self, a, ", "rvs(self, "),
+    "other scales": template().replace("return (), loc, scale", "return (), loc, 1"),
+    "scales of the other kind": template(returned="loc, 1"),
+    "a shape with the name of a scale": template("loc, "),
+    "a shape with the name of the object": template("self, "),
+    "a shape that is a keyword": template("lambda, "),
+    "the same shape twice": template("a, a, "),
+    "a shape with a default": template("a=print(), "),
+    "a scale with a default": template(taken="loc=0, scale=print()"),
+    "more after it": template() + "print()\n",
+    "without its last line end": template()[:-1],
+    "two spaces": template("a,  "),
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_other_templates_than_those_of_scipy(name, tmp_path):
+    assert findings(tmp_path, pickled(new(SCIPY_KEY, _parse_arg_template=text(template("a, b, ")))))
+    body = new(SCIPY_KEY, _parse_arg_template=text(TEMPLATES[name]))
+    assert {f.code for f in findings(tmp_path, pickled(body)).findings} == {"bad-arguments"}
+
+
 # The state of scipy before 1.6: parameters, of which `shapes` becomes part of a text that is run.
 PARAMETERS = {
     "no names": {"shapes": text("a): import os\n#")},
     "another parameter": {"_parse_arg_template": text("x")},
     "a class": {"name": name("builtins:int")},
+    "a keyword": {"shapes": text("a, lambda")},
+    "a parameter of scipy's own": {"shapes": text("a loc")},
+    "a name twice": {"shapes": text("a, b, a")},
 }
 
 

@@ -58,6 +58,17 @@ FORMATS = {
     "safetensors": (b'\x02\1\0\0\0\0\0\0{"__metadata__":{}}' + bytes(300), "safetensors"),
     "7z": (b"7z\xbc\xaf\x27\x1c\0\4" + bytes(30), "7z"),
     "npy": (b"\x93NUMPY\x01\0", "numpy"),
+    "npz": (zipped("a.npy"), "numpy"),
+    "excel": (zipped("[Content_Types].xml", "xl/workbook.xml"), "excel"),
+    "feather": (b"ARROW1\0\0" + bytes(50), "arrow"),
+    "orc": (b"ORC" + bytes(50), "orc"),
+    "avro": (b"Obj\x01" + bytes(50), "avro"),
+    "sqlite": (b"SQLite format 3\0" + bytes(90), "sqlite"),
+    "matlab": (b"MATLAB 5.0 MAT-file" + b" " * 100, "matlab"),
+    "gguf": (b"GGUF\x03\0\0\0" + bytes(50), "gguf"),
+    "word": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(50), "office"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(50), "zstd"),
+    "csv in UTF-16": ("a,b\n1,2\n".encode("utf-16"), "text"),
 }
 # fmt: on
 

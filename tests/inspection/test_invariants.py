@@ -1,6 +1,6 @@
 """What compiled code would believe: real models pass; with one number changed they are refused.
 
-Nothing that is broken here is loaded.
+Nothing that is broken here is loaded in this process.
 """
 
 import copyreg
@@ -8,6 +8,8 @@ import io
 import pickle
 import re
 import struct
+import subprocess
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -504,6 +506,25 @@ def test_the_state_of_a_tree_has_as_many_values_as_its_release_reads(name, size,
     refused(model(name), tmp_path, "has not the state of one", 5, reductions)
 
 
+@pytest.mark.parametrize(("name", "module"), [("kd tree", "kd_tree"), ("ball tree", "ball_tree")])
+@pytest.mark.parametrize("size", [12, 13])
+def test_the_state_of_a_tree_under_its_old_name(name, module, size, tmp_path):
+    """scikit-learn 0.20 and 0.21 write 13 values, as tests/data/old shows."""
+
+    def shortened(tree):
+        make, arguments, state = tree.__reduce__()
+        return make, arguments, state[:size]
+
+    pickler = pickle.Pickler(buffer := io.BytesIO(), 2)
+    pickler.dispatch_table = copyreg.dispatch_table | {KDTree: shortened, BallTree: shortened}
+    pickler.dump(model(name))
+    old, new = (f"sklearn.neighbors.{mark}{module}\n".encode() for mark in ("_", ""))
+    path = tmp_path / "model"
+    path.write_bytes(buffer.getvalue().replace(old, new))
+    found = [f.code for f in inspect(path).safety.findings if f.code not in NOTES]
+    assert found == ([] if size == 13 else [CODE])
+
+
 @pytest.mark.parametrize("name", ["kd tree", "ball tree", "large kd tree"])
 @pytest.mark.parametrize("value", [None, -1, 2**40])
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
@@ -813,6 +834,32 @@ def test_bytes_that_are_no_catboost_model(tmp_path):
     state["__model"] = b"XBM1" + state["__model"][4:]
     made = Stored(catboost.CatBoostClassifier, state)
     refused(made, tmp_path, "no model of CatBoost", 5)
+
+
+CATBOOST_STATES = {
+    "no state": (None, "not-a-model"),
+    "empty": ({}, "not-a-model"),
+    "parameters": ({"iterations": 2}, "not-fitted"),
+    "None": ({"iterations": 2, "__model": None}, CODE),
+    "empty bytes": ({"iterations": 2, "__model": b""}, CODE),
+}
+
+
+@pytest.mark.parametrize("kind", ["CatBoost", "CatBoostClassifier", "CatBoostRegressor"])
+@pytest.mark.parametrize("name", CATBOOST_STATES)
+def test_catboost_without_a_model(name, kind, tmp_path):
+    state, code = CATBOOST_STATES[name]
+    cls = getattr(catboost, kind)
+    path = tmp_path / "model"
+    path.write_bytes(pickle.dumps(Stored(cls, state)))
+    assert [f.code for f in inspect(path).safety.findings] == [code]
+    # A child process, because a crash would end this one. An error of Python is harmless.
+    program = (
+        f"import pickle\ntry: pickle.load(open({str(path)!r}, 'rb')).predict([[0.0] * 4])\n"
+        "except Exception as error: print('error')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"error\n")
 
 
 def changed_text(name, pattern, new, count=1):
