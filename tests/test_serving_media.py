@@ -345,12 +345,22 @@ def header_of(text: bytes, body: bytes = b"", version: int = 1) -> bytes:
         header_of(b"{'descr': '<f8', 'descr': '<f8', 'shape': (1, 4)}", bytes(32)),
         header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': '<f8'}", bytes(32)),
         header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (" + b"9" * 5000 + b", )}"),
+        header_of(b"{'descr': '<f8' 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        header_of(b"{'descr': '<f8',, 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
         header_of(b"", version=3) + b"\xff" * 100,
     ],
     ids=lambda body: body[:60].decode("ascii", "replace"),
 )  # fmt: skip
 def test_hostile_npy_is_400(iris: FlaskClient, body: bytes) -> None:
     assert post(iris, body, NPY).status_code == 400
+
+
+@pytest.mark.parametrize("blank", [b"", b" ", b"\n \t"])
+def test_blanks_in_a_header_of_npy(iris: FlaskClient, blank: bytes) -> None:
+    parts = [b"{", b"'descr'", b":", b"'<f8'", b",", b"'fortran_order'", b":", b"False", b",",
+             b"'shape'", b":", b"(1, 4)", b",", b"}", b""]  # fmt: skip
+    body = header_of(blank.join(parts), np.array([SETOSA]).tobytes())
+    assert predictions(post(iris, body, NPY)) == ["setosa"]
 
 
 # --- json lines ----------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ Range = tuple[float, float]
 
 _INDICATOR, _CATEGORY = "i", "c"
 _HANDLES = ("_handle", "handle", "__model")
+_LONGEST_LIST = 1_000_000
 _INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
 _LONGEST_LABELS = 64_000
 _LIGHTGBM_TEXTS = {"v2": "<2.3", "v3": ">=2.3,<4", "v4": ">=4"}
@@ -157,13 +158,20 @@ def _texts(data: bytes, key: str) -> tuple[str, ...]:
     """A list of texts, in UBJSON or JSON."""
     told = ubjson.strings(data, key)
     if told is None:
-        match = re.search(rb'"%s":\s?(\[[^\]]{1,1000000}\])' % key.encode(), data)
         try:
-            found = json.loads(match[1]) if match else []
+            found = json.loads(_list(data, key))
         except ValueError:  # a name with a bracket in it
             found = []
         told = tuple(clean(each) for each in found if isinstance(each, str))
     return told
+
+
+def _list(data: bytes, key: str) -> bytes:
+    """The text of the first list of this name in JSON, up to the first bracket."""
+    match = re.search(rb'"%s":\s?\[' % key.encode(), data)
+    # Not by the expression, which would read the same text again from each such name in it.
+    end = data.find(b"]", match.end(), match.end() + _LONGEST_LIST) if match else -1
+    return data[match.end() - 1 : end + 1] if match and end >= 0 else b"[]"
 
 
 def _xgboost_categories(data: bytes, kinds: Sequence[str]) -> dict[int, tuple[Scalar, ...]]:

@@ -21,7 +21,10 @@ END = b"\r\n\r\n"
 REST = rb"[\x21\x22\x24-\x7e]*"
 LINE = re.compile(rb"(?:[A-Z]{3,20} /(?!/)" + REST + rb"|OPTIONS \*) HTTP/1\.([01])")
 """Not //path: a proxy that denies a path would let it through, and Flask takes it for /path."""
-FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+FIELD = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*)?)"
+)
+"""A value does not begin with a blank: otherwise the time of a failed match is quadratic."""
 HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]+")
 ABSOLUTE = re.compile(
     rb"([A-Z]{3,20}) (?i:https?)://("
