@@ -15,12 +15,10 @@ import serving_models
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
-from sklearn.pipeline import make_pipeline
 
 from modelpack import serving
 from modelpack.bundle import render
-from modelpack.serving import answers, cpu, dialects, formats, limits, loading, logs, runners, wire
+from modelpack.serving import answers, cpu, dialects, formats, limits, logs, runners, wire
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.problems import Problem
 from modelpack.serving.service import Service
@@ -41,16 +39,6 @@ def test_each_file_is_in_its_table():
     assert {dialect.__name__.split(".")[-1] for dialect in dialects.DIALECTS} == modules("dialects")
     assert set(formats.FORMATS) == modules("formats")
     assert {runner.__module__.split(".")[-1] for runner in runners.RUNNERS} == modules("runners")
-
-
-def test_every_estimator_inside_uses_one_thread():
-    inner = [("a", RandomForestClassifier(2)), ("b", RandomForestClassifier(2))]
-    model = make_pipeline(VotingClassifier(inner)).fit([[0], [1]] * 4, [0, 1] * 4)
-    parts = [model[-1], *model[-1].estimators_]
-    for part, n_jobs in zip(parts, (4, -1, None), strict=True):
-        part.n_jobs = n_jobs
-    loading.use_one_thread(model)
-    assert [part.n_jobs for part in parts] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from .errors import CannotStartError
 from .formats import FORMATS
 from .labelling import Labelled
 from .manifest import Manifest, ModelFile
+from .threads import use_one_thread
 
 BLOCK = 2**24
 """Bytes that are hashed at once: in between, other threads may keep the interpreter for a while."""
@@ -131,15 +132,6 @@ def _member(root: Any, path: Iterable[str | int]) -> Any:
     except (LookupError, TypeError) as error:
         raise CannotStartError(f"the model file holds nothing at {list(path)}.") from error
     return part
-
-
-def use_one_thread(model: Any) -> None:
-    """Set n_jobs to 1 in every estimator inside `model`: threads cost more than they bring on the
-    few rows of a request, and the workers already use all CPUs.
-    """
-    for part in parts(model):
-        if hasattr(part, "get_params") and "n_jobs" in getattr(part, "__dict__", ()):
-            part.n_jobs = 1
 
 
 def parts(model: Any) -> Iterator[Any]:

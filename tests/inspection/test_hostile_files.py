@@ -31,7 +31,7 @@ from modelpack import bundle
 from modelpack.errors import ModelRefusedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.serving.loading import use_one_thread
+from modelpack.serving.threads import use_one_thread
 
 from .opcodes import (
     APPENDS,
