@@ -1,0 +1,121 @@
+"""Estimators that return memory that they do not write if their attributes disagree.
+
+The prediction methods of these classes take new memory by one attribute and fill it by others, so
+that the answer of a changed model contains whatever the process had there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..arrays import scalar
+from ..nodes import Node, Obj
+from . import integers
+from .objects import Broken, Stored, attributes, integer, require, stored
+from .scans import Rule, Scan, scan
+
+_MOST = 2**63
+"""scikit-learn refuses to fit more columns than this."""
+
+
+def polynomial(made: Obj) -> Iterator[Scan]:
+    """`PolynomialFeatures` counts the columns when it is fitted: `_num_combinations` in
+    sklearn/preprocessing/_polynomial.py. Up to scikit-learn 0.24 the degree is always a number, and
+    only `n_output_features_` counts.
+    """
+    state = attributes(made)
+    if "n_output_features_" not in state and "_n_out_full" not in state:
+        return  # not fitted
+    least, most = _degrees(state.get("degree"))
+    for name, value in (("_min_degree", least), ("_max_degree", most)):
+        require(integer(state.get(name, value)) == value, "its degrees differ")
+    widths = [state[name] for name in ("n_features_in_", "n_input_features_") if name in state]
+    width = integer(widths[0]) if widths else None
+    same = all(integer(other) == width for other in widths)
+    if width is None or width < 1 or not same:
+        raise Broken("it does not have one number of features")
+    require("_n_out_full" not in state or "n_features_in_" in state, "it has no number of features")
+    is_product = _flag(state.get("interaction_only"))
+    bias = _flag(state.get("include_bias"))
+    full = _count(width, most, is_product) + bias
+    below = _count(width, least - 1, is_product) if least > 1 else 0
+    counts = {"n_output_features_": full - below, "_n_out_full": full}
+    for name, count in counts.items():
+        told = integer(state.get(name, count))
+        require(told == count < _MOST, f"{name} is not the number of columns that it fills")
+    yield from ()
+
+
+def _degrees(node: Node) -> tuple[int, int]:
+    pair = node if isinstance(node, list | tuple) else (0, node)
+    found = [integer(part) for part in pair]
+    if len(found) != 2 or None in found:
+        raise Broken("its degree is not a number or two")
+    least, most = (n for n in found if n is not None)
+    require(0 <= least <= most, "its degree is not a number or two")
+    return least, most
+
+
+def _flag(node: Node) -> bool:
+    value = scalar(node)
+    require(type(value) is bool or (type(value) is int and value in (0, 1)), "a flag is not a flag")
+    return bool(value)
+
+
+def _count(width: int, degree: int, is_product: bool) -> int:
+    """Return the number of terms from degree 1 to `degree`, or more than `_MOST` of too many."""
+    total, terms = 0, 1
+    # Without repetitions there are C(width, i) terms of degree i, otherwise C(width + i - 1, i).
+    # The terms of all degrees together are C(width + degree, degree), which is symmetric.
+    if not is_product:
+        small, large = sorted((width, degree))
+        for i in range(1, small + 1):
+            terms = terms * (large + i) // i
+            if terms > _MOST:
+                break
+        return terms - 1
+    for i in range(1, min(width, degree) + 1):
+        terms = terms * (width - i + 1) // i
+        total += terms
+        if total > _MOST:
+            break
+    return total
+
+
+def chain(made: Obj) -> Iterator[Scan]:
+    """`ClassifierChain` and `RegressorChain` put their outputs in order by an array that has a
+    value for each place only if `order_` contains each place once.
+    """
+    order = attributes(made).get("order_")
+    if isinstance(order, list | tuple):
+        places = [integer(place) for place in order]
+        require(set(places) == set(range(len(places))), "the order of a chain lacks a place")
+    elif order is not None:
+        found = stored(order, "the order of a chain")
+        found.expect(integers.INDEX, None)
+        yield scan(found, _permutation(found))
+
+
+def _permutation(numbers: Stored) -> Rule:
+    """Each place occurs once."""
+    seen = bytearray(numbers.size)
+    while piece := (yield):
+        for place in integers.values(piece, numbers):
+            require(
+                0 <= place < len(seen) and not seen[place], "the order of a chain lacks a place"
+            )
+            seen[place] = 1
+
+
+def mixture(made: Obj) -> Iterator[Scan]:
+    """`GaussianMixture` and `BayesianGaussianMixture` have a column for each mean, and fill one for
+    each matrix (up to scikit-learn 1.5; `_estimate_log_gaussian_prob`).
+    """
+    state = attributes(made)
+    means, matrices = state.get("means_"), state.get("precisions_cholesky_")
+    if means is not None and matrices is not None:
+        found = stored(matrices, "the matrices of a mixture")
+        centres = stored(means, "the means of a mixture")
+        fits = len(found.shape) != 3 or found.shape[:1] == centres.shape[:1]
+        require(fits, "a mixture has not as many matrices as means")
+    yield from ()
