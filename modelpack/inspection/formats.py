@@ -34,6 +34,8 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
     (r"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format("torch", "a PyTorch model")),
     (r"\x89HDF\r\n\x1a\n", Format("hdf5", "an HDF5 file, as Keras writes models")),
     (r"CBM1", Format("catboost", "a CatBoost model (.cbm)", "catboost")),
+    # onnxruntime looks there before it takes a file for ONNX. A file may be both.
+    (r"....ORTM", Format("ort", "a model in the ORT format of onnxruntime; save it as ONNX")),
     # Without "binf" before 1.3: 136 bytes of numbers, and two names.
     (rf"binf|.{{136}}{_OBJECTIVE}{_BOOSTER}", Format(
         "xgboost", "an XGBoost model in the binary format of before 3.1", "xgboost-binary")),

@@ -1,7 +1,7 @@
 """What an ONNX model is made of, read out of its Protocol Buffers.
 
-Schema: onnx/onnx.proto. All tensors are visited, wherever they stand, to see whether their values
-lie in other files. Of the operators, attributes of texts and whole numbers are kept as they are.
+All tensors are visited, wherever they stand, to see whether their values lie in other files. Of the
+operators, attributes are kept as they are.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..arrays import clean
 from ..nodes import require
-from .protobuf import fields, floats, integers, message, number, text
+from . import onnx_schema as schema
+from .protobuf import Field as ProtoField
+from .protobuf import any_text, fields, floats, integers, message, number, text
 
 _DEEPEST = 16
 _MOST_OPERATORS = 1_000_000
-_EXTERNAL = 1
+_INSIDE = 0  # the file, where the values of a tensor lie
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,28 @@ class Attribute:
 
     @property
     def text(self) -> str:
-        return next((clean(text(value)) for key, value in fields(self.data) if key == 4), "")
+        return next((any_text(value) for key, value in self._fields() if key == 4), "")
 
     @property
     def integers(self) -> list[int]:
-        return integers(self.data, 8)
+        return integers(self.data, 8, schema.ATTRIBUTE)
 
     @property
     def number(self) -> float:
-        found = [floats(value) for key, value in fields(self.data) if key == 2]
+        found = [floats(value) for key, value in self._fields() if key == 2]
         return found[0][0] if found and found[0] else 0.0
 
     @property
     def floats(self) -> list[float]:
-        found = (floats(value) for key, value in fields(self.data) if key == 7)
+        found = (floats(value) for key, value in self._fields() if key == 7)
         return [number for values in found for number in values]
 
     @property
     def texts(self) -> list[str]:
-        return [clean(text(value)) for key, value in fields(self.data) if key == 9]
+        return [any_text(value) for key, value in self._fields() if key == 9]
+
+    def _fields(self) -> Iterator[ProtoField]:
+        return fields(self.data, schema.ATTRIBUTE)
 
 
 @dataclass
@@ -90,21 +94,20 @@ def read(data: bytes) -> Model:
     Malformed: it is cut, or no ONNX model.
     """
     model = Model()
-    for key, value in fields(memoryview(data)):
+    for key, value in fields(memoryview(data), schema.MODEL):
         if key == 1:
             model.ir_version = number(value)
         elif key == 2:
-            model.producer = clean(text(value))
+            model.producer = text(value)
         elif key == 3:
-            model.producer_version = clean(text(value))
+            model.producer_version = text(value)
         elif key == 7:
             _read_graph(message(value), model, 0)
         elif key == 8:
-            told = dict(fields(message(value)))
-            model.opsets[clean(text(told.get(1, memoryview(b""))))] = number(told.get(2, 0))
+            told = dict(fields(message(value), schema.OPSET))
+            model.opsets[text(told.get(1, memoryview(b"")))] = number(told.get(2, 0))
         elif key == 20:
-            for _, graph in fields(message(value)):
-                _read_graph(message(graph), Model(), 1)
+            _read_training(message(value), model)
         elif key == 25:
             _read_function(message(value), model)
     require(bool(model.operators), "the ONNX model has no operators")
@@ -114,12 +117,21 @@ def read(data: bytes) -> Model:
     return model
 
 
+def _read_training(data: memoryview, model: Model) -> None:
+    """Nothing of it is run."""
+    unused = Model()
+    for key, value in fields(data, schema.TRAINING):
+        if key in (1, 2):
+            _read_graph(message(value), unused, 1)
+    model.external |= unused.external
+
+
 def _read_function(data: memoryview, model: Model) -> None:
-    for key, value in fields(data):
+    for key, value in fields(data, schema.FUNCTION):
         if key == 7:
             _read_operator(message(value), model, 1)
         elif key == 10:
-            model.own.add(clean(text(value)))
+            model.own.add(text(value))
         elif key == 11:
             _read_attribute(message(value), model, 1)
 
@@ -127,33 +139,35 @@ def _read_function(data: memoryview, model: Model) -> None:
 def _read_graph(data: memoryview, model: Model, depth: int) -> None:
     """Only the graph of the model itself tells inputs, outputs and initial values."""
     require(depth <= _DEEPEST, f"graphs are nested over {_DEEPEST} levels deep", "limit")
-    for key, value in fields(data):
+    for key, value in fields(data, schema.GRAPH):
         if key == 1:
             _read_operator(message(value), model, depth)
         elif key == 5:
             name = _read_tensor(message(value), model)
             model.initial |= {name} if not depth else set()
         elif key == 15:
-            for part, tensor in fields(message(value)):
-                if part in (1, 2):
-                    _read_tensor(message(tensor), model)
-        elif key in (11, 12) and not depth:
-            (model.inputs if key == 11 else model.outputs).append(_value(message(value)))
+            _read_sparse(message(value), model)
+        elif key in (11, 12):
+            told = _value(message(value))
+            if not depth:
+                (model.inputs if key == 11 else model.outputs).append(told)
 
 
 def _read_operator(data: memoryview, model: Model, depth: int) -> None:
     made = Operator()
-    for key, value in fields(data):
+    for key, value in fields(data, schema.NODE):
         if key == 1:
-            made.inputs.append(clean(text(value)))
+            made.inputs.append(text(value))
         elif key == 2:
-            made.outputs.append(clean(text(value)))
+            made.outputs.append(text(value))
         elif key == 4:
-            made.kind = clean(text(value))
+            made.kind = text(value)
         elif key == 7:
-            made.domain = clean(text(value))
+            made.domain = text(value)
         elif key == 5:
             attribute = _read_attribute(message(value), model, depth)
+            is_new = attribute.name not in made.attributes
+            require(is_new, "an operator of the ONNX model has an attribute twice")
             made.attributes[attribute.name] = attribute
     model.operators.append(made)
     require(len(model.operators) <= _MOST_OPERATORS, "the ONNX model has too many operators")
@@ -161,46 +175,57 @@ def _read_operator(data: memoryview, model: Model, depth: int) -> None:
 
 def _read_attribute(data: memoryview, model: Model, depth: int) -> Attribute:
     name = ""
-    for key, value in fields(data, skip_runs=True):
+    for key, value in fields(data, schema.ATTRIBUTE, skip_runs=True):
         if key == 1:
-            name = clean(text(value))
+            name = text(value)
         elif key in (5, 10):
             _read_tensor(message(value), model)
         elif key in (6, 11):
             _read_graph(message(value), model, depth + 1)
         elif key in (22, 23):
-            for part, tensor in fields(message(value)):
-                if part in (1, 2):
-                    _read_tensor(message(tensor), model)
+            _read_sparse(message(value), model)
     return Attribute(name, data)
 
 
 def _read_tensor(data: memoryview, model: Model) -> str:
     """Its name."""
     name = ""
-    for key, value in fields(data, skip_runs=True):
+    for key, value in fields(data, schema.TENSOR):
         if key == 8:
-            name = clean(text(value))
-        elif key == 13 or (key == 14 and value == _EXTERNAL):
+            name = text(value)
+        elif key == 13 or (key == 14 and value != _INSIDE):
             model.external = True
     return name
 
 
+def _read_sparse(data: memoryview, model: Model) -> None:
+    for key, value in fields(data, schema.SPARSE):
+        if key in (1, 2):
+            _read_tensor(message(value), model)
+
+
 def _value(data: memoryview) -> Value:
     found = Value()
-    for key, value in fields(data):
+    for key, value in fields(data, schema.VALUE):
         if key == 1:
-            found.name = clean(text(value))
-        elif key == 2:
-            for kind, inner in fields(message(value)):
-                _read_type(kind, message(inner), found)
+            found.name = text(value)
+        elif key == 2 and (kind := _type(message(value))):
+            _read_type(*kind, found)
     return found
+
+
+def _type(data: memoryview) -> tuple[int, memoryview] | None:
+    """Its kind, and what there is to tell of it."""
+    parts = list(fields(data, schema.TYPE))
+    found = [(key, message(value)) for key, value in parts if key in schema.KINDS_OF_TYPE]
+    require(len(found) <= 1, "a type of the ONNX model is of two kinds")
+    return found[0] if found else None
 
 
 def _read_type(kind: int, data: memoryview, found: Value) -> None:
     if kind == 1:
         found.kind = "tensor"
-        for key, value in fields(data):
+        for key, value in fields(data, schema.TENSOR_TYPE):
             if key == 1:
                 found.element = number(value)
             elif key == 2:
@@ -208,13 +233,14 @@ def _read_type(kind: int, data: memoryview, found: Value) -> None:
                 found.dims = list(_dims(message(value)))
     elif kind == 4:
         found.kind = "sequence"
-        inner = [key for _, element in fields(data) for key, _ in fields(message(element))]
-        found.of_maps = inner == [5]
+        inner = [_type(message(value)) for _, value in fields(data, schema.SEQUENCE_TYPE)]
+        found.of_maps = [kind[0] for kind in inner if kind] == [5]
 
 
 def _dims(data: memoryview) -> Iterator[int | None]:
-    for key, value in fields(data):
+    for key, value in fields(data, schema.SHAPE):
         if key == 1:
-            told = dict(fields(message(value)))
+            told = dict(fields(message(value), schema.DIMENSION))
+            require(not {1, 2} <= told.keys(), "a dimension of the ONNX model has two sizes")
             size = number(told[1]) if 1 in told else 0
             yield size if size > 0 else None
