@@ -2,10 +2,13 @@
 
 import json
 import random
+import re
 import struct
 import time
 from pathlib import Path
 
+import lightgbm
+import numpy as np
 import pytest
 
 from modelpack.inspection import native, ubjson
@@ -224,6 +227,95 @@ def test_binaries_that_xgboost_would_believe(place, code, value):
 def test_texts_that_lightgbm_would_believe(old, new):
     assert old in TEXT
     assert read("lightgbm", TEXT.replace(old, new, 1)) in {"malformed", "broken-invariant"}
+
+
+def trained(**settings):
+    """The text of a model of two trees, each with three leaves and three features."""
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    told = {"verbosity": -1, "num_threads": 1, "num_leaves": 3, "min_data_in_leaf": 3, **settings}
+    y = np.arange(300) % 3 if "num_class" in settings else X[:, 0]
+    return lightgbm.train(told, lightgbm.Dataset(X, y), 2).model_to_string()
+
+
+def replaced(text, old, new, place=0):
+    """The text with lines replaced, which still tells where its trees are."""
+    head, *trees = re.split(r"(?m)^(?=Tree=|end of trees)", text)
+    parts = [head, *trees]
+    assert re.search(old, parts[place])
+    parts[place] = re.sub(old, new, parts[place], count=1)
+    sizes = " ".join(str(len(part)) for part in parts[1:-1])
+    parts[0] = re.sub(r"(?m)^tree_sizes=.*$", f"tree_sizes={sizes}", parts[0])
+    return "".join(parts).encode()
+
+
+TREES_OF_LIGHTGBM = {
+    "an objective without a name": ({}, "objective=.*", "objective=", 0),
+    "an objective of spaces": ({}, "objective=.*", "objective=  ", 0),
+    "an objective of classes that are not there": (
+        {}, "objective=.*", "objective=multiclass num_class:3000", 0),
+    "an objective of more classes": (
+        {"objective": "multiclass", "num_class": 3}, " num_class:3", " num_class:3000", 0),
+    "an objective of classes twice": (
+        {"objective": "multiclassova", "num_class": 3}, " num_class:3", r"\g<0> :num_class:9", 0),
+    "more classes than trees": (
+        {"objective": "multiclass", "num_class": 3}, "\nnum_class=3", "\nnum_class=9", 0),
+    "classes that are 1 in 32 bits": ({}, "num_class=1", "num_class=4294967297", 0),
+    "features that are 2 in 32 bits": ({}, "max_feature_idx=2", "max_feature_idx=4294967298", 0),
+    "an empty line in the head": ({}, "num_class=1", r"\n\g<0>", 0),
+    "a zero byte": ({}, "label_index=0", "\\g<0>\0", 0),
+    "sets of categories without bounds": ({}, "num_cat=0", "num_cat=3", 1),
+    "fewer than no sets of categories": ({}, "num_cat=0", "num_cat=-1", 1),
+    "no number of sets": ({}, "num_cat=0\n", "", 1),
+    "no thresholds": ({}, "threshold=.*\n", "", 1),
+    "thresholds of nothing": ({}, "threshold=.*\n", "threshold=\n", 1),
+    "no features": ({}, "split_feature=.*\n", "", 1),
+    "an empty line in a tree": ({}, "num_cat=0\n", r"\g<0>\n", 1),
+    "a line without a mark": ({}, "threshold=", r"abc\n\g<0>", 1),
+    "more lines than are read": (
+        {}, "threshold=", "a=1\nb=1\nc=1\nd=1\ne=1\nf=1\ng=1\nthreshold=", 1),
+    **{
+        f"a linear tree, {name}": ({"linear_tree": True}, *change, 2)
+        for name, change in {
+            "no coefficients": ("leaf_coeff=.*\n", ""),
+            "coefficients of nothing": ("leaf_coeff=.*\n", "leaf_coeff=\n"),
+            "another coefficient": ("leaf_coeff=", "leaf_coeff=1 "),
+            "no constants": ("leaf_const=.*\n", ""),
+            "constants of nothing": ("leaf_const=.*\n", "leaf_const=\n"),
+            "no numbers of features": ("num_features=.*\n", ""),
+            "a feature that there is not": ("leaf_features=.", "leaf_features=9"),
+            "other numbers of features": ("num_features=.", "num_features=7"),
+            "fewer than no features": ("num_features=1 1", "num_features=-1 3"),
+            "neither linear nor not": ("is_linear=1", "is_linear=2"),
+            "behind an empty line": ("leaf_coeff=", r"\n\g<0>"),
+        }.items()
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "old", "new", "place"), TREES_OF_LIGHTGBM.values(), ids=TREES_OF_LIGHTGBM
+)
+def test_texts_that_end_the_process_of_lightgbm(settings, old, new, place):
+    text = trained(**settings)
+    assert read("lightgbm", text.encode()) is None
+    assert read("lightgbm", replaced(text, old, r"\g<0>", place)) is None
+    assert read("lightgbm", replaced(text, old, new, place)) in {"malformed", "broken-invariant"}
+
+
+def test_a_linear_tree_of_one_leaf():
+    """LightGBM requires the same lines of it as of others."""
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    told = {"verbosity": -1, "num_threads": 1, "linear_tree": True}
+    text = lightgbm.train(told, lightgbm.Dataset(X, np.ones(60)), 1).model_to_string()
+    assert "num_leaves=1\n" in text
+    assert "is_linear=1\n" in text
+    assert read("lightgbm", text.encode()) is None
+    for old, new in (
+        ("threshold=\n", ""),
+        ("leaf_const=1", "leaf_const="),
+        ("leaf_coeff= ?\n", ""),
+    ):
+        assert read("lightgbm", replaced(text, old, new, 1)) == "broken-invariant"
 
 
 def vector(number):

@@ -5,7 +5,9 @@ one, then `end of trees`: src/boosting/gbdt_model_text.cpp and src/io/tree.cpp o
 goes from node to node by `left_child` and `right_child`, where a negative number is a leaf, reads
 column `split_feature` of a row, adds to as many outputs as there are trees an iteration, and looks
 for trees where `tree_sizes` tells, all without a look at any bound. It reads as many numbers as a
-tree has nodes or leaves, and ends the process at what is none. The parameters of training follow,
+tree has nodes or leaves, and ends the process at what is none. A tree ends for it at the first
+empty line or after 22 lines; a line goes on until its `=`. A linear tree has three more lists a
+leaf. As many outputs are computed as the objective has classes. The parameters of training follow,
 `[name: value]` a line, and are cut at the colon, whether there is one or not.
 """
 
@@ -22,9 +24,14 @@ _NAME = re.compile(rb"\w+")
 _NUMBERS = re.compile(rb"[-0-9 ]*")
 _NUMBER = re.compile(rb"[-+]?(\d+(\.\d*)?(e[-+]?\d+)?|nan|inf)")
 _PARAMETER = re.compile(rb"\[\w+: ?.*\]", re.DOTALL)
-_CONTROL, _RETURN = re.compile(rb"[\0-\x1f]"), re.compile(rb"\r")
+_CONTROL, _RETURN = re.compile(rb"[\0-\x1f]"), re.compile(rb"[\0\r]")
 _OF_NODES = (b"split_gain", b"threshold", b"internal_value", b"internal_weight", b"internal_count")
 _OF_LEAVES = (b"leaf_value", b"leaf_weight", b"leaf_count", b"leaf_const")
+_REQUIRED = (b"num_cat", b"split_feature", b"threshold", b"left_child", b"right_child")
+_REQUIRED_OF_LINEAR = (b"leaf_const", b"num_features", b"leaf_features", b"leaf_coeff")
+_MOST_LINES = 22
+_CLASSES = {b"multiclass", b"softmax", b"multiclassova", b"multiclass_ova", b"ova", b"ovr"}
+"""Objectives that compute an output for each class, with their aliases."""
 _ENDS = {b"end of trees", b"feature importances:"}
 """Since LightGBM 2.2, and before. The importances follow, lines that LightGBM does not read."""
 
@@ -52,6 +59,7 @@ class _Text:
         self.offset = 0
         self.starts: list[int] = []  # of the trees
         self.ended = False
+        self.gap = False  # an empty line came after those at hand
         self.in_parameters = False
 
     def take(self, line: bytes) -> None:
@@ -74,11 +82,18 @@ class _Text:
             self._close()
             self.ended = line in _ENDS
             self.starts += [] if self.ended else [self.offset]
-        elif line:
-            name, _, value = line.partition(b"=")
+        elif not line:
+            self.gap = True
+        else:
+            # Trees end there for LightGBM, and it would not see what follows.
+            require(not self.gap, "a LightGBM model has an empty line before its values end")
+            name, mark, value = line.partition(b"=")
             others = _CONTROL if self.starts else _RETURN  # names of features are any text
             plain = _NAME.fullmatch(name) and name not in self.lines and not others.search(value)
-            require(bool(plain), "a LightGBM model has a line that LightGBM does not write")
+            whole = bool(mark) or not self.starts
+            require(
+                bool(plain) and whole, "a LightGBM model has a line that LightGBM does not write"
+            )
             self.lines[name] = value
 
     def _close(self) -> None:
@@ -89,7 +104,8 @@ class _Text:
             outputs = _number(self.head, b"num_tree_per_iteration")
             fits = 0 < outputs <= _number(self.head, b"num_class")
             require(fits, "a LightGBM model has more trees an iteration than outputs")
-        self.lines = {}
+            _check_objective(self.head, outputs)
+        self.lines, self.gap = {}, False
 
     def finish(self) -> None:
         require(self.ended, "a LightGBM model has no end")
@@ -100,37 +116,59 @@ class _Text:
             require(fits, "the trees of a LightGBM model are not where it tells")
 
 
+def _check_objective(head: Lines, outputs: int) -> None:
+    """Words of it tell more than its name: `multiclass num_class:3`."""
+    if b"objective" not in head:
+        return
+    name, *words = head[b"objective"].split() or [b""]
+    require(bool(name), "a LightGBM model has an objective without a name")
+    told = [word for word in words if b"num_class" in word]
+    wanted = [b"num_class:%d" % outputs] if name in _CLASSES else []
+    fits = told == wanted and (not wanted or outputs == _number(head, b"num_class"))
+    require(fits, "the objective of a LightGBM model has other classes than the model")
+
+
 def _check_tree(tree: Lines, n_features: int) -> None:
+    require(len(tree) <= _MOST_LINES, "a tree of a LightGBM model has more lines than are read")
     leaves = _number(tree, b"num_leaves")
     values = tree.get(b"leaf_value", b"").split()
     require(0 < leaves == len(values), "a tree of a LightGBM model has not a value for each leaf")
+    is_linear = _numbers(tree, b"is_linear", 1) if b"is_linear" in tree else [0]
+    require(is_linear in ([0], [1]), "a tree of a LightGBM model is neither linear nor not")
+    lacking = set(_REQUIRED[: None if leaves > 1 or is_linear == [1] else 1]) - tree.keys()
+    require(not lacking, "a tree of a LightGBM model lacks what LightGBM requires")
     if leaves > 1:
         features = _numbers(tree, b"split_feature", leaves - 1)
         _check_range(features, n_features, "feature")
         for side in (b"left_child", b"right_child"):
             _check_children(_numbers(tree, side, leaves - 1), leaves)
-        _check_categories(tree, leaves)
-    _check_linear(tree, leaves, n_features)
     for names, count in ((_OF_NODES, leaves - 1), (_OF_LEAVES, leaves)):
         for name in names:
-            _check_words(tree.get(name, b"").split(), count, name.decode())
+            if name in tree:
+                _check_words(tree[name].split(), count, name.decode(), leaves)
+    _check_categories(tree, leaves)
+    if is_linear == [1]:
+        _check_linear(tree, leaves, n_features)
 
 
-def _check_words(words: list[bytes], count: int, name: str) -> None:
-    """What older releases do not write, or do not for a tree of one leaf, is not there at all."""
-    fits = len(words) in (0, count) and all(map(_NUMBER.fullmatch, words))
-    require(fits, f"{name} of a tree of a LightGBM model is not {count:,} numbers")
+def _check_words(words: list[bytes], count: int, name: str, leaves: int) -> None:
+    """Releases differ in what they write for a tree of one leaf."""
+    fits = len(words) == count or (leaves == 1 and not words)
+    require(fits and all(map(_NUMBER.fullmatch, words)),
+            f"{name} of a tree of a LightGBM model is not {count:,} numbers")  # fmt: skip
 
 
 def _check_linear(tree: Lines, leaves: int, n_features: int) -> None:
-    """A leaf may hold a linear model: how many features it has, which, and their coefficients."""
-    features = _numbers(tree, b"leaf_features")
+    """A leaf has a linear model: how many features it has, which, and their coefficients."""
+    require(set(_REQUIRED_OF_LINEAR) <= tree.keys(), "a linear tree of LightGBM lacks its models")
+    counts = _numbers(tree, b"num_features", leaves)
+    features = _numbers(tree, b"leaf_features", sum(counts))
     _check_range(features, n_features, "feature")
-    if _numbers(tree, b"is_linear") == [1]:
-        counts = _numbers(tree, b"num_features", leaves)
-        _check_words(tree.get(b"leaf_coeff", b"").split(), len(features), "leaf_coeff")
-        fits = min(counts) >= 0 and sum(counts) == len(features)
-        require(fits, "the leaves of a LightGBM model have not the features that they tell of")
+    require(min(counts) >= 0, "a leaf of a LightGBM model has fewer than no features")
+    for name, count in ((b"leaf_coeff", len(features)), (b"leaf_const", leaves)):
+        words = tree[name].split()
+        fits = len(words) == count and all(map(_NUMBER.fullmatch, words))
+        require(fits, f"{name.decode()} of a tree of a LightGBM model is not {count:,} numbers")
 
 
 def _check_range(numbers: list[int], bound: int, what: str) -> None:
@@ -149,14 +187,14 @@ def _check_children(children: list[int], leaves: int) -> None:
 
 
 def _check_categories(tree: Lines, leaves: int) -> None:
-    kinds = _numbers(tree, b"decision_type", leaves - 1)
-    if not any(kind & 1 for kind in kinds):
-        return
+    kinds = _numbers(tree, b"decision_type", leaves - 1) if leaves > 1 else []
     count = _number(tree, b"num_cat")
     thresholds = tree.get(b"threshold", b"").split()
-    require(len(thresholds) == leaves - 1, "a tree of a LightGBM model lacks thresholds")
     chosen = [text for text, kind in zip(thresholds, kinds, strict=True) if kind & 1]
     _check_range(_parsed(b" ".join(chosen)), count, "the set of categories")
+    require(count >= 0, "a tree of a LightGBM model has fewer than no sets of categories")
+    if not count:
+        return
     bounds = _numbers(tree, b"cat_boundaries", count + 1)
     known = len(tree.get(b"cat_threshold", b"").split())
     fits = bounds[0] == 0 and bounds == sorted(bounds) and bounds[-1] <= known
@@ -176,6 +214,9 @@ def _numbers(lines: Lines, name: bytes, count: int | None = None) -> list[int]:
 
 def _parsed(text: bytes) -> list[int]:
     try:
-        return [int(word) for word in text.split()] if _NUMBERS.fullmatch(text) else [int(b"")]
+        found = [int(word) for word in text.split()] if _NUMBERS.fullmatch(text) else [int(b"")]
     except ValueError:
         raise Broken("a LightGBM model has text where numbers belong") from None
+    fits = max(found, default=0) < 2**31
+    require(fits, "a LightGBM model has a number of more than 32 bits, of which LightGBM reads 32")
+    return found
