@@ -21,15 +21,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from category_encoders import HashingEncoder
 from patsy.eval import EvalEnvironment
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import StackingClassifier
+from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multioutput import ClassifierChain
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 ROOT = Path(__file__).parents[2]
@@ -187,3 +191,40 @@ def test_each_test_that_the_document_names_exists() -> None:
     assert len(named) > 10
     for path, test in named:
         assert f"def {test}" in (ROOT / path).read_text() if test else (ROOT / path).is_file()
+
+
+def test_polynomials_answer_with_columns_that_they_do_not_compute() -> None:
+    made = PolynomialFeatures(2).fit(X)
+    made._n_out_full = 20
+    assert made.transform(X[:1]).shape == (1, 20)
+    assert len(made.powers_) == 6
+
+
+def test_hashes_and_clusters_are_loaded_with_any_number() -> None:
+    hasher, clusters = FeatureHasher(), KMeans(2, random_state=0).fit(X)
+    hasher.n_features, clusters._n_threads = 0, -1
+    loaded = pickle.loads(pickle.dumps([hasher, clusters]))
+    assert (loaded[0].n_features, loaded[1]._n_threads) == (0, -1)
+
+
+def test_a_transformer_formats_names_with_the_width_of_its_state() -> None:
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    made = ColumnTransformer([("c", StandardScaler(), ["a"])]).fit(frame)
+    made.verbose_feature_names_out = "{feature_name:>30}"
+    assert [len(name) for name in made.get_feature_names_out()] == [30]
+
+
+def test_an_encoder_starts_the_processes_of_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+
+    def executor(max_workers: int, mp_context: Any) -> Any:
+        counts.append(max_workers)
+        raise RuntimeError(mp_context.get_start_method())
+
+    frame = pd.DataFrame({"a": ["x", "y"]})
+    made = HashingEncoder(max_process=1).fit(frame)
+    made.max_process, made.process_creation_method = 10**6, "spawn"
+    monkeypatch.setattr("category_encoders.hashing.ProcessPoolExecutor", executor)
+    with pytest.raises(RuntimeError, match="spawn"):
+        made.transform(frame)
+    assert counts == [10**6]

@@ -165,6 +165,15 @@ def test_no_plan(model):
         plan_of(model, ["text"], "text")
 
 
+@pytest.mark.parametrize("count", [0, -1, 2**31, 16.0, "16", None])
+def test_no_plan_for_hashes_without_columns(count):
+    model = HashingVectorizer(n_features=16).fit(TRAINING)
+    plan_of(model, ["text"], "text")
+    model.n_features = count
+    with pytest.raises(UnplannedError, match="number of columns"):
+        plan_of(model, ["text"], "text")
+
+
 def dicts(count: int, seed: int) -> list[dict[str, Any]]:
     generator = random.Random(seed)
 

@@ -29,6 +29,7 @@ from . import (
     histograms,
     indexes,
     neighbours,
+    settings,
     sparse,
     splines,
     trees,
@@ -108,14 +109,18 @@ CHECKS: dict[str, Check] = {
     "sklearn:MultiLabelBinarizer": vocabularies.labels,
     "sklearn:OneHotEncoder": encoders.one_hot,
     "sklearn:TargetEncoder": encoders.target,
+    "sklearn:ColumnTransformer": settings.names_of_columns,
+    "sklearn:FeatureHasher": settings.hashing,
+    "sklearn:HashingVectorizer": settings.hashing,
+    "category_encoders:HashingEncoder": settings.processes,
     "sklearn:PolynomialFeatures": unwritten.polynomial,
     "sklearn:ClassifierChain": unwritten.chain,
     "sklearn:RegressorChain": unwritten.chain,
     "sklearn:GaussianMixture": unwritten.mixture,
     "sklearn:BayesianGaussianMixture": unwritten.mixture,
-    "sklearn:KMeans": clusters.centres,
-    "sklearn:MiniBatchKMeans": clusters.centres,
-    "sklearn:BisectingKMeans": clusters.centres,
+    "sklearn:KMeans": settings.centres,
+    "sklearn:MiniBatchKMeans": settings.centres,
+    "sklearn:BisectingKMeans": settings.centres,
     "sklearn:Birch": clusters.subclusters,
     "sklearn:EllipticEnvelope": clusters.ellipse,
 }  # fmt: skip
@@ -150,6 +155,7 @@ def check(
     has_widths = widths.are_recorded(trace.objects)
     for made in trace.objects:
         with _noting(findings, made):
+            settings.require_known_output(made)
             if has_widths:
                 widths.require_recorded(made)
             for found in _scans(made, findings, checks):

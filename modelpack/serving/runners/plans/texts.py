@@ -87,6 +87,9 @@ def turn(block: Any) -> Any:
 def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if np.dtype(model.dtype) != np.float64 or getattr(model, "non_negative", False):
         raise UnplannedError("HashingVectorizer is set in a way without a plan")
+    is_whole = isinstance(model.n_features, (int, np.integer))
+    if not is_whole or not 0 < model.n_features < 2**31:  # the compiled code divides by it
+        raise UnplannedError("HashingVectorizer has no number of columns")
     analyze, width, signed, binary = (
         analyzer(model),
         model.n_features,
