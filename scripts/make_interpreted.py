@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from allowlist import interpreted, reviews
+from allowlist import interpreted, parts, reviews
 
 REVIEWED = Path(__file__).parent / "allowlist" / "reviewed_interpreted.json"
 DECISIONS = {
@@ -36,8 +36,15 @@ def problems(table: Mapping[str, reviews.Entry]) -> Iterator[str]:
             yield f"{place} (in {entry['seen']}) was never reviewed"
 
 
+def read(folder: Path) -> Iterator[str]:
+    """Read the places in a package's folder."""
+    of_package = parts if folder.name in parts.PACKAGES else interpreted
+    return of_package.read(folder)
+
+
 def main() -> int:
-    return reviews.update(REVIEWED, interpreted.read, problems, (__doc__ or "").partition("\n")[0])
+    description = (__doc__ or "").partition("\n")[0]
+    return reviews.update(REVIEWED, read, problems, description, data=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 PREDICTING = {
     "predict", "predict_proba", "predict_log_proba", "decision_function", "transform",
@@ -23,16 +25,8 @@ PREDICTING = {
 }  # fmt: skip
 TRAINING = {"fit", "fit_predict", "fit_resample", "fit_transform", "partial_fit", "score"}
 LEFT_OUT = {
-    "externals",
-    "tests",
-    "testing",
-    "datasets",
-    "dask",
-    "spark",
-    "callback",
-    "_plot",
-    "plotting",
-}
+    "_plot", "callback", "dask", "datasets", "externals", "plotting", "spark", "testing", "tests",
+}  # fmt: skip
 
 # The last part of what is called -> what it does with its arguments, and with which of them.
 _SINKS: dict[str, tuple[str, int | None]] = {
@@ -43,6 +37,8 @@ _SINKS: dict[str, tuple[str, int | None]] = {
     **dict.fromkeys(
         ("dmatrix", "dmatrices", "ModelDesc", "build_design_matrices"), ("formula", None)
     ),
+    **dict.fromkeys(("get_linear_constraints", "linear_constraint"), ("formula", None)),
+    "get_matrices": ("formula", 0),
     **dict.fromkeys(("open", "memmap", "fromfile", "tofile", "NamedTemporaryFile"), ("open", None)),
 }
 _OF_MODULES: dict[str, tuple[set[str], str]] = {
@@ -54,19 +50,42 @@ _OF_MODULES: dict[str, tuple[set[str], str]] = {
     "np": ({"load", "loadtxt", "save", "savez"}, "open"),
     "os": ({"system", "remove", "unlink", "makedirs", "mkdir", "rename"}, "open"),
 }
+_WORDS = {*_SINKS, *_OF_MODULES, "%", "format", "format_map"}
 _ASKED = PREDICTING - {"__call__", "__getattr__", "__setstate__"}
 _OF_ARRAYS = {"T", "data", "dtype", "format", "indices", "indptr", "ndim", "shape", "size"}
 
 
+Class = tuple[str, str]
+"""The module of a class, as "sklearn.pipeline", and its name."""
+
+Call = Literal["name", "self", "attribute"]
+"""How a function is called: by its name, as a method of `self` or of `super()`, or as an attribute
+of another object.
+"""
+
+
 @dataclass
-class _Function:
+class Function:
     """One function of a package: `sinks` holds what its parameters reach, by their names."""
 
+    module: str
     owner: str  # its class, or ""
     node: ast.FunctionDef
     sinks: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     found: set[tuple[str, str]] = field(default_factory=set)  # attribute, kind
     returned: set[str] = field(default_factory=set)  # the attributes that it returns
+
+    @cached_property
+    def mentioned(self) -> set[str]:
+        """The last parts of the names in it, and its texts, which may name attributes."""
+        nodes = list(ast.walk(self.node))
+        texts = (n.value for n in nodes if isinstance(n, ast.Constant))
+        formats = {"%" for n in nodes if isinstance(n, ast.Mod)}
+        return {*map(_last, nodes), *(t for t in texts if isinstance(t, str)), *formats}
+
+    @property
+    def owner_class(self) -> Class:
+        return self.module, self.owner
 
     @property
     def is_static(self) -> bool:
@@ -80,62 +99,110 @@ class _Function:
 
 def read(folder: Path) -> Iterator[str]:
     """Read the entries "package:Class.attribute kind" of an installed package's folder."""
-    package = _Package(folder)
-    for function in package.functions:
-        if function.owner and function.node.name in package.reached:
-            for attribute, kind in sorted(function.found):
-                yield f"{folder.name}:{function.owner}.{attribute} {kind}"
+    yield from Package(folder).entries()
 
 
-class _Package:
+class Package:
+    """The functions of a package. A call may mean each function of the name that it calls."""
+
     def __init__(self, folder: Path) -> None:
-        self.functions: list[_Function] = []
+        self.name = folder.name
+        self.functions: list[Function] = []
+        self.bases: dict[Class, set[str]] = defaultdict(set)  # the names of those of each class
+        self.imported: dict[Class, Class] = {}  # by the module that imports a name
         for path in sorted(folder.rglob("*.py")):
             if not LEFT_OUT & set(path.relative_to(folder).parts[:-1]):
-                self._collect(ast.parse(path.read_bytes()), "")
-        self.by_name: dict[str, list[_Function]] = defaultdict(list)
+                module = _module(path.relative_to(folder.parent))
+                self._collect(ast.parse(path.read_bytes()), module, "")
+        self.by_name: dict[str, list[Function]] = defaultdict(list)
         for function in self.functions:
             self.by_name[function.node.name].append(function)
         self.reached = self._reached()
         self._settle()
 
-    def _collect(self, node: ast.AST, owner: str) -> None:
+    def entries(self) -> Iterator[str]:
+        for function in self.functions:
+            if function.node.name in self.reached and self.is_reported(function):
+                for attribute, kind in sorted(function.found):
+                    yield f"{self.name}:{function.owner}.{attribute} {kind}"
+
+    def is_reported(self, function: Function) -> bool:
+        return function.owner != ""
+
+    def entry_points(self) -> Iterator[str]:
+        """The names of the functions that prediction begins with."""
+        yield from PREDICTING
+        yield from (f.node.name for f in self.functions if f.node.decorator_list)
+
+    def may_begin(self, _function: Function) -> bool:
+        """Whether a function may have places of its own, or return attributes."""
+        return True
+
+    def called(self, _caller: Function, name: str, _by: Call) -> Iterable[Function]:
+        """The functions that a call of a name in another function may mean."""
+        return self.by_name.get(name, ())
+
+    def methods(self, _caller: Function, name: str) -> Iterable[Function]:
+        """The methods and properties of the object whose function is the caller."""
+        return (each for each in self.by_name.get(name, ()) if each.owner)
+
+    def _collect(self, node: ast.AST, module: str, owner: str) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.ClassDef):
-                self._collect(child, child.name)
+                self.bases[module, child.name].update(map(_last, child.bases))
+                self._collect(child, module, child.name)
             elif isinstance(child, ast.FunctionDef):
-                self.functions.append(_Function(owner, child))
-                self._collect(child, owner)
-            else:
-                self._collect(child, owner)
+                self.functions.append(Function(module, owner, child))
+                self._collect(child, module, owner)
+            elif isinstance(child, ast.ImportFrom):
+                for each in child.names:
+                    self.imported[module, each.asname or each.name] = child.module or "", each.name
+            elif not isinstance(child, ast.expr):
+                self._collect(child, module, owner)
 
     def _reached(self) -> set[str]:
         """The names of the functions that prediction may reach."""
         found: set[str] = set()
-        waiting = sorted(PREDICTING)
-        waiting += [f.node.name for f in self.functions if f.node.decorator_list]
+        waiting = list(self.entry_points())
         while waiting:
             name = waiting.pop()
             if name in found or name in TRAINING:
                 continue
             found.add(name)
             for function in self.by_name[name]:
-                waiting += {_last(n) for n in ast.walk(function.node)} - found & self.by_name.keys()
+                waiting += function.mentioned - found & self.by_name.keys()
         return found
 
     def _settle(self) -> None:
         """Follow the values until nothing new is found: a caller learns of what it calls."""
+        callers: dict[str, list[Function]] = defaultdict(list)
         functions = [f for f in self.functions if f.node.name in self.reached]
-        before = -1
-        while (now := sum(map(_size, functions))) != before:
-            before = now
-            for function in functions:
-                _Flow(function, self.by_name).run()
+        for function in functions:
+            for name in function.mentioned & self.by_name.keys():
+                callers[name].append(function)
+        waiting = {id(f): f for f in functions if self.may_begin(f)}
+        while waiting:
+            function = waiting.pop(next(iter(waiting)))
+            before = _size(function)
+            _Flow(function, self).run()
+            if _size(function) != before:
+                waiting |= {id(caller): caller for caller in callers[function.node.name]}
 
 
-def _size(function: _Function) -> int:
-    inside = len(function.found) + len(function.returned)
-    return inside + sum(map(len, function.sinks.values()))
+def _module(path: Path) -> str:
+    """Return the name of the module in a file, whose path begins with the package."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _size(function: Function) -> int:
+    return len(function.returned) + sum(map(len, function.sinks.values()))
+
+
+def may_interpret(function: Function) -> bool:
+    """Whether a function has a place of its own that gives a value a meaning."""
+    named = function.mentioned
+    return bool(named & (_WORDS | _ASKED)) or any(map(_is_table, named))
 
 
 def _last(node: ast.AST) -> str:
@@ -152,12 +219,14 @@ def _is_table(name: str) -> bool:
 class _Flow(ast.NodeVisitor):
     """The values in one function: each variable -> the attributes and parameters in it."""
 
-    def __init__(self, function: _Function, by_name: dict[str, list[_Function]]) -> None:
+    def __init__(self, function: Function, package: Package) -> None:
         self.function = function
-        self.by_name = by_name
+        self.package = package
         names = function.parameters
         has_self = function.owner and names and not function.is_static
         self.me = names[0] if has_self else ""
+        is_set = function.node.name == "__setstate__" and len(names) > 1
+        self.state = names[1] if is_set else None  # its values become attributes
         self.values: dict[str, set[str]] = {n: {n} for n in names if n != self.me}
         self.values |= {each.arg: {each.arg} for each in function.node.args.kwonlyargs}
 
@@ -177,6 +246,8 @@ class _Flow(ast.NodeVisitor):
                 found = self.values.get(node.id, set())
             case ast.Call():
                 found = self._of_call(node)
+            case ast.Subscript(value=ast.Name(id=self.state), slice=ast.Constant(value=key)):
+                found = {f".{key}"}
             case ast.Subscript():
                 found = self.of(node.value)
             case ast.IfExp():
@@ -193,7 +264,8 @@ class _Flow(ast.NodeVisitor):
     def _of_call(self, node: ast.Call) -> set[str]:
         name = _last(node.func)
         if name == "getattr" and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
-            return self._own(str(node.args[1].value)) if self._is_me(node.args[0]) else set()
+            is_own = self._is_me(node.args[0])
+            return self._own(str(node.args[1].value)) if is_own else self.of(node.args[0])
         if name in {"zip", "enumerate", "list", "tuple", "iter", "chain", "check_array", "lower"}:
             return set().union(*map(self.of, node.args))
         if isinstance(node.func, ast.Attribute) and self._is_me(node.func.value):
@@ -208,7 +280,8 @@ class _Flow(ast.NodeVisitor):
         return {f".{attribute}"} | self._returned(attribute)
 
     def _returned(self, name: str) -> set[str]:
-        return set().union(*(each.returned for each in self.by_name.get(name, ()) if each.owner))
+        found = self.package.methods(self.function, name)
+        return set().union(*(each.returned for each in found))
 
     def _set(self, target: ast.AST, values: set[str]) -> None:
         for node in ast.walk(target):
@@ -294,20 +367,26 @@ class _Flow(ast.NodeVisitor):
 
     def _passed(self, node: ast.Call, name: str) -> None:
         """What reaches a place within a function that is called with it."""
-        by_self = isinstance(node.func, ast.Attribute)
+        by = self._by(node.func)
         positional = [a.value if isinstance(a, ast.Starred) else a for a in node.args]
         wrapped = node.func if isinstance(node.func, ast.Call) else None  # delayed(function)(...)
         if wrapped is not None and wrapped.args:
-            name, by_self = _last(wrapped.args[0]), isinstance(wrapped.args[0], ast.Attribute)
-        for called in self.by_name.get(name, ()):
+            name, by = _last(wrapped.args[0]), self._by(wrapped.args[0])
+        for called in self.package.called(self.function, name, by):
             if not called.sinks:
                 continue
-            skipped = 1 if called.owner and by_self and not called.is_static else 0
+            skipped = 1 if called.owner and by != "name" and not called.is_static else 0
             given = dict(zip(called.parameters[skipped:], positional, strict=False))
             given |= {each.arg: each.value for each in node.keywords if each.arg}
             for parameter, kinds in list(called.sinks.items()):
                 for kind in kinds:
                     self._note(self.of(given.get(parameter)), kind)
+
+    def _by(self, func: ast.AST) -> Call:
+        if not isinstance(func, ast.Attribute):
+            return "name"
+        above = isinstance(func.value, ast.Call) and _last(func.value.func) == "super"
+        return "self" if above or self._is_me(func.value) else "attribute"
 
     def _note(self, values: set[str], kind: str) -> None:
         for value in values:

@@ -18,10 +18,15 @@ from allowlist.sources import sources
 Entry = dict[str, str]
 
 
-def found(read: Callable[[Path], Iterable[str]]) -> dict[str, str]:
-    """Return each place that `read` finds in the folder of a release, with the releases."""
+def found(read: Callable[[Path], Iterable[str]], *, data: bool = False) -> dict[str, str]:
+    """Return each place that `read` finds in the folder of a release, with the releases.
+
+    Args:
+        read: Finds the places.
+        data: Whether to read numpy, pandas, scipy and statsmodels, too.
+    """
     seen: dict[str, list[str]] = defaultdict(list)
-    for source in sources():
+    for source in sources(data=data):
         print(f"reading {source.requirement}", file=sys.stderr)
         for place in sorted(set(read(source.folder))):
             seen[place].append(source.name.partition(" ")[2])
@@ -41,6 +46,8 @@ def update(
     read: Callable[[Path], Iterable[str]],
     problems: Callable[[Mapping[str, Entry]], Iterator[str]],
     description: str,
+    *,
+    data: bool = False,
 ) -> int:
     """Run the script of a review: write its file, or compare it with `--check`.
 
@@ -49,6 +56,7 @@ def update(
         read: Finds the places in the folder of a release.
         problems: Finds what is wrong with a review.
         description: The first line of the help.
+        data: Whether to read numpy, pandas, scipy and statsmodels, too.
 
     Returns:
         The exit code: 1 if there are problems, or with `--check` if the file would change.
@@ -57,7 +65,7 @@ def update(
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     before = path.read_text("utf-8") if path.exists() else "{}"
-    table = merged(found(read), json.loads(before))
+    table = merged(found(read, data=data), json.loads(before))
     wrong = list(problems(table))
     stale = _text(table) != before
     if stale and options.check:

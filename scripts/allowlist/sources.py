@@ -12,15 +12,15 @@ from pathlib import Path
 from .environments import LIBRARIES, RELEASES, ROOT
 
 CACHE = ROOT / ".cache" / "sources"
-_PACKAGES = {
+_ESTIMATORS = {
     "scikit-learn": "sklearn", "xgboost": "xgboost", "xgboost-cpu": "xgboost",
     "lightgbm": "lightgbm", "catboost": "catboost", "imbalanced-learn": "imblearn",
     "category-encoders": "category_encoders", "hmmlearn": "hmmlearn",
 }  # fmt: skip
-"""Distribution -> its package. statsmodels is left out: its names are too common for this reading,
-which finds over 2,000 places in it. modelpack.inspection.formulas checks what it evaluates, and
-modelpack.inspection.interpreted.results what it calls.
-"""
+"""Distribution -> its package, of those whose classes are estimators."""
+
+_DATA = {"numpy": "numpy", "pandas": "pandas", "scipy": "scipy", "statsmodels": "statsmodels"}
+"""The same of those whose classes are mostly parts of estimators."""
 
 _PLATFORM = "x86_64-manylinux_2_28"
 
@@ -51,12 +51,17 @@ class Source:
         return target / self.package
 
 
-def sources() -> Iterator[Source]:
-    """List each release once, oldest first: those that the allowlist is made from."""
+def sources(*, data: bool = False) -> Iterator[Source]:
+    """List each release once, oldest first: those that the allowlist is made from.
+
+    Args:
+        data: Whether to list numpy, pandas, scipy and statsmodels, too.
+    """
+    packages = {**_ESTIMATORS, **_DATA} if data else _ESTIMATORS
     told = set()
     for release in (*RELEASES, *LIBRARIES):
         for requirement in release.requirements.split():
-            package = _PACKAGES.get(requirement.partition("==")[0])
+            package = packages.get(requirement.partition("==")[0])
             if package and requirement not in told:
                 told.add(requirement)
                 yield Source(requirement, release.python, package)

@@ -424,3 +424,132 @@ def test_values_are_followed_to_where_they_are_interpreted(script, tmp_path):
 def test_the_installed_scikit_learn_has_no_place_that_was_not_reviewed(script):
     folder = Path(importlib.util.find_spec("sklearn").origin).parent
     assert set(script.interpreted.read(folder)) - reviewed().keys() == set()
+
+
+PARTS = """
+class Model:
+    def _spec(self):
+        return self.design
+
+    def __setstate__(self, d):
+        manager.get_matrices(d["formula"], d["frame"])
+
+
+class GLM(Model):
+    def anything(self, X):
+        dmatrix(self._spec(), X)
+        return getattr(X, getattr(self.link, "name"))
+
+    def pattern(self, X):
+        return X.convert(self.how), plain(self.other)
+
+
+class Unlisted(Model):
+    def predict(self, X):
+        return getattr(X, self.not_held)
+
+    def convert(self, how):
+        return TABLE[how]
+
+
+class OLS:
+    def convert(self, how):
+        return "to %s" % (how,), getattr(self, "to" + how)
+
+    def plain(self, how):
+        return eval(how)
+
+
+def plain(how):
+    return open(how)
+"""
+
+
+def test_parts_of_models_are_followed_in_all_methods_of_the_classes_that_models_hold(
+    script, tmp_path
+):
+    package = tmp_path / "statsmodels"
+    (package / "tests").mkdir(parents=True)
+    (package / "model.py").write_text(PARTS)
+    (package / "tests" / "other.py").write_text(PARTS.replace("how", "not_this"))
+    assert sorted(script.read(package)) == [
+        "statsmodels:GLM.design formula",
+        "statsmodels:GLM.how getattr",
+        "statsmodels:GLM.link getattr",
+        "statsmodels:GLM.other open",
+        "statsmodels:Model.formula formula",
+    ]
+
+
+LISTED = """
+class Model:
+    def predict(self, X):
+        return getattr(X, self.how)
+
+
+class GLM(Model):
+    def transform(self, X):
+        return super().convert(self.other)
+
+
+class OLS:
+    def convert(self, how):
+        return open(how)
+"""
+UNLISTED = """
+class Model:
+    def predict(self, X):
+        return getattr(X, self.of_another_base)
+
+
+class GLM(Model):
+    def predict(self, X):
+        return getattr(X, self.of_another_module)
+
+
+class Unlisted(Model):
+    def convert(self, how):
+        return open(how)
+"""
+
+
+def test_parts_of_models_are_those_of_the_module_that_is_listed(script, tmp_path):
+    """The class of another module with the same name is in no model, nor are its bases."""
+    package = tmp_path / "statsmodels"
+    (package / "genmod").mkdir(parents=True)
+    (package / "sandbox").mkdir()
+    (package / "genmod" / "generalized_linear_model.py").write_text(LISTED)
+    (package / "sandbox" / "gam.py").write_text(UNLISTED)
+    assert sorted(script.read(package)) == ["statsmodels:Model.how getattr"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("statsmodels.base.model", ["statsmodels:Model.how getattr"]),
+        ("statsmodels.api", ["statsmodels:Model.how getattr", "statsmodels:Model.word getattr"]),
+    ],
+    ids=["from its own module", "from a module that imports it"],
+)
+def test_a_base_is_that_of_the_module_it_is_imported_from(script, tmp_path, source, expected):
+    package = tmp_path / "statsmodels"
+    for folder in ("base", "genmod", "sandbox"):
+        (package / folder).mkdir(parents=True)
+    base = LISTED.partition("class GLM")[0]
+    (package / "base" / "model.py").write_text(base)
+    (package / "sandbox" / "gam.py").write_text(base.replace("how", "word"))
+    listed = f"from {source} import Model\n\nclass GLM(Model):\n    pass\n"
+    (package / "genmod" / "generalized_linear_model.py").write_text(listed)
+    assert sorted(script.read(package)) == expected
+
+
+def test_all_libraries_are_read(script):
+    packages = {place.partition(":")[0] for place in reviewed()}
+    assert packages >= {"sklearn", "xgboost", "lightgbm", *script.parts.PACKAGES}
+    named = {source.package for source in script.reviews.sources(data=True)}
+    assert named >= script.parts.PACKAGES
+    assert (
+        not named
+        - {source.package for source in script.reviews.sources()}
+        - (script.parts.PACKAGES)
+    )
