@@ -180,6 +180,10 @@ FOREIGN = {
     "a model of another library": op.new(
         RESULTS, model=op.new("lightgbm.basic:Booster"), params=op.text("/dev/null")
     ),
+    "a model that is results": op.new(
+        RESULTS, model=op.new(RESULTS), params=op.table(C=op.name("numpy:log1p"))
+    ),
+    "a model that is a wrapper of results": op.new(RESULTS, model=op.new(f"{RESULTS}Wrapper")),
     "results of another library": op.new(
         f"{RESULTS}Wrapper", _results=op.new("sklearn.linear_model._base:LinearRegression")
     ),
