@@ -37,6 +37,11 @@ MODEL_HEAD_BYTES = 256 * KIB
 SMALL_BYTES = 4 * KIB
 HEAD_BYTES = 4 * KIB
 
+TREE_DEPTH = 1_000
+"""Libraries go down trees by recursion: onnxruntime takes 350 to 840 bytes of stack a level, and
+XGBoost 28 to 105. A thread of 1 MiB has room for these levels. Real trees have tens or hundreds.
+"""
+
 NATIVE_BYTES = GIB  # of a model in the format of its own library, which is read as a whole
 
 MEMBERS = 200_000  # of a zip archive

@@ -80,8 +80,8 @@ def imputer():
     )
 
 
-def forest(features):
-    """A tree of one split, on a row of three features."""
+def forest(features, before=(), on="X", width=3, **changed):
+    """A tree of one split. `before`: nodes in front of it, of which one makes `on`."""
     values = {
         "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": features,
         "nodes_values": [0.5, 0.0, 0.0], "nodes_truenodeids": [1, 0, 0],
@@ -89,10 +89,27 @@ def forest(features):
         "target_treeids": [0, 0], "target_nodeids": [1, 2], "target_ids": [0, 0],
         "target_weights": [1.0, 2.0],
     }  # fmt: skip
-    told = [attribute(name, value) for name, value in values.items()]
+    told = [attribute(name, value) for name, value in {**values, **changed}.items()]
     targets = field(5, field(1, "n_targets") + field(3, 1) + field(20, 2))
     return model(
-        [node("TreeEnsembleRegressor", ["X"], ["y"], *told, targets, domain="ai.onnx.ml")],
-        [tensor("X", FLOAT, [None, 3])],
+        [*before, node("TreeEnsembleRegressor", [on], ["y"], *told, targets, domain="ai.onnx.ml")],
+        [tensor("X", FLOAT, [None, width])],
         [tensor("y", FLOAT, [None, 1])],
+    )
+
+
+def chain(depth, trees=1):
+    """Trees of nodes, each of which has the next as both of its children."""
+    ends = [kind for kind in (["BRANCH_LEQ"] * depth + ["LEAF"]) for _ in range(trees)]
+    below = [place + 1 for place in range(depth) for _ in range(trees)] + [0] * trees
+    count = len(ends)
+    return forest(
+        [0] * count,
+        nodes_treeids=list(range(trees)) * (depth + 1),
+        nodes_nodeids=[place for place in range(depth + 1) for _ in range(trees)],
+        nodes_values=[0.5] * count,
+        nodes_modes=ends,
+        nodes_truenodeids=below,
+        nodes_falsenodeids=below,
+        target_nodeids=[depth] * 2,
     )

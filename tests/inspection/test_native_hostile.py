@@ -398,6 +398,124 @@ def test_protocol_buffers_that_are_no_model(data):
     assert read("onnx", data) is not None
 
 
+def axis(number):
+    return onnx.field(5, onnx.field(1, "axis") + onnx.field(3, number) + onnx.field(20, 2))
+
+
+def joined(*more):
+    return [onnx.node("Concat", ["X", "X"], ["Z"], *more)]
+
+
+SAME = [onnx.node("Identity", ["X"], ["A"]),
+        onnx.node("Scaler", ["A"], ["Z"], domain="ai.onnx.ml")]  # fmt: skip
+UNKNOWN = [onnx.node("Abs", ["X"], ["Z"])]
+OWN = onnx.field(25, onnx.field(1, "Identity") + onnx.field(10, ""))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "width"), [(SAME, 3), (joined(axis(1)), 6), (joined(axis(-1)), 6), (UNKNOWN, 100_000)]
+)
+def test_features_of_trees_behind_other_operators(nodes, width):
+    assert read("onnx", onnx.forest([width - 1, 0, 0], nodes, "Z")) is None
+    assert read("onnx", onnx.forest([width, 0, 0], nodes, "Z")) == "broken-invariant"
+
+
+@pytest.mark.parametrize("nodes", [joined(axis(0)), joined(), joined(axis(2))])
+def test_what_is_joined_otherwise_has_no_known_width(nodes):
+    assert read("onnx", onnx.forest([99_999, 0, 0], nodes, "Z")) is None
+
+
+def test_operators_of_the_file_may_be_called_like_others():
+    data = onnx.forest([5, 0, 0], [onnx.node("Identity", ["X"], ["Z"])], "Z")
+    assert read("onnx", data) == "broken-invariant"
+    assert read("onnx", data + OWN) is None
+
+
+def test_trees_in_functions_and_graphs_of_operators():
+    """Their inputs have names that may be those of others."""
+    tree = onnx.node("TreeEnsembleRegressor", ["X"], ["y"],
+                     onnx.attribute("nodes_featureids", [0]), domain="ai.onnx.ml")  # fmt: skip
+    function = onnx.field(25, onnx.field(1, "f") + onnx.field(10, "own") + b"\x3a" + tree[1:])
+    assert read("onnx", onnx.imputer() + function) == "broken-invariant"
+    branch = onnx.field(5, onnx.field(1, "then_branch") + onnx.field(6, tree))
+    inside = onnx.model(
+        [onnx.node("If", ["X"], ["y"], branch)],
+        [onnx.tensor("X", onnx.FLOAT, [None, 3])],
+        [onnx.tensor("y", onnx.FLOAT, [None, 1])],
+    )
+    assert read("onnx", inside) == "broken-invariant"
+
+
+def test_deep_trees_of_onnx():
+    assert read("onnx", onnx.chain(1_000)) is None
+    assert read("onnx", onnx.chain(1_001)) == "limit"
+    assert read("onnx", onnx.chain(500, trees=3)) is None
+    assert read("onnx", onnx.chain(30_000)) == "limit"
+
+
+def test_deep_trees_of_onnx_since_version_5():
+    """Nodes are numbered in their order, and leaves are elsewhere."""
+    count = 1_100
+
+    def tree(true, leaves):
+        told = {"nodes_featureids": [0] * count, "nodes_modes": ["LEAF"] * count,
+                "nodes_truenodeids": true, "nodes_trueleafs": leaves,
+                "nodes_falsenodeids": [0] * count, "nodes_falseleafs": [1] * count}  # fmt: skip
+        node = onnx.node("TreeEnsemble", ["X"], ["y"],
+                         *[onnx.attribute(*each) for each in told.items()],
+                         domain="ai.onnx.ml")  # fmt: skip
+        return onnx.model(
+            [node],
+            [onnx.tensor("X", onnx.FLOAT, [None, 3])],
+            [onnx.tensor("y", onnx.FLOAT, [None, 1])],
+        )
+
+    below = [*range(1, count), 0]
+    assert read("onnx", tree(below, [0] * (count - 1) + [1])) == "limit"
+    assert read("onnx", tree(below, [0, 1] * (count // 2))) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"nodes_modes": ["BRANCH_LEQ"] * 1_200},  # the last leads to the first
+        {"nodes_modes": ["LEAF"] * 9},
+        {"nodes_truenodeids": [1]},
+        {"nodes_treeids": [0]},
+    ],
+)
+def test_trees_of_onnx_whose_lists_do_not_fit(changed):
+    told = {
+        "nodes_treeids": [0] * 1_200,
+        "nodes_nodeids": list(range(1_200)),
+        "nodes_modes": ["BRANCH_LEQ", "LEAF"] * 600,
+        "nodes_truenodeids": [*range(1, 1_200), 0],
+        "nodes_falsenodeids": [*range(1, 1_200), 0],
+    }
+    assert read("onnx", onnx.forest([0] * 1_200, **told)) is None
+    assert read("onnx", onnx.forest([0] * 1_200, **{**told, **changed})) == "broken-invariant"
+
+
+def deep(levels):
+    """KServe's model with a first tree of so many levels, each with a leaf."""
+    document = json.loads(XGBOOST)
+    tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+    count, inner = 2 * levels + 1, range(0, 2 * levels, 2)
+    tree.update({name: [0] * count for name, each in tree.items() if isinstance(each, list)})
+    tree.update(categories=[], categories_nodes=[], categories_segments=[], categories_sizes=[])
+    tree["left_children"] = [place + 2 if place in inner else -1 for place in range(count)]
+    tree["right_children"] = [place + 1 if place in inner else -1 for place in range(count)]
+    tree["parents"] = [2**31 - 1, *(each for place in inner for each in (place, place))]
+    tree["tree_param"]["num_nodes"] = str(count)
+    return json.dumps(document).encode()
+
+
+def test_deep_trees_of_xgboost():
+    assert read("xgboost", deep(1_000)) is None
+    assert read("xgboost", deep(1_001)) == "limit"
+    assert read("xgboost", deep(300_000)) == "limit"
+
+
 def test_values_of_onnx_that_come_of_each_other_cost_little(tmp_path):
     """Concatenated again and again they would be endless."""
     nodes = [onnx.node("Concat", [f"v{i}"] * 3, [f"v{i + 1}"]) for i in range(200)]

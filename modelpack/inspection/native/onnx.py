@@ -9,9 +9,8 @@ from modelpack.spec import Field, FieldType, Scalar, Signature, Task
 
 from ..facts.columns import Column, scalar_type
 from ..facts.inputs import MOST_INPUTS
-from ..invariants import CODE
 from ..nodes import require
-from . import onnx_graph
+from . import onnx_graph, onnx_trees
 from .onnx_columns import describe, example_text
 from .onnx_graph import Model, Value
 from .told import Told, unserved
@@ -26,7 +25,6 @@ _LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
 _NO_LOCALES = {"", "C", "POSIX", "C.UTF-8"}
 _LABELS = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 _REGRESSORS = {"TreeEnsembleRegressor", "LinearRegressor", "SVMRegressor"}
-_TREES = {"TreeEnsembleRegressor", "TreeEnsembleClassifier", "TreeEnsemble"}
 _MATRIX = 2
 _SHOWN = 60
 
@@ -39,7 +37,7 @@ def read(data: bytes) -> Told:
     require(not model.external, "the weights of the ONNX model lie in other files, which a path in "
             "the file tells; save it as one file", "external-data")  # fmt: skip
     given = [value for value in model.inputs if value.name not in model.initial]
-    _check_trees(model, given)
+    onnx_trees.check(model, {value.name: _width(value) for value in given})
     locales = sorted(set(_locales(model)))
     problem = _problem(model, given, locales)
     labels = None if problem else _labels(model)
@@ -167,16 +165,3 @@ def _task(model: Model, labels: tuple[Scalar, ...] | None) -> Task:
         return "classifier"
     kinds = {operator.kind for operator in model.operators}
     return "regressor" if kinds & _REGRESSORS else "unknown"
-
-
-def _check_trees(model: Model, given: list[Value]) -> None:
-    """Trees look up features of the row by number, and onnxruntime does not ask how many it has."""
-    widths = {value.name: _width(value) for value in given}
-    for operator in model.operators:
-        asked = operator.attributes.get("nodes_featureids")
-        width = widths.get(operator.inputs[0]) if operator.inputs else None
-        if operator.kind in _TREES and asked is not None:
-            features = asked.integers
-            fits = width is None or max(features, default=0) < width
-            message = "a tree of the ONNX model asks for a feature that there is not"
-            require(fits and min(features, default=0) >= 0, message, CODE)

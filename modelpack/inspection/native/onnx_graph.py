@@ -33,6 +33,10 @@ class Attribute:
         return integers(self.data, 8, schema.ATTRIBUTE)
 
     @property
+    def integer(self) -> int:
+        return next((number(value) for key, value in self._fields() if key == 3), 0)
+
+    @property
     def number(self) -> float:
         found = [floats(value) for key, value in self._fields() if key == 2]
         return found[0][0] if found and found[0] else 0.0
@@ -52,6 +56,9 @@ class Attribute:
 
 @dataclass
 class Operator:
+    """`nested`: it stands in a function, or in the graph of another operator."""
+
+    nested: bool
     kind: str = ""
     domain: str = ""
     inputs: list[str] = field(default_factory=list)
@@ -154,7 +161,7 @@ def _read_graph(data: memoryview, model: Model, depth: int) -> None:
 
 
 def _read_operator(data: memoryview, model: Model, depth: int) -> None:
-    made = Operator()
+    made = Operator(nested=depth > 0)
     for key, value in fields(data, schema.NODE):
         if key == 1:
             made.inputs.append(text(value))

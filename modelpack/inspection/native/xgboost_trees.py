@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from .. import limits
 from ..invariants import CODE
 from ..nodes import require
 
@@ -51,21 +52,31 @@ def check_tree(tree: Tree, n_features: int) -> None:
 
 def _check_walk(tree: Tree, count: int, n_features: int) -> None:
     seen = bytearray(count)
-    waiting = [0]
-    while waiting:
-        node = waiting.pop()
-        require(0 <= node < count, f"a tree has {count:,} nodes, and one has child {node:,}", CODE)
-        require(not seen[node], f"node {node:,} of a tree is reached twice", CODE)
-        seen[node] = 1
-        children = tree.left[node], tree.right[node]
-        if children == (_LEAF, _LEAF):
-            continue
-        feature = tree.features[node]
-        fits = 0 <= feature < n_features
-        require(fits, f"a tree asks for feature {feature:,}, and there are {n_features:,}", CODE)
-        told = {tree.parents[child] & _NUMBER for child in children if 0 <= child < count}
-        require(told <= {node}, f"a child of node {node:,} of a tree tells of another", CODE)
-        waiting += children
+    level, depth = [0], 0
+    while level:
+        message = f"a tree of XGBoost is deeper than {limits.TREE_DEPTH:,} levels"
+        require(depth <= limits.TREE_DEPTH, message, "limit")
+        below: list[int] = []
+        for node in level:
+            require(
+                0 <= node < count, f"a tree has {count:,} nodes, and one has child {node:,}", CODE
+            )
+            require(not seen[node], f"node {node:,} of a tree is reached twice", CODE)
+            seen[node] = 1
+            below += _children(tree, node, count, n_features)
+        level, depth = below, depth + 1
+
+
+def _children(tree: Tree, node: int, count: int, n_features: int) -> tuple[int, ...]:
+    children = tree.left[node], tree.right[node]
+    if children == (_LEAF, _LEAF):
+        return ()
+    feature = tree.features[node]
+    fits = 0 <= feature < n_features
+    require(fits, f"a tree asks for feature {feature:,}, and there are {n_features:,}", CODE)
+    told = {tree.parents[child] & _NUMBER for child in children if 0 <= child < count}
+    require(told <= {node}, f"a child of node {node:,} of a tree tells of another", CODE)
+    return children
 
 
 def _check_sets(tree: Tree, count: int) -> None:
