@@ -881,7 +881,7 @@ LIGHTGBM = {
     "twice": ("lightgbm", "\nmax_feature_idx=3", "\nmax_feature_idx=3" * 2, "does not write"),
     "more outputs": ("lightgbm", "num_tree_per_iteration=3", "num_tree_per_iteration=4", "outputs"),
     "other places": ("lightgbm", r"tree_sizes=\d", "tree_sizes=9", "not where it tells"),
-    "no end": ("lightgbm", "end of trees", "end of some", "does not write|no end"),
+    "no end": ("lightgbm", "end of trees", "end of some", "empty line before"),
     "text for numbers": ("lightgbm", r"(split_feature=)\d", r"\g<1>x", "where numbers belong"),
     "no tree": ("lightgbm", "^tree", "shrub", "no model of LightGBM"),
     "carriage return": ("lightgbm", "(leaf_weight=)", "\\1\r", "does not write"),

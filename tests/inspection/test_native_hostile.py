@@ -446,6 +446,14 @@ def test_trees_in_functions_and_graphs_of_operators():
     assert read("onnx", inside) == "broken-invariant"
 
 
+def test_widths_inside_functions_are_not_those_of_the_graph():
+    """The function gives its own value the name of one of the graph."""
+    own = onnx.field(7, onnx.node("Identity", ["X"], ["Z"])[2:])
+    function = onnx.field(25, onnx.field(1, "f") + onnx.field(10, "own") + own)
+    nodes = [onnx.node("Abs", ["X"], ["Z"])]
+    assert read("onnx", onnx.forest([5, 0, 0], nodes, "Z") + function) is None
+
+
 def test_deep_trees_of_onnx():
     assert read("onnx", onnx.chain(1_000)) is None
     assert read("onnx", onnx.chain(1_001)) == "limit"

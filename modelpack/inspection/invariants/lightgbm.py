@@ -162,9 +162,10 @@ def _check_linear(tree: Lines, leaves: int, n_features: int) -> None:
     """A leaf has a linear model: how many features it has, which, and their coefficients."""
     require(set(_REQUIRED_OF_LINEAR) <= tree.keys(), "a linear tree of LightGBM lacks its models")
     counts = _numbers(tree, b"num_features", leaves)
-    features = _numbers(tree, b"leaf_features", sum(counts))
+    features = _numbers(tree, b"leaf_features")
     _check_range(features, n_features, "feature")
-    require(min(counts) >= 0, "a leaf of a LightGBM model has fewer than no features")
+    fits = min(counts) >= 0 and sum(counts) == len(features)
+    require(fits, "the leaves of a LightGBM model have not the features that they tell of")
     for name, count in ((b"leaf_coeff", len(features)), (b"leaf_const", leaves)):
         words = tree[name].split()
         fits = len(words) == count and all(map(_NUMBER.fullmatch, words))
