@@ -30,7 +30,7 @@ from modelpack.engines.docker import DockerEngine
 from modelpack.engines.oci import OciEngine
 from modelpack.pipeline import Options, Run
 from modelpack.pipeline.wheelhouses import for_engine
-from modelpack.spec import Bundle, Code
+from modelpack.types import Bundle, Code
 from scripts.sections import replace_section
 
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from modelpack.environment import index_settings, python_versions, resolve
 from modelpack.inspection import inspect
-from modelpack.spec import ModelSpec
+from modelpack.types import ModelSpec
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelpack.pipeline import Package
-    from modelpack.spec import ModelSpec
+    from modelpack.types import ModelSpec
 
 __all__ = ["__version__", "inspect", "package", "record"]
 

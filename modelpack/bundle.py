@@ -15,15 +15,16 @@ from typing import Any
 
 import jinja2
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack._version import __version__
 from modelpack.assembly.files import MTIME
 from modelpack.attest import bundles as attested
 from modelpack.attest import parity as parities
 from modelpack.attest.made import PROVENANCE, SBOM, Made
 from modelpack.errors import ModelRefusedError, UsageError
+from modelpack.platforms import MACHINES, fitting
 from modelpack.quoting import FILTERS, checked
-from modelpack.spec import (
+from modelpack.types import (
     BaseImage,
     Bundle,
     Code,
@@ -35,7 +36,6 @@ from modelpack.spec import (
     from_json,
     to_json,
 )
-from modelpack.wheel_platforms import MACHINES, fitting
 
 SCHEMA = 1
 MANIFEST = "modelpack.json"
@@ -262,7 +262,7 @@ def _manifest(made: Made) -> str:
 def _all_or_nothing(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, which takes its place if the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with reaper.scratch_folder(f".{target.name}.", target.parent) as scratch:
+    with processes.scratch_folder(f".{target.name}.", target.parent) as scratch:
         new = scratch / "new"
         new.mkdir()
         yield new

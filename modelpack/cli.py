@@ -43,7 +43,7 @@ from modelpack.errors import ModelpackError, UsageError
 from modelpack.inspection import inspect
 from modelpack.pipeline import Observer, Options, Run
 from modelpack.smoke import reports
-from modelpack.spec import SmokeReport, to_json
+from modelpack.types import SmokeReport, to_json
 
 INTERRUPTED = 130
 

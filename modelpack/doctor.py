@@ -12,10 +12,10 @@ import subprocess
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from modelpack import __version__, environment, uv_variables
+from modelpack import __version__, environment, index_env
 from modelpack.engines import baseimages, daemon, interpreters, podman_settings
 from modelpack.errors import ModelpackError, NoEngineError
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 PYTHONS = tuple(f"3.{minor}" for minor in range(7, 15))
 
@@ -40,7 +40,7 @@ def _modelpack() -> Finding:
 
 def _uv() -> Finding:
     try:
-        return Finding("uv", True, _first_line(uv_variables.program(), "--version"))
+        return Finding("uv", True, _first_line(index_env.program(), "--version"))
     except ModelpackError as error:
         return Finding("uv", False, error.message, error.hint)
 
@@ -150,7 +150,7 @@ def _proxies(index: IndexSettings) -> list[str]:
     """The proxies that uv and pip use, each once."""
     names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
     here = (os.environ.get(name.lower()) or os.environ.get(name) for name in names)
-    return list(dict.fromkeys([*filter(None, here), *uv_variables.proxies(index).values()]))
+    return list(dict.fromkeys([*filter(None, here), *index_env.proxies(index).values()]))
 
 
 def _answers(proxy: str) -> bool:

@@ -1,11 +1,15 @@
-"""Files that are written whole or not at all, and files of others that are read with care."""
+"""Atomic writes, links, careful reads, and the cache directory."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from modelpack import processes
 
 
 def read_regular(path: Path, most: int) -> bytes:
@@ -69,3 +73,31 @@ def link_or_copy(source: Path, target: Path) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def folder(name: str) -> Path:
+    """`$XDG_CACHE_HOME/modelpack/<name>`, made if need be.
+
+    Source: XDG Base Directory Specification 0.8; a relative XDG_CACHE_HOME is ignored.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    path = (home if home.is_absolute() else Path.home() / ".cache") / "modelpack" / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def made_whole(path: Path) -> Iterator[Path]:
+    """Gives a place beside `path` to make it in, and renames it to `path` when it is ready.
+
+    What is under way when the block is left by an error or an interrupt is removed. Of two
+    processes that make the same thing at once, the first one wins.
+    """
+    with processes.scratch_folder(".making-", path.parent) as scratch:
+        made = scratch / path.name
+        yield made
+        try:
+            made.rename(path)
+        except OSError:
+            if not path.exists():
+                raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelpack.spec import ModelFile, ModelSpec, Safety, Signature
+from modelpack.types import ModelFile, ModelSpec, Safety, Signature
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -20,7 +20,7 @@ from modelpack.engines.docker import DockerEngine
 from modelpack.engines.podman import PodmanEngine
 from modelpack.environment import index_settings
 from modelpack.errors import NoEngineError
-from modelpack.spec import BaseImage, IndexSettings
+from modelpack.types import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
 LONG = {"test_prediction_oracle.py", "test_schemathesis.py"}

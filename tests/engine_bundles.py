@@ -14,7 +14,8 @@ from modelpack.assembly.files import MTIME
 from modelpack.attest import bundles as attested
 from modelpack.attest.made import Made
 from modelpack.bundle import BUILD_LOCK, COMPILER, LOCALES
-from modelpack.spec import (
+from modelpack.platforms import MACHINES, fitting
+from modelpack.types import (
     BaseImage,
     Bundle,
     Code,
@@ -25,7 +26,6 @@ from modelpack.spec import (
     Signature,
     to_json,
 )
-from modelpack.wheel_platforms import MACHINES, fitting
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 """Any of these will do."""

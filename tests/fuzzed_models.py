@@ -11,7 +11,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 HOSTILE = (
     "instances",

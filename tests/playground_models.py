@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from modelpack.bundle import render
-from modelpack.spec import Estimator, Field, Signature
+from modelpack.types import Estimator, Field, Signature
 
 HOSTILE = (
     "<img src=x onerror=window.owned=1>",

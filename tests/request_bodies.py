@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from modelpack.spec import Signature
+from modelpack.types import Signature
 
 DEFAULTS = {"number": 0.5, "integer": 1, "string": "a", "boolean": True, "any": 1}
 

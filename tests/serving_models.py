@@ -25,7 +25,7 @@ from stubborn_model import Stubborn
 
 from modelpack.bundle import render
 from modelpack.inspection import inspect
-from modelpack.spec import (
+from modelpack.types import (
     BaseImage,
     Bundle,
     Environment,

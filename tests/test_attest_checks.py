@@ -23,7 +23,7 @@ from modelpack.errors import NotVouchedError, SmokeFailedError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
 from modelpack.pipeline.verifying import Verification, require_verified
-from modelpack.spec import Bundle, Check, SmokeReport
+from modelpack.types import Bundle, Check, SmokeReport
 
 DIGEST = f"sha256:{'b' * 64}"
 PLACE = "registry.example/team/iris"

@@ -25,7 +25,7 @@ from modelpack.attest.made import labels, tree_digest, unlabelled
 from modelpack.attest.provenance import dependencies
 from modelpack.attest.purls import image_purl, pypi_purl
 from modelpack.errors import UsageError
-from modelpack.spec import BaseImage, Bundle, Code
+from modelpack.types import BaseImage, Bundle, Code
 
 GOLDEN = Path(__file__).parent / "golden"
 

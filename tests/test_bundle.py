@@ -22,7 +22,7 @@ from test_quoting import HOSTILE
 
 from modelpack import bundle
 from modelpack.errors import ModelRefusedError, UsageError
-from modelpack.spec import Code, CodeFile, Field, ModelSpec, Parity, Signature
+from modelpack.types import Code, CodeFile, Field, ModelSpec, Parity, Signature
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = [name for _, name in bundle.TEMPLATES] + ["modelpack.json", "requirements.lock"]

@@ -24,7 +24,7 @@ from modelpack.engines.process import ProcessEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.errors import SmokeFailedError
 from modelpack.smoke import causes, smoke
-from modelpack.spec import BaseImage, Check, SmokeReport
+from modelpack.types import BaseImage, Check, SmokeReport
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_models"

@@ -12,7 +12,7 @@ from code_specs import spec_naming, write
 
 from modelpack.code import Given, distributions, find, needing, notices
 from modelpack.errors import UsageError
-from modelpack.spec import Code, Estimator, Signature
+from modelpack.types import Code, Estimator, Signature
 
 RUNS = "raise SystemExit('code was executed')\n"
 

@@ -12,7 +12,7 @@ from code_specs import spec_naming, write
 
 from modelpack.code import Given, find, notices
 from modelpack.errors import UsageError
-from modelpack.spec import Code
+from modelpack.types import Code
 
 SCRIPT = '''#!/usr/bin/env python
 # coding: utf-8

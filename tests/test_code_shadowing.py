@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from code_specs import spec_naming, write
 from inspection.opcodes import EMPTY_LIST, name, new, pickled
+from modelpack.spec import ModelSpec
 
 from modelpack.code import Given, find
 from modelpack.inspection import settled
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import ModelSpec
 
 SCALER = "sklearn.preprocessing._data:StandardScaler"
 MODELS = """

@@ -27,7 +27,7 @@ from modelpack.comparison import (
 )
 from modelpack.comparison.versions import moved
 from modelpack.oci.tree import Entry
-from modelpack.spec import (
+from modelpack.types import (
     Code,
     CodeFile,
     Environment,

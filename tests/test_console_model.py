@@ -11,7 +11,7 @@ from rich.console import Console
 
 from modelpack.console.model import view
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import Field, Finding, ModelSpec, Safety
+from modelpack.types import Field, Finding, ModelSpec, Safety
 
 MIXED = Path(__file__).parents[1] / "sample_models" / "mixed-columns" / "model.joblib"
 

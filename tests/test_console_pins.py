@@ -9,7 +9,7 @@ from engine_bundles import SPEC
 
 from modelpack import console
 from modelpack.pipeline.names import describe_environment
-from modelpack.spec import Environment
+from modelpack.types import Environment
 
 ENVIRONMENT = Environment(
     "3.11",

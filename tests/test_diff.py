@@ -33,7 +33,7 @@ from modelpack.console import markdown
 from modelpack.console.difference import view
 from modelpack.errors import DifferentError
 from modelpack.pipeline.diff import require_same
-from modelpack.spec import BaseImage, Environment, Field
+from modelpack.types import BaseImage, Environment, Field
 
 GOLDEN = Path(__file__).parent / "golden" / "diff"
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"

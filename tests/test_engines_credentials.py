@@ -5,7 +5,7 @@ from configparser import RawConfigParser
 import pytest
 
 from modelpack.engines import credentials
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 INDEX = IndexSettings(
     index_url="https://user:p%40ss;word@index.test/simple",

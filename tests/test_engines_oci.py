@@ -15,25 +15,17 @@ import images
 import pytest
 from test_assembly import deb
 
-from modelpack import oci
-from modelpack.engines.embedded import (
-    apt,
-    bases,
-    context,
-    copying,
-    dockerfile,
-    extraction,
-    metadata,
-    words,
-)
-from modelpack.engines.embedded.dockerfile import Instruction
+from modelpack import dockerfile, oci
+from modelpack import dockerfile as modelpack_dockerfile
+from modelpack.dockerfile import Instruction
+from modelpack.engines.embedded import apt, bases, context, copying, extraction, metadata
 from modelpack.engines.oci import OciEngine
 from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
 from modelpack.errors import BuildFailedError, UsageError
 from modelpack.oci import tree
 from modelpack.oci.image import in_file
-from modelpack.spec import BaseImage, IndexSettings
+from modelpack.types import BaseImage, IndexSettings
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -80,11 +72,11 @@ def test_what_is_not_understood_is_refused(tmp_path, text):
 
 def test_words_are_those_of_a_dockerfile():
     text = r"""A="x y" B=a\ b C='$P' D="${P}/\"q\" \$P" E= F=$P$Q"""
-    found = words.split(text, {"P": "/bin"})
+    found = modelpack_dockerfile.split(text, {"P": "/bin"})
     assert found == ["A=x y", "B=a b", "C=$P", 'D=/bin/"q" $P', "E=", "F=/bin"]
     for wrong in ('"', "${P:-x}"):
         with pytest.raises(ValueError):  # noqa: PT011 - of many words
-            words.split(wrong, {})
+            modelpack_dockerfile.split(wrong, {})
 
 
 def test_metadata_is_what_docker_makes_of_it():

@@ -25,7 +25,7 @@ from modelpack.engines.podman import PodmanEngine
 from modelpack.engines.protocol import StepEvent
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import tree
-from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings
 
 pytestmark = pytest.mark.engine
 IRIS = Path(__file__).parents[1] / "sample_models/iris/model.joblib"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpack.spec import BaseImage
+from modelpack.types import BaseImage
 
 IRIS = Path(__file__).parents[1] / "sample_models/iris"
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

@@ -18,7 +18,7 @@ from engine_bundles import PYTHONS
 
 from modelpack.engines import environments, processes, select
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
-from modelpack.spec import Environment
+from modelpack.types import Environment
 
 
 @pytest.fixture(scope="session")

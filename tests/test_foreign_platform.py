@@ -14,7 +14,7 @@ import engine_bundles
 import pytest
 
 from modelpack.engines.docker import DockerEngine
-from modelpack.spec import BaseImage, IndexSettings
+from modelpack.types import BaseImage, IndexSettings
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 OTHER = {"linux/amd64": ("linux/arm64", "aarch64"), "linux/arm64": ("linux/amd64", "x86_64")}

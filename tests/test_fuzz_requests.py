@@ -23,7 +23,7 @@ from request_bodies import bodies_of, damaged, documents_of
 from schemathesis_checks import INSIDE, SIZES
 from test_serving_http import client_of
 
-from modelpack.spec import Field
+from modelpack.types import Field
 
 fuzzed = settings(
     max_examples=int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "40")),

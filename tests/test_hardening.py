@@ -13,7 +13,7 @@ from modelpack import hardening
 from modelpack.errors import UsageError
 from modelpack.hardening import rules, shapes
 from modelpack.hardening.needles import Needle, needles
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 SPOILT = {
     "user": [

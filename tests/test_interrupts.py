@@ -16,15 +16,15 @@ import docker
 import pytest
 from engine_bundles import SPEC
 
-from modelpack.engines import buildx, containers, interrupts, sandbox
+from modelpack import processes
+from modelpack.engines import buildx, containers, sandbox
 from modelpack.engines.hosts import Host
 from modelpack.engines.protocol import OnAnswer
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import Options, Run
 from modelpack.pipeline import run as pipeline_run
-from modelpack.service import Service
-from modelpack.spec import Reference
+from modelpack.types import Reference, Service
 
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 STAGES = ("inspect", "environment", "bundle", "build")
@@ -105,7 +105,7 @@ def test_what_is_held_back_comes_after_the_block(number: signal.Signals) -> None
         raise KeyboardInterrupt(number)
 
     def work() -> None:
-        with interrupts.held_back():
+        with processes.held_back():
             os.kill(os.getpid(), number)
             time.sleep(0.01)
             done.append("to the end")

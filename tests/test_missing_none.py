@@ -28,7 +28,7 @@ from modelpack.serving import application
 from modelpack.serving.dialects import predict
 from modelpack.serving.reference import ReferenceModel
 from modelpack.serving.service import Service
-from modelpack.spec import ModelSpec
+from modelpack.types import ModelSpec
 
 RNG = np.random.default_rng(0)
 COUNT = 60

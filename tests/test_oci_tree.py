@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from images import digest, file, folder, image, layer, link, member, tar
 
-from modelpack import cache
+from modelpack import files
 from modelpack.errors import UsageError
 from modelpack.oci import limits, listings, tree
 from modelpack.oci.entries import Entry
@@ -80,7 +80,7 @@ def test_a_listing_is_kept_and_the_layer_not_opened_again():
 def test_what_is_kept_in_another_form_is_read_anew(kept):
     made = layer(file("a", b"1"))
     there = tree.listing(made)
-    (path,) = cache.folder("layers").iterdir()
+    (path,) = files.folder("layers").iterdir()
     path.write_text(kept)
     assert tree.listing(made) == there
     assert len(json.loads(path.read_text())) == 1
@@ -90,10 +90,10 @@ def test_the_oldest_listings_go(monkeypatch):
     monkeypatch.setattr(listings, "_KEPT", 2)
     for name in "abc":
         tree.listing(layer(file(name)))
-    assert len(list(cache.folder("layers").iterdir())) == 2
+    assert len(list(files.folder("layers").iterdir())) == 2
     monkeypatch.setattr(listings, "_KEPT_BYTES", 200)
     tree.listing(layer(file("d")))
-    assert len(list(cache.folder("layers").iterdir())) == 1
+    assert len(list(files.folder("layers").iterdir())) == 1
 
 
 def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):

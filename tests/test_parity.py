@@ -26,14 +26,7 @@ from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import Options, Run, making
 from modelpack.pipeline.names import expected_parity
-from modelpack.spec import (
-    Check,
-    Code,
-    Image,
-    IndexSettings,
-    Reference,
-    SmokeReport,
-)
+from modelpack.types import Check, Code, Image, IndexSettings, Reference, SmokeReport
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 TAG = "modelpack-test/parity:1"

@@ -30,7 +30,7 @@ from modelpack.engines.docker import DockerEngine
 from modelpack.environment import index_settings, resolve, wheelhouse
 from modelpack.errors import BuildFailedError, EnvironmentNotResolvedError, NoEngineError
 from modelpack.inspection import inspect
-from modelpack.spec import BaseImage, Bundle, Environment, IndexSettings
+from modelpack.types import BaseImage, Bundle, Environment, IndexSettings
 
 pytestmark = pytest.mark.engine
 

@@ -31,10 +31,9 @@ import modelpack
 from modelpack.bundle import render
 from modelpack.inspection import inspect
 from modelpack.reference import Sources, completed, prepare, question
-from modelpack.service import Service
 from modelpack.smoke.checks import parity
 from modelpack.smoke.probe import CheckFailedError, Probe
-from modelpack.spec import Bundle, Reference
+from modelpack.types import Bundle, Reference, Service
 
 ROWS = 80
 _rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from modelpack.assembly.files import MTIME
 from modelpack.engines import buildx, credentials
 from modelpack.engines.docker import DockerEngine
 from modelpack.pipeline import Options, package
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"

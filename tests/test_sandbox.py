@@ -18,7 +18,7 @@ from modelpack.engines.docker import DockerEngine
 from modelpack.engines.podman import PodmanEngine
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import Options, Run
-from modelpack.spec import BaseImage
+from modelpack.types import BaseImage
 
 ENGINES = ("docker", "podman", "process")
 pytestmark = pytest.mark.engine

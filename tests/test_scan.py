@@ -13,7 +13,7 @@ import docker
 import pytest
 from test_package import SVC, package
 
-from modelpack import cache, hardening, oci
+from modelpack import files, hardening, oci
 from modelpack.engines import saved
 from modelpack.hardening.rules import RULES
 
@@ -157,7 +157,7 @@ def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, im
         hardening.scan(told)
         *_, last = told.layers
     for place in ("layers", "evidence"):
-        for path in cache.folder(place).glob(f"*{last.diff_id[7:]}*"):
+        for path in files.folder(place).glob(f"*{last.diff_id[7:]}*"):
             path.unlink()
     monkeypatch.setattr(saved._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
     with engine.contents(image) as told:

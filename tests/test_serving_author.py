@@ -13,7 +13,7 @@ from code_specs import write
 from modelpack import bundle as bundles
 from modelpack.code import Given, find
 from modelpack.inspection import inspect
-from modelpack.spec import BaseImage, Environment
+from modelpack.types import BaseImage, Environment
 
 BASE = BaseImage("python:3.11-slim", "3.11", "registry")
 ENVIRONMENT = Environment("3.11", "linux/amd64", {}, {}, "")

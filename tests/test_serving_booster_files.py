@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 
 from modelpack.inspection import inspect
 from modelpack.serving import boosters, loading, manifest
-from modelpack.spec import to_json
+from modelpack.types import to_json
 
 rng = np.random.default_rng(0)
 X = rng.random((60, 3))

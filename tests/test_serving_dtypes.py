@@ -27,7 +27,7 @@ from modelpack.serving.problems import Problem
 from modelpack.serving.rows import Decoder
 from modelpack.serving.service import Service
 from modelpack.serving.v2 import datatypes
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 CSV, LINES, JSON = "text/csv", "application/jsonlines", "application/json"

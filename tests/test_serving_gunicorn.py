@@ -26,7 +26,7 @@ from serving_models import bundle_of
 from sklearn.ensemble import RandomForestRegressor
 
 from modelpack.engines import processes
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 READY_SECONDS = 60
 

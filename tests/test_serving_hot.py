@@ -30,7 +30,7 @@ from modelpack.serving.limits import Limits
 from modelpack.serving.service import Service
 from modelpack.serving.worker import calling
 from modelpack.serving.worker.predicting import Job, Predictor
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 ADDRESSES = (("127.0.0.1", 40000), ("127.0.0.1", 8080))
 ROW = [5.1, 3.5, 1.4, 0.2]

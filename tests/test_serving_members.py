@@ -25,7 +25,7 @@ from modelpack.serving.dicts import DictDecoder
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.limits import Limits
 from modelpack.serving.service import Service
-from modelpack.spec import Field, Member, ModelSpec, Signature, to_json
+from modelpack.types import Field, Member, ModelSpec, Signature, to_json
 
 PEOPLE = [
     {"city": "Rome", "age": 20, "height": 1.5},

@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from modelpack.serving import application, sendable
 from modelpack.serving.dialects import DIALECTS
 from modelpack.serving.service import Service
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 TYPES = [

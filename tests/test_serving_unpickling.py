@@ -26,7 +26,7 @@ from modelpack.engines.interpreters import find
 from modelpack.inspection import inspect
 from modelpack.serving import containers, formats, loading, manifest
 from modelpack.serving.errors import CannotStartError
-from modelpack.spec import ModelSpec, to_json
+from modelpack.types import ModelSpec, to_json
 
 COMPRESSORS = {
     "gzip": gzip.compress,

@@ -25,7 +25,7 @@ from modelpack.serving.problems import Problem
 from modelpack.serving.v2 import classification, datatypes, outputs
 from modelpack.smoke.probe import Answer
 from modelpack.smoke.routes import v1, v2
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 HEADER = "Inference-Header-Content-Length"
 ROW = [5.1, 3.5, 1.4, 0.2]

@@ -25,7 +25,7 @@ from modelpack.inspection import inspect
 from modelpack.reference import sidecar
 from modelpack.reference.expected import read_expected
 from modelpack.reference.tables import read_table
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 NAMES = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)"

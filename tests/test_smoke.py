@@ -19,7 +19,7 @@ from modelpack.errors import UsageError
 from modelpack.smoke import checks, reports, smoke
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import predict, v1, v2
-from modelpack.spec import (
+from modelpack.types import (
     Answers,
     Check,
     Field,

@@ -12,9 +12,9 @@ from serving_models import Trained, bundle_of, spec_of
 from test_serving_gunicorn import serving
 
 from modelpack.agreement import difference
-from modelpack.service import Service
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES, Route
+from modelpack.types import Service
 
 ROWS: dict[str, list[list[Any]]] = {
     "iris": [[5.1, 3.5, 1.4, 0.2], [6.5, 3, 5.5, 2.0], [0.1 + 0.2, 1e-300, -0.0, 7]],

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from modelpack.spec import (
+from modelpack.types import (
     Bundle,
     Check,
     Environment,

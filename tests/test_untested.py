@@ -21,7 +21,7 @@ from modelpack.pipeline import Options, require_passed
 from modelpack.pipeline.names import expected_parity
 from modelpack.pipeline.run import Summary
 from modelpack.pipeline.verifying import Verification
-from modelpack.spec import Check, Reference, SmokeReport
+from modelpack.types import Check, Reference, SmokeReport
 
 READY = Check("ready", True, 0.1, "fine")
 UNRUN = Check("prediction", False, 0.0, "", reason="no row is known")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.attest import cosign, provenance, sbom
 from modelpack.attest.cosign import Part
 from modelpack.attest.keys import Signer
@@ -52,7 +52,7 @@ def opened(reference: str, *, plain_http: bool = False) -> Iterator[Place]:
     """
     with (
         connected(reference, plain_http=plain_http) as repository,
-        reaper.scratch_folder() as folder,
+        processes.scratch_folder() as folder,
     ):
         yield Place(repository, Pulled(repository, folder))
 

@@ -22,7 +22,7 @@ from modelpack.attest.made import (
     unlabelled,
 )
 from modelpack.errors import UsageError
-from modelpack.spec import BaseImage, Bundle
+from modelpack.types import BaseImage, Bundle
 
 _PARITY = re.compile(r"^(ENV MODELPACK_PARITY=|LABEL dev\.modelpack\.parity=).*\n", re.MULTILINE)
 

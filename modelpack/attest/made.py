@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelpack.spec import BaseImage, Code, Environment, ModelSpec, Parity
+from modelpack.types import BaseImage, Code, Environment, ModelSpec, Parity
 
 SBOM = "sbom.cdx.json"
 PROVENANCE = "provenance.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelpack.attest.made import Made
 from modelpack.attest.purls import debian_purl, image_purl, pypi_purl, split
-from modelpack.spec import Code, Environment, Field, ModelFile, ModelSpec
+from modelpack.types import Code, Environment, Field, ModelFile, ModelSpec
 
 Component = dict[str, Any]
 

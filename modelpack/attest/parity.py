@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelpack.spec import Parity
+from modelpack.types import Parity
 
 LABEL = "dev.modelpack.parity"
 UNTESTED = Parity("untested", 0, (), 0.0, None, passed=False)

@@ -14,7 +14,7 @@ from typing import Any
 from modelpack._version import __version__
 from modelpack.attest.made import Made
 from modelpack.attest.purls import image_purl
-from modelpack.spec import BaseImage, Parity
+from modelpack.types import BaseImage, Parity
 
 from .parity import UNTESTED
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from modelpack.spec import BaseImage
+from modelpack.types import BaseImage
 
 
 def pypi_purl(name: str, version: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import UsageError
-from ..spec import Code, CodeFile, ModelSpec
+from modelpack.errors import UsageError
+from modelpack.types import Code, CodeFile, ModelSpec
+
 from . import places, script, shadowing
 from .needs import Needs
 from .places import Place

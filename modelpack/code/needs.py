@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from ..errors import UsageError
-from ..spec import ModelSpec
+from modelpack.errors import UsageError
+from modelpack.types import ModelSpec
+
 from .distributions import (
     INSTALLED,
     KNOWN,

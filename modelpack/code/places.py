@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
+from modelpack.errors import UsageError
 
 _COMPILED = (".so", ".pyd", ".pyc")
 

@@ -9,7 +9,8 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..errors import UsageError
+from modelpack.errors import UsageError
+
 from .names import bound, changed, referred
 from .source import Source
 

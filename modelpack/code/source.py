@@ -11,7 +11,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
+from modelpack.errors import UsageError
+
 from . import limits
 
 OLDEST_MINOR = 7  # of the oldest Python 3 that models are served on

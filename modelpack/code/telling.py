@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import EnvironmentNotResolvedError, ModelRefusedError
-from ..spec import Code, CodeFile, ModelSpec
+from modelpack.errors import EnvironmentNotResolvedError, ModelRefusedError
+from modelpack.types import Code, CodeFile, ModelSpec
 
 
 def notices(code: Code) -> list[str]:

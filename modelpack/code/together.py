@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..spec import Code, ModelSpec, Signature
+from modelpack.types import Code, ModelSpec, Signature
 
 
 def needing(spec: ModelSpec, code: Code) -> ModelSpec:

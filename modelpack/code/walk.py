@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
+from modelpack.errors import UsageError
+
 from . import limits
 from .imports import Import, dynamic, imports
 from .places import Place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 from . import lists
 from .values import Change, Impact

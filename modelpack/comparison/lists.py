@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from modelpack.spec import Scalar
+from modelpack.types import Scalar
 
 from .values import Change, Impact
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from modelpack.spec import Code, Estimator, ModelSpec
+from modelpack.types import Code, Estimator, ModelSpec
 
 from .side import Side
 from .values import Change, Section, verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelpack.spec import Field, Scalar, Signature
+from modelpack.types import Field, Scalar, Signature
 
 from . import lists
 from .inputs import type_of

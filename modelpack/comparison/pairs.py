@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelpack.agreement import difference
-from modelpack.spec import Scalar
+from modelpack.types import Scalar
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelpack.oci.tree import Entry
-from modelpack.spec import Code, Environment, ModelSpec
+from modelpack.types import Code, Environment, ModelSpec
 
 
 @dataclass(frozen=True)

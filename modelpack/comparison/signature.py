@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelpack.spec import Signature
+from modelpack.types import Signature
 
 from . import inputs, outputs
 from .values import Change, Section, counted, verdict

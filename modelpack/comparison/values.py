@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modelpack.spec import Scalar, to_json
+from modelpack.types import Scalar, to_json
 
 Kind = Literal["added", "removed", "changed", "renamed", "reordered", "up", "down"]
 Impact = Literal["none", "compatible", "breaking"]

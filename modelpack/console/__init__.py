@@ -25,7 +25,7 @@ from modelpack.bundle import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
 from modelpack.pipeline import Observer, Package
-from modelpack.spec import (
+from modelpack.types import (
     Check,
     CheckStatus,
     Code,

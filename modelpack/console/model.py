@@ -15,7 +15,7 @@ from rich.tree import Tree
 
 from modelpack.code import origin
 from modelpack.inspection import is_unreadable, is_unsupported
-from modelpack.spec import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
+from modelpack.types import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
 
 from .text import grid, printable
 

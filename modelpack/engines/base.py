@@ -8,11 +8,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.engines import daemon, interpreters, podman_service, prefix, rootfs
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import NoEngineError
-from modelpack.spec import BaseImage
+from modelpack.types import BaseImage
 
 # `invalid` is the one top-level domain that can never be (RFC 6761): an engine that has not got
 # this image cannot be led to fetch someone else's.
@@ -71,7 +71,7 @@ def build_base(
         )
     host = HOSTS[engine]()
     reference = reference or local_reference(python)
-    with reaper.scratch_folder() as scratch:
+    with processes.scratch_folder() as scratch:
         _fill(scratch, interpreter)
         options = [f"--tag={reference}"]
         host.builder.build(scratch, on_step, environ=host.environ, options=options)

@@ -12,7 +12,7 @@ from modelpack.engines import daemon, pulls, references
 from modelpack.engines.base import REPOSITORY, local_reference
 from modelpack.engines.hosts import Host
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.spec import BaseImage
+from modelpack.types import BaseImage
 
 # Seconds to wait for a word from the registry: few where there is something else to build on.
 _PATIENCE = 15

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.engines import builds
 from modelpack.engines.progress import Progress
 from modelpack.engines.protocol import OnStep
@@ -29,7 +29,7 @@ def build(
         NoEngineError: there is no `docker buildx` of version 0.13 or later.
         BuildFailedError: with the step that failed and the end of its output.
     """
-    with reaper.scratch_folder() as scratch:
+    with processes.scratch_folder() as scratch:
         iidfile = scratch / "iid"
         options = ["--load", f"--iidfile={iidfile}", *options]
         run(context, on_step, environ=environ, options=options)

@@ -12,8 +12,8 @@ import docker
 import requests
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack import reaper
-from modelpack.engines import interrupts, sandbox
+from modelpack import processes
+from modelpack.engines import sandbox
 from modelpack.engines.hosts import Host
 from modelpack.errors import SmokeFailedError
 
@@ -114,7 +114,7 @@ def new_name() -> str:
 def removed_at_the_end(host: Host, name: str) -> Iterator[None]:
     """No container is called `name` afterwards, whatever happens in the block."""
     # Podman finds the firewall rules of the container only by the variables it started it with.
-    with reaper.guard(*_REMOVE, host.command, name, environ=host.environ_afterwards):
+    with processes.guard(*_REMOVE, host.command, name, environ=host.environ_afterwards):
         try:
             yield
         finally:
@@ -169,7 +169,7 @@ def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """The engine makes what it was asked for even if nobody waits, and before that there is
     nothing to remove.
     """
-    with interrupts.held_back():
+    with processes.held_back():
         return make(*arguments, **options)
 
 

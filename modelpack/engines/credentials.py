@@ -8,8 +8,8 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from modelpack import uv_variables
-from modelpack.spec import IndexSettings
+from modelpack import index_env
+from modelpack.types import IndexSettings
 
 _PIP_CONF = "MODELPACK_PIP_CONF"
 _OFFLINE = "[global]\nno-index = true\nfind-links = /wheelhouse\n"
@@ -22,7 +22,7 @@ def for_build(index: IndexSettings, environ: Mapping[str, str]) -> tuple[list[st
         options = ["--network=none", f"--build-context=wheelhouse={index.wheelhouse}"]
         options.append(f"--secret=id=pip_conf,env={_PIP_CONF}")
         return options, {**environ, _PIP_CONF: _OFFLINE}
-    environ = {**environ, **uv_variables.proxies(index)}
+    environ = {**environ, **index_env.proxies(index)}
     options = [f"--secret=id=pip_conf,env={_PIP_CONF}"]
     options += [f"--secret=id={name},src={path}" for name, path in _files(index)]
     # Named only: buildx takes the value, which may hold a password, from its own environment.
@@ -51,7 +51,7 @@ def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for uv: `index` and nothing of uv's own configuration."""
     kept = {k: v for k, v in environ.items() if not k.startswith(("UV_", "PIP_", "VIRTUAL_ENV"))}
     kept |= {k: environ[k] for k in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR") if k in environ}
-    return {**kept, "UV_NO_CONFIG": "1", **uv_variables.of(index)}
+    return {**kept, "UV_NO_CONFIG": "1", **index_env.of(index)}
 
 
 def pip_conf(index: IndexSettings) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.engines import credentials
 from modelpack.engines.hosts import Host
 from modelpack.engines.protocol import DebianPackages, OnStep
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 # The machine that builds asks for what the base image, of whatever platform, has not got.
 _BASES = """\
@@ -48,7 +48,7 @@ def fetch(
     shutil.rmtree(folder, ignore_errors=True)
     if not packages.stages:
         return
-    with reaper.scratch_folder(".debian-", folder.parent) as scratch:
+    with processes.scratch_folder(".debian-", folder.parent) as scratch:
         context = scratch / "context"
         context.mkdir()
         (context / "Dockerfile").write_text(_dockerfile(packages))

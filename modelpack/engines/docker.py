@@ -15,7 +15,7 @@ from typing import Any
 
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from modelpack import oci, reaper
+from modelpack import oci, processes
 from modelpack.assembly.files import MTIME
 from modelpack.engines import (
     containers,
@@ -31,17 +31,10 @@ from modelpack.engines import (
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.hosts import Host
-from modelpack.engines.protocol import (
-    UNRUN,
-    DebianPackages,
-    Files,
-    OnAnswer,
-    OnProgress,
-    OnStep,
-)
+from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnAnswer, OnProgress, OnStep
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
 _EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
@@ -150,7 +143,7 @@ class DockerEngine:
         except ImageNotFound as error:
             raise self._host.no_image(target) from error
         # conmon, which Podman starts, leaves an empty file "oom" where it was started.
-        with reaper.scratch_folder() as folder, containers.removed_at_the_end(self._host, name):
+        with processes.scratch_folder() as folder, containers.removed_at_the_end(self._host, name):
             command = containers.create_sandbox(self._host, image, name, arguments, memory)
             yield Sandbox(command, {"env": self._host.environ, "cwd": folder}, memory)
 

@@ -8,16 +8,16 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelpack import cache, uv_variables
+from modelpack import files, index_env
 from modelpack.engines import causes, credentials
 from modelpack.errors import BuildFailedError
-from modelpack.spec import Environment, IndexSettings
+from modelpack.types import Environment, IndexSettings
 
 
 def folder(lock: str, interpreter: Path) -> Path:
     """Where the environment of `lock` for `interpreter` is, or will be."""
     digest = hashlib.sha256(f"{interpreter}\n{lock}".encode()).hexdigest()
-    return cache.folder("environments") / digest
+    return files.folder("environments") / digest
 
 
 def make(locked: Environment, interpreter: Path, index: IndexSettings) -> Path:
@@ -29,7 +29,7 @@ def make(locked: Environment, interpreter: Path, index: IndexSettings) -> Path:
     environment = folder(locked.lock, interpreter)
     if not environment.exists():
         environ = credentials.for_uv(index, os.environ)
-        with cache.made_whole(environment) as path:
+        with files.made_whole(environment) as path:
             # Relocatable, as it is about to be renamed.
             _uv("venv", "--relocatable", f"--python={interpreter}", str(path), environ=environ)
             only = ["--no-index"] if index.wheelhouse else []
@@ -55,7 +55,7 @@ def _fill(
 
 
 def _uv(*arguments: str, environ: Mapping[str, str]) -> None:
-    command = [uv_variables.program(), "--quiet", "--no-progress", "--color=never", *arguments]
+    command = [index_env.program(), "--quiet", "--no-progress", "--color=never", *arguments]
     result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if result.returncode:
         last = "\n".join(result.stderr.strip().splitlines()[-15:])

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelpack import uv_variables
+from modelpack import index_env
 from modelpack.errors import EnvironmentNotResolvedError
 
 # Asked of the interpreter itself: a name on PATH may be a shim that only prints an error, or the
@@ -61,7 +61,7 @@ def _verified(candidate: Path, version: str) -> Path | None:
 
 def _uv(*arguments: str, timeout: float = 20) -> str:
     try:
-        return _output(uv_variables.program(), *arguments, timeout=timeout)
+        return _output(index_env.program(), *arguments, timeout=timeout)
     except EnvironmentNotResolvedError:  # those that need uv itself report that
         return ""
 

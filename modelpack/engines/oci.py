@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelpack import cache, oci, reaper
+from modelpack import dockerfile, oci, processes
+from modelpack import files as modelpack_files
 from modelpack.engines import references
-from modelpack.engines.embedded import apt, assembly, bases, blobs, dockerfile, running
+from modelpack.engines.embedded import apt, assembly, bases, blobs, running
 from modelpack.engines.embedded.assembly import Assembled
 from modelpack.engines.embedded.bases import HERE, Base
 from modelpack.engines.embedded.commands import Tools
@@ -35,8 +36,7 @@ from modelpack.engines.protocol import (
 from modelpack.errors import UsageError
 from modelpack.oci import archive, dockered, documents, layout, pushing, tree
 from modelpack.oci.registry import connected
-from modelpack.service import Service
-from modelpack.spec import BaseImage, Bundle, Image, IndexSettings, Layer
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer, Service
 
 _MANIFEST = "app/modelpack.json"
 
@@ -88,7 +88,7 @@ class OciEngine:
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         stages = _stages(bundle)
         wheels = Path(index.wheelhouse) if index.wheelhouse else None
-        with self._base(bundle, stages) as base, reaper.scratch_folder() as scratch:
+        with self._base(bundle, stages) as base, processes.scratch_folder() as scratch:
             tools = Tools(Context(bundle.directory), base, wheels)
             made = assembly.assemble(stages, tools, scratch, on_step)
         return self._keep(self._store.add(made))
@@ -140,7 +140,7 @@ class OciEngine:
         if path.exists():
             raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
         if path.suffix != ".tar":
-            with cache.made_whole(path) as folder:
+            with modelpack_files.made_whole(path) as folder:
                 self._store.lay_out(descriptor, name, folder, share=False)
             return
         with self._laid_out(descriptor, name) as folder:
@@ -149,7 +149,7 @@ class OciEngine:
     @contextmanager
     def _laid_out(self, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
         """A layout of one image for the block, as engines take it: with its HEALTHCHECK."""
-        with reaper.scratch_folder(".laid-", self._store.path) as scratch:
+        with processes.scratch_folder(".laid-", self._store.path) as scratch:
             self._store.lay_out(descriptor, name, scratch / "layout", share=True)
             dockered.rewrite(scratch / "layout")
             yield scratch / "layout"

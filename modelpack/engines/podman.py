@@ -16,7 +16,7 @@ from modelpack.engines import podman_push, podman_service, references
 from modelpack.engines.containers import Container
 from modelpack.engines.docker import DockerEngine
 from modelpack.engines.protocol import OnProgress
-from modelpack.spec import Image
+from modelpack.types import Image
 
 _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 # libpod's own API, of which Docker's knows nothing; any version of the same first number will do.

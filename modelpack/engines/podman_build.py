@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.engines import builds
 from modelpack.engines.progress import printable, title
 from modelpack.engines.protocol import OnStep, StepEvent, StepState
@@ -101,7 +101,7 @@ def build(
     options: Sequence[str] = (),
 ) -> str:
     """As `hosts.Builder` has it. The image is in Docker's format: OCI's knows no HEALTHCHECK."""
-    with reaper.scratch_folder() as scratch:
+    with processes.scratch_folder() as scratch:
         iidfile = scratch / "iid"
         run(context, on_step, environ=environ, options=[f"--iidfile={iidfile}", *options])
         return iidfile.read_text().strip()

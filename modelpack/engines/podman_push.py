@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from modelpack import reaper
-from modelpack.engines import commands
+from modelpack import processes
 from modelpack.engines.protocol import OnProgress
 from modelpack.errors import BuildFailedError
 from modelpack.oci import documents, limits, pushing, registry
@@ -27,7 +26,7 @@ def push(image: str, reference: str, on_progress: OnProgress) -> str:
         UsageError: the registry cannot be reached, or does not let this user do it.
         BuildFailedError: the registry fails, or Podman does not give the image.
     """
-    with registry.connected(reference) as repository, reaper.scratch_folder() as scratch:
+    with registry.connected(reference) as repository, processes.scratch_folder() as scratch:
         repository.find_manifest()  # told now, not after the image is saved
         folder = scratch / "image"
         _save(image, folder)
@@ -56,7 +55,7 @@ class _Folder:
 def _save(image: str, folder: Path) -> None:
     command = ["podman", "save", "--quiet", "--format=docker-dir", "--compress"]
     try:
-        commands.run([*command, f"--output={folder}", image], "")
+        processes.run([*command, f"--output={folder}", image], "")
     except subprocess.CalledProcessError as error:
         last = error.stderr.strip().rpartition("\n")[2]
         raise BuildFailedError(

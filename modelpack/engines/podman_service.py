@@ -20,7 +20,7 @@ from typing import IO
 import docker
 from docker.errors import DockerException
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.engines import podman_build, podman_settings
 from modelpack.engines.hosts import Host
 from modelpack.engines.sandbox import end_with_modelpack
@@ -46,7 +46,7 @@ def start() -> Host:
 def _host(stack: ExitStack) -> Host:
     if not shutil.which("podman"):
         raise NoEngineError("There is no podman command.", hint=_INSTALL)
-    folder = stack.enter_context(reaper.scratch_folder())
+    folder = stack.enter_context(processes.scratch_folder())
     variables = _variables(folder)
     said = stack.enter_context(TemporaryFile())  # noqa: SIM115 - that closes it
     socket = folder / "podman.sock"

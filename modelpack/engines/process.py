@@ -25,7 +25,7 @@ from modelpack.engines.protocol import (
 )
 from modelpack.engines.sandbox import BATCH
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 

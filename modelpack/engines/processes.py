@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.engines import bubblewrap
 from modelpack.engines.sandbox import QUESTION, Sandbox, end_with_modelpack, memory_for
 from modelpack.errors import UsageError
@@ -128,7 +128,7 @@ def running(
     Raises:
         UsageError: the port is taken.
     """
-    with reaper.scratch_folder() as home, listen(port) as listener:
+    with processes.scratch_folder() as home, listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         own = {**(variables or {}), **_variables(environment, str(home))}

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from modelpack import oci
-from modelpack.service import Service
-from modelpack.spec import BaseImage, Bundle, Image, IndexSettings
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Service
 
 StepState = Literal["started", "done", "cached", "failed"]
 

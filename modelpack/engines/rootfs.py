@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from modelpack import cache
-from modelpack.engines import commands
+from modelpack import files as modelpack_files
+from modelpack import processes
 from modelpack.errors import NoEngineError
 
 _ALWAYS = ("ca-certificates", "libcrypt1", "netbase", "tzdata")
@@ -28,9 +28,9 @@ def make(packages: Collection[str]) -> Path:
     names = sorted({*_ALWAYS, *packages})
     recipe = "\n".join([*sources, *names, *_UNWANTED, _NO_SETUID])
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    archive = cache.folder("bases") / f"{_codename()}-{digest}.tar"
+    archive = modelpack_files.folder("bases") / f"{_codename()}-{digest}.tar"
     if not archive.exists():
-        with cache.made_whole(archive) as path:
+        with modelpack_files.made_whole(archive) as path:
             _mmdebstrap(path, names, sources)
     return archive
 
@@ -98,7 +98,7 @@ def _mmdebstrap(archive: Path, packages: Iterable[str], sources: Iterable[str]) 
         "-",
     ]
     try:
-        commands.run(command, stdin="\n".join(sources))
+        processes.run(command, stdin="\n".join(sources))
     except FileNotFoundError:
         raise NoEngineError(
             "A base image is made of Debian packages by mmdebstrap, which is not installed.",

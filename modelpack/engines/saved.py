@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from docker.errors import ImageNotFound
 
-from modelpack import oci, reaper
+from modelpack import oci, processes
 from modelpack.engines import model_layer
 from modelpack.engines.hosts import Host
 from modelpack.errors import NoEngineError
@@ -46,7 +46,7 @@ def contents(host: Host, target: str) -> Iterator[oci.Image]:
     diff_ids = found.attrs["RootFS"].get("Layers") or []
     history = _history(found.history())
     made_by = [entry["created_by"] for entry in history if not entry["empty_layer"]]
-    with reaper.scratch_folder() as folder, _Layers(host, found.id, diff_ids, folder) as layers:
+    with processes.scratch_folder() as folder, _Layers(host, found.id, diff_ids, folder) as layers:
         if len(made_by) != len(diff_ids):  # only the configuration itself tells
             yield layers.image
             return

@@ -1,8 +1,9 @@
 """ModelSpec -> Environment: a Python version, and every distribution pinned and hashed."""
 
+from modelpack.platforms import require_platform
+
 from . import wheelhouse
 from .index import index_settings, redacted, unsupported_settings
-from .platforms import require_platform
 from .resolver import SERVING, reach, resolve
 from .versions import python_versions, require_python
 

@@ -16,9 +16,10 @@ from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from ..errors import EnvironmentNotResolvedError
-from ..spec import IndexSettings
-from ..wheel_platforms import fitting
+from modelpack.errors import EnvironmentNotResolvedError
+from modelpack.platforms import fitting
+from modelpack.types import IndexSettings
+
 from .lock import Request, compile_lock, pins_of
 from .reasons import not_resolved
 

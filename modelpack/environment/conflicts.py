@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from ..errors import EnvironmentNotResolvedError
-from ..spec import Environment, ModelSpec
+from modelpack.errors import EnvironmentNotResolvedError
+from modelpack.types import Environment, ModelSpec
+
 from . import names
 from .drift import drifts
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from ..spec import ModelSpec
+from modelpack.types import ModelSpec
+
 from . import releases
 from .requirements import VARIANTS, Asked, canonical
 

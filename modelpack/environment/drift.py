@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from ..spec import ModelSpec
+from modelpack.types import ModelSpec
+
 from .names import LIBRARIES
 
 _BOOSTING = ("GradientBoostingClassifier", "GradientBoostingRegressor")

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import UsageError
-from ..files import require_regular
-from ..spec import IndexSettings
+from modelpack.errors import UsageError
+from modelpack.files import require_regular
+from modelpack.types import IndexSettings
+
 from . import keyring, pip_settings, uv_settings
 
 _UNSUPPORTED = {

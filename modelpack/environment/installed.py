@@ -18,7 +18,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from ..spec import ModelSpec
+from modelpack.types import ModelSpec
+
 from . import releases
 from .requirements import VARIANTS, Asked, canonical, pinned_version
 

@@ -14,8 +14,8 @@ from datetime import date
 
 from packaging.requirements import Requirement
 
-from .. import reaper, uv_variables
-from ..spec import IndexSettings
+from modelpack import index_env, processes
+from modelpack.types import IndexSettings
 
 KEPT = frozenset(
     {
@@ -88,11 +88,11 @@ def compile_lock(
     Raises:
         EnvironmentNotResolvedError: uv is missing.
     """
-    with reaper.scratch_folder() as folder:
+    with processes.scratch_folder() as folder:
         (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
         (folder / "left-out.txt").write_text("\n".join(left_out), encoding="utf-8")
         result = subprocess.run(
-            [uv_variables.program(), *_arguments(request), *_limits(day, dates or {})],
+            [index_env.program(), *_arguments(request), *_limits(day, dates or {})],
             input="\n".join(map(str, request.requirements)),
             env=environment_variables(request.index),
             cwd=folder,
@@ -107,7 +107,7 @@ def compile_lock(
 def environment_variables(index: IndexSettings) -> dict[str, str]:
     """For uv; what the machine trusts counts where there is no CA bundle."""
     kept = {name: value for name, value in os.environ.items() if name.upper() in KEPT}
-    return {**kept, "UV_SYSTEM_CERTS": "true", **uv_variables.of(index)}
+    return {**kept, "UV_SYSTEM_CERTS": "true", **index_env.of(index)}
 
 
 def _arguments(request: Request) -> list[str]:

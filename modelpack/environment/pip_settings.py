@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from configparser import Error, RawConfigParser
 from pathlib import Path
 
-from ..errors import UsageError
+from modelpack.errors import UsageError
 
 MACHINE = Path("/etc/pip.conf")
 

@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from ..spec import ModelSpec
+from modelpack.types import ModelSpec
+
 from . import installed, releases
 from .requirements import SERVING, VARIANTS, Asked, canonical, pinned_version, with_serving
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..errors import EnvironmentNotResolvedError
+from modelpack.errors import EnvironmentNotResolvedError
+
 from .index import redacted
 
 MISSING_DATES = "is missing an upload date"

@@ -13,8 +13,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from ..errors import EnvironmentNotResolvedError, UsageError
-from ..spec import ModelSpec
+from modelpack.errors import EnvironmentNotResolvedError, UsageError
+from modelpack.types import ModelSpec
+
 from . import releases
 
 SERVING = ("flask", "gunicorn", "orjson", "prometheus-client")

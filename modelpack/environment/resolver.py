@@ -11,11 +11,12 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from ..spec import Environment, IndexSettings, ModelSpec
+from modelpack.platforms import PLATFORMS, require_platform
+from modelpack.types import Environment, IndexSettings, ModelSpec
+
 from . import conflicts, differences, releases, sources, versions, wheelhouse
 from .lock import Lock, Request, compile_lock
 from .plan import Plan, plans
-from .platforms import PLATFORMS, require_platform
 from .reasons import MISSING_DATES, NO_SOLUTION, not_resolved
 from .requirements import SERVING, VARIANTS, Asked, asked, canonical, pinned_version
 

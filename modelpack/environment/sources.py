@@ -18,8 +18,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .. import reaper
-from ..errors import EnvironmentNotResolvedError
+from modelpack import processes
+from modelpack.errors import EnvironmentNotResolvedError
+
 from . import artifacts
 from .lock import Lock, Request, compile_lock
 from .reasons import not_resolved
@@ -63,7 +64,7 @@ def build_lock(lock: str, request: Request) -> str:
     if not request.sdists:
         return ""
     files = [a for a in artifacts.of_lock(lock, request) if not a.filename.endswith(".whl")]
-    with reaper.scratch_folder() as folder:
+    with processes.scratch_folder() as folder:
         artifacts.fetch(files, folder, request.index, lambda *_: None)
         needed = [r for file in files for r in requirements_of(folder / file.filename)]
     wheels = replace(request, requirements=[*map(Requirement, _ALWAYS), *needed], sdists=())

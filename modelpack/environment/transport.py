@@ -15,9 +15,10 @@ import requests
 from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import InsecureRequestWarning
 
-from .. import uv_variables
-from ..errors import EnvironmentNotResolvedError
-from ..spec import IndexSettings
+from modelpack import index_env
+from modelpack.errors import EnvironmentNotResolvedError
+from modelpack.types import IndexSettings
+
 from .index import redacted
 
 _TIMEOUT = 60  # seconds without a byte
@@ -31,7 +32,7 @@ class Transport:
         self._index = index
         self._stopped = Event()
         self._session = requests.Session()
-        for name, url in uv_variables.proxies(index).items():
+        for name, url in index_env.proxies(index).items():
             self._session.proxies[name.partition("_")[0].lower()] = url
 
     def __enter__(self) -> Transport:

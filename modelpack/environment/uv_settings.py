@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..errors import UsageError
+from modelpack.errors import UsageError
 
 if sys.version_info >= (3, 11):
     import tomllib

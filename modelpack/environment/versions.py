@@ -10,8 +10,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from ..errors import EnvironmentNotResolvedError, UsageError
-from ..spec import ModelSpec
+from modelpack.errors import EnvironmentNotResolvedError, UsageError
+from modelpack.types import ModelSpec
+
 from . import installed, releases
 from .releases import OLDEST_PYTHON, Release
 from .requirements import Asked, asked, canonical, pinned_version

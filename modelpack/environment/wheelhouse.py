@@ -19,13 +19,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from .. import cache
-from ..errors import EnvironmentNotResolvedError, UsageError
-from ..files import link_or_copy, read_regular
-from ..spec import BaseImage, Environment, IndexSettings, from_json
+from modelpack import files as modelpack_files
+from modelpack.errors import EnvironmentNotResolvedError, UsageError
+from modelpack.files import link_or_copy, read_regular
+from modelpack.platforms import PLATFORMS
+from modelpack.types import BaseImage, Environment, IndexSettings, from_json
+
 from . import artifacts, reasons
 from .lock import Request, pins_of
-from .platforms import PLATFORMS
 
 MANIFEST = "wheelhouse.json"
 LOCK = "requirements.lock"
@@ -147,7 +148,7 @@ def gather(
         files = artifacts.of_folder(environment.lock, Path(index.wheelhouse), request)
     else:
         files = artifacts.of_lock(environment.lock, request)
-    kept = cache.folder("wheels")
+    kept = modelpack_files.folder("wheels")
     artifacts.fetch(files, kept, index, told)
     (folder / "wheels").mkdir()
     for file in files:

@@ -8,7 +8,7 @@ from modelpack import oci
 from modelpack.hardening import subject
 from modelpack.hardening.needles import Needle, needles
 from modelpack.hardening.rules import RULES
-from modelpack.spec import Ruling
+from modelpack.types import Ruling
 
 __all__ = ["RULES", "Needle", "needles", "scan"]
 

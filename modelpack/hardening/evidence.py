@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from modelpack import cache, oci
+from modelpack import files, oci
 from modelpack.files import write_whole
 from modelpack.hardening import locks, shapes
 from modelpack.oci import limits, tars, tree
@@ -47,7 +47,7 @@ def of(layer: oci.Layer) -> Evidence:
     """Raises:
     UsageError: the layer is damaged.
     """
-    place = cache.folder("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
+    place = files.folder("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
     with suppress(OSError, ValueError, TypeError):
         known = json.loads(place.read_text("utf-8"))
         return Evidence(known["texts"], tuple(known["stamped"]), known["shapes"])

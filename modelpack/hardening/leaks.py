@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from modelpack import cache, oci
+from modelpack import files as modelpack_files
+from modelpack import oci
 from modelpack.files import write_whole
 from modelpack.hardening.needles import Needle
 from modelpack.oci import limits, tars, tree
 from modelpack.oci.streams import Measured, Readable
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 CONFIGURATION = "configuration"
 _CHUNK = 2**22
@@ -51,7 +52,7 @@ def _leak(where: str, needle: Needle) -> Violation:
 
 def _of_layer(layer: oci.Layer, given: Sequence[Needle], key: str) -> Sequence[Violation]:
     """`where`: empty for what is in no content of a file."""
-    place = cache.folder("leaks") / f"{key}-{layer.diff_id.replace(':', '-')}.json"
+    place = modelpack_files.folder("leaks") / f"{key}-{layer.diff_id.replace(':', '-')}.json"
     with suppress(OSError, ValueError, TypeError):
         return [Violation(*row) for row in json.loads(place.read_text("utf-8"))]
     leaks = [*_whole_files(layer, given), *_searched(layer, [n for n in given if not n.is_file])]
@@ -102,7 +103,7 @@ def _in(data: bytes, given: Iterable[Needle]) -> Iterator[Needle]:
 
 
 def _key(given: Sequence[Needle]) -> str:
-    salt = cache.folder("leaks") / "salt"
+    salt = modelpack_files.folder("leaks") / "salt"
     with suppress(FileExistsError), salt.open("xb") as file:
         file.write(os.urandom(16))
     contents = sorted(hashlib.sha256(needle.content).digest() for needle in given)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 SHORTEST = 6
 """Bytes: a shorter one is found by chance in any library."""

@@ -15,7 +15,7 @@ from modelpack.hardening.evidence import Evidence
 from modelpack.hardening.needles import Needle
 from modelpack.oci import tree
 from modelpack.oci.tree import Entry
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 MARK = "LABEL dev.modelpack.version="
 """The instruction with which the Dockerfile begins to build on its base."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from modelpack.spec import Scalar
+from modelpack.types import Scalar
 
 from .dtypes import Dtype, parse
 from .nodes import Blob, Dct, Global, Node, Obj, Payload

@@ -11,7 +11,7 @@ import sys
 from typing import Any, NoReturn
 
 from modelpack.errors import ModelpackError
-from modelpack.spec import to_json
+from modelpack.types import to_json
 
 from . import limits, quota
 from .inspector import inspect

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from modelpack.spec import Field, Scalar, Signature
+from modelpack.types import Field, Scalar, Signature
 
 from .arrays import scalar, view
 from .facts.columns import scalar_type

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
 
 from modelpack.errors import UsageError
-from modelpack.spec import Finding, Member
+from modelpack.types import Finding, Member
 
 from .facts.parts import Part, as_part
 from .facts.signature import signature

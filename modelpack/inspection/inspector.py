@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.spec import Finding, HeldCallable, ModelSpec, Safety, Scalar, Signature
+from modelpack.types import Finding, HeldCallable, ModelSpec, Safety, Scalar, Signature
 
 from . import methods, policy
 from .callables.listing import listing

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack import errors
-from modelpack.spec import Finding, ModelFile, ModelSpec, Safety, Signature, from_json
+from modelpack.types import Finding, ModelFile, ModelSpec, Safety, Signature, from_json
 
 from . import limits
 from .arrays import clean

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from modelpack.spec import Finding, Verdict
+from modelpack.types import Finding, Verdict
 
 from . import callables, formulas, interpreted
 from .allowlist import is_known, roles, standing

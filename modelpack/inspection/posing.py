@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from modelpack.spec import Finding
+from modelpack.types import Finding
 
 from .allowlist import is_known
 from .arrays import scalar

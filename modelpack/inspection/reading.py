@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelpack.errors import UsageError
-from modelpack.spec import Finding, ModelFile
+from modelpack.types import Finding, ModelFile
 
 from . import boosters, formats, invariants, limits, native, policy, skops, source
 from .arrays import clean

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.spec import Code, Finding, ModelSpec, Safety
+from modelpack.types import Code, Finding, ModelSpec, Safety
 
 from .methods import of_base
 from .policy import NOTES, UNKNOWN, verdict

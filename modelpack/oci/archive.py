@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from modelpack import cache
+from modelpack import files
 from modelpack.errors import UsageError
 from modelpack.oci import documents, layer, layout, limits
 from modelpack.oci.documents import Descriptor
@@ -59,7 +59,7 @@ def write(path: Path, folder: Path) -> None:
     """
     if path.exists():
         raise UsageError(f"{str(path)!r} is there already.", hint="Give a new file, or remove it.")
-    with cache.made_whole(path) as made, made.open("xb") as file:
+    with files.made_whole(path) as made, made.open("xb") as file:
         file.writelines(packed(folder))
 
 

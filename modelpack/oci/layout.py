@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from modelpack import cache
+from modelpack import files
 from modelpack.errors import UsageError
 from modelpack.oci import documents, limits
 from modelpack.oci.blobs import Blobs
@@ -69,7 +69,7 @@ def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
         raise UsageError(
             f"{str(path)!r} is there already.", hint="Give a new folder, or remove it."
         )
-    with cache.made_whole(path) as folder:
+    with files.made_whole(path) as folder:
         blobs = Blobs(folder)
         found = [_manifest(blobs, image) for image in images]
         top = found[0] if len(found) == 1 else _index(blobs, found)

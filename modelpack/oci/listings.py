@@ -13,7 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from modelpack import cache
+from modelpack import files
 from modelpack.errors import UsageError
 from modelpack.files import write_whole
 from modelpack.oci import documents, limits, tars
@@ -68,7 +68,7 @@ def _sha256(content: Readable) -> str:
 
 
 def _place(diff_id: str) -> Path:
-    return cache.folder("layers") / f"{diff_id.replace(':', '-')}.json"
+    return files.folder("layers") / f"{diff_id.replace(':', '-')}.json"
 
 
 def _kept(diff_id: str) -> tuple[Entry, ...] | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from modelpack import reaper
+from modelpack import processes
 from modelpack.oci import documents
 from modelpack.oci.documents import Descriptor
 from modelpack.oci.downloads import download
@@ -47,6 +47,9 @@ def image(
         UsageError: there is none, or it cannot be had.
         BuildFailedError: the registry fails.
     """
-    with connected(reference, plain_http=plain_http) as repository, reaper.scratch_folder() as kept:
+    with (
+        connected(reference, plain_http=plain_http) as repository,
+        processes.scratch_folder() as kept,
+    ):
         found, _ = repository.manifest()
         yield documents.image(Pulled(repository, kept), found, platform)

@@ -9,7 +9,7 @@ from modelpack import reference
 from modelpack.comparison import Asked, PredictionSection, Said, predictions
 from modelpack.errors import SmokeFailedError
 from modelpack.reference import Misfit
-from modelpack.spec import ModelSpec, Reference
+from modelpack.types import ModelSpec, Reference
 
 from .run import Run
 from .targets import Target

@@ -8,7 +8,7 @@ from modelpack import code as codes
 from modelpack.environment.requirements import from_user
 from modelpack.errors import ModelpackError, ModelRefusedError
 from modelpack.inspection import require_servable, settled
-from modelpack.spec import Code, ModelSpec
+from modelpack.types import Code, ModelSpec
 
 from .options import Options
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from modelpack import bundle as bundles
-from modelpack import reaper
+from modelpack import processes
 from modelpack.engines import Engine, Files, StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
 
@@ -170,7 +170,7 @@ def _answers(path: Path | None) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
         try:
             parent = path.absolute().parent
-            folder = stack.enter_context(reaper.scratch_folder(f".{path.name}.", parent))
+            folder = stack.enter_context(processes.scratch_folder(f".{path.name}.", parent))
             stream = stack.enter_context((folder / path.name).open("wb"))
         except OSError as error:
             raise UsageError(

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelpack import bundle as bundles
-from modelpack import engines, reaper
+from modelpack import engines, processes
 from modelpack.attest import bundles as attested
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes, reading
-from modelpack.spec import Bundle, Environment, Image, ModelSpec, SmokeReport
+from modelpack.types import Bundle, Environment, Image, ModelSpec, SmokeReport
 
 from . import making, wheelhouses
 from .names import main_file, reference_of
@@ -134,7 +134,7 @@ def lock(
 
 def _write(path: Path, text: str) -> None:
     try:
-        with reaper.scratch_folder(f".{path.name}.", path.absolute().parent) as folder:
+        with processes.scratch_folder(f".{path.name}.", path.absolute().parent) as folder:
             (folder / path.name).write_text(text, "utf-8")
             (folder / path.name).replace(path)
     except OSError as error:
@@ -243,5 +243,5 @@ def bundle_folder(output: Path | None) -> Iterator[Path]:
     if output is not None:
         yield output
         return
-    with reaper.scratch_folder() as folder:
+    with processes.scratch_folder() as folder:
         yield folder / "bundle"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpack.errors import ModelpackError, UsageError
-from modelpack.spec import Bundle, Code, Image, ModelSpec, Reference, SmokeReport
+from modelpack.types import Bundle, Code, Image, ModelSpec, Reference, SmokeReport
 
 from .names import default_reference, expected_parity
 from .options import ForPlatform

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from modelpack.attest import parity as parities
-from modelpack.spec import Environment, ModelSpec, Parity, Reference
+from modelpack.types import Environment, ModelSpec, Parity, Reference
 
 
 def describe(model: ModelSpec) -> str:

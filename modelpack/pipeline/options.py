@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.engines import StepEvent
-from modelpack.spec import (
+from modelpack.types import (
     Check,
     CheckStatus,
     Code,

@@ -8,7 +8,7 @@ from typing import Any
 from modelpack.engines import references
 from modelpack.errors import UsageError
 from modelpack.oci import names
-from modelpack.spec import Image
+from modelpack.types import Image
 
 from .run import Run
 from .vouching import Voucher

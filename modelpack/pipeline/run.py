@@ -19,7 +19,7 @@ from modelpack.engines import Engine, references
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, settled
 from modelpack.smoke import reading, smoke
-from modelpack.spec import (
+from modelpack.types import (
     BaseImage,
     Bundle,
     CheckStatus,

@@ -9,7 +9,7 @@ from typing import Any
 from modelpack import hardening, oci
 from modelpack.errors import SmokeFailedError
 from modelpack.oci import places
-from modelpack.spec import Ruling, to_json
+from modelpack.types import Ruling, to_json
 
 from .run import Run
 

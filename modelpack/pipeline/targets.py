@@ -20,7 +20,7 @@ from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect
 from modelpack.oci import tree
-from modelpack.spec import Bundle
+from modelpack.types import Bundle
 
 from . import layers
 from .authorship import look

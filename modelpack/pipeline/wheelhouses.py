@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpack import bundle as bundles
-from modelpack import cache, reaper
+from modelpack import files, processes
 from modelpack.engines import DebianPackages, Engine, OnStep, StepEvent
 from modelpack.environment import wheelhouse as house
-from modelpack.spec import Bundle, Environment, IndexSettings, ModelSpec
+from modelpack.types import Bundle, Environment, IndexSettings, ModelSpec
 
 if TYPE_CHECKING:
     from .run import Run
@@ -52,7 +52,7 @@ def for_engine(run: Run, bundle: Bundle) -> Iterator[IndexSettings]:
     if not run.engine.wants_wheels(bundle):
         yield run.index
         return
-    with reaper.scratch_folder(".wheels-", cache.folder("wheels")) as folder:
+    with processes.scratch_folder(".wheels-", files.folder("wheels")) as folder:
         told = partial(_fetched, run.observer.step)
         house.gather(folder, bundle.environment, run.index, told)
         stages = bundles.debian_packages(bundle.model, bundle.environment)

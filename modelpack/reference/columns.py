@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from modelpack.spec import FieldType, Scalar
+from modelpack.types import FieldType, Scalar
 
 from .values import is_missing, kind_of, to_scalar, type_of
 

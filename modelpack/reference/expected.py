@@ -9,7 +9,7 @@ from typing import Any
 
 from modelpack.errors import UsageError
 from modelpack.files import read_regular
-from modelpack.spec import Answers, Signature
+from modelpack.types import Answers, Signature
 
 from .rows import number_or_text
 from .tables import MOST_BYTES, Table, read_table

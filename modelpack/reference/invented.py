@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelpack.spec import Field, Scalar, Signature
+from modelpack.types import Field, Scalar, Signature
 
 from .rows import MOST_ROWS, MOST_VALUES, Row
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from packaging.version import InvalidVersion, Version
 
 from modelpack.errors import UsageError
-from modelpack.spec import Field, FieldType, Layout, ModelSpec, Scalar, Signature
+from modelpack.types import Field, FieldType, Layout, ModelSpec, Scalar, Signature
 
 from .columns import Column, from_values
 from .inference import MAX_COLUMNS, inferred, with_dates

@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from modelpack.spec import Answers, Body, Reference
+from modelpack.types import Answers, Body, Reference
 
 from .rows import Row
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelpack.errors import UsageError
-from modelpack.spec import Field, Scalar, Signature
+from modelpack.types import Field, Scalar, Signature
 
 from .tables import Table
 from .values import is_iso_date, to_scalar

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.spec import ModelSpec, Reference, Signature
+from modelpack.types import ModelSpec, Reference, Signature
 
 from . import invented, sidecar
 from .merging import with_examples

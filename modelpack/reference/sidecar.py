@@ -18,7 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelpack.errors import UsageError
 from modelpack.files import read_regular
-from modelpack.spec import Answers, ModelSpec, Reference
+from modelpack.types import Answers, ModelSpec, Reference
 
 from . import invented
 from .columns import from_json

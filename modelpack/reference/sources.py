@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.spec import ModelSpec, Reference
+from modelpack.types import ModelSpec, Reference
 
 from . import invented, sidecar
 from .expected import read_expected

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from modelpack.spec import FieldType, Scalar
+from modelpack.types import FieldType, Scalar
 
 _MISSING = {"NAType", "NaTType"}  # of pandas, which need not be installed here
 _DATE = re.compile(

@@ -15,16 +15,7 @@ from typing import Any, Collection, Sequence
 import numpy as np
 
 from . import extras, floats, misfits
-from .columns import (
-    MISSING,
-    NUMBER,
-    DoubtError,
-    Rows,
-    build,
-    check_integral,
-    check_range,
-    plain,
-)
+from .columns import MISSING, NUMBER, DoubtError, Rows, build, check_integral, check_range, plain
 from .extras import Extras
 from .manifest import Field
 from .problems import Problem

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 from types import ModuleType
 
-from modelpack.service import Service
 from modelpack.smoke.checks import CHECKS, shutdown
 from modelpack.smoke.probe import CheckFailedError, CheckNotRunError, Probe
-from modelpack.spec import Check, ModelSpec, Reference, Ruling, SmokeReport
+from modelpack.types import Check, ModelSpec, Reference, Ruling, Service, SmokeReport
 
 LATENCY_REQUESTS = 20
 _NOT_READY = "the service was not ready"

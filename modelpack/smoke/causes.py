@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 from modelpack.smoke.checks import ready
-from modelpack.spec import SmokeReport
+from modelpack.types import SmokeReport
 
 LIBRARIES = {
     "_loss": "scikit-learn",

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelpack.service import Service
-from modelpack.spec import Field, ModelSpec, Parity, Reference, Ruling, Scalar
+from modelpack.types import Field, ModelSpec, Parity, Reference, Ruling, Scalar, Service
 
 REQUEST_SECONDS = 30.0
 

@@ -11,7 +11,7 @@ from modelpack import elf, oci
 from modelpack.oci import limits, tars, tree
 from modelpack.oci.streams import Measured
 from modelpack.smoke.checks import image as rules
-from modelpack.spec import Check, Environment, Ruling, SmokeReport
+from modelpack.types import Check, Environment, Ruling, SmokeReport
 
 NAME = "reading"
 """What stands in a report for the engine."""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from modelpack.errors import UsageError
 from modelpack.files import write_whole
-from modelpack.spec import SmokeReport, to_json
+from modelpack.types import SmokeReport, to_json
 
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

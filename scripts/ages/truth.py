@@ -8,7 +8,7 @@ from typing import Any
 from allowlist.environments import RELEASES, Release
 
 from modelpack import inspect
-from modelpack.spec import ModelSpec
+from modelpack.types import ModelSpec
 
 from .saving import outcomes, saved
 

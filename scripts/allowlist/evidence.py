@@ -26,7 +26,7 @@ from modelpack.inspection.nodes import (
 )
 from modelpack.inspection.reader import Reader
 from modelpack.inspection.sharing import Walk
-from modelpack.spec import Finding
+from modelpack.types import Finding
 
 from . import names
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from modelpack import bundle as bundles
 from modelpack.pipeline import Options, Run
-from modelpack.spec import BaseImage, Environment
+from modelpack.types import BaseImage, Environment
 
 
 class UntestedError(Exception):

@@ -15,7 +15,7 @@ from modelpack.bundle import SCHEMA
 from modelpack.errors import ModelpackError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import ModelSpec, to_json
+from modelpack.types import ModelSpec, to_json
 
 WORKER = Path(__file__).with_name("worker.py")
 BYTES = (0x55, 0xAA)

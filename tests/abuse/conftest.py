@@ -18,7 +18,7 @@ from serving_models import Trained, bundle_of
 from sleeping_model import Sleeping
 from test_serving_gunicorn import READY_SECONDS, Server, serving
 
-from modelpack.spec import Field, Signature
+from modelpack.types import Field, Signature
 
 FIGURES = pytest.StashKey[dict[str, str]]()
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from modelpack.environment import index_settings
-from modelpack.spec import IndexSettings, ModelFile, ModelSpec, Safety, Signature
+from modelpack.types import IndexSettings, ModelFile, ModelSpec, Safety, Signature
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from modelpack.engines import interpreters
 from modelpack.environment import conflicts, resolve
 from modelpack.errors import EnvironmentNotResolvedError
 from modelpack.inspection import inspect
-from modelpack.spec import Environment, IndexSettings, ModelSpec
+from modelpack.types import Environment, IndexSettings, ModelSpec
 
 TRUTH = json.loads((Path(__file__).parents[1] / "data" / "ages" / "truth.json").read_text())
 WORKS = "=~"

@@ -15,7 +15,7 @@ from modelpack.environment import (
     uv_settings,
 )
 from modelpack.errors import UsageError
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 CA = certifi.where()
 

@@ -10,7 +10,7 @@ import pytest
 
 from modelpack.environment import installed, python_versions, resolve
 from modelpack.environment.requirements import asked
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 
 @pytest.fixture

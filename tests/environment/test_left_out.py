@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from modelpack.environment import resolve
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 from modelpack.environment import index_settings, python_versions, resolve
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
-from modelpack.spec import Environment, IndexSettings, from_json, to_json
+from modelpack.types import Environment, IndexSettings, from_json, to_json
 
 OPEN = IndexSettings()
 
@@ -247,7 +247,7 @@ def test_a_platform_that_has_no_lock(make_spec):
 INTERRUPTED = """
 import sys
 from modelpack.environment.lock import Request, compile_lock
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 from packaging.requirements import Requirement
 index = IndexSettings(sys.argv[1])
 compile_lock(Request([Requirement("numpy")], "3.11", "x86_64-manylinux_2_28", index))

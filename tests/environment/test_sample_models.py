@@ -15,7 +15,7 @@ import uv
 
 from modelpack.environment import index_settings, python_versions, resolve
 from modelpack.environment.lock import environment_variables
-from modelpack.spec import ModelSpec
+from modelpack.types import ModelSpec
 
 ROOT = Path(__file__).parents[2] / "sample_models"
 FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir())

@@ -14,7 +14,7 @@ from modelpack.environment import python_versions, releases, resolve
 from modelpack.environment.releases import known
 from modelpack.environment.requirements import asked
 from modelpack.environment.versions import GRACE, bounds, cutoff
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 FRAMEWORKS = ("catboost", "hmmlearn", "imbalanced-learn", "lightgbm", "scikit-learn", "skops",
               "statsmodels", "xgboost")  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from modelpack.environment import resolve, wheelhouse
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
-from modelpack.spec import BaseImage, Environment, IndexSettings
+from modelpack.types import BaseImage, Environment, IndexSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import indexes

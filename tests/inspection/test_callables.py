@@ -52,7 +52,7 @@ from sklearn.utils import Bunch, check_array
 from modelpack.inspection import allowlist, callables, policy
 from modelpack.inspection.callables import names, positions
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import ModelSpec, from_json, to_json
+from modelpack.types import ModelSpec, from_json, to_json
 
 from . import opcodes as op
 from .zoo import X

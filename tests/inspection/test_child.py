@@ -17,7 +17,7 @@ import pytest
 from modelpack import inspection
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.inspection import child, inspector, isolation, limits
-from modelpack.spec import ModelSpec
+from modelpack.types import ModelSpec
 
 from .opcodes import EMPTY_DICT, SYSTEM, pickled, raw
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import Member, ModelSpec, from_json, to_json
+from modelpack.types import Member, ModelSpec, from_json, to_json
 
 from .opcodes import SYSTEM, pickled
 from .saving import saved

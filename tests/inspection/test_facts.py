@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import to_json
+from modelpack.types import to_json
 
 from .saving import saved
 from .zoo import FLOWERS, TEXTS, X, Y

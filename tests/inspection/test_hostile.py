@@ -18,7 +18,7 @@ from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 
-from .opcodes import (
+from .opcodes import (  # fmt: skip
     APPEND,
     APPENDS,
     BUILD,
@@ -56,7 +56,7 @@ from .opcodes import (
     text,
     u4,
     wrapper,
-)  # fmt: skip
+)
 
 LAUGHS = EMPTY_LIST + b"".join(
     MEMOIZE + EMPTY_LIST + MARK + (b"h" + bytes([i])) * 10 + APPENDS for i in range(29)

@@ -12,7 +12,7 @@ import pytest
 
 from modelpack.inspection.inspector import inspect
 
-from .opcodes import (
+from .opcodes import (  # fmt: skip
     APPENDS,
     BUILD,
     EMPTY_DICT,
@@ -40,7 +40,7 @@ from .opcodes import (
     table,
     text,
     wrapper,
-)  # fmt: skip
+)
 
 RECONSTRUCT = call(
     "numpy._core.multiarray:_reconstruct", name("numpy:ndarray"), number(0) + TUPLE1, raw(b"b")

@@ -10,7 +10,7 @@ import pytest
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import Field, ModelSpec, from_json, to_json
+from modelpack.types import Field, ModelSpec, from_json, to_json
 
 from . import onnx_models as onnx
 

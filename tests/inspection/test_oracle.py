@@ -31,7 +31,7 @@ from modelpack.inspection.interpreter import run
 from modelpack.inspection.machine import Trace
 from modelpack.inspection.nodes import Malformed
 from modelpack.inspection.reader import Reader
-from modelpack.spec import ModelSpec, from_json, to_json
+from modelpack.types import ModelSpec, from_json, to_json
 
 from . import stub_loaders
 from .families import NAMES, dumped_by_joblib, models, pickled_by_python, value_of

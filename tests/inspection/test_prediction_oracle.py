@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from modelpack.inspection import invariants, ubjson
-from modelpack.spec import Safety
+from modelpack.types import Safety
 
 ROOT = Path(__file__).parents[2]
 COUNT = 300

@@ -12,7 +12,7 @@ import pytest
 from modelpack.errors import ModelpackError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import ModelSpec, from_json, to_json
+from modelpack.types import ModelSpec, from_json, to_json
 
 from .families import dumped_by_joblib, models
 from .mutations import mutants, seeded

@@ -6,7 +6,7 @@ import pytest
 
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.spec import ModelSpec, from_json, to_json
+from modelpack.types import ModelSpec, from_json, to_json
 
 KSERVE = Path(__file__).parents[1] / "data" / "kserve"
 SVCS = [

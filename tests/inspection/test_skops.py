@@ -32,7 +32,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.serving.formats import FORMATS
-from modelpack.spec import ModelSpec, from_json, to_json
+from modelpack.types import ModelSpec, from_json, to_json
 
 from .zoo import FLOWERS, NAMES, TEXTS, X, Y, fitted
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelpack.spec import Field, ModelFile, ModelSpec, Safety, Signature
+from modelpack.types import Field, ModelFile, ModelSpec, Safety, Signature
 
 
 @pytest.fixture(scope="session")

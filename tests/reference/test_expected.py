@@ -11,7 +11,7 @@ import pytest
 
 from modelpack.errors import UsageError
 from modelpack.reference.expected import read_expected
-from modelpack.spec import Answers, Field, Signature
+from modelpack.types import Answers, Field, Signature
 
 LABELS = Signature((), (Field("prediction", "string"),), classes=("no", "yes"))
 NUMBERS = Signature((), (Field("prediction", "integer"),), classes=(0, 1))

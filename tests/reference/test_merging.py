@@ -20,7 +20,7 @@ from modelpack.reference.inference import inferred
 from modelpack.reference.merging import MAX_SAMPLE_BYTES, with_examples
 from modelpack.reference.rows import align
 from modelpack.reference.tables import Table, read_table
-from modelpack.spec import Field, ModelSpec
+from modelpack.types import Field, ModelSpec
 
 MakeSpec = Callable[..., ModelSpec]
 FRAME = pd.DataFrame(

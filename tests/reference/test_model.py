@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelpack.reference import completed, question, said
-from modelpack.spec import Answers, Body, Reference
+from modelpack.types import Answers, Body, Reference
 
 ROWS = ((1.0, "a"), (2.0, None), (3.0, "c"))
 

@@ -28,7 +28,7 @@ import modelpack
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
 from modelpack.reference import Sources, prepare
-from modelpack.spec import ModelSpec, Reference
+from modelpack.types import ModelSpec, Reference
 
 FRAME = pd.DataFrame({"size": np.linspace(0.1, 3, 30), "kind": ["a", "b", None] * 10})
 LABELS = ["yes" if size > 1 else "no" for size in FRAME["size"]]

@@ -24,7 +24,7 @@ import modelpack
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
 from modelpack.reference import Sources, prepare, training
-from modelpack.spec import Field, ModelSpec, Reference
+from modelpack.types import Field, ModelSpec, Reference
 
 COUNT = 200
 EVERY = pd.DataFrame(

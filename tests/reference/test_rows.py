@@ -18,7 +18,7 @@ from modelpack.reference import invented
 from modelpack.reference.merging import with_examples
 from modelpack.reference.rows import MOST_ROWS, align
 from modelpack.reference.tables import Table, read_table
-from modelpack.spec import Field, ModelSpec, Signature
+from modelpack.types import Field, ModelSpec, Signature
 
 AGE, CITY, PAID = (
     Field("age", "number", nullable=True, minimum=1.0, maximum=9.0, example=2.5),

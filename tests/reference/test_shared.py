@@ -9,7 +9,7 @@ import pytest
 
 from modelpack.errors import UsageError
 from modelpack.reference import Misfit, share
-from modelpack.spec import Field, ModelSpec, Reference
+from modelpack.types import Field, ModelSpec, Reference
 
 AGE = Field("age", "number", minimum=1.0, maximum=9.0, example=5.0)
 CITY = Field("city", "string", example="Oslo")

@@ -15,10 +15,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from modelpack import reaper, uv_variables
+from modelpack import index_env, processes
 from modelpack.engines.embedded.bases import Base
 from modelpack.errors import BuildFailedError
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 _KEYS = re.compile(r"(signed-by\s*[=:]\s*)(/[^\s\],]+(?:,\s*/[^\s\],]+)*)", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]*):/")
@@ -45,7 +45,7 @@ def fetch(base: Base, names: Sequence[str], target: Path, index: IndexSettings) 
     """
     if shutil.which("apt-get") is None:
         raise _failed(names, "there is no apt-get here to fetch them")
-    with reaper.scratch_folder("modelpack-apt-") as folder:
+    with processes.scratch_folder("modelpack-apt-") as folder:
         _prepare(folder, base, names, index)
         packages = ["install", "--yes", "--no-install-recommends", "--download-only", "--", *names]
         for command in (["update"], packages):
@@ -86,7 +86,7 @@ def here(sources: str, root: Path) -> str:
 
 def _run(folder: Path, command: Sequence[str], names: Sequence[str], index: IndexSettings) -> None:
     proxies = {name: os.environ[name] for name in os.environ if name.lower().endswith("_proxy")}
-    proxies |= {name.lower(): url for name, url in uv_variables.proxies(index).items()}
+    proxies |= {name.lower(): url for name, url in index_env.proxies(index).items()}
     done = subprocess.run(
         ["apt-get", "--quiet", *command],
         env={**proxies, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C", "PATH": os.defpath},

@@ -10,12 +10,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from modelpack import dockerfile
 from modelpack.assembly.files import MTIME
-from modelpack.engines.embedded import blobs, copying, dockerfile, extraction, metadata
+from modelpack.dockerfile import Instruction, Stage, not_understood
+from modelpack.engines.embedded import blobs, copying, extraction, metadata
 from modelpack.engines.embedded.bases import Base
 from modelpack.engines.embedded.blobs import Kept
 from modelpack.engines.embedded.commands import Tools
-from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
 from modelpack.engines.embedded.items import Item
 from modelpack.engines.embedded.stages import Stages
 from modelpack.engines.protocol import OnStep, StepEvent

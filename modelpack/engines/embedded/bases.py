@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelpack import cache
+from modelpack import files
 from modelpack.engines.embedded import extraction, interpreter
 from modelpack.engines.embedded.interpreter import Interpreter
 from modelpack.errors import BuildFailedError, UsageError
@@ -149,9 +149,9 @@ def unpacked(image: Image) -> Path:
     Raises:
         UsageError, BuildFailedError: see `extraction.extract`.
     """
-    folder = cache.folder("bases") / _digest(image)
+    folder = files.folder("bases") / _digest(image)
     if not folder.is_dir():
-        with cache.made_whole(folder) as path:
+        with files.made_whole(folder) as path:
             extraction.extract(image.layers, path)
     return folder
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from modelpack import cache, reaper
+from modelpack import files, processes
 from modelpack.files import write_whole
 from modelpack.oci import layer as layers
 from modelpack.oci import limits
@@ -36,7 +36,7 @@ class Kept:
 
     @property
     def path(self) -> Path:
-        return cache.folder("blobs") / self.digest.replace(":", "-")
+        return files.folder("blobs") / self.digest.replace(":", "-")
 
 
 def find(key: str) -> Kept | None:
@@ -116,15 +116,15 @@ def _keep(key: str, place: Path, kept: Kept) -> Kept:
 @contextmanager
 def _place() -> Iterator[Path]:
     """Where a new file is made; what is not used any more is gone afterwards."""
-    folder = cache.folder("blobs")
-    with reaper.scratch_folder(".making-", folder) as scratch:
+    folder = files.folder("blobs")
+    with processes.scratch_folder(".making-", folder) as scratch:
         yield scratch / "blob"
     oldest = time.time() - _KEPT_SECONDS
-    for path in (*folder.glob("sha256-*"), *cache.folder("made").glob("*.json")):
+    for path in (*folder.glob("sha256-*"), *files.folder("made").glob("*.json")):
         with suppress(OSError):
             if path.stat().st_mtime < oldest:
                 path.unlink()
 
 
 def _note(key: str) -> Path:
-    return cache.folder("made") / f"{key}.json"
+    return files.folder("made") / f"{key}.json"

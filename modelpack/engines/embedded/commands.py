@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modelpack.dockerfile import Instruction, not_understood
 from modelpack.engines.embedded.bases import Base
 from modelpack.engines.embedded.context import Context
 from modelpack.engines.embedded.copying import path
-from modelpack.engines.embedded.dockerfile import Instruction, not_understood
 from modelpack.errors import BuildFailedError
 
 _WHEELS = "wheels"

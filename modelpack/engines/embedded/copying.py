@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from modelpack.dockerfile import Instruction, not_understood
 from modelpack.engines.embedded import items
 from modelpack.engines.embedded.context import Context
-from modelpack.engines.embedded.dockerfile import Instruction, not_understood
 from modelpack.engines.embedded.items import Item
 
 _FLAGS = {"from", "chmod", "chown", "link"}

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelpack.engines.embedded import words
+from modelpack import dockerfile
+from modelpack.dockerfile import Instruction, not_understood
 from modelpack.engines.embedded.copying import path
-from modelpack.engines.embedded.dockerfile import Instruction, not_understood
 
 Config = dict[str, Any]
 
@@ -51,7 +51,7 @@ def variables(config: Config) -> dict[str, str]:
 
 
 def _words(config: Config, instruction: Instruction) -> list[str]:
-    return words.split(instruction.text, variables(config))
+    return dockerfile.split(instruction.text, variables(config))
 
 
 def _pairs(config: Config, instruction: Instruction) -> dict[str, str]:

@@ -15,7 +15,7 @@ from modelpack.engines.embedded import bases
 from modelpack.engines.embedded.bases import HERE, Base
 from modelpack.errors import ModelpackError, NoEngineError, UsageError
 from modelpack.oci import archive, layout
-from modelpack.spec import BaseImage
+from modelpack.types import BaseImage
 
 _ON_DISK = re.compile("(oci|oci-archive|docker-archive):")
 

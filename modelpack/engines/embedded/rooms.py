@@ -16,7 +16,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from modelpack import oci, reaper
+from modelpack import oci
+from modelpack import processes as modelpack_processes
 from modelpack.engines import bubblewrap, processes, sandbox
 from modelpack.engines.bubblewrap import ALONE, CLOSED
 from modelpack.engines.embedded import extraction, metadata
@@ -134,7 +135,7 @@ def made(image: oci.Image) -> Iterator[Rooms]:
         BuildFailedError: it cannot be unpacked.
         NoEngineError: it cannot be run behind walls.
     """
-    with reaper.scratch_folder("modelpack-room-") as scratch:
+    with modelpack_processes.scratch_folder("modelpack-room-") as scratch:
         root = scratch / "root"
         extraction.extract(image.layers, root)
         for name in ("dev", "proc", "tmp"):

@@ -14,7 +14,7 @@ from modelpack.engines.embedded import rooms
 from modelpack.engines.protocol import Files, OnAnswer
 from modelpack.errors import NoEngineError
 from modelpack.oci import archive
-from modelpack.service import Service
+from modelpack.types import Service
 
 _ENGINES = {"docker": "DockerEngine", "podman": "PodmanEngine"}
 

@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from modelpack.engines.embedded import commands, copying, dockerfile, metadata
+from modelpack import dockerfile
+from modelpack.dockerfile import Instruction, Stage, not_understood
+from modelpack.engines.embedded import commands, copying, metadata
 from modelpack.engines.embedded.commands import Tools, Work
 from modelpack.engines.embedded.context import Context
-from modelpack.engines.embedded.dockerfile import Instruction, Stage, not_understood
 from modelpack.engines.embedded.items import Item
 
 _NEEDLESS = {"ARG TARGETARCH"}  # for commands that are followed in another way

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "base"
 SOURCES = ("CIS 4.2", "NIST 4.1.5")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from modelpack.hardening import locks
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "byte code"
 SOURCES = ("NIST 4.1.3",)

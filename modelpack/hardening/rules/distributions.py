@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelpack.hardening import locks
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "distributions"
 SOURCES = ("CIS 4.11", "NIST 4.1.1")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "instructions"
 SOURCES = ("CIS 4.7", "CIS 4.9", "NIST 4.1.2")

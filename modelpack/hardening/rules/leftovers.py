@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from packaging.utils import canonicalize_name
 
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "leftovers"
 SOURCES = ("CIS 4.3", "NIST 4.1.2")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from modelpack.hardening import leaks, shapes
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "secrets"
 SOURCES = ("CIS 4.10", "NIST 4.1.4")

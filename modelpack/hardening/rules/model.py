@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from modelpack.hardening.evidence import MANIFEST
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "model"
 SOURCES = ("CIS 4.12", "NIST 4.1.3")

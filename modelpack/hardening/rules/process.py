@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "entrypoint"
 SOURCES = ("CIS 4.3", "NIST 4.1.2")

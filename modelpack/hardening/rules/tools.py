@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from modelpack.hardening.subject import Subject
 from modelpack.oci.tree import Entry
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "tools"
 SOURCES = ("CIS 4.3", "NIST 4.1.2")

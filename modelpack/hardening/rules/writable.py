@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelpack.hardening.subject import Subject
-from modelpack.spec import Violation
+from modelpack.types import Violation
 
 NAME = "writable"
 SOURCES = ("CIS 5.13", "NIST 4.1.2", "NIST 4.4.3")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelpack.spec import HeldCallable
+from modelpack.types import HeldCallable
 
 from ..allowlist import contract_name, standing
 from ..arrays import view

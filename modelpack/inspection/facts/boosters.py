@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from modelpack.spec import Scalar
+from modelpack.types import Scalar
 
 from ..arrays import clean, raw, scalar
 from ..nodes import Node

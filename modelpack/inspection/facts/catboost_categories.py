@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from modelpack.spec import Scalar
+from modelpack.types import Scalar
 
 from .columns import Column
 from .flatbuffers import Table

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelpack.spec import Field, FieldType, Scalar
+from modelpack.types import Field, FieldType, Scalar
 
 DATE = "2000-01-01T00:00:00"
 """An example, where no date of training is known."""

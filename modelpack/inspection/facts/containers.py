@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence, Sized
 from itertools import pairwise
 from typing import Any
 
-from modelpack.spec import Scalar
+from modelpack.types import Scalar
 
 from ..arrays import clean, scalar
 from ..nodes import Node

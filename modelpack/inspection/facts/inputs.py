@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelpack.spec import Field, Layout
+from modelpack.types import Field, Layout
 
 from .boosters import booster
 from .columns import Column

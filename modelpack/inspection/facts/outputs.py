@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelpack.spec import Field, FieldType, Scalar
+from modelpack.types import Field, FieldType, Scalar
 
 from ..arrays import scalar, view
 from ..nodes import Node

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from modelpack.spec import Estimator, Scalar, Task
+from modelpack.types import Estimator, Scalar, Task
 
 from ..allowlist import standing
 from ..arrays import clean, scalar, view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from modelpack.spec import Signature
+from modelpack.types import Signature
 
 from . import inputs, labels, outputs
 from .parts import Part

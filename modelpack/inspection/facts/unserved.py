@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from modelpack.spec import Finding
+from modelpack.types import Finding
 
 from .parts import Part
 

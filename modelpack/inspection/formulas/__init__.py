@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from modelpack.spec import Finding
+from modelpack.types import Finding
 
 from ..allowlist import contract_name
 from ..arrays import view

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
-from modelpack.spec import Finding
+from modelpack.types import Finding
 
 from ..allowlist import contract_name, is_known
 from ..contracts import caches, class_key

@@ -15,7 +15,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import BinaryIO
 
-from modelpack.spec import Finding
+from modelpack.types import Finding
 
 from .. import limits
 from ..contracts import class_key

@@ -14,7 +14,7 @@ import json
 import struct
 from typing import Any
 
-from modelpack.spec import Field, FieldType, Signature, Task
+from modelpack.types import Field, FieldType, Signature, Task
 
 from .. import limits
 from ..facts.boosters import Booster, catboost_labels, class_names

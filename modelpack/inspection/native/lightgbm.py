@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 
-from modelpack.spec import Field, Scalar, Signature, Task
+from modelpack.types import Field, Scalar, Signature, Task
 
 from ..arrays import clean
 from ..facts.boosters import Booster

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelpack.spec import Field, FieldType, Scalar, Signature, Task
+from modelpack.types import Field, FieldType, Scalar, Signature, Task
 
 from ..facts.columns import Column, scalar_type
 from ..facts.inputs import MOST_INPUTS

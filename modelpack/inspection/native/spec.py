@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelpack.spec import Finding, ModelFile, ModelSpec, Safety
+from modelpack.types import Finding, ModelFile, ModelSpec, Safety
 
 from ..facts import libraries
 from ..policy import verdict

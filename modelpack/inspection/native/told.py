@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelpack.spec import Finding, Signature, Task
+from modelpack.types import Finding, Signature, Task
 
 from ..facts.columns import Column
 from ..facts.inputs import MOST_INPUTS

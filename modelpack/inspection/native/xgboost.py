@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelpack.spec import Field, Finding, Signature, Task
+from modelpack.types import Field, Finding, Signature, Task
 
 from ..facts.columns import Column
 from ..facts.splits import Splits

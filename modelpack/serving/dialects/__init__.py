@@ -4,17 +4,7 @@
 
 from __future__ import annotations
 
-from . import (
-    describe,
-    health,
-    invocations,
-    metrics,
-    openapi,
-    page,
-    predict,
-    v1,
-    v2,
-)
+from . import describe, health, invocations, metrics, openapi, page, predict, v1, v2
 
 DIALECTS = (
     predict,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from modelpack.errors import ModelpackError
 from modelpack.smoke.probe import CheckFailedError, Probe
-from modelpack.spec import Ruling
+from modelpack.types import Ruling
 
 NAME = "image"
 CONTAINER_ONLY = True

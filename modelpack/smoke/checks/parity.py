@@ -8,7 +8,7 @@ from typing import Any
 from modelpack.agreement import APART, difference, first_apart
 from modelpack.smoke.probe import CheckFailedError, Probe, brief
 from modelpack.smoke.routes import ROUTES, BodyRoute, Route
-from modelpack.spec import Answers, Parity, Reference
+from modelpack.types import Answers, Parity, Reference
 
 NAME = "parity"
 SOURCES = {

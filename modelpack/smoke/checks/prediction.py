@@ -9,14 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from modelpack.smoke.probe import (
-    CheckFailedError,
-    CheckNotRunError,
-    Probe,
-    brief,
-    predictions_of,
-)
-from modelpack.spec import PREDICTION
+from modelpack.smoke.probe import CheckFailedError, CheckNotRunError, Probe, brief, predictions_of
+from modelpack.types import PREDICTION
 
 NAME = PREDICTION
 _NUMERIC = {"regressor", "clusterer", "outlier_detector"}

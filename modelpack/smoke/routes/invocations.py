@@ -15,7 +15,7 @@ from modelpack.smoke.routes.route import (
     without_empty_texts,
     written_alike,
 )
-from modelpack.spec import Answers, ModelSpec
+from modelpack.types import Answers, ModelSpec
 
 PATH = "/invocations"
 

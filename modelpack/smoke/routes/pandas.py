@@ -10,7 +10,7 @@ from modelpack.smoke.routes.predict import answers_of, posted
 if TYPE_CHECKING:
     from modelpack.smoke.probe import Probe
     from modelpack.smoke.routes.route import Rows
-    from modelpack.spec import Answers, Body, ModelSpec, Reference
+    from modelpack.types import Answers, Body, ModelSpec, Reference
 
 
 @dataclass(frozen=True)

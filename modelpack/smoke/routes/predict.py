@@ -19,7 +19,7 @@ from modelpack.smoke.routes.route import (
     without_empty_texts,
     written_alike,
 )
-from modelpack.spec import Answers, Scalar
+from modelpack.types import Answers, Scalar
 
 
 def _lists(probe: Probe, rows: Rows) -> Answers:

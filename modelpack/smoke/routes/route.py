@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from modelpack.smoke.probe import CheckFailedError, Probe, brief
-from modelpack.spec import Answers, Field, ModelSpec, Reference, Scalar
+from modelpack.types import Answers, Field, ModelSpec, Reference, Scalar
 
 Rows = Sequence[Sequence[Scalar]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelpack.smoke.probe import Probe, predictions_of
 from modelpack.smoke.routes.route import Route, Rows, path_of_model
-from modelpack.spec import Answers
+from modelpack.types import Answers
 
 
 def _lists(probe: Probe, rows: Rows) -> Answers:

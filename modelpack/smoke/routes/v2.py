@@ -12,7 +12,7 @@ from typing import Any
 
 from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief
 from modelpack.smoke.routes.route import Route, Rows, exact, names_of, numeric, path_of_model
-from modelpack.spec import Answers, ModelSpec, Scalar
+from modelpack.types import Answers, ModelSpec, Scalar
 
 HEADER = "Inference-Header-Content-Length"
 BINARY = "application/octet-stream"

@@ -6,16 +6,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .arrays import (
-    both,
-    both_in_c,
-    finite,
-    normalized,
-    product,
-    sigmoid,
-    since,
-    softmax,
-)
+from .arrays import both, both_in_c, finite, normalized, product, sigmoid, since, softmax
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Function = Callable[[Any], Any]

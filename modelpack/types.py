@@ -1,7 +1,6 @@
-"""The values of the flow. Each is frozen, can be written as JSON and read back, and is all that
-travels from one stage to the next:
+"""Immutable value types passed between stages, and their JSON form.
 
-    model file --inspect--> ModelSpec --collect--> Code --lock--> Environment --render--> Bundle
+model file --inspect--> ModelSpec --collect--> Code --lock--> Environment --render--> Bundle
                --build--> Image --smoke--> SmokeReport
 
 `to_json` and `from_json` convert them to and from the plain dicts, lists, strings, numbers,
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from cattrs import Converter
+from typing import Protocol
 
 Scalar = str | int | float | bool | None
 """A value of a row, a category or a class label, as JSON knows it."""
@@ -594,3 +594,31 @@ def _converter() -> Converter:
 def _stored(check: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document of a check without what is derived from its fields."""
     return {name: value for name, value in check.items() if name != "status"}
+
+
+class Service(Protocol):
+    """A running service. It ends with the `with` block of `Engine.run`, whatever happens there."""
+
+    target: str
+    engine: str
+    url: str  # "http://127.0.0.1:PORT", without a slash at the end
+
+    def logs(self) -> str:
+        """The newest output of the service, at most 64 KiB."""
+
+    def user_id(self) -> int | None:
+        """The numeric user of its first process; None where it has ended."""
+
+    def health(self) -> str | None:
+        """What its HEALTHCHECK says: "starting", "healthy", "unhealthy"; None where it has none."""
+
+    def memory_bytes(self) -> int | None:
+        """The memory that it holds now, page cache left out; None where that is not known."""
+
+    def is_running(self) -> bool: ...
+
+    def stop(self, timeout: float) -> int:
+        """Sends SIGTERM, after `timeout` seconds SIGKILL, and returns the exit code (137: killed).
+
+        A service that has ended already only gives its exit code.
+        """

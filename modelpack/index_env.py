@@ -1,4 +1,4 @@
-"""The uv program, and index settings as it reads them from its environment.
+"""Package index settings as environment variables of uv and pip.
 
 Variables, since everyone on the machine sees the arguments of a process, and the URLs may hold
 credentials. Source: https://docs.astral.sh/uv/reference/environment/
@@ -12,7 +12,7 @@ from pathlib import Path
 import uv
 
 from modelpack.errors import EnvironmentNotResolvedError
-from modelpack.spec import IndexSettings
+from modelpack.types import IndexSettings
 
 
 def program() -> str:
