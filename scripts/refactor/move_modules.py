@@ -94,6 +94,7 @@ class Scope:
     def __init__(self, node: ast.AST, parent: Scope | None):
         self.node, self.parent = node, parent
         self.bound: set[str] = set()
+        self.imported: set[str] = set()  # bound by an import of ours alone
         self.is_class = isinstance(node, ast.ClassDef)
         self.module_names: set[str] = set()  # declared global
 
@@ -210,8 +211,14 @@ class Resolver(ast.NodeVisitor):
 
     def _import(self, node) -> None:
         self.imports.append((node, self._scope))
+        ours = isinstance(node, ast.ImportFrom) and (
+            node.level or (node.module or "").split(".")[0] in ROOTS
+        )
         for alias in node.names:
-            self._scope.bound.add(alias.asname or alias.name.split(".")[0])
+            local = alias.asname or alias.name.split(".")[0]
+            if ours and local not in self._scope.bound:
+                self._scope.imported.add(local)
+            self._scope.bound.add(local)
 
     visit_Import = visit_ImportFrom = _import
 
@@ -222,6 +229,7 @@ class Resolver(ast.NodeVisitor):
 class World:
     def __init__(self, files: dict[str, str], plan: Plan):
         self.files, self.plan = files, plan
+        self._taken: dict[str, tuple[set[str], set[str]]] = {}
         self.modules = {dotted(p): p for p in files}
         self.moved = {dotted(o): dotted(n) for o, n in plan.moves.items()}
 
@@ -233,6 +241,29 @@ class World:
         new_name = self.plan.names.get((module, name), name)
         module = self.plan.carves.get((module, name), module)
         return self.new_module(module), new_name
+
+    def taken(self, new_path: str) -> tuple[set[str], set[str]]:
+        """Names bound by all files that become one: in any scope, and at the top level."""
+        if new_path not in self._taken:
+            everywhere: set[str] = set()
+            top_level: set[str] = set()
+            for old in self.plan.merges.get(new_path) or [new_path]:
+                if old not in self.files:
+                    continue
+                resolver = Resolver(ast.parse(self.files[old]))
+                scopes = {id(s): s for _, _, s in resolver.uses}
+                for scope in [*scopes.values(), resolver.module]:
+                    everywhere |= scope.bound - scope.imported
+                top_level |= resolver.module.bound - resolver.module.imported
+                module = dotted(old)
+                for (owner, name), new in self.plan.names.items():
+                    if owner == module:
+                        everywhere.add(new)
+                        top_level.add(new)
+                        top_level.discard(name)
+                        everywhere.discard(name)
+            self._taken[new_path] = (everywhere, top_level)
+        return self._taken[new_path]
 
     def is_module(self, module: str) -> bool:
         return module in self.modules or any(m.startswith(module + ".") for m in self.modules)
@@ -344,25 +375,11 @@ class File:
         last = new.rsplit(".", 1)[-1]
         if asname and asname != old.rsplit(".", 1)[-1]:
             return asname
-        if last == old.rsplit(".", 1)[-1]:
-            return asname or last
-        taken = self._names_taken(resolver)
+        everywhere, top_level = self.world.taken(self.new_path)
+        taken = top_level if last == old.rsplit(".", 1)[-1] else everywhere
         if last in taken:
             return f"{new.rsplit('.', 2)[-2]}_{last}"
         return last
-
-    def _names_taken(self, resolver: Resolver) -> set[str]:
-        if not hasattr(self, "_taken"):
-            imported = set()
-            for node, _ in resolver.imports:
-                for alias in node.names:
-                    imported.add(alias.asname or alias.name)
-            bound = {n for _, n, _ in resolver.uses} | resolver.module.bound
-            stack = [s for _, _, s in resolver.uses]
-            for scope in stack:
-                bound |= scope.bound
-            self._taken = bound - (imported & set())
-        return self._taken
 
     def _rewrite_imports(self, relevant, resolver, bindings) -> None:
         for node, scope in relevant:
@@ -648,6 +665,7 @@ def executed_names(node: ast.stmt) -> set[str]:
 def merge(new: str, olds: list[str], texts: dict[str, str], original: dict[str, str]) -> str:
     """One module of several, the later ones below, unless they are needed first."""
     parsed = {old: pieces(texts[old]) for old in olds}
+    drop_repeated(parsed, olds)
     defined = {
         old: {n for node, _ in parsed[old][2] if not is_import(node) for n in defined_names(node)}
         for old in olds
@@ -697,6 +715,24 @@ def merge(new: str, olds: list[str], texts: dict[str, str], original: dict[str, 
     head = docstring.rstrip("\n") + "\n\n" if docstring else ""
     head += "from __future__ import annotations\n\n" if future else ""
     return head + "\n".join(i for i in imports if i) + "\n\n\n" + "\n\n\n".join(bodies) + "\n"
+
+
+def drop_repeated(parsed: dict, olds: list[str]) -> None:
+    """Drop definitions that an earlier module contains in the same words."""
+    seen: set[tuple[str, str]] = set()
+    kinds = (ast.Assign, ast.AnnAssign, ast.FunctionDef)
+    for old in olds:
+        docstring, body, parts = parsed[old]
+        kept = []
+        for node, source in parts:
+            pair = (",".join(sorted(defined_names(node))), ast.dump(node))
+            if isinstance(node, kinds) and pair in seen:
+                continue
+            kept.append((node, source))
+        parsed[old] = (docstring, body, kept)
+        seen |= {
+            (",".join(sorted(defined_names(n))), ast.dump(n)) for n, _ in kept if isinstance(n, kinds)
+        }
 
 
 def extra_paragraphs(docstring: str) -> str:
