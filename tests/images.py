@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from modelpack.oci import Image, Layer, documents
+from modelpack.oci import Image, Layer
+from modelpack.oci import image as oci_image
 
 
 def require(tool: str) -> None:
@@ -89,11 +90,11 @@ class Layout:
         document = {"rootfs": {"type": "layers", "diff_ids": ids}, **config}
         manifest = {
             "schemaVersion": 2,
-            "mediaType": documents.MANIFEST,
-            "config": self.blob(document, documents.CONFIG),
-            "layers": [self.blob(gzip.compress(data), documents.LAYER_GZIP) for data in tars],
+            "mediaType": oci_image.MANIFEST,
+            "config": self.blob(document, oci_image.CONFIG),
+            "layers": [self.blob(gzip.compress(data), oci_image.LAYER_GZIP) for data in tars],
         }
-        return self.blob(manifest, documents.MANIFEST)
+        return self.blob(manifest, oci_image.MANIFEST)
 
     def index(self, *descriptors: dict) -> None:
         document = {"schemaVersion": 2, "manifests": list(descriptors)}

@@ -27,11 +27,12 @@ from modelpack.attest.checks import judged
 from modelpack.attest.subject import Subject
 from modelpack.engines.docker import DockerEngine
 from modelpack.errors import UsageError
-from modelpack.oci import Image, documents, layout, pushing, referrers
-from modelpack.oci.documents import Descriptor
-from modelpack.oci.image import of_bytes
-from modelpack.oci.registry import Repository, connected
-from modelpack.oci.uploads import upload
+from modelpack.oci import Image, layout
+from modelpack.oci import image as oci_image
+from modelpack.oci.image import Descriptor, of_bytes
+from modelpack.oci.registry import push, referrers
+from modelpack.oci.registry.client import Repository, connected
+from modelpack.oci.registry.push import upload
 from modelpack.pipeline import Options, Run, verifying
 
 PASSWORD = "secret"
@@ -99,19 +100,19 @@ def put(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
     image = image_of(folder, changes)
     [layer] = image.layers
     with layer.open() as stream:
-        tar = of_bytes(stream.read(), documents.LAYER)
+        tar = of_bytes(stream.read(), oci_image.LAYER)
     told = {
         "architecture": "amd64",
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
         **image.config,
     }
-    config = of_bytes(json.dumps(told).encode(), documents.CONFIG)
+    config = of_bytes(json.dumps(told).encode(), oci_image.CONFIG)
     for blob in (tar, config):
         upload(repository, blob, lambda *_: None)
     pointers = [Descriptor(b.media_type, b.digest, b.size).to_json() for b in (config, tar)]
     manifest = cosign.manifest(pointers[0], pointers[1:])
-    repository.put_manifest(manifest, documents.MANIFEST, repository.name.tag)
+    repository.put_manifest(manifest, oci_image.MANIFEST, repository.name.tag)
     return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
 
 
@@ -248,7 +249,7 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
     reference = f"{registry}/team/platforms:1"
     with connected(reference) as repository:
         top = layout.named((laid / "index.json").read_bytes(), "")
-        pushing.push(layout.Folder(laid), top, repository, lambda *_: None)
+        push.push(layout.Folder(laid), top, repository, lambda *_: None)
     with attaching.opened(reference) as place:
         attaching.vouch(place, signer)
     verifier = keys.verifier(folder / "cosign.pub")
@@ -295,7 +296,7 @@ def test_a_signature_that_was_put_beside_another_image_is_seen(
         digest = put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
         for kind in ("sig", "att"):
             _, data = repository.manifest(cosign.tag(pushed.digest, kind))
-            repository.put_manifest(data, documents.MANIFEST, cosign.tag(digest, kind))
+            repository.put_manifest(data, oci_image.MANIFEST, cosign.tag(digest, kind))
     assert cosign_accepts(folder, pushed.reference) == NONE
     assert failures(folder, pushed.reference) == {"signature", "content", "attached"}
 
@@ -311,8 +312,8 @@ def flip(folder: Path, digest: str, old: bytes) -> None:
 
 def layer_of(reference: str, tag: str, number: int = 0) -> Descriptor:
     with connected(reference) as repository:
-        manifest = documents.parsed(repository.manifest(tag)[1])
-    return documents.descriptors(manifest, "layers")[number]
+        manifest = oci_image.parsed(repository.manifest(tag)[1])
+    return oci_image.descriptors(manifest, "layers")[number]
 
 
 @pytest.fixture

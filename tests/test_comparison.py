@@ -26,7 +26,7 @@ from modelpack.comparison import (
     versions,
 )
 from modelpack.comparison.versions import moved
-from modelpack.oci.tree import Entry
+from modelpack.oci.filesystem import Entry
 from modelpack.types import (
     Code,
     CodeFile,

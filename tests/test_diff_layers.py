@@ -15,7 +15,7 @@ from test_comparison import UNASKED, image
 
 from modelpack import oci
 from modelpack.comparison import Difference, Side, compare
-from modelpack.oci import tree
+from modelpack.oci import filesystem
 from modelpack.pipeline import layers
 
 
@@ -50,7 +50,7 @@ def sides(*images: oci.Image) -> list[Side]:
 def whole(*images: oci.Image) -> list[Side]:
     """All of it, without any thought."""
     read = [layers.built(each) for each in images]
-    files = [tree.merged(map(tree.listing, each.layers)) for each in images]
+    files = [filesystem.merged(map(filesystem.listing, each.layers)) for each in images]
     pairs = zip(read, files, strict=True)
     return [replace(image([]), image=replace(built, files=found)) for built, found in pairs]
 

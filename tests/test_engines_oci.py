@@ -23,7 +23,7 @@ from modelpack.engines.oci import OciEngine
 from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
 from modelpack.errors import BuildFailedError, UsageError
-from modelpack.oci import tree
+from modelpack.oci import filesystem
 from modelpack.oci.image import in_file
 from modelpack.types import BaseImage, IndexSettings
 
@@ -271,7 +271,9 @@ def twins(request, engine, embedded, base, index, tmp_path_factory):  # noqa: PL
 def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins):
     """Path, kind, mode, owner, size, time, target and content of every file in `/`."""
     with embedded.contents(twins[0].id) as ours, engine.contents(twins[1].id) as theirs:
-        wanted, found = (tree.merged(map(tree.listing, im.layers)) for im in (theirs, ours))
+        wanted, found = (
+            filesystem.merged(map(filesystem.listing, im.layers)) for im in (theirs, ours)
+        )
         assert list(found) == list(wanted)
         assert [path for path in found if found[path] != wanted[path]] == []
         config, own = theirs.config["config"], ours.config["config"]
@@ -295,7 +297,7 @@ def test_other_debian_packages_make_another_layer(embedded, base, index, tmp_pat
         image = embedded.build(bundle, gathered, ignore)
         digests.add(image.id)
         with embedded.contents(image.id) as contents:
-            assert tree.read(contents, "usr/lib/libshop.so.1.2") == content.encode()
+            assert filesystem.read(contents, "usr/lib/libshop.so.1.2") == content.encode()
         embedded.discard(image)
     assert len(digests) == 2
 

@@ -24,7 +24,7 @@ from modelpack.engines.docker import DockerEngine
 from modelpack.engines.podman import PodmanEngine
 from modelpack.engines.protocol import StepEvent
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
-from modelpack.oci import tree
+from modelpack.oci import filesystem
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings
 
 pytestmark = pytest.mark.engine
@@ -222,7 +222,7 @@ def test_the_same_bundle_gives_the_same_files_and_settings_as_with_docker(
     try:
         with engine.contents(built.id) as theirs, podman.contents(NAME) as ours:
             files, expected = (
-                tree.merged(map(tree.listing, each.layers)) for each in (ours, theirs)
+                filesystem.merged(map(filesystem.listing, each.layers)) for each in (ours, theirs)
             )
             assert files == expected
             # Docker has an empty layer for WORKDIR, and keeps variables in another order.

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelpack.engines import references
 from modelpack.errors import UsageError
+from modelpack.oci import reference as oci_reference
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from modelpack.errors import UsageError
     ],
 )
 def test_a_name_is_split_as_docker_does(reference, repository, tag):
-    assert references.parse(reference) == (repository, tag)
+    assert oci_reference.parse_tag(reference) == (repository, tag)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_name_is_split_as_docker_does(reference, repository, tag):
 )
 def test_a_name_that_no_image_can_have_is_a_usage_error(reference):
     with pytest.raises(UsageError, match="no name for an image"):
-        references.parse(reference)
+        oci_reference.parse_tag(reference)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_a_name_that_no_image_can_have_is_a_usage_error(reference):
     ["python:3.13-slim", f"a.test:5000/b:1@sha256:{'0' * 64}", f"sha256:{'0' * 64}", "0" * 64],
 )
 def test_an_image_is_called_by_name_digest_or_id(reference):
-    references.require(reference)
+    oci_reference.require_reference(reference)
 
 
 @pytest.mark.parametrize("reference", ["", "UPPER", "a b", "--x", "x\ny", "python@sha256:0"])
 def test_what_can_name_no_image_is_a_usage_error(reference):
     with pytest.raises(UsageError, match="names no image"):
-        references.require(reference)
+        oci_reference.require_reference(reference)

@@ -23,7 +23,7 @@ from test_quoting import HOSTILE
 
 from modelpack import bundle as bundles
 from modelpack import hardening, pipeline, quoting
-from modelpack.oci import tree
+from modelpack.oci import filesystem
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -98,7 +98,7 @@ def is_ready(url: str) -> bool:
 def test_the_image_follows_every_rule_and_nothing_was_run(run, image):
     with run.engine.contents(image.id) as contents:
         rulings = hardening.scan(contents)
-        files = tree.merged(tree.listing(layer) for layer in contents.layers)
+        files = filesystem.merged(filesystem.listing(layer) for layer in contents.layers)
     assert [ruling for ruling in rulings if not ruling.passed] == []
     assert [path for path in files if "owned" in path] == []
 

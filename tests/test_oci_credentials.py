@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from modelpack.errors import UsageError
-from modelpack.oci.credentials import Credentials, find
+from modelpack.oci.registry.auth import Credentials, find
 
 HELPER = """\
 #!/bin/sh

@@ -17,7 +17,8 @@ from images import Layout, digest, file, folder, link, require, tar
 
 from modelpack import oci
 from modelpack.errors import UsageError
-from modelpack.oci import documents, limits, tree
+from modelpack.oci import filesystem, streams
+from modelpack.oci import image as oci_image
 
 DOCKERFILE = """\
 FROM {base}
@@ -107,9 +108,9 @@ def place(request, reference, tmp_path_factory):
 @pytest.mark.engine
 def test_the_files_are_those_that_the_engine_has(place, reference, exported):
     with oci.opened(place) as image:
-        listings = [tree.listing(layer) for layer in image.layers]
-        there = tree.merged(listings)
-        assert tree.read(image, "lib/it/Dockerfile").startswith(b"FROM ")
+        listings = [filesystem.listing(layer) for layer in image.layers]
+        there = filesystem.merged(listings)
+        assert filesystem.read(image, "lib/it/Dockerfile").startswith(b"FROM ")
     found = {
         path: (
             entry.kind == "directory",
@@ -143,7 +144,7 @@ def layout(tmp_path):
 def content(place: str, platform: str | None = None) -> bytes:
     """What the file of ONE or of TWO holds."""
     with oci.opened(place, platform) as image:
-        return tree.read(image, "a/x")
+        return filesystem.read(image, "a/x")
 
 
 @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
@@ -181,7 +182,7 @@ def test_a_path_with_colons(layout, tmp_path):
     assert content(f"oci:{tmp_path}/a:b") == b"1"
 
 
-@pytest.mark.parametrize("media_type", [documents.INDEX, documents.DOCKER_LIST])
+@pytest.mark.parametrize("media_type", [oci_image.INDEX, oci_image.DOCKER_LIST])
 def test_an_index_has_an_image_a_platform(layout, media_type):
     one = {**layout.manifest(ONE), "platform": PLATFORM}
     two = {
@@ -226,7 +227,7 @@ DAMAGED = {
     "layers are no list": lambda it: manifest(it, layers={}),
     "is no JSON$": lambda it: it.blob(b"[" * 10**6),
     "is no JSON object": lambda it: it.blob(b"1"),
-    "more than 8388608 bytes": lambda it: it.blob(b" " * (limits.DOCUMENT + 1)),
+    "more than 8388608 bytes": lambda it: it.blob(b" " * (streams.DOCUMENT + 1)),
     "names no layers": lambda it: manifest(it, config=it.blob({"rootfs": []})),
     "it has 1 layers, and its configuration names 0": lambda it: manifest(
         it, layers=[it.blob(ONE)]

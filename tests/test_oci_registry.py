@@ -21,11 +21,11 @@ import registries
 
 from modelpack import oci
 from modelpack.errors import BuildFailedError, UsageError
-from modelpack.oci import layout, names, pushing, referrers, transport, tree, uploads
-from modelpack.oci.documents import INDEX, MANIFEST, Descriptor
-from modelpack.oci.image import of_bytes
-from modelpack.oci.pulling import Pulled
-from modelpack.oci.registry import connected
+from modelpack.oci import filesystem, layout, reference
+from modelpack.oci.image import INDEX, MANIFEST, Descriptor, of_bytes
+from modelpack.oci.registry import http, referrers
+from modelpack.oci.registry import push as registry_push
+from modelpack.oci.registry.client import Pulled, connected
 
 PASSWORD = "s3cret-canary"
 
@@ -37,8 +37,8 @@ def own_home(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path))
     for name in ("REGISTRY_AUTH_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(transport, "PAUSES", (0.01,) * 4)
-    monkeypatch.setattr(uploads, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(http, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(registry_push, "PAUSES", (0.01,) * 4)
 
 
 def login(
@@ -64,13 +64,13 @@ def image(tmp_path):
 def push(image, name: str, **options) -> list[tuple[str, int, int]]:
     told: list[tuple[str, int, int]] = []
     with connected(name, **options) as repository:
-        assert pushing.push(*image, repository, lambda *it: told.append(it)) == image[1]
+        assert registry_push.push(*image, repository, lambda *it: told.append(it)) == image[1]
     return told
 
 
 def small(name: str, **options) -> bytes:
     with oci.opened(name, **options) as image:
-        return tree.read(image, "app/small")
+        return filesystem.read(image, "app/small")
 
 
 # --- a registry as it should be
@@ -84,8 +84,8 @@ def test_an_image_is_pushed_and_pulled_with_the_same_digest(image, registry):
     assert [it for it in told if it[1] == 0 and it[2]] != []
     with oci.opened(name) as found:
         assert found.digest == image[1].digest
-        assert tree.read(found, "app/small") == b"small"
-        assert len(tree.read(found, "big")) == 3 * 2**20
+        assert filesystem.read(found, "app/small") == b"small"
+        assert len(filesystem.read(found, "big")) == 3 * 2**20
     assert small(f"{registry}/a/b@{image[1].digest}") == b"small"
     assert all(done == total for _, done, total in push(image, f"{registry}/a/b:2"))
 
@@ -98,7 +98,7 @@ def test_real_tools_read_what_was_pushed(image, registry):
 
 
 def test_large_blobs_go_in_parts(image, registry, monkeypatch):
-    monkeypatch.setattr(uploads, "PART", 2**20)
+    monkeypatch.setattr(registry_push, "PART", 2**20)
     told = [done for layer, done, total in push(image, f"{registry}/a/parts:1") if total > 2**20]
     assert told == sorted(told)
     assert small(f"{registry}/a/parts:1") == b"small"
@@ -153,7 +153,7 @@ def test_referrers_by_a_tag_where_the_registry_keeps_no_list(image, registry):
 
 @pytest.mark.parametrize("part", [2**20, 2**26])
 def test_a_push_goes_on_where_a_connection_broke(image, registry, monkeypatch, part):
-    monkeypatch.setattr(uploads, "PART", part)
+    monkeypatch.setattr(registry_push, "PART", part)
     with proxies.breaking(registry, after=700_000, times=2) as host:
         push(image, f"{host}/a/broken{part}:1")
     assert small(f"{registry}/a/broken{part}:1") == b"small"
@@ -173,7 +173,7 @@ def test_a_pull_goes_on_where_a_connection_broke(image, registry):
         proxies.breaking(registry, after=700_000, times=2, answers=True) as host,
         oci.opened(f"{host}/a/pulled:1") as found,
     ):
-        assert len(tree.read(found, "big")) == 3 * 2**20
+        assert len(filesystem.read(found, "big")) == 3 * 2**20
 
 
 # --- who asks
@@ -332,7 +332,7 @@ def test_credentials_do_not_go_where_a_registry_redirects_to(tmp_path, monkeypat
 
 def test_no_redirect_leads_out_of_tls(authority, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority / "cert.pem"))
-    monkeypatch.setattr(transport, "is_loopback", lambda _: False)
+    monkeypatch.setattr(http, "is_loopback", lambda _: False)
     get = lambda it: it.answer(302, Location="http://127.0.0.1/x")  # noqa: E731
     with (
         serving(get, tls=authority) as (host, _),
@@ -363,7 +363,7 @@ def test_redirects_without_end(registry):
 
 
 def test_a_certificate_that_nobody_vouches_for(authority, monkeypatch):
-    monkeypatch.setattr(transport, "is_loopback", lambda _: False)
+    monkeypatch.setattr(http, "is_loopback", lambda _: False)
     with serving(lambda it: it.answer(200, b"{}"), tls=authority) as (host, _):
         with connected(f"{host}/a") as repository, pytest.raises(UsageError) as caught:
             repository.manifest()
@@ -375,7 +375,7 @@ def test_a_certificate_that_nobody_vouches_for(authority, monkeypatch):
 
 
 def test_plain_http_on_another_machine_is_told_and_can_be_wanted(image, registry, monkeypatch):
-    monkeypatch.setattr(transport, "is_loopback", lambda _: False)
+    monkeypatch.setattr(http, "is_loopback", lambda _: False)
     with pytest.raises(UsageError, match="it speaks no TLS") as caught:
         push(image, f"{registry}/a/plain:1")
     assert caught.value.hint == f"If that is meant: MODELPACK_PLAIN_HTTP={registry}"
@@ -489,7 +489,7 @@ def test_a_host_that_is_none():
     ],
 )
 def test_names_in_full(text, full):
-    assert str(names.parse(text)) == full
+    assert str(reference.parse(text)) == full
 
 
 @pytest.mark.parametrize(
@@ -497,7 +497,7 @@ def test_names_in_full(text, full):
 )
 def test_what_is_no_name(text):
     with pytest.raises(UsageError, match="no name of an image"):
-        names.parse(text)
+        reference.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -513,4 +513,4 @@ def test_what_is_no_name(text):
     ],
 )
 def test_which_hosts_are_this_machine(host, is_here):
-    assert names.is_loopback(host) is is_here
+    assert reference.is_loopback(host) is is_here

@@ -12,9 +12,9 @@ from images import digest, file, folder, image, layer, link, member, tar
 
 from modelpack import files
 from modelpack.errors import UsageError
-from modelpack.oci import limits, listings, tree
-from modelpack.oci.entries import Entry
+from modelpack.oci import filesystem, streams
 from modelpack.oci.image import Layer
+from modelpack.oci.tar import Entry
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def paths(*layers: Layer) -> list[str]:
-    return list(tree.merged(map(tree.listing, layers)))
+    return list(filesystem.merged(map(filesystem.listing, layers)))
 
 
 def unreadable() -> None:
@@ -36,13 +36,13 @@ def unreadable() -> None:
 def test_an_entry_tells_all_that_matters_of_a_member():
     info, data = file("./opt/a", b"hello", mode=0o104755, uid=7, gid=8, mtime=9)
     info.pax_headers = {"SCHILY.xattr.security.capability": "x"}
-    assert tree.listing(layer((info, data))) == (
+    assert filesystem.listing(layer((info, data))) == (
         Entry("opt/a", "file", 0o4755, 7, 8, 5, 9, sha256=digest(b"hello")[7:], capabilities=True),
     )
 
 
 def test_kinds_and_targets():
-    there = tree.listing(
+    there = filesystem.listing(
         layer(
             folder("./"),
             folder("/dev/"),
@@ -65,13 +65,13 @@ def test_kinds_and_targets():
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_long_names_and_names_that_are_no_text(form):
     name = "f" * 200 + "/" + "g" * 200 + "/\udcff"
-    assert tree.listing(layer(data=tar(file(name, b"x"), format=form)))[0].path == name
+    assert filesystem.listing(layer(data=tar(file(name, b"x"), format=form)))[0].path == name
 
 
 def test_a_listing_is_kept_and_the_layer_not_opened_again():
     first = layer(file("a", b"1"), file("\udcff"))
-    there = tree.listing(first)
-    assert tree.listing(replace(first, open=unreadable)) == there
+    there = filesystem.listing(first)
+    assert filesystem.listing(replace(first, open=unreadable)) == there
 
 
 @pytest.mark.parametrize(
@@ -79,27 +79,27 @@ def test_a_listing_is_kept_and_the_layer_not_opened_again():
 )
 def test_what_is_kept_in_another_form_is_read_anew(kept):
     made = layer(file("a", b"1"))
-    there = tree.listing(made)
+    there = filesystem.listing(made)
     (path,) = files.folder("layers").iterdir()
     path.write_text(kept)
-    assert tree.listing(made) == there
+    assert filesystem.listing(made) == there
     assert len(json.loads(path.read_text())) == 1
 
 
 def test_the_oldest_listings_go(monkeypatch):
-    monkeypatch.setattr(listings, "_KEPT", 2)
+    monkeypatch.setattr(filesystem, "_KEPT", 2)
     for name in "abc":
-        tree.listing(layer(file(name)))
+        filesystem.listing(layer(file(name)))
     assert len(list(files.folder("layers").iterdir())) == 2
-    monkeypatch.setattr(listings, "_KEPT_BYTES", 200)
-    tree.listing(layer(file("d")))
+    monkeypatch.setattr(filesystem, "_KEPT_BYTES", 200)
+    filesystem.listing(layer(file("d")))
     assert len(list(files.folder("layers").iterdir())) == 1
 
 
 def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):
     (tmp_path / "none").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
-    assert [entry.path for entry in tree.listing(layer(file("a")))] == ["a"]
+    assert [entry.path for entry in filesystem.listing(layer(file("a")))] == ["a"]
 
 
 # --- layers that nobody should trust
@@ -109,7 +109,7 @@ def test_a_layer_that_is_another_one_is_refused_and_not_kept():
     made = replace(layer(file("a")), diff_id=digest(b""))
     for _ in range(2):
         with pytest.raises(UsageError, match="not what its configuration says"):
-            tree.listing(made)
+            filesystem.listing(made)
 
 
 def header(kind: bytes, size: int) -> bytes:
@@ -153,19 +153,19 @@ def chained(count: int) -> bytes:
 )
 def test_what_no_layer_has_is_refused(data, why):
     with pytest.raises(UsageError, match=why):
-        tree.listing(layer(data=data))
+        filesystem.listing(layer(data=data))
 
 
 def test_bounds_of_a_layer(monkeypatch):
-    monkeypatch.setattr(limits, "MEMBERS", 3)
+    monkeypatch.setattr(streams, "MEMBERS", 3)
     with pytest.raises(UsageError, match="more than 3 entries"):
-        tree.listing(layer(*map(file, "abc")))
-    monkeypatch.setattr(limits, "PATHS", 3)
+        filesystem.listing(layer(*map(file, "abc")))
+    monkeypatch.setattr(streams, "PATHS", 3)
     with pytest.raises(UsageError, match="paths in it have more than 3 bytes"):
-        tree.listing(layer(file("a"), link("b", "cd")))
-    monkeypatch.setattr(limits, "LAYER", 1000)
+        filesystem.listing(layer(file("a"), link("b", "cd")))
+    monkeypatch.setattr(streams, "LAYER", 1000)
     with pytest.raises(UsageError, match="more than 1000 bytes"):
-        tree.listing(layer(file("a", b"x" * 1000)))
+        filesystem.listing(layer(file("a", b"x" * 1000)))
 
 
 # --- one over the other
@@ -192,7 +192,7 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round():
 
 def test_a_folder_that_comes_again_keeps_what_is_in_it():
     both = layer(folder("a"), file("a/x")), layer(folder("a", uid=5))
-    there = tree.merged(map(tree.listing, both))
+    there = filesystem.merged(map(filesystem.listing, both))
     assert list(there) == ["a", "a/x"]
     assert there["a"].uid == 5
 
@@ -202,7 +202,7 @@ def test_paths_go_through_the_links_below():
         folder("usr/lib"), link("lib", "usr/lib"), link("l", "/lib/../lib"), file("lib/a")
     )
     above = layer(file("l/b"), file("lib/.wh.a"))
-    there = tree.merged(map(tree.listing, (below, above)))
+    there = filesystem.merged(map(filesystem.listing, (below, above)))
     assert list(there) == ["l", "lib", "usr/lib", "usr/lib/b"]
     assert there["usr/lib/b"].path == "usr/lib/b"
 
@@ -215,7 +215,7 @@ def test_what_lies_in_a_file_is_refused():
 
 
 def test_folders_that_nobody_lists_are_not_made_without_end(monkeypatch):
-    monkeypatch.setattr(limits, "TREE", 5)
+    monkeypatch.setattr(streams, "TREE", 5)
     assert paths(layer(file("a/b/c/d"))) == ["a/b/c/d"]
     with pytest.raises(UsageError, match="more than 5 files"):
         paths(layer(file("a/b/c/d/e")))
@@ -226,18 +226,18 @@ def test_folders_that_nobody_lists_are_not_made_without_end(monkeypatch):
 
 def test_a_file_is_read_from_the_uppermost_layer_that_has_it():
     made = image(layer(file("a", b"1"), file("b", b"2")), layer(file("a", b"3")))
-    assert tree.read(made, "a") == b"3"
-    assert tree.read(made, "/b") == b"2"
+    assert filesystem.read(made, "a") == b"3"
+    assert filesystem.read(made, "/b") == b"2"
 
 
 def test_layers_below_are_not_opened_where_they_make_no_difference():
     below = replace(layer(file("b")), open=unreadable)
-    assert tree.read(image(below, layer(folder("a"), file("a/b", b"1"))), "a/b") == b"1"
+    assert filesystem.read(image(below, layer(folder("a"), file("a/b", b"1"))), "a/b") == b"1"
 
 
 def test_a_link_below_makes_a_difference():
     below = layer(folder("c"), link("a", "c"))
-    assert tree.read(image(below, layer(file("a/b", b"1"))), "c/b") == b"1"
+    assert filesystem.read(image(below, layer(file("a/b", b"1"))), "c/b") == b"1"
 
 
 def test_links_are_followed():
@@ -245,7 +245,7 @@ def test_links_are_followed():
         layer(folder("x"), file("x/a", b"1"), link("x/b", "../x/a"), link("c", "/x/b")),
         layer(link("d", "x/a", tarfile.LNKTYPE)),
     )
-    assert [tree.read(made, path) for path in ("x/b", "c", "d")] == [b"1"] * 3
+    assert [filesystem.read(made, path) for path in ("x/b", "c", "d")] == [b"1"] * 3
 
 
 @pytest.mark.parametrize("path", ["", "none", "folder", "loop", "hardloop", "gone", "pipe", "a/b"])
@@ -261,18 +261,18 @@ def test_what_is_no_file_is_not_read(path):
         ),
     )
     with pytest.raises(UsageError, match="has no file"):
-        tree.read(made, path)
+        filesystem.read(made, path)
 
 
 def test_no_more_is_read_than_was_asked_for():
     with pytest.raises(UsageError, match="has 4 bytes, more than 3"):
-        tree.read(image(layer(file("a", b"1234"))), "a", limit=3)
+        filesystem.read(image(layer(file("a", b"1234"))), "a", limit=3)
 
 
 def test_a_layer_that_changes_while_it_is_read_is_told():
     made = layer(file("a", b"1"))
-    tree.listing(made)
+    filesystem.listing(made)
     other = tar(file("a", b"2"))
     changed = replace(made, open=lambda: io.BytesIO(other))
     with pytest.raises(UsageError, match="changed while it was read"):
-        tree.read(image(changed), "a")
+        filesystem.read(image(changed), "a")

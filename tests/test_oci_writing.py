@@ -15,8 +15,9 @@ import pytest
 
 from modelpack import oci
 from modelpack.errors import UsageError
-from modelpack.oci import archive, documents, layer, layout, tree
-from modelpack.oci.entries import Entry
+from modelpack.oci import archive, filesystem, layer_writer, layout
+from modelpack.oci import image as oci_image
+from modelpack.oci.tar import Entry
 
 LONG = "opt/" + "n" * 120 + "/ü\udcff"
 CONFIG = {"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/a"], "Labels": {"ü": "1"}}}
@@ -49,7 +50,7 @@ def opening(members):
 
 
 def made(path, members=MEMBERS):
-    return layer.write(path, opening(members), "by a test")
+    return layer_writer.write(path, opening(members), "by a test")
 
 
 def image(path, **changes) -> oci.Image:
@@ -62,7 +63,7 @@ def image(path, **changes) -> oci.Image:
 
 
 def test_a_layer_holds_what_it_was_given_sorted(tmp_path):
-    there = tree.listing(made(tmp_path / "layer"))
+    there = filesystem.listing(made(tmp_path / "layer"))
     given = [
         replace(it, sha256=images.digest(data)[7:] if data is not None else "")
         for it, data in MEMBERS
@@ -127,7 +128,7 @@ def test_a_layout_is_read_as_it_was_written(tmp_path):
     with oci.opened(f"oci:{tmp_path}/layout:1") as found:
         assert found.digest == pointer.digest
         assert found.config["config"] == CONFIG["config"]
-        assert tree.read(found, "opt/x") == b"hello"
+        assert filesystem.read(found, "opt/x") == b"hello"
 
 
 def test_what_is_written_twice_has_the_same_bytes(tmp_path):
@@ -174,7 +175,7 @@ def test_images_for_several_platforms_have_an_index(tmp_path):
     one = image(tmp_path / "one")
     two = replace(one, config={**one.config, "architecture": "arm64", "variant": "v8"})
     pointer = layout.write(tmp_path / "layout", [one, two], "a/b:1")
-    assert pointer.media_type == documents.INDEX
+    assert pointer.media_type == oci_image.INDEX
     archive.write(tmp_path / "archive", tmp_path / "layout")
     for place in (f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/archive"):
         with oci.opened(place, "linux/arm64") as found:

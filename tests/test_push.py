@@ -22,8 +22,8 @@ from modelpack import oci, pipeline
 from modelpack.engines import podman_push, pushes
 from modelpack.engines.podman import PodmanEngine
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
-from modelpack.oci import archive, layout, tree
-from modelpack.oci.registry import connected
+from modelpack.oci import archive, filesystem, layout
+from modelpack.oci.registry.client import connected
 from modelpack.pipeline import Observer, Options, Run
 
 pytestmark = pytest.mark.engine
@@ -111,7 +111,7 @@ def test_an_image_is_pushed_by_the_command(made, registry, names):
     assert "2 layers, 0 of them there already" in done.stderr
     with oci.opened(pushed["reference"]) as image:
         assert image.digest == pushed["digest"]
-        assert json.loads(tree.read(image, "app/modelpack.json")) == {"schema": 1}
+        assert json.loads(filesystem.read(image, "app/modelpack.json")) == {"schema": 1}
 
     again = modelpack("push", name, "--quiet")
     assert (again.stdout, again.stderr) == (f"{pushed['reference']}\n", "")
@@ -181,7 +181,7 @@ def test_podman_pushes_the_very_image(registry, tmp_path):
     assert json.loads(again.stdout)["layers"]["existing"] == pushed["layers"]["pushed"]
     with oci.opened(pushed["reference"]) as image:
         assert image.config["config"]["Healthcheck"] == CONFIG["Healthcheck"]
-        assert tree.read(image, "app/modelpack.json") == b"{}"
+        assert filesystem.read(image, "app/modelpack.json") == b"{}"
     with connected(pushed["reference"]) as repository:
         assert json.loads(repository.manifest()[1])["config"]["digest"] == f"sha256:{id_}"
 

@@ -20,12 +20,12 @@ from modelpack.attest.keys import Signer
 from modelpack.attest.made import PROVENANCE, SBOM, SBOM_LABEL, SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attest.subject import APP, Beside, labels_of
 from modelpack.errors import ModelpackError
-from modelpack.oci import Image, documents, limits, referrers, tree
-from modelpack.oci.documents import Descriptor, Store
-from modelpack.oci.image import of_bytes
-from modelpack.oci.pulling import Pulled
-from modelpack.oci.registry import Repository, connected
-from modelpack.oci.uploads import upload
+from modelpack.oci import Image, filesystem, streams
+from modelpack.oci import image as oci_image
+from modelpack.oci.image import Descriptor, Store, of_bytes
+from modelpack.oci.registry import referrers
+from modelpack.oci.registry.client import Pulled, Repository, connected
+from modelpack.oci.registry.push import upload
 
 _MOST = 100  # layers of signatures, and referrers, that are looked at
 
@@ -68,10 +68,10 @@ def vouch(place: Place, signer: Signer | None = None) -> bool:
     named, data = place.repository.manifest()
     if signer:
         _sign(place, named.digest, signer)
-    index = documents.parsed(data)
+    index = oci_image.parsed(data)
     if "manifests" not in index:
         return _vouch(place, named, signer)
-    listed = documents.descriptors(index, "manifests")
+    listed = oci_image.descriptors(index, "manifests")
     images = [entry for entry in listed if not entry.platform.startswith("unknown/")]
     there = [_vouch(place, entry, signer) for entry in images]
     return all(there)
@@ -85,7 +85,7 @@ def found(place: Place, platform: str | None = None) -> tuple[Image, Beside]:
         ModelpackError: the image cannot be had, or there is none of the platform.
     """
     named, _ = place.repository.manifest()
-    image = documents.image(place.store, named, platform)
+    image = oci_image.image(place.store, named, platform)
     return image, _beside(place, named.digest, image.digest or named.digest)
 
 
@@ -101,21 +101,21 @@ def _beside(place: Place, named: str, digest: str) -> Beside:
 
 
 def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> bool:
-    image = documents.image(place.store, descriptor)
+    image = oci_image.image(place.store, descriptor)
     if signer:
         _sign(place, descriptor.digest, signer)
     if SBOM_LABEL not in labels_of(image):
         return False
-    bill, told = (tree.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
-    predicate = documents.parsed(told).get("predicate")
+    bill, told = (filesystem.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
+    predicate = oci_image.parsed(told).get("predicate")
     if not isinstance(predicate, dict):
-        raise documents.malformed(f"its {PROVENANCE} has no predicate")
+        raise oci_image.malformed(f"its {PROVENANCE} has no predicate")
     subject = cosign.subject(place.name, descriptor.digest)
     statement = provenance.of_subjects([subject], provenance.PREDICATE, predicate)
     for kind, text in ((SBOM_TYPE, bill), (STATEMENT_TYPE, _json(statement))):
         referrers.attach(place.repository, descriptor, kind, [of_bytes(text, kind)])
     if signer:
-        wanted = {sbom.PREDICATE: documents.parsed(bill), provenance.PREDICATE: predicate}
+        wanted = {sbom.PREDICATE: oci_image.parsed(bill), provenance.PREDICATE: predicate}
         _attest(place, descriptor.digest, wanted, signer)
     return True
 
@@ -126,7 +126,7 @@ def _attached(place: Place, digest: str) -> dict[str, list[bytes]]:
     for referrer in referrers.referrers(place.repository, digest)[:_MOST]:
         if referrer.artifact_type in {SBOM_TYPE, STATEMENT_TYPE}:
             _, data = place.repository.manifest(referrer.digest)
-            layers = documents.descriptors(documents.parsed(data), "layers")
+            layers = oci_image.descriptors(oci_image.parsed(data), "layers")
             contents = [_content(place, layer) for layer in layers]
             texts.setdefault(referrer.artifact_type, []).extend(contents)
     return texts
@@ -158,7 +158,7 @@ def _parts(place: Place, digest: str, kind: str) -> list[Part]:
     manifest = place.repository.find_manifest(cosign.tag(digest, kind))
     if manifest is None:
         return []
-    layers = documents.descriptors(documents.parsed(manifest[1]), "layers")[:_MOST]
+    layers = oci_image.descriptors(oci_image.parsed(manifest[1]), "layers")[:_MOST]
     return [Part(layer.media_type, _content(place, layer), layer.annotations) for layer in layers]
 
 
@@ -168,20 +168,20 @@ def _keep(place: Place, digest: str, kind: str, parts: Sequence[Part]) -> None:
         Descriptor(blob.media_type, blob.digest, blob.size, annotations=part.annotations)
         for blob, part in zip(blobs, parts, strict=True)
     ]
-    config = of_bytes(cosign.config([layer.digest for layer in layers]), documents.CONFIG)
+    config = of_bytes(cosign.config([layer.digest for layer in layers]), oci_image.CONFIG)
     for blob in (config, *blobs):
         upload(place.repository, blob, lambda *_: None)
     pointer = Descriptor(config.media_type, config.digest, config.size)
     manifest = cosign.manifest(pointer.to_json(), [layer.to_json() for layer in layers])
-    place.repository.put_manifest(manifest, documents.MANIFEST, cosign.tag(digest, kind))
+    place.repository.put_manifest(manifest, oci_image.MANIFEST, cosign.tag(digest, kind))
 
 
 def _content(place: Place, layer: Descriptor) -> bytes:
     """Raises UsageError: it is damaged, or too large for a document."""
-    if layer.size > limits.DOCUMENT:
-        raise documents.malformed(f"a document has more than {limits.DOCUMENT} bytes")
+    if layer.size > streams.DOCUMENT:
+        raise oci_image.malformed(f"a document has more than {streams.DOCUMENT} bytes")
     with place.store.blob(layer) as stream:
-        return documents.verified(stream.read(limits.DOCUMENT + 1), layer.digest)
+        return oci_image.verified(stream.read(streams.DOCUMENT + 1), layer.digest)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

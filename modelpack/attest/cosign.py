@@ -19,7 +19,7 @@ from typing import Any
 from modelpack.attest import dsse
 from modelpack.attest.keys import Signer, Verifier
 from modelpack.attest.provenance import of_subjects
-from modelpack.oci import documents
+from modelpack.oci import image
 
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
@@ -126,7 +126,7 @@ def manifest(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> 
     return _json(
         {
             "schemaVersion": 2,
-            "mediaType": documents.MANIFEST,
+            "mediaType": image.MANIFEST,
             "config": config,
             "layers": list(layers),
         }

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelpack.attest.made import Made
-from modelpack.attest.purls import debian_purl, image_purl, pypi_purl, split
+from modelpack.attest.purls import debian_purl, image_purl, pypi_purl
+from modelpack.oci.reference import split_reference
 from modelpack.types import Code, Environment, Field, ModelFile, ModelSpec
 
 Component = dict[str, Any]
@@ -105,7 +106,7 @@ def _parameter(field: Field) -> dict[str, str]:
 
 
 def _base(made: Made) -> Component:
-    repository, tag = split(made.base.reference)
+    repository, tag = split_reference(made.base.reference)
     digest = made.base.digest
     return {
         "type": "container",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from modelpack.oci.reference import split_reference
 from modelpack.types import BaseImage
 
 
@@ -21,7 +22,7 @@ def debian_purl(name: str, platform: str) -> str:
 
 def image_purl(base: BaseImage) -> str:
     """By its digest where it came from a registry, else by its tag."""
-    repository, tag = split(base.reference)
+    repository, tag = split_reference(base.reference)
     folder, _, name = repository.rpartition("/")
     if base.digest is None:
         return f"pkg:docker/{quote(repository, safe='/')}@{_quoted(tag)}"
@@ -30,14 +31,6 @@ def image_purl(base: BaseImage) -> str:
         f"pkg:oci/{_quoted(name)}@{_quoted(base.digest)}"
         f"?repository_url={quote(where, safe='/')}&tag={_quoted(tag)}"
     )
-
-
-def split(reference: str) -> tuple[str, str]:
-    """The repository and the tag of an image's reference."""
-    named = reference.partition("@")[0]
-    folder, slash, last = named.rpartition("/")
-    name, _, tag = last.partition(":")
-    return f"{folder}{slash}{name}", tag or "latest"
 
 
 def _quoted(text: str) -> str:

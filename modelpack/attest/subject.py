@@ -12,8 +12,8 @@ from modelpack.attest.cosign import Part
 from modelpack.attest.keys import Verifier
 from modelpack.attest.made import PROVENANCE, SBOM, tree_digest
 from modelpack.errors import ModelpackError, NotVouchedError
-from modelpack.oci import Image, tree
-from modelpack.oci.tree import Entry
+from modelpack.oci import Image, filesystem
+from modelpack.oci.filesystem import Entry
 
 State = Literal["holds", "fails", "unknown"]
 
@@ -56,7 +56,7 @@ class Subject:
     @cached_property
     def files(self) -> dict[str, Entry]:
         """Path -> entry of all that is in `/`."""
-        return tree.merged(tree.listing(layer) for layer in self.image.layers)
+        return filesystem.merged(filesystem.listing(layer) for layer in self.image.layers)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -97,7 +97,7 @@ class Subject:
                 hint="It is none that modelpack made, or one of an older version: package anew.",
             )
         try:
-            document = json.loads(tree.read(self.image, APP + name, _LIMIT))
+            document = json.loads(filesystem.read(self.image, APP + name, _LIMIT))
         except (ValueError, RecursionError) as error:
             raise NotVouchedError(f"{APP}{name} in the image is no JSON.", hint=ANEW) from error
         if not isinstance(document, dict):

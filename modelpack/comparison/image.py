@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelpack.oci.tree import Entry
+from modelpack.oci.filesystem import Entry
 
 from .side import Built, Part, Side
 from .values import Change, Files, ImageSection, Layers, counted, verdict, without

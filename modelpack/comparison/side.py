@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelpack.oci.tree import Entry
+from modelpack.oci.filesystem import Entry
 from modelpack.types import Code, Environment, ModelSpec
 
 

@@ -12,11 +12,8 @@ from modelpack import processes
 from modelpack.engines import daemon, interpreters, podman_service, prefix, rootfs
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import NoEngineError
+from modelpack.oci.reference import local_reference
 from modelpack.types import BaseImage
-
-# `invalid` is the one top-level domain that can never be (RFC 6761): an engine that has not got
-# this image cannot be led to fetch someone else's.
-REPOSITORY = "modelpack.invalid/python"
 
 HOSTS = {"docker": daemon.host, "podman": podman_service.start}
 
@@ -43,11 +40,6 @@ test -d "$stdlib/__pycache__" ||
     python -m compileall -q -j 0 --invalidation-mode unchecked-hash "$stdlib"
 python -c 'import bz2, ctypes, hashlib, lzma, multiprocessing, sqlite3, ssl, uuid, venv, zlib'
 """
-
-
-def local_reference(python: str) -> str:
-    """The name of the local base image for Python `python` ("3.11")."""
-    return f"{REPOSITORY}:{python}-slim"
 
 
 def build_base(

@@ -8,10 +8,11 @@ from typing import Any
 
 from docker.errors import APIError, ContainerError, ImageNotFound
 
-from modelpack.engines import daemon, pulls, references
-from modelpack.engines.base import REPOSITORY, local_reference
+from modelpack.engines import daemon, pulls
 from modelpack.engines.hosts import Host
 from modelpack.errors import NoEngineError, UsageError
+from modelpack.oci import reference as oci_reference
+from modelpack.oci.reference import REPOSITORY, familiar_name, local_reference
 from modelpack.types import BaseImage
 
 # Seconds to wait for a word from the registry: few where there is something else to build on.
@@ -67,14 +68,14 @@ class BaseImages:
             UsageError: `reference` is none.
         """
         name = reference or f"python:{versions[0]}-slim"
-        references.require(name)
+        oci_reference.require_reference(name)
         tag, _, digest = name.partition("@")
         if not digest and self._pull:
             digest = pulls.digest(self._connect, self._called(name), platform, _LITTLE_PATIENCE)
         return BaseImage(tag, versions[0], "user" if reference else "registry", digest or None)
 
     def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
-        references.require(reference)
+        oci_reference.require_reference(reference)
         image = self._here(reference) or self._pulled(reference, _PATIENCE)
         if image is None:
             raise NoEngineError(
@@ -150,17 +151,11 @@ def _digest(image: Any, reference: str) -> str | None:
     """What the registry calls this image by content; None if it came from no registry. Podman
     has a digest for every image, also for those that no registry knows.
     """
-    repository = _repository(reference)
+    repository = familiar_name(reference)
     if repository.startswith("localhost/") or repository == REPOSITORY:
         return None
     for known in image.attrs.get("RepoDigests") or ():
         name, _, digest = known.partition("@")
-        if _repository(name) == repository:
+        if familiar_name(name) == repository:
             return str(digest)
     return None
-
-
-def _repository(reference: str) -> str:
-    """`reference` without tag and digest, and without what docker.io may be left out of it."""
-    name = re.sub(r":[^/:]+$", "", reference.partition("@")[0])
-    return re.sub(r"^(docker\.io/)?(library/)?", "", name)

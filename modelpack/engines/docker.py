@@ -17,23 +17,14 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from modelpack import oci, processes
 from modelpack.assembly.files import MTIME
-from modelpack.engines import (
-    containers,
-    credentials,
-    daemon,
-    debian,
-    pulls,
-    pushes,
-    references,
-    sandbox,
-    saved,
-)
+from modelpack.engines import containers, credentials, daemon, debian, pulls, pushes, sandbox, saved
 from modelpack.engines.baseimages import BaseImages
 from modelpack.engines.containers import Container
 from modelpack.engines.hosts import Host
 from modelpack.engines.protocol import UNRUN, DebianPackages, Files, OnAnswer, OnProgress, OnStep
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
+from modelpack.oci import reference as oci_reference
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
@@ -148,12 +139,12 @@ class DockerEngine:
             yield Sandbox(command, {"env": self._host.environ, "cwd": folder}, memory)
 
     def tag(self, image: Image, reference: str) -> Image:
-        repository, tag = references.parse(reference)
+        repository, tag = oci_reference.parse_tag(reference)
         self._client.images.get(image.id).tag(repository, tag)
         return self._image(image.id, f"{repository}:{tag}")
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
-        repository, tag = references.parse(reference)
+        repository, tag = oci_reference.parse_tag(reference)
         with closing(self._host.connect()) as client:
             return pushes.push(client, repository, tag, on_progress)
 
@@ -172,7 +163,7 @@ class DockerEngine:
             # A container of it is somebody else's: the same bundle was built twice at a time.
 
     def pulled(self, reference: str) -> AbstractContextManager[str]:
-        references.require(reference)
+        oci_reference.require_reference(reference)
         return pulls.pulled(self._host, self._called(reference))
 
     def run(self, target: str) -> AbstractContextManager[Container]:
@@ -182,7 +173,7 @@ class DockerEngine:
         return saved.contents(self._host, self._called(target))
 
     def manifest(self, target: str) -> dict[str, Any]:
-        references.require(target)
+        oci_reference.require_reference(target)
         try:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:

@@ -17,7 +17,6 @@ from typing import Any
 
 from modelpack import dockerfile, oci, processes
 from modelpack import files as modelpack_files
-from modelpack.engines import references
 from modelpack.engines.embedded import apt, assembly, bases, blobs, running
 from modelpack.engines.embedded.assembly import Assembled
 from modelpack.engines.embedded.bases import HERE, Base
@@ -34,8 +33,11 @@ from modelpack.engines.protocol import (
     StepEvent,
 )
 from modelpack.errors import UsageError
-from modelpack.oci import archive, dockered, documents, layout, pushing, tree
-from modelpack.oci.registry import connected
+from modelpack.oci import archive, filesystem, layout
+from modelpack.oci import image as oci_image
+from modelpack.oci import reference as oci_reference
+from modelpack.oci.registry import push as registry_push
+from modelpack.oci.registry.client import connected
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer, Service
 
 _MANIFEST = "app/modelpack.json"
@@ -136,7 +138,7 @@ class OciEngine:
             UsageError: there is no such image, or something is there already.
         """
         descriptor = self._find(reference)
-        name = ":".join(references.parse(reference))
+        name = ":".join(oci_reference.parse_tag(reference))
         if path.exists():
             raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
         if path.suffix != ".tar":
@@ -151,13 +153,13 @@ class OciEngine:
         """A layout of one image for the block, as engines take it: with its HEALTHCHECK."""
         with processes.scratch_folder(".laid-", self._store.path) as scratch:
             self._store.lay_out(descriptor, name, scratch / "layout", share=True)
-            dockered.rewrite(scratch / "layout")
+            layout.to_docker_media_types(scratch / "layout")
             yield scratch / "layout"
 
     @contextmanager
     def pulled(self, reference: str) -> Iterator[str]:
-        references.require(reference)
-        if "@" not in reference and self._store.find(":".join(references.parse(reference))):
+        oci_reference.require_reference(reference)
+        if "@" not in reference and self._store.find(":".join(oci_reference.parse_tag(reference))):
             yield reference
             return
         with oci.opened(reference, HERE) as image:
@@ -171,12 +173,14 @@ class OciEngine:
     def push(self, reference: str, on_progress: OnProgress) -> str:
         descriptor = self._find(reference)
         with self._laid_out(descriptor) as folder, connected(reference) as repository:
-            index = documents.parsed((folder / "index.json").read_bytes())
-            (pointer,) = documents.descriptors(index, "manifests")
-            return pushing.push(layout.Folder(folder), pointer, repository, on_progress).digest
+            index = oci_image.parsed((folder / "index.json").read_bytes())
+            (pointer,) = oci_image.descriptors(index, "manifests")
+            return registry_push.push(
+                layout.Folder(folder), pointer, repository, on_progress
+            ).digest
 
     def tag(self, image: Image, reference: str) -> Image:
-        name = ":".join(references.parse(reference))
+        name = ":".join(oci_reference.parse_tag(reference))
         descriptor = self._find(image.id)
         self._store.name(descriptor, name)
         self._store.collect()
@@ -193,7 +197,7 @@ class OciEngine:
     def manifest(self, target: str) -> dict[str, Any]:
         with self.contents(target) as image:
             try:
-                document: dict[str, Any] = json.loads(tree.read(image, _MANIFEST))
+                document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
             except (UsageError, ValueError) as error:
                 raise UsageError(
                     f"{target!r} is no image that modelpack made: it has no /{_MANIFEST} that can"
@@ -229,8 +233,8 @@ class OciEngine:
     def _find(self, target: str) -> Descriptor:
         if target in self._made:
             return self._made[target]
-        references.require(target)
-        name = target if "sha256:" in target else ":".join(references.parse(target))
+        oci_reference.require_reference(target)
+        name = target if "sha256:" in target else ":".join(oci_reference.parse_tag(target))
         found = self._store.find(name)
         if found is None:
             raise UsageError(

@@ -12,10 +12,11 @@ from typing import Any
 from docker.errors import ImageNotFound
 
 from modelpack import oci
-from modelpack.engines import podman_push, podman_service, references
+from modelpack.engines import podman_push, podman_service
 from modelpack.engines.containers import Container
 from modelpack.engines.docker import DockerEngine
 from modelpack.engines.protocol import OnProgress
+from modelpack.oci import reference as oci_reference
 from modelpack.types import Image
 
 _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
@@ -80,14 +81,14 @@ class PodmanEngine(DockerEngine):
         called so, of whatever registry. Here it is, as with Docker, one that was built here, else
         the Hub's.
         """
-        if _ID.fullmatch(target) or references.has_host(target):
+        if _ID.fullmatch(target) or oci_reference.has_host(target):
             return target
         with suppress(ImageNotFound):
             return self._client.images.get(f"localhost/{target}") and f"localhost/{target}"
-        return references.of_hub(target)
+        return oci_reference.of_hub(target)
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
-        references.parse(reference)
+        oci_reference.parse_tag(reference)
         return podman_push.push(self._called(reference), reference, on_progress)
 
     @contextmanager
@@ -103,7 +104,7 @@ class PodmanEngine(DockerEngine):
         return {"Healthcheck": found} if found else {}
 
     def tag(self, image: Image, reference: str) -> Image:
-        references.parse(reference)
-        has_host = references.has_host(reference)
+        oci_reference.parse_tag(reference)
+        has_host = oci_reference.has_host(reference)
         image = replace(image, id=self._called(image.id))  # or its name
         return super().tag(image, reference if has_host else f"localhost/{reference}")

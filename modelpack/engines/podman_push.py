@@ -15,8 +15,11 @@ from typing import IO
 from modelpack import processes
 from modelpack.engines.protocol import OnProgress
 from modelpack.errors import BuildFailedError
-from modelpack.oci import documents, limits, pushing, registry
-from modelpack.oci.documents import Descriptor
+from modelpack.oci import image as oci_image
+from modelpack.oci import streams
+from modelpack.oci.image import Descriptor
+from modelpack.oci.registry import client
+from modelpack.oci.registry import push as registry_push
 
 
 def push(image: str, reference: str, on_progress: OnProgress) -> str:
@@ -26,14 +29,14 @@ def push(image: str, reference: str, on_progress: OnProgress) -> str:
         UsageError: the registry cannot be reached, or does not let this user do it.
         BuildFailedError: the registry fails, or Podman does not give the image.
     """
-    with registry.connected(reference) as repository, processes.scratch_folder() as scratch:
+    with client.connected(reference) as repository, processes.scratch_folder() as scratch:
         repository.find_manifest()  # told now, not after the image is saved
         folder = scratch / "image"
         _save(image, folder)
         data = (folder / "manifest.json").read_bytes()
-        media_type = str(documents.parsed(data).get("mediaType") or documents.MANIFEST)
-        top = Descriptor(media_type, registry.digest_of(data), len(data))
-        return pushing.push(_Folder(folder), top, repository, on_progress).digest
+        media_type = str(oci_image.parsed(data).get("mediaType") or oci_image.MANIFEST)
+        top = Descriptor(media_type, client.digest_of(data), len(data))
+        return registry_push.push(_Folder(folder), top, repository, on_progress).digest
 
 
 class _Folder:
@@ -44,7 +47,7 @@ class _Folder:
 
     def manifest(self, descriptor: Descriptor) -> bytes:  # noqa: ARG002 - there is one
         with (self._path / "manifest.json").open("rb") as stream:
-            return stream.read(limits.DOCUMENT + 1)
+            return stream.read(streams.DOCUMENT + 1)
 
     @contextmanager
     def blob(self, descriptor: Descriptor) -> Iterator[IO[bytes]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack import oci
-from modelpack.engines import environments, interpreters, processes, references
+from modelpack.engines import environments, interpreters, processes
 from modelpack.engines.processes import Process
 from modelpack.engines.protocol import (
     UNRUN,
@@ -25,6 +25,7 @@ from modelpack.engines.protocol import (
 )
 from modelpack.engines.sandbox import BATCH
 from modelpack.errors import NoEngineError, UsageError
+from modelpack.oci import reference as oci_reference
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -49,7 +50,7 @@ class ProcessEngine:
     ) -> BaseImage:
         """The base that an image of the bundle would have. Only its Python version counts here."""
         if reference is not None:
-            references.require(reference)
+            oci_reference.require_reference(reference)
         python = next(filter(interpreters.find, versions), None)
         foreign = platform not in {None, self.platform}
         if python is None and (foreign or (pull and interpreters.install(versions[0]))):

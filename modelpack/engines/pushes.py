@@ -13,7 +13,8 @@ from docker.errors import DockerException
 from modelpack.engines.protocol import OnProgress
 from modelpack.engines.pulls import reason
 from modelpack.errors import BuildFailedError, ModelpackError, UsageError
-from modelpack.oci import credentials, failures, names
+from modelpack.oci import reference
+from modelpack.oci.registry import auth, errors
 
 _EXISTING = re.compile("Layer already exists|Mounted from ")
 # What Docker says -> what that means, and what to do. "{0}" is the registry.
@@ -54,7 +55,7 @@ def push(client: docker.DockerClient, repository: str, tag: str, on_progress: On
             user do it.
         BuildFailedError: the registry fails, or does not take the image.
     """
-    name = names.parse(f"{repository}:{tag}")
+    name = reference.parse(f"{repository}:{tag}")
     host, told, known = name.host, _Told(on_progress), _credentials(name)
     try:
         for event in client.api.push(repository, tag, stream=True, decode=True, auth_config=known):
@@ -77,7 +78,7 @@ def failure(host: str, said: str) -> ModelpackError:
     for pattern, why, hint in _CAUSES:
         if re.search(pattern, said):
             message = f"The image cannot be pushed to {host}: {why} ({said})."
-            return UsageError(message, hint=hint.format(host, failures.login(host)))
+            return UsageError(message, hint=hint.format(host, errors.login(host)))
     if re.search(_TOO_LARGE, said):
         return BuildFailedError(
             f"A layer is too large for {host} ({said}).",
@@ -116,9 +117,9 @@ class _Told:
             self._on_progress(layer, min(done, self._sizes[layer] - 1), self._sizes[layer])
 
 
-def _credentials(name: names.Name) -> dict[str, str]:
+def _credentials(name: reference.Name) -> dict[str, str]:
     """As Docker's API takes them."""
-    host, found = name.host, credentials.find(name.host, name.repository)
+    host, found = name.host, auth.find(name.host, name.repository)
     if found is None:
         return {}
     if found.token:

@@ -18,9 +18,9 @@ from pathlib import Path
 from modelpack import files, oci
 from modelpack.files import write_whole
 from modelpack.hardening import locks, shapes
-from modelpack.oci import limits, tars, tree
-from modelpack.oci.entries import Entry
+from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import Measured, Readable
+from modelpack.oci.tar import Entry
 
 MANIFEST = "app/modelpack.json"
 LOCK = "app/requirements.lock"
@@ -76,7 +76,7 @@ def _gathered(layer: oci.Layer) -> Evidence:
 
 def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Of all files but those that are word for word of a distribution: some carry examples."""
-    digests = {entry.path: entry.sha256 for entry in tree.listing(layer)}
+    digests = {entry.path: entry.sha256 for entry in filesystem.listing(layer)}
     recorded = locks.recorded(digests, lambda path: texts.get(path, ""))
     found = {path: set(shapes.named(path)) for path in digests}
     with _members(layer) as members:
@@ -93,7 +93,7 @@ def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[s
 def _members(layer: oci.Layer) -> Iterator[Iterator[tuple[Entry, Readable]]]:
     """The regular files of a layer, each to be read before the next one is asked for."""
     with layer.open() as stream:
-        members = tars.members(Measured(stream, limits.LAYER))
+        members = tar.members(Measured(stream, streams.LAYER))
         yield ((entry, content) for entry, content in members if content is not None)
 
 

@@ -18,7 +18,7 @@ from modelpack import files as modelpack_files
 from modelpack import oci
 from modelpack.files import write_whole
 from modelpack.hardening.needles import Needle
-from modelpack.oci import limits, tars, tree
+from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import Measured, Readable
 from modelpack.types import Violation
 
@@ -65,7 +65,7 @@ def _whole_files(layer: oci.Layer, given: Sequence[Needle]) -> Iterator[Violatio
     files = {
         hashlib.sha256(needle.content).hexdigest(): needle for needle in given if needle.is_file
     }
-    for entry in tree.listing(layer):
+    for entry in filesystem.listing(layer):
         if entry.sha256 in files and not entry.path.endswith(_PUBLIC):
             yield _leak(entry.path, files[entry.sha256])
 
@@ -83,7 +83,7 @@ def _searched(layer: oci.Layer, given: Sequence[Needle]) -> Iterator[Violation]:
 
 def _placed(layer: oci.Layer, given: Iterable[Needle]) -> Iterator[tuple[str, Needle]]:
     with layer.open() as stream:
-        for entry, content in tars.members(Measured(stream, limits.LAYER)):
+        for entry, content in tar.members(Measured(stream, streams.LAYER)):
             if content is not None:
                 yield from ((entry.path, needle) for needle in _of_stream(content, given))
 

@@ -13,8 +13,8 @@ from modelpack.errors import UsageError
 from modelpack.hardening import evidence, leaks, locks
 from modelpack.hardening.evidence import Evidence
 from modelpack.hardening.needles import Needle
-from modelpack.oci import tree
-from modelpack.oci.tree import Entry
+from modelpack.oci import filesystem
+from modelpack.oci.filesystem import Entry
 from modelpack.types import Violation
 
 MARK = "LABEL dev.modelpack.version="
@@ -111,15 +111,15 @@ def read(image: oci.Image, given: Sequence[Needle]) -> Subject:
     UsageError: the image is damaged, or none that modelpack made.
     """
     count = _layers_of_base(image)
-    listings = [tree.listing(layer) for layer in image.layers]
+    listings = [filesystem.listing(layer) for layer in image.layers]
     above = tuple(
         Layer(entries, evidence.of(layer))
         for layer, entries in zip(image.layers[count:], listings[count:], strict=True)
     )
     subject = Subject(
         image.config,
-        tree.merged(listings),
-        tree.merged(listings[:count]),
+        filesystem.merged(listings),
+        filesystem.merged(listings[:count]),
         above,
         tuple(leaks.found(image.config, image.layers[count:], given)),
     )

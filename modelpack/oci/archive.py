@@ -19,11 +19,11 @@ from typing import IO, Any
 
 from modelpack import files
 from modelpack.errors import UsageError
-from modelpack.oci import documents, layer, layout, limits
-from modelpack.oci.documents import Descriptor
-from modelpack.oci.entries import Entry
-from modelpack.oci.image import Image, in_file
+from modelpack.oci import image as oci_image
+from modelpack.oci import layer_writer, layout, streams
+from modelpack.oci.image import Descriptor, Image, in_file
 from modelpack.oci.streams import Section
+from modelpack.oci.tar import Entry
 
 _MEMBERS = 10_000
 
@@ -38,7 +38,7 @@ def image(path: Path, name: str = "", platform: str | None = None) -> Image:
     members = Members(path)
     if "oci-layout" in members and "index.json" in members:
         pointer = layout.named(members.document("index.json"), name)
-        return documents.image(members, pointer, platform)
+        return oci_image.image(members, pointer, platform)
     if "manifest.json" in members:
         return _docker(members, name)
     raise _no_archive(path, "it has neither an index.json nor a manifest.json")
@@ -65,10 +65,10 @@ def write(path: Path, folder: Path) -> None:
 
 def packed(folder: Path) -> Iterator[bytes]:
     """The same, piece by piece, for whom a file would only be read once."""
-    return layer.tar([*_files(folder), _list(folder)])
+    return layer_writer.tar([*_files(folder), _list(folder)])
 
 
-def _files(folder: Path) -> Iterator[layer.Member]:
+def _files(folder: Path) -> Iterator[layer_writer.Member]:
     for file in folder.rglob("*"):
         name = str(file.relative_to(folder))
         if file.is_dir():
@@ -78,16 +78,16 @@ def _files(folder: Path) -> Iterator[layer.Member]:
             yield Entry(name, "file", 0o644, 0, 0, size, 0), in_file(file)
 
 
-def _list(folder: Path) -> layer.Member:
+def _list(folder: Path) -> layer_writer.Member:
     """Docker's list of the images in an archive."""
     pointer = layout.named((folder / "index.json").read_bytes(), "")
     store = layout.Folder(folder)
     names = [pointer.annotations[layout.DOCKER_NAME]] if pointer.annotations else None
-    manifest = documents.parsed(store.manifest(pointer))
+    manifest = oci_image.parsed(store.manifest(pointer))
     if "manifests" in manifest:
-        manifest = documents.parsed(store.manifest(documents.descriptors(manifest, "manifests")[0]))
-    config = documents.descriptor_of(manifest["config"])
-    layers = documents.descriptors(manifest, "layers")
+        manifest = oci_image.parsed(store.manifest(oci_image.descriptors(manifest, "manifests")[0]))
+    config = oci_image.descriptor_of(manifest["config"])
+    layers = oci_image.descriptors(manifest, "layers")
     entry = {
         "Config": _blob_name(config.digest),
         "RepoTags": names,
@@ -119,7 +119,7 @@ class Members:
 
     def document(self, name: str) -> bytes:
         with self.open(name) as stream:
-            return stream.read(limits.DOCUMENT + 1)
+            return stream.read(streams.DOCUMENT + 1)
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -130,7 +130,7 @@ class Members:
 
     def _place(self, name: str) -> _Place:
         if name not in self._places:
-            raise documents.malformed(f"its archive has no {name[:200]!r}")
+            raise oci_image.malformed(f"its archive has no {name[:200]!r}")
         return self._places[name]
 
 
@@ -157,17 +157,17 @@ def _docker(members: Members, name: str) -> Image:
     entry = _named(members.document("manifest.json"), name)
     paths, pointer = entry.get("Layers"), entry.get("Config")
     if not isinstance(pointer, str) or not isinstance(paths, list):
-        raise documents.malformed("its manifest.json names no configuration or no layers")
-    config = documents.parsed(members.document(posixpath.normpath(pointer)))
+        raise oci_image.malformed("its manifest.json names no configuration or no layers")
+    config = oci_image.parsed(members.document(posixpath.normpath(pointer)))
     named = [posixpath.normpath(str(path)) for path in paths]
-    return Image(config, documents.layers(config, [partial(members.open, path) for path in named]))
+    return Image(config, oci_image.layers(config, [partial(members.open, path) for path in named]))
 
 
 def _named(manifest: bytes, name: str) -> dict[str, Any]:
     """The entry of a manifest.json that has the name, or the only one."""
-    entries = documents.parsed(b'{"images":' + manifest + b"}")["images"]
+    entries = oci_image.parsed(b'{"images":' + manifest + b"}")["images"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise documents.malformed("its manifest.json is no list of images")
+        raise oci_image.malformed("its manifest.json is no list of images")
     fitting = [entry for entry in entries if not name or name in _names(entry)]
     if len(fitting) == 1:
         return dict(fitting[0])

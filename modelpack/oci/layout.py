@@ -1,23 +1,25 @@
-"""OCI image layouts: folders with all of an image.
+"""OCI image layouts on disk, and Docker's media types.
 
 Source: image-spec, image-layout.md (version 1.1).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from modelpack import files
 from modelpack.errors import UsageError
-from modelpack.oci import documents, limits
-from modelpack.oci.blobs import Blobs
-from modelpack.oci.documents import Descriptor
-from modelpack.oci.image import Image
+from modelpack.oci import image as oci_image
+from modelpack.oci import layer_writer as layers
+from modelpack.oci import streams
+from modelpack.oci.image import LAYER_GZIP, Blob, Descriptor, Image, Layer
+from modelpack.oci.streams import Measured, damaged
 
 NAME = "org.opencontainers.image.ref.name"
 DOCKER_NAME = "io.containerd.image.name"  # the whole name, which Docker gives beside its tag
@@ -31,13 +33,13 @@ class Folder:
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         with self.blob(descriptor) as stream:
-            return stream.read(limits.DOCUMENT + 1)
+            return stream.read(streams.DOCUMENT + 1)
 
     @contextmanager
     def blob(self, descriptor: Descriptor) -> Iterator[IO[bytes]]:
         path = self._path / "blobs" / descriptor.digest.replace(":", "/")
         if not path.is_file():
-            raise documents.malformed(f"{descriptor.digest} is missing")
+            raise oci_image.malformed(f"{descriptor.digest} is missing")
         with path.open("rb") as stream:
             yield stream
 
@@ -55,7 +57,7 @@ def image(path: Path, tag: str = "", platform: str | None = None) -> Image:
             f"{str(path)!r} is no OCI layout: it has no index.json that can be read.",
             hint="Give a folder as `skopeo copy ... oci:DIR` makes it.",
         ) from error
-    return documents.image(Folder(path), named(text, tag), platform)
+    return oci_image.image(Folder(path), named(text, tag), platform)
 
 
 def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
@@ -74,7 +76,7 @@ def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
         found = [_manifest(blobs, image) for image in images]
         top = found[0] if len(found) == 1 else _index(blobs, found)
         entry = {**top.to_json(), **({"annotations": _annotations(name)} if name else {})}
-        index = {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": [entry]}
+        index = {"schemaVersion": 2, "mediaType": oci_image.INDEX, "manifests": [entry]}
         (folder / "index.json").write_text(json.dumps(index))
         (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     return top
@@ -83,19 +85,19 @@ def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
 def _manifest(blobs: Blobs, image: Image) -> Descriptor:
     manifest = {
         "schemaVersion": 2,
-        "mediaType": documents.MANIFEST,
-        "config": blobs.document(image.config, documents.CONFIG).to_json(),
+        "mediaType": oci_image.MANIFEST,
+        "config": blobs.document(image.config, oci_image.CONFIG).to_json(),
         "layers": [blobs.layer(layer).to_json() for layer in image.layers],
     }
     words = (image.config.get(name) for name in ("os", "architecture", "variant"))
     platform = "/".join(str(word) for word in words if word)
-    return replace(blobs.document(manifest, documents.MANIFEST), platform=platform)
+    return replace(blobs.document(manifest, oci_image.MANIFEST), platform=platform)
 
 
 def _index(blobs: Blobs, manifests: Sequence[Descriptor]) -> Descriptor:
     entries = [manifest.to_json() for manifest in manifests]
-    index = {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": entries}
-    return blobs.document(index, documents.INDEX)
+    index = {"schemaVersion": 2, "mediaType": oci_image.INDEX, "manifests": entries}
+    return blobs.document(index, oci_image.INDEX)
 
 
 def _annotations(name: str) -> dict[str, str]:
@@ -109,7 +111,7 @@ def named(index: bytes, tag: str) -> Descriptor:
     Raises:
         UsageError: there is none, or several and no tag is given.
     """
-    entries = documents.descriptors(documents.parsed(index), "manifests")
+    entries = oci_image.descriptors(oci_image.parsed(index), "manifests")
     fitting = [entry for entry in entries if not tag or tag in _names(entry)]
     if len({entry.digest for entry in fitting}) == 1:
         return fitting[0]
@@ -126,3 +128,106 @@ def _names(entry: Descriptor) -> set[str]:
 
 def _all_names(entries: Sequence[Descriptor]) -> str:
     return ", ".join(sorted(name for entry in entries for name in _names(entry))) or "it has none."
+
+
+class Blobs:
+    """Those of the layout in `folder`, which is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "blobs" / "sha256"
+        self._folder.mkdir(parents=True)
+
+    def document(self, value: object, media_type: str) -> Descriptor:
+        """JSON that is the same each time."""
+        data = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self._path(digest).write_bytes(data)
+        return Descriptor(media_type, digest, len(data))
+
+    def layer(self, layer: Layer) -> Descriptor:
+        """As it is kept where it lies; compressed, where it is not.
+
+        Raises:
+            UsageError: it is damaged.
+        """
+        return self._copied(layer.blob) if layer.blob else self._packed(layer)
+
+    def _copied(self, blob: Blob) -> Descriptor:
+        path = self._path(blob.digest)
+        if not path.exists():
+            with blob.open() as stream, path.open("xb") as file:
+                measured = Measured(stream, streams.LAYER)
+                for chunk in measured.chunks():
+                    file.write(chunk)
+            _require(blob.digest, measured)
+        return Descriptor(blob.media_type, blob.digest, path.stat().st_size)
+
+    def _packed(self, layer: Layer) -> Descriptor:
+        made = self._folder / "layer"
+        with layer.open() as stream, made.open("xb") as file:
+            measured = Measured(stream, streams.LAYER)
+            digest = layers.pack(measured.chunks(), file)
+        _require(layer.diff_id, measured)
+        made.rename(self._path(digest))
+        return Descriptor(LAYER_GZIP, digest, self._path(digest).stat().st_size)
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest.removeprefix("sha256:")
+
+
+def _require(digest: str, stream: Measured) -> None:
+    if stream.digest != digest:
+        raise damaged(f"it has the digest {stream.digest} and should have {digest}")
+
+
+# Source: distribution.github.io/distribution/spec/manifest-v2-2.
+_TYPES = {
+    oci_image.INDEX: oci_image.DOCKER_LIST,
+    oci_image.MANIFEST: oci_image.DOCKER_MANIFEST,
+    oci_image.CONFIG: "application/vnd.docker.container.image.v1+json",
+    oci_image.LAYER: "application/vnd.docker.image.rootfs.diff.tar",
+    oci_image.LAYER_GZIP: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+}
+
+
+def to_docker_media_types(folder: Path) -> Descriptor:
+    """Gives the one image, or index, of the layout in `folder` manifests of Docker's instead of
+    its own. Files may be shared with other layouts: none is changed. Returns what index.json now
+    points to.
+
+    Raises:
+        UsageError: the layout is damaged.
+    """
+    index = oci_image.parsed((folder / "index.json").read_bytes())
+    (pointer,) = oci_image.descriptors(index, "manifests")
+    found = _docker_manifest(folder, pointer)
+    written = json.dumps({**index, "manifests": [found.to_json()]})
+    (folder / "index.json").unlink()
+    (folder / "index.json").write_text(written)
+    return found
+
+
+def _docker_manifest(folder: Path, pointer: Descriptor) -> Descriptor:
+    manifest = oci_image.parsed(Folder(folder).manifest(pointer))
+    told: dict[str, Any] = {"schemaVersion": 2, "mediaType": _docker(pointer.media_type)}
+    if "manifests" in manifest:
+        each = oci_image.descriptors(manifest, "manifests")
+        told["manifests"] = [_docker_manifest(folder, entry).to_json() for entry in each]
+    else:
+        told["config"] = _called(oci_image.descriptor_of(manifest["config"]))
+        told["layers"] = list(map(_called, oci_image.descriptors(manifest, "layers")))
+    text = json.dumps(told).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    blobs = folder / "blobs" / "sha256"
+    (blobs / pointer.digest.partition(":")[2]).unlink()
+    (blobs / digest).write_bytes(text)
+    return replace(pointer, media_type=told["mediaType"], digest=f"sha256:{digest}", size=len(text))
+
+
+def _called(blob: Descriptor) -> dict[str, Any]:
+    return {"mediaType": _docker(blob.media_type), "size": blob.size, "digest": blob.digest}
+
+
+def _docker(media_type: str) -> str:
+    """Layers of a base may have one of Docker's already."""
+    return _TYPES.get(media_type, media_type)

@@ -9,8 +9,8 @@ from itertools import takewhile
 from modelpack import oci
 from modelpack.comparison import Built, Part, Side
 from modelpack.errors import UsageError
-from modelpack.oci import tree
-from modelpack.oci.entries import WHITEOUT
+from modelpack.oci import filesystem
+from modelpack.oci.tar import WHITEOUT
 
 _BLOCK = 512  # of a tar: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
 
@@ -43,7 +43,7 @@ def _same(images: Sequence[oci.Image]) -> bool:
     return len({tuple(layer.diff_id for layer in image.layers) for image in images}) == 1
 
 
-Listings = list[tuple[str, tuple[tree.Entry, ...]]]
+Listings = list[tuple[str, tuple[filesystem.Entry, ...]]]
 """Each with its `diff_id`, from the bottom up."""
 
 
@@ -61,7 +61,7 @@ def _listings(images: Sequence[oci.Image]) -> list[Listings]:
 
 
 def _listed(layers: Sequence[oci.Layer]) -> Listings:
-    return [(layer.diff_id, tree.listing(layer)) for layer in layers]
+    return [(layer.diff_id, filesystem.listing(layer)) for layer in layers]
 
 
 def _paths(listings: Listings) -> set[str]:
@@ -77,7 +77,7 @@ def _read(side: Side, listings: Listings) -> Side:
     assert side.image is not None  # noqa: S101 - else nothing of it is read
     known = dict(listings)
     parts = tuple(_sized(part, known.get(part.diff_id)) for part in side.image.layers)
-    files = tree.merged(entries for _, entries in listings)
+    files = filesystem.merged(entries for _, entries in listings)
     return replace(side, image=replace(side.image, layers=parts, files=files))
 
 
@@ -85,7 +85,7 @@ def _unread(side: Side, why: str) -> Side:
     return replace(side, image=side.image and replace(side.image, unread=why))
 
 
-def _sized(part: Part, entries: Sequence[tree.Entry] | None) -> Part:
+def _sized(part: Part, entries: Sequence[filesystem.Entry] | None) -> Part:
     """With its size as a tar, where nothing tells the one that is kept."""
     if part.size is not None or entries is None:
         return part

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelpack.engines import references
 from modelpack.errors import UsageError
-from modelpack.oci import names
+from modelpack.oci import reference as oci_reference
 from modelpack.types import Image
 
 from .run import Run
@@ -56,7 +55,7 @@ def push(
             reached, or does not let this user push.
         BuildFailedError: the registry fails, or does not take the image.
     """
-    repository, tag = references.parse(other or reference)
+    repository, tag = oci_reference.parse_tag(other or reference)
     _require_registry(other or reference)
     run.engine.manifest(reference)
     with run.stage("push") as summary:
@@ -79,8 +78,8 @@ def _require_registry(reference: str) -> None:
     """Raises:
     UsageError: it would go to where Docker Hub keeps the official images.
     """
-    name = names.parse(reference)
-    if name.host == names.HUB and name.repository.startswith("library/"):
+    name = oci_reference.parse(reference)
+    if name.host == oci_reference.HUB and name.repository.startswith("library/"):
         raise UsageError(
             f"{reference} names no registry.",
             hint=f"modelpack push {reference} --as REGISTRY/TEAM/{reference}",

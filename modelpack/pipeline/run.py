@@ -15,9 +15,10 @@ from modelpack import bundle as bundles
 from modelpack import code as codes
 from modelpack import engines, environment, hardening, reference
 from modelpack.attest import parity as parities
-from modelpack.engines import Engine, references
+from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, settled
+from modelpack.oci import reference as oci_reference
 from modelpack.smoke import reading, smoke
 from modelpack.types import (
     BaseImage,
@@ -88,7 +89,7 @@ class Run:
     @cached_property
     def engine(self) -> Engine:
         if self.options.tag is not None:
-            references.parse(self.options.tag)  # told now, not after the build
+            oci_reference.parse_tag(self.options.tag)  # told now, not after the build
         engine = engines.select(self.options.engine)
         if engine.name == "process" and self.options.tag:
             raise NoEngineError(

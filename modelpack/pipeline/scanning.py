@@ -8,7 +8,7 @@ from typing import Any
 
 from modelpack import hardening, oci
 from modelpack.errors import SmokeFailedError
-from modelpack.oci import places
+from modelpack.oci import locations
 from modelpack.types import Ruling, to_json
 
 from .run import Run
@@ -23,7 +23,7 @@ def scan(run: Run, target: str) -> tuple[Ruling, ...]:
         NoEngineError: it is of an engine, and none answers.
     """
     given = hardening.needles(run.index, os.environ)
-    if target.partition(":")[0] in places.READERS:
+    if target.partition(":")[0] in locations.READERS:
         with oci.opened(target) as image:
             return hardening.scan(image, given)
     with run.engine.contents(target) as image:

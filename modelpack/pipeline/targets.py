@@ -19,7 +19,7 @@ from modelpack.comparison import Base, Side
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect
-from modelpack.oci import tree
+from modelpack.oci import filesystem
 from modelpack.types import Bundle
 
 from . import layers
@@ -133,7 +133,7 @@ def _placed(run: Run, name: str, place: str, kind: str) -> Iterator[Target]:
 
 def _manifest(name: str, image: oci.Image) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads(tree.read(image, _MANIFEST))
+        document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
     except (UsageError, ValueError) as error:
         raise UsageError(
             f"{name!r} is no image that modelpack made: it has no /{_MANIFEST} that can be read.",

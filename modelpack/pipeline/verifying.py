@@ -16,7 +16,7 @@ from modelpack.attest.parity import UNTESTED
 from modelpack.attest.provenance import told_parity
 from modelpack.attest.subject import Subject, Verdict
 from modelpack.errors import NotVouchedError, UsageError
-from modelpack.oci.places import READERS
+from modelpack.oci.locations import READERS
 from modelpack.types import Parity, SmokeReport, to_json
 
 from .commands import require_passed, smoke_target

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelpack import elf, oci
-from modelpack.oci import limits, tars, tree
+from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import Measured
 from modelpack.smoke.checks import image as rules
 from modelpack.types import Check, Environment, Ruling, SmokeReport
@@ -43,7 +43,7 @@ def read(
         UsageError: the image is damaged.
     """
     began = time.monotonic()
-    paths = tree.merged(map(tree.listing, image.layers))
+    paths = filesystem.merged(map(filesystem.listing, image.layers))
     seen = _programs(image, locked.platform)
     checks = []
     for name, (problems, told) in {
@@ -63,7 +63,7 @@ def _programs(image: oci.Image, platform: str) -> _Seen:
     seen = _Seen()
     for layer in image.layers:
         with layer.open() as stream:
-            for entry, content in tars.members(Measured(stream, limits.LAYER)):
+            for entry, content in tar.members(Measured(stream, streams.LAYER)):
                 head = content.read(elf.HEADER) if content else b""
                 if content and elf.is_elf(head):
                     seen.count += 1
@@ -82,13 +82,13 @@ def _look(seen: _Seen, path: str, content: bytes, platform: str) -> None:
             seen.foreign.append(f"{path}: {error}")
 
 
-def _missing(seen: _Seen, paths: dict[str, tree.Entry]) -> Iterator[str]:
+def _missing(seen: _Seen, paths: dict[str, filesystem.Entry]) -> Iterator[str]:
     there = {path.rpartition("/")[2] for path in paths}
     for library in sorted(seen.taken.keys() - there):
         yield f"{library}, which {seen.taken[library]} takes, is not there"
 
 
-def _versions(paths: dict[str, tree.Entry], locked: Environment) -> Iterator[str]:
+def _versions(paths: dict[str, filesystem.Entry], locked: Environment) -> Iterator[str]:
     matches = filter(None, map(_DISTRIBUTION.fullmatch, paths))
     there = {_normal(match[1]): match[2] for match in matches}
     wanted = {_normal(name): version for name, version in locked.requirements.items()}

@@ -20,6 +20,7 @@ import ast
 import re
 import subprocess
 import sys
+import textwrap
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -741,7 +742,11 @@ def extra_paragraphs(docstring: str) -> str:
         return ""
     value = ast.parse(docstring).body[0].value.value
     _, _, rest = value.partition("\n\n")
-    return "\n".join(f"# {line}".rstrip() for line in rest.strip().splitlines()) if rest else ""
+    wrapped = []
+    for paragraph in rest.strip().split("\n\n"):
+        indented = any(line.startswith(" ") for line in paragraph.splitlines())
+        wrapped += ["", *(paragraph.splitlines() if indented else textwrap.wrap(paragraph, 97))]
+    return "\n".join(f"# {line}".rstrip() for line in wrapped[1:]) if rest else ""
 
 
 def with_docstring(text: str, summary: str) -> str:

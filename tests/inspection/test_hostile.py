@@ -18,7 +18,7 @@ from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 
-from .opcodes import (  # fmt: skip
+from .opcodes import (
     APPEND,
     APPENDS,
     BUILD,

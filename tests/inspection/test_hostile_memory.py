@@ -12,7 +12,7 @@ import pytest
 
 from modelpack.inspection.inspector import inspect
 
-from .opcodes import (  # fmt: skip
+from .opcodes import (
     APPENDS,
     BUILD,
     EMPTY_DICT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from modelpack.attest.subject import ANEW, Subject, Verdict
 from modelpack.errors import NotVouchedError
-from modelpack.oci import Layer, limits
+from modelpack.oci import Layer, streams
 from modelpack.oci.streams import Measured, unpacked
 
 NAME = "layers"
@@ -30,11 +30,11 @@ def _verified(layer: Layer) -> int:
     """
     if layer.blob is None:
         with layer.open() as stream:
-            return _compared(Measured(stream, limits.LAYER), layer.diff_id)
+            return _compared(Measured(stream, streams.LAYER), layer.diff_id)
     with layer.blob.open() as packed:
-        measured = Measured(packed, limits.LAYER)
+        measured = Measured(packed, streams.LAYER)
         with unpacked(measured) as stream:
-            size = _compared(Measured(stream, limits.LAYER), layer.diff_id)
+            size = _compared(Measured(stream, streams.LAYER), layer.diff_id)
         for _ in measured.chunks():
             pass
     _require(measured.digest, layer.blob.digest)

@@ -14,7 +14,7 @@ from modelpack import files
 from modelpack.engines.embedded import extraction, interpreter
 from modelpack.engines.embedded.interpreter import Interpreter
 from modelpack.errors import BuildFailedError, UsageError
-from modelpack.oci import tree
+from modelpack.oci import filesystem
 from modelpack.oci.image import Image
 
 HERE = interpreter.platform_of(Path("/proc/self/exe"))
@@ -59,8 +59,8 @@ class Base:
         return {path: target for path, target in links.items() if target.startswith("/")}
 
     @cached_property
-    def _files(self) -> dict[str, tree.Entry]:
-        return tree.merged(map(tree.listing, self.image.layers))
+    def _files(self) -> dict[str, filesystem.Entry]:
+        return filesystem.merged(map(filesystem.listing, self.image.layers))
 
     @cached_property
     def interpreter(self) -> Interpreter:

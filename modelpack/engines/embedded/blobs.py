@@ -16,10 +16,9 @@ from typing import IO
 
 from modelpack import files, processes
 from modelpack.files import write_whole
-from modelpack.oci import layer as layers
-from modelpack.oci import limits
-from modelpack.oci.documents import LAYER_GZIP
-from modelpack.oci.image import Blob, Layer
+from modelpack.oci import layer_writer as layers
+from modelpack.oci import streams
+from modelpack.oci.image import LAYER_GZIP, Blob, Layer
 from modelpack.oci.streams import Measured, damaged, unpacked
 
 _KEPT_SECONDS = 30 * 86400.0
@@ -84,7 +83,7 @@ def require(found: str, wanted: str) -> None:
 
 def _packed(layer: Layer, place: Path) -> Kept:
     with layer.open() as stream, place.open("xb") as file:
-        measured = Measured(stream, limits.LAYER)
+        measured = Measured(stream, streams.LAYER)
         digest = layers.pack(measured.chunks(), file)
     require(measured.digest, layer.diff_id)
     return Kept(layer.diff_id, digest, place.stat().st_size)
@@ -100,7 +99,7 @@ def _fetched(layer: Layer, blob: Blob, place: Path) -> Kept:
 
 def _copied(stream: IO[bytes], file: IO[bytes] | None = None) -> str:
     """The digest of what is read, and written to `file`."""
-    measured = Measured(stream, limits.LAYER)
+    measured = Measured(stream, streams.LAYER)
     for chunk in measured.chunks():
         if file:
             file.write(chunk)

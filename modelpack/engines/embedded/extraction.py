@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 
 from modelpack.engines.embedded import blobs
 from modelpack.errors import BuildFailedError
-from modelpack.oci import limits, tars
-from modelpack.oci.entries import OPAQUE, WHITEOUT, Entry
+from modelpack.oci import streams, tar
 from modelpack.oci.image import Layer
 from modelpack.oci.streams import Measured, Readable
+from modelpack.oci.tar import OPAQUE, WHITEOUT, Entry
 
 _BLOCK = 2**18
 _LINKS = 40  # that a path may go through, as for Linux
@@ -36,7 +36,7 @@ def extract(layers: Iterable[Layer], folder: Path) -> None:
     for layer in layers:
         try:
             with layer.open() as stream:
-                measured = Measured(stream, limits.LAYER)
+                measured = Measured(stream, streams.LAYER)
                 _apply(measured, folder)
         except (ValueError, OSError) as error:
             raise BuildFailedError(
@@ -72,7 +72,7 @@ def resolve(root: Path, path: str, *, last: bool = True) -> Path:
 
 def _apply(stream: Measured, root: Path) -> None:
     fresh: set[Path] = set()  # what this very layer brought: whiteouts are of those below
-    for entry, content in tars.members(stream):
+    for entry, content in tar.members(stream):
         folder, _, name = entry.path.rpartition("/")
         if not name:
             continue

@@ -6,9 +6,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpack.oci.entries import Entry
 from modelpack.oci.image import in_file
-from modelpack.oci.layer import Member
+from modelpack.oci.layer_writer import Member
+from modelpack.oci.tar import Entry
 
 
 @dataclass(frozen=True)

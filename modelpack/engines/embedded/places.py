@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelpack import oci
-from modelpack.engines import references
-from modelpack.engines.base import local_reference
 from modelpack.engines.embedded import bases
 from modelpack.engines.embedded.bases import HERE, Base
 from modelpack.errors import ModelpackError, NoEngineError, UsageError
 from modelpack.oci import archive, layout
+from modelpack.oci import reference as oci_reference
+from modelpack.oci.reference import local_reference
 from modelpack.types import BaseImage
 
 _ON_DISK = re.compile("(oci|oci-archive|docker-archive):")
@@ -39,7 +39,7 @@ class Places:
             self._on_disk = reference
             return self._of_disk(reference, versions, platform)
         name = reference or f"python:{versions[0]}-slim"
-        references.require(name)
+        oci_reference.require_reference(name)
         if not pull:
             raise NoEngineError(
                 f"The base image {name} is in a registry, and the network is not used.",
@@ -146,6 +146,6 @@ def _names(path: Path, given: str) -> list[str]:
 
 def _is_name(text: str) -> bool:
     with suppress(UsageError):
-        references.parse(text)
+        oci_reference.parse_tag(text)
         return True
     return False

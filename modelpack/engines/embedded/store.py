@@ -20,7 +20,8 @@ from typing import Any
 
 from modelpack.engines.embedded.assembly import Assembled
 from modelpack.files import link_or_copy, write_whole
-from modelpack.oci import documents, layout
+from modelpack.oci import image as oci_image
+from modelpack.oci import layout
 from modelpack.oci.image import Image
 
 Descriptor = dict[str, Any]
@@ -56,8 +57,8 @@ class Store:
             link_or_copy(layer.path, self._place(layer.digest))
         manifest = {
             "schemaVersion": 2,
-            "mediaType": documents.MANIFEST,
-            "config": self._put(made.config, documents.CONFIG),
+            "mediaType": oci_image.MANIFEST,
+            "config": self._put(made.config, oci_image.CONFIG),
             "layers": [
                 {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}
                 for layer in made.layers
@@ -67,16 +68,16 @@ class Store:
         platform = {
             name: config[name] for name in ("architecture", "os", "variant") if name in config
         }
-        return {**self._put(manifest, documents.MANIFEST), "platform": platform}
+        return {**self._put(manifest, oci_image.MANIFEST), "platform": platform}
 
     def add_index(self, manifests: Sequence[Descriptor]) -> Descriptor:
         """Keeps images of several platforms as one, without a name."""
-        return self._put(_index(manifests), documents.INDEX)
+        return self._put(_index(manifests), oci_image.INDEX)
 
     def image(self, descriptor: Mapping[str, Any], platform: str | None = None) -> Image:
         """Raises UsageError: it is not there, or not for the platform."""
-        pointer = documents.descriptor_of(descriptor)
-        return documents.image(layout.Folder(self.path), pointer, platform)
+        pointer = oci_image.descriptor_of(descriptor)
+        return oci_image.image(layout.Folder(self.path), pointer, platform)
 
     def document(self, descriptor: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._place(descriptor["digest"]).read_bytes())
@@ -134,7 +135,7 @@ class Store:
 
     def _reached(self, entry: Mapping[str, Any]) -> Iterator[str]:
         yield entry["digest"]
-        if entry["mediaType"] in {documents.INDEX, documents.MANIFEST}:
+        if entry["mediaType"] in {oci_image.INDEX, oci_image.MANIFEST}:
             found = self.document(entry)
             below = (*found.get("manifests", ()), *found.get("layers", ()), found.get("config"))
             for part in filter(None, below):
@@ -169,7 +170,7 @@ class Store:
 
 
 def _index(entries: Sequence[Mapping[str, Any]]) -> Descriptor:
-    return {"schemaVersion": 2, "mediaType": documents.INDEX, "manifests": [*entries]}
+    return {"schemaVersion": 2, "mediaType": oci_image.INDEX, "manifests": [*entries]}
 
 
 def _named(descriptor: Mapping[str, Any], name: str) -> Descriptor:

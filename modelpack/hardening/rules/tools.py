@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from modelpack.hardening.subject import Subject
-from modelpack.oci.tree import Entry
+from modelpack.oci.filesystem import Entry
 from modelpack.types import Violation
 
 NAME = "tools"

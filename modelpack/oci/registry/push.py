@@ -1,4 +1,4 @@
-"""Uploads blobs: only those that are not there, in parts where they are large.
+"""Uploads and pushes.
 
 Source: opencontainers/distribution-spec 1.1, spec.md, "Pushing blobs". A part that breaks off is
 sent on from where the registry says that it has it.
@@ -17,10 +17,11 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import requests
 
 from modelpack.errors import ModelpackError
-from modelpack.oci.failures import BusyError
-from modelpack.oci.image import Blob
-from modelpack.oci.registry import Repository
-from modelpack.oci.transport import PAUSES
+from modelpack.oci import image
+from modelpack.oci.image import Blob, Descriptor, Store
+from modelpack.oci.registry.client import Repository
+from modelpack.oci.registry.errors import BusyError
+from modelpack.oci.registry.http import PAUSES
 
 PART = 64 * 2**20  # bytes; larger blobs go in several
 _STEP = 2**20  # bytes from one word of progress to the next
@@ -147,3 +148,37 @@ class _Part:
 def _skip(stream: IO[bytes], count: int) -> None:
     while count and (data := stream.read(min(count, _STEP))):
         count -= len(data)
+
+
+def push(
+    store: Store, top: Descriptor, repository: Repository, on_progress: OnProgress
+) -> Descriptor:
+    """`top`: a manifest, or an index with all that it lists, which goes under the repository's
+    own tag. `on_progress`: of the layers.
+
+    Raises:
+        UsageError: it is damaged, or the registry does not let this user do it.
+        BuildFailedError: the registry fails.
+    """
+    return _push(store, top, repository, on_progress, repository.name.tag)
+
+
+def _push(
+    store: Store, top: Descriptor, repository: Repository, on_progress: OnProgress, tag: str
+) -> Descriptor:
+    data = image.verified(store.manifest(top), top.digest)
+    document = image.parsed(data)
+    if "manifests" in document:
+        for entry in image.descriptors(document, "manifests"):
+            _push(store, entry, repository, on_progress, "")
+    else:
+        config = image.descriptor_of(document.get("config"))
+        for layer in image.descriptors(document, "layers"):
+            upload(repository, _blob(store, layer), on_progress)
+        upload(repository, _blob(store, config), lambda *_: None)
+    repository.put_manifest(data, top.media_type, tag)
+    return top
+
+
+def _blob(store: Store, layer: Descriptor) -> Blob:
+    return Blob(layer.digest, layer.size, layer.media_type, partial(store.blob, layer))

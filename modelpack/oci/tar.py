@@ -1,20 +1,80 @@
-"""One entry of a layer's tar: a file, a directory, a link, or a mark that removes one below.
-
-Source: image-spec, layer.md. Engines take a path from the root of the image, with or without a
-slash before it; what climbs out of a folder by ".." is refused here.
-"""
+"""Strict tar reading, one entry at a time."""
 
 from __future__ import annotations
 
 import math
 import stat
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import IO, Literal, cast, get_args
 
 from modelpack.errors import UsageError
-from modelpack.oci import limits
+from modelpack.oci import streams
+from modelpack.oci.streams import Measured, Section, damaged
 
+Content = Section
+
+
+def members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
+    """The entries in their order, with the content of a regular file, to be read before the next
+    one is asked for. At the end, all of the stream has gone by.
+
+    Raises:
+        UsageError: it is no tar, or none that a layer may be.
+    """
+    try:
+        yield from _members(stream)
+    except tarfile.TarError as error:
+        raise damaged(str(error)) from error
+    except RecursionError as error:
+        raise damaged("one of its entries has too many headers") from error
+    if any(stream.last) or any(any(chunk) for chunk in stream.chunks()):
+        raise damaged("something follows its end")
+
+
+def _members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
+    file = cast("IO[bytes]", stream)
+    with tarfile.open(fileobj=file, mode="r:", tarinfo=_Bounded, errors="surrogateescape") as tar:
+        paths = 0
+        for _ in range(streams.MEMBERS):
+            member = tar.next()
+            if member is None:
+                return
+            paths += len(member.name) + len(member.linkname)
+            if paths > streams.PATHS:
+                raise damaged(f"the paths in it have more than {streams.PATHS} bytes")
+            tar.members = []  # type: ignore[attr-defined]  # which else holds them all
+            yield of(member), Section(stream, member.size) if member.isreg() else None
+    raise damaged(f"it has more than {streams.MEMBERS} entries")
+
+
+class _Bounded(tarfile.TarInfo):
+    """Reads no header into memory that is longer than any that means something."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type == tarfile.XGLTYPE:
+            raise damaged("it has headers for all its entries, which engines pass over")
+        if not self.isreg() and self.type not in _WITHOUT_CONTENT and self.size > streams.EXTENSION:
+            raise damaged(f"the header of one of its entries has {self.size} bytes")
+        member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return member
+
+
+_WITHOUT_CONTENT = frozenset(
+    {
+        tarfile.DIRTYPE,
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+        tarfile.FIFOTYPE,
+    }
+)
+
+
+# Source: image-spec, layer.md. Engines take a path from the root of the image, with or without a
+# slash before it; what climbs out of a folder by ".." is refused here.
 Kind = Literal["file", "directory", "symlink", "hardlink", "device", "fifo"]
 KINDS = frozenset(get_args(Kind))
 
@@ -88,7 +148,7 @@ def path(name: str) -> str:
     names = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in names:
         raise refused(name, "leaves its folder")
-    if not _fits(name) or any(len(part.encode(*_BYTES)) > limits.NAME for part in names):
+    if not _fits(name) or any(len(part.encode(*_BYTES)) > streams.NAME for part in names):
         raise refused(name, "has a name that no file can have")
     return "/".join(names)
 
@@ -101,7 +161,7 @@ def _is_sane(member: tarfile.TarInfo) -> bool:
 
 
 def _fits(name: str) -> bool:
-    return "\0" not in name and len(name.encode(*_BYTES)) <= limits.PATH
+    return "\0" not in name and len(name.encode(*_BYTES)) <= streams.PATH
 
 
 def refused(name: str, why: str) -> UsageError:

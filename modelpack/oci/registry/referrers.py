@@ -1,4 +1,4 @@
-"""What refers to an image: signatures, lists of parts, provenance, pushed beside it.
+"""Referrers of an image.
 
 Source: opencontainers/distribution-spec 1.1, spec.md, "Listing Referrers" and "Referrers Tag
 Schema"; image-spec, manifest.md, "Guidelines for Artifact Usage".
@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from modelpack.oci import documents
-from modelpack.oci.documents import Descriptor
-from modelpack.oci.image import Blob, of_bytes
-from modelpack.oci.registry import Repository, digest_of
-from modelpack.oci.uploads import upload
+from modelpack.oci import image
+from modelpack.oci.image import Blob, Descriptor, of_bytes
+from modelpack.oci.registry.client import Repository, digest_of
+from modelpack.oci.registry.push import upload
 
 EMPTY = "application/vnd.oci.empty.v1+json"
 _PAGES = 100
@@ -52,7 +51,7 @@ def attach(
         upload(repository, blob, lambda *_: None)
     manifest = {
         "schemaVersion": 2,
-        "mediaType": documents.MANIFEST,
+        "mediaType": image.MANIFEST,
         "artifactType": artifact_type,
         "config": _pointer(config).to_json(),
         "layers": [_pointer(blob).to_json() for blob in contents],
@@ -61,13 +60,13 @@ def attach(
     }
     data = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
     made = Descriptor(
-        documents.MANIFEST,
+        image.MANIFEST,
         digest_of(data),
         len(data),
         annotations=annotations or {},
         artifact_type=artifact_type,
     )
-    if not repository.put_manifest(data, documents.MANIFEST):
+    if not repository.put_manifest(data, image.MANIFEST):
         _list_by_tag(repository, subject.digest, made)
     return made
 
@@ -84,7 +83,7 @@ def _listed(repository: Repository, path: str) -> Iterator[Descriptor]:
                 return
             data = repository.transport.read(answer)
             following = answer.links.get("next", {}).get("url")
-        yield from documents.descriptors(documents.parsed(data), "manifests")
+        yield from image.descriptors(image.parsed(data), "manifests")
         if not following:
             return
         path = urljoin(answer.url, following)
@@ -92,7 +91,7 @@ def _listed(repository: Repository, path: str) -> Iterator[Descriptor]:
 
 def _tagged(repository: Repository, digest: str) -> list[Descriptor]:
     found = repository.find_manifest(_tag(digest))
-    return documents.descriptors(documents.parsed(found[1]), "manifests") if found else []
+    return image.descriptors(image.parsed(found[1]), "manifests") if found else []
 
 
 def _list_by_tag(repository: Repository, digest: str, entry: Descriptor) -> None:
@@ -100,11 +99,11 @@ def _list_by_tag(repository: Repository, digest: str, entry: Descriptor) -> None
     others = [other for other in _tagged(repository, digest) if other.digest != entry.digest]
     index: dict[str, Any] = {
         "schemaVersion": 2,
-        "mediaType": documents.INDEX,
+        "mediaType": image.INDEX,
         "manifests": [one.to_json() for one in (*others, entry)],
     }
     data = json.dumps(index, sort_keys=True, separators=(",", ":")).encode()
-    repository.put_manifest(data, documents.INDEX, _tag(digest))
+    repository.put_manifest(data, image.INDEX, _tag(digest))
 
 
 def _tag(digest: str) -> str:

@@ -1,4 +1,4 @@
-"""What keeps a registry from doing what it was asked for, in the user's words.
+"""Registry failures explained to the user.
 
 Source: opencontainers/distribution-spec 1.1, spec.md, "Error Codes". Its own words are hostile
 text. Addresses stand in no message: registries make up some that are as good as a password.
@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from modelpack.errors import BuildFailedError, ModelpackError, UsageError
-from modelpack.oci.names import HUB, Name
+from modelpack.oci.reference import HUB, Name
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _WORDS = 300  # characters of the registry's own

@@ -1,5 +1,4 @@
-"""Where an image may lie, written as skopeo and podman write it: `oci:DIR[:TAG]`,
-`oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or a name in a registry.
+"""`oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE` or a registry.
 
 Source: containers-transports(5).
 """
@@ -39,9 +38,9 @@ def opened(place: str, platform: str | None = None, *, plain_http: bool = False)
         path, name = _path_and_name(rest)
         yield READERS[kind](path, name, platform)
     else:
-        from modelpack.oci import pulling  # noqa: PLC0415 - brings requests, 60 ms
+        from modelpack.oci.registry import client  # noqa: PLC0415 - brings requests, 60 ms
 
-        with pulling.image(place, platform, plain_http=plain_http) as image:
+        with client.image(place, platform, plain_http=plain_http) as image:
             yield image
 
 

@@ -1,5 +1,4 @@
-"""Requests to a registry: with its challenge answered, its redirects followed, and again where it
-was only busy.
+"""Requests: challenges, redirects, retries.
 
 Source: opencontainers/distribution-spec 1.1, spec.md. Credentials are for the registry that they
 were left for, and for the server of tokens that it names: never for where it redirects to.
@@ -20,8 +19,9 @@ import requests
 import urllib3
 
 from modelpack.errors import UsageError
-from modelpack.oci import auth, credentials, failures, limits
-from modelpack.oci.names import Name, is_loopback
+from modelpack.oci import streams
+from modelpack.oci.reference import Name, is_loopback
+from modelpack.oci.registry import auth, errors
 
 TIMEOUT = (10, 120)  # seconds: to connect, and without a byte
 PAUSES = (0.25, 0.5, 1.0, 2.0)  # seconds, between attempts
@@ -77,16 +77,16 @@ class Transport:
                     answer = self._answer(method, url, headers or {}, body)
             except BROKEN as error:
                 if not self._has_answered:
-                    raise failures.unreachable(self.name, error) from None
+                    raise errors.unreachable(self.name, error) from None
                 if pause is None:
-                    raise failures.broken(self.name, error) from None
+                    raise errors.broken(self.name, error) from None
                 time.sleep(pause)
                 continue
             if answer.status_code in expected:
                 return answer
-            if pause is None or answer.status_code not in failures.BUSY:
+            if pause is None or answer.status_code not in errors.BUSY:
                 with answer:
-                    raise failures.refused(self.name, answer)
+                    raise errors.refused(self.name, answer)
             answer.close()
             time.sleep(max(pause, _retry_after(answer)))
         raise AssertionError("the last attempt returns or raises")
@@ -98,9 +98,9 @@ class Transport:
             BuildFailedError: the connection breaks.
         """
         try:
-            data: bytes = answer.raw.read(limits.DOCUMENT + 1, decode_content=True)
+            data: bytes = answer.raw.read(streams.DOCUMENT + 1, decode_content=True)
         except BROKEN as error:
-            raise failures.broken(self.name, error) from None
+            raise errors.broken(self.name, error) from None
         return data
 
     def _wants_tls(self, answer: requests.Response) -> bool:
@@ -109,7 +109,7 @@ class Transport:
         if not is_plain or answer.status_code != requests.codes.bad_request:
             return False
         with self._once("GET", self._base, headers={}) as told:
-            if not re.search("HTTPS (server|port)", failures.said(told)):
+            if not re.search("HTTPS (server|port)", errors.said(told)):
                 return False
         self._base = f"https{self._base.removeprefix('http')}"
         return True
@@ -119,7 +119,7 @@ class Transport:
     ) -> requests.Response:
         answer = self._sent(method, url, headers, body)
         if answer.status_code == requests.codes.unauthorized and self._is_ours(url):
-            known = credentials.find(self.name.host, self.name.repository)
+            known = auth.find(self.name.host, self.name.repository)
             challenge = answer.headers.get("WWW-Authenticate", "")
             if answered := auth.authorization(challenge, known, self._ask_for_token):
                 answer.close()

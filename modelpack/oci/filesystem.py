@@ -1,0 +1,287 @@
+"""The merged file system of an image, with cached layer listings.
+
+Source: image-spec, layer.md, "Applying Changesets". A layer's marks remove what is below it, and
+nothing of its own; a path goes through the links of the layers below, as engines unpack it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field, fields, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from modelpack import files
+from modelpack.errors import UsageError
+from modelpack.files import write_whole
+from modelpack.oci import image as oci_image
+from modelpack.oci import streams, tar
+from modelpack.oci.image import Image, Layer
+from modelpack.oci.streams import Measured, Readable
+from modelpack.oci.tar import KINDS, OPAQUE, WHITEOUT, Entry, refused
+
+__all__ = ["Entry", "listing", "merged", "read"]
+
+
+def merged(listings: Iterable[Sequence[Entry]]) -> dict[str, Entry]:
+    """Path -> entry, as it is in `/`, sorted by the names of folders and files. A hard link is one
+    still. `listings`: of the layers, bottom to top.
+
+    Raises:
+        UsageError: the layers do not fit on each other.
+    """
+    return dict(_laid(listings).entries())
+
+
+def read(image: Image, path: str, limit: int = 2 * streams.DOCUMENT) -> bytes:
+    """The content of a regular file of `/`, through links. `limit`: in bytes.
+
+    Layers below the uppermost are only read if they can make a difference.
+
+    Raises:
+        UsageError: there is none at `path`, or it has more bytes, or a layer is damaged.
+    """
+    entry = _find(image, path)
+    if entry is None or entry.kind != "file":
+        raise UsageError(f"The image has no file {path!r}.", hint="Give one that modelpack made.")
+    if entry.size > limit:
+        raise UsageError(
+            f"{path!r} in the image has {entry.size} bytes, more than {limit}.",
+            hint="Give an image that modelpack made.",
+        )
+    return next(
+        content
+        for layer in reversed(image.layers)
+        if (content := _content(layer, entry)) is not None
+    )
+
+
+def _find(image: Image, path: str) -> Entry | None:
+    top = [listing(layer) for layer in image.layers[-1:]]
+    found = _laid(top).find(path, certain=True)
+    return found or _laid(map(listing, image.layers)).find(path)
+
+
+def _content(layer: Layer, wanted: Entry) -> bytes | None:
+    """What has the very digest, whichever layer it is in."""
+    if wanted.sha256 not in {entry.sha256 for entry in listing(layer)}:
+        return None
+    with layer.open() as stream:
+        for entry, content in tar.members(Measured(stream, streams.LAYER)):
+            if content is None or entry.size != wanted.size:
+                continue
+            data = content.read()
+            if hashlib.sha256(data).hexdigest() == wanted.sha256:
+                return data
+    raise UsageError(
+        f"A layer of the image has changed while it was read: {wanted.path!r} is gone.",
+        hint="Try again.",
+    )
+
+
+def _laid(layers: Iterable[Sequence[Entry]]) -> Tree:
+    tree = Tree()
+    for entries in layers:
+        marks = [entry for entry in entries if _name(entry).startswith(WHITEOUT)]
+        for mark in marks:
+            folder = mark.path.rpartition("/")[0]
+            if _name(mark) == OPAQUE:
+                tree.empty(folder)
+            else:
+                tree.remove(folder, _name(mark).removeprefix(WHITEOUT))
+        for entry in entries:
+            if not _name(entry).startswith(WHITEOUT):
+                tree.put(entry)
+    return tree
+
+
+def _name(entry: Entry) -> str:
+    return entry.path.rpartition("/")[2]
+
+
+# A listing is only kept when the bytes had the digest by which it is looked up later.
+_KEPT = 300  # files; one of a layer with 12,000 entries has 2 MB
+_KEPT_BYTES = 200 * 2**20
+_CHUNK = 2**20
+_FIELDS = tuple(field.name for field in fields(Entry))
+_TYPES = tuple(type(value) for value in astuple(Entry("", "file", 0, 0, 0, 0, 0)))
+
+
+def listing(layer: Layer) -> tuple[Entry, ...]:
+    """The entries of a layer in their order; marks that remove something below are entries too.
+
+    Raises:
+        UsageError: it is damaged, or not the layer that it says it is.
+    """
+    if not oci_image.is_digest(layer.diff_id):
+        raise oci_image.malformed(f"{layer.diff_id[:100]!r} is no digest")
+    found = _kept(layer.diff_id)
+    if found is None:
+        found = _read(layer)
+        with suppress(OSError):  # where nothing can be kept, it is read again
+            _keep(layer.diff_id, found)
+    return found
+
+
+def _read(layer: Layer) -> tuple[Entry, ...]:
+    with layer.open() as stream:
+        measured = Measured(stream, streams.LAYER)
+        found = tuple(
+            replace(entry, sha256=_sha256(content)) if content else entry
+            for entry, content in tar.members(measured)
+        )
+    if measured.digest != layer.diff_id:
+        raise UsageError(
+            f"A layer of the image is not what its configuration says: it has the digest "
+            f"{measured.digest} and should have {layer.diff_id}.",
+            hint="Get the image from where it came from once more.",
+        )
+    return found
+
+
+def _sha256(content: Readable) -> str:
+    found = hashlib.sha256()
+    while data := content.read(_CHUNK):
+        found.update(data)
+    return found.hexdigest()
+
+
+def _place(diff_id: str) -> Path:
+    return files.folder("layers") / f"{diff_id.replace(':', '-')}.json"
+
+
+def _kept(diff_id: str) -> tuple[Entry, ...] | None:
+    """None: there is none that can be used."""
+    try:
+        path = _place(diff_id)
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        path.touch()
+        return tuple(map(_entry, rows)) if isinstance(rows, list) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _entry(row: list[Any]) -> Entry:
+    """ValueError: it has not the form of one."""
+    if tuple(map(type, row)) != _TYPES or row[1] not in KINDS:
+        raise ValueError("no entry")
+    return Entry(*row)
+
+
+def _keep(diff_id: str, found: tuple[Entry, ...]) -> None:
+    path = _place(diff_id)
+    rows = list(map(attrgetter(*_FIELDS), found))
+    write_whole(path, json.dumps(rows, separators=(",", ":")))
+    _remove_oldest(path.parent)
+
+
+def _remove_oldest(folder: Path) -> None:
+    found = [(file.stat(), file) for file in folder.glob("*.json")]
+    found.sort(key=lambda pair: pair[0].st_mtime, reverse=True)
+    size = 0
+    for number, (stat, file) in enumerate(found, 1):
+        size += stat.st_size
+        if number > _KEPT or size > _KEPT_BYTES:
+            file.unlink(missing_ok=True)
+
+
+_LINKS = 40  # that a path may go through, as for Linux
+
+
+@dataclass(slots=True)
+class _Node:
+    """`entry`: None for a folder that no layer has an entry of."""
+
+    entry: Entry | None = None
+    below: dict[str, _Node] = field(default_factory=dict)
+
+
+class Tree:
+    """Starts empty. Paths are as those of entries; each goes through the links that are there."""
+
+    def __init__(self) -> None:
+        self._root = _Node()
+        self._made = 1
+
+    def put(self, entry: Entry) -> None:
+        """Takes the place of what is there; a folder keeps what is in it."""
+        folder, _, name = entry.path.rpartition("/")
+        node = self._child(self._folder(folder), name) if name else self._root
+        if entry.kind != "directory":
+            node.below.clear()
+        node.entry = entry
+
+    def remove(self, folder: str, name: str) -> None:
+        if node := self._node(folder):
+            node.below.pop(name, None)
+
+    def empty(self, folder: str) -> None:
+        if node := self._node(folder):
+            node.below.clear()
+
+    def find(self, path: str, *, certain: bool = False) -> Entry | None:
+        """What is at the end of all links. `certain`: only where each folder on the way has an
+        entry, so that no layer below these could lead elsewhere.
+        """
+        node = self._node(path, certain=certain)
+        for _ in range(_LINKS):
+            if node is None or node.entry is None or node.entry.kind != "hardlink":
+                return node.entry if node else None
+            node = self._node(node.entry.target, certain=certain)
+        return None
+
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """All there is, with the paths where it is: folders before what is in them."""
+        left = [("", self._root)]
+        while left:
+            path, node = left.pop()
+            if node.entry:
+                yield (
+                    path,
+                    node.entry if node.entry.path == path else replace(node.entry, path=path),
+                )
+            inside = f"{path}/" if path else ""
+            left += [(inside + name, node.below[name]) for name in sorted(node.below, reverse=True)]
+
+    def _folder(self, folder: str) -> _Node:
+        node = self._node(folder, make=True)
+        if node is None or (node.entry and node.entry.kind != "directory"):
+            raise refused(folder, "is no folder, and others are in it")
+        return node
+
+    def _child(self, folder: _Node, name: str) -> _Node:
+        """Made where it is not there."""
+        if name not in folder.below:
+            self._made += 1
+            if self._made > streams.TREE:
+                raise refused(name, f"is one of more than {streams.TREE} files")
+            folder.below[name] = _Node()
+        return folder.below[name]
+
+    def _node(self, path: str, *, make: bool = False, certain: bool = False) -> _Node | None:
+        way, left, links = [self._root], _names(path), 0
+        while left:
+            name = left.pop()
+            if name == "..":
+                way = way[:-1] or way
+                continue
+            node = self._child(way[-1], name) if make else way[-1].below.get(name)
+            if node is None or (certain and node.entry is None):
+                return None
+            way.append(node)
+            if node.entry and node.entry.kind == "symlink":
+                links += 1
+                if links > _LINKS:
+                    return None
+                way = way[:1] if node.entry.target.startswith("/") else way[:-1]
+                left += _names(node.entry.target)
+        return way[-1]
+
+
+def _names(path: str) -> list[str]:
+    """The last one first."""
+    return [name for name in reversed(path.split("/")) if name not in {"", "."}]
