@@ -10,17 +10,23 @@ from pathlib import Path
 import pytest
 from code_specs import spec_naming, write
 
-from modelpack.code import Given, distributions, find, needing, notices
 from modelpack.errors import UsageError
 from modelpack.types import Code, Estimator, Signature
+from modelpack.user_code import (
+    CodeOptions,
+    distributions,
+    find_code,
+    notices,
+    with_code_requirements,
+)
 
 RUNS = "raise SystemExit('code was executed')\n"
 
 
-def found(root: Path, files: dict[str, str], *names: str, given: Given | None = None) -> Code:
+def found(root: Path, files: dict[str, str], *names: str, given: CodeOptions | None = None) -> Code:
     """What is found for a model beside `files` that names `names`."""
     write(root, files)
-    return find(spec_naming(root / "model.pkl", *names), given or Given())
+    return find_code(spec_naming(root / "model.pkl", *names), given or CodeOptions())
 
 
 def paths(code: Code) -> list[str]:
@@ -46,7 +52,7 @@ def test_a_module_elsewhere_is_not_found(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
     monkeypatch.syspath_prepend(tmp_path / "path")
-    code = find(spec_naming(tmp_path / "models" / "model.pkl", "shop:Model"), Given())
+    code = find_code(spec_naming(tmp_path / "models" / "model.pkl", "shop:Model"), CodeOptions())
     assert (paths(code), code.missing) == ([], ("shop",))
 
 
@@ -63,7 +69,7 @@ def test_the_folder_given_comes_first(tmp_path: Path, given: str, expected: str)
     for folder in ("", "project/", "layout/src/"):
         write(tmp_path, {folder + name: text for name, text in package.items()})
     spec = spec_naming(tmp_path / "model.pkl", "shop.models:Model")
-    code = find(spec, Given(paths=(tmp_path / given,)))
+    code = find_code(spec, CodeOptions(paths=(tmp_path / given,)))
     assert [file.source for file in code.files if file.path == "shop/models.py"] == [
         str(tmp_path / expected)
     ]
@@ -79,11 +85,11 @@ def test_code_that_is_none_is_a_usage_error(tmp_path: Path, name: str) -> None:
     if "." in name and not name.endswith(".py"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError, match="given as --code, is "):
-        found(tmp_path, {}, "shop:Model", given=Given(paths=(tmp_path / name,)))
+        found(tmp_path, {}, "shop:Model", given=CodeOptions(paths=(tmp_path / name,)))
 
 
 def test_most_models_need_nothing(tmp_path: Path) -> None:
-    assert find(spec_naming(tmp_path / "model.pkl"), Given()) == Code()
+    assert find_code(spec_naming(tmp_path / "model.pkl"), CodeOptions()) == Code()
 
 
 # --- what is copied ------------------------------------------------------------------------------
@@ -190,7 +196,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, link: str) -> None:
     inside = write(tmp_path / "inside", {"readme": ""})
     (inside / link).symlink_to(outside / link)
     with pytest.raises(UsageError, match="is a link that leads out of"):
-        find(spec_naming(inside / "model.pkl", "shop:M"), Given())
+        find_code(spec_naming(inside / "model.pkl", "shop:M"), CodeOptions())
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
@@ -258,7 +264,10 @@ def test_a_name_that_is_guessed_is_said_to_be(tmp_path: Path) -> None:
 
 def test_a_requirement_of_the_user_stands_for_what_would_be_guessed(tmp_path: Path) -> None:
     code = found(
-        tmp_path, {"shop.py": "import own_tools"}, "shop:M", given=Given(requirements=("acme-kit",))
+        tmp_path,
+        {"shop.py": "import own_tools"},
+        "shop:M",
+        given=CodeOptions(requirements=("acme-kit",)),
     )
     assert dict(code.requirements) == {}
     assert "taken to come from acme-kit" in code.notes[0]
@@ -287,13 +296,13 @@ def test_a_name_in_a_model_file_is_never_guessed(tmp_path: Path) -> None:
 
 
 def test_a_requirement_of_the_user_provides_a_module_of_the_model(tmp_path: Path) -> None:
-    given = Given(requirements=("Soft404",))
+    given = CodeOptions(requirements=("Soft404",))
     code = found(tmp_path, {"soft404/__init__.py": RUNS}, "soft404:f", given=given)
     assert (paths(code), code.missing, dict(code.requirements)) == ([], (), {})
 
 
 def test_a_requirement_that_is_something_else_provides_nothing(tmp_path: Path) -> None:
-    given = Given(requirements=("tqdm", "hypothesis"))  # of the table, and installed
+    given = CodeOptions(requirements=("tqdm", "hypothesis"))  # of the table, and installed
     code = found(tmp_path, {"shop.py": "import own_tools"}, "soft404:f", "shop:M", given=given)
     assert (code.missing, dict(code.requirements)) == (("soft404",), {"own-tools": ""})
 
@@ -336,7 +345,7 @@ def test_code_vouches_for_what_it_defines(tmp_path: Path, vouched: bool) -> None
     keys = [f"shop:{name}" for name in NAMES]
     write(tmp_path, {"mine/shop.py": DEFINES, "mine/b.py": DEFINES})
     for path in ("mine", "mine/shop.py"):
-        given = Given((tmp_path / path,), vouched)
+        given = CodeOptions((tmp_path / path,), vouched)
         code = found(tmp_path, {}, *keys, "b:Model", given=given)
         defined = {key.partition(":")[2] for key in code.defined if key.startswith("shop:")}
         assert defined == ({"Model", "Model.Inner", "function", "Later"} if vouched else set())
@@ -374,21 +383,21 @@ def test_own_classifiers_have_the_probabilities_that_their_code_defines(
     write(tmp_path, {"shop.py": f"{CLASSIFIER}\n{text}\n"})
     spec = replace(spec_naming(tmp_path / "model.pkl", "shop:Model"), estimator="shop.Model")
     spec = replace(spec, signature=Signature((), (), classes=("no", "yes")))
-    code = find(spec, Given())
+    code = find_code(spec, CodeOptions())
     assert code.probabilistic == (("shop:Model",) if is_probabilistic else ())
-    assert needing(spec, code).signature.probabilities is is_probabilistic
+    assert with_code_requirements(spec, code).signature.probabilities is is_probabilistic
     pipeline = replace(
         spec,
         estimator="sklearn.pipeline.Pipeline",
         steps=(Estimator("scaler", "shop.Other"), Estimator("model", "shop.Model")),
     )
-    assert needing(pipeline, code).signature.probabilities is is_probabilistic
+    assert with_code_requirements(pipeline, code).signature.probabilities is is_probabilistic
     unknown = replace(spec, signature=Signature((), ()))
-    assert not needing(unknown, code).signature.probabilities
+    assert not with_code_requirements(unknown, code).signature.probabilities
 
 
 def test_a_classifier_of_the_training_script_has_probabilities(tmp_path: Path) -> None:
     write(tmp_path, {"train.py": CLASSIFIER})
     spec = spec_naming(tmp_path / "model.pkl", "__main__:Base")
-    code = find(spec, Given(paths=(tmp_path / "train.py",)))
+    code = find_code(spec, CodeOptions(paths=(tmp_path / "train.py",)))
     assert code.probabilistic == ("__main__:Base",)

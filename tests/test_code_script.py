@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from code_specs import spec_naming, write
 
-from modelpack.code import Given, find, notices
 from modelpack.errors import UsageError
 from modelpack.types import Code
+from modelpack.user_code import CodeOptions, find_code, notices
 
 SCRIPT = '''#!/usr/bin/env python
 # coding: utf-8
@@ -76,7 +76,7 @@ READS = "import pandas as pd\nT = pd.read_csv('x')\n"
 def found(root: Path, *names: str, script: str = SCRIPT, path: str = "train.py") -> Code:
     write(root, {path: script})
     spec = spec_naming(root / "elsewhere" / "model.pkl", *(f"__main__:{name}" for name in names))
-    return find(spec, Given(paths=(root / path,)))
+    return find_code(spec, CodeOptions(paths=(root / path,)))
 
 
 def text(code: Code) -> str:
@@ -180,7 +180,7 @@ def test_a_script_that_defines_something_else_is_named(tmp_path: Path) -> None:
 def test_of_several_scripts_the_one_that_defines_it_counts(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "class Other: ...\n", "b.py": "class M: ...\n"})
     spec = spec_naming(tmp_path / "model.pkl", "__main__:M")
-    code = find(spec, Given(paths=(tmp_path / "a.py", tmp_path / "b.py")))
+    code = find_code(spec, CodeOptions(paths=(tmp_path / "a.py", tmp_path / "b.py")))
     assert notices(code)[0].endswith("b.py")
     assert code.defined == ("__main__:M",)
 
@@ -188,7 +188,7 @@ def test_of_several_scripts_the_one_that_defines_it_counts(tmp_path: Path) -> No
 def test_without_a_script_it_is_missing(tmp_path: Path) -> None:
     """Also where one lies beside the model: it may have come with it."""
     write(tmp_path, {"train.py": SCRIPT})
-    code = find(spec_naming(tmp_path / "model.pkl", "__main__:Model"), Given())
+    code = find_code(spec_naming(tmp_path / "model.pkl", "__main__:Model"), CodeOptions())
     assert (code.files, code.missing) == ((), ("__main__",))
 
 

@@ -11,9 +11,9 @@ import pytest
 from code_specs import write
 
 from modelpack import bundle as bundles
-from modelpack.code import Given, find
 from modelpack.inspection import inspect
 from modelpack.types import BaseImage, Environment
+from modelpack.user_code import CodeOptions, find_code
 
 BASE = BaseImage("python:3.11-slim", "3.11", "registry")
 ENVIRONMENT = Environment("3.11", "linux/amd64", {}, {}, "")
@@ -72,7 +72,7 @@ def test_classes_of_a_script_are_found_in_every_format(
     name: str, folder: Path, tmp_path: Path
 ) -> None:
     spec = inspect(folder / name)
-    code = find(spec, Given(paths=(folder / "train.py",)))
+    code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     assert set(code.defined) == {"__main__:Model", "__main__:Part"}
     made = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
     command = [sys.executable, "-c", LOAD, made.path]
@@ -85,7 +85,7 @@ def test_a_bundle_tells_of_its_code_and_nothing_of_this_machine(
     folder: Path, tmp_path: Path
 ) -> None:
     spec = inspect(folder / "model.pkl")
-    code = find(spec, Given(paths=(folder / "train.py",)))
+    code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
     told = json.loads((bundle.directory / "modelpack.json").read_text())["code"]
     assert told["main"] == "modelpack_main"
@@ -104,7 +104,7 @@ def test_a_bundle_tells_of_its_code_and_nothing_of_this_machine(
 
 def test_code_has_its_layer_before_the_model(folder: Path, tmp_path: Path) -> None:
     spec = inspect(folder / "model.pkl")
-    code = find(spec, Given(paths=(folder / "train.py",)))
+    code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
     lines = (bundle.directory / "Dockerfile").read_text().splitlines()
     copied, model = (lines.index(line) for line in (
@@ -120,7 +120,7 @@ def test_code_that_changed_meanwhile_is_refused(folder: Path, tmp_path: Path) ->
     spec = inspect(folder / "model.pkl")
     copy = write(tmp_path / "copy", {"shop/__init__.py": "", "shop/prices.py": "def twice(x): ..."})
     write(copy, {"train.py": SCRIPT})
-    code = find(spec, Given(paths=(copy / "train.py",)))
+    code = find_code(spec, CodeOptions(paths=(copy / "train.py",)))
     (copy / "shop" / "prices.py").write_text("def twice(x): return 3")
     with pytest.raises(bundles.ModelRefusedError, match=r"prices\.py was changed"):
         bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
@@ -129,7 +129,7 @@ def test_code_that_changed_meanwhile_is_refused(folder: Path, tmp_path: Path) ->
 
 def test_a_script_that_does_not_load_is_named(folder: Path, tmp_path: Path) -> None:
     spec = inspect(folder / "model.pkl")
-    code = find(spec, Given(paths=(folder / "train.py",)))
+    code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
     (bundle.directory / "code" / "shop" / "prices.py").write_text("1 / 0\n")
     command = [sys.executable, "-c", LOAD, bundle.path]

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from modelpack.code import origin
 from modelpack.inspection import is_unreadable, is_unsupported
 from modelpack.types import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
+from modelpack.user_code import origin
 
 from .text import grid, printable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelpack import code as codes
+from modelpack import user_code as codes
 from modelpack.environment.requirements import from_user
 from modelpack.errors import ModelpackError, ModelRefusedError
 from modelpack.inspection import require_servable, settled
@@ -17,7 +17,7 @@ def find_code(model: ModelSpec, options: Options) -> Code:
     """The author's own code that the model needs, as `Options` say where it is."""
     named = tuple(requirement.name for requirement in from_user(options.requirements))
     paths = tuple(map(Path, options.code))
-    return codes.find(model, codes.Given(paths, options.code_vouched, named))
+    return codes.find_code(model, codes.CodeOptions(paths, options.code_vouched, named))
 
 
 def look(model: ModelSpec, options: Options) -> tuple[ModelSpec, Code, ModelpackError | None]:
@@ -45,4 +45,4 @@ def require_trusted(model: ModelSpec, code: Code) -> None:
     except ModelRefusedError as refusal:
         if model.safety.verdict == "refuse":
             raise
-        raise codes.explained(refusal, model, code) from None
+        raise codes.with_code_hint(refusal, model, code) from None

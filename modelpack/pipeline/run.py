@@ -12,8 +12,8 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from modelpack import bundle as bundles
-from modelpack import code as codes
 from modelpack import engines, environment, hardening, reference
+from modelpack import user_code as codes
 from modelpack.attest import parity as parities
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
@@ -141,7 +141,7 @@ class Run:
             codes.require_found(model, code)
             count = len(code.files)
             summary.append(f"{count} file{'' if count == 1 else 's'} of the author")
-        return codes.needing(model, code), code
+        return codes.with_code_requirements(model, code), code
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
         with self.stage("environment") as summary:

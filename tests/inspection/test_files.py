@@ -15,7 +15,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from modelpack.spec import Code
 from sklearn.cluster import DBSCAN
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -26,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable, settled
 from modelpack.inspection.inspector import inspect
+from modelpack.types import Code
 
 from .opcodes import new, pickled, table
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelpack.spec import Scalar
+from modelpack.types import Scalar
 
 from ..arrays import Array, scalar, view
 from ..nodes import Node

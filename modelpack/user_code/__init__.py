@@ -1,4 +1,10 @@
-"""A model together with its author's code: what both need."""
+"""The modules of the author: found and parsed, never executed.
+
+code = find(spec, Given(paths=(Path("src"),)))
+    spec = needing(spec, code)
+
+Files are parsed and copied, never executed.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +12,21 @@ from dataclasses import replace
 
 from modelpack.types import Code, ModelSpec, Signature
 
+from .find import CodeOptions, find_code
+from .messages import notices, origin, require_found, with_code_hint
 
-def needing(spec: ModelSpec, code: Code) -> ModelSpec:
+__all__ = [
+    "CodeOptions",
+    "find_code",
+    "notices",
+    "origin",
+    "require_found",
+    "with_code_hint",
+    "with_code_requirements",
+]
+
+
+def with_code_requirements(spec: ModelSpec, code: Code) -> ModelSpec:
     """The spec of a model that needs what the code needs, too; what the file says comes first."""
     bounds = [bound for bound in (spec.python, code.python) if bound]
     return replace(

@@ -1,10 +1,93 @@
-"""What a file imports, wherever in it, and whether it can do without."""
+"""One source file, parsed; the imports it contains."""
 
 from __future__ import annotations
 
 import ast
+import hashlib
+import io
+import sys
+import tokenize
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modelpack.errors import UsageError
+
+OLDEST_MINOR = 7  # of the oldest Python 3 that models are served on
+
+
+@dataclass(frozen=True)
+class Source:
+    """`sha256`: of its bytes. `minor`: the oldest Python 3 that has all of its syntax."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+    sha256: str
+    minor: int
+
+
+def read(path: Path) -> Source:
+    """A file of Python.
+
+    Raises:
+        UsageError: it is too large, cannot be read, or is no Python.
+    """
+    content = _content(path)
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        text = io.TextIOWrapper(io.BytesIO(content), encoding).read()
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        raise UsageError(
+            f"{path} is not in the encoding that it should be in: {error}.",
+            hint="Save it as UTF-8, or name its encoding in the first line: # coding: latin-1",
+        ) from error
+    tree, minor = _parsed(path, text)
+    return Source(path, text, tree, hashlib.sha256(content).hexdigest(), minor)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", hint="Check that you may read the file."
+        ) from error
+    if len(content) > FILE_BYTES:
+        raise UsageError(
+            f"{path} is larger than {FILE_BYTES:,} bytes, which no file of code is.",
+            hint="Keep data in a distribution, or out of the module that the model needs.",
+        )
+    return content
+
+
+def _parsed(path: Path, text: str) -> tuple[ast.Module, int]:
+    """The tree, and the oldest minor version of Python 3 whose parser takes the text."""
+    for minor in range(OLDEST_MINOR, sys.version_info.minor + 1):
+        try:
+            return _tree(text, minor), minor
+        except SyntaxError as error:
+            problem = error
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise UsageError(
+                f"{path} cannot be parsed: {error or type(error).__name__}.",
+                hint="The module that the model needs has to be a file of Python.",
+            ) from error
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    raise UsageError(
+        f"{path}, line {problem.lineno}, is no Python {version}: {problem.msg}.",
+        hint="Mend the line. Code for a newer Python is read by a modelpack that runs on it; code "
+        "for Python 2 cannot be served.",
+    )
+
+
+def _tree(text: str, minor: int) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old escapes in strings, which still work
+        return ast.parse(text, feature_version=(3, minor))
+
 
 _DYNAMIC = {"import_module", "__import__"}
 _MISSING = {"ImportError", "ModuleNotFoundError"}
@@ -34,7 +117,7 @@ def imports(tree: ast.Module) -> list[Import]:
     waiting: list[tuple[ast.AST, Import]] = [(tree, Import(""))]  # hostile trees may be deep
     while waiting:
         node, place = waiting.pop()
-        found += _of(node, place)
+        found += _imports_from_node(node, place)
         waiting += reversed(list(_below(node, place)))
     return found
 
@@ -45,7 +128,7 @@ def dynamic(tree: ast.Module) -> list[int]:
     return [c.lineno for c in calls if _called(c) in _DYNAMIC and _constant(c) is None]
 
 
-def _of(node: ast.AST, place: Import) -> Iterator[Import]:
+def _imports_from_node(node: ast.AST, place: Import) -> Iterator[Import]:
     """The imports that a node is. `place` tells what they have in common with those around it."""
     if isinstance(node, ast.Import):
         for alias in node.names:
@@ -71,7 +154,7 @@ def _below(node: ast.AST, place: Import) -> Iterator[tuple[ast.AST, Import]]:
 
 def _tried(node: ast.Try, place: Import) -> Iterator[tuple[ast.AST, Import]]:
     tried = (inner for statement in node.body for inner in ast.walk(statement))
-    modules = tuple(found.module for inner in tried for found in _of(inner, place))
+    modules = tuple(found.module for inner in tried for found in _imports_from_node(inner, place))
     yield from _with([*node.body, *node.orelse], replace(place, optional=True))
     yield from _with(node.handlers, replace(place, instead_of=modules))
     yield from _with(node.finalbody, place)
@@ -110,3 +193,7 @@ def _constant(call: ast.Call) -> str | None:
     first = call.args[0] if len(call.args) == 1 and not call.keywords else None
     value = first.value if isinstance(first, ast.Constant) else None
     return value if isinstance(value, str) and value.replace(".", "_").isidentifier() else None
+
+
+FILE_BYTES = 2**20
+FILES = 1_000

@@ -11,7 +11,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from ..spec import OwnClass
+from modelpack.types import OwnClass
+
 from .source import Source
 
 _STORED = ("cached", "lazy", "property", "reify", "setter")

@@ -1,4 +1,4 @@
-"""What people are told of the code: before the build, and where it is missing."""
+"""Notices and errors about the author's code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def require_found(spec: ModelSpec, code: Code) -> None:
         raise EnvironmentNotResolvedError(_missing(spec, code), hint=_ways_out(code))
 
 
-def explained(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> ModelRefusedError:
+def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> ModelRefusedError:
     """The refusal of a model that is not trusted, which also tells where its code is, or is not."""
     folders = sorted({str(_folder(file)) for file in code.files if file.path != f"{code.main}.py"})
     ways = [_ways_out(code)] if code.missing else []

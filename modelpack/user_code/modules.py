@@ -1,19 +1,17 @@
-"""From the modules that a model names to all files that these import, and what lies elsewhere."""
+"""Module search path, and the walk over imports."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelpack.errors import UsageError
 
-from . import limits
-from .imports import Import, dynamic, imports
-from .places import Place
-from .source import Source, read
+from . import source as user_code_source
+from .source import Import, Source, dynamic, imports, read
 
 RESERVED = {"app", "modelpack", "modelpack_main"}
 """Modules of the bundle: the service's own, and the one that stands for `__main__`."""
@@ -43,17 +41,17 @@ class Module:
     named: bool
 
 
-class Walk:
+class ImportWalk:
     """The files that are needed, by module. `places`: where modules are looked for, in order."""
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self, places: Sequence[SearchPath]) -> None:
         self._places = places
         self._waiting: list[str] = []
         self.modules: dict[str, Module] = {}
         self.external: list[External] = []
         self.notes: list[str] = []
 
-    def add(self, module: str, places: Sequence[Place] | None = None) -> bool:
+    def add(self, module: str, places: Sequence[SearchPath] | None = None) -> bool:
         """Take a module with its packages, if it lies in one of the places.
 
         Raises:
@@ -120,7 +118,7 @@ class Walk:
         module = self.modules.get(target)
         return _exported(module.source.tree) if module else []
 
-    def _take(self, name: str, place: Place) -> None:
+    def _take(self, name: str, place: SearchPath) -> None:
         file = place.file(name)
         if file is None or name in self.modules:
             return
@@ -129,9 +127,10 @@ class Walk:
                 f"{file} cannot be served under its name: {name} is a module of the service.",
                 hint="Rename it, and save the model again.",
             )
-        if len(self.modules) == limits.FILES:
+        if len(self.modules) == user_code_source.FILES:
             raise UsageError(
-                f"The model needs more than {limits.FILES:,} files of code below {place.folder}.",
+                f"The model needs more than {user_code_source.FILES:,} files of code "
+                f"below {place.folder}.",
                 hint="Make a distribution of them, and name it with --requirement.",
             )
         self.modules[name] = Module(read(file), _path(name, file), place.named)
@@ -179,3 +178,94 @@ def _exported(tree: ast.Module) -> list[str]:
             values = getattr(node.value, "elts", [])
             return [v.value for v in values if isinstance(getattr(v, "value", None), str)]
     return []
+
+
+_COMPILED = (".so", ".pyd", ".pyc")
+
+
+@dataclass(frozen=True)
+class SearchPath:
+    """A folder in which modules are looked for. `only`: the one module that counts there. `named`:
+    the user named it for what is defined in it.
+    """
+
+    folder: Path
+    only: str | None = None
+    named: bool = False
+
+    def file(self, module: str) -> Path | None:
+        """The file of a module: NAME.py or NAME/__init__.py; None where there is none.
+
+        Raises:
+            UsageError: it is a link that leads out of the folder.
+        """
+        if self.only not in (None, module.partition(".")[0]):
+            return None
+        stem = self.folder.joinpath(*module.split("."))
+        for path in (stem / "__init__.py", stem.with_name(f"{stem.name}.py")):
+            if path.is_file():
+                return self._inside(path)
+        return None
+
+    def compiled(self, module: str) -> Path | None:
+        """The compiled file that a module is, where it is no source file."""
+        stem = self.folder.joinpath(*module.split("."))
+        if self.file(module) or not stem.parent.is_dir():
+            return None
+        names = (path for path in sorted(stem.parent.iterdir()) if path.suffix in _COMPILED)
+        return next((path for path in names if path.name.split(".")[0] == stem.name), None)
+
+    def _inside(self, path: Path) -> Path:
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise UsageError(
+                f"{path} is a link that leads out of {self.folder}, so it is not copied.",
+                hint="Put the file itself there, or name the folder where it lies with --code.",
+            )
+        return path
+
+
+def explicit_paths(paths: Iterable[Path], *, vouched: bool) -> list[SearchPath]:
+    """The places of --code, in its order. `vouched`: what is defined there may be loaded.
+
+    Raises:
+        UsageError: there is no such folder or file of Python.
+    """
+    return [place for path in paths for place in _of(path, vouched)]
+
+
+def default_paths(models: Iterable[str]) -> list[SearchPath]:
+    """The folders in which the model's files lie, and `src` in them."""
+    folders = dict.fromkeys(Path(model).parent.absolute() for model in models)
+    return [SearchPath(path) for folder in folders for path in (folder, folder / "src")]
+
+
+def scripts(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix == ".py" and path.is_file()]
+
+
+def package(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folder that a file's absolute imports start from, and the packages that it lies in."""
+    folder, names = path.parent.absolute(), list[str]()
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return folder, tuple(names)
+
+
+def _of(path: Path, vouched: bool) -> Iterator[SearchPath]:
+    if path.is_dir():
+        folder = path.absolute()
+        yield SearchPath(folder, named=vouched)
+        yield SearchPath(folder / "src", named=vouched)
+        if (folder / "__init__.py").is_file():  # the package itself, not the folder that it is in
+            yield SearchPath(folder.parent, only=folder.name, named=vouched)
+    elif path.suffix == ".py" and path.is_file():
+        yield SearchPath(path.parent.absolute(), only=path.stem, named=vouched)
+    else:
+        what = "no file of Python" if path.exists() else "not there"
+        if path.suffix == ".ipynb":
+            what = "a notebook, and code is taken from folders and files of Python"
+        raise UsageError(
+            f"{path}, given as --code, is {what}.",
+            hint="Give the folder in which the module lies, or a file: --code train.py",
+        )

@@ -1,4 +1,4 @@
-"""A script as a module: the definitions that a model names, what they refer to, and nothing else.
+"""A training script as a module: only the definitions a model needs.
 
 What trains, reads or writes at the top of the script is left out, so it does not run.
 """
@@ -6,12 +6,13 @@ What trains, reads or writes at the top of the script is left out, so it does no
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+import symtable
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modelpack.errors import UsageError
 
-from .names import bound, changed, referred
 from .source import Source
 
 MAIN = "modelpack_main"
@@ -32,7 +33,7 @@ _DEFINING = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Asyn
 
 
 @dataclass(frozen=True)
-class Script:
+class ExtractedModule:
     """`text`: of the module. `loud`: lines of the script that call something when it is loaded."""
 
     text: str
@@ -66,13 +67,13 @@ def defines_method(source: Source, name: str, method: str) -> bool:
         if node is None or node.name in seen:
             continue
         seen.add(node.name)
-        if any(method in bound(statement) for statement in node.body):
+        if any(method in bound_names(statement) for statement in node.body):
             return True
         waiting += [base.id for base in node.bases if isinstance(base, ast.Name)]
     return False
 
 
-def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) -> Script:
+def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) -> ExtractedModule:
     """The module of a script that has `names`. `packages`: those that the script lies in, from
     which it may import relatively.
 
@@ -80,7 +81,7 @@ def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) 
         UsageError: it does not define one of them.
     """
     statements = _statements(source.tree)
-    missing = sorted(set(names) - {name for node in statements for name in bound(node)})
+    missing = sorted(set(names) - {name for node in statements for name in bound_names(node)})
     if missing:
         raise UsageError(
             f"{source.path} does not define {', '.join(missing)}, which the model was saved with.",
@@ -91,7 +92,7 @@ def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) 
     pieces = [_text(new, old, source, statements) for new, old in zip(pruned, kept, strict=True)]
     loud = tuple((node.lineno, _first_line(node)) for node in kept if _is_loud(node))
     text = _joined(source, pieces)
-    return Script(text, ast.parse(text), loud)
+    return ExtractedModule(text, ast.parse(text), loud)
 
 
 def _statements(tree: ast.Module) -> list[ast.stmt]:
@@ -109,14 +110,14 @@ def _is_guard(node: ast.If) -> bool:
 
 def _needed(statements: Sequence[ast.stmt], names: set[str]) -> list[ast.stmt]:
     """The statements that set the names, and those that set what these refer to, and so on."""
-    sets = [bound(node) | _changed(node, statements) for node in statements]
+    sets = [bound_names(node) | _changed(node, statements) for node in statements]
     kept = {i for i, node in enumerate(statements) if _is_wholesale(node)}
     known, waiting = set[str](), set(names)
     while waiting:
         known |= waiting
         chosen = {i for i, names in enumerate(sets) if names & waiting} - kept
         kept |= chosen
-        waiting = {name for i in chosen for name in referred(statements[i])} - known
+        waiting = {name for i in chosen for name in referenced_names(statements[i])} - known
     return [_pruned(statements[i], known) for i in sorted(kept)]
 
 
@@ -128,7 +129,7 @@ def _changed(node: ast.stmt, statements: Sequence[ast.stmt]) -> set[str]:
     if not changes:
         return set()
     defined = {
-        name for other in statements if isinstance(other, _DEFINING) for name in bound(other)
+        name for other in statements if isinstance(other, _DEFINING) for name in bound_names(other)
     }
     return {name for name, called in changes if not (called and name in defined)}
 
@@ -201,3 +202,94 @@ def _joined(source: Source, pieces: Sequence[str]) -> str:
         are_lines = "\n" not in piece and "\n" not in before
         text += ("" if not before or are_lines else "\n\n") + piece + "\n"
     return text
+
+
+def bound_names(statement: ast.stmt) -> set[str]:
+    """The module's names that the statement sets, at once or by `global` in a function."""
+    return {
+        symbol.get_name()
+        for table in _tables(statement)
+        for symbol in table.get_symbols()
+        if (symbol.is_assigned() or symbol.is_imported()) and _is_of_module(table, symbol)
+    }
+
+
+def referenced_names(statement: ast.stmt) -> set[str]:
+    """The module's names that the statement, or a function or class in it, may look up."""
+    return {
+        symbol.get_name()
+        for table in _tables(statement)
+        for symbol in table.get_symbols()
+        if (symbol.is_referenced() and _is_of_module(table, symbol))
+        or _may_fall_back(table, symbol)
+    }
+
+
+def changed(statement: ast.stmt) -> set[tuple[str, bool]]:
+    """The names of whose value the statement sets an attribute or item, or (True) calls a method,
+    outside functions and classes.
+    """
+    found: set[tuple[str, bool]] = set()
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            found.add((_base(node), False))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            found.add((_base(node.value.func), True))
+    return found - {("", True), ("", False)}
+
+
+def _base(node: ast.expr) -> str:
+    """`a` of `a.b[0].c`; empty of what is a name alone, or begins with none."""
+    if isinstance(node, ast.Name):
+        return ""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_of_module(table: symtable.SymbolTable, symbol: symtable.Symbol) -> bool:
+    return table.get_type() == "module" or symbol.is_global()
+
+
+def _may_fall_back(table: symtable.SymbolTable, symbol: symtable.Symbol) -> bool:
+    """In the body of a class, a name is looked up in the module until the class has set it."""
+    return str(table.get_type()) == "class" and symbol.is_referenced()
+
+
+class _Comprehensions(ast.NodeTransformer):
+    """Turns comprehensions outside of functions into functions, which they were until Python 3.12
+    (PEP 709): its tables give their variables to the scope around.
+    """
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return node
+        self.generic_visit(node)
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+            return _as_function(node)
+        return node
+
+
+def _as_function(node: ast.ListComp | ast.SetComp | ast.DictComp) -> ast.expr:
+    if any(isinstance(each, ast.NamedExpr) for each in ast.walk(node)):
+        return node  # which does set a name around it
+    first, node.generators[0].iter = node.generators[0].iter, ast.Name("first", ast.Load())
+    arguments = ast.arguments([], [ast.arg("first")], None, [], [], None, [])
+    return ast.Call(ast.Lambda(arguments, node), [first], [])
+
+
+def _tables(statement: ast.stmt) -> Iterator[symtable.SymbolTable]:
+    copy = ast.parse(ast.unparse(ast.Module([statement], [])))
+    text = ast.unparse(_Comprehensions().visit(copy))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        waiting = [symtable.symtable(text, "statement", "exec")]
+    while waiting:
+        table = waiting.pop()
+        yield table
+        waiting += table.get_children()

@@ -1,4 +1,4 @@
-"""ModelSpec and folders -> Code: the files that go into the bundle, and what they need."""
+"""From a `ModelSpec` and folders to a `Code`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from modelpack.errors import UsageError
 from modelpack.types import Code, CodeFile, ModelSpec
 
-from . import places, script, shadowing
-from .needs import Needs
-from .places import Place
+from . import modules as user_code_modules
+from . import script, shadowing
+from .distributions import CodeRequirements
+from .modules import ImportWalk, SearchPath
 from .script import MAIN, defines_method, names_defined
 from .source import OLDEST_MINOR, Source, read
-from .walk import Walk
 
 
 @dataclass(frozen=True)
-class Given:
+class CodeOptions:
     """What the user said. `paths`: of --code. `vouched`: whether what is defined there may be
     loaded, as the command line says and a file beside the model cannot. `requirements`: names of
     distributions.
@@ -35,11 +35,11 @@ class _Main:
     """The script that stands for `__main__`, and the folder that its imports start from."""
 
     source: Source
-    module: script.Script
+    module: script.ExtractedModule
     folder: Path
 
 
-def find(spec: ModelSpec, given: Given) -> Code:
+def find_code(spec: ModelSpec, given: CodeOptions) -> Code:
     """The code of its author that a model needs: what the file names, wherever that imports from
     beside it, and the distributions behind the rest. Nothing of it is executed.
 
@@ -55,17 +55,17 @@ def find(spec: ModelSpec, given: Given) -> Code:
         ) from error
 
 
-def _found(spec: ModelSpec, given: Given) -> Code:
-    named = places.named(given.paths, vouched=given.vouched)
+def _found(spec: ModelSpec, given: CodeOptions) -> Code:
+    named = user_code_modules.explicit_paths(given.paths, vouched=given.vouched)
     wanted = _wanted(spec)
     if not wanted:
         return Code()
     names = wanted.pop("__main__", [])
     main = _main(names, given.paths) if names else None
-    near = [Place(main.folder)] if main else []
-    near += places.beside(file.path for file in spec.files)
-    walk = Walk([*named, *near])
-    needed = Needs(spec, given.requirements)
+    near = [SearchPath(main.folder)] if main else []
+    near += user_code_modules.default_paths(file.path for file in spec.files)
+    walk = ImportWalk([*named, *near])
+    needed = CodeRequirements(spec, given.requirements)
     for module in sorted(wanted):
         if not walk.add(module, named) and not needed.names(module) and not walk.add(module, near):
             needed.provide(module)
@@ -100,16 +100,16 @@ def _wanted(spec: ModelSpec) -> dict[str, list[str]]:
 def _main(names: Sequence[str], paths: Sequence[Path]) -> _Main | None:
     """The first of the scripts that defines all that was saved from `__main__`."""
     tops = {name.partition(".")[0] for name in names}
-    sources = [read(path) for path in places.scripts(paths)]
+    sources = [read(path) for path in user_code_modules.scripts(paths)]
     if not sources:
         return None
     fitting = [source for source in sources if tops <= names_defined(source)]
     source = (fitting or sources)[0]
-    folder, packages = places.package(source.path)
+    folder, packages = user_code_modules.package(source.path)
     return _Main(source, script.extract(source, tops, packages), folder)
 
 
-def _defined(walk: Walk, wanted: Mapping[str, Sequence[str]]) -> list[str]:
+def _defined(walk: ImportWalk, wanted: Mapping[str, Sequence[str]]) -> list[str]:
     """What the model names and a file of a named place defines."""
     return [
         f"{module}:{name}"
@@ -134,7 +134,9 @@ def _probabilistic(sources: Mapping[str, Source], spec: ModelSpec) -> tuple[str,
     )
 
 
-def _code(walk: Walk, main: _Main | None, needed: Needs, defined: Sequence[str]) -> Code:
+def _code(
+    walk: ImportWalk, main: _Main | None, needed: CodeRequirements, defined: Sequence[str]
+) -> Code:
     modules = walk.modules.values()
     files = [CodeFile(m.path, m.source.sha256, str(m.source.path)) for m in modules]
     minors = [module.source.minor for module in modules]
