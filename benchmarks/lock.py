@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from modelpack.environment import index_settings, python_versions, resolve
+from modelpack.environment import candidate_pythons, index_settings, resolve
 from modelpack.inspection import inspect
 from modelpack.types import ModelSpec
 
@@ -55,7 +55,7 @@ def measured(spec: ModelSpec, runs: int) -> tuple[str, ...]:
 def seconds(spec: ModelSpec) -> tuple[float, str, int]:
     """How long a lock takes, its Python version and how many distributions it pins."""
     started = time.perf_counter()
-    python = python_versions(spec)[0]
+    python = candidate_pythons(spec)[0]
     pins = resolve(spec, python, index=index_settings()).requirements
     return time.perf_counter() - started, python, len(pins)
 

@@ -116,7 +116,7 @@ def _mmdebstrap() -> Finding:
 def _index() -> Finding:
     try:
         settings = environment.index_settings()
-        environment.reach(settings)
+        environment.require_index(settings)
     except ModelpackError as error:
         return Finding("package index", False, error.message, error.hint)
     url = settings.index_url or "the public one"

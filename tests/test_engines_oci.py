@@ -229,7 +229,7 @@ def build(engine, folder, base, index, scratch):
     bundle = engine_bundles.make(folder, base)
     if engine.wants_wheels(bundle):
         scratch.mkdir()
-        wheelhouse.gather(scratch, bundle.environment, index, lambda *_: None)
+        wheelhouse.collect_wheels(scratch, bundle.environment, index, lambda *_: None)
         index = replace(index, wheelhouse=str(scratch))
     return engine.build(bundle, index, ignore)
 
@@ -259,7 +259,7 @@ def twins(request, engine, embedded, base, index, tmp_path_factory):  # noqa: PL
     debian_package(house, "a library")
     offline = IndexSettings(wheelhouse=str(house))
     gathered.mkdir()
-    wheelhouse.gather(gathered, bundle.environment, offline, lambda *_: None)
+    wheelhouse.collect_wheels(gathered, bundle.environment, offline, lambda *_: None)
     ours = embedded.build(bundle, IndexSettings(wheelhouse=str(gathered)), ignore)
     theirs = engine.build(bundle, offline, ignore)
     yield ours, theirs
@@ -286,7 +286,7 @@ def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins)
 def test_other_debian_packages_make_another_layer(embedded, base, index, tmp_path):
     bundle = engine_bundles.make(tmp_path / "bundle", base, system_packages=("libshop1",))
     (tmp_path / "wheels").mkdir()
-    wheelhouse.gather(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
+    wheelhouse.collect_wheels(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
     gathered = IndexSettings(wheelhouse=str(tmp_path / "wheels"))
     with pytest.raises(BuildFailedError, match="takes Debian packages, libshop1") as caught:
         embedded.build(bundle, gathered, ignore)
@@ -497,7 +497,7 @@ def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_p
     pins = dict(wheelhouse.artifacts.pins_of(bundle.environment.lock))
     bundle = replace(bundle, environment=replace(bundle.environment, requirements=pins))
     (tmp_path / "wheels").mkdir()
-    wheelhouse.gather(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
+    wheelhouse.collect_wheels(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
     image = engine.build(bundle, replace(index, wheelhouse=str(tmp_path / "wheels")), ignore)
     checks = []
     with engine.contents(image.id) as contents:

@@ -368,7 +368,7 @@ def test_debian_packages_come_out_of_the_wheelhouse(engine, company, index, tmp_
     wheelhouse.fill(house, bundle.environment, base, company.settings, lambda *_: None)
     packages = DebianPackages(base, bundle.environment.platform, stages)
     engine.fetch_debian(packages, house / "debian", index, lambda _: None)
-    wheelhouse.seal(house)
+    wheelhouse.write_manifest(house)
     image = engine.build(bundle, IndexSettings(wheelhouse=str(house)), lambda _: None)
     run_in(image.id, "python -c 'import ctypes; ctypes.CDLL(\"libgomp.so.1\")'")
     assert "libgomp1" in run_in(image.id, "ls /var/lib/dpkg/status.d").split()

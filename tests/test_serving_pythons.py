@@ -24,7 +24,7 @@ import uv
 from modelpack.engines import Files, interpreters
 from modelpack.engines.process import ProcessEngine
 from modelpack.environment import index_settings, resolve
-from modelpack.environment.lock import environment_variables
+from modelpack.environment.uv import environment_variables
 from modelpack.pipeline import Options, package
 from modelpack.serving import page
 

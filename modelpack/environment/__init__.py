@@ -4,15 +4,15 @@ from modelpack.platforms import require_platform
 
 from . import wheelhouse
 from .index import index_settings, redacted, unsupported_settings
-from .resolver import SERVING, reach, resolve
-from .versions import python_versions, require_python
+from .python_versions import candidate_pythons, require_python
+from .resolver import SERVING, require_index, resolve
 
 __all__ = [
     "SERVING",
+    "candidate_pythons",
     "index_settings",
-    "python_versions",
-    "reach",
     "redacted",
+    "require_index",
     "require_platform",
     "require_python",
     "resolve",

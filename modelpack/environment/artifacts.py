@@ -1,4 +1,4 @@
-"""The files of a lock: which of each distribution's fits, where it lies, and fetching it."""
+"""Wheels and sdists of a lock."""
 
 from __future__ import annotations
 
@@ -20,18 +20,26 @@ from modelpack.errors import EnvironmentNotResolvedError
 from modelpack.platforms import fitting
 from modelpack.types import IndexSettings
 
-from .lock import Request, compile_lock, pins_of
-from .reasons import not_resolved
+from .uv import Request, compile_lock, not_resolved, pins_of
 
 if TYPE_CHECKING:
-    from .transport import Transport
+    from .downloads import Transport
+import tarfile
+import zipfile
+from collections.abc import Collection, Sequence
+
+from packaging.utils import canonicalize_name
+
+from modelpack import processes
+
+from .uv import Lock
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-OnFile = Callable[[str, int], None]
+OnDownload = Callable[[str, int], None]
 """Told of each file that is there now, by name and size."""
 
 _AT_ONCE = 4
@@ -47,7 +55,7 @@ class Artifact:
     sha256: str
 
 
-def of_lock(lock: str, request: Request) -> list[Artifact]:
+def artifacts_from_lock(lock: str, request: Request) -> list[Artifact]:
     """The one file of each distribution in `lock` that pip would take for the request's Python and
     platform. `request.sdists` are taken as source.
 
@@ -63,7 +71,7 @@ def of_lock(lock: str, request: Request) -> list[Artifact]:
     return [_chosen(package, request, lock) for package in packages]
 
 
-def of_folder(lock: str, folder: Path, request: Request) -> list[Artifact]:
+def artifacts_from_directory(lock: str, folder: Path, request: Request) -> list[Artifact]:
     """As `of_lock`, of the files in a folder.
 
     Raises:
@@ -93,14 +101,16 @@ def entries_of(lock: str) -> list[tuple[str, list[str]]]:
     return [(pin, re.findall(r":(\w+)", hashes)) for pin, hashes in found]
 
 
-def fetch(artifacts: Iterable[Artifact], folder: Path, index: IndexSettings, told: OnFile) -> None:
+def fetch(
+    artifacts: Iterable[Artifact], folder: Path, index: IndexSettings, told: OnDownload
+) -> None:
     """Puts the files into `folder`: each whole and verified by its hash, or not at all. One that
     is there already is not fetched again.
 
     Raises:
         EnvironmentNotResolvedError: a file cannot be had, or is not the one that was locked.
     """
-    from .transport import Transport  # noqa: PLC0415 - 40 ms, which all else does without
+    from .downloads import Transport  # noqa: PLC0415 - 40 ms, which all else does without
 
     wanted = list(artifacts)
     with Transport(index) as source, ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -200,3 +210,98 @@ def _write(part: Path, blocks: Iterable[bytes], artifact: Artifact) -> None:
             f"{artifact.filename}, as the package index has it, is not the file that was locked.",
             hint="Make the lock anew if the index was changed on purpose; else find out by whom.",
         )
+
+
+# Building runs code of the distribution, and so, where its metadata is not written down, does
+# locking. Hence only what the user named is built, and what that depends on; never what stands in
+# the model file alone.
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_WHEELLESS = re.compile(r"^hint: Wheels are required for `([\w.-]+)`", re.MULTILINE)
+_ALWAYS = ("setuptools", "wheel")
+"""What a distribution with an old setup.py takes without saying so."""
+
+_LARGEST_PROJECT_FILE = 2**20
+
+
+def without_wheels(lock: Lock) -> set[str]:
+    """The distributions that a lock failed for want of a wheel."""
+    return {canonicalize_name(name) for name in _WHEELLESS.findall(lock.error)}
+
+
+def user_sdists(
+    user: Sequence[Requirement], request: Request, never: Collection[str]
+) -> tuple[str, ...]:
+    """What has no wheel of the user's requirements and all that those alone depend on.
+
+    `never`: names that are not built, whoever asks for them.
+    """
+    request = replace(request, requirements=user)
+    while missing := without_wheels(compile_lock(request)) - set(request.sdists) - set(never):
+        request = replace(request, sdists=(*request.sdists, *sorted(missing)))
+    return request.sdists
+
+
+def build_lock(lock: str, request: Request) -> str:
+    """The lock of what building `request.sdists` takes, in the versions of `lock` where they fit.
+
+    Raises:
+        EnvironmentNotResolvedError: a source distribution cannot be had, or says no proper thing.
+    """
+    if not request.sdists:
+        return ""
+    files = [a for a in artifacts_from_lock(lock, request) if not a.filename.endswith(".whl")]
+    with processes.scratch_folder() as folder:
+        fetch(files, folder, request.index, lambda *_: None)
+        needed = [r for file in files for r in requirements_of(folder / file.filename)]
+    wheels = replace(request, requirements=[*map(Requirement, _ALWAYS), *needed], sdists=())
+    pins = [f"{name}=={version}" for name, version in Lock(lock, "").pins().items()]
+    made = compile_lock(wheels, bounds=pins)
+    made = compile_lock(wheels) if made.error else made
+    if made.error:
+        raise not_resolved(made.error, request.python, request.platform)
+    return made.text
+
+
+def requirements_of(sdist: Path) -> list[Requirement]:
+    """What a source distribution says in pyproject.toml that building it takes (PEP 518).
+
+    Raises:
+        EnvironmentNotResolvedError: it is no archive, or says no proper thing.
+    """
+    try:
+        document = tomllib.loads(_project_file(sdist).decode())
+        lines = document.get("build-system", {}).get("requires", [])
+        return [Requirement(line) for line in lines]
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise EnvironmentNotResolvedError(
+            f"{sdist.name} cannot be built from source: {error}.",
+            hint="Name a version that has a wheel: --requirement NAME==VERSION",
+        ) from error
+
+
+def _project_file(sdist: Path) -> bytes:
+    """The bytes of `name-version/pyproject.toml`; none where there is no such file."""
+    if sdist.suffix == ".zip":
+        with zipfile.ZipFile(sdist) as archive:
+            name = next(filter(_is_project_file, archive.namelist()), None)
+            return archive.open(name).read(_LARGEST_PROJECT_FILE) if name else b""
+    with tarfile.open(sdist) as tar:
+        member = next((m for m in tar if _is_project_file(m.name)), None)
+        file = tar.extractfile(member) if member else None
+        return file.read(_LARGEST_PROJECT_FILE) if file else b""
+
+
+def _is_project_file(path: str) -> bool:
+    return re.fullmatch(r"(\./)?[^/]+/pyproject\.toml", path) is not None

@@ -1,4 +1,4 @@
-"""index_settings(): where this user's pip and uv get their packages from.
+"""The package index and credentials of this user.
 
 What works for the user's pip must work for the build, so their settings are honoured, each in its
 documented place and order. Two are not: find-links and constraint name folders and files of this
@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from modelpack.errors import UsageError
 from modelpack.files import require_regular
 from modelpack.types import IndexSettings
 
-from . import keyring, pip_settings, uv_settings
+from . import pip_config, uv_config
 
 _UNSUPPORTED = {
     "client_cert": "The client certificate set by {} is not used: neither the lock nor the build"
@@ -55,7 +56,7 @@ def index_settings(
     if wheelhouse is not None:
         return IndexSettings(wheelhouse=str(wheelhouse.absolute()))
     sources = _sources({"index_url": index_url, "ca_bundle": ca_cert})
-    ask = keyring.asks(_first(sources, "keyring")[0])
+    ask = credential_lookup(_first(sources, "keyring")[0])
     return IndexSettings(
         index_url=next(map(ask, _urls(sources, "index_url")), None),
         extra_index_urls=tuple(map(ask, _urls(sources, "extra_index_urls"))),
@@ -77,10 +78,10 @@ def _sources(arguments: Mapping[str, str | None]) -> tuple[Source, ...]:
     """The strongest first."""
     return (
         Source("the command line", arguments.get),
-        Source("uv's variables", uv_settings.from_variables().get),
-        Source("pip's variables", pip_settings.from_variables().get),
-        Source("pip's configuration", pip_settings.from_files().get),
-        Source("uv's configuration", uv_settings.from_files().get),
+        Source("uv's variables", uv_config.from_variables().get),
+        Source("pip's variables", pip_config.from_variables().get),
+        Source("pip's configuration", pip_config.from_files().get),
+        Source("uv's configuration", uv_config.from_files().get),
         Source("SSL_CERT_FILE", {"ca_bundle": os.environ.get("SSL_CERT_FILE")}.get),
         Source("REQUESTS_CA_BUNDLE", {"ca_bundle": os.environ.get("REQUESTS_CA_BUNDLE")}.get),
     )
@@ -135,3 +136,42 @@ def _ca_bundle(path: str, source: str) -> str | None:
 def _netrc() -> str | None:
     path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
     return str(path.absolute()) if path.is_file() else None
+
+
+# Source: https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--keyring-provider
+_PROVIDERS = frozenset({"subprocess", "import", "auto"})
+_PATIENCE = 60  # seconds; it may ask the user
+
+
+def credential_lookup(provider: str) -> Callable[[str], str]:
+    """What completes the URL of an index that has a user name and no password, if `provider`
+    (pip's or uv's setting) is the keyring; without an answer the URL stays as it is.
+    """
+    return _completed if provider in _PROVIDERS else lambda url: url
+
+
+def _completed(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.username or parts.password:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    user = unquote(parts.username)
+    plain = url.replace(f"{parts.netloc}", host, 1)
+    password = _get(plain, user) or _get(host, user)
+    secret = f"{parts.username}:{quote(password, safe='')}"
+    return url.replace(parts.netloc, f"{secret}@{host}", 1) if password else url
+
+
+def _get(service: str, user: str) -> str:
+    try:
+        done = subprocess.run(
+            ["keyring", "get", service, user],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip("\n")

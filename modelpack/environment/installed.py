@@ -21,7 +21,7 @@ from packaging.version import InvalidVersion, Version
 from modelpack.types import ModelSpec
 
 from . import releases
-from .requirements import VARIANTS, Asked, canonical, pinned_version
+from .requirements import VARIANTS, RequirementSet, canonical, pinned_version
 
 ACTIVATED = ("VIRTUAL_ENV", "CONDA_PREFIX")
 """Variables that name the environment of the user's shell, the strongest first."""
@@ -45,7 +45,7 @@ class Installed:
         return _versions(names | self.versions.keys(), self.folders)
 
 
-def here(spec: ModelSpec, wanted: Asked) -> Installed | None:
+def find_training_environment(spec: ModelSpec, wanted: RequirementSet) -> Installed | None:
     """The environment of the user's shell, or else the one that runs modelpack, if it very likely
     saved the model: it has each version that the file records, that of the framework too, and
     nothing that the file speaks against.
@@ -58,9 +58,9 @@ def here(spec: ModelSpec, wanted: Asked) -> Installed | None:
     return None
 
 
-def python_of(spec: ModelSpec, wanted: Asked) -> str | None:
+def python_of(spec: ModelSpec, wanted: RequirementSet) -> str | None:
     """The Python version of that environment."""
-    found = here(spec, wanted)
+    found = find_training_environment(spec, wanted)
     return found.python if found else None
 
 
@@ -75,12 +75,12 @@ def _environments() -> Iterator[tuple[tuple[str, ...], str]]:
     yield tuple(own), f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _saved(found: Installed, spec: ModelSpec, wanted: Asked) -> bool:
+def _saved(found: Installed, spec: ModelSpec, wanted: RequirementSet) -> bool:
     versions = found.versions
     pins = {canonical(r): v for r in wanted.file if (v := pinned_version(r)) is not None}
     named = [r for r in wanted.user if canonical(r) in pins]
     return (
-        any(releases.known(name) for name in pins)
+        any(releases.releases_of(name) for name in pins)
         and (spec.framework is None or canonicalize_name(spec.framework) in versions)
         and all(versions.get(name) == version for name, version in pins.items())
         and all(

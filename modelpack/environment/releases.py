@@ -38,7 +38,7 @@ class Release:
 
 
 @cache
-def known(name: str) -> tuple[Release, ...]:
+def releases_of(name: str) -> tuple[Release, ...]:
     """The releases of a library, oldest version first; none of a library not in the table."""
     releases = (
         Release(Version(version), date.fromisoformat(day), tuple(pythons.split()))
@@ -54,13 +54,13 @@ def libraries() -> tuple[str, ...]:
 
 def allowed(requirement: Requirement) -> tuple[Release, ...]:
     """The known releases that a requirement allows, oldest version first."""
-    releases = known(canonicalize_name(requirement.name))
+    releases = releases_of(canonicalize_name(requirement.name))
     return tuple(r for r in releases if requirement.specifier.contains(r.version))
 
 
 def nearest(name: str, version: Version) -> Release | None:
     """The release of this version, or the last one before it that is known, or else the first."""
-    releases = known(name)
+    releases = releases_of(name)
     before = [release for release in releases if release.version <= version]
     return before[-1] if before else next(iter(releases), None)
 

@@ -26,7 +26,7 @@ VARIANTS = {"xgboost-cpu": "xgboost"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequirementSet:
     """What is required. `file`: by the model file; `user`: by the user, which takes the place of
     what the file requires of the same name. `framework`: the distribution that the model is of.
     `recorded`: the names of which the file records a version; `exact`: those that are required in
@@ -54,7 +54,7 @@ class Asked:
         dates. What the user adds says nothing of the day of the model.
         """
         name = canonical(requirement)
-        if not releases.known(name):
+        if not releases.releases_of(name):
             return False
         if self.is_of_user(requirement):
             is_framework = name == self.framework and bool(requirement.specifier)
@@ -63,7 +63,7 @@ class Asked:
         return name in self.recorded
 
 
-def asked(spec: ModelSpec, requirements: Iterable[str] = ()) -> Asked:
+def collect_requirements(spec: ModelSpec, requirements: Iterable[str] = ()) -> RequirementSet:
     """What a model and its user ask for.
 
     Raises:
@@ -75,7 +75,7 @@ def asked(spec: ModelSpec, requirements: Iterable[str] = ()) -> Asked:
     exact = {canonical(a) for a, b in zip(told, file, strict=True) if a is b and pinned_version(a)}
     numbers = {name for name, version in spec.versions.items() if version[:1].isdigit()}
     recorded = {canonical(requirement) for requirement in told if pinned_version(requirement)}
-    return Asked(
+    return RequirementSet(
         file,
         tuple(from_user(requirements)),
         canonicalize_name(spec.framework) if spec.framework else None,
@@ -102,7 +102,7 @@ def from_user(lines: Iterable[str]) -> list[Requirement]:
     return [_of_user(line) for line in lines]
 
 
-def with_serving(requirements: Sequence[Requirement]) -> list[Requirement]:
+def add_serving_stack(requirements: Sequence[Requirement]) -> list[Requirement]:
     """All top requirements."""
     named = {canonical(requirement) for requirement in requirements}
     return [*requirements, *(Requirement(name) for name in SERVING if name not in named)]
@@ -128,7 +128,7 @@ def pin(name: str, version: Version | str) -> Requirement:
 def _to_be_had(requirement: Requirement) -> Requirement:
     """Of a pin from before there were wheels for a Python to serve on, the first that has them."""
     version, name = pinned_version(requirement), canonical(requirement)
-    servable = [release.version for release in releases.known(name) if release.is_servable]
+    servable = [release.version for release in releases.releases_of(name) if release.is_servable]
     if version is None or not servable or version >= servable[0]:
         return requirement
     return pin(requirement.name, servable[0])

@@ -25,8 +25,8 @@ from modelpack.files import link_or_copy, read_regular
 from modelpack.platforms import PLATFORMS
 from modelpack.types import BaseImage, Environment, IndexSettings, from_json
 
-from . import artifacts, reasons
-from .lock import Request, pins_of
+from . import artifacts, uv
+from .uv import Request, pins_of
 
 MANIFEST = "wheelhouse.json"
 LOCK = "requirements.lock"
@@ -61,7 +61,7 @@ def fill(
     environment: Environment,
     base: BaseImage,
     index: IndexSettings,
-    told: artifacts.OnFile,
+    told: artifacts.OnDownload,
 ) -> None:
     """Puts the wheels and source distributions of a lock into `folder`. What was begun before goes
     on, what another lock left is removed. Debian packages may follow, and `seal` at the end.
@@ -90,7 +90,7 @@ def fill(
         ) from error
 
 
-def seal(folder: Path) -> None:
+def write_manifest(folder: Path) -> None:
     """Records the digest of every file: it is complete."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = {str(p.relative_to(folder)): artifacts.sha256_of(p) for p in paths}
@@ -101,9 +101,9 @@ def seal(folder: Path) -> None:
 def _needed(environment: Environment, index: IndexSettings) -> list[artifacts.Artifact]:
     platform = PLATFORMS[environment.platform]
     request = Request((), environment.python, platform, index, environment.sdists)
-    files = artifacts.of_lock(environment.lock, request)
+    files = artifacts.artifacts_from_lock(environment.lock, request)
     if environment.build_lock:
-        files += artifacts.of_lock(environment.build_lock, replace(request, sdists=()))
+        files += artifacts.artifacts_from_lock(environment.build_lock, replace(request, sdists=()))
     return list(dict.fromkeys(files))
 
 
@@ -134,8 +134,8 @@ def _inside(folder: Path, name: str) -> Path:
     return path
 
 
-def gather(
-    folder: Path, environment: Environment, index: IndexSettings, told: artifacts.OnFile
+def collect_wheels(
+    folder: Path, environment: Environment, index: IndexSettings, told: artifacts.OnDownload
 ) -> None:
     """Puts the wheels that a lock names into `folder`/wheels, and nothing else there; beside them
     the Debian packages of a wheelhouse. Wheels are kept in the cache as well, for the next time.
@@ -145,9 +145,11 @@ def gather(
     """
     request = Request((), environment.python, PLATFORMS[environment.platform], index)
     if index.wheelhouse:
-        files = artifacts.of_folder(environment.lock, Path(index.wheelhouse), request)
+        files = artifacts.artifacts_from_directory(
+            environment.lock, Path(index.wheelhouse), request
+        )
     else:
-        files = artifacts.of_lock(environment.lock, request)
+        files = artifacts.artifacts_from_lock(environment.lock, request)
     kept = modelpack_files.folder("wheels")
     artifacts.fetch(files, kept, index, told)
     (folder / "wheels").mkdir()
@@ -245,7 +247,7 @@ def require_debian(folder: Path, groups: Mapping[str, tuple[str, ...]]) -> None:
             )
 
 
-def original(lock: str, index: IndexSettings, name: str) -> str:
+def reuse_lock(lock: str, index: IndexSettings, name: str) -> str:
     """The lock that the wheelhouse was made for, if it pins the same: it knows all the files of an
     index, so that with a network and without one the same bundle is made.
     """
@@ -260,7 +262,7 @@ def not_resolved(
     output: str, index: IndexSettings, python: str, platform: str
 ) -> EnvironmentNotResolvedError:
     """The error for uv's standard error `output`, whether an index was asked or a wheelhouse."""
-    error = reasons.not_resolved(output, python, platform)
+    error = uv.not_resolved(output, python, platform)
     if index.wheelhouse is None:
         return error
     return EnvironmentNotResolvedError(

@@ -168,7 +168,7 @@ class Run:
             environment.require_python(wanted)
             versions: tuple[str, ...] = (wanted,)
         else:
-            versions = environment.python_versions(model, self.options.requirements)
+            versions = environment.candidate_pythons(model, self.options.requirements)
         if offline:
             versions = environment.wheelhouse.pythons(offline, versions, self.platform)
         return self.engine.find_base(

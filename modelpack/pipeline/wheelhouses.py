@@ -32,7 +32,7 @@ def download(run: Run, model: ModelSpec, folder: Path) -> Environment:
         house.fill(folder, resolved, base, run.index, lambda name, _: step(StepEvent(name, "done")))
         packages = DebianPackages(base, resolved.platform, stages)
         run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, step)
-        house.seal(folder)
+        house.write_manifest(folder)
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         summary.append(f"{len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
     if stages and run.engine.name == "process":
@@ -54,7 +54,7 @@ def for_engine(run: Run, bundle: Bundle) -> Iterator[IndexSettings]:
         return
     with processes.scratch_folder(".wheels-", files.folder("wheels")) as folder:
         told = partial(_fetched, run.observer.step)
-        house.gather(folder, bundle.environment, run.index, told)
+        house.collect_wheels(folder, bundle.environment, run.index, told)
         stages = bundles.debian_packages(bundle.model, bundle.environment)
         if stages and not run.options.offline:
             base, platform = bundles.base_of(bundle), bundle.environment.platform

@@ -16,7 +16,7 @@ from pathlib import Path
 import uv
 
 from modelpack.environment import index_settings
-from modelpack.environment.lock import environment_variables
+from modelpack.environment.uv import environment_variables
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "clients"

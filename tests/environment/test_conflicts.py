@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from modelpack.engines import interpreters
-from modelpack.environment import conflicts, resolve
+from modelpack.environment import compatibility, resolve
 from modelpack.errors import EnvironmentNotResolvedError
 from modelpack.inspection import inspect
 from modelpack.types import Environment, IndexSettings, ModelSpec
@@ -60,7 +60,11 @@ def rows() -> Iterator[tuple[str, str, str]]:
 
 def verdict(spec: ModelSpec, environment: Environment) -> str:
     try:
-        return "warned" if conflicts.judged(spec, environment).warnings else "passed"
+        return (
+            "warned"
+            if compatibility.with_compatibility_warnings(spec, environment).warnings
+            else "passed"
+        )
     except EnvironmentNotResolvedError:
         return "refused"
 
@@ -103,7 +107,7 @@ def test_it_warns_of_all_that_loads_and_then_fails_or_answers_differently(spec_o
 
 def refusal(spec: ModelSpec, environment: Environment) -> EnvironmentNotResolvedError:
     with pytest.raises(EnvironmentNotResolvedError) as caught:
-        conflicts.judged(spec, environment)
+        compatibility.with_compatibility_warnings(spec, environment)
     return caught.value
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from modelpack.environment import (
     index_settings,
-    pip_settings,
+    pip_config,
     redacted,
     unsupported_settings,
-    uv_settings,
+    uv_config,
 )
 from modelpack.errors import UsageError
 from modelpack.types import IndexSettings
@@ -33,8 +33,8 @@ def home(tmp_path, monkeypatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "xdg"))
-    monkeypatch.setattr(pip_settings, "MACHINE", tmp_path / "etc" / "pip.conf")
-    monkeypatch.setattr(uv_settings, "MACHINE", tmp_path / "etc" / "uv.toml")
+    monkeypatch.setattr(pip_config, "MACHINE", tmp_path / "etc" / "pip.conf")
+    monkeypatch.setattr(uv_config, "MACHINE", tmp_path / "etc" / "uv.toml")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     return tmp_path
 

@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
-from modelpack.environment import installed, python_versions, resolve
-from modelpack.environment.requirements import asked
+from modelpack.environment import candidate_pythons, installed, resolve
+from modelpack.environment.requirements import collect_requirements
 from modelpack.types import IndexSettings
 
 
@@ -44,14 +44,14 @@ def index(local_index):
 
 
 def found(spec, *requirements):
-    return installed.here(spec, asked(spec, requirements))
+    return installed.find_training_environment(spec, collect_requirements(spec, requirements))
 
 
 def test_it_gives_the_python_and_the_versions_that_nobody_else_decides(make_spec, training, index):
     training("helper", "1.0")
     training("flask", "1.0")
     spec = make_spec("1.3.0")
-    assert python_versions(spec)[0] == "3.10"
+    assert candidate_pythons(spec)[0] == "3.10"
     environment = resolve(spec, "3.10", index=index)
     assert environment.requirements["numpy"] == "1.24.4"
     assert environment.requirements["helper"] == "1.0"
@@ -72,7 +72,7 @@ def test_another_version_of_the_framework_is_another_environment(make_spec, trai
     assert environment.requirements["numpy"] == "1.24.4"
     spec = make_spec("1.2.2")
     assert found(spec) is None
-    assert python_versions(spec)[0] == "3.10"  # settled by then, as it happens
+    assert candidate_pythons(spec)[0] == "3.10"  # settled by then, as it happens
     assert found(make_spec("1.3.0"), "scikit-learn==1.2.2") is None
     assert found(make_spec(None)) is None
 

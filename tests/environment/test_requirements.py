@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from modelpack.environment.requirements import asked, from_file, from_user, with_serving
+from modelpack.environment.requirements import (
+    add_serving_stack,
+    collect_requirements,
+    from_file,
+    from_user,
+)
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 
 
@@ -50,8 +55,10 @@ def test_options_paths_and_urls_of_the_user_are_usage_errors(line):
 
 def test_the_users_requirements_take_the_place_of_those_of_the_same_name(make_spec):
     spec = make_spec("1.3.2", numpy="<2")
-    wanted = asked(spec, ["Scikit_Learn==1.3.1", "gunicorn<23", "pandas[excel] >= 2"])
-    assert list(map(str, with_serving(wanted.model))) == [
+    wanted = collect_requirements(
+        spec, ["Scikit_Learn==1.3.1", "gunicorn<23", "pandas[excel] >= 2"]
+    )
+    assert list(map(str, add_serving_stack(wanted.model))) == [
         "numpy<2",
         "Scikit_Learn==1.3.1",
         "gunicorn<23",

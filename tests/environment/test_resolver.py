@@ -14,7 +14,7 @@ import certifi
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from modelpack.environment import index_settings, python_versions, resolve
+from modelpack.environment import candidate_pythons, index_settings, resolve
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 from modelpack.types import Environment, IndexSettings, from_json, to_json
 
@@ -246,7 +246,7 @@ def test_a_platform_that_has_no_lock(make_spec):
 
 INTERRUPTED = """
 import sys
-from modelpack.environment.lock import Request, compile_lock
+from modelpack.environment.uv import Request, compile_lock
 from modelpack.types import IndexSettings
 from packaging.requirements import Requirement
 index = IndexSettings(sys.argv[1])
@@ -303,7 +303,7 @@ def test_the_table_of_the_documentation_is_true(make_spec, real_index):
     assert len(rows) > 3
     for version, python, *libraries in rows:
         spec = make_spec(version, pandas="")
-        chosen = resolve(spec, python_versions(spec)[0], index=real_index)
+        chosen = resolve(spec, candidate_pythons(spec)[0], index=real_index)
         pins = [chosen.requirements[name] for name in ("numpy", "scipy", "pandas")]
         assert [chosen.python, *pins] == [python, *libraries], version
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import uv
 
-from modelpack.environment import index_settings, python_versions, resolve
-from modelpack.environment.lock import environment_variables
+from modelpack.environment import candidate_pythons, index_settings, resolve
+from modelpack.environment.uv import environment_variables
 from modelpack.types import ModelSpec
 
 ROOT = Path(__file__).parents[2] / "sample_models"
@@ -83,7 +83,7 @@ def interpreter(
 
 
 def install(spec: ModelSpec, folder: Path) -> Path:
-    python = python_versions(spec)[0]
+    python = candidate_pythons(spec)[0]
     tool = uv.find_uv_bin()
     find = [tool, "python", "find", "--no-python-downloads", python]
     if subprocess.run(find, env=variables(), capture_output=True, check=False).returncode:

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 import pytest
 from packaging.version import Version
 
-from modelpack.environment import python_versions, releases, resolve
-from modelpack.environment.releases import known
-from modelpack.environment.requirements import asked
-from modelpack.environment.versions import GRACE, bounds, cutoff
+from modelpack.environment import candidate_pythons, releases, resolve
+from modelpack.environment.python_versions import GRACE, bounds, cutoff
+from modelpack.environment.releases import releases_of
+from modelpack.environment.requirements import collect_requirements
 from modelpack.types import IndexSettings
 
 FRAMEWORKS = ("catboost", "hmmlearn", "imbalanced-learn", "lightgbm", "scikit-learn", "skops",
@@ -28,11 +28,11 @@ def model(make_spec, framework, requirements, **changes):
 
 
 def day_of(name: str, version: str) -> date:
-    return next(r.day for r in known(name) if r.version == Version(version))
+    return next(r.day for r in releases_of(name) if r.version == Version(version))
 
 
 def day(spec, *requirements):
-    return cutoff(spec, asked(spec, requirements))
+    return cutoff(spec, collect_requirements(spec, requirements))
 
 
 # --- the day -------------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ def day(spec, *requirements):
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_each_release_of_each_framework_dates_its_models(make_spec, name):
-    for release in known(name):
+    for release in releases_of(name):
         if release.is_servable:
             spec = model(make_spec, name, {name: f"=={release.version}"})
             assert day(spec) == max(release.day + GRACE, EARLIEST)
@@ -56,7 +56,7 @@ def test_an_inner_version_dates_a_wrapper_without_one(make_spec):
     requirements = {"lightgbm": ">=2.3,<4", "scikit-learn": "==0.24.2", "numpy": "<2"}
     spec = model(make_spec, "lightgbm", requirements)
     assert day(spec) == day_of("scikit-learn", "0.24.2") + GRACE
-    assert python_versions(spec)[0] == "3.9"
+    assert candidate_pythons(spec)[0] == "3.9"
 
 
 def test_without_a_version_the_first_release_that_was_not_there_yet_dates(make_spec):
@@ -64,7 +64,7 @@ def test_without_a_version_the_first_release_that_was_not_there_yet_dates(make_s
     assert day(spec) == day_of("lightgbm", "4.0.0")
     spec = model(make_spec, "scikit-learn", {"scikit-learn": "<0.22", "numpy": "<2"})
     assert day(spec) == day_of("scikit-learn", "0.22")
-    assert python_versions(spec) == ("3.7",)
+    assert candidate_pythons(spec) == ("3.7",)
 
 
 def test_a_lower_bound_moves_the_day_beyond_an_upper_one(make_spec):
@@ -83,9 +83,9 @@ def test_a_version_newer_than_the_table_is_current(make_spec):
 def test_the_python_that_saved_is_evidence_and_preferred(make_spec):
     spec = replace(make_spec("1.1.3"), trained_on="3.11")
     assert day(spec) == date.fromisoformat("2022-10-26") + GRACE  # of 1.1.3, two days younger
-    assert python_versions(replace(make_spec("1.3.2"), trained_on="3.9"))[0] == "3.9"
+    assert candidate_pythons(replace(make_spec("1.3.2"), trained_on="3.9"))[0] == "3.9"
     assert (
-        python_versions(replace(make_spec("1.3.2"), trained_on="3.13"))[0] == "3.12"
+        candidate_pythons(replace(make_spec("1.3.2"), trained_on="3.13"))[0] == "3.12"
     )  # the nearest
     pinned = replace(make_spec("1.2.2"), python="==3.11.*")
     assert day(pinned) == day_of("scikit-learn", "1.2.2") + GRACE
@@ -109,27 +109,27 @@ def test_what_the_user_adds_does_not_date_a_model(make_spec):
 
 def test_python_has_wheels_for_all_that_is_pinned(make_spec):
     spec = model(make_spec, "xgboost", {"xgboost": "==2.0.3", "scikit-learn": "==1.3.0"})
-    assert python_versions(spec) == ("3.11", "3.10", "3.9", "3.8")
-    numpy = python_versions(make_spec("1.3.2"), ["numpy==1.24.4"])
+    assert candidate_pythons(spec) == ("3.11", "3.10", "3.9", "3.8")
+    numpy = candidate_pythons(make_spec("1.3.2"), ["numpy==1.24.4"])
     assert numpy == ("3.11", "3.10", "3.9", "3.8")  # 1.3.2 has wheels for 3.12, 1.24.4 has none
 
 
 def test_numpy_of_the_time_bounds_python_where_a_framework_does_not(make_spec):
     """A wheel for any Python 3 says nothing of Pythons that came years later."""
-    assert "3.12" not in python_versions(model(make_spec, "lightgbm", {"lightgbm": "==3.3.5"}))
+    assert "3.12" not in candidate_pythons(model(make_spec, "lightgbm", {"lightgbm": "==3.3.5"}))
 
 
 def test_a_version_without_wheels_for_any_python_gives_way_to_the_nearest(make_spec):
     spec = make_spec("0.18.1")
-    assert python_versions(spec) == ("3.7",)
-    assert list(map(str, asked(spec).model)) == ["scikit-learn==0.19.2"]
+    assert candidate_pythons(spec) == ("3.7",)
+    assert list(map(str, collect_requirements(spec).model)) == ["scikit-learn==0.19.2"]
 
 
 # --- both ways -----------------------------------------------------------------------------------
 
 
 def newest(name, python, fits):
-    found = [r for r in known(name) if python in r.pythons and fits(r)]
+    found = [r for r in releases_of(name) if python in r.pythons and fits(r)]
     return found[-1].series if found else None
 
 
@@ -137,13 +137,13 @@ def newest(name, python, fits):
 def test_dates_and_bounds_give_the_same_feature_series(name, make_spec):
     """For every release of the table, on each Python it has wheels for, of every library."""
     pairs = 0
-    for release in known(name):
+    for release in releases_of(name):
         if not release.is_servable:
             continue
         spec = model(make_spec, name, {name: f"=={release.version}"})
         end = day(spec)
         limits = dict(bound.split("<") for bound in bounds(end, releases.libraries()))
-        for python in python_versions(spec)[:2]:
+        for python in candidate_pythons(spec)[:2]:
             for library in releases.libraries():
                 limit = Version(limits.get(library, "9999"))
                 dated = newest(library, python, lambda r, end=end: r.day < end)
@@ -159,7 +159,7 @@ def test_an_index_with_and_one_without_upload_times_give_the_same_series(
     make_spec, local_index, version, python
 ):
     for name in ("scikit-learn", "numpy", "scipy", "joblib", "pandas", "lightgbm", "pytz"):
-        for release in known(name):
+        for release in releases_of(name):
             if python in release.pythons:
                 local_index.add(name, str(release.version), day=str(release.day))
     others = dict.fromkeys(["numpy", "scipy", "joblib", "pandas", "lightgbm", "pytz"], "")

@@ -4,9 +4,9 @@ from datetime import date
 
 import pytest
 
-from modelpack.environment import python_versions
-from modelpack.environment.requirements import asked
-from modelpack.environment.versions import bounds, cutoff
+from modelpack.environment import candidate_pythons
+from modelpack.environment.python_versions import bounds, cutoff
+from modelpack.environment.requirements import collect_requirements
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 
 
@@ -24,49 +24,49 @@ from modelpack.errors import EnvironmentNotResolvedError, UsageError
 def test_the_settled_python_of_the_time_comes_first_and_the_nearest_next(
     make_spec, version, expected
 ):
-    assert python_versions(make_spec(version)) == expected
+    assert candidate_pythons(make_spec(version)) == expected
 
 
 def test_what_the_file_implies_of_python_bounds_the_choice(make_spec):
-    assert python_versions(make_spec("1.3.2", python="<3.11")) == ("3.10", "3.9", "3.8")
-    assert python_versions(make_spec("1.3.2", python="==3.12.*")) == ("3.12",)
+    assert candidate_pythons(make_spec("1.3.2", python="<3.11")) == ("3.10", "3.9", "3.8")
+    assert candidate_pythons(make_spec("1.3.2", python="==3.12.*")) == ("3.12",)
 
 
 def test_without_a_version_the_current_release_counts(make_spec):
-    newest = python_versions(make_spec(None))
+    newest = candidate_pythons(make_spec(None))
     assert "3.13" in newest
-    assert newest == python_versions(make_spec("99.0"))
+    assert newest == candidate_pythons(make_spec("99.0"))
 
 
 def test_an_unknown_version_is_taken_for_the_release_before_it(make_spec):
-    assert python_versions(make_spec("1.3.99")) == python_versions(make_spec("1.3.2"))
+    assert candidate_pythons(make_spec("1.3.99")) == candidate_pythons(make_spec("1.3.2"))
 
 
 @pytest.mark.parametrize("specifier", ["==0.20.3", "<0.21", "==0.20.*", ">=0.20,<0.21"])
 def test_the_users_version_takes_the_place_of_the_files(make_spec, specifier):
-    assert python_versions(make_spec("1.3.2"), [f"scikit-learn{specifier}"]) == ("3.7",)
+    assert candidate_pythons(make_spec("1.3.2"), [f"scikit-learn{specifier}"]) == ("3.7",)
 
 
 @pytest.mark.parametrize(("version", "python"), [("1.3.2", ">=3.13"), ("1.3.2", "newest; rm -rf")])
 def test_no_python_is_an_error_that_names_those_with_wheels(make_spec, version, python):
     with pytest.raises(EnvironmentNotResolvedError, match="has wheels for Python 3") as caught:
-        python_versions(make_spec(version, python=python))
+        candidate_pythons(make_spec(version, python=python))
     assert "--requirement scikit-learn==VERSION" in caught.value.hint
 
 
 def test_a_recorded_version_that_is_none_is_an_error(make_spec):
     with pytest.raises(EnvironmentNotResolvedError, match="no distribution with a version"):
-        python_versions(make_spec("1.9.1 --index-url http://evil.example"))
+        candidate_pythons(make_spec("1.9.1 --index-url http://evil.example"))
 
 
 def test_a_users_requirement_that_is_none_is_an_error(make_spec):
     with pytest.raises(UsageError):
-        python_versions(make_spec("1.3.2"), ["-r other.txt"])
+        candidate_pythons(make_spec("1.3.2"), ["-r other.txt"])
 
 
 def test_bounds_keep_out_what_was_not_there_yet(make_spec):
     spec = make_spec("1.3.0")
-    day = cutoff(spec, asked(spec))
+    day = cutoff(spec, collect_requirements(spec))
     names = ["numpy", "pandas", "scipy", "unheard-of"]
     assert bounds(day, names) == ["numpy<1.26", "pandas<2.1", "scipy<1.12"]
     assert bounds(date(2999, 1, 1), ["numpy"]) == []

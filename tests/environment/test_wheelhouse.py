@@ -47,7 +47,7 @@ def fill(folder: Path, environment: Environment, index: indexes.Index) -> list[s
     index.paths.clear()
     settings = IndexSettings(index.url)
     wheelhouse.fill(folder, environment, BASE, settings, lambda *_: None)
-    wheelhouse.seal(folder)
+    wheelhouse.write_manifest(folder)
     return sorted(path.rpartition("/")[2] for path in index.paths if path.startswith("/files/"))
 
 

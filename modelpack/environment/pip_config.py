@@ -1,4 +1,4 @@
-"""pip's settings: its variables and its configuration files.
+"""pip's variables and configuration files.
 
 Source: https://pip.pypa.io/en/stable/topics/configuration/
 """

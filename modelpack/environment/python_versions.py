@@ -1,4 +1,4 @@
-"""Versions in time: which Pythons and which libraries lived together with what a model records."""
+"""Which Python versions suit a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelpack.types import ModelSpec
 
 from . import installed, releases
 from .releases import OLDEST_PYTHON, Release
-from .requirements import Asked, asked, canonical, pinned_version
+from .requirements import RequirementSet, canonical, collect_requirements, pinned_version
 
 SETTLED = timedelta(days=182)
 """How long a Python must have been out before people are taken to have trained on it."""
@@ -29,7 +29,7 @@ ANY = Requirement("scikit-learn")  # what stands for a framework that the table 
 NUMPY = Requirement("numpy")  # every model computes with it
 
 
-def python_versions(spec: ModelSpec, requirements: Sequence[str] = ()) -> tuple[str, ...]:
+def candidate_pythons(spec: ModelSpec, requirements: Sequence[str] = ()) -> tuple[str, ...]:
     """The Python versions ("3.11") that the model can be served on, preferred first.
 
     Each has wheels for all that is pinned, and for some release of the time of all else. Preferred
@@ -42,7 +42,7 @@ def python_versions(spec: ModelSpec, requirements: Sequence[str] = ()) -> tuple[
         EnvironmentNotResolvedError: there is none.
         UsageError: one of `requirements` is none.
     """
-    wanted = asked(spec, requirements)
+    wanted = collect_requirements(spec, requirements)
     day = cutoff(spec, wanted)
     usable = _usable(spec, wanted, day)
     if not usable:
@@ -51,7 +51,7 @@ def python_versions(spec: ModelSpec, requirements: Sequence[str] = ()) -> tuple[
     return tuple(sorted(usable, key=lambda p: (abs(_minor(p) - _minor(best)), _minor(p))))
 
 
-def preferred(spec: ModelSpec, wanted: Asked, day: date | None) -> str | None:
+def preferred(spec: ModelSpec, wanted: RequirementSet, day: date | None) -> str | None:
     """The Python version that is likeliest to have saved the model, of those that it can be served
     on; None where there is none. `day`: its cutoff.
     """
@@ -70,7 +70,7 @@ def require_python(python: str) -> None:
         )
 
 
-def cutoff(spec: ModelSpec, wanted: Asked) -> date | None:
+def cutoff(spec: ModelSpec, wanted: RequirementSet) -> date | None:
     """The day from whose start on libraries are too new for the model; None: all is current.
 
     A model was saved no earlier than the newest release of which there is evidence, which may be
@@ -94,7 +94,7 @@ def bounds(day: date, names: Iterable[str]) -> list[str]:
     """Constraints ("numpy<1.26") that keep out the feature releases of these libraries made from
     that day on; none for a library that the table does not know.
     """
-    firsts = {name: _first_from(day, releases.known(name)) for name in names}
+    firsts = {name: _first_from(day, releases.releases_of(name)) for name in names}
     return [f"{name}<{first.series}" for name, first in firsts.items() if first]
 
 
@@ -105,7 +105,7 @@ def _first_from(day: date, known: Iterable[Release]) -> Release | None:
     return min(newer, key=lambda release: release.series, default=None)
 
 
-def _evidence(spec: ModelSpec, wanted: Asked) -> Iterator[date]:
+def _evidence(spec: ModelSpec, wanted: RequirementSet) -> Iterator[date]:
     """Days on which the model was not saved yet."""
     for requirement in wanted.model:
         if (found := _first(requirement, wanted)) is not None:
@@ -115,7 +115,7 @@ def _evidence(spec: ModelSpec, wanted: Asked) -> Iterator[date]:
     yield from map(releases.python_day, pythons)
 
 
-def _first(requirement: Requirement, wanted: Asked) -> Release | None:
+def _first(requirement: Requirement, wanted: RequirementSet) -> Release | None:
     """The release that a requirement gives evidence of: that of a pin, the newest of those that
     the user wants of a framework, the oldest of those with a lower bound.
     """
@@ -132,23 +132,23 @@ def _first(requirement: Requirement, wanted: Asked) -> Release | None:
 def _first_beyond(requirement: Requirement) -> date | None:
     """The day of the first release that is too new for an upper bound."""
     found = releases.allowed(requirement)
-    newer = [r.day for r in releases.known(canonical(requirement)) if found and
+    newer = [r.day for r in releases.releases_of(canonical(requirement)) if found and
              r.version > found[-1].version]  # fmt: skip
     return min(newer, default=None)
 
 
 def _is_news(requirement: Requirement) -> bool:
     """Whether a pin is newer than all that the table knows of the library."""
-    version, known = pinned_version(requirement), releases.known(canonical(requirement))
+    version, known = pinned_version(requirement), releases.releases_of(canonical(requirement))
     return bool(version and known and version > known[-1].version)
 
 
-def _has_wheels(python: str, wanted: Asked, day: date | None) -> bool:
+def _has_wheels(python: str, wanted: RequirementSet, day: date | None) -> bool:
     requirements = [*wanted.model, NUMPY, *([] if wanted.model else [ANY])]
     return all(python in _pythons(r, wanted, day) for r in requirements)
 
 
-def _pythons(requirement: Requirement, wanted: Asked, day: date | None) -> frozenset[str]:
+def _pythons(requirement: Requirement, wanted: RequirementSet, day: date | None) -> frozenset[str]:
     """The Pythons with wheels: of a pin, or a framework's newest release that fits, its own; of
     other libraries, those of all releases of the time, since the lock may go back to an older one.
     """
@@ -163,26 +163,28 @@ def _pythons(requirement: Requirement, wanted: Asked, day: date | None) -> froze
     return together or frozenset(releases.pythons())
 
 
-def _likeliest(usable: Sequence[str], spec: ModelSpec, wanted: Asked, day: date | None) -> str:
+def _likeliest(
+    usable: Sequence[str], spec: ModelSpec, wanted: RequirementSet, day: date | None
+) -> str:
     for saved in (spec.trained_on, installed.python_of(spec, wanted)):
         if saved in usable:
             return str(saved)
-    return _settled(usable, _day(wanted, day))
+    return _settled_python(usable, _day(wanted, day))
 
 
-def _usable(spec: ModelSpec, wanted: Asked, day: date | None) -> list[str]:
+def _usable(spec: ModelSpec, wanted: RequirementSet, day: date | None) -> list[str]:
     return [p for p in releases.pythons() if _is_usable(p, spec) and _has_wheels(p, wanted, day)]
 
 
-def _day(wanted: Asked, day: date | None) -> date:
+def _day(wanted: RequirementSet, day: date | None) -> date:
     """The day by which a Python must have settled: the model's, or that of the newest release."""
     if day is not None:
         return day - GRACE
-    known = releases.known(wanted.framework or "") or releases.known(canonical(ANY))
+    known = releases.releases_of(wanted.framework or "") or releases.releases_of(canonical(ANY))
     return known[-1].day
 
 
-def _settled(usable: Sequence[str], day: date) -> str:
+def _settled_python(usable: Sequence[str], day: date) -> str:
     settled = [python for python in usable if _settled_by(python) <= day]
     return settled[-1] if settled else usable[0]
 
@@ -206,7 +208,7 @@ def _is_allowed(python: str, spec: ModelSpec) -> bool:
         return False
 
 
-def _no_python(spec: ModelSpec, wanted: Asked) -> EnvironmentNotResolvedError:
+def _no_python(spec: ModelSpec, wanted: RequirementSet) -> EnvironmentNotResolvedError:
     pins = [(canonical(r), version) for r in wanted.model if (version := pinned_version(r))]
     found = [(name, version, releases.nearest(name, version)) for name, version in pins]
     told = [

@@ -1,4 +1,4 @@
-"""uv's settings: its variables and the files uv.toml of the user and the system.
+"""uv's variables and configuration files.
 
 Source: https://docs.astral.sh/uv/reference/environment/ and https://docs.astral.sh/uv/reference/settings/
 """

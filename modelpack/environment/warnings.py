@@ -1,4 +1,4 @@
-"""Warnings: one sentence wherever what is recorded of a model and what is chosen for it differ."""
+"""Warnings where recorded and chosen versions differ."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from packaging.version import InvalidVersion, Version
 from modelpack.types import ModelSpec
 
 from . import releases
-from .requirements import VARIANTS, Asked, canonical
+from .requirements import VARIANTS, RequirementSet, canonical
 
 _MOST_NAMED = 4
 
 
-def of_versions(spec: ModelSpec, wanted: Asked, pins: Mapping[str, str]) -> Iterator[str]:
+def version_warnings(
+    spec: ModelSpec, wanted: RequirementSet, pins: Mapping[str, str]
+) -> Iterator[str]:
     """On each version that the file records, and that is not the one that is locked; and on parts
     of the model that record another one than the whole.
     """
@@ -33,7 +35,7 @@ def of_versions(spec: ModelSpec, wanted: Asked, pins: Mapping[str, str]) -> Iter
             )
 
 
-def of_python(python: str, preferred: str | None) -> Iterator[str]:
+def python_warnings(python: str, preferred: str | None) -> Iterator[str]:
     if preferred is not None and python != preferred:
         yield (
             f"Python {python} is used; {preferred} is likelier to have saved the model, but"
@@ -41,7 +43,7 @@ def of_python(python: str, preferred: str | None) -> Iterator[str]:
         )
 
 
-def of_training(
+def training_warnings(
     spec: ModelSpec, found: Mapping[str, Version], used: Mapping[str, Version]
 ) -> Iterator[str]:
     """Where what trained the model is known, and cannot be had."""
@@ -59,14 +61,14 @@ def of_training(
         )
 
 
-def _why(name: str, recorded: Version, wanted: Asked) -> str:
+def _why(name: str, recorded: Version, wanted: RequirementSet) -> str:
     if any(canonical(r) == canonicalize_name(name) and r.specifier for r in wanted.user):
         return "and --requirement says otherwise"
     if recorded.is_devrelease:
         return "a development version that no index has"
     if recorded.local:
         return "a build that no index has"
-    servable = [r for r in releases.known(canonicalize_name(name)) if r.is_servable]
+    servable = [r for r in releases.releases_of(canonicalize_name(name)) if r.is_servable]
     if servable and recorded < servable[0].version:
         return "which has no wheels for a Python to serve on, as the first after it has"
     return "which the other requirements rule out"

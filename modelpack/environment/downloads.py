@@ -1,4 +1,4 @@
-"""Fetches files as pip would: with the index's credentials, authorities and proxy."""
+"""Downloads with the index's credentials, CAs and proxy."""
 
 from __future__ import annotations
 
