@@ -70,8 +70,8 @@ def record(
     next to the file, or the list of files, that the model was saved to.
 
     `modelpack package` compares the container's answers with it. The record contains these rows as
-    they are; `rows=0` keeps none. See `modelpack.recording.record`.
+    they are; `rows=0` keeps none. See `modelpack.parity.record.record`.
     """
-    from modelpack import recording
+    from modelpack.parity import record as parity_record
 
-    return recording.record(model, X, path, rows=rows)
+    return parity_record.record(model, X, path, rows=rows)

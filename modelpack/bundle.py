@@ -19,9 +19,9 @@ from modelpack import processes
 from modelpack._version import __version__
 from modelpack.assembly.files import MTIME
 from modelpack.attest import bundles as attested
-from modelpack.attest import parity as parities
 from modelpack.attest.made import PROVENANCE, SBOM, Made
 from modelpack.errors import ModelRefusedError, UsageError
+from modelpack.parity import claims as parities
 from modelpack.platforms import MACHINES, fitting
 from modelpack.quoting import FILTERS, checked
 from modelpack.types import (
@@ -208,8 +208,8 @@ def _texts(made: Made) -> dict[str, str]:
         "locales": LOCALES,
         "base": made.base,
         "code": code,
-        "parity": parities.told(made.parity),
-        "parity_in_words": parities.in_words(made.parity),
+        "parity": parities.parity_labels(made.parity),
+        "parity_in_words": parities.parity_text(made.parity),
         "slim_base": made.base.slim,
         "version": __version__,
         "epoch": MTIME,

@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 import modelpack
 from modelpack.bundle import render
 from modelpack.inspection import inspect
-from modelpack.reference import Sources, prepare
+from modelpack.parity import ReferenceSources, prepare
 from modelpack.serving import application
 from modelpack.serving.dialects import predict
 from modelpack.serving.reference import ReferenceModel
@@ -136,5 +136,5 @@ def test_a_record_tells_what_was_missing(
     spec = saved(model, tmp_path)
     assert nones(spec) == []
     modelpack.record(model, frame, tmp_path / "model.joblib")
-    spec, _ = prepare(spec, Sources((tmp_path / "model.joblib",)))
+    spec, _ = prepare(spec, ReferenceSources((tmp_path / "model.joblib",)))
     assert nones(spec) == expected

@@ -24,8 +24,8 @@ import modelpack
 from modelpack.engines import sandbox
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
+from modelpack.parity.claims import expected_parity
 from modelpack.pipeline import Options, Run, making
-from modelpack.pipeline.names import expected_parity
 from modelpack.types import Check, Code, Image, IndexSettings, Reference, SmokeReport
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"

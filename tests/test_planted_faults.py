@@ -30,7 +30,7 @@ from test_serving_gunicorn import python_path, serving
 import modelpack
 from modelpack.bundle import render
 from modelpack.inspection import inspect
-from modelpack.reference import Sources, completed, prepare, question
+from modelpack.parity import ReferenceSources, build_request, complete_reference, prepare
 from modelpack.smoke.checks import parity
 from modelpack.smoke.probe import CheckFailedError, Probe
 from modelpack.types import Bundle, Reference, Service
@@ -102,7 +102,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Pa
 
 
 def bundle_of(path: Path, folder: Path) -> tuple[Bundle, Reference]:
-    spec, reference = prepare(inspect(path), Sources([path]))
+    spec, reference = prepare(inspect(path), ReferenceSources([path]))
     unknown = replace(reference, answers=None, alone=None, source="model")
     return render(spec, ENVIRONMENT, BASE, folder / "bundle"), unknown
 
@@ -113,11 +113,11 @@ def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
         [sys.executable, "-S", "-m", "modelpack.serving.reference"],
         cwd=bundle.path,
         env={"PYTHONPATH": python_path()},
-        input=question(reference, bodies=True),
+        input=build_request(reference, bodies=True),
         capture_output=True,
         check=True,
     )
-    known = completed(reference, asked.stdout)
+    known = complete_reference(reference, asked.stdout)
     assert not known.problem
     with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
         running = cast("Service", SimpleNamespace(url=f"http://127.0.0.1:{server.port}"))

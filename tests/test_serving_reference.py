@@ -21,7 +21,7 @@ from xgboost import XGBClassifier
 
 from modelpack.bundle import render
 from modelpack.inspection import inspect
-from modelpack.reference import Sources, prepare
+from modelpack.parity import ReferenceSources, prepare
 from modelpack.serving.reference import ReferenceModel
 
 ROWS = 120
@@ -60,7 +60,7 @@ def catboost(path: Path) -> Any:
 
 
 def reference_of(path: Path, folder: Path) -> tuple[ReferenceModel, list[list[Any]]]:
-    spec, reference = prepare(inspect(path), Sources([path]))
+    spec, reference = prepare(inspect(path), ReferenceSources([path]))
     bundle = render(spec, ENVIRONMENT, BASE, folder / "bundle")
     return ReferenceModel(bundle.directory), [list(row) for row in reference.rows]
 

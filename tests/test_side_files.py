@@ -22,9 +22,9 @@ from modelpack import environment, settings
 from modelpack.cli import main
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
-from modelpack.reference import sidecar
-from modelpack.reference.expected import read_expected
-from modelpack.reference.tables import read_table
+from modelpack.parity import sidecar
+from modelpack.parity.reference import read_expected
+from modelpack.parity.row_files import read_table
 from modelpack.types import Field, Signature
 
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"

@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from modelpack.agreement import difference
 from modelpack.errors import UsageError
+from modelpack.parity.compare import relative_difference
 from modelpack.smoke import checks, reports, smoke
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import predict, v1, v2
@@ -575,8 +575,8 @@ def test_without_rows_there_is_nothing_to_compare() -> None:
     ],
 )
 def test_how_far_two_answers_are_apart(expected: object, got: object, apart: float) -> None:
-    assert difference(expected, got) == pytest.approx(apart, rel=1e-9, abs=0)
-    assert difference(got, expected) == pytest.approx(apart, rel=1e-9, abs=0)
+    assert relative_difference(expected, got) == pytest.approx(apart, rel=1e-9, abs=0)
+    assert relative_difference(got, expected) == pytest.approx(apart, rel=1e-9, abs=0)
 
 
 def test_an_input_that_may_be_missing_is_not_left_out_as_bad_input() -> None:

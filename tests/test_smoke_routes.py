@@ -11,7 +11,7 @@ import serving_models
 from serving_models import Trained, bundle_of, spec_of
 from test_serving_gunicorn import serving
 
-from modelpack.agreement import difference
+from modelpack.parity.compare import relative_difference
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES, Route
 from modelpack.types import Service
@@ -54,11 +54,14 @@ def test_a_route_gives_what_the_estimator_does(
     answers = route.ask(probe, rows)
     groups = [[row] for row in rows] if route.alone else [rows]
     expected = said(trained, trained.method, groups)
-    assert difference(expected, answers.predictions) == 0.0
+    assert relative_difference(expected, answers.predictions) == 0.0
     if answers.probabilities is None:
         assert not trained.signature.probabilities or "/v1/" in route.name  # which has none
     else:
-        assert difference(said(trained, "predict_proba", groups), answers.probabilities) == 0.0
+        assert (
+            relative_difference(said(trained, "predict_proba", groups), answers.probabilities)
+            == 0.0
+        )
 
 
 def said(trained: Trained, method: str, groups: list[list[list[Any]]]) -> list[Any]:

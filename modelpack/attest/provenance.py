@@ -14,9 +14,8 @@ from typing import Any
 from modelpack._version import __version__
 from modelpack.attest.made import Made
 from modelpack.attest.purls import image_purl
+from modelpack.parity.claims import UNTESTED
 from modelpack.types import BaseImage, Parity
-
-from .parity import UNTESTED
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

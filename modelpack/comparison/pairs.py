@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelpack.agreement import difference
+from modelpack.parity.compare import relative_difference
 from modelpack.types import Scalar
 
 
@@ -46,11 +46,11 @@ class Pair:
 
     def apart(self, asked: Asked) -> bool:
         """Whether the predictions differ."""
-        return difference(self.old, self.new) > (0.0 if asked.labels else asked.tolerance)
+        return relative_difference(self.old, self.new) > (0.0 if asked.labels else asked.tolerance)
 
     def shifted(self, asked: Asked) -> bool:
         """Whether the probabilities differ."""
-        return difference(self.old_probabilities, self.new_probabilities) > asked.tolerance
+        return relative_difference(self.old_probabilities, self.new_probabilities) > asked.tolerance
 
 
 def errors(old: Said, new: Said) -> Iterator[tuple[str | None, str | None]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelpack.agreement import APART, difference
+from modelpack.parity.compare import INCOMPARABLE, relative_difference
 
 from .pairs import Asked, Pair, Said, errors, side_by_side
 from .values import Change, Impact, PredictionSection, RowDifference, Verdict, counted
@@ -61,7 +61,7 @@ def compare(asked: Asked, old: Said, new: Said) -> PredictionSection:
 
 def _noted(row: RowDifference) -> tuple[bool, float]:
     """Other predictions come first, then the probabilities that are furthest apart."""
-    if difference(row.old, row.new):
+    if relative_difference(row.old, row.new):
         return False, row.number
     return True, -(row.apart or 0.0)
 
@@ -76,10 +76,14 @@ def _refusals(asked: Asked, old: Said, new: Said) -> Iterator[RowDifference]:
 
 def _row(asked: Asked, pair: Pair) -> RowDifference:
     apart = max(
-        0.0 if asked.labels else difference(pair.old, pair.new),
-        difference(pair.old_probabilities, pair.new_probabilities),
+        0.0 if asked.labels else relative_difference(pair.old, pair.new),
+        relative_difference(pair.old_probabilities, pair.new_probabilities),
     )
-    known = None if apart == APART or (asked.labels and pair.old_probabilities is None) else apart
+    known = (
+        None
+        if apart == INCOMPARABLE or (asked.labels and pair.old_probabilities is None)
+        else apart
+    )
     return RowDifference(
         pair.number,
         asked.rows[pair.number],
@@ -98,7 +102,7 @@ def _largest(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
         return {}
     return {
         "absolute": max(abs(a - b) for a, b in numbers),
-        "relative": max(difference(a, b) for a, b in numbers),
+        "relative": max(relative_difference(a, b) for a, b in numbers),
     }
 
 
@@ -107,7 +111,7 @@ def _numbers(a: Any, b: Any) -> Iterator[tuple[float, float]]:
     if isinstance(a, list) and isinstance(b, list):
         for one, other in zip(a, b, strict=False):
             yield from _numbers(one, other)
-    elif _is_number(a) and _is_number(b) and difference(a, b) != APART:
+    elif _is_number(a) and _is_number(b) and relative_difference(a, b) != INCOMPARABLE:
         yield a, b
 
 
@@ -153,7 +157,7 @@ def _change(row: RowDifference) -> Change:
     if row.old_error is not None:
         return Change("added", "row", name, impact="compatible", note=row.old_error)
     note = f"apart by {row.apart:.2g}" if row.apart else ""
-    if difference(row.old, row.new) == 0:
+    if relative_difference(row.old, row.new) == 0:
         was, now = _brief(row.old_probabilities), _brief(row.new_probabilities)
         return Change("changed", "row probabilities", name, was, now, note=f"probabilities {note}")
     return Change("changed", "row", name, _brief(row.old), _brief(row.new), note=note)

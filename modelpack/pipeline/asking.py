@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from modelpack import reference
+from modelpack import parity
 from modelpack.comparison import Asked, PredictionSection, Said, predictions
 from modelpack.errors import SmokeFailedError
-from modelpack.reference import Misfit
+from modelpack.parity import RowsUnavailable
 from modelpack.types import ModelSpec, Reference
 
 from .run import Run
@@ -28,7 +28,7 @@ def compared(run: Run, opened: Sequence[Target]) -> PredictionSection:
         UsageError: the example cannot be read, or fits neither.
     """
     models = [target.side.model for target in opened]
-    rows = reference.share(models, [target.file for target in opened], run.options.example)
+    rows = parity.shared_rows(models, [target.file for target in opened], run.options.example)
     if why := list(_unasked(opened, rows)):
         return predictions.not_asked(why)
     shared = [each for each in rows if isinstance(each, Reference)]
@@ -39,11 +39,11 @@ def compared(run: Run, opened: Sequence[Target]) -> PredictionSection:
     return found
 
 
-def _unasked(opened: Sequence[Target], rows: Sequence[Reference | Misfit]) -> list[str]:
+def _unasked(opened: Sequence[Target], rows: Sequence[Reference | RowsUnavailable]) -> list[str]:
     """Why they are not asked, with the sides for which it holds."""
     why: dict[str, list[str]] = {}
     for name, target, shared in zip(SIDES, opened, rows, strict=True):
-        if isinstance(shared, Misfit):
+        if isinstance(shared, RowsUnavailable):
             why.setdefault(shared.why, []).append(name)
         elif target.engine is None and shared.answers is None:
             why.setdefault(target.unasked, []).append(name)
@@ -68,7 +68,7 @@ def _asked(stack: ExitStack, target: Target, rows: Reference) -> Callable[[], _A
         return lambda: Said(nothing, known.predictions or nothing, known.probabilities, classes)
     assert target.engine is not None  # noqa: S101 - else it is not asked
     try:
-        answer = stack.enter_context(target.engine.ask(target.name, reference.question(rows)))
+        answer = stack.enter_context(target.engine.ask(target.name, parity.build_request(rows)))
     except SmokeFailedError as error:
         why = error.message
         return lambda: why
@@ -77,7 +77,7 @@ def _asked(stack: ExitStack, target: Target, rows: Reference) -> Callable[[], _A
 
 def _said(rows: Reference, answer: Callable[[], bytes], model: ModelSpec) -> _Answer:
     try:
-        errors, answers = reference.said(rows, answer())
+        errors, answers = parity.parse_response(rows, answer())
     except SmokeFailedError as error:
         return error.message
     except ValueError as error:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpack.errors import ModelpackError, UsageError
+from modelpack.parity.claims import expected_parity
 from modelpack.types import Bundle, Code, Image, ModelSpec, Reference, SmokeReport
 
-from .names import default_reference, expected_parity
+from .names import default_reference
 from .options import ForPlatform
 from .run import Run
 

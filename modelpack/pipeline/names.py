@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from modelpack.attest import parity as parities
-from modelpack.types import Environment, ModelSpec, Parity, Reference
+from modelpack.types import Environment, ModelSpec
 
 
 def describe(model: ModelSpec) -> str:
@@ -29,13 +28,6 @@ def describe_environment(resolved: Environment) -> str:
     counts = [f"{told.count(origin)} {text}" for origin, text in words.items() if origin in told]
     total = f"{len(resolved.requirements)} distributions"
     return ", ".join([f"Python {resolved.python}", total, *counts])
-
-
-def expected_parity(rows: Reference) -> Parity:
-    """Return what an image that is accepted claims of its parity."""
-    if not rows.rows:
-        return parities.UNTESTED
-    return Parity(rows.source, len(rows.rows), (), rows.tolerance, 0.0, passed=True)
 
 
 def default_reference(model: ModelSpec) -> str:

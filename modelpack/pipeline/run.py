@@ -12,13 +12,13 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from modelpack import bundle as bundles
-from modelpack import engines, environment, hardening, reference
+from modelpack import engines, environment, hardening, parity
 from modelpack import user_code as codes
-from modelpack.attest import parity as parities
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, settled
 from modelpack.oci import reference as oci_reference
+from modelpack.parity import claims as parities
 from modelpack.smoke import reading, smoke
 from modelpack.types import (
     BaseImage,
@@ -210,8 +210,8 @@ class Run:
         """The rows that the smoke test asks for, and the model with the first as its example."""
         given = self.options
         files = tuple(map(Path, paths))
-        sources = reference.Sources(files, given.example, given.expected, given.tolerance)
-        model, rows = reference.prepare(model, sources)
+        sources = parity.ReferenceSources(files, given.example, given.expected, given.tolerance)
+        model, rows = parity.prepare(model, sources)
         require_categories(model)
         return model, rows
 
@@ -259,7 +259,7 @@ class Run:
         if not rows.rows:
             yield lambda: rows
             return
-        with self.engine.ask(target, reference.question(rows, bodies=True)) as answer:
+        with self.engine.ask(target, parity.build_request(rows, bodies=True)) as answer:
             if sum(file.size for file in model.files) <= TWICE_IN_MEMORY:
                 yield lambda: _completed(rows, answer)
             else:
@@ -275,7 +275,7 @@ class Run:
         model refused some of the rows that were made up. Whether it did.
         """
         found = self._parity(report)
-        if claimed is None or parities.told(found) == parities.told(claimed):
+        if claimed is None or parities.parity_labels(found) == parities.parity_labels(claimed):
             return False
         self._render(parity=found)
         return True
@@ -323,4 +323,4 @@ def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:
         if rows.answers is not None:
             return rows
         return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
-    return reference.completed(rows, told)
+    return parity.complete_reference(rows, told)

@@ -12,11 +12,11 @@ from typing import Any
 from modelpack import oci
 from modelpack.attest import keys
 from modelpack.attest.checks import judged
-from modelpack.attest.parity import UNTESTED
 from modelpack.attest.provenance import told_parity
 from modelpack.attest.subject import Subject, Verdict
 from modelpack.errors import NotVouchedError, UsageError
 from modelpack.oci.locations import READERS
+from modelpack.parity.claims import UNTESTED
 from modelpack.types import Parity, SmokeReport, to_json
 
 from .commands import require_passed, smoke_target

@@ -17,8 +17,8 @@ from modelpack.console.model import view
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.recording import record
-from modelpack.reference import sidecar
+from modelpack.parity import sidecar
+from modelpack.parity.record import record
 
 X = np.random.default_rng(5).normal([40.0, 3.0], [12.0, 1.0], (60, 2))
 COLUMNS = ["age", "rooms"]

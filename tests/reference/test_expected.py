@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from modelpack.errors import UsageError
-from modelpack.reference.expected import read_expected
+from modelpack.parity.reference import read_expected
 from modelpack.types import Answers, Field, Signature
 
 LABELS = Signature((), (Field("prediction", "string"),), classes=("no", "yes"))

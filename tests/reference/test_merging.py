@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 
 from modelpack.errors import UsageError
-from modelpack.reference import Sources, prepare
-from modelpack.reference.inference import inferred
-from modelpack.reference.merging import MAX_SAMPLE_BYTES, with_examples
-from modelpack.reference.rows import align
-from modelpack.reference.tables import Table, read_table
+from modelpack.parity import ReferenceSources, prepare
+from modelpack.parity.columns import inferred
+from modelpack.parity.merge import MAX_SAMPLE_BYTES, with_examples
+from modelpack.parity.row_files import Table, read_table
+from modelpack.parity.rows import align
 from modelpack.types import Field, ModelSpec
 
 MakeSpec = Callable[..., ModelSpec]
@@ -227,7 +227,7 @@ def test_missing_values_in_parquet_keep_the_dtype_of_pandas(
 
 def test_example_and_record_are_prepared_alike(tmp_path: Path, make_spec: MakeSpec) -> None:
     (tmp_path / "x.json").write_text(json.dumps([{"when": "2024-01-01T00:00:00+02:00"}]))
-    spec, reference = prepare(make_spec(), Sources((), tmp_path / "x.json"))
+    spec, reference = prepare(make_spec(), ReferenceSources((), tmp_path / "x.json"))
     assert facts(spec)["when"] == ("datetime", "datetime64[ns, UTC]", None)
     assert reference.rows == (("2024-01-01T00:00:00+02:00",),)
 

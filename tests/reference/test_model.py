@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modelpack.reference import completed, question, said
+from modelpack.parity import build_request, complete_reference, parse_response
 from modelpack.types import Answers, Body, Reference
 
 ROWS = ((1.0, "a"), (2.0, None), (3.0, "c"))
@@ -24,12 +24,12 @@ def told(errors: list[str | None], predictions: list[Any], **changes: Any) -> by
 
 def test_the_question_is_the_rows() -> None:
     rows = [[1.0, "a"], [2.0, None], [3.0, "c"]]
-    assert json.loads(question(Reference(ROWS))) == {"rows": rows, "bodies": False}
-    assert json.loads(question(Reference(ROWS), bodies=True))["bodies"] is True
+    assert json.loads(build_request(Reference(ROWS))) == {"rows": rows, "bodies": False}
+    assert json.loads(build_request(Reference(ROWS), bodies=True))["bodies"] is True
 
 
 def test_the_answers_are_kept() -> None:
-    reference = completed(Reference(ROWS), told([None] * 3, [1, 2, 3]))
+    reference = complete_reference(Reference(ROWS), told([None] * 3, [1, 2, 3]))
     assert (reference.rows, reference.answers, reference.alone) == (
         ROWS,
         Answers((1, 2, 3)),
@@ -39,23 +39,25 @@ def test_the_answers_are_kept() -> None:
 
 def test_bodies_come_with_answers_of_their_own() -> None:
     more = [{**CSV, "name": "of a newer image"}, CSV]
-    reference = completed(Reference(ROWS), told([None] * 3, [1, 2, 3], bodies=more))
+    reference = complete_reference(Reference(ROWS), told([None] * 3, [1, 2, 3], bodies=more))
     assert reference.bodies == (Body("csv", b"a,b\n", Answers((4,))),)
 
 
 def test_the_reason_for_no_bodies_is_kept() -> None:
     answer = told([None] * 3, [1, 2, 3], bodies=[], without_bodies="ValueError: no")
-    assert completed(Reference(ROWS), answer).without_bodies == "ValueError: no"
+    assert complete_reference(Reference(ROWS), answer).without_bodies == "ValueError: no"
 
 
 def test_answers_that_are_known_stay_and_get_bodies() -> None:
     known = Reference(ROWS, Answers((7, 8, 9)), source="record")
-    reference = completed(known, told(["ValueError: no", None, None], [1, 2], bodies=[CSV]))
+    reference = complete_reference(
+        known, told(["ValueError: no", None, None], [1, 2], bodies=[CSV])
+    )
     assert reference == replace(known, bodies=(Body("csv", b"a,b\n", Answers((4,))),))
 
 
 def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
-    reference = completed(
+    reference = complete_reference(
         Reference(ROWS, made_up=True), told([None, "ValueError: no", None], [1, 3])
     )
     assert (reference.rows, reference.problem) == ((ROWS[0], ROWS[2]), "")
@@ -68,7 +70,7 @@ def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
 )
 def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
     errors = ["ValueError: no", *[None] * (len(reference.rows) - 1)]
-    reference = completed(reference, told(errors, [1] * (len(errors) - 1)))
+    reference = complete_reference(reference, told(errors, [1] * (len(errors) - 1)))
     assert reference.problem == "the model itself refuses row 0: ValueError: no"
     assert reference.answers is None
 
@@ -89,11 +91,11 @@ def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
     ],
 )
 def test_a_malformed_answer_is_a_problem_not_a_crash(answer: bytes) -> None:
-    assert "malformed" in completed(Reference(ROWS), answer).problem
+    assert "malformed" in complete_reference(Reference(ROWS), answer).problem
 
 
 def test_what_was_said_is_told_row_by_row() -> None:
-    errors, answers = said(Reference(ROWS), told([None, "ValueError: no", None], [1, 3]))
+    errors, answers = parse_response(Reference(ROWS), told([None, "ValueError: no", None], [1, 3]))
     assert (errors, answers.predictions) == ((None, "ValueError: no", None), (1, 3))
 
 
@@ -106,4 +108,4 @@ def test_what_no_service_would_say_is_malformed(predictions: str) -> None:
     answers = f'{{"predictions": {predictions}, "probabilities": null}}'
     document = f'{{"errors": [null], "together": {answers}, "alone": {answers}}}'
     with pytest.raises(ValueError, match=r"."):
-        said(Reference(((1.0,),)), document.encode())
+        parse_response(Reference(((1.0,),)), document.encode())

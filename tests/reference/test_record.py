@@ -27,7 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardS
 import modelpack
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
-from modelpack.reference import Sources, prepare
+from modelpack.parity import ReferenceSources, prepare
 from modelpack.types import ModelSpec, Reference
 
 FRAME = pd.DataFrame({"size": np.linspace(0.1, 3, 30), "kind": ["a", "b", None] * 10})
@@ -40,7 +40,7 @@ def saved(model: Any, folder: Path) -> Path:
 
 
 def prepared(path: Path) -> tuple[ModelSpec, Reference]:
-    return prepare(inspect(str(path)), Sources((path,)))
+    return prepare(inspect(str(path)), ReferenceSources((path,)))
 
 
 class Rounded(LinearRegression):
@@ -56,7 +56,7 @@ def test_the_model_answers_as_it_was_saved(
 ) -> None:
     """Loading may change the order of an array in memory, and so the last bits of a prediction."""
     if not is_small:
-        monkeypatch.setattr("modelpack.recording.MAX_COPIED_BYTES", 0)
+        monkeypatch.setattr("modelpack.parity.record.MAX_COPIED_BYTES", 0)
     frame = FRAME[["size"]]
     model = Rounded().fit(frame, 1.234 * frame["size"])
     path = saved(model, tmp_path)
@@ -147,7 +147,7 @@ def test_a_model_in_two_files_is_recorded_as_one(tmp_path: Path) -> None:
     joblib.dump(model, paths[1])
     modelpack.record([vectorizer, model], rows, paths)
     spec = inspect(*map(str, paths))
-    _, reference = prepare(spec, Sources(paths))
+    _, reference = prepare(spec, ReferenceSources(paths))
     assert reference.rows == ((1.0, None), (None, 2.0))
     assert reference.answers is not None
     assert reference.answers.predictions == tuple(
@@ -204,7 +204,7 @@ def test_given_files_go_before_a_record(
     (tmp_path / "rows.csv").write_text("size\n0.75\n")
     (tmp_path / "y.json").write_text("[1.5]")
     spec = inspect(str(path))
-    both = Sources((path,), tmp_path / "rows.csv", tmp_path / "y.json", 0.5)
+    both = ReferenceSources((path,), tmp_path / "rows.csv", tmp_path / "y.json", 0.5)
     _, reference = prepare(spec, both)
     assert (reference.source, reference.rows, reference.tolerance) == ("expected", ((0.75,),), 0.5)
     _, reference = prepare(spec, replace(both, example=tmp_path / "rows.csv", expected=None))

@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 import modelpack
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
-from modelpack.reference import Sources, prepare, training
+from modelpack.parity import ReferenceSources, prepare, training
 from modelpack.types import Field, ModelSpec, Reference
 
 COUNT = 200
@@ -152,7 +152,7 @@ def test_rows_of_other_kinds_have_columns_too(rows: Any, fields: list[Any], tmp_
 def test_a_record_stays_small_however_wide_the_answers_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelpack.recording.MAX_BYTES", 4000)
+    monkeypatch.setattr("modelpack.parity.record.MAX_BYTES", 4000)
     document = recorded(pd.DataFrame(np.random.default_rng(0).random((50, 20))), tmp_path)
     count = len(document["instances"])
     assert 0 <= count < 20
@@ -166,7 +166,7 @@ def prepared(model: Any, data: Any, folder: Path, **options: Any) -> tuple[Model
     path = folder / "model.joblib"
     joblib.dump(model, path)
     modelpack.record(model, data, path, **options)
-    return prepare(inspect(str(path)), Sources((path,)))
+    return prepare(inspect(str(path)), ReferenceSources((path,)))
 
 
 def fields_of(spec: ModelSpec) -> dict[str, Field]:
@@ -228,7 +228,7 @@ def test_a_record_of_before_is_still_read(tmp_path: Path) -> None:
     for key in ("fields", "layout"):
         del document[key]
     sidecar.write_text(json.dumps(document))
-    spec, reference = prepare(inspect(str(path)), Sources((path,)))
+    spec, reference = prepare(inspect(str(path)), ReferenceSources((path,)))
     assert reference.source == "record"
     assert spec.signature.inputs[0].example == 20
 
@@ -272,7 +272,7 @@ def test_a_malformed_record_is_an_error_of_its_user(change: dict[str, Any], tmp_
     document = {**json.loads(sidecar.read_text()), **change}
     sidecar.write_text(json.dumps(document).replace(json.dumps(DEEP), DEEP))
     with pytest.raises(UsageError):
-        prepare(inspect(str(path)), Sources((path,)))
+        prepare(inspect(str(path)), ReferenceSources((path,)))
 
 
 def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
     joblib.dump(model, path)
     os.mkfifo(f"{path}.record.json")
     with pytest.raises(UsageError, match="no regular file"):
-        prepare(inspect(str(path)), Sources((path,)))
+        prepare(inspect(str(path)), ReferenceSources((path,)))
 
 
 def test_the_answers_are_those_of_a_frame_as_the_service_makes_it(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import pytest
 from pyarrow import parquet
 
 from modelpack.errors import UsageError
-from modelpack.reference import invented
-from modelpack.reference.merging import with_examples
-from modelpack.reference.rows import MOST_ROWS, align
-from modelpack.reference.tables import Table, read_table
+from modelpack.parity import rows as parity_rows
+from modelpack.parity.merge import with_examples
+from modelpack.parity.row_files import Table, read_table
+from modelpack.parity.rows import MOST_ROWS, align
 from modelpack.types import Field, ModelSpec, Signature
 
 AGE, CITY, PAID = (
@@ -180,10 +180,10 @@ def test_a_model_that_tells_no_inputs_gets_them_from_the_rows(
 
 def test_rows_that_are_made_up_are_plausible_and_the_same_each_time() -> None:
     count = Field("count", "integer", minimum=0.0, maximum=4.0, example=2)
-    rows = invented.rows(signature(AGE, CITY, PAID, count))
-    assert rows == invented.rows(signature(AGE, CITY, PAID, count))
+    rows = parity_rows.synthetic_rows(signature(AGE, CITY, PAID, count))
+    assert rows == parity_rows.synthetic_rows(signature(AGE, CITY, PAID, count))
     assert rows[0] == (2.5, "Bonn", True, 2)
-    assert len(set(rows)) == len(rows) == invented.ROWS
+    assert len(set(rows)) == len(rows) == parity_rows.ROWS
     ages, cities, paid, counts = (list(column) for column in zip(*rows, strict=True))
     assert ages.pop() is None
     assert all(1 <= age <= 9 for age in ages)
@@ -197,7 +197,7 @@ def test_rows_that_are_made_up_are_plausible_and_the_same_each_time() -> None:
 def test_made_up_rows_have_every_category_that_fits_with_first_and_last(count, nullable):
     categories = tuple(range(1000, 1000 + count))
     code = Field("c", "integer", categories=categories, nullable=nullable, example=1000)
-    rows = invented.rows(signature(AGE, code, PAID, code))
+    rows = parity_rows.synthetic_rows(signature(AGE, code, PAID, code))
     for place in (1, 3):
         found = {row[place] for row in rows} - {None}
         assert found >= {categories[0], categories[-1]}
@@ -207,10 +207,10 @@ def test_made_up_rows_have_every_category_that_fits_with_first_and_last(count, n
 
 def test_real_rows_come_first():
     known = replace(signature(AGE, PAID), samples=((7.25, False), (None, True)))
-    rows = invented.rows(known)
+    rows = parity_rows.synthetic_rows(known)
     assert rows[:3] == ((7.25, False), (None, True), (2.5, True))
 
 
 def test_no_rows_are_made_up_of_nothing() -> None:
-    assert invented.rows(signature()) == ()
-    assert invented.rows(signature(Field("x0", "any"))) == ()
+    assert parity_rows.synthetic_rows(signature()) == ()
+    assert parity_rows.synthetic_rows(signature(Field("x0", "any"))) == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelpack.errors import UsageError
-from modelpack.reference import Misfit, share
+from modelpack.parity import RowsUnavailable, shared_rows
 from modelpack.types import Field, ModelSpec, Reference
 
 AGE = Field("age", "number", minimum=1.0, maximum=9.0, example=5.0)
@@ -19,14 +19,14 @@ Make = Callable[..., ModelSpec]
 NO_FILES = (None, None)
 
 
-def rows(shared: Reference | Misfit) -> tuple[tuple[object, ...], ...]:
+def rows(shared: Reference | RowsUnavailable) -> tuple[tuple[object, ...], ...]:
     assert isinstance(shared, Reference)
     return shared.rows
 
 
 def test_rows_are_made_of_the_first_model_and_put_in_order_for_the_second(make_spec: Make) -> None:
     old, new = make_spec(AGE, CITY, named=True), make_spec(CITY, NICK, AGE, named=True)
-    mine, other = share((old, new), NO_FILES)
+    mine, other = shared_rows((old, new), NO_FILES)
     assert rows(other) == tuple((city, None, age) for age, city in rows(mine))
     assert isinstance(mine, Reference)
     assert mine.made_up
@@ -35,37 +35,37 @@ def test_rows_are_made_of_the_first_model_and_put_in_order_for_the_second(make_s
 def test_names_that_nobody_gave_are_positions(make_spec: Make) -> None:
     old = make_spec(AGE, CITY, named=True)
     new = make_spec(*(Field(f"x{n}", "any", example=1) for n in range(2)), NICK, named=False)
-    mine, other = share((old, new), NO_FILES)
+    mine, other = shared_rows((old, new), NO_FILES)
     assert rows(other) == tuple((*row, None) for row in rows(mine))
 
 
 def test_values_stay_as_they_are(make_spec: Make) -> None:
     """An empty text is a value, though it stands for none in a file."""
     empty = make_spec(Field("city", "string", example=""), named=True)
-    mine, other = share((empty, empty), NO_FILES)
+    mine, other = shared_rows((empty, empty), NO_FILES)
     assert rows(mine) == rows(other) == (("",),)
 
 
 def test_an_input_that_only_the_second_has_is_told(make_spec: Make) -> None:
     old, new = make_spec(AGE, named=True), make_spec(AGE, CITY, named=True)
-    _, other = share((old, new), NO_FILES)
-    assert other == Misfit("rows as OLD takes them lack what it needs: city")
+    _, other = shared_rows((old, new), NO_FILES)
+    assert other == RowsUnavailable("rows as OLD takes them lack what it needs: city")
 
 
 def test_a_model_that_tells_no_inputs_has_no_rows(make_spec: Make) -> None:
-    mine, other = share((make_spec(), make_spec(AGE)), NO_FILES)
-    assert isinstance(mine, Misfit)
+    mine, other = shared_rows((make_spec(), make_spec(AGE)), NO_FILES)
+    assert isinstance(mine, RowsUnavailable)
     assert "--example" in mine.why
-    assert isinstance(other, Misfit)
+    assert isinstance(other, RowsUnavailable)
 
 
 def test_rows_of_a_file_are_taken_by_each_model_for_itself(make_spec: Make, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("city,age,more\nRome,7,1\n")
     old, new = make_spec(AGE, CITY, named=True), make_spec(CITY, named=True)
-    mine, other = share((old, new), NO_FILES, tmp_path / "rows.csv")
+    mine, other = shared_rows((old, new), NO_FILES, tmp_path / "rows.csv")
     assert (rows(mine), rows(other)) == (((7, "Rome"),), (("Rome",),))
     extra = make_spec(AGE, Field("sex", "string"), named=True)
-    mine, other = share((extra, new), NO_FILES, tmp_path / "rows.csv")
-    assert mine == Misfit("the example rows lack 1 inputs of the model (sex)")
+    mine, other = shared_rows((extra, new), NO_FILES, tmp_path / "rows.csv")
+    assert mine == RowsUnavailable("the example rows lack 1 inputs of the model (sex)")
     with pytest.raises(UsageError, match="sex"):
-        share((extra, extra), NO_FILES, tmp_path / "rows.csv")
+        shared_rows((extra, extra), NO_FILES, tmp_path / "rows.csv")

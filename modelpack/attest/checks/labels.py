@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from modelpack.attest import parity
 from modelpack.attest.made import PROVENANCE, PROVENANCE_LABEL, SBOM, SBOM_LABEL
 from modelpack.attest.provenance import told_parity
 from modelpack.attest.subject import ANEW, Subject, Verdict
 from modelpack.errors import NotVouchedError
+from modelpack.parity import claims
 
 NAME = "labels"
 
@@ -27,9 +27,9 @@ def check(subject: Subject) -> Verdict:
 def _require_parity(subject: Subject) -> None:
     """What is told of parity, in labels and on the page, is what the provenance has."""
     claimed = told_parity(subject.provenance)
-    labels = {name: text for name, text in subject.labels.items() if name.startswith(parity.LABEL)}
+    labels = {name: text for name, text in subject.labels.items() if name.startswith(claims.LABEL)}
     words = subject.variables.get("MODELPACK_PARITY", "")
-    if labels != parity.told(claimed) or words != parity.in_words(claimed):
+    if labels != claims.parity_labels(claimed) or words != claims.parity_text(claimed):
         raise NotVouchedError(
             "The image tells of a parity that its provenance does not have.", hint=ANEW
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelpack.agreement import APART, difference, first_apart
+from modelpack.parity.compare import INCOMPARABLE, first_difference, relative_difference
 from modelpack.smoke.probe import CheckFailedError, Probe, brief
 from modelpack.smoke.routes import ROUTES, BodyRoute, Route
 from modelpack.types import Answers, Parity, Reference
@@ -38,7 +38,7 @@ def check(probe: Probe) -> str:
         rows=count,
         routes=tuple(route.name for route, _ in answers),
         tolerance=reference.tolerance,
-        largest_difference=None if largest == APART else largest,
+        largest_difference=None if largest == INCOMPARABLE else largest,
         passed=passed,
     )
     if not passed:
@@ -78,7 +78,7 @@ def _pairs(reference: Reference, route: AnyRoute, got: Answers) -> list[tuple[st
 
 
 def _difference(reference: Reference, route: AnyRoute, got: Answers) -> float:
-    return max(difference(a, b) for _, a, b in _pairs(reference, route, got))
+    return max(relative_difference(a, b) for _, a, b in _pairs(reference, route, got))
 
 
 def _told(reference: Reference, answers: Sequence[tuple[AnyRoute, Answers]]) -> str:
@@ -87,9 +87,9 @@ def _told(reference: Reference, answers: Sequence[tuple[AnyRoute, Answers]]) -> 
         for what, expected, answered in _pairs(reference, route, got):
             if len(expected) != len(answered):
                 return f"{len(answered)} {what} for {len(expected)} rows ({route.name})"
-            row = first_apart(expected, answered, reference.tolerance)
+            row = first_difference(expected, answered, reference.tolerance)
             if row is not None:
-                apart = difference(expected[row], answered[row])
+                apart = relative_difference(expected[row], answered[row])
                 return (
                     f"row {row}, {what}: {brief(answered[row])}, and by "
                     f"{SOURCES[reference.source]} {brief(expected[row])}{_by(apart)} ({route.name})"

@@ -1,4 +1,4 @@
-"""modelpack.record(): what a model answers where it was trained, kept beside its file.
+"""`modelpack.record()`, which runs in the training script.
 
 Runs in the training script, with whatever libraries are there; needs none but numpy.
 """
@@ -20,9 +20,9 @@ import numpy as np
 
 from modelpack.errors import UsageError
 from modelpack.files import write_whole
-from modelpack.reference import training
-from modelpack.reference.sidecar import SCHEMA, path_of
-from modelpack.reference.values import to_scalar
+from modelpack.parity import training
+from modelpack.parity.sidecar import SCHEMA, path_of
+from modelpack.parity.values import to_scalar
 
 ROWS = 20
 MAX_ROWS = 100

@@ -1,18 +1,71 @@
-"""Predictions out of a file of the user."""
+"""`prepare()`: rows and expected answers from the user's files."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelpack.errors import UsageError
 from modelpack.files import read_regular
-from modelpack.types import Answers, Signature
+from modelpack.types import Answers, ModelSpec, Reference, Signature
 
-from .rows import number_or_text
-from .tables import MOST_BYTES, Table, read_table
+from . import rows as parity_rows
+from . import sidecar
+from .merge import with_examples
+from .row_files import MOST_BYTES, Table, read_table
+from .rows import align, number_or_text
+
+
+@dataclass(frozen=True)
+class ReferenceSources:
+    """`models`: the files of the model, beside the last of which a sidecar may lie."""
+
+    models: Sequence[Path] = ()
+    example: Path | None = None
+    expected: Path | None = None
+    tolerance: float = 0.0
+
+
+def prepare(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Reference]:
+    """The rows to ask for, with the author's answers where a file holds them, and the spec with the
+    first of the rows as its example.
+
+    Answers are those of the expected file, else of the sidecar that `modelpack.record` wrote, with
+    its rows. Where there is neither, the rows are those of the example file, else made from the
+    signature, and the answers are left to the model itself (`completed`).
+
+    Raises:
+        UsageError: a file cannot be read, does not fit the model, or is of another model file.
+    """
+    if sources.expected:
+        return _of_files(spec, sources)
+    recorded = sidecar.read(sources.models[-1], spec) if sources.models else None
+    example = read_table(sources.example) if sources.example else None
+    if example:
+        spec = with_examples(spec, example)
+    if recorded:
+        return sidecar.reference(spec, recorded, sources.tolerance)
+    if example:
+        rows = align(example, spec.signature)
+        return spec, Reference(rows, tolerance=sources.tolerance)
+    rows = parity_rows.synthetic_rows(spec.signature)
+    return spec, Reference(rows, made_up=True, tolerance=sources.tolerance)
+
+
+def _of_files(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Reference]:
+    if sources.example is None or sources.expected is None:
+        raise UsageError(
+            f"{sources.expected} holds predictions, and nothing says of which rows.",
+            hint="Give the rows too: --example FILE",
+        )
+    table = read_table(sources.example)
+    spec = with_examples(spec, table)
+    rows = align(table, spec.signature)
+    answers = read_expected(sources.expected, spec.signature, len(rows), len(table.rows))
+    return spec, Reference(rows, answers, None, "expected", tolerance=sources.tolerance)
 
 
 def read_expected(path: Path, signature: Signature, rows: int, of: int) -> Answers:

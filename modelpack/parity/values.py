@@ -1,4 +1,4 @@
-"""Values of data frames, arrays and files as JSON has them, and what kind of value each is."""
+"""Values of frames, arrays and files as JSON values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model itself says, loaded in a sandbox: serving/reference.py's answer, as a Reference.
+"""The request to and the response of `modelpack.serving.reference`.
 
 It is output of code that nobody has vouched for: its form is checked, nothing else is believed.
 """
@@ -20,14 +20,14 @@ _LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
 _TOO_DEEP = "its lists are nested too deeply"
 
 
-def question(reference: Reference, bodies: bool = False) -> bytes:
+def build_request(reference: Reference, bodies: bool = False) -> bytes:
     """What `python -m modelpack.serving.reference` reads. `bodies`: the rows are wanted as pandas
     writes them, too.
     """
     return json.dumps({"rows": reference.rows, "bodies": bodies}).encode()
 
 
-def completed(reference: Reference, told: bytes) -> Reference:
+def complete_reference(reference: Reference, told: bytes) -> Reference:
     """The reference with what the model said of its rows. Rows that were made up and that the
     model refuses are left out: they may be none that it can have.
     """
@@ -52,7 +52,7 @@ def completed(reference: Reference, told: bytes) -> Reference:
     return replace(reference, rows=tuple(rows), answers=together, alone=alone)
 
 
-def said(reference: Reference, told: bytes) -> tuple[tuple[str | None, ...], Answers]:
+def parse_response(reference: Reference, told: bytes) -> tuple[tuple[str | None, ...], Answers]:
     """What the model said against each row, None where nothing, and its answers to the others.
 
     Raises:

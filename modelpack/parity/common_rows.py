@@ -1,4 +1,4 @@
-"""The same rows for two models, each as it takes them: of a file, of a record, or made up."""
+"""The same rows for two models."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 from modelpack.errors import UsageError
 from modelpack.types import ModelSpec, Reference, Signature
 
-from . import invented, sidecar
-from .merging import with_examples
+from . import rows as parity_rows
+from . import sidecar
+from .merge import with_examples
+from .row_files import Table, read_table
 from .rows import MOST_ROWS, Row, align
-from .sidecar import Recorded
-from .tables import Table, read_table
+from .sidecar import Recording
 
 
 @dataclass(frozen=True)
-class Misfit:
+class RowsUnavailable:
     """Why there are no rows for a model."""
 
     why: str
@@ -26,12 +27,12 @@ class Misfit:
 _UNKNOWN = "the file does not tell what a row looks like: --example FILE gives rows"
 _MOST_NAMES = 5
 
-Shared = Reference | Misfit
+SharedRows = Reference | RowsUnavailable
 
 
-def share(
+def shared_rows(
     models: Sequence[ModelSpec], files: Sequence[Path | None], example: Path | None = None
-) -> list[Shared]:
+) -> list[SharedRows]:
     """For each of the models the rows, and what it said of them where a record tells. `files`:
     beside which a record may lie.
 
@@ -48,12 +49,12 @@ def share(
         return _made_up(models)
     table = read_table(example)
     shared = [_fitted(model, table) for model in models]
-    if all(isinstance(rows, Misfit) for rows in shared):
+    if all(isinstance(rows, RowsUnavailable) for rows in shared):
         align(table, models[0].signature)  # says why
     return shared
 
 
-def _recorded(models: Sequence[ModelSpec], records: Sequence[Recorded | None]) -> list[Shared]:
+def _recorded(models: Sequence[ModelSpec], records: Sequence[Recording | None]) -> list[SharedRows]:
     table = next(record.table for record in records if record)
     return [
         sidecar.reference(model, record, 0.0)[1]
@@ -63,16 +64,16 @@ def _recorded(models: Sequence[ModelSpec], records: Sequence[Recorded | None]) -
     ]
 
 
-def _made_up(models: Sequence[ModelSpec]) -> list[Shared]:
+def _made_up(models: Sequence[ModelSpec]) -> list[SharedRows]:
     first, *others = models
-    rows = invented.rows(first.signature)
+    rows = parity_rows.synthetic_rows(first.signature)
     if not rows:
-        return [Misfit(_UNKNOWN) for _ in models]
+        return [RowsUnavailable(_UNKNOWN) for _ in models]
     mine = Reference(rows, made_up=True)
     return [mine, *(_translated(rows, first.signature, each.signature) for each in others)]
 
 
-def _translated(rows: Sequence[Row], first: Signature, other: Signature) -> Shared:
+def _translated(rows: Sequence[Row], first: Signature, other: Signature) -> SharedRows:
     """Rows of one model as another one takes them, with nothing where that lacks a value and may.
 
     The names of a model that recorded none are no names.
@@ -84,21 +85,21 @@ def _translated(rows: Sequence[Row], first: Signature, other: Signature) -> Shar
     pairs = list(zip(other.inputs, places, strict=True))
     lacking = [field.name for field, place in pairs if place is None and not field.nullable]
     if lacking:
-        return Misfit(f"rows as OLD takes them lack what it needs: {_listed(lacking)}")
+        return RowsUnavailable(f"rows as OLD takes them lack what it needs: {_listed(lacking)}")
     if not other.inputs:
-        return Misfit(_UNKNOWN)
+        return RowsUnavailable(_UNKNOWN)
     made = (tuple(None if at is None else row[at] for at in places) for row in rows)
     return Reference(tuple(made), made_up=True)
 
 
-def _fitted(model: ModelSpec, table: Table) -> Shared:
+def _fitted(model: ModelSpec, table: Table) -> SharedRows:
     table = replace(table, rows=table.rows[:MOST_ROWS])
     try:
         signature = with_examples(model, table).signature
         return Reference(align(table, signature))
     except UsageError as error:
         told = error.message.removeprefix("The example rows ").rstrip(".")
-        return Misfit(f"the example rows {told}")
+        return RowsUnavailable(f"the example rows {told}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,16 +1,17 @@
-"""Columns of training data: type, dtype, categories, and the range that their values cover."""
+"""Columns of training data: type, dtype, categories and range, also from text and Arrow."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from modelpack.types import FieldType, Scalar
 
-from .values import is_missing, kind_of, to_scalar, type_of
+from .values import is_iso_date, is_missing, kind_of, to_scalar, type_of
 
 SHARES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """Those of the quantiles that are kept."""
@@ -141,3 +142,114 @@ def _checked(document: Mapping[str, Any]) -> Column:
 
 def _are(values: Any, kinds: Any) -> bool:
     return isinstance(values, list) and all(isinstance(value, kinds) for value in values)
+
+
+MAX_COLUMNS = 1000
+"""Columns that are looked into; those of wider files are left to the model file."""
+
+_BOOLEANS = {"true", "True", "TRUE", "false", "False", "FALSE"}
+_NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)", re.I)
+_CODE = re.compile(r"[+-]?0\d.*")
+"""A postcode or an account number: pandas writes no number with a leading zero."""
+_WITH_ZONE = re.compile(r".*[0-9](Z|[+-][0-9]{2}:?[0-9]{2})")
+
+
+def inferred(name: str, cells: Sequence[str]) -> Column:
+    """Return the column of these cells. An empty cell is a missing value."""
+    present = [cell for cell in cells if cell != ""]
+    nullable = len(present) < len(cells)
+    if not present:
+        return Column(name, "any", nullable=nullable)
+    if _BOOLEANS.issuperset(present):
+        return Column(name, "boolean", None if nullable else "bool", nullable=nullable)
+    if all(map(is_iso_date, present)):
+        return Column(name, "datetime", _date_dtype(present), nullable=nullable)
+    try:
+        numbers = [_number(cell) for cell in present]
+    except ValueError:
+        return Column(name, "string", nullable=nullable)
+    column = from_values(name, numbers)
+    dtype = "float64" if column.type == "number" else None  # integers: as each request has them
+    return replace(column, dtype=dtype, nullable=nullable)
+
+
+def with_dates(column: Column, values: Sequence[object]) -> Column:
+    """Return the column of texts as one of dates if all of them are dates of ISO 8601."""
+    texts = [value for value in values if isinstance(value, str)]
+    if column.type != "string" or not all(map(is_iso_date, texts)):
+        return column
+    return replace(column, type="datetime", dtype=_date_dtype(texts))
+
+
+def _date_dtype(texts: Sequence[str]) -> str:
+    return "datetime64[ns, UTC]" if all(map(_WITH_ZONE.fullmatch, texts)) else "datetime64[ns]"
+
+
+def _number(cell: str) -> int | float:
+    """Raises:
+    ValueError: It is no number, or a code of digits.
+    """
+    if _CODE.fullmatch(cell) or not _NUMBER.fullmatch(cell):
+        raise ValueError(cell)
+    try:
+        return int(cell)
+    except ValueError:
+        return float(cell)
+
+
+_BITS = (8, 16, 32, 64)
+DTYPES = {
+    "bool": ("bool", "boolean"), "double": ("float64", "Float64"), "float": ("float32", "Float32"),
+    "halffloat": ("float16", "Float32"), "string": ("str", "str"), "large_string": ("str", "str"),
+    "string_view": ("str", "str"),
+    **{f"int{bits}": (f"int{bits}", f"Int{bits}") for bits in _BITS},
+    **{f"uint{bits}": (f"uint{bits}", f"UInt{bits}") for bits in _BITS},
+}  # fmt: skip
+"""Arrow's type -> the dtype of pandas without and with missing values."""
+_TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
+_KEPT = re.compile(r"U?Int[0-9]+|Float[0-9]+|boolean|string|str|float(16|32|64)|bool|u?int[0-9]+")
+"""Names of dtypes in the notes of pandas that are taken as they are."""
+
+
+def dtype_of(name: str, *, missing: bool) -> str:
+    """Return the dtype of pandas for a type of Arrow."""
+    if name in DTYPES:
+        return DTYPES[name][missing]
+    if match := _TIMESTAMP.fullmatch(name):
+        return f"datetime64[{match[1]}{', ' + match[2] if match[2] else ''}]"
+    return "object"
+
+
+def column_of(name: str, column: Any, values: Sequence[Any], noted: str | None) -> Column:
+    """Return what a column of a file tells. `noted`: its dtype in the notes of pandas."""
+    missing = column.null_count > 0
+    type_name = str(column.type)
+    if type_name.startswith("dictionary"):
+        chunk = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
+        chunk = getattr(chunk, "unify_dictionaries", lambda: chunk)()
+        categories = chunk.dictionary.to_pylist()
+        ordered = bool(column.type.ordered)
+        return from_categories(name, categories, ordered=ordered, nullable=missing)
+    dtype = dtype_of(type_name, missing=missing)
+    if missing and not _is_nullable(noted):
+        dtype = _of_numpy(dtype)
+    elif noted and _KEPT.fullmatch(noted):
+        dtype = noted
+    found = from_values(name, values, dtype)
+    is_number = found.type in {"number", "integer"}
+    if is_number and dtype.lower().startswith("float"):
+        return replace(found, type="number")
+    if dtype.startswith("datetime64"):
+        return replace(found, type="datetime")
+    return found
+
+
+def _is_nullable(noted: str | None) -> bool:
+    return bool(noted and re.fullmatch(r"U?Int[0-9]+|Float[0-9]+|boolean|string", noted))
+
+
+def _of_numpy(dtype: str) -> str:
+    """The dtype that pandas gives to values with missing ones unless another is noted."""
+    if re.fullmatch(r"U?Int[0-9]+|Float64", dtype):
+        return "float64"
+    return {"Float32": "float32", "boolean": "object"}.get(dtype, dtype)

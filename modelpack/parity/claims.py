@@ -1,8 +1,8 @@
-"""What an image tells of its parity: labels, and words for people."""
+"""The parity claim as labels and as text."""
 
 from __future__ import annotations
 
-from modelpack.types import Parity
+from modelpack.types import Parity, Reference
 
 LABEL = "dev.modelpack.parity"
 UNTESTED = Parity("untested", 0, (), 0.0, None, passed=False)
@@ -14,7 +14,7 @@ _SOURCES = {
 }
 
 
-def told(parity: Parity | None) -> dict[str, str]:
+def parity_labels(parity: Parity | None) -> dict[str, str]:
     """Labels of the image."""
     if parity is None:
         return {}
@@ -27,7 +27,7 @@ def told(parity: Parity | None) -> dict[str, str]:
     }
 
 
-def in_words(parity: Parity | None) -> str:
+def parity_text(parity: Parity | None) -> str:
     """For the model card: "bit for bit what the model said where it was trained (17 rows)"."""
     if parity is None:
         return ""
@@ -36,3 +36,10 @@ def in_words(parity: Parity | None) -> str:
     how = f"within {parity.tolerance:g} of" if parity.tolerance else "bit for bit"
     rows = f"{parity.rows} row{'' if parity.rows == 1 else 's'}"
     return f"{how} {_SOURCES.get(parity.source)} ({rows})"
+
+
+def expected_parity(rows: Reference) -> Parity:
+    """Return what an image that is accepted claims of its parity."""
+    if not rows.rows:
+        return UNTESTED
+    return Parity(rows.source, len(rows.rows), (), rows.tolerance, 0.0, passed=True)

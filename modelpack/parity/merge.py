@@ -1,4 +1,4 @@
-"""What a model file contains of its inputs, completed by what an example or a record knows.
+"""The inputs that a model file records, completed by an example or a record.
 
 The file decides where it defines codes: its categories stay. The rest is filled from the rows.
 """
@@ -14,10 +14,9 @@ from packaging.version import InvalidVersion, Version
 from modelpack.errors import UsageError
 from modelpack.types import Field, FieldType, Layout, ModelSpec, Scalar, Signature
 
-from .columns import Column, from_values
-from .inference import MAX_COLUMNS, inferred, with_dates
+from .columns import MAX_COLUMNS, Column, from_values, inferred, with_dates
+from .row_files import Table
 from .rows import MOST_ROWS, Row, align, places
-from .tables import Table
 
 SAMPLES = 5
 MAX_SAMPLE_BYTES = 2**14

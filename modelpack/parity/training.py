@@ -1,4 +1,4 @@
-"""Training data of any kind, as `modelpack.record` gets it: its first rows and its columns.
+"""Training data given to `modelpack.record`: its first rows and its columns.
 
 Nothing is imported for that: frames of pandas and polars are known by what they have.
 """
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from . import arrow
+from . import columns as parity_columns
 from .columns import MAX_SORTED, SHARES, Column, from_categories, from_values
 from .values import is_infinite, is_missing
 
@@ -176,7 +176,7 @@ def _of_series(name: str, series: Any) -> Column:
     if dtype.startswith("Sparse["):
         dtype = dtype[len("Sparse[") :].partition(",")[0].rstrip("]")
     if match := _ARROW.fullmatch(dtype):
-        dtype = arrow.dtype_of(match[1], missing=missing)
+        dtype = parity_columns.dtype_of(match[1], missing=missing)
     return _of_dtype(name, dtype, missing, series)
 
 

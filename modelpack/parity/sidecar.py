@@ -1,4 +1,4 @@
-"""The sidecar of a model file: what `modelpack.record` saw of the model where it was trained.
+"""The `.record.json` sidecar, read and validated.
 
 It lies beside the file as NAME.record.json, and is data of the same origin as the file: it is read,
 checked, and never trusted to say more than what the model answered and with which versions.
@@ -20,12 +20,11 @@ from modelpack.errors import UsageError
 from modelpack.files import read_regular
 from modelpack.types import Answers, ModelSpec, Reference
 
-from . import invented
+from . import rows as parity_rows
 from .columns import from_json
-from .merging import with_examples
-from .readers.json import table_of
+from .merge import with_examples
+from .row_files import RowFileError, Table, table_from_json
 from .rows import align
-from .tables import NotReadableError, Table
 
 SCHEMA = 1
 SUFFIX = ".record.json"
@@ -34,7 +33,7 @@ _LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Recording:
     """`answers` of all rows in one call, `alone` of each in its own. `versions`: distribution ->
     version, of all that the training had imported; `python`: its version ("3.11"). `digests`: of
     the files of the model.
@@ -52,7 +51,7 @@ def path_of(model: Path) -> Path:
     return model.with_name(model.name + SUFFIX)
 
 
-def read(model: Path, spec: ModelSpec) -> Recorded | None:
+def read(model: Path, spec: ModelSpec) -> Recording | None:
     """What was recorded of the model whose last file is `model`; None where nothing was.
 
     Raises:
@@ -65,7 +64,7 @@ def read(model: Path, spec: ModelSpec) -> Recorded | None:
         return None
     except (
         OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
-        NotReadableError,
+        RowFileError,
     ) as error:  # fmt: skip
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise UsageError(
@@ -82,7 +81,9 @@ def read(model: Path, spec: ModelSpec) -> Recorded | None:
     return recorded
 
 
-def reference(spec: ModelSpec, recorded: Recorded, tolerance: float) -> tuple[ModelSpec, Reference]:
+def reference(
+    spec: ModelSpec, recorded: Recording, tolerance: float
+) -> tuple[ModelSpec, Reference]:
     """The spec with what was recorded of the inputs and the environment; and the reference. Without
     recorded rows, that has no answers, and rows are made from what is known of the inputs.
     """
@@ -92,7 +93,7 @@ def reference(spec: ModelSpec, recorded: Recorded, tolerance: float) -> tuple[Mo
         recorded=recorded.versions,
     )
     if not recorded.table.rows:
-        rows = invented.rows(spec.signature)
+        rows = parity_rows.synthetic_rows(spec.signature)
         return spec, Reference(rows, made_up=True, tolerance=tolerance)
     rows = align(recorded.table, spec.signature)
     answers, alone = (
@@ -131,7 +132,7 @@ def _refuse_constant(text: str) -> float:
     raise ValueError(f"it contains {text}")
 
 
-def _recorded(document: Any) -> Recorded:
+def _recorded(document: Any) -> Recording:
     if document["schema"] != SCHEMA:
         raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
     answers, alone = (_answers(document[name]) for name in ("together", "alone"))
@@ -149,7 +150,7 @@ def _recorded(document: Any) -> Recorded:
     files = document["files"]
     if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
         raise ValueError("it does not name the digests of the model files")
-    return Recorded(table, answers, alone, python, known, frozenset(files))
+    return Recording(table, answers, alone, python, known, frozenset(files))
 
 
 def _table(document: Mapping[str, Any]) -> Table:
@@ -159,7 +160,7 @@ def _table(document: Mapping[str, Any]) -> Table:
     rows = {"columns": columns, "instances": document["instances"]}
     if not isinstance(rows["instances"], list):
         raise TypeError("its rows are no list")
-    table = table_of(rows) if rows["instances"] else Table(columns and tuple(columns), ())
+    table = table_from_json(rows) if rows["instances"] else Table(columns and tuple(columns), ())
     facts = tuple(map(from_json, document.get("fields", ())))
     if not facts:
         return table

@@ -1,0 +1,17 @@
+"""ModelSpec -> Reference: rows, and what the author's model says of them."""
+
+from __future__ import annotations
+
+from .common_rows import RowsUnavailable, shared_rows
+from .reference import ReferenceSources, prepare
+from .sandbox_answers import build_request, complete_reference, parse_response
+
+__all__ = [
+    "ReferenceSources",
+    "RowsUnavailable",
+    "build_request",
+    "complete_reference",
+    "parse_response",
+    "prepare",
+    "shared_rows",
+]

@@ -1,0 +1,214 @@
+"""Row files (csv, json, jsonl, npy, parquet) as a `Table`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelpack.errors import UsageError
+from modelpack.files import require_regular
+
+from .columns import MAX_COLUMNS, Column, column_of, from_values, inferred
+
+if TYPE_CHECKING:
+    from .columns import Column
+
+
+MOST_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows, and what is known of their columns.
+
+    Attributes:
+        columns: The names of the values of a row; None if the file has none.
+        is_text: Every value is a string that may stand for something else, as in CSV.
+        facts: What is known of each column, in the order of the values of a row. Empty if nothing.
+        is_typed: The dtypes of `facts` are those of the file, and not inferred from its values.
+    """
+
+    columns: tuple[str, ...] | None
+    rows: Sequence[Sequence[Any]]
+    is_text: bool = False
+    facts: tuple[Column, ...] = ()
+    is_typed: bool = False
+
+
+class RowFileError(Exception):
+    """Why a reader cannot make a table of the file."""
+
+
+def read_table(path: Path) -> Table:
+    """The rows of a file, by its ending: .csv, .json, .jsonl, .npy, .parquet.
+
+    Raises:
+        UsageError: there is no such file, no reader for it, or it is malformed.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError(
+            f"{path} has an ending that tells no format of rows.",
+            hint=f"Name it by its format: {', '.join(READERS)}",
+        )
+    return _read(reader, path)
+
+
+def _read(reader: Callable[[Path], Table], path: Path) -> Table:
+    try:
+        require_regular(path, MOST_BYTES)
+        table = reader(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", hint="Name a file that is there."
+        ) from error
+    except (RowFileError, ValueError, RecursionError, EOFError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(
+            f"{path} cannot be read as rows: {reason}.",
+            hint="docs/parity.md shows what such a file looks like.",
+        ) from error
+    if not table.rows:
+        raise UsageError(
+            f"{path} holds no rows.",
+            hint="Give a file with at least one row; the first hundred are used.",
+        )
+    return table
+
+
+def _read_csv(path: Path) -> Table:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [line for line in csv.reader(file, strict=True) if line]
+    except csv.Error as error:
+        raise RowFileError(str(error)) from error
+    widths = {len(line) for line in lines}
+    if len(widths) > 1:
+        raise RowFileError(f"its lines have {min(widths)} to {max(widths)} values")
+    if lines and all(map(_is_number, lines[0])):
+        return _table(None, lines)
+    return _table(tuple(lines[0]) if lines else None, lines[1:])
+
+
+def _table(names: tuple[str, ...] | None, lines: list[list[str]]) -> Table:
+    width = len(lines[0]) if lines else 0
+    columns = zip(*lines, strict=True)
+    pairs = zip(names or [f"x{place}" for place in range(width)], columns, strict=False)
+    facts = tuple(inferred(name, cells) for name, cells in pairs) if width <= MAX_COLUMNS else ()
+    return Table(names, lines, is_text=True, facts=facts)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_json(path: Path) -> Table:
+    return table_from_json(json.loads(path.read_text(encoding="utf-8-sig")))
+
+
+def _read_json_lines(path: Path) -> Table:
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return table_from_json([json.loads(line) for line in lines if line.strip()])
+
+
+def table_from_json(document: Any) -> Table:
+    """Raises:
+    NotReadableError: the document holds no rows, or rows of several kinds.
+    """
+    columns = None
+    if isinstance(document, dict) and "instances" in document:
+        columns = document.get("columns")
+        document = document["instances"]
+    if not isinstance(document, list):
+        document = [document]
+    if document and all(isinstance(row, dict) for row in document):
+        names = tuple(dict.fromkeys(name for row in document for name in row))
+        return Table(names, [[row.get(name) for name in names] for row in document])
+    rows = [row if isinstance(row, list) else [row] for row in document]
+    _check(rows, columns)
+    return Table(None if columns is None else tuple(columns), rows)
+
+
+def _check(rows: Iterable[list[Any]], columns: Any) -> None:
+    widths = {len(row) for row in rows}
+    if any(isinstance(value, dict) for row in rows for value in row):
+        raise RowFileError("some of its rows are objects, and some are not")
+    if len(widths) > 1:
+        raise RowFileError(f"its rows have {min(widths)} to {max(widths)} values")
+    if columns is not None and {len(columns)} != widths:
+        raise RowFileError(f"it names {len(columns)} columns, and its rows have {widths.pop()}")
+
+
+def _read_npy(path: Path) -> Table:
+    try:
+        import numpy as np  # noqa: PLC0415 - modelpack does without it otherwise
+    except ImportError:
+        raise RowFileError("numpy is not installed here: pip install 'modelpack[rows]'") from None
+    array = np.load(path, allow_pickle=False)
+    if array.dtype.names:
+        parts = [array[name] for name in array.dtype.names]
+        columns = [list(part) if part.dtype.kind in "mM" else part.tolist() for part in parts]
+        facts = tuple(map(_column, array.dtype.names, parts, columns))
+        rows = list(zip(*columns, strict=True))
+        return Table(tuple(array.dtype.names), rows, facts=facts, is_typed=True)
+    if array.ndim not in {1, 2}:
+        raise RowFileError(f"it is an array of {array.ndim} dimensions")
+    return Table(None, array.reshape(len(array), -1).tolist())
+
+
+def _column(name: str, part: Any, values: list[Any]) -> Column:
+    """A column of a structured array: its dtype is that of pandas, texts apart."""
+    if part.dtype.kind in "US":
+        return from_values(name, values, "str")
+    return from_values(name, values, str(part.dtype))
+
+
+def _read_parquet(path: Path) -> Table:
+    try:
+        from pyarrow import ArrowException, parquet  # noqa: PLC0415 - a large, optional library
+    except ImportError:
+        raise RowFileError("pyarrow is not installed here: pip install 'modelpack[rows]'") from None
+    try:
+        table = parquet.read_table(path)
+        names = [name for name in table.column_names if not name.startswith("__index_level_")]
+        columns = [table.column(name).to_pylist() for name in names]
+        facts = _facts(table, names, columns)
+    except ArrowException as error:
+        raise RowFileError(str(error)) from error
+    return Table(tuple(names), list(zip(*columns, strict=True)), facts=facts, is_typed=True)
+
+
+def _facts(table: Any, names: Sequence[str], columns: Sequence[list[Any]]) -> tuple[Column, ...]:
+    dtypes = _pandas_dtypes(table.schema.metadata or {})
+    pairs = zip(names, columns, strict=True)
+    return tuple(column_of(n, table.column(n), values, dtypes.get(n)) for n, values in pairs)
+
+
+def _pandas_dtypes(metadata: dict[bytes, bytes]) -> dict[str, str]:
+    """Name -> dtype of the columns of the frame that was written; empty if it was none."""
+    try:
+        listed = json.loads(metadata[b"pandas"])["columns"]
+        return {
+            str(entry["name"]): str(entry["numpy_type"])
+            for entry in listed
+            if entry["pandas_type"] != "categorical"  # else it is the dtype of the codes
+        }
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return {}
+
+
+READERS = {
+    ".csv": _read_csv,
+    ".json": _read_json,
+    ".jsonl": _read_json_lines,
+    ".npy": _read_npy,
+    ".parquet": _read_parquet,
+}
