@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from modelpack.smoke import checks
-
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "modelpack"
 STAGES = {
@@ -139,12 +137,6 @@ def test_the_architecture_has_a_line_a_module() -> None:
     if os.environ.get("MODELPACK_UPDATE_DOCS"):
         document.write_text(wanted)
     assert document.read_text() == wanted
-
-
-def test_every_smoke_check_is_in_the_table() -> None:
-    """The tables of serving and engines are held by their own tests."""
-    files = {path.stem for path in Path(checks.__path__[0]).glob("*.py")} - {"__init__"}
-    assert {entry.__name__.rpartition(".")[2] for entry in checks.CHECKS} == files
 
 
 def test_the_wheel_holds_every_source_file_and_template(wheel: Path) -> None:

@@ -96,7 +96,7 @@ def test_an_image_as_it_is_packaged_follows_every_rule(image):
     document = json.loads(done.stdout)
     assert document["target"] == image
     assert document["passed"] is True
-    assert [ruling["rule"] for ruling in document["rulings"]] == [rule.NAME for rule in RULES]
+    assert [ruling["rule"] for ruling in document["rulings"]] == [rule.name for rule in RULES]
     assert all(ruling["sources"] and not ruling["violations"] for ruling in document["rulings"])
 
 

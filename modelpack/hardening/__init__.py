@@ -21,4 +21,4 @@ def scan(image: oci.Image, given: Sequence[Needle] = ()) -> tuple[Ruling, ...]:
         UsageError: the image is damaged, or none that modelpack made.
     """
     read = subject.read(image, given)
-    return tuple(Ruling(rule.NAME, rule.SOURCES, tuple(rule.violations(read))) for rule in RULES)
+    return tuple(Ruling(rule.name, rule.sources, tuple(rule.violations(read))) for rule in RULES)

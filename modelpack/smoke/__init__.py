@@ -6,9 +6,8 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import closing
-from types import ModuleType
 
-from modelpack.smoke.checks import CHECKS, shutdown
+from modelpack.smoke.checks import CHECKS, SHUTDOWN, SmokeCheck
 from modelpack.smoke.probe import CheckFailedError, CheckNotRunError, Probe
 from modelpack.types import Check, ModelSpec, Reference, Ruling, Service, SmokeReport
 
@@ -38,14 +37,14 @@ def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
     checks: list[Check] = []
     latency_ms = memory_bytes = None
     with closing(Probe(service, model, reference, answered, scanned)) as probe:
-        for module in _applicable(probe):
+        for entry in _applicable(probe):
             if checks and not checks[0].passed:
-                checks.append(Check(module.NAME, False, 0.0, "", reason=_NOT_READY))
+                checks.append(Check(entry.name, False, 0.0, "", reason=_NOT_READY))
                 continue
-            if module is shutdown:
+            if entry is SHUTDOWN:
                 latency_ms = _latency_ms(probe)
                 memory_bytes = service.memory_bytes()
-            checks.append(_run(module, probe))
+            checks.append(_run(entry, probe))
             on_check(checks[-1])
     return SmokeReport(
         target=service.target,
@@ -59,26 +58,25 @@ def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
     )
 
 
-def _applicable(probe: Probe) -> list[ModuleType]:
+def _applicable(probe: Probe) -> list[SmokeCheck]:
     in_container = probe.service.engine not in {"process", "bubblewrap"}
     return [
-        module
-        for module in CHECKS
-        if (in_container or not getattr(module, "CONTAINER_ONLY", False))
-        and getattr(module, "applies", lambda _: True)(probe)
+        entry
+        for entry in CHECKS
+        if (in_container or not entry.container_only) and entry.applies(probe)
     ]
 
 
-def _run(module: ModuleType, probe: Probe) -> Check:
+def _run(entry: SmokeCheck, probe: Probe) -> Check:
     started = time.monotonic()
     passed, detail, reason = False, "", ""
     try:
-        passed, detail = True, module.check(probe)
+        passed, detail = True, entry.check(probe)
     except CheckFailedError as error:
         detail = str(error)
     except CheckNotRunError as error:
         reason = str(error)
-    return Check(module.NAME, passed, round(time.monotonic() - started, 3), detail, reason)
+    return Check(entry.name, passed, round(time.monotonic() - started, 3), detail, reason)
 
 
 def _latency_ms(probe: Probe) -> float | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from modelpack.smoke.checks import ready
+from modelpack.smoke.checks import READY
 from modelpack.types import SmokeReport
 
 LIBRARIES = {
@@ -125,7 +125,7 @@ _CAUSES = (
 
 def explain(report: SmokeReport) -> tuple[str, str] | None:
     """The message and the hint for a service that was not ready; None where that tells nothing."""
-    words = "".join(c.detail for c in report.checks if c.name == ready.NAME and not c.passed)
+    words = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
     for pattern, message, hint in _CAUSES:
         if found := re.search(pattern, words):
             told = _told(found.groupdict())

@@ -50,7 +50,7 @@ def read(
         "processor": (seen.foreign, f"{seen.count} programs and libraries for {locked.platform}"),
         "libraries": (list(_missing(seen, paths)), f"all of {len(seen.taken)} are there"),
         "versions": (list(_versions(paths, locked)), f"{len(locked.requirements)}, as locked"),
-        rules.NAME: (list(rules.told(rulings)), f"{len(rulings)} rules hold"),
+        "image": (list(rules.told(rulings)), f"{len(rulings)} rules hold"),
     }.items():
         detail = ", ".join(problems[:_NAMED]) if problems else told
         checks.append(Check(name, not problems, round(time.monotonic() - began, 3), detail))

@@ -1,25 +1,32 @@
 """Whether what vouches for an image holds; a check is a function.
 
-A check returns its verdict, or raises a ModelpackError of what does not hold. The first ones are
-what the others rely on. A new check is one file with a NAME and a `check`, and one line in the
-table.
+A check returns its verdict, or raises a ModelpackError with the reason why it fails. Later checks
+rely on earlier ones. A new check is one function and one line in the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from modelpack.attest.checks import attached, bill, content, labels, layers, origin, signature
 from modelpack.attest.subject import Subject, Verdict
 from modelpack.errors import ModelpackError
 
-CHECKS = (signature, layers, labels, origin, content, bill, attached)
+CHECKS: tuple[tuple[str, Callable[[Subject], Verdict]], ...] = (
+    ("signature", signature.check),
+    ("layers", layers.check),
+    ("labels", labels.check),
+    ("provenance", origin.check),
+    ("content", content.check),
+    ("sbom", bill.check),
+    ("attached", attached.check),
+)
 
 
 def judged(subject: Subject) -> Iterator[Verdict]:
     """One verdict a check, as they come."""
-    for entry in CHECKS:
+    for name, check in CHECKS:
         try:
-            yield entry.check(subject)
+            yield check(subject)
         except ModelpackError as error:
-            yield Verdict(entry.NAME, "fails", error.message, error.hint)
+            yield Verdict(name, "fails", error.message, error.hint)

@@ -12,14 +12,14 @@ from modelpack.attest.made import SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attest.subject import Beside, Subject, Verdict
 from modelpack.errors import NotVouchedError
 
-NAME = "attached"
 _HINT = "Attach what is in the image anew: modelpack push REF"
 
 
 def check(subject: Subject) -> Verdict:
+    """What is attached in the registry says the same as what is in the image."""
     beside = subject.beside
     if beside is None:
-        return Verdict(NAME, "unknown", "nothing: the image lies in no registry")
+        return Verdict("attached", "unknown", "nothing: the image lies in no registry")
     if beside.refused:
         raise beside.refused
     wanted = {sbom.PREDICATE: subject.sbom, provenance.PREDICATE: subject.provenance["predicate"]}
@@ -27,7 +27,7 @@ def check(subject: Subject) -> Verdict:
     found = _compared("attached", wanted, list(_attached(beside, digest)))
     signed = _signed(subject, beside.attestations, wanted)
     told = f"{_counted(found)} attached, {_counted(signed)} signed"
-    return Verdict(NAME, "holds" if found or signed else "unknown", told)
+    return Verdict("attached", "holds" if found or signed else "unknown", told)
 
 
 def _signed(subject: Subject, parts: Sequence[Part], wanted: dict[str, Any]) -> int:

@@ -15,12 +15,14 @@ from modelpack.attest.sbom import distributions
 from modelpack.attest.subject import ANEW, Subject, Verdict, listed
 from modelpack.errors import NotVouchedError
 
-NAME = "sbom"
 _INSTALLED = re.compile(r"opt/venv/.*?/site-packages/([^/]+)-([^/-]+)\.dist-info(?:/.*)?")
 _DEBIAN = ("var/lib/dpkg/info/{}.list", "var/lib/dpkg/info/{}:{}.list", "var/lib/dpkg/status.d/{}")
 
 
 def check(subject: Subject) -> Verdict:
+    """The SBOM names the distributions installed in the image, and the model, base and code of the
+    provenance.
+    """
     bill = subject.sbom
     try:
         named = {_canonical(name): {v} for name, v in distributions(bill).items()}
@@ -32,7 +34,7 @@ def check(subject: Subject) -> Verdict:
             f"The bill of materials has not the form that it must have: {error}.", hint=ANEW
         ) from error
     told = f"{len(named)} distributions installed, each named with its version, and no other"
-    return Verdict(NAME, "holds", told)
+    return Verdict("sbom", "holds", told)
 
 
 def _canonical(name: str) -> str:

@@ -10,12 +10,15 @@ from modelpack.attest.provenance import dependencies
 from modelpack.attest.subject import ANEW, APP, Subject, Verdict, is_byte_code, listed
 from modelpack.errors import NotVouchedError
 
-NAME = "content"
 BUILT_WITH = {"base", ".dockerignore", DOCKERFILE, "build-requirements.lock", "modelpack/assembly/"}
 """What an image is made with, and does not hold."""
 
 
 def check(subject: Subject) -> Verdict:
+    """What the provenance says is in the image is there, and nothing beside it.
+
+    Byte code is not told of: its compiler is the base's own.
+    """
     try:
         told = dependencies(subject.provenance["predicate"])
     except (LookupError, TypeError, AttributeError) as error:
@@ -32,7 +35,7 @@ def check(subject: Subject) -> Verdict:
             f"In the image, and the provenance does not tell of it: {listed(more)}.",
             hint="Look into it, or package the model anew.",
         )
-    return Verdict(NAME, "holds", f"the model, its lock and its service: {len(kept)} digests")
+    return Verdict("content", "holds", f"the model, its lock and its service: {len(kept)} digests")
 
 
 def _own(subject: Subject) -> list[str]:

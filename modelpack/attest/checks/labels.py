@@ -8,10 +8,9 @@ from modelpack.attest.subject import ANEW, Subject, Verdict
 from modelpack.errors import NotVouchedError
 from modelpack.parity import claims
 
-NAME = "labels"
-
 
 def check(subject: Subject) -> Verdict:
+    """The labels tell of the bill of materials and the provenance that are in the image."""
     for name, label in ((SBOM, SBOM_LABEL), (PROVENANCE, PROVENANCE_LABEL)):
         found, told = subject.digest(name), subject.labels.get(label)
         if told is None or found != {"sha256": told}:
@@ -21,7 +20,7 @@ def check(subject: Subject) -> Verdict:
                 hint=ANEW,
             )
     _require_parity(subject)
-    return Verdict(NAME, "holds", f"name the digests of {SBOM} and {PROVENANCE}")
+    return Verdict("labels", "holds", f"name the digests of {SBOM} and {PROVENANCE}")
 
 
 def _require_parity(subject: Subject) -> None:

@@ -11,15 +11,18 @@ from modelpack.errors import NotVouchedError
 from modelpack.oci import Layer, streams
 from modelpack.oci.streams import Measured, unpacked
 
-NAME = "layers"
-
 
 def check(subject: Subject) -> Verdict:
+    """From the manifest to the last byte, everything has the digest by which it is named.
+
+    The documents of the image are compared when they are read. Layers are read to their end here,
+    whatever is known of them from an earlier time.
+    """
     layers = subject.image.layers
     size = sum(map(_verified, layers))
     named = "manifest" if subject.image.digest else "configuration"
     told = f"{len(layers)} of {size / 1e6:.0f} MB, each as its {named} names it"
-    return Verdict(NAME, "holds", told)
+    return Verdict("layers", "holds", told)
 
 
 def _verified(layer: Layer) -> int:

@@ -8,12 +8,12 @@ from modelpack.attest.provenance import BUILD_TYPE, PREDICATE, STATEMENT, depend
 from modelpack.attest.subject import ANEW, Subject, Verdict, listed
 from modelpack.errors import NotVouchedError
 
-NAME = "provenance"
 _BASE = "org.opencontainers.image.base.digest"
 _MODEL = "dev.modelpack.model.sha256"
 
 
 def check(subject: Subject) -> Verdict:
+    """The provenance is a statement of modelpack, and names the base and the model of the labels."""
     told = subject.provenance
     try:
         return _judged(subject, told)
@@ -40,7 +40,7 @@ def _judged(subject: Subject, told: dict[str, Any]) -> Verdict:
     _require("the base image", subject.labels.get(_BASE), base and f"sha256:{base}")
     if not models or any(known.get(name) != digest for name, digest in models):
         raise NotVouchedError("The provenance tells of another model than it names.", hint=ANEW)
-    return Verdict(NAME, "holds", _told(definition))
+    return Verdict("provenance", "holds", _told(definition))
 
 
 def _require(what: str, labelled: str | None, told: str | None) -> None:

@@ -6,18 +6,20 @@ from modelpack.attest import cosign
 from modelpack.attest.subject import Subject, Verdict
 from modelpack.errors import NotVouchedError
 
-NAME = "signature"
 _HINT = "Ask whoever made it for the key that goes with it, or do not run it."
 
 
 def check(subject: Subject) -> Verdict:
+    """The key has signed the image, by the digest of its manifest."""
     beside = subject.beside
     if beside is None:
-        return Verdict(NAME, "unknown", "none: signatures are kept in a registry")
+        return Verdict("signature", "unknown", "none: signatures are kept in a registry")
     count = len(beside.signatures)
     if subject.verifier is None:
         there = f"{count} there, none of them looked at" if count else "there is none"
-        return Verdict(NAME, "unknown", f"no key given ({there}): nothing says who made this image")
+        return Verdict(
+            "signature", "unknown", f"no key given ({there}): nothing says who made this image"
+        )
     if not count:
         raise NotVouchedError(
             f"Nobody has signed the image {beside.digest}.",
@@ -35,4 +37,4 @@ def check(subject: Subject) -> Verdict:
             " made or changed by somebody else.",
             hint=_HINT,
         )
-    return Verdict(NAME, "holds", f"by this key, of {beside.digest}")
+    return Verdict("signature", "holds", f"by this key, of {beside.digest}")

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "any user"
-SOURCES = ("CIS 4.1", "NIST 4.1.2")
-
 _READ, _EXECUTE = 0o004, 0o001
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """Any user can run the image: whoever is not the owner may read what is ours, too."""
     for path, entry in image.ours.items():
         needed = _READ if entry.kind in {"file", "hardlink"} else 0
         if entry.kind == "directory":

@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "base"
-SOURCES = ("CIS 4.2", "NIST 4.1.5")
-
 _NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 ORIGIN = "dev.modelpack.base.origin"
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """The image says what it is built on, and by content where that came from a registry."""
     name, digest = image.labels.get(_NAME, ""), image.labels.get(_DIGEST)
     if not name:
         yield Violation(_NAME, "is missing")

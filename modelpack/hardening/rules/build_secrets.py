@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "build secrets"
-SOURCES = ("CIS 4.10", "NIST 4.1.4")
-
 
 def violations(image: Subject) -> Iterator[Violation]:
     """What is word for word in a wheel was there before the build."""

@@ -10,11 +10,9 @@ from modelpack.hardening import locks
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "byte code"
-SOURCES = ("NIST 4.1.3",)
-
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """Byte code is next to its source and contains no time stamp, so that builds are reproducible."""
     stamped = {path for layer in image.layers for path in layer.evidence.stamped}
     for path in image.ours:
         if not path.endswith((".pyc", ".pyo")):

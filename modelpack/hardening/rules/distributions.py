@@ -11,15 +11,13 @@ from modelpack.hardening import locks
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "distributions"
-SOURCES = ("CIS 4.11", "NIST 4.1.1")
-
 OF_THE_ENVIRONMENT = re.compile(
     r"opt/venv/(pyvenv\.cfg|lib64|bin/python[0-9.]*|bin/[Aa]ctivate[a-z0-9.]*)"
 )
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """The environment contains the distributions of the lock, unchanged, and no others."""
     yield from _versions(image)
     recorded = image.recorded
     for path, digest in recorded.items():

@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "environment"
-SOURCES = ("NIST 4.1.2",)
-
 NEVER = {
     "BASH_ENV", "ENV", "LD_AUDIT", "LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONHOME", "PYTHONINSPECT",
     "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONSTARTUP", "PYTHONUSERBASE", "SSLKEYLOGFILE",
@@ -20,6 +17,7 @@ _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """No variable changes what the interpreter or the loader runs; PATH names folders of root."""
     variables = dict(text.partition("=")[::2] for text in image.run.get("Env") or ())
     for name in variables:
         if name in NEVER or name.upper() in _PROXIES:

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "healthcheck"
-SOURCES = ("CIS 4.6", "NIST 4.4.3")
-
 TEST = ["CMD", "python", "-m", "modelpack.serving.health"]
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """The image tells how its health is asked for, without a shell."""
     test = (image.run.get("Healthcheck") or {}).get("Test")
     if test != TEST:
         yield Violation("HEALTHCHECK", f"is {test!r}, and not {TEST!r}")

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "instructions"
-SOURCES = ("CIS 4.7", "CIS 4.9", "NIST 4.1.2")
-
 PATTERNS = {
     r"ADD .*|/bin/sh -c #\(nop\) ADD .*": "ADD fetches and unpacks; COPY does neither",
     r".*\b(curl|wget)\b.*": "fetches what nobody has checked",

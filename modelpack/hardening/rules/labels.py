@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "labels"
-SOURCES = ("CIS 4.12", "NIST 4.1.5")
-
 REQUIRED = (
     "org.opencontainers.image.title",
     "org.opencontainers.image.description",
@@ -31,6 +28,7 @@ LONGEST = 4096
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """The labels of model, versions, base and documents exist, are one line each, and are correct."""
     for name in REQUIRED:
         if name not in image.labels:
             yield Violation(name, "is missing")

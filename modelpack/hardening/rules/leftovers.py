@@ -12,9 +12,6 @@ from packaging.utils import canonicalize_name
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "leftovers"
-SOURCES = ("CIS 4.3", "NIST 4.1.2")
-
 INSTALLERS = re.compile(
     r"opt/venv/.*site-packages/(?P<name>pip|setuptools|wheel|pkg_resources|_distutils_hack)/.*"
 )
@@ -34,6 +31,7 @@ _OF = {"pkg_resources": "setuptools", "_distutils_hack": "setuptools"}
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """The build leaves no installers, caches, package lists, packages or temporary files."""
     locked = image.pins
     for path, entry in image.ours.items():
         if entry.kind == "directory" or path in image.base:

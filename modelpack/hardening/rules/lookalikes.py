@@ -11,11 +11,9 @@ from modelpack.hardening import leaks, shapes
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "secrets"
-SOURCES = ("CIS 4.10", "NIST 4.1.4")
-
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """No layer, variable or label contains a key, a token, a password or a file of credentials."""
     told = json.dumps({"run": image.run, "history": image.history}, ensure_ascii=False)
     for what in shapes.found(told.encode(errors="surrogatepass")):
         yield Violation(leaks.CONFIGURATION, f"holds {what}")

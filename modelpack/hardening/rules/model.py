@@ -9,13 +9,11 @@ from modelpack.hardening.evidence import MANIFEST
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "model"
-SOURCES = ("CIS 4.12", "NIST 4.1.3")
-
 _LABEL = "dev.modelpack.model.sha256"
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """The files of the model are those that were inspected, and nobody can change them."""
     described = image.manifest["model"]
     files = {f"app/{f['path']}": f["sha256"] for f in (described["file"], *described["more_files"])}
     for path, sha256 in files.items():

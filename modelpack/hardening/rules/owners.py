@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "owners"
-SOURCES = ("CIS 4.1", "NIST 4.1.2")
-
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """All that is ours belongs to root, and nothing in the image to the user that it runs as."""
     user, _, group = str(image.run.get("User") or "").partition(":")
     runtime = {user, group} - {"", "0"}
     for path, entry in image.files.items():

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "ports"
-SOURCES = ("CIS 5.8", "CIS 5.9", "NIST 4.4.2")
-
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """One port is exposed, which needs no privilege to listen on: 8080."""
     ports = sorted(image.run.get("ExposedPorts") or ())
     if ports != ["8080/tcp"]:
         yield Violation("EXPOSE", f"names {', '.join(ports) or 'nothing'}, and not 8080/tcp alone")

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "entrypoint"
-SOURCES = ("CIS 4.3", "NIST 4.1.2")
-
 ENTRYPOINT = ["python", "-m", "modelpack.serving"]
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """The service is process 1 by itself, without a shell: what is called is told word for word."""
     entrypoint, command = image.run.get("Entrypoint"), image.run.get("Cmd")
     if entrypoint != ENTRYPOINT:
         yield Violation("ENTRYPOINT", f"is {entrypoint!r}, and not {ENTRYPOINT!r}")

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "set-user-ID"
-SOURCES = ("CIS 4.8", "NIST 4.1.2")
-
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """No file has a set-user-ID or set-group-ID bit or a capability."""
     for path, entry in image.files.items():
         if entry.kind in {"file", "hardlink"} and entry.mode & 0o6000:
             yield Violation(path, f"has the mode {entry.mode:04o}")

@@ -8,11 +8,9 @@ from datetime import datetime, timezone
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "times"
-SOURCES = ("NIST 4.1.5",)
-
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """No file is younger than the creation time of the image, so that builds are reproducible."""
     created = _seconds(str(image.config.get("created", "")))
     if created is None:
         yield Violation("created", f"is {image.config.get('created')!r}, no time")

@@ -11,9 +11,6 @@ from modelpack.hardening.subject import Subject
 from modelpack.oci.filesystem import Entry
 from modelpack.types import Violation
 
-NAME = "tools"
-SOURCES = ("CIS 4.3", "NIST 4.1.2")
-
 TOOLS = {
     "a shell": "sh|r?bash|dash|ash|[a-z]?ksh|mksh|zsh|fish|t?csh|busybox|toybox",
     "a package manager": (
@@ -33,6 +30,7 @@ _FOLDERS = {"bin", "sbin", "libexec"}
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """No shell, package manager, compiler or downloader is added to those of the base image."""
     base = image.base
     known = {entry.sha256: path for path, entry in base.items() if what_is(path, entry)}
     known.pop("", None)

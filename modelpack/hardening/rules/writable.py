@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from modelpack.hardening.subject import Subject
 from modelpack.types import Violation
 
-NAME = "writable"
-SOURCES = ("CIS 5.13", "NIST 4.1.2", "NIST 4.4.3")
-
 TEMPORARY = frozenset({"tmp", "var/tmp", "run/lock", "run/shm", "dev/shm"})
 
 
 def violations(image: Subject) -> Iterator[Violation]:
+    """Nothing in the image can be written to by everyone, but folders for temporary files, in which
+    nobody can replace the files of another.
+    """
     for path, entry in image.files.items():
         if entry.kind == "symlink" or not entry.mode & 0o002:
             continue

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief, predictions_of
 
-NAME = "bad input"
 PROBLEM = "application/problem+json"
 IGNORED = "Modelpack-Ignored-Inputs"
 
 
 def check(probe: Probe) -> str:
+    """Bad input is answered with a 4xx status and a reason, and the service keeps running."""
     seen = []
     for what, expected, answer in _cases(probe):
         if answer.status != expected:

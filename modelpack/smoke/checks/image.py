@@ -8,8 +8,6 @@ from modelpack.errors import ModelpackError
 from modelpack.smoke.probe import CheckFailedError, Probe
 from modelpack.types import Ruling
 
-NAME = "image"
-CONTAINER_ONLY = True
 SHOWN = 12
 """Lines of what is wrong; `modelpack scan` tells all."""
 
@@ -19,6 +17,7 @@ def applies(probe: Probe) -> bool:
 
 
 def check(probe: Probe) -> str:
+    """The image that was built follows every rule of `modelpack.hardening`."""
     assert probe.scanned is not None  # noqa: S101 - see `applies`
     try:
         probe.rulings = probe.scanned()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from modelpack.smoke.probe import CheckFailedError, Probe, brief, predictions_of
 
-NAME = "named rows"
-
 
 def check(probe: Probe) -> str:
+    """The same row by name, its names in reverse order, gives the same prediction."""
     probe.require_row()
     by_name = dict(reversed(probe.example_record().items()))
     named = predictions_of(probe.predict({"instances": [by_name]}))

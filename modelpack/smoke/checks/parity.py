@@ -10,7 +10,6 @@ from modelpack.smoke.probe import CheckFailedError, Probe, brief
 from modelpack.smoke.routes import ROUTES, BodyRoute, Route
 from modelpack.types import Answers, Parity, Reference
 
-NAME = "parity"
 SOURCES = {
     "expected": "the expected predictions",
     "record": "what was recorded where the model was trained",
@@ -26,6 +25,7 @@ def applies(probe: Probe) -> bool:
 
 
 def check(probe: Probe) -> str:
+    """The service answers as the author's model does, bit for bit, by each way of asking."""
     reference = probe.answered()
     if reference.problem:
         raise CheckFailedError(f"nothing to compare with: {reference.problem}")

@@ -6,8 +6,6 @@ import math
 
 from modelpack.smoke.probe import CheckFailedError, Probe, brief, predictions_of
 
-NAME = "probabilities"
-
 
 def applies(probe: Probe) -> bool:
     signature = probe.model.signature
@@ -15,6 +13,7 @@ def applies(probe: Probe) -> bool:
 
 
 def check(probe: Probe) -> str:
+    """A classifier with probabilities gives one for each class, and they add up to 1."""
     probe.require_row()
     document = {"instances": [probe.example_row()]}
     answer = probe.predict(document, "?probabilities=true")

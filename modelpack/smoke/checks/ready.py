@@ -7,13 +7,13 @@ import time
 
 from modelpack.smoke.probe import CheckFailedError, Probe
 
-NAME = "ready"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 LOG_LINES = 12
 
 
 def check(probe: Probe) -> str:
+    """The service is ready within a minute of its start, and keeps running until then."""
     started = time.monotonic()
     while time.monotonic() - started < READY_SECONDS:
         if not probe.service.is_running():
