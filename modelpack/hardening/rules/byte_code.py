@@ -12,7 +12,7 @@ from modelpack.types import Violation
 
 
 def violations(image: Subject) -> Iterator[Violation]:
-    """Byte code is next to its source and contains no time stamp, so that builds are reproducible."""
+    """Byte code is next to its source and contains no time stamp: builds are reproducible."""
     stamped = {path for layer in image.layers for path in layer.evidence.stamped}
     for path in image.ours:
         if not path.endswith((".pyc", ".pyo")):

@@ -28,7 +28,7 @@ LONGEST = 4096
 
 
 def violations(image: Subject) -> Iterator[Violation]:
-    """The labels of model, versions, base and documents exist, are one line each, and are correct."""
+    """The labels of model, versions, base and documents exist, fit one line, and are correct."""
     for name in REQUIRED:
         if name not in image.labels:
             yield Violation(name, "is missing")
