@@ -18,8 +18,8 @@ import jinja2
 from modelpack import processes
 from modelpack._version import __version__
 from modelpack.assembly.files import MTIME
-from modelpack.attest import bundles as attested
-from modelpack.attest.made import PROVENANCE, SBOM, Made
+from modelpack.attestations import bundle as attested
+from modelpack.attestations.documents import PROVENANCE, SBOM, BundleContents
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.parity import claims as parities
 from modelpack.platforms import MACHINES, fitting
@@ -99,7 +99,7 @@ def render(  # noqa: PLR0913 - the values of the flow
                 _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            made = Made(bundle.model, environment, base, code, parity)
+            made = BundleContents(bundle.model, environment, base, code, parity)
             for name, text in _texts(made).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
             attested.write(folder, made)
@@ -197,7 +197,7 @@ def example(spec: ModelSpec) -> dict[str, Any] | None:
     return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
-def _texts(made: Made) -> dict[str, str]:
+def _texts(made: BundleContents) -> dict[str, str]:
     jinja = _jinja()
     spec, environment, code = made.model, made.environment, made.code
     context = {
@@ -244,7 +244,7 @@ def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Co
     return model, environment, from_json(Code, document.get("code", {}))
 
 
-def _manifest(made: Made) -> str:
+def _manifest(made: BundleContents) -> str:
     described = to_json(made.environment)
     del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {

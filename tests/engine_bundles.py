@@ -11,8 +11,8 @@ import jinja2
 
 from modelpack import quoting
 from modelpack.assembly.files import MTIME
-from modelpack.attest import bundles as attested
-from modelpack.attest.made import Made
+from modelpack.attestations import bundle as attested
+from modelpack.attestations.documents import BundleContents
 from modelpack.bundle import BUILD_LOCK, COMPILER, LOCALES
 from modelpack.platforms import MACHINES, fitting
 from modelpack.types import (
@@ -65,7 +65,7 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     facts = {"model": to_json(SPEC), "environment": {**to_json(environment)}}
     del facts["environment"]["lock"], facts["environment"]["build_lock"]
     (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "modelpack": "0.1", **facts}))
-    attested.write(folder, Made(SPEC, environment, base))
+    attested.write(folder, BundleContents(SPEC, environment, base))
     return Bundle(str(folder), SPEC, environment)
 
 

@@ -15,10 +15,10 @@ from serving_models import BASE, ENVIRONMENT
 from test_bundle import PARITY, code_of_author, spec_for
 
 from modelpack import bundle
-from modelpack.attest import attaching, checks, cosign, provenance, sbom
-from modelpack.attest.keys import Signer
-from modelpack.attest.made import document
-from modelpack.attest.subject import Beside, State, Subject, Verdict
+from modelpack.attestations import checks, cosign, provenance, registry, sbom
+from modelpack.attestations.documents import document
+from modelpack.attestations.keys import Signer
+from modelpack.attestations.subject import AttachedDocuments, State, Subject, Verdict
 from modelpack.errors import NotVouchedError, SmokeFailedError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
@@ -52,11 +52,11 @@ def signer_of(kind: str = "ec") -> Signer:
 
 
 def failures(subject: Subject) -> dict[str, str]:
-    return {v.name: v.detail for v in checks.judged(subject) if v.state == "fails"}
+    return {v.name: v.detail for v in checks.run_checks(subject) if v.state == "fails"}
 
 
 def states(subject: Subject) -> dict[str, str]:
-    return {verdict.name: verdict.state for verdict in checks.judged(subject)}
+    return {verdict.name: verdict.state for verdict in checks.run_checks(subject)}
 
 
 def test_an_image_as_it_was_rendered_holds(made: Bundle) -> None:
@@ -208,19 +208,19 @@ def test_an_image_without_documents_is_told_so(made: Bundle) -> None:
 # --- signatures and attestations -----------------------------------------------------------------
 
 
-def beside(made: Bundle, signer: Signer, **changes: Any) -> Beside:
+def beside(made: Bundle, signer: Signer, **changes: Any) -> AttachedDocuments:
     bill, told = (json.loads((made.directory / name).read_bytes()) for name in DOCUMENTS)
     predicates = ((sbom.PREDICATE, bill), (provenance.PREDICATE, told["predicate"]))
     statement = provenance.of_subjects(
         [{"name": PLACE, "digest": {"sha256": "b" * 64}}], provenance.PREDICATE, told["predicate"]
     )
-    whole = Beside(
+    whole = AttachedDocuments(
         DIGEST,
         [cosign.signed(PLACE, DIGEST, signer)],
         [cosign.attested(PLACE, DIGEST, predicate, signer) for predicate in predicates],
         {
-            attaching.SBOM_TYPE: [json.dumps(bill).encode()],
-            attaching.STATEMENT_TYPE: [json.dumps(statement).encode()],
+            registry.SBOM_TYPE: [json.dumps(bill).encode()],
+            registry.STATEMENT_TYPE: [json.dumps(statement).encode()],
         },
     )
     return replace(whole, **changes)
@@ -234,12 +234,12 @@ def test_what_was_signed_and_attached_holds(made: Bundle, kind: str) -> None:
     signer = signer_of(kind)
     subject = Subject(image_of(made.directory), beside(made, signer), signer.verifier)
     assert set(states(subject).values()) == {"holds"}
-    *_, last = checks.judged(subject)
+    *_, last = checks.run_checks(subject)
     assert last.detail == "both documents attached, both documents signed"
 
 
 def verdict(subject: Subject, name: str) -> Verdict:
-    return next(v for v in checks.judged(subject) if v.name == name)
+    return next(v for v in checks.run_checks(subject) if v.name == name)
 
 
 def test_another_key_has_signed_nothing(made: Bundle) -> None:
@@ -301,7 +301,7 @@ def test_a_flipped_byte_in_an_attestation_is_seen(made: Bundle, member: str) -> 
     assert list(failures(subject)) == ["attached"]
 
 
-@pytest.mark.parametrize("kind", [attaching.SBOM_TYPE, attaching.STATEMENT_TYPE])
+@pytest.mark.parametrize("kind", [registry.SBOM_TYPE, registry.STATEMENT_TYPE])
 def test_an_attached_document_that_says_otherwise_is_seen(made: Bundle, kind: str) -> None:
     there = beside(made, signer_of())
     own = there.attached[kind]

@@ -20,10 +20,10 @@ from test_bundle import PARITY, code_of_author, hostile_spec, spec_for
 from test_quoting import HOSTILE
 
 from modelpack import bundle
-from modelpack.attest import bundles, sbom
-from modelpack.attest.made import labels, tree_digest, unlabelled
-from modelpack.attest.provenance import dependencies
-from modelpack.attest.purls import image_purl, pypi_purl
+from modelpack.attestations import bundle as attestations_bundle
+from modelpack.attestations import sbom
+from modelpack.attestations.documents import image_purl, labels, pypi_purl, tree_digest, unlabelled
+from modelpack.attestations.provenance import dependencies
 from modelpack.errors import UsageError
 from modelpack.types import BaseImage, Bundle, Code
 
@@ -181,7 +181,9 @@ def test_a_base_of_no_registry_is_told_by_its_image_id(tmp_path: Path) -> None:
         told = next(e for e in listed["resolvedDependencies"] if e["name"] == "base")
         assert told["annotations"] == {"imageId": image_id}
         assert "digest" not in told
-        bundles.restate(packed)  # of the app that was edited: it is the same base
+        attestations_bundle.refresh_documents(
+            packed
+        )  # of the app that was edited: it is the same base
 
 
 def test_the_labels_are_the_digests_of_the_documents(made: Bundle) -> None:
@@ -212,7 +214,7 @@ def test_nothing_is_restated_of_a_bundle_as_it_was_rendered(made: Bundle) -> Non
     (made.directory / "modelpack" / "serving" / "__pycache__").mkdir()
     (made.directory / "modelpack" / "serving" / "__pycache__" / "a.pyc").write_text("x")
     before = (made.directory / "Dockerfile").read_bytes()
-    assert bundles.restate(bundle.read(made.path)) == ()
+    assert attestations_bundle.refresh_documents(bundle.read(made.path)) == ()
     assert (made.directory / "Dockerfile").read_bytes() == before
 
 
@@ -232,8 +234,8 @@ def append(path: Path) -> None:
 )
 def test_an_edited_bundle_says_so_and_claims_no_parity(made: Bundle, name: str, told: str) -> None:
     append(made.directory / name)
-    assert bundles.restate(bundle.read(made.path)) == (told,)
-    assert bundles.restate(bundle.read(made.path)) == ()
+    assert attestations_bundle.refresh_documents(bundle.read(made.path)) == (told,)
+    assert attestations_bundle.refresh_documents(bundle.read(made.path)) == ()
     predicate = read(made, bundle.PROVENANCE)["predicate"]
     assert predicate["buildDefinition"]["internalParameters"]["edited"] == [told]
     assert "byproducts" not in predicate["runDetails"]
@@ -243,7 +245,7 @@ def test_an_edited_bundle_says_so_and_claims_no_parity(made: Bundle, name: str, 
     documents = ((made.directory / n).read_text() for n in (bundle.SBOM, bundle.PROVENANCE))
     assert labels(*documents) in dockerfile
     append(made.directory / "gunicorn.conf.py")
-    bundles.restate(bundle.read(made.path))
+    attestations_bundle.refresh_documents(bundle.read(made.path))
     predicate = read(made, bundle.PROVENANCE)["predicate"]
     edited = predicate["buildDefinition"]["internalParameters"]["edited"]
     assert edited == sorted([told, "gunicorn.conf.py"])
@@ -252,8 +254,10 @@ def test_an_edited_bundle_says_so_and_claims_no_parity(made: Bundle, name: str, 
 def test_another_base_than_the_one_that_was_tested_is_told(made: Bundle) -> None:
     read_back = bundle.read(made.path)
     for slim in (True, False):
-        assert bundles.restate(replace(read_back, slim_base=slim)) == ("base",)
-        assert bundles.restate(replace(read_back, slim_base=slim)) == ()
+        assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == (
+            "base",
+        )
+        assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == ()
         definition = read(made, bundle.PROVENANCE)["predicate"]["buildDefinition"]
         assert definition["externalParameters"]["base"]["slim"] is slim
         assert definition["internalParameters"]["edited"] == ["base"]
@@ -265,18 +269,18 @@ def test_a_document_that_was_edited_is_written_anew(made: Bundle, name: str) -> 
     before = read(made, bundle.SBOM)
     path = made.directory / name
     path.write_text(path.read_text() + " ")
-    assert bundles.restate(made) == (name,)
+    assert attestations_bundle.refresh_documents(made) == (name,)
     assert read(made, bundle.SBOM) == before
-    assert bundles.restate(made) == ()
+    assert attestations_bundle.refresh_documents(made) == ()
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"predicate": 1}', '{"predicate": {}}'])
 def test_a_provenance_that_cannot_be_read_is_a_usage_error(made: Bundle, content: str) -> None:
     (made.directory / bundle.PROVENANCE).write_text(content)
     with pytest.raises(UsageError, match="does not tell how the bundle was made"):
-        bundles.restate(made)
+        attestations_bundle.refresh_documents(made)
 
 
 def test_a_bundle_of_an_older_version_has_nothing_to_restate(made: Bundle) -> None:
     (made.directory / bundle.PROVENANCE).unlink()
-    assert bundles.restate(replace(made, code=Code())) == ()
+    assert attestations_bundle.refresh_documents(replace(made, code=Code())) == ()

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from modelpack.attest import keys
+from modelpack.attestations import keys
 from modelpack.errors import UsageError
 
 PASSWORD = "Straße 7"

@@ -22,9 +22,10 @@ from serving_models import BASE, ENVIRONMENT
 from test_bundle import spec_for
 
 from modelpack import bundle
-from modelpack.attest import attaching, cosign, keys
-from modelpack.attest.checks import judged
-from modelpack.attest.subject import Subject
+from modelpack.attestations import cosign, keys
+from modelpack.attestations import registry as attestations_registry
+from modelpack.attestations.checks import run_checks
+from modelpack.attestations.subject import Subject
 from modelpack.engines.docker import DockerEngine
 from modelpack.errors import UsageError
 from modelpack.oci import Image, layout
@@ -70,9 +71,11 @@ def cosign_accepts(folder: Path, reference: str, key: str = "cosign.pub") -> dic
 
 
 def failures(folder: Path, reference: str, key: str = "cosign.pub") -> set[str]:
-    with attaching.opened(reference) as place:
-        subject = Subject(*attaching.found(place), keys.verifier(folder / key))
-        return {verdict.name for verdict in judged(subject) if verdict.state == "fails"}
+    with attestations_registry.open_registry_image(reference) as place:
+        subject = Subject(
+            *attestations_registry.find_attestations(place), keys.verifier(folder / key)
+        )
+        return {verdict.name for verdict in run_checks(subject) if verdict.state == "fails"}
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +95,8 @@ class Pushed:
         self.pinned = f"{host}/team/{name}@{self.digest}"
 
     def vouch(self, signer: keys.Signer | None = None) -> None:
-        with attaching.opened(self.reference) as place:
-            attaching.vouch(place, signer)
+        with attestations_registry.open_registry_image(self.reference) as place:
+            attestations_registry.attach_attestations(place, signer)
 
 
 def put(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
@@ -200,9 +203,11 @@ def test_what_cosign_signs_modelpack_verifies(
         attest = ("attest", *given, f"--type={kind}", "--predicate=predicate", image.pinned)
         done = ask(folder, *attest)
         assert done.returncode == 0, done.stderr
-    with attaching.opened(image.reference) as place:
-        subject = Subject(*attaching.found(place), keys.verifier(folder / "cosign.pub"))
-        *_, last = judged(subject)
+    with attestations_registry.open_registry_image(image.reference) as place:
+        subject = Subject(
+            *attestations_registry.find_attestations(place), keys.verifier(folder / "cosign.pub")
+        )
+        *_, last = run_checks(subject)
     assert (last.state, last.detail) == ("holds", "nothing attached, both documents signed")
 
 
@@ -250,14 +255,14 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
     with connected(reference) as repository:
         top = layout.named((laid / "index.json").read_bytes(), "")
         push.push(layout.Folder(laid), top, repository, lambda *_: None)
-    with attaching.opened(reference) as place:
-        attaching.vouch(place, signer)
+    with attestations_registry.open_registry_image(reference) as place:
+        attestations_registry.attach_attestations(place, signer)
     verifier = keys.verifier(folder / "cosign.pub")
     for platform in ("linux/amd64", "linux/arm64"):
-        with attaching.opened(reference) as place:
-            image, beside = attaching.found(place, platform)
+        with attestations_registry.open_registry_image(reference) as place:
+            image, beside = attestations_registry.find_attestations(place, platform)
             assert image.digest != beside.digest == top.digest
-            found = {v.name: v.state for v in judged(Subject(image, beside, verifier))}
+            found = {v.name: v.state for v in run_checks(Subject(image, beside, verifier))}
         assert set(found.values()) == {"holds"}
         each = f"{registry}/team/platforms@{image.digest}"
         assert cosign_accepts(folder, each) == ALL
@@ -342,7 +347,9 @@ def test_flipped_bytes_in_the_registry_are_seen(
         assert not cosign_accepts(folder, image.reference)[kind]
 
 
-@pytest.mark.parametrize("kind", [attaching.SBOM_TYPE, attaching.STATEMENT_TYPE])
+@pytest.mark.parametrize(
+    "kind", [attestations_registry.SBOM_TYPE, attestations_registry.STATEMENT_TYPE]
+)
 def test_an_attached_document_that_was_replaced_is_seen(
     registry: str, folder: Path, folder_of_bundle: Path, kind: str
 ) -> None:
@@ -353,6 +360,9 @@ def test_an_attached_document_that_was_replaced_is_seen(
         text = {"_type": "x", "subject": [cosign.subject("x", image.digest)]}
         told = {**text, "predicateType": KINDS["slsaprovenance1"], "predicate": {"evil": 1}}
         referrers.attach(repository, descriptor, kind, [of_bytes(json.dumps(told).encode(), kind)])
-    with attaching.opened(image.reference) as place:
-        found = {v.name: v.state for v in judged(Subject(*attaching.found(place)))}
+    with attestations_registry.open_registry_image(image.reference) as place:
+        found = {
+            v.name: v.state
+            for v in run_checks(Subject(*attestations_registry.find_attestations(place)))
+        }
     assert found["attached"] == "fails"

@@ -15,7 +15,7 @@ import pytest
 import serving_models
 
 from modelpack import bundle as bundles
-from modelpack.attest import provenance
+from modelpack.attestations import provenance
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import claims
 from modelpack.parity.claims import expected_parity
@@ -143,4 +143,4 @@ def test_the_labels_and_the_provenance_of_an_untested_image_say_so(tmp_path: Pat
     assert 'ENV MODELPACK_PARITY="untested: no prediction was tested' in dockerfile
     assert "parity.rows" not in dockerfile
     statement = json.loads((bundle.directory / "provenance.json").read_text())
-    assert provenance.told_parity(statement) == claims.UNTESTED
+    assert provenance.recorded_parity(statement) == claims.UNTESTED

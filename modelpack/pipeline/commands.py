@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelpack import bundle as bundles
 from modelpack import engines, processes
-from modelpack.attest import bundles as attested
+from modelpack.attestations import bundle as attested
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import causes, reading
@@ -151,7 +151,7 @@ def build(run: Run, bundle: Bundle) -> Image:
         NoEngineError: the engine makes no images.
     """
     bundle = replace(bundle, slim_base=bundle.slim_base or run.options.slim_base)
-    for name in attested.restate(bundle):
+    for name in attested.refresh_documents(bundle):
         run.observer.notice(
             f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
             " claims no parity. To have it tested, package the model anew."

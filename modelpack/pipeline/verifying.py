@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from modelpack import oci
-from modelpack.attest import keys
-from modelpack.attest.checks import judged
-from modelpack.attest.provenance import told_parity
-from modelpack.attest.subject import Subject, Verdict
+from modelpack.attestations import keys
+from modelpack.attestations.checks import run_checks
+from modelpack.attestations.provenance import recorded_parity
+from modelpack.attestations.subject import Subject, Verdict
 from modelpack.errors import NotVouchedError, UsageError
 from modelpack.oci.locations import READERS
 from modelpack.parity.claims import UNTESTED
@@ -82,7 +82,7 @@ def verify(run: Run, target: str, key: Path | None = None) -> Verification:
     with _found(run, target, signed=key is not None) as found:
         subject = replace(found, verifier=verifier)
         with run.stage("verify") as summary:
-            verdicts = tuple(judged(subject))
+            verdicts = tuple(run_checks(subject))
             count = sum(verdict.state == "holds" for verdict in verdicts)
             summary.append(f"{count} of {len(verdicts)} hold")
         digest = subject.beside.digest if subject.beside else subject.image.digest
@@ -95,7 +95,7 @@ def verify(run: Run, target: str, key: Path | None = None) -> Verification:
         if _is_a_place(target):
             run.observer.notice(_RUN_IT)
             return outcome
-        return _proven(run, outcome, told_parity(subject.provenance))
+        return _proven(run, outcome, recorded_parity(subject.provenance))
 
 
 def require_verified(outcome: Verification) -> None:
@@ -130,13 +130,13 @@ def _found(run: Run, target: str, *, signed: bool) -> Iterator[Subject]:
         with oci.opened(target, run.options.platform) as image:
             yield Subject(image)
     elif signed or _IN_A_REGISTRY.match(target):
-        from modelpack.attest import attaching  # noqa: PLC0415 - brings requests, 60 ms
+        from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
 
-        with attaching.opened(target) as place:
+        with registry.open_registry_image(target) as place:
             platform = run.options.platform
             if platform is None and run.options.smoke:
                 platform = run.engine.platform
-            yield Subject(*attaching.found(place, platform))
+            yield Subject(*registry.find_attestations(place, platform))
     else:
         with run.engine.contents(target) as image:
             yield Subject(image)

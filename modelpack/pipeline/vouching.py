@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelpack.attest import keys
+from modelpack.attestations import keys
 
 from .run import Run
 
@@ -29,10 +29,10 @@ class Voucher:
         Raises:
             ModelpackError: the registry refuses, or the image is none of modelpack.
         """
-        from modelpack.attest import attaching  # noqa: PLC0415 - brings requests, 60 ms
+        from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
 
-        with run.stage("vouch") as summary, attaching.opened(reference) as place:
-            there = attaching.vouch(place, self._signer)
+        with run.stage("vouch") as summary, registry.open_registry_image(reference) as place:
+            there = registry.attach_attestations(place, self._signer)
             attached = "SBOM and provenance attached" if there else "no SBOM nor provenance in it"
             signed = "signed" if self._signer else "not signed: no --key"
             summary.append(f"{attached}; {signed}")

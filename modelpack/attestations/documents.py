@@ -1,4 +1,4 @@
-"""What a bundle was made of, as its bill of materials and its provenance tell."""
+"""File names, labels, digests and package URLs of the documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from modelpack.oci.reference import split_reference
 from modelpack.types import BaseImage, Code, Environment, ModelSpec, Parity
 
 SBOM = "sbom.cdx.json"
@@ -29,7 +31,7 @@ _TREES = ("modelpack/serving", "modelpack/assembly")
 
 
 @dataclass(frozen=True)
-class Made:
+class BundleContents:
     """The values of the flow that a bundle is rendered from. `model`: with the paths that its files
     have in the bundle. `parity`: what the image is to tell of it. `edited`: names of the files that
     somebody changed after they were rendered.
@@ -115,3 +117,33 @@ def _content(folder: Path, name: str) -> bytes:
         text = content.decode("utf-8", "surrogateescape")
         return unlabelled(text).encode("utf-8", "surrogateescape")
     return content
+
+
+# Source: github.com/package-url/purl-spec: pypi, deb, oci and docker types.
+def pypi_purl(name: str, version: str) -> str:
+    return f"pkg:pypi/{quote(_canonical(name), safe='')}@{_quoted(version)}"
+
+
+def debian_purl(name: str, platform: str) -> str:
+    return f"pkg:deb/debian/{_quoted(name)}?arch={quote(platform.rpartition('/')[2], safe='')}"
+
+
+def image_purl(base: BaseImage) -> str:
+    """By its digest where it came from a registry, else by its tag."""
+    repository, tag = split_reference(base.reference)
+    folder, _, name = repository.rpartition("/")
+    if base.digest is None:
+        return f"pkg:docker/{quote(repository, safe='/')}@{_quoted(tag)}"
+    where = f"{folder or 'docker.io/library'}/{name}"
+    return (
+        f"pkg:oci/{_quoted(name)}@{_quoted(base.digest)}"
+        f"?repository_url={quote(where, safe='/')}&tag={_quoted(tag)}"
+    )
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe=".-_~")
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

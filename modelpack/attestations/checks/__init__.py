@@ -1,4 +1,4 @@
-"""Whether what vouches for an image holds; a check is a function.
+"""The ordered table `CHECKS`.
 
 A check returns its verdict, or raises a ModelpackError with the reason why it fails. Later checks
 rely on earlier ones. A new check is one function and one line in the table.
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from modelpack.attest.checks import attached, bill, content, labels, layers, origin, signature
-from modelpack.attest.subject import Subject, Verdict
+from modelpack.attestations.checks import image, sbom, signatures
+from modelpack.attestations.subject import Subject, Verdict
 from modelpack.errors import ModelpackError
 
 CHECKS: tuple[tuple[str, Callable[[Subject], Verdict]], ...] = (
-    ("signature", signature.check),
-    ("layers", layers.check),
-    ("labels", labels.check),
-    ("provenance", origin.check),
-    ("content", content.check),
-    ("sbom", bill.check),
-    ("attached", attached.check),
+    ("signature", signatures.check_signature),
+    ("layers", image.check_layers),
+    ("labels", image.check_labels),
+    ("provenance", image.check_origin),
+    ("content", image.check_content),
+    ("sbom", sbom.check_sbom),
+    ("attached", signatures.check_attached),
 )
 
 
-def judged(subject: Subject) -> Iterator[Verdict]:
+def run_checks(subject: Subject) -> Iterator[Verdict]:
     """One verdict a check, as they come."""
     for name, check in CHECKS:
         try:

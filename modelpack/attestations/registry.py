@@ -1,4 +1,4 @@
-"""Attaches the documents of an image to it in its registry, signs it there, and finds both again.
+"""Attached to, and found beside, an image in its registry.
 
 Two conventions are served: referrers, which any client of the specification lists (image-spec 1.1,
 manifest.md, and distribution-spec 1.1, "Listing Referrers"), and cosign's tags, which its commands
@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelpack import processes
-from modelpack.attest import cosign, provenance, sbom
-from modelpack.attest.cosign import Part
-from modelpack.attest.keys import Signer
-from modelpack.attest.made import PROVENANCE, SBOM, SBOM_LABEL, SBOM_TYPE, STATEMENT_TYPE
-from modelpack.attest.subject import APP, Beside, labels_of
+from modelpack.attestations import cosign, provenance, sbom
+from modelpack.attestations.cosign import Part
+from modelpack.attestations.documents import PROVENANCE, SBOM, SBOM_LABEL, SBOM_TYPE, STATEMENT_TYPE
+from modelpack.attestations.keys import Signer
+from modelpack.attestations.subject import APP, AttachedDocuments, labels_of
 from modelpack.errors import ModelpackError
 from modelpack.oci import Image, filesystem, streams
 from modelpack.oci import image as oci_image
@@ -31,7 +31,7 @@ _MOST = 100  # layers of signatures, and referrers, that are looked at
 
 
 @dataclass(frozen=True)
-class Place:
+class RegistryImage:
     """Where an image lies in a registry. `store`: keeps what was fetched while the place is
     open.
     """
@@ -46,7 +46,7 @@ class Place:
 
 
 @contextmanager
-def opened(reference: str, *, plain_http: bool = False) -> Iterator[Place]:
+def open_registry_image(reference: str, *, plain_http: bool = False) -> Iterator[RegistryImage]:
     """Raises:
     UsageError: `reference` is no name of an image in a registry.
     """
@@ -54,10 +54,10 @@ def opened(reference: str, *, plain_http: bool = False) -> Iterator[Place]:
         connected(reference, plain_http=plain_http) as repository,
         processes.scratch_folder() as folder,
     ):
-        yield Place(repository, Pulled(repository, folder))
+        yield RegistryImage(repository, Pulled(repository, folder))
 
 
-def vouch(place: Place, signer: Signer | None = None) -> bool:
+def attach_attestations(place: RegistryImage, signer: Signer | None = None) -> bool:
     """Attaches to the image that the place's name leads to what it holds of documents, and signs
     both; of an image for several platforms, to each. What is there already stays as it is. Returns
     whether there are documents: images of older versions have none, and are signed alone.
@@ -77,7 +77,9 @@ def vouch(place: Place, signer: Signer | None = None) -> bool:
     return all(there)
 
 
-def found(place: Place, platform: str | None = None) -> tuple[Image, Beside]:
+def find_attestations(
+    place: RegistryImage, platform: str | None = None
+) -> tuple[Image, AttachedDocuments]:
     """The image that the place's name leads to, and what is beside it: what cannot be had of that
     is told of there.
 
@@ -89,9 +91,9 @@ def found(place: Place, platform: str | None = None) -> tuple[Image, Beside]:
     return image, _beside(place, named.digest, image.digest or named.digest)
 
 
-def _beside(place: Place, named: str, digest: str) -> Beside:
+def _beside(place: RegistryImage, named: str, digest: str) -> AttachedDocuments:
     """`named`: of an index, where there is one; `digest`: of the image's own manifest."""
-    there = Beside(named)
+    there = AttachedDocuments(named)
     try:
         there = replace(there, signatures=_parts(place, named, "sig"))
         there = replace(there, attestations=_parts(place, digest, "att"))
@@ -100,7 +102,7 @@ def _beside(place: Place, named: str, digest: str) -> Beside:
         return replace(there, refused=error)
 
 
-def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> bool:
+def _vouch(place: RegistryImage, descriptor: Descriptor, signer: Signer | None) -> bool:
     image = oci_image.image(place.store, descriptor)
     if signer:
         _sign(place, descriptor.digest, signer)
@@ -120,7 +122,7 @@ def _vouch(place: Place, descriptor: Descriptor, signer: Signer | None) -> bool:
     return True
 
 
-def _attached(place: Place, digest: str) -> dict[str, list[bytes]]:
+def _attached(place: RegistryImage, digest: str) -> dict[str, list[bytes]]:
     """By their type."""
     texts: dict[str, list[bytes]] = {}
     for referrer in referrers.referrers(place.repository, digest)[:_MOST]:
@@ -135,13 +137,13 @@ def _attached(place: Place, digest: str) -> dict[str, list[bytes]]:
 # --- cosign's tags -------------------------------------------------------------------------------
 
 
-def _sign(place: Place, digest: str, signer: Signer) -> None:
+def _sign(place: RegistryImage, digest: str, signer: Signer) -> None:
     there = _parts(place, digest, "sig")
     if not any(cosign.is_signature(part, digest, signer.verifier) for part in there):
         _keep(place, digest, "sig", [*there, cosign.signed(place.name, digest, signer)])
 
 
-def _attest(place: Place, digest: str, wanted: Mapping[str, Any], signer: Signer) -> None:
+def _attest(place: RegistryImage, digest: str, wanted: Mapping[str, Any], signer: Signer) -> None:
     """`wanted`: predicates by their type."""
     there = _parts(place, digest, "att")
     known = list(cosign.predicates(there, digest, signer.verifier))
@@ -154,7 +156,7 @@ def _attest(place: Place, digest: str, wanted: Mapping[str, Any], signer: Signer
         _keep(place, digest, "att", [*there, *missing])
 
 
-def _parts(place: Place, digest: str, kind: str) -> list[Part]:
+def _parts(place: RegistryImage, digest: str, kind: str) -> list[Part]:
     manifest = place.repository.find_manifest(cosign.tag(digest, kind))
     if manifest is None:
         return []
@@ -162,7 +164,7 @@ def _parts(place: Place, digest: str, kind: str) -> list[Part]:
     return [Part(layer.media_type, _content(place, layer), layer.annotations) for layer in layers]
 
 
-def _keep(place: Place, digest: str, kind: str, parts: Sequence[Part]) -> None:
+def _keep(place: RegistryImage, digest: str, kind: str, parts: Sequence[Part]) -> None:
     blobs = [of_bytes(part.content, part.media_type) for part in parts]
     layers = [
         Descriptor(blob.media_type, blob.digest, blob.size, annotations=part.annotations)
@@ -176,7 +178,7 @@ def _keep(place: Place, digest: str, kind: str, parts: Sequence[Part]) -> None:
     place.repository.put_manifest(manifest, oci_image.MANIFEST, cosign.tag(digest, kind))
 
 
-def _content(place: Place, layer: Descriptor) -> bytes:
+def _content(place: RegistryImage, layer: Descriptor) -> bytes:
     """Raises UsageError: it is damaged, or too large for a document."""
     if layer.size > streams.DOCUMENT:
         raise oci_image.malformed(f"a document has more than {streams.DOCUMENT} bytes")

@@ -1,5 +1,4 @@
-"""What cosign keeps beside an image in its registry: signatures and attestations, as layers of an
-image of the tag sha256-DIGEST.sig or .att.
+"""cosign's formats: signatures, attestations, DSSE envelopes.
 
 A signature is over a small document, simple signing, that names the image's digest; an attestation
 is a statement in a DSSE envelope. No transparency log is asked or told.
@@ -16,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelpack.attest import dsse
-from modelpack.attest.keys import Signer, Verifier
-from modelpack.attest.provenance import of_subjects
+from modelpack.attestations.documents import STATEMENT_TYPE
+from modelpack.attestations.keys import Signer, Verifier
+from modelpack.attestations.provenance import of_subjects
 from modelpack.oci import image
 
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -73,8 +72,8 @@ def attested(
 ) -> Part:
     """`predicate`: its type, and what it says."""
     statement = of_subjects([subject(repository, digest)], *predicate)
-    envelope = dsse.envelope(statement, signer)
-    return Part(dsse.MEDIA_TYPE, envelope, {SIGNATURE: "", PREDICATE_TYPE: predicate[0]})
+    envelope = sign_envelope(statement, signer)
+    return Part(MEDIA_TYPE, envelope, {SIGNATURE: "", PREDICATE_TYPE: predicate[0]})
 
 
 def subject(repository: str, digest: str) -> dict[str, Any]:
@@ -88,7 +87,7 @@ def predicates(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Type and content of what the key has signed of the image."""
     for part in parts:
-        statement = dsse.opened(part.content, verifier)
+        statement = verify_envelope(part.content, verifier)
         if statement and names(statement, digest):
             predicate = statement.get("predicate")
             if isinstance(predicate, dict):
@@ -135,3 +134,40 @@ def manifest(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> 
 
 def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+# Source: github.com/secure-systems-lab/dsse, envelope.md and protocol.md.
+MEDIA_TYPE = "application/vnd.dsse.envelope.v1+json"
+
+
+def sign_envelope(statement: Mapping[str, Any], signer: Signer) -> bytes:
+    payload = json.dumps(statement, ensure_ascii=True, separators=(",", ":")).encode()
+    signature = base64.b64encode(signer.sign(_encoded(payload))).decode()
+    signed = {
+        "payloadType": STATEMENT_TYPE,
+        "payload": base64.b64encode(payload).decode(),
+        "signatures": [{"keyid": "", "sig": signature}],
+    }
+    return json.dumps(signed, separators=(",", ":")).encode()
+
+
+def verify_envelope(envelope: bytes, verifier: Verifier) -> dict[str, Any] | None:
+    """The statement, if the key has signed it; None if not, or if this is none."""
+    try:
+        document = json.loads(envelope)
+        payload = base64.b64decode(document["payload"], validate=True)
+        signatures = [base64.b64decode(entry["sig"]) for entry in document["signatures"]]
+        if document["payloadType"] != STATEMENT_TYPE:
+            return None
+        if not any(verifier.accepts(_encoded(payload), signature) for signature in signatures):
+            return None
+        statement = json.loads(payload)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return statement if isinstance(statement, dict) else None
+
+
+def _encoded(payload: bytes) -> bytes:
+    """What is signed: the payload with its type, so that one cannot stand for another."""
+    kind = STATEMENT_TYPE.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)

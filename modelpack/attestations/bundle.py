@@ -1,4 +1,4 @@
-"""The documents of a bundle: written when it is rendered, and anew after somebody edited it."""
+"""The documents of a bundle, written and updated."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelpack.attest import provenance, sbom
-from modelpack.attest.made import (
+from modelpack.attestations import provenance, sbom
+from modelpack.attestations.documents import (
     DOCKERFILE,
     PROVENANCE,
     PROVENANCE_LABEL,
     SBOM,
-    Made,
+    BundleContents,
     digests,
     document,
     relabelled,
@@ -27,7 +27,7 @@ from modelpack.types import BaseImage, Bundle
 _PARITY = re.compile(r"^(ENV MODELPACK_PARITY=|LABEL dev\.modelpack\.parity=).*\n", re.MULTILINE)
 
 
-def write(folder: Path, made: Made, dockerfile: str | None = None) -> None:
+def write(folder: Path, made: BundleContents, dockerfile: str | None = None) -> None:
     """Writes both documents into a folder that has all else, and their digests into its
     Dockerfile. `dockerfile`: its text, where that is to be another one.
     """
@@ -47,7 +47,7 @@ def write(folder: Path, made: Made, dockerfile: str | None = None) -> None:
         (folder / name).write_bytes(_encoded(written))
 
 
-def restate(bundle: Bundle) -> tuple[str, ...]:
+def refresh_documents(bundle: Bundle) -> tuple[str, ...]:
     """Writes the documents of a bundle anew where its files are not as its provenance tells, as
     somebody edited them, or its base is to be slim, and was not: they then tell of what is there,
     name what was changed, and claim no parity, which was found of others. Returns the names; empty
@@ -93,12 +93,12 @@ def _is_labelled(folder: Path) -> bool:
     return all(digest == sha256((folder / PROVENANCE).read_bytes()) for digest in named)
 
 
-def _as_edited(bundle: Bundle, told: Mapping[str, Any], names: tuple[str, ...]) -> Made:
+def _as_edited(bundle: Bundle, told: Mapping[str, Any], names: tuple[str, ...]) -> BundleContents:
     definition = told["predicate"]["buildDefinition"]
     base = definition["externalParameters"]["base"]
     digest = provenance.dependencies(told["predicate"])["base"]
     before = definition["internalParameters"].get("edited", ())
-    return Made(
+    return BundleContents(
         bundle.model,
         bundle.environment,
         BaseImage(

@@ -1,4 +1,4 @@
-"""How an image was made: an in-toto statement with SLSA's provenance as its predicate.
+"""in-toto statement with SLSA provenance.
 
 It is a function of the flow's values: no times, nothing of this machine. docs/attestations.md
 defines the build type.
@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelpack._version import __version__
-from modelpack.attest.made import Made
-from modelpack.attest.purls import image_purl
+from modelpack.attestations.documents import BundleContents, image_purl
 from modelpack.parity.claims import UNTESTED
 from modelpack.types import BaseImage, Parity
 
@@ -26,7 +25,7 @@ PARITY = "https://modelpack.dev/parity/v1"
 Digests = Mapping[str, Mapping[str, str]]
 
 
-def statement(made: Made, files: Digests) -> dict[str, Any]:
+def statement(made: BundleContents, files: Digests) -> dict[str, Any]:
     """In the bundle, the subjects are the files of the model: what image comes of it is not known
     there. `files`: name -> digest set of all that the image is built from.
     """
@@ -45,7 +44,7 @@ def of_subjects(
     }
 
 
-def predicate(made: Made, files: Digests) -> dict[str, Any]:
+def predicate(made: BundleContents, files: Digests) -> dict[str, Any]:
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
@@ -80,7 +79,7 @@ def base_id(predicate: Mapping[str, Any]) -> str | None:
     return next((str(entry["imageId"]) for entry in told if "imageId" in entry), None)
 
 
-def told_parity(statement: Mapping[str, Any]) -> Parity | None:
+def recorded_parity(statement: Mapping[str, Any]) -> Parity | None:
     """The parity that a statement tells of; None where it tells of none, or of none that is."""
     try:
         details = statement["predicate"]["runDetails"]
@@ -95,7 +94,7 @@ def told_parity(statement: Mapping[str, Any]) -> Parity | None:
     return None
 
 
-def _parameters(made: Made) -> dict[str, Any]:
+def _parameters(made: BundleContents) -> dict[str, Any]:
     """What was given from outside: the model, and what the user chose."""
     model, environment = made.model, made.environment
     user = [name for name, origin in environment.origins.items() if origin == "user"]

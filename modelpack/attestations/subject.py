@@ -1,4 +1,4 @@
-"""What is verified: an image, and what stands beside it in its registry."""
+"""What is being verified."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from modelpack.attest.cosign import Part
-from modelpack.attest.keys import Verifier
-from modelpack.attest.made import PROVENANCE, SBOM, tree_digest
+from modelpack.attestations.cosign import Part
+from modelpack.attestations.documents import PROVENANCE, SBOM, tree_digest
+from modelpack.attestations.keys import Verifier
 from modelpack.errors import ModelpackError, NotVouchedError
 from modelpack.oci import Image, filesystem
 from modelpack.oci.filesystem import Entry
@@ -33,7 +33,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Beside:
+class AttachedDocuments:
     """What a registry keeps beside an image. `digest`: of the manifest that its name leads to.
     `attached`: type -> documents that refer to it; `refused`: why one could not be had.
     """
@@ -50,7 +50,7 @@ class Subject:
     """`beside`: None for an image that lies in no registry."""
 
     image: Image
-    beside: Beside | None = None
+    beside: AttachedDocuments | None = None
     verifier: Verifier | None = None
 
     @cached_property
@@ -119,7 +119,7 @@ def is_byte_code(path: str) -> bool:
     return path.endswith(".pyc") and path.rpartition("/")[0].endswith("/__pycache__")
 
 
-def listed(names: Sequence[str], most: int = 3) -> str:
+def join_first(names: Sequence[str], most: int = 3) -> str:
     """The first few of them, in words."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,6 +1,4 @@
-"""The bill of materials names each distribution that is installed in the image, and no other; its
-model, base and code are those of the provenance.
-"""
+"""The SBOM against what is installed."""
 
 from __future__ import annotations
 
@@ -10,16 +8,16 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from modelpack.attest.provenance import dependencies
-from modelpack.attest.sbom import distributions
-from modelpack.attest.subject import ANEW, Subject, Verdict, listed
+from modelpack.attestations.provenance import dependencies
+from modelpack.attestations.sbom import distributions
+from modelpack.attestations.subject import ANEW, Subject, Verdict, join_first
 from modelpack.errors import NotVouchedError
 
 _INSTALLED = re.compile(r"opt/venv/.*?/site-packages/([^/]+)-([^/-]+)\.dist-info(?:/.*)?")
 _DEBIAN = ("var/lib/dpkg/info/{}.list", "var/lib/dpkg/info/{}:{}.list", "var/lib/dpkg/status.d/{}")
 
 
-def check(subject: Subject) -> Verdict:
+def check_sbom(subject: Subject) -> Verdict:
     """The SBOM names the distributions installed in the image, and the model, base and code of the
     provenance.
     """
@@ -58,7 +56,7 @@ def _require_same(named: dict[str, set[str]], installed: dict[str, set[str]]) ->
     )
     if apart:
         raise NotVouchedError(
-            f"The bill of materials is not that of this image: {listed(apart)}.", hint=ANEW
+            f"The bill of materials is not that of this image: {join_first(apart)}.", hint=ANEW
         )
 
 
@@ -86,7 +84,8 @@ def _require_hashes(bill: dict[str, Any], told: dict[str, dict[str, str]]) -> No
     other = sorted(name for name in {*found, *known} if found.get(name) != known.get(name))
     if other or not {*found} >= {"base"}:
         raise NotVouchedError(
-            f"The bill of materials and the provenance do not agree on {listed(other) or 'base'}.",
+            "The bill of materials and the provenance do not agree on "
+            f"{join_first(other) or 'base'}.",
             hint=ANEW,
         )
 

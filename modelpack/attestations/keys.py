@@ -1,5 +1,4 @@
-"""Keys that sign and verify: those of cosign, and others in PEM, with the algorithms that cosign
-takes for them.
+"""Signing and verifying keys.
 
 ECDSA on P-256 and RSA (PKCS #1 v1.5) sign the SHA-256 of a message, Ed25519 the message itself.
 Source: github.com/sigstore/sigstore, pkg/signature/signer.go.
@@ -7,11 +6,14 @@ Source: github.com/sigstore/sigstore, pkg/signature/signer.go.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelpack.attest import sealed
 from modelpack.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,8 +67,8 @@ def signer(path: Path, password: Password) -> Signer:
 
     pem = _read(path)
     try:
-        if sealed.is_sealed(pem):
-            der = sealed.opened(pem, password().encode())
+        if is_encrypted(pem):
+            der = decrypt_key(pem, password().encode())
             key: Any = formats.load_der_private_key(der, None)
         elif "BEGIN ENCRYPTED PRIVATE KEY" in pem:
             key = formats.load_pem_private_key(pem.encode(), password().encode())
@@ -145,3 +147,55 @@ def _unusable(path: Path, kind: str, error: Exception) -> UsageError:
         f"{path} holds no {kind} key that can be used: {str(error).partition(chr(10))[0]}.",
         hint=f"Take one in PEM: {_KINDS}. `cosign generate-key-pair` makes a pair.",
     )
+
+
+# Source: github.com/secure-systems-lab/go-securesystemslib, encrypted/encrypted.go: JSON with the
+# parameters of scrypt, a salt, and a secretbox of NaCl; cosign wraps it in PEM.
+_SEALED_KINDS = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
+_PEM = re.compile(rf"-----BEGIN ({'|'.join(_SEALED_KINDS)})-----\s(.*?)-----END \1-----", re.DOTALL)
+_MEMORY = 2**28
+"""Bytes that scrypt may take: a file may ask for more than there is."""
+
+
+def is_encrypted(pem: str) -> bool:
+    return bool(_PEM.search(pem))
+
+
+def decrypt_key(pem: str, password: bytes) -> bytes:
+    """The key in DER, as PKCS #8.
+
+    Raises:
+        UsageError: the password is another one, or the file is damaged.
+    """
+    try:
+        sealed = _PEM.findall(pem)[0][1]
+        return _opened(json.loads(base64.b64decode(sealed)), password)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f"The private key cannot be read: {error}.",
+            hint="Is it whole? `cosign generate-key-pair` makes another one.",
+        ) from error
+
+
+def _opened(document: Any, password: bytes) -> bytes:
+    from nacl.exceptions import CryptoError  # noqa: PLC0415 - for those alone who sign
+    from nacl.secret import SecretBox  # noqa: PLC0415
+
+    kdf, cipher = document["kdf"], document["cipher"]
+    if (kdf["name"], cipher["name"]) != ("scrypt", "nacl/secretbox"):
+        raise ValueError("it is sealed in a way that is not known")
+    box = SecretBox(_stretched(password, kdf))
+    sealed, nonce = (base64.b64decode(x) for x in (document["ciphertext"], cipher["nonce"]))
+    try:
+        return box.decrypt(sealed, nonce)
+    except CryptoError:
+        raise UsageError(
+            "The password does not open the private key.",
+            hint="It is read from COSIGN_PASSWORD, or asked for on a terminal.",
+        ) from None
+
+
+def _stretched(password: bytes, kdf: Any) -> bytes:
+    n, r, p = (int(kdf["params"][name]) for name in ("N", "r", "p"))
+    salt = base64.b64decode(kdf["salt"])
+    return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)
