@@ -11,21 +11,20 @@ from engine_bundles import SPEC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpack.comparison import (
-    Asked,
+from modelpack.diff import (
     Base,
-    Built,
     Difference,
-    Part,
-    Said,
+    ImageSummary,
+    LayerSummary,
+    ModelAnswers,
+    QueriedRows,
     Side,
     compare,
     model,
     predictions,
     signature,
-    versions,
 )
-from modelpack.comparison.versions import moved
+from modelpack.diff.model import moved
 from modelpack.oci.filesystem import Entry
 from modelpack.types import (
     Code,
@@ -52,7 +51,7 @@ def inputs(*fields: Field, named: bool = True) -> Signature:
 
 
 def told(old: Signature, new: Signature) -> list[tuple[str, str, str, str]]:
-    found = signature.compare(old, new)
+    found = signature.compare_signatures(old, new)
     return [(c.kind, c.what, c.name, c.impact) for c in found.changes]
 
 
@@ -113,7 +112,7 @@ def test_each_change_of_a_signature_is_judged_as_callers_see_it(
 ) -> None:
     assert told(PLAIN, new) == [change]
     verdict = {"none": "changed"}.get(change[3], change[3])
-    assert signature.compare(PLAIN, new).verdict == verdict
+    assert signature.compare_signatures(PLAIN, new).verdict == verdict
 
 
 def test_the_other_way_round_what_was_compatible_breaks() -> None:
@@ -141,7 +140,7 @@ def test_classes_are_told_by_their_type_too() -> None:
 
 
 def test_what_one_side_does_not_tell_is_said_so() -> None:
-    found = signature.compare(PLAIN, replace(PLAIN, inputs=(), classes=None))
+    found = signature.compare_signatures(PLAIN, replace(PLAIN, inputs=(), classes=None))
     assert found.verdict == "unknown"
     assert found.unknown == (
         "the inputs are known of OLD only",
@@ -175,27 +174,29 @@ def of_model(**changes: Any) -> Side:
     ids=lambda value: " ".join(value).strip() if isinstance(value, tuple) else "",
 )
 def test_what_differs_of_a_model_is_told_once(new: Side, what: tuple[str, str, str]) -> None:
-    (change,) = model.compare(side(), new).changes
+    (change,) = model.compare_models(side(), new).changes
     assert (change.kind, change.what, change.name) == what
 
 
 def test_the_path_of_a_file_is_no_matter_of_the_model() -> None:
     elsewhere = of_model(file=replace(SPEC.file, path="elsewhere.pkl"))
-    assert model.compare(side(), elsewhere).verdict == "same"
+    assert model.compare_models(side(), elsewhere).verdict == "same"
 
 
 def test_steps_are_told_by_their_paths_and_order() -> None:
     inner = Estimator("prepare", "a.Union", steps=(Estimator("scale", "a.Scaler", columns=("a",)),))
     old = of_model(steps=(inner, Estimator("fit", "a.Fit")))
     deep = replace(inner, steps=(Estimator("scale", "a.Scaler", columns=("a", "b")),))
-    (change,) = model.compare(old, of_model(steps=(deep, Estimator("fit", "a.Fit")))).changes
+    (change,) = model.compare_models(old, of_model(steps=(deep, Estimator("fit", "a.Fit")))).changes
     assert (change.what, change.name, change.old, change.new) == (
         "columns",
         "prepare/scale",
         "a",
         "a, b",
     )
-    (change,) = model.compare(old, of_model(steps=(Estimator("fit", "a.Fit"), inner))).changes
+    (change,) = model.compare_models(
+        old, of_model(steps=(Estimator("fit", "a.Fit"), inner))
+    ).changes
     assert (change.kind, change.what) == ("reordered", "estimator")
 
 
@@ -227,7 +228,7 @@ def locked(requirements: dict[str, str], **changes: Any) -> Side:
 def test_every_distribution_is_told_by_what_became_of_it() -> None:
     old = locked({"kept": "1", "gone": "1", "up": "1.0", "down": "2.0"})
     new = locked({"kept": "1", "come": "1", "up": "2.0", "down": "1.9"}, python="3.12")
-    found = versions.compare(old, new)
+    found = model.compare_versions(old, new)
     assert [(c.kind, c.name, c.note) for c in found.changes] == [
         ("up", "Python", "minor"),
         ("added", "come", ""),
@@ -239,7 +240,9 @@ def test_every_distribution_is_told_by_what_became_of_it() -> None:
 
 
 def test_the_same_versions_of_other_files_are_told() -> None:
-    found = versions.compare(side(), side(environment=replace(ENVIRONMENT, lock="numpy --hash")))
+    found = model.compare_versions(
+        side(), side(environment=replace(ENVIRONMENT, lock="numpy --hash"))
+    )
     assert [(c.what, c.name) for c in found.changes] == [("lock", "requirements.lock")]
 
 
@@ -248,20 +251,20 @@ def test_a_base_image_counts_where_both_sides_tell_it() -> None:
         side(base=Base("python:3.11", "sha256:1")),
         side(base=Base("python:3.11", "sha256:2")),
     )
-    assert [c.what for c in versions.compare(old, new).changes] == ["base digest"]
-    assert versions.compare(old, side()).verdict == "same"
+    assert [c.what for c in model.compare_versions(old, new).changes] == ["base digest"]
+    assert model.compare_versions(old, side()).verdict == "same"
 
 
 def test_without_a_lock_the_versions_of_the_training_count() -> None:
     recorded = {"scikit-learn": "1.3.2"}
     old = Side("a.pkl", "model file", replace(SPEC, versions=recorded))
     new = side(model=replace(SPEC, versions={"scikit-learn": "1.4.0"}))
-    found = versions.compare(old, new)
+    found = model.compare_versions(old, new)
     assert [(c.name, c.old, c.new) for c in found.changes] == [("scikit-learn", "1.3.2", "1.4.0")]
     assert "OLD has no lock" in found.unknown[0]
     nothing = Side("a.pkl", "model file", SPEC)
-    assert versions.compare(nothing, new).verdict == "changed"
-    assert versions.compare(nothing, nothing).verdict == "unknown"
+    assert model.compare_versions(nothing, new).verdict == "changed"
+    assert model.compare_versions(nothing, nothing).verdict == "unknown"
 
 
 # --- images --------------------------------------------------------------------------------------
@@ -270,9 +273,9 @@ FILE = Entry("app/model.pkl", "file", 0o444, 0, 0, 10, 0, sha256="aa")
 
 
 def image(files: list[Entry], *layers: str, **config: Any) -> Side:
-    parts = tuple(Part(layer, f"COPY {layer}", 1_000) for layer in layers)
+    parts = tuple(LayerSummary(layer, f"COPY {layer}", 1_000) for layer in layers)
     entries = {entry.path: entry for entry in files}
-    return side(image=Built({"os": "linux", "config": config}, parts, entries))
+    return side(image=ImageSummary({"os": "linux", "config": config}, parts, entries))
 
 
 def compared(old: Side, new: Side) -> Difference:
@@ -340,13 +343,15 @@ def test_what_is_no_image_is_said_so() -> None:
 # --- predictions ---------------------------------------------------------------------------------
 
 
-def said(predicted: list[Any], probabilities: list[Any] | None = None, *classes: str) -> Said:
+def said(
+    predicted: list[Any], probabilities: list[Any] | None = None, *classes: str
+) -> ModelAnswers:
     chances = None if probabilities is None else tuple(probabilities)
-    return Said((None,) * len(predicted), tuple(predicted), chances, classes or None)
+    return ModelAnswers((None,) * len(predicted), tuple(predicted), chances, classes or None)
 
 
-def asked(rows: int, **options: Any) -> Asked:
-    return Asked(tuple((number,) for number in range(rows)), **options)
+def asked(rows: int, **options: Any) -> QueriedRows:
+    return QueriedRows(tuple((number,) for number in range(rows)), **options)
 
 
 def test_labels_that_changed_are_counted_whatever_the_tolerance() -> None:
@@ -379,7 +384,7 @@ def test_probabilities_are_compared_class_by_class() -> None:
 
 
 def test_a_row_that_new_refuses_breaks_callers() -> None:
-    refusing = Said((None, "ValueError: no"), ("a", None))
+    refusing = ModelAnswers((None, "ValueError: no"), ("a", None))
     found = predictions.compare(asked(2, labels=True), said(["a", "b"]), refusing)
     assert (found.verdict, found.refused_now, found.compared) == ("breaking", 1, 1)
     assert "NEW refuses 1 row that OLD answers" in found.summary
@@ -388,13 +393,13 @@ def test_a_row_that_new_refuses_breaks_callers() -> None:
 
 
 def test_nothing_that_both_answer_is_no_agreement() -> None:
-    refusing = Said(("no",), (None,))
+    refusing = ModelAnswers(("no",), (None,))
     assert predictions.compare(asked(1), refusing, refusing).verdict == "unknown"
 
 
 def test_a_model_that_does_not_answer_at_all_breaks_callers() -> None:
-    assert predictions.silent("NEW", "exit code 1").verdict == "breaking"
-    assert predictions.silent("OLD", "exit code 1").verdict == "compatible"
+    assert predictions.one_side_failed("NEW", "exit code 1").verdict == "breaking"
+    assert predictions.one_side_failed("OLD", "exit code 1").verdict == "compatible"
 
 
 def test_what_is_missing_is_a_value_and_nan_is_itself() -> None:
@@ -450,8 +455,8 @@ def test_a_signature_the_other_way_round_differs_in_as_many_things(
 def test_versions_the_other_way_round_are_those_of_the_opposite(
     one: dict[str, str], other: dict[str, str]
 ) -> None:
-    there = versions.compare(locked(one), locked(other)).changes
-    back = versions.compare(locked(other), locked(one)).changes
+    there = model.compare_versions(locked(one), locked(other)).changes
+    back = model.compare_versions(locked(other), locked(one)).changes
     assert [(OPPOSITE.get(c.kind, c.kind), c.name, c.old, c.new) for c in there] == [
         (c.kind, c.name, c.new, c.old) for c in back
     ]

@@ -28,9 +28,9 @@ from test_comparison import ENVIRONMENT, FILE, PLAIN, asked, image, inputs, said
 from test_quoting import HOSTILE
 
 import modelpack
-from modelpack.comparison import Base, Difference, Side, compare, predictions
 from modelpack.console import markdown
 from modelpack.console.difference import view
+from modelpack.diff import Base, Difference, Side, compare, predictions
 from modelpack.errors import DifferentError
 from modelpack.pipeline.diff import require_same
 from modelpack.types import BaseImage, Environment, Field

@@ -14,9 +14,9 @@ import pytest
 from test_comparison import UNASKED, image
 
 from modelpack import oci
-from modelpack.comparison import Difference, Side, compare
+from modelpack.diff import Difference, Side, compare
+from modelpack.diff import image as diff_image
 from modelpack.oci import filesystem
-from modelpack.pipeline import layers
 
 
 class Layers:
@@ -43,13 +43,13 @@ class Layers:
 
 
 def sides(*images: oci.Image) -> list[Side]:
-    made = [replace(image([]), image=layers.built(each)) for each in images]
-    return layers.with_files(made, images)
+    made = [replace(image([]), image=diff_image.describe_image(each)) for each in images]
+    return diff_image.add_file_listings(made, images)
 
 
 def whole(*images: oci.Image) -> list[Side]:
     """All of it, without any thought."""
-    read = [layers.built(each) for each in images]
+    read = [diff_image.describe_image(each) for each in images]
     files = [filesystem.merged(map(filesystem.listing, each.layers)) for each in images]
     pairs = zip(read, files, strict=True)
     return [replace(image([]), image=replace(built, files=found)) for built, found in pairs]

@@ -42,7 +42,7 @@ from .text import lines, printable
 from .transfers import Transfers
 
 if TYPE_CHECKING:
-    from modelpack.comparison import Difference
+    from modelpack.diff import Difference
     from modelpack.doctor import Finding
     from modelpack.pipeline.verifying import Verification
 

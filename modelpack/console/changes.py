@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from modelpack.comparison import Change, Impact
+from modelpack.diff import Change, Impact
 
 ARROW = " \u2192 "
 SIGNS = {"added": "+", "removed": "-", "up": "\u2191", "down": "\u2193"}  # else ~

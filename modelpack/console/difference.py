@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from modelpack.comparison import Difference, Named, Section
+from modelpack.diff import Difference, Named, Section
 
 from .changes import Line, lines
 from .text import printable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelpack.comparison import Difference, Section
+from modelpack.diff import Difference, Section
 from modelpack.errors import UsageError
 from modelpack.files import write_whole
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from modelpack import parity
-from modelpack.comparison import Asked, PredictionSection, Said, predictions
+from modelpack.diff import ModelAnswers, PredictionSection, QueriedRows, predictions
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import RowsUnavailable
 from modelpack.types import ModelSpec, Reference
@@ -17,7 +17,7 @@ from .targets import Target
 SIDES = ("OLD", "NEW")
 _LABELED = {"classifier", "clusterer", "outlier_detector"}
 
-_Answer = Said | str
+_Answer = ModelAnswers | str
 """What a model said, or why it said nothing."""
 
 
@@ -65,7 +65,9 @@ def _asked(stack: ExitStack, target: Target, rows: Reference) -> Callable[[], _A
     if rows.answers is not None:
         known = rows.answers
         nothing = (None,) * len(rows.rows)
-        return lambda: Said(nothing, known.predictions or nothing, known.probabilities, classes)
+        return lambda: ModelAnswers(
+            nothing, known.predictions or nothing, known.probabilities, classes
+        )
     assert target.engine is not None  # noqa: S101 - else it is not asked
     try:
         answer = stack.enter_context(target.engine.ask(target.name, parity.build_request(rows)))
@@ -84,7 +86,7 @@ def _said(rows: Reference, answer: Callable[[], bytes], model: ModelSpec) -> _An
         return f"what it said in the sandbox is malformed: {error}"
     given = [answers.predictions, answers.probabilities]
     spread = [None if part is None else _by_row(errors, part) for part in given]
-    return Said(errors, spread[0] or (), spread[1], model.signature.classes)
+    return ModelAnswers(errors, spread[0] or (), spread[1], model.signature.classes)
 
 
 def _by_row(errors: Sequence[str | None], answers: Sequence[object]) -> tuple[object, ...]:
@@ -100,10 +102,10 @@ def _compared(
     if isinstance(old, str) and isinstance(new, str):
         return predictions.not_asked([f"OLD: {old}", f"NEW: {new}"])
     if isinstance(old, str):
-        return predictions.silent("OLD", old)
+        return predictions.one_side_failed("OLD", old)
     if isinstance(new, str):
-        return predictions.silent("NEW", new)
+        return predictions.one_side_failed("NEW", new)
     labels = any(model.task in _LABELED for model in models)
     made_up = any(each.made_up for each in rows)
-    asked = Asked(rows[0].rows, made_up, run.options.tolerance, labels)
+    asked = QueriedRows(rows[0].rows, made_up, run.options.tolerance, labels)
     return predictions.compare(asked, old, new)

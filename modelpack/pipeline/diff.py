@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from modelpack import comparison
-from modelpack.comparison import Difference
+from modelpack import diff as modelpack_diff
+from modelpack.diff import Difference, image
 from modelpack.errors import DifferentError
 
-from . import asking, layers, targets
+from . import asking, targets
 from .run import Run
 from .targets import Target
 
@@ -26,8 +26,8 @@ def diff(run: Run, old: str, new: str) -> Difference:
         opened = [_opened(run, stack, name) for name in (old, new)]
         answers = asking.compared(run, opened)
         with run.stage("compare") as summary:
-            sides = layers.with_files([t.side for t in opened], [t.image for t in opened])
-            found = comparison.compare(sides[0], sides[1], answers)
+            sides = image.add_file_listings([t.side for t in opened], [t.image for t in opened])
+            found = modelpack_diff.compare(sides[0], sides[1], answers)
             summary.append(", ".join(found.differing) or "nothing differs")
     return found
 

@@ -15,14 +15,14 @@ from typing import Any
 
 from modelpack import bundle as bundles
 from modelpack import engines, oci
-from modelpack.comparison import Base, Side
+from modelpack.diff import Base, Side
+from modelpack.diff import image as diff_image
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect
 from modelpack.oci import filesystem
 from modelpack.types import Bundle
 
-from . import layers
 from .authorship import look
 from .run import Run
 
@@ -146,4 +146,4 @@ def _side(name: str, kind: str, manifest: dict[str, Any], image: oci.Image) -> S
     model, environment, code = bundles.facts_of(manifest)
     labels = (image.config.get("config") or {}).get("Labels") or {}
     base = Base(*(str(labels.get(f"{_LABEL}{part}", "")) for part in ("name", "digest")))
-    return Side(name, kind, model, environment, base, code, layers.built(image))
+    return Side(name, kind, model, environment, base, code, diff_image.describe_image(image))

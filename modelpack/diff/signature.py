@@ -1,29 +1,63 @@
-"""The inputs of two models compared: what a row of the one is for the other."""
+"""Inputs and outputs as callers see them.
+
+What a service takes is told by serving/rows.py and serving/misfits.py: a row by name must have
+every name that may not be missing and no other, a row as a list all values in order; an integer is
+a number, and a value of any type is taken where the type is not known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelpack.types import Field, Signature
+from modelpack.types import Field, Scalar, Signature
 
-from . import lists
-from .values import Change, Impact
+from . import report
+from .report import Change, Impact, Section, counted, verdict
+
+
+def compare_signatures(old: Signature, new: Signature) -> Section:
+    changes = (*compare_inputs(old, new), *compare_outputs(old, new))
+    unknown = tuple(_unknown(old, new))
+    return Section(verdict(changes, unknown), _summary(new, changes), changes, unknown)
+
+
+def _summary(new: Signature, changes: Sequence[Change]) -> str:
+    impacts = [change.impact for change in changes]
+    if "breaking" in impacts:
+        count = impacts.count("breaking")
+        return f"{counted(count, 'change')} {'breaks' if count == 1 else 'break'} callers"
+    if "compatible" in impacts:
+        return f"{counted(len(changes), 'change')}, and callers go on as they are"
+    held = [counted(len(new.inputs), "input"), counted(len(new.outputs), "output")]
+    if new.classes:
+        held.append(counted(len(new.classes), "class", "classes"))
+    return ", ".join(held) + (": nothing that callers notice" if changes else "")
+
+
+def _unknown(old: Signature, new: Signature) -> Iterator[str]:
+    for what, before, after in (
+        ("inputs", old.inputs, new.inputs),
+        ("classes", old.classes, new.classes),
+    ):
+        if bool(before) != bool(after):
+            yield f"the {what} are known of {'OLD' if before else 'NEW'} only"
+
 
 _ANY = "any"
 
 
-def compare(old: Signature, new: Signature) -> Iterator[Change]:
+def compare_inputs(old: Signature, new: Signature) -> Iterator[Change]:
     if not old.inputs or not new.inputs:
         return
     if old.named != new.named:
-        yield _naming(old, new)
+        yield _naming_change(old, new)
     if not (old.named and new.named):  # the names are x0, x1, ...: only positions tell anything
         yield from _by_position(old.inputs, new.inputs)
         return
     yield from _by_name(old.inputs, new.inputs)
 
 
-def _naming(old: Signature, new: Signature) -> Change:
+def _naming_change(old: Signature, new: Signature) -> Change:
     was, now = (", ".join(field.name for field in side.inputs) for side in (old, new))
     if old.named:
         return Change("renamed", "inputs", "", was, now, "breaking", "rows by name are refused")
@@ -48,7 +82,7 @@ def _by_name(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
     yield from (_removed(field) for name, field in before.items() if name not in after)
     kept = [name for name in before if name in after], [name for name in after if name in before]
     if kept[0] != kept[1]:
-        yield lists.reordered("input", *kept, "rows as lists are taken for other inputs")
+        yield report.reordered("input", *kept, "rows as lists are taken for other inputs")
 
 
 def _renamed(old: Sequence[Field], new: Sequence[Field]) -> dict[str, str]:
@@ -128,11 +162,49 @@ def _nullable(old: Field, new: Field) -> Change:
 def _categories(old: Field, new: Field) -> Iterator[Change]:
     was, now = old.categories, new.categories
     if was is None and now is not None:
-        yield lists.come("categories", old.name, now, "breaking", "the model knows no others")
+        yield report.added("categories", old.name, now, "breaking", "the model knows no others")
     elif was is not None and now is None:
-        yield lists.gone("categories", old.name, was, "compatible", "any value is taken")
+        yield report.removed("categories", old.name, was, "compatible", "any value is taken")
     elif was is not None and now is not None:
-        if gone := lists.only(was, now):
-            yield lists.gone("category", old.name, gone, "breaking", "the model knows it no more")
-        if come := lists.only(now, was):
-            yield lists.come("category", old.name, come, "compatible")
+        if gone := report.only(was, now):
+            yield report.removed(
+                "category", old.name, gone, "breaking", "the model knows it no more"
+            )
+        if come := report.only(now, was):
+            yield report.added("category", old.name, come, "compatible")
+
+
+def compare_outputs(old: Signature, new: Signature) -> Iterator[Change]:
+    if old.outputs and new.outputs:
+        yield from _output_changes(old.outputs, new.outputs)
+    if old.classes and new.classes:
+        yield from _classes(old.classes, new.classes)
+    if old.probabilities != new.probabilities:
+        words = "none", "one for each class"
+        impact: Impact = "compatible" if new.probabilities else "breaking"
+        was, now = words[old.probabilities], words[new.probabilities]
+        yield Change("changed", "probabilities", "", was, now, impact)
+
+
+def _output_changes(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
+    """Outputs by their positions, as there is seldom more than one."""
+    for was, now in zip(old, new, strict=False):
+        if was.name != now.name:
+            yield Change("renamed", "output", was.name, was.name, now.name, "breaking")
+        if type_of(was) != type_of(now):
+            yield Change("changed", "output", was.name, type_of(was), type_of(now), "breaking")
+    for field in old[len(new) :]:
+        yield Change("removed", "output", field.name, type_of(field), None, "breaking")
+    for field in new[len(old) :]:
+        yield Change("added", "output", field.name, None, type_of(field), "breaking")
+
+
+def _classes(old: tuple[Scalar, ...], new: tuple[Scalar, ...]) -> Iterator[Change]:
+    gone, come = report.only(old, new), report.only(new, old)
+    if gone:
+        yield report.removed("class", "", gone, "breaking", "it is no answer any more")
+    if come:
+        yield report.added("class", "", come, "breaking", "callers may not know it")
+    was, now = report.only(old, gone), report.only(new, come)
+    if list(map(report.key, was)) != list(map(report.key, now)):
+        yield report.reordered("class", was, now, "probabilities come in another order")

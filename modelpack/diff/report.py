@@ -1,15 +1,16 @@
-"""What `modelpack diff` finds: one `Difference`, a section for each thing that people ask about.
+"""`Difference`, its sections, and the two sides.
 
 Each value is frozen and made of what JSON knows, as those of spec.py, and `to_json` writes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from modelpack.types import Scalar, to_json
+from modelpack.oci.filesystem import Entry
+from modelpack.types import Code, Environment, ModelSpec, Scalar, to_json
 
 Kind = Literal["added", "removed", "changed", "renamed", "reordered", "up", "down"]
 Impact = Literal["none", "compatible", "breaking"]
@@ -187,3 +188,77 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def without(old: object, new: object) -> str:
     """The sides that lack what is asked for: "OLD", "NEW", "OLD and NEW" or ""."""
     return " and ".join(name for name, part in (("OLD", old), ("NEW", new)) if part is None)
+
+
+def key(value: Scalar) -> tuple[str, Scalar]:
+    """1, 1.0 and True are three values."""
+    return type(value).__name__, value
+
+
+def only(these: Iterable[Scalar], those: Iterable[Scalar]) -> tuple[Scalar, ...]:
+    """Those of the first that the second has not, in their order."""
+    known = set(map(key, those))
+    return tuple(value for value in these if key(value) not in known)
+
+
+def added(
+    what: str, name: str, values: tuple[Scalar, ...], impact: Impact, note: str = ""
+) -> Change:
+    return Change("added", what, name, None, _text(values), impact, note, values)
+
+
+def removed(
+    what: str, name: str, values: tuple[Scalar, ...], impact: Impact, note: str = ""
+) -> Change:
+    return Change("removed", what, name, _text(values), None, impact, note, values)
+
+
+def reordered(what: str, old: Sequence[Scalar], new: Sequence[Scalar], note: str) -> Change:
+    return Change("reordered", what, "", _text(old), _text(new), "breaking", note, tuple(new))
+
+
+def _text(values: Iterable[Scalar]) -> str:
+    return ", ".join(map(str, values))
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an image is built on. Empty where nothing tells."""
+
+    reference: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """A layer. `size`: in bytes, as it is kept or without compression; None: not known."""
+
+    diff_id: str
+    created_by: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """An image. `config`: its OCI configuration. `files`: those of `/`, by their paths; None where
+    they were not read, `unread` says why. `compressed`: what the sizes of the layers are.
+    """
+
+    config: Mapping[str, Any]
+    layers: tuple[LayerSummary, ...]
+    files: Mapping[str, Entry] | None = None
+    unread: str = ""
+    compressed: bool = False
+
+
+@dataclass(frozen=True)
+class Side:
+    """`environment`: None of a model file, which has none yet. `image`: None of what is none."""
+
+    name: str
+    kind: str
+    model: ModelSpec
+    environment: Environment | None = None
+    base: Base = Base()
+    code: Code = field(default_factory=Code)
+    image: ImageSummary | None = None

@@ -1,16 +1,32 @@
-"""Two images compared: their configuration, their layers, and the files of `/`."""
+"""Configuration, layers and files."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
+from modelpack import oci
+from modelpack.diff.report import ImageSummary, LayerSummary, Side
+from modelpack.errors import UsageError
+from modelpack.oci import filesystem
 from modelpack.oci.filesystem import Entry
+from modelpack.oci.tar import WHITEOUT
 
-from .side import Built, Part, Side
-from .values import Change, Files, ImageSection, Layers, counted, verdict, without
+from .report import (
+    Change,
+    Files,
+    ImageSection,
+    ImageSummary,
+    Layers,
+    LayerSummary,
+    Side,
+    counted,
+    verdict,
+    without,
+)
 
 _MOST_FILES = 1_000  # listed by name; all are counted
 _WORDS = {
@@ -105,7 +121,7 @@ def _text(value: Any) -> str | None:
 # --- layers --------------------------------------------------------------------------------------
 
 
-def _layers(old: Sequence[Part], new: Built) -> Layers:
+def _layers(old: Sequence[LayerSummary], new: ImageSummary) -> Layers:
     known = {layer.diff_id for layer in old}
     added = [layer for layer in new.layers if layer.diff_id not in known]
     kept = {layer.diff_id for layer in new.layers}
@@ -119,12 +135,12 @@ def _layers(old: Sequence[Part], new: Built) -> Layers:
     )
 
 
-def _total(layers: Sequence[Part]) -> int | None:
+def _total(layers: Sequence[LayerSummary]) -> int | None:
     sizes = [layer.size for layer in layers]
     return None if None in sizes else sum(filter(None, sizes))
 
 
-def _layer_changes(old: Sequence[Part], new: Sequence[Part]) -> Iterator[Change]:
+def _layer_changes(old: Sequence[LayerSummary], new: Sequence[LayerSummary]) -> Iterator[Change]:
     """By `diff_id`: whoever has OLD pulls those that are new."""
     before, after = ({layer.diff_id for layer in side} for side in (old, new))
     for layer in new:
@@ -139,7 +155,7 @@ def _layer_changes(old: Sequence[Part], new: Sequence[Part]) -> Iterator[Change]
 # --- files ---------------------------------------------------------------------------------------
 
 
-def _files(old: Built, new: Built) -> tuple[Files | None, tuple[Change, ...]]:
+def _files(old: ImageSummary, new: ImageSummary) -> tuple[Files | None, tuple[Change, ...]]:
     """How many differ, and those, the largest first; of files that differ by time alone no more
     than their number.
     """
@@ -175,9 +191,13 @@ def _each_file(
             continue
         if was is None or now is None:
             kind = "added" if was is None else "removed"
-            yield Change(kind, "file", path, _told(was), _told(now)), was, now  # type: ignore[arg-type]
+            yield Change(kind, "file", path, _entry_text(was), _entry_text(now)), was, now  # type: ignore[arg-type]
         elif note := _how(was, now):
-            yield Change("changed", "file", path, _told(was), _told(now), note=note[0]), was, now
+            yield (
+                Change("changed", "file", path, _entry_text(was), _entry_text(now), note=note[0]),
+                was,
+                now,
+            )
 
 
 def _how(was: Entry, now: Entry) -> tuple[str] | None:
@@ -189,8 +209,89 @@ def _how(was: Entry, now: Entry) -> tuple[str] | None:
     return None if was.kind == "directory" else ("time",)
 
 
-def _told(entry: Entry | None) -> str | None:
+def _entry_text(entry: Entry | None) -> str | None:
     if entry is None:
         return None
     what = size(entry.size) if entry.kind == "file" else entry.kind
     return f"{what}, {entry.mode:04o} {entry.uid}:{entry.gid}"
+
+
+_BLOCK = 512  # of a tar: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
+
+
+def describe_image(image: oci.Image) -> ImageSummary:
+    """Without its files, which take reading the layers."""
+    parts = (
+        LayerSummary(layer.diff_id, layer.created_by, layer.blob.size if layer.blob else None)
+        for layer in image.layers
+    )
+    kept = [layer.blob.media_type for layer in image.layers if layer.blob]
+    compressed = bool(kept) and all("gzip" in kind or "zstd" in kind for kind in kept)
+    return ImageSummary(image.config, tuple(parts), compressed=compressed)
+
+
+def add_file_listings(sides: Sequence[Side], images: Sequence[oci.Image | None]) -> list[Side]:
+    """The sides with their files of `/`, where both are images of other layers. Of files that are
+    the same by what is below them, those of both may be left out.
+    """
+    given = [image for image in images if image]
+    if len(given) < len(images) or _same(given):
+        return list(sides)
+    try:
+        return [_read(side, files) for side, files in zip(sides, _listings(given), strict=True)]
+    except UsageError as error:
+        return [_unread(side, error.message) for side in sides]
+
+
+def _same(images: Sequence[oci.Image]) -> bool:
+    return len({tuple(layer.diff_id for layer in image.layers) for image in images}) == 1
+
+
+Listings = list[tuple[str, tuple[filesystem.Entry, ...]]]
+"""Each with its `diff_id`, from the bottom up."""
+
+
+def _listings(images: Sequence[oci.Image]) -> list[Listings]:
+    """What is in the layers. Those that both stand on take reading all of an image, and tell
+    nothing where what lies on them has the same paths: as where only the model is another one.
+    """
+    pairs = zip(*(image.layers for image in images), strict=False)
+    common = sum(1 for _ in takewhile(lambda pair: pair[0].diff_id == pair[1].diff_id, pairs))
+    tops = [_listed(image.layers[common:]) for image in images]
+    if _paths(tops[0]) == _paths(tops[1]) and not any(map(_has_marks, tops)):
+        return tops
+    below = _listed(images[0].layers[:common])
+    return [[*below, *top] for top in tops]
+
+
+def _listed(layers: Sequence[oci.Layer]) -> Listings:
+    return [(layer.diff_id, filesystem.listing(layer)) for layer in layers]
+
+
+def _paths(listings: Listings) -> set[str]:
+    return {entry.path for _, entries in listings for entry in entries}
+
+
+def _has_marks(listings: Listings) -> bool:
+    """Whether something that is below is removed."""
+    return any(WHITEOUT in path for path in _paths(listings))
+
+
+def _read(side: Side, listings: Listings) -> Side:
+    assert side.image is not None  # noqa: S101 - else nothing of it is read
+    known = dict(listings)
+    parts = tuple(_sized(part, known.get(part.diff_id)) for part in side.image.layers)
+    files = filesystem.merged(entries for _, entries in listings)
+    return replace(side, image=replace(side.image, layers=parts, files=files))
+
+
+def _unread(side: Side, why: str) -> Side:
+    return replace(side, image=side.image and replace(side.image, unread=why))
+
+
+def _sized(part: LayerSummary, entries: Sequence[filesystem.Entry] | None) -> LayerSummary:
+    """With its size as a tar, where nothing tells the one that is kept."""
+    if part.size is not None or entries is None:
+        return part
+    blocks = sum(1 + -(-entry.size // _BLOCK) for entry in entries)
+    return replace(part, size=(blocks + 2) * _BLOCK)

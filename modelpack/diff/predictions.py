@@ -1,4 +1,4 @@
-"""The answers of two models to the same rows, compared value by value.
+"""Predictions of the same rows.
 
 Labels differ or do not; numbers differ by more than the tolerance, relative to the larger of both
 and 1, as in the smoke test. Probabilities are compared class by class, whatever their order.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelpack.parity.compare import INCOMPARABLE, relative_difference
+from modelpack.types import Scalar
 
-from .pairs import Asked, Pair, Said, errors, side_by_side
-from .values import Change, Impact, PredictionSection, RowDifference, Verdict, counted
+from .report import Change, Impact, PredictionSection, RowDifference, Verdict, counted
 
 _LONGEST = 60
 
@@ -25,7 +25,7 @@ def not_asked(why: Sequence[str]) -> PredictionSection:
     return PredictionSection("unknown", "not compared", unknown=tuple(why))
 
 
-def silent(which: str, why: str) -> PredictionSection:
+def one_side_failed(which: str, why: str) -> PredictionSection:
     """Of two models of which only one answers at all; `which` does not: "OLD" or "NEW"."""
     impact: Impact = "breaking" if which == "NEW" else "compatible"
     kind = "removed" if which == "NEW" else "added"
@@ -33,7 +33,7 @@ def silent(which: str, why: str) -> PredictionSection:
     return PredictionSection(impact, f"{which} does not answer", (change,))  # type: ignore[arg-type]
 
 
-def compare(asked: Asked, old: Said, new: Said) -> PredictionSection:
+def compare(asked: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> PredictionSection:
     pairs = list(side_by_side(old, new))
     apart = [pair for pair in pairs if pair.apart(asked)]
     rows = [_row(asked, pair) for pair in pairs if pair.apart(asked) or pair.shifted(asked)]
@@ -66,7 +66,7 @@ def _noted(row: RowDifference) -> tuple[bool, float]:
     return True, -(row.apart or 0.0)
 
 
-def _refusals(asked: Asked, old: Said, new: Said) -> Iterator[RowDifference]:
+def _refusals(asked: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> Iterator[RowDifference]:
     """Of the rows that one answers and the other refuses."""
     for number, (before, after) in enumerate(errors(old, new)):
         if (before is None) != (after is None):
@@ -74,7 +74,7 @@ def _refusals(asked: Asked, old: Said, new: Said) -> Iterator[RowDifference]:
             yield RowDifference(number, row, old_error=before, new_error=after)
 
 
-def _row(asked: Asked, pair: Pair) -> RowDifference:
+def _row(asked: QueriedRows, pair: RowAnswers) -> RowDifference:
     apart = max(
         0.0 if asked.labels else relative_difference(pair.old, pair.new),
         relative_difference(pair.old_probabilities, pair.new_probabilities),
@@ -119,7 +119,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
-def _verdict(rows: Sequence[RowDifference], pairs: Sequence[Pair]) -> Verdict:
+def _verdict(rows: Sequence[RowDifference], pairs: Sequence[RowAnswers]) -> Verdict:
     if any(row.new_error is not None for row in rows):
         return "breaking"
     if any(row.old_error is None for row in rows):
@@ -173,3 +173,79 @@ def _rounded(value: Any, digits: int = 6) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item, 3) for item in value]
     return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+
+
+@dataclass(frozen=True)
+class ModelAnswers:
+    """What a model said of rows, one entry a row. `errors`: None where it answered.
+    `classes`: the order of the probabilities.
+    """
+
+    errors: tuple[str | None, ...]
+    predictions: tuple[Any, ...]
+    probabilities: tuple[Any, ...] | None = None
+    classes: tuple[Scalar, ...] | None = None
+
+
+@dataclass(frozen=True)
+class QueriedRows:
+    """The rows, as OLD takes them. `made_up`: from its signature. `labels`: a prediction is a name,
+    and no amount.
+    """
+
+    rows: tuple[tuple[Scalar, ...], ...]
+    made_up: bool = False
+    tolerance: float = 0.0
+    labels: bool = False
+
+
+@dataclass(frozen=True)
+class RowAnswers:
+    """What both said of a row, of which the probabilities are those of the classes of both."""
+
+    number: int
+    old: Any
+    new: Any
+    old_probabilities: Any
+    new_probabilities: Any
+
+    def apart(self, asked: QueriedRows) -> bool:
+        """Whether the predictions differ."""
+        return relative_difference(self.old, self.new) > (0.0 if asked.labels else asked.tolerance)
+
+    def shifted(self, asked: QueriedRows) -> bool:
+        """Whether the probabilities differ."""
+        return relative_difference(self.old_probabilities, self.new_probabilities) > asked.tolerance
+
+
+def errors(old: ModelAnswers, new: ModelAnswers) -> Iterator[tuple[str | None, str | None]]:
+    """What both said against each row."""
+    return zip(old.errors, new.errors, strict=True)
+
+
+def side_by_side(old: ModelAnswers, new: ModelAnswers) -> Iterator[RowAnswers]:
+    """Of the rows that both answered."""
+    places = _places(old.classes, new.classes)
+    for number, against in enumerate(errors(old, new)):
+        if against == (None, None):
+            chances = None, None
+            if old.probabilities and new.probabilities:
+                chances = _by_class(old.probabilities[number], new.probabilities[number], places)
+            yield RowAnswers(number, old.predictions[number], new.predictions[number], *chances)
+
+
+def _places(
+    old: Sequence[Scalar] | None, new: Sequence[Scalar] | None
+) -> list[tuple[int, int]] | None:
+    """Positions of the classes of both; None where they are the same, or not known."""
+    if not old or not new or old == new:
+        return None
+    found = {(type(label), label): place for place, label in enumerate(new)}
+    pairs = [(place, found.get((type(label), label))) for place, label in enumerate(old)]
+    return [(was, now) for was, now in pairs if now is not None]
+
+
+def _by_class(old: Any, new: Any, places: list[tuple[int, int]] | None) -> tuple[Any, Any]:
+    if places is None or any(isinstance(value, list) for value in (*old, *new)):
+        return old, new
+    return [old[was] for was, _ in places], [new[now] for _, now in places]

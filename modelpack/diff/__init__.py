@@ -1,23 +1,33 @@
-"""Two sides -> Difference: what changes where one model takes the place of another."""
+"""`compare()`."""
 
 from __future__ import annotations
 
-from . import image, model, predictions, signature, versions
-from .pairs import Asked, Said
-from .side import Base, Built, Part, Side
-from .values import Change, Difference, Impact, Named, PredictionSection, Section
+from . import image, model, predictions, signature
+from .predictions import ModelAnswers, QueriedRows
+from .report import (
+    Base,
+    Change,
+    Difference,
+    ImageSummary,
+    Impact,
+    LayerSummary,
+    Named,
+    PredictionSection,
+    Section,
+    Side,
+)
 
 __all__ = [
-    "Asked",
     "Base",
-    "Built",
     "Change",
     "Difference",
+    "ImageSummary",
     "Impact",
+    "LayerSummary",
+    "ModelAnswers",
     "Named",
-    "Part",
     "PredictionSection",
-    "Said",
+    "QueriedRows",
     "Section",
     "Side",
     "compare",
@@ -30,10 +40,10 @@ def compare(old: Side, new: Side, answers: PredictionSection) -> Difference:
     return Difference(
         old=_named(old),
         new=_named(new),
-        signature=signature.compare(old.model.signature, new.model.signature),
+        signature=signature.compare_signatures(old.model.signature, new.model.signature),
         predictions=answers,
-        model=model.compare(old, new),
-        versions=versions.compare(old, new),
+        model=model.compare_models(old, new),
+        versions=model.compare_versions(old, new),
         image=image.compare(old, new),
     )
 
