@@ -9,7 +9,6 @@ from itertools import takewhile
 from typing import Any
 
 from modelpack import oci
-from modelpack.diff.report import Side
 from modelpack.errors import UsageError
 from modelpack.oci import filesystem
 from modelpack.oci.filesystem import Entry
