@@ -27,7 +27,7 @@ from modelpack import hardening
 from modelpack.engines import baseimages
 from modelpack.engines.containers import Container
 from modelpack.errors import BuildFailedError, NoEngineError, SmokeFailedError, UsageError
-from modelpack.hardening import needles
+from modelpack.hardening import known_secrets
 
 pytestmark = pytest.mark.engine
 CANARY = "canary-7c1f"
@@ -182,7 +182,7 @@ def test_no_secret_is_in_any_layer_nor_in_the_history(client, image):
 
 def test_the_rules_find_no_secret_either(engine, image, secrets):
     """They are looked for as the build was given them: test_scan.py shows that some are found."""
-    given = needles(secrets, {})
+    given = known_secrets(secrets, {})
     assert {CANARY.encode(), Path(secrets.ca_bundle).read_bytes()} <= {n.content for n in given}
     with engine.contents(image.reference) as contents:
         rulings = {ruling.rule: ruling for ruling in hardening.scan(contents, given)}

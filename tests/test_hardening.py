@@ -11,8 +11,8 @@ from hardened_images import SITE, File, changes, folder, labels, link, program, 
 
 from modelpack import hardening
 from modelpack.errors import UsageError
-from modelpack.hardening import rules, shapes
-from modelpack.hardening.needles import Needle, needles
+from modelpack.hardening import rules, secrets
+from modelpack.hardening.secrets import KnownSecret, known_secrets
 from modelpack.types import IndexSettings
 
 SPOILT = {
@@ -167,7 +167,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def broken(made: hard.Made, given: tuple[Needle, ...] = ()) -> dict[str, list[str]]:
+def broken(made: hard.Made, given: tuple[KnownSecret, ...] = ()) -> dict[str, list[str]]:
     """Rule -> where it is broken."""
     found = hardening.scan(made.image, given)
     return {r.rule: [each.where for each in r.violations] for r in found if not r.passed}
@@ -260,7 +260,7 @@ BASIC = base64.b64encode(f"me:{SECRET}".encode())
 )
 def test_a_secret_of_the_build_is_found_wherever_it_is(spoil):
     made = hard.made()
-    given = needles(INDEX, {})
+    given = known_secrets(INDEX, {})
     assert broken(made, given) == {}
     spoil(made)
     for _ in range(2):  # the second time out of what was kept
@@ -270,14 +270,14 @@ def test_a_secret_of_the_build_is_found_wherever_it_is(spoil):
 def test_what_was_kept_tells_no_secret(tmp_path):
     made = hard.made()
     made.top["app/notes"] = File(SECRET.encode())
-    broken(made, needles(INDEX, {}))
+    broken(made, known_secrets(INDEX, {}))
     kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) > 3
     assert not [content for content in kept if SECRET.encode() in content or BASIC in content]
 
 
 def test_a_secret_that_is_word_for_word_in_a_wheel_was_there_before():
-    given = needles(IndexSettings(index_url="https://me:example@index.test/simple"), {})
+    given = known_secrets(IndexSettings(index_url="https://me:example@index.test/simple"), {})
     assert broken(hard.made(), given) == {}
 
 
@@ -291,7 +291,9 @@ def test_all_that_a_build_is_given_is_looked_for(tmp_path):
         netrc=str(tmp_path / "netrc"),
         ca_bundle=str(tmp_path / "ca.pem"),
     )
-    found = needles(index, {"https_proxy": "http://me:of-the-proxy@proxy.test", "PATH": "/bin"})
+    found = known_secrets(
+        index, {"https_proxy": "http://me:of-the-proxy@proxy.test", "PATH": "/bin"}
+    )
     contents = {needle.content for needle in found}
     assert {
         b"only-a-token",
@@ -310,7 +312,7 @@ def test_all_that_a_build_is_given_is_looked_for(tmp_path):
 
 
 def test_a_word_that_any_text_may_have_is_looked_for_with_its_user_only():
-    found = needles(IndexSettings(index_url="https://me:password@index.test"), {})
+    found = known_secrets(IndexSettings(index_url="https://me:password@index.test"), {})
     assert {needle.content for needle in found} == {
         b"me:password@",
         base64.b64encode(b"me:password"),
@@ -338,7 +340,7 @@ def test_a_word_that_any_text_may_have_is_looked_for_with_its_user_only():
     ],
 )
 def test_what_looks_like_a_secret(text):
-    assert list(shapes.found(f'x = "{text}"'.encode()))
+    assert list(secrets.secret_patterns(f'x = "{text}"'.encode()))
 
 
 @pytest.mark.parametrize(
@@ -355,4 +357,4 @@ def test_what_looks_like_a_secret(text):
     ],
 )
 def test_what_only_speaks_of_one(text):
-    assert not list(shapes.found(text.encode()))
+    assert not list(secrets.secret_patterns(text.encode()))

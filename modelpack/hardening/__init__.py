@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from modelpack import oci
 from modelpack.hardening import subject
-from modelpack.hardening.needles import Needle, needles
 from modelpack.hardening.rules import RULES
+from modelpack.hardening.secrets import KnownSecret, known_secrets
 from modelpack.types import Ruling
 
-__all__ = ["RULES", "Needle", "needles", "scan"]
+__all__ = ["RULES", "KnownSecret", "known_secrets", "scan"]
 
 
-def scan(image: oci.Image, given: Sequence[Needle] = ()) -> tuple[Ruling, ...]:
+def scan(image: oci.Image, given: Sequence[KnownSecret] = ()) -> tuple[Ruling, ...]:
     """What each rule says of an image, of which nothing is run. `given`: the secrets that its build
     was given.
 

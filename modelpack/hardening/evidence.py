@@ -1,5 +1,4 @@
-"""What is found in the files of one layer, read once: texts that rules ask for, byte code with time
-stamps, and what looks like a secret.
+"""What one pass over a layer collects; locks and installed distributions.
 
 It is kept on disk by the layer's digest: the environment of a model that was trained again is not
 read again.
@@ -7,17 +6,22 @@ read again.
 
 from __future__ import annotations
 
+import base64
+import csv
 import hashlib
 import json
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from modelpack import files, oci
 from modelpack.files import write_whole
-from modelpack.hardening import locks, shapes
+from modelpack.hardening import secrets
 from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import Measured, Readable
 from modelpack.oci.tar import Entry
@@ -43,7 +47,7 @@ class Evidence:
     shapes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def of(layer: oci.Layer) -> Evidence:
+def collect(layer: oci.Layer) -> Evidence:
     """Raises:
     UsageError: the layer is damaged.
     """
@@ -59,7 +63,7 @@ def of(layer: oci.Layer) -> Evidence:
 
 def _version() -> str:
     """Of what is looked for: another one reads all layers again."""
-    sources = (Path(__file__), Path(locks.__file__), Path(shapes.__file__))
+    sources = (Path(__file__), Path(secrets.__file__))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
@@ -77,11 +81,11 @@ def _gathered(layer: oci.Layer) -> Evidence:
 def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Of all files but those that are word for word of a distribution: some carry examples."""
     digests = {entry.path: entry.sha256 for entry in filesystem.listing(layer)}
-    recorded = locks.recorded(digests, lambda path: texts.get(path, ""))
-    found = {path: set(shapes.named(path)) for path in digests}
+    recorded = recorded_digests(digests, lambda path: texts.get(path, ""))
+    found = {path: set(secrets.secret_file_kinds(path)) for path in digests}
     with _members(layer) as members:
         for entry, content in members:
-            source = locks.source_of(entry.path)
+            source = source_of(entry.path)
             if not digests.get(source) or recorded.get(source) != digests[source]:
                 found[entry.path].update(_shapes(content))
             else:
@@ -101,4 +105,54 @@ def _shapes(content: Readable) -> Iterator[str]:
     data = b""
     while more := content.read(_CHUNK):
         data = data[-_OVERLAP:] + more
-        yield from shapes.found(data)
+        yield from secrets.secret_patterns(data)
+
+
+ENVIRONMENT = "opt/venv"
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
+_RECORD = re.compile(
+    rf"{ENVIRONMENT}/lib/[^/]+/site-packages/"
+    r"(?P<name>[^/]+)-(?P<version>[^/-]+)\.dist-info/RECORD"
+)
+_BYTE_CODE = re.compile(r"(.*/)?__pycache__/([^/]+?)\.[a-z]+-\d+(\.opt-\d)?\.pyc")
+
+
+def pins(lock: str) -> Mapping[str, str]:
+    """Distribution -> version, of the text of a requirements.lock."""
+    return {canonicalize_name(name): version for name, version in _PIN.findall(lock)}
+
+
+def installed(paths: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Name, version and path of the RECORD of each distribution in the environment."""
+    for path in paths:
+        if match := _RECORD.fullmatch(path):
+            yield canonicalize_name(match["name"]), match["version"], path
+
+
+def recorded_digests(paths: Iterable[str], text: Callable[[str], str]) -> Mapping[str, str]:
+    """Path -> sha256, "" where none is told, of all files that belong to a distribution.
+
+    Source: https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    found: dict[str, str] = {}
+    for _, _, record in installed(paths):
+        site = posixpath.dirname(posixpath.dirname(record))
+        for row in csv.reader(text(record).splitlines()):
+            if row:
+                path = posixpath.normpath(f"{site}/{row[0]}")
+                found[path] = _hexadecimal(row[1] if len(row) > 1 else "")
+    return found
+
+
+def source_of(path: str) -> str:
+    """The source of byte code in a __pycache__ (PEP 3147); any other path as it is."""
+    match = _BYTE_CODE.fullmatch(path)
+    return f"{match[1] or ''}{match[2]}.py" if match else path
+
+
+def _hexadecimal(told: str) -> str:
+    """Of what RECORD has as "sha256=" and base64 without padding."""
+    algorithm, _, digest = told.partition("=")
+    if algorithm != "sha256":
+        return ""
+    return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()

@@ -10,9 +10,10 @@ from typing import Any
 
 from modelpack import oci
 from modelpack.errors import UsageError
-from modelpack.hardening import evidence, leaks, locks
+from modelpack.hardening import evidence, secrets
+from modelpack.hardening import evidence as hardening_evidence
 from modelpack.hardening.evidence import Evidence
-from modelpack.hardening.needles import Needle
+from modelpack.hardening.secrets import KnownSecret
 from modelpack.oci import filesystem
 from modelpack.oci.filesystem import Entry
 from modelpack.types import Violation
@@ -76,16 +77,16 @@ class Subject:
     @cached_property
     def pins(self) -> Mapping[str, str]:
         """Distribution -> version, as the lock names them."""
-        return locks.pins(self.text(evidence.LOCK))
+        return hardening_evidence.pins(self.text(evidence.LOCK))
 
     @cached_property
     def recorded(self) -> Mapping[str, str]:
         """Path -> sha256 of all files that belong to a distribution in the environment."""
-        return locks.recorded(self.files, self.text)
+        return hardening_evidence.recorded_digests(self.files, self.text)
 
     def is_of_a_wheel(self, path: str) -> bool:
         """Whether a file is word for word one of a distribution, or byte code beside one."""
-        source = locks.source_of(path)
+        source = hardening_evidence.source_of(path)
         entry = self.files.get(source)
         if entry is None or not entry.sha256:
             return False
@@ -106,14 +107,14 @@ class Subject:
         return document
 
 
-def read(image: oci.Image, given: Sequence[Needle]) -> Subject:
+def read(image: oci.Image, given: Sequence[KnownSecret]) -> Subject:
     """Raises:
     UsageError: the image is damaged, or none that modelpack made.
     """
     count = _layers_of_base(image)
     listings = [filesystem.listing(layer) for layer in image.layers]
     above = tuple(
-        Layer(entries, evidence.of(layer))
+        Layer(entries, evidence.collect(layer))
         for layer, entries in zip(image.layers[count:], listings[count:], strict=True)
     )
     subject = Subject(
@@ -121,7 +122,7 @@ def read(image: oci.Image, given: Sequence[Needle]) -> Subject:
         filesystem.merged(listings),
         filesystem.merged(listings[:count]),
         above,
-        tuple(leaks.found(image.config, image.layers[count:], given)),
+        tuple(secrets.find_leaks(image.config, image.layers[count:], given)),
     )
     subject.manifest  # noqa: B018 - raises for what is no image of ours
     return subject

@@ -244,7 +244,7 @@ class Run:
         if self.engine.name == "process":
             yield None
             return
-        given = hardening.needles(self.index, os.environ)
+        given = hardening.known_secrets(self.index, os.environ)
         with ThreadPoolExecutor(1) as pool, self.engine.contents(target) as image:
             yield pool.submit(hardening.scan, image, given).result
 
@@ -293,7 +293,7 @@ class Run:
             " is compared with nothing."
         )
         with self.stage("read") as summary, self.engine.contents(image.id) as contents:
-            rulings = hardening.scan(contents, hardening.needles(self.index, os.environ))
+            rulings = hardening.scan(contents, hardening.known_secrets(self.index, os.environ))
             report = reading.read(
                 contents, image.id, bundle.environment, rulings, self.observer.check
             )

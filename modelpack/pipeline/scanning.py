@@ -22,7 +22,7 @@ def scan(run: Run, target: str) -> tuple[Ruling, ...]:
         UsageError: there is no such image, or it is none that modelpack made.
         NoEngineError: it is of an engine, and none answers.
     """
-    given = hardening.needles(run.index, os.environ)
+    given = hardening.known_secrets(run.index, os.environ)
     if target.partition(":")[0] in locations.READERS:
         with oci.opened(target) as image:
             return hardening.scan(image, given)
