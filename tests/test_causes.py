@@ -23,7 +23,7 @@ from modelpack.engines import interpreters
 from modelpack.engines.process import ProcessEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.errors import SmokeFailedError
-from modelpack.smoke import causes, smoke
+from modelpack.smoke import diagnosis, smoke
 from modelpack.types import BaseImage, Check, SmokeReport
 
 ROOT = Path(__file__).parents[1]
@@ -155,7 +155,7 @@ WORDS = (
 @pytest.mark.parametrize(("words", "message"), WORDS)
 def test_the_words_of_libraries_are_known(words: str, message: str) -> None:
     detail = f"the service ended at start:\nthe model does not load: {words}"
-    told = causes.explain(SmokeReport("x", "docker", (Check("ready", False, 1.0, detail),)))
+    told = diagnosis.diagnose(SmokeReport("x", "docker", (Check("ready", False, 1.0, detail),)))
     assert told is not None
     assert message in told[0]
     assert "{" not in "".join(told)
@@ -165,7 +165,7 @@ def test_other_failures_are_not_explained_away() -> None:
     lost = Check("ready", False, 1.0, "the service ended at start:\nKilled")
     wrong = Check("prediction", False, 1.0, "No module named 'pandas'")
     for check in (lost, wrong):
-        assert causes.explain(SmokeReport("x", "docker", (check,))) is None
+        assert diagnosis.diagnose(SmokeReport("x", "docker", (check,))) is None
 
 
 def _tree() -> DecisionTreeClassifier:

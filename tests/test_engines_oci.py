@@ -482,7 +482,7 @@ def foreign_base(folder: Path, version: str) -> str:
 @pytest.mark.engine
 def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_path):
     from modelpack.engines import interpreters  # noqa: PLC0415
-    from modelpack.smoke import reading  # noqa: PLC0415
+    from modelpack.smoke import static  # noqa: PLC0415
 
     python = next(version for version in engine_bundles.PYTHONS if interpreters.find(version))
     found = interpreters.find(python)
@@ -501,7 +501,7 @@ def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_p
     image = engine.build(bundle, replace(index, wheelhouse=str(tmp_path / "wheels")), ignore)
     checks = []
     with engine.contents(image.id) as contents:
-        reading.read(contents, image.id, bundle.environment, (), checks.append)
+        static.check_image(contents, image.id, bundle.environment, (), checks.append)
     assert [check.name for check in checks if check.passed] == ["processor", "versions", "image"]
     assert "libc.so.6" in next(c.detail for c in checks if c.name == "libraries")
     assert bases.HERE == "linux/amd64"

@@ -132,7 +132,7 @@ def test_without_a_fault_all_routes_agree(name, packed, tmp_path):
     bundle, reference = bundle_of(packed(name)[0], tmp_path)
     assert bundle.model.signature.layout == ("frame" if name in FRAMES else "array")
     with probe_of(bundle, reference) as probe:
-        assert "equal bit for bit" in parity.check(probe)
+        assert "equal bit for bit" in parity.check_parity(probe)
     assert probe.parity is not None
     by_pandas = [route for route in probe.parity.routes if "pandas" in route]
     assert len(by_pandas) == 4
@@ -230,7 +230,7 @@ def test_a_planted_fault_fails_the_check(fault, packed, tmp_path):
     source = bundle.directory / "modelpack" / "serving" / file
     source.write_text(source.read_text() + code)
     with probe_of(bundle, reference) as probe, pytest.raises(CheckFailedError):
-        parity.check(probe)
+        parity.check_parity(probe)
 
 
 @pytest.mark.slow
@@ -250,4 +250,4 @@ def parser(field):
         probe_of(bundle, reference) as probe,
         pytest.raises(CheckFailedError, match="to_csv of pandas"),
     ):
-        parity.check(probe)
+        parity.check_parity(probe)

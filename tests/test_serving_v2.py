@@ -24,7 +24,7 @@ from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 from modelpack.serving.problems import Problem
 from modelpack.serving.v2 import classification, datatypes, outputs
 from modelpack.smoke.probe import Answer
-from modelpack.smoke.routes import v1, v2
+from modelpack.smoke.routes import rest, v2
 from modelpack.types import Field, Signature
 
 HEADER = "Inference-Header-Content-Length"
@@ -309,7 +309,7 @@ def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name
     spec = spec_of(tmp_path / "saved", trained)
     given = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
     predictions = getattr(trained.model, trained.method)(given).tolist()
-    asked = [r for r in (*v1.ROUTES, *v2.ROUTES) if r.takes(spec) and r.holds(rows)]
+    asked = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.takes(spec) and r.holds(rows)]
     assert len(asked) == routes
     for route in asked:
         got = route.ask(AsProbe(clients(name), spec), rows)

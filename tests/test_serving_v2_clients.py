@@ -17,7 +17,7 @@ from test_serving_gunicorn import serving
 from tritonclient.utils import InferenceServerException
 
 from modelpack.smoke.probe import Probe
-from modelpack.smoke.routes import v1, v2
+from modelpack.smoke.routes import rest, v2
 
 ROWS = np.array([[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0], [0.1 + 0.2, 1 / 3, 1e-9, 7.0]])
 
@@ -222,7 +222,7 @@ def test_the_routes_of_the_parity_check_agree_with_the_model(name, request):
     else:
         answers = (expected.predict(rows), expected.predict_proba(rows))
     probe = Probe(AtAddress(f"http://{served.address}"), served.spec)
-    asked = [route for route in (*v1.ROUTES, *v2.ROUTES) if route.takes(served.spec)]
+    asked = [route for route in (*rest.V1_ROUTES, *v2.ROUTES) if route.takes(served.spec)]
     assert len(asked) == (4 if name == "iris" else 2)
     for route in asked:
         got = route.ask(probe, rows)

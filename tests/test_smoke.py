@@ -18,7 +18,7 @@ from modelpack.errors import UsageError
 from modelpack.parity.compare import relative_difference
 from modelpack.smoke import checks, reports, smoke
 from modelpack.smoke.probe import Probe
-from modelpack.smoke.routes import predict, v1, v2
+from modelpack.smoke.routes import rest, v2
 from modelpack.types import (
     Answers,
     Check,
@@ -455,7 +455,7 @@ SAID = Answers((1, 1), ([0.25, 0.75], [0.25, 0.75]))
 REFERENCE = Reference(ROWS, SAID, SAID, "record")
 
 
-JSON_ROUTES = (*predict.ROUTES[:3], *v1.ROUTES, *v2.ROUTES)
+JSON_ROUTES = (*rest.PREDICT_ROUTES[:3], *rest.V1_ROUTES, *v2.ROUTES)
 """What the fake understands; real services are asked by all routes in test_smoke_routes.py."""
 
 

@@ -12,7 +12,7 @@ from modelpack import engines, processes
 from modelpack.attestations import bundle as attested
 from modelpack.engines.process import ProcessEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
-from modelpack.smoke import causes, reading
+from modelpack.smoke import diagnosis, static
 from modelpack.types import Bundle, Environment, Image, ModelSpec, SmokeReport
 
 from . import making, wheelhouses
@@ -73,9 +73,9 @@ def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None
             f"No prediction of the service was tested, because {report.untested}.", hint=ROWS_HINT
         )
     failed = ", ".join(check.name for check in report.checks if check.status == "failed")
-    is_read = report.engine == reading.NAME
+    is_read = report.engine == static.NAME
     what = "is not what it must be" if is_read else "does not answer as it must"
-    message, hint = causes.explain(report) or (
+    message, hint = diagnosis.diagnose(report) or (
         f"The {'image that was read' if is_read else 'service'} {what}: {failed}.",
         "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
     )

@@ -19,7 +19,7 @@ from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, settled
 from modelpack.oci import reference as oci_reference
 from modelpack.parity import claims as parities
-from modelpack.smoke import reading, smoke
+from modelpack.smoke import smoke, static
 from modelpack.types import (
     BaseImage,
     Bundle,
@@ -294,7 +294,7 @@ class Run:
         )
         with self.stage("read") as summary, self.engine.contents(image.id) as contents:
             rulings = hardening.scan(contents, hardening.known_secrets(self.index, os.environ))
-            report = reading.read(
+            report = static.check_image(
                 contents, image.id, bundle.environment, rulings, self.observer.check
             )
             summary.conclude(report)

@@ -146,14 +146,14 @@ def predictions_of(answer: Answer) -> list[Any]:
         CheckFailedError: any other status, or a body without a list of predictions.
     """
     if answer.status != 200:
-        raise CheckFailedError(f"status {answer.status} instead of 200: {brief(answer.body)}")
+        raise CheckFailedError(f"status {answer.status} instead of 200: {shorten(answer.body)}")
     predictions = answer.body.get("predictions") if isinstance(answer.body, Mapping) else None
     if not isinstance(predictions, list):
-        raise CheckFailedError(f"no list of predictions in {brief(answer.body)}")
+        raise CheckFailedError(f"no list of predictions in {shorten(answer.body)}")
     return predictions
 
 
-def brief(value: object) -> str:
+def shorten(value: object) -> str:
     """A value as it fits in a line of the report."""
     text = repr(value)
     return text if len(text) <= 160 else text[:157] + "..."

@@ -10,18 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelpack.smoke.checks import (
-    bad_input,
-    health,
-    image,
-    named_rows,
-    parity,
-    prediction,
-    probabilities,
-    ready,
-    shutdown,
-    user,
-)
+from modelpack.smoke.checks import lifecycle, parity, predictions
 from modelpack.smoke.probe import Probe
 from modelpack.types import PREDICTION
 
@@ -43,17 +32,21 @@ class SmokeCheck:
     applies: Callable[[Probe], bool] = lambda _: True
 
 
-READY = SmokeCheck("ready", ready.check)
-SHUTDOWN = SmokeCheck("shutdown", shutdown.check)
+READY = SmokeCheck("ready", lifecycle.check_ready)
+SHUTDOWN = SmokeCheck("shutdown", lifecycle.check_shutdown)
 CHECKS = (
     READY,
-    SmokeCheck(PREDICTION, prediction.check),
-    SmokeCheck("named rows", named_rows.check),
-    SmokeCheck("probabilities", probabilities.check, applies=probabilities.applies),
-    SmokeCheck("parity", parity.check, applies=parity.applies),
-    SmokeCheck("bad input", bad_input.check),
-    SmokeCheck("user", user.check, container_only=True),
-    SmokeCheck("health", health.check, container_only=True),
-    SmokeCheck("image", image.check, container_only=True, applies=image.applies),
+    SmokeCheck(PREDICTION, predictions.check_prediction),
+    SmokeCheck("named rows", predictions.check_named_rows),
+    SmokeCheck(
+        "probabilities", predictions.check_probabilities, applies=predictions.probabilities_applies
+    ),
+    SmokeCheck("parity", parity.check_parity, applies=parity.parity_applies),
+    SmokeCheck("bad input", predictions.check_bad_input),
+    SmokeCheck("user", lifecycle.check_user, container_only=True),
+    SmokeCheck("health", lifecycle.check_health, container_only=True),
+    SmokeCheck(
+        "image", lifecycle.check_image, container_only=True, applies=lifecycle.image_applies
+    ),
     SHUTDOWN,
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelpack.parity.compare import INCOMPARABLE, first_difference, relative_difference
-from modelpack.smoke.probe import CheckFailedError, Probe, brief
+from modelpack.smoke.probe import CheckFailedError, Probe, shorten
 from modelpack.smoke.routes import ROUTES, BodyRoute, Route
 from modelpack.types import Answers, Parity, Reference
 
@@ -19,17 +19,17 @@ SOURCES = {
 AnyRoute = Route | BodyRoute
 
 
-def applies(probe: Probe) -> bool:
+def parity_applies(probe: Probe) -> bool:
     """Not where the file does not tell what a row is, and nobody gives one."""
     return bool(probe.reference.rows)
 
 
-def check(probe: Probe) -> str:
+def check_parity(probe: Probe) -> str:
     """The service answers as the author's model does, bit for bit, by each way of asking."""
     reference = probe.answered()
     if reference.problem:
         raise CheckFailedError(f"nothing to compare with: {reference.problem}")
-    answers = _asked(probe, reference)
+    answers = _query_routes(probe, reference)
     largest = max(_difference(reference, route, got) for route, got in answers)
     passed = largest <= reference.tolerance
     count = len(reference.rows)
@@ -42,15 +42,15 @@ def check(probe: Probe) -> str:
         passed=passed,
     )
     if not passed:
-        raise CheckFailedError(_told(reference, answers))
+        raise CheckFailedError(_first_mismatch(reference, answers))
     how = "bit for bit" if not largest else f"to {largest:.1e}, within {reference.tolerance:g}"
     told = f"{count} rows by {len(answers)} routes, equal {how} to {SOURCES[reference.source]}"
     if reference.without_bodies:
-        told += f"; not by files of pandas, which failed: {brief(reference.without_bodies)}"
+        told += f"; not by files of pandas, which failed: {shorten(reference.without_bodies)}"
     return told
 
 
-def _asked(probe: Probe, reference: Reference) -> list[tuple[AnyRoute, Answers]]:
+def _query_routes(probe: Probe, reference: Reference) -> list[tuple[AnyRoute, Answers]]:
     """The answers of each route that has something to compare: some tell no probabilities, and
     nothing else may be known.
     """
@@ -81,7 +81,7 @@ def _difference(reference: Reference, route: AnyRoute, got: Answers) -> float:
     return max(relative_difference(a, b) for _, a, b in _pairs(reference, route, got))
 
 
-def _told(reference: Reference, answers: Sequence[tuple[AnyRoute, Answers]]) -> str:
+def _first_mismatch(reference: Reference, answers: Sequence[tuple[AnyRoute, Answers]]) -> str:
     """The first row that differs."""
     for route, got in answers:
         for what, expected, answered in _pairs(reference, route, got):
@@ -91,8 +91,9 @@ def _told(reference: Reference, answers: Sequence[tuple[AnyRoute, Answers]]) -> 
             if row is not None:
                 apart = relative_difference(expected[row], answered[row])
                 return (
-                    f"row {row}, {what}: {brief(answered[row])}, and by "
-                    f"{SOURCES[reference.source]} {brief(expected[row])}{_by(apart)} ({route.name})"
+                    f"row {row}, {what}: {shorten(answered[row])}, and by "
+                    f"{SOURCES[reference.source]} {shorten(expected[row])}"
+                    f"{_by(apart)} ({route.name})"
                 )
     raise AssertionError("some row differs")
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from modelpack.smoke.routes import invocations, pandas, predict, v1, v2
+from modelpack.smoke.routes import pandas, rest, v2
 from modelpack.smoke.routes.pandas import BodyRoute
-from modelpack.smoke.routes.route import Route
+from modelpack.smoke.routes.rest import Route
 
 ROUTES: tuple[Route | BodyRoute, ...] = (
-    *predict.ROUTES,
+    *rest.PREDICT_ROUTES,
     *pandas.ROUTES,
-    *invocations.ROUTES,
-    *v1.ROUTES,
+    *rest.INVOCATION_ROUTES,
+    *rest.V1_ROUTES,
     *v2.ROUTES,
 )
 

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelpack.smoke.probe import Answer, CheckFailedError, Probe, brief
-from modelpack.smoke.routes.route import Route, Rows, exact, names_of, numeric, path_of_model
+from modelpack.smoke.probe import Answer, CheckFailedError, Probe, shorten
+from modelpack.smoke.routes.rest import Route, Rows, exact, names_of, numeric, path_of_model
 from modelpack.types import Answers, ModelSpec, Scalar
 
 HEADER = "Inference-Header-Content-Length"
@@ -97,7 +97,7 @@ def _asked(probe: Probe, document: Mapping[str, Any], binary: bytes = b"") -> An
     parts = [values for name, values in tensors.items() if name.startswith("predict_proba")]
     predictions = tensors.get(probe.model.method)
     if predictions is None:
-        raise CheckFailedError(f"no {probe.model.method} in {brief(list(tensors))}")
+        raise CheckFailedError(f"no {probe.model.method} in {shorten(list(tensors))}")
     if not parts:
         return Answers(tuple(predictions))
     rows = parts[0] if "predict_proba" in tensors else list(map(list, zip(*parts, strict=True)))
@@ -111,7 +111,7 @@ def _tensors(answer: Answer) -> dict[str, list[Any]]:
         CheckFailedError: the answer is none of tensors.
     """
     if answer.status != 200:
-        raise CheckFailedError(f"status {answer.status} instead of 200: {brief(answer.body)}")
+        raise CheckFailedError(f"status {answer.status} instead of 200: {shorten(answer.body)}")
     size = int(answer.headers.get(HEADER, len(answer.content)))
     document, rest = json.loads(answer.content[:size]), answer.content[size:]
     tensors = {}

@@ -1,6 +1,4 @@
-"""What the last words of a service that does not start mean, and what to type: for what could not
-be known before it ran.
-"""
+"""Why a service did not start, and what to do."""
 
 from __future__ import annotations
 
@@ -123,7 +121,7 @@ _CAUSES = (
 )
 
 
-def explain(report: SmokeReport) -> tuple[str, str] | None:
+def diagnose(report: SmokeReport) -> tuple[str, str] | None:
     """The message and the hint for a service that was not ready; None where that tells nothing."""
     words = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
     for pattern, message, hint in _CAUSES:

@@ -1,4 +1,4 @@
-"""What can be told of an image that is not run, as it is for another processor: by reading it."""
+"""Checks of an image that cannot run here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from modelpack import elf, oci
 from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import Measured
-from modelpack.smoke.checks import image as rules
+from modelpack.smoke.checks import lifecycle as rules
 from modelpack.types import Check, Environment, Ruling, SmokeReport
 
 NAME = "reading"
@@ -30,7 +30,7 @@ class _Seen:
     taken: dict[str, str] = field(default_factory=dict)
 
 
-def read(
+def check_image(
     image: oci.Image,
     target: str,
     locked: Environment,
@@ -50,7 +50,7 @@ def read(
         "processor": (seen.foreign, f"{seen.count} programs and libraries for {locked.platform}"),
         "libraries": (list(_missing(seen, paths)), f"all of {len(seen.taken)} are there"),
         "versions": (list(_versions(paths, locked)), f"{len(locked.requirements)}, as locked"),
-        "image": (list(rules.told(rulings)), f"{len(rulings)} rules hold"),
+        "image": (list(rules.format_violations(rulings)), f"{len(rulings)} rules hold"),
     }.items():
         detail = ", ".join(problems[:_NAMED]) if problems else told
         checks.append(Check(name, not problems, round(time.monotonic() - began, 3), detail))
