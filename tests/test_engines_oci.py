@@ -348,7 +348,7 @@ def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_p
 
     for engine in ("docker", "bubblewrap"):
         if engine == "bubblewrap":
-            monkeypatch.setattr("modelpack.engines.embedded.running._ENGINES", {})
+            monkeypatch.setattr("modelpack.engines.embedded.running._ENGINES", ())
         embedded.discard(made)
         with embedded.run(made.reference) as service:
             assert service.engine == engine

@@ -20,12 +20,12 @@ __all__ = [
     "select",
 ]
 
-# Module of this package -> class in it; "auto" is the first that works. Imported when chosen.
+# "auto" is the first that works. An engine is imported when it is selected.
 ENGINES = {
-    "docker": "DockerEngine",
-    "podman": "PodmanEngine",
-    "oci": "OciEngine",
-    "process": "ProcessEngine",
+    "docker": "modelpack.engines.docker.DockerEngine",
+    "podman": "modelpack.engines.podman.PodmanEngine",
+    "oci": "modelpack.engines.oci.OciEngine",
+    "process": "modelpack.engines.process.ProcessEngine",
 }
 ON_REQUEST = {"oci"}
 """Not meant by "auto": what runs containers says more of an image, and what makes no image needs
@@ -36,8 +36,8 @@ WITH_IMAGES = "with images"
 
 def preload(name: str = "auto") -> None:
     """Imports in the background what `select(name)` will need: Docker's SDK takes 80 ms."""
-    module = name if name in ENGINES else next(iter(ENGINES))
-    Thread(target=import_module, args=(f"{__name__}.{module}",), daemon=True).start()
+    path = ENGINES.get(name) or next(iter(ENGINES.values()))
+    Thread(target=import_module, args=(path.rpartition(".")[0],), daemon=True).start()
 
 
 def select(name: str = "auto") -> Engine:
@@ -71,5 +71,6 @@ def _first(names: Sequence[str]) -> Engine:
 
 
 def _make(name: str) -> Engine:
-    engine: Engine = getattr(import_module(f"{__name__}.{name}"), ENGINES[name])()
+    module, _, kind = ENGINES[name].rpartition(".")
+    engine: Engine = getattr(import_module(module), kind)()
     return engine

@@ -16,7 +16,10 @@ from modelpack.errors import NoEngineError
 from modelpack.oci import archive
 from modelpack.types import Service
 
-_ENGINES = {"docker": "DockerEngine", "podman": "PodmanEngine"}
+_ENGINES = (
+    "modelpack.engines.docker.DockerEngine",
+    "modelpack.engines.podman.PodmanEngine",
+)
 
 
 class Room(Protocol):
@@ -66,8 +69,9 @@ def made(image: oci.Image, laid_out: Callable[[], AbstractContextManager[Path]])
 
 
 def _engine() -> DockerEngine | None:
-    for name, kind in _ENGINES.items():
+    for path in _ENGINES:
+        module, _, kind = path.rpartition(".")
         with suppress(NoEngineError):
-            engine: DockerEngine = getattr(import_module(f"modelpack.engines.{name}"), kind)()
+            engine: DockerEngine = getattr(import_module(module), kind)()
             return engine
     return None
