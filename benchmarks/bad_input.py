@@ -29,8 +29,8 @@ from rich.table import Table
 import modelpack
 from benchmarks.peers import PEERS, Peer, running, trained
 from benchmarks.peers.table import instances
-from modelpack.engines.process import ProcessEngine
-from modelpack.engines.processes import memory_bytes
+from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines.local.processes import memory_bytes
 
 GOOD = [5.1, 3.5, 1.4, 0.2]
 LARGE = 50_000_000  # bytes
@@ -124,7 +124,7 @@ def serving(peer: Peer, model: Path, scratch: Path) -> Iterator[tuple[str, int]]
     bundle = scratch / "bundle"
     if not bundle.exists():
         modelpack.package(model, engine="process", output=bundle, smoke=False)
-    with ProcessEngine().run(str(bundle)) as service:
+    with LocalEngine().run(str(bundle)) as service:
         while not reachable(service.url):
             time.sleep(0.1)
         yield f"{service.url}{peer.path}", service.pid

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from modelpack import package
-from modelpack.engines.process import ProcessEngine, _environment
+from modelpack.engines.local.engine import LocalEngine, _environment
 
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 CHUNK = 10_000
@@ -65,7 +65,7 @@ def offline(folder: Path) -> Iterator[tuple[str, float, int]]:
 
 
 def online(folder: Path, rows: np.ndarray) -> Iterator[tuple[str, float, int]]:
-    with ProcessEngine().run(str(folder / "bundle")) as service:
+    with LocalEngine().run(str(folder / "bundle")) as service:
         until_ready(service.url)
         few = rows[:300].tolist()
         yield "curl, a row a request", timed(lambda: [curl(service.url, row) for row in few]), 300

@@ -26,8 +26,8 @@ from pathlib import Path
 from benchmarks.tables import in_markdown, show
 from modelpack import bundle as bundles
 from modelpack.engines import Engine
-from modelpack.engines.docker import DockerEngine
-from modelpack.engines.oci import OciEngine
+from modelpack.engines.daemonless.engine import DaemonlessEngine
+from modelpack.engines.docker.engine import DockerEngine
 from modelpack.pipeline import Options, Run
 from modelpack.pipeline.wheelhouses import for_engine
 from modelpack.types import Bundle, Code
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _measure(model: Path, runs: int, scratch: Path) -> dict[tuple[str, str], list[float]]:
     """(engine, scenario) -> seconds of each run."""
-    docker, embedded = DockerEngine(), OciEngine()
+    docker, embedded = DockerEngine(), DaemonlessEngine()
     bundle = _bundle(model, docker, scratch / "bundle")
     archive = scratch / "base.tar"
     base = docker.find_base((bundle.environment.python,))

@@ -38,7 +38,7 @@ import certifi
 from benchmarks.packagers.table import HERE, PACKAGERS, Order, Packager
 from benchmarks.peers.run import environment
 from benchmarks.peers.table import PEERS
-from modelpack.engines.docker import DockerEngine
+from modelpack.engines.docker.engine import DockerEngine
 from modelpack.environment import index_settings
 from scripts.sections import replace_section
 

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import modelpack
 from benchmarks import tables
-from modelpack.engines.process import ProcessEngine, _environment
+from modelpack.engines.local.engine import LocalEngine, _environment
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 MODELS = ("iris", "mixed-columns", "xgboost-json", "onnx")
@@ -67,7 +67,7 @@ class Local:
 
     @contextmanager
     def served(self) -> Iterator[str]:
-        with ProcessEngine().run(str(self.folder)) as service:
+        with LocalEngine().run(str(self.folder)) as service:
             yield service.url
 
     def end(self) -> None:

@@ -25,7 +25,7 @@ from benchmarks import tables
 from benchmarks.serve import wrk
 from benchmarks.serve.models import MODELS, Material, made
 from benchmarks.serve.servers import packaged, until_answered
-from modelpack.engines.process import _environment
+from modelpack.engines.local.engine import _environment
 
 CONNECTIONS = (1, 64)
 

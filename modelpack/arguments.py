@@ -226,7 +226,7 @@ def engine_of(target: str, asked: str) -> str:
     """An image takes an engine that runs images; what lies here is quicker without one."""
     if asked != "auto":
         return asked
-    return "process" if Path(target).exists() else engines.WITH_IMAGES
+    return "process" if Path(target).exists() else engines.IMAGE_ENGINES
 
 
 def batch_of(data: Path | None, output: Path | None, given: dict[str, Any]) -> pipeline.Batch:

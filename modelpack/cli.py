@@ -185,7 +185,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 
     IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
     """
-    given["engine"] = engines.WITH_IMAGES if given["engine"] == "auto" else given["engine"]
+    given["engine"] = engines.IMAGE_ENGINES if given["engine"] == "auto" else given["engine"]
     run = Run(options_of(**given), _observer(quiet, verbose))
     rulings = pipeline.scan(run, target)
     if as_json:
@@ -253,7 +253,7 @@ def push_command(
 
     Its bill of materials and its provenance are attached to it there.
     """
-    engine = engines.WITH_IMAGES if engine == "auto" else engine
+    engine = engines.IMAGE_ENGINES if engine == "auto" else engine
     run = Run(options_of(engine=engine), _observer(quiet, verbose))
     voucher = pipeline.Voucher(key, password)
     pushed = pipeline.push(run, reference, other, voucher=voucher)
@@ -285,7 +285,7 @@ def verify_command(
     from modelpack.pipeline import verifying
 
     if given["engine"] == "auto":
-        given["engine"] = engines.WITH_IMAGES
+        given["engine"] = engines.IMAGE_ENGINES
     run = Run(options_of(smoke=not no_smoke, **given), _observer(quiet, verbose))
     outcome = verifying.verify(run, target, key)
     if as_json:
@@ -425,7 +425,7 @@ def base_group() -> None:
 @takes(OUTPUT)
 def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Make a base image from Debian packages and this machine's interpreter of that version."""
-    from modelpack.engines.base import build_base
+    from modelpack.engines.local_base import build_base
 
     observer = _observer(quiet, verbose)
     base = build_base(python, engine=engine, on_step=observer.step)

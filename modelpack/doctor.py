@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from modelpack import __version__, environment, index_env
-from modelpack.engines import baseimages, daemon, interpreters, podman_settings
+from modelpack.engines import interpreters
+from modelpack.engines.docker import base_images, connection
+from modelpack.engines.podman import service
 from modelpack.errors import ModelpackError, NoEngineError
 from modelpack.types import IndexSettings
 
@@ -47,7 +49,7 @@ def _uv() -> Finding:
 
 def _docker() -> Finding:
     try:
-        client = daemon.connect()
+        client = connection.connect()
     except NoEngineError as error:
         return Finding("docker", False, error.message, error.hint)
     try:
@@ -60,7 +62,7 @@ def _docker() -> Finding:
 def _podman() -> Finding:
     """Not started for that: `podman info` would make a user's storage."""
     version = _first_line("podman", "--version")
-    limits = podman_settings.overrides() or podman_settings.variables(os.environ).get("NETAVARK_FW")
+    limits = service.overrides() or service.podman_variables(os.environ).get("NETAVARK_FW")
     told = f"{version}, with settings for this machine" if limits else version
     return Finding(
         "podman",
@@ -82,7 +84,7 @@ def _buildx() -> Finding:
 
 def _base_images() -> Finding:
     try:
-        found = baseimages.available()
+        found = base_images.available()
     except NoEngineError:
         return Finding("base images", False, "no engine to ask", "Start Docker first.")
     return Finding(

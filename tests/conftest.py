@@ -16,8 +16,8 @@ import pytest
 import registries
 from engine_bundles import PYTHONS
 
-from modelpack.engines.docker import DockerEngine
-from modelpack.engines.podman import PodmanEngine
+from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.environment import index_settings
 from modelpack.errors import NoEngineError
 from modelpack.types import BaseImage, IndexSettings

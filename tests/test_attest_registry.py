@@ -26,7 +26,7 @@ from modelpack.attestations import cosign, keys
 from modelpack.attestations import registry as attestations_registry
 from modelpack.attestations.checks import run_checks
 from modelpack.attestations.subject import Subject
-from modelpack.engines.docker import DockerEngine
+from modelpack.engines.docker.engine import DockerEngine
 from modelpack.errors import UsageError
 from modelpack.oci import Image, layout
 from modelpack.oci import image as oci_image

@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelpack import bundle, inspect, pipeline
 from modelpack.engines import interpreters
-from modelpack.engines.process import ProcessEngine
+from modelpack.engines.local.engine import LocalEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.errors import SmokeFailedError
 from modelpack.smoke import diagnosis, smoke
@@ -53,7 +53,7 @@ def fails(tmp_path: Path) -> Fails:
         environment = resolve(blind, python, index=index_settings(), requirements=requirements)
         base = BaseImage(f"python:{python}-slim", python, "registry")
         made = bundle.render(spec, environment, base, tmp_path / "bundle")
-        engine = ProcessEngine()
+        engine = LocalEngine()
         engine.build(made, index_settings(), lambda _: None)
         with engine.run(made.path) as service:
             report = smoke(service, made.model)

@@ -8,8 +8,8 @@ import pytest
 from engine_bundles import PYTHONS
 
 from modelpack import files
-from modelpack.engines import interpreters, prefix, rootfs
-from modelpack.engines.base import build_base
+from modelpack.engines import interpreters, local_base
+from modelpack.engines.local_base import build_base
 from modelpack.errors import NoEngineError
 
 VERSION = "{}.{}".format(*sys.version_info)
@@ -48,7 +48,7 @@ def test_the_copy_of_an_installation_has_nothing_of_its_users(tmp_path):
     interpreter = interpreters.find(VERSION)
     if interpreter.is_relative_to("/usr/bin"):
         pytest.skip("the only interpreter here is the distribution's")
-    prefix.copy(interpreter, tmp_path / "copy")
+    local_base.copy_prefix(interpreter, tmp_path / "copy")
     names = {path.name for path in (tmp_path / "copy").rglob("*")}
     assert names >= {"os.py", "ensurepip", "venv", "python", "python3", f"python{VERSION}"}
     assert not names & {"site-packages", "pip", "test", "idlelib", "tkinter", "__pycache__"}
@@ -67,7 +67,7 @@ def test_a_strict_umask_of_the_owner_does_not_reach_the_image(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
         path.chmod(0o700 if path.parent.name == "bin" else 0o600)
-    prefix.copy(tmp_path / "python" / "bin" / "python3.99", tmp_path / "copy")
+    local_base.copy_prefix(tmp_path / "python" / "bin" / "python3.99", tmp_path / "copy")
     assert (tmp_path / "copy/lib/python3.99/os.py").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "copy/bin/python").stat().st_mode & 0o777 == 0o755
 
@@ -107,7 +107,7 @@ def apt(tmp_path, monkeypatch, own_cache):
     script = tmp_path / "bin" / "apt-get"
     script.parent.mkdir()
     monkeypatch.setenv("PATH", str(script.parent))
-    codename = rootfs._codename()
+    codename = local_base._codename()
 
     def answer(*lines: str) -> None:
         listing = "\n".join(lines).replace("RELEASE", codename)
@@ -125,8 +125,8 @@ def test_only_this_releases_mirrors_on_the_network_are_used(apt):
         "https://other.test/apt/ stable main /usr/share/keyrings/b.gpg",
         "file:/srv/mirror/ RELEASE main /usr/share/keyrings/a.gpg",
     )
-    codename = rootfs._codename()
-    assert rootfs._sources(codename) == [
+    codename = local_base._codename()
+    assert local_base._sources(codename) == [
         f"deb [signed-by=/usr/share/keyrings/a.gpg] http://mirror.test/debian/ {codename} main",
         f"deb https://mirror.test/security/ {codename}-security main",
     ]
@@ -135,7 +135,7 @@ def test_only_this_releases_mirrors_on_the_network_are_used(apt):
 def test_a_missing_mmdebstrap_is_named(apt):
     apt("http://mirror.test/debian/ RELEASE main $(SIGNED_BY)")
     with pytest.raises(NoEngineError, match="not installed") as caught:
-        rootfs.make([])
+        local_base.make_rootfs([])
     assert caught.value.hint == "apt-get install mmdebstrap"
 
 
@@ -145,7 +145,7 @@ def test_mmdebstraps_own_words_are_told_and_nothing_is_kept(apt, tmp_path, own_c
     script.write_text("#!/bin/sh\necho 'E: mirror.test does not resolve' >&2; exit 1\n")
     script.chmod(0o755)
     with pytest.raises(NoEngineError, match=r"mirror\.test does not resolve"):
-        rootfs.make([])
+        local_base.make_rootfs([])
     assert not list((own_cache / "bases").iterdir())
 
 

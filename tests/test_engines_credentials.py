@@ -4,7 +4,7 @@ from configparser import RawConfigParser
 
 import pytest
 
-from modelpack.engines import credentials
+from modelpack.engines import index_secrets
 from modelpack.types import IndexSettings
 
 INDEX = IndexSettings(
@@ -18,7 +18,7 @@ INDEX = IndexSettings(
 
 def read(index: IndexSettings) -> dict[str, str]:
     parser = RawConfigParser()  # what pip reads it with
-    parser.read_string(credentials.pip_conf(index))
+    parser.read_string(index_secrets.pip_conf(index))
     return dict(parser["global"])
 
 
@@ -40,7 +40,7 @@ def test_a_line_break_makes_no_second_setting():
 
 def test_nothing_secret_stands_on_the_command_line():
     proxy = "http://me:canary@proxy.test"
-    options, environ = credentials.for_build(INDEX, {"https_proxy": proxy, "PATH": "/bin"})
+    options, environ = index_secrets.for_build(INDEX, {"https_proxy": proxy, "PATH": "/bin"})
     assert not [option for option in options if "p%40ss" in option or "canary" in option]
     assert "--build-arg=https_proxy" in options
     assert environ["https_proxy"] == proxy
@@ -49,7 +49,7 @@ def test_nothing_secret_stands_on_the_command_line():
 
 def test_uv_gets_these_settings_and_no_others():
     environ = {"UV_INDEX": "https://other.test", "PIP_INDEX_URL": "x", "UV_CACHE_DIR": "/c"}
-    assert credentials.for_uv(INDEX, environ) == {
+    assert index_secrets.for_uv(INDEX, environ) == {
         "UV_CACHE_DIR": "/c",
         "UV_NO_CONFIG": "1",
         "UV_DEFAULT_INDEX": INDEX.index_url,
@@ -62,12 +62,12 @@ def test_uv_gets_these_settings_and_no_others():
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "NETRC"])
 def test_without_a_setting_uv_keeps_the_users_own(name):
-    assert credentials.for_uv(IndexSettings(), {name: "/mine"})[name] == "/mine"
+    assert index_secrets.for_uv(IndexSettings(), {name: "/mine"})[name] == "/mine"
 
 
 def test_a_wheelhouse_is_all_that_a_build_gets():
     environ = {"https_proxy": "http://me:canary@proxy.test", "PATH": "/bin"}
-    options, given = credentials.for_build(IndexSettings(wheelhouse="/srv/wheels"), environ)
+    options, given = index_secrets.for_build(IndexSettings(wheelhouse="/srv/wheels"), environ)
     assert options == [
         "--network=none",
         "--build-context=wheelhouse=/srv/wheels",
@@ -91,7 +91,7 @@ def test_a_wheelhouse_is_all_that_a_build_gets():
 )
 def test_the_network_is_shared_only_for_what_listens_on_the_loopback(index, proxy, shared):
     environ = {"HTTPS_PROXY": proxy, "NO_PROXY": "localhost"}
-    options, _ = credentials.for_build(IndexSettings(index), environ)
+    options, _ = index_secrets.for_build(IndexSettings(index), environ)
     assert ("--network=host" in options) == shared
 
 
@@ -99,16 +99,16 @@ def test_the_proxy_of_the_settings_is_handed_over_by_name(monkeypatch):
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     index = IndexSettings(proxy="http://me:canary@proxy.test")
-    options, given = credentials.for_build(index, {})
+    options, given = index_secrets.for_build(index, {})
     assert {"--build-arg=HTTP_PROXY", "--build-arg=HTTPS_PROXY"} <= set(options)
     assert given["HTTPS_PROXY"] == index.proxy
     monkeypatch.setenv("https_proxy", "http://other.test")
-    assert "HTTPS_PROXY" not in credentials.for_build(index, {})[1]
+    assert "HTTPS_PROXY" not in index_secrets.for_build(index, {})[1]
 
 
 def test_uv_is_given_a_wheelhouse_and_no_index():
     index = IndexSettings("https://index.test", wheelhouse="/srv/our wheels")
-    given = credentials.for_uv(index, {})
+    given = index_secrets.for_uv(index, {})
     assert given == {
         "UV_NO_CONFIG": "1",
         "UV_OFFLINE": "1",

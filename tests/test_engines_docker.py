@@ -24,8 +24,8 @@ import pytest
 from test_engines_process import get
 
 from modelpack import hardening
-from modelpack.engines import baseimages
-from modelpack.engines.containers import Container
+from modelpack.engines.docker import base_images
+from modelpack.engines.docker.containers import Container
 from modelpack.errors import BuildFailedError, NoEngineError, SmokeFailedError, UsageError
 from modelpack.hardening import known_secrets
 
@@ -428,7 +428,7 @@ def test_a_base_that_cannot_be_pulled_is_told_and_not_asked_for_again(engine):
 
 
 def test_a_registry_that_does_not_answer_is_not_waited_for(engine, monkeypatch):
-    monkeypatch.setattr(baseimages, "_PATIENCE", 0.5)
+    monkeypatch.setattr(base_images, "_PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         reference = f"127.0.0.1:{silent.getsockname()[1]}/python:3.11"
         began = time.perf_counter()

@@ -18,8 +18,9 @@ from test_assembly import deb
 from modelpack import dockerfile, oci
 from modelpack import dockerfile as modelpack_dockerfile
 from modelpack.dockerfile import Instruction
-from modelpack.engines.embedded import apt, bases, context, copying, extraction, metadata
-from modelpack.engines.oci import OciEngine
+from modelpack.engines.daemonless import apt, base_images, copy, rootfs
+from modelpack.engines.daemonless import config as daemonless_config
+from modelpack.engines.daemonless.engine import DaemonlessEngine
 from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
 from modelpack.errors import BuildFailedError, UsageError
@@ -80,7 +81,9 @@ def test_words_are_those_of_a_dockerfile():
 
 
 def test_metadata_is_what_docker_makes_of_it():
-    config = metadata.inherited({"Env": ["PATH=/bin"], "Cmd": ["sh"], "OnBuild": ["RUN x"]})
+    config = daemonless_config.inherit_config(
+        {"Env": ["PATH=/bin"], "Cmd": ["sh"], "OnBuild": ["RUN x"]}
+    )
     for line in (
         'ENV PATH="/opt:$PATH" A=1',
         "WORKDIR /app",
@@ -92,10 +95,10 @@ def test_metadata_is_what_docker_makes_of_it():
         "STOPSIGNAL SIGTERM",
     ):
         name, _, text = line.partition(" ")
-        assert metadata.apply(config, Instruction(name, (), text, 1))
+        assert daemonless_config.apply_instruction(config, Instruction(name, (), text, 1))
     check = Instruction("HEALTHCHECK", ("interval=1m30s", "retries=2"), 'CMD ["x"]', 1)
-    assert metadata.apply(config, check)
-    assert not metadata.apply(config, Instruction("RUN", (), "x", 1))
+    assert daemonless_config.apply_instruction(config, check)
+    assert not daemonless_config.apply_instruction(config, Instruction("RUN", (), "x", 1))
     assert config == {
         "Env": ["PATH=/opt:/bin", "A=1"],
         "WorkingDir": "/app/sub",
@@ -112,7 +115,7 @@ def test_metadata_is_what_docker_makes_of_it():
 def test_metadata_in_a_form_that_is_not_known_is_refused(line):
     name, _, text = line.partition(" ")
     with pytest.raises(BuildFailedError, match="Line 7"):
-        metadata.apply({}, Instruction(name, (), text, 7))
+        daemonless_config.apply_instruction({}, Instruction(name, (), text, 7))
 
 
 def test_a_context_is_without_what_dockerignore_leaves_out(tmp_path):
@@ -120,7 +123,7 @@ def test_a_context_is_without_what_dockerignore_leaves_out(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / ".dockerignore").write_text("# c\n*\n!app.py\n!code\n**/__pycache__\n")
-    files = context.Context(tmp_path).files
+    files = copy.Context(tmp_path).files
     assert [name for name, _ in files("")] == ["", "app.py", "code", "code/a.py"]
     assert not list(files("secret"))
     assert not list(files("../x"))
@@ -133,20 +136,20 @@ def test_a_context_is_without_what_dockerignore_leaves_out(tmp_path):
 def test_a_copy_that_is_not_understood_is_refused(tmp_path, flags, text):
     (tmp_path / "a").touch()
     with pytest.raises(BuildFailedError):
-        copying.copied(Instruction("COPY", flags, text, 1), context.Context(tmp_path), "/")
+        copy.copied_items(Instruction("COPY", flags, text, 1), copy.Context(tmp_path), "/")
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/Dockerfile")), ids=lambda p: p.parent.name)
 @pytest.mark.parametrize("base", ["full", "slim"])
 def test_every_command_of_a_bundle_is_known(path, base):
-    from modelpack.engines.embedded import commands  # noqa: PLC0415
+    from modelpack.engines.daemonless import stages as daemonless_stages  # noqa: PLC0415
 
     stages = dockerfile.read(path, {"BASE": base})
     runs = [step for stage in stages for step in stage.instructions if step.name == "RUN"]
-    takes = [commands.takes_wheels(step) for step in runs]
+    takes = [daemonless_stages.needs_wheels(step) for step in runs]
     assert any(takes)
     with pytest.raises(BuildFailedError, match="takes a container"):
-        commands.takes_wheels(replace(runs[0], text=f"{runs[0].text} && curl x"))
+        daemonless_stages.needs_wheels(replace(runs[0], text=f"{runs[0].text} && curl x"))
 
 
 # --- unpacking a base ----------------------------------------------------------------------------
@@ -154,7 +157,7 @@ def test_every_command_of_a_bundle_is_known(path, base):
 
 def unpacked(tmp_path: Path, *layers: oci.Layer) -> Path:
     image = images.image(*layers)
-    extraction.extract(image.layers, tmp_path / "root")
+    rootfs.extract(image.layers, tmp_path / "root")
     return tmp_path / "root"
 
 
@@ -219,7 +222,7 @@ def archive(engine, base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def embedded(home, archive, base):
-    engine = OciEngine()
+    engine = DaemonlessEngine()
     found = engine.find_base((base.python,), f"docker-archive:{archive}")
     assert found == BaseImage(base.reference, base.python, "user")
     return engine
@@ -309,12 +312,12 @@ def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
     """In another folder, with another store."""
     for name in ("CACHE", "DATA"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
-    engine = OciEngine()
+    engine = DaemonlessEngine()
     engine.find_base((base.python,), f"docker-archive:{archive}")
     again = build(engine, tmp_path / "b", base, index, tmp_path / "wheels")
     monkeypatch.undo()
     assert again.id == made.id
-    assert engine._find(again.id)["digest"] == OciEngine()._find(made.reference)["digest"]
+    assert engine._find(again.id)["digest"] == DaemonlessEngine()._find(made.reference)["digest"]
 
 
 @pytest.mark.engine
@@ -348,7 +351,7 @@ def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_p
 
     for engine in ("docker", "bubblewrap"):
         if engine == "bubblewrap":
-            monkeypatch.setattr("modelpack.engines.embedded.running._ENGINES", ())
+            monkeypatch.setattr("modelpack.engines.daemonless.run._ENGINES", ())
         embedded.discard(made)
         with embedded.run(made.reference) as service:
             assert service.engine == engine
@@ -395,7 +398,7 @@ def test_sources_are_read_with_the_keys_of_the_base():
         "deb [arch=amd64 signed-by=/k/a.gpg,/k/b.gpg] http://x y main\n"
         "Signed-By: /k/a.gpg\nURIs: http://x/\n"
     )
-    assert apt.here(text, Path("/root")) == (
+    assert apt.host_sources(text, Path("/root")) == (
         "deb [arch=amd64 signed-by=/root/k/a.gpg,/root/k/b.gpg] http://x y main\n"
         "Signed-By: /root/k/a.gpg\nURIs: http://x/\n"
     )
@@ -488,7 +491,7 @@ def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_p
     found = interpreters.find(python)
     asked = [str(found), "-c", "import platform; print(platform.python_version())"]
     version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    engine = OciEngine()
+    engine = DaemonlessEngine()
     place = foreign_base(tmp_path, version)
     with pytest.raises(UsageError, match="for linux/arm64, and not for linux/amd64"):
         engine.find_base((python,), place)
@@ -504,5 +507,5 @@ def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_p
         static.check_image(contents, image.id, bundle.environment, (), checks.append)
     assert [check.name for check in checks if check.passed] == ["processor", "versions", "image"]
     assert "libc.so.6" in next(c.detail for c in checks if c.name == "libraries")
-    assert bases.HERE == "linux/amd64"
+    assert base_images.HOST_PLATFORM == "linux/amd64"
     engine.discard(image)

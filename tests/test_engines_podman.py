@@ -18,10 +18,11 @@ import engine_bundles
 import pytest
 from test_engines_process import get
 
-from modelpack.engines import podman_build, podman_settings
-from modelpack.engines.base import build_base
-from modelpack.engines.docker import DockerEngine
-from modelpack.engines.podman import PodmanEngine
+from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines.local_base import build_base
+from modelpack.engines.podman import build
+from modelpack.engines.podman import service as podman_service
+from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.engines.protocol import StepEvent
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import filesystem
@@ -135,7 +136,7 @@ def test_a_killed_modelpack_leaves_no_container_and_no_service(
 ) -> None:
     program = (
         "import sys, time\n"
-        "from modelpack.engines import select\n"
+        "from modelpack.engines import select_engine as select\n"
         "with select('podman').run(sys.argv[1]) as service:\n"
         "    print(service._container.client.api.base_url, flush=True)\n"
         "    time.sleep(60)\n"
@@ -272,9 +273,7 @@ def test_a_build_that_is_interrupted_leaves_nothing(
 
     before = run(podman, "ps", "--all", "--external", "--quiet")
     with pytest.raises(KeyboardInterrupt):
-        podman_build.build(
-            tmp_path, interrupt, environ=podman._host.environ, options=["--no-cache"]
-        )
+        build.build(tmp_path, interrupt, environ=podman._host.environ, options=["--no-cache"])
     assert run(podman, "ps", "--all", "--external", "--quiet") == before
     commands = subprocess.run(["ps", "-e", "-o", "args"], capture_output=True, check=True).stdout
     assert b"\nsleep 20" not in commands
@@ -331,7 +330,7 @@ Error: building at STEP "RUN pip install x": while running runtime: exit status 
 
 def test_progress_is_read_as_the_builder_tells_it() -> None:
     events: list[StepEvent] = []
-    progress = podman_build.Progress(events.append)
+    progress = build.Progress(events.append)
     progress.read(SAID.splitlines(keepends=True))
     assert [(event.name, event.state) for event in events] == [
         ("[1/2] FROM base AS one", "started"),
@@ -359,10 +358,10 @@ def test_limits_are_told_to_podman_where_they_cannot_be_raised(
     capabilities: str, limit: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
-    monkeypatch.setattr(podman_settings, "_STATUS", tmp_path / "status")
-    monkeypatch.setattr(podman_settings, "_UNIFIED", tmp_path / "none")
-    monkeypatch.setattr(podman_settings.resource, "getrlimit", lambda _: (1, limit))
-    text = podman_settings.overrides()
+    monkeypatch.setattr(podman_service, "_STATUS", tmp_path / "status")
+    monkeypatch.setattr(podman_service, "_UNIFIED", tmp_path / "none")
+    monkeypatch.setattr(podman_service.resource, "getrlimit", lambda _: (1, limit))
+    text = podman_service.overrides()
     assert bool(text) == bool(told)
     assert told in text
 
@@ -375,16 +374,16 @@ def test_the_runtime_is_another_one_where_podmans_own_would_refuse(
         (tmp_path / name).chmod(0o755)
     (tmp_path / "controllers").write_text("hugetlb\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(podman_settings, "_UNIFIED", tmp_path / "controllers")
-    assert '[engine]\nruntime = "runc"\n' in podman_settings.overrides()
+    monkeypatch.setattr(podman_service, "_UNIFIED", tmp_path / "controllers")
+    assert '[engine]\nruntime = "runc"\n' in podman_service.overrides()
     (tmp_path / "controllers").write_text("\n")
-    assert "runc" not in podman_settings.overrides()
+    assert "runc" not in podman_service.overrides()
 
 
 def test_the_users_own_settings_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(podman_settings.shutil, "which", {"iptables": "/sbin/iptables"}.get)
-    assert podman_settings.variables({})["NETAVARK_FW"] == "iptables"
-    assert "NETAVARK_FW" not in podman_settings.variables({"NETAVARK_FW": "none"})
+    monkeypatch.setattr(podman_service.shutil, "which", {"iptables": "/sbin/iptables"}.get)
+    assert podman_service.podman_variables({})["NETAVARK_FW"] == "iptables"
+    assert "NETAVARK_FW" not in podman_service.podman_variables({"NETAVARK_FW": "none"})
 
 
 def test_a_podman_that_does_not_start_says_why(

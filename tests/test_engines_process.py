@@ -16,14 +16,15 @@ import engine_bundles
 import pytest
 from engine_bundles import PYTHONS
 
-from modelpack.engines import environments, processes, select
+from modelpack.engines import interpreters, select_engine
+from modelpack.engines.local import processes
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.types import Environment
 
 
 @pytest.fixture(scope="session")
 def process_engine():
-    return select("process")
+    return select_engine("process")
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +133,7 @@ def test_a_service_that_does_not_end_is_killed(process_engine, built):
 def test_the_service_ends_with_the_program_that_started_it(process_engine, built, tmp_path):
     program = (
         "import sys, time\n"
-        "from modelpack.engines import select\n"
+        "from modelpack.engines import select_engine as select\n"
         "with select('process').run(sys.argv[1]) as service:\n"
         "    print(service._process.pid, flush=True)\n"
         "    time.sleep(60)\n"
@@ -237,7 +238,7 @@ def test_two_that_make_the_same_environment_at_once_both_get_it(index, tmp_path,
         )
         python = Path(sys.executable).resolve()
         locked = Environment("3.11", "linux/amd64", {}, {}, lock)
-        made = [pool.submit(environments.make, locked, python, index) for _ in range(2)]
+        made = [pool.submit(interpreters.create_venv, locked, python, index) for _ in range(2)]
         first, second = (each.result() for each in made)
     assert first == second
     assert list(first.rglob("itsdangerous/__init__.py"))

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from modelpack.engines import buildx
-from modelpack.engines.progress import Progress
+from modelpack.engines.build_progress import Progress
+from modelpack.engines.docker import buildx
 from modelpack.engines.protocol import StepEvent
 from modelpack.errors import BuildFailedError, NoEngineError
 

@@ -13,7 +13,7 @@ import docker
 import engine_bundles
 import pytest
 
-from modelpack.engines.docker import DockerEngine
+from modelpack.engines.docker.engine import DockerEngine
 from modelpack.types import BaseImage, IndexSettings
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

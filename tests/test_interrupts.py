@@ -17,9 +17,10 @@ import pytest
 from engine_bundles import SPEC
 
 from modelpack import processes
-from modelpack.engines import buildx, containers, sandbox
-from modelpack.engines.hosts import Host
-from modelpack.engines.protocol import OnAnswer
+from modelpack.engines import sandbox
+from modelpack.engines.docker import buildx, containers
+from modelpack.engines.docker.connection import EngineHost
+from modelpack.engines.protocol import AnswerFuture
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import Options, Run
@@ -129,9 +130,9 @@ def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
     slow.write_text(f"#!/bin/sh\nkill -INT {os.getpid()}\nsleep 0.3\necho made > {made}\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    host = Host("docker", os.environ, buildx, None, docker.from_env)
+    host = EngineHost("docker", os.environ, buildx, None, docker.from_env)
     with pytest.raises(KeyboardInterrupt):
-        containers.create_sandbox(host, "image", "name", sandbox.QUESTION, 2**31)
+        containers.create_sandbox(host, "image", "name", sandbox.REFERENCE_COMMAND, 2**31)
     assert made.read_text() == "made\n"
 
 
@@ -144,7 +145,7 @@ class Slow:
         self.started = folder / "pid"
         self._end = end
 
-    def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
+    def ask(self, target: str, document: bytes) -> AbstractContextManager[AnswerFuture]:
         code = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w'))"
         command = [sys.executable, "-c", f"{code}; time.sleep(60)", str(self.started)]
         return Sandbox(command).asked(document)

@@ -19,7 +19,7 @@ from typing import Any
 import no_engine
 import pytest
 
-from modelpack.engines import processes
+from modelpack.engines.local import processes
 
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris"
 

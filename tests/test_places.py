@@ -24,9 +24,10 @@ import requests
 from test_engines_process import get
 
 from modelpack.bundle import debian_packages
-from modelpack.engines import DebianPackages, buildx, interpreters
-from modelpack.engines.base import build_base
-from modelpack.engines.docker import DockerEngine
+from modelpack.engines import DebianPackages, interpreters
+from modelpack.engines.docker import buildx
+from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines.local_base import build_base
 from modelpack.environment import index_settings, resolve, wheelhouse
 from modelpack.errors import BuildFailedError, EnvironmentNotResolvedError, NoEngineError
 from modelpack.inspection import inspect

@@ -19,8 +19,9 @@ import pytest
 import registries
 
 from modelpack import oci, pipeline
-from modelpack.engines import podman_push, pushes
-from modelpack.engines.podman import PodmanEngine
+from modelpack.engines.docker import transfers
+from modelpack.engines.podman import engine as podman_engine
+from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import archive, filesystem, layout
 from modelpack.oci.registry.client import connected
@@ -194,11 +195,11 @@ def test_podman_and_a_registry_that_asks(tmp_path):
         with registries.with_passwords(tmp_path / "registry") as host:
             engine = PodmanEngine()
             with pytest.raises(UsageError, match="asks who you are"):
-                podman_push.push(name, f"{host}/team/it:1", lambda *_: None)
+                podman_engine.push(name, f"{host}/team/it:1", lambda *_: None)
             login(tmp_path, host, registries.USER, registries.PASSWORD)
-            assert podman_push.push(name, f"{host}/team/it:1", lambda *_: None).startswith("sha")
+            assert podman_engine.push(name, f"{host}/team/it:1", lambda *_: None).startswith("sha")
             with pytest.raises(BuildFailedError, match="does not give the image"):
-                podman_push.push("localhost/none", f"{host}/team/it:1", lambda *_: None)
+                podman_engine.push("localhost/none", f"{host}/team/it:1", lambda *_: None)
             with pytest.raises(UsageError, match="no name for an image"):
                 engine.push("a/B", lambda *_: None)
     finally:
@@ -291,7 +292,7 @@ def test_an_interrupt_ends_it_at_once(made, names):
     ],
 )
 def test_what_the_engine_says_in_the_users_words(said, kind, why, hint):
-    problem = pushes.failure("a.test", said)
+    problem = transfers.failure("a.test", said)
     assert type(problem) is kind
     assert why in problem.message
     assert hint in problem.hint

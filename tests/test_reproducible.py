@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from modelpack.assembly.files import MTIME
-from modelpack.engines import buildx, credentials
-from modelpack.engines.docker import DockerEngine
+from modelpack.engines import index_secrets
+from modelpack.engines.docker import buildx
+from modelpack.engines.docker.engine import DockerEngine
 from modelpack.pipeline import Options, package
 from modelpack.types import IndexSettings
 
@@ -42,7 +43,7 @@ def built(folder: Path, index: IndexSettings, environ: dict[str, str], umask: in
     """The id of an image that is built of a bundle rendered in `folder`, both from nothing."""
     modelpack = [sys.executable, "-m", "modelpack", "bundle", MODEL, "-o", folder / "bundle"]
     subprocess.run(modelpack, env={**os.environ, **environ}, umask=umask, check=True)
-    options, environ = credentials.for_build(index, {**os.environ, **environ})
+    options, environ = index_secrets.for_build(index, {**os.environ, **environ})
     options += ["--no-cache", f"--build-arg=SOURCE_DATE_EPOCH={MTIME}"]
     return buildx.build(folder / "bundle", lambda _: None, environ=environ, options=options)
 

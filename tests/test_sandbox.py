@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from modelpack.engines import Engine, bubblewrap, processes, sandbox
-from modelpack.engines.docker import DockerEngine
-from modelpack.engines.podman import PodmanEngine
+from modelpack.engines import Engine, bubblewrap, sandbox
+from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines.local import processes
+from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import Options, Run
 from modelpack.types import BaseImage
@@ -313,7 +314,7 @@ def test_the_walls_of_an_engine_stand_by_themselves(
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_bubblewrap_stands_for_anybody(user: str) -> None:
     python, folder = Path("/usr/bin/python3"), Path("/usr/lib")
-    walls = bubblewrap.walls([], {"LANG": "C.UTF-8"}, folder, [str(python)])
+    walls = bubblewrap.bwrap_command([], {"LANG": "C.UTF-8"}, folder, [str(python)])
     assert walls, "bubblewrap is not installed, or may make no namespaces"
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     command = [*(become if user == "nobody" else []), *walls, str(python), "-c", OUTER]

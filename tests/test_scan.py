@@ -14,7 +14,7 @@ import pytest
 from test_package import SVC, package
 
 from modelpack import files, hardening, oci
-from modelpack.engines import saved
+from modelpack.engines.docker import contents
 from modelpack.hardening.rules import RULES
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -159,7 +159,7 @@ def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, im
     for place in ("layers", "evidence"):
         for path in files.folder(place).glob(f"*{last.diff_id[7:]}*"):
             path.unlink()
-    monkeypatch.setattr(saved._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
+    monkeypatch.setattr(contents._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
     with engine.contents(image) as told:
         assert all(ruling.passed for ruling in hardening.scan(told))
 

@@ -25,7 +25,7 @@ import serving_models
 from serving_models import bundle_of
 from sklearn.ensemble import RandomForestRegressor
 
-from modelpack.engines import processes
+from modelpack.engines.local import processes
 from modelpack.types import Field, Signature
 
 READY_SECONDS = 60

@@ -21,8 +21,8 @@ import engine_bundles
 import pytest
 import uv
 
-from modelpack.engines import Files, interpreters
-from modelpack.engines.process import ProcessEngine
+from modelpack.engines import BatchStreams, interpreters
+from modelpack.engines.local.engine import LocalEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.environment.uv import environment_variables
 from modelpack.pipeline import Options, package
@@ -130,7 +130,7 @@ def served(model: Path, python: str, folder: Path) -> Iterator[Any]:
     assert made.environment.python == python
     assert made.smoke is not None
     assert [check for check in made.smoke.checks if not check.passed] == []
-    with ProcessEngine().run(str(folder / "bundle")) as service:
+    with LocalEngine().run(str(folder / "bundle")) as service:
         wait_for(f"{service.url}/readyz")
         yield service
 
@@ -182,9 +182,9 @@ def answered(folder: Path, rows: str, *arguments: str) -> str:
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as answers:
         source.write(rows.encode())
         source.seek(0)
-        files = Files(source, answers, said.append)
+        files = BatchStreams(source, answers, said.append)
         asked = [*arguments, "--output-format=jsonl"]
-        assert ProcessEngine().predict(str(folder / "bundle"), asked, files) == 0, said
+        assert LocalEngine().predict(str(folder / "bundle"), asked, files) == 0, said
         answers.seek(0)
         return answers.read().decode()
 

@@ -21,7 +21,7 @@ from benchmarks.peers.table import instances, of_instances
 from benchmarks.serve import wrk
 from benchmarks.serve.models import Load, Material, Model
 from benchmarks.serve.processes import used
-from modelpack.engines.process import ProcessEngine, _environment
+from modelpack.engines.local.engine import LocalEngine, _environment
 from modelpack.serving.cpu import THREAD_VARIABLES
 
 OURS = "modelpack"
@@ -111,7 +111,7 @@ def packaged(material: Material, bundle: Path) -> Path:
 @contextmanager
 def _service(material: Material, bundle: Path) -> Iterator[Running]:
     """As the image runs it: its own lock, worker, settings and log, as a local process."""
-    with ProcessEngine().run(str(bundle)) as process:
+    with LocalEngine().run(str(bundle)) as process:
         until_answered(f"{process.url}/readyz", process.is_running)
         server = Answering(f"{process.url}/predict", process.pid, material, instances)
         _check(server, of_instances)
@@ -134,7 +134,7 @@ def _bare(material: Material, bundle: Path) -> Iterator[Running]:
         shutil.copytree(bundle, folder)
         (folder / "app.py").unlink()
         (folder / "app.py").write_text(BARE_APP)
-    with ProcessEngine().run(str(folder)) as process:
+    with LocalEngine().run(str(folder)) as process:
         until_answered(process.url, process.is_running)
         yield Answering(f"{process.url}/predict", process.pid, material, instances)
 

@@ -6,31 +6,31 @@ from collections.abc import Sequence
 from importlib import import_module
 from threading import Thread
 
-from modelpack.engines.protocol import DebianPackages, Engine, Files, OnStep, StepEvent
+from modelpack.engines.protocol import BatchStreams, DebianPackages, Engine, OnStep, StepEvent
 from modelpack.errors import NoEngineError, UsageError
 
 __all__ = [
     "ENGINES",
+    "BatchStreams",
     "DebianPackages",
     "Engine",
-    "Files",
     "OnStep",
     "StepEvent",
     "preload",
-    "select",
+    "select_engine",
 ]
 
 # "auto" is the first that works. An engine is imported when it is selected.
 ENGINES = {
-    "docker": "modelpack.engines.docker.DockerEngine",
-    "podman": "modelpack.engines.podman.PodmanEngine",
-    "oci": "modelpack.engines.oci.OciEngine",
-    "process": "modelpack.engines.process.ProcessEngine",
+    "docker": "modelpack.engines.docker.engine.DockerEngine",
+    "podman": "modelpack.engines.podman.engine.PodmanEngine",
+    "oci": "modelpack.engines.daemonless.engine.DaemonlessEngine",
+    "process": "modelpack.engines.local.engine.LocalEngine",
 }
-ON_REQUEST = {"oci"}
+EXPLICIT_ONLY = {"oci"}
 """Not meant by "auto": what runs containers says more of an image, and what makes no image needs
 none."""
-WITH_IMAGES = "with images"
+IMAGE_ENGINES = "with images"
 """As "auto", without what makes none."""
 
 
@@ -40,7 +40,7 @@ def preload(name: str = "auto") -> None:
     Thread(target=import_module, args=(path.rpartition(".")[0],), daemon=True).start()
 
 
-def select(name: str = "auto") -> Engine:
+def select_engine(name: str = "auto") -> Engine:
     """The engine called `name`; for "auto" the first one that works here, of all or only of those
     `WITH_IMAGES`.
 
@@ -48,8 +48,8 @@ def select(name: str = "auto") -> Engine:
         UsageError: there is no engine of that name.
         NoEngineError: it does not work here.
     """
-    if name in {"auto", WITH_IMAGES}:
-        without = ON_REQUEST | ({"process"} if name == WITH_IMAGES else set())
+    if name in {"auto", IMAGE_ENGINES}:
+        without = EXPLICIT_ONLY | ({"process"} if name == IMAGE_ENGINES else set())
         return _first([each for each in ENGINES if each not in without])
     if name not in ENGINES:
         raise UsageError(

@@ -14,7 +14,7 @@ from pathlib import Path
 _USER = "65532"  # as in the image
 _TMP_BYTES = str(64 * 2**20)
 # No network, no other processes, no rights, no way to new namespaces.
-ALONE = (
+UNSHARE_OPTIONS = (
     *("bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
     *("--clearenv", "--cap-drop", "ALL", "--uid", _USER, "--gid", _USER),
 )
@@ -31,7 +31,7 @@ _PLACES = (
 CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/", "--disable-userns")
 
 
-def walls(
+def bwrap_command(
     seen: Iterable[Path],
     variables: Mapping[str, str],
     folder: Path,
@@ -45,14 +45,23 @@ def walls(
     binds = [arg for path in seen for arg in ("--ro-bind", str(path), str(path))]
     open_ = [arg for path in written for arg in ("--bind", str(path), str(path))]
     environment = [arg for pair in variables.items() for arg in ("--setenv", *pair)]
-    start = (*ALONE, *_PLACES, *binds, *environment, *CLOSED)
-    if not stand((*start, *python)):
+    start = (*UNSHARE_OPTIONS, *_PLACES, *binds, *environment, *CLOSED)
+    if not is_available((*start, *python)):
         return ()
-    return (*ALONE, *_PLACES, *binds, *open_, *environment, *CLOSED, "--chdir", str(folder))
+    return (
+        *UNSHARE_OPTIONS,
+        *_PLACES,
+        *binds,
+        *open_,
+        *environment,
+        *CLOSED,
+        "--chdir",
+        str(folder),
+    )
 
 
 @cache
-def stand(command: Sequence[str]) -> bool:
+def is_available(command: Sequence[str]) -> bool:
     """It may be installed and still not be allowed to make namespaces, as in some containers."""
     if not shutil.which("bwrap"):
         return False

@@ -1,15 +1,19 @@
-"""Finds CPython interpreters on this machine."""
+"""CPython interpreters and virtual environments on this machine."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from modelpack import index_env
-from modelpack.errors import EnvironmentNotResolvedError
+from modelpack import files, index_env
+from modelpack.engines import build_errors, index_secrets
+from modelpack.errors import BuildFailedError, EnvironmentNotResolvedError
+from modelpack.types import Environment, IndexSettings
 
 # Asked of the interpreter itself: a name on PATH may be a shim that only prints an error, or the
 # `python` of a virtual environment, whose base installation is what is wanted here.
@@ -74,3 +78,54 @@ def _output(*command: str, timeout: float = 20) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()
+
+
+def folder(lock: str, interpreter: Path) -> Path:
+    """Where the environment of `lock` for `interpreter` is, or will be."""
+    digest = hashlib.sha256(f"{interpreter}\n{lock}".encode()).hexdigest()
+    return files.folder("environments") / digest
+
+
+def create_venv(locked: Environment, interpreter: Path, index: IndexSettings) -> Path:
+    """The folder of a virtual environment with what its lock names and nothing else; made once.
+
+    Raises:
+        BuildFailedError: a distribution cannot be had, or is not the one that was locked.
+    """
+    environment = folder(locked.lock, interpreter)
+    if not environment.exists():
+        environ = index_secrets.for_uv(index, os.environ)
+        with files.made_whole(environment) as path:
+            # Relocatable, as it is about to be renamed.
+            _run_uv("venv", "--relocatable", f"--python={interpreter}", str(path), environ=environ)
+            only = ["--no-index"] if index.wheelhouse else []
+            _fill(path, locked, environ, only)
+    return environment
+
+
+def _fill(
+    environment: Path, locked: Environment, environ: Mapping[str, str], options: Sequence[str]
+) -> None:
+    python = str(environment / "bin" / "python")
+    requirements = environment / "requirements.lock"
+    requirements.write_text(locked.lock)
+    only = ["--require-hashes", "--only-binary=:all:", *options]
+    if locked.sdists:
+        build = environment / "build-requirements.lock"
+        build.write_text(locked.build_lock)
+        only += [f"--build-constraints={build}", *(f"--no-binary={n}" for n in locked.sdists)]
+    _run_uv("pip", "sync", f"--python={python}", *only, str(requirements), environ=environ)
+    # As in the image: all but the tests of wheels, and what does not compile is never imported.
+    compile_ = ["-m", "compileall", "-qq", "-j0", "--invalidation-mode=unchecked-hash", "-x/tests/"]
+    subprocess.run([python, *compile_, str(environment / "lib")], check=False)
+
+
+def _run_uv(*arguments: str, environ: Mapping[str, str]) -> None:
+    command = [index_env.program(), "--quiet", "--no-progress", "--color=never", *arguments]
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if result.returncode:
+        last = "\n".join(result.stderr.strip().splitlines()[-15:])
+        raise BuildFailedError(
+            f"The environment could not be made. The last lines of uv:\n{last}",
+            hint=build_errors.installation_hint(result.stderr),
+        )

@@ -18,7 +18,7 @@ from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Service
 StepState = Literal["started", "done", "cached", "failed"]
 
 
-UNRUN = (
+PLATFORM_HINT = (
     "Build it without running it, and test it on such a machine: modelpack package MODEL"
     " --platform {0} --no-smoke, then modelpack smoke IMAGE there"
 )
@@ -44,7 +44,7 @@ class DebianPackages:
 
 
 @dataclass(frozen=True)
-class Files:
+class BatchStreams:
     """What rows are read from and answers are written to, files of the system; `on_line` gets each
     line of what is said beside.
     """
@@ -55,7 +55,7 @@ class Files:
 
 
 OnStep = Callable[[StepEvent], None]
-OnAnswer = Callable[[], bytes]
+AnswerFuture = Callable[[], bytes]
 OnProgress = Callable[[str, int, int], None]
 """Gets a layer's name, how many of its bytes have gone, and of how many. A layer that the registry
 had already is told of once, with all of them; one that it had not, with none at first.
@@ -129,7 +129,7 @@ class Engine(Protocol):
             NoEngineError: as `require_joins`.
         """
 
-    def ask(self, target: str, document: bytes) -> AbstractContextManager[OnAnswer]:
+    def ask(self, target: str, document: bytes) -> AbstractContextManager[AnswerFuture]:
         """Has `python -m modelpack.serving.reference` work on `document` in `target` while the
         block runs, in a sandbox: without network, and with nothing to write to. Gives what waits
         for its answer, which raises SmokeFailedError if there is none; the message tells why, as a
@@ -139,7 +139,7 @@ class Engine(Protocol):
             SmokeFailedError: it could not be started.
         """
 
-    def predict(self, target: str, arguments: Sequence[str], files: Files) -> int:
+    def predict(self, target: str, arguments: Sequence[str], files: BatchStreams) -> int:
         """Runs `predict` of an image, or of a bundle's folder, in the same sandbox, for as long as
         it takes. `arguments`: its options. Returns its exit code.
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
 
-from modelpack.engines.protocol import OnAnswer
+from modelpack.engines.protocol import AnswerFuture
 from modelpack.errors import SmokeFailedError
 
-QUESTION = ("-m", "modelpack.serving.reference")
-BATCH = ("-m", "modelpack.serving", "predict", "--progress=json")
+REFERENCE_COMMAND = ("-m", "modelpack.serving.reference")
+PREDICT_COMMAND = ("-m", "modelpack.serving", "predict", "--progress=json")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and exec
 
@@ -83,13 +83,13 @@ def memory_for(model_bytes: int) -> int:
     return max(2 * _GIB, _GIB + 4 * model_bytes)
 
 
-def end_with_modelpack(number: int = signal.SIGKILL) -> None:
+def die_with_parent(number: int = signal.SIGKILL) -> None:
     """In a new process, before it becomes a program: it gets this signal when modelpack ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 # Ctrl-C is for modelpack to handle; and nothing may wait for a reader once that has been killed.
-_ITS_END: dict[str, Any] = {"start_new_session": True, "preexec_fn": end_with_modelpack}
+_ITS_END: dict[str, Any] = {"start_new_session": True, "preexec_fn": die_with_parent}
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Sandbox:
     memory: int = 2 * _GIB
 
     @contextmanager
-    def asked(self, document: bytes) -> Iterator[OnAnswer]:
+    def asked(self, document: bytes) -> Iterator[AnswerFuture]:
         """The command works on `document` while the block runs, and has ended with it. Yields what
         waits for its answer: of at most 64 MiB, within two minutes of the start. That raises
         SmokeFailedError if there is none, with the last line of what was said instead.

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from modelpack import bundle as bundles
 from modelpack import processes
-from modelpack.engines import Engine, Files, StepEvent
+from modelpack.engines import BatchStreams, Engine, StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
 
 from .commands import bundle_folder, runnable
@@ -105,7 +105,7 @@ def predict(run: Run, target: str, batch: Batch) -> Answered:
     with _files(batch) as (rows, answers), _target(run, target) as (engine, name):
         listener = _Listener(run)
         with run.stage("predict") as summary:
-            files = Files(rows, answers, listener.hear)
+            files = BatchStreams(rows, answers, listener.hear)
             code = engine.predict(name, _arguments(batch), files)
             _require_done(code, listener.failure)
             summary.append(_counted(listener.answered))

@@ -10,7 +10,7 @@ from pathlib import Path
 from modelpack import bundle as bundles
 from modelpack import engines, processes
 from modelpack.attestations import bundle as attested
-from modelpack.engines.process import ProcessEngine
+from modelpack.engines.local.engine import LocalEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import diagnosis, static
 from modelpack.types import Bundle, Environment, Image, ModelSpec, SmokeReport
@@ -169,9 +169,9 @@ def export(reference: str, target: Path) -> None:
     Raises:
         UsageError: there is no such image, or something is there already.
     """
-    from modelpack.engines.oci import OciEngine  # noqa: PLC0415 - with the SDK of Docker
+    from modelpack.engines.daemonless.engine import DaemonlessEngine  # noqa: PLC0415 - with the SDK of Docker
 
-    OciEngine().export(reference, target)
+    DaemonlessEngine().export(reference, target)
 
 
 def smoke_target(run: Run, target: str) -> SmokeReport:
@@ -234,7 +234,7 @@ def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
 def _serve(run: Run, bundle: Bundle, port: int) -> int:
     run.build(bundle)
     run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-    return ProcessEngine().serve(bundle.path, port)
+    return LocalEngine().serve(bundle.path, port)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ class Run:
     def engine(self) -> Engine:
         if self.options.tag is not None:
             oci_reference.parse_tag(self.options.tag)  # told now, not after the build
-        engine = engines.select(self.options.engine)
+        engine = engines.select_engine(self.options.engine)
         if engine.name == "process" and self.options.tag:
             raise NoEngineError(
                 f"The image {self.options.tag} cannot be built: that takes a container engine.",

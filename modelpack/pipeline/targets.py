@@ -88,7 +88,7 @@ def _model_file(run: Run, path: Path) -> Iterator[Target]:
 def _bundle(name: str) -> Iterator[Target]:
     made = bundles.read(name)
     side = Side(name, "bundle", made.model, made.environment, _base(made), made.code)
-    yield Target(side, engines.select("process"), made.path, bundle=made)
+    yield Target(side, engines.select_engine("process"), made.path, bundle=made)
 
 
 def _base(bundle: Bundle) -> Base:
@@ -116,7 +116,7 @@ def _image(run: Run, name: str) -> Iterator[Target]:
 
 def _engine(run: Run) -> Engine:
     asked = run.options.engine
-    return engines.select(engines.WITH_IMAGES if asked in {"auto", "process"} else asked)
+    return engines.select_engine(engines.IMAGE_ENGINES if asked in {"auto", "process"} else asked)
 
 
 def _tells_a_registry(name: str) -> bool:

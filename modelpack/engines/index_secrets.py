@@ -1,0 +1,75 @@
+"""Index credentials for builds, kept out of images and process lists."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from modelpack import index_env
+from modelpack.types import IndexSettings
+
+_PIP_CONF = "MODELPACK_PIP_CONF"
+_OFFLINE = "[global]\nno-index = true\nfind-links = /wheelhouse\n"
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+def for_build(index: IndexSettings, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Options of `docker buildx build`, and the variables that they refer to."""
+    if index.wheelhouse:
+        options = ["--network=none", f"--build-context=wheelhouse={index.wheelhouse}"]
+        options.append(f"--secret=id=pip_conf,env={_PIP_CONF}")
+        return options, {**environ, _PIP_CONF: _OFFLINE}
+    environ = {**environ, **index_env.proxies(index)}
+    options = [f"--secret=id=pip_conf,env={_PIP_CONF}"]
+    options += [f"--secret=id={name},src={path}" for name, path in _files(index)]
+    # Named only: buildx takes the value, which may hold a password, from its own environment.
+    # These arguments are predefined, so that they enter neither the image nor its history.
+    options += [f"--build-arg={name}" for name in environ if name.upper() in _PROXIES]
+    if _is_of_this_machine(index, environ):
+        options.append("--network=host")
+    return options, {**environ, _PIP_CONF: pip_conf(index)}
+
+
+def _is_of_this_machine(index: IndexSettings, environ: Mapping[str, str]) -> bool:
+    """Whether an index or a proxy listens on the loopback, which a build's own network has not."""
+    proxies = (environ[name] for name in environ if name.upper() in {*_PROXIES} - {"NO_PROXY"})
+    urls = filter(None, (index.index_url, *index.extra_index_urls, *proxies))
+    return any(_is_loopback(urlsplit(url if "://" in url else f"//{url}").hostname) for url in urls)
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:  # another name
+        return False
+
+
+def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for uv: `index` and nothing of uv's own configuration."""
+    kept = {k: v for k, v in environ.items() if not k.startswith(("UV_", "PIP_", "VIRTUAL_ENV"))}
+    kept |= {k: environ[k] for k in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR") if k in environ}
+    return {**kept, "UV_NO_CONFIG": "1", **index_env.of(index)}
+
+
+def pip_conf(index: IndexSettings) -> str:
+    """The text of a pip.conf that says where packages come from."""
+    settings = {
+        "index-url": index.index_url or "",
+        "extra-index-url": " ".join(index.extra_index_urls),
+        "trusted-host": " ".join(index.trusted_hosts),
+    }
+    lines = [f"{name} = {_literal(value)}" for name, value in settings.items() if value]
+    return "\n".join(["[global]", *lines, ""])
+
+
+def _literal(value: str) -> str:
+    """`value` on one line, in the syntax of RawConfigParser, which knows no escapes."""
+    return " ".join(value.split())
+
+
+def _files(index: IndexSettings) -> Iterator[tuple[str, str]]:
+    if index.ca_bundle:
+        yield "ca", index.ca_bundle
+    if index.netrc:
+        yield "netrc", index.netrc

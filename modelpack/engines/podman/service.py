@@ -1,0 +1,161 @@
+"""`podman system service`, and the settings it needs.
+
+Podman has no daemon. Another one's socket is not used, as that may be of another user, whose
+images and containers the `podman` command does not see.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+import time
+import weakref
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+import docker
+from docker.errors import DockerException
+
+from modelpack import processes
+from modelpack.engines.docker.connection import EngineHost
+from modelpack.engines.podman import build
+from modelpack.engines.sandbox import die_with_parent
+from modelpack.errors import NoEngineError
+
+_SECONDS = 20.0  # to start: the first time of a user its storage is made
+_NAP = 0.01
+_INSTALL = "Install it (apt-get install podman), or package without one: --engine process"
+
+
+def start() -> EngineHost:
+    """Podman as a `Host`, for as long as somebody holds that.
+
+    Raises:
+        NoEngineError: it is not installed, or does not start.
+    """
+    with ExitStack() as stack:
+        host = _host(stack)
+        weakref.finalize(host, stack.pop_all().close)
+    return host
+
+
+def _host(stack: ExitStack) -> EngineHost:
+    if not shutil.which("podman"):
+        raise NoEngineError("There is no podman command.", hint=_INSTALL)
+    folder = stack.enter_context(processes.scratch_folder())
+    variables = _variables(folder)
+    said = stack.enter_context(TemporaryFile())  # noqa: SIM115 - that closes it
+    socket = folder / "podman.sock"
+    process = subprocess.Popen(
+        ["podman", "system", "service", "--time=0", f"unix://{socket}"],
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=said,
+        start_new_session=True,  # a Ctrl-C at the terminal must not end it first
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing in it takes a lock
+    )
+    stack.callback(_end, process)
+    _wait(process, socket, said)
+    connect = partial(_connect, socket)
+    return EngineHost("podman", variables, build, connect(), connect)
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    variables = podman_variables(os.environ)
+    if (text := overrides()) and "CONTAINERS_CONF_OVERRIDE" not in os.environ:
+        (folder / "containers.conf").write_text(text)
+        variables["CONTAINERS_CONF_OVERRIDE"] = str(folder / "containers.conf")
+    return variables
+
+
+def _wait(process: subprocess.Popen[bytes], socket: Path, said: IO[bytes]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not socket.is_socket():
+        if process.poll() is not None or time.monotonic() > deadline:
+            said.seek(0)
+            last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise NoEngineError(
+                f"Podman does not start: {last[0] if last else 'it says nothing'}.",
+                hint="podman info shows what it lacks.",
+            )
+        time.sleep(_NAP)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _connect(socket: Path) -> docker.DockerClient:
+    try:
+        return docker.DockerClient(base_url=f"unix://{socket}", timeout=60, version="auto")
+    except DockerException as error:
+        raise NoEngineError(f"Podman does not answer: {error}.", hint="podman info") from error
+
+
+# Each need is a function that gives lines of a containers.conf(5), or none. They are laid over the
+# user's own for the commands of modelpack only, by CONTAINERS_CONF_OVERRIDE.
+_SYS_RESOURCE = 24  # capabilities(7)
+# What Podman asks for: common's defaults, pkg/config.
+_WANTED = 1048576
+_STATUS = Path("/proc/self/status")
+# cgroups(7), "hybrid": version 1, with a tree of version 2 beside.
+_UNIFIED = Path("/sys/fs/cgroup/unified/cgroup.controllers")
+
+
+def overrides() -> str:
+    """The text of a containers.conf, empty where nothing needs to be told."""
+    sections = {"engine": _runtime(), "containers": _limits()}
+    return "".join(f"[{name}]\n{line}\n" for name, line in sections.items() if line)
+
+
+def podman_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Those that Podman and what it starts need beside `environ`."""
+    needed = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+    # netavark(1) of Debian drives nft, which is only recommended there; Docker brings iptables.
+    if not shutil.which("nft") and shutil.which("iptables"):
+        needed["NETAVARK_FW"] = "iptables"
+    return {name: value for name, value in needed.items() if name not in environ}
+
+
+def _runtime() -> str:
+    """Crun refuses to run where a controller has been given to the tree of version 2."""
+    if not (_UNIFIED.is_file() and _UNIFIED.read_text().strip() and shutil.which("runc")):
+        return ""
+    asked = ["podman", "info", "--format={{.Host.OCIRuntime.Name}}"]
+    name = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return 'runtime = "runc"' if name == "crun" else ""
+
+
+def _limits() -> str:
+    """Nobody may have more than their own hard limits but who has CAP_SYS_RESOURCE: builds fail by
+    "setting rlimits: operation not permitted".
+    """
+    files, processes = (
+        resource.getrlimit(number)[1] for number in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)
+    )
+    if _may_raise_limits() or min(_unlimited(files), _unlimited(processes)) >= _WANTED:
+        return ""
+    limits = f'"nofile={files}:{files}", "nproc={processes}:{processes}"'
+    return f"default_ulimits = [{limits}]"
+
+
+def _unlimited(limit: int) -> float:
+    return float("inf") if limit == resource.RLIM_INFINITY else limit
+
+
+def _may_raise_limits() -> bool:
+    effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", _STATUS.read_text(), re.MULTILINE)
+    return bool(effective and int(effective[1], 16) >> _SYS_RESOURCE & 1)
