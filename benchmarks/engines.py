@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.tables import in_markdown, show
-from modelpack import bundle as bundles
+from modelpack.bundle import manifest
 from modelpack.engines import Engine
 from modelpack.engines.daemonless.engine import DaemonlessEngine
 from modelpack.engines.docker.engine import DockerEngine
@@ -108,7 +108,7 @@ def _bundle(model: Path, engine: DockerEngine, folder: Path) -> Bundle:
     found, _ = run.inspect([model])
     prepared, _ = run.reference(found, [model])
     run.render(prepared, Code(), folder)
-    return bundles.read(folder)
+    return manifest.read(folder)
 
 
 def _row(name: str, docker: list[float], embedded: list[float]) -> tuple[str, ...]:

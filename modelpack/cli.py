@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 import click
 
 from modelpack import __version__, console, engines, pipeline
-from modelpack import bundle as bundles
 from modelpack.arguments import (
     BASE,
     BATCH,
@@ -39,6 +38,7 @@ from modelpack.arguments import (
     read_settings_of_target,
     takes,
 )
+from modelpack.bundle import manifest
 from modelpack.errors import ModelpackError, UsageError
 from modelpack.inspection import inspect
 from modelpack.pipeline import Observer, Options, Run
@@ -143,7 +143,7 @@ def lock_command(
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
     run = Run(options_of(**given), _observer(quiet, verbose))
-    made = bundles.read(bundle)
+    made = manifest.read(bundle)
     image = pipeline.build(run, made)
     if as_json:
         console.document(to_json(image))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import jinja2
 
-from modelpack import quoting
 from modelpack.assembly.files import MTIME
 from modelpack.attestations import bundle as attested
 from modelpack.attestations.documents import BundleContents
-from modelpack.bundle import BUILD_LOCK, COMPILER, LOCALES
+from modelpack.bundle import templates
+from modelpack.bundle.manifest import BUILD_LOCK, COMPILER, LOCALES
 from modelpack.platforms import MACHINES, fitting
 from modelpack.types import (
     BaseImage,
@@ -74,10 +74,10 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
     jinja = jinja2.Environment(
         loader=loader,
         undefined=jinja2.StrictUndefined,
-        finalize=quoting.checked,
+        finalize=templates.checked,
         keep_trailing_newline=True,
     )
-    jinja.filters.update(quoting.FILTERS)
+    jinja.filters.update(templates.FILTERS)
     template = jinja.get_template("Dockerfile.j2")
     return template.render(
         spec=spec,

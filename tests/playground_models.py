@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.types import Estimator, Field, Signature
 
 HOSTILE = (

@@ -14,11 +14,11 @@ from attested_images import VENV, image_of, opener
 from serving_models import BASE, ENVIRONMENT
 from test_bundle import PARITY, code_of_author, spec_for
 
-from modelpack import bundle
 from modelpack.attestations import checks, cosign, provenance, registry, sbom
 from modelpack.attestations.documents import document
 from modelpack.attestations.keys import Signer
 from modelpack.attestations.subject import AttachedDocuments, State, Subject, Verdict
+from modelpack.bundle import render
 from modelpack.errors import NotVouchedError, SmokeFailedError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
@@ -33,7 +33,7 @@ PLACE = "registry.example/team/iris"
 def made(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("made")
     spec = spec_for(folder, serving_models.iris())
-    return bundle.render(spec, ENVIRONMENT, BASE, folder / "b", code_of_author(), parity=PARITY)
+    return render.render(spec, ENVIRONMENT, BASE, folder / "b", code_of_author(), parity=PARITY)
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ from serving_models import BASE, ENVIRONMENT
 from test_bundle import PARITY, code_of_author, hostile_spec, spec_for
 from test_quoting import HOSTILE
 
-from modelpack import bundle
 from modelpack.attestations import bundle as attestations_bundle
 from modelpack.attestations import sbom
 from modelpack.attestations.documents import image_purl, labels, pypi_purl, tree_digest, unlabelled
 from modelpack.attestations.provenance import dependencies
+from modelpack.bundle import manifest, render
 from modelpack.errors import UsageError
 from modelpack.types import BaseImage, Bundle, Code
 
@@ -33,7 +33,7 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.fixture
 def made(tmp_path: Path) -> Bundle:
     spec = spec_for(tmp_path, serving_models.iris())
-    return bundle.render(
+    return render.render(
         spec, ENVIRONMENT, BASE, tmp_path / "bundle", code_of_author(), parity=PARITY
     )
 
@@ -59,11 +59,11 @@ def problems(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["iris", "mixed", "author", "hostile"])
 def test_a_bill_of_materials_is_valid(name: str) -> None:
-    assert problems((GOLDEN / name / bundle.SBOM).read_text()) == []
+    assert problems((GOLDEN / name / render.SBOM).read_text()) == []
 
 
 def test_the_validator_would_find_something() -> None:
-    told = json.loads((GOLDEN / "iris" / bundle.SBOM).read_text())
+    told = json.loads((GOLDEN / "iris" / render.SBOM).read_text())
     told["components"][0]["hashes"][0]["content"] = "00"
     assert problems(json.dumps(told))
 
@@ -80,8 +80,8 @@ def test_each_part_of_the_image_is_a_component(tmp_path: Path) -> None:
         system_packages=("libgomp1",),
     )
     spec = replace(spec, requirements={"LightGBM": "==4.6.0"})
-    packed = bundle.render(spec, environment, BASE, tmp_path / "bundle", code_of_author())
-    told = read(packed, bundle.SBOM)
+    packed = render.render(spec, environment, BASE, tmp_path / "bundle", code_of_author())
+    told = read(packed, render.SBOM)
     by_ref = {component["bom-ref"]: component for component in told["components"]}
     assert list(by_ref) == sorted(by_ref)
     assert "hashes" not in by_ref["pkg:pypi/numpy@1.26.2"]  # of two files, one is installed
@@ -104,12 +104,12 @@ def test_each_part_of_the_image_is_a_component(tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_data_in_both_documents(tmp_path: Path) -> None:
-    packed = bundle.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bundle")
-    for name in (bundle.SBOM, bundle.PROVENANCE):
+    packed = render.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bundle")
+    for name in (render.SBOM, render.PROVENANCE):
         text = (packed.directory / name).read_text()
         assert text.isascii()
         assert text.replace("\n", "").isprintable()
-    [model] = [c for c in read(packed, bundle.SBOM)["components"] if "modelCard" in c]
+    [model] = [c for c in read(packed, render.SBOM)["components"] if "modelCard" in c]
     inputs = model["modelCard"]["modelParameters"]["inputs"]
     assert [entry["format"] for entry in inputs] == [f"string {text}" for text in HOSTILE]
 
@@ -141,7 +141,7 @@ def test_purls_are_what_the_library_of_packageurl_makes_of_them() -> None:
 
 
 def test_the_provenance_names_what_the_image_is_built_of(made: Bundle) -> None:
-    told = read(made, bundle.PROVENANCE)
+    told = read(made, render.PROVENANCE)
     assert told["_type"] == "https://in-toto.io/Statement/v1"
     assert told["predicateType"] == "https://slsa.dev/provenance/v1"
     [subject] = told["subject"]
@@ -174,10 +174,10 @@ def test_a_base_of_no_registry_is_told_by_its_image_id(tmp_path: Path) -> None:
     image_id = "sha256:" + "5" * 64
     base = BaseImage("modelpack.invalid/python:3.11-slim", "3.11", "local", image_id=image_id)
     spec = spec_for(tmp_path, serving_models.iris())
-    packed = bundle.render(spec, ENVIRONMENT, base, tmp_path / "bundle")
+    packed = render.render(spec, ENVIRONMENT, base, tmp_path / "bundle")
     (packed.directory / "app.py").write_text("")
     for _ in range(2):
-        listed = read(packed, bundle.PROVENANCE)["predicate"]["buildDefinition"]
+        listed = read(packed, render.PROVENANCE)["predicate"]["buildDefinition"]
         told = next(e for e in listed["resolvedDependencies"] if e["name"] == "base")
         assert told["annotations"] == {"imageId": image_id}
         assert "digest" not in told
@@ -188,9 +188,9 @@ def test_a_base_of_no_registry_is_told_by_its_image_id(tmp_path: Path) -> None:
 
 def test_the_labels_are_the_digests_of_the_documents(made: Bundle) -> None:
     dockerfile = (made.directory / "Dockerfile").read_text()
-    bill, told = ((made.directory / name).read_text() for name in (bundle.SBOM, bundle.PROVENANCE))
+    bill, told = ((made.directory / name).read_text() for name in (render.SBOM, render.PROVENANCE))
     assert labels(bill, told) in dockerfile
-    assert sha256(made.directory / bundle.SBOM) in dockerfile
+    assert sha256(made.directory / render.SBOM) in dockerfile
 
 
 def test_only_the_line_of_the_labels_is_not_told() -> None:
@@ -214,7 +214,7 @@ def test_nothing_is_restated_of_a_bundle_as_it_was_rendered(made: Bundle) -> Non
     (made.directory / "modelpack" / "serving" / "__pycache__").mkdir()
     (made.directory / "modelpack" / "serving" / "__pycache__" / "a.pyc").write_text("x")
     before = (made.directory / "Dockerfile").read_bytes()
-    assert attestations_bundle.refresh_documents(bundle.read(made.path)) == ()
+    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == ()
     assert (made.directory / "Dockerfile").read_bytes() == before
 
 
@@ -234,53 +234,53 @@ def append(path: Path) -> None:
 )
 def test_an_edited_bundle_says_so_and_claims_no_parity(made: Bundle, name: str, told: str) -> None:
     append(made.directory / name)
-    assert attestations_bundle.refresh_documents(bundle.read(made.path)) == (told,)
-    assert attestations_bundle.refresh_documents(bundle.read(made.path)) == ()
-    predicate = read(made, bundle.PROVENANCE)["predicate"]
+    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == (told,)
+    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == ()
+    predicate = read(made, render.PROVENANCE)["predicate"]
     assert predicate["buildDefinition"]["internalParameters"]["edited"] == [told]
     assert "byproducts" not in predicate["runDetails"]
     assert dependencies(predicate)["base"] == {"sha256": "0" * 64}
     dockerfile = (made.directory / "Dockerfile").read_text()
     assert "parity" not in dockerfile.lower()
-    documents = ((made.directory / n).read_text() for n in (bundle.SBOM, bundle.PROVENANCE))
+    documents = ((made.directory / n).read_text() for n in (render.SBOM, render.PROVENANCE))
     assert labels(*documents) in dockerfile
     append(made.directory / "gunicorn.conf.py")
-    attestations_bundle.refresh_documents(bundle.read(made.path))
-    predicate = read(made, bundle.PROVENANCE)["predicate"]
+    attestations_bundle.refresh_documents(manifest.read(made.path))
+    predicate = read(made, render.PROVENANCE)["predicate"]
     edited = predicate["buildDefinition"]["internalParameters"]["edited"]
     assert edited == sorted([told, "gunicorn.conf.py"])
 
 
 def test_another_base_than_the_one_that_was_tested_is_told(made: Bundle) -> None:
-    read_back = bundle.read(made.path)
+    read_back = manifest.read(made.path)
     for slim in (True, False):
         assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == (
             "base",
         )
         assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == ()
-        definition = read(made, bundle.PROVENANCE)["predicate"]["buildDefinition"]
+        definition = read(made, render.PROVENANCE)["predicate"]["buildDefinition"]
         assert definition["externalParameters"]["base"]["slim"] is slim
         assert definition["internalParameters"]["edited"] == ["base"]
     assert "parity" not in (made.directory / "Dockerfile").read_text().lower()
 
 
-@pytest.mark.parametrize("name", [bundle.SBOM, bundle.PROVENANCE])
+@pytest.mark.parametrize("name", [render.SBOM, render.PROVENANCE])
 def test_a_document_that_was_edited_is_written_anew(made: Bundle, name: str) -> None:
-    before = read(made, bundle.SBOM)
+    before = read(made, render.SBOM)
     path = made.directory / name
     path.write_text(path.read_text() + " ")
     assert attestations_bundle.refresh_documents(made) == (name,)
-    assert read(made, bundle.SBOM) == before
+    assert read(made, render.SBOM) == before
     assert attestations_bundle.refresh_documents(made) == ()
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"predicate": 1}', '{"predicate": {}}'])
 def test_a_provenance_that_cannot_be_read_is_a_usage_error(made: Bundle, content: str) -> None:
-    (made.directory / bundle.PROVENANCE).write_text(content)
+    (made.directory / render.PROVENANCE).write_text(content)
     with pytest.raises(UsageError, match="does not tell how the bundle was made"):
         attestations_bundle.refresh_documents(made)
 
 
 def test_a_bundle_of_an_older_version_has_nothing_to_restate(made: Bundle) -> None:
-    (made.directory / bundle.PROVENANCE).unlink()
+    (made.directory / render.PROVENANCE).unlink()
     assert attestations_bundle.refresh_documents(replace(made, code=Code())) == ()

@@ -21,11 +21,11 @@ from attested_images import image_of
 from serving_models import BASE, ENVIRONMENT
 from test_bundle import spec_for
 
-from modelpack import bundle
 from modelpack.attestations import cosign, keys
 from modelpack.attestations import registry as attestations_registry
 from modelpack.attestations.checks import run_checks
 from modelpack.attestations.subject import Subject
+from modelpack.bundle import render
 from modelpack.engines.docker.engine import DockerEngine
 from modelpack.errors import UsageError
 from modelpack.oci import Image, layout
@@ -82,7 +82,7 @@ def failures(folder: Path, reference: str, key: str = "cosign.pub") -> set[str]:
 def folder_of_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     spec = spec_for(folder, serving_models.iris())
-    return bundle.render(spec, ENVIRONMENT, BASE, folder / "bundle").directory
+    return render.render(spec, ENVIRONMENT, BASE, folder / "bundle").directory
 
 
 class Pushed:

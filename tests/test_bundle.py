@@ -20,13 +20,14 @@ import serving_models
 from serving_models import BASE, ENVIRONMENT, Trained
 from test_quoting import HOSTILE
 
-from modelpack import bundle
+from modelpack.bundle import manifest as bundle_manifest
+from modelpack.bundle import render, templates
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.types import Code, CodeFile, Field, ModelSpec, Parity, Signature
 
 GOLDEN = Path(__file__).parent / "golden"
-FILES = [name for _, name in bundle.TEMPLATES] + ["modelpack.json", "requirements.lock"]
-FILES += [bundle.SBOM, bundle.PROVENANCE]
+FILES = [name for _, name in templates.TEMPLATES] + ["modelpack.json", "requirements.lock"]
+FILES += [render.SBOM, render.PROVENANCE]
 # Of the golden files these are left out: they change with each line of the service.
 UNTOLD = re.compile(r'(?<="dirHash": ")[0-9a-f]{64}|(?<=\.sha256=")[0-9a-f]{64}(?=")')
 PARITY = Parity("record", 17, (), 0.0, 0.0, passed=True)
@@ -77,7 +78,7 @@ def test_bundles_are_as_the_golden_ones(tmp_path, name):
     code = code_of_author() if name == "author" else Code()
     spec = spec_for(tmp_path, makers[name]()) if name in makers else hostile_spec(tmp_path)
     parity = PARITY if name == "mixed" else None
-    rendered = bundle.render(
+    rendered = render.render(
         spec, ENVIRONMENT, BASE, tmp_path / "bundle", code, parity=parity
     ).directory
     if os.environ.get("MODELPACK_UPDATE_GOLDEN"):
@@ -95,14 +96,14 @@ def test_where_each_version_comes_from_stands_in_the_readme(spec, tmp_path):
         warnings=("Python 3.11 is used; 3.12 is likelier.", "Parts of the model record another."),
     )
     spec = replace(spec, versions={"numpy": "<2|", "scikit-learn": "1.3.2"})
-    made = bundle.render(spec, environment, BASE, tmp_path / "bundle")
+    made = render.render(spec, environment, BASE, tmp_path / "bundle")
     lines = (made.directory / "README.md").read_text().splitlines()
     assert "| numpy | 1.26.2 | installed | `<2\\|` |" in lines
     assert "| scikit-learn | 1.3.2 | file | `1.3.2` |" in lines
     first = lines.index("- Python 3.11 is used; 3.12 is likelier.")
     assert lines[first - 1] == lines[first + 2] == ""
     assert lines[first + 1] == "- Parts of the model record another."
-    assert bundle.read(made.path).environment == environment
+    assert bundle_manifest.read(made.path).environment == environment
 
 
 def told(path: Path) -> str:
@@ -123,8 +124,8 @@ def differences(golden: Path, rendered: Path):
 
 
 def test_hostile_names_add_no_statement_to_app_py(tmp_path, spec):
-    plain = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "plain").directory
-    hostile = bundle.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bad").directory
+    plain = render.render(spec, ENVIRONMENT, BASE, tmp_path / "plain").directory
+    hostile = render.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bad").directory
 
     def statements(folder: Path) -> list[str]:
         first, *rest = ast.parse((folder / "app.py").read_text()).body
@@ -146,9 +147,9 @@ def test_hostile_names_add_no_line_anywhere(tmp_path, spec):
             named=True,
         ),
     )  # fmt: skip
-    plain = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "plain").directory
-    hostile = bundle.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bad").directory
-    for file in [name for _, name in bundle.TEMPLATES]:
+    plain = render.render(spec, ENVIRONMENT, BASE, tmp_path / "plain").directory
+    hostile = render.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bad").directory
+    for file in [name for _, name in templates.TEMPLATES]:
         text = (hostile / file).read_text()
         assert len(text.splitlines()) == len((plain / file).read_text().splitlines()), file
         assert text.replace("\n", "").isprintable()
@@ -159,8 +160,8 @@ def test_hostile_names_add_no_line_anywhere(tmp_path, spec):
 
 def test_hostile_names_survive_in_the_manifest(tmp_path):
     spec = hostile_spec(tmp_path)
-    written = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
-    assert bundle.read(written.path).model.signature == spec.signature
+    written = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert bundle_manifest.read(written.path).model.signature == spec.signature
 
 
 # --- what a bundle is ----------------------------------------------------------------------------
@@ -169,7 +170,7 @@ def test_hostile_names_survive_in_the_manifest(tmp_path):
 def test_a_locale_is_made_in_a_stage_of_its_own(tmp_path, spec):
     """And no package of it reaches the image."""
     spec = replace(spec, locales=("en_US.UTF-8",))
-    rendered = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    rendered = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     *_, locales, _, _, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
     assert " AS locales\n" in locales
     assert "install -y --no-install-recommends locales" in locales
@@ -202,7 +203,7 @@ def contents(folder: Path) -> dict[str, tuple]:
 )
 def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, count, told):
     signature = replace(spec.signature, inputs=spec.signature.inputs[:count])
-    described = bundle.render(
+    described = render.render(
         replace(spec, task=task, signature=signature), ENVIRONMENT, BASE, tmp_path / "bundle"
     )
     assert told in (described.directory / "app.py").read_text()
@@ -215,8 +216,10 @@ def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, count, tol
 def test_files_of_one_size_that_differ_have_different_times(tmp_path, spec):
     """BuildKit tells files apart by path, size and time alone."""
     other = replace(ENVIRONMENT, lock=ENVIRONMENT.lock[::-1])
-    first = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "first").directory / bundle.LOCK
-    second = bundle.render(spec, other, BASE, tmp_path / "second").directory / bundle.LOCK
+    first = (
+        render.render(spec, ENVIRONMENT, BASE, tmp_path / "first").directory / bundle_manifest.LOCK
+    )
+    second = render.render(spec, other, BASE, tmp_path / "second").directory / bundle_manifest.LOCK
     assert first.stat().st_size == second.stat().st_size
     assert first.stat().st_mtime != second.stat().st_mtime
 
@@ -224,15 +227,15 @@ def test_files_of_one_size_that_differ_have_different_times(tmp_path, spec):
 def test_two_renders_are_identical(tmp_path, spec):
     old_mask = os.umask(0o077)
     try:
-        first = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "a").directory
+        first = render.render(spec, ENVIRONMENT, BASE, tmp_path / "a").directory
     finally:
         os.umask(old_mask)
-    second = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "b").directory
+    second = render.render(spec, ENVIRONMENT, BASE, tmp_path / "b").directory
     assert contents(first) == contents(second)
 
 
 def test_modes(tmp_path, spec):
-    folder = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    folder = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     for path in [folder, *folder.rglob("*")]:
         mode = stat.S_IMODE(path.stat().st_mode)
         expected = 0o755 if path.is_dir() else 0o444 if "model.joblib" in path.name else 0o644
@@ -245,7 +248,7 @@ def test_a_model_of_several_files_is_copied_whole(tmp_path, spec):
     sha256 = hashlib.sha256(b"the bytes of another").hexdigest()
     second = replace(spec.file, path=str(other), sha256=sha256, size=20)
     both = replace(spec, more_files=(second, replace(second, format="pickle")))
-    made = bundle.render(both, ENVIRONMENT, BASE, tmp_path / "bundle")
+    made = render.render(both, ENVIRONMENT, BASE, tmp_path / "bundle")
     paths = ["model/model.joblib", "model/model-2.joblib", "model/model-3.pkl"]
     assert [file.path for file in made.model.files] == paths
     copies = [made.directory / path for path in paths]
@@ -256,12 +259,12 @@ def test_a_model_of_several_files_is_copied_whole(tmp_path, spec):
     dockerfile = (made.directory / "Dockerfile").read_text()
     assert "--mount=type=bind,source=model,target=/bundle/model" in dockerfile
     assert dockerfile.splitlines()[-1] == "COPY --from=model /model/ /"
-    assert bundle.read(made.path).model == made.model
+    assert bundle_manifest.read(made.path).model == made.model
 
 
 def test_serving_is_copied_whole_and_alone(tmp_path, spec):
-    folder = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
-    ours = Path(bundle.__file__).parent / "serving"
+    folder = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    ours = Path(render.__file__).parents[1] / "serving"
     copied = folder / "modelpack" / "serving"
     assert {p.relative_to(copied): p.read_bytes() for p in copied.rglob("*") if p.is_file()} == {
         p.relative_to(ours): p.read_bytes()
@@ -272,7 +275,7 @@ def test_serving_is_copied_whole_and_alone(tmp_path, spec):
 
 
 def test_a_bundle_tells_nothing_of_this_machine(tmp_path, spec):
-    folder = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    folder = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     for path in folder.rglob("*"):
         if path.is_file():
             assert str(tmp_path).encode() not in path.read_bytes(), path
@@ -282,8 +285,8 @@ def test_a_bundle_tells_nothing_of_this_machine(tmp_path, spec):
 
 
 def test_what_was_rendered_is_what_is_read(tmp_path, spec):
-    written = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
-    assert bundle.read(tmp_path / "bundle") == written
+    written = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert bundle_manifest.read(tmp_path / "bundle") == written
     assert written.environment == ENVIRONMENT
     assert written.model.signature == spec.signature
 
@@ -297,9 +300,9 @@ def names(folder: Path) -> set[str]:
 
 def test_an_older_bundle_is_replaced_and_nothing_left(tmp_path, spec):
     target = tmp_path / "bundle"
-    bundle.render(spec, ENVIRONMENT, BASE, target)
+    render.render(spec, ENVIRONMENT, BASE, target)
     (target / "app.py").write_text("old")
-    bundle.render(spec, replace(ENVIRONMENT, lock="new\n"), BASE, target)
+    render.render(spec, replace(ENVIRONMENT, lock="new\n"), BASE, target)
     assert (target / "requirements.lock").read_text() == "new\n"
     assert (target / "app.py").read_text() != "old"
     assert names(tmp_path) == {"bundle", "model.joblib"}
@@ -307,8 +310,8 @@ def test_an_older_bundle_is_replaced_and_nothing_left(tmp_path, spec):
 
 def test_an_empty_folder_is_filled(tmp_path, spec):
     (tmp_path / "bundle").mkdir()
-    bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
-    assert bundle.read(tmp_path / "bundle")
+    render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+    assert bundle_manifest.read(tmp_path / "bundle")
 
 
 @pytest.mark.parametrize("foreign", ["notes.txt", ".git/config", "app.py"])
@@ -317,31 +320,31 @@ def test_what_is_no_bundle_is_not_touched(tmp_path, spec, foreign):
     path.parent.mkdir(parents=True)
     path.write_text("precious")
     with pytest.raises(UsageError, match="is not replaced"):
-        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "mine")
+        render.render(spec, ENVIRONMENT, BASE, tmp_path / "mine")
     assert path.read_text() == "precious"
 
 
 def test_a_bundle_with_more_in_it_is_not_replaced(tmp_path, spec):
-    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    target = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     (target / "notebook.ipynb").write_text("precious")
     with pytest.raises(UsageError, match=re.escape("'notebook.ipynb'")):
-        bundle.render(spec, ENVIRONMENT, BASE, target)
+        render.render(spec, ENVIRONMENT, BASE, target)
     assert (target / "notebook.ipynb").read_text() == "precious"
 
 
 def test_a_file_in_the_way_is_not_replaced(tmp_path, spec):
     with pytest.raises(UsageError):
-        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "model.joblib")
+        render.render(spec, ENVIRONMENT, BASE, tmp_path / "model.joblib")
     assert (tmp_path / "model.joblib").read_bytes() == b"the bytes of a model"
 
 
 @pytest.mark.parametrize("content", [b"other bytes of a mod", b"the bytes of a model, longer", b""])
 def test_a_model_that_changed_is_refused_and_the_old_bundle_stays(tmp_path, spec, content):
-    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    target = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     before = contents(target)
     Path(spec.file.path).write_bytes(content)
     with pytest.raises(ModelRefusedError, match="changed"):
-        bundle.render(spec, ENVIRONMENT, BASE, target)
+        render.render(spec, ENVIRONMENT, BASE, target)
     assert contents(target) == before
     assert names(tmp_path) == {"bundle", "model.joblib"}
 
@@ -349,7 +352,7 @@ def test_a_model_that_changed_is_refused_and_the_old_bundle_stays(tmp_path, spec
 def test_a_missing_model_is_a_usage_error(tmp_path, spec):
     Path(spec.file.path).unlink()
     with pytest.raises(UsageError, match="No such file"):
-        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+        render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
     assert names(tmp_path) == set()
 
 
@@ -357,16 +360,16 @@ def test_an_interrupt_leaves_nothing(tmp_path, spec, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bundle, "_copy_part", interrupt)
+    monkeypatch.setattr(render, "_copy_part", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+        render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
     assert names(tmp_path) == {"model.joblib"}
 
 
 def test_an_old_bundle_is_put_back_if_the_new_one_cannot_take_its_place(
     tmp_path, spec, monkeypatch
 ):
-    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    target = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     before = contents(target)
     rename = Path.rename
 
@@ -377,7 +380,7 @@ def test_an_old_bundle_is_put_back_if_the_new_one_cannot_take_its_place(
 
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(UsageError, match="No space left"):
-        bundle.render(spec, replace(ENVIRONMENT, lock="new\n"), BASE, target)
+        render.render(spec, replace(ENVIRONMENT, lock="new\n"), BASE, target)
     assert contents(target) == before
     assert names(tmp_path) == {"bundle", "model.joblib"}
 
@@ -400,15 +403,15 @@ def damage(document: dict, **changes) -> str:
     ],
 )
 def test_a_damaged_manifest_is_a_usage_error(tmp_path, spec, change, reason):
-    target = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    target = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     manifest = target / "modelpack.json"
     manifest.write_text(change(json.loads(manifest.read_text())))
     with pytest.raises(UsageError, match=reason):
-        bundle.read(target)
+        bundle_manifest.read(target)
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path):
     with pytest.raises(UsageError, match=r"not a bundle.*modelpack.json"):
-        bundle.read(tmp_path)
+        bundle_manifest.read(tmp_path)
     with pytest.raises(UsageError, match="not a bundle"):
-        bundle.read(tmp_path / "nowhere")
+        bundle_manifest.read(tmp_path / "nowhere")

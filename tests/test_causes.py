@@ -18,7 +18,8 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from modelpack import bundle, inspect, pipeline
+from modelpack import inspect, pipeline
+from modelpack.bundle import render
 from modelpack.engines import interpreters
 from modelpack.engines.local.engine import LocalEngine
 from modelpack.environment import index_settings, resolve
@@ -52,7 +53,7 @@ def fails(tmp_path: Path) -> Fails:
         blind = replace(spec, globals=(), evidence=(), python=None, requirements=named)
         environment = resolve(blind, python, index=index_settings(), requirements=requirements)
         base = BaseImage(f"python:{python}-slim", python, "registry")
-        made = bundle.render(spec, environment, base, tmp_path / "bundle")
+        made = render.render(spec, environment, base, tmp_path / "bundle")
         engine = LocalEngine()
         engine.build(made, index_settings(), lambda _: None)
         with engine.run(made.path) as service:

@@ -123,9 +123,9 @@ def test_predictions_are_those_from_before_saving(
 
 
 def _model(folder: Path):
-    from modelpack import bundle  # noqa: PLC0415
+    from modelpack.bundle import manifest  # noqa: PLC0415
 
-    return bundle.read(folder / "bundle").model
+    return manifest.read(folder / "bundle").model
 
 
 @pytest.mark.parametrize(

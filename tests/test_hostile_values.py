@@ -21,8 +21,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from test_quoting import HOSTILE
 
-from modelpack import bundle as bundles
-from modelpack import hardening, pipeline, quoting
+from modelpack import hardening, pipeline
+from modelpack.bundle import render as bundles
+from modelpack.bundle import templates
 from modelpack.oci import filesystem
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -104,7 +105,7 @@ def test_the_image_follows_every_rule_and_nothing_was_run(run, image):
 
 
 def test_labels_are_the_words_on_one_line(image):
-    told = quoting.line(LONG)
+    told = templates.line(LONG)
     for name in ("dev.modelpack.estimator", "dev.modelpack.framework"):
         assert image.labels[name].replace("\\x5c", "\\") == f"{told[:253]}..."
     assert all(value.isprintable() and len(value) < 300 for value in image.labels.values())

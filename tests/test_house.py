@@ -158,7 +158,7 @@ def test_a_wheel_that_is_installed_finds_its_templates(wheel: Path, tmp_path: Pa
     """The editable installation that runs the tests finds them in tests/test_bundle.py."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
     question = (
-        "import modelpack; from modelpack import bundle; jinja = bundle._jinja();"
+        "import modelpack; from modelpack.bundle import render as bundle; jinja = bundle._jinja();"
         "[jinja.get_template(source) for source, _ in bundle.TEMPLATES]; print(modelpack.__file__)"
     )
     answer = subprocess.run(

@@ -23,7 +23,7 @@ import pytest
 import requests
 from test_engines_process import get
 
-from modelpack.bundle import debian_packages
+from modelpack.bundle.manifest import debian_packages
 from modelpack.engines import DebianPackages, interpreters
 from modelpack.engines.docker import buildx
 from modelpack.engines.docker.engine import DockerEngine

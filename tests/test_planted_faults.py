@@ -28,7 +28,7 @@ from sklearn.preprocessing import OneHotEncoder
 from test_serving_gunicorn import python_path, serving
 
 import modelpack
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, build_request, complete_reference, prepare
 from modelpack.smoke.checks import parity

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from code_specs import write
 
-from modelpack import bundle as bundles
+from modelpack.bundle import manifest
+from modelpack.bundle import render as bundles
 from modelpack.inspection import inspect
 from modelpack.types import BaseImage, Environment
 from modelpack.user_code import CodeOptions, find_code
@@ -93,7 +94,7 @@ def test_a_bundle_tells_of_its_code_and_nothing_of_this_machine(
     assert [file["path"] for file in told["files"]] == paths
     held = sorted((bundle.directory / "code").rglob("*.py"))
     assert [str(path.relative_to(bundle.directory / "code")) for path in held] == paths
-    assert [file.sha256 for file in bundles.read(bundle.path).code.files] == [
+    assert [file.sha256 for file in manifest.read(bundle.path).code.files] == [
         bundles._sha256(path) for path in held
     ]
     assert str(folder) not in "".join(

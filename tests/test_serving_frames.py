@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import modelpack
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.serving import loading, manifest, reference_bodies, reference_rows
 from modelpack.serving.columns import build

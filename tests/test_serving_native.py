@@ -11,7 +11,7 @@ from inspection import onnx_models
 from serving_models import BASE, ENVIRONMENT
 from test_serving_gunicorn import serving
 
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.serving import loading, manifest
 from modelpack.serving.errors import CannotStartError

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from modelpack import serving
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.serving import answers, cpu, dialects, formats, limits, logs, runners, wire
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.problems import Problem

@@ -19,7 +19,7 @@ from serving_models import BASE, ENVIRONMENT
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, prepare
 from modelpack.serving.reference import ReferenceModel

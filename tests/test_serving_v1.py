@@ -11,7 +11,7 @@ from serving_models import BASE, ENVIRONMENT
 from test_serving_gunicorn import serving
 from test_serving_http import client_of
 
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.serving import naming
 from modelpack.serving.errors import CannotStartError

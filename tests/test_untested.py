@@ -14,8 +14,8 @@ import joblib
 import pytest
 import serving_models
 
-from modelpack import bundle as bundles
 from modelpack.attestations import provenance
+from modelpack.bundle import render as bundles
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import claims
 from modelpack.parity.claims import expected_parity

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from modelpack import bundle as bundles
 from modelpack import processes
+from modelpack.bundle import manifest
 from modelpack.engines import BatchStreams, Engine, StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
 
@@ -123,7 +123,7 @@ def _target(run: Run, target: str) -> Iterator[tuple[Engine, str]]:
     """What `Engine.predict` takes: an image, or a bundle's folder whose environment is made."""
     path = Path(target)
     if path.is_dir():
-        with runnable(run, bundles.read(target)) as name:
+        with runnable(run, manifest.read(target)) as name:
             yield run.engine, name
     elif path.is_file():
         found, code = run.inspect([path])

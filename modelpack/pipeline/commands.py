@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from modelpack import bundle as bundles
 from modelpack import engines, processes
 from modelpack.attestations import bundle as attested
+from modelpack.bundle import manifest
 from modelpack.engines.local.engine import LocalEngine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.smoke import diagnosis, static
@@ -88,7 +88,7 @@ def _notice_untested(run: Run, model: ModelSpec) -> None:
         run.observer.notice(
             "The service is not run (--no-smoke): neither its start nor a prediction is tested."
         )
-    elif bundles.example(model) is None:
+    elif manifest.example(model) is None:
         run.observer.notice(
             "No prediction is tested (--allow-untested)."
             if run.options.allow_untested
@@ -182,10 +182,10 @@ def smoke_target(run: Run, target: str) -> SmokeReport:
         NoEngineError: an image, and no container engine answers.
     """
     if Path(target).is_dir():
-        bundle = bundles.read(target)
+        bundle = manifest.read(target)
         with runnable(run, bundle) as name:
             return run.smoke(name, *run.reference(bundle.model))
-    model = bundles.model_of(run.engine.manifest(target))
+    model = manifest.model_of(run.engine.manifest(target))
     return run.smoke(target, *run.reference(model))
 
 
@@ -219,10 +219,10 @@ def serve(run: Run, paths: Sequence[str | Path], port: int) -> int:
                 "A bundle is served alone, without further files.",
                 hint="Run: modelpack serve BUNDLE",
             )
-        return _serve(run, bundles.read(paths[0]), port)
+        return _serve(run, manifest.read(paths[0]), port)
     found, code = run.inspect(paths)
     model, _ = run.reference(found, paths)
-    if bundles.example(model) is None:
+    if manifest.example(model) is None:
         run.observer.notice(
             "No prediction is tested before the service listens, because the model file does not"
             " contain what a row looks like. --example FILE gives rows."

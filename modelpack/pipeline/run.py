@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from modelpack import bundle as bundles
 from modelpack import engines, environment, hardening, parity
 from modelpack import user_code as codes
+from modelpack.bundle import render as bundles
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, settled

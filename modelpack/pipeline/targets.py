@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelpack import bundle as bundles
 from modelpack import engines, oci
+from modelpack.bundle import manifest as bundle_manifest
 from modelpack.diff import Base, Side
 from modelpack.diff import image as diff_image
 from modelpack.engines import Engine
@@ -86,7 +86,7 @@ def _model_file(run: Run, path: Path) -> Iterator[Target]:
 
 @contextmanager
 def _bundle(name: str) -> Iterator[Target]:
-    made = bundles.read(name)
+    made = bundle_manifest.read(name)
     side = Side(name, "bundle", made.model, made.environment, _base(made), made.code)
     yield Target(side, engines.select_engine("process"), made.path, bundle=made)
 
@@ -143,7 +143,7 @@ def _manifest(name: str, image: oci.Image) -> dict[str, Any]:
 
 
 def _side(name: str, kind: str, manifest: dict[str, Any], image: oci.Image) -> Side:
-    model, environment, code = bundles.facts_of(manifest)
+    model, environment, code = bundle_manifest.facts_of(manifest)
     labels = (image.config.get("config") or {}).get("Labels") or {}
     base = Base(*(str(labels.get(f"{_LABEL}{part}", "")) for part in ("name", "digest")))
     return Side(name, kind, model, environment, base, code, diff_image.describe_image(image))

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelpack import bundle as bundles
 from modelpack import files, processes
+from modelpack.bundle import manifest
 from modelpack.engines import DebianPackages, Engine, OnStep, StepEvent
 from modelpack.environment import wheelhouse as house
 from modelpack.types import Bundle, Environment, IndexSettings, ModelSpec
@@ -26,7 +26,7 @@ def download(run: Run, model: ModelSpec, folder: Path) -> Environment:
         ModelpackError: it cannot be locked, had or written.
     """
     resolved, base = run.resolve(model)
-    stages = bundles.debian_packages(model, resolved)
+    stages = manifest.debian_packages(model, resolved)
     step = run.observer.step
     with run.stage("download") as summary:
         house.fill(folder, resolved, base, run.index, lambda name, _: step(StepEvent(name, "done")))
@@ -55,9 +55,9 @@ def for_engine(run: Run, bundle: Bundle) -> Iterator[IndexSettings]:
     with processes.scratch_folder(".wheels-", files.folder("wheels")) as folder:
         told = partial(_fetched, run.observer.step)
         house.collect_wheels(folder, bundle.environment, run.index, told)
-        stages = bundles.debian_packages(bundle.model, bundle.environment)
+        stages = manifest.debian_packages(bundle.model, bundle.environment)
         if stages and not run.options.offline:
-            base, platform = bundles.base_of(bundle), bundle.environment.platform
+            base, platform = manifest.base_of(bundle), bundle.environment.platform
             packages = DebianPackages(base, platform, stages)
             run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, run.observer.step)
         yield replace(run.index, wheelhouse=str(folder))
@@ -75,4 +75,4 @@ def require_complete(folder: Path, bundle: Bundle, engine: Engine) -> None:
     house.require_fit(folder, locked.python, locked.platform)
     house.require_files(folder, locked)
     if engine.name != "process":
-        house.require_debian(folder, bundles.debian_packages(bundle.model, locked))
+        house.require_debian(folder, manifest.debian_packages(bundle.model, locked))

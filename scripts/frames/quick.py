@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from modelpack import bundle as bundles
+from modelpack.bundle import render as bundles
 from modelpack.pipeline import Options, Run
 from modelpack.types import BaseImage, Environment
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelpack.bundle import SCHEMA
+from modelpack.bundle.manifest import SCHEMA
 from modelpack.errors import ModelpackError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import LabelEncoder, StandardScaler
 from test_serving_http import client_on
 
-from modelpack.bundle import render
+from modelpack.bundle.render import render
 from modelpack.console.model import view
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import require_servable

@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from test_quoting import HOSTILE as TEXTS
 
-from modelpack import bundle
+from modelpack.bundle import render
 from modelpack.errors import ModelRefusedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
@@ -123,7 +123,7 @@ def test_a_file_that_changes_after_inspection_is_not_packaged(tmp_path):
     assert spec.safety.verdict == "pass"
     path.write_bytes(HOSTILE)
     with pytest.raises(ModelRefusedError):
-        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+        render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
 
 
@@ -146,7 +146,7 @@ def test_a_file_that_changes_while_it_is_read_has_the_digest_of_what_was_read(
     monkeypatch.undo()
     assert path.read_bytes() == HOSTILE
     with pytest.raises(ModelRefusedError):
-        bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
+        render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
 
 
 # --- size and shape: row 100 ---------------------------------------------------------------------
@@ -239,7 +239,7 @@ def test_text_of_a_model_is_inert_in_a_bundle(tmp_path):
     spec = inspect(hostile_model(tmp_path))
     assert [field.name for field in spec.signature.inputs] == TEXTS
     assert set(spec.signature.classes) == {t.rstrip("\0") for t in TEXTS}
-    folder = bundle.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    folder = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     for path in folder.glob("*"):
         if path.is_file() and path.name != "modelpack.json":
             written = path.read_text()
@@ -438,5 +438,5 @@ def test_spec_of_a_hostile_file_is_honest_about_its_path(tmp_path):
     spec = inspect(path)
     assert Path(spec.file.path) == path
     packed = replace(spec, file=replace(spec.file, path=str(path)))
-    folder = bundle.render(packed, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    folder = render.render(packed, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     assert not any("touch" in p.read_text() for p in folder.glob("*") if p.is_file())

@@ -11,7 +11,17 @@ are data, in modelpack.json; the code that serves it is in modelpack/serving.
 from pathlib import Path
 
 from modelpack.serving import application, logs
-from modelpack.serving.dialects import describe, health, invocations, metrics, openapi, page, predict, v1, v2
+from modelpack.serving.dialects import (
+    describe,
+    health,
+    invocations,
+    metrics,
+    openapi,
+    page,
+    predict,
+    v1,
+    v2,
+)
 from modelpack.serving.service import Service
 
 logs.configure()

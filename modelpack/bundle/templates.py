@@ -1,4 +1,4 @@
-"""Quoting of values that came from a model file or a user, for the files of a bundle.
+"""The Jinja environment and its quoting filters.
 
 Each function is a Jinja filter of its own name. Their input is hostile text; their output is one
 line that means that text, and nothing else, where it stands. `checked` sees to it that no value
@@ -11,6 +11,7 @@ import json as json_
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -95,3 +96,26 @@ FILTERS = {
     filter_.__name__: _quoting(filter_)
     for filter_ in (line, docstring, python, dq, label, markdown, json, sh)
 }
+
+
+TEMPLATES = (
+    ("Dockerfile.j2", "Dockerfile"),
+    ("dockerignore", ".dockerignore"),
+    ("README.md.j2", "README.md"),
+    ("app.py.j2", "app.py"),
+    ("gunicorn.conf.py.j2", "gunicorn.conf.py"),
+)
+
+
+def _jinja() -> jinja2.Environment:
+    here = Path(__file__).parents[1]
+    folder = here / "templates" if (here / "templates").is_dir() else here.parent / "templates"
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        finalize=checked,
+        autoescape=False,  # noqa: S701 - no HTML here; every value passes a filter of quoting.py
+        keep_trailing_newline=True,
+    )
+    jinja.filters.update(FILTERS)
+    return jinja

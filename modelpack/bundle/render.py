@@ -1,29 +1,33 @@
-"""ModelSpec + Environment -> Bundle: a folder that stands on its own."""
+"""Renders a bundle: all of it, or nothing."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import jinja2
 
 from modelpack import processes
 from modelpack._version import __version__
 from modelpack.assembly.files import MTIME
 from modelpack.attestations import bundle as attested
 from modelpack.attestations.documents import PROVENANCE, SBOM, BundleContents
+from modelpack.bundle.manifest import (
+    BUILD_LOCK,
+    COMPILER,
+    LOCALES,
+    LOCK,
+    MANIFEST,
+    _manifest,
+    example,
+)
+from modelpack.bundle.templates import TEMPLATES, _jinja
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.parity import claims as parities
 from modelpack.platforms import MACHINES, fitting
-from modelpack.quoting import FILTERS, checked
 from modelpack.types import (
     BaseImage,
     Bundle,
@@ -33,23 +37,8 @@ from modelpack.types import (
     ModelFile,
     ModelSpec,
     Parity,
-    from_json,
-    to_json,
 )
 
-SCHEMA = 1
-MANIFEST = "modelpack.json"
-LOCK = "requirements.lock"
-BUILD_LOCK = "build-requirements.lock"
-LOCALES = ("locales",)  # what locales are made of
-COMPILER = ("g++",)  # with gcc and the C library's headers; those of Python are in every base image
-TEMPLATES = (
-    ("Dockerfile.j2", "Dockerfile"),
-    ("dockerignore", ".dockerignore"),
-    ("README.md.j2", "README.md"),
-    ("app.py.j2", "app.py"),
-    ("gunicorn.conf.py.j2", "gunicorn.conf.py"),
-)
 MODEL_FILES = {
     "pickle": "model/model.pkl",
     "joblib": "model/model.joblib",
@@ -96,7 +85,7 @@ def render(  # noqa: PLR0913 - the values of the flow
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
             for part in CARRIED:
-                _copy_part(Path(__file__).parent / part, folder / "modelpack" / part)
+                _copy_part(Path(__file__).parents[1] / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
             made = BundleContents(bundle.model, environment, base, code, parity)
@@ -112,89 +101,6 @@ def render(  # noqa: PLR0913 - the values of the flow
             hint="Choose a folder that can be written with -o, and leave the model where it is.",
         ) from error
     return bundle
-
-
-def read(directory: str | Path) -> Bundle:
-    """The bundle in `directory`.
-
-    Raises:
-        UsageError: it holds none, or one of another version of modelpack.
-    """
-    target = Path(directory).resolve()
-    try:
-        document = json.loads((target / MANIFEST).read_text("utf-8"))
-        lock = (target / LOCK).read_text("utf-8")
-        model, environment, code = _read_manifest(document, lock)
-        if environment.sdists:
-            build_lock = (target / BUILD_LOCK).read_text("utf-8")
-            environment = replace(environment, build_lock=build_lock)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
-            hint="Make one with `modelpack bundle MODEL -o DIR`.",
-        ) from error
-    return Bundle(str(target), model, environment, code, document.get("slim_base") is True)
-
-
-def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tuple[str, ...]]:
-    """Stage of the Dockerfile -> the Debian packages that it installs."""
-    stages = {
-        "environment": COMPILER if environment.sdists else (),
-        "locales": LOCALES if spec.locales else (),
-        "image": environment.system_packages,
-    }
-    return {stage: names for stage, names in stages.items() if names}
-
-
-def base_of(bundle: Bundle) -> BaseImage:
-    """The image that its Dockerfile names by now.
-
-    Raises:
-        UsageError: it names none.
-    """
-    text = (bundle.directory / "Dockerfile").read_text("utf-8")
-    match = re.search(r"^FROM ([^\s@]+)(?:@(\S+))? AS base$", text, re.MULTILINE)
-    if match is None:
-        raise UsageError(
-            "The Dockerfile of the bundle does not say what it is built on.",
-            hint="Make the bundle again: modelpack bundle MODEL",
-        )
-    return BaseImage(match[1], bundle.environment.python, "user", match[2])
-
-
-def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
-    """The model of a manifest read out of an image.
-
-    Raises:
-        UsageError: it is one of another version of modelpack.
-    """
-    return facts_of(manifest)[0]
-
-
-def facts_of(manifest: Mapping[str, Any]) -> tuple[ModelSpec, Environment, Code]:
-    """All that a manifest read out of an image tells; not the text of the lock.
-
-    Raises:
-        UsageError: it is one of another version of modelpack.
-    """
-    try:
-        return _read_manifest(manifest, "")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"The image's {MANIFEST} is not one that this modelpack reads: {_reason(error)}.",
-            hint="Package the model again.",
-        ) from error
-
-
-def example(spec: ModelSpec) -> dict[str, Any] | None:
-    """A body for POST /predict: one row, by name where the model recorded names; None where the
-    file does not tell enough for one.
-    """
-    inputs = spec.signature.inputs
-    if not inputs or any(field.example is None and not field.nullable for field in inputs):
-        return None
-    row = {field.name: field.example for field in inputs}
-    return {"instances": [row if spec.signature.named else list(row.values())]}
 
 
 def _texts(made: BundleContents) -> dict[str, str]:
@@ -220,42 +126,6 @@ def _texts(made: BundleContents) -> dict[str, str]:
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
     return {**rendered, **written, MANIFEST: _manifest(made)}
-
-
-def _jinja() -> jinja2.Environment:
-    here = Path(__file__).parent
-    folder = here / "templates" if (here / "templates").is_dir() else here.parent / "templates"
-    jinja = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        undefined=jinja2.StrictUndefined,
-        finalize=checked,
-        autoescape=False,  # noqa: S701 - no HTML here; every value passes a filter of quoting.py
-        keep_trailing_newline=True,
-    )
-    jinja.filters.update(FILTERS)
-    return jinja
-
-
-def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Code]:
-    if document["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
-    model = from_json(ModelSpec, document["model"])
-    environment = from_json(Environment, {**document["environment"], "lock": lock})
-    return model, environment, from_json(Code, document.get("code", {}))
-
-
-def _manifest(made: BundleContents) -> str:
-    described = to_json(made.environment)
-    del described["lock"], described["build_lock"]
-    document: Mapping[str, Any] = {
-        "schema": SCHEMA,
-        "modelpack": __version__,
-        "model": to_json(made.model),
-        "environment": described,
-        **({"code": _told(made.code)} if made.code.files else {}),
-        **({"slim_base": True} if made.base.slim else {}),
-    }
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
 
 @contextmanager
@@ -331,12 +201,6 @@ def _copy_code(file: CodeFile, target: Path) -> None:
     target.write_bytes(content)
 
 
-def _told(code: Code) -> dict[str, Any]:
-    """The code as a bundle tells of it: nothing of this machine, nothing of this run."""
-    files = [{"path": file.path, "sha256": file.sha256} for file in code.files]
-    return {"files": files, "main": code.main, "requirements": dict(code.requirements)}
-
-
 def _copy_part(part: Path, target: Path) -> None:
     for source in sorted(path for path in part.rglob("*") if path.suffix in COPIED):
         copy = target / source.relative_to(part)
@@ -364,9 +228,3 @@ def _sha256(path: Path) -> str:
 def _number(sha256: str) -> int:
     """Less than 2**30, which is 34 years in seconds."""
     return int(sha256[:8], 16) >> 2
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"{error.strerror}: {Path(error.filename).name}" if error.filename else str(error)
-    return f"{MANIFEST} lacks {error}" if isinstance(error, KeyError) else str(error)
