@@ -28,8 +28,9 @@ from modelpack.bundle import manifest
 from modelpack.engines import Engine
 from modelpack.engines.daemonless.engine import DaemonlessEngine
 from modelpack.engines.docker.engine import DockerEngine
-from modelpack.pipeline import Options, Run
-from modelpack.pipeline.wheelhouses import for_engine
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
+from modelpack.pipeline.wheelhouse import build_index
 from modelpack.types import Bundle, Code
 from scripts.sections import replace_section
 
@@ -91,10 +92,10 @@ def _rewrite(path: Path, content: bytes) -> None:
 
 
 def _build(engine: Engine, bundle: Bundle) -> float:
-    run = Run(Options(engine=engine.name))
+    run = Pipeline(Options(engine=engine.name))
     run.engine = engine
     began = time.perf_counter()
-    with for_engine(run, bundle) as index:
+    with build_index(run, bundle) as index:
         image = engine.build(bundle, index, lambda _: None)
     took = time.perf_counter() - began
     if image:
@@ -103,7 +104,7 @@ def _build(engine: Engine, bundle: Bundle) -> float:
 
 
 def _bundle(model: Path, engine: DockerEngine, folder: Path) -> Bundle:
-    run = Run(Options(engine=engine.name))
+    run = Pipeline(Options(engine=engine.name))
     run.engine = engine
     found, _ = run.inspect([model])
     prepared, _ = run.reference(found, [model])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from modelpack.pipeline import Package
+    from modelpack.pipeline.package import PackageResult
     from modelpack.types import ModelSpec
 
 __all__ = ["__version__", "inspect", "package", "record"]
@@ -43,19 +43,23 @@ def inspect(
     return read(*map(str, (path, *more)), trust=trust, select=select)
 
 
-def package(path: str | PathLike[str], *more: str | PathLike[str], **options: Any) -> Package:
-    """A tested image of a model. `options` are those of `modelpack.pipeline.Options`.
+def package(path: str | PathLike[str], *more: str | PathLike[str], **options: Any) -> PackageResult:
+    """A tested image of a model. `options` are those of `modelpack.pipeline.options.Options`.
 
     Raises:
         modelpack.errors.ModelpackError: one of its classes, by what went wrong; SmokeFailedError
             where the image was built and does not answer as it must.
     """
-    from modelpack import pipeline
+    from modelpack.pipeline import options as pipeline_options
+    from modelpack.pipeline import package as pipeline_package
+    from modelpack.pipeline import smoke
 
-    made = pipeline.package([str(p) for p in (path, *more)], pipeline.Options(**options))
+    made = pipeline_package.package(
+        [str(p) for p in (path, *more)], pipeline_options.Options(**options)
+    )
     if made.smoke:
         allowed = options.get("allow_untested", False)
-        pipeline.require_passed(made.smoke, allow_untested=allowed)
+        smoke.require_passed(made.smoke, allow_untested=allowed)
     return made
 
 

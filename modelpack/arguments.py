@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from modelpack import engines, pipeline, settings
+from modelpack import engines, settings
 from modelpack.errors import UsageError
-from modelpack.pipeline import Options
+from modelpack.pipeline import predict
+from modelpack.pipeline.options import Options
 
 FILE = click.Path(path_type=Path)
 
@@ -156,7 +157,7 @@ ENGINE = (
         help="What builds and runs: a container engine, or a local process.",
     ),
 )
-FORMAT = click.Choice(list(pipeline.FORMATS))
+FORMAT = click.Choice(list(predict.FORMATS))
 NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
 BATCH = (
     click.option("-o", "--output", type=FILE, help="Write the answers to this file; else stdout."),
@@ -229,7 +230,9 @@ def engine_of(target: str, asked: str) -> str:
     return "process" if Path(target).exists() else engines.IMAGE_ENGINES
 
 
-def batch_of(data: Path | None, output: Path | None, given: dict[str, Any]) -> pipeline.Batch:
+def batch_of(
+    data: Path | None, output: Path | None, given: dict[str, Any]
+) -> predict.PredictRequest:
     """Takes the options of BATCH out of `given`."""
     formats = given.pop("input_format"), given.pop("output_format")
     named = {f"--{name.replace('_', '-')}": given.pop(name) for name in NAMED}
@@ -237,4 +240,4 @@ def batch_of(data: Path | None, output: Path | None, given: dict[str, Any]) -> p
     arguments += ["--probabilities"] * given.pop("probabilities")
     arguments += ["--keep-inputs"] * given.pop("keep_inputs")
     arguments += [f"--keep={name}" for name in given.pop("keep")]
-    return pipeline.Batch(data, output, *formats, arguments)
+    return predict.PredictRequest(data, output, *formats, arguments)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from modelpack import __version__, console, engines, pipeline
+from modelpack import __version__, console, engines
 from modelpack.arguments import (
     BASE,
     BATCH,
@@ -41,7 +41,11 @@ from modelpack.arguments import (
 from modelpack.bundle import manifest
 from modelpack.errors import ModelpackError, UsageError
 from modelpack.inspection import inspect
-from modelpack.pipeline import Observer, Options, Run
+from modelpack.pipeline import build, lock, package, predict, push, scan, smoke
+from modelpack.pipeline import inspect as pipeline_inspect
+from modelpack.pipeline import options as pipeline_options
+from modelpack.pipeline.options import Observer, Options
+from modelpack.pipeline.stages import Pipeline
 from modelpack.smoke import reports
 from modelpack.types import SmokeReport, to_json
 
@@ -78,7 +82,7 @@ def inspect_command(
     """
     spec = inspect(*models, trust=trust, select=select)
     options = options_of(code=code)
-    spec, found, problem = pipeline.look(spec, options)
+    spec, found, problem = pipeline_inspect.inspect_with_code(spec, options)
     if as_json:
         console.document(to_json(spec))
     else:
@@ -99,7 +103,7 @@ def bundle_command(
     **given: Any,
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
-    run = Run(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(options_of(**given), _observer(quiet, verbose))
     found, code = run.inspect(models)
     model, _ = run.reference(found, models)
     bundle = run.render(model, code, output)
@@ -128,8 +132,8 @@ def lock_command(
     **given: Any,
 ) -> None:
     """Pin and hash every distribution that serving MODEL takes: requirements.lock."""
-    run = Run(options_of(**given), _observer(quiet, verbose))
-    environment = pipeline.lock(run, models, output, download)
+    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    environment = lock.lock(run, models, output, download)
     if as_json:
         console.document(to_json(environment))
     elif output is None and download is None:
@@ -142,9 +146,9 @@ def lock_command(
 @takes(SLIM, BASE, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
-    run = Run(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(options_of(**given), _observer(quiet, verbose))
     made = manifest.read(bundle)
-    image = pipeline.build(run, made)
+    image = build.build(run, made)
     if as_json:
         console.document(to_json(image))
     else:
@@ -168,8 +172,8 @@ def smoke_command(
     With another --engine than `process`, a bundle's image is built for that, and has no name.
     """
     given["engine"] = engine_of(target, given["engine"])
-    run = Run(options_of(**given), _observer(quiet, verbose))
-    outcome = pipeline.smoke_target(run, target)
+    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    outcome = smoke.smoke_target(run, target)
     if as_json:
         console.document(to_json(outcome))
     else:
@@ -186,13 +190,13 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
     IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
     """
     given["engine"] = engines.IMAGE_ENGINES if given["engine"] == "auto" else given["engine"]
-    run = Run(options_of(**given), _observer(quiet, verbose))
-    rulings = pipeline.scan(run, target)
+    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    rulings = scan.scan(run, target)
     if as_json:
-        console.document(pipeline.scanned(target, rulings))
+        console.document(scan.scan_report(target, rulings))
     else:
         console.rulings(rulings)
-    pipeline.require_held(rulings)
+    scan.require_passed_rules(rulings)
 
 
 @main.command("package")
@@ -212,7 +216,7 @@ def package_command(
 ) -> None:
     """Turn MODEL into a tested container image."""
     options = options_of(smoke=not no_smoke, **given)
-    made = pipeline.package(models, options, _observer(quiet, verbose))
+    made = package.package(models, options, _observer(quiet, verbose))
     if as_json:
         console.document(made.to_json())
     else:
@@ -231,7 +235,7 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
     FILE.tar is an archive that `docker load`, `podman load` and skopeo take; any other name becomes
     a folder, an OCI layout.
     """
-    pipeline.export(reference, target)
+    build.export(reference, target)
     console.result(str(target))
 
 
@@ -254,9 +258,9 @@ def push_command(
     Its bill of materials and its provenance are attached to it there.
     """
     engine = engines.IMAGE_ENGINES if engine == "auto" else engine
-    run = Run(options_of(engine=engine), _observer(quiet, verbose))
-    voucher = pipeline.Voucher(key, password)
-    pushed = pipeline.push(run, reference, other, voucher=voucher)
+    run = Pipeline(options_of(engine=engine), _observer(quiet, verbose))
+    voucher = push.Attestor(key, password)
+    pushed = push.push(run, reference, other, voucher=voucher)
     if as_json:
         console.document(pushed.to_json())
     else:
@@ -282,17 +286,17 @@ def verify_command(
 
     REF is a name in a registry, an image here, or oci:DIR, oci-archive:FILE, docker-archive:FILE.
     """
-    from modelpack.pipeline import verifying
+    from modelpack.pipeline import verify
 
     if given["engine"] == "auto":
         given["engine"] = engines.IMAGE_ENGINES
-    run = Run(options_of(smoke=not no_smoke, **given), _observer(quiet, verbose))
-    outcome = verifying.verify(run, target, key)
+    run = Pipeline(options_of(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    outcome = verify.verify(run, target, key)
     if as_json:
         console.document(outcome.to_json())
     else:
         console.verification(outcome)
-    verifying.require_verified(outcome)
+    verify.require_verified(outcome)
 
 
 @main.command("serve")
@@ -313,8 +317,8 @@ def serve_command(
     MODEL is a model's files, or the folder of a bundle. The service reads the same environment
     variables as the image: MODELPACK_TOKEN, WEB_CONCURRENCY and the others in docs/service.md.
     """
-    run = Run(options_of(engine="process", **given), _observer(quiet, verbose))
-    sys.exit(pipeline.serve(run, models, port))
+    run = Pipeline(options_of(engine="process", **given), _observer(quiet, verbose))
+    sys.exit(build.serve(run, models, port))
 
 
 @main.command("predict")
@@ -341,7 +345,7 @@ def predict_command(
         raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
     given["engine"] = engine_of(target, given["engine"])
     batch = batch_of(None if data == Path("-") else data, output, given)
-    done = pipeline.predict(Run(options_of(**given), _observer(quiet, verbose)), target, batch)
+    done = predict.predict(Pipeline(options_of(**given), _observer(quiet, verbose)), target, batch)
     if as_json:
         console.document({"target": target, "output": str(output), **vars(done)})
 
@@ -362,7 +366,7 @@ def predict_command(
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(pipeline.FAIL_ON),
+    type=click.Choice(pipeline_options.FAIL_ON),
     default="any",
     show_default=True,
     help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
@@ -388,7 +392,7 @@ def diff_command(
     """
     from modelpack.pipeline import diff
 
-    run = Run(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(options_of(**given), _observer(quiet, verbose))
     found = diff.diff(run, old, new)
     if markdown:
         console.diff_markdown(found, markdown)
@@ -396,14 +400,16 @@ def diff_command(
         console.document(found.to_json())
     else:
         console.diff(found)
-    diff.require_same(found, fail_on)
+    diff.require_no_difference(found, fail_on)
 
 
 @main.command("doctor")
 @takes(OUTPUT[:1])
 def doctor_command(as_json: bool) -> None:
     """What is here to build with, and how to mend what is not."""
-    from modelpack import doctor  # brings the Docker SDK, which `inspect` need not wait for
+    from modelpack.pipeline import (
+        doctor,  # brings the Docker SDK, which `inspect` need not wait for
+    )
 
     findings = doctor.examine()
     if as_json:
@@ -442,7 +448,7 @@ def _conclude(
         reports.write_json(outcome, report)
     if junit:
         reports.write_junit(outcome, junit)
-    pipeline.require_passed(outcome, allow_untested=options.allow_untested)
+    smoke.require_passed(outcome, allow_untested=options.allow_untested)
 
 
 # --- errors and interrupts -----------------------------------------------------------------------

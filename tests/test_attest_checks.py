@@ -22,7 +22,7 @@ from modelpack.bundle import render
 from modelpack.errors import NotVouchedError, SmokeFailedError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
-from modelpack.pipeline.verifying import Verification, require_verified
+from modelpack.pipeline.verify import Verification, require_verified
 from modelpack.types import Bundle, Check, SmokeReport
 
 DIGEST = f"sha256:{'b' * 64}"

@@ -34,7 +34,9 @@ from modelpack.oci.image import Descriptor, of_bytes
 from modelpack.oci.registry import push, referrers
 from modelpack.oci.registry.client import Repository, connected
 from modelpack.oci.registry.push import upload
-from modelpack.pipeline import Options, Run, verifying
+from modelpack.pipeline import verify
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
 
 PASSWORD = "secret"
 OPTIONS = ("--insecure-ignore-tlog", "--allow-insecure-registry")
@@ -270,11 +272,11 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
 
 
 def test_a_layout_is_verified_where_it_lies(laid: Path) -> None:
-    run = Run(Options(smoke=False, platform="linux/arm64"))
-    outcome = verifying.verify(run, f"oci:{laid}")
+    run = Pipeline(Options(smoke=False, platform="linux/arm64"))
+    outcome = verify.verify(run, f"oci:{laid}")
     assert (outcome.verified, outcome.signed) == (True, None)
     with pytest.raises(UsageError, match="only a registry keeps signatures"):
-        verifying.verify(run, f"oci:{laid}", laid / "cosign.pub")
+        verify.verify(run, f"oci:{laid}", laid / "cosign.pub")
 
 
 # --- what somebody changed -----------------------------------------------------------------------

@@ -18,12 +18,13 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from modelpack import inspect, pipeline
+from modelpack import inspect
 from modelpack.bundle import render
 from modelpack.engines import interpreters
 from modelpack.engines.local.engine import LocalEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.errors import SmokeFailedError
+from modelpack.pipeline import smoke as pipeline_smoke
 from modelpack.smoke import diagnosis, smoke
 from modelpack.types import BaseImage, Check, SmokeReport
 
@@ -59,7 +60,7 @@ def fails(tmp_path: Path) -> Fails:
         with engine.run(made.path) as service:
             report = smoke(service, made.model)
         with pytest.raises(SmokeFailedError) as caught:
-            pipeline.require_passed(report)
+            pipeline_smoke.require_passed(report)
         return caught.value
 
     return run

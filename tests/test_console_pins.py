@@ -8,7 +8,7 @@ import pytest
 from engine_bundles import SPEC
 
 from modelpack import console
-from modelpack.pipeline.names import describe_environment
+from modelpack.pipeline.stages import environment_summary
 from modelpack.types import Environment
 
 ENVIRONMENT = Environment(
@@ -43,4 +43,4 @@ def test_a_variant_is_told_by_what_the_file_says_of_the_other():
 
 def test_an_environment_in_a_few_words():
     said = "Python 3.11, 3 distributions, 1 as recorded in the file, 1 as installed here"
-    assert describe_environment(ENVIRONMENT) == said
+    assert environment_summary(ENVIRONMENT) == said

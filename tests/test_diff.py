@@ -32,7 +32,7 @@ from modelpack.console import markdown
 from modelpack.console.difference import view
 from modelpack.diff import Base, Difference, Side, compare, predictions
 from modelpack.errors import DifferentError
-from modelpack.pipeline.diff import require_same
+from modelpack.pipeline.diff import require_no_difference
 from modelpack.types import BaseImage, Environment, Field
 
 GOLDEN = Path(__file__).parent / "golden" / "diff"
@@ -168,10 +168,10 @@ def test_hostile_text_is_no_markup_of_a_comment() -> None:
 )
 def test_what_fails_is_what_was_asked_for(fail_on: str, fails: bool) -> None:
     if not fails:
-        require_same(difference(), fail_on)
+        require_no_difference(difference(), fail_on)
         return
     with pytest.raises(DifferentError, match=r"shop/churn:2 differs from shop/churn:1\.\n"):
-        require_same(difference(), fail_on)
+        require_no_difference(difference(), fail_on)
 
 
 def test_what_was_not_asked_for_does_not_fail() -> None:
@@ -180,17 +180,17 @@ def test_what_was_not_asked_for_does_not_fail() -> None:
     same = predictions.compare(asked(1), said([1]), said([1]))
     found = compare(old, moved, same)
     for fail_on in ("breaking", "predictions", "never"):
-        require_same(found, fail_on)
+        require_no_difference(found, fail_on)
     with pytest.raises(DifferentError):
-        require_same(found, "any")
+        require_no_difference(found, "any")
 
 
 def test_predictions_that_were_not_compared_are_not_the_same() -> None:
     old, _ = sides()
     found = compare(old, old, predictions.not_asked(["nobody asked"]))
-    require_same(found, "any")
+    require_no_difference(found, "any")
     with pytest.raises(DifferentError, match="could not be compared: nobody asked"):
-        require_same(found, "predictions")
+        require_no_difference(found, "predictions")
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -21,10 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from test_quoting import HOSTILE
 
-from modelpack import hardening, pipeline
+from modelpack import hardening
 from modelpack.bundle import render as bundles
 from modelpack.bundle import templates
 from modelpack.oci import filesystem
+from modelpack.pipeline import options, stages
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -58,8 +59,8 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run() -> pipeline.Run:
-    return pipeline.Run(pipeline.Options(engine="docker"))
+def run() -> stages.Pipeline:
+    return stages.Pipeline(options.Options(engine="docker"))
 
 
 @pytest.fixture(scope="module")

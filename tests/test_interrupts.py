@@ -23,8 +23,9 @@ from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.protocol import AnswerFuture
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
-from modelpack.pipeline import Options, Run
-from modelpack.pipeline import run as pipeline_run
+from modelpack.pipeline import stages as pipeline_run
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
 from modelpack.types import Reference, Service
 
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
@@ -161,7 +162,7 @@ class Slow:
 def test_the_sandbox_works_beside_the_service_and_ends_with_it(
     end: BaseException, tmp_path: Path
 ) -> None:
-    run = Run(Options())
+    run = Pipeline(Options())
     engine = vars(run)["engine"] = Slow(tmp_path, end)
     with pytest.raises(type(end)):
         run.smoke("image", SPEC, Reference(((1.0,),)))
@@ -173,9 +174,9 @@ def test_a_large_model_is_not_loaded_twice_at_a_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The sandbox is waited for; it is ended by its deadline, before the service is started."""
-    monkeypatch.setattr(pipeline_run, "TWICE_IN_MEMORY", 0)
+    monkeypatch.setattr(pipeline_run, "MAX_CONCURRENT_MODEL_BYTES", 0)
     monkeypatch.setattr(sandbox, "SECONDS", 1.0)
-    run = Run(Options())
+    run = Pipeline(Options())
     engine = vars(run)["engine"] = Slow(tmp_path, KeyboardInterrupt())
     ended = []
 

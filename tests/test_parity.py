@@ -25,7 +25,9 @@ from modelpack.engines import sandbox
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
 from modelpack.parity.claims import expected_parity
-from modelpack.pipeline import Options, Run, making
+from modelpack.pipeline import package as pipeline_package
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
 from modelpack.types import Check, Code, Image, IndexSettings, Reference, SmokeReport
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
@@ -165,7 +167,7 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
     tmp_path: Path, compared: int, passed: int, again: int
 ) -> None:
     """The model may refuse rows that were made up, of which it then is not told."""
-    run = Run(Options(tag="a:1"))
+    run = Pipeline(Options(tag="a:1"))
     vars(run).update(
         engine=Builder(),
         index=IndexSettings(None),
@@ -185,7 +187,7 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
     assert image is not None
     assert run.settle(claimed, report) == bool(again)
     image = run.built(bundle) if again else image
-    named = making.named(run, [making.Made(bundle, image, None)])
+    named = pipeline_package.tag_result(run, [pipeline_package.PlatformBuild(bundle, image, None)])
     assert named is not None
     assert (named.id, named.reference) == (f"sha256:{1 + again}", "a:1")
     dockerfile = (bundle.directory / "Dockerfile").read_text()

@@ -18,14 +18,16 @@ import images
 import pytest
 import registries
 
-from modelpack import oci, pipeline
+from modelpack import oci
 from modelpack.engines.docker import transfers
 from modelpack.engines.podman import engine as podman_engine
 from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import archive, filesystem, layout
 from modelpack.oci.registry.client import connected
-from modelpack.pipeline import Observer, Options, Run
+from modelpack.pipeline import push as pipeline_push
+from modelpack.pipeline.options import Observer, Options
+from modelpack.pipeline.stages import Pipeline
 
 pytestmark = pytest.mark.engine
 
@@ -91,7 +93,7 @@ def own_home(tmp_path, monkeypatch):
 
 
 def push(reference: str, other: str | None = None, observer: Observer | None = None):
-    return pipeline.push(Run(Options(engine="docker"), observer), reference, other)
+    return pipeline_push.push(Pipeline(Options(engine="docker"), observer), reference, other)
 
 
 def modelpack(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
@@ -254,7 +256,7 @@ def test_a_port_without_a_registry(made, names):
 
 def test_a_process_has_no_images(made):
     with pytest.raises((NoEngineError, UsageError)):
-        pipeline.push(Run(Options(engine="process")), made)
+        pipeline_push.push(Pipeline(Options(engine="process")), made)
 
 
 def test_an_interrupt_ends_it_at_once(made, names):

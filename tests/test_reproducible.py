@@ -15,7 +15,8 @@ from modelpack.assembly.files import MTIME
 from modelpack.engines import index_secrets
 from modelpack.engines.docker import buildx
 from modelpack.engines.docker.engine import DockerEngine
-from modelpack.pipeline import Options, package
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.package import package
 from modelpack.types import IndexSettings
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

@@ -18,7 +18,8 @@ from modelpack.engines.docker.engine import DockerEngine
 from modelpack.engines.local import processes
 from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.errors import SmokeFailedError
-from modelpack.pipeline import Options, Run
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
 from modelpack.types import BaseImage
 
 ENGINES = ("docker", "podman", "process")
@@ -148,7 +149,7 @@ def packaged(
         base_image=podman_base.reference,
         python=podman_base.python,
     )
-    run = Run(given)
+    run = Pipeline(given)
     found, code = run.inspect([model])
     spec, _ = run.reference(found, [model])
     bundle = run.render(spec, code, tmp_path_factory.mktemp("bundle") / "bundle")

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from serving_models import bundle_of
 
-from modelpack import pipeline
+from modelpack.pipeline import predict as pipeline_predict
 from modelpack.serving import application, wire
 from modelpack.serving.batch import command, files, guess, loop, options, places, telling
 from modelpack.serving.batch.answering import Answering, Wishes
@@ -346,7 +346,7 @@ def test_the_beginning_tells_the_format(data, kind):
 
 
 def test_the_command_line_knows_the_formats_of_the_image():
-    assert {name: each.EXTENSIONS for name, each in FORMATS.items()} == pipeline.FORMATS
+    assert {name: each.EXTENSIONS for name, each in FORMATS.items()} == pipeline_predict.FORMATS
     modules = {path.stem for path in Path(files.__path__[0]).glob("*.py")}
     assert modules - {"__init__", "objects"} == set(FORMATS)
 

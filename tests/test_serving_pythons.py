@@ -25,7 +25,8 @@ from modelpack.engines import BatchStreams, interpreters
 from modelpack.engines.local.engine import LocalEngine
 from modelpack.environment import index_settings, resolve
 from modelpack.environment.uv import environment_variables
-from modelpack.pipeline import Options, package
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.package import package
 from modelpack.serving import page
 
 ROOT = Path(__file__).parents[1]

@@ -19,9 +19,10 @@ from modelpack.bundle import render as bundles
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import claims
 from modelpack.parity.claims import expected_parity
-from modelpack.pipeline import Options, require_passed
-from modelpack.pipeline.run import Summary
-from modelpack.pipeline.verifying import Verification
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.smoke import require_passed
+from modelpack.pipeline.stages import Summary
+from modelpack.pipeline.verify import Verification
 from modelpack.types import Check, Reference, SmokeReport
 
 READY = Check("ready", True, 0.1, "fine")

@@ -12,15 +12,7 @@ from typing import Any
 from modelpack._version import __version__
 from modelpack.attestations.documents import BundleContents
 from modelpack.errors import UsageError
-from modelpack.types import (
-    BaseImage,
-    Bundle,
-    Code,
-    Environment,
-    ModelSpec,
-    from_json,
-    to_json,
-)
+from modelpack.types import BaseImage, Bundle, Code, Environment, ModelSpec, from_json, to_json
 
 SCHEMA = 1
 MANIFEST = "modelpack.json"

@@ -24,7 +24,8 @@ from rich.text import Text
 from modelpack.bundle.manifest import example
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
-from modelpack.pipeline import Observer, Package
+from modelpack.pipeline.options import Observer
+from modelpack.pipeline.package import PackageResult
 from modelpack.types import (
     Check,
     CheckStatus,
@@ -43,8 +44,8 @@ from .transfers import Transfers
 
 if TYPE_CHECKING:
     from modelpack.diff import Difference
-    from modelpack.doctor import Finding
-    from modelpack.pipeline.verifying import Verification
+    from modelpack.pipeline.doctor import Finding
+    from modelpack.pipeline.verify import Verification
 
 _PIECES_AT_ONCE = 10_000  # of JSON text
 WIDTH_OF_FILES = 120  # of tables where nobody sets COLUMNS and there is no terminal to ask
@@ -286,7 +287,7 @@ def image(made: Image) -> None:
     result(f"{made.reference}  {made.id}  {made.size_bytes / 1e6:.0f} MB")
 
 
-def package(made: Package, *, accepted: bool) -> None:
+def package(made: PackageResult, *, accepted: bool) -> None:
     """The answer of `modelpack package`: what was proven, and how to use it."""
     if made.smoke:
         err.print(report(made.smoke))

@@ -1,20 +1,30 @@
-"""Two models as they are served, side by side: what each side tells, and what both say of rows."""
+"""`diff`: both sides resolved, compared and queried with the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from modelpack import diff as modelpack_diff
-from modelpack.diff import Difference, image
-from modelpack.errors import DifferentError
+from modelpack import parity
+from modelpack.diff import (
+    Difference,
+    ModelAnswers,
+    PredictionSection,
+    QueriedRows,
+    image,
+    predictions,
+)
+from modelpack.errors import DifferentError, SmokeFailedError
+from modelpack.parity import RowsUnavailable
+from modelpack.types import ModelSpec, Reference
 
-from . import asking, targets
-from .run import Run
+from . import targets
+from .stages import Pipeline
 from .targets import Target
 
 
-def diff(run: Run, old: str, new: str) -> Difference:
+def diff(run: Pipeline, old: str, new: str) -> Difference:
     """What changes where NEW takes the place of OLD.
 
     Raises:
@@ -24,7 +34,7 @@ def diff(run: Run, old: str, new: str) -> Difference:
     """
     with ExitStack() as stack:
         opened = [_opened(run, stack, name) for name in (old, new)]
-        answers = asking.compared(run, opened)
+        answers = compare_predictions(run, opened)
         with run.stage("compare") as summary:
             sides = image.add_file_listings([t.side for t in opened], [t.image for t in opened])
             found = modelpack_diff.compare(sides[0], sides[1], answers)
@@ -32,7 +42,7 @@ def diff(run: Run, old: str, new: str) -> Difference:
     return found
 
 
-def require_same(found: Difference, fail_on: str) -> None:
+def require_no_difference(found: Difference, fail_on: str) -> None:
     """Raises:
     DifferentError: something differs of what `fail_on` names.
     """
@@ -50,10 +60,10 @@ def require_same(found: Difference, fail_on: str) -> None:
         "never": (),
     }[fail_on]
     if counted:
-        raise DifferentError(_told(found, counted), hint=_hint(found, fail_on))
+        raise DifferentError(_failure_message(found, counted), hint=_hint(found, fail_on))
 
 
-def _told(found: Difference, names: Sequence[str]) -> str:
+def _failure_message(found: Difference, names: Sequence[str]) -> str:
     parts = [f"{name}: {getattr(found, name).summary}" for name in names]
     return "\n  ".join([f"{found.new.name} differs from {found.old.name}.", *parts])
 
@@ -64,8 +74,110 @@ def _hint(found: Difference, fail_on: str) -> str:
     return "--fail-on breaking lets pass what breaks no caller."
 
 
-def _opened(run: Run, stack: ExitStack, name: str) -> Target:
+def _opened(run: Pipeline, stack: ExitStack, name: str) -> Target:
     with run.stage("read") as summary:
-        target = stack.enter_context(targets.opened(run, name))
+        target = stack.enter_context(targets.resolve_target(run, name))
         summary.append(f"{target.side.kind} {name}")
     return target
+
+
+SIDES = ("OLD", "NEW")
+_LABELED = {"classifier", "clusterer", "outlier_detector"}
+
+_Answer = ModelAnswers | str
+"""What a model said, or why it said nothing."""
+
+
+def compare_predictions(run: Pipeline, opened: Sequence[Target]) -> PredictionSection:
+    """What both say of the rows, and how far that is apart.
+
+    Raises:
+        UsageError: the example cannot be read, or fits neither.
+    """
+    models = [target.side.model for target in opened]
+    rows = parity.shared_rows(models, [target.file for target in opened], run.options.example)
+    if why := list(_not_queryable(opened, rows)):
+        return predictions.not_asked(why)
+    shared = [each for each in rows if isinstance(each, Reference)]
+    with run.stage("predict") as summary:
+        answers = _answers(run, opened, shared)
+        found = _compared(run, models, shared, answers)
+        summary.append(found.summary)
+    return found
+
+
+def _not_queryable(
+    opened: Sequence[Target], rows: Sequence[Reference | RowsUnavailable]
+) -> list[str]:
+    """Why they are not asked, with the sides for which it holds."""
+    why: dict[str, list[str]] = {}
+    for name, target, shared in zip(SIDES, opened, rows, strict=True):
+        if isinstance(shared, RowsUnavailable):
+            why.setdefault(shared.why, []).append(name)
+        elif target.engine is None and shared.answers is None:
+            why.setdefault(target.unasked, []).append(name)
+    return [f"{' and '.join(names)}: {reason}" for reason, names in why.items()]
+
+
+def _answers(run: Pipeline, opened: Sequence[Target], rows: Sequence[Reference]) -> list[_Answer]:
+    for target in opened:
+        if target.engine and target.bundle:
+            target.engine.build(target.bundle, run.index, run.observer.step)
+    with ExitStack() as stack:
+        waiting = [_query(stack, target, each) for target, each in zip(opened, rows, strict=True)]
+        return [wait() for wait in waiting]
+
+
+def _query(stack: ExitStack, target: Target, rows: Reference) -> Callable[[], _Answer]:
+    """What waits for the answer of a model that is being asked."""
+    classes = target.side.model.signature.classes
+    if rows.answers is not None:
+        known = rows.answers
+        nothing = (None,) * len(rows.rows)
+        return lambda: ModelAnswers(
+            nothing, known.predictions or nothing, known.probabilities, classes
+        )
+    assert target.engine is not None  # noqa: S101 - else it is not asked
+    try:
+        answer = stack.enter_context(target.engine.ask(target.name, parity.build_request(rows)))
+    except SmokeFailedError as error:
+        why = error.message
+        return lambda: why
+    return lambda: _parse_answer(rows, answer, target.side.model)
+
+
+def _parse_answer(rows: Reference, answer: Callable[[], bytes], model: ModelSpec) -> _Answer:
+    try:
+        errors, answers = parity.parse_response(rows, answer())
+    except SmokeFailedError as error:
+        return error.message
+    except ValueError as error:
+        return f"what it said in the sandbox is malformed: {error}"
+    given = [answers.predictions, answers.probabilities]
+    spread = [None if part is None else _by_row(errors, part) for part in given]
+    return ModelAnswers(errors, spread[0] or (), spread[1], model.signature.classes)
+
+
+def _by_row(errors: Sequence[str | None], answers: Sequence[object]) -> tuple[object, ...]:
+    """The answers with None for each row that has none."""
+    left = iter(answers)
+    return tuple(next(left, None) if error is None else None for error in errors)
+
+
+def _compared(
+    run: Pipeline,
+    models: Sequence[ModelSpec],
+    rows: Sequence[Reference],
+    answers: Sequence[_Answer],
+) -> PredictionSection:
+    old, new = answers
+    if isinstance(old, str) and isinstance(new, str):
+        return predictions.not_asked([f"OLD: {old}", f"NEW: {new}"])
+    if isinstance(old, str):
+        return predictions.one_side_failed("OLD", old)
+    if isinstance(new, str):
+        return predictions.one_side_failed("NEW", new)
+    labels = any(model.task in _LABELED for model in models)
+    made_up = any(each.made_up for each in rows)
+    asked = QueriedRows(rows[0].rows, made_up, run.options.tolerance, labels)
+    return predictions.compare(asked, old, new)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modelpack.engines import StepEvent
 from modelpack.types import (
     Check,
     CheckStatus,
-    Code,
     Environment,
-    Image,
     ModelSpec,
     SmokeReport,
-    to_json,
 )
 
 FAIL_ON = ("any", "breaking", "predictions", "never")
@@ -66,66 +61,6 @@ class Options:
     def accepts(self, report: SmokeReport) -> bool:
         """Whether a service with this report may be named and used."""
         return report.passed or (self.allow_untested and report.status == "untested")
-
-
-@dataclass(frozen=True)
-class ForPlatform:
-    """What was made for one of several platforms. `smoke`: what was found; of an image that this
-    machine does not run, by reading it.
-    """
-
-    environment: Environment
-    image: Image
-    smoke: SmokeReport | None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "platform": self.environment.platform,
-            "requirements": dict(self.environment.requirements),
-            "image": {"id": self.image.id, "size_bytes": self.image.size_bytes},
-            "smoke": self.smoke and to_json(self.smoke),
-        }
-
-
-@dataclass(frozen=True)
-class Package:
-    """What `package` made. `bundle` is None where it was not kept, `image` where no container
-    engine is there, `smoke` where it was not wanted. `seconds` per stage. `platforms`: where the
-    image is for several; `environment` is of the first, which this machine runs, and so is `smoke`,
-    unless the image for another one failed. `engine`: the one that keeps the image.
-    """
-
-    model: ModelSpec
-    environment: Environment
-    bundle: str | None
-    image: Image | None
-    smoke: SmokeReport | None
-    seconds: Mapping[str, float]
-    code: Code = field(default_factory=Code)
-    platforms: tuple[ForPlatform, ...] = ()
-    engine: str = "docker"
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of `modelpack package --json`."""
-        image, several = self.image, [each.to_json() for each in self.platforms]
-        return {
-            "model": to_json(self.model),
-            "environment": {
-                "python": self.environment.python,
-                "platform": self.environment.platform,
-                "requirements": dict(self.environment.requirements),
-                "origins": dict(self.environment.origins),
-                "warnings": list(self.environment.warnings),
-                "sdists": list(self.environment.sdists),
-            },
-            "code": to_json(self.code),
-            "bundle": self.bundle,
-            "image": image
-            and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
-            "smoke": self.smoke and to_json(self.smoke),
-            **({"platforms": several} if several else {}),
-            "seconds": dict(self.seconds),
-        }
 
 
 class Observer:

@@ -1,20 +1,21 @@
-"""An image, and what vouches for it, into a registry."""
+"""`push`, with attestations attached and signed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from modelpack.attestations import keys
 from modelpack.errors import UsageError
 from modelpack.oci import reference as oci_reference
 from modelpack.types import Image
 
-from .run import Run
-from .vouching import Voucher
+from .stages import Pipeline
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushResult:
     """What is in the registry now. `digest`: of the manifest. `layers`: name -> whether it was
     there already. `signed`: whether it was signed as well.
     """
@@ -44,8 +45,8 @@ class Pushed:
 
 
 def push(
-    run: Run, reference: str, other: str | None = None, *, voucher: Voucher | None = None
-) -> Pushed:
+    run: Pipeline, reference: str, other: str | None = None, *, voucher: Attestor | None = None
+) -> PushResult:
     """Pushes an image that modelpack made, and attaches what vouches for it. `other`: a name that
     it gets, and by which it is pushed, where `reference` is no name in a registry. `voucher`: signs
     it, too.
@@ -68,8 +69,8 @@ def push(
         image = run.engine.tag(Image(reference, reference, 0, (), {}), f"{repository}:{tag}")
         digest = run.engine.push(f"{repository}:{tag}", on_progress)
         summary.append(_summed_up(layers))
-    voucher = voucher or Voucher()
-    pushed = Pushed(repository, digest, image.size_bytes, layers, voucher.signs)
+    voucher = voucher or Attestor()
+    pushed = PushResult(repository, digest, image.size_bytes, layers, voucher.signs)
     voucher.vouch(run, pushed.reference)
     return pushed
 
@@ -89,3 +90,32 @@ def _require_registry(reference: str) -> None:
 def _summed_up(layers: dict[str, bool]) -> str:
     existing = sum(layers.values())
     return f"{len(layers)} layers, {existing} of them there already"
+
+
+class Attestor:
+    """Made before anything is pushed, so that a key that cannot be used is told of in time.
+
+    Raises:
+        UsageError: there is no such key, or the password does not open it.
+    """
+
+    def __init__(self, key: Path | None = None, password: keys.Password = str) -> None:
+        self._signer = keys.signer(key, password) if key else None
+
+    @property
+    def signs(self) -> bool:
+        return self._signer is not None
+
+    def vouch(self, run: Pipeline, reference: str) -> None:
+        """`reference`: with the digest that was pushed, whatever a tag stands for by now.
+
+        Raises:
+            ModelpackError: the registry refuses, or the image is none of modelpack.
+        """
+        from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
+
+        with run.stage("vouch") as summary, registry.open_registry_image(reference) as place:
+            there = registry.attach_attestations(place, self._signer)
+            attached = "SBOM and provenance attached" if there else "no SBOM nor provenance in it"
+            signed = "signed" if self._signer else "not signed: no --key"
+            summary.append(f"{attached}; {signed}")

@@ -23,8 +23,8 @@ from modelpack.inspection import inspect
 from modelpack.oci import filesystem
 from modelpack.types import Bundle
 
-from .authorship import look
-from .run import Run
+from .inspect import inspect_with_code
+from .stages import Pipeline
 
 _MANIFEST = "app/modelpack.json"
 _BASE = re.compile(r"^FROM\s+(?!scratch)([^\s@]+)(?:@(sha256:[0-9a-f]{64}))?", re.MULTILINE)
@@ -54,7 +54,7 @@ class Target:
     bundle: Bundle | None = None
 
 
-def opened(run: Run, name: str) -> AbstractContextManager[Target]:
+def resolve_target(run: Pipeline, name: str) -> AbstractContextManager[Target]:
     """What `name` stands for, to be used while the block runs.
 
     Raises:
@@ -65,19 +65,19 @@ def opened(run: Run, name: str) -> AbstractContextManager[Target]:
     path = Path(name)
     place, _, rest = name.partition(":")
     if place in _PLACES and rest:
-        return _placed(run, name, name, _PLACES[place])
+        return _resolve_location(run, name, name, _PLACES[place])
     if path.is_dir() and (path / "oci-layout").exists():
-        return _placed(run, name, f"oci:{name}", "layout")
+        return _resolve_location(run, name, f"oci:{name}", "layout")
     if path.is_dir():
         return _bundle(name)
     if path.is_file() and tarfile.is_tarfile(path):
-        return _placed(run, name, f"docker-archive:{name}", "archive")
+        return _resolve_location(run, name, f"docker-archive:{name}", "archive")
     return _model_file(run, path) if path.is_file() else _image(run, name)
 
 
 @contextmanager
-def _model_file(run: Run, path: Path) -> Iterator[Target]:
-    found, _, problem = look(inspect(path), run.options)
+def _model_file(run: Pipeline, path: Path) -> Iterator[Target]:
+    found, _, problem = inspect_with_code(inspect(path), run.options)
     if problem and found.safety.verdict != "trust":
         raise problem
     kind = "model file"
@@ -99,7 +99,7 @@ def _base(bundle: Bundle) -> Base:
 
 
 @contextmanager
-def _image(run: Run, name: str) -> Iterator[Target]:
+def _image(run: Pipeline, name: str) -> Iterator[Target]:
     """Of the engine, else of the registry that the name tells."""
     with ExitStack() as stack:
         try:
@@ -108,13 +108,13 @@ def _image(run: Run, name: str) -> Iterator[Target]:
         except (UsageError, NoEngineError):
             if not _tells_a_registry(name):
                 raise
-            yield stack.enter_context(_placed(run, name, name, "registry"))
+            yield stack.enter_context(_resolve_location(run, name, name, "registry"))
             return
         side = _side(name, "image", engine.manifest(name), image)
         yield Target(side, engine, name, image=image)
 
 
-def _engine(run: Run) -> Engine:
+def _engine(run: Pipeline) -> Engine:
     asked = run.options.engine
     return engines.select_engine(engines.IMAGE_ENGINES if asked in {"auto", "process"} else asked)
 
@@ -125,7 +125,7 @@ def _tells_a_registry(name: str) -> bool:
 
 
 @contextmanager
-def _placed(run: Run, name: str, place: str, kind: str) -> Iterator[Target]:
+def _resolve_location(run: Pipeline, name: str, place: str, kind: str) -> Iterator[Target]:
     with oci.opened(place, run.options.platform) as image:
         side = _side(name, kind, _manifest(name, image), image)
         yield Target(side, unasked=_UNASKED[kind], image=image)

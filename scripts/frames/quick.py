@@ -22,7 +22,8 @@ from functools import cache
 from pathlib import Path
 
 from modelpack.bundle import render as bundles
-from modelpack.pipeline import Options, Run
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
 from modelpack.types import BaseImage, Environment
 
 
@@ -50,7 +51,7 @@ def quickly(paths: list[str], options: Options, interpreter: Path) -> Iterator[s
         UntestedError: Nothing tells what a row looks like, or the model fails on the example.
         RuntimeError: The service does not start.
     """
-    run = Run(options)
+    run = Pipeline(options)
     model, code = run.inspect(paths)
     model, rows = run.reference(model, paths)
     if not rows.rows:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from modelpack.errors import ModelpackError
-from modelpack.pipeline import Options
+from modelpack.pipeline.options import Options
 
 from .packages import EXAMPLE, WITHOUT, evidence, package, paths, service, trusted
 from .querying import BITS, REFUSED, RIGHT, UNWRITABLE, WRONG, Answer, query

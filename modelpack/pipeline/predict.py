@@ -1,4 +1,4 @@
-"""The answers to the rows of a file, by the code that also answers requests, without a service."""
+"""`predict`: rows of a file without a service."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from modelpack.bundle import manifest
 from modelpack.engines import BatchStreams, Engine, StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
 
-from .commands import bundle_folder, runnable
-from .run import Run
+from .build import temporary_image
+from .package import bundle_directory
+from .stages import Pipeline
 
 # As serving/batch/files has them, which needs numpy: a test compares.
 FORMATS = {
@@ -33,7 +34,7 @@ _OUT_OF_MEMORY = 137
 
 
 @dataclass(frozen=True)
-class Batch:
+class PredictRequest:
     """`rows`, `answers`: files; None, the standard streams. Their formats, of FORMATS: None, as
     their names say, or else what the rows begin with. `arguments`: more options of `predict`.
     """
@@ -46,7 +47,7 @@ class Batch:
 
 
 @dataclass
-class Answered:
+class PredictResult:
     """How many rows there were, and how many of them have no answer."""
 
     rows: int = 0
@@ -55,11 +56,11 @@ class Answered:
 
 
 @dataclass
-class _Listener:
+class _ProgressReader:
     """Hears what `predict` says, a JSON object a line, or what its interpreter says."""
 
-    run: Run
-    answered: Answered = field(default_factory=Answered)
+    run: Pipeline
+    answered: PredictResult = field(default_factory=PredictResult)
     failure: str = ""
 
     def hear(self, line: str) -> None:
@@ -93,7 +94,7 @@ class _Listener:
         """Nothing more to say."""
 
 
-def predict(run: Run, target: str, batch: Batch) -> Answered:
+def predict(run: Pipeline, target: str, batch: PredictRequest) -> PredictResult:
     """Answers rows by an image, a bundle in a folder, or a model in a file, which is packaged for
     it. The file of answers is written whole or not at all.
 
@@ -103,7 +104,7 @@ def predict(run: Run, target: str, batch: Batch) -> Answered:
         SmokeFailedError: the model fails on them, or does not load.
     """
     with _files(batch) as (rows, answers), _target(run, target) as (engine, name):
-        listener = _Listener(run)
+        listener = _ProgressReader(run)
         with run.stage("predict") as summary:
             files = BatchStreams(rows, answers, listener.hear)
             code = engine.predict(name, _arguments(batch), files)
@@ -112,32 +113,32 @@ def predict(run: Run, target: str, batch: Batch) -> Answered:
     return listener.answered
 
 
-def _counted(answered: Answered) -> str:
+def _counted(answered: PredictResult) -> str:
     rate = answered.rows / answered.seconds if answered.seconds else 0
     without = f", {answered.refused:,} without an answer" if answered.refused else ""
     return f"{answered.rows:,} rows, {rate:,.0f} rows/s{without}"
 
 
 @contextmanager
-def _target(run: Run, target: str) -> Iterator[tuple[Engine, str]]:
+def _target(run: Pipeline, target: str) -> Iterator[tuple[Engine, str]]:
     """What `Engine.predict` takes: an image, or a bundle's folder whose environment is made."""
     path = Path(target)
     if path.is_dir():
-        with runnable(run, manifest.read(target)) as name:
+        with temporary_image(run, manifest.read(target)) as name:
             yield run.engine, name
     elif path.is_file():
         found, code = run.inspect([path])
         model, _ = run.reference(found, [path])
         with ExitStack() as stack:
-            bundle = run.render(model, code, stack.enter_context(bundle_folder(None)))
-            yield run.engine, stack.enter_context(runnable(run, bundle))
+            bundle = run.render(model, code, stack.enter_context(bundle_directory(None)))
+            yield run.engine, stack.enter_context(temporary_image(run, bundle))
     else:
         run.engine.manifest(target)
         yield run.engine, target
 
 
 @contextmanager
-def _files(batch: Batch) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def _files(batch: PredictRequest) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Raises:
     UsageError: a file cannot be read or written, or nobody gives rows.
     """
@@ -181,7 +182,7 @@ def _answers(path: Path | None) -> Iterator[IO[bytes]]:
         (folder / path.name).replace(path)
 
 
-def _arguments(batch: Batch) -> list[str]:
+def _arguments(batch: PredictRequest) -> list[str]:
     """`predict` is told what the names of the files say, as it does not see them."""
     named = {
         "--input-format": batch.input_format or _format(batch.rows),

@@ -1,4 +1,4 @@
-"""Wheelhouses in the flow: made of a lock, and looked into before a build without a network."""
+"""The wheelhouse a build needs: completeness checks and temporary downloads."""
 
 from __future__ import annotations
 
@@ -13,36 +13,14 @@ from modelpack import files, processes
 from modelpack.bundle import manifest
 from modelpack.engines import DebianPackages, Engine, OnStep, StepEvent
 from modelpack.environment import wheelhouse as house
-from modelpack.types import Bundle, Environment, IndexSettings, ModelSpec
+from modelpack.types import Bundle, IndexSettings
 
 if TYPE_CHECKING:
-    from .run import Run
-
-
-def download(run: Run, model: ModelSpec, folder: Path) -> Environment:
-    """The environment of a model, and in `folder` all that `offline` takes to build with it.
-
-    Raises:
-        ModelpackError: it cannot be locked, had or written.
-    """
-    resolved, base = run.resolve(model)
-    stages = manifest.debian_packages(model, resolved)
-    step = run.observer.step
-    with run.stage("download") as summary:
-        house.fill(folder, resolved, base, run.index, lambda name, _: step(StepEvent(name, "done")))
-        packages = DebianPackages(base, resolved.platform, stages)
-        run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, step)
-        house.write_manifest(folder)
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        summary.append(f"{len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
-    if stages and run.engine.name == "process":
-        names = ", ".join(name for stage in stages.values() for name in stage)
-        run.observer.notice(f"Without Docker, no Debian packages were fetched: {names}.")
-    return resolved
+    from .stages import Pipeline
 
 
 @contextmanager
-def for_engine(run: Run, bundle: Bundle) -> Iterator[IndexSettings]:
+def build_index(run: Pipeline, bundle: Bundle) -> Iterator[IndexSettings]:
     """What the engine builds with: the index, or for one that has no way to ask it a folder with
     the wheels.
 

@@ -1,4 +1,4 @@
-"""Holds an image to the rules of `modelpack.hardening`, of which nothing is run for that."""
+"""`scan`: an image against the hardening rules."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from modelpack.errors import SmokeFailedError
 from modelpack.oci import locations
 from modelpack.types import Ruling, to_json
 
-from .run import Run
+from .stages import Pipeline
 
 
-def scan(run: Run, target: str) -> tuple[Ruling, ...]:
+def scan(run: Pipeline, target: str) -> tuple[Ruling, ...]:
     """What each rule says of an image: of an engine, or of a place as skopeo writes it, such as
     `oci:DIR`. It is also looked for the secrets that this machine's builds are given.
 
@@ -30,13 +30,13 @@ def scan(run: Run, target: str) -> tuple[Ruling, ...]:
         return hardening.scan(image, given)
 
 
-def scanned(target: str, rulings: Sequence[Ruling]) -> dict[str, Any]:
+def scan_report(target: str, rulings: Sequence[Ruling]) -> dict[str, Any]:
     """The document of `modelpack scan --json`."""
     passed = all(ruling.passed for ruling in rulings)
     return {"target": target, "passed": passed, "rulings": [to_json(each) for each in rulings]}
 
 
-def require_held(rulings: Sequence[Ruling]) -> None:
+def require_passed_rules(rulings: Sequence[Ruling]) -> None:
     """Raises:
     SmokeFailedError: the image does not follow a rule; it names those.
     """

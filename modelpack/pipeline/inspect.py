@@ -1,4 +1,4 @@
-"""The author's own code in the flow: where it is, and whether it is trusted."""
+"""`inspect`, with the author's code located and trust decided."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def find_code(model: ModelSpec, options: Options) -> Code:
     return codes.find_code(model, codes.CodeOptions(paths, options.code_vouched, named))
 
 
-def look(model: ModelSpec, options: Options) -> tuple[ModelSpec, Code, ModelpackError | None]:
+def inspect_with_code(
+    model: ModelSpec, options: Options
+) -> tuple[ModelSpec, Code, ModelpackError | None]:
     """What `inspect` tells of a model: with the author's code that was found, and what speaks
     against packaging it.
     """

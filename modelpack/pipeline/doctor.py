@@ -1,4 +1,4 @@
-"""What this machine has to build and run with, and how to mend what it lacks.
+"""`doctor`: what this machine can build and run with.
 
 Each examination is a function that returns a `Finding`; `EXAMINATIONS` is their order.
 """

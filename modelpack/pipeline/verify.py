@@ -1,4 +1,4 @@
-"""Images in question: whether what vouches for them holds, and whether they answer as told."""
+"""`verify`: attestations first, then the smoke test."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from modelpack.oci.locations import READERS
 from modelpack.parity.claims import UNTESTED
 from modelpack.types import Parity, SmokeReport, to_json
 
-from .commands import require_passed, smoke_target
-from .run import Run
+from .smoke import require_passed, smoke_target
+from .stages import Pipeline
 
 _IN_A_REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/.")
 _RUN_IT = "Not run: it lies in no engine. Load it into one, and: modelpack smoke NAME"
@@ -65,7 +65,7 @@ class Verification:
         }
 
 
-def verify(run: Run, target: str, key: Path | None = None) -> Verification:
+def verify(run: Pipeline, target: str, key: Path | None = None) -> Verification:
     """Judges an image in a registry, of an engine, or at a place that `oci.opened` reads. If
     nothing speaks against it, it is run and tested too, unless the options say otherwise.
 
@@ -73,13 +73,13 @@ def verify(run: Run, target: str, key: Path | None = None) -> Verification:
         UsageError: there is no such image, or no such key.
         NoEngineError: it is to be tested, and no engine can run it.
     """
-    if key and _is_a_place(target):
+    if key and is_location(target):
         raise UsageError(
             f"{target} has no signature: only a registry keeps signatures.",
             hint="Leave out --key, or give the image's name in a registry.",
         )
     verifier = keys.verifier(key) if key else None
-    with _found(run, target, signed=key is not None) as found:
+    with _subject(run, target, signed=key is not None) as found:
         subject = replace(found, verifier=verifier)
         with run.stage("verify") as summary:
             verdicts = tuple(run_checks(subject))
@@ -92,10 +92,10 @@ def verify(run: Run, target: str, key: Path | None = None) -> Verification:
         )
         if not (outcome.holds and run.options.smoke):
             return outcome
-        if _is_a_place(target):
+        if is_location(target):
             run.observer.notice(_RUN_IT)
             return outcome
-        return _proven(run, outcome, recorded_parity(subject.provenance))
+        return _run_smoke_test(run, outcome, recorded_parity(subject.provenance))
 
 
 def require_verified(outcome: Verification) -> None:
@@ -110,7 +110,7 @@ def require_verified(outcome: Verification) -> None:
         raise NotVouchedError(f"{outcome.target}, {failed.name}: {failed.detail}", hint=failed.hint)
 
 
-def _proven(run: Run, outcome: Verification, told: Parity | None) -> Verification:
+def _run_smoke_test(run: Pipeline, outcome: Verification, told: Parity | None) -> Verification:
     """Tests the image, by the tolerance that it tells of."""
     if told:
         tolerance = max(told.tolerance, run.options.tolerance)
@@ -124,9 +124,9 @@ def _proven(run: Run, outcome: Verification, told: Parity | None) -> Verificatio
 
 
 @contextmanager
-def _found(run: Run, target: str, *, signed: bool) -> Iterator[Subject]:
+def _subject(run: Pipeline, target: str, *, signed: bool) -> Iterator[Subject]:
     """Signatures are kept in registries; else an engine's own image is the nearest."""
-    if _is_a_place(target):
+    if is_location(target):
         with oci.opened(target, run.options.platform) as image:
             yield Subject(image)
     elif signed or _IN_A_REGISTRY.match(target):
@@ -143,7 +143,7 @@ def _found(run: Run, target: str, *, signed: bool) -> Iterator[Subject]:
 
 
 @contextmanager
-def _runnable(run: Run, outcome: Verification) -> Iterator[str]:
+def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
     """What an engine calls the image: by its digest, which has been judged, whatever the name
     leads to by now.
     """
@@ -155,7 +155,7 @@ def _runnable(run: Run, outcome: Verification) -> Iterator[str]:
         yield name
 
 
-def _is_a_place(target: str) -> bool:
+def is_location(target: str) -> bool:
     return target.partition(":")[0] in READERS
 
 

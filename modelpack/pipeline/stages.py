@@ -1,4 +1,4 @@
-"""One go through the flow, arrow by arrow."""
+"""`Pipeline`: every stage as a timed method."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ from modelpack.types import (
     SmokeReport,
 )
 
-from . import wheelhouses
-from .authorship import find_code, require_trusted
-from .names import describe, describe_environment
+from . import wheelhouse
+from .inspect import find_code, require_trusted
 from .options import Observer, Options
 
-TWICE_IN_MEMORY = 256 * 2**20
+MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
 """Bytes of a model's files that are loaded in the sandbox and in the service at the same time."""
 
 
@@ -66,7 +65,7 @@ class Summary(list[str]):
             self.status = "not run"
 
 
-class Run:
+class Pipeline:
     """One go through the flow: each arrow a method, timed, and told to the observer."""
 
     def __init__(self, options: Options, observer: Observer | None = None) -> None:
@@ -74,9 +73,9 @@ class Run:
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
 
-    def on(self, platform: str) -> Run:
+    def on(self, platform: str) -> Pipeline:
         """The same go, for one platform of those that are asked for."""
-        run = Run(replace(self.options, platform=platform), self.observer)
+        run = Pipeline(replace(self.options, platform=platform), self.observer)
         run.seconds = self.seconds
         run.engine = self.engine
         return run
@@ -125,7 +124,7 @@ class Run:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
             if model.safety.verdict != "trust" or not model.local_modules:
                 require_servable(model)
-            summary.append(describe(model))
+            summary.append(model_summary(model))
         for notice in model.notices:
             self.observer.notice(notice)
         return self._collect(model) if model.local_modules else (model, Code())
@@ -153,7 +152,7 @@ class Run:
                 index=self.index,
                 requirements=self.options.requirements,
             )
-            summary.append(describe_environment(resolved))
+            summary.append(environment_summary(resolved))
         self.observer.locked(resolved, model)
         if resolved.sdists:
             self.observer.notice(
@@ -219,7 +218,7 @@ class Run:
         """The image, without a tag; None where the engine makes none."""
         with self.stage("build") as summary:
             if self.options.offline:
-                wheelhouses.require_complete(self.options.offline, bundle, self.engine)
+                wheelhouse.require_complete(self.options.offline, bundle, self.engine)
             image = self.built(bundle)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
@@ -260,14 +259,14 @@ class Run:
             yield lambda: rows
             return
         with self.engine.ask(target, parity.build_request(rows, bodies=True)) as answer:
-            if sum(file.size for file in model.files) <= TWICE_IN_MEMORY:
-                yield lambda: _completed(rows, answer)
+            if sum(file.size for file in model.files) <= MAX_CONCURRENT_MODEL_BYTES:
+                yield lambda: _with_model_answers(rows, answer)
             else:
-                completed = _completed(rows, answer)
+                completed = _with_model_answers(rows, answer)
                 yield lambda: completed
 
     def built(self, bundle: Bundle) -> Image | None:
-        with wheelhouses.for_engine(self, bundle) as index:
+        with wheelhouse.build_index(self, bundle) as index:
             return self.engine.build(bundle, index, self.observer.step)
 
     def settle(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
@@ -316,7 +315,7 @@ class Run:
         self.observer.stage_done(name, seconds, " ".join(summary), summary.status)
 
 
-def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:
+def _with_model_answers(rows: Reference, answer: Callable[[], bytes]) -> Reference:
     try:
         told = answer()
     except SmokeFailedError as error:
@@ -324,3 +323,25 @@ def _completed(rows: Reference, answer: Callable[[], bytes]) -> Reference:
             return rows
         return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
     return parity.complete_reference(rows, told)
+
+
+def model_summary(model: ModelSpec) -> str:
+    """A model in a few words: "SVC, scikit-learn 1.3.2, 4 inputs"."""
+    name = (model.estimator or "no estimator").rpartition(".")[2]
+    library = " ".join(filter(None, (model.framework, model.framework_version)))
+    inputs = len(model.signature.inputs)
+    return f"{name}, {library}, {inputs} input{'' if inputs == 1 else 's'}"
+
+
+def environment_summary(resolved: Environment) -> str:
+    """An environment in a few words: "Python 3.11, 14 distributions, 1 as recorded in the file"."""
+    words = {
+        "file": "as recorded in the file",
+        "record": "as recorded in training",
+        "installed": "as installed here",
+        "user": "as you said",
+    }
+    told = list(resolved.origins.values())
+    counts = [f"{told.count(origin)} {text}" for origin, text in words.items() if origin in told]
+    total = f"{len(resolved.requirements)} distributions"
+    return ", ".join([f"Python {resolved.python}", total, *counts])

@@ -1,0 +1,74 @@
+"""`lock` and `lock --download`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelpack import processes
+from modelpack.bundle import manifest
+from modelpack.engines import DebianPackages, StepEvent
+from modelpack.environment import wheelhouse as house
+from modelpack.errors import UsageError
+from modelpack.types import Environment, ModelSpec
+
+from .stages import Pipeline
+
+if TYPE_CHECKING:
+    from .stages import Pipeline
+
+
+def lock(
+    run: Pipeline, paths: Sequence[str | Path], output: Path | None, download: Path | None
+) -> Environment:
+    """The environment of a model; its lock in the file `output`, its files in the folder
+    `download`, where these are given.
+
+    Raises:
+        ModelpackError: as `package`.
+        UsageError: `output` cannot be written, or what is offline is to be downloaded.
+    """
+    if download and run.options.offline:
+        raise UsageError(
+            "A wheelhouse is not made without a network.", hint="Leave out one: --offline"
+        )
+    found, _ = run.inspect(paths)
+    model, _ = run.reference(found, paths)
+    resolved = download_wheelhouse(run, model, download) if download else run.resolve(model)[0]
+    if output:
+        _write(output, resolved.lock)
+    return resolved
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with processes.scratch_folder(f".{path.name}.", path.absolute().parent) as folder:
+            (folder / path.name).write_text(text, "utf-8")
+            (folder / path.name).replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", hint="Choose another file with -o."
+        ) from error
+
+
+def download_wheelhouse(run: Pipeline, model: ModelSpec, folder: Path) -> Environment:
+    """The environment of a model, and in `folder` all that `offline` takes to build with it.
+
+    Raises:
+        ModelpackError: it cannot be locked, had or written.
+    """
+    resolved, base = run.resolve(model)
+    stages = manifest.debian_packages(model, resolved)
+    step = run.observer.step
+    with run.stage("download") as summary:
+        house.fill(folder, resolved, base, run.index, lambda name, _: step(StepEvent(name, "done")))
+        packages = DebianPackages(base, resolved.platform, stages)
+        run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, step)
+        house.write_manifest(folder)
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        summary.append(f"{len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
+    if stages and run.engine.name == "process":
+        names = ", ".join(name for stage in stages.values() for name in stage)
+        run.observer.notice(f"Without Docker, no Debian packages were fetched: {names}.")
+    return resolved

@@ -1,0 +1,52 @@
+"""`smoke`, and the error raised for a failed report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelpack.bundle import manifest
+from modelpack.errors import SmokeFailedError
+from modelpack.pipeline.build import temporary_image
+from modelpack.pipeline.package import ROWS_HINT
+from modelpack.smoke import diagnosis, static
+from modelpack.types import SmokeReport
+
+from .stages import Pipeline
+
+
+def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None:
+    """Require that a service passed its smoke test.
+
+    Raises:
+        SmokeFailedError: A check failed; the message says why the service did not start, or names
+            the checks. Or no prediction was tested, and `allow_untested` is false.
+    """
+    if report.passed or (allow_untested and report.status == "untested"):
+        return
+    if report.status == "untested":
+        raise SmokeFailedError(
+            f"No prediction of the service was tested, because {report.untested}.", hint=ROWS_HINT
+        )
+    failed = ", ".join(check.name for check in report.checks if check.status == "failed")
+    is_read = report.engine == static.NAME
+    what = "is not what it must be" if is_read else "does not answer as it must"
+    message, hint = diagnosis.diagnose(report) or (
+        f"The {'image that was read' if is_read else 'service'} {what}: {failed}.",
+        "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+    )
+    raise SmokeFailedError(message, hint=hint)
+
+
+def smoke_target(run: Pipeline, target: str) -> SmokeReport:
+    """Judges an image by its reference, or a bundle by its folder.
+
+    Raises:
+        UsageError: the target is neither.
+        NoEngineError: an image, and no container engine answers.
+    """
+    if Path(target).is_dir():
+        bundle = manifest.read(target)
+        with temporary_image(run, bundle) as name:
+            return run.smoke(name, *run.reference(bundle.model))
+    model = manifest.model_of(run.engine.manifest(target))
+    return run.smoke(target, *run.reference(model))
