@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from modelpack.console.model import view
+from modelpack.cli.model_view import view
 from modelpack.inspection.inspector import inspect
 from modelpack.types import Field, Finding, ModelSpec, Safety
 

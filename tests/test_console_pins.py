@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from engine_bundles import SPEC
 
-from modelpack import console
+from modelpack.cli import output, progress
 from modelpack.pipeline.stages import environment_summary
 from modelpack.types import Environment
 
@@ -24,8 +24,8 @@ ENVIRONMENT = Environment(
 @pytest.mark.parametrize("verbose", [True, False])
 def test_notes_are_always_said_and_the_pins_when_asked_for(verbose):
     spec = replace(SPEC, versions={"numpy": "<2\x1b[31m"})
-    with console.err.capture() as captured:
-        console.Progress(verbose=verbose).locked(ENVIRONMENT, spec)
+    with output.err.capture() as captured:
+        progress.StageProgress(verbose=verbose).locked(ENVIRONMENT, spec)
     rows = [line.split() for line in captured.get().splitlines()]
     assert (["numpy", "1.26.2", "installed", "<2\\x1b[31m"] in rows) == verbose
     assert (["scikit-learn", "1.3.2", "file"] in rows) == verbose
@@ -35,8 +35,8 @@ def test_notes_are_always_said_and_the_pins_when_asked_for(verbose):
 def test_a_variant_is_told_by_what_the_file_says_of_the_other():
     environment = replace(ENVIRONMENT, requirements={"xgboost-cpu": "2.1.1"},
                           origins={"xgboost-cpu": "file"})  # fmt: skip
-    with console.err.capture() as captured:
-        console.err.print(console.pins(environment, replace(SPEC, versions={"xgboost": "2.1.1"})))
+    with output.err.capture() as captured:
+        output.err.print(output.pins(environment, replace(SPEC, versions={"xgboost": "2.1.1"})))
     rows = [line.split() for line in captured.get().splitlines()]
     assert ["xgboost-cpu", "2.1.1", "file", "2.1.1"] in rows
 

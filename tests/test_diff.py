@@ -28,8 +28,8 @@ from test_comparison import ENVIRONMENT, FILE, PLAIN, asked, image, inputs, said
 from test_quoting import HOSTILE
 
 import modelpack
-from modelpack.console import markdown
-from modelpack.console.difference import view
+from modelpack.cli import diff_view
+from modelpack.cli.diff_view import view_diff
 from modelpack.diff import Base, Difference, Side, compare, predictions
 from modelpack.errors import DifferentError
 from modelpack.pipeline.diff import require_no_difference
@@ -45,7 +45,7 @@ DIFFERENT = 9
 def shown(found: Difference, *, terminal: bool = False, width: int = 100) -> str:
     stream = io.StringIO()
     options: dict[str, Any] = {"force_terminal": True} if terminal else {}
-    Console(file=stream, width=width, highlight=False, **options).print(view(found))
+    Console(file=stream, width=width, highlight=False, **options).print(view_diff(found))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
@@ -100,7 +100,7 @@ def test_the_table_is_as_it_was_agreed_to_be(width: int) -> None:
 
 
 def test_the_comment_of_a_pull_request_is_as_it_was_agreed_to_be() -> None:
-    golden("comment.md", markdown.text(difference()))
+    golden("comment.md", diff_view.markdown_text(difference()))
 
 
 def golden(name: str, text: str) -> None:
@@ -149,7 +149,7 @@ def test_hostile_text_is_shown_inertly() -> None:
 
 
 def test_hostile_text_is_no_markup_of_a_comment() -> None:
-    text = markdown.text(hostile())
+    text = diff_view.markdown_text(hostile())
     assert all(character.isprintable() for character in text.replace("\n", ""))
     outside = re.sub(r"`[^`\n]*`", "", text)
     assert set(re.findall(r"<[^>]*>", outside)) <= {

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import pytest
 
-from modelpack import settings
-from modelpack.cli import main
+from modelpack.cli import config
+from modelpack.cli.commands import main
 from modelpack.errors import UsageError
 
 OPTIONS = [param for param in main.commands["package"].params if isinstance(param, click.Option)]
@@ -17,7 +17,7 @@ OPTIONS = [param for param in main.commands["package"].params if isinstance(para
 
 def read(folder: Path, text: str) -> dict[str, Any]:
     (folder / "modelpack.toml").write_text(text)
-    return settings.read(folder / "model.joblib", OPTIONS)
+    return config.read(folder / "model.joblib", OPTIONS)
 
 
 def test_values_of_each_type_are_read(tmp_path: Path) -> None:
@@ -59,10 +59,10 @@ def test_a_value_of_a_wrong_type_is_named(text: str, tmp_path: Path) -> None:
 
 def test_a_model_path_through_a_file_leaves_the_complaint_to_the_inspection(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert settings.read(tmp_path / "file" / "model.joblib", OPTIONS) == {}
+    assert config.read(tmp_path / "file" / "model.joblib", OPTIONS) == {}
 
 
 def test_requirements_are_read_as_editors_write_them(tmp_path: Path) -> None:
     path = tmp_path / "requirements.txt"
     path.write_bytes(b"\xef\xbb\xbfclick>=8  # why\r\n\r\n# more\r\nsix\r\n")
-    assert settings.requirements(path) == ["click>=8", "six"]
+    assert config.requirements(path) == ["click>=8", "six"]

@@ -18,8 +18,9 @@ from pathlib import Path
 import click
 import pytest
 
-from modelpack import environment, settings
-from modelpack.cli import main
+from modelpack import environment
+from modelpack.cli import config
+from modelpack.cli.commands import main
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
 from modelpack.parity import sidecar
@@ -64,13 +65,13 @@ def options_of(path: Path) -> object:
     command = main.get_command(click.Context(main), "package")
     assert command is not None
     options = [each for each in command.params if isinstance(each, click.Option)]
-    return settings.read(path.with_name("model.joblib"), options)
+    return config.read(path.with_name("model.joblib"), options)
 
 
 READERS: dict[str, tuple[tuple[str, ...], Callable[[Path], object]]] = {
     "--example": (FILES, read_table),
     "--expected": (FILES, lambda path: read_expected(path, SIGNATURE, 1, 1)),
-    "--requirements-file": (("odd.txt",), settings.requirements),
+    "--requirements-file": (("odd.txt",), config.requirements),
     "--ca-cert": (("odd.pem",), lambda path: environment.index_settings(ca_cert=str(path))),
     "options": (("modelpack.toml",), options_of),
     "record": (

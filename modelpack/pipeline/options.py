@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelpack.engines import StepEvent
-from modelpack.types import (
-    Check,
-    CheckStatus,
-    Environment,
-    ModelSpec,
-    SmokeReport,
-)
+from modelpack.types import Check, CheckStatus, Environment, ModelSpec, SmokeReport
 
 FAIL_ON = ("any", "breaking", "predictions", "never")
 """What `diff` may be told to fail on."""

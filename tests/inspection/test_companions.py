@@ -13,7 +13,7 @@ from sklearn.preprocessing import LabelEncoder, StandardScaler
 from test_serving_http import client_on
 
 from modelpack.bundle.render import render
-from modelpack.console.model import view
+from modelpack.cli.model_view import view
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect

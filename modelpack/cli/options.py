@@ -1,4 +1,4 @@
-"""What the commands take: options that several share, and what the pipeline is told by them."""
+"""Options shared by several commands, and the `Options` built from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from modelpack import engines, settings
+from modelpack import engines
+from modelpack.cli import config
 from modelpack.errors import UsageError
 from modelpack.pipeline import predict
 from modelpack.pipeline.options import Options
@@ -29,7 +30,7 @@ def _read_settings(
     everything = [param for command in group.commands.values() for param in command.params]
     known = [param for param in everything if isinstance(param, click.Option)]
     mine = {param.name for param in ctx.command.params}
-    found = settings.read(models[0], known)
+    found = config.read(models[0], known)
     ctx.default_map = {name: value for name, value in found.items() if name in mine}
     return models
 
@@ -187,7 +188,7 @@ BATCH = (
 )
 
 
-def takes(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+def with_options(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         for option in reversed([option for group in groups for option in group]):
             command = option(command)
@@ -196,9 +197,9 @@ def takes(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     return decorate
 
 
-def options_of(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Options:
+def build_options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Options:
     """Click's values as the pipeline's `Options`; requirement files are read into requirements."""
-    listed = [line for path in requirements_file for line in settings.requirements(path)]
+    listed = [line for path in requirements_file for line in config.requirements(path)]
     given["requirements"] = (*listed, *given.get("requirements", ()))
     return Options(**given, code_vouched=_is_typed("code"))
 
@@ -223,14 +224,14 @@ def password() -> str:
     return answer
 
 
-def engine_of(target: str, asked: str) -> str:
+def default_engine(target: str, asked: str) -> str:
     """An image takes an engine that runs images; what lies here is quicker without one."""
     if asked != "auto":
         return asked
     return "process" if Path(target).exists() else engines.IMAGE_ENGINES
 
 
-def batch_of(
+def build_predict_request(
     data: Path | None, output: Path | None, given: dict[str, Any]
 ) -> predict.PredictRequest:
     """Takes the options of BATCH out of `given`."""

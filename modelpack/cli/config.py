@@ -1,6 +1,6 @@
-"""Options read from files: `modelpack.toml` beside the model, and requirement files.
+"""`modelpack.toml` and requirement files.
 
-    tag = "svc:1"
+tag = "svc:1"
     python = "3.11"
     requirement = ["pandas<2"]
 

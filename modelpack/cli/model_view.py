@@ -1,4 +1,4 @@
-"""The answer of `modelpack inspect` for people: a tree, tables, and the verdict.
+"""The tree and tables of `modelpack inspect`.
 
 Every text of the file passes `printable` on its way.
 """

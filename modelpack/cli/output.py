@@ -1,4 +1,4 @@
-"""What people see: stages as they run, trees and tables, errors. Used by `cli.py` alone.
+"""Results, errors and reports on the terminal.
 
 Progress and prose go to stderr, results to stdout.
 """
@@ -17,17 +17,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console
-from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from modelpack.bundle.manifest import example
-from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError
-from modelpack.pipeline.options import Observer
 from modelpack.pipeline.package import PackageResult
 from modelpack.types import (
-    Check,
     CheckStatus,
     Code,
     Environment,
@@ -38,9 +34,8 @@ from modelpack.types import (
     SmokeReport,
 )
 
-from . import model as model_view
+from . import model_view
 from .text import lines, printable
-from .transfers import Transfers
 
 if TYPE_CHECKING:
     from modelpack.diff import Difference
@@ -84,86 +79,16 @@ STAGE_MARKS: dict[CheckStatus, tuple[str, str]] = {
 }
 
 
-class Progress(Observer):
-    """Draws the stages: a spinner with the current step on a terminal, a line when one is done."""
-
-    def __init__(self, *, verbose: bool = False) -> None:
-        self._verbose = verbose
-        self._status: Status | None = None
-        self._transfers: Transfers | None = None
-        self._stage = ""
-
-    def stage_started(self, name: str) -> None:
-        self._stage = name
-        if err.is_terminal:
-            self._status = err.status(Text(name))
-            self._status.start()
-
-    def stage_done(
-        self, name: str, seconds: float, summary: str, status: CheckStatus = "passed"
-    ) -> None:
-        self.close()
-        err.print(
-            Text.assemble(
-                STAGE_MARKS[status],
-                (f"{name:<13}", "bold"),
-                printable(summary),
-                (f"  {seconds:.1f} s", "dim"),
-            )
-        )
-
-    def stage_failed(self) -> None:
-        self.close()
-
-    def locked(self, environment: Environment, model: ModelSpec) -> None:
-        if self._verbose:
-            err.print(pins(environment, model))
-        for warning in environment.warnings:
-            self.notice(warning)
-
-    def step(self, event: StepEvent) -> None:
-        self._show(event.name)
-        if self._verbose and event.state != "started":
-            err.print(Text.assemble("  ", printable(event.name), (f"  {event.state}", "dim")))
-
-    def check(self, check: Check) -> None:
-        self._show(check.name)
-
-    def transfer(self, layer: str, done: int, total: int) -> None:
-        if self._status:
-            self.close()
-            self._transfers = Transfers(err, self._stage)
-        if self._transfers:
-            self._transfers.show(layer, done, total)
-        if self._verbose and done == total:
-            err.print(Text.assemble("  ", printable(layer), ("  done", "dim")))
-
-    def notice(self, message: str) -> None:
-        say(Text.assemble(("note: ", "yellow"), printable(message)))
-
-    def close(self) -> None:
-        """Ends the spinner or the bar; the terminal is as it was."""
-        if self._status:
-            self._status.stop()
-        if self._transfers:
-            self._transfers.stop()
-        self._status = self._transfers = None
-
-    def _show(self, what: str) -> None:
-        if self._status:
-            self._status.update(Text.assemble((f"{self._stage:<13}", "bold"), printable(what[:80])))
-
-
 # --- results -------------------------------------------------------------------------------------
 
 
 def error(problem: ModelpackError) -> None:
-    say(Text.assemble(("error: ", "bold red"), lines(problem.message)))
+    print_message(Text.assemble(("error: ", "bold red"), lines(problem.message)))
     if problem.hint:
-        say(Text.assemble(("hint: ", "bold cyan"), lines(problem.hint)))
+        print_message(Text.assemble(("hint: ", "bold cyan"), lines(problem.hint)))
 
 
-def say(text: Text) -> None:
+def print_message(text: Text) -> None:
     """Prose to stderr; its lines are broken on a terminal only."""
     err.print(text, soft_wrap=not err.is_terminal)
 
@@ -175,16 +100,16 @@ def model(spec: ModelSpec, code: Code) -> None:
 
 def diff(found: Difference) -> None:
     """The answer of `modelpack diff`."""
-    from . import difference  # noqa: PLC0415 - what it shows is loaded for it alone
+    from . import diff_view  # noqa: PLC0415 - what it shows is loaded for it alone
 
-    out.print(difference.view(found))
+    out.print(diff_view.view_diff(found))
 
 
 def diff_markdown(found: Difference, path: Path) -> None:
     """The same, as a file for a pull request. UsageError if it cannot be written."""
-    from . import markdown  # noqa: PLC0415 - as above
+    from . import diff_view  # noqa: PLC0415 - as above
 
-    markdown.write(found, path)
+    diff_view.write_markdown(found, path)
 
 
 def report(smoke: SmokeReport) -> Table:
@@ -257,7 +182,7 @@ def doctor(findings: Iterable[Finding]) -> None:
     out.print(table)
 
 
-def document(value: object) -> None:
+def print_json(value: object) -> None:
     """Write one JSON document to stdout."""
     # Rich would split it into lines, each an object: 5 s and 400 MB for 36,000 inputs.
     pieces = json.JSONEncoder(indent=2, ensure_ascii=True).iterencode(value)

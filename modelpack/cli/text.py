@@ -1,6 +1,4 @@
-"""Text as it may be shown. What came from a model file passes `printable` first, so that it can
-neither move the cursor nor pose as modelpack's own words.
-"""
+"""Untrusted text made safe for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands. The only file that prints (through `console`) or exits.
+"""One click command per function.
 
 Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not supported,
 5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine, 9 `diff` found a
@@ -7,17 +7,17 @@ difference that it was told to fail on.
 
 from __future__ import annotations
 
-import signal
 import sys
-import traceback
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from modelpack import __version__, console, engines
-from modelpack.arguments import (
+from modelpack import __version__, engines
+from modelpack.bundle import manifest
+from modelpack.cli import output as cli_output
+from modelpack.cli import progress
+from modelpack.cli.options import (
     BASE,
     BATCH,
     ENGINE,
@@ -31,15 +31,14 @@ from modelpack.arguments import (
     REPORTS,
     SLIM,
     TRUST,
-    batch_of,
-    engine_of,
-    options_of,
+    build_options,
+    build_predict_request,
+    default_engine,
     password,
     read_settings_of_target,
-    takes,
+    with_options,
 )
-from modelpack.bundle import manifest
-from modelpack.errors import ModelpackError, UsageError
+from modelpack.errors import UsageError
 from modelpack.inspection import inspect
 from modelpack.pipeline import build, lock, package, predict, push, scan, smoke
 from modelpack.pipeline import inspect as pipeline_inspect
@@ -49,11 +48,9 @@ from modelpack.pipeline.stages import Pipeline
 from modelpack.smoke import reports
 from modelpack.types import SmokeReport, to_json
 
-INTERRUPTED = 130
-
 
 def _observer(quiet: bool, verbose: bool) -> Observer:
-    return Observer() if quiet else console.Progress(verbose=verbose)
+    return Observer() if quiet else progress.StageProgress(verbose=verbose)
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -66,7 +63,7 @@ def main() -> None:
 
 
 @main.command("inspect")
-@takes(MODEL, TRUST, OUTPUT)
+@with_options(MODEL, TRUST, OUTPUT)
 def inspect_command(
     models: tuple[Path, ...],
     trust: tuple[str, ...],
@@ -81,19 +78,19 @@ def inspect_command(
     through them: vectorizer.joblib model.joblib.
     """
     spec = inspect(*models, trust=trust, select=select)
-    options = options_of(code=code)
+    options = build_options(code=code)
     spec, found, problem = pipeline_inspect.inspect_with_code(spec, options)
     if as_json:
-        console.document(to_json(spec))
+        cli_output.print_json(to_json(spec))
     else:
-        console.model(spec, found)
+        cli_output.model(spec, found)
     if problem:
         raise problem
 
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
-@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, SLIM, OUTPUT)
+@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, SLIM, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...],
     output: Path,
@@ -103,14 +100,14 @@ def bundle_command(
     **given: Any,
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
-    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(build_options(**given), _observer(quiet, verbose))
     found, code = run.inspect(models)
     model, _ = run.reference(found, models)
     bundle = run.render(model, code, output)
     if as_json:
-        console.document(to_json(bundle))
+        cli_output.print_json(to_json(bundle))
     else:
-        console.result(str(output))
+        cli_output.result(str(output))
 
 
 @main.command("lock")
@@ -121,7 +118,7 @@ def bundle_command(
     type=FILE,
     help="Fill this folder with all that a build with no network takes.",
 )
-@takes(MODEL, TRUST, ENVIRONMENT, OUTPUT)
+@with_options(MODEL, TRUST, ENVIRONMENT, OUTPUT)
 def lock_command(
     models: tuple[Path, ...],
     output: Path | None,
@@ -132,32 +129,32 @@ def lock_command(
     **given: Any,
 ) -> None:
     """Pin and hash every distribution that serving MODEL takes: requirements.lock."""
-    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(build_options(**given), _observer(quiet, verbose))
     environment = lock.lock(run, models, output, download)
     if as_json:
-        console.document(to_json(environment))
+        cli_output.print_json(to_json(environment))
     elif output is None and download is None:
-        console.lock(environment.lock)
+        cli_output.lock(environment.lock)
 
 
 @main.command("build")
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
-@takes(SLIM, BASE, INDEX, ENGINE, OUTPUT)
+@with_options(SLIM, BASE, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE, without a smoke test."""
-    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(build_options(**given), _observer(quiet, verbose))
     made = manifest.read(bundle)
     image = build.build(run, made)
     if as_json:
-        console.document(to_json(image))
+        cli_output.print_json(to_json(image))
     else:
-        console.image(image)
+        cli_output.image(image)
 
 
 @main.command("smoke")
 @click.argument("target", metavar="IMAGE-OR-BUNDLE")
-@takes(BASE, EXAMPLE, EXPECTED, REPORTS, ENGINE, OUTPUT)
+@with_options(BASE, EXAMPLE, EXPECTED, REPORTS, ENGINE, OUTPUT)
 def smoke_command(
     target: str,
     report: Path | None,
@@ -171,31 +168,31 @@ def smoke_command(
 
     With another --engine than `process`, a bundle's image is built for that, and has no name.
     """
-    given["engine"] = engine_of(target, given["engine"])
-    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    given["engine"] = default_engine(target, given["engine"])
+    run = Pipeline(build_options(**given), _observer(quiet, verbose))
     outcome = smoke.smoke_target(run, target)
     if as_json:
-        console.document(to_json(outcome))
+        cli_output.print_json(to_json(outcome))
     else:
-        console.smoke(outcome)
+        cli_output.smoke(outcome)
     _conclude(outcome, run.options, report, junit)
 
 
 @main.command("scan")
 @click.argument("target", metavar="IMAGE")
-@takes(ENGINE, OUTPUT)
+@with_options(ENGINE, OUTPUT)
 def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Hold an image to the rules of hardening, without running anything of it.
 
     IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
     """
     given["engine"] = engines.IMAGE_ENGINES if given["engine"] == "auto" else given["engine"]
-    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(build_options(**given), _observer(quiet, verbose))
     rulings = scan.scan(run, target)
     if as_json:
-        console.document(scan.scan_report(target, rulings))
+        cli_output.print_json(scan.scan_report(target, rulings))
     else:
-        console.rulings(rulings)
+        cli_output.rulings(rulings)
     scan.require_passed_rules(rulings)
 
 
@@ -203,7 +200,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 @click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@takes(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, SLIM, ENGINE, OUTPUT)
+@with_options(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, SLIM, ENGINE, OUTPUT)
 def package_command(
     models: tuple[Path, ...],
     report: Path | None,
@@ -215,12 +212,12 @@ def package_command(
     **given: Any,
 ) -> None:
     """Turn MODEL into a tested container image."""
-    options = options_of(smoke=not no_smoke, **given)
+    options = build_options(smoke=not no_smoke, **given)
     made = package.package(models, options, _observer(quiet, verbose))
     if as_json:
-        console.document(made.to_json())
+        cli_output.print_json(made.to_json())
     else:
-        console.package(made, accepted=not made.smoke or options.accepts(made.smoke))
+        cli_output.package(made, accepted=not made.smoke or options.accepts(made.smoke))
     if made.smoke:
         _conclude(made.smoke, options, report, junit)
 
@@ -228,7 +225,7 @@ def package_command(
 @main.command("export")
 @click.argument("reference", metavar="IMAGE")
 @click.argument("target", metavar="FILE.tar-OR-FOLDER", type=FILE)
-@takes(OUTPUT[1:])
+@with_options(OUTPUT[1:])
 def export_command(reference: str, target: Path, **_: bool) -> None:
     """Write an image of --engine oci to a file, or to a folder.
 
@@ -236,14 +233,14 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
     a folder, an OCI layout.
     """
     build.export(reference, target)
-    console.result(str(target))
+    cli_output.result(str(target))
 
 
 @main.command("push")
 @click.argument("reference", metavar="REF")
 @click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
 @click.option("--key", type=FILE, help="Sign it, too: cosign.key; COSIGN_PASSWORD opens it.")
-@takes(ENGINE, OUTPUT)
+@with_options(ENGINE, OUTPUT)
 def push_command(
     reference: str,
     other: str | None,
@@ -258,13 +255,13 @@ def push_command(
     Its bill of materials and its provenance are attached to it there.
     """
     engine = engines.IMAGE_ENGINES if engine == "auto" else engine
-    run = Pipeline(options_of(engine=engine), _observer(quiet, verbose))
+    run = Pipeline(build_options(engine=engine), _observer(quiet, verbose))
     voucher = push.Attestor(key, password)
     pushed = push.push(run, reference, other, voucher=voucher)
     if as_json:
-        console.document(pushed.to_json())
+        cli_output.print_json(pushed.to_json())
     else:
-        console.result(pushed.reference)
+        cli_output.result(pushed.reference)
 
 
 @main.command("verify")
@@ -272,7 +269,7 @@ def push_command(
 @click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image.")
 @click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
-@takes(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
+@with_options(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
 def verify_command(
     target: str,
     key: Path | None,
@@ -290,12 +287,12 @@ def verify_command(
 
     if given["engine"] == "auto":
         given["engine"] = engines.IMAGE_ENGINES
-    run = Pipeline(options_of(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    run = Pipeline(build_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
     outcome = verify.verify(run, target, key)
     if as_json:
-        console.document(outcome.to_json())
+        cli_output.print_json(outcome.to_json())
     else:
-        console.verification(outcome)
+        cli_output.verification(outcome)
     verify.require_verified(outcome)
 
 
@@ -308,7 +305,7 @@ def verify_command(
     envvar="PORT",
     show_envvar=True,
 )
-@takes(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])
+@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])
 def serve_command(
     models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:
@@ -317,7 +314,7 @@ def serve_command(
     MODEL is a model's files, or the folder of a bundle. The service reads the same environment
     variables as the image: MODELPACK_TOKEN, WEB_CONCURRENCY and the others in docs/service.md.
     """
-    run = Pipeline(options_of(engine="process", **given), _observer(quiet, verbose))
+    run = Pipeline(build_options(engine="process", **given), _observer(quiet, verbose))
     sys.exit(build.serve(run, models, port))
 
 
@@ -326,7 +323,7 @@ def serve_command(
     "target", metavar="MODEL-BUNDLE-OR-IMAGE", is_eager=True, callback=read_settings_of_target
 )
 @click.argument("data", type=FILE, required=False)
-@takes(BATCH, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
+@with_options(BATCH, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
 def predict_command(
     target: str,
     data: Path | None,
@@ -343,11 +340,13 @@ def predict_command(
     """
     if as_json and output is None:
         raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
-    given["engine"] = engine_of(target, given["engine"])
-    batch = batch_of(None if data == Path("-") else data, output, given)
-    done = predict.predict(Pipeline(options_of(**given), _observer(quiet, verbose)), target, batch)
+    given["engine"] = default_engine(target, given["engine"])
+    batch = build_predict_request(None if data == Path("-") else data, output, given)
+    done = predict.predict(
+        Pipeline(build_options(**given), _observer(quiet, verbose)), target, batch
+    )
     if as_json:
-        console.document({"target": target, "output": str(output), **vars(done)})
+        cli_output.print_json({"target": target, "output": str(output), **vars(done)})
 
 
 @main.command("diff")
@@ -373,7 +372,7 @@ def predict_command(
 )
 @click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
 @click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
-@takes(INDEX, ENGINE, OUTPUT)
+@with_options(INDEX, ENGINE, OUTPUT)
 def diff_command(
     old: str,
     new: str,
@@ -392,30 +391,28 @@ def diff_command(
     """
     from modelpack.pipeline import diff
 
-    run = Pipeline(options_of(**given), _observer(quiet, verbose))
+    run = Pipeline(build_options(**given), _observer(quiet, verbose))
     found = diff.diff(run, old, new)
     if markdown:
-        console.diff_markdown(found, markdown)
+        cli_output.diff_markdown(found, markdown)
     if as_json:
-        console.document(found.to_json())
+        cli_output.print_json(found.to_json())
     else:
-        console.diff(found)
+        cli_output.diff(found)
     diff.require_no_difference(found, fail_on)
 
 
 @main.command("doctor")
-@takes(OUTPUT[:1])
+@with_options(OUTPUT[:1])
 def doctor_command(as_json: bool) -> None:
     """What is here to build with, and how to mend what is not."""
-    from modelpack.pipeline import (
-        doctor,  # brings the Docker SDK, which `inspect` need not wait for
-    )
+    from modelpack.pipeline import doctor
 
     findings = doctor.examine()
     if as_json:
-        console.document([vars(finding) for finding in findings])
+        cli_output.print_json([vars(finding) for finding in findings])
     else:
-        console.doctor(findings)
+        cli_output.doctor(findings)
 
 
 @main.group("base")
@@ -428,7 +425,7 @@ def base_group() -> None:
 @click.option(
     "--engine", type=click.Choice(["docker", "podman"]), default="docker", show_default=True
 )
-@takes(OUTPUT)
+@with_options(OUTPUT)
 def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Make a base image from Debian packages and this machine's interpreter of that version."""
     from modelpack.engines.local_base import build_base
@@ -436,9 +433,9 @@ def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, ver
     observer = _observer(quiet, verbose)
     base = build_base(python, engine=engine, on_step=observer.step)
     if as_json:
-        console.document(to_json(base))
+        cli_output.print_json(to_json(base))
     else:
-        console.result(base.reference)
+        cli_output.result(base.reference)
 
 
 def _conclude(
@@ -449,41 +446,3 @@ def _conclude(
     if junit:
         reports.write_junit(outcome, junit)
     smoke.require_passed(outcome, allow_untested=options.allow_untested)
-
-
-# --- errors and interrupts -----------------------------------------------------------------------
-
-
-def run() -> NoReturn:
-    """The entry point: every error becomes one paragraph, a hint and an exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    try:
-        main.main(standalone_mode=False)
-    except click.ClickException as problem:
-        problem.show()
-        sys.exit(problem.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        console.interrupted()
-        sys.exit(INTERRUPTED)
-    except ModelpackError as problem:
-        console.error(problem)
-        sys.exit(problem.exit_code)
-    except Exception as problem:
-        if {"-v", "--verbose"} & set(sys.argv):
-            traceback.print_exc()
-        console.error(_as_bug(problem))
-        sys.exit(ModelpackError.exit_code)
-    sys.exit(0)
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    """Unwinds as Ctrl-C does, so that whatever is open is closed."""
-    raise KeyboardInterrupt(signal.Signals(number).name)
-
-
-def _as_bug(problem: Exception) -> ModelpackError:
-    return ModelpackError(
-        f"This is a bug in modelpack: {type(problem).__name__}: {problem}",
-        hint="Run it again with --verbose and report the traceback.",
-    )

@@ -1,0 +1,52 @@
+"""Entry point: runs a command, turns errors and signals into messages and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from modelpack.cli import output
+from modelpack.cli.commands import main
+from modelpack.errors import ModelpackError
+
+INTERRUPTED = 130
+
+
+def run() -> NoReturn:
+    """The entry point: every error becomes one paragraph, a hint and an exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        main.main(standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        output.interrupted()
+        sys.exit(INTERRUPTED)
+    except ModelpackError as problem:
+        output.error(problem)
+        sys.exit(problem.exit_code)
+    except Exception as problem:
+        if {"-v", "--verbose"} & set(sys.argv):
+            traceback.print_exc()
+        output.error(_as_bug(problem))
+        sys.exit(ModelpackError.exit_code)
+    sys.exit(0)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """Unwinds as Ctrl-C does, so that whatever is open is closed."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _as_bug(problem: Exception) -> ModelpackError:
+    return ModelpackError(
+        f"This is a bug in modelpack: {type(problem).__name__}: {problem}",
+        hint="Run it again with --verbose and report the traceback.",
+    )

@@ -1,0 +1,238 @@
+"""The report of `modelpack diff` for terminals and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from modelpack.diff import Change, Difference, Impact, Named, Section
+from modelpack.errors import UsageError
+from modelpack.files import write_whole
+
+from .text import printable
+
+ARROW = " \u2192 "
+SIGNS = {"added": "+", "removed": "-", "up": "\u2191", "down": "\u2193"}  # else ~
+IMPACTS: tuple[Impact, ...] = ("breaking", "compatible", "none")
+_CHANCES = "row probabilities"
+MOST = 6  # of one sort that are shown, and fewer of what there is always much of
+FEWER = {"file": 4, _CHANCES: 3}
+_NAMES = {"distribution": "", "Python": "", _CHANCES: "row"}
+_HIDDEN = {("removed", "layer")}  # they are counted, and nobody pulls them
+_TOGETHER = {"range", "label", "variable", "setting"}  # on one line, by their names
+_LONGEST = 60
+_DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+@dataclass(frozen=True)
+class Line:
+    """`sign`: what became of it. `value`: as it was and is. `note`: why, or how much."""
+
+    sign: str
+    name: str
+    value: str = ""
+    note: str = ""
+    impact: Impact = "none"
+
+
+def lines(changes: Iterable[Change], most: int = MOST) -> Iterator[Line]:
+    """`most`: of each sort of change; how many more there are is told."""
+    groups: dict[tuple[Impact, str, str], list[Change]] = {}
+    for change in sorted(changes, key=lambda change: IMPACTS.index(change.impact)):
+        if (change.kind, change.what) in _HIDDEN:
+            continue
+        groups.setdefault((change.impact, change.kind, change.what), []).append(change)
+    for (_, _, what), group in groups.items():
+        if what in _TOGETHER and len(group) > 1:
+            yield _grouped_line(group)
+            continue
+        least = min(most, FEWER.get(what, most))
+        shown = group if len(group) <= least else group[: least - 1]
+        yield from map(_line, shown)
+        if len(group) > len(shown):
+            yield Line("", f"... {len(group) - len(shown):,} more", impact=group[0].impact)
+
+
+def _grouped_line(group: Sequence[Change]) -> Line:
+    names = [change.name for change in group]
+    more = f", ... ({len(names)})" if len(names) > MOST else ""
+    return Line(_sign(group[0]), group[0].what, ", ".join(names[:MOST]) + more, group[0].note)
+
+
+def _line(change: Change) -> Line:
+    if change.what == "file":
+        return Line(_sign(change), "file", shortened(change.name), _size(change))
+    if change.what == "layer":
+        return Line(_sign(change), "layer", brief(_command(change.name)), change.note)
+    name = f"{_NAMES.get(change.what, change.what)} {change.name}".strip()
+    return Line(_sign(change), brief(name), _value(change), brief(change.note), change.impact)
+
+
+def _command(text: str) -> str:
+    """What made a layer, without what is the same in all."""
+    return re.sub(r"^(RUN )?/bin/sh -c |( # buildkit)$", "", text)
+
+
+def _size(change: Change) -> str:
+    """Of a file, and how it differs where that is not its content."""
+    told = change.new or change.old or ""
+    return change.note or told.partition(", ")[0]
+
+
+def _sign(change: Change) -> str:
+    return SIGNS.get(change.kind, "~")
+
+
+def _value(change: Change) -> str:
+    if change.kind == "renamed" and change.old == change.name:
+        return f"is now {brief(change.new or '')}"
+    sides = [brief(side) for side in (change.old, change.new) if side is not None]
+    return ARROW.join(sides)
+
+
+def shortened(path: str) -> str:
+    """A path by its beginning and its name."""
+    if len(path) <= _LONGEST:
+        return path
+    first, _, rest = path.partition("/")
+    return f"{first}/...{rest[-(_LONGEST - len(first) - 4) :]}"
+
+
+def brief(text: str) -> str:
+    """Text of at most 60 characters, with digests by their first twelve."""
+    text = _DIGEST.sub(r"\1", text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+# Every text of a model or an image passes `printable` on its way.
+VERDICT_MARKS = {"+": "green", "-": "red", "~": "yellow"}
+STYLES = {
+    "same": "green",
+    "changed": "yellow",
+    "compatible": "cyan",
+    "breaking": "bold red",
+    "unknown": "dim",
+}
+
+
+def view_diff(found: Difference) -> Group:
+    """All that differs, in the order in which callers notice it."""
+    parts: list[RenderableType] = [_sides(found)]
+    for name, section in found.sections:
+        parts += [Text(), _heading(name, section)]
+        if section.changes or section.unknown:
+            parts.append(_details(section))
+    return Group(*parts, Text(), _verdict(found))
+
+
+def _sides(found: Difference) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for name, side in (("old", found.old), ("new", found.new)):
+        table.add_row(Text(name, "bold"), printable(side.name), Text(_side_text(side), "dim"))
+    return table
+
+
+def _side_text(side: Named) -> str:
+    return f"{side.kind}, of the model {', '.join(digest[:12] for digest in side.sha256)}"
+
+
+def _heading(name: str, section: Section) -> Table:
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_column(width=12)
+    line.add_column(width=10)
+    mark = Text(section.verdict, STYLES[section.verdict])
+    line.add_row(Text(name, "bold"), mark, printable(section.summary))
+    return line
+
+
+def _details(section: Section) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    for line in lines(section.changes):
+        sign = Text(line.sign, VERDICT_MARKS.get(line.sign, ""))
+        table.add_row(sign, printable(line.name), printable(line.value), _note(line))
+    unknown = [printable(f"? {why}", "dim") for why in section.unknown]
+    return Padding(Group(*([table] if section.changes else []), *unknown), (0, 0, 0, 2))
+
+
+def _note(line: Line) -> Text:
+    if line.impact == "none":
+        return printable(line.note, "yellow" if line.note == "major" else "dim")
+    return Text.assemble((f"{line.impact:<12}", STYLES[line.impact]), printable(line.note))
+
+
+def _verdict(found: Difference) -> Text:
+    """What it comes to, in a line."""
+    if not found.differing:
+        return Text("nothing differs", "green")
+    if found.breaking:
+        return Text(f"breaks callers: {', '.join(found.breaking)}", STYLES["breaking"])
+    told = f"differs: {', '.join(found.differing)}"
+    known = found.signature.verdict != "unknown"
+    return Text(f"callers need no change; {told}" if known else told, "bold")
+
+
+# What came from a model or an image stands in code spans, where it is neither markup nor a
+# mention. Source: GitHub Flavored Markdown, sections 4.10 and 6.3.
+_MARKS = {"same": "\u2705", "changed": "\u270f\ufe0f", "compatible": "\u2139\ufe0f",
+          "breaking": "\u274c", "unknown": "\u2754"}  # fmt: skip
+
+
+def write_markdown(found: Difference, path: Path) -> None:
+    """Raises:
+    UsageError: it cannot be written.
+    """
+    try:
+        write_whole(path, markdown_text(found))
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", hint="Choose another --markdown FILE."
+        ) from error
+
+
+def markdown_text(found: Difference) -> str:
+    """A table of the sections, and a fold with what differs in each."""
+    sections = list(found.sections)
+    parts = [
+        f"### {markdown_code(found.old.name)} \u2192 {markdown_code(found.new.name)}",
+        "",
+        "| | | |",
+        "|---|---|---|",
+        *(_row(name, section) for name, section in sections),
+    ]
+    for name, section in sections:
+        if section.changes or section.unknown:
+            parts += ["", *_fold(name, section)]
+    return "\n".join(parts) + "\n"
+
+
+def _row(name: str, section: Section) -> str:
+    verdict = f"{_MARKS[section.verdict]} {section.verdict}"
+    return f"| {name} | {verdict} | {markdown_code(section.summary)} |"
+
+
+def _fold(name: str, section: Section) -> Iterator[str]:
+    opened = " open" if section.verdict == "breaking" else ""
+    yield f"<details{opened}><summary>{name}</summary>\n"
+    if section.changes:
+        yield "| | what | | |\n|---|---|---|---|"
+    for line in lines(section.changes, most=50):
+        impact = "" if line.impact == "none" else f"**{line.impact}** "
+        note = f"{impact}{markdown_code(line.note)}"
+        yield f"| {line.sign} | {markdown_code(line.name)} | {markdown_code(line.value)} | {note} |"
+    yield from (f"\n- not compared: {markdown_code(why)}" for why in section.unknown)
+    yield "\n</details>"
+
+
+def markdown_code(text: str) -> str:
+    """A code span that is also the cell of a table: nothing in it is markup."""
+    inert = printable(text).plain.replace("`", "'").replace("|", "\\|").strip()
+    return f"`{inert}`" if inert else ""
