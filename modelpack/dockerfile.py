@@ -88,7 +88,7 @@ def _stages(
             name, _, value = instruction.text.partition("=")
             arguments.setdefault(name, value)
         else:
-            raise not_understood(instruction, "it stands before the first FROM")
+            raise unsupported_instruction(instruction, "it stands before the first FROM")
     return stages
 
 
@@ -112,7 +112,7 @@ def steps(stages: Sequence[Stage], last: Stage) -> list[Instruction]:
     return [step for stage in chain(stages, last) for step in stage.instructions]
 
 
-def not_understood(instruction: Instruction, why: str) -> BuildFailedError:
+def unsupported_instruction(instruction: Instruction, why: str) -> BuildFailedError:
     """The error for an instruction that only an engine that runs containers could follow."""
     told = str(instruction)
     return BuildFailedError(
@@ -122,7 +122,7 @@ def not_understood(instruction: Instruction, why: str) -> BuildFailedError:
     )
 
 
-def base_of(stages: Sequence[Stage]) -> str:
+def base_reference(stages: Sequence[Stage]) -> str:
     """The name of the one image that anything is built on.
 
     Raises:
@@ -137,10 +137,10 @@ def base_of(stages: Sequence[Stage]) -> str:
 
 
 def _from(instruction: Instruction, arguments: Mapping[str, str]) -> tuple[str, str]:
-    words = split(instruction.text, arguments)
+    words = split_words(instruction.text, arguments)
     match = _FROM.fullmatch(" ".join(words))
     if match is None or not {*instruction.flags} <= {_NATIVE}:
-        raise not_understood(instruction, "another FROM is expected")
+        raise unsupported_instruction(instruction, "another FROM is expected")
     return (match[2] or "").lower(), match[1]
 
 
@@ -154,7 +154,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
             rest = rest[match.end() :]
         instruction = Instruction(name, tuple(flags), rest, number)
         if re.search(r"(^|\s)<<-?[\"']?\w", rest) and name in {"RUN", "COPY", "ADD"}:
-            raise not_understood(instruction, "it has a here document")
+            raise unsupported_instruction(instruction, "it has a here document")
         yield instruction
 
 
@@ -166,7 +166,9 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("#") or not line.strip():
             if _DIRECTIVE.match(line) and not pending:
-                raise not_understood(Instruction(line.strip(), (), "", number), "a directive")
+                raise unsupported_instruction(
+                    Instruction(line.strip(), (), "", number), "a directive"
+                )
             continue
         began = began if pending else number
         pending += line.strip() if not pending else f" {line.strip()}"
@@ -193,7 +195,7 @@ _TOKEN = re.compile(
 _SPECIAL = '"$\\'
 
 
-def split(text: str, variables: Mapping[str, str]) -> list[str]:
+def split_words(text: str, variables: Mapping[str, str]) -> list[str]:
     """Its words, without their quotes and with the values of variables, "" for an unknown one.
 
     Raises:

@@ -36,7 +36,7 @@ class ModelRefusedError(ModelpackError):
     exit_code = 3
 
 
-class NotVouchedError(ModelpackError):
+class VerificationError(ModelpackError):
     exit_code = 3
 
 

@@ -44,7 +44,7 @@ def require_regular(path: Path, most: int) -> None:
         raise ValueError(f"it has more than {most:,} bytes")
 
 
-def write_whole(path: Path, text: str) -> None:
+def atomic_write_text(path: Path, text: str) -> None:
     """Writes `text` beside `path`, and puts it in its place when all of it is there.
 
     Raises:
@@ -75,7 +75,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def folder(name: str) -> Path:
+def cache_directory(name: str) -> Path:
     """`$XDG_CACHE_HOME/modelpack/<name>`, made if need be.
 
     Source: XDG Base Directory Specification 0.8; a relative XDG_CACHE_HOME is ignored.
@@ -87,13 +87,13 @@ def folder(name: str) -> Path:
 
 
 @contextmanager
-def made_whole(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path) -> Iterator[Path]:
     """Gives a place beside `path` to make it in, and renames it to `path` when it is ready.
 
     What is under way when the block is left by an error or an interrupt is removed. Of two
     processes that make the same thing at once, the first one wins.
     """
-    with processes.scratch_folder(".making-", path.parent) as scratch:
+    with processes.temporary_directory(".making-", path.parent) as scratch:
         made = scratch / path.name
         yield made
         try:

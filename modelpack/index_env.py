@@ -30,7 +30,7 @@ def program() -> str:
         ) from error
 
 
-def of(index: IndexSettings) -> dict[str, str]:
+def index_environment(index: IndexSettings) -> dict[str, str]:
     """Variable -> value, of the settings that are there."""
     if index.wheelhouse:
         # As a URL, since a comma in a path would end it.

@@ -15,7 +15,7 @@ NEWEST_GLIBC = 28
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
-def fitting(machine: str) -> list[str]:
+def wheel_platform_tags(machine: str) -> list[str]:
     return [*_manylinux(machine), f"linux_{machine}"]
 
 

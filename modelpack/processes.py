@@ -20,14 +20,14 @@ _WAIT_THEN_RUN = 'read -r word; [ "$word" = done ] || exec "$@"'
 
 
 @contextmanager
-def scratch_folder(prefix: str = "modelpack-", parent: Path | None = None) -> Iterator[Path]:
+def temporary_directory(prefix: str = "modelpack-", parent: Path | None = None) -> Iterator[Path]:
     """A folder in `parent`, or where temporary files are, that is gone afterwards."""
-    with TemporaryDirectory(prefix=prefix, dir=parent) as path, guard("rm", "-rf", path):
+    with TemporaryDirectory(prefix=prefix, dir=parent) as path, run_on_exit("rm", "-rf", path):
         yield Path(path)
 
 
 @contextmanager
-def guard(*command: str, environ: Mapping[str, str] | None = None) -> Iterator[None]:
+def run_on_exit(*command: str, environ: Mapping[str, str] | None = None) -> Iterator[None]:
     """Run `command` if this process is gone before the body has ended.
 
     The body's own end, by return or by exception, calls the command off.
@@ -54,7 +54,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """What would interrupt the block does so once it has ended. Python interrupts its main thread
     only, so that in another there is nothing to hold back.
     """

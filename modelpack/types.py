@@ -596,7 +596,7 @@ def _stored(check: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in check.items() if name != "status"}
 
 
-class Service(Protocol):
+class RunningService(Protocol):
     """A running service. It ends with the `with` block of `Engine.run`, whatever happens there."""
 
     target: str

@@ -14,7 +14,7 @@ from modelpack.attestations import bundle as attested
 from modelpack.attestations.documents import BundleContents
 from modelpack.bundle import templates
 from modelpack.bundle.manifest import BUILD_LOCK, COMPILER, LOCALES
-from modelpack.platforms import MACHINES, fitting
+from modelpack.platforms import MACHINES, wheel_platform_tags
 from modelpack.types import (
     BaseImage,
     Bundle,
@@ -87,7 +87,7 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         version="0.1",
         epoch=MTIME,
         slim_base=base.slim,
-        wheel_platforms=fitting(MACHINES[environment.platform]),
+        wheel_platforms=wheel_platform_tags(MACHINES[environment.platform]),
         compiler=COMPILER,
         locales=LOCALES,
         parity={},

@@ -19,7 +19,7 @@ from modelpack.attestations.documents import document
 from modelpack.attestations.keys import Signer
 from modelpack.attestations.subject import AttachedDocuments, State, Subject, Verdict
 from modelpack.bundle import render
-from modelpack.errors import NotVouchedError, SmokeFailedError
+from modelpack.errors import SmokeFailedError, VerificationError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
 from modelpack.pipeline.verify import Verification, require_verified
@@ -337,7 +337,7 @@ def outcome_of(state: State, *, passed: bool | None) -> Verification:
 def test_the_exit_code_tells_what_does_not_hold() -> None:
     require_verified(outcome_of("holds", passed=True))
     require_verified(outcome_of("unknown", passed=None))
-    with pytest.raises(NotVouchedError, match="a, layers: told") as refused:
+    with pytest.raises(VerificationError, match="a, layers: told") as refused:
         require_verified(outcome_of("fails", passed=None))
     assert (refused.value.exit_code, refused.value.hint) == (3, "do")
     with pytest.raises(SmokeFailedError) as failed:

@@ -30,9 +30,9 @@ from modelpack.engines.docker.engine import DockerEngine
 from modelpack.errors import UsageError
 from modelpack.oci import Image, layout
 from modelpack.oci import image as oci_image
-from modelpack.oci.image import Descriptor, of_bytes
+from modelpack.oci.image import Descriptor, blob_from_bytes
 from modelpack.oci.registry import push, referrers
-from modelpack.oci.registry.client import Repository, connected
+from modelpack.oci.registry.client import Repository, connect
 from modelpack.oci.registry.push import upload
 from modelpack.pipeline import verify
 from modelpack.pipeline.options import Options
@@ -92,7 +92,7 @@ class Pushed:
 
     def __init__(self, host: str, name: str, folder: Path, **changes: bytes) -> None:
         self.reference = f"{host}/team/{name}:1"
-        with connected(self.reference) as repository:
+        with connect(self.reference) as repository:
             self.digest = put(repository, folder, changes)
         self.pinned = f"{host}/team/{name}@{self.digest}"
 
@@ -105,14 +105,14 @@ def put(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
     image = image_of(folder, changes)
     [layer] = image.layers
     with layer.open() as stream:
-        tar = of_bytes(stream.read(), oci_image.LAYER)
+        tar = blob_from_bytes(stream.read(), oci_image.LAYER)
     told = {
         "architecture": "amd64",
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
         **image.config,
     }
-    config = of_bytes(json.dumps(told).encode(), oci_image.CONFIG)
+    config = blob_from_bytes(json.dumps(told).encode(), oci_image.CONFIG)
     for blob in (tar, config):
         upload(repository, blob, lambda *_: None)
     pointers = [Descriptor(b.media_type, b.digest, b.size).to_json() for b in (config, tar)]
@@ -161,7 +161,7 @@ def test_cosign_gets_the_predicates_of_the_image(
 
 
 def test_both_documents_refer_to_the_image(pushed: Pushed) -> None:
-    with connected(pushed.reference) as repository:
+    with connect(pushed.reference) as repository:
         found = referrers.referrers(repository, pushed.digest)
     assert {entry.artifact_type for entry in found} == {
         "application/vnd.cyclonedx+json",
@@ -171,7 +171,7 @@ def test_both_documents_refer_to_the_image(pushed: Pushed) -> None:
 
 def test_vouching_once_more_adds_nothing(pushed: Pushed, signer: keys.Signer) -> None:
     def there() -> list[Any]:
-        with connected(pushed.reference) as repository:
+        with connect(pushed.reference) as repository:
             tags = (cosign.tag(pushed.digest, kind) for kind in ("sig", "att"))
             signed = [repository.manifest(tag)[1] for tag in tags]
             return [*signed, referrers.referrers(repository, pushed.digest)]
@@ -254,8 +254,8 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
     registry: str, folder: Path, laid: Path, signer: keys.Signer
 ) -> None:
     reference = f"{registry}/team/platforms:1"
-    with connected(reference) as repository:
-        top = layout.named((laid / "index.json").read_bytes(), "")
+    with connect(reference) as repository:
+        top = layout.find_manifest((laid / "index.json").read_bytes(), "")
         push.push(layout.Folder(laid), top, repository, lambda *_: None)
     with attestations_registry.open_registry_image(reference) as place:
         attestations_registry.attach_attestations(place, signer)
@@ -290,7 +290,7 @@ def test_another_key_is_seen(pushed: Pushed, folder: Path) -> None:
 def test_a_name_that_was_given_to_another_image_is_seen(
     pushed: Pushed, folder: Path, folder_of_bundle: Path
 ) -> None:
-    with connected(pushed.reference) as repository:
+    with connect(pushed.reference) as repository:
         put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
     assert cosign_accepts(folder, pushed.reference) == NONE
     assert failures(folder, pushed.reference) == {"signature", "content"}
@@ -299,7 +299,7 @@ def test_a_name_that_was_given_to_another_image_is_seen(
 def test_a_signature_that_was_put_beside_another_image_is_seen(
     pushed: Pushed, folder: Path, folder_of_bundle: Path
 ) -> None:
-    with connected(pushed.reference) as repository:
+    with connect(pushed.reference) as repository:
         digest = put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
         for kind in ("sig", "att"):
             _, data = repository.manifest(cosign.tag(pushed.digest, kind))
@@ -318,8 +318,8 @@ def flip(folder: Path, digest: str, old: bytes) -> None:
 
 
 def layer_of(reference: str, tag: str, number: int = 0) -> Descriptor:
-    with connected(reference) as repository:
-        manifest = oci_image.parsed(repository.manifest(tag)[1])
+    with connect(reference) as repository:
+        manifest = oci_image.parse_json(repository.manifest(tag)[1])
     return oci_image.descriptors(manifest, "layers")[number]
 
 
@@ -357,11 +357,13 @@ def test_an_attached_document_that_was_replaced_is_seen(
 ) -> None:
     name = "replaced-" + kind.partition(".")[2].partition("+")[0].replace("-", "")
     image = Pushed(registry, name, folder_of_bundle)
-    with connected(image.reference) as repository:
+    with connect(image.reference) as repository:
         descriptor, _ = repository.manifest()
         text = {"_type": "x", "subject": [cosign.subject("x", image.digest)]}
         told = {**text, "predicateType": KINDS["slsaprovenance1"], "predicate": {"evil": 1}}
-        referrers.attach(repository, descriptor, kind, [of_bytes(json.dumps(told).encode(), kind)])
+        referrers.attach(
+            repository, descriptor, kind, [blob_from_bytes(json.dumps(told).encode(), kind)]
+        )
     with attestations_registry.open_registry_image(image.reference) as place:
         found = {
             v.name: v.state

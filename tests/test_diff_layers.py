@@ -50,7 +50,7 @@ def sides(*images: oci.Image) -> list[Side]:
 def whole(*images: oci.Image) -> list[Side]:
     """All of it, without any thought."""
     read = [diff_image.describe_image(each) for each in images]
-    files = [filesystem.merged(map(filesystem.listing, each.layers)) for each in images]
+    files = [filesystem.merge_layers(map(filesystem.layer_listing, each.layers)) for each in images]
     pairs = zip(read, files, strict=True)
     return [replace(image([]), image=replace(built, files=found)) for built, found in pairs]
 

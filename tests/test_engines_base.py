@@ -81,7 +81,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
 def test_nothing_half_made_is_left_in_the_cache(own_cache, interruption):
     def make() -> None:
-        with files.made_whole(files.folder("things") / "one") as path:
+        with files.atomic_directory(files.cache_directory("things") / "one") as path:
             path.mkdir()
             raise interruption
 
@@ -91,10 +91,10 @@ def test_nothing_half_made_is_left_in_the_cache(own_cache, interruption):
 
 
 def test_of_two_that_make_the_same_the_first_one_wins(own_cache):
-    place = files.folder("things") / "one"
-    with files.made_whole(place) as late:
+    place = files.cache_directory("things") / "one"
+    with files.atomic_directory(place) as late:
         late.mkdir()
-        with files.made_whole(place) as early:
+        with files.atomic_directory(place) as early:
             early.mkdir()
             (early / "early").touch()
     assert [path.name for path in place.iterdir()] == ["early"]

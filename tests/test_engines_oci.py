@@ -68,16 +68,16 @@ def test_the_base_is_chosen_by_an_argument(tmp_path):
 )
 def test_what_is_not_understood_is_refused(tmp_path, text):
     with pytest.raises(BuildFailedError):
-        dockerfile.base_of(read(tmp_path, text))
+        dockerfile.base_reference(read(tmp_path, text))
 
 
 def test_words_are_those_of_a_dockerfile():
     text = r"""A="x y" B=a\ b C='$P' D="${P}/\"q\" \$P" E= F=$P$Q"""
-    found = modelpack_dockerfile.split(text, {"P": "/bin"})
+    found = modelpack_dockerfile.split_words(text, {"P": "/bin"})
     assert found == ["A=x y", "B=a b", "C=$P", 'D=/bin/"q" $P', "E=", "F=/bin"]
     for wrong in ('"', "${P:-x}"):
         with pytest.raises(ValueError):  # noqa: PT011 - of many words
-            modelpack_dockerfile.split(wrong, {})
+            modelpack_dockerfile.split_words(wrong, {})
 
 
 def test_metadata_is_what_docker_makes_of_it():
@@ -275,7 +275,8 @@ def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins)
     """Path, kind, mode, owner, size, time, target and content of every file in `/`."""
     with embedded.contents(twins[0].id) as ours, engine.contents(twins[1].id) as theirs:
         wanted, found = (
-            filesystem.merged(map(filesystem.listing, im.layers)) for im in (theirs, ours)
+            filesystem.merge_layers(map(filesystem.layer_listing, im.layers))
+            for im in (theirs, ours)
         )
         assert list(found) == list(wanted)
         assert [path for path in found if found[path] != wanted[path]] == []
@@ -341,7 +342,7 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path
         command = ["skopeo", "inspect", "--config", place]
         config = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         assert config["config"]["User"] == "65532:65532"
-        with oci.opened(place) as image, embedded.contents(made.id) as wanted:
+        with oci.open_image(place) as image, embedded.contents(made.id) as wanted:
             assert image.config == wanted.config
 
 

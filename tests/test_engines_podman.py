@@ -223,7 +223,8 @@ def test_the_same_bundle_gives_the_same_files_and_settings_as_with_docker(
     try:
         with engine.contents(built.id) as theirs, podman.contents(NAME) as ours:
             files, expected = (
-                filesystem.merged(map(filesystem.listing, each.layers)) for each in (ours, theirs)
+                filesystem.merge_layers(map(filesystem.layer_listing, each.layers))
+                for each in (ours, theirs)
             )
             assert files == expected
             # Docker has an empty layer for WORKDIR, and keeps variables in another order.

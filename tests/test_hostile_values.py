@@ -100,7 +100,9 @@ def is_ready(url: str) -> bool:
 def test_the_image_follows_every_rule_and_nothing_was_run(run, image):
     with run.engine.contents(image.id) as contents:
         rulings = hardening.scan(contents)
-        files = filesystem.merged(filesystem.listing(layer) for layer in contents.layers)
+        files = filesystem.merge_layers(
+            filesystem.layer_listing(layer) for layer in contents.layers
+        )
     assert [ruling for ruling in rulings if not ruling.passed] == []
     assert [path for path in files if "owned" in path] == []
 

@@ -26,7 +26,7 @@ from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import stages as pipeline_run
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.stages import Pipeline
-from modelpack.types import Reference, Service
+from modelpack.types import Reference, RunningService
 
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 STAGES = ("inspect", "environment", "bundle", "build")
@@ -107,7 +107,7 @@ def test_what_is_held_back_comes_after_the_block(number: signal.Signals) -> None
         raise KeyboardInterrupt(number)
 
     def work() -> None:
-        with processes.held_back():
+        with processes.defer_interrupts():
             os.kill(os.getpid(), number)
             time.sleep(0.01)
             done.append("to the end")
@@ -152,7 +152,7 @@ class Slow:
         return Sandbox(command).asked(document)
 
     @contextmanager
-    def run(self, target: str) -> Iterator[Service]:
+    def run(self, target: str) -> Iterator[RunningService]:
         assert eventually(lambda: self.started.exists() and self.started.read_text().endswith("\n"))
         raise self._end
         yield
@@ -181,7 +181,7 @@ def test_a_large_model_is_not_loaded_twice_at_a_time(
     ended = []
 
     @contextmanager
-    def start(target: str) -> Iterator[Service]:
+    def start(target: str) -> Iterator[RunningService]:
         ended.append(process_state(int(engine.started.read_text())))
         raise KeyboardInterrupt
         yield

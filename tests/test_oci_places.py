@@ -107,9 +107,9 @@ def place(request, reference, tmp_path_factory):
 
 @pytest.mark.engine
 def test_the_files_are_those_that_the_engine_has(place, reference, exported):
-    with oci.opened(place) as image:
-        listings = [filesystem.listing(layer) for layer in image.layers]
-        there = filesystem.merged(listings)
+    with oci.open_image(place) as image:
+        listings = [filesystem.layer_listing(layer) for layer in image.layers]
+        there = filesystem.merge_layers(listings)
         assert filesystem.read(image, "lib/it/Dockerfile").startswith(b"FROM ")
     found = {
         path: (
@@ -143,7 +143,7 @@ def layout(tmp_path):
 
 def content(place: str, platform: str | None = None) -> bytes:
     """What the file of ONE or of TWO holds."""
-    with oci.opened(place, platform) as image:
+    with oci.open_image(place, platform) as image:
         return filesystem.read(image, "a/x")
 
 
@@ -169,7 +169,7 @@ def test_a_layout_and_its_names(layout):
         content(f"oci:{layout.path}:three")
     assert content(f"oci:{layout.path}:two") == b"2"
     layout.index(one)
-    with oci.opened(f"oci:{layout.path}") as image:
+    with oci.open_image(f"oci:{layout.path}") as image:
         assert image.digest == one["digest"]
         assert image.config["config"] == {}
         assert [layer.created_by for layer in image.layers] == ["me"]

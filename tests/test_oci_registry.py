@@ -22,10 +22,10 @@ import registries
 from modelpack import oci
 from modelpack.errors import BuildFailedError, UsageError
 from modelpack.oci import filesystem, layout, reference
-from modelpack.oci.image import INDEX, MANIFEST, Descriptor, of_bytes
+from modelpack.oci.image import INDEX, MANIFEST, Descriptor, blob_from_bytes
 from modelpack.oci.registry import http, referrers
 from modelpack.oci.registry import push as registry_push
-from modelpack.oci.registry.client import Pulled, connected
+from modelpack.oci.registry.client import RemoteStore, connect
 
 PASSWORD = "s3cret-canary"
 
@@ -63,13 +63,13 @@ def image(tmp_path):
 
 def push(image, name: str, **options) -> list[tuple[str, int, int]]:
     told: list[tuple[str, int, int]] = []
-    with connected(name, **options) as repository:
+    with connect(name, **options) as repository:
         assert registry_push.push(*image, repository, lambda *it: told.append(it)) == image[1]
     return told
 
 
 def small(name: str, **options) -> bytes:
-    with oci.opened(name, **options) as image:
+    with oci.open_image(name, **options) as image:
         return filesystem.read(image, "app/small")
 
 
@@ -82,7 +82,7 @@ def test_an_image_is_pushed_and_pulled_with_the_same_digest(image, registry):
     layers = {layer for layer, _, _ in told}
     assert len(layers) == 2
     assert [it for it in told if it[1] == 0 and it[2]] != []
-    with oci.opened(name) as found:
+    with oci.open_image(name) as found:
         assert found.digest == image[1].digest
         assert filesystem.read(found, "app/small") == b"small"
         assert len(filesystem.read(found, "big")) == 3 * 2**20
@@ -122,7 +122,7 @@ def test_images_for_several_platforms(tmp_path, registry):
 def test_what_is_not_there(registry):
     with pytest.raises(UsageError, match="has no a/none:1"):
         small(f"{registry}/a/none:1")
-    with connected(f"{registry}/a/none") as repository:
+    with connect(f"{registry}/a/none") as repository:
         assert repository.find_manifest("1") is None
         assert not repository.has_blob("sha256:" + "a" * 64)
 
@@ -132,12 +132,12 @@ def test_what_is_not_there(registry):
 
 def test_referrers_by_a_tag_where_the_registry_keeps_no_list(image, registry):
     push(image, f"{registry}/a/referred:1")
-    with connected(f"{registry}/a/referred:1") as repository:
+    with connect(f"{registry}/a/referred:1") as repository:
         subject, _ = repository.manifest()
         assert referrers.referrers(repository, subject.digest) == []
         for kind in ("application/x", "application/y", "application/x"):
             made = referrers.attach(
-                repository, subject, kind, [of_bytes(b"1", "text/plain")], {"a": kind}
+                repository, subject, kind, [blob_from_bytes(b"1", "text/plain")], {"a": kind}
             )
         assert len(referrers.referrers(repository, subject.digest)) == 2
         (found,) = referrers.referrers(repository, subject.digest, "application/x")
@@ -171,7 +171,7 @@ def test_a_pull_goes_on_where_a_connection_broke(image, registry):
     push(image, f"{registry}/a/pulled:1")
     with (
         proxies.breaking(registry, after=700_000, times=2, answers=True) as host,
-        oci.opened(f"{host}/a/pulled:1") as found,
+        oci.open_image(f"{host}/a/pulled:1") as found,
     ):
         assert len(filesystem.read(found, "big")) == 3 * 2**20
 
@@ -324,7 +324,7 @@ def test_credentials_do_not_go_where_a_registry_redirects_to(tmp_path, monkeypat
 
         with serving(get) as (host, asked):
             login(tmp_path, host)
-            with connected(f"{host}/a/b") as repository:
+            with connect(f"{host}/a/b") as repository:
                 assert repository.manifest()[1] == b"{}"
     assert asked[-1].headers["Authorization"].startswith("Basic ")
     assert [it.headers["Authorization"] for it in reached] == [None]
@@ -336,7 +336,7 @@ def test_no_redirect_leads_out_of_tls(authority, monkeypatch):
     get = lambda it: it.answer(302, Location="http://127.0.0.1/x")  # noqa: E731
     with (
         serving(get, tls=authority) as (host, _),
-        connected(f"{host}/a") as repository,
+        connect(f"{host}/a") as repository,
         pytest.raises(UsageError, match="leads to an address without TLS"),
     ):
         repository.manifest()
@@ -346,7 +346,7 @@ def test_no_password_goes_to_a_server_of_tokens_without_tls(tmp_path):
     challenge = 'Bearer realm="http://tokens.invalid/",service="x"'
     with (
         serving(lambda it: it.answer(401, WWW_Authenticate=challenge)) as (host, _),
-        connected(f"{host}/a") as repository,
+        connect(f"{host}/a") as repository,
         pytest.raises(UsageError, match="leads to an address without TLS"),
     ):
         repository.manifest()
@@ -356,7 +356,7 @@ def test_redirects_without_end(registry):
     get = lambda it: it.answer(302, Location="/v2/x")  # noqa: E731
     with (
         serving(get) as (host, _),
-        connected(f"{host}/a") as repository,
+        connect(f"{host}/a") as repository,
         pytest.raises(UsageError, match="redirects again and again"),
     ):
         repository.manifest()
@@ -365,12 +365,12 @@ def test_redirects_without_end(registry):
 def test_a_certificate_that_nobody_vouches_for(authority, monkeypatch):
     monkeypatch.setattr(http, "is_loopback", lambda _: False)
     with serving(lambda it: it.answer(200, b"{}"), tls=authority) as (host, _):
-        with connected(f"{host}/a") as repository, pytest.raises(UsageError) as caught:
+        with connect(f"{host}/a") as repository, pytest.raises(UsageError) as caught:
             repository.manifest()
         assert "nobody who is trusted here vouches" in caught.value.message
         assert f"/etc/docker/certs.d/{host}/ca.crt" in caught.value.hint
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority / "cert.pem"))
-        with connected(f"{host}/a") as repository:
+        with connect(f"{host}/a") as repository:
             assert repository.manifest()[1] == b"{}"
 
 
@@ -414,7 +414,7 @@ def test_what_a_registry_answers_in_the_users_words(image, status, kind, why):
     ).encode()
     with (
         serving(lambda it: it.answer(status, body), method="PUT") as (host, _),
-        connected(f"{host}/a/b:1") as repository,
+        connect(f"{host}/a/b:1") as repository,
         pytest.raises(kind, match=why) as caught,
     ):
         repository.put_manifest(b"{}", MANIFEST, "1")
@@ -433,7 +433,7 @@ def test_an_answer_that_breaks_off():
 
     with (
         serving(get) as (host, _),
-        connected(f"{host}/a") as repository,
+        connect(f"{host}/a") as repository,
         pytest.raises(BuildFailedError, match="has stopped to answer"),
     ):
         repository.manifest()
@@ -444,7 +444,7 @@ def test_a_registry_that_is_busy_is_asked_again():
         lambda it: it.answer(200 if len(asked) > 2 else 503, b"{}", Retry_After="0")
     ) as it:
         host, asked = it
-        with connected(f"{host}/a") as repository:
+        with connect(f"{host}/a") as repository:
             assert repository.manifest()[1] == b"{}"
     assert len(asked) == 3
 
@@ -452,7 +452,7 @@ def test_a_registry_that_is_busy_is_asked_again():
 def test_a_manifest_that_is_another_one():
     with (
         serving(lambda it: it.answer(200, b"{}")) as (host, _),
-        connected(f"{host}/a") as repository,
+        connect(f"{host}/a") as repository,
         pytest.raises(UsageError, match="should have the"),
     ):
         repository.manifest(images.digest(b"1"))
@@ -463,9 +463,9 @@ def test_a_blob_that_is_another_one(body, tmp_path):
     blob = Descriptor("text/plain", images.digest(b"11"), 2)
     with (
         serving(lambda it: it.answer(200, body)) as (host, _),
-        connected(f"{host}/a") as repository,
+        connect(f"{host}/a") as repository,
     ):
-        store = Pulled(repository, tmp_path)
+        store = RemoteStore(repository, tmp_path)
         with pytest.raises(UsageError, match="something else for"), store.blob(blob):
             pass
     assert not list(tmp_path.glob("*.partial"))

@@ -23,7 +23,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def paths(*layers: Layer) -> list[str]:
-    return list(filesystem.merged(map(filesystem.listing, layers)))
+    return list(filesystem.merge_layers(map(filesystem.layer_listing, layers)))
 
 
 def unreadable() -> None:
@@ -36,13 +36,13 @@ def unreadable() -> None:
 def test_an_entry_tells_all_that_matters_of_a_member():
     info, data = file("./opt/a", b"hello", mode=0o104755, uid=7, gid=8, mtime=9)
     info.pax_headers = {"SCHILY.xattr.security.capability": "x"}
-    assert filesystem.listing(layer((info, data))) == (
+    assert filesystem.layer_listing(layer((info, data))) == (
         Entry("opt/a", "file", 0o4755, 7, 8, 5, 9, sha256=digest(b"hello")[7:], capabilities=True),
     )
 
 
 def test_kinds_and_targets():
-    there = filesystem.listing(
+    there = filesystem.layer_listing(
         layer(
             folder("./"),
             folder("/dev/"),
@@ -65,13 +65,13 @@ def test_kinds_and_targets():
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_long_names_and_names_that_are_no_text(form):
     name = "f" * 200 + "/" + "g" * 200 + "/\udcff"
-    assert filesystem.listing(layer(data=tar(file(name, b"x"), format=form)))[0].path == name
+    assert filesystem.layer_listing(layer(data=tar(file(name, b"x"), format=form)))[0].path == name
 
 
 def test_a_listing_is_kept_and_the_layer_not_opened_again():
     first = layer(file("a", b"1"), file("\udcff"))
-    there = filesystem.listing(first)
-    assert filesystem.listing(replace(first, open=unreadable)) == there
+    there = filesystem.layer_listing(first)
+    assert filesystem.layer_listing(replace(first, open=unreadable)) == there
 
 
 @pytest.mark.parametrize(
@@ -79,27 +79,27 @@ def test_a_listing_is_kept_and_the_layer_not_opened_again():
 )
 def test_what_is_kept_in_another_form_is_read_anew(kept):
     made = layer(file("a", b"1"))
-    there = filesystem.listing(made)
-    (path,) = files.folder("layers").iterdir()
+    there = filesystem.layer_listing(made)
+    (path,) = files.cache_directory("layers").iterdir()
     path.write_text(kept)
-    assert filesystem.listing(made) == there
+    assert filesystem.layer_listing(made) == there
     assert len(json.loads(path.read_text())) == 1
 
 
 def test_the_oldest_listings_go(monkeypatch):
     monkeypatch.setattr(filesystem, "_KEPT", 2)
     for name in "abc":
-        filesystem.listing(layer(file(name)))
-    assert len(list(files.folder("layers").iterdir())) == 2
+        filesystem.layer_listing(layer(file(name)))
+    assert len(list(files.cache_directory("layers").iterdir())) == 2
     monkeypatch.setattr(filesystem, "_KEPT_BYTES", 200)
-    filesystem.listing(layer(file("d")))
-    assert len(list(files.folder("layers").iterdir())) == 1
+    filesystem.layer_listing(layer(file("d")))
+    assert len(list(files.cache_directory("layers").iterdir())) == 1
 
 
 def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):
     (tmp_path / "none").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
-    assert [entry.path for entry in filesystem.listing(layer(file("a")))] == ["a"]
+    assert [entry.path for entry in filesystem.layer_listing(layer(file("a")))] == ["a"]
 
 
 # --- layers that nobody should trust
@@ -109,7 +109,7 @@ def test_a_layer_that_is_another_one_is_refused_and_not_kept():
     made = replace(layer(file("a")), diff_id=digest(b""))
     for _ in range(2):
         with pytest.raises(UsageError, match="not what its configuration says"):
-            filesystem.listing(made)
+            filesystem.layer_listing(made)
 
 
 def header(kind: bytes, size: int) -> bytes:
@@ -153,19 +153,19 @@ def chained(count: int) -> bytes:
 )
 def test_what_no_layer_has_is_refused(data, why):
     with pytest.raises(UsageError, match=why):
-        filesystem.listing(layer(data=data))
+        filesystem.layer_listing(layer(data=data))
 
 
 def test_bounds_of_a_layer(monkeypatch):
     monkeypatch.setattr(streams, "MEMBERS", 3)
     with pytest.raises(UsageError, match="more than 3 entries"):
-        filesystem.listing(layer(*map(file, "abc")))
+        filesystem.layer_listing(layer(*map(file, "abc")))
     monkeypatch.setattr(streams, "PATHS", 3)
     with pytest.raises(UsageError, match="paths in it have more than 3 bytes"):
-        filesystem.listing(layer(file("a"), link("b", "cd")))
+        filesystem.layer_listing(layer(file("a"), link("b", "cd")))
     monkeypatch.setattr(streams, "LAYER", 1000)
     with pytest.raises(UsageError, match="more than 1000 bytes"):
-        filesystem.listing(layer(file("a", b"x" * 1000)))
+        filesystem.layer_listing(layer(file("a", b"x" * 1000)))
 
 
 # --- one over the other
@@ -192,7 +192,7 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round():
 
 def test_a_folder_that_comes_again_keeps_what_is_in_it():
     both = layer(folder("a"), file("a/x")), layer(folder("a", uid=5))
-    there = filesystem.merged(map(filesystem.listing, both))
+    there = filesystem.merge_layers(map(filesystem.layer_listing, both))
     assert list(there) == ["a", "a/x"]
     assert there["a"].uid == 5
 
@@ -202,7 +202,7 @@ def test_paths_go_through_the_links_below():
         folder("usr/lib"), link("lib", "usr/lib"), link("l", "/lib/../lib"), file("lib/a")
     )
     above = layer(file("l/b"), file("lib/.wh.a"))
-    there = filesystem.merged(map(filesystem.listing, (below, above)))
+    there = filesystem.merge_layers(map(filesystem.layer_listing, (below, above)))
     assert list(there) == ["l", "lib", "usr/lib", "usr/lib/b"]
     assert there["usr/lib/b"].path == "usr/lib/b"
 
@@ -271,7 +271,7 @@ def test_no_more_is_read_than_was_asked_for():
 
 def test_a_layer_that_changes_while_it_is_read_is_told():
     made = layer(file("a", b"1"))
-    filesystem.listing(made)
+    filesystem.layer_listing(made)
     other = tar(file("a", b"2"))
     changed = replace(made, open=lambda: io.BytesIO(other))
     with pytest.raises(UsageError, match="changed while it was read"):

@@ -63,7 +63,7 @@ def image(path, **changes) -> oci.Image:
 
 
 def test_a_layer_holds_what_it_was_given_sorted(tmp_path):
-    there = filesystem.listing(made(tmp_path / "layer"))
+    there = filesystem.layer_listing(made(tmp_path / "layer"))
     given = [
         replace(it, sha256=images.digest(data)[7:] if data is not None else "")
         for it, data in MEMBERS
@@ -125,7 +125,7 @@ def test_what_cannot_be_written_is_told(tmp_path, it, data):
 
 def test_a_layout_is_read_as_it_was_written(tmp_path):
     pointer = layout.write(tmp_path / "layout", [image(tmp_path / "layer")], "a/b:1")
-    with oci.opened(f"oci:{tmp_path}/layout:1") as found:
+    with oci.open_image(f"oci:{tmp_path}/layout:1") as found:
         assert found.digest == pointer.digest
         assert found.config["config"] == CONFIG["config"]
         assert filesystem.read(found, "opt/x") == b"hello"
@@ -142,10 +142,10 @@ def test_layers_are_copied_as_they_are_or_else_compressed(tmp_path):
     plain = images.layer(images.file("a", b"1" * 5000))
     config = {**CONFIG, "rootfs": {"diff_ids": [plain.diff_id]}}
     layout.write(tmp_path / "one", [oci.Image(config, (plain,))])
-    with oci.opened(f"oci:{tmp_path}/one") as one:
+    with oci.open_image(f"oci:{tmp_path}/one") as one:
         assert one.layers[0].blob.size < 1000
         layout.write(tmp_path / "two", [one])
-    with oci.opened(f"oci:{tmp_path}/two") as two:
+    with oci.open_image(f"oci:{tmp_path}/two") as two:
         assert two.layers[0].blob.digest == one.layers[0].blob.digest
         assert two.digest == one.digest
 
@@ -178,7 +178,7 @@ def test_images_for_several_platforms_have_an_index(tmp_path):
     assert pointer.media_type == oci_image.INDEX
     archive.write(tmp_path / "archive", tmp_path / "layout")
     for place in (f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/archive"):
-        with oci.opened(place, "linux/arm64") as found:
+        with oci.open_image(place, "linux/arm64") as found:
             assert found.config["variant"] == "v8"
 
 

@@ -33,7 +33,7 @@ from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, build_request, complete_reference, prepare
 from modelpack.smoke.checks import parity
 from modelpack.smoke.probe import CheckFailedError, Probe
-from modelpack.types import Bundle, Reference, Service
+from modelpack.types import Bundle, Reference
 
 ROWS = 80
 _rng = np.random.default_rng(0)
@@ -120,7 +120,7 @@ def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
     known = complete_reference(reference, asked.stdout)
     assert not known.problem
     with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
-        running = cast("Service", SimpleNamespace(url=f"http://127.0.0.1:{server.port}"))
+        running = cast("RunningService", SimpleNamespace(url=f"http://127.0.0.1:{server.port}"))
         probe = Probe(running, bundle.model, reference, lambda: known)
         yield probe
         probe.close()

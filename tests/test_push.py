@@ -24,7 +24,7 @@ from modelpack.engines.podman import engine as podman_engine
 from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import archive, filesystem, layout
-from modelpack.oci.registry.client import connected
+from modelpack.oci.registry.client import connect
 from modelpack.pipeline import push as pipeline_push
 from modelpack.pipeline.options import Observer, Options
 from modelpack.pipeline.stages import Pipeline
@@ -112,7 +112,7 @@ def test_an_image_is_pushed_by_the_command(made, registry, names):
     assert not pushed["layers"]["existing"]
     assert "push" in done.stderr
     assert "2 layers, 0 of them there already" in done.stderr
-    with oci.opened(pushed["reference"]) as image:
+    with oci.open_image(pushed["reference"]) as image:
         assert image.digest == pushed["digest"]
         assert json.loads(filesystem.read(image, "app/modelpack.json")) == {"schema": 1}
 
@@ -182,10 +182,10 @@ def test_podman_pushes_the_very_image(registry, tmp_path):
     pushed = json.loads(first.stdout)
     assert len(pushed["layers"]["pushed"]) == 2
     assert json.loads(again.stdout)["layers"]["existing"] == pushed["layers"]["pushed"]
-    with oci.opened(pushed["reference"]) as image:
+    with oci.open_image(pushed["reference"]) as image:
         assert image.config["config"]["Healthcheck"] == CONFIG["Healthcheck"]
         assert filesystem.read(image, "app/modelpack.json") == b"{}"
-    with connected(pushed["reference"]) as repository:
+    with connect(pushed["reference"]) as repository:
         assert json.loads(repository.manifest()[1])["config"]["digest"] == f"sha256:{id_}"
 
 
@@ -218,7 +218,7 @@ def test_what_modelpack_did_not_make_is_refused(registry, names, tmp_path):
 
 
 def in_registry(name: str):
-    with connected(name) as repository:
+    with connect(name) as repository:
         return repository.find_manifest()
 
 

@@ -42,12 +42,12 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path, number: signal.Signals)
 
 
 def test_the_end_of_the_body_calls_it_off(tmp_path: Path) -> None:
-    with processes.guard("rm", "-rf", str(tmp_path)):
+    with processes.run_on_exit("rm", "-rf", str(tmp_path)):
         pass
     assert not gone(tmp_path, seconds=0.3)
 
 
 def test_an_exception_calls_it_off_too(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="mine"), processes.guard("rm", "-rf", str(tmp_path)):
+    with pytest.raises(ValueError, match="mine"), processes.run_on_exit("rm", "-rf", str(tmp_path)):
         raise ValueError("mine")
     assert not gone(tmp_path, seconds=0.3)

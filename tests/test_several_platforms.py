@@ -47,7 +47,7 @@ def bases(engine, tmp_path_factory):
     base = engine.find_base(["3.13"])
     subprocess.run(["docker", "save", "-o", folder / "base.tar", base.reference], check=True)
     name = f"modelpack-test/python:{base.python}"
-    with oci.opened(f"docker-archive:{folder / 'base.tar'}") as here:
+    with oci.open_image(f"docker-archive:{folder / 'base.tar'}") as here:
         for each, libraries in (("whole", LIBRARIES), ("lacking", LIBRARIES[1:])):
             pair = [here, foreign(folder, base.python, libraries)]
             oci.layout.write(folder / each, pair, name)

@@ -14,7 +14,6 @@ from test_serving_gunicorn import serving
 from modelpack.parity.compare import relative_difference
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES, Route
-from modelpack.types import Service
 
 ROWS: dict[str, list[list[Any]]] = {
     "iris": [[5.1, 3.5, 1.4, 0.2], [6.5, 3, 5.5, 2.0], [0.1 + 0.2, 1e-300, -0.0, 7]],
@@ -33,7 +32,7 @@ def service(
     bundle = bundle_of(trained, folder)
     with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
         url = f"http://127.0.0.1:{server.port}"
-        running = cast("Service", SimpleNamespace(url=url))
+        running = cast("RunningService", SimpleNamespace(url=url))
         probe = Probe(running, spec_of(folder / "saved", trained))
         yield probe, trained, ROWS[request.param]
         probe.close()

@@ -22,9 +22,9 @@ from modelpack.attestations.subject import APP, AttachedDocuments, labels_of
 from modelpack.errors import ModelpackError
 from modelpack.oci import Image, filesystem, streams
 from modelpack.oci import image as oci_image
-from modelpack.oci.image import Descriptor, Store, of_bytes
+from modelpack.oci.image import Descriptor, Store, blob_from_bytes
 from modelpack.oci.registry import referrers
-from modelpack.oci.registry.client import Pulled, Repository, connected
+from modelpack.oci.registry.client import RemoteStore, Repository, connect
 from modelpack.oci.registry.push import upload
 
 _MOST = 100  # layers of signatures, and referrers, that are looked at
@@ -51,10 +51,10 @@ def open_registry_image(reference: str, *, plain_http: bool = False) -> Iterator
     UsageError: `reference` is no name of an image in a registry.
     """
     with (
-        connected(reference, plain_http=plain_http) as repository,
-        processes.scratch_folder() as folder,
+        connect(reference, plain_http=plain_http) as repository,
+        processes.temporary_directory() as folder,
     ):
-        yield RegistryImage(repository, Pulled(repository, folder))
+        yield RegistryImage(repository, RemoteStore(repository, folder))
 
 
 def attach_attestations(place: RegistryImage, signer: Signer | None = None) -> bool:
@@ -68,7 +68,7 @@ def attach_attestations(place: RegistryImage, signer: Signer | None = None) -> b
     named, data = place.repository.manifest()
     if signer:
         _sign(place, named.digest, signer)
-    index = oci_image.parsed(data)
+    index = oci_image.parse_json(data)
     if "manifests" not in index:
         return _vouch(place, named, signer)
     listed = oci_image.descriptors(index, "manifests")
@@ -109,15 +109,15 @@ def _vouch(place: RegistryImage, descriptor: Descriptor, signer: Signer | None) 
     if SBOM_LABEL not in labels_of(image):
         return False
     bill, told = (filesystem.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
-    predicate = oci_image.parsed(told).get("predicate")
+    predicate = oci_image.parse_json(told).get("predicate")
     if not isinstance(predicate, dict):
         raise oci_image.malformed(f"its {PROVENANCE} has no predicate")
     subject = cosign.subject(place.name, descriptor.digest)
     statement = provenance.of_subjects([subject], provenance.PREDICATE, predicate)
     for kind, text in ((SBOM_TYPE, bill), (STATEMENT_TYPE, _json(statement))):
-        referrers.attach(place.repository, descriptor, kind, [of_bytes(text, kind)])
+        referrers.attach(place.repository, descriptor, kind, [blob_from_bytes(text, kind)])
     if signer:
-        wanted = {sbom.PREDICATE: oci_image.parsed(bill), provenance.PREDICATE: predicate}
+        wanted = {sbom.PREDICATE: oci_image.parse_json(bill), provenance.PREDICATE: predicate}
         _attest(place, descriptor.digest, wanted, signer)
     return True
 
@@ -128,7 +128,7 @@ def _attached(place: RegistryImage, digest: str) -> dict[str, list[bytes]]:
     for referrer in referrers.referrers(place.repository, digest)[:_MOST]:
         if referrer.artifact_type in {SBOM_TYPE, STATEMENT_TYPE}:
             _, data = place.repository.manifest(referrer.digest)
-            layers = oci_image.descriptors(oci_image.parsed(data), "layers")
+            layers = oci_image.descriptors(oci_image.parse_json(data), "layers")
             contents = [_content(place, layer) for layer in layers]
             texts.setdefault(referrer.artifact_type, []).extend(contents)
     return texts
@@ -160,17 +160,17 @@ def _parts(place: RegistryImage, digest: str, kind: str) -> list[Part]:
     manifest = place.repository.find_manifest(cosign.tag(digest, kind))
     if manifest is None:
         return []
-    layers = oci_image.descriptors(oci_image.parsed(manifest[1]), "layers")[:_MOST]
+    layers = oci_image.descriptors(oci_image.parse_json(manifest[1]), "layers")[:_MOST]
     return [Part(layer.media_type, _content(place, layer), layer.annotations) for layer in layers]
 
 
 def _keep(place: RegistryImage, digest: str, kind: str, parts: Sequence[Part]) -> None:
-    blobs = [of_bytes(part.content, part.media_type) for part in parts]
+    blobs = [blob_from_bytes(part.content, part.media_type) for part in parts]
     layers = [
         Descriptor(blob.media_type, blob.digest, blob.size, annotations=part.annotations)
         for blob, part in zip(blobs, parts, strict=True)
     ]
-    config = of_bytes(cosign.config([layer.digest for layer in layers]), oci_image.CONFIG)
+    config = blob_from_bytes(cosign.config([layer.digest for layer in layers]), oci_image.CONFIG)
     for blob in (config, *blobs):
         upload(place.repository, blob, lambda *_: None)
     pointer = Descriptor(config.media_type, config.digest, config.size)
@@ -183,7 +183,7 @@ def _content(place: RegistryImage, layer: Descriptor) -> bytes:
     if layer.size > streams.DOCUMENT:
         raise oci_image.malformed(f"a document has more than {streams.DOCUMENT} bytes")
     with place.store.blob(layer) as stream:
-        return oci_image.verified(stream.read(streams.DOCUMENT + 1), layer.digest)
+        return oci_image.require_digest(stream.read(streams.DOCUMENT + 1), layer.digest)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from modelpack.attestations.cosign import Part
 from modelpack.attestations.documents import PROVENANCE, SBOM, tree_digest
 from modelpack.attestations.keys import Verifier
-from modelpack.errors import ModelpackError, NotVouchedError
+from modelpack.errors import ModelpackError, VerificationError
 from modelpack.oci import Image, filesystem
 from modelpack.oci.filesystem import Entry
 
@@ -56,7 +56,9 @@ class Subject:
     @cached_property
     def files(self) -> dict[str, Entry]:
         """Path -> entry of all that is in `/`."""
-        return filesystem.merged(filesystem.listing(layer) for layer in self.image.layers)
+        return filesystem.merge_layers(
+            filesystem.layer_listing(layer) for layer in self.image.layers
+        )
 
     @property
     def labels(self) -> dict[str, str]:
@@ -92,16 +94,16 @@ class Subject:
     def _document(self, name: str) -> dict[str, Any]:
         """Raises NotVouchedError: there is none that can be read."""
         if APP + name not in self.files:
-            raise NotVouchedError(
+            raise VerificationError(
                 f"The image has no {APP}{name}: nothing in it tells how it was made.",
                 hint="It is none that modelpack made, or one of an older version: package anew.",
             )
         try:
             document = json.loads(filesystem.read(self.image, APP + name, _LIMIT))
         except (ValueError, RecursionError) as error:
-            raise NotVouchedError(f"{APP}{name} in the image is no JSON.", hint=ANEW) from error
+            raise VerificationError(f"{APP}{name} in the image is no JSON.", hint=ANEW) from error
         if not isinstance(document, dict):
-            raise NotVouchedError(f"{APP}{name} in the image is no JSON object.", hint=ANEW)
+            raise VerificationError(f"{APP}{name} in the image is no JSON object.", hint=ANEW)
         return document
 
 

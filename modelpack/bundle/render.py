@@ -27,7 +27,7 @@ from modelpack.bundle.manifest import (
 from modelpack.bundle.templates import TEMPLATES, _jinja
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.parity import claims as parities
-from modelpack.platforms import MACHINES, fitting
+from modelpack.platforms import MACHINES, wheel_platform_tags
 from modelpack.types import (
     BaseImage,
     Bundle,
@@ -119,7 +119,7 @@ def _texts(made: BundleContents) -> dict[str, str]:
         "slim_base": made.base.slim,
         "version": __version__,
         "epoch": MTIME,
-        "wheel_platforms": fitting(MACHINES[environment.platform]),
+        "wheel_platforms": wheel_platform_tags(MACHINES[environment.platform]),
         "example": example(spec),
     }
     rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
@@ -132,7 +132,7 @@ def _texts(made: BundleContents) -> dict[str, str]:
 def _all_or_nothing(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, which takes its place if the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with processes.scratch_folder(f".{target.name}.", target.parent) as scratch:
+    with processes.temporary_directory(f".{target.name}.", target.parent) as scratch:
         new = scratch / "new"
         new.mkdir()
         yield new

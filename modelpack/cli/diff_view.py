@@ -14,7 +14,7 @@ from rich.text import Text
 
 from modelpack.diff import Change, Difference, Impact, Named, Section
 from modelpack.errors import UsageError
-from modelpack.files import write_whole
+from modelpack.files import atomic_write_text
 
 from .text import printable
 
@@ -191,7 +191,7 @@ def write_markdown(found: Difference, path: Path) -> None:
     UsageError: it cannot be written.
     """
     try:
-        write_whole(path, markdown_text(found))
+        atomic_write_text(path, markdown_text(found))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}.", hint="Choose another --markdown FILE."

@@ -11,12 +11,7 @@ from rich.text import Text
 
 from modelpack.engines import StepEvent
 from modelpack.pipeline.options import Observer
-from modelpack.types import (
-    Check,
-    CheckStatus,
-    Environment,
-    ModelSpec,
-)
+from modelpack.types import Check, CheckStatus, Environment, ModelSpec
 
 from .text import printable
 

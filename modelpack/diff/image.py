@@ -264,7 +264,7 @@ def _listings(images: Sequence[oci.Image]) -> list[Listings]:
 
 
 def _listed(layers: Sequence[oci.Layer]) -> Listings:
-    return [(layer.diff_id, filesystem.listing(layer)) for layer in layers]
+    return [(layer.diff_id, filesystem.layer_listing(layer)) for layer in layers]
 
 
 def _paths(listings: Listings) -> set[str]:
@@ -280,7 +280,7 @@ def _read(side: Side, listings: Listings) -> Side:
     assert side.image is not None  # noqa: S101 - else nothing of it is read
     known = dict(listings)
     parts = tuple(_sized(part, known.get(part.diff_id)) for part in side.image.layers)
-    files = filesystem.merged(entries for _, entries in listings)
+    files = filesystem.merge_layers(entries for _, entries in listings)
     return replace(side, image=replace(side.image, layers=parts, files=files))
 
 

@@ -49,7 +49,7 @@ def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for uv: `index` and nothing of uv's own configuration."""
     kept = {k: v for k, v in environ.items() if not k.startswith(("UV_", "PIP_", "VIRTUAL_ENV"))}
     kept |= {k: environ[k] for k in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR") if k in environ}
-    return {**kept, "UV_NO_CONFIG": "1", **index_env.of(index)}
+    return {**kept, "UV_NO_CONFIG": "1", **index_env.index_environment(index)}
 
 
 def pip_conf(index: IndexSettings) -> str:

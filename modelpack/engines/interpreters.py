@@ -83,7 +83,7 @@ def _output(*command: str, timeout: float = 20) -> str:
 def folder(lock: str, interpreter: Path) -> Path:
     """Where the environment of `lock` for `interpreter` is, or will be."""
     digest = hashlib.sha256(f"{interpreter}\n{lock}".encode()).hexdigest()
-    return files.folder("environments") / digest
+    return files.cache_directory("environments") / digest
 
 
 def create_venv(locked: Environment, interpreter: Path, index: IndexSettings) -> Path:
@@ -95,7 +95,7 @@ def create_venv(locked: Environment, interpreter: Path, index: IndexSettings) ->
     environment = folder(locked.lock, interpreter)
     if not environment.exists():
         environ = index_secrets.for_uv(index, os.environ)
-        with files.made_whole(environment) as path:
+        with files.atomic_directory(environment) as path:
             # Relocatable, as it is about to be renamed.
             _run_uv("venv", "--relocatable", f"--python={interpreter}", str(path), environ=environ)
             only = ["--no-index"] if index.wheelhouse else []

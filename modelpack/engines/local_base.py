@@ -68,7 +68,7 @@ def build_base(
         )
     host = HOSTS[engine]()
     reference = reference or local_reference(python)
-    with processes.scratch_folder() as scratch:
+    with processes.temporary_directory() as scratch:
         _fill(scratch, interpreter)
         options = [f"--tag={reference}"]
         host.builder.build(scratch, on_step, environ=host.environ, options=options)
@@ -167,9 +167,9 @@ def make_rootfs(packages: Collection[str]) -> Path:
     names = sorted({*_ALWAYS, *packages})
     recipe = "\n".join([*sources, *names, *_UNWANTED_FILES, _NO_SETUID])
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    archive = modelpack_files.folder("bases") / f"{_codename()}-{digest}.tar"
+    archive = modelpack_files.cache_directory("bases") / f"{_codename()}-{digest}.tar"
     if not archive.exists():
-        with modelpack_files.made_whole(archive) as path:
+        with modelpack_files.atomic_directory(archive) as path:
             _mmdebstrap(path, names, sources)
     return archive
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from modelpack import oci
-from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Service
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings, RunningService
 
 StepState = Literal["started", "done", "cached", "failed"]
 
@@ -191,7 +191,7 @@ class Engine(Protocol):
             NoEngineError: the engine runs no images.
         """
 
-    def run(self, target: str) -> AbstractContextManager[Service]:
+    def run(self, target: str) -> AbstractContextManager[RunningService]:
         """Starts `target`: an image reference or id; for an engine without images a bundle folder.
 
         Raises:

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from modelpack.errors import EnvironmentNotResolvedError
-from modelpack.platforms import fitting
+from modelpack.platforms import wheel_platform_tags
 from modelpack.types import IndexSettings
 
 from .uv import Request, compile_lock, not_resolved, pins_of
@@ -177,7 +177,7 @@ def _tags(python: str, platform: str) -> Iterator[tags.Tag]:
     """What pip takes, the best first. `platform` is uv's name of it, "x86_64-manylinux_2_28"."""
     major, minor = map(int, python.split("."))
     machine = platform.partition("-")[0]
-    platforms = fitting(machine)
+    platforms = wheel_platform_tags(machine)
     abi = f"cp{major}{minor}" + ("m" if (major, minor) < (3, 8) else "")
     yield from tags.cpython_tags((major, minor), [abi], platforms)
     yield from tags.compatible_tags((major, minor), f"cp{major}{minor}", platforms)
@@ -254,7 +254,7 @@ def build_lock(lock: str, request: Request) -> str:
     if not request.sdists:
         return ""
     files = [a for a in artifacts_from_lock(lock, request) if not a.filename.endswith(".whl")]
-    with processes.scratch_folder() as folder:
+    with processes.temporary_directory() as folder:
         fetch(files, folder, request.index, lambda *_: None)
         needed = [r for file in files for r in requirements_of(folder / file.filename)]
     wheels = replace(request, requirements=[*map(Requirement, _ALWAYS), *needed], sdists=())

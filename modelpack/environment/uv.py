@@ -89,7 +89,7 @@ def compile_lock(
     Raises:
         EnvironmentNotResolvedError: uv is missing.
     """
-    with processes.scratch_folder() as folder:
+    with processes.temporary_directory() as folder:
         (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
         (folder / "left-out.txt").write_text("\n".join(left_out), encoding="utf-8")
         result = subprocess.run(
@@ -108,7 +108,7 @@ def compile_lock(
 def environment_variables(index: IndexSettings) -> dict[str, str]:
     """For uv; what the machine trusts counts where there is no CA bundle."""
     kept = {name: value for name, value in os.environ.items() if name.upper() in KEPT}
-    return {**kept, "UV_SYSTEM_CERTS": "true", **index_env.of(index)}
+    return {**kept, "UV_SYSTEM_CERTS": "true", **index_env.index_environment(index)}
 
 
 def _arguments(request: Request) -> list[str]:

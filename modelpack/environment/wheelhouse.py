@@ -150,7 +150,7 @@ def collect_wheels(
         )
     else:
         files = artifacts.artifacts_from_lock(environment.lock, request)
-    kept = modelpack_files.folder("wheels")
+    kept = modelpack_files.cache_directory("wheels")
     artifacts.fetch(files, kept, index, told)
     (folder / "wheels").mkdir()
     for file in files:

@@ -20,10 +20,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from modelpack import files, oci
-from modelpack.files import write_whole
+from modelpack.files import atomic_write_text
 from modelpack.hardening import secrets
 from modelpack.oci import filesystem, streams, tar
-from modelpack.oci.streams import Measured, Readable
+from modelpack.oci.streams import HashingReader, Readable
 from modelpack.oci.tar import Entry
 
 MANIFEST = "app/modelpack.json"
@@ -51,13 +51,15 @@ def collect(layer: oci.Layer) -> Evidence:
     """Raises:
     UsageError: the layer is damaged.
     """
-    place = files.folder("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
+    place = (
+        files.cache_directory("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
+    )
     with suppress(OSError, ValueError, TypeError):
         known = json.loads(place.read_text("utf-8"))
         return Evidence(known["texts"], tuple(known["stamped"]), known["shapes"])
     found = _gathered(layer)
     with suppress(OSError):
-        write_whole(place, json.dumps(asdict(found)))
+        atomic_write_text(place, json.dumps(asdict(found)))
     return found
 
 
@@ -80,7 +82,7 @@ def _gathered(layer: oci.Layer) -> Evidence:
 
 def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Of all files but those that are word for word of a distribution: some carry examples."""
-    digests = {entry.path: entry.sha256 for entry in filesystem.listing(layer)}
+    digests = {entry.path: entry.sha256 for entry in filesystem.layer_listing(layer)}
     recorded = recorded_digests(digests, lambda path: texts.get(path, ""))
     found = {path: set(secrets.secret_file_kinds(path)) for path in digests}
     with _members(layer) as members:
@@ -97,7 +99,7 @@ def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[s
 def _members(layer: oci.Layer) -> Iterator[Iterator[tuple[Entry, Readable]]]:
     """The regular files of a layer, each to be read before the next one is asked for."""
     with layer.open() as stream:
-        members = tar.members(Measured(stream, streams.LAYER))
+        members = tar.members(HashingReader(stream, streams.LAYER))
         yield ((entry, content) for entry, content in members if content is not None)
 
 

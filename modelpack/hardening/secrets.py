@@ -17,9 +17,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from modelpack import files as modelpack_files
 from modelpack import oci
-from modelpack.files import write_whole
+from modelpack.files import atomic_write_text
 from modelpack.oci import filesystem, streams, tar
-from modelpack.oci.streams import Measured, Readable
+from modelpack.oci.streams import HashingReader, Readable
 from modelpack.types import IndexSettings, Violation
 
 SHORTEST = 6
@@ -128,12 +128,14 @@ def _leak(where: str, needle: KnownSecret) -> Violation:
 
 def _of_layer(layer: oci.Layer, given: Sequence[KnownSecret], key: str) -> Sequence[Violation]:
     """`where`: empty for what is in no content of a file."""
-    place = modelpack_files.folder("leaks") / f"{key}-{layer.diff_id.replace(':', '-')}.json"
+    place = (
+        modelpack_files.cache_directory("leaks") / f"{key}-{layer.diff_id.replace(':', '-')}.json"
+    )
     with suppress(OSError, ValueError, TypeError):
         return [Violation(*row) for row in json.loads(place.read_text("utf-8"))]
     leaks = [*_whole_files(layer, given), *_searched(layer, [n for n in given if not n.is_file])]
     with suppress(OSError):
-        write_whole(place, json.dumps([(leak.where, leak.what) for leak in leaks]))
+        atomic_write_text(place, json.dumps([(leak.where, leak.what) for leak in leaks]))
     return leaks
 
 
@@ -141,7 +143,7 @@ def _whole_files(layer: oci.Layer, given: Sequence[KnownSecret]) -> Iterator[Vio
     files = {
         hashlib.sha256(needle.content).hexdigest(): needle for needle in given if needle.is_file
     }
-    for entry in filesystem.listing(layer):
+    for entry in filesystem.layer_listing(layer):
         if entry.sha256 in files and not entry.path.endswith(_PUBLIC):
             yield _leak(entry.path, files[entry.sha256])
 
@@ -159,7 +161,7 @@ def _searched(layer: oci.Layer, given: Sequence[KnownSecret]) -> Iterator[Violat
 
 def _placed(layer: oci.Layer, given: Iterable[KnownSecret]) -> Iterator[tuple[str, KnownSecret]]:
     with layer.open() as stream:
-        for entry, content in tar.members(Measured(stream, streams.LAYER)):
+        for entry, content in tar.members(HashingReader(stream, streams.LAYER)):
             if content is not None:
                 yield from ((entry.path, needle) for needle in _of_stream(content, given))
 
@@ -179,7 +181,7 @@ def _in(data: bytes, given: Iterable[KnownSecret]) -> Iterator[KnownSecret]:
 
 
 def _key(given: Sequence[KnownSecret]) -> str:
-    salt = modelpack_files.folder("leaks") / "salt"
+    salt = modelpack_files.cache_directory("leaks") / "salt"
     with suppress(FileExistsError), salt.open("xb") as file:
         file.write(os.urandom(16))
     contents = sorted(hashlib.sha256(needle.content).digest() for needle in given)

@@ -112,15 +112,15 @@ def read(image: oci.Image, given: Sequence[KnownSecret]) -> Subject:
     UsageError: the image is damaged, or none that modelpack made.
     """
     count = _layers_of_base(image)
-    listings = [filesystem.listing(layer) for layer in image.layers]
+    listings = [filesystem.layer_listing(layer) for layer in image.layers]
     above = tuple(
         Layer(entries, evidence.collect(layer))
         for layer, entries in zip(image.layers[count:], listings[count:], strict=True)
     )
     subject = Subject(
         image.config,
-        filesystem.merged(listings),
-        filesystem.merged(listings[:count]),
+        filesystem.merge_layers(listings),
+        filesystem.merge_layers(listings[:count]),
         above,
         tuple(secrets.find_leaks(image.config, image.layers[count:], given)),
     )

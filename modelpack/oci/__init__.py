@@ -1,6 +1,6 @@
 """Images as the OCI specifications have them: read and written without any engine."""
 
 from modelpack.oci.image import Blob, Image, Layer
-from modelpack.oci.locations import opened
+from modelpack.oci.locations import open_image
 
-__all__ = ["Blob", "Image", "Layer", "opened"]
+__all__ = ["Blob", "Image", "Layer", "open_image"]

@@ -37,7 +37,7 @@ def image(path: Path, name: str = "", platform: str | None = None) -> Image:
     """
     members = Members(path)
     if "oci-layout" in members and "index.json" in members:
-        pointer = layout.named(members.document("index.json"), name)
+        pointer = layout.find_manifest(members.document("index.json"), name)
         return oci_image.image(members, pointer, platform)
     if "manifest.json" in members:
         return _docker(members, name)
@@ -59,7 +59,7 @@ def write(path: Path, folder: Path) -> None:
     """
     if path.exists():
         raise UsageError(f"{str(path)!r} is there already.", hint="Give a new file, or remove it.")
-    with files.made_whole(path) as made, made.open("xb") as file:
+    with files.atomic_directory(path) as made, made.open("xb") as file:
         file.writelines(packed(folder))
 
 
@@ -80,12 +80,14 @@ def _files(folder: Path) -> Iterator[layer_writer.Member]:
 
 def _list(folder: Path) -> layer_writer.Member:
     """Docker's list of the images in an archive."""
-    pointer = layout.named((folder / "index.json").read_bytes(), "")
+    pointer = layout.find_manifest((folder / "index.json").read_bytes(), "")
     store = layout.Folder(folder)
     names = [pointer.annotations[layout.DOCKER_NAME]] if pointer.annotations else None
-    manifest = oci_image.parsed(store.manifest(pointer))
+    manifest = oci_image.parse_json(store.manifest(pointer))
     if "manifests" in manifest:
-        manifest = oci_image.parsed(store.manifest(oci_image.descriptors(manifest, "manifests")[0]))
+        manifest = oci_image.parse_json(
+            store.manifest(oci_image.descriptors(manifest, "manifests")[0])
+        )
     config = oci_image.descriptor_of(manifest["config"])
     layers = oci_image.descriptors(manifest, "layers")
     entry = {
@@ -158,14 +160,14 @@ def _docker(members: Members, name: str) -> Image:
     paths, pointer = entry.get("Layers"), entry.get("Config")
     if not isinstance(pointer, str) or not isinstance(paths, list):
         raise oci_image.malformed("its manifest.json names no configuration or no layers")
-    config = oci_image.parsed(members.document(posixpath.normpath(pointer)))
+    config = oci_image.parse_json(members.document(posixpath.normpath(pointer)))
     named = [posixpath.normpath(str(path)) for path in paths]
     return Image(config, oci_image.layers(config, [partial(members.open, path) for path in named]))
 
 
 def _named(manifest: bytes, name: str) -> dict[str, Any]:
     """The entry of a manifest.json that has the name, or the only one."""
-    entries = oci_image.parsed(b'{"images":' + manifest + b"}")["images"]
+    entries = oci_image.parse_json(b'{"images":' + manifest + b"}")["images"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise oci_image.malformed("its manifest.json is no list of images")
     fitting = [entry for entry in entries if not name or name in _names(entry)]

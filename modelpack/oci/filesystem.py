@@ -17,24 +17,24 @@ from typing import Any
 
 from modelpack import files
 from modelpack.errors import UsageError
-from modelpack.files import write_whole
+from modelpack.files import atomic_write_text
 from modelpack.oci import image as oci_image
 from modelpack.oci import streams, tar
 from modelpack.oci.image import Image, Layer
-from modelpack.oci.streams import Measured, Readable
-from modelpack.oci.tar import KINDS, OPAQUE, WHITEOUT, Entry, refused
+from modelpack.oci.streams import HashingReader, Readable
+from modelpack.oci.tar import KINDS, OPAQUE, WHITEOUT, Entry, unsupported_entry
 
-__all__ = ["Entry", "listing", "merged", "read"]
+__all__ = ["Entry", "layer_listing", "merge_layers", "read"]
 
 
-def merged(listings: Iterable[Sequence[Entry]]) -> dict[str, Entry]:
+def merge_layers(listings: Iterable[Sequence[Entry]]) -> dict[str, Entry]:
     """Path -> entry, as it is in `/`, sorted by the names of folders and files. A hard link is one
     still. `listings`: of the layers, bottom to top.
 
     Raises:
         UsageError: the layers do not fit on each other.
     """
-    return dict(_laid(listings).entries())
+    return dict(_apply_layers(listings).entries())
 
 
 def read(image: Image, path: str, limit: int = 2 * streams.DOCUMENT) -> bytes:
@@ -61,17 +61,17 @@ def read(image: Image, path: str, limit: int = 2 * streams.DOCUMENT) -> bytes:
 
 
 def _find(image: Image, path: str) -> Entry | None:
-    top = [listing(layer) for layer in image.layers[-1:]]
-    found = _laid(top).find(path, certain=True)
-    return found or _laid(map(listing, image.layers)).find(path)
+    top = [layer_listing(layer) for layer in image.layers[-1:]]
+    found = _apply_layers(top).find(path, certain=True)
+    return found or _apply_layers(map(layer_listing, image.layers)).find(path)
 
 
 def _content(layer: Layer, wanted: Entry) -> bytes | None:
     """What has the very digest, whichever layer it is in."""
-    if wanted.sha256 not in {entry.sha256 for entry in listing(layer)}:
+    if wanted.sha256 not in {entry.sha256 for entry in layer_listing(layer)}:
         return None
     with layer.open() as stream:
-        for entry, content in tar.members(Measured(stream, streams.LAYER)):
+        for entry, content in tar.members(HashingReader(stream, streams.LAYER)):
             if content is None or entry.size != wanted.size:
                 continue
             data = content.read()
@@ -83,8 +83,8 @@ def _content(layer: Layer, wanted: Entry) -> bytes | None:
     )
 
 
-def _laid(layers: Iterable[Sequence[Entry]]) -> Tree:
-    tree = Tree()
+def _apply_layers(layers: Iterable[Sequence[Entry]]) -> LayeredTree:
+    tree = LayeredTree()
     for entries in layers:
         marks = [entry for entry in entries if _name(entry).startswith(WHITEOUT)]
         for mark in marks:
@@ -111,7 +111,7 @@ _FIELDS = tuple(field.name for field in fields(Entry))
 _TYPES = tuple(type(value) for value in astuple(Entry("", "file", 0, 0, 0, 0, 0)))
 
 
-def listing(layer: Layer) -> tuple[Entry, ...]:
+def layer_listing(layer: Layer) -> tuple[Entry, ...]:
     """The entries of a layer in their order; marks that remove something below are entries too.
 
     Raises:
@@ -119,17 +119,17 @@ def listing(layer: Layer) -> tuple[Entry, ...]:
     """
     if not oci_image.is_digest(layer.diff_id):
         raise oci_image.malformed(f"{layer.diff_id[:100]!r} is no digest")
-    found = _kept(layer.diff_id)
+    found = _load_listing(layer.diff_id)
     if found is None:
         found = _read(layer)
         with suppress(OSError):  # where nothing can be kept, it is read again
-            _keep(layer.diff_id, found)
+            _store_listing(layer.diff_id, found)
     return found
 
 
 def _read(layer: Layer) -> tuple[Entry, ...]:
     with layer.open() as stream:
-        measured = Measured(stream, streams.LAYER)
+        measured = HashingReader(stream, streams.LAYER)
         found = tuple(
             replace(entry, sha256=_sha256(content)) if content else entry
             for entry, content in tar.members(measured)
@@ -151,10 +151,10 @@ def _sha256(content: Readable) -> str:
 
 
 def _place(diff_id: str) -> Path:
-    return files.folder("layers") / f"{diff_id.replace(':', '-')}.json"
+    return files.cache_directory("layers") / f"{diff_id.replace(':', '-')}.json"
 
 
-def _kept(diff_id: str) -> tuple[Entry, ...] | None:
+def _load_listing(diff_id: str) -> tuple[Entry, ...] | None:
     """None: there is none that can be used."""
     try:
         path = _place(diff_id)
@@ -172,10 +172,10 @@ def _entry(row: list[Any]) -> Entry:
     return Entry(*row)
 
 
-def _keep(diff_id: str, found: tuple[Entry, ...]) -> None:
+def _store_listing(diff_id: str, found: tuple[Entry, ...]) -> None:
     path = _place(diff_id)
     rows = list(map(attrgetter(*_FIELDS), found))
-    write_whole(path, json.dumps(rows, separators=(",", ":")))
+    atomic_write_text(path, json.dumps(rows, separators=(",", ":")))
     _remove_oldest(path.parent)
 
 
@@ -200,7 +200,7 @@ class _Node:
     below: dict[str, _Node] = field(default_factory=dict)
 
 
-class Tree:
+class LayeredTree:
     """Starts empty. Paths are as those of entries; each goes through the links that are there."""
 
     def __init__(self) -> None:
@@ -250,7 +250,7 @@ class Tree:
     def _folder(self, folder: str) -> _Node:
         node = self._node(folder, make=True)
         if node is None or (node.entry and node.entry.kind != "directory"):
-            raise refused(folder, "is no folder, and others are in it")
+            raise unsupported_entry(folder, "is no folder, and others are in it")
         return node
 
     def _child(self, folder: _Node, name: str) -> _Node:
@@ -258,7 +258,7 @@ class Tree:
         if name not in folder.below:
             self._made += 1
             if self._made > streams.TREE:
-                raise refused(name, f"is one of more than {streams.TREE} files")
+                raise unsupported_entry(name, f"is one of more than {streams.TREE} files")
             folder.below[name] = _Node()
         return folder.below[name]
 

@@ -18,7 +18,7 @@ from typing import IO, Any, Protocol
 
 from modelpack.errors import UsageError
 from modelpack.oci import streams
-from modelpack.oci.streams import unpacked
+from modelpack.oci.streams import decompress
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -47,7 +47,7 @@ class Blob:
     open: Opener
 
 
-def of_bytes(data: bytes, media_type: str) -> Blob:
+def blob_from_bytes(data: bytes, media_type: str) -> Blob:
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
     return Blob(digest, len(data), media_type, partial(io.BytesIO, data))
 
@@ -128,10 +128,10 @@ def image(store: Store, descriptor: Descriptor, platform: str | None = None) -> 
         UsageError: it is damaged, no image, or none for the platform.
     """
     for _ in range(_NESTED):
-        document = parsed(verified(store.manifest(descriptor), descriptor.digest))
+        document = parse_json(require_digest(store.manifest(descriptor), descriptor.digest))
         if "manifests" not in document:
             return _image(store, document, descriptor.digest)
-        descriptor = chosen(descriptors(document, "manifests"), platform)
+        descriptor = select_platform(descriptors(document, "manifests"), platform)
     raise malformed("its index leads to no manifest")
 
 
@@ -139,7 +139,7 @@ def _image(store: Store, manifest: Mapping[str, Any], digest: str) -> Image:
     pointer = descriptor_of(manifest.get("config"))
     with store.blob(pointer) as stream:
         text = stream.read(streams.DOCUMENT + 1)
-    config = parsed(verified(text, pointer.digest))
+    config = parse_json(require_digest(text, pointer.digest))
     blobs = [_blob(store, layer) for layer in descriptors(manifest, "layers")]
     kept = layers(config, [blob.open for blob in blobs])
     return Image(config, tuple(map(_kept_as, kept, blobs)), digest)
@@ -166,7 +166,7 @@ def layers(config: Mapping[str, Any], packed: Sequence[Opener]) -> tuple[Layer, 
     if len(ids) != len(packed) or len(ids) > streams.LAYERS:
         raise malformed(f"it has {len(packed)} layers, and its configuration names {len(ids)}")
     made_by = _created_by(config, len(ids))
-    return tuple(map(Layer, ids, (partial(_opened, opener) for opener in packed), made_by))
+    return tuple(map(Layer, ids, (partial(_open_blob, opener) for opener in packed), made_by))
 
 
 def _created_by(config: Mapping[str, Any], count: int) -> list[str]:
@@ -180,12 +180,12 @@ def _created_by(config: Mapping[str, Any], count: int) -> list[str]:
 
 
 @contextmanager
-def _opened(opener: Opener) -> Iterator[IO[bytes]]:
-    with opener() as packed, unpacked(packed) as stream:
+def _open_blob(opener: Opener) -> Iterator[IO[bytes]]:
+    with opener() as packed, decompress(packed) as stream:
         yield stream
 
 
-def chosen(entries: Sequence[Descriptor], platform: str | None) -> Descriptor:
+def select_platform(entries: Sequence[Descriptor], platform: str | None) -> Descriptor:
     """The image for `platform`, or the only one there is. Attestations, which BuildKit puts
     beside images, are none.
 
@@ -236,7 +236,7 @@ def _platform(value: object) -> str:
     return "/".join(str(word) for word in words if word)
 
 
-def verified(data: bytes, digest: str) -> bytes:
+def require_digest(data: bytes, digest: str) -> bytes:
     """Raises UsageError: it has another digest."""
     found = f"sha256:{hashlib.sha256(data).hexdigest()}"
     if found != digest:
@@ -244,7 +244,7 @@ def verified(data: bytes, digest: str) -> bytes:
     return data
 
 
-def parsed(data: bytes) -> dict[str, Any]:
+def parse_json(data: bytes) -> dict[str, Any]:
     """Raises UsageError: it is no JSON object, or too large."""
     if len(data) > streams.DOCUMENT:
         raise malformed(f"a document has more than {streams.DOCUMENT} bytes")

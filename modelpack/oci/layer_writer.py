@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from modelpack.oci.image import LAYER_GZIP, Blob, Layer, Opener, in_file
-from modelpack.oci.streams import unpacked
+from modelpack.oci.streams import decompress
 from modelpack.oci.tar import Entry, Kind
 
 LEVEL = 4  # 2 % larger than with 6, in less than half of the time: of a base image's layers
@@ -44,7 +44,7 @@ def write(path: Path, members: Iterable[Member], created_by: str = "") -> Layer:
     """
     plain = hashlib.sha256()
     with path.open("xb") as file:
-        digest = pack(_hashed(tar(members), plain), file)
+        digest = compress_to(_hashed(tar(members), plain), file)
     blob = Blob(digest, path.stat().st_size, LAYER_GZIP, in_file(path))
     return Layer(_named(plain.hexdigest()), partial(_unpacked, path), created_by, blob)
 
@@ -55,7 +55,7 @@ def _hashed(chunks: Iterable[bytes], into: Hash) -> Iterator[bytes]:
         yield chunk
 
 
-def pack(chunks: Iterable[bytes], file: IO[bytes]) -> str:
+def compress_to(chunks: Iterable[bytes], file: IO[bytes]) -> str:
     """Compresses to `file`. Returns the digest of what is written there."""
     packed = _Gzip(file)
     for data in chunks:
@@ -133,7 +133,7 @@ class _Gzip:
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("rb") as packed, unpacked(packed) as stream:
+    with path.open("rb") as packed, decompress(packed) as stream:
         yield stream
 
 

@@ -19,7 +19,7 @@ from modelpack.oci import image as oci_image
 from modelpack.oci import layer_writer as layers
 from modelpack.oci import streams
 from modelpack.oci.image import LAYER_GZIP, Blob, Descriptor, Image, Layer
-from modelpack.oci.streams import Measured, damaged
+from modelpack.oci.streams import HashingReader, damaged_layer
 
 NAME = "org.opencontainers.image.ref.name"
 DOCKER_NAME = "io.containerd.image.name"  # the whole name, which Docker gives beside its tag
@@ -57,7 +57,7 @@ def image(path: Path, tag: str = "", platform: str | None = None) -> Image:
             f"{str(path)!r} is no OCI layout: it has no index.json that can be read.",
             hint="Give a folder as `skopeo copy ... oci:DIR` makes it.",
         ) from error
-    return oci_image.image(Folder(path), named(text, tag), platform)
+    return oci_image.image(Folder(path), find_manifest(text, tag), platform)
 
 
 def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
@@ -71,7 +71,7 @@ def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
         raise UsageError(
             f"{str(path)!r} is there already.", hint="Give a new folder, or remove it."
         )
-    with files.made_whole(path) as folder:
+    with files.atomic_directory(path) as folder:
         blobs = Blobs(folder)
         found = [_manifest(blobs, image) for image in images]
         top = found[0] if len(found) == 1 else _index(blobs, found)
@@ -105,13 +105,13 @@ def _annotations(name: str) -> dict[str, str]:
     return {NAME: name.rpartition(":")[2], DOCKER_NAME: name}
 
 
-def named(index: bytes, tag: str) -> Descriptor:
+def find_manifest(index: bytes, tag: str) -> Descriptor:
     """What the index of a layout calls `tag`; all of it, if there is only one thing.
 
     Raises:
         UsageError: there is none, or several and no tag is given.
     """
-    entries = oci_image.descriptors(oci_image.parsed(index), "manifests")
+    entries = oci_image.descriptors(oci_image.parse_json(index), "manifests")
     fitting = [entry for entry in entries if not tag or tag in _names(entry)]
     if len({entry.digest for entry in fitting}) == 1:
         return fitting[0]
@@ -156,7 +156,7 @@ class Blobs:
         path = self._path(blob.digest)
         if not path.exists():
             with blob.open() as stream, path.open("xb") as file:
-                measured = Measured(stream, streams.LAYER)
+                measured = HashingReader(stream, streams.LAYER)
                 for chunk in measured.chunks():
                     file.write(chunk)
             _require(blob.digest, measured)
@@ -165,8 +165,8 @@ class Blobs:
     def _packed(self, layer: Layer) -> Descriptor:
         made = self._folder / "layer"
         with layer.open() as stream, made.open("xb") as file:
-            measured = Measured(stream, streams.LAYER)
-            digest = layers.pack(measured.chunks(), file)
+            measured = HashingReader(stream, streams.LAYER)
+            digest = layers.compress_to(measured.chunks(), file)
         _require(layer.diff_id, measured)
         made.rename(self._path(digest))
         return Descriptor(LAYER_GZIP, digest, self._path(digest).stat().st_size)
@@ -175,9 +175,9 @@ class Blobs:
         return self._folder / digest.removeprefix("sha256:")
 
 
-def _require(digest: str, stream: Measured) -> None:
+def _require(digest: str, stream: HashingReader) -> None:
     if stream.digest != digest:
-        raise damaged(f"it has the digest {stream.digest} and should have {digest}")
+        raise damaged_layer(f"it has the digest {stream.digest} and should have {digest}")
 
 
 # Source: distribution.github.io/distribution/spec/manifest-v2-2.
@@ -198,7 +198,7 @@ def to_docker_media_types(folder: Path) -> Descriptor:
     Raises:
         UsageError: the layout is damaged.
     """
-    index = oci_image.parsed((folder / "index.json").read_bytes())
+    index = oci_image.parse_json((folder / "index.json").read_bytes())
     (pointer,) = oci_image.descriptors(index, "manifests")
     found = _docker_manifest(folder, pointer)
     written = json.dumps({**index, "manifests": [found.to_json()]})
@@ -208,7 +208,7 @@ def to_docker_media_types(folder: Path) -> Descriptor:
 
 
 def _docker_manifest(folder: Path, pointer: Descriptor) -> Descriptor:
-    manifest = oci_image.parsed(Folder(folder).manifest(pointer))
+    manifest = oci_image.parse_json(Folder(folder).manifest(pointer))
     told: dict[str, Any] = {"schemaVersion": 2, "mediaType": _docker(pointer.media_type)}
     if "manifests" in manifest:
         each = oci_image.descriptors(manifest, "manifests")

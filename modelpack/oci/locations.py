@@ -16,7 +16,7 @@ from modelpack.oci.image import Image
 
 Reader = Callable[[Path, str, "str | None"], Image]
 
-READERS: dict[str, Reader] = {
+LOCATION_READERS: dict[str, Reader] = {
     "oci": layout.image,
     "oci-archive": archive.image,
     "docker-archive": archive.image,
@@ -24,7 +24,9 @@ READERS: dict[str, Reader] = {
 
 
 @contextmanager
-def opened(place: str, platform: str | None = None, *, plain_http: bool = False) -> Iterator[Image]:
+def open_image(
+    place: str, platform: str | None = None, *, plain_http: bool = False
+) -> Iterator[Image]:
     """The image at a place, to be used while the block runs. `platform`: "linux/arm64", of those
     that the place has one for; else the only one. `plain_http`: ask a registry without TLS, which
     is done anyway where it is on this machine.
@@ -34,9 +36,9 @@ def opened(place: str, platform: str | None = None, *, plain_http: bool = False)
         BuildFailedError: the registry fails.
     """
     kind, _, rest = place.partition(":")
-    if kind in READERS:
+    if kind in LOCATION_READERS:
         path, name = _path_and_name(rest)
-        yield READERS[kind](path, name, platform)
+        yield LOCATION_READERS[kind](path, name, platform)
     else:
         from modelpack.oci.registry import client  # noqa: PLC0415 - brings requests, 60 ms
 

@@ -20,12 +20,12 @@ _NAME = re.compile(
     r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
     re.A,
 )
-_LONGEST = 255  # of the repository
-HUB = "docker.io"
+_MAX_REPOSITORY_LENGTH = 255  # of the repository
+DOCKER_HUB = "docker.io"
 
 
 @dataclass(frozen=True)
-class Name:
+class ImageReference:
     """`host`: with its port. `tag`: "" where there is a digest and no tag."""
 
     host: str
@@ -45,21 +45,25 @@ class Name:
     @property
     def server(self) -> str:
         """The host that answers for `host`."""
-        return "registry-1.docker.io" if self.host == HUB else self.host
+        return "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
 
 
-def parse(text: str) -> Name:
+def parse(text: str) -> ImageReference:
     """Raises UsageError: no image can be named so."""
     match = _NAME.fullmatch(text)
-    if match is None or len(match["repository"]) > _LONGEST:
+    if match is None or len(match["repository"]) > _MAX_REPOSITORY_LENGTH:
         raise UsageError(
             f"{text[:300]!r} is no name of an image in a registry.",
             hint="Give one such as registry.example.org/team/iris:1.",
         )
-    host, repository, digest = match["host"] or HUB, match["repository"], match["digest"] or ""
-    if host in {HUB, "index.docker.io"}:
-        host, repository = HUB, repository if "/" in repository else f"library/{repository}"
-    return Name(host, repository, match["tag"] or ("" if digest else "latest"), digest)
+    host, repository, digest = (
+        match["host"] or DOCKER_HUB,
+        match["repository"],
+        match["digest"] or "",
+    )
+    if host in {DOCKER_HUB, "index.docker.io"}:
+        host, repository = DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
+    return ImageReference(host, repository, match["tag"] or ("" if digest else "latest"), digest)
 
 
 def is_loopback(host: str) -> bool:
@@ -89,7 +93,7 @@ def parse_tag(reference: str) -> tuple[str, str]:
     if (
         match is None
         or match[3]
-        or len(match[1]) > _LONGEST
+        or len(match[1]) > _MAX_REPOSITORY_LENGTH
         or re.fullmatch("[0-9a-f]{64}", match[1])
     ):
         raise UsageError(

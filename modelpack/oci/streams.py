@@ -22,7 +22,7 @@ class Readable(Protocol):
 
 
 @contextmanager
-def unpacked(stream: Readable) -> Iterator[IO[bytes]]:
+def decompress(stream: Readable) -> Iterator[IO[bytes]]:
     """What is in `stream`, which is a tar, as such, by gzip or by zstd: told by its first bytes, as
     engines do, whatever its media type.
 
@@ -53,7 +53,7 @@ def _zstd(stream: IO[bytes]) -> IO[bytes]:
     return opened
 
 
-class Measured:
+class HashingReader:
     """Reads on in `stream`, never back, and keeps the digest of all that has gone by.
 
     It has what `tarfile` asks of a file that it reads from start to end. `limit`: in bytes.
@@ -78,12 +78,12 @@ class Measured:
         try:
             data = _exactly(self._stream, size) if size >= 0 else self._stream.read()
         except (EOFError, OSError, zlib.error) as error:
-            raise damaged(str(error)) from error
+            raise damaged_layer(str(error)) from error
         self.last = data
         self._hash.update(data)
         self._position += len(data)
         if self._position > self._limit:
-            raise damaged(f"it has more than {self._limit} bytes")
+            raise damaged_layer(f"it has more than {self._limit} bytes")
         return data
 
     def seek(self, position: int) -> int:
@@ -127,7 +127,7 @@ class Section(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         data = self._stream.read(min(len(buffer), self._left))
         if self._left and len(buffer) and not data:
-            raise damaged(f"it ends {self._left} bytes too early")
+            raise damaged_layer(f"it ends {self._left} bytes too early")
         self._left -= len(data)
         buffer[: len(data)] = data
         return len(data)
@@ -141,7 +141,7 @@ def _exactly(stream: Readable, size: int) -> bytes:
     return data
 
 
-def damaged(why: str) -> UsageError:
+def damaged_layer(why: str) -> UsageError:
     return UsageError(
         f"A layer of the image is damaged: {why}.",
         hint="Get the image from where it came from once more.",

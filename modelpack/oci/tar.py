@@ -11,12 +11,12 @@ from typing import IO, Literal, cast, get_args
 
 from modelpack.errors import UsageError
 from modelpack.oci import streams
-from modelpack.oci.streams import Measured, Section, damaged
+from modelpack.oci.streams import HashingReader, Section, damaged_layer
 
 Content = Section
 
 
-def members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
+def members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
     """The entries in their order, with the content of a regular file, to be read before the next
     one is asked for. At the end, all of the stream has gone by.
 
@@ -26,14 +26,14 @@ def members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
     try:
         yield from _members(stream)
     except tarfile.TarError as error:
-        raise damaged(str(error)) from error
+        raise damaged_layer(str(error)) from error
     except RecursionError as error:
-        raise damaged("one of its entries has too many headers") from error
+        raise damaged_layer("one of its entries has too many headers") from error
     if any(stream.last) or any(any(chunk) for chunk in stream.chunks()):
-        raise damaged("something follows its end")
+        raise damaged_layer("something follows its end")
 
 
-def _members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
+def _members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
     file = cast("IO[bytes]", stream)
     with tarfile.open(fileobj=file, mode="r:", tarinfo=_Bounded, errors="surrogateescape") as tar:
         paths = 0
@@ -43,10 +43,10 @@ def _members(stream: Measured) -> Iterator[tuple[Entry, Content | None]]:
                 return
             paths += len(member.name) + len(member.linkname)
             if paths > streams.PATHS:
-                raise damaged(f"the paths in it have more than {streams.PATHS} bytes")
+                raise damaged_layer(f"the paths in it have more than {streams.PATHS} bytes")
             tar.members = []  # type: ignore[attr-defined]  # which else holds them all
             yield of(member), Section(stream, member.size) if member.isreg() else None
-    raise damaged(f"it has more than {streams.MEMBERS} entries")
+    raise damaged_layer(f"it has more than {streams.MEMBERS} entries")
 
 
 class _Bounded(tarfile.TarInfo):
@@ -54,9 +54,9 @@ class _Bounded(tarfile.TarInfo):
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type == tarfile.XGLTYPE:
-            raise damaged("it has headers for all its entries, which engines pass over")
+            raise damaged_layer("it has headers for all its entries, which engines pass over")
         if not self.isreg() and self.type not in _WITHOUT_CONTENT and self.size > streams.EXTENSION:
-            raise damaged(f"the header of one of its entries has {self.size} bytes")
+            raise damaged_layer(f"the header of one of its entries has {self.size} bytes")
         member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
         return member
 
@@ -122,10 +122,10 @@ def of(member: tarfile.TarInfo) -> Entry:
     """
     kind = _TYPES.get(member.type)
     if kind is None or member.sparse is not None or not _is_sane(member):
-        raise refused(member.name, "is of a kind that no layer has")
+        raise unsupported_entry(member.name, "is of a kind that no layer has")
     target = member.linkname if kind in {"symlink", "hardlink"} else ""
     if not _fits(target):
-        raise refused(member.name, "points to a path that no file can have")
+        raise unsupported_entry(member.name, "points to a path that no file can have")
     return Entry(
         path=path(member.name),
         kind=kind,
@@ -147,9 +147,9 @@ def path(name: str) -> str:
     """
     names = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in names:
-        raise refused(name, "leaves its folder")
+        raise unsupported_entry(name, "leaves its folder")
     if not _fits(name) or any(len(part.encode(*_BYTES)) > streams.NAME for part in names):
-        raise refused(name, "has a name that no file can have")
+        raise unsupported_entry(name, "has a name that no file can have")
     return "/".join(names)
 
 
@@ -164,7 +164,7 @@ def _fits(name: str) -> bool:
     return "\0" not in name and len(name.encode(*_BYTES)) <= streams.PATH
 
 
-def refused(name: str, why: str) -> UsageError:
+def unsupported_entry(name: str, why: str) -> UsageError:
     return UsageError(
         f"A layer of the image cannot be trusted: its entry {name[:200]!r} {why}.",
         hint="Get the image from whoever made it once more, or build it anew.",

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from modelpack.errors import UsageError
-from modelpack.files import write_whole
+from modelpack.files import atomic_write_text
 from modelpack.parity import training
 from modelpack.parity.sidecar import SCHEMA, path_of
 from modelpack.parity.values import to_scalar
@@ -87,7 +87,7 @@ def record(
     if sum(p.stat().st_size for p in paths) <= MAX_COPIED_BYTES:
         members = [_as_loaded(member) for member in members]
     target = path_of(paths[-1])
-    write_whole(target, _with_rows(document, members, X, rows) + "\n")
+    atomic_write_text(target, _with_rows(document, members, X, rows) + "\n")
     return target
 
 

@@ -43,7 +43,7 @@ def lock(
 
 def _write(path: Path, text: str) -> None:
     try:
-        with processes.scratch_folder(f".{path.name}.", path.absolute().parent) as folder:
+        with processes.temporary_directory(f".{path.name}.", path.absolute().parent) as folder:
             (folder / path.name).write_text(text, "utf-8")
             (folder / path.name).replace(path)
     except OSError as error:

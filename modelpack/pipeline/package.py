@@ -107,7 +107,7 @@ def bundle_directory(output: Path | None) -> Iterator[Path]:
     if output is not None:
         yield output
         return
-    with processes.scratch_folder() as folder:
+    with processes.temporary_directory() as folder:
         yield folder / "bundle"
 
 

@@ -171,7 +171,7 @@ def _answers(path: Path | None) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
         try:
             parent = path.absolute().parent
-            folder = stack.enter_context(processes.scratch_folder(f".{path.name}.", parent))
+            folder = stack.enter_context(processes.temporary_directory(f".{path.name}.", parent))
             stream = stack.enter_context((folder / path.name).open("wb"))
         except OSError as error:
             raise UsageError(

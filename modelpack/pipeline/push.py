@@ -80,7 +80,7 @@ def _require_registry(reference: str) -> None:
     UsageError: it would go to where Docker Hub keeps the official images.
     """
     name = oci_reference.parse(reference)
-    if name.host == oci_reference.HUB and name.repository.startswith("library/"):
+    if name.host == oci_reference.DOCKER_HUB and name.repository.startswith("library/"):
         raise UsageError(
             f"{reference} names no registry.",
             hint=f"modelpack push {reference} --as REGISTRY/TEAM/{reference}",

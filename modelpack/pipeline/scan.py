@@ -23,8 +23,8 @@ def scan(run: Pipeline, target: str) -> tuple[Ruling, ...]:
         NoEngineError: it is of an engine, and none answers.
     """
     given = hardening.known_secrets(run.index, os.environ)
-    if target.partition(":")[0] in locations.READERS:
-        with oci.opened(target) as image:
+    if target.partition(":")[0] in locations.LOCATION_READERS:
+        with oci.open_image(target) as image:
             return hardening.scan(image, given)
     with run.engine.contents(target) as image:
         return hardening.scan(image, given)

@@ -126,7 +126,7 @@ def _tells_a_registry(name: str) -> bool:
 
 @contextmanager
 def _resolve_location(run: Pipeline, name: str, place: str, kind: str) -> Iterator[Target]:
-    with oci.opened(place, run.options.platform) as image:
+    with oci.open_image(place, run.options.platform) as image:
         side = _side(name, kind, _manifest(name, image), image)
         yield Target(side, unasked=_UNASKED[kind], image=image)
 

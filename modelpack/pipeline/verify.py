@@ -14,8 +14,8 @@ from modelpack.attestations import keys
 from modelpack.attestations.checks import run_checks
 from modelpack.attestations.provenance import recorded_parity
 from modelpack.attestations.subject import Subject, Verdict
-from modelpack.errors import NotVouchedError, UsageError
-from modelpack.oci.locations import READERS
+from modelpack.errors import UsageError, VerificationError
+from modelpack.oci.locations import LOCATION_READERS
 from modelpack.parity.claims import UNTESTED
 from modelpack.types import Parity, SmokeReport, to_json
 
@@ -107,7 +107,9 @@ def require_verified(outcome: Verification) -> None:
         require_passed(outcome.smoke, allow_untested=outcome.allow_untested)
     failed = next((verdict for verdict in outcome.checks if verdict.state == "fails"), None)
     if failed:
-        raise NotVouchedError(f"{outcome.target}, {failed.name}: {failed.detail}", hint=failed.hint)
+        raise VerificationError(
+            f"{outcome.target}, {failed.name}: {failed.detail}", hint=failed.hint
+        )
 
 
 def _run_smoke_test(run: Pipeline, outcome: Verification, told: Parity | None) -> Verification:
@@ -127,7 +129,7 @@ def _run_smoke_test(run: Pipeline, outcome: Verification, told: Parity | None) -
 def _subject(run: Pipeline, target: str, *, signed: bool) -> Iterator[Subject]:
     """Signatures are kept in registries; else an engine's own image is the nearest."""
     if is_location(target):
-        with oci.opened(target, run.options.platform) as image:
+        with oci.open_image(target, run.options.platform) as image:
             yield Subject(image)
     elif signed or _IN_A_REGISTRY.match(target):
         from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
@@ -156,7 +158,7 @@ def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
 
 
 def is_location(target: str) -> bool:
-    return target.partition(":")[0] in READERS
+    return target.partition(":")[0] in LOCATION_READERS
 
 
 def _parity(told: Parity | None, found: Parity | None) -> Verdict:

@@ -30,7 +30,7 @@ def build_index(run: Pipeline, bundle: Bundle) -> Iterator[IndexSettings]:
     if not run.engine.wants_wheels(bundle):
         yield run.index
         return
-    with processes.scratch_folder(".wheels-", files.folder("wheels")) as folder:
+    with processes.temporary_directory(".wheels-", files.cache_directory("wheels")) as folder:
         told = partial(_fetched, run.observer.step)
         house.collect_wheels(folder, bundle.environment, run.index, told)
         stages = manifest.debian_packages(bundle.model, bundle.environment)

@@ -9,7 +9,7 @@ from contextlib import closing
 
 from modelpack.smoke.checks import CHECKS, SHUTDOWN, SmokeCheck
 from modelpack.smoke.probe import CheckFailedError, CheckNotRunError, Probe
-from modelpack.types import Check, ModelSpec, Reference, Ruling, Service, SmokeReport
+from modelpack.types import Check, ModelSpec, Reference, Ruling, RunningService, SmokeReport
 
 LATENCY_REQUESTS = 20
 _NOT_READY = "the service was not ready"
@@ -18,7 +18,7 @@ __all__ = ["smoke"]
 
 
 def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
-    service: Service,
+    service: RunningService,
     model: ModelSpec,
     reference: Reference | None = None,
     answered: Callable[[], Reference] | None = None,

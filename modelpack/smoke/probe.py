@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelpack.types import Field, ModelSpec, Parity, Reference, Ruling, Scalar, Service
+from modelpack.types import Field, ModelSpec, Parity, Reference, Ruling, RunningService, Scalar
 
 REQUEST_SECONDS = 30.0
 
@@ -41,7 +41,7 @@ class Probe:
 
     def __init__(
         self,
-        service: Service,
+        service: RunningService,
         model: ModelSpec,
         reference: Reference | None = None,
         answered: Callable[[], Reference] | None = None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from modelpack.errors import UsageError
-from modelpack.files import write_whole
+from modelpack.files import atomic_write_text
 from modelpack.types import SmokeReport, to_json
 
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -63,7 +63,7 @@ def _clean(text: str) -> str:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
+        atomic_write_text(path, text)
     except OSError as error:
         raise UsageError(
             f"The report cannot be written to {path}: {error.strerror}.",

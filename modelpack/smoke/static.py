@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from modelpack import elf, oci
 from modelpack.oci import filesystem, streams, tar
-from modelpack.oci.streams import Measured
+from modelpack.oci.streams import HashingReader
 from modelpack.smoke.checks import lifecycle as rules
 from modelpack.types import Check, Environment, Ruling, SmokeReport
 
@@ -43,7 +43,7 @@ def check_image(
         UsageError: the image is damaged.
     """
     began = time.monotonic()
-    paths = filesystem.merged(map(filesystem.listing, image.layers))
+    paths = filesystem.merge_layers(map(filesystem.layer_listing, image.layers))
     seen = _programs(image, locked.platform)
     checks = []
     for name, (problems, told) in {
@@ -63,7 +63,7 @@ def _programs(image: oci.Image, platform: str) -> _Seen:
     seen = _Seen()
     for layer in image.layers:
         with layer.open() as stream:
-            for entry, content in tar.members(Measured(stream, streams.LAYER)):
+            for entry, content in tar.members(HashingReader(stream, streams.LAYER)):
                 head = content.read(elf.HEADER) if content else b""
                 if content and elf.is_elf(head):
                     seen.count += 1

@@ -23,9 +23,9 @@ from modelpack.attestations.provenance import (
     recorded_parity,
 )
 from modelpack.attestations.subject import ANEW, APP, Subject, Verdict, is_byte_code, join_first
-from modelpack.errors import NotVouchedError
+from modelpack.errors import VerificationError
 from modelpack.oci import Layer, streams
-from modelpack.oci.streams import Measured, unpacked
+from modelpack.oci.streams import HashingReader, decompress
 from modelpack.parity import claims
 
 
@@ -50,18 +50,18 @@ def _verified(layer: Layer) -> int:
     """
     if layer.blob is None:
         with layer.open() as stream:
-            return _compared(Measured(stream, streams.LAYER), layer.diff_id)
+            return _compared(HashingReader(stream, streams.LAYER), layer.diff_id)
     with layer.blob.open() as packed:
-        measured = Measured(packed, streams.LAYER)
-        with unpacked(measured) as stream:
-            size = _compared(Measured(stream, streams.LAYER), layer.diff_id)
+        measured = HashingReader(packed, streams.LAYER)
+        with decompress(measured) as stream:
+            size = _compared(HashingReader(stream, streams.LAYER), layer.diff_id)
         for _ in measured.chunks():
             pass
     _require_digest(measured.digest, layer.blob.digest)
     return size
 
 
-def _compared(stream: Measured, digest: str) -> int:
+def _compared(stream: HashingReader, digest: str) -> int:
     for _ in stream.chunks():
         pass
     _require_digest(stream.digest, digest)
@@ -70,7 +70,7 @@ def _compared(stream: Measured, digest: str) -> int:
 
 def _require_digest(found: str, named: str) -> None:
     if found != named:
-        raise NotVouchedError(
+        raise VerificationError(
             f"A layer was changed after the image was made: it should have the digest {named} and"
             f" has {found}.",
             hint=ANEW,
@@ -82,7 +82,7 @@ def check_labels(subject: Subject) -> Verdict:
     for name, label in ((SBOM, SBOM_LABEL), (PROVENANCE, PROVENANCE_LABEL)):
         found, told = subject.digest(name), subject.labels.get(label)
         if told is None or found != {"sha256": told}:
-            raise NotVouchedError(
+            raise VerificationError(
                 f"The label {label} is {told or 'missing'}, and {name} in the image is"
                 f" {found['sha256'] if found else 'missing'}.",
                 hint=ANEW,
@@ -97,7 +97,7 @@ def _require_parity(subject: Subject) -> None:
     labels = {name: text for name, text in subject.labels.items() if name.startswith(claims.LABEL)}
     words = subject.variables.get("MODELPACK_PARITY", "")
     if labels != claims.parity_labels(claimed) or words != claims.parity_text(claimed):
-        raise NotVouchedError(
+        raise VerificationError(
             "The image tells of a parity that its provenance does not have.", hint=ANEW
         )
 
@@ -115,17 +115,17 @@ def check_content(subject: Subject) -> Verdict:
     try:
         told = dependencies(subject.provenance["predicate"])
     except (LookupError, TypeError, AttributeError) as error:
-        raise NotVouchedError("The provenance tells of no content.", hint=ANEW) from error
+        raise VerificationError("The provenance tells of no content.", hint=ANEW) from error
     kept = {name: digest for name, digest in told.items() if name not in BUILT_WITH}
     other = sorted(name for name, digest in kept.items() if subject.digest(name) != digest)
     if other:
-        raise NotVouchedError(
+        raise VerificationError(
             f"Not what the provenance tells, or missing in the image: {join_first(other)}.",
             hint=ANEW,
         )
     more = sorted(path for path in _own(subject) if not _is_told(path, kept))
     if more:
-        raise NotVouchedError(
+        raise VerificationError(
             f"In the image, and the provenance does not tell of it: {join_first(more)}.",
             hint="Look into it, or package the model anew.",
         )
@@ -156,7 +156,7 @@ def check_origin(subject: Subject) -> Verdict:
     try:
         return _verdict(subject, told)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise NotVouchedError(
+        raise VerificationError(
             f"The provenance in the image has not the form that it must have: {error}.", hint=ANEW
         ) from error
 
@@ -166,7 +166,7 @@ def _verdict(subject: Subject, told: dict[str, Any]) -> Verdict:
     definition = predicate["buildDefinition"]
     kinds = (told["_type"], told["predicateType"], definition["buildType"])
     if kinds != (STATEMENT, PREDICATE, BUILD_TYPE):
-        raise NotVouchedError("The provenance in the image is of another kind.", hint=ANEW)
+        raise VerificationError("The provenance in the image is of another kind.", hint=ANEW)
     known = dependencies(predicate)
     models = [(entry["name"], entry["digest"]) for entry in told["subject"]]
     _require_label(
@@ -177,13 +177,13 @@ def _verdict(subject: Subject, told: dict[str, Any]) -> Verdict:
     base = known["base"].get("sha256")
     _require_label("the base image", subject.labels.get(_BASE), base and f"sha256:{base}")
     if not models or any(known.get(name) != digest for name, digest in models):
-        raise NotVouchedError("The provenance tells of another model than it names.", hint=ANEW)
+        raise VerificationError("The provenance tells of another model than it names.", hint=ANEW)
     return Verdict("provenance", "holds", _describe_build(definition))
 
 
 def _require_label(what: str, labelled: str | None, told: str | None) -> None:
     if labelled != told:
-        raise NotVouchedError(
+        raise VerificationError(
             f"The labels say that {what} is {labelled}, and the provenance says {told}.", hint=ANEW
         )
 

@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from modelpack.attestations.provenance import dependencies
 from modelpack.attestations.sbom import distributions
 from modelpack.attestations.subject import ANEW, Subject, Verdict, join_first
-from modelpack.errors import NotVouchedError
+from modelpack.errors import VerificationError
 
 _INSTALLED = re.compile(r"opt/venv/.*?/site-packages/([^/]+)-([^/-]+)\.dist-info(?:/.*)?")
 _DEBIAN = ("var/lib/dpkg/info/{}.list", "var/lib/dpkg/info/{}:{}.list", "var/lib/dpkg/status.d/{}")
@@ -28,7 +28,7 @@ def check_sbom(subject: Subject) -> Verdict:
         _require_hashes(bill, dependencies(subject.provenance["predicate"]))
         _require_debian(bill, subject)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise NotVouchedError(
+        raise VerificationError(
             f"The bill of materials has not the form that it must have: {error}.", hint=ANEW
         ) from error
     told = f"{len(named)} distributions installed, each named with its version, and no other"
@@ -55,7 +55,7 @@ def _require_same(named: dict[str, set[str]], installed: dict[str, set[str]]) ->
         if not _same(named.get(name, set()), installed.get(name, set()))
     )
     if apart:
-        raise NotVouchedError(
+        raise VerificationError(
             f"The bill of materials is not that of this image: {join_first(apart)}.", hint=ANEW
         )
 
@@ -83,7 +83,7 @@ def _require_hashes(bill: dict[str, Any], told: dict[str, dict[str, str]]) -> No
     }
     other = sorted(name for name in {*found, *known} if found.get(name) != known.get(name))
     if other or not {*found} >= {"base"}:
-        raise NotVouchedError(
+        raise VerificationError(
             "The bill of materials and the provenance do not agree on "
             f"{join_first(other) or 'base'}.",
             hint=ANEW,
@@ -101,7 +101,7 @@ def _require_debian(bill: dict[str, Any], subject: Subject) -> None:
         name, architecture = component["name"], component["purl"].rpartition("=")[2]
         places = (place.format(name, architecture) for place in _DEBIAN)
         if not any(place in subject.files for place in places):
-            raise NotVouchedError(
+            raise VerificationError(
                 f"The bill of materials names the Debian package {name}, which is not installed.",
                 hint=ANEW,
             )

@@ -10,7 +10,7 @@ from modelpack.attestations import cosign, provenance, sbom
 from modelpack.attestations.cosign import Part
 from modelpack.attestations.documents import SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attestations.subject import AttachedDocuments, Subject, Verdict
-from modelpack.errors import NotVouchedError
+from modelpack.errors import VerificationError
 
 _SIGNATURE_HINT = "Ask whoever made it for the key that goes with it, or do not run it."
 
@@ -27,7 +27,7 @@ def check_signature(subject: Subject) -> Verdict:
             "signature", "unknown", f"no key given ({there}): nothing says who made this image"
         )
     if not count:
-        raise NotVouchedError(
+        raise VerificationError(
             f"Nobody has signed the image {beside.digest}.",
             hint="Do not run it, unless you know who made it. Its maker signs it by: modelpack push"
             " REF --key cosign.key",
@@ -35,7 +35,7 @@ def check_signature(subject: Subject) -> Verdict:
     if not any(
         cosign.is_signature(part, beside.digest, subject.verifier) for part in beside.signatures
     ):
-        raise NotVouchedError(
+        raise VerificationError(
             f"The image is signed {count} times, and none of these is by this key and of this"
             " content: it was made or changed by somebody else."
             if count > 1
@@ -69,7 +69,7 @@ def _signed(subject: Subject, parts: Sequence[Part], wanted: dict[str, Any]) -> 
         return 0
     listed = list(cosign.predicates(parts, subject.image.digest or "", subject.verifier))
     if not listed:
-        raise NotVouchedError(
+        raise VerificationError(
             "The attestations of the image are not by this key or not of this image.",
             hint=_ATTACHED_HINT,
         )
@@ -86,7 +86,7 @@ def _compared(how: str, wanted: dict[str, Any], found: Sequence[tuple[str, Any]]
     kinds = {kind for kind, _ in found} & wanted.keys()
     for kind in kinds:
         if not any(document == wanted[kind] for other, document in found if other == kind):
-            raise NotVouchedError(
+            raise VerificationError(
                 f"What is {how} as {kind} is not what the image holds.", hint=_ATTACHED_HINT
             )
     return len(kinds)

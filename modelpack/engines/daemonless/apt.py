@@ -45,7 +45,7 @@ def fetch(base: UnpackedBase, names: Sequence[str], target: Path, index: IndexSe
     """
     if shutil.which("apt-get") is None:
         raise _failed(names, "there is no apt-get here to fetch them")
-    with processes.scratch_folder("modelpack-apt-") as folder:
+    with processes.temporary_directory("modelpack-apt-") as folder:
         _prepare(folder, base, names, index)
         packages = ["install", "--yes", "--no-install-recommends", "--download-only", "--", *names]
         for command in (["update"], packages):

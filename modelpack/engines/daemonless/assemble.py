@@ -12,7 +12,7 @@ from typing import Any
 
 from modelpack import dockerfile
 from modelpack.assembly.files import MTIME
-from modelpack.dockerfile import Instruction, Stage, not_understood
+from modelpack.dockerfile import Instruction, Stage, unsupported_instruction
 from modelpack.engines.daemonless import config as daemonless_config
 from modelpack.engines.daemonless import copy, layer_cache, rootfs
 from modelpack.engines.daemonless.base_images import UnpackedBase
@@ -51,7 +51,7 @@ def assemble(
             workdir = config.get("WorkingDir") or "/"
             ours.append(_layer(step, made, workdir, tools, on_step))
         elif not daemonless_config.apply_instruction(config, step):
-            raise not_understood(step, "it makes a layer of what a container does")
+            raise unsupported_instruction(step, "it makes a layer of what a container does")
         history.append(_history_entry(step))
     return AssembledImage(_document(base.config, config, history, [*below, *ours]), (*below, *ours))
 

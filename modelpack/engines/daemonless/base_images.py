@@ -64,7 +64,7 @@ class UnpackedBase:
 
     @cached_property
     def _files(self) -> dict[str, filesystem.Entry]:
-        return filesystem.merged(map(filesystem.listing, self.image.layers))
+        return filesystem.merge_layers(map(filesystem.layer_listing, self.image.layers))
 
     @cached_property
     def interpreter(self) -> Interpreter:
@@ -154,9 +154,9 @@ def unpacked(image: Image) -> Path:
     Raises:
         UsageError, BuildFailedError: see `extraction.extract`.
     """
-    folder = files.folder("bases") / _digest(image)
+    folder = files.cache_directory("bases") / _digest(image)
     if not folder.is_dir():
-        with files.made_whole(folder) as path:
+        with files.atomic_directory(folder) as path:
             rootfs.extract(image.layers, path)
     return folder
 
@@ -199,7 +199,7 @@ class BaseImageSource:
             return BaseImage(repository, python, "user" if reference else "registry", image.digest)
 
     def _of_disk(self, place: str, versions: Sequence[str], platform: str) -> BaseImage:
-        with oci.opened(place, platform) as image:
+        with oci.open_image(place, platform) as image:
             require_platform(image, platform, place)
             python = _python(image, place, versions)
         return BaseImage(_name(place) or local_reference(python), python, "user")
@@ -233,13 +233,13 @@ def _sibling(place: str) -> Iterator[oci.Image | None]:
 
 
 def _opened(place: str, platform: str):  # type: ignore[no-untyped-def]
-    return oci.opened(place, platform) if _ON_DISK.match(place) else _pulled(place, platform)
+    return oci.open_image(place, platform) if _ON_DISK.match(place) else _pulled(place, platform)
 
 
 @contextmanager
 def _pulled(name: str, platform: str) -> Iterator[oci.Image]:
     try:
-        with oci.opened(name, platform) as image:
+        with oci.open_image(name, platform) as image:
             yield image
     except UsageError as error:
         raise NoEngineError(
@@ -288,7 +288,7 @@ def _names(path: Path, given: str) -> list[str]:
             entries = json.loads(members.document("manifest.json"))
             return [str(name) for entry in entries for name in entry.get("RepoTags") or ()]
         index = members.document("index.json")
-    annotations = layout.named(index, given).annotations
+    annotations = layout.find_manifest(index, given).annotations
     return [annotations[key] for key in (layout.DOCKER_NAME, layout.NAME) if key in annotations]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelpack import dockerfile
-from modelpack.dockerfile import Instruction, not_understood
+from modelpack.dockerfile import Instruction, unsupported_instruction
 from modelpack.engines.daemonless.copy import path
 
 Config = dict[str, Any]
@@ -41,7 +41,7 @@ def apply_instruction(config: Config, instruction: Instruction) -> bool:
     try:
         change(config, instruction)
     except ValueError as error:
-        raise not_understood(instruction, str(error)) from error
+        raise unsupported_instruction(instruction, str(error)) from error
     return True
 
 
@@ -51,7 +51,7 @@ def variables(config: Config) -> dict[str, str]:
 
 
 def _words(config: Config, instruction: Instruction) -> list[str]:
-    return dockerfile.split(instruction.text, variables(config))
+    return dockerfile.split_words(instruction.text, variables(config))
 
 
 def _pairs(config: Config, instruction: Instruction) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from modelpack.dockerfile import Instruction, not_understood
+from modelpack.dockerfile import Instruction, unsupported_instruction
 from modelpack.oci.image import in_file
 from modelpack.oci.layer_writer import Member
 from modelpack.oci.tar import Entry
@@ -26,15 +26,17 @@ def copied_items(instruction: Instruction, source: Context, workdir: str) -> lis
         BuildFailedError: it copies nothing, or asks for what is not understood.
     """
     if not {flag.partition("=")[0] for flag in instruction.flags} <= _FLAGS:
-        raise not_understood(instruction, "it has an option that is not known")
+        raise unsupported_instruction(instruction, "it has an option that is not known")
     if (instruction.flag("chown") or "0:0") not in {"0:0", "0", "root", "root:root"}:
-        raise not_understood(instruction, "files of an image belong to root")
+        raise unsupported_instruction(instruction, "files of an image belong to root")
     *sources, target = instruction.array() or instruction.text.split()
     if not sources or any(set(name) & set("*?[$") for name in (*sources, target)):
-        raise not_understood(instruction, "plain names are expected")
+        raise unsupported_instruction(instruction, "plain names are expected")
     found = [item for name in sources for item in _of(instruction, source, name, target, workdir)]
     if len(sources) > 1 and not target.endswith("/"):
-        raise not_understood(instruction, "several files go into a folder, which ends with /")
+        raise unsupported_instruction(
+            instruction, "several files go into a folder, which ends with /"
+        )
     return found
 
 
@@ -43,7 +45,7 @@ def _of(
 ) -> Iterator[CopiedFile]:
     found = list(source.files(name))
     if not found:
-        raise not_understood(instruction, f"there is no {name!r} to copy")
+        raise unsupported_instruction(instruction, f"there is no {name!r} to copy")
     mode = _mode(instruction)
     at = path(target, workdir)
     for below, place in found:
@@ -51,7 +53,7 @@ def _of(
             inside = place.name if target.endswith(("/", "/.")) or target == "." else ""
             yield item(_joined(at, inside), place, mode)
         elif mode is not None and _is_folder(place):
-            raise not_understood(instruction, "a mode is for files, and this is a folder")
+            raise unsupported_instruction(instruction, "a mode is for files, and this is a folder")
         elif _joined(at, below):
             yield item(_joined(at, below), place, mode)
 
@@ -69,7 +71,7 @@ def _mode(instruction: Instruction) -> int | None:
     if text is None:
         return None
     if not (text.isdigit() and set(text) <= set("01234567") and int(text, 8) <= 0o777):
-        raise not_understood(instruction, "a mode in octal is expected")
+        raise unsupported_instruction(instruction, "a mode in octal is expected")
     return int(text, 8)
 
 

@@ -37,8 +37,8 @@ from modelpack.oci import archive, filesystem, layout
 from modelpack.oci import image as oci_image
 from modelpack.oci import reference as oci_reference
 from modelpack.oci.registry import push as registry_push
-from modelpack.oci.registry.client import connected
-from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer, Service
+from modelpack.oci.registry.client import connect
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer, RunningService
 
 _MANIFEST = "app/modelpack.json"
 
@@ -92,7 +92,7 @@ class DaemonlessEngine:
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         stages = _stages(bundle)
         wheels = Path(index.wheelhouse) if index.wheelhouse else None
-        with self._base(bundle, stages) as base, processes.scratch_folder() as scratch:
+        with self._base(bundle, stages) as base, processes.temporary_directory() as scratch:
             tools = BuildContext(Context(bundle.directory), base, wheels)
             made = assemble.assemble(stages, tools, scratch, on_step)
         return self._keep(self._store.add(made))
@@ -101,7 +101,9 @@ class DaemonlessEngine:
         self, bundle: Bundle, stages: Sequence[dockerfile.Stage]
     ) -> AbstractContextManager[UnpackedBase]:
         locked = bundle.environment
-        return self._places.opened(dockerfile.base_of(stages), locked.platform, locked.python)
+        return self._places.opened(
+            dockerfile.base_reference(stages), locked.platform, locked.python
+        )
 
     def require_joins(self) -> None:
         """Passes."""
@@ -144,7 +146,7 @@ class DaemonlessEngine:
         if path.exists():
             raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
         if path.suffix != ".tar":
-            with modelpack_files.made_whole(path) as folder:
+            with modelpack_files.atomic_directory(path) as folder:
                 self._store.lay_out(descriptor, name, folder, share=False)
             return
         with self._laid_out(descriptor, name) as folder:
@@ -153,7 +155,7 @@ class DaemonlessEngine:
     @contextmanager
     def _laid_out(self, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
         """A layout of one image for the block, as engines take it: with its HEALTHCHECK."""
-        with processes.scratch_folder(".laid-", self._store.path) as scratch:
+        with processes.temporary_directory(".laid-", self._store.path) as scratch:
             self._store.lay_out(descriptor, name, scratch / "layout", share=True)
             layout.to_docker_media_types(scratch / "layout")
             yield scratch / "layout"
@@ -164,7 +166,7 @@ class DaemonlessEngine:
         if "@" not in reference and self._store.find(":".join(oci_reference.parse_tag(reference))):
             yield reference
             return
-        with oci.opened(reference, HOST_PLATFORM) as image:
+        with oci.open_image(reference, HOST_PLATFORM) as image:
             layers = tuple(map(layer_cache.from_base_layer, image.layers))
         fetched = self._keep(self._store.add(AssembledImage(image.config, layers)))
         try:
@@ -174,8 +176,8 @@ class DaemonlessEngine:
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
         descriptor = self._find(reference)
-        with self._laid_out(descriptor) as folder, connected(reference) as repository:
-            index = oci_image.parsed((folder / "index.json").read_bytes())
+        with self._laid_out(descriptor) as folder, connect(reference) as repository:
+            index = oci_image.parse_json((folder / "index.json").read_bytes())
             (pointer,) = oci_image.descriptors(index, "manifests")
             return registry_push.push(
                 layout.Folder(folder), pointer, repository, on_progress
@@ -216,7 +218,7 @@ class DaemonlessEngine:
     def predict(self, target: str, arguments: Sequence[str], files: BatchStreams) -> int:
         return self._room(target).predict(arguments, files)
 
-    def run(self, target: str) -> AbstractContextManager[Service]:
+    def run(self, target: str) -> AbstractContextManager[RunningService]:
         return self._room(target).run()
 
     def _room(self, target: str) -> daemonless_run.ImageRunner:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO
 
 from modelpack import files, processes
-from modelpack.files import write_whole
+from modelpack.files import atomic_write_text
 from modelpack.oci import layer_writer as layers
 from modelpack.oci import streams
 from modelpack.oci.image import LAYER_GZIP, Blob, Layer
-from modelpack.oci.streams import Measured, damaged, unpacked
+from modelpack.oci.streams import HashingReader, damaged_layer, decompress
 
 _KEPT_SECONDS = 30 * 86400.0
 
@@ -35,7 +35,7 @@ class CachedLayer:
 
     @property
     def path(self) -> Path:
-        return files.folder("blobs") / self.digest.replace(":", "-")
+        return files.cache_directory("blobs") / self.digest.replace(":", "-")
 
 
 def find(key: str) -> CachedLayer | None:
@@ -78,13 +78,13 @@ def require(found: str, wanted: str) -> None:
     UsageError: a layer has another digest.
     """
     if found != wanted:
-        raise damaged(f"it has the digest {found} and should have {wanted}")
+        raise damaged_layer(f"it has the digest {found} and should have {wanted}")
 
 
 def _packed(layer: Layer, place: Path) -> CachedLayer:
     with layer.open() as stream, place.open("xb") as file:
-        measured = Measured(stream, streams.LAYER)
-        digest = layers.pack(measured.chunks(), file)
+        measured = HashingReader(stream, streams.LAYER)
+        digest = layers.compress_to(measured.chunks(), file)
     require(measured.digest, layer.diff_id)
     return CachedLayer(layer.diff_id, digest, place.stat().st_size)
 
@@ -92,14 +92,14 @@ def _packed(layer: Layer, place: Path) -> CachedLayer:
 def _fetched(layer: Layer, blob: Blob, place: Path) -> CachedLayer:
     with blob.open() as stream, place.open("xb") as file:
         require(_copied(stream, file), blob.digest)
-    with place.open("rb") as packed, unpacked(packed) as plain:
+    with place.open("rb") as packed, decompress(packed) as plain:
         require(_copied(plain), layer.diff_id)
     return CachedLayer(layer.diff_id, blob.digest, blob.size, blob.media_type)
 
 
 def _copied(stream: IO[bytes], file: IO[bytes] | None = None) -> str:
     """The digest of what is read, and written to `file`."""
-    measured = Measured(stream, streams.LAYER)
+    measured = HashingReader(stream, streams.LAYER)
     for chunk in measured.chunks():
         if file:
             file.write(chunk)
@@ -108,22 +108,22 @@ def _copied(stream: IO[bytes], file: IO[bytes] | None = None) -> str:
 
 def _keep(key: str, place: Path, kept: CachedLayer) -> CachedLayer:
     place.replace(kept.path)
-    write_whole(_note(key), json.dumps(asdict(kept)))
+    atomic_write_text(_note(key), json.dumps(asdict(kept)))
     return kept
 
 
 @contextmanager
 def _place() -> Iterator[Path]:
     """Where a new file is made; what is not used any more is gone afterwards."""
-    folder = files.folder("blobs")
-    with processes.scratch_folder(".making-", folder) as scratch:
+    folder = files.cache_directory("blobs")
+    with processes.temporary_directory(".making-", folder) as scratch:
         yield scratch / "blob"
     oldest = time.time() - _KEPT_SECONDS
-    for path in (*folder.glob("sha256-*"), *files.folder("made").glob("*.json")):
+    for path in (*folder.glob("sha256-*"), *files.cache_directory("made").glob("*.json")):
         with suppress(OSError):
             if path.stat().st_mtime < oldest:
                 path.unlink()
 
 
 def _note(key: str) -> Path:
-    return files.folder("made") / f"{key}.json"
+    return files.cache_directory("made") / f"{key}.json"

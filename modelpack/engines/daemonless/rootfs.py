@@ -24,7 +24,7 @@ from modelpack.engines.daemonless import layer_cache
 from modelpack.errors import BuildFailedError
 from modelpack.oci import streams, tar
 from modelpack.oci.image import Layer
-from modelpack.oci.streams import Measured, Readable
+from modelpack.oci.streams import HashingReader, Readable
 from modelpack.oci.tar import OPAQUE, WHITEOUT, Entry
 
 _BLOCK = 2**18
@@ -42,7 +42,7 @@ def extract(layers: Iterable[Layer], folder: Path) -> None:
     for layer in layers:
         try:
             with layer.open() as stream:
-                measured = Measured(stream, streams.LAYER)
+                measured = HashingReader(stream, streams.LAYER)
                 _apply(measured, folder)
         except (ValueError, OSError) as error:
             raise BuildFailedError(
@@ -76,7 +76,7 @@ def resolve(root: Path, path: str, *, last: bool = True) -> Path:
     return at
 
 
-def _apply(stream: Measured, root: Path) -> None:
+def _apply(stream: HashingReader, root: Path) -> None:
     fresh: set[Path] = set()  # what this very layer brought: whiteouts are of those below
     for entry, content in tar.members(stream):
         folder, _, name = entry.path.rpartition("/")

@@ -30,7 +30,7 @@ from modelpack.engines.protocol import AnswerFuture, BatchStreams
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, SmokeFailedError
 from modelpack.oci import archive
-from modelpack.types import Service
+from modelpack.types import RunningService
 
 _PLACES = (
     *("--dev", "/dev", "--tmpfs", "/dev/shm", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
@@ -141,7 +141,7 @@ def unpack_runner(image: oci.Image) -> Iterator[BubblewrapRunner]:
         BuildFailedError: it cannot be unpacked.
         NoEngineError: it cannot be run behind walls.
     """
-    with modelpack_processes.scratch_folder("modelpack-room-") as scratch:
+    with modelpack_processes.temporary_directory("modelpack-room-") as scratch:
         root = scratch / "root"
         rootfs.extract(image.layers, root)
         for name in ("dev", "proc", "tmp"):
@@ -162,7 +162,7 @@ class ImageRunner(Protocol):
 
     def ask(self, document: bytes) -> AbstractContextManager[AnswerFuture]: ...
     def predict(self, arguments: Sequence[str], files: BatchStreams) -> int: ...
-    def run(self) -> AbstractContextManager[Service]: ...
+    def run(self) -> AbstractContextManager[RunningService]: ...
 
 
 class LoadedImageRunner:
@@ -178,7 +178,7 @@ class LoadedImageRunner:
     def predict(self, arguments: Sequence[str], files: BatchStreams) -> int:
         return self._engine.predict(self._id, arguments, files)
 
-    def run(self) -> AbstractContextManager[Service]:
+    def run(self) -> AbstractContextManager[RunningService]:
         return self._engine.run(self._id)
 
 

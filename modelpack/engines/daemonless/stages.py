@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack import dockerfile
-from modelpack.dockerfile import Instruction, Stage, not_understood
+from modelpack.dockerfile import Instruction, Stage, unsupported_instruction
 from modelpack.engines.daemonless import config as daemonless_config
 from modelpack.engines.daemonless import copy as daemonless_copy
 from modelpack.engines.daemonless.base_images import UnpackedBase
@@ -67,7 +67,7 @@ class StageBuilder:
 
     def _stage(self, instruction: Instruction, name: str) -> Stage:
         if name not in self._stages:
-            raise not_understood(instruction, f"there is no stage {name!r}")
+            raise unsupported_instruction(instruction, f"there is no stage {name!r}")
         return self._stages[name]
 
     def _key(self, instruction: Instruction, name: str) -> str:
@@ -114,7 +114,7 @@ class StageBuilder:
             elif str(instruction) not in _NEEDLESS and not daemonless_config.apply_instruction(
                 work.config, instruction
             ):
-                raise not_understood(instruction, "it is not known")
+                raise unsupported_instruction(instruction, "it is not known")
 
 
 def _mounted(instruction: Instruction) -> list[str]:
@@ -236,7 +236,7 @@ def _acts(instruction: Instruction) -> list[tuple[Act, re.Match[str]]]:
             (act, match) for pattern, act in _COMMANDS if (match := pattern.fullmatch(command))
         ]
         if not known:
-            raise not_understood(instruction, "its command takes a container")
+            raise unsupported_instruction(instruction, "its command takes a container")
         found += known
     return found
 
@@ -255,7 +255,7 @@ def _mount(instruction: Instruction, work: StageBuild) -> None:
         elif match := _MOUNT.fullmatch(flag):
             _show(instruction, work, match[1], match[2])
         else:
-            raise not_understood(instruction, f"--{flag} is not known")
+            raise unsupported_instruction(instruction, f"--{flag} is not known")
 
 
 def _show(instruction: Instruction, work: StageBuild, source: str, target: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.engines.daemonless.assemble import AssembledImage
-from modelpack.files import link_or_copy, write_whole
+from modelpack.files import atomic_write_text, link_or_copy
 from modelpack.oci import image as oci_image
 from modelpack.oci import layout
 from modelpack.oci.image import Image
@@ -46,7 +46,7 @@ class Store:
         self._blobs = path / "blobs" / "sha256"
         self._blobs.mkdir(parents=True, exist_ok=True)
         if not (path / "oci-layout").exists():
-            write_whole(path / "oci-layout", _LAYOUT)
+            atomic_write_text(path / "oci-layout", _LAYOUT)
         self._lock = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._lock)
         fcntl.flock(self._lock, fcntl.LOCK_SH)
@@ -148,7 +148,7 @@ class Store:
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = self._entries()
             yield entries
-            write_whole(self.path / "index.json", _text(_index(entries)))
+            atomic_write_text(self.path / "index.json", _text(_index(entries)))
 
     def _entries(self) -> list[Descriptor]:
         with suppress(FileNotFoundError):
@@ -162,7 +162,7 @@ class Store:
         text = _text(document)
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
         if not self._place(digest).exists():
-            write_whole(self._place(digest), text)
+            atomic_write_text(self._place(digest), text)
         return {"mediaType": media_type, "digest": digest, "size": len(text.encode())}
 
     def _place(self, digest: str) -> Path:

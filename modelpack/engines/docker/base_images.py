@@ -207,7 +207,7 @@ def fetch(
     shutil.rmtree(folder, ignore_errors=True)
     if not packages.stages:
         return
-    with processes.scratch_folder(".debian-", folder.parent) as scratch:
+    with processes.temporary_directory(".debian-", folder.parent) as scratch:
         context = scratch / "context"
         context.mkdir()
         (context / "Dockerfile").write_text(_dockerfile(packages))

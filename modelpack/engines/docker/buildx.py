@@ -29,7 +29,7 @@ def build(
         NoEngineError: there is no `docker buildx` of version 0.13 or later.
         BuildFailedError: with the step that failed and the end of its output.
     """
-    with processes.scratch_folder() as scratch:
+    with processes.temporary_directory() as scratch:
         iidfile = scratch / "iid"
         options = ["--load", f"--iidfile={iidfile}", *options]
         run(context, on_step, environ=environ, options=options)

@@ -116,7 +116,7 @@ def new_name() -> str:
 def remove_on_exit(host: EngineHost, name: str) -> Iterator[None]:
     """No container is called `name` afterwards, whatever happens in the block."""
     # Podman finds the firewall rules of the container only by the variables it started it with.
-    with processes.guard(*_REMOVE, host.command, name, environ=host.environ_afterwards):
+    with processes.run_on_exit(*_REMOVE, host.command, name, environ=host.environ_afterwards):
         try:
             yield
         finally:
@@ -171,7 +171,7 @@ def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """The engine makes what it was asked for even if nobody waits, and before that there is
     nothing to remove.
     """
-    with processes.held_back():
+    with processes.defer_interrupts():
         return make(*arguments, **options)
 
 

@@ -48,7 +48,10 @@ def open_saved_image(host: EngineHost, target: str) -> Iterator[oci.Image]:
     diff_ids = found.attrs["RootFS"].get("Layers") or []
     history = _history(found.history())
     made_by = [entry["created_by"] for entry in history if not entry["empty_layer"]]
-    with processes.scratch_folder() as folder, _Layers(host, found.id, diff_ids, folder) as layers:
+    with (
+        processes.temporary_directory() as folder,
+        _Layers(host, found.id, diff_ids, folder) as layers,
+    ):
         if len(made_by) != len(diff_ids):  # only the configuration itself tells
             yield layers.image
             return

@@ -143,7 +143,7 @@ class DockerEngine:
         except ImageNotFound as error:
             raise self._host.no_image(target) from error
         # conmon, which Podman starts, leaves an empty file "oom" where it was started.
-        with processes.scratch_folder() as folder, containers.remove_on_exit(self._host, name):
+        with processes.temporary_directory() as folder, containers.remove_on_exit(self._host, name):
             command = containers.create_sandbox(self._host, image, name, arguments, memory)
             yield Sandbox(command, {"env": self._host.environ, "cwd": folder}, memory)
 

@@ -210,7 +210,7 @@ class _PushEvents:
             self._on_progress(layer, min(done, self._sizes[layer] - 1), self._sizes[layer])
 
 
-def _credentials(name: reference.Name) -> dict[str, str]:
+def _credentials(name: reference.ImageReference) -> dict[str, str]:
     """As Docker's API takes them."""
     host, found = name.host, auth.find(name.host, name.repository)
     if found is None:

@@ -128,7 +128,7 @@ def running(
     Raises:
         UsageError: the port is taken.
     """
-    with processes.scratch_folder() as home, listen(port) as listener:
+    with processes.temporary_directory() as home, listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         own = {**(variables or {}), **_variables(environment, str(home))}

@@ -101,7 +101,7 @@ def build(
     options: Sequence[str] = (),
 ) -> str:
     """As `hosts.Builder` has it. The image is in Docker's format: OCI's knows no HEALTHCHECK."""
-    with processes.scratch_folder() as scratch:
+    with processes.temporary_directory() as scratch:
         iidfile = scratch / "iid"
         run(context, on_step, environ=environ, options=[f"--iidfile={iidfile}", *options])
         return iidfile.read_text().strip()

@@ -126,12 +126,12 @@ def push(image: str, reference: str, on_progress: OnProgress) -> str:
         UsageError: the registry cannot be reached, or does not let this user do it.
         BuildFailedError: the registry fails, or Podman does not give the image.
     """
-    with client.connected(reference) as repository, processes.scratch_folder() as scratch:
+    with client.connect(reference) as repository, processes.temporary_directory() as scratch:
         repository.find_manifest()  # told now, not after the image is saved
         folder = scratch / "image"
         _save(image, folder)
         data = (folder / "manifest.json").read_bytes()
-        media_type = str(oci_image.parsed(data).get("mediaType") or oci_image.MANIFEST)
+        media_type = str(oci_image.parse_json(data).get("mediaType") or oci_image.MANIFEST)
         top = Descriptor(media_type, client.digest_of(data), len(data))
         return registry_push.push(_Folder(folder), top, repository, on_progress).digest
 

@@ -49,7 +49,7 @@ def start() -> EngineHost:
 def _host(stack: ExitStack) -> EngineHost:
     if not shutil.which("podman"):
         raise NoEngineError("There is no podman command.", hint=_INSTALL)
-    folder = stack.enter_context(processes.scratch_folder())
+    folder = stack.enter_context(processes.temporary_directory())
     variables = _variables(folder)
     said = stack.enter_context(TemporaryFile())  # noqa: SIM115 - that closes it
     socket = folder / "podman.sock"

@@ -18,8 +18,8 @@ from typing import Any
 import requests
 
 from modelpack.errors import UsageError
-from modelpack.oci.reference import HUB
-from modelpack.oci.registry.errors import said
+from modelpack.oci.reference import DOCKER_HUB
+from modelpack.oci.registry.errors import response_text
 
 Ask = Callable[..., requests.Response]
 
@@ -68,7 +68,7 @@ def _bearer(asked: Mapping[str, str], credentials: Credentials | None, ask: Ask)
 def _token(answer: requests.Response) -> str:
     if answer.ok:
         try:
-            document = json.loads(said(answer))
+            document = json.loads(response_text(answer))
         except ValueError:
             document = None
         if isinstance(document, dict):
@@ -83,7 +83,7 @@ def _token(answer: requests.Response) -> str:
 
 # Sources: github.com/docker/cli, cli/config/credentials and docs of `docker login`;
 # github.com/docker/docker-credential-helpers; containers-auth.json(5).
-_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", HUB)
+_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", DOCKER_HUB)
 _TOKEN_USER = "<token>"  # noqa: S105  # what helpers call the user of an identity token
 _PATIENCE = 30  # seconds for a helper, which may ask a service
 
@@ -126,7 +126,7 @@ def _files() -> Iterator[Path]:
 
 def _in_file(path: Path, host: str, repository: str) -> Credentials | None:
     config = _read(path)
-    keys = (*_folders(host, repository), *(_HUB_KEYS if host == HUB else (host,)))
+    keys = (*_folders(host, repository), *(_HUB_KEYS if host == DOCKER_HUB else (host,)))
     helpers = _mapping(config.get("credHelpers"))
     for key in keys:
         helper = helpers.get(key) or config.get("credsStore")

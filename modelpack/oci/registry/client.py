@@ -43,7 +43,7 @@ class Repository:
         """The manifest or index of a tag or a digest, else of the name's own."""
         found = self.find_manifest(reference)
         if found is None:
-            raise errors.absent(self.name, reference or self.name.reference)
+            raise errors.not_found(self.name, reference or self.name.reference)
         return found
 
     def find_manifest(self, reference: str = "") -> tuple[Descriptor, bytes] | None:
@@ -55,9 +55,9 @@ class Repository:
                 return None
             data = self.transport.read(answer)
             media_type = answer.headers.get("Content-Type", "").partition(";")[0]
-        document = oci_image.parsed(data)
+        document = oci_image.parse_json(data)
         if oci_image.is_digest(wanted):
-            oci_image.verified(data, wanted)
+            oci_image.require_digest(data, wanted)
         media_type = str(document.get("mediaType") or media_type)
         return Descriptor(media_type, digest_of(data), len(data)), data
 
@@ -77,7 +77,7 @@ class Repository:
 
 
 @contextmanager
-def connected(reference: str, *, plain_http: bool = False) -> Iterator[Repository]:
+def connect(reference: str, *, plain_http: bool = False) -> Iterator[Repository]:
     """The repository of an image's name. Nothing is asked of it yet.
 
     Raises:
@@ -113,7 +113,7 @@ def download(repository: Repository, blob: Descriptor, path: Path) -> None:
                 _rest(repository, blob, file)
             except BROKEN as error:
                 if pause is None:
-                    raise errors.broken(repository.name, error) from None
+                    raise errors.connection_lost(repository.name, error) from None
                 time.sleep(pause)
             if file.tell() >= blob.size:
                 break
@@ -144,7 +144,7 @@ def _require(path: Path, blob: Descriptor) -> None:
         raise malformed(f"the registry gives something else for {blob.digest}")
 
 
-class Pulled:
+class RemoteStore:
     """A `Store` that keeps in `folder` what it has fetched."""
 
     def __init__(self, repository: Repository, folder: Path) -> None:
@@ -177,8 +177,8 @@ def image(
         BuildFailedError: the registry fails.
     """
     with (
-        connected(reference, plain_http=plain_http) as repository,
-        processes.scratch_folder() as kept,
+        connect(reference, plain_http=plain_http) as repository,
+        processes.temporary_directory() as kept,
     ):
         found, _ = repository.manifest()
-        yield oci_image.image(Pulled(repository, kept), found, platform)
+        yield oci_image.image(RemoteStore(repository, kept), found, platform)

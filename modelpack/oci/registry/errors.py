@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from modelpack.errors import BuildFailedError, ModelpackError, UsageError
-from modelpack.oci.reference import HUB, Name
+from modelpack.oci.reference import DOCKER_HUB, ImageReference
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _WORDS = 300  # characters of the registry's own
@@ -24,15 +24,15 @@ class BusyError(BuildFailedError):
     """It was busy, or the connection broke: asked once more, it may do it."""
 
 
-def broken(name: Name, error: Exception) -> BusyError:
+def connection_lost(name: ImageReference, error: Exception) -> BusyError:
     """For a connection that broke, or on which nothing came, once there had been one."""
     why, hint = _reason(name, error)
     return BusyError(f"The registry {name.host} has stopped to answer: {why}.", hint=hint)
 
 
-def refused(name: Name, answer: requests.Response) -> ModelpackError:
+def rejected(name: ImageReference, answer: requests.Response) -> ModelpackError:
     """For an answer that is none to what was asked."""
-    status, told = answer.status_code, words(said(answer))
+    status, told = answer.status_code, error_message(response_text(answer))
     why = f": {told}" if told else ""
     if status == 401:
         return UsageError(
@@ -45,7 +45,7 @@ def refused(name: Name, answer: requests.Response) -> ModelpackError:
             hint=f"{login(name.host)} as a user who may, or give another name.",
         )
     if status == 404:
-        return absent(name, name.reference, why)
+        return not_found(name, name.reference, why)
     if status == 413:
         return BuildFailedError(
             f"A layer is too large for the registry {name.host}{why}.",
@@ -57,7 +57,7 @@ def refused(name: Name, answer: requests.Response) -> ModelpackError:
     return BuildFailedError(message, hint="Ask whoever runs it.")
 
 
-def absent(name: Name, reference: str, said: str = "") -> UsageError:
+def not_found(name: ImageReference, reference: str, said: str = "") -> UsageError:
     """For a tag or a digest that is not there."""
     mark = "@" if reference.startswith("sha256:") else ":"
     return UsageError(
@@ -66,17 +66,17 @@ def absent(name: Name, reference: str, said: str = "") -> UsageError:
     )
 
 
-def unreachable(name: Name, error: Exception) -> ModelpackError:
+def unreachable(name: ImageReference, error: Exception) -> ModelpackError:
     """For a registry that has not answered yet."""
     why, hint = _reason(name, error)
     return UsageError(f"The registry {name.host} cannot be reached: {why}.", hint=hint)
 
 
 def login(host: str) -> str:
-    return "docker login" if host == HUB else f"docker login {host}"
+    return "docker login" if host == DOCKER_HUB else f"docker login {host}"
 
 
-def said(answer: requests.Response) -> str:
+def response_text(answer: requests.Response) -> str:
     """The beginning of an answer's text; "" if the connection breaks."""
     try:
         data: bytes = answer.raw.read(_READ, decode_content=True)
@@ -85,7 +85,7 @@ def said(answer: requests.Response) -> str:
     return data.decode(errors="replace")
 
 
-def words(text: str) -> str:
+def error_message(text: str) -> str:
     """What an answer of a registry says; "" if that is in no form that is known."""
     try:
         document = json.loads(text)
@@ -96,7 +96,7 @@ def words(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in said).rstrip(". ")
 
 
-def _reason(name: Name, error: Exception) -> tuple[str, str]:
+def _reason(name: ImageReference, error: Exception) -> tuple[str, str]:
     causes = _causes(error)
     if "CERTIFICATE_VERIFY_FAILED" in " ".join(map(str, causes)):
         return "nobody who is trusted here vouches for its certificate", (

@@ -20,7 +20,7 @@ import urllib3
 
 from modelpack.errors import UsageError
 from modelpack.oci import streams
-from modelpack.oci.reference import Name, is_loopback
+from modelpack.oci.reference import ImageReference, is_loopback
 from modelpack.oci.registry import auth, errors
 
 TIMEOUT = (10, 120)  # seconds: to connect, and without a byte
@@ -37,7 +37,7 @@ class Transport:
     if MODELPACK_PLAIN_HTTP lists its host; one on this machine is asked without in any case.
     """
 
-    def __init__(self, name: Name, *, plain_http: bool = False) -> None:
+    def __init__(self, name: ImageReference, *, plain_http: bool = False) -> None:
         self.name = name
         listed = os.environ.get("MODELPACK_PLAIN_HTTP", "").split(",")
         self._plain = plain_http or name.server in listed
@@ -79,14 +79,14 @@ class Transport:
                 if not self._has_answered:
                     raise errors.unreachable(self.name, error) from None
                 if pause is None:
-                    raise errors.broken(self.name, error) from None
+                    raise errors.connection_lost(self.name, error) from None
                 time.sleep(pause)
                 continue
             if answer.status_code in expected:
                 return answer
             if pause is None or answer.status_code not in errors.BUSY:
                 with answer:
-                    raise errors.refused(self.name, answer)
+                    raise errors.rejected(self.name, answer)
             answer.close()
             time.sleep(max(pause, _retry_after(answer)))
         raise AssertionError("the last attempt returns or raises")
@@ -100,7 +100,7 @@ class Transport:
         try:
             data: bytes = answer.raw.read(streams.DOCUMENT + 1, decode_content=True)
         except BROKEN as error:
-            raise errors.broken(self.name, error) from None
+            raise errors.connection_lost(self.name, error) from None
         return data
 
     def _wants_tls(self, answer: requests.Response) -> bool:
@@ -109,7 +109,7 @@ class Transport:
         if not is_plain or answer.status_code != requests.codes.bad_request:
             return False
         with self._once("GET", self._base, headers={}) as told:
-            if not re.search("HTTPS (server|port)", errors.said(told)):
+            if not re.search("HTTPS (server|port)", errors.response_text(told)):
                 return False
         self._base = f"https{self._base.removeprefix('http')}"
         return True

@@ -166,8 +166,8 @@ def push(
 def _push(
     store: Store, top: Descriptor, repository: Repository, on_progress: OnProgress, tag: str
 ) -> Descriptor:
-    data = image.verified(store.manifest(top), top.digest)
-    document = image.parsed(data)
+    data = image.require_digest(store.manifest(top), top.digest)
+    document = image.parse_json(data)
     if "manifests" in document:
         for entry in image.descriptors(document, "manifests"):
             _push(store, entry, repository, on_progress, "")

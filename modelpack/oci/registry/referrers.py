@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 from modelpack.oci import image
-from modelpack.oci.image import Blob, Descriptor, of_bytes
+from modelpack.oci.image import Blob, Descriptor, blob_from_bytes
 from modelpack.oci.registry.client import Repository, digest_of
 from modelpack.oci.registry.push import upload
 
@@ -46,7 +46,7 @@ def attach(
     Raises:
         UsageError, BuildFailedError: the registry does not take it.
     """
-    config = of_bytes(b"{}", EMPTY)
+    config = blob_from_bytes(b"{}", EMPTY)
     for blob in (config, *contents):
         upload(repository, blob, lambda *_: None)
     manifest = {
@@ -83,7 +83,7 @@ def _listed(repository: Repository, path: str) -> Iterator[Descriptor]:
                 return
             data = repository.transport.read(answer)
             following = answer.links.get("next", {}).get("url")
-        yield from image.descriptors(image.parsed(data), "manifests")
+        yield from image.descriptors(image.parse_json(data), "manifests")
         if not following:
             return
         path = urljoin(answer.url, following)
@@ -91,7 +91,7 @@ def _listed(repository: Repository, path: str) -> Iterator[Descriptor]:
 
 def _tagged(repository: Repository, digest: str) -> list[Descriptor]:
     found = repository.find_manifest(_tag(digest))
-    return image.descriptors(image.parsed(found[1]), "manifests") if found else []
+    return image.descriptors(image.parse_json(found[1]), "manifests") if found else []
 
 
 def _list_by_tag(repository: Repository, digest: str, entry: Descriptor) -> None:
