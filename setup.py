@@ -1,5 +1,5 @@
-"""Kept for tools that look for it; everything is declared in setup.cfg."""
+"""The list of packages; everything else is declared in setup.cfg."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+setup(packages=[*find_packages(include=["modelpack*"]), "modelpack.templates"])

@@ -33,7 +33,7 @@ from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, build_request, complete_reference, prepare
 from modelpack.smoke.checks import parity
 from modelpack.smoke.probe import CheckFailedError, Probe
-from modelpack.types import Bundle, Reference
+from modelpack.types import Bundle, Reference, RunningService
 
 ROWS = 80
 _rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from modelpack import processes
 HOLD = """
 import sys, time
 from modelpack import processes
-with reaper.guard("rm", "-rf", sys.argv[1]):
+with processes.run_on_exit("rm", "-rf", sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """

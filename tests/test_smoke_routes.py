@@ -14,6 +14,7 @@ from test_serving_gunicorn import serving
 from modelpack.parity.compare import relative_difference
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES, Route
+from modelpack.types import RunningService
 
 ROWS: dict[str, list[list[Any]]] = {
     "iris": [[5.1, 3.5, 1.4, 0.2], [6.5, 3, 5.5, 2.0], [0.1 + 0.2, 1e-300, -0.0, 7]],
