@@ -14,7 +14,7 @@ from serving_models import bundle_of
 from test_serving_http import client_of, client_on
 
 from modelpack.serving import application
-from modelpack.serving.dialects import DIALECTS
+from modelpack.serving.dialects import PROTOCOLS
 from modelpack.serving.openapi.document import METHODS, path_of
 from modelpack.serving.service import Service
 
@@ -279,7 +279,7 @@ def test_a_model_that_fails_on_its_example_has_a_document_without_examples(tmp_p
     service = Service.open(bundle_of(MODELS["iris"](), tmp_path, "pickle").directory)
     service.ready = False
     app = application.create()
-    for dialect in DIALECTS:
+    for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     document = document_of(app.test_client())
     definitions.OPENAPI_31_VALIDATOR.validate(document)

@@ -30,7 +30,7 @@ from modelpack.serving.batch import command, files, guess, loop, options, places
 from modelpack.serving.batch.answering import Answering, Wishes
 from modelpack.serving.batch.files import FORMATS
 from modelpack.serving.batch.files import csv as csv_file
-from modelpack.serving.dialects import DIALECTS
+from modelpack.serving.dialects import PROTOCOLS
 from modelpack.serving.service import Service
 
 MODELS = {
@@ -106,7 +106,7 @@ def client(folders):
     def client_of(name: str):
         app = application.create()
         service = Service.open(folders[name])
-        for dialect in DIALECTS:
+        for dialect in PROTOCOLS:
             app.register_blueprint(dialect.routes(service))
         return app.test_client()
 

@@ -30,7 +30,7 @@ from test_serving_hot import answered, apart, by_flask, job_of
 from modelpack.serving import application, extras, hot, metrics, tables
 from modelpack.serving.batch import command
 from modelpack.serving.batch.answering import Wishes
-from modelpack.serving.dialects import DIALECTS
+from modelpack.serving.dialects import PROTOCOLS
 from modelpack.serving.dicts import DictDecoder
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.manifest import Field
@@ -61,7 +61,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def app_of(folder: Path) -> Any:
     app = application.create()
     service = Service.open(folder)
-    for dialect in DIALECTS:
+    for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from serving_models import Trained, bundle_of, people
 
 from modelpack.serving import application
-from modelpack.serving.dialects import DIALECTS
+from modelpack.serving.dialects import PROTOCOLS
 from modelpack.serving.service import Service
 
 
@@ -28,7 +28,7 @@ def client_of(trained: Trained, folder, format_="joblib") -> FlaskClient:
 def client_on(bundle: Path) -> FlaskClient:
     service = Service.open(bundle)
     app = application.create()
-    for dialect in DIALECTS:
+    for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app.test_client()
 

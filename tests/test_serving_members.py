@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from modelpack.inspection import inspect
 from modelpack.serving import application, wire
 from modelpack.serving.columns import DoubtError
-from modelpack.serving.dialects import DIALECTS
+from modelpack.serving.dialects import PROTOCOLS
 from modelpack.serving.dicts import DictDecoder
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.limits import Limits
@@ -86,7 +86,7 @@ def two_files(pair, folder: Path) -> Service:
 
 def answer(service: Service, rows, path: str = "/predict?probabilities=1") -> dict:
     app = application.create()
-    for dialect in DIALECTS:
+    for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     response = app.test_client().post(path, json={"instances": rows})
     return {"status": response.status_code, **response.json}

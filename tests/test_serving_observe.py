@@ -36,7 +36,7 @@ from modelpack.serving import (
     tracecontext,
     tracing,
 )
-from modelpack.serving.dialects import DIALECTS
+from modelpack.serving.dialects import PROTOCOLS
 from modelpack.serving.errors import CannotStartError
 from modelpack.serving.service import Service
 
@@ -48,7 +48,7 @@ SETOSA = [5.1, 3.5, 1.4, 0.2]
 
 def app_of(service: Service):
     app = application.create()
-    for dialect in DIALECTS:
+    for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app
 

@@ -36,7 +36,9 @@ def modules(folder: str) -> set[str]:
 
 
 def test_each_file_is_in_its_table():
-    assert {dialect.__name__.split(".")[-1] for dialect in dialects.DIALECTS} == modules("dialects")
+    assert {dialect.__name__.split(".")[-1] for dialect in dialects.PROTOCOLS} == modules(
+        "dialects"
+    )
     assert set(formats.FORMATS) == modules("formats")
     assert {runner.__module__.split(".")[-1] for runner in runners.RUNNERS} == modules("runners")
 

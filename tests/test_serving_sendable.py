@@ -21,7 +21,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from modelpack.serving import application, sendable
-from modelpack.serving.dialects import DIALECTS
+from modelpack.serving.dialects import PROTOCOLS
 from modelpack.serving.service import Service
 from modelpack.types import Field, Signature
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 def client_of(trained: Trained, folder: Path) -> FlaskClient:
     app = application.create()
     service = Service.open(bundle_of(trained, folder).directory)
-    for dialect in DIALECTS:
+    for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app.test_client()
 

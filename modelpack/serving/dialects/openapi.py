@@ -17,9 +17,9 @@ def routes(service: Service) -> Blueprint:
 
     @lru_cache(maxsize=1)
     def body() -> bytes:
-        from . import DIALECTS  # noqa: PLC0415 - which holds this module
+        from . import PROTOCOLS  # noqa: PLC0415 - which holds this module
 
-        return answers.dump(document.document(service, current_app, DIALECTS))
+        return answers.dump(document.document(service, current_app, PROTOCOLS))
 
     @blueprint.get("/openapi.json")
     def openapi() -> Response:

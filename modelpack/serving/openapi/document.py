@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
-from types import ModuleType
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from flask import Flask
 
 from .. import auth, extras
 from ..service import Service
 from . import columns, errors, predictions, rows
+
+if TYPE_CHECKING:
+    from ..dialects import Protocol
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
 """HEAD goes with GET, and OPTIONS with any."""
@@ -50,16 +52,16 @@ SCHEMES = {
 """Of a service that has a token: either will do."""
 
 
-def document(service: Service, app: Flask, dialects: Iterable[ModuleType]) -> dict[str, Any]:
+def document(service: Service, app: Flask, protocols: Iterable[Protocol]) -> dict[str, Any]:
     """Of the routes that `app` has."""
     registered = _registered(app)
     paths: dict[str, Any] = {}
     tags = []
-    for dialect in dialects:
-        told = _paths(dialect, service, registered)
+    for protocol in protocols:
+        told = _paths(protocol, service, registered)
         paths.update(told)
         if told:
-            tags.append({"name": _name(dialect), "description": _sentence(dialect.__doc__)})
+            tags.append({"name": protocol.name, "description": protocol.description})
     return {
         "openapi": "3.1.0",
         "info": _info(service),
@@ -85,14 +87,14 @@ def path_of(rule: str) -> str:
 
 
 def _paths(
-    dialect: ModuleType, service: Service, registered: Mapping[tuple[str, str], Any]
+    protocol: Protocol, service: Service, registered: Mapping[tuple[str, str], Any]
 ) -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    for path, item in dialect.describe(service).items():
+    for path, item in protocol.describe(service).items():
         for method, operation in item.items():
             view = registered.get((path, method))
             if view:
-                whole = _operation(_name(dialect), view, _secured(path, operation))
+                whole = _operation(protocol.name, view, _secured(path, operation))
                 paths.setdefault(path, {})[method] = whole
     return paths
 
@@ -138,11 +140,3 @@ def _components(service: Service) -> dict[str, Any]:
     }
     found = {"schemas": schemas, "responses": errors.components(), "headers": HEADERS}
     return {**found, "securitySchemes": SCHEMES} if auth.is_set(os.environ) else found
-
-
-def _name(dialect: ModuleType) -> str:
-    return dialect.__name__.rpartition(".")[2]
-
-
-def _sentence(text: str | None) -> str:
-    return " ".join((text or "").partition("\n\n")[0].split())
