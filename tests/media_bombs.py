@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from modelpack.serving import ipc
+from modelpack.serving.media import arrow
 
 
 def arrow_of(table: pa.Table, **options: Any) -> bytes:
@@ -46,9 +46,9 @@ def of_arrow_0_17(table: pa.Table) -> bytes:
     data = bytearray(sink.getvalue())
     position = 0
     while size := struct.unpack_from("<i", data, position + 4)[0]:
-        message = ipc.Table.root(bytes(data), position + 8, size)
+        message = arrow.Table.root(bytes(data), position + 8, size)
         records = message.table(2)
-        if records is not None and message.integer("<B", 1) == ipc.RECORDS:
+        if records is not None and message.integer("<B", 1) == arrow.RECORDS:
             struct.pack_into("<H", data, position + 8 + records.names + 4 + 2 * 3, 0)
         position += 8 + size + message.integer("<q", 3)
     return bytes(data)

@@ -79,7 +79,7 @@ def test_an_image_as_it_was_rendered_holds(made: Bundle) -> None:
         ("app/modelpack.json", b"{}", "content"),
         ("app/modelpack/serving/loading.py", b"", "content"),
         ("app/modelpack/serving/more.py", b"", "content"),
-        ("app/modelpack/serving/page/__init__.py", None, "content"),
+        ("app/modelpack/serving/playground/__init__.py", None, "content"),
         ("app/code/modelpack_main.py", b"class Model:\n    x = 1\n", "content"),
         ("app/more.py", b"", "content"),
         ("app/more.pyc", b"", "content"),

@@ -227,7 +227,7 @@ def append(path: Path) -> None:
     [
         ("app.py", "app.py"),
         ("Dockerfile", "Dockerfile"),
-        ("modelpack/serving/page/__init__.py", "modelpack/serving/"),
+        ("modelpack/serving/playground/__init__.py", "modelpack/serving/"),
         ("code/modelpack_main.py", "code/modelpack_main.py"),
         ("requirements.lock", "requirements.lock"),
     ],

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpack.serving.limits import VARIABLES, Limits
+from modelpack.serving.settings import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("sample_models/*.md")])

@@ -8,7 +8,7 @@ from modelpack.inspection.facts import boosters
 from modelpack.inspection.formulas import grammar
 from modelpack.serving.media import npy
 from modelpack.serving.problems import Problem
-from modelpack.serving.worker import head
+from modelpack.serving.server import http1
 
 TIMES = 8
 MOST_GROWTH = 30  # 8 in linear time, 64 in quadratic time
@@ -34,7 +34,7 @@ def read_npy(body):
 
 
 def read_field(line):
-    assert head.FIELD.fullmatch(line) is None
+    assert http1.FIELD.fullmatch(line) is None
 
 
 def read_formula(text):

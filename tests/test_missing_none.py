@@ -24,8 +24,8 @@ import modelpack
 from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, prepare
-from modelpack.serving import application
-from modelpack.serving.dialects import predict
+from modelpack.serving import app as serving_app
+from modelpack.serving.protocols import predict
 from modelpack.serving.reference import ReferenceModel
 from modelpack.serving.service import Service
 from modelpack.types import ModelSpec
@@ -78,7 +78,7 @@ def saved(model: Any, folder: Path) -> ModelSpec:
 def served(spec: ModelSpec, folder: Path) -> tuple[Any, ReferenceModel]:
     """A client of the service, and the model as the sandbox calls it."""
     bundle = Path(render(spec, ENVIRONMENT, BASE, folder / "bundle").path)
-    app = application.create()
+    app = serving_app.create_app()
     app.register_blueprint(predict.routes(Service.open(bundle)))
     return app.test_client(), ReferenceModel(bundle)
 

@@ -13,9 +13,9 @@ from schemathesis.specs.openapi import definitions
 from serving_models import bundle_of
 from test_serving_http import client_of, client_on
 
-from modelpack.serving import application
-from modelpack.serving.dialects import PROTOCOLS
+from modelpack.serving import app as serving_app
 from modelpack.serving.openapi.document import METHODS, path_of
+from modelpack.serving.protocols import PROTOCOLS
 from modelpack.serving.service import Service
 
 TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
@@ -278,7 +278,7 @@ def test_many_inputs_make_no_large_document(clients):
 def test_a_model_that_fails_on_its_example_has_a_document_without_examples(tmp_path):
     service = Service.open(bundle_of(MODELS["iris"](), tmp_path, "pickle").directory)
     service.ready = False
-    app = application.create()
+    app = serving_app.create_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     document = document_of(app.test_client())

@@ -25,12 +25,14 @@ from pyarrow import parquet
 from serving_models import bundle_of
 
 from modelpack.pipeline import predict as pipeline_predict
-from modelpack.serving import application, wire
-from modelpack.serving.batch import command, files, guess, loop, options, places, telling
-from modelpack.serving.batch.answering import Answering, Wishes
+from modelpack.serving import app as serving_app
+from modelpack.serving.batch import command, files, progress, streams
+from modelpack.serving.batch import predict as batch_predict
 from modelpack.serving.batch.files import FORMATS
 from modelpack.serving.batch.files import csv as csv_file
-from modelpack.serving.dialects import PROTOCOLS
+from modelpack.serving.batch.predict import BatchOptions, BatchPredictor
+from modelpack.serving.data import json_body
+from modelpack.serving.protocols import PROTOCOLS
 from modelpack.serving.service import Service
 
 MODELS = {
@@ -66,25 +68,27 @@ def predict(folders, services):
         if (name, rows) not in services:
             services[name, rows] = command.service_of(folders[name], rows)
         service = services[name, rows]
-        return Run(service, data, to, Wishes(**wishes))
+        return Run(service, data, to, BatchOptions(**wishes))
 
     return run
 
 
 class Run:
-    def __init__(self, service: Service, data: bytes, to: str | None, wishes: Wishes) -> None:
-        kind = guess.by_content(data)
+    def __init__(self, service: Service, data: bytes, to: str | None, wishes: BatchOptions) -> None:
+        kind = files.format_from_content(data)
         self.told: list[tuple[str, dict]] = []
         self.out = io.BytesIO()
-        teller = telling.Teller()
+        teller = progress.Reporter()
         teller.say = lambda event, **facts: self.told.append((event, facts))  # type: ignore[method-assign]
-        batch = loop.Batch(Answering(service, wishes), FORMATS[to or kind].Writer, teller, None)
+        batch = batch_predict.Batch(
+            BatchPredictor(service, wishes), FORMATS[to or kind].Writer, teller, None
+        )
         stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
         counted = type("Counted", (), {"count": 0, "total": None})
         self.ended = None
         try:
             batch.run(command._chunks(kind, stream, service, None), self.out, counted)  # type: ignore[arg-type]
-        except loop.EndedError as ended:
+        except batch_predict.EndedError as ended:
             self.ended = ended
 
     @property
@@ -104,7 +108,7 @@ class Run:
 @pytest.fixture(scope="module")
 def client(folders):
     def client_of(name: str):
-        app = application.create()
+        app = serving_app.create_app()
         service = Service.open(folders[name])
         for dialect in PROTOCOLS:
             app.register_blueprint(dialect.routes(service))
@@ -244,7 +248,7 @@ BAD = b"x0,x1,x2,x3\r\n1,2,3,4\r\n\r\n1,2,3,4\r\n5,6,many,8\r\n1,2,3,4\r\n1,2,3\
 
 def test_a_wrong_row_is_told_by_its_number_line_and_column(predict, client):
     ended = predict("iris", BAD).ended
-    assert ended.code == loop.BAD_ROWS
+    assert ended.code == batch_predict.BAD_ROWS
     assert ended.detail.startswith(
         'Row 2 (line 5), column "x2": expected a finite number, got the '
     )
@@ -275,7 +279,7 @@ def test_what_a_model_refuses_and_fails_on_is_told_too(predict):
     assert "no thirteens" in done.refused[0]["detail"]
     assert done.refused[0]["line"] == 3
     ended = predict("stubborn", b"[1]\n[2]\n[13]\n").ended
-    assert ended.code == loop.FAILED
+    assert ended.code == batch_predict.FAILED
     assert "no thirteens" in ended.detail
 
 
@@ -308,7 +312,7 @@ def test_what_cannot_be_read_is_told_and_ends_it(data, said, predict):
     for on_error in ("fail", "skip"):
         ended = predict("iris", data, on_error=on_error).ended
         if on_error == "fail" or ended is not None:  # a line that is no JSON is one row
-            assert ended.code == loop.BAD_ROWS
+            assert ended.code == batch_predict.BAD_ROWS
             assert said in ended.detail
     assert predict("iris", data).out.getvalue() in {b"", b"prediction\n"} or b"[" in data
 
@@ -342,7 +346,7 @@ def test_an_array_that_has_been_cut_off_is_told(predict):
     ],
 )
 def test_the_beginning_tells_the_format(data, kind):
-    assert guess.by_content(data) == kind
+    assert files.format_from_content(data) == kind
 
 
 def test_the_command_line_knows_the_formats_of_the_image():
@@ -560,7 +564,7 @@ def test_the_first_line_of_a_slow_pipe_is_waited_for():
     with os.fdopen(write, "wb") as stream:
         stream.write(b'{"a": ')
         stream.flush()
-        counted = places.Counted(read, closefd=True)
+        counted = streams.Counted(read, closefd=True)
         stream.write(b"1}\nmore")
         stream.close()
         assert counted.beginning() == b'{"a": 1}\nmore'
@@ -570,5 +574,5 @@ def test_the_first_line_of_a_slow_pipe_is_waited_for():
 
 def test_the_limits_of_chunks_are_not_those_of_requests(folders):
     limits = command.service_of(folders["iris"], None).limits
-    assert limits.rows == options.MOST_ROWS
-    assert wire.parse(b"[1]", limits) == [1]
+    assert limits.rows == command.MOST_ROWS
+    assert json_body.parse(b"[1]", limits) == [1]

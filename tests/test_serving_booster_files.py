@@ -22,7 +22,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 
 from modelpack.inspection import inspect
-from modelpack.serving import boosters, loading, manifest
+from modelpack.serving import loading, manifest
+from modelpack.serving.runtimes import wrappers
 from modelpack.types import to_json
 
 rng = np.random.default_rng(0)
@@ -62,16 +63,16 @@ FAILURES = (
 
 @pytest.fixture
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name, method in boosters.ENTRIES:
+    for module, name, method in wrappers.ENTRIES:
         cls = getattr(import_module(module), name)
         function = getattr(cls, method)
-        is_guarded = hasattr(function, boosters.GUARDED)
+        is_guarded = hasattr(function, wrappers.GUARDED)
         monkeypatch.setattr(cls, method, function.__wrapped__ if is_guarded else function)
 
 
 @pytest.fixture
 def guarded(unguarded: None) -> None:
-    boosters.guard()
+    wrappers.guard()
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_rows_get_the_answers_of_the_library(name: str, monkeypatch: pytest.Monk
     if not name.startswith("lightgbm"):
         given.append(X.tolist())
     answers = [np.asarray(model.predict(rows)) for rows in given]
-    for module, kind, method in boosters.ENTRIES:
+    for module, kind, method in wrappers.ENTRIES:
         cls = getattr(import_module(module), kind)
         monkeypatch.setattr(cls, method, getattr(cls, method).__wrapped__)
     for rows, answer in zip(given, answers, strict=True):
@@ -165,18 +166,18 @@ def test_rows_get_the_answers_of_the_library(name: str, monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("guarded")
 def test_a_library_is_guarded_once() -> None:
     before = xgboost.DMatrix.__init__
-    boosters.guard()
+    wrappers.guard()
     assert xgboost.DMatrix.__init__ is before
-    assert hasattr(before, boosters.GUARDED)
+    assert hasattr(before, wrappers.GUARDED)
 
 
 def test_libraries_that_are_not_loaded_are_left_out(
     monkeypatch: pytest.MonkeyPatch, unguarded: None
 ) -> None:
     monkeypatch.delitem(sys.modules, "catboost.core")
-    boosters.guard()
-    assert not hasattr(catboost.Pool.__init__, boosters.GUARDED)
-    assert hasattr(xgboost.DMatrix.__init__, boosters.GUARDED)
+    wrappers.guard()
+    assert not hasattr(catboost.Pool.__init__, wrappers.GUARDED)
+    assert hasattr(xgboost.DMatrix.__init__, wrappers.GUARDED)
 
 
 def test_models_are_loaded_with_the_guard(tmp_path: Path, unguarded: None) -> None:
@@ -186,10 +187,10 @@ def test_models_are_loaded_with_the_guard(tmp_path: Path, unguarded: None) -> No
     document = {"schema": 1, "model": to_json(spec)}
     (tmp_path / "modelpack.json").write_text(json.dumps(document))
     loading.load(tmp_path, manifest.read(tmp_path))
-    assert hasattr(xgboost.DMatrix.__init__, boosters.GUARDED)
+    assert hasattr(xgboost.DMatrix.__init__, wrappers.GUARDED)
 
 
 def test_the_check_costs_less_than_a_microsecond() -> None:
     rows = np.zeros((1, 4))
-    seconds = min(timeit.repeat(lambda: boosters._is_text(rows), number=1000, repeat=20))
+    seconds = min(timeit.repeat(lambda: wrappers._is_text(rows), number=1000, repeat=20))
     assert seconds / 1000 < 2e-6

@@ -16,12 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
-from modelpack.serving.columns import build
+from modelpack.serving.data.columns import build
+from modelpack.serving.data.rows import Decoder
+from modelpack.serving.data.tables import of_columns
+from modelpack.serving.data.validation import Refusals
 from modelpack.serving.manifest import Field
-from modelpack.serving.refusals import Refusals
-from modelpack.serving.rows import Decoder
-from modelpack.serving.runners.estimator import EstimatorRunner
-from modelpack.serving.tables import of_columns
+from modelpack.serving.runtimes.estimator import EstimatorRuntime
 
 ROWS = 120
 _rng = np.random.default_rng(0)
@@ -71,9 +71,9 @@ def fitted(name: str, wrap: Callable[[Any], Any], frame: pd.DataFrame) -> Any:
     return wrap(MODELS[name]()).fit(frame, target)
 
 
-def runner_of(model: Any, frame: pd.DataFrame) -> tuple[EstimatorRunner, Decoder]:
+def runner_of(model: Any, frame: pd.DataFrame) -> tuple[EstimatorRuntime, Decoder]:
     manifest = manifest_of(frame, "frame")
-    return EstimatorRunner(model, manifest), Decoder(manifest.inputs, "frame", 1000)
+    return EstimatorRuntime(model, manifest), Decoder(manifest.inputs, "frame", 1000)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def test_a_missing_category_is_missing():
 
 def test_catboost_refuses_a_fraction_as_a_category():
     model, frame = CatBoostClassifier(**CAT, cat_features=["g"]), FRAMES["integers"]
-    runner = EstimatorRunner(
+    runner = EstimatorRuntime(
         model.fit(frame.astype({"g": int}), TARGET > 0), manifest_of(frame, "frame")
     )
     rows = [np.array([10, 10.5]), *(frame[name].to_numpy()[:2] for name in "xy")]
@@ -186,7 +186,7 @@ def test_booleans_with_a_missing_one_are_floats_which_boosters_take():
     kept = ColumnTransformer([("x", StandardScaler(), ["x"])], remainder="passthrough")
     kept.set_output(transform="pandas")
     model = make_pipeline(kept, LGBMClassifier(**LIGHT)).fit(frame, TARGET > 0)
-    runner = EstimatorRunner(model, manifest_of(frame, "frame"))
+    runner = EstimatorRuntime(model, manifest_of(frame, "frame"))
     found = runner.call("predict_proba", [NUMBERS["x"][:2], np.array([True, np.nan], object)])
     alone = runner.call("predict_proba", [NUMBERS["x"][1:2], np.array([np.nan], object)])
     assert found[1].tolist() == alone[0].tolist()

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from modelpack.serving import cells
+from modelpack.serving.data import cells
 from modelpack.serving.manifest import Field
 
 
 def parsed(cell: str, type_: str, categories: tuple[Any, ...] | None = None, **more: Any) -> Any:
-    return cells.parser(Field("c", type_, categories=categories, **more))(cell)
+    return cells.cell_parser(Field("c", type_, categories=categories, **more))(cell)
 
 
 @pytest.mark.parametrize("cell", sorted({*cells.NOTHING, ""}))

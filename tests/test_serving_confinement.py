@@ -15,7 +15,7 @@ import serving_models
 from serving_models import bundle_of
 from test_serving_gunicorn import serving
 
-from modelpack.serving import confinement, landlock, seccomp
+from modelpack.serving.security import confinement
 
 ROOT = Path(__file__).parents[1]
 DENIED, ALLOWED, KILLED, ABSENT = 0x00050001, 0x7FFF0000, 0x80000000, 0x00050026
@@ -30,36 +30,36 @@ def decided(
     architecture: int = 0,
 ) -> int:
     """What the kernel would do: the filter, run as seccomp(2) describes."""
-    program = seccomp._program(machine, network, processes)
-    data = {0: call, 4: architecture or seccomp.MACHINES[machine][0]}
+    program = confinement._program(machine, network, processes)
+    data = {0: call, 4: architecture or confinement.MACHINES[machine][0]}
     data |= {16 + 8 * place: (*arguments, *[0] * 6)[place] for place in range(6)}
     place, held = 0, 0
     while True:
         code, yes, no, operand = program[place]
         place += 1
-        if code == seccomp.LOAD:
+        if code == confinement.LOAD:
             held = data[operand]
-        elif code == seccomp.MASK:
+        elif code == confinement.MASK:
             held &= operand
-        elif code == seccomp.RETURN:
+        elif code == confinement.RETURN:
             return operand
         else:
             holds = {
-                seccomp.JUMP_EQUAL: held == operand,
-                seccomp.JUMP_ATLEAST: held >= operand,
-                seccomp.JUMP_BITS: bool(held & operand),
+                confinement.JUMP_EQUAL: held == operand,
+                confinement.JUMP_ATLEAST: held >= operand,
+                confinement.JUMP_BITS: bool(held & operand),
             }[code]
             place += yes if holds else no
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_filter_decides_alike_on_each_processor(machine: str) -> None:
-    column = seccomp.MACHINES[machine][1]
-    for numbers in seccomp.REFUSED.values():
-        if numbers[column] != seccomp.NONE:
+    column = confinement.MACHINES[machine][1]
+    for numbers in confinement.REFUSED.values():
+        if numbers[column] != confinement.NONE:
             assert decided(machine, numbers[column], network="all", processes=True) == DENIED
     socket, clone, clone3 = (
-        each[column] for each in (seccomp.SOCKET, seccomp.CLONE, seccomp.CLONE3)
+        each[column] for each in (confinement.SOCKET, confinement.CLONE, confinement.CLONE3)
     )
     assert decided(machine, socket, 1) == ALLOWED
     for family in (2, 10, 16, 38, 40):  # AF_INET, INET6, NETLINK, ALG, VSOCK
@@ -74,13 +74,13 @@ def test_the_filter_decides_alike_on_each_processor(machine: str) -> None:
     assert decided(machine, clone3) == ABSENT
     assert decided(machine, 0) == decided(machine, 63) == ALLOWED
     assert decided(machine, 0, architecture=0x40000003) == KILLED  # i386
-    assert decided(machine, seccomp.X32 | 1) == KILLED
+    assert decided(machine, confinement.X32 | 1) == KILLED
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_what_listens_connects_to_nobody(machine: str) -> None:
-    column = seccomp.MACHINES[machine][1]
-    socket, connect = seccomp.SOCKET[column], seccomp.CONNECT[column]
+    column = confinement.MACHINES[machine][1]
+    socket, connect = confinement.SOCKET[column], confinement.CONNECT[column]
 
     def listening(call: int, *arguments: int) -> int:
         return decided(machine, call, *arguments, network="listens")
@@ -92,38 +92,38 @@ def test_what_listens_connects_to_nobody(machine: str) -> None:
     assert listening(socket, 16, 1) == DENIED
     assert listening(connect) == DENIED
     assert decided(machine, connect) == ALLOWED  # to AF_UNIX, of which the sockets are
-    for call, place in seccomp.SENDING.items():
+    for call, place in confinement.SENDING.items():
         flags = [0] * place
         assert listening(call[column], *flags, 0x4000) == ALLOWED
         assert listening(call[column], *flags, 0x20004000) == DENIED
-    assert listening(seccomp.REFUSED["execve"][column]) == DENIED
+    assert listening(confinement.REFUSED["execve"][column]) == DENIED
 
 
 def test_a_processor_that_is_not_known_gives_no_filter_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(seccomp.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(confinement.platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="no filter is known for riscv64"):
-        seccomp.install(network="none", processes=False)
+        confinement.install(network="none", processes=False)
 
 
 def test_a_kernel_that_refuses_is_told_and_what_can_be_had_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entered = []
-    monkeypatch.setattr(seccomp, "install", lambda *given: entered.append(given))
+    monkeypatch.setattr(confinement, "install", lambda *given: entered.append(given))
 
     def refuse(*_: object) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(landlock, "restrict", refuse)
-    assert confinement.enter(network=confinement.ALL) == ["Landlock: Function not implemented"]
+    monkeypatch.setattr(confinement, "restrict", refuse)
+    assert confinement.confine(network=confinement.ALL) == ["Landlock: Function not implemented"]
     assert entered == [("all", False)]
 
 
 TRIES = """
 import json, os, socket, subprocess, sys
-from modelpack.serving import confinement
+from modelpack.serving.security import confinement
 options = json.loads(sys.argv[1])
 places = options.pop("writable", [])
 refused = confinement.enter(places, **options)

@@ -20,13 +20,15 @@ from serving_models import Trained, bundle_of
 from sklearn.dummy import DummyClassifier
 from werkzeug.test import EnvironBuilder
 
-from modelpack.serving import application, dates, manifest, questions, tables
+from modelpack.serving import app as serving_app
+from modelpack.serving import inference, manifest
 from modelpack.serving.batch.files import FORMATS
-from modelpack.serving.dialects import invocations, predict, v1, v2
+from modelpack.serving.data import dates, tables
+from modelpack.serving.data.rows import Decoder
 from modelpack.serving.problems import Problem
-from modelpack.serving.rows import Decoder
+from modelpack.serving.protocols import invocations, predict, v1
+from modelpack.serving.protocols.v2 import datatypes, routes
 from modelpack.serving.service import Service
-from modelpack.serving.v2 import datatypes
 from modelpack.types import Field, Signature
 
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
@@ -138,8 +140,8 @@ def served(table: pd.DataFrame, folder: Path) -> tuple[Any, Service]:
     outputs = (Field("label", "integer"),)
     signature = Signature(inputs_of(table), outputs, (0,), layout="frame", named=True)
     service = Service.open(bundle_of(Trained(model, signature), folder).directory)
-    app = application.create()
-    for dialect in (predict, invocations, v1, v2):
+    app = serving_app.create_app()
+    for dialect in (predict, invocations, v1, routes):
         app.register_blueprint(dialect.routes(service))
     return app, service
 
@@ -162,7 +164,7 @@ def service(made: tuple[Any, Service]) -> Service:
 def rows_of(app: Any, path: str, body: bytes, type_: str, **headers: str) -> Any:
     """The rows that a request asks about, by what both Flask's routes and the fast path use."""
     environ = EnvironBuilder(path, method="POST", content_type=type_, headers=headers)
-    ask = app.extensions[questions.EXTENSION][path].ask
+    ask = app.extensions[inference.EXTENSION][path].ask
     return ask(Request(environ.get_environ()))(body).rows
 
 

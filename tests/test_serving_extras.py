@@ -27,17 +27,19 @@ from test_serving_dtypes import (
 )
 from test_serving_hot import answered, apart, by_flask, job_of
 
-from modelpack.serving import application, extras, hot, metrics, tables
+from modelpack.serving import app as serving_app
 from modelpack.serving.batch import command
-from modelpack.serving.batch.answering import Wishes
-from modelpack.serving.dialects import PROTOCOLS
-from modelpack.serving.dicts import DictDecoder
-from modelpack.serving.errors import CannotStartError
+from modelpack.serving.batch.predict import BatchOptions
+from modelpack.serving.data import extra_inputs, tables
+from modelpack.serving.data.rows import Decoder, DictDecoder
+from modelpack.serving.errors import StartupError
 from modelpack.serving.manifest import Field
+from modelpack.serving.observability import metrics
 from modelpack.serving.problems import Problem
-from modelpack.serving.rows import Decoder
+from modelpack.serving.protocols import PROTOCOLS
+from modelpack.serving.protocols.v2 import datatypes
+from modelpack.serving.server import fast_path
 from modelpack.serving.service import Service
-from modelpack.serving.v2 import datatypes
 
 GOOD = pd.DataFrame(
     {"age": [20.0, 41.5], "city": ["Rome", "Oslo"], "visits": [1, 2], "member": [True, False]}
@@ -59,7 +61,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def app_of(folder: Path) -> Any:
-    app = application.create()
+    app = serving_app.create_app()
     service = Service.open(folder)
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
@@ -79,7 +81,7 @@ def iris(folders: dict[str, Path]) -> Any:
 @pytest.fixture(scope="module")
 def strict(folders: dict[str, Path]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(extras.VARIABLE, "refuse")
+        patch.setenv(extra_inputs.VARIABLE, "refuse")
         return app_of(folders["mixed"])
 
 
@@ -153,8 +155,8 @@ def test_extra_inputs_are_ignored_and_named(mixed: Any, form: str) -> None:
     plain, more = asked(mixed, form, GOOD), asked(mixed, form, MORE)
     assert (plain.status_code, more.status_code) == (200, 200), more.text
     assert more.data == plain.data
-    assert extras.HEADER not in plain.headers
-    assert sorted(more.headers[extras.HEADER].split(", ")) == sorted(NAMED.split(", "))
+    assert extra_inputs.HEADER not in plain.headers
+    assert sorted(more.headers[extra_inputs.HEADER].split(", ")) == sorted(NAMED.split(", "))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -197,23 +199,26 @@ def test_the_index_that_pandas_writes_is_ignored(mixed: Any, iris: Any) -> None:
             for index in (False, True)
         ]
         assert answers[0].data == answers[1].data
-        assert answers[1].headers[extras.HEADER] == '""'
+        assert answers[1].headers[extra_inputs.HEADER] == '""'
     indexed = GOOD.set_index(pd.Index(["a", "b"], name="key"))
     for type_, body in ((ARROW, arrow_of(indexed)), (PARQUET, parquet_of(indexed))):
         answer = mixed.test_client().post("/predict", data=body, content_type=type_)
-        assert (answer.status_code, answer.headers[extras.HEADER]) == (200, '"key"')
+        assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (200, '"key"')
 
 
 def test_ignored_columns_may_hold_anything(mixed: Any) -> None:
     table = GOOD.assign(tags=[["a"], []], when=pd.to_timedelta([1, 2], "s"), raw=[b"\xff", b""])
     answer = asked(mixed, "arrow", table)
-    assert (answer.status_code, answer.headers[extras.HEADER]) == (200, '"tags", "when", "raw"')
+    assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (
+        200,
+        '"tags", "when", "raw"',
+    )
     rows = [{**row, "x": value} for row, value in zip(records(GOOD), ({}, [[1]]), strict=True)]
     answer = mixed.test_client().post("/predict", json=rows)
-    assert (answer.status_code, answer.headers[extras.HEADER]) == (200, '"x"')
+    assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (200, '"x"')
     extra = {"name": "more", "datatype": "FP32", "shape": [1, 2, 3], "data": [0.5] * 6}
     answer = mixed.test_client().post(V2, json={"inputs": [extra, *tensors(GOOD)]})
-    assert (answer.status_code, answer.headers[extras.HEADER]) == (200, '"more"')
+    assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (200, '"more"')
 
 
 def test_rows_of_another_width_are_refused(mixed: Any, iris: Any) -> None:
@@ -230,18 +235,18 @@ def test_rows_of_another_width_are_refused(mixed: Any, iris: Any) -> None:
 def test_names_of_an_unnamed_model_are_inputs_or_ignored(iris: Any) -> None:
     table = pd.DataFrame(FLOWERS, columns=["x0", "x1", "x2", "x3"]).assign(id=[1, 2])
     answer = iris.test_client().post("/predict", json=records(table))
-    assert (answer.status_code, answer.headers[extras.HEADER]) == (200, '"id"')
+    assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (200, '"id"')
     assert iris.test_client().post("/predict", json=[{"a": 1}]).status_code == 422
 
 
 def test_names_that_only_stand_for_positions_are_named(iris: Any) -> None:
     table = pd.DataFrame(FLOWERS, columns=list("abcd"))
     answer = iris.test_client().post("/predict", json=records(table))
-    assert (answer.status_code, answer.headers[extras.HEADER]) == (200, '"a", "b", "c", "d"')
+    assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (200, '"a", "b", "c", "d"')
     table.columns = list("3210")
     turned = iris.test_client().post("/predict", json=records(table[list("0213")]))
     plain = iris.test_client().post("/predict", json=FLOWERS[:, ::-1].tolist())
-    assert (turned.data, extras.HEADER in turned.headers) == (plain.data, False)
+    assert (turned.data, extra_inputs.HEADER in turned.headers) == (plain.data, False)
 
 
 @pytest.mark.parametrize(
@@ -257,27 +262,27 @@ def test_names_that_only_stand_for_positions_are_named(iris: Any) -> None:
     ],
 )
 def test_hostile_names_stay_within_a_short_header(names: list[str], value: str) -> None:
-    assert extras.header(names) == value
+    assert extra_inputs.header(names) == value
 
 
 def test_a_header_is_bounded() -> None:
-    value = extras.header(["🦜" * 60] * 500)
-    assert len(value) < extras.MOST_CHARACTERS + 20
+    value = extra_inputs.header(["🦜" * 60] * 500)
+    assert len(value) < extra_inputs.MOST_CHARACTERS + 20
     assert value.endswith(";more=499")
     noted: dict[str, None] = {}
-    extras.add(noted, map(str, range(5000)))
-    assert len(noted) == extras.MOST
+    extra_inputs.add(noted, map(str, range(5000)))
+    assert len(noted) == extra_inputs.MOST
 
 
 @pytest.mark.parametrize("form", ["objects", "csv", "v2", "v1 inputs", "records"])
 @pytest.mark.parametrize("table", [GOOD, MORE, MORE.head(1)], ids=["plain", "more", "one"])
 def test_the_fast_path_gives_what_flask_gives(mixed: Any, form: str, table: pd.DataFrame) -> None:
     path, type_, write = FORMS[form]
-    job = job_of(hot.of(mixed), write(table), path, **{"Content-Type": type_})
+    job = job_of(fast_path.of(mixed), write(table), path, **{"Content-Type": type_})
     assert job is not None
-    (fast,) = answered(hot.of(mixed), job)
+    (fast,) = answered(fast_path.of(mixed), job)
     assert apart(fast) == apart(by_flask(mixed, job.request, job.body))
-    assert (extras.HEADER.encode() in fast) == (table is not GOOD)
+    assert (extra_inputs.HEADER.encode() in fast) == (table is not GOOD)
 
 
 def ignored_so_far() -> float:
@@ -292,9 +297,9 @@ def test_they_are_counted_and_logged_without_their_names(
     with caplog.at_level(logging.INFO, "modelpack.access"):
         mixed.test_client().post("/predict", data=body, content_type=JSON)
         mixed.test_client().post("/predict", json=records(GOOD))
-        job = job_of(hot.of(mixed), body)
+        job = job_of(fast_path.of(mixed), body)
         assert job is not None
-        answered(hot.of(mixed), job)
+        answered(fast_path.of(mixed), job)
     facts = [record.facts for record in caplog.records if record.name == "modelpack.access"]
     assert [each.get("ignored_inputs") for each in facts] == [2, None, 2]
     assert "größe" not in str(facts)
@@ -302,11 +307,11 @@ def test_they_are_counted_and_logged_without_their_names(
 
 
 def test_the_variable_is_ignore_or_refuse() -> None:
-    assert extras.are_ignored({})
-    assert extras.are_ignored({extras.VARIABLE: ""})
-    assert not extras.are_ignored({extras.VARIABLE: "refuse"})
-    with pytest.raises(CannotStartError, match="neither ignore nor refuse"):
-        extras.are_ignored({extras.VARIABLE: "no"})
+    assert extra_inputs.are_ignored({})
+    assert extra_inputs.are_ignored({extra_inputs.VARIABLE: ""})
+    assert not extra_inputs.are_ignored({extra_inputs.VARIABLE: "refuse"})
+    with pytest.raises(StartupError, match="neither ignore nor refuse"):
+        extra_inputs.are_ignored({extra_inputs.VARIABLE: "no"})
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "arrow", "parquet"])
@@ -315,7 +320,7 @@ def test_batch_names_them_once(folders: dict[str, Path], kind: str) -> None:
     write = FORMS[forms.get(kind, kind)][2]
     service = command.service_of(folders["mixed"], 2)
     table = pd.concat([MORE] * 3)
-    runs = [Run(service, write(t), "csv", Wishes()) for t in (table, table[list(GOOD)])]
+    runs = [Run(service, write(t), "csv", BatchOptions()) for t in (table, table[list(GOOD)])]
     assert runs[0].text == runs[1].text
     notes = [facts["detail"] for event, facts in runs[0].told if event == "note"]
     assert notes == ["ignored, as the model has no such inputs: 'id', 'größe'"]
@@ -324,28 +329,28 @@ def test_batch_names_them_once(folders: dict[str, Path], kind: str) -> None:
 
 def test_batch_keeps_what_the_model_does_not_get(folders: dict[str, Path]) -> None:
     service = command.service_of(folders["mixed"], 2)
-    run = Run(service, MORE.to_csv(index=False).encode(), None, Wishes(keep=["id"]))
+    run = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=["id"]))
     assert run.text.splitlines()[0] == "id,prediction"
     assert [facts["detail"] for event, facts in run.told if event == "note"] == [
         "ignored, as the model has no such inputs: 'größe'"
     ]
-    everything = Run(service, MORE.to_csv(index=False).encode(), None, Wishes(keep=None))
+    everything = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=None))
     assert everything.text.splitlines()[0] == ",".join([*MORE, "prediction"])
 
 
 def test_batch_refuses_where_that_is_set(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(extras.VARIABLE, "refuse")
+    monkeypatch.setenv(extra_inputs.VARIABLE, "refuse")
     service = command.service_of(folders["mixed"], 2)
     for keep, ended in ((["id", "größe"], False), ([], True)):
-        run = Run(service, MORE.to_csv(index=False).encode(), None, Wishes(keep=keep))
+        run = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=keep))
         assert (run.ended is not None) == ended
 
 
 def test_names_are_told_when_the_rows_fail(folders: dict[str, Path]) -> None:
     service = command.service_of(folders["mixed"], 2)
-    run = Run(service, b"vists,member,city\n1,true,a\n", None, Wishes())
+    run = Run(service, b"vists,member,city\n1,true,a\n", None, BatchOptions())
     assert run.ended is not None
     assert run.ended.detail.startswith('Column "visits": expected this column, got nothing.')
     assert run.told[0][1]["detail"].endswith("'vists'")

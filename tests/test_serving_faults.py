@@ -13,7 +13,7 @@ from serving_models import bundle_of
 from test_serving_batch import image
 from test_serving_http import client_on, post
 
-from modelpack.serving.batch.loop import FAILED
+from modelpack.serving.batch.predict import FAILED
 from modelpack.serving.service import Service
 
 SAID = {

@@ -27,11 +27,10 @@ import modelpack
 from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.serving import loading, manifest, reference_bodies, reference_rows
-from modelpack.serving.columns import build
-from modelpack.serving.frames import FrameBuilder
+from modelpack.serving.data.columns import build
+from modelpack.serving.data.frames import FrameBuilder, MatrixBuilder, narrowed
 from modelpack.serving.manifest import Field
-from modelpack.serving.matrices import MatrixBuilder, narrowed
-from modelpack.serving.runners.estimator import EstimatorRunner
+from modelpack.serving.runtimes.estimator import EstimatorRuntime
 
 COUNTS = (1, 2, 3, 30, 300)
 SEE_FRAMES = {"FunctionTransformer", "Isomap"}
@@ -75,7 +74,7 @@ def answer(model: Any, method: str, rows: Any) -> Any:
 def test_every_estimator_answers_as_for_its_data_frame(estimator, mix):
     model, frame = frame_estimators.fitted(*estimator, MIXES[mix])
     layout = "frame" if mix == "bool+float64" or estimator[1] in SEE_FRAMES else "array"
-    runner = EstimatorRunner(model, manifest_of(frame, layout))
+    runner = EstimatorRuntime(model, manifest_of(frame, layout))
     compared = 0
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -93,7 +92,7 @@ def test_the_memory_layout_makes_a_difference():
     """Without it, the test above would prove nothing."""
     frame = MIXES["float64"]
     model = LinearRegression().fit(frame, frame.sum(axis=1))
-    unnamed = EstimatorRunner(model, manifest_of(frame, "array", named=False))
+    unnamed = EstimatorRuntime(model, manifest_of(frame, "array", named=False))
     with pytest.warns(UserWarning, match="feature names"):
         got = unnamed.call("predict", rows_of(frame))
     assert not same(got, model.predict(frame))
@@ -106,7 +105,7 @@ def test_a_record_of_a_data_frame_has_the_bits_of_the_service(mix, tmp_path):
     model = LinearRegression().fit(frame, frame.sum(axis=1))
     joblib.dump(model, tmp_path / "model.joblib")
     record = json.loads(modelpack.record(model, frame, tmp_path / "model.joblib").read_text())
-    runner = EstimatorRunner(model, manifest_of(frame, "frame" if "bool" in mix else "array"))
+    runner = EstimatorRuntime(model, manifest_of(frame, "frame" if "bool" in mix else "array"))
     rows = np.array(record["instances"], np.float64)
     assert runner.call("predict", rows).tolist() == record["together"]["predictions"]
     alone = [runner.call("predict", rows[n : n + 1]).item() for n in range(len(rows))]
@@ -272,7 +271,7 @@ def test_own_code_never_gets_an_unknown_category(make):
     functions = {dict: np.log1p, "own": lambda rows: rows}
     model = make_pipeline(FunctionTransformer(functions[make]), LinearRegression())
     facts = replace(manifest_of(pd.DataFrame({"size": ["S"]}), "frame"), inputs=(field,))
-    arrange = EstimatorRunner(model, facts).arrange
+    arrange = EstimatorRuntime(model, facts).arrange
     rows = [np.array(["M", "XXL"], object)]
     if make == "own":
         with pytest.raises(ValueError, match="not one of the categories"):

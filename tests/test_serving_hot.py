@@ -21,15 +21,18 @@ from sklearn.preprocessing import FunctionTransformer
 from stubborn_model import Stubborn
 from test_serving_gunicorn import serving
 
-from modelpack.serving import application, hot, questions
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.dialects import describe, invocations, predict, v1, v2
-from modelpack.serving.errors import CannotStartError
-from modelpack.serving.hot.together import Batch
-from modelpack.serving.limits import Limits
+from modelpack.serving import app as serving_app
+from modelpack.serving import inference
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.errors import StartupError
+from modelpack.serving.protocols import describe, invocations, predict, v1
+from modelpack.serving.protocols.v2 import routes
+from modelpack.serving.server import fast_path
+from modelpack.serving.server import predictor as server_predictor
+from modelpack.serving.server.batching import DynamicBatch
+from modelpack.serving.server.predictor import Job, Predictor
 from modelpack.serving.service import Service
-from modelpack.serving.worker import calling
-from modelpack.serving.worker.predicting import Job, Predictor
+from modelpack.serving.settings import Limits
 from modelpack.types import Field, Signature
 
 ADDRESSES = (("127.0.0.1", 40000), ("127.0.0.1", 8080))
@@ -47,8 +50,8 @@ def service(tmp_path_factory):
 def application_of(service, monkeypatch, **environ):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    app = application.create()
-    for dialect in (predict, invocations, v1, v2):
+    app = serving_app.create_app()
+    for dialect in (predict, invocations, v1, routes):
         app.register_blueprint(dialect.routes(service))
     return app
 
@@ -60,7 +63,7 @@ def app(service, monkeypatch):
 
 @pytest.fixture
 def desk(app):
-    return hot.of(app)
+    return fast_path.of(app)
 
 
 def head(path="/predict", length=0, **more: str) -> bytes:
@@ -70,7 +73,7 @@ def head(path="/predict", length=0, **more: str) -> bytes:
 
 
 def environ(raw: bytes):
-    return calling.environ(raw, ADDRESSES, Config(), Limits())
+    return server_predictor.environ(raw, ADDRESSES, Config(), Limits())
 
 
 def job_of(desk, body: bytes, path="/predict", **more: str) -> Job | None:
@@ -90,9 +93,11 @@ def by_flask(app, raw: bytes, body: bytes) -> bytes:
         addresses = ADDRESSES
 
     job = Job(
-        Connection(), calling.head.parse(raw, Config(), ADDRESSES[0], 1, Limits()).request, body
+        Connection(),
+        server_predictor.head.parse(raw, Config(), ADDRESSES[0], 1, Limits()).request,
+        body,
     )
-    return calling.call(app, job, Config())[0]
+    return server_predictor.call(app, job, Config())[0]
 
 
 def apart(response: bytes) -> tuple[list[str], bytes]:
@@ -267,7 +272,7 @@ def test_large_requests_are_left_to_the_thread(desk, service, monkeypatch):
 
 def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
     service = opened(serving_models.texts(), tmp_path)
-    desk = hot.of(application_of(service, monkeypatch))
+    desk = fast_path.of(application_of(service, monkeypatch))
     monkeypatch.setattr(service.runner, "quick_rows", 10)
     assert answered(desk, job_of(desk, instances(["good " * 400])))[0]
     assert answered(desk, job_of(desk, instances(["good " * 600]))) == [b""]
@@ -275,7 +280,7 @@ def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
 
 def test_a_token_is_asked_for(service, monkeypatch):
     token = "0123456789abcdef" * 2
-    desk = hot.of(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
+    desk = fast_path.of(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
     body = instances(ROW)
     assert job_of(desk, body) is None
     assert job_of(desk, body, Authorization="Bearer wrong") is None
@@ -303,16 +308,16 @@ def own_view(app):
 @pytest.mark.parametrize("change", [own_hook, own_answer_hook, own_middleware, own_view])
 def test_an_application_that_its_author_changed_is_flasks(app, change):
     change(app)
-    assert hot.of(app) is None
+    assert fast_path.of(app) is None
 
 
 def test_a_route_of_the_authors_changes_nothing(app):
     app.add_url_rule("/mine", view_func=lambda: "mine")
-    assert hot.of(app) is not None
+    assert fast_path.of(app) is not None
 
 
 def test_other_applications_have_no_desk():
-    assert hot.of(lambda environ, start: []) is None
+    assert fast_path.of(lambda environ, start: []) is None
 
 
 class Spy:
@@ -346,11 +351,14 @@ class Asked:
 
 
 def questions_of(*matrices):
-    return [questions.Question(np.array(matrix, float), ("predict",), None) for matrix in matrices]
+    return [
+        inference.InferenceRequest(np.array(matrix, float), ("predict",), None)
+        for matrix in matrices
+    ]
 
 
 def asked(runner, *matrices):
-    batch = Batch(Asked(runner), questions_of(*matrices))
+    batch = DynamicBatch(Asked(runner), questions_of(*matrices))
     batch.ask()
     return [r and r["predict"].tolist() for r in batch.results]
 
@@ -374,7 +382,7 @@ def test_a_model_that_does_not_merge_is_asked_one_by_one():
     assert spy.calls == [("together", 1)] * 2
 
 
-@pytest.mark.parametrize("error", [ValueError, DoubtError, RuntimeError])
+@pytest.mark.parametrize("error", [ValueError, FallbackRequiredError, RuntimeError])
 def test_what_fails_is_halved_until_only_the_bad_one_fails(error):
     spy = Spy(error)
     rows = [[[float(n)]] for n in range(1, 17)]
@@ -399,8 +407,8 @@ def test_columns_of_several_types_are_not_mixed():
 
     spy = Columns()
     kinds = (np.array([1]), np.array([1.5]), np.array([2]))
-    given = [questions.Question([column], ("predict",), None) for column in kinds]
-    Batch(Asked(spy), given).ask()
+    given = [inference.InferenceRequest([column], ("predict",), None) for column in kinds]
+    DynamicBatch(Asked(spy), given).ask()
     assert spy.calls == [("each", "l", 2), ("together", "d", 1)]
 
 
@@ -492,7 +500,7 @@ def metric(server, name: str) -> float:
 
 
 def told(service) -> dict:
-    app = application.create()
+    app = serving_app.create_app()
     app.register_blueprint(describe.routes(service))
     return app.test_client().get("/signature").json["runner"]
 
@@ -514,5 +522,5 @@ def test_plans_can_be_left_out(tmp_path, monkeypatch):
 
 def test_a_switch_that_is_none_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELPACK_PLANS", "maybe")
-    with pytest.raises(CannotStartError, match="MODELPACK_PLANS is 'maybe', neither 0 nor 1"):
+    with pytest.raises(StartupError, match="MODELPACK_PLANS is 'maybe', neither 0 nor 1"):
         opened(serving_models.iris(), tmp_path)

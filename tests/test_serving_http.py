@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from serving_models import Trained, bundle_of, people
 
-from modelpack.serving import application
-from modelpack.serving.dialects import PROTOCOLS
+from modelpack.serving import app as serving_app
+from modelpack.serving.protocols import PROTOCOLS
 from modelpack.serving.service import Service
 
 
@@ -27,7 +27,7 @@ def client_of(trained: Trained, folder, format_="joblib") -> FlaskClient:
 
 def client_on(bundle: Path) -> FlaskClient:
     service = Service.open(bundle)
-    app = application.create()
+    app = serving_app.create_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app.test_client()
@@ -391,7 +391,7 @@ def test_a_failing_model_is_500_and_tells_the_client_nothing(clients, caplog):
 
 
 def test_a_bug_in_a_route_is_500_and_tells_the_client_nothing(caplog):
-    app = application.create()
+    app = serving_app.create_app()
 
     @app.get("/bug")
     def bug():

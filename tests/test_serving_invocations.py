@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from serving_models import bundle_of, people
 from test_serving_gunicorn import serving
 
-from modelpack.serving import application
-from modelpack.serving.dialects import invocations
+from modelpack.serving import app as serving_app
+from modelpack.serving.protocols import invocations
 from modelpack.serving.service import Service
 
 SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]
@@ -29,7 +29,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
     made = {}
     for make in (serving_models.iris, serving_models.mixed, serving_models.named):
         bundle = bundle_of(make(), tmp_path_factory.mktemp(make.__name__))
-        app = application.create()
+        app = serving_app.create_app()
         app.register_blueprint(invocations.routes(Service.open(bundle.directory)))
         made[make.__name__] = app.test_client()
     return made
@@ -186,7 +186,7 @@ def test_ping_is_503_while_the_model_does_not_answer(
 ) -> None:
     service = Service.open(bundle_of(serving_models.iris(), tmp_path).directory)
     service.ready = False
-    app = application.create()
+    app = serving_app.create_app()
     app.register_blueprint(invocations.routes(service))
     assert app.test_client().get("/ping").status_code == 503
 

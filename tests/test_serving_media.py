@@ -22,10 +22,14 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from serving_models import bundle_of, people
 
-from modelpack.serving import application, arrowed, limits, manifest, media, tables
-from modelpack.serving.dialects import predict
-from modelpack.serving.dicts import DictDecoder
+from modelpack.serving import app as serving_app
+from modelpack.serving import manifest, media
+from modelpack.serving import settings as serving_settings
+from modelpack.serving.data import tables
+from modelpack.serving.data.rows import DictDecoder
 from modelpack.serving.manifest import Field
+from modelpack.serving.media import arrow_tables
+from modelpack.serving.protocols import predict
 from modelpack.serving.service import Service
 
 SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]
@@ -70,7 +74,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
         serving_models.forest,
     ):
         bundle = bundle_of(make(), tmp_path_factory.mktemp(make.__name__))
-        app = application.create()
+        app = serving_app.create_app()
         app.register_blueprint(predict.routes(Service.open(bundle.directory)))
         made[make.__name__] = app.test_client()
     return made
@@ -300,7 +304,7 @@ class Doubling:
 def test_a_model_that_writes_into_its_rows_gets_its_own(layout: str, tmp_path: Path) -> None:
     bundle = bundle_of(serving_models.scaler(), tmp_path)
     facts = replace(manifest.read(bundle.directory), layout=layout, method="predict")
-    service = Service(facts, Doubling(), limits.Limits())
+    service = Service(facts, Doubling(), serving_settings.Limits())
     body = npy_of([[1.0, 2.0], [3.0, 4.0]])
     rows = media.npy.read(service, body)
     assert not rows.flags.writeable
@@ -436,7 +440,7 @@ def test_other_types_are_415_and_told_what_is_taken(iris: FlaskClient) -> None:
 def test_without_pyarrow_its_types_are_415_and_406(
     iris: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrowed, "usable", lambda: False)
+    monkeypatch.setattr(arrow_tables, "usable", lambda: False)
     answer = post(iris, BODIES[ARROW], ARROW)
     assert answer.status_code == 415
     assert answer.json["detail"].startswith("It needs pyarrow, which is not in this image.")
@@ -451,7 +455,7 @@ def test_a_pyarrow_that_runs_code_of_files_is_not_used(
     monkeypatch: pytest.MonkeyPatch, version: str, usable: bool
 ) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda name: version)
-    assert arrowed.usable.__wrapped__() is usable
+    assert arrow_tables.usable.__wrapped__() is usable
 
 
 # --- all of them ---------------------------------------------------------------------------------

@@ -18,13 +18,14 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.preprocessing import StandardScaler
 
 from modelpack.inspection import inspect
-from modelpack.serving import application, wire
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.dialects import PROTOCOLS
-from modelpack.serving.dicts import DictDecoder
-from modelpack.serving.errors import CannotStartError
-from modelpack.serving.limits import Limits
+from modelpack.serving import app as serving_app
+from modelpack.serving.data import json_body
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.data.rows import DictDecoder
+from modelpack.serving.errors import StartupError
+from modelpack.serving.protocols import PROTOCOLS
 from modelpack.serving.service import Service
+from modelpack.serving.settings import Limits
 from modelpack.types import Field, Member, ModelSpec, Signature, to_json
 
 PEOPLE = [
@@ -85,7 +86,7 @@ def two_files(pair, folder: Path) -> Service:
 
 
 def answer(service: Service, rows, path: str = "/predict?probabilities=1") -> dict:
-    app = application.create()
+    app = serving_app.create_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     response = app.test_client().post(path, json={"instances": rows})
@@ -115,7 +116,7 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
     (tmp_path / "saved").write_bytes(pickle.dumps(members))
     inputs = (Field("x0", "number", example=1.0),)
     spec = spec_of([tmp_path / "saved"], (Member(0, (0,)), Member(0, (1,))), Signature(inputs, ()))
-    with pytest.raises(CannotStartError, match="no predict"):
+    with pytest.raises(StartupError, match="no predict"):
         service_of(tmp_path, spec)
     service = service_of(tmp_path, replace(spec, method="transform"))
     assert service.answer(np.array([[3.0]])).predictions.tolist() == [[2.0]]
@@ -125,14 +126,14 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
 def test_a_member_that_is_not_there_is_told(tmp_path, path):
     (tmp_path / "saved").write_bytes(pickle.dumps(([1],)))
     spec = spec_of([tmp_path / "saved"], (Member(0, path),), DICTS)
-    with pytest.raises(CannotStartError, match="holds nothing at"):
+    with pytest.raises(StartupError, match="holds nothing at"):
         service_of(tmp_path, spec)
 
 
 def test_the_digest_of_every_file_is_checked(tmp_path, pair):
     two_files(pair, tmp_path)
     (tmp_path / "vectorizer").write_bytes(pickle.dumps({7: "another"}))
-    with pytest.raises(CannotStartError, match="not the one that was packaged"):
+    with pytest.raises(StartupError, match="not the one that was packaged"):
         Service.open(tmp_path)
 
 
@@ -202,10 +203,10 @@ def test_dicts_that_are_plainly_right_are_right_value_by_value(fields, nullable,
     decoder = DictDecoder(list(fields.values()), 10**6)
     body = json.dumps(rows).encode()
     try:
-        (fast,) = decoder.decode(wire.parse(body, Limits()))
-    except (DoubtError, ValueError):
+        (fast,) = decoder.decode(json_body.parse(body, Limits()))
+    except (FallbackRequiredError, ValueError):
         return
-    (exact,) = decoder.explain(wire.parse_exactly(body, Limits()))
+    (exact,) = decoder.explain(json_body.parse_strict(body, Limits()))
     assert [repr(row) for row in fast] == [repr(row) for row in exact]
 
 

@@ -14,10 +14,10 @@ from test_serving_gunicorn import serving
 from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.serving import loading, manifest
-from modelpack.serving.errors import CannotStartError
-from modelpack.serving.limits import Limits
+from modelpack.serving.errors import StartupError
 from modelpack.serving.problems import Problem
 from modelpack.serving.service import Service
+from modelpack.serving.settings import Limits
 
 ROOT = Path(__file__).parents[1]
 SAMPLES, DATA = ROOT / "sample_models", ROOT / "tests" / "data" / "native"
@@ -159,5 +159,5 @@ def test_categories_of_xgboost_have_their_numbers(tmp_path):
 
 def test_a_library_that_does_not_read_the_file_ends_the_service(tmp_path):
     """XGBoost reads its binary format no more; the lock names a release that does."""
-    with pytest.raises(CannotStartError, match="the model does not load"):
+    with pytest.raises(StartupError, match="the model does not load"):
         opened(DATA / "kserve-xgboost-2.0.bst", tmp_path)

@@ -25,19 +25,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 from serving_models import bundle_of
 
-from modelpack.serving import (
-    application,
-    auth,
-    headers,
-    labels,
-    logs,
-    metrics,
-    observe,
-    tracecontext,
-    tracing,
-)
-from modelpack.serving.dialects import PROTOCOLS
-from modelpack.serving.errors import CannotStartError
+from modelpack.serving import app as serving_app
+from modelpack.serving import problems
+from modelpack.serving.errors import StartupError
+from modelpack.serving.observability import logs, metrics, tracing
+from modelpack.serving.observability import requests as observability_requests
+from modelpack.serving.protocols import PROTOCOLS
+from modelpack.serving.security import auth
 from modelpack.serving.service import Service
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +41,7 @@ SETOSA = [5.1, 3.5, 1.4, 0.2]
 
 
 def app_of(service: Service):
-    app = application.create()
+    app = serving_app.create_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app
@@ -154,7 +148,7 @@ def test_probes_that_succeed_are_for_debugging_and_others_are_told(iris, stubbor
 def test_the_level_is_set_by_a_variable():
     assert logs.level({}) == "INFO"
     assert logs.level({"MODELPACK_LOG_LEVEL": "debug"}) == "DEBUG"
-    with pytest.raises(CannotStartError, match="MODELPACK_LOG_LEVEL is none of debug, info"):
+    with pytest.raises(StartupError, match="MODELPACK_LOG_LEVEL is none of debug, info"):
         logs.level({"MODELPACK_LOG_LEVEL": "loud"})
 
 
@@ -191,7 +185,7 @@ TRACEPARENTS = [
 
 @pytest.mark.parametrize(("header", "is_valid"), TRACEPARENTS)
 def test_traceparent_is_read_as_the_recommendation_says(header, is_valid):
-    context = tracecontext.of_request(header)
+    context = tracing.of_request(header)
     assert (context.trace_id == TRACE) == (context.parent_id == PARENT) == is_valid
     assert re.fullmatch("[0-9a-f]{32}", context.trace_id)
     assert re.fullmatch("[0-9a-f]{16}", context.span_id)
@@ -201,7 +195,7 @@ def test_traceparent_is_read_as_the_recommendation_says(header, is_valid):
 def test_only_the_flag_of_sampling_is_passed_on():
     flags = {"00": "00", "01": "01", "02": "00", "ff": "01", "fe": "00"}
     for given_flags, answered in flags.items():
-        context = tracecontext.of_request(f"00-{TRACE}-{PARENT}-{given_flags}")
+        context = tracing.of_request(f"00-{TRACE}-{PARENT}-{given_flags}")
         assert context.header == f"00-{TRACE}-{context.span_id}-{answered}"
 
 
@@ -257,7 +251,9 @@ def test_a_failing_model_is_an_error_and_leaves_nothing_in_flight(stubborn):
 def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
     before = samples(iris)
     del lines()[:]
-    request_id = observe.refused(503, "Too many requests are waiting. Try again in 1 s.", 0.25)
+    request_id = observability_requests.refused(
+        503, "Too many requests are waiting. Try again in 1 s.", 0.25
+    )
     after = samples(iris)
     labels = {"reason": "too_many_requests_are_waiting", "status": "503"}
     assert grown(before, after, "modelpack_refused_total", **labels) == 1
@@ -269,17 +265,17 @@ def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
 
 
 def test_reasons_are_few_whatever_is_said(iris, monkeypatch):
-    monkeypatch.setattr(labels, "_reasons", set())
-    for number in range(3 * labels.MOST_REASONS):
-        observe.refused(400, f"Wrong {number}", 0.0)
-        observe.refused(400, "x" * (number + 1), 0.0)
+    monkeypatch.setattr(metrics, "_reasons", set())
+    for number in range(3 * metrics.MOST_REASONS):
+        observability_requests.refused(400, f"Wrong {number}", 0.0)
+        observability_requests.refused(400, "x" * (number + 1), 0.0)
     names = {
         dict(labels)["reason"]
         for name, labels in samples(iris)
         if name == "modelpack_refused_total"
     }
     assert {"wrong", "other"} <= names
-    assert len(names) <= labels.MOST_REASONS + 3
+    assert len(names) <= metrics.MOST_REASONS + 3
 
 
 def test_clients_make_no_labels(iris):
@@ -322,7 +318,7 @@ def test_facts_of_a_model_file_are_labels_and_nothing_more(hostile):
 
 def test_promtool_has_nothing_to_say(iris):
     iris.post("/predict", json=[SETOSA])
-    observe.refused(408, "The head of the request took too long.", 10.0)
+    observability_requests.refused(408, "The head of the request took too long.", 10.0)
     done = subprocess.run(
         ["promtool", "check", "metrics"],
         input=iris.get("/metrics").data,
@@ -403,7 +399,7 @@ def test_every_route_but_the_health_routes_asks_for_it(guarded):
         for method in sorted(rule.methods):
             status = guarded.open(path, method=method).status_code
             (asked if status == 401 else opened).add(rule.rule)
-    assert opened <= observe.HEALTH
+    assert opened <= observability_requests.HEALTH
     assert {"/healthz", "/readyz"} <= opened
     assert {"/predict", "/metrics", "/", "/signature"} <= asked
     for path in ("/nope", "/healthz/", "//healthz", "/predict/"):
@@ -506,8 +502,8 @@ def test_metrics_open_if_they_are_set_to(services, monkeypatch):
     assert client.get("/metrics").status_code == 200
     assert client.get("/").status_code == 401
     monkeypatch.setenv("MODELPACK_OPEN_METRICS", "yes")
-    with pytest.raises(CannotStartError, match="MODELPACK_OPEN_METRICS is 'yes', neither 0 nor 1"):
-        application.create()
+    with pytest.raises(StartupError, match="MODELPACK_OPEN_METRICS is 'yes', neither 0 nor 1"):
+        serving_app.create_app()
 
 
 def test_a_token_is_read_from_a_file(tmp_path):
@@ -536,7 +532,7 @@ def test_a_token_that_can_be_guessed_or_not_sent_ends_the_start(tmp_path, text, 
     path = tmp_path / "token"
     path.write_text(text)
     for environ in ({"MODELPACK_TOKEN": text}, {"MODELPACK_TOKEN_FILE": str(path)}):
-        with pytest.raises(CannotStartError, match=message) as caught:
+        with pytest.raises(StartupError, match=message) as caught:
             auth.token(environ)
         assert "canary" not in str(caught.value)
         assert "openssl rand -hex 32" in str(caught.value)
@@ -552,9 +548,9 @@ def test_a_token_that_cannot_be_read_ends_the_start(tmp_path):
         ("a\0b", "."),
         ("", "."),
     ):
-        with pytest.raises(CannotStartError, match=f"cannot be read: .*{reason}"):
+        with pytest.raises(StartupError, match=f"cannot be read: .*{reason}"):
             auth.token({"MODELPACK_TOKEN_FILE": str(path)})
-    with pytest.raises(CannotStartError, match="both MODELPACK_TOKEN and MODELPACK_TOKEN_FILE"):
+    with pytest.raises(StartupError, match="both MODELPACK_TOKEN and MODELPACK_TOKEN_FILE"):
         auth.token({"MODELPACK_TOKEN": TOKEN, "MODELPACK_TOKEN_FILE": "x"})
 
 
@@ -590,7 +586,7 @@ def test_every_answer_tells_browsers_to_do_nothing_with_it(iris, stubborn, guard
 
 
 def test_a_route_may_set_its_own():
-    app = application.create()
+    app = serving_app.create_app()
 
     @app.get("/page")
     def page():
@@ -707,13 +703,13 @@ def test_the_search_for_leaks_finds_them():
     ],
 )
 def test_the_variables_of_opentelemetry_are_asked(environ, is_asked):
-    assert tracing.asked(environ) == is_asked
+    assert tracing.is_configured(environ) == is_asked
 
 
 def test_another_protocol_or_exporter_is_told():
-    assert tracing.unspoken({}) is None
-    assert "'grpc'" in tracing.unspoken({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
-    assert "'zipkin'" in tracing.unspoken({"OTEL_TRACES_EXPORTER": "zipkin"})
+    assert tracing.unsupported_protocol({}) is None
+    assert "'grpc'" in tracing.unsupported_protocol({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
+    assert "'zipkin'" in tracing.unsupported_protocol({"OTEL_TRACES_EXPORTER": "zipkin"})
 
 
 def test_gunicorns_configuration_loads_no_numpy():
@@ -754,11 +750,11 @@ def test_the_documentation_shows_a_line_as_it_is(iris, lines):
 
 def test_the_documentation_has_every_header_probe_kind_and_variable():
     text = PAGE.read_text()
-    for name, _ in headers.SECURITY:
+    for name, _ in problems.SECURITY:
         assert f"`{name}" in text
-    for route in observe.PROBES:
+    for route in observability_requests.PROBES:
         assert f"`{route}`" in text
-    for kind in labels.KINDS.values():
+    for kind in metrics.KINDS.values():
         assert f"`{kind}`" in text
     for name in (auth.VARIABLE, auth.FILE_VARIABLE, auth.OPEN_METRICS, *tracing.ENDPOINTS):
         assert f"`{name}`" in text
@@ -768,7 +764,7 @@ def test_the_documentation_has_every_header_probe_kind_and_variable():
 
 PREPARE = """
 import pathlib, tempfile
-from modelpack.serving import shared
+from modelpack.serving.observability import multiprocess as shared
 shared.MEMORY = pathlib.Path("/nowhere")
 tempfile.tempdir = {folder!r}
 shared.prepare()

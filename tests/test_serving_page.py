@@ -11,8 +11,9 @@ import serving_models
 from playground_models import HOSTILE, folder_of
 from test_serving_http import client_of
 
-from modelpack.serving import application, page
-from modelpack.serving.dialects import page as dialect
+from modelpack.serving import app as serving_app
+from modelpack.serving import playground
+from modelpack.serving.protocols import page as dialect
 from modelpack.serving.service import Service
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -73,7 +74,7 @@ def test_the_policy_allows_this_page_and_nothing_else(client):
 
 
 def test_the_page_is_small_and_whole():
-    html = page.assemble().html
+    html = playground.assemble().html
     assert len(html) < MOST_BYTES
     elsewhere = set(re.findall(rb"https?://[^'\"\s)]+", html)) - {b"http://www.w3.org/2000/svg"}
     assert elsewhere == set()
@@ -81,15 +82,15 @@ def test_the_page_is_small_and_whole():
 
 
 def test_the_script_makes_no_element_of_a_text():
-    script = "".join((page.HERE / name).read_text() for name in page.SCRIPTS)
+    script = "".join((playground.HERE / name).read_text() for name in playground.SCRIPTS)
     forbidden = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\("
     assert re.findall(forbidden, script) == []
-    assert {path.name for path in page.HERE.glob("*.js")} == set(page.SCRIPTS)
+    assert {path.name for path in playground.HERE.glob("*.js")} == set(playground.SCRIPTS)
 
 
 def test_the_page_is_the_same_for_every_model(client, tmp_path):
     """So nothing that a model says is ever between its tags."""
-    app = application.create()
+    app = serving_app.create_app()
     app.register_blueprint(dialect.routes(Service.open(folder_of("hostile", tmp_path))))
     answer = app.test_client().get("/", headers={"Accept": BROWSER})
     assert answer.data == client.get("/", headers={"Accept": BROWSER}).data

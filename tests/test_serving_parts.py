@@ -18,8 +18,10 @@ from scipy import sparse
 
 from modelpack import serving
 from modelpack.bundle.render import render
-from modelpack.serving import answers, cpu, dialects, formats, limits, logs, runners, wire
-from modelpack.serving.errors import CannotStartError
+from modelpack.serving import protocols, runtimes, settings
+from modelpack.serving.data import json_body, results
+from modelpack.serving.errors import StartupError
+from modelpack.serving.observability import logs
 from modelpack.serving.problems import Problem
 from modelpack.serving.service import Service
 
@@ -36,11 +38,11 @@ def modules(folder: str) -> set[str]:
 
 
 def test_each_file_is_in_its_table():
-    assert {dialect.__name__.split(".")[-1] for dialect in dialects.PROTOCOLS} == modules(
+    assert {dialect.__name__.split(".")[-1] for dialect in protocols.PROTOCOLS} == modules(
         "dialects"
     )
-    assert set(formats.FORMATS) == modules("formats")
-    assert {runner.__module__.split(".")[-1] for runner in runners.RUNNERS} == modules("runners")
+    assert set(runtimes.LOADERS) == modules("formats")
+    assert {runner.__module__.split(".")[-1] for runner in runtimes.RUNTIMES} == modules("runners")
 
 
 @pytest.mark.parametrize(
@@ -58,17 +60,17 @@ def test_the_quota_of_the_cgroup(tmp_path, files, cpus):
     (tmp_path / "cpu").mkdir()
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    assert cpu.quota(tmp_path) == cpus
+    assert settings.quota(tmp_path) == cpus
 
 
 def test_workers_follow_quota_and_environment(tmp_path, monkeypatch):
-    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda _: set(range(64)))
-    assert cpu.workers({}, tmp_path) == cpu.MOST_WORKERS
+    monkeypatch.setattr(settings.os, "sched_getaffinity", lambda _: set(range(64)))
+    assert settings.workers({}, tmp_path) == settings.MOST_WORKERS
     (tmp_path / "cpu.max").write_text("50000 100000")
-    assert cpu.workers({}, tmp_path) == 1
+    assert settings.workers({}, tmp_path) == 1
     (tmp_path / "cpu.max").write_text("250000 100000")
-    assert cpu.workers({}, tmp_path) == 3
-    assert cpu.workers({"WEB_CONCURRENCY": "9"}, tmp_path) == 9
+    assert settings.workers({}, tmp_path) == 3
+    assert settings.workers({"WEB_CONCURRENCY": "9"}, tmp_path) == 9
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_workers_follow_quota_and_environment(tmp_path, monkeypatch):
 def test_a_bundle_without_its_facts_does_not_start(tmp_path, content, reason):
     if content is not None:
         (tmp_path / "modelpack.json").write_text(content)
-    with pytest.raises(CannotStartError, match=reason) as caught:
+    with pytest.raises(StartupError, match=reason) as caught:
         Service.open(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -93,10 +95,10 @@ def test_a_model_that_does_not_load_does_not_start(tmp_path):
     path.write_bytes(b"cno_such_library\nModel\n.")
     spec = serving_models.spec_of(path, serving_models.iris(), "pickle")
     folder = render(spec, serving_models.ENVIRONMENT, serving_models.BASE, tmp_path / "b").directory
-    with pytest.raises(CannotStartError, match="No module named 'no_such_library'"):
+    with pytest.raises(StartupError, match="No module named 'no_such_library'"):
         Service.open(folder)
     (folder / "model" / "model.pkl").unlink()
-    with pytest.raises(CannotStartError, match="No such file"):
+    with pytest.raises(StartupError, match="No such file"):
         Service.open(folder)
 
 
@@ -113,35 +115,35 @@ def test_log_lines_are_json_with_the_cause():
 
 def test_labels_that_json_does_not_know_are_written_as_text():
     labels = np.array([np.float32(0.5), datetime.timedelta(days=1), None], object)
-    assert answers.dump(answers.dense(labels, 10).tolist()) == b'[0.5,"1 day, 0:00:00",null]'
+    assert results.dump(results.dense(labels, 10).tolist()) == b'[0.5,"1 day, 0:00:00",null]'
 
 
 def test_limits_come_from_the_environment():
-    assert limits.from_environment({}) == limits.Limits()
-    assert limits.from_environment({"MODELPACK_MAX_ROWS": "7"}).rows == 7
+    assert settings.from_environment({}) == settings.Limits()
+    assert settings.from_environment({"MODELPACK_MAX_ROWS": "7"}).rows == 7
     for wrong in ("0", "-1", "1.5", "many", "٣"):
-        with pytest.raises(CannotStartError):
-            limits.from_environment({"MODELPACK_MAX_ROWS": wrong})
+        with pytest.raises(StartupError):
+            settings.from_environment({"MODELPACK_MAX_ROWS": wrong})
 
 
 def test_a_sparse_answer_is_bounded_before_it_is_dense():
     tall = sparse.csr_matrix((10_000, 1_000_000))
     with pytest.raises(Problem, match="fewer rows"):
-        answers.dense(tall, 5_000_000)
-    assert answers.dense(sparse.csr_matrix([[0, 2]]), 2).tolist() == [[0, 2]]
+        results.dense(tall, 5_000_000)
+    assert results.dense(sparse.csr_matrix([[0, 2]]), 2).tolist() == [[0, 2]]
 
 
 def test_probabilities_of_several_outputs():
     per_output = [np.array([[0.25, 0.75]]), np.array([[1.0, 0.0]])]
     classes = [np.array(["a", "b"]), np.array([False, True])]
-    assert answers.probabilities(per_output, classes) == [
+    assert results.probabilities(per_output, classes) == [
         [{"a": 0.25, "b": 0.75}, {"false": 1.0, "true": 0.0}]
     ]
 
 
 def test_probabilities_of_a_chain_are_those_of_each_output():
     classes = [np.array([0, 1]), np.array(["a", "b", "c"])]
-    assert answers.probabilities(np.array([[0.25, 0.5]]), classes) == [{"0": 0.25, "1": 0.5}]
+    assert results.probabilities(np.array([[0.25, 0.5]]), classes) == [{"0": 0.25, "1": 0.5}]
 
 
 def nesting(document) -> tuple[int, int]:
@@ -163,20 +165,22 @@ def test_nesting_is_counted_exactly(document):
     """Brackets and quotes inside strings do not count."""
     body = json.dumps(document).encode()
     depth, containers = nesting(document)
-    rows = max(0, containers - wire.WRAPPERS)
-    wire.check_nesting(body, limits.Limits(json_depth=depth or 1, rows=rows))
+    rows = max(0, containers - json_body.WRAPPERS)
+    json_body.check_nesting(body, settings.Limits(json_depth=depth or 1, rows=rows))
     if depth > 1:
         with pytest.raises(Problem, match="deeper"):
-            wire.check_nesting(body, limits.Limits(json_depth=depth - 1))
+            json_body.check_nesting(body, settings.Limits(json_depth=depth - 1))
     if rows:
         with pytest.raises(Problem, match="More lists"):
-            wire.check_nesting(body, limits.Limits(rows=rows - 1, json_depth=1000))
+            json_body.check_nesting(body, settings.Limits(rows=rows - 1, json_depth=1000))
 
 
 @pytest.mark.parametrize("variable", ["PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"])
 def test_the_port_is_that_of_the_platform_or_of_the_user(variable):
-    assert limits.port({}) == 8080
-    assert limits.port({variable: "9000", "AIP_PREDICT_ROUTE": "/predict"}) == 9000
-    assert limits.port({variable: "9000", "PORT": "8080" if variable != "PORT" else "9000"}) == 9000
-    with pytest.raises(CannotStartError, match=f"{variable} is 'x'"):
-        limits.port({variable: "x"})
+    assert settings.port({}) == 8080
+    assert settings.port({variable: "9000", "AIP_PREDICT_ROUTE": "/predict"}) == 9000
+    assert (
+        settings.port({variable: "9000", "PORT": "8080" if variable != "PORT" else "9000"}) == 9000
+    )
+    with pytest.raises(StartupError, match=f"{variable} is 'x'"):
+        settings.port({variable: "x"})

@@ -27,7 +27,7 @@ from modelpack.environment import index_settings, resolve
 from modelpack.environment.uv import environment_variables
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.package import package
-from modelpack.serving import page
+from modelpack.serving import playground
 
 ROOT = Path(__file__).parents[1]
 SERVING = ROOT / "modelpack" / "serving"
@@ -207,7 +207,7 @@ def test_it_serves_on_the_newest(tmp_path: Path) -> None:
 def assert_the_page_is_there(url: str) -> None:
     with urlopen(Request(url, headers={"Accept": "text/html"}), timeout=20) as answer:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert answer.read() == page.assemble().html
+        assert answer.read() == playground.assemble().html
     with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=20) as answer:
         assert json.load(answer)["service"]["ready"]
 

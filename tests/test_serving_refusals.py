@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
+from modelpack.serving.data.validation import Refusals
 from modelpack.serving.manifest import Field
-from modelpack.serving.refusals import Refusals
 
 FIELDS = [Field(name, "number") for name in "abc"]
 EXAMPLE = np.zeros((1, 3))

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpack.serving import floats
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.limits import Limits
+from modelpack.serving.data import rows as data_rows
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.data.json_body import parse, parse_strict
+from modelpack.serving.data.rows import Decoder, unnamed
 from modelpack.serving.manifest import Field
 from modelpack.serving.problems import Problem
-from modelpack.serving.rows import Decoder, unnamed
-from modelpack.serving.wire import parse, parse_exactly
+from modelpack.serving.settings import Limits
 
 TYPES = ("number", "integer", "string", "boolean", "datetime", "any")
 VALUES = (
@@ -56,9 +56,9 @@ def test_what_is_plainly_right_is_right_value_by_value(types, nullable, layout, 
     body = json.dumps(rows).encode()
     try:
         fast = decoder.decode(parse(body, Limits()))
-    except DoubtError:
+    except FallbackRequiredError:
         return
-    assert columns_of(fast) == columns_of(decoder.explain(parse_exactly(body, Limits())))
+    assert columns_of(fast) == columns_of(decoder.explain(parse_strict(body, Limits())))
 
 
 @pytest.mark.parametrize(
@@ -87,20 +87,20 @@ def test_ordinary_rows_take_the_fast_way(types, row, nullable):
 def test_floats_are_packed_bit_for_bit_and_nothing_else_is(width, kind, values, other, place):
     whole = values[: len(values) - len(values) % width]
     rows = [kind(whole[i : i + width]) for i in range(0, len(whole), width)]
-    packed = floats.matrix(rows, width)
+    packed = data_rows.float_matrix(rows, width)
     assert packed.tobytes() == np.array(rows, np.float64).tobytes()
     assert packed.flags.c_contiguous
     if type(other) is not float:
         whole[place % len(whole)] = other
         rows = [kind(whole[i : i + width]) for i in range(0, len(whole), width)]
-        assert floats.matrix(rows, width) is None
+        assert data_rows.float_matrix(rows, width) is None
 
 
 def test_values_of_other_sizes_do_not_make_up_for_each_other():
     """A whole number takes four bytes less than a float when packed, this text four more."""
     rows = [[0.5, 1.0], [7, "12345678"], [0.5, 2.0]]
-    assert floats.matrix(rows, 2) is None
-    assert floats.matrix([[0.5, 0.5]] * 2 + [[1.0, True], [1.0, False]], 2) is None
+    assert data_rows.float_matrix(rows, 2) is None
+    assert data_rows.float_matrix([[0.5, 0.5]] * 2 + [[1.0, True], [1.0, False]], 2) is None
 
 
 @pytest.mark.parametrize("names", [("x0", "x1", "x2"), ("x2", "x0", "x1")])
@@ -114,14 +114,14 @@ def test_many_rows_are_read_as_few_are(names, count):
     for wrong in ("1.5", None, [1.5]):
         for at in {0, count - 1}:
             changed = [*rows[:at], {**row, "x1": wrong}, *rows[at + 1 :]]
-            with pytest.raises(DoubtError):
+            with pytest.raises(FallbackRequiredError):
                 decoder.decode(changed)
 
 
 def test_a_name_in_the_place_of_another_is_in_doubt():
     decoder = Decoder(fields_of("number", "number", nullable=True), "array", 10)
     assert columns_of(decoder.decode([{"x1": 1.5}])) == [[None], [1.5]]
-    with pytest.raises(DoubtError):
+    with pytest.raises(FallbackRequiredError):
         decoder.decode([{"x1": 1.5, "x2": 1.5}])
 
 
@@ -203,7 +203,7 @@ def test_objects_of_a_model_without_names_are_taken_by_position(how):
 def test_objects_whose_names_are_no_positions_are_refused(rows):
     decoder = Decoder(fields_of("number", "number"), "array", 10, named=False)
     for how in (decoder.decode, decoder.explain):
-        with pytest.raises((DoubtError, Problem)):
+        with pytest.raises((FallbackRequiredError, Problem)):
             how(rows)
 
 

@@ -20,8 +20,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from modelpack.serving import application, sendable
-from modelpack.serving.dialects import PROTOCOLS
+from modelpack.serving import app as serving_app
+from modelpack.serving.data import results
+from modelpack.serving.protocols import PROTOCOLS
 from modelpack.serving.service import Service
 from modelpack.types import Field, Signature
 
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 
 
 def client_of(trained: Trained, folder: Path) -> FlaskClient:
-    app = application.create()
+    app = serving_app.create_app()
     service = Service.open(bundle_of(trained, folder).directory)
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
@@ -164,10 +165,10 @@ def test_half_of_a_pair_is_replaced_in_tensors(torn: FlaskClient, binary: bool) 
 
 def test_what_can_be_sent_is_not_changed() -> None:
     numbers = np.array([1.0, np.nan])
-    assert sendable.finite(numbers) is numbers
+    assert results.finite(numbers) is numbers
     listed = [1.0, None, "a"]
-    assert sendable.finite(listed) is listed
-    assert sendable.texts({"a": ["b", 1, None]}) == {"a": ["b", 1, None]}
+    assert results.finite(listed) is listed
+    assert results.texts({"a": ["b", 1, None]}) == {"a": ["b", 1, None]}
 
 
 def test_a_method_that_the_model_does_not_support_is_not_offered(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpack.serving import tables
-from modelpack.serving.dicts import DictDecoder
+from modelpack.serving.data import tables
+from modelpack.serving.data.rows import Decoder, DictDecoder, unnamed
 from modelpack.serving.manifest import Field
 from modelpack.serving.problems import Problem
-from modelpack.serving.rows import Decoder, unnamed
 
 FIELDS = (
     Field("height", "number", nullable=True),

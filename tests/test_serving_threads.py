@@ -19,7 +19,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import PairwiseKernel
 from sklearn.pipeline import make_pipeline
 
-from modelpack.serving.threads import use_one_thread
+from modelpack.serving.runtimes.threads import use_one_thread
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)

@@ -24,8 +24,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 from modelpack.engines.interpreters import find
 from modelpack.inspection import inspect
-from modelpack.serving import containers, formats, loading, manifest
-from modelpack.serving.errors import CannotStartError
+from modelpack.serving import loading, manifest, runtimes
+from modelpack.serving.errors import StartupError
 from modelpack.types import ModelSpec, to_json
 
 COMPRESSORS = {
@@ -100,7 +100,7 @@ def test_classes_inside_classes_are_known_by_their_dotted_name(tmp_path):
     spec = spec_of(tmp_path / "saved")
     assert spec.globals == (f"{__name__}:Outer.Inner",)
     assert type(load(tmp_path, spec)) is Outer.Inner
-    with pytest.raises(CannotStartError, match=r"Outer\.Inner"):
+    with pytest.raises(StartupError, match=r"Outer\.Inner"):
         load(tmp_path, replace(spec, globals=(f"{__name__}:Outer", f"{__name__}:Inner")))
 
 
@@ -134,7 +134,7 @@ def test_a_file_that_names_more_is_refused_before_it_does_anything(
     save(place(model, Payload(tmp_path / "made")), tmp_path / "saved", library, how)
     digest = hashlib.sha256((tmp_path / "saved").read_bytes()).hexdigest()
     spec = replace(clean, file=replace(clean.file, sha256=digest))
-    with pytest.raises(CannotStartError, match=r"names 'posix\.mkdir', which is not"):
+    with pytest.raises(StartupError, match=r"names 'posix\.mkdir', which is not"):
         load(tmp_path, spec)
     assert not (tmp_path / "made").exists()
     load(tmp_path, replace(spec, globals=(*spec.globals, "posix:mkdir")))
@@ -154,7 +154,7 @@ def test_no_opcode_leads_past_the_list(tmp_path, monkeypatch, data):
     (tmp_path / "saved").write_bytes(data)
     spec = replace(spec_of(tmp_path / "saved"), globals=(), format="pickle")
     spec = replace(spec, file=replace(spec.file, format="pickle"))
-    with pytest.raises(CannotStartError, match="not among the globals"):
+    with pytest.raises(StartupError, match="not among the globals"):
         load(tmp_path, spec)
     assert not (tmp_path / "made").exists()
 
@@ -163,7 +163,7 @@ def test_hostile_names_are_told_on_one_printable_line(tmp_path):
     module, name = b"\x1b[31mos", b"\xe2\x80\xae" * 500
     (tmp_path / "saved").write_bytes(b"c" + module + b"\n" + name + b"\n.")
     spec = spec_of(tmp_path / "saved")
-    with pytest.raises(CannotStartError) as caught:
+    with pytest.raises(StartupError) as caught:
         load(tmp_path, replace(spec, file=replace(spec.file, format="pickle")))
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 2000
@@ -193,7 +193,7 @@ def test_a_file_is_hashed_in_blocks_to_its_end(tmp_path, monkeypatch):
     spec = spec_of(saved)
     assert load(tmp_path, spec) == "the model, in more than one block"
     saved.write_bytes(saved.read_bytes() + b"!")
-    with pytest.raises(CannotStartError, match="is not the one that was packaged"):
+    with pytest.raises(StartupError, match="is not the one that was packaged"):
         load(tmp_path, spec)
 
 
@@ -202,10 +202,10 @@ def test_nothing_of_a_file_is_read_as_a_model_before_its_digest_is_known(tmp_pat
     joblib.dump(serving_models.iris().model, saved)
     spec = spec_of(saved)
     done = []
-    check, read = loading.Digest.check, loading.FORMATS["joblib"]
+    check, read = loading.Digest.check, loading.LOADERS["joblib"]
     monkeypatch.setattr(loading.Digest, "check", lambda *a: (check(*a), done.append("hashed")))
     seen = {"joblib": lambda *a: (read(*a), done.append("loaded"))}
-    monkeypatch.setattr(loading, "FORMATS", seen)
+    monkeypatch.setattr(loading, "LOADERS", seen)
     load(tmp_path, spec)
     assert done == ["hashed", "loaded"]
 
@@ -228,9 +228,9 @@ def test_the_trees_of_a_forest_are_in_memory_once(tmp_path, compress):
     names = spec_of(tmp_path / "saved").globals
     size = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in forest.estimators_)
     with (tmp_path / "saved").open("rb") as stream:
-        content = containers.decompressed(stream, "gzip" if compress else "raw")
+        content = loading.decompress(stream, "gzip" if compress else "raw")
         tracemalloc.start()  # which sees numpy's arrays, and not those that the trees make
-        loaded = formats.FORMATS["joblib"](content, names)
+        loaded = runtimes.LOADERS["joblib"](content, names)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert most < size / 2
@@ -244,8 +244,9 @@ SCRIPT = """
 import bz2, datetime, gzip, hashlib, json, lzma, os, pickle, sys, zlib
 from collections import OrderedDict
 from pathlib import Path
-from modelpack.serving import containers, unpickling
-from modelpack.serving.errors import CannotStartError
+from modelpack.serving import loading as containers
+from modelpack.serving.runtimes import pickle as unpickling
+from modelpack.serving.errors import StartupError as CannotStartError
 
 class Payload(object):
     def __reduce__(self):

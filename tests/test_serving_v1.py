@@ -13,8 +13,8 @@ from test_serving_http import client_of
 
 from modelpack.bundle.render import render
 from modelpack.inspection import inspect
-from modelpack.serving import naming
-from modelpack.serving.errors import CannotStartError
+from modelpack.serving import settings
+from modelpack.serving.errors import StartupError
 
 SVC = Path(__file__).parents[1] / "tests" / "data" / "kserve" / "kserve-svc-joblib-1.3.2"
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -104,11 +104,11 @@ def test_another_model_is_told_which_is_served(iris):
 
 
 def test_a_name_that_cannot_stand_in_a_url_ends_the_start():
-    assert (naming.name({}), naming.version({"MODELPACK_MODEL_VERSION": ""})) == ("model", "1")
-    assert naming.name({"MODELPACK_MODEL_NAME": "Häuser 2"}) == "Häuser 2"
+    assert (settings.name({}), settings.version({"MODELPACK_MODEL_VERSION": ""})) == ("model", "1")
+    assert settings.name({"MODELPACK_MODEL_NAME": "Häuser 2"}) == "Häuser 2"
     for name in ("a/b", "a:b", "..", "a\nb", "\udcff", "x" * 257):
-        with pytest.raises(CannotStartError, match="MODELPACK_MODEL_NAME is"):
-            naming.name({"MODELPACK_MODEL_NAME": name})
+        with pytest.raises(StartupError, match="MODELPACK_MODEL_NAME is"):
+            settings.name({"MODELPACK_MODEL_NAME": name})
 
 
 # --- KServe's own ---------------------------------------------------------------------------------

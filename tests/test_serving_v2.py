@@ -22,7 +22,7 @@ from test_serving_http import client_of
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
 from modelpack.serving.problems import Problem
-from modelpack.serving.v2 import classification, datatypes, outputs
+from modelpack.serving.protocols.v2 import datatypes, outputs
 from modelpack.smoke.probe import Answer
 from modelpack.smoke.routes import rest, v2
 from modelpack.types import Field, Signature
@@ -238,8 +238,8 @@ def test_the_largest_values_come_with_their_labels(clients):
 def test_so_many_classifications_are_too_many():
     many = np.zeros((10_000, 11))
     with pytest.raises(Problem, match="More than 100000 classifications"):
-        classification.classify(many, 11, None)
-    assert classification.classify(many, 1, None).shape == (10_000, 1)
+        outputs.classify(many, 11, None)
+    assert outputs.classify(many, 1, None).shape == (10_000, 1)
 
 
 def test_an_output_overrides_the_request(iris):

@@ -22,7 +22,7 @@ from benchmarks.serve import wrk
 from benchmarks.serve.models import Load, Material, Model
 from benchmarks.serve.processes import used
 from modelpack.engines.local.engine import LocalEngine, _environment
-from modelpack.serving.cpu import THREAD_VARIABLES
+from modelpack.serving.settings import THREAD_VARIABLES
 
 OURS = "modelpack"
 BARE = "bare WSGI"

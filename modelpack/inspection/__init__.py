@@ -7,13 +7,7 @@ require_servable(spec)
 from __future__ import annotations
 
 from .isolation import inspect
-from .servable import (
-    is_unreadable,
-    is_unsupported,
-    require_categories,
-    require_servable,
-    settled,
-)
+from .servable import is_unreadable, is_unsupported, require_categories, require_servable, settled
 
 __all__ = [
     "inspect",

@@ -18,7 +18,7 @@ from typing import Any, Mapping
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
-from . import limits
+from . import settings
 
 log = logging.getLogger("modelpack.serving")
 
@@ -53,7 +53,7 @@ class Crashes:
         """Raises:
         CannotStartError: MODELPACK_MAX_CRASHES is not a positive integer.
         """
-        self._most = limits.positive(VARIABLE, environ.get(VARIABLE) or DEFAULT)
+        self._most = settings.positive_integer(VARIABLE, environ.get(VARIABLE) or DEFAULT)
         self._times: deque[float] = deque()
         self._logged = 0.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class CannotStartError(SystemExit):
+class StartupError(SystemExit):
     """Ends the process with status 1 and one line on standard error, without a traceback."""
 
     def __init__(self, reason: str) -> None:

@@ -12,11 +12,13 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import wsgi
 
-from . import shared
+from .observability import multiprocess
 
-shared.prepare()  # before the first metric is made
+multiprocess.prepare()  # before the first metric is made
 
-from . import confinement, crashes, metrics, tracing  # noqa: E402
+from . import crashes  # noqa: E402
+from .observability import metrics, tracing  # noqa: E402
+from .security import confinement  # noqa: E402
 
 log = logging.getLogger("modelpack.serving")
 
@@ -38,9 +40,9 @@ def load(application: WSGIApplication) -> Any:
     loads again.
     """
     global _is_confined  # noqa: PLW0603
-    if application.cfg.preload_app and confinement.wanted(os.environ) and not _is_confined:
+    if application.cfg.preload_app and confinement.is_enabled(os.environ) and not _is_confined:
         _is_confined = True
-        network = confinement.ALL if tracing.asked(os.environ) else confinement.LISTENING
+        network = confinement.ALL if tracing.is_configured(os.environ) else confinement.LISTENING
         _confine(network, _written(application.cfg))
     return _load(application)
 
@@ -75,10 +77,10 @@ def pre_fork(arbiter: Any, worker: Any) -> None:
 
 
 def post_fork(_arbiter: Any, worker: Any) -> None:
-    shared.Files.place = worker.place
+    multiprocess.Files.place = worker.place
     metrics.WORKERS.set(1)
-    if confinement.wanted(os.environ):
-        network = confinement.ALL if tracing.asked(os.environ) else confinement.NO_NETWORK
+    if confinement.is_enabled(os.environ):
+        network = confinement.ALL if tracing.is_configured(os.environ) else confinement.NO_NETWORK
         _confine(network)
 
 
@@ -86,8 +88,8 @@ def _confine(network: str, writable: Iterable[str] = ()) -> None:
     """Build the inner wall. A worker has no threads yet, which would stay outside, and has not read
     a byte of a stranger; its listening sockets are open. Spans are all that it sends by itself.
     """
-    places = [*map(str, filter(None, [shared.Files.folder])), *writable]
-    for refused in confinement.enter(places, network=network, processes=True):
+    places = [*map(str, filter(None, [multiprocess.Files.folder])), *writable]
+    for refused in confinement.confine(places, network=network, processes=True):
         log.info("the inner wall is lower here, %s", refused)
 
 
@@ -109,5 +111,5 @@ def child_exit(_arbiter: Any, worker: Any) -> None:
     which may interrupt itself: so it takes no lock, and leaves counting to `pre_fork`.
     """
     _crashes.count(worker)
-    shared.forget(worker.place)
+    multiprocess.forget(worker.place)
     _ended.append(worker.place)

@@ -1,26 +1,27 @@
-"""The model, from the bundle into memory, once, before the workers are forked."""
+"""The model, from verified file to object."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import hashlib
+import io
+import sys
 import warnings
-from contextlib import suppress
+import zlib
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import Any, BinaryIO, Collection, Iterable, Iterator
 
-from . import author, boosters
-from .chain import Chain
-from .configured import Configured
-from .containers import decompressed
-from .errors import CannotStartError
-from .formats import FORMATS
-from .labelling import Labelled
+from .errors import StartupError
 from .manifest import Manifest, ModelFile
-from .threads import use_one_thread
+from .runtimes import LOADERS, wrappers
+from .runtimes.estimator import Chain
+from .runtimes.threads import use_one_thread
+from .runtimes.wrappers import Configured, Labelled
 
 BLOCK = 2**24
 """Bytes that are hashed at once: in between, other threads may keep the interpreter for a while."""
@@ -40,9 +41,9 @@ def load(directory: Path, manifest: Manifest) -> Any:
             did not when it was inspected, or cannot be loaded with the libraries that are
             installed.
     """
-    with author.importable(directory, manifest.main):
+    with user_code_importable(directory, manifest.main):
         roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
-    boosters.guard()
+    wrappers.guard()
     members = [_member(roots[member.file], member.path) for member in manifest.members]
     for message in BENIGN_WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
@@ -58,7 +59,7 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
     try:
         stream = path.open("rb")
     except OSError as error:
-        raise CannotStartError(f"the model file cannot be read: {error.strerror}.") from error
+        raise StartupError(f"the model file cannot be read: {error.strerror}.") from error
     with stream:
         digest = Digest(stream)
         digest.start()
@@ -66,10 +67,10 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
         digest.check(file.sha256)
         stream.seek(0)  # not opened again: another file may lie under its name by now
         try:
-            return FORMATS[file.format](decompressed(stream, file.container), names)
+            return LOADERS[file.format](decompress(stream, file.container), names)
         except Exception as error:
             kind = type(error).__name__
-            raise CannotStartError(f"the model does not load: {kind}: {error}") from error
+            raise StartupError(f"the model does not load: {kind}: {error}") from error
 
 
 class Digest(Thread):
@@ -98,10 +99,10 @@ class Digest(Thread):
         self.join()
         if self._error:
             told = f"the model file cannot be read: {self._error.strerror}."
-            raise CannotStartError(told) from self._error
+            raise StartupError(told) from self._error
         found = self._sha256.hexdigest()
         if found != sha256:
-            raise CannotStartError(
+            raise StartupError(
                 f"the model file is not the one that was packaged: its sha256 is {found}, and "
                 f"modelpack.json says {sha256}."
             )
@@ -130,30 +131,75 @@ def _member(root: Any, path: Iterable[str | int]) -> Any:
         for key in path:
             part = part[key]
     except (LookupError, TypeError) as error:
-        raise CannotStartError(f"the model file holds nothing at {list(path)}.") from error
+        raise StartupError(f"the model file holds nothing at {list(path)}.") from error
     return part
 
 
-def parts(model: Any) -> Iterator[Any]:
-    """`model`, and all that the estimators in it are made of, each once."""
-    waiting, seen = [model], set()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        yield part
-        waiting.extend(_parts(part))
+MODULES = {"gzip": "gzip", "bz2": "bz2", "xz": "lzma", "lzma": "lzma", "lz4": "lz4.frame"}
+"""Imported where they are needed: a Python may have been built without them."""
+
+CHUNK = 2**18
 
 
-def _parts(value: Any) -> Iterable[Any]:
-    """What an estimator, or a list, tuple or dict of them, is made of."""
-    if isinstance(value, (Configured, Labelled)):
-        return [value.model]
-    if isinstance(value, Chain):
-        return value.members
-    if isinstance(value, dict):
-        return list(value.values())
-    if isinstance(value, (list, tuple)):
-        return value
-    return list(getattr(value, "__dict__", {}).values()) if hasattr(value, "get_params") else ()
+def decompress(stream: BinaryIO, container: str) -> Any:
+    """What `stream` holds, as a binary stream that need not be closed before `stream`.
+
+    Raises:
+        ImportError: the library of this container is not installed.
+    """
+    if container in {"raw", "zip"}:  # members of an archive are its format's to read
+        return stream
+    if container == "zlib":
+        return io.BufferedReader(_Zlib(stream), CHUNK)
+    return import_module(MODULES[container]).open(stream)
+
+
+class _Zlib(io.RawIOBase):
+    """zlib has no file object of its own."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._codec = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = b""
+        while not data and not self._codec.eof:
+            compressed = self._codec.unconsumed_tail or self._stream.read(CHUNK)
+            data = self._codec.decompress(compressed, len(buffer))
+            if not compressed and not data:
+                raise EOFError("the compressed data ends too early")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def user_code_importable(directory: Path, main: str | None) -> Iterator[None]:
+    """From here on, the author's modules can be imported. Until the block is left, the names that a
+    file has of `__main__`, the script that saved it, are those of the module `main`; the classes
+    themselves know that they are of `main`.
+
+    Raises:
+        CannotStartError: `main` cannot be imported.
+    """
+    folder = (directory / "code").resolve()
+    if folder.is_dir() and str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    ours = sys.modules["__main__"]
+    if main:
+        sys.modules["__main__"] = _imported(main)
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = ours
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except Exception as error:
+        kind = type(error).__name__
+        raise StartupError(f"the script {name} does not load: {kind}: {error}") from error

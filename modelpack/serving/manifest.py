@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from .errors import CannotStartError
+from .errors import StartupError
 
 SCHEMA = 1
 
@@ -98,7 +98,7 @@ def read(directory: Path) -> Manifest:
     try:
         return _manifest(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CannotStartError(f"modelpack.json cannot be read: {error!r}.") from error
+        raise StartupError(f"modelpack.json cannot be read: {error!r}.") from error
 
 
 def _manifest(document: Mapping[str, Any]) -> Manifest:

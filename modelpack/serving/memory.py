@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Mapping
 
-from . import cpu
-from .limits import VARIABLES, Limits, from_environment
+from . import settings
+from .settings import VARIABLES, Limits, from_environment
 
 log = logging.getLogger("modelpack.serving")
 
@@ -54,7 +54,7 @@ def fitted(limits: Limits, environ: Mapping[str, str], room: int) -> Limits:
 @lru_cache(maxsize=1)
 def _room() -> int:
     """Measure once, when the model is loaded and the workers are not forked yet."""
-    found = room(allowed(), anonymous(), cpu.workers())
+    found = room(allowed(), anonymous(), settings.workers())
     lowered = fitted(Limits(), {}, found)
     if lowered != Limits():
         facts = {name: getattr(lowered, name) for name in SHARES}

@@ -1,6 +1,4 @@
-"""Every error as application/problem+json (RFC 9457): what was wrong with which row and column,
-and never a traceback, a path or a class name.
-"""
+"""Errors as application/problem+json; security headers."""
 
 from __future__ import annotations
 
@@ -60,7 +58,7 @@ def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Resp
     )
 
 
-def install(app: Flask) -> None:
+def install_problems(app: Flask) -> None:
     """Let `app` answer every error as a problem."""
     app.register_error_handler(Problem, response)
     app.register_error_handler(HTTPException, _http_error)
@@ -78,3 +76,36 @@ def _http_error(error: HTTPException) -> Response:
 def _unforeseen(error: Exception) -> Response:
     log.error("unforeseen", exc_info=error, extra={"facts": {"id": g.get("request_id")}})
     return response(Problem(500, "The service failed. Its log tells why under this request id."))
+
+
+SECURITY = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+)
+
+
+def install_headers(app: Flask) -> None:
+    """Add them to the answers of `app`, but for those that a route has set itself."""
+    app.after_request(_add)
+
+
+def _add(response: Response) -> Response:
+    given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - of pairs
+    for name, value in SECURITY:
+        if name.lower() not in given:
+            response.headers.add(name, value)
+    return response
+
+
+def closes(connection: str, newer: bool) -> bool:
+    """Whether a connection ends with the answer to a request with the header `connection`.
+
+    `newer`: of HTTP/1.1. Source: RFC 9112, section 9.3.
+    """
+    options = {option.strip(" \t").lower() for option in connection.split(",")}
+    return "close" in options or not (newer or "keep-alive" in options)

@@ -18,20 +18,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
-from . import confinement, cpu
+from . import settings
+from .security import confinement
 
-cpu.one_thread_each()
+settings.one_thread_each()
 
 import numpy as np  # noqa: E402 - it looks at the number of threads once
 import orjson  # noqa: E402
 
-from . import loading, manifest, reference_bodies, reference_rows, runners  # noqa: E402
-from .columns import build  # noqa: E402
+from . import loading, manifest, reference_bodies, reference_rows, runtimes  # noqa: E402
+from .data.columns import build  # noqa: E402
 from .reference_rows import Row  # noqa: E402
-from .runners.catboost import CatBoostRunner  # noqa: E402
-from .runners.estimator import EstimatorRunner  # noqa: E402
-from .runners.lightgbm import LightGBMRunner  # noqa: E402
-from .runners.xgboost import XGBoostRunner  # noqa: E402
+from .runtimes.catboost import CatBoostRuntime  # noqa: E402
+from .runtimes.estimator import EstimatorRuntime  # noqa: E402
+from .runtimes.lightgbm import LightGBMRuntime  # noqa: E402
+from .runtimes.xgboost import XGBoostRuntime  # noqa: E402
 
 
 class ReferenceModel:
@@ -40,7 +41,7 @@ class ReferenceModel:
     def __init__(self, folder: Path) -> None:
         self.facts = manifest.read(folder)
         self.model = loading.load(folder, self.facts)
-        self.runner = runners.choose(self.model, self.facts)
+        self.runner = runtimes.select_runtime(self.model, self.facts)
 
     def answers(self, groups: Sequence[Sequence[Row]]) -> dict[str, Any]:
         """Return the answers to rows in groups, one call for each."""
@@ -102,11 +103,11 @@ class ReferenceModel:
 
     def _call(self, method: str, rows: Sequence[Row]) -> Any:
         kind = type(self.runner)
-        if kind in (EstimatorRunner, CatBoostRunner):
+        if kind in (EstimatorRuntime, CatBoostRuntime):
             return getattr(self.model, method)(self._arranged(rows))
-        if kind is LightGBMRunner:
+        if kind is LightGBMRuntime:
             return getattr(self.model, method)(reference_rows.codes(self.facts.inputs, rows))
-        if isinstance(self.runner, XGBoostRunner):
+        if isinstance(self.runner, XGBoostRuntime):
             return self.runner.call_matrix(method, reference_rows.codes(self.facts.inputs, rows))
         columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
         return self.runner.call(method, [build(field, values) for field, values in columns])
@@ -142,7 +143,7 @@ def _by_row(result: Any) -> Any:
 def main() -> None:
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the model prints is no part of the answer
-    for refused in confinement.enter():
+    for refused in confinement.confine():
         sys.stderr.write(f"the inner wall is lower here, {refused}\n")
     asked = orjson.loads(sys.stdin.buffer.read())
     model = ReferenceModel(Path())

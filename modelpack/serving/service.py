@@ -13,35 +13,22 @@ from typing import Any, Callable, Mapping, Sequence
 import numpy as np
 from flask import g
 
-from . import (
-    answers,
-    calls,
-    extras,
-    limits,
-    loading,
-    manifest,
-    memory,
-    misfits,
-    naming,
-    observe,
-    refusals,
-    runners,
-    tables,
-    wire,
-)
-from .columns import DoubtError, Rows, count
-from .dicts import DictDecoder
-from .extras import Extras
+from . import loading, manifest, memory, runtimes, settings
+from .data import extra_inputs, json_body, tables, validation
+from .data import results as data_results
+from .data.columns import FallbackRequiredError, Rows, count
+from .data.extra_inputs import Extras
+from .data.rows import Decoder, DictDecoder, unnamed
+from .observability import requests
 from .problems import Problem
-from .rows import Decoder, unnamed
-from .trials import merging
+from .runtimes import estimator, trials
 
 log = logging.getLogger("modelpack.serving")
 
 MOST_INPUTS = 100_000
 """Of a model whose file does not tell them: each costs more memory than the value that is sent."""
 
-Parse = Callable[[bytes, limits.Limits], Any]
+Parse = Callable[[bytes, settings.Limits], Any]
 
 PLANS = "MODELPACK_PLANS"
 """0: no compiled plans, the estimator itself."""
@@ -52,19 +39,19 @@ METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function",
 class Service:
     """What the dialects speak for. `ready`: the model has answered its own example."""
 
-    def __init__(self, facts: manifest.Manifest, model: Any, limit: limits.Limits) -> None:
+    def __init__(self, facts: manifest.Manifest, model: Any, limit: settings.Limits) -> None:
         self.manifest = facts
         self.limits = limit
-        self.runner = runners.choose(model, facts)
-        self.name = naming.name(os.environ)
+        self.runner = runtimes.select_runtime(model, facts)
+        self.name = settings.name(os.environ)
         """Of the model in URLs."""
-        self.version = naming.version(os.environ)
+        self.version = settings.version(os.environ)
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
-        self._refusals = refusals.Refusals(facts.inputs)
-        self._ignores = extras.are_ignored(os.environ)
-        self._plans = limits.flag(os.environ, PLANS, "1")
+        self._refusals = validation.Refusals(facts.inputs)
+        self._ignores = extra_inputs.are_ignored(os.environ)
+        self._plans = settings.flag(os.environ, PLANS, "1")
         self._methods: tuple[str, ...] | None = None
 
     @classmethod
@@ -76,7 +63,9 @@ class Service:
         """
         folder = Path(directory)
         facts = manifest.read(folder)
-        limits.from_environment(os.environ)  # a wrong setting is reported before the model is read
+        settings.from_environment(
+            os.environ
+        )  # a wrong setting is reported before the model is read
         started = time.perf_counter()
         gc.disable()  # what is imported and loaded is no garbage
         try:
@@ -96,8 +85,8 @@ class Service:
         try:
             if self.manifest.example is not None:
                 example = self._decoder.explain([self.manifest.example])
-                result = calls.contained(self.runner.call, self.manifest.method, example)
-                answers.of_rows(result, count(example), self.limits.answer_values)
+                result = estimator.contained(self.runner.call, self.manifest.method, example)
+                data_results.of_rows(result, count(example), self.limits.answer_values)
                 self._example = example
             self._choose()
             self.ready = True
@@ -108,10 +97,10 @@ class Service:
         """Find out how the model can be asked faster than it asks itself, with the same answers."""
         decode = self._decoder.explain
         if self._plans:
-            self.runner = runners.fastest(self.runner, self.manifest, decode)
+            self.runner = runtimes.select_plan(self.runner, self.manifest, decode)
         if not self.runner.merges:
             told = (self.runner, self.manifest, self.methods, decode)
-            self.runner.merges = merging.merges(*told)
+            self.runner.merges = trials.can_batch(*told)
 
     def require_ready(self) -> None:
         """Raises:
@@ -138,7 +127,7 @@ class Service:
         if self._example is None or method == self.manifest.method:
             return True
         try:
-            calls.contained(self.runner.call, method, self._example)
+            estimator.contained(self.runner.call, method, self._example)
         except NotImplementedError:
             return False
         except Exception:  # a request will show what it is
@@ -166,10 +155,10 @@ class Service:
             Problem: as `rows`.
         """
         try:
-            rows = read(wire.parse)
+            rows = read(json_body.parse)
             return self.decoder(_width(rows)).decode(rows, ignored)
-        except (ValueError, DoubtError):
-            rows = read(wire.parse_exactly)
+        except (ValueError, FallbackRequiredError):
+            rows = read(json_body.parse_strict)
             return self.decoder(_width(rows)).explain(rows, ignored)
 
     def rows(self, rows: list[Any]) -> Rows:
@@ -209,7 +198,7 @@ class Service:
             return self._decoder
         if not width:
             error = {"row": 0, "column": None, "expected": "at least one value", "got": "none"}
-            raise misfits.problem([error])
+            raise validation.validation_problem([error])
         if width > MOST_INPUTS:
             raise Problem(413, f"Rows of {width} values came; a row takes {MOST_INPUTS}.")
         fields = unnamed(width)
@@ -227,7 +216,7 @@ class Service:
             raise Problem(400, "This model gives no probabilities.")
         return (*(["predict_proba"] if probabilities else []), method or self.methods[0])
 
-    def told(self, asked: tuple[str, ...], results: Mapping[str, Any]) -> answers.Answer:
+    def told(self, asked: tuple[str, ...], results: Mapping[str, Any]) -> data_results.Prediction:
         """The answer that the results of the methods `asked` make.
 
         Raises:
@@ -236,12 +225,16 @@ class Service:
         """
         *also, method = asked
         try:
-            given = [answers.probabilities(results[each], self.runner.classes) for each in also]
-        except answers.UnfitError as error:
+            given = [
+                data_results.probabilities(results[each], self.runner.classes) for each in also
+            ]
+        except data_results.UnfitError as error:
             raise _unfit(also[0], error) from error
-        return answers.Answer(answers.by_row(results[method]), given[0] if given else None)
+        return data_results.Prediction(
+            data_results.by_row(results[method]), given[0] if given else None
+        )
 
-    def answer(self, rows: Rows, probabilities: bool = False) -> answers.Answer:
+    def answer(self, rows: Rows, probabilities: bool = False) -> data_results.Prediction:
         """What the model predicts for rows, and the probabilities if asked for.
 
         Raises:
@@ -260,20 +253,20 @@ class Service:
         """
         result, size, most = self._call(method, rows), count(rows), self.limits.answer_values
         try:
-            if method != self.manifest.method and answers.is_several(result):
-                return [answers.of_rows(each, size, most) for each in result]
-            return answers.of_rows(result, size, most)
-        except answers.UnfitError as error:
+            if method != self.manifest.method and data_results.is_several(result):
+                return [data_results.of_rows(each, size, most) for each in result]
+            return data_results.of_rows(result, size, most)
+        except data_results.UnfitError as error:
             raise _unfit(method, error) from error
 
     def _call(self, method: str, rows: Rows) -> Any:
         try:
-            with observe.call(method, count(rows)):
-                return calls.contained(self.runner.call, method, rows)
+            with requests.call(method, count(rows)):
+                return estimator.contained(self.runner.call, method, rows)
         except NotImplementedError as error:
             raise Problem(400, f"This model as it was fitted does not support {method}.") from error
         except Exception as error:
-            refusal = self._refusal(method, rows) if refusals.is_refusal(error) else None
+            refusal = self._refusal(method, rows) if validation.is_refusal(error) else None
             if refusal:
                 raise refusal from error
             log.exception("the model failed", extra={"facts": {"id": g.request_id}})
@@ -284,17 +277,17 @@ class Service:
         """What the sender is told of rows that a sound model refuses."""
         if not self.ready:
             return None
-        ask = partial(calls.contained, self.runner.call, method)
+        ask = partial(estimator.contained, self.runner.call, method)
         return self._refusals.problem(ask, rows, self._example)
 
 
-def _unfit(method: str, error: answers.UnfitError) -> Problem:
+def _unfit(method: str, error: data_results.UnfitError) -> Problem:
     """Log what the model returned, and return what the client gets."""
     log.error("the model's %s returned %s", method, error, extra={"facts": {"id": g.request_id}})
     return Problem(500, f"The model's {method} returned {error}. The model is at fault.")
 
 
-def _decoder(facts: manifest.Manifest, limit: limits.Limits) -> Decoder:
+def _decoder(facts: manifest.Manifest, limit: settings.Limits) -> Decoder:
     if facts.layout == "dicts":
         return DictDecoder(facts.inputs, limit.rows, facts.named)
     most = limit.rows_of(len(facts.inputs))

@@ -40,9 +40,9 @@ import xgboost
 from sklearn.utils import all_estimators
 from watching import Watch
 
-from modelpack.serving import confinement, limits, loading, manifest, runners
-from modelpack.serving.dicts import DictDecoder
-from modelpack.serving.rows import Decoder
+from modelpack.serving import loading, manifest, runtimes, settings
+from modelpack.serving.data.rows import Decoder, DictDecoder
+from modelpack.serving.security import confinement
 
 _M_PERTURB = -6  # mallopt(3)
 _LIBC = ctypes.CDLL(None)
@@ -128,7 +128,7 @@ def _run(job: dict[str, Any], writer: int, errors: Any) -> None:
     warnings.simplefilter("ignore")
     np.random.seed(0)
     random.seed(0)
-    lowered = confinement.enter(network=confinement.NO_NETWORK)
+    lowered = confinement.confine(network=confinement.NO_NETWORK)
     _LIBC.mallopt(_M_PERTURB, job["perturb"])
     if _IS_GUARDED:
         _start_guard(job["perturb"])
@@ -182,8 +182,8 @@ def _answers(job: dict[str, Any]) -> list[str]:
     folder = Path(job["folder"])
     facts = manifest.read(folder)
     model = loading.load(folder, facts)
-    runner = runners.choose(model, facts)
-    limit = limits.from_environment({})
+    runner = runtimes.select_runtime(model, facts)
+    limit = settings.from_environment({})
     if facts.layout == "dicts":
         decoder = DictDecoder(facts.inputs, limit.rows, facts.named)
     else:

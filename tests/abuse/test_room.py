@@ -12,7 +12,7 @@ import raw
 from processes import workers
 
 from modelpack.serving import memory
-from modelpack.serving.limits import VARIABLES, Limits
+from modelpack.serving.settings import VARIABLES, Limits
 
 MIB = 2**20
 

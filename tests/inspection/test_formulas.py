@@ -24,8 +24,8 @@ from modelpack.inspection.formulas import NotAFormula, parse
 from modelpack.inspection.formulas.grammar import RESERVED
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.servable import require_servable
-from modelpack.serving.formats import FORMATS
-from modelpack.serving.runners.estimator import EstimatorRunner
+from modelpack.serving.runtimes import LOADERS
+from modelpack.serving.runtimes.estimator import EstimatorRuntime
 
 from . import opcodes as op
 from .saving import saved
@@ -332,7 +332,7 @@ def test_models_of_formulas_pass_and_predict_the_same(tmp_path, kind, how):
     spec = saved(results, tmp_path / "m", how)
     assert spec.safety.findings == ()
     with (tmp_path / "m").open("rb") as stream:
-        back = FORMATS[spec.format](stream, frozenset(spec.globals))
+        back = LOADERS[spec.format](stream, frozenset(spec.globals))
     np.testing.assert_array_equal(back.predict(TABLE), results.predict(TABLE))
     assert [field.name for field in spec.signature.inputs] == ["x", "z", "k"]
     assert spec.signature.layout == "frame"
@@ -342,7 +342,7 @@ def test_models_of_formulas_pass_and_predict_the_same(tmp_path, kind, how):
 
 
 def test_a_category_that_training_never_met_is_an_error_of_the_rows():
-    runner = object.__new__(EstimatorRunner)
+    runner = object.__new__(EstimatorRuntime)
     runner.model, runner.arrange = smf.ols("y ~ C(k)", TABLE).fit(), lambda rows: rows
     with pytest.raises(ValueError, match="observation with value 'e'"):
         runner.call("predict", TABLE.assign(k="e"))
@@ -430,7 +430,7 @@ def test_what_loads_models_binds_no_name_of_formulas(tmp_path, monkeypatch, how)
     monkeypatch.setattr(ModelData, "__setstate__", recording)
     spec = inspect(tmp_path / "m")
     with (tmp_path / "m").open("rb") as stream:
-        FORMATS[spec.format](stream, frozenset(spec.globals))
+        LOADERS[spec.format](stream, frozenset(spec.globals))
     assert any("modelpack/serving" in path for path in seen)
     bound = [(path, name) for path, names in seen.items() for name in names.keys() & RESERVED]
     assert [place for place in bound if seen[place[0]][place[1]] is not np] == []

@@ -31,7 +31,7 @@ from modelpack.bundle import render
 from modelpack.errors import ModelRefusedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.serving.threads import use_one_thread
+from modelpack.serving.runtimes.threads import use_one_thread
 
 from .opcodes import (
     APPENDS,

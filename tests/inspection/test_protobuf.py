@@ -20,7 +20,7 @@ from modelpack.inspection import native
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.native import onnx_graph
 from modelpack.inspection.nodes import Malformed
-from modelpack.serving.formats import onnx as serving
+from modelpack.serving.runtimes import onnx as serving
 
 from . import onnx_models as onnx
 from .mutations import mutants

@@ -14,7 +14,7 @@ from statsmodels.api import OLS
 from xgboost import XGBClassifier
 
 from modelpack.inspection import inspect
-from modelpack.serving.formats import FORMATS
+from modelpack.serving.runtimes import LOADERS
 
 from .test_estimators import CLASSES, model_of
 from .zoo import X, Y
@@ -37,7 +37,7 @@ def dump(model, path):
 def loaded(path):
     spec = inspect(path)
     with path.open("rb") as stream:
-        return FORMATS[spec.format](stream, frozenset(spec.globals))
+        return LOADERS[spec.format](stream, frozenset(spec.globals))
 
 
 @pytest.mark.parametrize("save", [joblib.dump, dump], ids=["joblib", "pickle"])

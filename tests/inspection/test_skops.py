@@ -31,7 +31,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.serving.formats import FORMATS
+from modelpack.serving.runtimes import LOADERS
 from modelpack.types import ModelSpec, from_json, to_json
 
 from .zoo import FLOWERS, NAMES, TEXTS, X, Y, fitted
@@ -204,7 +204,7 @@ def test_a_version_that_is_none_is_dropped(version, tmp_path):
 def served(path):
     """What the service loads of a file."""
     with path.open("rb") as stream:
-        return FORMATS["skops"](stream, frozenset(inspect(path).globals))
+        return LOADERS["skops"](stream, frozenset(inspect(path).globals))
 
 
 def test_the_service_loads_what_was_inspected(model, tmp_path):
@@ -217,7 +217,7 @@ def test_the_service_loads_nothing_else(tmp_path):
     skops.io.dump(RandomForestClassifier(2).fit(X, Y), tmp_path / "m")
     names = set(inspect(tmp_path / "m").globals) - {"sklearn.tree._tree:Tree"}
     with (tmp_path / "m").open("rb") as stream, pytest.raises(UntrustedTypesFoundException):
-        FORMATS["skops"](stream, names)
+        LOADERS["skops"](stream, names)
 
 
 def test_zip64(tmp_path, monkeypatch):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.runners.plans import Plan, compile_model
-from modelpack.serving.trials.same import same
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.runtimes.plans import Plan, compile_model
+from modelpack.serving.runtimes.trials import same
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
 ALONE = 40
@@ -44,7 +44,7 @@ def doubts(function: Callable[[Any], Any], block: Any) -> bool:
     """Whether a part of a plan leaves `block` to the estimator."""
     try:
         function(block)
-    except DoubtError:
+    except FallbackRequiredError:
         return True
     return False
 

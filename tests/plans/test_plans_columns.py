@@ -33,8 +33,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.runners.plans import UnplannedError
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.runtimes.plans import UnplannedError
 
 NAN = float("nan")
 WIDTH = 9
@@ -427,7 +427,7 @@ def check_rows(transformer: Any, planned: Any, rows: list[Any]) -> None:
         return
     try:
         got = planned(rows)
-    except DoubtError:
+    except FallbackRequiredError:
         assert any(column.dtype.kind == "O" for column in rows)
         return
     compare(got, expected, "transform")

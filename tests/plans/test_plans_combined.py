@@ -22,8 +22,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.runners.plans import UnplannedError
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.runtimes.plans import UnplannedError
 
 LAST = [
     LogisticRegression(),
@@ -72,7 +72,7 @@ def hold(model, block, rows, layout, names) -> set[str]:
             continue
         try:
             got = plan.together[method](block)
-        except DoubtError:
+        except FallbackRequiredError:
             continue
         compare(got, getattr(model, method)(rows), method)
         answered.add(method)

@@ -17,10 +17,9 @@ from sklearn.tree import DecisionTreeClassifier
 from test_plans_trial import manifest, replaced, tried
 
 from modelpack.serving.manifest import Field
-from modelpack.serving.runners.plans import UnplannedError, encoding, trial
-from modelpack.serving.trials import coverage
-from modelpack.serving.trials.same import same
-from modelpack.serving.trials.samples import UNKNOWN
+from modelpack.serving.runtimes import trials
+from modelpack.serving.runtimes.plans import UnplannedError, encoding, runtime
+from modelpack.serving.runtimes.trials import UNKNOWN, same
 
 CITIES = tuple(f"city {n:04}" for n in range(1300))
 FIELDS = [
@@ -33,7 +32,7 @@ FIELDS = [
 
 
 def rows() -> list[list]:
-    return [row for group in coverage.groups(manifest("frame", FIELDS)) for row in group]
+    return [row for group in trials.coverage_groups(manifest("frame", FIELDS)) for row in group]
 
 
 def column(name: str) -> list:
@@ -65,11 +64,11 @@ def test_the_limits_of_each_dtype_occur():
 
 
 def test_rows_that_may_be_refused_are_alone():
-    groups = list(coverage.groups(manifest("frame", FIELDS)))
+    groups = list(trials.coverage_groups(manifest("frame", FIELDS)))
     for group in groups:
         if any(UNKNOWN in row or np.finfo(np.float64).max in row for row in group):
             assert len(group) == 1
-        assert len(group) <= coverage.CHUNK
+        assert len(group) <= trials.CHUNK
 
 
 def table(size: int) -> tuple[pd.DataFrame, list[Field]]:
@@ -117,9 +116,9 @@ def test_rows_for_which_there_is_no_time_are_counted(monkeypatch):
     frame, fields = table(50)
     columns = make_column_transformer((OneHotEncoder(), ["code"]), (StandardScaler(), ["size"]))
     model = make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(100) % 2)
-    monkeypatch.setattr(trial, "PATIENCE_SECONDS", 100)
+    monkeypatch.setattr(runtime, "PATIENCE_SECONDS", 100)
     told = tried(model, "frame", fields).told
-    monkeypatch.setattr(trial, "PATIENCE_SECONDS", -1)
+    monkeypatch.setattr(runtime, "PATIENCE_SECONDS", -1)
     found = tried(model, "frame", fields).told
     left = int(found.partition("; ")[2].partition(" ")[0])
     assert left + int(found.split()[4]) == int(told.split()[4])

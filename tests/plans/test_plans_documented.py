@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from modelpack.serving.runners import plans
+from modelpack.serving.runtimes import plans
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "service-speed.md"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelpack.serving.runners.plans import encoding, imputing, linear, scaling, texts
+from modelpack.serving.runtimes.plans import encoding, imputing, linear, scaling, text
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SEED, COUNT = 0, 3
@@ -56,8 +56,8 @@ FAULTS = {
     "counts that do not wrap around": (
         ["CountVectorizer"],
         lambda patch: (
-            patch.setattr(texts, "COUNTS", Everything()),
-            patch.setattr(texts, "_collected", encoding_without_dtype(texts._collected)),
+            patch.setattr(text, "COUNTS", Everything()),
+            patch.setattr(text, "_collected", encoding_without_dtype(text._collected)),
         ),
     ),
     "infinities that pass a scaler": (

@@ -28,8 +28,8 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
-from modelpack.serving.runners.plans import COMPILERS, UnplannedError
-from modelpack.serving.runners.plans.parameters import FIT, IDLE, NO_PLAN, PARAMETERS, USED
+from modelpack.serving.runtimes.plans import COMPILERS, UnplannedError
+from modelpack.serving.runtimes.plans.parameters import FIT, IDLE, NO_PLAN, PARAMETERS, USED
 
 RECORDED = Path(__file__).parents[1] / "data" / "plans" / "parameters.json"
 

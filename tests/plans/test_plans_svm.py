@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
-from modelpack.serving.runners.plans import UnplannedError
+from modelpack.serving.runtimes.plans import UnplannedError
 
 DECIDED = ("predict", "decision_function")
 KERNELS = ["linear", "rbf", "poly", "sigmoid"]

@@ -20,8 +20,8 @@ from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, OneHotEncoder, StandardScaler
 
-from modelpack.serving.chain import Chain
-from modelpack.serving.runners.plans import UnplannedError
+from modelpack.serving.runtimes.estimator import Chain
+from modelpack.serving.runtimes.plans import UnplannedError
 
 SYLLABLES = [
     "ba",

@@ -29,7 +29,7 @@ from sklearn.tree import (
 )
 from threadpoolctl import threadpool_limits
 
-from modelpack.serving.runners.plans import UnplannedError, forests, histograms
+from modelpack.serving.runtimes.plans import UnplannedError, forests, histograms
 
 WIDTH = 9
 CHOSEN = ("predict", "predict_proba")

@@ -17,13 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.dicts import DictDecoder
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.data.rows import Decoder, DictDecoder
 from modelpack.serving.manifest import Field, Manifest
-from modelpack.serving.rows import Decoder
-from modelpack.serving.runners.estimator import EstimatorRunner
-from modelpack.serving.runners.plans import Plan, UnplannedError, compile_model, trial
-from modelpack.serving.runners.plans.runner import PlannedRunner
+from modelpack.serving.runtimes.estimator import EstimatorRuntime
+from modelpack.serving.runtimes.plans import Plan, UnplannedError, compile_model, runtime
+from modelpack.serving.runtimes.plans.runtime import PlannedRuntime
 
 NUMBERS = [Field(f"x{index}", "number", example=0.5 * index) for index in range(6)]
 TABLE = [
@@ -52,7 +51,7 @@ def manifest(layout: str, fields: list[Field]) -> Manifest:
 def tried(model: Any, layout: str = "array", fields: list[Field] = NUMBERS) -> Any:
     facts = manifest(layout, fields)
     decoder = DictDecoder(fields, 1000) if layout == "dicts" else Decoder(fields, layout, 1000)
-    return trial.planned(EstimatorRunner(model, facts), facts, decoder.decode)
+    return runtime.accept_plan(EstimatorRuntime(model, facts), facts, decoder.decode)
 
 
 @pytest.fixture
@@ -84,8 +83,8 @@ def mixed():
 
 
 def test_right_plans_pass(numeric, mixed):
-    assert isinstance(tried(numeric), PlannedRunner)
-    assert isinstance(tried(mixed, "frame", TABLE), PlannedRunner)
+    assert isinstance(tried(numeric), PlannedRuntime)
+    assert isinstance(tried(mixed, "frame", TABLE), PlannedRuntime)
 
 
 def planted(monkeypatch, change) -> None:
@@ -96,7 +95,7 @@ def planted(monkeypatch, change) -> None:
         change(other)
         return compile_model(other, layout, names, *more)
 
-    monkeypatch.setattr(trial, "compile_model", compiled)
+    monkeypatch.setattr(runtime, "compile_model", compiled)
 
 
 def coefficient(model):
@@ -164,7 +163,7 @@ def test_a_plan_that_answers_what_the_estimator_refuses_is_refused(mixed, monkey
 
 def test_rows_that_the_estimator_refuses_do_not_speak_against_a_plan_that_doubts_them(mixed):
     mixed[0].named_transformers_["w"][1].handle_unknown = "error"
-    assert isinstance(tried(mixed, "frame", TABLE), PlannedRunner)
+    assert isinstance(tried(mixed, "frame", TABLE), PlannedRuntime)
 
 
 def replaced(monkeypatch, change) -> None:
@@ -176,11 +175,11 @@ def replaced(monkeypatch, change) -> None:
         change(together, each)
         return Plan(together, each)
 
-    monkeypatch.setattr(trial, "compile_model", compiled)
+    monkeypatch.setattr(runtime, "compile_model", compiled)
 
 
 def doubt(_block):
-    raise DoubtError
+    raise FallbackRequiredError
 
 
 @pytest.mark.parametrize(
@@ -208,11 +207,11 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
     texts = ["red green blue", "green tea", "blue sea red", "tea at sea"] * 5
     model = TfidfVectorizer().fit(texts)
     facts = manifest("text", [Field("text", "string")])  # no example is known
-    terms = trial.samples.words(model)
+    terms = runtime.samples.words(model)
     assert terms == sorted(model.vocabulary_)
-    groups = trial.samples.groups(facts, terms)
+    groups = runtime.samples.groups(facts, terms)
     assert set(" ".join(text for [text] in groups[1]).split()) == set(terms)
-    assert isinstance(tried(model, "text", [Field("text", "string")]), PlannedRunner)
+    assert isinstance(tried(model, "text", [Field("text", "string")]), PlannedRuntime)
 
     def weight(vectorizer):
         vectorizer._tfidf.idf_ = np.nextafter(vectorizer._tfidf.idf_, 9)
@@ -251,14 +250,14 @@ def test_warnings_of_the_estimator_on_strange_rows_are_not_shown(recwarn):
 def test_same(one, other, alike):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert trial.same(np.array(one), np.array(other)) is alike
+        assert runtime.same(np.array(one), np.array(other)) is alike
 
 
 def test_same_of_sparse_matrices():
     sparse = pytest.importorskip("scipy.sparse")
     one = sparse.csr_matrix([[0.0, 2.0, 3.0]])
-    assert trial.same(one, one.copy())
-    assert not trial.same(one, one * 2)
-    assert not trial.same(one, one.toarray())
+    assert runtime.same(one, one.copy())
+    assert not runtime.same(one, one * 2)
+    assert not runtime.same(one, one.toarray())
     turned = sparse.csr_matrix((one.data[::-1], one.indices[::-1], one.indptr), one.shape)
-    assert not trial.same(one, turned), "the order tells how sums come out"
+    assert not runtime.same(one, turned), "the order tells how sums come out"

@@ -34,7 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
-from modelpack.serving.runners.plans import UnplannedError
+from modelpack.serving.runtimes.plans import UnplannedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -1,4 +1,4 @@
-"""The command `predict` of an image: from its options to its exit status."""
+"""The command and its options."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generator, Sequence
 
-from .. import cpu
+from .. import loading, manifest, settings
+from ..problems import Problem
+from ..security import confinement
+from ..service import Service
+from . import files, progress, streams
+from .chunks import Chunk
+from .files import FORMATS
+from .predict import BAD_ROWS, Batch, BatchOptions, BatchPredictor, EndedError
 
-cpu.one_thread_each()
-
-from .. import confinement, limits, loading, manifest  # noqa: E402 - numpy looks at the threads once
-from ..problems import Problem  # noqa: E402
-from ..service import Service  # noqa: E402
-from . import guess, places, telling  # noqa: E402
-from .answering import Answering, Wishes  # noqa: E402
-from .chunks import Chunk  # noqa: E402
-from .files import FORMATS  # noqa: E402
-from .loop import BAD_ROWS, Batch, EndedError  # noqa: E402
-from .options import MOST_ROWS, MOST_VALUES, parser  # noqa: E402
+settings.one_thread_each()
 
 USAGE, NO_INPUT, NO_OUTPUT = 2, 66, 74
 INTERRUPTED, BROKEN_PIPE = 130, 141
@@ -39,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 would not end by it
-    teller = telling.TELLERS[options.progress]()
+    teller = progress.TELLERS[options.progress]()
     try:
         return _predict(options, teller)
     except EndedError as ended:
@@ -54,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         return NO_OUTPUT
 
 
-def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
+def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
     source = None if options.data == "-" else options.data
     if source is None and sys.stdin.isatty():
         raise EndedError(
@@ -62,24 +59,28 @@ def _predict(options: argparse.Namespace, teller: telling.Teller) -> int:
         )
     with ExitStack() as stack:
         try:
-            stream, counted = stack.enter_context(places.reading(source))
+            stream, counted = stack.enter_context(streams.reading(source))
             beginning = counted.beginning()
         except OSError as error:
             raise EndedError(f"The rows cannot be read: {error.strerror}.", {}, NO_INPUT) from error
         if not beginning:
             raise EndedError("There are no rows: the input is empty.", {}, BAD_ROWS)
-        kind = options.input_format or guess.by_name(source) or guess.by_content(beginning)
-        to = options.output_format or guess.by_name(options.output) or kind
-        if confinement.wanted(os.environ):
-            confinement.enter([str(Path(options.output).parent)] if options.output else [])
+        kind = (
+            options.input_format
+            or files.format_from_name(source)
+            or files.format_from_content(beginning)
+        )
+        to = options.output_format or files.format_from_name(options.output) or kind
+        if confinement.is_enabled(os.environ):
+            confinement.confine([str(Path(options.output).parent)] if options.output else [])
         service = service_of(Path(), options.chunk_rows)
         teller.begin()
         if not service.ready:
             teller.note("the model does not answer its own example")
         if options.probabilities and "predict_proba" not in service.methods:
             raise EndedError("This model gives no probabilities.", {}, USAGE)
-        out = stack.enter_context(places.writing(options.output))
-        answering = Answering(service, _wishes(options))
+        out = stack.enter_context(streams.writing(options.output))
+        answering = BatchPredictor(service, _wishes(options))
         batch = Batch(answering, FORMATS[to].Writer, teller, options.output)
         chunks = stack.enter_context(closing(_chunks(kind, stream, service, options.header)))
         batch.run(chunks, out, counted)
@@ -94,15 +95,15 @@ def service_of(folder: Path, rows: int | None) -> Service:
     logger.propagate = False
     facts = manifest.read(folder)
     most = rows or max(1, min(MOST_ROWS, MOST_VALUES // max(1, len(facts.inputs))))
-    limit = replace(limits.from_environment(os.environ), rows=most, body_bytes=UNLIMITED)
+    limit = replace(settings.from_environment(os.environ), rows=most, body_bytes=UNLIMITED)
     service = Service(facts, loading.load(folder, facts), limit)
     service.warm_up()
     return service
 
 
-def _wishes(options: argparse.Namespace) -> Wishes:
+def _wishes(options: argparse.Namespace) -> BatchOptions:
     keep = None if options.keep_inputs else options.keep
-    return Wishes(options.probabilities, keep, options.on_error)
+    return BatchOptions(options.probabilities, keep, options.on_error)
 
 
 def _chunks(
@@ -116,3 +117,36 @@ def _chunks(
     except (ValueError, EOFError, OSError) as error:  # as the libraries of the formats say it
         said = " ".join(str(error).split())[:200]
         raise Problem(400, f"The input is no {kind}, or it is broken: {said}") from error
+
+
+MOST_ROWS, MOST_VALUES = 10_000, 1_000_000  # of a chunk
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="predict", description="Answer rows: of a file or standard input, to standard output."
+    )
+    formats = list(FORMATS)
+    add = made.add_argument
+    add("data", nargs="?", metavar="FILE", help="else, or where it is -, standard input")
+    add("-o", "--output", metavar="FILE", help="written whole or not at all; else standard output")
+    add("--input-format", choices=formats, help="else told by the name of FILE, or what it holds")
+    add("--output-format", choices=formats, help="else told by the name of FILE, or as the input")
+    add("--header", choices=["present", "absent"], help="of csv, where it cannot be seen")
+    add("--probabilities", action="store_true", help="also the probability of each class")
+    add("--keep", metavar="NAME", action="append", default=[], help="copy this column beside the"
+        " answers; one that is no input is kept from the model; may be repeated")  # fmt: skip
+    add("--keep-inputs", action="store_true", help="copy all columns")
+    add("--on-error", choices=["fail", "null", "skip"], default="fail", help="of a row that has no"
+        " answer: end there, leave its answer empty, or leave it out (default: fail)")  # fmt: skip
+    add("--chunk-rows", type=_count, metavar="N", help="rows that are answered at a time"
+        f" (default: {MOST_ROWS}, or what holds a million values)")  # fmt: skip
+    add("--progress", choices=list(progress.TELLERS), default="auto", help="what is told on"
+        " standard error: to people, to a program as JSON lines, or errors only")  # fmt: skip
+    return made
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10**7):
+        raise argparse.ArgumentTypeError("a number from 1 to 10000000 is wanted")
+    return int(text)

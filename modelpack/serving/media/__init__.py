@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import arrowed
-from . import arrow, csv, json, jsonlines, npy, parquet
+from . import arrow, arrow_tables, csv, json, jsonlines, npy, parquet
 
 MEDIA = (json, jsonlines, csv, npy, arrow, parquet)
 """The first is what a client gets that asks for nothing else."""
@@ -19,4 +18,4 @@ MEDIA = (json, jsonlines, csv, npy, arrow, parquet)
 
 def available() -> list[Any]:
     """Those of them that this image has the library for."""
-    return [medium for medium in MEDIA if medium.NEEDS is None or arrowed.usable()]
+    return [medium for medium in MEDIA if medium.NEEDS is None or arrow_tables.usable()]

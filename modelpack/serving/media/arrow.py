@@ -1,14 +1,18 @@
-"""A stream of Arrow's IPC format, its columns named as the inputs are."""
+"""Arrow IPC streams, with their size checked first."""
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+import struct
+from typing import Any, Iterator, Mapping, NamedTuple
 
-from .. import answers, arrowed, ipc
-from ..columns import Rows
-from ..extras import Extras
+import numpy as np
+
+from ..data import results
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
 from ..problems import Problem
 from ..service import Service
+from . import arrow_tables
 
 TYPES = ("application/vnd.apache.arrow.stream",)
 NEEDS = "pyarrow"
@@ -35,14 +39,14 @@ def read(
         table: Any = pa.ipc.open_stream(body).read_all()
     except (pa.ArrowException, ValueError, OSError) as error:
         raise Problem(400, "The body is not a stream of Arrow's IPC format.") from error
-    return arrowed.rows(service, table, ignored)
+    return arrow_tables.rows(service, table, ignored)
 
 
-def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
+def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
     """A table of `prediction`, and `probability_setosa`... if asked for."""
     import pyarrow as pa  # noqa: PLC0415
 
-    table = arrowed.table(answer)
+    table = arrow_tables.table(answer)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
@@ -53,7 +57,7 @@ def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes: 
 def _check_size(service: Service, body: bytes) -> None:
     limits = service.limits
     rows = size = 0
-    for number, batch in enumerate(ipc.batches(body)):
+    for number, batch in enumerate(batches(body)):
         rows, size = rows + batch.rows, size + batch.bytes
         if batch.delta:
             raise Problem(
@@ -63,3 +67,123 @@ def _check_size(service: Service, body: bytes) -> None:
             raise Problem(413, f"More rows came than the {limits.rows} that a request takes.")
         if size > limits.body_bytes:
             raise Problem(413, f"The stream is larger than {limits.body_bytes} bytes.")
+
+
+# Source: https://arrow.apache.org/docs/format/Columnar.html, Message.fbs and Schema.fbs; the
+# layout of flatbuffers, https://flatbuffers.dev/internals/.
+CONTINUATION = 0xFFFFFFFF
+DICTIONARY, RECORDS = 2, 3  # of the union MessageHeader
+V5 = 4  # of the enumeration MetadataVersion
+RAW = -1  # where the size of a compressed buffer stands
+
+
+class Batch(NamedTuple):
+    """`rows`: 0 of a dictionary. `bytes`: of its buffers, decompressed. `delta`: it adds to a
+    dictionary, of which a reader then makes a copy.
+    """
+
+    rows: int
+    bytes: int
+    delta: bool = False
+
+
+def batches(stream: bytes) -> Iterator[Batch]:
+    """The batches of a stream, and 0 rows and bytes for a message that is none.
+
+    Raises:
+        ValueError: it is no such stream.
+    """
+    position = 0
+    try:
+        while position < len(stream):
+            mark, size = struct.unpack_from("<Ii", stream, position)
+            if mark == CONTINUATION and size == 0:
+                return
+            if mark != CONTINUATION or size < 0:
+                raise ValueError("not the beginning of a message")
+            message = Table.root(stream, position + 8, size)
+            position += 8 + size
+            body = memoryview(stream)[position : position + message.integer("<q", 3)]
+            position += message.integer("<q", 3)
+            if message.integer("<q", 3) < 0 or position > len(stream):
+                raise ValueError("the stream ends within a message")
+            yield _batch(message, body)
+    except (struct.error, IndexError) as error:
+        raise ValueError("broken metadata") from error
+
+
+class Table:
+    """A table of flatbuffers at `position` of `data`."""
+
+    def __init__(self, data: memoryview, position: int) -> None:
+        self._data = data
+        self._position = position
+        self.names = position - self._read("<i", position)
+        self._slots = (self._read("<H", self.names) - 4) // 2
+
+    @classmethod
+    def root(cls, data: bytes, start: int, size: int) -> Table:
+        part = memoryview(data)[start : start + size]
+        return cls(part, struct.unpack_from("<I", part)[0])
+
+    def has(self, slot: int) -> bool:
+        return self._place(slot) > 0
+
+    def integer(self, form: str, slot: int) -> int:
+        """0 where it is not there."""
+        place = self._place(slot)
+        return self._read(form, place) if place else 0
+
+    def table(self, slot: int) -> Table | None:
+        place = self._place(slot)
+        return Table(self._data, place + self._read("<I", place)) if place else None
+
+    def pairs(self, slot: int) -> np.ndarray:
+        """int64 (n, 2): a vector of structs of two integers."""
+        place = self._place(slot)
+        if not place:
+            return np.empty((0, 2), np.int64)
+        start = place + self._read("<I", place)
+        count = self._read("<I", start)
+        return np.frombuffer(self._data, "<i8", 2 * count, start + 4).reshape(-1, 2)
+
+    def _place(self, slot: int) -> int:
+        if slot >= self._slots:
+            return 0
+        offset = self._read("<H", self.names + 4 + 2 * slot)
+        return self._position + offset if offset else 0
+
+    def _read(self, form: str, position: int) -> int:
+        if position < 0:
+            raise IndexError(position)
+        value: int = struct.unpack_from(form, self._data, position)[0]
+        return value
+
+
+def _batch(message: Table, body: memoryview) -> Batch:
+    if message.integer("<h", 0) < V5 and message.has(4):
+        # In Arrow 0.17, custom metadata told of compression, and readers still heed it.
+        raise ValueError("custom metadata of old")
+    kind, header = message.integer("<B", 1), message.table(2)
+    if kind not in (DICTIONARY, RECORDS) or header is None:
+        return Batch(0, 0)
+    records = header.table(1) if kind == DICTIONARY else header
+    if records is None:
+        return Batch(0, 0)
+    rows = records.integer("<q", 0) if kind == RECORDS else 0
+    delta = kind == DICTIONARY and header.integer("<B", 2) > 0
+    buffers = records.pairs(2)
+    if not records.has(3):  # no compression
+        return Batch(rows, len(body), delta)
+    return Batch(rows, _decompressed(buffers, np.frombuffer(body, np.uint8)), delta)
+
+
+def _decompressed(buffers: np.ndarray, body: Any) -> int:
+    """Each compressed buffer begins with its size as it will be."""
+    starts = buffers[buffers[:, 1] > 0, 0]
+    if ((starts < 0) | (starts > len(body) - 8)).any():
+        raise ValueError("a buffer outside its message")
+    sizes = body[starts[:, None] + np.arange(8)].view("<i8")
+    if (sizes < RAW).any():
+        raise ValueError("a buffer of negative size")
+    return len(body) + int(sizes.sum(dtype=float))

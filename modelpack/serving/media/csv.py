@@ -1,4 +1,4 @@
-"""CSV (RFC 4180), with a line of names or without, in UTF-8.
+"""CSV and its cells.
 
 Cells are what the signature says of their column. An empty one is missing where the input may be
 missing; a number is written as in JSON, or as nan; a boolean is true or false in any case.
@@ -15,12 +15,12 @@ from typing import Any, Iterator, List, Mapping, Sequence
 
 import numpy as np
 
-from .. import answers, cells, misfits, sendable, tables
-from ..columns import Rows
-from ..extras import Extras
+from ..data import cells, results, tables, validation
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
+from ..data.rows import Decoder
 from ..manifest import Field
 from ..problems import Problem
-from ..rows import Decoder
 from ..service import Service
 
 TYPES = ("text/csv",)
@@ -60,11 +60,11 @@ def read(
     return service.table(table.names, _columns(decoder, table, body))
 
 
-def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:
+def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:
     """A line a row: `prediction`, and `probability_setosa`... if asked for; numbers as in JSON,
     and nothing for null. A line of names goes before them unless `header` is absent.
     """
-    return table(answers.columns(answer), HEADER.get(parameters.get("header", ""), True))
+    return table(results.columns(answer), HEADER.get(parameters.get("header", ""), True))
 
 
 def table(columns: Mapping[str, Any], header: bool) -> bytes:
@@ -74,12 +74,12 @@ def table(columns: Mapping[str, Any], header: bool) -> bytes:
     writer = csv.writer(file, lineterminator="\n")
     if header:
         writer.writerow(columns)
-    writer.writerows(zip(*(map(cells.text, column) for column in listed)))
+    writer.writerows(zip(*(map(cells.cell_text, column) for column in listed)))
     text = file.getvalue()
     try:
         return text.encode()
     except UnicodeEncodeError:
-        return sendable.text(text).encode()
+        return results.text(text).encode()
 
 
 def _lines(body: bytes) -> Lines:
@@ -117,7 +117,7 @@ def holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> 
 
 
 def _is_value(cell: str) -> bool:
-    return cell.lower() in cells.BOOLEANS or cells.number(cell) != cell
+    return cell.lower() in cells.BOOLEANS or cells.cell_number(cell) != cell
 
 
 class _Table:
@@ -151,7 +151,7 @@ def _columns(decoder: Decoder, table: _Table, body: bytes) -> Sequence[Any]:
             return list(np.frombuffer(numbers).reshape(-1, width).T)
         except ValueError:
             pass  # a cell is empty, or no number
-    parsers = [cells.parser(field) for field in _fields(decoder, table.names)]
+    parsers = [cells.cell_parser(field) for field in _fields(decoder, table.names)]
     typed = [
         [parse(cell) for parse, cell in zip(parsers, line)] for line in _rows(decoder, table, body)
     ]
@@ -165,7 +165,7 @@ def _rows(decoder: Decoder, table: _Table, body: bytes) -> Iterator[Sequence[str
     for row, line in enumerate(lines):
         decoder.count(row + 1)
         if len(line) != table.width:
-            raise misfits.of_width(row, table.width, len(line))
+            raise validation.of_width(row, table.width, len(line))
         yield line if kept is None else table.inputs(line)
 
 

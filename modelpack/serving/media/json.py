@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .. import answers
-from ..columns import Rows
-from ..extras import Extras
+from ..data import results
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
 from ..problems import Problem
 from ..service import Service
 
@@ -28,10 +28,10 @@ def read(
     return service.read(body, instances, ignored)
 
 
-def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
+def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
     """{"predictions": [...]}, one value a row, and "probabilities" where they were asked for."""
     more = {} if answer.probabilities is None else {"probabilities": answer.probabilities}
-    return answers.dump({"predictions": answer.predictions.tolist(), **more})
+    return results.dump({"predictions": answer.predictions.tolist(), **more})
 
 
 def instances(document: Any) -> list[Any]:

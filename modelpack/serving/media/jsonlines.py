@@ -8,12 +8,12 @@ import io
 from itertools import islice
 from typing import Any, Mapping
 
-from .. import answers, wire
-from ..columns import Rows
-from ..extras import Extras
-from ..limits import Limits
+from ..data import json_body, results
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
 from ..problems import Problem
 from ..service import Parse, Service
+from ..settings import Limits
 
 TYPES = ("application/jsonlines", "application/x-ndjson", "application/jsonl")
 NEEDS = None
@@ -30,17 +30,17 @@ def read(
     Raises:
         Problem: 400 a line is no JSON; as `Service.rows`.
     """
-    wire.check_nesting(body, service.limits)
+    json_body.check_nesting(body, service.limits)
     lines = list(islice(filter(bytes.strip, io.BytesIO(body)), service.limits.rows + 1))
     return service.decode(lambda parse: _parsed(lines, parse, service.limits), ignored)
 
 
-def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
+def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
     """A line {"prediction": ...} a row, with "probabilities" where they were asked for."""
     lines = [{"prediction": value} for value in answer.predictions.tolist()]
     for line, probabilities in zip(lines, answer.probabilities or ()):
         line["probabilities"] = probabilities
-    return b"".join(answers.dump(line) + b"\n" for line in lines)
+    return b"".join(results.dump(line) + b"\n" for line in lines)
 
 
 def _parsed(lines: list[bytes], parse: Parse, limits: Limits) -> list[Any]:

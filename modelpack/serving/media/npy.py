@@ -11,9 +11,9 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from .. import answers, sendable
-from ..columns import Rows
-from ..extras import Extras
+from ..data import results
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
 from ..problems import Problem
 from ..service import Service
 
@@ -55,7 +55,7 @@ def read(
     return service.matrix(array.reshape(-1, 1) if array.ndim == 1 and _one(service) else array)
 
 
-def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
+def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
     """The array of predictions, (n_rows,) or (n_rows, n_outputs); with probabilities a structured
     array (n_rows,), whose fields are named as the columns of a csv answer are.
 
@@ -63,7 +63,7 @@ def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes: 
         Problem: 406 the values have no common type.
     """
     single = answer.probabilities is None
-    array = plain(answer.predictions) if single else structured(answers.columns(answer))
+    array = plain(answer.predictions) if single else structured(results.columns(answer))
     file = io.BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=False)
     return file.getvalue()
@@ -131,12 +131,12 @@ def structured(columns: Mapping[str, Any]) -> np.ndarray:
 def plain(array: np.ndarray) -> np.ndarray:
     """An array of objects as one of texts, numbers or booleans; infinity as NaN."""
     if array.dtype.kind not in "OU":
-        return np.asarray(sendable.finite(array))
+        return np.asarray(results.finite(array))
     values = array.ravel().tolist()
     if len(set(map(type, values))) == 1:
         typed = np.array(values).reshape(array.shape)
-        if typed.dtype.kind == "U" and sendable.SURROGATE.search("".join(values)):
-            return plain(sendable.texts(typed))
+        if typed.dtype.kind == "U" and results.SURROGATE.search("".join(values)):
+            return plain(results.texts(typed))
         if typed.dtype.kind in "biufU":
-            return np.asarray(sendable.finite(typed))
+            return np.asarray(results.finite(typed))
     raise Problem(406, "These predictions are of several types, which one array does not hold.")

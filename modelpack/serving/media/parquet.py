@@ -1,16 +1,16 @@
-"""A Parquet file, its columns named as the inputs are. What it will take in memory is known before
-a page is decompressed.
-"""
+"""Parquet, with its size checked first."""
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+import struct
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Tuple
 
-from .. import answers, arrowed, pages
-from ..columns import Rows
-from ..extras import Extras
+from ..data import results
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
 from ..problems import Problem
 from ..service import Service
+from . import arrow_tables
 
 TYPES = ("application/vnd.apache.parquet", "application/x-parquet")
 NEEDS = "pyarrow"
@@ -41,16 +41,16 @@ def read(
         table = _table(service, body)
     except (pa.ArrowException, ValueError, OSError, NotImplementedError, KeyError) as error:
         raise Problem(400, "The body is not a Parquet file.") from error
-    return arrowed.rows(service, table, ignored)
+    return arrow_tables.rows(service, table, ignored)
 
 
-def write(answer: answers.Answer, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
+def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
     """A table of `prediction`, and `probability_setosa`... if asked for."""
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(arrowed.table(answer), sink)
+    parquet.write_table(arrow_tables.table(answer), sink)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -68,21 +68,21 @@ def _table(service: Service, body: bytes) -> Any:
     return file.read(use_threads=False)
 
 
-def _checked(service: Service, body: bytes) -> list[pages.Column]:
+def _checked(service: Service, body: bytes) -> list[Column]:
     """The columns of a file that can be read without harm."""
     inputs = len(service.manifest.inputs) or 1000
     try:
-        footer = pages.footer(body, FOOTER_BYTES + FOOTER_BYTES_AN_INPUT * inputs)
+        footer = page_footer(body, FOOTER_BYTES + FOOTER_BYTES_AN_INPUT * inputs)
     except OverflowError as error:
         detail = f"The footer of the Parquet file is too large for {inputs} inputs."
         raise Problem(413, detail) from error
-    rows, columns = pages.rows(footer), pages.columns(footer)
+    rows, columns = page_rows(footer), page_columns(footer)
     if rows > service.limits.rows:
         raise Problem(413, f"{rows} rows came; a request takes {service.limits.rows}.")
     if columns is None:
         raise Problem(422, "A column of the Parquet file holds lists or records.")
     room = service.limits.body_bytes
-    for number, page in enumerate(pages.pages(body, footer, columns), 1):
+    for number, page in enumerate(pages(body, footer, columns), 1):
         room -= page.bytes
         if page.encoding not in BOUNDED:
             raise Problem(415, "Send Parquet without delta encodings: they could grow too large.")
@@ -90,3 +90,231 @@ def _checked(service: Service, body: bytes) -> list[pages.Column]:
             limit = service.limits.body_bytes
             raise Problem(413, f"The Parquet file holds over {limit} bytes, or too many pages.")
     return columns
+
+
+# A reader in C++ passes over a field whose type is not the one it expects. So does who looks up
+# fields here: they go by number and type, and numbers out of their type's range are refused.
+#
+# Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 12
+WIDTHS = {BYTE: 1, DOUBLE: 8}
+BITS = {I16: 16, I32: 32, I64: 64}
+DEEPEST = 10
+LONGEST = 10  # bytes of an integer
+
+Fields = Dict[Tuple[int, int], Any]
+"""(number, type) -> an integer, boolean, bytes, list, Fields, or None for what is passed over."""
+
+
+def read_struct(data: bytes, position: int, depth: int = 0) -> tuple[Fields, int]:
+    """The fields of the struct at `position`, and where it ends.
+
+    Raises:
+        ValueError: it is broken, or holds a map or a set.
+    """
+    fields: Fields = {}
+    numbers: set[int] = set()
+    number = 0
+    while True:
+        head = _byte(data, position)
+        position += 1
+        if not head:
+            return fields, position
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, position = _integer(data, position, I16)
+        if number in numbers or depth > DEEPEST:
+            raise ValueError("a field is there twice, or too deep")
+        numbers.add(number)
+        fields[number, head & 15], position = _value(data, position, head & 15, depth)
+
+
+def _value(data: bytes, position: int, kind: int, depth: int) -> tuple[Any, int]:
+    if kind in (TRUE, FALSE):
+        return kind == TRUE, position
+    if kind in BITS:
+        return _integer(data, position, kind)
+    if kind in WIDTHS:
+        return None, position + WIDTHS[kind]
+    if kind == BINARY:
+        length, position = _varint(data, position)
+        return data[position : position + length], position + length
+    if kind == STRUCT:
+        return read_struct(data, position, depth + 1)
+    if kind == LIST:
+        return _list(data, position, depth + 1)
+    raise ValueError("a map or a set")
+
+
+def _list(data: bytes, position: int, depth: int) -> tuple[list[Any], int]:
+    head = _byte(data, position)
+    position += 1
+    count, kind = head >> 4, head & 15
+    if count == 15:
+        count, position = _varint(data, position)
+    if count > len(data) - position or depth > DEEPEST:  # each takes a byte at least
+        raise ValueError("a list is too long, or too deep")
+    values = []
+    for _ in range(count):
+        if kind in (TRUE, FALSE):  # which take a byte where they stand in a list
+            position += 1
+        value, position = _value(data, position, kind, depth)
+        values.append(value)
+    return values, position
+
+
+def _integer(data: bytes, position: int, kind: int) -> tuple[int, int]:
+    value, position = _varint(data, position)
+    if value >> BITS[kind]:
+        raise ValueError("an integer is out of range")
+    return (value >> 1) ^ -(value & 1), position
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for index in range(LONGEST):
+        byte = _byte(data, position + index)
+        value |= (byte & 127) << 7 * index
+        if byte < 128:
+            return value, position + index + 1
+    raise ValueError("an integer is too long")
+
+
+def _byte(data: bytes, position: int) -> int:
+    if position >= len(data):
+        raise ValueError("the data ends within a struct")
+    return data[position]
+
+
+# Source: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+MAGIC = b"PAR1"
+PADDING = 100  # that a reader grants the chunks of old writers
+
+SCHEMA, GROUPS, ROWS = (2, LIST), (4, LIST), (3, I64)  # of the file; ROWS of a group, too
+TYPE, REPETITION, NAME, CHILDREN = (1, I32), (3, I32), (4, BINARY), (5, I32)  # of the schema
+COLUMNS, META = (1, LIST), (3, STRUCT)
+VALUES, COMPRESSED_CHUNK = (5, I64), (7, I64)
+DATA_OFFSET, DICTIONARY_OFFSET = (9, I64), (11, I64)
+UNCOMPRESSED, COMPRESSED = (2, I32), (3, I32)  # of a page
+DATA, DICTIONARY, DATA_2 = (5, STRUCT), (7, STRUCT), (8, STRUCT)
+COUNT = (1, I32)
+ENCODINGS = {DATA: (2, I32), DICTIONARY: (2, I32), DATA_2: (4, I32)}
+
+REPEATED, BYTE_ARRAY = 2, 6
+
+
+class Column(NamedTuple):
+    name: str
+    text: bool
+
+
+class Page(NamedTuple):
+    """`bytes`: decompressed. `encoding`: None of a page without values."""
+
+    bytes: int
+    encoding: int | None
+
+
+def page_footer(file: bytes, most: int) -> Fields:
+    """The footer.
+
+    Raises:
+        ValueError: it is broken.
+        OverflowError: it is larger than `most` bytes.
+    """
+    if len(file) < 12 or file[:4] != MAGIC or file[-4:] != MAGIC:
+        raise ValueError("no magic numbers")
+    (length,) = struct.unpack("<I", file[-8:-4])
+    if length > most:
+        raise OverflowError(length)
+    if length > len(file) - 12:
+        raise ValueError("the footer is longer than the file")
+    return read_struct(file[-8 - length : -8], 0)[0]
+
+
+def page_rows(footer: Fields) -> int:
+    """How many rows the file or any of its groups tells of."""
+    counts = [_number(group, ROWS) for group in _structs(footer, GROUPS)]
+    if any(count < 0 for count in counts):
+        raise ValueError("a negative number of rows")
+    return max(sum(counts), _number(footer, ROWS))
+
+
+def page_columns(footer: Fields) -> list[Column] | None:
+    """None where one of them holds lists or records.
+
+    Raises:
+        ValueError: the schema is broken.
+    """
+    root, *leaves = _structs(footer, SCHEMA)
+    nested = any(CHILDREN in leaf or leaf.get(REPETITION) == REPEATED for leaf in leaves)
+    if nested or _number(root, CHILDREN) != len(leaves):
+        return None
+    return [Column(_text(leaf), _number(leaf, TYPE) == BYTE_ARRAY) for leaf in leaves]
+
+
+def pages(file: bytes, footer: Fields, columns: list[Column]) -> Iterator[Page]:
+    """Every page that would be read.
+
+    Raises:
+        ValueError: a header is broken.
+    """
+    for group in _structs(footer, GROUPS):
+        chunks = _structs(group, COLUMNS)
+        if len(chunks) != len(columns):
+            raise ValueError("a group has other columns than the schema")
+        for chunk, column in zip(chunks, columns):
+            yield from _of_chunk(file, _struct(chunk, META), 4 if column.text else 1)
+
+
+def _of_chunk(file: bytes, chunk: Fields, least: int) -> Iterator[Page]:
+    """As a reader meets them. A value takes at `least` so many bytes in a dictionary."""
+    start = _number(chunk, DATA_OFFSET)
+    if 0 < chunk.get(DICTIONARY_OFFSET, 0) < start:
+        start = chunk[DICTIONARY_OFFSET]
+    end = min(start + _number(chunk, COMPRESSED_CHUNK) + PADDING, len(file))
+    values = _number(chunk, VALUES)
+    if start < 0:
+        raise ValueError("a chunk outside the file")
+    while values > 0 and start < end:
+        header, start = read_struct(file, start)
+        size, compressed = _number(header, UNCOMPRESSED), _number(header, COMPRESSED)
+        page = next((kind for kind in ENCODINGS if kind in header), None)
+        if size < 0 or compressed < 0 or len(header.keys() & ENCODINGS.keys()) > 1:
+            raise ValueError("a page of negative size, or of two kinds")
+        start += compressed
+        if page is None:
+            yield Page(size, None)
+            continue
+        count = _number(header[page], COUNT)
+        if page != DICTIONARY:
+            values -= count
+        if count < 0 or (page == DICTIONARY and least * count > size):
+            raise ValueError("a page of more values than fit in it")
+        yield Page(size, _number(header[page], ENCODINGS[page]))
+
+
+def _structs(fields: Fields, key: tuple[int, int]) -> list[Fields]:
+    structs = fields.get(key)
+    if not isinstance(structs, list) or not all(isinstance(each, dict) for each in structs):
+        raise ValueError("a list is missing")
+    return structs
+
+
+def _struct(fields: Fields, key: tuple[int, int]) -> Fields:
+    if key not in fields:
+        raise ValueError("a struct is missing")
+    found: Fields = fields[key]
+    return found
+
+
+def _number(fields: Fields, key: tuple[int, int]) -> int:
+    if key not in fields:
+        raise ValueError("a number is missing")
+    number: int = fields[key]
+    return number
+
+
+def _text(leaf: Fields) -> str:
+    return bytes(leaf.get(NAME, b"")).decode("utf-8")

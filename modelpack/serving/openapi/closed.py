@@ -13,7 +13,7 @@ MOST_INPUTS = 50
 MOST_CATEGORIES = 1000
 
 
-def closed(service: Service) -> set[str]:
+def inputs_with_closed_categories(service: Service) -> set[str]:
     """The names of the inputs of which the model refuses an unknown category. Inputs that it could
     not be asked about are not among them.
     """

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from flask import Flask
 
-from .. import auth, extras
+from ..data import extra_inputs
+from ..security import auth
 from ..service import Service
-from . import columns, errors, predictions, rows
+from . import columns, operations, predictions, rows
 
 if TYPE_CHECKING:
-    from ..dialects import Protocol
+    from ..protocols import Protocol
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
 """HEAD goes with GET, and OPTIONS with any."""
@@ -29,7 +30,7 @@ HEADERS = {
     "Accept-Encoding": {"description": "The encodings that are.", "schema": {"type": "string"}},
     "Accept-Post": {"description": "The types that are.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
-    extras.HEADER: {
+    extra_inputs.HEADER: {
         "description": "The inputs that came and that the model does not have, a list of strings "
         "of RFC 8941, percent-encoded.",
         "schema": {"type": "string"},
@@ -102,7 +103,7 @@ def _paths(
 def _secured(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     if not auth.is_set(os.environ) or path in auth.open_routes(os.environ):
         return operation
-    responses = {**operation["responses"], **errors.references([401])}
+    responses = {**operation["responses"], **operations.references([401])}
     return {**operation, "responses": responses, "security": [{name: []} for name in SCHEMES]}
 
 
@@ -111,7 +112,7 @@ def _operation(tag: str, view: Any, operation: dict[str, Any]) -> dict[str, Any]
     summary = " ".join(inspect.cleandoc(view.__doc__ or "").split())
     name = view.__name__
     told = {"tags": [tag], "operationId": name if name == tag else f"{tag}_{name}"}
-    responses = {**operation["responses"], **errors.references(EVERYWHERE)}
+    responses = {**operation["responses"], **operations.references(EVERYWHERE)}
     for status, response in responses.items():
         if "$ref" not in response:
             headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
@@ -136,7 +137,7 @@ def _components(service: Service) -> dict[str, Any]:
         "Instances": INSTANCES,
         **columns.schemas(service),
         **predictions.schemas(service),
-        "Problem": errors.PROBLEM,
+        "Problem": operations.PROBLEM,
     }
-    found = {"schemas": schemas, "responses": errors.components(), "headers": HEADERS}
+    found = {"schemas": schemas, "responses": operations.components(), "headers": HEADERS}
     return {**found, "securitySchemes": SCHEMES} if auth.is_set(os.environ) else found

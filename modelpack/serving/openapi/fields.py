@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .. import dates
+from ..data import dates
 from ..service import Service
-from .closed import closed
+from .closed import inputs_with_closed_categories
 
 TYPES = {
     "number": ["number", "boolean"],
@@ -32,7 +32,7 @@ MOST_EXAMPLES = 100
 def schemas(service: Service) -> list[dict[str, Any]]:
     """One an input, in their order."""
     inputs = service.manifest.model["signature"]["inputs"]
-    shut = closed(service)
+    shut = inputs_with_closed_categories(service)
     return [_schema(field, field["name"] in shut) for field in inputs]
 
 

@@ -1,16 +1,21 @@
-"""The JSON Schema of what the model gives for one row, as its answer to its own example shows."""
+"""JSON Schemas of answers, and bodies per media type."""
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import numpy as np
 import orjson
 
-from .. import answers, calls
+from .. import media
+from ..data import results
 from ..problems import Problem
+from ..runtimes import estimator
 from ..service import Service
-from . import operations
+from . import examples, operations
+from .operations import content
 
 NUMBER = {"type": ["number", "null"], "format": "double"}
 """NaN and infinity come as null."""
@@ -31,7 +36,7 @@ def example(service: Service) -> list[Any] | None:
     return None if output is None else _json(output.tolist())
 
 
-def listed(probabilities: bool = False) -> dict[str, Any]:
+def predictions_schema(probabilities: bool = False) -> dict[str, Any]:
     """Of an answer {"predictions": [...]}, and `probabilities` where they were asked for."""
     told = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
     also = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
@@ -50,8 +55,8 @@ def _output(service: Service) -> np.ndarray | None:
     result = _called(service, service.manifest.method)
     try:
         most = service.limits.answer_values
-        return None if result is None else answers.of_rows(result, 1, most)
-    except (Problem, answers.UnfitError):  # too large, or not an answer
+        return None if result is None else results.of_rows(result, 1, most)
+    except (Problem, results.UnfitError):  # too large, or not an answer
         return None
 
 
@@ -63,13 +68,13 @@ def _called(service: Service, method: str) -> Any:
     if not service.ready or row is None:
         return None
     try:
-        return calls.contained(service.runner.call, method, service.rows([row]))
+        return estimator.contained(service.runner.call, method, service.rows([row]))
     except Exception:
         return None
 
 
 def _json(values: list[Any]) -> list[Any]:
-    listed: list[Any] = orjson.loads(answers.dump(values))
+    listed: list[Any] = orjson.loads(results.dump(values))
     return listed
 
 
@@ -103,7 +108,7 @@ def _labels(service: Service, output: np.ndarray) -> dict[str, Any] | None:
     if not classes or output.ndim != 1:
         return None
     known, given = _json(list(classes)), _json(output.tolist())
-    if not {answers.dump(each) for each in given} <= {answers.dump(each) for each in known}:
+    if not {results.dump(each) for each in given} <= {results.dump(each) for each in known}:
         return None
     return {"enum": known}
 
@@ -112,8 +117,8 @@ def _probabilities(service: Service) -> dict[str, Any]:
     """Of a model with several outputs, a list of one object each."""
     result = _called(service, "predict_proba")
     try:
-        (row,) = answer = _json(answers.probabilities(result, service.runner.classes))
-    except (answers.UnfitError, ValueError):  # unknown, or not one for each class of one row
+        (row,) = answer = _json(results.probabilities(result, service.runner.classes))
+    except (results.UnfitError, ValueError):  # unknown, or not one for each class of one row
         return {"description": "The probability of each class."}
     schema = _of_list(row) if isinstance(row, list) else _of_classes(row)
     return {**schema, "examples": answer}
@@ -132,3 +137,48 @@ def _of_classes(row: dict[str, Any]) -> dict[str, Any]:
         "required": list(row),
         "additionalProperties": False,
     }
+
+
+TEXTS = ("text/csv", "application/jsonlines")
+"""Whose content is text; that of the others is bytes."""
+
+
+def request_body(service: Service, json: dict[str, Any]) -> dict[str, Any]:
+    """`json`: the content for JSON, of which each dialect has its own."""
+    rows = {"text/csv": _csv(service), "application/jsonlines": _lines(service)}
+    told = dict(json)
+    for medium in media.available()[1:]:
+        name = medium.TYPES[0]
+        for type_ in medium.TYPES:
+            told.update(content(_schema(name), {"example": rows.get(name)}, type_))
+    return told
+
+
+def response_body(service: Service) -> dict[str, Any]:
+    """The predictions, in the type that the header Accept asks for."""
+    also = "predict_proba" in service.methods
+    json = content(predictions_schema(also), listed_example(service))
+    types = [medium.TYPES[0] for medium in media.available()[1:]]
+    return {**json, **{type_: {"schema": _schema(type_)} for type_ in types}}
+
+
+def _schema(type_: str) -> dict[str, Any]:
+    return {"type": "string"} if type_ in TEXTS else {}
+
+
+def _csv(service: Service) -> str | None:
+    row = examples.by_name(service)
+    if row is None:
+        return None
+    file = io.StringIO()
+    csv.writer(file).writerows([list(row), [_cell(value) for value in row.values()]])
+    return file.getvalue()
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else results.label(value)
+
+
+def _lines(service: Service) -> str | None:
+    row = examples.row(service)
+    return None if row is None else results.dump(row).decode() + "\n"

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import sparse
 
-from modelpack.serving.columns import DoubtError
-from modelpack.serving.runners.plans import UnplannedError, compile_model
-from modelpack.serving.trials.same import same
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.runtimes.plans import UnplannedError, compile_model
+from modelpack.serving.runtimes.trials import same
 
 ALONE = 4
 """Rows of each group that are also predicted one by one."""
@@ -73,7 +73,7 @@ def _first(block, count):
 def _given(part, method, block):
     try:
         return part[method](block)
-    except DoubtError:
+    except FallbackRequiredError:
         return DOUBTED
     except Exception:  # a plan's runner takes each for a doubt
         return DOUBTED

@@ -63,7 +63,7 @@ class Case:
 
 def classes():
     """Return the planned classes that this release of scikit-learn has, by name."""
-    from modelpack.serving.runners.plans.parameters import PARAMETERS
+    from modelpack.serving.runtimes.plans.parameters import PARAMETERS
 
     for name in ("enable_hist_gradient_boosting", "enable_halving_search_cv"):
         with warnings.catch_warnings():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO, Collection, Iterator, Sequence
 
-from ... import arrowed
-from ...columns import Rows
-from ...extras import Extras
+from ...data.columns import Rows
+from ...data.extra_inputs import Extras
+from ...media import arrow_tables
 from ...problems import Problem
 from ...service import Service
-from ..answered import Answered
-from ..chunks import Chunk
+from ..chunks import Chunk, ChunkResult
 
 EXTENSIONS = (".arrow", ".arrows", ".feather")
 START = b"ARROW1"
@@ -29,7 +28,7 @@ class Batch(Chunk):
     def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
         table = library().Table.from_batches([self._batch])
         inputs = [name for name in table.column_names if name not in extra]
-        return arrowed.rows(service, table.select(inputs) if extra else table, ignored)
+        return arrow_tables.rows(service, table.select(inputs) if extra else table, ignored)
 
     def take(self, indexes: Sequence[int]) -> Batch:
         return Batch(self._batch.take(library().array(list(indexes), library().int64())))
@@ -48,7 +47,7 @@ def library() -> Any:
     Raises:
         Problem: 415 it is not here.
     """
-    if not arrowed.usable():
+    if not arrow_tables.usable():
         detail = "That takes pyarrow, which is not here: package with --requirement pyarrow."
         raise Problem(415, detail)
     import pyarrow as pa  # noqa: PLC0415
@@ -75,7 +74,7 @@ def _batches(stream: BinaryIO) -> Iterator[Any]:
 class Writer:
     """A stream with a batch for each chunk."""
 
-    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+    def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         pa = library()
         types = [(name, pa.array(values).type) for name, values in like.columns().items()]
         self._schema = pa.schema(types)
@@ -84,7 +83,7 @@ class Writer:
     def _open(self, stream: BinaryIO) -> Any:
         return library().ipc.new_stream(stream, self._schema)
 
-    def write(self, answered: Answered) -> None:
+    def write(self, answered: ChunkResult) -> None:
         columns = zip(self._schema, answered.columns().values())
         arrays = [library().array(values, field.type) for field, values in columns]
         self._writer.write_table(library().Table.from_arrays(arrays, schema=self._schema))

@@ -8,14 +8,13 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import Any, BinaryIO, Collection, Iterator, Sequence, Tuple
 
-from ... import misfits
-from ...columns import Rows
-from ...extras import Extras
+from ...data import validation
+from ...data.columns import Rows
+from ...data.extra_inputs import Extras
 from ...media import csv as media
 from ...problems import Problem
 from ...service import Service
-from ..answered import Answered
-from ..chunks import Chunk, taken
+from ..chunks import Chunk, ChunkResult, take
 
 EXTENSIONS = (".csv",)
 START = None
@@ -65,8 +64,8 @@ class Lines(Chunk):
         return self._cells
 
     def take(self, indexes: Sequence[int]) -> Lines:
-        records = taken(self._records, indexes)
-        return Lines(self._head, self._header is not None, records, taken(self.lines, indexes))
+        records = take(self._records, indexes)
+        return Lines(self._head, self._header is not None, records, take(self.lines, indexes))
 
     @property
     def names(self) -> list[str] | None:
@@ -96,7 +95,7 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
 def _check_width(row: int, cells: list[str], width: int) -> None:
     if len(cells) != width:
         told = {"column": None, "expected": f"{width} values", "got": str(len(cells))}
-        raise misfits.problem([{"row": row, **told}])
+        raise validation.validation_problem([{"row": row, **told}])
 
 
 def _are_names(service: Service, cells: list[str], said: str | None) -> bool:
@@ -150,11 +149,11 @@ def _cells(record: bytes) -> list[str]:
 class Writer:
     """A line of names, then a line a row."""
 
-    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+    def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         self._stream = stream
         self._stream.write(media.table({name: [] for name in like.columns()}, header=True))
 
-    def write(self, answered: Answered) -> None:
+    def write(self, answered: ChunkResult) -> None:
         self._stream.write(media.table(answered.columns(), header=False))
 
     def close(self) -> None:

@@ -8,15 +8,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, BinaryIO, Callable, Collection, Iterator, Sequence
 
-from ... import answers, wire
-from ...columns import Rows
-from ...extras import Extras
+from ...data import json_body, results
+from ...data.columns import Rows
+from ...data.extra_inputs import Extras
 from ...media import json as media
 from ...problems import Problem
 from ...service import Parse, Service
-from ..answered import Answered
-from ..chunks import Chunk, taken
-from . import objects
+from .. import chunks
+from ..chunks import Chunk, ChunkResult, take
 
 EXTENSIONS = (".json",)
 START = None
@@ -34,20 +33,20 @@ class Part(Chunk):
         return len(self._places)
 
     def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
-        return service.decode(lambda parse: objects.without(self._some(parse), extra), ignored)
+        return service.decode(lambda parse: chunks.without(self._some(parse), extra), ignored)
 
     def _some(self, parse: Parse) -> list[Any]:
-        return list(taken(self._rows(parse), self._places))
+        return list(take(self._rows(parse), self._places))
 
     def take(self, indexes: Sequence[int]) -> Part:
-        return Part(self._rows, taken(self._places, indexes))
+        return Part(self._rows, take(self._places, indexes))
 
     @property
     def names(self) -> list[str] | None:
-        return objects.names(self._some(wire.parse_exactly))
+        return chunks.names(self._some(json_body.parse_strict))
 
     def values(self, index: int, name: str) -> Any:
-        return [objects.value(row, index, name) for row in self._some(wire.parse_exactly)]
+        return [chunks.value(row, index, name) for row in self._some(json_body.parse_strict)]
 
 
 def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
@@ -62,9 +61,9 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
         return media.instances(parse(body, limits))
 
     try:
-        count = len(rows(wire.parse))
+        count = len(rows(json_body.parse))
     except ValueError:
-        count = len(rows(wire.parse_exactly))
+        count = len(rows(json_body.parse_strict))
     for start in range(0, count, most):
         yield Part(rows, range(start, min(start + most, count)))
 
@@ -74,7 +73,7 @@ class Writer:
     follows them the text is kept until then.
     """
 
-    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+    def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         if not {"predictions", "probabilities"}.isdisjoint(like.kept):
             raise Problem(400, "In JSON, no column called predictions or probabilities is kept.")
         self._stream = stream
@@ -82,7 +81,7 @@ class Writer:
         self._begun = False
         stream.write(b'{"predictions":[')
 
-    def write(self, answered: Answered) -> None:
+    def write(self, answered: ChunkResult) -> None:
         inside = _inside(answered.answer.predictions)
         self._stream.write(b"," + inside if self._begun else inside)
         self._begun = True
@@ -92,15 +91,15 @@ class Writer:
     def close(self) -> None:
         self._stream.write(b"]")
         for name, parts in self._also.items():
-            self._stream.write(b"," + answers.dump(name) + b":[" + b",".join(parts) + b"]")
+            self._stream.write(b"," + results.dump(name) + b":[" + b",".join(parts) + b"]")
         self._stream.write(b"}\n")
 
 
-def _also(answered: Answered) -> Iterator[tuple[str, Any]]:
+def _also(answered: ChunkResult) -> Iterator[tuple[str, Any]]:
     if answered.answer.probabilities is not None:
         yield "probabilities", answered.answer.probabilities
     yield from answered.kept.items()
 
 
 def _inside(values: Any) -> bytes:
-    return answers.dump(objects.listed(values))[1:-1]
+    return results.dump(chunks.listed(values))[1:-1]

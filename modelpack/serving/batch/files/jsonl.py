@@ -5,15 +5,14 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, BinaryIO, Collection, Iterator, Sequence
 
-from ... import answers, misfits, wire
-from ...columns import Rows
-from ...extras import Extras
+from ...data import json_body, results, validation
+from ...data.columns import Rows
+from ...data.extra_inputs import Extras
 from ...media import jsonlines as media
 from ...problems import Problem
 from ...service import Parse, Service
-from ..answered import Answered
-from ..chunks import Chunk, taken
-from . import objects
+from .. import chunks
+from ..chunks import Chunk, ChunkResult, take
 
 EXTENSIONS = (".jsonl", ".ndjson")
 START = None
@@ -31,7 +30,7 @@ class Lines(Chunk):
         return len(self._texts)
 
     def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
-        return service.decode(lambda parse: objects.without(self._rows(parse), extra), ignored)
+        return service.decode(lambda parse: chunks.without(self._rows(parse), extra), ignored)
 
     def _rows(self, parse: Parse) -> list[Any]:
         rows = []
@@ -40,18 +39,18 @@ class Lines(Chunk):
                 rows.append(parse(text, self._service.limits))
             except Problem as problem:
                 told = {"column": None, "expected": "JSON", "got": f"other text ({problem.detail})"}
-                raise misfits.problem([{"row": index, **told}]) from problem
+                raise validation.validation_problem([{"row": index, **told}]) from problem
         return rows
 
     def take(self, indexes: Sequence[int]) -> Lines:
-        return Lines(taken(self._texts, indexes), taken(self.lines, indexes), self._service)
+        return Lines(take(self._texts, indexes), take(self.lines, indexes), self._service)
 
     @property
     def names(self) -> list[str] | None:
-        return objects.names(self._loosely())
+        return chunks.names(self._loosely())
 
     def values(self, index: int, name: str) -> Any:
-        return [objects.value(row, index, name) for row in self._loosely()]
+        return [chunks.value(row, index, name) for row in self._loosely()]
 
     def _loosely(self) -> list[Any]:
         """The rows, None for what cannot be read."""
@@ -60,7 +59,7 @@ class Lines(Chunk):
 
 def _read(text: bytes, service: Service) -> Any:
     try:
-        return wire.parse_exactly(text, service.limits)
+        return json_body.parse_strict(text, service.limits)
     except Problem:
         return None
 
@@ -79,11 +78,11 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
 class Writer:
     """A line {"prediction": ..., "probabilities": {...}} a row, after what is kept of it."""
 
-    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+    def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         self._stream = stream
         like.columns()
 
-    def write(self, answered: Answered) -> None:
+    def write(self, answered: ChunkResult) -> None:
         lines = media.write(answered.answer)
         self._stream.write(_merged(answered, lines) if answered.kept else lines)
 
@@ -91,7 +90,7 @@ class Writer:
         """Nothing follows the last line."""
 
 
-def _merged(answered: Answered, lines: bytes) -> bytes:
-    rows = zip(*(objects.listed(values) for values in answered.kept.values()))
-    kept = (answers.dump(dict(zip(answered.kept, row)))[:-1] for row in rows)
+def _merged(answered: ChunkResult, lines: bytes) -> bytes:
+    rows = zip(*(chunks.listed(values) for values in answered.kept.values()))
+    kept = (results.dump(dict(zip(answered.kept, row)))[:-1] for row in rows)
     return b"".join(a + b"," + b[1:] for a, b in zip(kept, lines.splitlines(keepends=True)))

@@ -7,13 +7,12 @@ from typing import Any, BinaryIO, Collection, Iterator, Sequence
 
 import numpy as np
 
-from ...columns import Rows
-from ...extras import Extras
+from ...data.columns import Rows
+from ...data.extra_inputs import Extras
 from ...media import npy as media
 from ...problems import Problem
 from ...service import Service
-from ..answered import Answered
-from ..chunks import Chunk
+from ..chunks import Chunk, ChunkResult
 
 EXTENSIONS = (".npy",)
 START = media.MAGIC
@@ -81,12 +80,12 @@ def _taken(stream: BinaryIO, count: int, dtype: np.dtype[Any]) -> np.ndarray:
 class Writer:
     """As `media.npy` has it. Its length stands at its beginning, so it is written at the end."""
 
-    def __init__(self, stream: BinaryIO, like: Answered) -> None:
+    def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         self._stream = stream
         self._single = like.answer.probabilities is None and not like.kept
         self._parts: list[np.ndarray] = []
 
-    def write(self, answered: Answered) -> None:
+    def write(self, answered: ChunkResult) -> None:
         if self._single:
             self._parts.append(media.plain(answered.answer.predictions))
         else:

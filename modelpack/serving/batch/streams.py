@@ -1,0 +1,109 @@
+"""Files and standard streams."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Iterator
+
+BUFFER = 2**20
+
+
+class Counted(io.RawIOBase):
+    """A file that knows how much of it has been read, and how much it has if that is known."""
+
+    def __init__(self, descriptor: int, closefd: bool) -> None:
+        super().__init__()
+        self._raw = io.FileIO(descriptor, "rb", closefd=closefd)
+        status = os.fstat(descriptor)
+        self.total = status.st_size if stat.S_ISREG(status.st_mode) else None
+        self.count = 0
+        self._ahead = b""
+
+    def beginning(self) -> bytes:
+        """The first line, or as much of it as a buffer holds. It will be read none the less."""
+        if self.seekable():
+            return os.pread(self._raw.fileno(), BUFFER, self._raw.tell())
+        while b"\n" not in self._ahead and len(self._ahead) < BUFFER:
+            block = os.read(self._raw.fileno(), BUFFER)
+            if not block:
+                break
+            self._ahead += block
+        return self._ahead
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self.total is not None
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        if self._ahead:
+            count = min(len(buffer), len(self._ahead))
+            buffer[:count], self._ahead = self._ahead[:count], self._ahead[count:]
+        else:
+            count = self._raw.readinto(buffer) or 0
+        self.count += count
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+@contextmanager
+def reading(path: str | None) -> Iterator[tuple[BinaryIO, Counted]]:
+    """The file at `path`, or standard input.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    descriptor = 0 if path is None else os.open(path, os.O_RDONLY)
+    counted = Counted(descriptor, closefd=path is not None)
+    with io.BufferedReader(counted, BUFFER) as stream:
+        yield stream, counted
+
+
+@contextmanager
+def writing(path: str | None) -> Iterator[BinaryIO]:
+    """The file at `path`, which is as it was until the block has ended well; or standard output.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if path is None:
+        with _standard_output() as stream:
+            yield stream
+        return
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with partial.open("xb", buffering=BUFFER) as stream:
+            yield stream
+        partial.replace(target)
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    """For the answers alone: what a model prints goes to standard error instead."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    with os.fdopen(own, "wb", BUFFER) as stream:
+        try:
+            yield stream
+        except KeyboardInterrupt:  # what is left may wait for a reader that never comes
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, own)
+            os.close(nowhere)
+            raise

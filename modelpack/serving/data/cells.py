@@ -1,0 +1,97 @@
+"""Cells of text formats: parsed by the type of their input, and written."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any, Callable, Sequence
+
+from ..manifest import Field
+from . import results
+
+BOOLEANS = {"true": True, "false": False}
+NOTHING = frozenset({
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+})  # fmt: skip
+"""Texts that pandas reads as missing values, as R and databases write them."""
+WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
+
+
+def cell_parser(field: Field) -> Callable[[str], Any]:
+    """From the text of a cell to the value of its column; what is none comes back as it is."""
+    by_type: dict[str, Callable[[str], Any]] = {
+        "number": _number,
+        "integer": _integer,
+        "boolean": _boolean,
+        "string": str,
+        "datetime": lambda cell: int(cell) if WHOLE.fullmatch(cell) else cell,
+        "any": partial(_any, _written(field.categories or ())),
+    }
+    parse = by_type[field.type]
+    nothing = _nothing(field)
+    if nothing:
+        return lambda cell: None if not cell or cell in nothing else parse(cell)
+    if field.nullable or field.type != "string":
+        return lambda cell: parse(cell) if cell else None
+    return parse
+
+
+def _nothing(field: Field) -> frozenset[str]:
+    """The texts that are missing values. A text may be a value of its column: where that is known
+    to be none of these, it was read by pandas.
+    """
+    if not field.nullable or field.type == "any":
+        return frozenset()
+    if field.type == "string":
+        return NOTHING.difference(field.categories) if field.categories else frozenset()
+    return NOTHING
+
+
+def cell_number(cell: str) -> Any:
+    """A float, nan too; not what Python alone takes for one, such as 1_000."""
+    try:
+        return float(cell) if cell.isascii() and "_" not in cell else cell
+    except ValueError:
+        return cell
+
+
+def cell_text(value: Any) -> str:
+    """A value of an answer: as JSON has it, but a string without quotes, and nothing for null."""
+    return "" if value is None or value != value else _text(value)  # NaN  # noqa: PLR0124
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value)
+    return value if isinstance(value, str) else results.dump(value).decode()
+
+
+def _number(cell: str) -> Any:
+    """A float, or a boolean."""
+    try:
+        if cell.isascii() and "_" not in cell:
+            return float(cell)
+    except ValueError:
+        pass
+    return BOOLEANS.get(cell.strip().lower(), cell)
+
+
+def _boolean(cell: str) -> Any:
+    value = BOOLEANS.get(cell.strip().lower())
+    return _number(cell) if value is None else value
+
+
+def _integer(cell: str) -> Any:
+    return int(cell) if WHOLE.fullmatch(cell) else _number(cell)
+
+
+def _any(categories: dict[str, Any], cell: str) -> Any:
+    """The category that is written so, else a number or a boolean, else a text."""
+    return categories[cell] if cell in categories else _integer(cell)
+
+
+def _written(categories: Sequence[Any]) -> dict[str, Any]:
+    """Each category by its text; a category that is a text comes first."""
+    known = {_text(value): value for value in categories if not isinstance(value, str)}
+    return {**known, **{value: value for value in categories if isinstance(value, str)}}

@@ -1,0 +1,210 @@
+"""One input as an array; categories as codes."""
+
+from __future__ import annotations
+
+from typing import Any, List, Sequence, Union
+
+import numpy as np
+
+from ..manifest import Field
+from . import dates
+
+Rows = Union[np.ndarray, List[np.ndarray]]
+"""Either float64 (n_rows, n_inputs), or one array (n_rows,) an input: int64, float64, bool,
+datetime64[ns] in UTC, or objects. A missing value is NaN, of dates NaT. For a model that takes
+dicts: one array of them, (n_rows,)."""
+
+NUMBER: set[type] = {int, float}
+KINDS: dict[str, set[type]] = {
+    "number": NUMBER | {bool},
+    "integer": NUMBER | {bool},
+    "string": {str},
+    "boolean": NUMBER | {bool},
+    "datetime": NUMBER | {str},
+    "any": {int, float, str, bool},
+}
+MISSING = type(None)
+BEYOND = 2.0**63
+PLAIN = {
+    (type_, nullable): kinds | ({MISSING} if nullable else set())
+    for type_, kinds in KINDS.items()
+    for nullable in (False, True)
+}
+"""The types of the values of a column that are plainly right."""
+
+
+def count(rows: Rows) -> int:
+    """How many there are."""
+    return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
+
+
+def split_rows(rows: Rows) -> list[Rows]:
+    """Each row by itself."""
+    if isinstance(rows, np.ndarray):
+        return [rows[index : index + 1] for index in range(len(rows))]
+    return [[column[index : index + 1] for column in rows] for index in range(len(rows[0]))]
+
+
+class FallbackRequiredError(Exception):
+    """The rows are not plainly right."""
+
+
+def fast_array(field: Field, values: Sequence[Any]) -> np.ndarray:
+    """The array of values that are plainly right.
+
+    Raises:
+        DoubtError: a value may be of the wrong type, out of range, or missing where it must not be.
+    """
+    kinds = set(map(type, values))
+    if not kinds <= PLAIN[field.type, field.nullable]:
+        raise FallbackRequiredError
+    if field.type == "any" and _are_mixed(kinds):
+        raise FallbackRequiredError  # numbers among others have not been looked at
+    if field.type == "boolean" and kinds & NUMBER and not set(values) <= {0, 1, None}:
+        raise FallbackRequiredError
+    try:
+        array = _built(field, values, kinds)
+    except (OverflowError, ValueError) as error:
+        raise FallbackRequiredError from error
+    if array.dtype.kind == "M" and not field.nullable and np.isnat(array).any():
+        raise FallbackRequiredError
+    if array.dtype.kind == "f" and field.type == "integer":
+        check_range(array)
+        check_integral(array)
+    return array
+
+
+def _are_mixed(kinds: set[type]) -> bool:
+    return len(kinds - NUMBER - {MISSING}) + bool(kinds & NUMBER) > 1
+
+
+def build(field: Field, values: Sequence[Any]) -> np.ndarray:
+    """The array (n_rows,) of right values: int64, float64, bool or datetime64[ns] where no value
+    stands against it, objects otherwise; NaN for what is missing, NaT among dates.
+    """
+    return _built(field, values, set(map(type, values)))
+
+
+def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
+    if field.type in ("number", "integer") or (field.type == "any" and kinds <= NUMBER | {MISSING}):
+        return _numbers(number_type(field), values, kinds)
+    if field.type == "datetime":
+        moments = dates.array(values)
+        if moments is None:
+            raise ValueError("a value is not a date")
+        return moments
+    if field.type == "boolean" and kinds & NUMBER:
+        values = [value if dates.is_missing(value) else bool(value) for value in values]
+        kinds = set(map(type, values))
+    if field.type == "any" and field.categories and str in kinds:
+        values = _matched(field.categories, values)
+        kinds = set(map(type, values))
+        if str not in kinds:
+            return _built(field, values, kinds)
+    if kinds == {bool}:
+        return np.array(values, bool)
+    objects = np.empty(len(values), object)
+    some_missing = MISSING in kinds
+    objects[:] = [np.nan if v is None else v for v in values] if some_missing else values
+    return objects
+
+
+def number_type(field: Field) -> str:
+    """The type of the numbers in a column: "integer" if its categories, which may be texts as well,
+    are integers, as pandas writes 3.0 for 3 if another value of the column is missing.
+    """
+    if field.type == "any" and field.categories:
+        ends = {type(field.categories[0]), type(field.categories[-1])}
+        return "integer" if ends == {int} else "any"
+    return field.type
+
+
+def _numbers(type_: str, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
+    if type_ != "number" and kinds and kinds <= {int, bool}:
+        try:
+            return np.array(values, np.int64)
+        except OverflowError:
+            if type_ == "integer":
+                raise
+    numbers = np.array(values, np.float64)
+    return whole(numbers) if type_ == "integer" else numbers
+
+
+def _matched(categories: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """The values, those that are texts of categories of another type as these."""
+    texts = {value for value in categories if isinstance(value, str)}
+    known = {str(value): value for value in categories if not isinstance(value, str)}
+    known.update({str(value).lower(): value for value in categories if isinstance(value, bool)})
+    return [
+        known.get(value, value) if isinstance(value, str) and value not in texts else value
+        for value in values
+    ]
+
+
+def whole(numbers: np.ndarray) -> np.ndarray:
+    """float64 (n_rows,) as int64, where all values can be."""
+    is_whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < BEYOND)  # not so for NaN
+    return numbers.astype(np.int64) if is_whole.all() else numbers
+
+
+def check_range(numbers: np.ndarray) -> None:
+    """Doubt numbers that a 64-bit integer does not hold."""
+    if not are_small(numbers) and (np.abs(numbers) >= BEYOND).any():
+        raise FallbackRequiredError
+
+
+def check_integral(numbers: np.ndarray) -> None:
+    if not are_integral(numbers):
+        raise FallbackRequiredError
+
+
+def are_small(numbers: np.ndarray) -> bool:
+    """Whether there is no NaN nor infinity among floats, nor, for sure, any too large for 64 bits.
+
+    It takes one pass and no memory: no number is larger than the root of the sum of squares.
+    """
+    flat = numbers.ravel("K")
+    return bool(np.vdot(flat, flat) < BEYOND**2)
+
+
+def are_integral(numbers: np.ndarray) -> bool:
+    """Whether no float has a fraction; NaN has none."""
+    return not (np.floor(numbers) < numbers).any()
+
+
+class CategoryCodes:
+    """Of the fields that have categories. `unknown`: the number of a value that is none of them."""
+
+    def __init__(self, fields: Sequence[Field], unknown: float | None = None) -> None:
+        self._numbers = {
+            index: {value: float(number) for number, value in enumerate(field.categories)}
+            for index, field in enumerate(fields)
+            if field.categories
+        }
+        self._unknown = unknown
+
+    def matrix(self, rows: Rows) -> np.ndarray:
+        """float64 (n_rows, n_inputs); what is missing is NaN.
+
+        Raises:
+            ValueError: a value is none of the categories, and there is no number for that.
+        """
+        if isinstance(rows, np.ndarray) and not self._numbers:
+            return rows
+        columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
+        return np.column_stack(
+            [self._numbered(index, column) for index, column in enumerate(columns)]
+        ).astype(np.float64, copy=False)
+
+    def _numbered(self, index: int, column: np.ndarray) -> np.ndarray:
+        if index not in self._numbers:
+            return column
+        return np.array([self._number(index, value) for value in column.tolist()], np.float64)
+
+    def _number(self, index: int, value: Any) -> float:
+        if value != value:  # NaN  # noqa: PLR0124
+            return np.nan
+        number = self._numbers[index].get(value, self._unknown)
+        if number is None:
+            raise ValueError("not one of the categories")
+        return number

@@ -1,0 +1,178 @@
+"""pyarrow tables as rows, and answers as tables."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from ..data import results, tables, validation
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
+from ..problems import Problem
+from ..service import Service
+
+SAFE = (14, 0, 1)
+"""The first release that runs no code which a file holds (CVE-2023-47248)."""
+
+INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls a column that it keeps the index of rows in."""
+
+MOST_DIGITS = 76  # of Arrow's largest decimal
+
+
+@lru_cache(maxsize=None)
+def usable() -> bool:
+    """Whether the image has a pyarrow that strangers' files can be given to."""
+    if find_spec("pyarrow") is None:
+        return False
+    try:
+        version = import_module("importlib.metadata").version("pyarrow")
+    except ImportError:  # of Python 3.7, for which there is no such release
+        return False
+    return tuple(map(int, re.findall(r"\d+", version)[:3])) >= SAFE
+
+
+def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
+    """The rows of a pyarrow.Table of flat columns; pandas' index is left out. `ignored`: as in
+    `Service.table`; such columns are not looked at.
+
+    Raises:
+        Problem: 400 the table is broken, 413 it grows too large, 422 a column is of a type that is
+            no input's; as `Service.table`.
+    """
+    try:
+        names = table.column_names
+    except ValueError as error:
+        raise Problem(400, "A name in the table is no text in UTF-8.") from error
+    kept = [index for index, name in enumerate(names) if not INDEX.fullmatch(name)]
+    table = table.select(kept)
+    decoder = service.decoder(table.num_columns)
+    decoder.count(table.num_rows)
+    inputs = tables.inputs(decoder, table.column_names, table.num_columns, ignored)
+    table = table if inputs is None else table.select(inputs)
+    room = service.limits.body_bytes
+    columns = []
+    for name, column in zip(table.column_names, table.columns):
+        room -= _validated(column, room)
+        columns.append(_values(name, column))
+    return service.table(table.column_names, columns)
+
+
+def table(answer: results.Prediction) -> Any:
+    """A pyarrow.Table of an answer's columns, see `answers.columns`."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    columns = results.columns(answer)
+    try:
+        return pa.table({name: pa.array(values) for name, values in columns.items()})
+    except UnicodeError:  # of half of a surrogate pair
+        columns = {results.text(name): results.texts(each) for name, each in columns.items()}
+        return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
+def _validated(column: Any, room: int) -> int:
+    """How many bytes its texts will take: many rows may stand for the same long one."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        column.validate()  # the cheap part, without which nothing may be touched
+        if pa.types.is_dictionary(column.type):
+            sizes = (chunk.dictionary.get_total_buffer_size() for chunk in column.chunks)
+            if sum(sizes) > 2 * room:
+                raise _too_large()  # even to be looked at, once a chunk
+        column.validate(full=True)
+    except ValueError as error:
+        raise Problem(400, "A column of the table is broken.") from error
+    size = sum(map(_text_bytes, column.chunks))
+    if size > room:
+        raise _too_large()
+    return size
+
+
+def _too_large() -> Problem:
+    return Problem(413, "The table holds more text than a body may. Send fewer rows.")
+
+
+def _text_bytes(chunk: Any) -> int:
+    """Of the texts of a chunk, each as often as it is there."""
+    if not hasattr(chunk, "dictionary"):
+        return int(_lengths(chunk).sum()) if _is_text(chunk.type) else 0
+    if not _is_text(chunk.type.value_type):
+        return 0
+    return int(_lengths(chunk.dictionary)[chunk.indices.drop_null().to_numpy()].sum())
+
+
+def _lengths(texts: Any) -> np.ndarray:
+    """int64 (n,): bytes of each text, 0 of what is missing."""
+    from pyarrow import compute  # noqa: PLC0415
+
+    if texts.type == "string_view":  # which compute does not know; a view begins with its length
+        views = np.frombuffer(texts.buffers()[1], np.int32).reshape(-1, 4)
+        lengths = views[texts.offset : texts.offset + len(texts), 0].astype(np.int64)
+        return np.where(texts.is_valid().to_numpy(zero_copy_only=False), lengths, 0)
+    found = compute.fill_null(compute.binary_length(texts), 0)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _values(name: str, column: Any) -> Any:
+    """An array or a list of a column's values."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    types, type_ = pa.types, column.type
+    if types.is_dictionary(type_) and not types.is_dictionary(type_.value_type):
+        _values(name, pa.array([], type_.value_type))  # whether there is a way to read them
+        if types.is_temporal(type_.value_type):
+            chunks = (_values(name, chunk.dictionary_decode()) for chunk in column.chunks)
+            return np.concatenate(list(chunks))
+        return [value for chunk in column.chunks for value in _from_dictionary(name, chunk)]
+    if types.is_integer(type_) or types.is_floating(type_) or types.is_boolean(type_):
+        lossless = not column.null_count or types.is_floating(type_)
+        return column.to_numpy(zero_copy_only=False) if lossless else column.to_pylist()
+    if types.is_timestamp(type_) or types.is_date(type_):
+        return column.to_numpy(zero_copy_only=False)  # in UTC where there is a time zone
+    if _is_text(type_) or types.is_null(type_) or types.is_duration(type_):
+        return _durations(column) if types.is_duration(type_) else column.to_pylist()
+    if types.is_decimal(type_) and abs(type_.scale) <= MOST_DIGITS:
+        return [None if value is None else float(value) for value in column.to_pylist()]
+    raise validation.of_table("numbers, texts, booleans or dates", _kind(type_), name)
+
+
+def _durations(column: Any) -> list[str | None]:
+    """Durations as texts that pandas reads."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        counts = column.cast(pa.duration("ns")).cast(pa.int64()).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise Problem(422, "A duration is beyond nanoseconds of 64 bits.") from error
+    return [None if count is None else f"{count} ns" for count in counts]
+
+
+def _from_dictionary(name: str, chunk: Any) -> list[Any]:
+    """The values of a chunk, each of which is made once."""
+    used = chunk.indices.unique().drop_null()
+    if _is_text(chunk.type.value_type):
+        values: Any = [chunk.dictionary[index].as_py() for index in used.to_pylist()]
+    else:
+        values = _values(name, chunk.dictionary.take(used))
+    listed = values if isinstance(values, list) else values.tolist()
+    known = dict(zip(used.to_pylist(), listed))
+    return [known.get(index) for index in chunk.indices.to_pylist()]
+
+
+def _is_text(type_: Any) -> bool:
+    """As strings, large ones, or views, as Polars has them."""
+    return str(type_) in ("string", "large_string", "string_view")
+
+
+def _kind(type_: Any) -> str:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_temporal(type_):
+        return "times"
+    return "lists or records" if pa.types.is_nested(type_) else "values of another type"

@@ -1,0 +1,188 @@
+"""Prometheus metrics and their labels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from . import multiprocess
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 10_000)
+LABEL_CHARACTERS = 200
+
+registry = CollectorRegistry()
+"""Of a process that shares nothing. What workers share is read from their files."""
+
+REQUESTS = Counter(
+    "modelpack_requests",
+    "Requests that were answered, those that were refused included.",
+    ["route", "method", "status"],
+    registry=registry,
+)
+REQUEST_SECONDS = Histogram(
+    "modelpack_request_duration_seconds",
+    "Time from a request's routing to its answer.",
+    ["route"],
+    buckets=SECONDS,
+    registry=registry,
+)
+IN_FLIGHT = Gauge(
+    "modelpack_requests_in_flight",
+    "Requests that are being answered.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+ERRORS = Counter(
+    "modelpack_errors",
+    "Answers of 400 and above by what was wrong.",
+    ["kind"],
+    registry=registry,
+)
+REFUSED = Counter(
+    "modelpack_refused",
+    "Requests that were refused before any route saw them.",
+    ["reason", "status"],
+    registry=registry,
+)
+QUEUE = Gauge(
+    "modelpack_queue_length",
+    "Requests that wait for the model.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+ROWS_ASKED = Counter(
+    "modelpack_rows", "Rows of requests that were answered.", ["route"], registry=registry
+)
+IGNORED = Counter(
+    "modelpack_ignored_inputs",
+    "Inputs of requests that the model does not have.",
+    ["route"],
+    registry=registry,
+)
+BATCH_ROWS = Histogram(
+    "modelpack_batch_rows", "Rows of one call of the model.", buckets=ROWS, registry=registry
+)
+MODEL_SECONDS = Histogram(
+    "modelpack_model_duration_seconds",
+    "Time of one call of the model.",
+    ["method"],
+    buckets=SECONDS,
+    registry=registry,
+)
+WORKERS = Gauge(
+    "modelpack_workers",
+    "Worker processes that live.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+WORKER_EXITS = Counter(
+    "modelpack_worker_exits", "Worker processes that ended, however.", registry=registry
+)
+READY = Gauge(
+    "modelpack_ready",
+    "1 if the model has answered its own example.",
+    multiprocess_mode="max",
+    registry=registry,
+)
+MODEL = Gauge(
+    "modelpack_model_info",
+    "The model that is served: always 1.",
+    ["name", "version", "framework", "framework_version", "sha256"],
+    multiprocess_mode="max",
+    registry=registry,
+)
+
+FORMATS: Mapping[str, tuple[str, Any]] = {
+    "text/plain": ("text/plain; version=0.0.4; charset=utf-8", generate_latest),
+    "application/openmetrics-text": (
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        openmetrics.generate_latest,
+    ),
+}
+"""Media type -> the whole of it with its version, and what writes it."""
+
+
+def exposition(media_type: str) -> tuple[bytes, str]:
+    """All metrics, over all workers, and the value of Content-Type. Of FORMATS."""
+    content_type, write = FORMATS[media_type]
+    return write(_collected()), content_type
+
+
+def text(value: Any) -> str:
+    """`value` as a label: facts of model files are hostile text."""
+    return "".join(c if c.isprintable() else "?" for c in str(value)[:LABEL_CHARACTERS])
+
+
+class Shared:
+    """What all workers have written to their files; one that a worker is just making is empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def collect(self) -> Iterable[Any]:
+        files = [str(file) for file in self.folder.glob("*.db") if _size(file)]
+        merged: Iterable[Any] = MultiProcessCollector.merge(files)
+        return merged
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # of a worker that has just ended
+        return 0
+
+
+def _collected() -> CollectorRegistry:
+    if multiprocess.Files.folder is None:
+        return registry
+    collected = CollectorRegistry()
+    collected.register(Shared(multiprocess.Files.folder))
+    return collected
+
+
+NONE, OTHER = "none", "other"  # what matches no route, what is not known
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+KINDS = {
+    400: "malformed",
+    401: "token",
+    404: "not_found",
+    405: "method",
+    406: "accept",
+    408: "slow_client",
+    413: "too_large",
+    414: "too_large",
+    415: "media_type",
+    417: "expectation",
+    422: "misfit",
+    429: "overload",
+    431: "too_large",
+    500: "failure",
+    503: "unavailable",
+    504: "deadline",
+}
+MOST_REASONS = 50  # there are some twenty; more would be a mistake of ours
+_reasons: set[str] = set()
+
+
+def method(name: str) -> str:
+    return name if name in METHODS else OTHER
+
+
+def kind(status: int) -> str:
+    """What is wrong with a request that is answered by such a status."""
+    return KINDS.get(status, OTHER)
+
+
+def reason(words: str) -> str:
+    """The first sentence of a refusal without its numbers: `there_are_too_many_connections`."""
+    label = "_".join(re.findall("[a-z]+", words.partition(".")[0].lower()))
+    if label not in _reasons and len(_reasons) >= MOST_REASONS:
+        return OTHER
+    _reasons.add(label)
+    return label

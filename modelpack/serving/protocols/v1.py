@@ -1,0 +1,191 @@
+"""KServe V1.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
+https://www.tensorflow.org/tfx/serving/api_rest
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from flask import Blueprint, Request, Response
+
+from .. import inference
+from ..data import json_body, results, validation
+from ..data.columns import Rows
+from ..data.extra_inputs import Extras
+from ..openapi import columns, examples, operations, predictions
+from ..problems import Problem
+from ..service import Service
+from .v2 import routes as v2_routes
+from .v2.routes import check_name
+
+EXPECTED = 'Expected {"instances": [...]}, a list of rows, or {"inputs": {...}} by name.'
+SIGNATURES = (None, "serving_default")
+"""Of TensorFlow Serving, where a model may have several."""
+
+
+def routes(service: Service) -> Blueprint:
+    blueprint = Blueprint("v1", __name__, url_prefix="/v1")
+    blueprint.after_app_request(v2_routes.add_error_member)
+
+    def ask(asked: Request) -> inference.BodyParser:
+        json_body.check_json(asked)
+        return read
+
+    def read(body: bytes) -> inference.InferenceRequest:
+        ignored = service.extras
+        return inference.build_request(
+            service, _rows(service, body, ignored), _write, service.asked(), ignored
+        )
+
+    @blueprint.get("/models")
+    def models() -> Response:
+        """KServe V1: the name of the model."""
+        return _json({"models": [service.name]})
+
+    @blueprint.get("/models/<name>")
+    def model(name: str) -> Response:
+        """KServe V1: 200 once the model has answered its own example."""
+        check_name(service, name)
+        service.require_ready()
+        return _json({"name": service.name, "ready": True})
+
+    def predict(name: str, version: str | None = None) -> Response:
+        """KServe V1 and TensorFlow Serving: predictions for rows."""
+        check_name(service, name, version)
+        return inference.handle_request(service, ask)
+
+    values = {"name": service.name, "version": service.version}
+    for path in ("/models/<name>:predict", "/models/<name>/versions/<version>:predict"):
+        blueprint.post(path)(predict)
+        inference.register_route(blueprint, service, path, ask, **values)
+
+    @blueprint.post("/models/<name>:explain")
+    def explain(name: str) -> Response:
+        """KServe V1: 404, as there is no explainer."""
+        check_name(service, name)
+        raise Problem(404, "The model has no explainer. POST to :predict for predictions.")
+
+    return blueprint
+
+
+class _TablesError(Exception):
+    """The document holds no rows, but tables: {name: [value, ...]}."""
+
+    def __init__(self, tables: list[dict[str, Any]]) -> None:
+        super().__init__(len(tables))
+        self.tables = tables
+
+
+def _rows(service: Service, body: bytes, ignored: Extras) -> Rows:
+    try:
+        return service.read(body, _listed, ignored)
+    except _TablesError as found:
+        columns = _joined(found.tables)
+        return service.table(list(columns), list(columns.values()), ignored)
+
+
+def _listed(document: Any) -> list[Any]:
+    """The rows in a document.
+
+    Raises:
+        Problem: 422 it holds none.
+        _TablesError: it holds tables, as KServe's own server takes them for a model of a frame, and
+            TensorFlow Serving as `inputs`.
+    """
+    if not isinstance(document, dict) or ("instances" in document) == ("inputs" in document):
+        raise Problem(422, EXPECTED)
+    for name in document.keys() - {"instances", "inputs", "signature_name"}:
+        raise Problem(422, f"{EXPECTED} Got {validation.describe_value(name)} beside it.")
+    if document.get("signature_name") not in SIGNATURES:
+        raise Problem(422, 'The only signature_name is "serving_default".')
+    rows = document.get("instances", document.get("inputs"))
+    if isinstance(rows, dict) and "inputs" in document:
+        raise _TablesError([rows])
+    if not isinstance(rows, list):
+        raise Problem(422, EXPECTED)
+    if rows and all(map(_is_table, rows)):
+        raise _TablesError(rows)
+    return rows
+
+
+def _is_table(row: Any) -> bool:
+    return isinstance(row, dict) and bool(row) and all(type(v) is list for v in row.values())
+
+
+def _joined(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The tables, one below the other.
+
+    Raises:
+        Problem: 422 they are not of the same names, or a table has columns of several lengths.
+    """
+    joined: dict[str, list[Any]] = {name: [] for name in tables[0]}
+    for table in tables:
+        if table.keys() != joined.keys():
+            raise Problem(422, "Expected the same names in every instance.")
+        for name, values in table.items():
+            if not isinstance(values, list):
+                raise validation.of_table(
+                    "a list of values", validation.describe_value(values), name
+                )
+            joined[name] += _flat(values)
+        if len(set(map(len, joined.values()))) > 1:
+            raise Problem(422, "Expected as many values of every input.")
+    return joined
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    alone = all(isinstance(value, list) and len(value) == 1 for value in values)
+    return [value[0] for value in values] if alone else values
+
+
+def _write(answer: results.Prediction) -> inference.InferenceResponse:
+    document = {"predictions": answer.predictions.tolist()}
+    return inference.InferenceResponse(results.dump(document), inference.JSON)
+
+
+def _json(document: Any) -> Response:
+    return Response(results.dump(document), content_type="application/json")
+
+
+def describe(service: Service) -> dict[str, Any]:
+    """Of the one model that is served."""
+    path = "/v1/models/{name}"
+    name = operations.constant("name", service.name)
+    version = operations.constant("version", service.version)
+    ready = operations.record({"name": {"const": service.name}, "ready": {"const": True}})
+    models = operations.record({"models": operations.only(service.name)})
+    predicted = operations.content(
+        predictions.predictions_schema(), predictions.listed_example(service)
+    )
+    return {
+        "/v1/models": {"get": operations.get("The models.", operations.content(models))},
+        path: {"get": operations.get("It is.", operations.content(ready), [404], [name])},
+        f"{path}:predict": {
+            "post": operations.post(_taken(service), "The rows.", predicted, [404], [name])
+        },
+        f"{path}/versions/{{version}}:predict": {
+            "post": {
+                "operationId": "v1_predict_of_version",
+                **operations.post(_taken(service), "The rows.", predicted, [404], [name, version]),
+            }
+        },
+        f"{path}:explain": {"post": operations.none([404], [name])},
+    }
+
+
+def _taken(service: Service) -> dict[str, Any]:
+    signature = {"signature_name": {"enum": list(SIGNATURES)}}
+    table = operations.schema("ColumnsOfLists")
+    listed = [operations.schema("Rows"), {"type": "array", "items": table, "minItems": 1}]
+    forms = [
+        operations.record({"instances": {"anyOf": listed}}, signature, False),
+        operations.record({"inputs": {"anyOf": [*listed, table]}}, signature, False),
+    ]
+    row, values = examples.row(service), columns.example(service)
+    shown = {
+        "instances": None if row is None else {"instances": [row]},
+        "inputs": None if values is None else {"inputs": values},
+    }
+    return operations.content({"anyOf": forms}, shown)

@@ -1,0 +1,157 @@
+"""Tensors to rows."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Sequence
+
+import numpy as np
+
+from ...data import validation
+from ...data.columns import Rows
+from ...data.extra_inputs import Extras
+from ...manifest import Field
+from ...problems import Problem
+from ...service import Service
+from . import datatypes
+from .requests import Tensor
+
+MATRIX = 2
+SINGLE = "input-0"
+"""The name of a single tensor; any other is as good."""
+
+OF_TYPES = {
+    "number": "FP64",
+    "integer": "INT64",
+    "string": "BYTES",
+    "boolean": "BOOL",
+    "datetime": "BYTES",
+}
+OF_VALUES: dict[type, str] = {int: "FP64", float: "FP64", bool: "BOOL"}
+
+
+def metadata(service: Service) -> list[dict[str, Any]]:
+    """The tensors that an inference takes: of numbers without names one of shape (n_rows,
+    n_inputs), else one of shape (n_rows, 1) an input.
+    """
+    fields = service.manifest.inputs
+    kinds = [_datatype(field) for field in fields]
+    if not service.manifest.named and set(kinds) <= {"FP64", "INT64"}:
+        return [{"name": SINGLE, "datatype": "FP64", "shape": [-1, len(fields) or -1]}]
+    return [
+        {"name": field.name, "datatype": kind, "shape": [-1, 1]}
+        for field, kind in zip(fields, kinds)
+    ]
+
+
+def _datatype(field: Field) -> str:
+    return OF_TYPES.get(field.type) or OF_VALUES.get(type(field.example), "BYTES")
+
+
+def raw(service: Service, data: memoryview) -> Tensor:
+    """The only input, sent as binary data without a document.
+
+    Raises:
+        Problem: 400 the model has several, or the size is not that of whole rows; 422 nothing came.
+    """
+    if not data:
+        raise Problem(422, "There are no rows. Send at least one.")
+    tensors = metadata(service)
+    told, width = tensors[0], tensors[0]["shape"][1]
+    if len(tensors) > 1 or width < 1:
+        raise Problem(400, "Binary data without JSON are for models of one input, known in shape.")
+    if told["datatype"] == datatypes.BYTES:
+        element = datatypes.LENGTH.pack(len(data)) + bytes(data)
+        return Tensor(told["name"], datatypes.BYTES, (1, 1), memoryview(element))
+    row = width * datatypes.DTYPES[told["datatype"]].itemsize
+    if len(data) % row:
+        raise Problem(400, f"Expected rows of {row} bytes, got {len(data)} bytes of binary data.")
+    return Tensor(told["name"], told["datatype"], (len(data) // row, width), data)
+
+
+def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) -> Rows:
+    """The rows in tensors, of which sizes and shapes are looked at first. `ignored`: as in
+    `Service.table`.
+
+    Raises:
+        Problem: 422 they do not fit the signature, 413 there are too many rows, 400 binary data
+            are not of the size that their shape tells.
+    """
+    if not tensors:
+        raise Problem(422, "There are no inputs. Send at least one tensor.")
+    fields = service.manifest.inputs
+    names = {field.name for field in fields}
+    several = len(tensors) > 1
+    if several and names:
+        kept = names.union(service.decoder(len(fields)).refused(_names(tensors), ignored))
+        tensors = [tensor for tensor in tensors if tensor.name in kept]
+    for tensor in tensors:
+        _check_shape(tensor, len(fields), several)
+    if not all(tensor.count for tensor in tensors):
+        raise Problem(422, "There are no rows. Send at least one.")
+    by_name = len(fields) > 1 and tensors[0].name in names and _is_column(tensors[0])
+    if len(tensors) == 1 and not by_name:
+        return _matrix(service, tensors[0])
+    return _table(service, tensors)
+
+
+def _names(tensors: Sequence[Tensor]) -> list[str]:
+    return [tensor.name for tensor in tensors]
+
+
+def _is_column(tensor: Tensor) -> bool:
+    return len(tensor.shape) == 1 or tensor.shape[1:] == (1,)
+
+
+def _check_shape(tensor: Tensor, inputs: int, several: bool) -> None:
+    if several and not _is_column(tensor):
+        raise _misshaped(tensor, "[n] or [n, 1], a tensor an input")
+    if not 1 <= len(tensor.shape) <= MATRIX:
+        raise _misshaped(tensor, f"[n, {inputs or 'inputs'}]")
+
+
+def _misshaped(tensor: Tensor, expected: str) -> Problem:
+    return validation.of_table(f"the shape {expected}", str(list(tensor.shape)), tensor.name)
+
+
+def _matrix(service: Service, tensor: Tensor) -> Rows:
+    count = len(service.manifest.inputs)
+    height, width = tensor.shape if len(tensor.shape) == MATRIX else (tensor.shape[0], 1)
+    if len(tensor.shape) == 1 and count > 1:
+        raise _misshaped(tensor, f"[n, {count}], one row being [1, {count}]")
+    if count and width != count:
+        raise _misshaped(tensor, f"[n, {count}]")
+    decoder = service.decoder(width)
+    decoder.count(height)
+    values = _values(tensor, lambda i: (i // width, decoder.names[i % width]))
+    return service.matrix(values.reshape(height, width))
+
+
+def _table(service: Service, tensors: Sequence[Tensor]) -> Rows:
+    heights = {tensor.shape[0] for tensor in tensors}
+    if len(heights) > 1:
+        told = ", ".join(map(str, sorted(heights)[: validation.MOST]))
+        raise Problem(422, f"Expected as many rows in every tensor, got {told}.")
+    service.decoder(len(tensors)).count(heights.pop())
+    columns = [_column(tensor) for tensor in tensors]
+    return service.table(_names(tensors), columns)
+
+
+def _column(tensor: Tensor) -> np.ndarray:
+    name = validation.short(tensor.name)
+    return _values(tensor, lambda i: (i, name))
+
+
+def _values(tensor: Tensor, place: Callable[[int], tuple[int, str]]) -> np.ndarray:
+    """The values, flat. `place`: row and column of a position.
+
+    Raises:
+        Problem: 422 a value is none of the datatype; 400 as `datatypes.from_binary`.
+    """
+    try:
+        if isinstance(tensor.data, memoryview):
+            return datatypes.from_binary(tensor.datatype, tensor.data, tensor.count)
+        return datatypes.from_json(tensor.datatype, tensor.data)
+    except datatypes.WrongValuesError as error:
+        places = ((*place(index), expected, got) for index, expected, got in error.places)
+        keys = ("row", "column", "expected", "got")
+        raise validation.validation_problem([dict(zip(keys, each)) for each in places]) from error

@@ -1,0 +1,35 @@
+"""LightGBM."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Collection
+
+import numpy as np
+
+from ..data.columns import CategoryCodes, Rows
+from ..manifest import Manifest
+from .estimator import EstimatorRuntime
+
+
+class LightGBMRuntime(EstimatorRuntime):
+    """Gives each category its number and an unknown one none, as LightGBM does in a DataFrame."""
+
+    kind = "library"
+
+    def __init__(self, model: Any, manifest: Manifest) -> None:
+        super().__init__(model, manifest)
+        self._numbering = CategoryCodes(manifest.inputs, unknown=np.nan)
+
+    @staticmethod
+    def takes(model: Any, manifest: Manifest) -> bool:
+        return manifest.files[0].format == "lightgbm" and bool(model.pandas_categorical)
+
+    def call(self, method: str, rows: Rows) -> Any:
+        return getattr(self.model, method)(self._numbering.matrix(rows))
+
+
+def load(stream: BinaryIO, _names: Collection[str]) -> Any:
+    """The Booster in the file."""
+    import lightgbm  # noqa: PLC0415 - a library that only these files need
+
+    return lightgbm.Booster(model_str=stream.read().decode("utf-8"))

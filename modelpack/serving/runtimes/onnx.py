@@ -1,0 +1,150 @@
+"""ONNX Runtime."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Collection, Sequence
+
+import numpy as np
+
+from ..data.columns import Rows
+from ..manifest import Manifest
+from .estimator import EstimatorRuntime
+
+TYPES: dict[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(string)": object,
+    "tensor(bool)": np.bool_,
+    **{f"tensor({kind})": np.dtype(kind).type for kind in (
+        "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},
+}  # fmt: skip
+MATRIX = 2
+
+
+@dataclass(frozen=True)
+class Input:
+    """A tensor that goes in: of shape (n_rows, `width`), or (n_rows,) where `flat`."""
+
+    name: str
+    type: Any
+    width: int
+    flat: bool
+
+    def tensor(self, columns: Sequence[np.ndarray]) -> np.ndarray:
+        """Raises:
+        ValueError: a number is beyond those of the type.
+        """
+        cast = [_cast(column, self.type) for column in columns]
+        return cast[0] if self.flat else np.column_stack(cast)
+
+
+class OnnxRuntime(EstimatorRuntime):
+    """The first output is the prediction; of a classifier, the second is its probabilities.
+
+    `batch`: the number of rows that the graph was made for, and takes no other; None where it takes
+    any.
+    """
+
+    kind = "library"
+
+    def __init__(self, model: Any, manifest: Manifest) -> None:
+        self.model = model
+        self.classes = manifest.classes
+        self.outputs = {"predict": 0, **({"predict_proba": 1} if manifest.probabilities else {})}
+        given = model.get_inputs()
+        width = len(manifest.inputs)
+        self.inputs = [_input(each, width if len(given) == 1 else 1) for each in given]
+        self.batch = next((n for n in map(_rows, given) if n is not None), None)
+
+    @staticmethod
+    def takes(model: Any, manifest: Manifest) -> bool:
+        return manifest.files[0].format == "onnx" and hasattr(model, "run")
+
+    def can(self, method: str) -> bool:
+        return method in self.outputs
+
+    def call(self, method: str, rows: Rows) -> Any:
+        """What the output for `method` holds for `rows`.
+
+        Raises:
+            ValueError: onnxruntime refuses them.
+        """
+        columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
+        tensors = self._tensors(columns)
+        index, count = self.outputs[method], len(columns[0])
+        step = self.batch or count
+        parts = [self._run(index, tensors, start, step) for start in range(0, count, step)]
+        result = np.concatenate([self._array(part) for part in parts])[:count]
+        if len(result) != count:
+            raise RuntimeError(f"{len(result)} rows came out of the model for {count}.")
+        return result
+
+    def _tensors(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The tensors that go in; for a graph of a fixed size, with as many rows as fill it."""
+        tensors, start = [], 0
+        for each in self.inputs:
+            width = each.width or len(columns)
+            tensors.append(each.tensor(columns[start : start + width]))
+            start += width
+        short = -len(columns[0]) % (self.batch or 1)
+        return [np.concatenate([t, np.repeat(t[-1:], short, axis=0)]) for t in tensors]
+
+    def _run(self, index: int, tensors: Sequence[np.ndarray], start: int, step: int) -> Any:
+        names = [each.name for each in self.inputs]
+        feed = {name: tensor[start : start + step] for name, tensor in zip(names, tensors)}
+        output = self.model.get_outputs()[index].name
+        try:
+            return self.model.run([output], feed)[0]
+        except Exception as error:  # it has classes of its own, which differ between releases
+            raise ValueError(str(error)) from error
+
+    def _array(self, result: Any) -> np.ndarray:
+        """Of a list of {label: probability}, the probabilities in the order of the classes."""
+        if isinstance(result, np.ndarray):
+            return result
+        return np.array([[row[label] for label in self.classes or ()] for row in result])
+
+
+def _input(told: Any, width: int) -> Input:
+    """`width`: where the graph does not tell."""
+    shape = told.shape
+    flat = len(shape) == 1
+    known = shape[1] if len(shape) == MATRIX and isinstance(shape[1], int) else width
+    return Input(told.name, TYPES[told.type], 1 if flat else known, flat)
+
+
+def _rows(told: Any) -> int | None:
+    first = told.shape[0] if told.shape else None
+    return first if isinstance(first, int) and first > 0 else None
+
+
+def _cast(column: np.ndarray, kind: Any) -> np.ndarray:
+    if kind in (object, np.bool_):
+        return column.astype(kind)
+    numbers = column.astype(np.float64) if column.dtype.kind == "O" else column
+    if np.issubdtype(kind, np.integer):
+        bounds = np.iinfo(kind)
+        fits = (numbers >= bounds.min) & (numbers <= bounds.max)
+    else:
+        fits = ~(np.abs(numbers) > np.finfo(kind).max)  # NaN passes
+    if not fits.all():
+        raise ValueError("a number beyond those that the model takes")
+    return numbers.astype(kind)
+
+
+def load(stream: BinaryIO, _names: Collection[str]) -> Any:
+    """A session of one thread: it starts no others, which would not survive the fork. The library
+    itself starts one that sends telemetry, as soon as it is imported, unless it is told not to;
+    workers would wait for it at their end. The format is set, because
+    it would take a file of ONNX with certain four bytes for its own format, which is not inspected.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime  # noqa: PLC0415 - a library that only these files need
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(stream.read(), options, providers=providers)

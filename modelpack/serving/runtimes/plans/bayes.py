@@ -1,0 +1,151 @@
+"""Naive Bayes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Callable
+
+import numpy as np
+from scipy.sparse import issparse  # type: ignore[import-untyped]
+
+from ...data.columns import FallbackRequiredError
+from .arithmetic import contiguous, finite, product
+from .compiler import Compiler, Compilers, Part, UnplannedError
+
+Function = Callable[[Any], Any]
+
+LARGE = 1 << 20
+"""Numbers that one array may have: the estimator looks at one class after the other."""
+
+
+def gaussian(model: Any, compiler: Compiler) -> Part:
+    variances = getattr(model, "var_", None)  # `sigma_` until 0.24
+    variances = model.sigma_ if variances is None else variances
+    means, priors = model.theta_, np.log(model.class_prior_)
+    constants = np.array([-0.5 * np.sum(np.log(2.0 * np.pi * each)) for each in variances])
+    is_apart = compiler.is_apart
+    by_class = list(zip(priors, constants, means, variances))
+
+    def of_columns(block: np.ndarray) -> np.ndarray:
+        """As the estimator adds up rows of a frame: one column after the other."""
+        each = [
+            prior + (constant - 0.5 * ((block - mean) ** 2 / variance).sum(axis=1))
+            for prior, constant, mean, variance in by_class
+        ]
+        return np.asarray(finite(np.array(each)).T)
+
+    def joint(block: Any) -> np.ndarray:
+        rows = contiguous(block)
+        if not is_apart and rows is not block and block.flags.f_contiguous:
+            return of_columns(block)
+        if len(rows) * means.size > LARGE or not (is_apart or rows is block):
+            raise FallbackRequiredError
+        squares = (rows[:, np.newaxis] - means) ** 2 / variances
+        sums = finite(priors + (constants - 0.5 * squares.sum(axis=2)))
+        return sums if is_apart else np.asfortranarray(sums)  # the order of many in the estimator
+
+    return classifier(model, joint)
+
+
+def multinomial(model: Any, compiler: Compiler) -> Part:
+    weights, priors, dot = (
+        model.feature_log_prob_.T,
+        model.class_log_prior_,
+        product(compiler, 0, 22),
+    )
+    return classifier(model, lambda block: finite(dot(block, weights) + priors))
+
+
+def complement(model: Any, compiler: Compiler) -> Part:
+    if len(model.classes_) == 1:
+        raise UnplannedError("it has a single class")
+    weights, dot = model.feature_log_prob_.T, product(compiler, 0, 22)
+    return classifier(model, lambda block: finite(dot(block, weights)))
+
+
+def bernoulli(model: Any, compiler: Compiler) -> Part:
+    absent = np.log(1 - np.exp(model.feature_log_prob_))
+    weights, dot = (model.feature_log_prob_ - absent).T, product(compiler, 0, 22)
+    constants = model.class_log_prior_ + absent.sum(axis=1)
+    binary = binarized(model.binarize)
+    return classifier(model, lambda block: finite(dot(binary(block), weights) + constants))
+
+
+def binarized(threshold: float | None) -> Function:
+    """What makes ones of all that is above the threshold, and zeros of the rest.
+
+    Raises:
+        UnplannedError: it would make ones of what a sparse matrix leaves out.
+    """
+    if threshold is None:
+        return lambda block: block
+    if threshold < 0:
+        raise UnplannedError("its threshold is negative")
+
+    def binary(block: Any) -> Any:
+        if not issparse(block):
+            return (finite(block) > threshold).astype(np.float64)
+        ones = block.copy()
+        ones.data = (finite(block.data) > threshold).astype(np.float64)
+        return ones
+
+    return binary
+
+
+def classifier(model: Any, joint: Function) -> Part:
+    """`joint`: of rows and each class, the logarithm of their joint likelihood."""
+    classes, total = model.classes_, totals()
+
+    def predict(block: Any) -> np.ndarray:
+        return np.asarray(classes[joint(block).argmax(axis=1)])
+
+    def predict_proba(block: Any) -> np.ndarray:
+        logarithms = joint(block)
+        return np.asarray(np.exp(logarithms - total(logarithms)))
+
+    return {"predict": predict, "predict_proba": predict_proba}
+
+
+def totals() -> Function:
+    """The one of the two ways in which releases of scipy compute the logarithm of a sum of
+    exponentials that this one has.
+
+    Raises:
+        UnplannedError: it has a third one.
+    """
+    module: Any = sys.modules["sklearn.naive_bayes"]
+    theirs = getattr(module, "_logsumexp", None) or module.logsumexp
+    probes = np.random.RandomState(0).normal(size=(300, 5)) * 20
+    probes[::3, 1] = probes[::3, 3]
+    for ours in (totals_beside_largest, totals_of_all):
+        if (ours(probes).ravel() == theirs(probes, axis=1)).all():
+            return ours
+    raise UnplannedError("it adds up probabilities in a way of its own")
+
+
+def totals_beside_largest(logarithms: np.ndarray) -> np.ndarray:
+    """(n_rows, 1): as scipy since 1.15 computes it."""
+    largest = logarithms.max(axis=1, keepdims=True)
+    is_largest = logarithms == largest
+    powers = np.exp(logarithms - largest)
+    powers[is_largest] = 0
+    sums = powers.sum(axis=1, keepdims=True)
+    if np.count_nonzero(is_largest) == len(logarithms):
+        return np.asarray(np.log1p(sums) + largest)
+    ties = is_largest.sum(axis=1, keepdims=True).astype(np.float64)
+    return np.asarray(np.log1p(sums / ties) + np.log(ties) + largest)
+
+
+def totals_of_all(logarithms: np.ndarray) -> np.ndarray:
+    """(n_rows, 1): as scipy before 1.15 computed it."""
+    largest = logarithms.max(axis=1, keepdims=True)
+    sums = np.exp(logarithms - largest).sum(axis=1, keepdims=True)
+    return np.asarray(np.log(sums) + largest)
+
+
+COMPILERS: Compilers = {
+    "BernoulliNB": bernoulli,
+    "ComplementNB": complement,
+    "GaussianNB": gaussian,
+    "MultinomialNB": multinomial,
+}

@@ -1,0 +1,43 @@
+"""Columns whose training dtype decides whether their model can have a plan."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from ...data.frames import numpy_dtype
+from ...manifest import Field
+from . import boosting, forests, histograms, isolation, svm, trees
+from .compiler import UnplannedError
+
+EXACT = frozenset(
+    name
+    for family in (boosting, forests, histograms, isolation, svm, trees)
+    for name in family.COMPILERS
+)
+"""Classes that convert what they get to the one dtype that they compute with."""
+OBJECTS = (None, "category", "object", "str", "string")
+"""dtypes of columns whose values are objects of Python."""
+
+
+def require_plain(model: Any, fields: Sequence[Field]) -> None:
+    """Check that a plan, which computes with float64 and objects of Python, may get these columns.
+
+    Raises:
+        UnplannedError: a column has dates, a dtype of its own such as Int64, or short floats, in
+            which most classes compute.
+    """
+    for field in fields:
+        if field.type == "datetime" or (field.dtype or "").startswith("datetime"):
+            raise UnplannedError("a column has dates")
+        dtype = numpy_dtype(field.dtype)
+        if dtype is None and field.dtype not in OBJECTS:
+            raise UnplannedError(f"a column has the dtype {field.dtype}")
+        is_short = dtype is not None and dtype.kind == "f" and dtype.itemsize != 8
+        if is_short and type(model).__name__ not in EXACT:
+            raise UnplannedError(f"a column has {field.dtype}, with which its estimator computes")
+
+
+def are_short(fields: Sequence[Field]) -> bool:
+    """Whether a column has short integers, of which the functions of numpy are short floats."""
+    found = (numpy_dtype(field.dtype) for field in fields)
+    return any(each is not None and each.kind in "iu" and each.itemsize < 4 for each in found)

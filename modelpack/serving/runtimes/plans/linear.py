@@ -1,0 +1,203 @@
+"""Linear models: rows times coefficients."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+
+from .arithmetic import both, both_in_c, finite, normalized, product, sigmoid, since, softmax
+from .compiler import Compiler, Compilers, Part, UnplannedError
+
+Function = Callable[[Any], Any]
+
+
+def regressor(model: Any, compiler: Compiler) -> Part:
+    """(n_rows,), or (n_rows, n_targets)."""
+    return {"predict": scores(model, compiler)}
+
+
+def flat_regressor(model: Any, compiler: Compiler) -> Part:
+    score = scores(model, compiler)
+    return {"predict": lambda block: score(block).ravel()}
+
+
+def generalized(model: Any, compiler: Compiler) -> Part:
+    """Of a link: what is between the sum and the prediction."""
+    loss = getattr(model, "_base_loss", None)  # since 1.1
+    link = model._link_instance if loss is None else loss.link
+    score = scores(model, compiler)
+    inverse = {"IdentityLink": None, "LogLink": np.exp}[type(link).__name__]
+    return {"predict": score if inverse is None else lambda block: inverse(score(block))}
+
+
+def classifier(model: Any, compiler: Compiler) -> Part:
+    binarizer = getattr(model, "_label_binarizer", None)  # ridge classifiers have one
+    if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
+        raise UnplannedError("it gives several labels at once")
+    decide = decision(model, compiler)
+    return {"predict": labels(decide, model.classes_), "decision_function": decide}
+
+
+def logistic_regression(model: Any, compiler: Compiler) -> Part:
+    part = classifier(model, compiler)
+    decide = part["decision_function"]
+    proba = one_versus_rest(decide, compiler) if _one_by_one(model) else multinomial(decide)
+    return {**part, "predict_proba": proba}
+
+
+def _one_by_one(model: Any) -> bool:
+    """Whether each class has a model of its own, whatever the others say."""
+    settings = model.get_params(deep=False)
+    by_class = settings.get("multi_class", "auto")  # until 1.7
+    if by_class not in ("auto", "deprecated"):
+        return by_class in ("ovr", "warn")
+    alone = ("liblinear",) if since(1, 6) else ("liblinear", "newton-cholesky")
+    return len(model.classes_) <= 2 or ("multi_class" in settings and model.solver in alone)
+
+
+def stochastic_gradient(model: Any, compiler: Compiler) -> Part:
+    part = classifier(model, compiler)
+    decide = part["decision_function"]
+    if model.loss in ("log", "log_loss"):
+        part["predict_proba"] = one_versus_rest(decide, compiler)
+    elif model.loss == "modified_huber":
+        part["predict_proba"] = modified_huber(decide)
+    return part
+
+
+def discriminant_analysis(model: Any, compiler: Compiler) -> Part:
+    part = classifier(model, compiler)
+    decide = part["decision_function"]
+    if not since(0, 21):
+        part["predict_proba"] = one_versus_rest(decide, compiler)
+    elif len(model.classes_) == 2:
+        part["predict_proba"] = one_of_two(decide, compiler)
+    else:
+        part["predict_proba"] = multinomial(decide)
+    if model.solver != "lsqr":
+        part["transform"] = projection(model, compiler)
+    return part
+
+
+def projection(model: Any, compiler: Compiler) -> Function:
+    scalings, width = array(model.scalings_), model._max_components
+    dot = product(compiler, 1, 2)
+    mean = model.xbar_ if model.solver == "svd" else None
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        near = block if mean is None else block - mean
+        return finite(dot(near, scalings))[:, :width]
+
+    return transform
+
+
+def array(coefficients: Any) -> np.ndarray:
+    """Raises: UnplannedError: they are kept as a sparse matrix."""
+    if isinstance(coefficients, np.ndarray):
+        return coefficients
+    raise UnplannedError("its coefficients are no array")
+
+
+def scores(model: Any, compiler: Compiler) -> Function:
+    """Sums of each row's values by their coefficients."""
+    coefficients, intercept = array(model.coef_).T, model.intercept_
+    dot = product(compiler, 0, 22)
+
+    def score(block: Any) -> np.ndarray:
+        return finite(dot(block, coefficients) + intercept)
+
+    return score
+
+
+def decision(model: Any, compiler: Compiler) -> Function:
+    """(n_rows, n_classes), or of two classes (n_rows,)."""
+    score, coefficients = scores(model, compiler), array(model.coef_)
+    if coefficients.ndim == 2 and coefficients.shape[0] == 1:
+        return lambda block: score(block).ravel()
+    return score
+
+
+def labels(decide: Function, classes: np.ndarray) -> Function:
+    def predict(block: Any) -> np.ndarray:
+        decided = decide(block)
+        chosen = decided > 0 if decided.ndim == 1 else decided.argmax(axis=1)
+        return np.asarray(classes.take(chosen))
+
+    return predict
+
+
+def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
+    power, pair = sigmoid(compiler), both_in_c if since(1, 9) else both
+
+    def proba(block: Any) -> np.ndarray:
+        each = power(decide(block))
+        return np.asarray(pair(each) if each.ndim == 1 else normalized(each))
+
+    return proba
+
+
+def one_of_two(decide: Function, compiler: Compiler) -> Function:
+    power, pair = sigmoid(compiler), both_in_c if since(1, 2) else both
+    return lambda block: pair(power(decide(block)))
+
+
+def multinomial(decide: Function) -> Function:
+    def proba(block: Any) -> np.ndarray:
+        decided = decide(block)
+        return softmax(np.c_[-decided, decided] if decided.ndim == 1 else decided)
+
+    return proba
+
+
+def modified_huber(decide: Function) -> Function:
+    def proba(block: Any) -> np.ndarray:
+        each = (np.minimum(np.maximum(decide(block), -1), 1) + 1.0) / 2.0
+        return both_in_c(each) if each.ndim == 1 else normalized(each)
+
+    return proba
+
+
+REGRESSORS = (
+    "ARDRegression",
+    "BayesianRidge",
+    "ElasticNet",
+    "ElasticNetCV",
+    "HuberRegressor",
+    "Lars",
+    "LarsCV",
+    "Lasso",
+    "LassoCV",
+    "LassoLars",
+    "LassoLarsCV",
+    "LassoLarsIC",
+    "LinearRegression",
+    "LinearSVR",
+    "MultiTaskElasticNet",
+    "MultiTaskElasticNetCV",
+    "MultiTaskLasso",
+    "MultiTaskLassoCV",
+    "OrthogonalMatchingPursuit",
+    "OrthogonalMatchingPursuitCV",
+    "QuantileRegressor",
+    "Ridge",
+    "RidgeCV",
+    "TheilSenRegressor",
+)
+CLASSIFIERS = (
+    "LinearSVC",
+    "PassiveAggressiveClassifier",
+    "Perceptron",
+    "RidgeClassifier",
+    "RidgeClassifierCV",
+)
+
+COMPILERS: Compilers = {
+    **dict.fromkeys(REGRESSORS, regressor),
+    **dict.fromkeys(("PassiveAggressiveRegressor", "SGDRegressor"), flat_regressor),
+    **dict.fromkeys(("GammaRegressor", "PoissonRegressor", "TweedieRegressor"), generalized),
+    **dict.fromkeys(CLASSIFIERS, classifier),
+    **dict.fromkeys(("LogisticRegression", "LogisticRegressionCV"), logistic_regression),
+    "LinearDiscriminantAnalysis": discriminant_analysis,
+    "SGDClassifier": stochastic_gradient,
+}

@@ -1,0 +1,235 @@
+"""Pipelines, column transformers, feature unions."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Callable, Iterable, Sequence
+
+import numpy as np
+
+from ...data.columns import FallbackRequiredError
+from .blocks import doubles, matrix, selection, sparse_stacked, stacked
+from .compiler import Compiler, Compilers, Part, UnplannedError
+
+Step = Callable[[Any], Any]
+
+SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
+COLUMNWISE = {"ColumnTransformer", "FeatureUnion", "OneHotEncoder", "OrdinalEncoder"} | {
+    "TargetEncoder",
+    "SimpleImputer",
+    "MissingIndicator",
+    "FunctionTransformer",
+}
+"""Classes that take columns as they are; others get a matrix of them."""
+TEXTUAL = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
+"""Classes that take one column, as a list."""
+
+
+def pipeline(model: Any, compiler: Compiler) -> Part:
+    return chained(steps(model), compiler)
+
+
+def chain(model: Any, compiler: Compiler) -> Part:
+    """Of modelpack's own chain.Chain, where a model is several objects."""
+    return chained(model.members, compiler)
+
+
+def chained(estimators: Sequence[Any], compiler: Compiler) -> Part:
+    *first, last = estimators
+    transforms = [transform(step, compiler) for step in first]
+    if compiler.gives_codes:
+        transforms = [_after([each], doubles) for each in transforms]
+    return {name: _after(transforms, method) for name, method in compiler.part(last).items()}
+
+
+def steps(model: Any) -> list[Any]:
+    return [step for _, step in model.steps if step is not None and not is_called(step)]
+
+
+def is_called(step: Any, *names: str) -> bool:
+    """Whether a word stands for a step: one of `names`, or any word."""
+    return isinstance(step, str) and (not names or step in names)
+
+
+def transform(step: Any, compiler: Compiler) -> Step:
+    """The transform of a step whose result goes into others.
+
+    Raises:
+        UnplannedError: it has none, or gives DataFrames.
+    """
+    output = getattr(step, "_sklearn_output_config", {}).get("transform")
+    if output not in (None, "default"):
+        raise UnplannedError(f"its steps give {output}")
+    part = compiler.part(step)
+    if "transform" not in part:
+        raise UnplannedError(f"{type(step).__name__} does not transform here")
+    return part["transform"]
+
+
+def of_frame(model: Any, part: Part) -> Part:
+    """The part of a model that gets the columns of a frame, or the matrix that one is made of, in
+    Fortran order as pandas keeps it.
+    """
+
+    def turned(block: Any) -> Any:
+        return np.asfortranarray(block) if isinstance(block, np.ndarray) else block
+
+    return {name: _after([turned], method) for name, method in of_columns(model, part).items()}
+
+
+def of_columns(estimator: Any, part: Part) -> Part:
+    """The part of an estimator that gets columns, whatever form it takes."""
+    first = estimator
+    while type(first).__name__ in FIRST:
+        first = FIRST[type(first).__name__](first)
+    if type(first).__name__ in COLUMNWISE:
+        return part
+    return {name: _after([matrix], method) for name, method in part.items()}
+
+
+FIRST: dict[str, Step] = {
+    "Pipeline": lambda model: steps(model)[0],
+    "Chain": lambda model: model.members[0],
+    **dict.fromkeys(SEARCHES, operator.attrgetter("best_estimator_")),
+    "FrozenEstimator": operator.attrgetter("estimator"),
+}
+"""Estimators that hand the block they get to another one, and to which."""
+
+
+def _after(transforms: Sequence[Step], method: Step) -> Step:
+    def call(block: Any) -> Any:
+        for each in transforms:
+            block = each(block)
+        return method(block)
+
+    return call
+
+
+def column_transformer(model: Any, compiler: Compiler) -> Part:
+    branches = [
+        branch
+        for name, step, key in model.transformers_
+        if not is_called(step, "drop") and not _is_empty(key)
+        for branch in [_column_branch(model, step, key, _weight(model, name), compiler)]
+    ]
+    return {"transform": side_by_side(branches, is_sparse=lambda _: model.sparse_output_)}
+
+
+def feature_union(model: Any, compiler: Compiler) -> Part:
+    branches = [
+        _weighted(_branch(step, compiler), _weight(model, name))
+        for name, step in model.transformer_list
+        if step is not None and not is_called(step, "drop")
+    ]
+    return {"transform": side_by_side(branches, _any_sparse)}
+
+
+def side_by_side(branches: Sequence[Step], is_sparse: Callable[[Any], bool]) -> Step:
+    """What puts side by side what each of `branches` gives for the same rows."""
+    if not branches:
+        raise UnplannedError("no column goes into it")
+
+    def transform_all(block: Any) -> Any:
+        blocks = [each(block) for each in branches]
+        return sparse_stacked(blocks) if is_sparse(blocks) else stacked(blocks)
+
+    return transform_all
+
+
+def _any_sparse(blocks: Iterable[Any]) -> bool:
+    return not all(isinstance(block, np.ndarray) for block in blocks)
+
+
+def _weight(model: Any, name: str) -> Any:
+    return (model.transformer_weights or {}).get(name)
+
+
+def _weighted(branch: Step, weight: Any) -> Step:
+    return branch if weight is None else lambda block: branch(block) * weight
+
+
+def _branch(step: Any, compiler: Compiler) -> Step:
+    if is_called(step, "passthrough"):
+        return matrix
+    if compiler.layout != "frame":
+        return transform(step, compiler)
+    return of_columns(step, {"transform": _transform_to_matrix(step, compiler)})["transform"]
+
+
+def _transform_to_matrix(step: Any, compiler: Compiler) -> Step:
+    """Of columns that come out, a matrix: what is put side by side are numbers."""
+    inner = transform(step, compiler)
+
+    def call(block: Any) -> Any:
+        result = inner(block)
+        return matrix(result) if isinstance(result, list) else result
+
+    return call
+
+
+def _column_branch(model: Any, step: Any, key: Any, weight: Any, compiler: Compiler) -> Step:
+    if compiler.layout != "frame":
+        if _is_scalar(key):
+            raise UnplannedError("a step takes a column of a matrix without a second dimension")
+        select: Step = operator.itemgetter((slice(None), key))
+    elif _is_scalar(key):
+        return _weighted(_text_branch(step, _indices(model, key, compiler)[0], compiler), weight)
+    else:
+        select = selection(_indices(model, key, compiler))
+    return _weighted(_after([select], _branch(step, compiler)), weight)
+
+
+def _text_branch(step: Any, index: int, compiler: Compiler) -> Step:
+    """Of one column without a second dimension."""
+    first = steps(step)[0] if type(step).__name__ == "Pipeline" else step
+    if type(first).__name__ not in TEXTUAL:
+        raise UnplannedError("a step takes a column that is no text")
+    method = transform(step, compiler)
+
+    def call(block: Any) -> Any:
+        if not isinstance(block, list):
+            raise FallbackRequiredError
+        return method(block[index].tolist())
+
+    return call
+
+
+def _is_empty(key: Any) -> bool:
+    if isinstance(key, slice) or np.isscalar(key):
+        return False
+    return len(key) == 0 or (isinstance(key[0], (bool, np.bool_)) and not any(key))
+
+
+def _indices(model: Any, key: Any, compiler: Compiler) -> list[int]:
+    """Where the columns that `key` names are among those of the frame."""
+    names = compiler.names
+    fitted = list(getattr(model, "feature_names_in_", getattr(model, "_df_columns", names)))
+    if isinstance(key, slice):
+        chosen = fitted[_by_position(key, fitted)]
+    elif _is_scalar(key):
+        chosen = [key if isinstance(key, str) else fitted[key]]
+    elif all(isinstance(each, str) for each in key):
+        chosen = list(key)
+    else:
+        chosen = np.asarray(fitted, object)[list(key)].tolist()
+    return [names.index(str(name)) for name in chosen]
+
+
+def _by_position(key: slice, names: Sequence[Any]) -> slice:
+    """A slice by names includes its end."""
+    if not isinstance(key.start, str) and not isinstance(key.stop, str):
+        return key
+    start = None if key.start is None else names.index(key.start)
+    return slice(start, None if key.stop is None else names.index(key.stop) + 1, key.step)
+
+
+def _is_scalar(key: Any) -> bool:
+    return isinstance(key, (str, int, np.integer))
+
+
+COMPILERS: Compilers = {
+    "Chain": chain,
+    "ColumnTransformer": column_transformer,
+    "FeatureUnion": feature_union,
+    "Pipeline": pipeline,
+}

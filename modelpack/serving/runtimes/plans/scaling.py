@@ -1,0 +1,291 @@
+"""Numeric transformers."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+from scipy import special, stats  # type: ignore[import-untyped]
+from sklearn.utils import sparsefuncs_fast
+
+from ...data.columns import FallbackRequiredError
+from .arithmetic import finite
+from .blocks import VERSION, bounded, csr_maker, matrix, no_infinity
+from .compiler import Compiler, Compilers, Part, UnplannedError
+from .encoding import indicators
+
+Transform = Callable[[Any], Any]
+
+SORTED_BINS = (1, 2)
+"""The version of scikit-learn since which bins have no tolerance."""
+NESTED_PRODUCTS = (0, 22)
+"""The version since which products of three are made of those of two."""
+TINY = 1e-12
+"""A norm below this may be taken for none."""
+
+
+def standard_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    mean = model.mean_ if model.with_mean else None
+    scale = model.scale_ if model.with_std else None
+    return {"transform": _of_both(_shifted(mean, scale), mean, scale)}
+
+
+def robust_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    center = model.center_ if model.with_centering else None
+    scale = model.scale_ if model.with_scaling else None
+    return {"transform": _of_both(_shifted(center, scale), center, scale)}
+
+
+def max_abs_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    if getattr(model, "clip", False):
+        raise UnplannedError("MaxAbsScaler clips")
+    return {"transform": _of_both(_shifted(None, model.scale_), None, model.scale_)}
+
+
+def _shifted(center: Any, scale: Any) -> Transform:
+    def transform(block: np.ndarray) -> np.ndarray:
+        if center is not None:
+            block = block - center
+        return block if scale is None else block / scale
+
+    return transform
+
+
+def _of_both(of_matrix: Transform, center: Any, scale: Any) -> Transform:
+    """Of sparse rows only the scale changes what is there; each value is multiplied."""
+    factors = None if scale is None else 1.0 / scale
+
+    def transform(block: Any) -> Any:
+        bounded(block)
+        if isinstance(block, np.ndarray):
+            return of_matrix(block)
+        if center is not None:
+            raise FallbackRequiredError
+        return block if factors is None else with_data(block, block.data * factors[block.indices])
+
+    return transform
+
+
+def with_data(block: Any, data: np.ndarray) -> Any:
+    """The sparse matrix with other values at the same places."""
+    return csr_maker(block.shape[1])(data, block.indices, block.indptr)
+
+
+def min_max_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    scale, least, (low, high) = model.scale_, model.min_, model.feature_range
+    clips = getattr(model, "clip", False)
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        scaled: np.ndarray = bounded(matrix(block)) * scale + least
+        return np.clip(scaled, low, high) if clips else scaled
+
+    return {"transform": transform}
+
+
+def row_norm(norm: str | None) -> Callable[[Any], Any]:
+    """What brings the rows of a sparse matrix of its own data to length 1."""
+    if norm is None:
+        return lambda block: block
+    scale = {
+        "l1": sparsefuncs_fast.inplace_csr_row_normalize_l1,
+        "l2": sparsefuncs_fast.inplace_csr_row_normalize_l2,
+    }[norm]
+
+    def normalize(block: Any) -> Any:
+        scale(block)
+        return block
+
+    return normalize
+
+
+def normalizer(model: Any, compiler: Compiler) -> Part:
+    lie = laid(compiler)
+    norms: Transform = {
+        "l1": lambda rows: np.abs(rows).sum(axis=1),
+        "l2": lambda rows: np.sqrt(np.einsum("ij,ij->i", rows, rows)),
+    }[model.norm]
+
+    normalize = row_norm(model.norm)
+
+    def transform(block: Any) -> Any:
+        if not isinstance(block, np.ndarray):
+            return normalize(with_data(block, finite(block.data).copy()))
+        block = lie(finite(block))
+        lengths = norms(block)
+        if (lengths < TINY).any():
+            raise FallbackRequiredError
+        return block / lengths[:, np.newaxis]
+
+    return {"transform": transform}
+
+
+def laid(compiler: Compiler) -> Transform:
+    """How rows lie in memory, which tells how numpy adds them up and which of its routines it takes
+    for a function: as they came, or as if each had come alone.
+    """
+    return np.ascontiguousarray if compiler.is_apart else lambda block: block
+
+
+def binarizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    threshold = model.threshold
+    return {"transform": lambda block: (finite(matrix(block)) > threshold).astype(np.float64)}
+
+
+def power_transformer(model: Any, compiler: Compiler) -> Part:
+    is_boxcox = model.method == "box-cox"
+    bend = (
+        special.boxcox
+        if is_boxcox
+        else getattr(model, "_yeo_johnson_transform", None) or stats.yeojohnson
+    )
+    lambdas = model.lambdas_
+    order: Any = "F" if compiler.is_apart else "K"
+    after = standard_scaler(model._scaler, compiler)["transform"] if model.standardize else None
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        bent: np.ndarray = np.array(no_infinity(matrix(block)), order=order)
+        if is_boxcox and (bent <= 0).any():
+            raise FallbackRequiredError
+        for index, power in enumerate(lambdas):
+            with np.errstate(invalid="ignore"):
+                bent[:, index] = bend(bent[:, index], power)
+        return bent if after is None else np.asarray(after(bent))
+
+    return {"transform": transform}
+
+
+def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    of_column, quantiles = model._transform_col, model.quantiles_
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        moved: np.ndarray = no_infinity(matrix(block)).copy(order="K")
+        for index in range(moved.shape[1]):
+            moved[:, index] = of_column(moved[:, index], quantiles[:, index], False)
+        return moved
+
+    return {"transform": transform}
+
+
+def polynomial_features(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    """Each product is one of a degree less times one column, the leftmost of it."""
+    terms = [tuple(np.repeat(np.arange(len(powers)), powers).tolist()) for powers in model.powers_]
+    place = {term: index for index, term in enumerate(terms)}
+    width = len(terms)
+    order: Any = getattr(model, "order", "C")
+    if VERSION < NESTED_PRODUCTS and max(map(len, terms)) > 2:
+        raise UnplannedError("PolynomialFeatures multiplies in the order of an old version")
+    singles = [(place[term], term[0]) for term in terms if len(term) == 1]
+    products = []
+    for degree in range(2, max(map(len, terms)) + 1):
+        chosen = [term for term in terms if len(term) == degree]
+        products.append(
+            (
+                [place[term] for term in chosen],
+                [place[term[1:]] for term in chosen],
+                [term[0] for term in chosen],
+            )
+        )
+    to, taken = (list(each) for each in zip(*singles))
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        made = np.empty((len(block), width), order=order)
+        if () in place:
+            made[:, 0] = 1
+        made[:, to] = finite(matrix(block))[:, taken]
+        for target, parent, column in products:
+            made[:, target] = made[:, parent] * block[:, column]
+        return made
+
+    return {"transform": transform}
+
+
+def k_bins(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    if VERSION < SORTED_BINS or getattr(model, "dtype", None) not in (None, np.float64):
+        raise UnplannedError("KBinsDiscretizer is set, or of a version, without a plan")
+    edges = [each[1:-1] for each in model.bin_edges_]
+    counts = model.n_bins_.tolist()
+    offsets = np.cumsum([0, *counts[:-1]])
+    encode = indicators(int(sum(counts)), is_sparse=model.encode == "onehot")
+
+    def transform(block: np.ndarray) -> Any:
+        finite(matrix(block))
+        bins = np.empty_like(block)
+        for index, inner in enumerate(edges):
+            bins[:, index] = np.searchsorted(inner, block[:, index], side="right")
+        if model.encode == "ordinal":
+            return bins
+        return encode((bins.astype(int) + offsets).tolist())
+
+    return {"transform": transform}
+
+
+FUNCTIONS = (np.log, np.log1p, np.log2, np.log10, np.sqrt, np.cbrt, np.exp, np.expm1)
+"""Of these each value gives one value, a float whether it is an integer or a float itself."""
+
+
+def function_transformer(model: Any, compiler: Compiler) -> Part:
+    function = model.func
+    if function is not None and not any(function is known for known in FUNCTIONS):
+        raise UnplannedError("FunctionTransformer calls a function of the author")
+    if function is not None and compiler.gives_flags:
+        raise UnplannedError("FunctionTransformer may get booleans, whose functions are short")
+    if model.kw_args or getattr(model, "pass_y", False) is True:
+        raise UnplannedError("FunctionTransformer has arguments")
+    validates = model.validate is not False
+    lie = laid(compiler) if function is not None else matrix
+
+    def transform(block: Any) -> Any:
+        if function is None and not validates:
+            return block
+        if isinstance(block, list) and any(column.dtype.kind == "b" for column in block):
+            raise FallbackRequiredError
+        values = matrix(block)
+        if validates:
+            finite(values)
+        return values if function is None else function(lie(values))
+
+    return {"transform": transform}
+
+
+def selector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    mask = np.asarray(model.get_support())
+    if not mask.any():
+        raise UnplannedError("no column is chosen")
+    place = np.cumsum(mask, dtype=np.int32) - np.int32(1)
+    make = csr_maker(int(mask.sum()))
+
+    def transform(block: Any) -> Any:
+        if isinstance(block, np.ndarray):
+            return finite(block)[:, mask]
+        kept = mask[block.indices]
+        finite(block.data)
+        indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)[block.indptr]
+        return make(block.data[kept], place[block.indices[kept]], indptr)
+
+    return {"transform": transform}
+
+
+COMPILERS: Compilers = {
+    "Binarizer": binarizer,
+    "FunctionTransformer": function_transformer,
+    "GenericUnivariateSelect": selector,
+    "KBinsDiscretizer": k_bins,
+    "MaxAbsScaler": max_abs_scaler,
+    "MinMaxScaler": min_max_scaler,
+    "Normalizer": normalizer,
+    "PolynomialFeatures": polynomial_features,
+    "PowerTransformer": power_transformer,
+    "QuantileTransformer": quantile_transformer,
+    "RFE": selector,
+    "RFECV": selector,
+    "RobustScaler": robust_scaler,
+    "SelectFdr": selector,
+    "SelectFpr": selector,
+    "SelectFromModel": selector,
+    "SelectFwe": selector,
+    "SelectKBest": selector,
+    "SelectPercentile": selector,
+    "SequentialFeatureSelector": selector,
+    "StandardScaler": standard_scaler,
+    "VarianceThreshold": selector,
+}

@@ -1,0 +1,78 @@
+"""XGBoost."""
+
+from __future__ import annotations
+
+import inspect
+from threading import Lock
+from typing import Any, BinaryIO, Collection
+
+import numpy as np
+
+from ..data.columns import CategoryCodes, Rows
+from ..manifest import Manifest
+from .estimator import EstimatorRuntime
+
+
+class XGBoostRuntime(EstimatorRuntime):
+    """One thread at a time: not every release predicts in several without mixing them up.
+
+    A model that XGBClassifier saved gives labels and probabilities, as XGBClassifier does. One that
+    any estimator for scikit-learn saved predicts with the trees up to its best iteration.
+    """
+
+    kind = "library"
+
+    def __init__(self, model: Any, manifest: Manifest) -> None:
+        super().__init__(model, manifest)
+        model.set_param({"nthread": 1})
+        kinds = getattr(model, "feature_types", None)
+        self._kinds = {"feature_types": kinds} if kinds and "c" in kinds else {}
+        self._trees = _best_trees(model)
+        self._is_classifier = manifest.probabilities
+        self._numbering = CategoryCodes(manifest.inputs)
+        self._lock = Lock()
+
+    @staticmethod
+    def takes(model: Any, manifest: Manifest) -> bool:
+        return manifest.files[0].format == "xgboost" and hasattr(model, manifest.method)
+
+    def can(self, method: str) -> bool:
+        if method == "predict_proba":
+            return self._is_classifier
+        return super().can(method)
+
+    def call(self, method: str, rows: Rows) -> Any:
+        return self.call_matrix(method, self._numbering.matrix(rows))
+
+    def call_matrix(self, method: str, values: np.ndarray) -> Any:
+        """What `method` gives for float64 (n_rows, n_inputs), with codes for categories."""
+        from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
+
+        matrix = DMatrix(values, nthread=1, **self._kinds)
+        with self._lock:
+            found = self.model.predict(matrix, validate_features=False, **self._trees)
+        if not self._is_classifier:
+            return found
+        if method == "predict_proba":
+            return found if found.ndim > 1 else np.vstack((1.0 - found, found)).T
+        return found.argmax(axis=1) if found.ndim > 1 else (found > 0.5).astype(np.int64)
+
+
+def _best_trees(model: Any) -> dict[str, Any]:
+    """The parameter of `predict` for the trees that an estimator for scikit-learn uses after early
+    stopping; a Booster that was trained without one uses all.
+    """
+    best = model.attr("best_iteration") if model.attr("scikit_learn") else None
+    if best is None:
+        return {}
+    if "iteration_range" in inspect.signature(model.predict).parameters:
+        return {"iteration_range": (0, int(best) + 1)}
+    limit = model.attr("best_ntree_limit")  # before XGBoost 1.4
+    return {"ntree_limit": int(limit)} if limit else {}
+
+
+def load(stream: BinaryIO, _names: Collection[str]) -> Any:
+    """The Booster in the file."""
+    import xgboost  # noqa: PLC0415 - a library that only these files need
+
+    return xgboost.Booster(model_file=bytearray(stream.read()))

@@ -1,0 +1,344 @@
+"""Strict HTTP/1.1 parsing and error responses.
+
+What two servers in a row could understand differently is refused (RFC 9112, sections 2.2, 3.2, 5.1,
+5.2, 6.1 and 6.3), whichever release of gunicorn is installed.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Mapping, Union
+
+from gunicorn.http.errors import ParseException
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import IterUnreader
+
+from .. import problems
+from ..observability import requests
+from ..problems import closes
+from ..protocols.v2 import routes
+from ..settings import Limits
+
+END = b"\r\n\r\n"
+REST = rb"[\x21\x22\x24-\x7e]*"
+LINE = re.compile(rb"(?:[A-Z]{3,20} /(?!/)" + REST + rb"|OPTIONS \*) HTTP/1\.([01])")
+"""Not //path: a proxy that denies a path would let it through, and Flask takes it for /path."""
+FIELD = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*)?)"
+)
+"""A value does not begin with a blank: otherwise the time of a failed match is quadratic."""
+HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]+")
+ABSOLUTE = re.compile(
+    rb"([A-Z]{3,20}) (?i:https?)://("
+    + HOST.pattern
+    + rb")((?:/(?!/)"
+    + REST
+    + rb"|\?"
+    + REST
+    + rb")?)"
+    rb" (HTTP/1\.[01])"
+)
+"""The form in which requests are sent to proxies, and which every server has to accept."""
+LENGTH = re.compile(rb"[0-9]{1,15}")
+ONCE = {
+    b"authorization",
+    b"content-encoding",
+    b"content-length",
+    b"content-type",
+    b"expect",
+    b"host",
+    b"transfer-encoding",
+}
+
+
+class Head:
+    """`request`: gunicorn's. `length`: of the body, None if it comes in chunks. `expects`: the
+    client waits for 100 Continue before it sends the body.
+    """
+
+    def __init__(self, request: Any, fields: Mapping[bytes, bytes]) -> None:
+        self.request = request
+        self.method: str = request.method
+        self.path: str = request.path
+        chunked = b"transfer-encoding" in fields
+        self.length = None if chunked else int(fields.get(b"content-length", 0))
+        self.expects = b"expect" in fields and request.version >= (1, 1)
+
+
+def search(data: bytearray, start: int, limits: Limits) -> int:
+    """Where the head that `data` begins with ends, -1 if it is not complete. `start`: how much of
+    it was searched before.
+
+    Raises:
+        Refusal: 414 or 431 it is too large already; 400 one of its lines ends without CR.
+    """
+    end = data.find(END, max(0, start - len(END)))
+    last = len(data) if end < 0 else end + len(END)
+    _check_ends(data, max(0, start - 1), last)
+    first = data.find(b"\r\n", 0, limits.line_bytes + 2)
+    if first < 0 and len(data) > limits.line_bytes + 1:
+        raise RequestError(414, f"The request line is longer than {limits.line_bytes} bytes.")
+    if last > limits.line_bytes + limits.headers * limits.header_bytes + len(END):
+        raise RequestError(431, "The headers are too large.")
+    return end if end < 0 else last
+
+
+def _check_ends(data: bytearray, start: int, last: int) -> None:
+    """CR and LF come together only; the CR at the end of what has come may wait for its LF."""
+    pairs = data.count(b"\r\n", start, last)
+    feeds = data.count(b"\n", start + (data[start : start + 1] == b"\n" and start > 0), last)
+    if feeds != pairs or data.count(b"\r", start, last - 1) != pairs:
+        raise RequestError(400, "A line of the head does not end with CR LF.")
+
+
+def parse(data: bytes, cfg: Any, peer: Any, number: int, limits: Limits) -> Head:
+    """The head `data` of the request that is the `number`th of its connection.
+
+    Raises:
+        Refusal: 400 it is malformed, 417 it expects something else than 100 Continue, 431 its
+            headers are too many or too large.
+    """
+    first, _, rest = data[: -len(END)].partition(b"\r\n")
+    lines = rest.split(b"\r\n") if rest else []
+    absolute = ABSOLUTE.fullmatch(first)
+    if absolute:
+        first = _origin_form(absolute)
+    line = LINE.fullmatch(first)
+    if line is None:
+        raise RequestError(400, "The request line is malformed.")
+    newer = line.group(1) == b"1"
+    fields = _fields(lines, limits)
+    _check(fields, newer)
+    if absolute:
+        others = [each for each in lines if each[:5].lower() != b"host:"]
+        data = b"\r\n".join([first, b"Host: " + absolute.group(2), *others]) + END
+    try:
+        request = Request(cfg, IterUnreader([data]), peer, number)
+    except (ParseException, ValueError) as error:
+        raise RequestError(400, "The head of the request is malformed.") from error
+    if closes(fields.get(b"connection", b"").decode("latin-1"), newer):
+        request.force_close()
+    return Head(request, fields)
+
+
+def _origin_form(absolute: re.Match[bytes]) -> bytes:
+    """Return the request line without scheme and host. See RFC 9112, section 3.2."""
+    method, target = absolute.group(1), absolute.group(3)
+    if not target and method == b"OPTIONS":
+        target = b"*"
+    elif not target.startswith(b"/"):
+        target = b"/" + target
+    return b" ".join([method, target, absolute.group(4)])
+
+
+def _fields(lines: list[bytes], limits: Limits) -> dict[bytes, bytes]:
+    if len(lines) > limits.headers:
+        raise RequestError(431, f"There are more than {limits.headers} headers.")
+    found: dict[bytes, bytes] = {}
+    for line in lines:
+        if len(line) + 2 > limits.header_bytes:
+            raise RequestError(431, f"A header is larger than {limits.header_bytes} bytes.")
+        match = FIELD.fullmatch(line)
+        if match is None:
+            raise RequestError(400, "A header is malformed.")
+        name, value = match.group(1).lower(), match.group(2).rstrip(b" \t")
+        if name in found and name in ONCE:
+            raise RequestError(400, "A header came twice that may come once.")
+        found[name] = found[name] + b"," + value if name in found else value
+    return found
+
+
+def _check(fields: Mapping[bytes, bytes], newer: bool) -> None:
+    """`newer`: HTTP/1.1."""
+    host = fields.get(b"host")
+    if host is None and newer:
+        raise RequestError(400, "There is no Host header.")
+    if host is not None and not HOST.fullmatch(host):
+        raise RequestError(400, "The Host header is malformed.")
+    if not LENGTH.fullmatch(fields.get(b"content-length", b"0")):
+        raise RequestError(400, "Content-Length is not a number.")
+    coding = fields.get(b"transfer-encoding")
+    if coding is not None:
+        if coding.lower() != b"chunked" or not newer:
+            raise RequestError(400, "The only transfer coding that is understood is chunked.")
+        if b"content-length" in fields:
+            raise RequestError(400, "There are both Content-Length and Transfer-Encoding.")
+    if newer and fields.get(b"expect", b"100-continue").lower() != b"100-continue":
+        raise RequestError(417, "Only 100-continue can be expected.")
+
+
+CHUNKS = 65_536
+"""In one body. An array a chunk is fine, a byte a chunk costs more to read than to send."""
+
+LINE_BYTES = 256
+TRAILER_BYTES = 8192
+SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?")
+TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
+NEVER_LAST = {b"content-length", b"host", b"trailer", b"transfer-encoding"}
+
+
+class Chunked:
+    """A body that comes in chunks. `limit`: bytes of the body, beyond which nothing is read."""
+
+    def __init__(self, limit: int) -> None:
+        self.body = bytearray()
+        self._limit = limit
+        self._chunks = 0
+        self._left = 0  # bytes of the chunk at hand
+        self._trailer = 0  # bytes of what follows the last chunk
+        self._read = self._size
+
+    def take(self, data: bytearray) -> bool:
+        """Take what belongs to the body off the front of `data`; whether that was the end of it.
+
+        Raises:
+            Refusal: 400 the chunks are malformed, 413 they are too large or too many.
+        """
+        while self._read(data):
+            if self._read == self._end:
+                return True
+        return False
+
+    def _size(self, data: bytearray) -> bool:
+        line = _line(data, LINE_BYTES)
+        if line is None:
+            return False
+        match = SIZE.fullmatch(line)
+        if match is None:
+            raise RequestError(400, "A chunk does not begin with its size.")
+        self._left = int(match.group(1), 16)
+        self._chunks += 1
+        if len(self.body) + self._left > self._limit:
+            raise RequestError(413, f"The body is larger than {self._limit} bytes.")
+        if self._chunks > CHUNKS:
+            raise RequestError(413, f"The body comes in more than {CHUNKS} chunks.")
+        self._read = self._data if self._left else self._trailers
+        return True
+
+    def _data(self, data: bytearray) -> bool:
+        piece = data[: self._left]
+        self.body += piece
+        del data[: len(piece)]
+        self._left -= len(piece)
+        if self._left or len(data) < 2:
+            return False
+        if data[:2] != b"\r\n":
+            raise RequestError(400, "A chunk is longer than it says.")
+        del data[:2]
+        self._read = self._size
+        return True
+
+    def _trailers(self, data: bytearray) -> bool:
+        """The lines after the last chunk: they have to be headers, and nobody asks for them."""
+        line = _line(data, TRAILER_BYTES - self._trailer)
+        if line is None:
+            return False
+        self._trailer += len(line) + 2
+        if not line:
+            self._read = self._end
+            return True
+        match = TRAILER.fullmatch(line)
+        if match is None or match.group(1).lower() in NEVER_LAST:
+            raise RequestError(400, "What follows the last chunk is malformed.")
+        return True
+
+    def _end(self, data: bytearray) -> bool:
+        raise AssertionError(data)  # nothing is read past the end
+
+
+def _line(data: bytearray, limit: int) -> bytes | None:
+    """The first line, taken off `data`; None: it is not complete."""
+    end = data.find(b"\n", 0, limit + 2)
+    if end < 0:
+        if len(data) > limit:
+            raise RequestError(400, "A line between chunks is too long.")
+        return None
+    line = bytes(data[:end])
+    del data[: end + 1]
+    if not line.endswith(b"\r"):
+        raise RequestError(400, "A line between chunks does not end with CR LF.")
+    return line[:-1]
+
+
+class Sized:
+    """A body of `length` bytes."""
+
+    def __init__(self, length: int) -> None:
+        self.body = bytearray()
+        self._left = length
+
+    def take(self, data: bytearray) -> bool:
+        """Take what belongs to the body off the front of `data`; whether that was the end of it."""
+        piece = data[: self._left]
+        self.body += piece
+        del data[: len(piece)]
+        self._left -= len(piece)
+        return not self._left
+
+
+Body = Union[Sized, Chunked]
+
+
+def body_for(head: Head, limits: Limits) -> Body:
+    """The body that a head announces.
+
+    Raises:
+        Refusal: 413 it is too large.
+    """
+    if head.length is None:
+        return Chunked(limits.body_bytes)
+    if head.length > limits.body_bytes:
+        raise RequestError(413, f"The body is larger than {limits.body_bytes} bytes.")
+    return Sized(head.length)
+
+
+RETRY_SECONDS = 1
+BUSY = f"Too many requests are waiting. Try again in {RETRY_SECONDS} s."
+
+
+class RequestError(Exception):
+    """A request that is refused before the application has seen it."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+PROTOCOL = re.compile(rb"[A-Z]+ (?:(?i:https?)://[^/ \r\n]*)?/v[12][/? ]")
+REQUEST_ID = re.compile(rb"\nx-request-id:[ \t]*([A-Za-z0-9_-]{1,64})[ \t]*\r", re.IGNORECASE)
+
+
+def error_response(
+    refusal: RequestError,
+    seconds: float,
+    top: bytes = b"",
+    *,
+    head: bool = False,
+    close: bool = True,
+) -> bytes:
+    """Return the whole response, which has been counted and logged. `seconds`: since the request
+    began. `top`: its head as far as it has come, with the id of the request and the protocol:
+    clients of V1 and V2 get the member `error`.
+    """
+    found = REQUEST_ID.search(top)
+    given = found.group(1).decode("ascii") if found else None
+    request_id = requests.refused(refusal.status, refusal.detail, seconds, given)
+    problem = problems.Problem(refusal.status, refusal.detail)
+    body = problems.document(problem, request_id)
+    if PROTOCOL.match(top):
+        body = routes.with_error(body)
+    lines = [
+        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
+        f"Date: {formatdate(usegmt=True)}",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+        f"X-Request-Id: {request_id}",
+        f"Connection: {'close' if close else 'keep-alive'}",
+        *(f"{name}: {value}" for name, value in problems.SECURITY),
+    ]
+    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        lines.append(f"Retry-After: {RETRY_SECONDS}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + (b"" if head else body)

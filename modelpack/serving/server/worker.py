@@ -1,0 +1,94 @@
+"""The worker process."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gunicorn.workers import base
+
+from .. import memory
+from ..errors import StartupError
+from ..settings import Limits
+from .loop import Loop
+
+RECYCLE_SECONDS = 5.0
+"""For what waits behind a prediction that does not end; then a new process takes over."""
+
+SPARE_FILES = 16
+"""For what the model and its libraries open later, and for a connection that is refused."""
+
+
+class Worker(base.Worker):  # type: ignore[misc]
+    """`worker_class = "modelpack.serving.server.Worker"` in gunicorn.conf.py."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.cfg.is_ssl:
+            raise StartupError(
+                "it speaks HTTP, without TLS, which belongs to a proxy before it. "
+                "To have gunicorn speak TLS, choose --worker-class gthread."
+            )
+        self.limits = memory.current(os.environ)
+        self._recycling = False
+        self._is_orphan = False
+
+    @property
+    def pid(self) -> Any:
+        return self._pid
+
+    @pid.setter
+    def pid(self, pid: Any) -> None:
+        """Gunicorn sets it before the fork and, on both sides, right after it. From before the fork
+        until the worker has handlers of its own, SIGTERM has to wait: it would be lost.
+        """
+        self._pid = pid
+        is_master_after_fork = isinstance(pid, int) and pid != os.getpid()
+        how = signal.SIG_UNBLOCK if is_master_after_fork else signal.SIG_BLOCK
+        signal.pthread_sigmask(how, {signal.SIGTERM})
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def run(self) -> None:
+        """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
+        limits = _within_files(self.limits)
+        loop = Loop(self.wsgi, self.cfg, limits, on_tick=self._check_in, recycle=self._recycle)
+        loop.wake_by(self.PIPE[0])
+        for listener in self.sockets:
+            loop.listen(listener)
+        while self.alive and not self._recycling and not self._is_orphan:
+            loop.turn()
+            self._recycling = self._recycling or loop.requests >= self.max_requests
+        if self._recycling:
+            loop.drain(RECYCLE_SECONDS, last=False)
+        else:
+            loop.drain(max(1.0, self.cfg.graceful_timeout - 1.0), last=True)
+        while not loop.drained():
+            loop.turn()
+        sys.exit(0)
+
+    def _check_in(self) -> None:
+        """Show the master that this worker is alive, and find out whether the master is."""
+        self.notify()
+        self._is_orphan = os.getppid() != self.ppid
+
+    def _recycle(self) -> None:
+        self.log.error("A prediction does not end: worker %s gives way to a new one", self.pid)
+        self._recycling = True
+
+
+def _within_files(limits: Limits) -> Limits:
+    """Return limits with no more connections than this process may open files."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        free = most - len(list(Path("/proc/self/fd").iterdir())) - SPARE_FILES
+    except OSError:
+        return limits
+    return replace(limits, connections=max(1, min(limits.connections, free)))

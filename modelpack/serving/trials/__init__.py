@@ -1,1 +1,0 @@
-"""What is tried with the model itself, on rows around its own example, before it may answer."""

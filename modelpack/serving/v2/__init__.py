@@ -1,1 +1,0 @@
-"""Tensors as the Open Inference Protocol sends them: from body to rows, from results to body."""
