@@ -78,8 +78,8 @@ def saved(model: Any, folder: Path) -> ModelSpec:
 def served(spec: ModelSpec, folder: Path) -> tuple[Any, ReferenceModel]:
     """A client of the service, and the model as the sandbox calls it."""
     bundle = Path(render(spec, ENVIRONMENT, BASE, folder / "bundle").path)
-    app = serving_app.create_app()
-    app.register_blueprint(predict.routes(Service.open(bundle)))
+    app = serving_app.empty_app()
+    app.register_blueprint(predict.routes(Service.load(bundle)))
     return app.test_client(), ReferenceModel(bundle)
 
 

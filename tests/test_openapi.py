@@ -276,9 +276,9 @@ def test_many_inputs_make_no_large_document(clients):
 
 
 def test_a_model_that_fails_on_its_example_has_a_document_without_examples(tmp_path):
-    service = Service.open(bundle_of(MODELS["iris"](), tmp_path, "pickle").directory)
+    service = Service.load(bundle_of(MODELS["iris"](), tmp_path, "pickle").directory)
     service.ready = False
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     document = document_of(app.test_client())

@@ -108,8 +108,8 @@ class Run:
 @pytest.fixture(scope="module")
 def client(folders):
     def client_of(name: str):
-        app = serving_app.create_app()
-        service = Service.open(folders[name])
+        app = serving_app.empty_app()
+        service = Service.load(folders[name])
         for dialect in PROTOCOLS:
             app.register_blueprint(dialect.routes(service))
         return app.test_client()

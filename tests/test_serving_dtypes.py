@@ -139,8 +139,8 @@ def served(table: pd.DataFrame, folder: Path) -> tuple[Any, Service]:
     model = DummyClassifier().fit(table, [0] * len(table))
     outputs = (Field("label", "integer"),)
     signature = Signature(inputs_of(table), outputs, (0,), layout="frame", named=True)
-    service = Service.open(bundle_of(Trained(model, signature), folder).directory)
-    app = serving_app.create_app()
+    service = Service.load(bundle_of(Trained(model, signature), folder).directory)
+    app = serving_app.empty_app()
     for dialect in (predict, invocations, v1, routes):
         app.register_blueprint(dialect.routes(service))
     return app, service

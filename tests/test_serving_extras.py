@@ -61,8 +61,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def app_of(folder: Path) -> Any:
-    app = serving_app.create_app()
-    service = Service.open(folder)
+    app = serving_app.empty_app()
+    service = Service.load(folder)
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app

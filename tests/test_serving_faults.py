@@ -113,7 +113,7 @@ def test_a_model_whose_example_gets_two_answers_is_not_ready(tmp_path):
     inputs = tuple(replace(field, example=11) for field in trained.signature.inputs)
     trained = replace(trained, signature=replace(trained.signature, inputs=inputs))
     bundle = bundle_of(trained, tmp_path, "pickle")
-    assert not Service.open(bundle.directory).ready
+    assert not Service.load(bundle.directory).ready
     client = client_on(bundle.directory)
     assert client.get("/openapi.json").status_code == 200
     assert client.get("/v2/models/model").status_code == 200

@@ -44,13 +44,13 @@ JSON = "application/json"
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     bundle = bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
-    return Service.open(bundle.directory)
+    return Service.load(bundle.directory)
 
 
 def application_of(service, monkeypatch, **environ):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
     for dialect in (predict, invocations, v1, routes):
         app.register_blueprint(dialect.routes(service))
     return app
@@ -450,7 +450,7 @@ def regressor(model) -> serving_models.Trained:
 
 
 def opened(trained, folder: Path, format_="joblib") -> Service:
-    return Service.open(bundle_of(trained, folder, format_).directory)
+    return Service.load(bundle_of(trained, folder, format_).directory)
 
 
 def test_neighbours_are_asked_together_as_they_are_alone(tmp_path):
@@ -500,7 +500,7 @@ def metric(server, name: str) -> float:
 
 
 def told(service) -> dict:
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
     app.register_blueprint(describe.routes(service))
     return app.test_client().get("/signature").json["runner"]
 

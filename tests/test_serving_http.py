@@ -26,8 +26,8 @@ def client_of(trained: Trained, folder, format_="joblib") -> FlaskClient:
 
 
 def client_on(bundle: Path) -> FlaskClient:
-    service = Service.open(bundle)
-    app = serving_app.create_app()
+    service = Service.load(bundle)
+    app = serving_app.empty_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app.test_client()
@@ -391,7 +391,7 @@ def test_a_failing_model_is_500_and_tells_the_client_nothing(clients, caplog):
 
 
 def test_a_bug_in_a_route_is_500_and_tells_the_client_nothing(caplog):
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
 
     @app.get("/bug")
     def bug():
@@ -453,7 +453,7 @@ def test_the_summary_lists_what_answers(iris):
 
 
 def test_one_thread_in_every_estimator(tmp_path):
-    service = Service.open(bundle_of(serving_models.forest(), tmp_path).directory)
+    service = Service.load(bundle_of(serving_models.forest(), tmp_path).directory)
     assert service.runner.model.n_jobs == 1
 
 

@@ -29,8 +29,8 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
     made = {}
     for make in (serving_models.iris, serving_models.mixed, serving_models.named):
         bundle = bundle_of(make(), tmp_path_factory.mktemp(make.__name__))
-        app = serving_app.create_app()
-        app.register_blueprint(invocations.routes(Service.open(bundle.directory)))
+        app = serving_app.empty_app()
+        app.register_blueprint(invocations.routes(Service.load(bundle.directory)))
         made[make.__name__] = app.test_client()
     return made
 
@@ -184,9 +184,9 @@ def test_ping_health_and_version(iris: FlaskClient) -> None:
 def test_ping_is_503_while_the_model_does_not_answer(
     clients: dict[str, FlaskClient], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = Service.open(bundle_of(serving_models.iris(), tmp_path).directory)
+    service = Service.load(bundle_of(serving_models.iris(), tmp_path).directory)
     service.ready = False
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
     app.register_blueprint(invocations.routes(service))
     assert app.test_client().get("/ping").status_code == 503
 

@@ -74,8 +74,8 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
         serving_models.forest,
     ):
         bundle = bundle_of(make(), tmp_path_factory.mktemp(make.__name__))
-        app = serving_app.create_app()
-        app.register_blueprint(predict.routes(Service.open(bundle.directory)))
+        app = serving_app.empty_app()
+        app.register_blueprint(predict.routes(Service.load(bundle.directory)))
         made[make.__name__] = app.test_client()
     return made
 

@@ -68,7 +68,7 @@ def spec_of(paths: list[Path], members: tuple[Member, ...], signature: Signature
 
 def service_of(folder: Path, spec: ModelSpec) -> Service:
     (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "model": to_json(spec)}))
-    return Service.open(folder)
+    return Service.load(folder)
 
 
 def one_file(pair, folder: Path) -> Service:
@@ -86,7 +86,7 @@ def two_files(pair, folder: Path) -> Service:
 
 
 def answer(service: Service, rows, path: str = "/predict?probabilities=1") -> dict:
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     response = app.test_client().post(path, json={"instances": rows})
@@ -134,7 +134,7 @@ def test_the_digest_of_every_file_is_checked(tmp_path, pair):
     two_files(pair, tmp_path)
     (tmp_path / "vectorizer").write_bytes(pickle.dumps({7: "another"}))
     with pytest.raises(StartupError, match="not the one that was packaged"):
-        Service.open(tmp_path)
+        Service.load(tmp_path)
 
 
 # --- dicts ---------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ SETOSA = [5.1, 3.5, 1.4, 0.2]
 
 
 def app_of(service: Service):
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app
@@ -50,7 +50,7 @@ def app_of(service: Service):
 @pytest.fixture(scope="module")
 def services(tmp_path_factory):
     return {
-        name: Service.open(
+        name: Service.load(
             bundle_of(
                 getattr(serving_models, name)(), tmp_path_factory.mktemp(name), format_
             ).directory
@@ -503,7 +503,7 @@ def test_metrics_open_if_they_are_set_to(services, monkeypatch):
     assert client.get("/").status_code == 401
     monkeypatch.setenv("MODELPACK_OPEN_METRICS", "yes")
     with pytest.raises(StartupError, match="MODELPACK_OPEN_METRICS is 'yes', neither 0 nor 1"):
-        serving_app.create_app()
+        serving_app.empty_app()
 
 
 def test_a_token_is_read_from_a_file(tmp_path):
@@ -586,7 +586,7 @@ def test_every_answer_tells_browsers_to_do_nothing_with_it(iris, stubborn, guard
 
 
 def test_a_route_may_set_its_own():
-    app = serving_app.create_app()
+    app = serving_app.empty_app()
 
     @app.get("/page")
     def page():

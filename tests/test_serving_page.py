@@ -90,8 +90,8 @@ def test_the_script_makes_no_element_of_a_text():
 
 def test_the_page_is_the_same_for_every_model(client, tmp_path):
     """So nothing that a model says is ever between its tags."""
-    app = serving_app.create_app()
-    app.register_blueprint(dialect.routes(Service.open(folder_of("hostile", tmp_path))))
+    app = serving_app.empty_app()
+    app.register_blueprint(dialect.routes(Service.load(folder_of("hostile", tmp_path))))
     answer = app.test_client().get("/", headers={"Accept": BROWSER})
     assert answer.data == client.get("/", headers={"Accept": BROWSER}).data
     facts = app.test_client().get("/").json

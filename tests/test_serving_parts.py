@@ -86,7 +86,7 @@ def test_a_bundle_without_its_facts_does_not_start(tmp_path, content, reason):
     if content is not None:
         (tmp_path / "modelpack.json").write_text(content)
     with pytest.raises(StartupError, match=reason) as caught:
-        Service.open(tmp_path)
+        Service.load(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -96,10 +96,10 @@ def test_a_model_that_does_not_load_does_not_start(tmp_path):
     spec = serving_models.spec_of(path, serving_models.iris(), "pickle")
     folder = render(spec, serving_models.ENVIRONMENT, serving_models.BASE, tmp_path / "b").directory
     with pytest.raises(StartupError, match="No module named 'no_such_library'"):
-        Service.open(folder)
+        Service.load(folder)
     (folder / "model" / "model.pkl").unlink()
     with pytest.raises(StartupError, match="No such file"):
-        Service.open(folder)
+        Service.load(folder)
 
 
 def test_log_lines_are_json_with_the_cause():

@@ -41,8 +41,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 
 
 def client_of(trained: Trained, folder: Path) -> FlaskClient:
-    app = serving_app.create_app()
-    service = Service.open(bundle_of(trained, folder).directory)
+    app = serving_app.empty_app()
+    service = Service.load(bundle_of(trained, folder).directory)
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app.test_client()

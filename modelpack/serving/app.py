@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import Sequence
 
 from flask import Flask, Response
 from werkzeug.routing import BaseConverter
 
 from . import problems
+from .errors import StartupError
 from .observability import requests
+from .protocols import EXTENSION, PROTOCOLS
 from .security import auth
+from .service import Service
 
 ANY = "/*"
 METHODS = "GET, HEAD, OPTIONS, POST"
@@ -21,14 +25,40 @@ class Segment(BaseConverter):
     regex = "[^/:]+"
 
 
-def create_app() -> Flask:
-    """An application without routes: each request is seen, and asked for the token if one is set;
-    answers have the headers of `headers`, and errors are problem+json.
+def create_app(service: Service, protocols: Sequence[str] | None = None) -> Flask:
+    """Return the Flask application that serves a model.
+
+    Args:
+        service: The loaded model.
+        protocols: The names of the protocols to serve, as in `PROTOCOLS`. All by default. The
+            health routes are always served.
 
     Raises:
-        CannotStartError: the token that is set cannot be one.
+        StartupError: A protocol is unknown, or the token is malformed.
+    """
+    known = [protocol.name for protocol in PROTOCOLS]
+    unknown = sorted(set(protocols or ()) - set(known))
+    if unknown:
+        raise StartupError(f"unknown protocols: {', '.join(unknown)}; known: {', '.join(known)}")
+    names = set(known if protocols is None else protocols) | {"health"}
+    app = empty_app()
+    app.extensions[EXTENSION] = tuple(p for p in PROTOCOLS if p.name in names)
+    for protocol in app.extensions[EXTENSION]:
+        app.register_blueprint(protocol.routes(service))
+    return app
+
+
+def empty_app() -> Flask:
+    """Return an application without routes.
+
+    It records each request, checks the token if one is set, adds the security headers, and returns
+    errors as problem+json.
+
+    Raises:
+        StartupError: The token is malformed.
     """
     app = Flask(__name__, static_folder=None)
+    app.extensions[EXTENSION] = PROTOCOLS
     app.url_map.merge_slashes = False  # //predict is no route, and nothing to be redirected from
     app.url_map.converters["default"] = Segment
     requests.install(app)

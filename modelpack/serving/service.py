@@ -19,9 +19,10 @@ from .data import results as data_results
 from .data.columns import FallbackRequiredError, Rows, count
 from .data.extra_inputs import Extras
 from .data.rows import Decoder, DictDecoder, unnamed
-from .observability import requests
+from .observability import logs, requests
 from .problems import Problem
 from .runtimes import estimator, trials
+from .security import auth
 
 log = logging.getLogger("modelpack.serving")
 
@@ -55,17 +56,24 @@ class Service:
         self._methods: tuple[str, ...] | None = None
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str]) -> Service:
-        """The service of the bundle in `directory`.
+    def load(cls, path: str | os.PathLike[str]) -> Service:
+        """Verify and load the model of a bundle, and let it predict its own example.
+
+        Logging is configured and the settings and the token are checked first.
+
+        Args:
+            path: The folder of the bundle, or a file in it.
 
         Raises:
-            CannotStartError: something of the bundle is missing or not as it was packaged.
+            StartupError: The bundle is incomplete or was changed, or a setting is malformed.
         """
-        folder = Path(directory)
+        logs.configure()
+        auth.require_valid(os.environ)
+        folder = Path(path)
+        if not folder.is_dir():
+            folder = folder.parent
         facts = manifest.read(folder)
-        settings.from_environment(
-            os.environ
-        )  # a wrong setting is reported before the model is read
+        settings.from_environment(os.environ)  # reports a malformed setting before the load
         started = time.perf_counter()
         gc.disable()  # what is imported and loaded is no garbage
         try:

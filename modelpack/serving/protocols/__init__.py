@@ -11,6 +11,10 @@ from . import describe, health, invocations, metrics, openapi, page, predict, v1
 from .v2 import routes as v2_routes
 
 
+EXTENSION = "modelpack.protocols"
+"""The protocols of an application, in `Flask.extensions`."""
+
+
 class Protocol(NamedTuple):
     """A wire protocol.
 

@@ -17,9 +17,8 @@ def routes(service: Service) -> Blueprint:
 
     @lru_cache(maxsize=1)
     def body() -> bytes:
-        from . import PROTOCOLS  # noqa: PLC0415 - which holds this module
-
-        return results.dump(document.document(service, current_app, PROTOCOLS))
+        protocols = current_app.extensions["modelpack.protocols"]
+        return results.dump(document.document(service, current_app, protocols))
 
     @blueprint.get("/openapi.json")
     def openapi() -> Response:

@@ -51,6 +51,16 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
         return None if passes(app, request.environ) else _refusal()
 
 
+def require_valid(environ: Mapping[str, str]) -> None:
+    """Check the settings of the token.
+
+    Raises:
+        StartupError: The token is malformed, or MODELPACK_OPEN_METRICS is neither 0 nor 1.
+    """
+    token(environ)
+    open_routes(environ)
+
+
 def passes(app: Flask, environ: Mapping[str, Any]) -> bool:
     """Whether a request of `app`, for a route that is not open, has the token, if there is one."""
     digest = app.extensions.get(EXTENSION)
