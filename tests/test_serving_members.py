@@ -119,7 +119,7 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
     with pytest.raises(StartupError, match="no predict"):
         service_of(tmp_path, spec)
     service = service_of(tmp_path, replace(spec, method="transform"))
-    assert service.answer(np.array([[3.0]])).predictions.tolist() == [[2.0]]
+    assert service.predict_decoded(np.array([[3.0]])).predictions.tolist() == [[2.0]]
 
 
 @pytest.mark.parametrize("path", [("model",), (2,), (0, "x"), (0, 0, 0)])

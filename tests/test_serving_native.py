@@ -81,29 +81,31 @@ def test_rows_that_do_not_fit_are_told(tmp_path, path, instances, predictions):
         with pytest.raises(Problem) as problem:
             rows(service, [[*row[:place], bad, *row[place + 1 :]]])
         assert problem.value.status == 422
-    assert service.answer(rows(service, [row])).predictions.tolist() == predictions[:1]
+    assert service.predict_decoded(rows(service, [row])).predictions.tolist() == predictions[:1]
     missing = [[*row[:place], None, *row[place + 1 :]]]
     if path.suffix == ".onnx":
         with pytest.raises(Problem, match="got null"):
             rows(service, missing)
     else:
-        assert len(service.answer(rows(service, missing)).predictions.tolist()) == 1
+        assert len(service.predict_decoded(rows(service, missing)).predictions.tolist()) == 1
 
 
 def test_a_graph_of_a_fixed_size_takes_any_number_of_rows(tmp_path):
     service = opened(DATA / "logreg_iris.onnx", tmp_path)
     three = [[6.8, 2.8], [5.1, 3.5], [6.0, 3.4]]
-    first, second, third = service.answer(rows(service, three), probabilities=True).probabilities
+    first, second, third = service.predict_decoded(
+        rows(service, three), probabilities=True
+    ).probabilities
     assert first == {
         "0": pytest.approx(0.8421, abs=1e-4),
         "1": pytest.approx(7.5e-08, rel=0.01),
         "2": pytest.approx(0.1579, abs=1e-4),
     }
-    assert service.answer(rows(service, three)).predictions.tolist() == [0, 0, 0]
+    assert service.predict_decoded(rows(service, three)).predictions.tolist() == [0, 0, 0]
     for count in (1, 2, 4, 6, 7):
         many = (three * 3)[:count]
         assert (
-            service.answer(rows(service, many), probabilities=True).probabilities
+            service.predict_decoded(rows(service, many), probabilities=True).probabilities
             == ([first, second, third] * 3)[:count]
         )
 
@@ -111,14 +113,14 @@ def test_a_graph_of_a_fixed_size_takes_any_number_of_rows(tmp_path):
 def test_missing_values_reach_the_graph_that_replaces_them(tmp_path):
     (tmp_path / "model.onnx").write_bytes(onnx_models.imputer())
     service = opened(tmp_path / "model.onnx", tmp_path)
-    answer = service.answer(rows(service, [[None, 1], [2, None]])).predictions.tolist()
+    answer = service.predict_decoded(rows(service, [[None, 1], [2, None]])).predictions.tolist()
     assert answer == [[5.0, 1.0], [2.0, 7.0]]
 
 
 def test_numbers_beyond_those_of_a_graph_are_refused(tmp_path):
     service = opened(DATA / "logreg_iris.onnx", tmp_path)
     with pytest.raises(Problem, match="expected a value that the model takes, got 1e") as problem:
-        service.answer(rows(service, [[6.8, 2.8], [6.8, 1e60]])).predictions.tolist()
+        service.predict_decoded(rows(service, [[6.8, 2.8], [6.8, 1e60]])).predictions.tolist()
     assert problem.value.status == 422
 
 
@@ -126,7 +128,7 @@ def test_probabilities_of_catboost_and_onnx(tmp_path):
     for name in ("catboost", "onnx"):
         path, instances, predictions = MODELS[name]
         service = opened(path, tmp_path / name)
-        told = service.answer(rows(service, instances), probabilities=True).probabilities
+        told = service.predict_decoded(rows(service, instances), probabilities=True).probabilities
         assert [max(each, key=each.get) for each in told] == predictions
         assert all(sum(each.values()) == pytest.approx(1) for each in told)
 
@@ -149,12 +151,14 @@ def test_categories_of_xgboost_have_their_numbers(tmp_path):
     service = opened(path, tmp_path)
     numbers = opened(DATA / "kserve-xgboost.json", tmp_path / "numbers")
     for number, word in enumerate(("red", "sun", "it")):
-        by_word = service.answer(rows(service, [[6.8, 2.8, word, 1.4]])).predictions.tolist()
+        by_word = service.predict_decoded(
+            rows(service, [[6.8, 2.8, word, 1.4]])
+        ).predictions.tolist()
         assert (
             by_word == numbers.answer(rows(numbers, [[6.8, 2.8, number, 1.4]])).predictions.tolist()
         )
     with pytest.raises(Problem, match='got the string "moon"'):
-        service.answer(rows(service, [[6.8, 2.8, "moon", 1.4]])).predictions.tolist()
+        service.predict_decoded(rows(service, [[6.8, 2.8, "moon", 1.4]])).predictions.tolist()
 
 
 def test_a_library_that_does_not_read_the_file_ends_the_service(tmp_path):

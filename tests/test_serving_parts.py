@@ -65,12 +65,12 @@ def test_the_quota_of_the_cgroup(tmp_path, files, cpus):
 
 def test_workers_follow_quota_and_environment(tmp_path, monkeypatch):
     monkeypatch.setattr(settings.os, "sched_getaffinity", lambda _: set(range(64)))
-    assert settings.workers({}, tmp_path) == settings.MOST_WORKERS
+    assert settings.worker_count({}, tmp_path) == settings.MOST_WORKERS
     (tmp_path / "cpu.max").write_text("50000 100000")
-    assert settings.workers({}, tmp_path) == 1
+    assert settings.worker_count({}, tmp_path) == 1
     (tmp_path / "cpu.max").write_text("250000 100000")
-    assert settings.workers({}, tmp_path) == 3
-    assert settings.workers({"WEB_CONCURRENCY": "9"}, tmp_path) == 9
+    assert settings.worker_count({}, tmp_path) == 3
+    assert settings.worker_count({"WEB_CONCURRENCY": "9"}, tmp_path) == 9
 
 
 @pytest.mark.parametrize(

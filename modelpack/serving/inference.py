@@ -110,5 +110,5 @@ def build_request(
     `methods` as in `Service.asked`. `ignored`: as in `Question`.
     """
     return InferenceRequest(
-        rows, methods, lambda results: write(service.told(methods, results)), ignored
+        rows, methods, lambda results: write(service.prediction(methods, results)), ignored
     )

@@ -54,7 +54,7 @@ def fitted(limits: Limits, environ: Mapping[str, str], room: int) -> Limits:
 @lru_cache(maxsize=1)
 def _room() -> int:
     """Measure once, when the model is loaded and the workers are not forked yet."""
-    found = room(allowed(), anonymous(), settings.workers())
+    found = room(allowed(), anonymous(), settings.worker_count())
     lowered = fitted(Limits(), {}, found)
     if lowered != Limits():
         facts = {name: getattr(lowered, name) for name in SHARES}

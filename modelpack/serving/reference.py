@@ -21,7 +21,7 @@ from typing import Any, Callable, Sequence
 from . import settings
 from .security import confinement
 
-settings.one_thread_each()
+settings.limit_threads()
 
 import numpy as np  # noqa: E402 - it looks at the number of threads once
 import orjson  # noqa: E402

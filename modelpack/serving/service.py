@@ -153,9 +153,9 @@ class Service:
         Raises:
             Problem: 400 it is no JSON; else as `rows`.
         """
-        return self.decode(lambda parse: pick(parse(body, self.limits)), ignored)
+        return self.decode_json(lambda parse: pick(parse(body, self.limits)), ignored)
 
-    def decode(self, read: Callable[[Parse], list[Any]], ignored: Extras = None) -> Rows:
+    def decode_json(self, read: Callable[[Parse], list[Any]], ignored: Extras = None) -> Rows:
         """The rows that `read` makes of JSON by the function it is given: the fast one, and the
         exact one where that has doubts.
 
@@ -169,7 +169,7 @@ class Service:
             rows = read(json_body.parse_strict)
             return self.decoder(_width(rows)).explain(rows, ignored)
 
-    def rows(self, rows: list[Any]) -> Rows:
+    def decode_rows(self, rows: list[Any]) -> Rows:
         """Rows as JSON has them: lists in the order of the signature, objects by name, or values.
 
         Raises:
@@ -212,7 +212,9 @@ class Service:
         fields = unnamed(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 
-    def asked(self, probabilities: bool = False, method: str | None = None) -> tuple[str, ...]:
+    def methods_for(
+        self, probabilities: bool = False, method: str | None = None
+    ) -> tuple[str, ...]:
         """The methods that give an answer: last the one that predicts, the first of `methods` if
         none is named. Before it that of probabilities, if they are wanted: of two problems, it is
         theirs that is told.
@@ -224,7 +226,9 @@ class Service:
             raise Problem(400, "This model gives no probabilities.")
         return (*(["predict_proba"] if probabilities else []), method or self.methods[0])
 
-    def told(self, asked: tuple[str, ...], results: Mapping[str, Any]) -> data_results.Prediction:
+    def prediction(
+        self, asked: tuple[str, ...], results: Mapping[str, Any]
+    ) -> data_results.Prediction:
         """The answer that the results of the methods `asked` make.
 
         Raises:
@@ -242,14 +246,26 @@ class Service:
             data_results.by_row(results[method]), given[0] if given else None
         )
 
-    def answer(self, rows: Rows, probabilities: bool = False) -> data_results.Prediction:
+    def predict(self, rows: list[Any], probabilities: bool = False) -> data_results.Prediction:
+        """Return what POST /predict returns for rows.
+
+        Args:
+            rows: As in JSON: lists in the order of the signature, dicts by name, or values.
+            probabilities: Whether to return the probability of each class, too.
+
+        Raises:
+            Problem: The rows do not match the signature, or the model cannot predict them.
+        """
+        return self.predict_decoded(self.decode_rows(rows), probabilities)
+
+    def predict_decoded(self, rows: Rows, probabilities: bool = False) -> data_results.Prediction:
         """What the model predicts for rows, and the probabilities if asked for.
 
         Raises:
             Problem: as `asked`, `output` and `told`.
         """
-        asked = self.asked(probabilities)
-        return self.told(asked, {method: self.output(method, rows) for method in asked})
+        asked = self.methods_for(probabilities)
+        return self.prediction(asked, {method: self.output(method, rows) for method in asked})
 
     def output(self, method: str, rows: Rows) -> Any:
         """What one of `methods` gives: an array (n_rows, ...), or where the model has several

@@ -165,7 +165,7 @@ THREAD_VARIABLES = (
 )
 
 
-def one_thread_each() -> None:
+def limit_threads() -> None:
     """Let BLAS and OpenMP use one thread a worker. Their libraries look once, when numpy is
     imported: call this before. More threads would not only fight for the CPUs: the model answers
     its example before the workers are forked, and GNU OpenMP's threads do not survive a fork.
@@ -173,7 +173,9 @@ def one_thread_each() -> None:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
 
-def workers(environ: Mapping[str, str] = os.environ, root: Path = Path("/sys/fs/cgroup")) -> int:
+def worker_count(
+    environ: Mapping[str, str] = os.environ, root: Path = Path("/sys/fs/cgroup")
+) -> int:
     """WEB_CONCURRENCY, else one worker a CPU of the cgroup's quota, from 1 to 4.
 
     Raises:

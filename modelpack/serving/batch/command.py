@@ -21,7 +21,7 @@ from .chunks import Chunk
 from .files import FORMATS
 from .predict import BAD_ROWS, Batch, BatchOptions, BatchPredictor, EndedError
 
-settings.one_thread_each()
+settings.limit_threads()
 
 USAGE, NO_INPUT, NO_OUTPUT = 2, 66, 74
 INTERRUPTED, BROKEN_PIPE = 130, 141

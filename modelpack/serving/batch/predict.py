@@ -136,7 +136,7 @@ class BatchPredictor:
         if row is None or not self._service.ready:
             return None
         with self._asking(), suppress(Problem):
-            return self._ask(self._service.rows([row]))
+            return self._ask(self._service.decode_rows([row]))
         return None
 
     @contextmanager
@@ -203,7 +203,7 @@ class BatchPredictor:
         return self.like
 
     def _ask(self, rows: Rows) -> Prediction:
-        return self._service.answer(rows, self._wishes.probabilities)
+        return self._service.predict_decoded(rows, self._wishes.probabilities)
 
     def _kept(self, chunk: Chunk) -> dict[str, Any]:
         """The columns to keep, which the first chunk tells where all are."""

@@ -32,7 +32,7 @@ def read(
     """
     json_body.check_nesting(body, service.limits)
     lines = list(islice(filter(bytes.strip, io.BytesIO(body)), service.limits.rows + 1))
-    return service.decode(lambda parse: _parsed(lines, parse, service.limits), ignored)
+    return service.decode_json(lambda parse: _parsed(lines, parse, service.limits), ignored)
 
 
 def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001

@@ -32,7 +32,7 @@ def _refuses(service: Service, index: int) -> bool:
     row = list(service.manifest.example or ())
     row[index] = _unknown(service.manifest.inputs[index])
     try:
-        service.runner.call(service.manifest.method, service.rows([row]))
+        service.runner.call(service.manifest.method, service.decode_rows([row]))
     except ValueError:  # as an encoder refuses
         return True
     except Exception:

@@ -68,7 +68,7 @@ def _called(service: Service, method: str) -> Any:
     if not service.ready or row is None:
         return None
     try:
-        return estimator.contained(service.runner.call, method, service.rows([row]))
+        return estimator.contained(service.runner.call, method, service.decode_rows([row]))
     except Exception:
         return None
 

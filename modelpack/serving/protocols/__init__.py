@@ -10,7 +10,6 @@ from ..service import Service
 from . import describe, health, invocations, metrics, openapi, page, predict, v1
 from .v2 import routes as v2_routes
 
-
 EXTENSION = "modelpack.protocols"
 """The protocols of an application, in `Flask.extensions`."""
 

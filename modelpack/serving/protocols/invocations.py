@@ -37,7 +37,7 @@ def routes(service: Service) -> Blueprint:
         def question(body: bytes) -> inference.InferenceRequest:
             ignored = service.extras
             rows, params = read(body, ignored)
-            methods = service.asked(params.probabilities, params.predict_method)
+            methods = service.methods_for(params.probabilities, params.predict_method)
             return inference.build_request(service, rows, write, methods, ignored)
 
         return question

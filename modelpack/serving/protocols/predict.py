@@ -27,7 +27,7 @@ def routes(service: Service) -> Blueprint:
         def question(body: bytes) -> inference.InferenceRequest:
             ignored = service.extras
             return inference.build_request(
-                service, read(body, ignored), write, service.asked(also), ignored
+                service, read(body, ignored), write, service.methods_for(also), ignored
             )
 
         return question

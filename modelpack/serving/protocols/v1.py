@@ -36,7 +36,7 @@ def routes(service: Service) -> Blueprint:
     def read(body: bytes) -> inference.InferenceRequest:
         ignored = service.extras
         return inference.build_request(
-            service, _rows(service, body, ignored), _write, service.asked(), ignored
+            service, _rows(service, body, ignored), _write, service.methods_for(), ignored
         )
 
     @blueprint.get("/models")

@@ -33,7 +33,7 @@ class Part(Chunk):
         return len(self._places)
 
     def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
-        return service.decode(lambda parse: chunks.without(self._some(parse), extra), ignored)
+        return service.decode_json(lambda parse: chunks.without(self._some(parse), extra), ignored)
 
     def _some(self, parse: Parse) -> list[Any]:
         return list(take(self._rows(parse), self._places))

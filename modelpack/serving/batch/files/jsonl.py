@@ -30,7 +30,7 @@ class Lines(Chunk):
         return len(self._texts)
 
     def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
-        return service.decode(lambda parse: chunks.without(self._rows(parse), extra), ignored)
+        return service.decode_json(lambda parse: chunks.without(self._rows(parse), extra), ignored)
 
     def _rows(self, parse: Parse) -> list[Any]:
         rows = []

@@ -41,7 +41,7 @@ class Outputs:
     def _of(self, method: str) -> Iterator[dict[str, Any]]:
         example = self.service.manifest.example
         try:
-            rows = self.service.rows([example or []])
+            rows = self.service.decode_rows([example or []])
             result = estimator.contained(self.service.runner.call, method, rows)
             parts = [(name, self._tensor(array)) for name, array in self._parts(method, result)]
         except Exception:  # what is not known of a model that has no answer to its example
