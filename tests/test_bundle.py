@@ -191,24 +191,20 @@ def contents(folder: Path) -> dict[str, tuple]:
 
 
 @pytest.mark.parametrize(
-    ("task", "count", "told"),
+    ("task", "count", "kind", "served"),
     [
-        (
-            "outlier_detector",
-            1,
-            "An outlier detector of scikit-learn 1.9.1.\nIt takes 1 input a row",
-        ),
-        ("unknown", 0, "A model of scikit-learn 1.9.1.\nThe model file does not tell how many"),
+        ("outlier_detector", 1, "An outlier detector", "served over HTTP: 1 input per row."),
+        ("unknown", 0, "A model", "served over HTTP."),
     ],
 )
-def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, count, told):
+def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, count, kind, served):
     signature = replace(spec.signature, inputs=spec.signature.inputs[:count])
     described = render.render(
         replace(spec, task=task, signature=signature), ENVIRONMENT, BASE, tmp_path / "bundle"
     )
-    assert told in (described.directory / "app.py").read_text()
+    assert served in (described.directory / "app.py").read_text().splitlines()[0]
     readme = (described.directory / "README.md").read_text()
-    assert told.partition(" of ")[0] in readme
+    assert f"\n{kind} of " in readme
     assert ("| input |" in readme) == (count > 0)
     assert "\n\n\n" not in readme
 
