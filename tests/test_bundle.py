@@ -191,13 +191,14 @@ def contents(folder: Path) -> dict[str, tuple]:
 
 
 @pytest.mark.parametrize(
-    ("task", "count", "kind", "served"),
+    ("task", "kind", "served"),
     [
-        ("outlier_detector", 1, "An outlier detector", "served over HTTP: 1 input per row."),
-        ("unknown", 0, "A model", "served over HTTP."),
+        ("outlier_detector", "An outlier detector", "served over HTTP: 1 input per row."),
+        ("unknown", "A model", "served over HTTP."),
     ],
 )
-def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, count, kind, served):
+def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, kind, served):
+    count = 1 if "per row" in served else 0
     signature = replace(spec.signature, inputs=spec.signature.inputs[:count])
     described = render.render(
         replace(spec, task=task, signature=signature), ENVIRONMENT, BASE, tmp_path / "bundle"

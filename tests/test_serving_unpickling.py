@@ -246,7 +246,7 @@ from collections import OrderedDict
 from pathlib import Path
 from modelpack.serving import loading as containers
 from modelpack.serving.runtimes import pickle as unpickling
-from modelpack.serving.errors import StartupError as CannotStartError
+from modelpack.serving.errors import StartupError as StartupError
 
 class Payload(object):
     def __reduce__(self):
@@ -269,7 +269,7 @@ for packer in packers:
             assert load(dumps(content, protocol), packer) == content
             try:
                 load(dumps([content, Payload()], protocol), packer)
-            except CannotStartError as error:
+            except StartupError as error:
                 assert "posix.mkdir" in str(error)
             else:
                 raise AssertionError("it was loaded")

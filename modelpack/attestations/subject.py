@@ -92,7 +92,7 @@ class Subject:
         return {"dirHash": tree_digest(inside)} if inside else None
 
     def _document(self, name: str) -> dict[str, Any]:
-        """Raises NotVouchedError: there is none that can be read."""
+        """Raises VerificationError: there is none that can be read."""
         if APP + name not in self.files:
             raise VerificationError(
                 f"The image has no {APP}{name}: nothing in it tells how it was made.",

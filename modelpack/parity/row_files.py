@@ -121,7 +121,7 @@ def _read_json_lines(path: Path) -> Table:
 
 def table_from_json(document: Any) -> Table:
     """Raises:
-    NotReadableError: the document holds no rows, or rows of several kinds.
+    RowFileError: the document holds no rows, or rows of several kinds.
     """
     columns = None
     if isinstance(document, dict) and "instances" in document:

@@ -100,7 +100,7 @@ def verify(run: Pipeline, target: str, key: Path | None = None) -> Verification:
 
 def require_verified(outcome: Verification) -> None:
     """Raises:
-    NotVouchedError: something does not hold; it names the first.
+    VerificationError: something does not hold; it names the first.
     SmokeFailedError: the image does not answer as it must.
     """
     if outcome.smoke:

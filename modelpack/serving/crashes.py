@@ -51,7 +51,7 @@ class Crashes:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Raises:
-        CannotStartError: MODELPACK_MAX_CRASHES is not a positive integer.
+        StartupError: MODELPACK_MAX_CRASHES is not a positive integer.
         """
         self._most = settings.positive_integer(VARIABLE, environ.get(VARIABLE) or DEFAULT)
         self._times: deque[float] = deque()

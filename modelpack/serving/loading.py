@@ -37,7 +37,7 @@ def load(directory: Path, manifest: Manifest) -> Any:
     """The model of the bundle in `directory`, set to use one thread.
 
     Raises:
-        CannotStartError: a file of it is missing, is not the one that was packaged, names what it
+        StartupError: a file of it is missing, is not the one that was packaged, names what it
             did not when it was inspected, or cannot be loaded with the libraries that are
             installed.
     """
@@ -94,7 +94,7 @@ class Digest(Thread):
         """Wait for it, and let the stream pass that has this digest.
 
         Raises:
-            CannotStartError: it has another, or cannot be read.
+            StartupError: it has another, or cannot be read.
         """
         self.join()
         if self._error:
@@ -183,7 +183,7 @@ def user_code_importable(directory: Path, main: str | None) -> Iterator[None]:
     themselves know that they are of `main`.
 
     Raises:
-        CannotStartError: `main` cannot be imported.
+        StartupError: `main` cannot be imported.
     """
     folder = (directory / "code").resolve()
     if folder.is_dir() and str(folder) not in sys.path:

@@ -92,7 +92,7 @@ def read(directory: Path) -> Manifest:
     """The manifest of the bundle in `directory`.
 
     Raises:
-        CannotStartError: it is missing, malformed or of another schema.
+        StartupError: it is missing, malformed or of another schema.
     """
     path = directory / "modelpack.json"
     try:

@@ -36,7 +36,7 @@ def current(environ: Mapping[str, str] = os.environ) -> Limits:
     """Return the limits that `environ` sets, with the rest lowered where memory is short.
 
     Raises:
-        CannotStartError: A variable is not a positive integer.
+        StartupError: A variable is not a positive integer.
     """
     return fitted(from_environment(environ), environ, _room())
 

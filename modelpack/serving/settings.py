@@ -75,7 +75,7 @@ def from_environment(environ: Mapping[str, str]) -> Limits:
     """The limits that `environ` sets, defaults for the rest.
 
     Raises:
-        CannotStartError: a variable is not a positive integer.
+        StartupError: a variable is not a positive integer.
     """
     return Limits(
         **{
@@ -90,7 +90,7 @@ def port(environ: Mapping[str, str]) -> int:
     """Return the port of the first of PORTS that is set, or 8080.
 
     Raises:
-        CannotStartError: It is not a port.
+        StartupError: It is not a port.
     """
     variable = next((each for each in PORTS if environ.get(each)), None)
     if variable is None:
@@ -105,7 +105,7 @@ def flag(environ: Mapping[str, str], variable: str, default: str = "0") -> bool:
     """Whether a variable is 1.
 
     Raises:
-        CannotStartError: it is neither 0 nor 1.
+        StartupError: it is neither 0 nor 1.
     """
     asked = environ.get(variable) or default
     if asked not in ("0", "1"):
@@ -117,7 +117,7 @@ def positive_integer(variable: str, text: str) -> int:
     """The number that the environment variable was set to.
 
     Raises:
-        CannotStartError: it is not a positive integer.
+        StartupError: it is not a positive integer.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text)):
         raise StartupError(f"{variable} is {text!r}, not a positive integer.")
@@ -131,7 +131,7 @@ def name(environ: Mapping[str, str]) -> str:
     """MODELPACK_MODEL_NAME, else "model".
 
     Raises:
-        CannotStartError: it cannot stand in a URL.
+        StartupError: it cannot stand in a URL.
     """
     return _checked(environ, "MODELPACK_MODEL_NAME", "model")
 
@@ -140,7 +140,7 @@ def version(environ: Mapping[str, str]) -> str:
     """MODELPACK_MODEL_VERSION, else "1".
 
     Raises:
-        CannotStartError: it cannot stand in a URL.
+        StartupError: it cannot stand in a URL.
     """
     return _checked(environ, "MODELPACK_MODEL_VERSION", "1")
 
@@ -179,7 +179,7 @@ def worker_count(
     """WEB_CONCURRENCY, else one worker a CPU of the cgroup's quota, from 1 to 4.
 
     Raises:
-        CannotStartError: WEB_CONCURRENCY is not a positive integer.
+        StartupError: WEB_CONCURRENCY is not a positive integer.
     """
     asked = environ.get("WEB_CONCURRENCY")
     if asked:

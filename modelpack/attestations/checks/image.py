@@ -46,7 +46,7 @@ def _verified(layer: Layer) -> int:
     """The bytes of its tar.
 
     Raises:
-        NotVouchedError: it has another digest.
+        VerificationError: it has another digest.
     """
     if layer.blob is None:
         with layer.open() as stream:

@@ -80,7 +80,7 @@ def _compared(how: str, wanted: dict[str, Any], found: Sequence[tuple[str, Any]]
     """How many of the documents are there.
 
     Raises:
-        NotVouchedError: there are some of a kind, and none is the one of the image. Others may
+        VerificationError: there are some of a kind, and none is the one of the image. Others may
             attach documents of their own, so that one is enough.
     """
     kinds = {kind for kind, _ in found} & wanted.keys()

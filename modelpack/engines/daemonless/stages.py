@@ -266,7 +266,7 @@ def _show(instruction: Instruction, work: StageBuild, source: str, target: str) 
 
 
 def _fetched(work: StageBuild, _: re.Match[str]) -> None:
-    assert work.tools.wheels is not None  # noqa: S101 - OciEngine.wants_wheels has asked for them
+    assert work.tools.wheels is not None  # noqa: S101 - DaemonlessEngine.wants_wheels has asked for them
     work.places[_WHEELS] = work.tools.wheels / _WHEELS
 
 

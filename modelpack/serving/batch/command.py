@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     """`python -m modelpack.serving predict`: its exit status.
 
     Raises:
-        CannotStartError: the bundle of this folder has no model that can be asked.
+        StartupError: the bundle of this folder has no model that can be asked.
     """
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 would not end by it

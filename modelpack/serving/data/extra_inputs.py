@@ -30,7 +30,7 @@ def are_ignored(environ: Mapping[str, str]) -> bool:
     """Whether extra inputs are ignored, as MODELPACK_EXTRA_INPUTS sets it: ignore or refuse.
 
     Raises:
-        CannotStartError: it is set to something else.
+        StartupError: it is set to something else.
     """
     value = environ.get(VARIABLE) or "ignore"
     if value not in ("ignore", "refuse"):

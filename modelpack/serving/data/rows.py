@@ -67,7 +67,7 @@ class Decoder:
         they are in doubt.
 
         Raises:
-            DoubtError: they may not be; `explain` knows.
+            FallbackRequiredError: they may not be; `explain` knows.
             Problem: 422 there are none, 413 there are too many.
         """
         self.count(len(rows))

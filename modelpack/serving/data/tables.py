@@ -175,7 +175,7 @@ def _are_in_range(decoder: Decoder, numbers: np.ndarray) -> bool:
 
 
 def _array(field: Field, column: Column) -> np.ndarray:
-    """The column as the model takes it; DoubtError if it is not plainly right."""
+    """The column as the model takes it; FallbackRequiredError if it is not plainly right."""
     kind = column.dtype.kind if isinstance(column, np.ndarray) else ""
     if kind == "M" and kind not in KINDS[field.type]:
         raise validation.of_table(validation.EXPECTED[field.type], "dates", field.name)

@@ -103,7 +103,7 @@ def configure() -> None:
     """Log as JSON lines, warnings too, for this process and those it forks.
 
     Raises:
-        CannotStartError: MODELPACK_LOG_LEVEL is no level.
+        StartupError: MODELPACK_LOG_LEVEL is no level.
     """
     logging.captureWarnings(True)
     loud = {"level": level(os.environ), "handlers": ["stderr"], "propagate": False}
@@ -136,7 +136,7 @@ def level(environ: Mapping[str, str]) -> str:
     """MODELPACK_LOG_LEVEL, else INFO. DEBUG also shows the probes that succeed.
 
     Raises:
-        CannotStartError: it is no level.
+        StartupError: it is no level.
     """
     asked = (environ.get("MODELPACK_LOG_LEVEL") or "INFO").upper()
     if asked not in LEVELS:

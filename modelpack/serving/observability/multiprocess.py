@@ -31,7 +31,7 @@ def prepare() -> None:
     when gunicorn reads its configuration anew, does nothing.
 
     Raises:
-        CannotStartError: there is no folder that can be written.
+        StartupError: there is no folder that can be written.
     """
     if Files.folder is not None:
         return

@@ -31,7 +31,7 @@ def select_runtime(model: Any, manifest: Manifest) -> EstimatorRuntime:
     """The runner for `model`.
 
     Raises:
-        CannotStartError: the model cannot do what its manifest says.
+        StartupError: the model cannot do what its manifest says.
     """
     for runner in RUNTIMES:
         if runner.takes(model, manifest):
@@ -69,7 +69,7 @@ def select_plan(
 
 
 # `stream` is what the file holds, decompressed but for archives; `names` are the "module:name"
-# that it may look up. CannotStartError: it names another.
+# that it may look up. StartupError: it names another.
 LOADERS = {
     "pickle": pickle.load_pickle,
     "joblib": pickle.load_joblib,

@@ -50,11 +50,11 @@ class EstimatorRuntime:
             raise
 
     def together(self, method: str, rows: Rows) -> Any:
-        """As `call`, or DoubtError where that would have to do more than is planned."""
+        """As `call`, or FallbackRequiredError where that would have to do more than is planned."""
         return self.call(method, rows)
 
     def each(self, method: str, rows: Rows) -> Any:
-        """What `method` gives for each of `rows` as if it were asked alone; DoubtError as in
+        """What `method` gives for each of `rows` as if it were asked alone; FallbackRequiredError as in
         `together`. Of those that merge.
         """
         return self.call(method, rows)

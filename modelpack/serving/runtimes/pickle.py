@@ -91,7 +91,7 @@ def check(module: str, name: str, names: Collection[str]) -> None:
     """Let the lookup of `name` in `module` pass.
 
     Raises:
-        CannotStartError: it is not one of `names`.
+        StartupError: it is not one of `names`.
     """
     if f"{module}:{name}" not in names:
         wanted = ascii(f"{module}.{name}"[:200])

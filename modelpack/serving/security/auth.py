@@ -35,7 +35,7 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
     """Let `app` ask for the token that `environ` sets, if it sets one.
 
     Raises:
-        CannotStartError: as `token`; MODELPACK_OPEN_METRICS is neither 0 nor 1.
+        StartupError: as `token`; MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
     wanted = token(environ)
     is_open = open_routes(environ)
@@ -74,7 +74,7 @@ def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
     """Those that ask for no token.
 
     Raises:
-        CannotStartError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
+        StartupError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
     return requests.HEALTH | ({"/metrics"} if settings.flag(environ, OPEN_METRICS) else set())
 
@@ -89,7 +89,7 @@ def token(environ: Mapping[str, str]) -> str | None:
     neither is set.
 
     Raises:
-        CannotStartError: both are set; it is empty, malformed or weak; the file cannot be read.
+        StartupError: both are set; it is empty, malformed or weak; the file cannot be read.
     """
     if VARIABLE in environ and FILE_VARIABLE in environ:
         raise StartupError(f"both {VARIABLE} and {FILE_VARIABLE} are set; set one of them.")

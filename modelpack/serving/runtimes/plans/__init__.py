@@ -3,7 +3,7 @@
 scikit-learn spends 250 us on one row of a model whose arithmetic takes 3: it validates its input,
 looks up configuration, starts and ends thread pools. A plan is the arithmetic alone, of arrays that
 were taken out of the estimator once. It gives the very bits that the estimator gives, or raises
-DoubtError, and then the estimator is asked.
+FallbackRequiredError, and then the estimator is asked.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def finite(values: np.ndarray) -> np.ndarray:
     and products is not finite, and the estimator refuses such input.
 
     Raises:
-        DoubtError: one is not.
+        FallbackRequiredError: one is not.
     """
     if not np.vdot(values, values) < math.inf:  # the cheapest sum that NaN and infinity stay in
         raise FallbackRequiredError
@@ -34,7 +34,7 @@ def contiguous(block: Any) -> np.ndarray:
     """`block` in C order, as compiled routines of scikit-learn take it.
 
     Raises:
-        DoubtError: it is not of float64, or no array.
+        FallbackRequiredError: it is not of float64, or no array.
     """
     if type(block) is np.ndarray and block.dtype == np.float64:
         return np.ascontiguousarray(block)
@@ -109,7 +109,7 @@ def normalized(each: np.ndarray) -> np.ndarray:
     """(n_rows, n_classes), divided by the sum of each row, in place.
 
     Raises:
-        DoubtError: a sum is zero, of which releases make different things.
+        FallbackRequiredError: a sum is zero, of which releases make different things.
     """
     sums = each.sum(axis=1)
     if not sums.all():

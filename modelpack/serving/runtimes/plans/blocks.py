@@ -26,7 +26,7 @@ def matrix(block: Any) -> np.ndarray:
     sums go through memory shows in the last bits. A matrix as it is.
 
     Raises:
-        DoubtError: a column holds something else than numbers, or integers that are no float.
+        FallbackRequiredError: a column holds something else than numbers, or integers that are no float.
     """
     if isinstance(block, np.ndarray):
         return block
@@ -43,7 +43,7 @@ def matrix(block: Any) -> np.ndarray:
 
 def no_infinity(values: np.ndarray) -> np.ndarray:
     """Raises:
-    DoubtError: there is one, which estimators refuse, and which would not show in the result.
+    FallbackRequiredError: there is one, which estimators refuse, and which would not show in the result.
     """
     if np.isinf(values).any():
         raise FallbackRequiredError
@@ -54,7 +54,7 @@ def bounded(block: Any) -> Any:
     """`block`, an array or sparse matrix, as transformers take it that accept NaN.
 
     Raises:
-        DoubtError: a value is infinite, which the estimator refuses.
+        FallbackRequiredError: a value is infinite, which the estimator refuses.
     """
     values = block if type(block) is np.ndarray else block.data
     if not np.vdot(values, values) < np.inf:  # the cheapest look; NaN and large values fail it

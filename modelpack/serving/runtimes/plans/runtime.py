@@ -51,7 +51,7 @@ class PlannedRuntime(EstimatorRuntime):
         """What the plan gives for rows that came together.
 
         Raises:
-            DoubtError: it has doubts, and `call` would ask the estimator.
+            FallbackRequiredError: it has doubts, and `call` would ask the estimator.
         """
         return self._planned(self._plan.together, method, rows)
 
@@ -59,7 +59,7 @@ class PlannedRuntime(EstimatorRuntime):
         """What the plan gives for each of `rows` as if it were asked alone.
 
         Raises:
-            DoubtError: it has doubts about one.
+            FallbackRequiredError: it has doubts about one.
         """
         return self._planned(self._plan.each, method, rows)
 
@@ -77,7 +77,7 @@ class PlannedRuntime(EstimatorRuntime):
         """`rows` as parts of a plan take them: an array of objects as its columns.
 
         Raises:
-            DoubtError: the model takes numbers, and they are not; or what is missing has to be
+            FallbackRequiredError: the model takes numbers, and they are not; or what is missing has to be
                 None, which no plan knows.
         """
         if self._nones and any(_has_missing(rows, place) for place in self._nones):

@@ -46,7 +46,7 @@ def require_one_output(model: Any) -> None:
 
 
 def reader(tree: Any) -> Function:
-    """What makes float32 rows of a block, as the fitted `tree` takes them: it raises DoubtError
+    """What makes float32 rows of a block, as the fitted `tree` takes them: it raises FallbackRequiredError
     where the tree would refuse them.
     """
     width = tree.tree_.n_features

@@ -83,7 +83,7 @@ def matrix(block: Any, width: int) -> np.ndarray:
     """`block` as an array (n_rows, width).
 
     Raises:
-        DoubtError: it is of another shape, or not of numbers that float64 holds.
+        FallbackRequiredError: it is of another shape, or not of numbers that float64 holds.
     """
     rows = _stacked(block) if isinstance(block, list) else block
     if rows.ndim != 2 or rows.shape[1] != width or not len(rows):
@@ -105,7 +105,7 @@ def narrow(block: Any, width: int) -> np.ndarray:
     """`block` as trees take it: float32 (n_rows, width) in C order; infinity where it is too large.
 
     Raises:
-        DoubtError: as `matrix`, or a sparse matrix has a value that is not finite.
+        FallbackRequiredError: as `matrix`, or a sparse matrix has a value that is not finite.
     """
     if issparse(block):
         all_finite(block.data)  # missing values are taken only from dense rows
@@ -118,7 +118,7 @@ def all_finite(rows: np.ndarray) -> np.ndarray:
     """`rows`, however large their numbers are.
 
     Raises:
-        DoubtError: one is missing or infinite.
+        FallbackRequiredError: one is missing or infinite.
     """
     if not np.isfinite(rows).all():
         raise FallbackRequiredError
@@ -129,7 +129,7 @@ def _dense(block: Any) -> np.ndarray:
     """Trees find in a sparse matrix what they find in a dense one.
 
     Raises:
-        DoubtError: it would take much memory.
+        FallbackRequiredError: it would take much memory.
     """
     if block.shape[0] * block.shape[1] > DENSE:
         raise FallbackRequiredError
