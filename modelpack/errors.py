@@ -3,7 +3,7 @@
     ModelpackError                     1  a bug in modelpack, if nothing more exact is raised
      +- UsageError                     2  the request makes no sense: a missing file, a bad option
      +- ModelRefusedError              3  the file is unsafe, malformed, or names untrusted code
-     +- VerificationError                3  a signature, provenance or bill of materials does not hold
+     +- VerificationError              3  a signature, provenance or bill of materials does not hold
      +- ModelNotSupportedError         4  the file is well formed, but no model that can be served
      +- EnvironmentNotResolvedError    5  no set of versions fits, or the index cannot be reached
      +- BuildFailedError               6  the image could not be built

@@ -27,7 +27,7 @@ from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.errors import StartupError
 from modelpack.serving.protocols import describe, invocations, predict, v1
 from modelpack.serving.protocols.v2 import routes
-from modelpack.serving.server import fast_path
+from modelpack.serving.server import fast_path, http1
 from modelpack.serving.server import predictor as server_predictor
 from modelpack.serving.server.batching import DynamicBatch
 from modelpack.serving.server.predictor import Job, Predictor
@@ -94,7 +94,7 @@ def by_flask(app, raw: bytes, body: bytes) -> bytes:
 
     job = Job(
         Connection(),
-        server_predictor.head.parse(raw, Config(), ADDRESSES[0], 1, Limits()).request,
+        http1.parse(raw, Config(), ADDRESSES[0], 1, Limits()).request,
         body,
     )
     return server_predictor.call(app, job, Config())[0]

@@ -170,7 +170,7 @@ def seen(tmp_path_factory):
 def test_a_dict_has_what_is_there_in_the_type_of_its_input(seen, rows, taken):
     decoder = seen.decoder(rows)
     for decoded in (decoder.decode(rows), decoder.explain(rows)):
-        assert seen.answer(decoded).predictions.tolist() == [repr(row) for row in taken]
+        assert seen.predict_decoded(decoded).predictions.tolist() == [repr(row) for row in taken]
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,10 @@ def test_categories_of_xgboost_have_their_numbers(tmp_path):
             rows(service, [[6.8, 2.8, word, 1.4]])
         ).predictions.tolist()
         assert (
-            by_word == numbers.answer(rows(numbers, [[6.8, 2.8, number, 1.4]])).predictions.tolist()
+            by_word
+            == numbers.predict_decoded(
+                rows(numbers, [[6.8, 2.8, number, 1.4]])
+            ).predictions.tolist()
         )
     with pytest.raises(Problem, match='got the string "moon"'):
         service.predict_decoded(rows(service, [[6.8, 2.8, "moon", 1.4]])).predictions.tolist()

@@ -53,7 +53,7 @@ def fast_array(field: Field, values: Sequence[Any]) -> np.ndarray:
     """The array of values that are plainly right.
 
     Raises:
-        FallbackRequiredError: a value may be of the wrong type, out of range, or missing where it must not be.
+        FallbackRequiredError: a value may be of the wrong type, out of range, or missing.
     """
     kinds = set(map(type, values))
     if not kinds <= PLAIN[field.type, field.nullable]:

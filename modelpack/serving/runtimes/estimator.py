@@ -54,8 +54,10 @@ class EstimatorRuntime:
         return self.call(method, rows)
 
     def each(self, method: str, rows: Rows) -> Any:
-        """What `method` gives for each of `rows` as if it were asked alone; FallbackRequiredError as in
-        `together`. Of those that merge.
+        """What `method` gives for each of `rows` as if it were asked alone. Of those that merge.
+
+        Raises:
+            FallbackRequiredError: as `together`.
         """
         return self.call(method, rows)
 

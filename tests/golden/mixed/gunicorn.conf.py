@@ -1,37 +1,30 @@
-"""How gunicorn serves app.py; `python -m gunicorn` in this folder reads this file.
+"""Settings of gunicorn. `python -m gunicorn` in this folder reads this file.
 
-PORT and WEB_CONCURRENCY (the number of workers) can be set in the environment, and everything
-else by GUNICORN_CMD_ARGS.
+Set PORT and WEB_CONCURRENCY in the environment, and anything else with GUNICORN_CMD_ARGS.
 """
 
 import os
 
-from modelpack.serving import cpu, limits
+from modelpack.serving import settings
 from modelpack.serving.hooks import child_exit, post_fork, post_worker_init, pre_fork, worker_exit
 
-cpu.one_thread_each()
+settings.limit_threads()  # before numpy is imported
 
 wsgi_app = "app:app"
-bind = f"0.0.0.0:{limits.port(os.environ)}"
+bind = f"0.0.0.0:{settings.port(os.environ)}"
 
-# The model is loaded before the workers are forked, so that they share its memory.
-preload_app = True
-workers = cpu.workers()
+worker_class = "modelpack.serving.server.Worker"
+workers = settings.worker_count()
+preload_app = True  # workers share the memory of the model
 
-# One thread reads and writes, one predicts: slow clients cannot hold up the others.
-worker_class = "modelpack.serving.worker.Worker"
-limit = limits.from_environment(os.environ)
+limit = settings.from_environment(os.environ)
 limit_request_line = limit.line_bytes
 limit_request_fields = limit.headers
 limit_request_field_size = limit.header_bytes
 
-# Heartbeats in memory: a busy disk must not make a worker look dead.
+# Heartbeats are written to memory, because a busy disk would make a worker look dead.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
-# What is being answered when SIGTERM comes is still answered.
-graceful_timeout = 30
-# A worker whose event loop stands still: the model keeps the interpreter to itself.
-timeout = 2 * limit.predict_seconds
-
-# One way in.
+graceful_timeout = 30  # seconds for open requests after SIGTERM
+timeout = 2 * limit.predict_seconds  # until a worker that does not respond is replaced
 control_socket_disable = True

@@ -8,16 +8,15 @@ how such a file begins, where that tells.
 
 from __future__ import annotations
 
-import json
+from json import loads  # `json` is a module of this folder
 from pathlib import Path
 
-from . import arrow, csv, jsonl, npy, parquet
-from . import json as files_json
+from . import arrow, csv, json, jsonl, npy, parquet
 
 FORMATS = {
     "csv": csv,
     "jsonl": jsonl,
-    "json": files_json,
+    "json": json,
     "npy": npy,
     "arrow": arrow,
     "parquet": parquet,
@@ -43,7 +42,7 @@ def format_from_content(beginning: bytes) -> str:
 def _of_json(text: bytes) -> str:
     """Lines, if the first one is a row by itself; a document of one row is the same as a line."""
     try:
-        first = json.loads(text.partition(b"\n")[0].decode())
+        first = loads(text.partition(b"\n")[0].decode())
     except ValueError:
         return "json"
     of_rows = "instances" in first or any(isinstance(value, (list, dict)) for value in first)

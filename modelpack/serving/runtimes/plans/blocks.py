@@ -26,7 +26,7 @@ def matrix(block: Any) -> np.ndarray:
     sums go through memory shows in the last bits. A matrix as it is.
 
     Raises:
-        FallbackRequiredError: a column holds something else than numbers, or integers that are no float.
+        FallbackRequiredError: a column contains other values than numbers, or large integers.
     """
     if isinstance(block, np.ndarray):
         return block
@@ -43,7 +43,7 @@ def matrix(block: Any) -> np.ndarray:
 
 def no_infinity(values: np.ndarray) -> np.ndarray:
     """Raises:
-    FallbackRequiredError: there is one, which estimators refuse, and which would not show in the result.
+    FallbackRequiredError: a value is infinite, which estimators refuse.
     """
     if np.isinf(values).any():
         raise FallbackRequiredError

@@ -13,8 +13,8 @@ Part = Dict[str, Callable[[Any], Any]]
 
 It takes a block, and does not write to it: float64 (n_rows, n_inputs) in C order; for a model of a
 frame, that or a list of columns (n_rows,), as `columns.Rows`; for texts or dicts a list of them. It
-returns what the estimator's method returns, to the bit, or raises FallbackRequiredError where that might not
-be so: then the estimator is asked, and perhaps refuses the rows.
+returns what the estimator's method returns, to the bit, or raises FallbackRequiredError where
+that might not be so: then the estimator is asked, and perhaps refuses the rows.
 """
 
 Compilers = Dict[str, Callable[[Any, "Compiler"], Part]]

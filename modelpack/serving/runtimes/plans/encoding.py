@@ -122,8 +122,8 @@ def _unknown_place(model: Any, index: int, places: Sequence[Any]) -> Any:
 def lookup(categories: np.ndarray, values: Sequence[Any], unknown: Any) -> Lookup:
     """What finds the value of each category in a column, and `unknown` for others.
 
-    It raises FallbackRequiredError where there is something unknown and that is REFUSED, and for values of
-    another kind.
+    It raises FallbackRequiredError for an unknown category if that is REFUSED, and for values
+    of another kind.
     """
     kinds = KINDS[categories.dtype.kind]
     listed = categories.tolist()

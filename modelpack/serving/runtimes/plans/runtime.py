@@ -77,8 +77,8 @@ class PlannedRuntime(EstimatorRuntime):
         """`rows` as parts of a plan take them: an array of objects as its columns.
 
         Raises:
-            FallbackRequiredError: the model takes numbers, and they are not; or what is missing has to be
-                None, which no plan knows.
+            FallbackRequiredError: the values are not numbers, or missing ones must be None, which
+                no plan supports.
         """
         if self._nones and any(_has_missing(rows, place) for place in self._nones):
             raise FallbackRequiredError

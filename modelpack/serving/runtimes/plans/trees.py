@@ -46,8 +46,9 @@ def require_one_output(model: Any) -> None:
 
 
 def reader(tree: Any) -> Function:
-    """What makes float32 rows of a block, as the fitted `tree` takes them: it raises FallbackRequiredError
-    where the tree would refuse them.
+    """Return a function that makes float32 rows of a block, as the fitted `tree` takes them.
+
+    It raises FallbackRequiredError where the tree would refuse the rows.
     """
     width = tree.tree_.n_features
     refused = np.isinf if takes_nan(tree, check_input=True) else _is_not_finite
