@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .contracts import class_key
+from .contracts.made import class_key
 from .dtypes import parse, shape_of
 from .nodes import Dct, Malformed, Obj, Payload
 
