@@ -150,13 +150,13 @@ def command(path: Path) -> str:
 
 def hashing(path: Path) -> str:
     """Reading, hashing and decompressing, which no inspector can do without."""
-    from modelpack.inspection import source
+    from modelpack.inspection import stream
     from modelpack.inspection.nodes import Malformed
 
     with path.open("rb", buffering=0) as file, suppress(Malformed):
-        digest = source.Digest(file)
-        head = digest.read(source.CHUNK)
-        for _ in source.chunks(source.container(head), head, digest):
+        digest = stream.HashingFile(file)
+        head = digest.read(stream.CHUNK)
+        for _ in stream.chunks(stream.container(head), head, digest):
             pass
         return digest.finish()
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -196,7 +196,7 @@ def measured(way: str, path: Path) -> None:
     """Print the seconds that one way takes, its answer, and the memory of the process that read."""
     WAYS["hashing"](path)  # into the page cache
     with suppress(ImportError):
-        __import__({"hashing": "modelpack.inspection.source", "command": "modelpack"}.get(way, way))
+        __import__({"hashing": "modelpack.inspection.stream", "command": "modelpack"}.get(way, way))
     before = cpu_seconds()
     answer = WAYS[way](path)
     seconds = cpu_seconds() - before

@@ -1,5 +1,5 @@
-"""Regenerates modelpack/inspection/bytecode.json, what tells the byte code of one Python from that
-of another, by asking the Pythons themselves.
+"""Regenerate modelpack/inspection/pickle/bytecode.json: what tells the byte code of one Python
+from that of another, by asking the Pythons themselves.
 
     python scripts/make_bytecode.py python3.7 python3.8 ...
 
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TABLE = Path(__file__).parents[1] / "modelpack" / "inspection" / "bytecode.json"
+TABLE = Path(__file__).parents[1] / "modelpack" / "inspection" / "pickle" / "bytecode.json"
 
 ASK = """
 import json, opcode, sys

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from allowlist import positions, reviews
 
-from modelpack.inspection.callables.positions import TEXT, admitted
+from modelpack.inspection.callables.names import TEXT, admitted
 
 REVIEWED = Path(__file__).parent / "allowlist" / "reviewed_positions.json"
 OWN = "own functions"

@@ -12,7 +12,7 @@ import pytest
 from code_specs import spec_naming, write
 from inspection.opcodes import EMPTY_LIST, name, new, pickled
 
-from modelpack.inspection import settled
+from modelpack.inspection import with_trusted
 from modelpack.inspection.inspector import inspect
 from modelpack.types import ModelSpec
 from modelpack.user_code import CodeOptions, find_code
@@ -78,7 +78,7 @@ def checked(tmp_path: Path, owner: str, *names: str) -> list[str]:
     write(tmp_path, FILES)
     key = f"shop.models:{owner}"
     spec = replace(spec_naming(tmp_path / "model.pkl", key), own_states={key: names})
-    found = settled(spec, find_code(spec, CodeOptions())).safety
+    found = with_trusted(spec, find_code(spec, CodeOptions())).safety
     assert found.verdict == ("refuse" if found.findings else "pass")
     return [finding.message.rpartition(" ")[2] for finding in found.findings]
 

@@ -7,7 +7,13 @@ require_servable(spec)
 from __future__ import annotations
 
 from .isolation import inspect
-from .servable import is_unreadable, is_unsupported, require_categories, require_servable, settled
+from .policy import (
+    is_unreadable,
+    is_unsupported,
+    require_categories,
+    require_servable,
+    with_trusted,
+)
 
 __all__ = [
     "inspect",
@@ -15,5 +21,5 @@ __all__ = [
     "is_unsupported",
     "require_categories",
     "require_servable",
-    "settled",
+    "with_trusted",
 ]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from modelpack.types import Field, Scalar, Signature
 
-from .arrays import scalar, view
 from .facts.columns import scalar_type
-from .facts.inputs import MOST_INPUTS
-from .facts.parts import Part
-from .nodes import Dct, Node
+from .facts.estimators import EstimatorNode
+from .facts.signature import MOST_INPUTS
+from .nodes import DictNode, Node
+from .pickle.ndarrays import scalar, view
 
 _NAME_KEYS = {
     "columns", "cols", "columnnames", "features", "featurenames", "featurecolumns", "featurecols",
@@ -92,7 +92,7 @@ def labelled(signature: Signature, labels: Labels) -> Signature:
 
 def find_labels(
     signature: Signature,
-    encoders: Sequence[tuple[str, Part]],
+    encoders: Sequence[tuple[str, EstimatorNode]],
     values: Iterable[Companion],
     *,
     selected: bool,
@@ -125,7 +125,7 @@ def find_labels(
     return None, f"the file contains label encoders for {count} classes ({keys})" if keys else ""
 
 
-def _classes(part: Part) -> tuple[Scalar, ...]:
+def _classes(part: EstimatorNode) -> tuple[Scalar, ...]:
     array = view(part.get("classes_"))
     if array is None or len(array.shape) != 1 or array.size > _MOST_LABELS:
         return ()
@@ -167,7 +167,7 @@ def _mapped(companion: Companion) -> tuple[Scalar, ...]:
     if _plain(companion.key) not in _LABEL_KEYS:
         return ()
     node = companion.value
-    if not isinstance(node, Dct):
+    if not isinstance(node, DictNode):
         values = _scalars(_listed(node))
         return values if all(isinstance(value, str) for value in values) else ()
     keys, values = _scalars(node.keys), _scalars(node.values)
@@ -200,10 +200,10 @@ def _plain(text: str) -> str:
 
 def companions(root: Node, deepest: int = 2) -> Iterator[Companion]:
     """The values of a dict, and of the dicts in it, by their keys."""
-    if not isinstance(root, Dct):
+    if not isinstance(root, DictNode):
         return
     for key, value in zip(root.keys, root.values, strict=True):
         if isinstance(key, str):
             yield Companion(key, value)
-            if deepest > 1 and isinstance(value, Dct):
+            if deepest > 1 and isinstance(value, DictNode):
                 yield from companions(value, deepest - 1)

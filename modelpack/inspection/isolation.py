@@ -18,13 +18,13 @@ from modelpack import errors
 from modelpack.types import Finding, ModelFile, ModelSpec, Safety, Signature, from_json
 
 from . import limits
-from .arrays import clean
+from .pickle.ndarrays import clean
 
 # -I and -S: no variable, no folder but Python's own, no start-up file of site-packages. Ours come
 # last, so that nothing in them stands before the standard library.
 _START = (
     "import sys; sys.path += sys.argv[2:]; "
-    "from modelpack.inspection.child import main; main(sys.argv[1])"
+    "from modelpack.inspection.worker import main; main(sys.argv[1])"
 )
 _NEEDED = ("packaging", "lz4")
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH")

@@ -20,10 +20,10 @@ from typing import Any
 
 from .allowlist import standing
 from .contracts import class_key
-from .nodes import Dct, Global, Node, Obj
+from .nodes import DictNode, Global, Node, ObjectNode
 
 
-def states(objects: Iterable[Obj]) -> dict[str, tuple[str, ...]]:
+def states(objects: Iterable[ObjectNode]) -> dict[str, tuple[str, ...]]:
     """Return the names that states set, by class, of the classes that modelpack does not know."""
     found: dict[str, set[str]] = {}
     for made in objects:
@@ -49,7 +49,7 @@ def of_base(key: str) -> frozenset[str]:
     return frozenset[str]().union(*found)
 
 
-def replaced(made: Obj) -> str | None:
+def replaced(made: ObjectNode) -> str | None:
     """Return what is wrong if a state of an object replaces a method of its class."""
     names = frozenset[str]().union(*map(of_class, _classes(made)))
     if not names:
@@ -75,18 +75,18 @@ def _table() -> dict[str, Any]:
     return table
 
 
-def _classes(made: Obj) -> Iterator[str]:
+def _classes(made: ObjectNode) -> Iterator[str]:
     yield class_key(made)
     # Functions that make an object get its class as the first argument.
     if made.args and isinstance(made.args[0], Global):
         yield made.args[0].key
 
 
-def _keys(made: Obj) -> Iterator[Node]:
+def _keys(made: ObjectNode) -> Iterator[Node]:
     """Yield the names that the states set: of a dict, and of dicts in a tuple, some of which hooks
     such as those of pandas pass to `setattr`.
     """
     for state in made.states:
         for part in state if isinstance(state, tuple) else (state,):
-            if isinstance(part, Dct):
+            if isinstance(part, DictNode):
                 yield from part.keys

@@ -1,4 +1,4 @@
-"""What the machine builds: a tree of values that do nothing.
+"""The inert values that files are read into, and the class of an object node.
 
 None, booleans, numbers, strings, bytes, tuples and lists of a pickle are those of Python. Whatever
 could run code, hash or compare is one of the classes here. Keys of a `Dct` are never hashed.
@@ -63,7 +63,7 @@ class Global:
 
 
 @dataclass(slots=True, eq=False)
-class Obj:
+class ObjectNode:
     """An object that loading would make: a class made by NEWOBJ, or whatever a call returns."""
 
     how: Literal["new", "call"]
@@ -71,15 +71,15 @@ class Obj:
     args: tuple[Node, ...]
     offset: int
     opcode: str
-    kwargs: Dct | None = None
+    kwargs: DictNode | None = None
     states: list[Node] = field(default_factory=list)  # of BUILD
     appends: list[Node] | None = None  # of APPEND(S)
-    pairs: Dct | None = None  # of SETITEM(S)
+    pairs: DictNode | None = None  # of SETITEM(S)
     dtype: Any = None  # what the state of a numpy.dtype told when it was set
 
 
 @dataclass(slots=True, eq=False)
-class Dct:
+class DictNode:
     keys: list[Node] = field(default_factory=list)
     values: list[Node] = field(default_factory=list)
 
@@ -107,7 +107,7 @@ class Blob:
 class Payload:
     """An array of joblib, whose bytes or whose own pickle follow the wrapper in the stream."""
 
-    wrapper: Obj
+    wrapper: ObjectNode
     dtype: Node
     shape: tuple[int, ...]
     fortran: bool
@@ -115,7 +115,7 @@ class Payload:
     inner: Node  # root of the nested pickle of an array of objects
 
 
-COMPOSITE = (Obj, Dct, Items, Payload, tuple, list)
+COMPOSITE = (ObjectNode, DictNode, Items, Payload, tuple, list)
 """The nodes that hold nodes."""
 
 
@@ -123,13 +123,13 @@ def children(node: Node) -> list[Node]:
     """The nodes that `node` holds, scalars included."""
     if isinstance(node, tuple | list):
         return list(node)
-    if isinstance(node, Dct):
+    if isinstance(node, DictNode):
         return [*node.keys, *node.values]
     if isinstance(node, Items):
         return node.values
     if isinstance(node, Payload):
         return [node.wrapper, node.inner]
-    if isinstance(node, Obj):
+    if isinstance(node, ObjectNode):
         more = [part for part in (node.kwargs, node.pairs) if part is not None]
         return [*node.args, *node.states, *(node.appends or ()), *more]
     return []
@@ -149,3 +149,25 @@ def within(
                 below += held(node)
                 yield node
         layer = below
+
+
+def constructed_class(made: ObjectNode) -> Node:
+    """The class of an object: of protocols 0 and 1, the first argument of `_reconstructor`."""
+    is_old = made.cls.name == "_reconstructor" and made.cls.module in {"copyreg", "copy_reg"}
+    return made.args[0] if is_old and made.args else made.cls
+
+
+def is_constructed(made: ObjectNode) -> bool:
+    """Whether it is an object of `made_class`, and not what a call of that returned."""
+    return made.how == "new" or constructed_class(made) is not made.cls
+
+
+def is_bare(made: ObjectNode) -> bool:
+    """Whether it is made without arguments; those of a call are its callable's."""
+    return made.how == "call" or (made.args == () and made.kwargs is None)
+
+
+def class_key(made: ObjectNode) -> str:
+    """The "module:name" of `made_class`; "" of one that is no name."""
+    cls = constructed_class(made)
+    return cls.key if isinstance(cls, Global) else ""

@@ -1,4 +1,4 @@
-"""The verdict: each name that the file holds, in each position, against what is known of it.
+"""The safety verdict, and whether a model may be packaged.
 
 Every object and every name that the machine met is judged, whether the root reaches it or not:
 unpickling makes them all.
@@ -6,17 +6,21 @@ unpickling makes them all.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from pathlib import PurePath
 
-from modelpack.types import Finding, Verdict
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.types import Code, Finding, ModelSpec, Safety, Verdict
 
 from . import callables, formulas, interpreted
 from .allowlist import is_known, roles, standing
-from .contracts import class_key, is_made, made_class, reads_own_state, violation
-from .machine import Trace
-from .methods import replaced
-from .nodes import Dct, Global, Malformed, Node, Obj, children
-from .payloads import WRAPPERS
+from .contracts import class_key, constructed_class, is_constructed, reads_own_state, violation
+from .methods import of_base, replaced
+from .nodes import DictNode, Global, Malformed, Node, ObjectNode, children
+from .pickle.machine import Trace
+from .pickle.ndarrays import WRAPPERS
 from .posing import interfaces, posing
 from .sharing import Walk
 
@@ -88,7 +92,7 @@ def _wrappers(trace: Trace) -> Iterator[Finding]:
         yield _at(found[-1], "two-joblibs", "its arrays are those of two different joblibs")
 
 
-def _objects(objects: Iterable[Obj]) -> Iterator[Finding]:
+def _objects(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
     seen = set()
     for made in objects:
         problem = _object_problem(made)
@@ -99,7 +103,7 @@ def _objects(objects: Iterable[Obj]) -> Iterator[Finding]:
             yield Finding(code, message, made.offset, made.opcode, made.cls.key)
 
 
-def _object_problem(made: Obj) -> tuple[str, str] | None:
+def _object_problem(made: ObjectNode) -> tuple[str, str] | None:
     for code, check in _STATES if made.states else _STATES[-1:]:
         if why := check(made):
             return code, why
@@ -115,7 +119,7 @@ def _object_problem(made: Obj) -> tuple[str, str] | None:
     return ("bad-items", why) if why else None
 
 
-def _bad_items(made: Obj) -> str | None:
+def _bad_items(made: ObjectNode) -> str | None:
     key = class_key(made)
     if made.appends and is_known(key) and "append" not in roles(key):
         return "values are appended to it"
@@ -124,15 +128,20 @@ def _bad_items(made: Obj) -> str | None:
     return None
 
 
-def _bad_state(made: Obj) -> str | None:
+def _bad_state(made: ObjectNode) -> str | None:
     key = class_key(made)
     known = is_known(key)
     for state in made.states:
-        if known and is_made(made) and _has_slots(state) and not reads_own_state(key):
+        if known and is_constructed(made) and _has_slots(state) and not reads_own_state(key):
             return "its state sets attributes past its dict"
-        if known and is_made(made) and not reads_own_state(key) and not _is_of_dict(state, key):
+        if (
+            known
+            and is_constructed(made)
+            and not reads_own_state(key)
+            and not _is_of_dict(state, key)
+        ):
             return "its state is no dict"
-        keys = state.keys if isinstance(state, Dct) else ()
+        keys = state.keys if isinstance(state, DictNode) else ()
         # What equals a string, such as a numpy scalar, is found as an attribute of that name.
         if known and not all(isinstance(key, str) for key in keys):
             return "its state names an attribute otherwise than by a string"
@@ -160,12 +169,12 @@ def _is_of_dict(state: Node, key: str) -> bool:
     take pairs, or an object that holds them, for the names and values of attributes.
     """
     by_position = isinstance(state, tuple) and key.startswith("pandas.")
-    return state is None or isinstance(state, Dct) or by_position
+    return state is None or isinstance(state, DictNode) or by_position
 
 
 def _has_slots(state: Node) -> bool:
     is_pair = isinstance(state, tuple) and len(state) == 2
-    return is_pair and any(isinstance(part, Dct) for part in state)
+    return is_pair and any(isinstance(part, DictNode) for part in state)
 
 
 def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Finding]:
@@ -178,9 +187,9 @@ def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Fin
     """
     reached = set(trace.used)
     for node in nodes:
-        if isinstance(node, Obj):
+        if isinstance(node, ObjectNode):
             yield from _made_by_old_pickler(node)
-            reached.update((id(node.cls), id(made_class(node))))
+            reached.update((id(node.cls), id(constructed_class(node))))
         values = _values(node)
         for value in values if Global in set(map(type, values)) else ():
             if isinstance(value, Global):
@@ -193,7 +202,7 @@ def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Fin
 
 
 def _values(node: Node) -> list[Node]:
-    is_old = isinstance(node, Obj) and made_class(node) is not node.cls
+    is_old = isinstance(node, ObjectNode) and constructed_class(node) is not node.cls
     return children(node)[1:] if is_old else children(node)
 
 
@@ -204,8 +213,8 @@ def _reference(name: Global) -> Iterator[Finding]:
         yield _at(name, "unexpected-role", message)
 
 
-def _made_by_old_pickler(node: Obj) -> Iterator[Finding]:
-    cls = made_class(node)
+def _made_by_old_pickler(node: ObjectNode) -> Iterator[Finding]:
+    cls = constructed_class(node)
     is_old = cls is not node.cls and isinstance(cls, Global)
     if is_old and is_known(cls.key) and "new" not in roles(cls.key):
         message = f"{cls.dotted} is used as no saved model uses it: it is made"
@@ -214,3 +223,170 @@ def _made_by_old_pickler(node: Obj) -> Iterator[Finding]:
 
 def _at(name: Global, code: str, message: str) -> Finding:
     return Finding(code, message, name.offset, name.opcode, name.key)
+
+
+_MOST_NAMED = 3
+_MOST_OPTIONS = 20
+_HINTS = {
+    "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
+    "external-data": "onnx.save(model, 'model.onnx', save_as_external_data=False) makes one file.",
+    "not-a-model": "Save the fitted estimator or pipeline itself, with "
+    "joblib.dump(model, 'model.joblib').",
+    "not-fitted": "Call fit before joblib.dump.",
+    "no-prediction": "Save an estimator that has predict or transform.",
+    "repeated-name": "Rename one of the columns, and train the model again.",
+    "misfit": "Give the files of one model, in the order in which its rows pass through them.",
+    "empty-file": "Save or copy the model again.",
+    "truncated": "Save or copy the model again: the size differs from that of the original.",
+    "byte-code": "Move the functions and classes into a file of your own, import them from there, "
+    "save the model again, and name the file: --code FILE.py (lambdas, and what "
+    "cloudpickle.register_pickle_by_value covers, are saved as byte code).",
+    "unserved-model": "Package a model that predicts from the values of one row.",
+    "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
+    "formula": "Compute what the formula cannot have before training, as columns of the data: "
+    "docs/security.md lists the terms that formulas may have.",
+    "lz4-missing": "pip install 'modelpack[lz4]'",
+    "trailing-data": "Save all that the model consists of in one call, as one tuple or dict.",
+}
+_UNSUPPORTED = {"lz4-missing", "unserved-model", "unsupported-format"}
+_HARMFUL = {
+    "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
+    "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",
+    "dropped-global", "dropped-value", "replaced-method", "state-of-non-object", "two-joblibs",
+    "unexpected-class", "unexpected-role",
+}  # fmt: skip
+"""Codes of what no library writes and an attack does. The others are those of files that are
+damaged, too large, or of another kind.
+"""
+
+_UNREADABLE = {
+    "broken-frame", "changed", "empty-file", "external-data", "lz4-missing", "malformed",
+    "too-large", "truncated",
+}  # fmt: skip
+_EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
+"""Codes of what models hold though no file with it passes: what else is found follows from that."""
+
+_DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
+_DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
+
+
+def is_unreadable(findings: Iterable[Finding]) -> bool:
+    """Return whether a file is damaged, missing a part or too large, and nothing else is known."""
+    return {finding.code for finding in findings} <= _UNREADABLE
+
+
+def is_unsupported(findings: Iterable[Finding]) -> bool:
+    """Return whether modelpack does not read the format of a file, and knows nothing else of it."""
+    return {finding.code for finding in findings} == {"unsupported-format"}
+
+
+def with_trusted(spec: ModelSpec, code: Code) -> ModelSpec:
+    """The spec that inspecting with `trust` for all that `code` defines would give, without reading
+    the file again: whether a name is known changes nothing else that is found. It also has the
+    findings that only the code of the author's classes shows.
+    """
+    kept = [f for f in spec.safety.findings if f.code != UNKNOWN or f.global_ not in code.defined]
+    kept += _replaced(code)
+    return replace(spec, safety=Safety(verdict(kept), tuple(kept)))
+
+
+def _replaced(code: Code) -> Iterator[Finding]:
+    """Find the states that replace a method of a class whose code was found."""
+    for each in code.classes:
+        inherited = frozenset[str]().union(*map(of_base, each.bases))
+        for name in sorted({*each.replaced, *inherited.intersection(each.unset)}):
+            message = f"{each.name.replace(':', '.')} has a state that replaces its method {name}"
+            yield Finding("replaced-method", message, global_=each.name)
+
+
+def require_servable(spec: ModelSpec) -> None:
+    """Return if the file holds a model that may be loaded in the image.
+
+    Raises:
+        ModelNotSupportedError: it is no model, or of a format that modelpack does not read.
+        ModelRefusedError: it is malformed or hostile, or names code that has to be trusted first.
+    """
+    findings = spec.safety.findings
+    unsupported = [f for f in findings if f.code in _UNSUPPORTED]
+    if unsupported:
+        raise _not_supported(spec, unsupported[0])
+    if spec.safety.verdict == "refuse":
+        raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
+    if spec.safety.verdict == "trust":
+        raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
+    for finding in findings:
+        raise _not_supported(spec, finding)
+
+
+def require_categories(spec: ModelSpec) -> None:
+    """Return if the values of all columns of categories are known, from the file or from rows.
+
+    Raises:
+        ModelNotSupportedError: The model knows a column by the codes of its categories, and nothing
+            says which value has which code.
+    """
+    unknown = [f.name for f in spec.signature.inputs
+               if f.dtype == "category" and f.categories is None]  # fmt: skip
+    if unknown:
+        more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
+        raise ModelNotSupportedError(
+            f"{_name(spec)} cannot be served: it was trained on columns of categories "
+            f"({', '.join(unknown[:_MOST_NAMED])}{more}), and the file does not contain their "
+            "values. XGBoost saves them since 3.1, but not those with letters beyond ASCII.",
+            hint="Call modelpack.record(model, X, path) after saving the model, with X as in "
+            "training: the record contains the categories.",
+        )
+
+
+def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
+    message = f"{_name(spec)} cannot be served: {finding.message}."
+    hint = _choosing(spec) if finding.code == "several-models" else _HINTS[finding.code]
+    return ModelNotSupportedError(message, hint=hint)
+
+
+def _choosing(spec: ModelSpec) -> str:
+    if spec.more_files:
+        return "Give files that hold one estimator each, or one file and --select."
+    names = spec.suggestion or spec.choices[:1]
+    options = " ".join(f"--select {shlex.quote(ascii(name)[1:-1])}" for name in names)
+    if len(names) > 1:
+        return f"Select all that rows pass through, in order, such as: {options}"
+    return (
+        f"Choose one with --select, such as {options}. Several of them, in the order in "
+        "which rows pass through them, make a pipeline."
+    )
+
+
+def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
+    told = [f"{f.message}{_where(f)}" for f in findings[:_MOST_NAMED]]
+    more = len(findings) - len(told)
+    text = "; ".join(told) + (f"; and {more} more" if more else "")
+    is_harmful = any(f.code in _HARMFUL for f in findings) and findings[0].code not in _EXPLAINED
+    return ModelRefusedError(
+        f"{_name(spec)} is refused, and nothing of it was executed: {text}.",
+        hint=_DANGEROUS if is_harmful else _HINTS.get(findings[0].code, _DAMAGED),
+    )
+
+
+def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
+    names = sorted({f.global_ for f in findings if f.global_})
+    listed = ", ".join(name.replace(":", ".") for name in names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    options = " ".join(f"--trust {name}" for name in names[:_MOST_OPTIONS])
+    if len(names) > _MOST_OPTIONS:
+        options += f" (and {len(names) - _MOST_OPTIONS} more: see modelpack inspect --json)"
+    notes = "; ".join(f.message for f in spec.safety.findings if f.code in NOTES)
+    return ModelRefusedError(
+        f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "
+        f"know ({listed}{more}). Nothing of it was executed."
+        + (f" Once trusted, it could still not be served: {notes}." if notes else ""),
+        hint=f"If you trust whoever wrote this code, add: {options}",
+    )
+
+
+def _where(finding: Finding) -> str:
+    return "" if finding.offset is None else f" (at byte {finding.offset:,})"
+
+
+def _name(spec: ModelSpec) -> str:
+    return ascii(PurePath(spec.file.path).name).strip("'\"")

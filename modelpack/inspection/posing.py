@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from modelpack.types import Finding
 
 from .allowlist import is_known
-from .arrays import scalar
-from .contracts import class_key, made_class
+from .contracts import class_key, constructed_class
 from .contracts.kinds import is_zone_path
-from .nodes import Dct, Node, Obj
+from .nodes import DictNode, Node, ObjectNode
+from .pickle.ndarrays import scalar
 
 _INTERFACE, _KIND = "typestr", "_typ"
 
@@ -28,7 +28,7 @@ _KINDS = {"DataFrame": "dataframe", "Series": "series"}
 _PAIR = 2
 
 
-def posing(made: Obj) -> str | None:
+def posing(made: ObjectNode) -> str | None:
     """Return what is wrong if an object of a known class would pass for another."""
     key = class_key(made)
     if not is_known(key):
@@ -49,20 +49,20 @@ def interfaces(nodes: Iterable[Node]) -> Iterator[Finding]:
     found: dict[str, str] = {}
     seen: set[int] = set()  # lists that several dicts may share are looked at once
     for node in nodes:
-        values = _values(node, _INTERFACE) if isinstance(node, Dct) else _second(node)
+        values = _values(node, _INTERFACE) if isinstance(node, DictNode) else _second(node)
         if any(map(_is_type, values)):
             found["array-interface"] = "a dict describes the memory of an array to numpy"
-        if isinstance(node, Dct) and any(_opens(value, seen) for value in _zones(node)):
+        if isinstance(node, DictNode) and any(_opens(value, seen) for value in _zones(node)):
             found["bad-text"] = "a time zone is the path of a file"
     for code, message in found.items():
         yield Finding(code, message)
 
 
-def _items(made: Obj) -> Iterator[Node]:
+def _items(made: ObjectNode) -> Iterator[Node]:
     """The keys of a dict that an object is."""
-    old = made.args[-1] if made_class(made) is not made.cls else None  # of protocols 0 and 1
+    old = made.args[-1] if constructed_class(made) is not made.cls else None  # of protocols 0 and 1
     for part in (made.pairs, old):
-        if isinstance(part, Dct):
+        if isinstance(part, DictNode):
             yield from map(_plain, part.keys)
 
 
@@ -73,7 +73,9 @@ def _is_asked_for(name: Node) -> bool:
 
 def _values(node: Node, name: str) -> Iterator[Node]:
     """The values of a key of a dict, also where a text of numpy equals it."""
-    if isinstance(node, Dct) and (name in node.keys or Obj in set(map(type, node.keys))):
+    if isinstance(node, DictNode) and (
+        name in node.keys or ObjectNode in set(map(type, node.keys))
+    ):
         for key, value in zip(node.keys, node.values, strict=True):
             if _plain(key) == name:
                 yield value
@@ -85,7 +87,7 @@ def _second(node: Node) -> Iterator[Node]:
         yield node[1]
 
 
-def _zones(node: Dct) -> Iterator[Node]:
+def _zones(node: DictNode) -> Iterator[Node]:
     for key, value in zip(node.keys, node.values, strict=True):
         if type(key) is str and type(value) in _HOLDING and "dtype" in key:
             yield value
@@ -106,7 +108,7 @@ def _is_type(node: Node) -> bool:
 
 
 def _plain(node: Node) -> Node:
-    return scalar(node) if isinstance(node, Obj) else node
+    return scalar(node) if isinstance(node, ObjectNode) else node
 
 
-_HOLDING = {str, list, tuple, Obj}
+_HOLDING = {str, list, tuple, ObjectNode}

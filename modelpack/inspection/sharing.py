@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from . import limits
-from .contracts import is_made
-from .nodes import COMPOSITE, Malformed, Node, Obj, children
+from .contracts import is_constructed
+from .nodes import COMPOSITE, Malformed, Node, ObjectNode, children
 
 _SHARED = "few values stand for very many"
 
@@ -52,7 +52,7 @@ class Walk:
                 more = (child for child in reversed(inner) if id(child) not in self._deep)
                 stack.extend((child, level + 1, 0, None) for child in more)
 
-    def finish(self, objects: Iterable[Obj]) -> None:
+    def finish(self, objects: Iterable[ObjectNode]) -> None:
         """Visit the objects that were not visited yet, and compare what all of them hold.
 
         Raises:
@@ -77,9 +77,9 @@ class Walk:
         deep = len(inner) + 1 + sum([self._deep[id(child)] for child in inner])
         _check(deep <= limits.REPEATS * (self._written + 1_000), _SHARED)
         shallow = count + 1 + sum([self._shallow[id(child)] for child in inner])
-        if isinstance(node, Obj):
+        if isinstance(node, ObjectNode):
             self._held += shallow
-            shallow = 1 if is_made(node) or node.dtype is not None else shallow
+            shallow = 1 if is_constructed(node) or node.dtype is not None else shallow
         self._deep[id(node)], self._shallow[id(node)] = deep, shallow
 
 

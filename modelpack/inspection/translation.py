@@ -12,7 +12,7 @@ import builtins
 from dataclasses import dataclass
 
 from .allowlist import all_modules, roles
-from .nodes import Dct, Global, Node, Obj
+from .nodes import DictNode, Global, Node, ObjectNode
 
 _PARTIAL = "functools:partial"
 _BLOCK = "pandas.core.internals.blocks:new_block"
@@ -51,7 +51,7 @@ def translated(callee: Node, args: Node) -> Translation | None:
     """
     if not isinstance(args, tuple):
         return None
-    if isinstance(callee, Obj):
+    if isinstance(callee, ObjectNode):
         return _of_partial(callee, args) if callee.cls.key == _PARTIAL else None
     if not isinstance(callee, Global) or callee.module != "dill._dill":
         return None
@@ -59,7 +59,7 @@ def translated(callee: Node, args: Node) -> Translation | None:
     return read(callee, args) if read else None
 
 
-def _of_partial(callee: Obj, args: tuple[Node, ...]) -> Translation | None:
+def _of_partial(callee: ObjectNode, args: tuple[Node, ...]) -> Translation | None:
     """Read a partial of pandas as `new_block` with the number of dimensions, its only keyword."""
     if len(callee.args) != 1 or callee.kwargs is not None or len(callee.states) != 1:
         return None
@@ -69,9 +69,9 @@ def _of_partial(callee: Obj, args: tuple[Node, ...]) -> Translation | None:
     if not isinstance(state, tuple) or len(state) != 4 or state[0] is not function:
         return None
     _, more, keywords, attributes = state
-    if more != () or not isinstance(keywords, Dct) or keywords.keys != ["ndim"]:
+    if more != () or not isinstance(keywords, DictNode) or keywords.keys != ["ndim"]:
         return None
-    if attributes is not None and not (isinstance(attributes, Dct) and not attributes.keys):
+    if attributes is not None and not (isinstance(attributes, DictNode) and not attributes.keys):
         return None
     return Translation(function, callee.cls, (*args, keywords.values[0]))
 
@@ -99,7 +99,7 @@ def _partial(helper: Global, args: tuple[Node, ...]) -> Translation | None:
     if len(args) != 4 or not isinstance(args[0], Global) or args[0].key != _PARTIAL:
         return None
     cls, function, more, keywords = args
-    if more != () or not isinstance(keywords, Dct):
+    if more != () or not isinstance(keywords, DictNode):
         return None
     return Translation(cls, helper, (function,), ((function, more, keywords, None),))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from modelpack import user_code as codes
 from modelpack.environment.requirements import from_user
 from modelpack.errors import ModelpackError, ModelRefusedError
-from modelpack.inspection import require_servable, settled
+from modelpack.inspection import require_servable, with_trusted
 from modelpack.types import Code, ModelSpec
 
 from .options import Options
@@ -30,7 +30,7 @@ def inspect_with_code(
     try:
         if model.local_modules and model.safety.verdict != "refuse":
             code = find_code(model, options)
-            model = settled(model, code)
+            model = with_trusted(model, code)
         require_trusted(model, code)
     except ModelpackError as problem:
         return model, code, problem

@@ -16,7 +16,7 @@ from modelpack import user_code as codes
 from modelpack.bundle import render as bundles
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
-from modelpack.inspection import inspect, require_categories, require_servable, settled
+from modelpack.inspection import inspect, require_categories, require_servable, with_trusted
 from modelpack.oci import reference as oci_reference
 from modelpack.parity import claims as parities
 from modelpack.smoke import smoke, static
@@ -133,7 +133,7 @@ class Pipeline:
         """The author's code, and the model with what that needs too."""
         with self.stage("code") as summary:
             code = find_code(model, self.options)
-            model = settled(model, code)
+            model = with_trusted(model, code)
             for notice in codes.notices(code):
                 self.observer.notice(notice)
             require_trusted(model, code)

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.inspection import policy
-from modelpack.inspection.contracts import class_key, is_made, made_class
-from modelpack.inspection.interpreter import run
-from modelpack.inspection.machine import Trace
+from modelpack.inspection.contracts import class_key, constructed_class, is_constructed
 from modelpack.inspection.nodes import (
     Blob,
-    Dct,
+    DictNode,
     Global,
     Items,
     Malformed,
     Node,
-    Obj,
+    ObjectNode,
     Payload,
     children,
 )
-from modelpack.inspection.reader import Reader
+from modelpack.inspection.pickle.interpreter import run
+from modelpack.inspection.pickle.machine import Trace
 from modelpack.inspection.sharing import Walk
+from modelpack.inspection.stream import Reader
 from modelpack.types import Finding
 
 from . import names
@@ -88,7 +88,7 @@ def _add(found: Evidence, file: str, trace: Trace, root: Node) -> None:
         filled = {"append": made.appends, "items": made.pairs}
         key = class_key(made)
         found.roles[key].update(role for role, values in filled.items() if values)
-        if is_made(made):
+        if is_constructed(made):
             found.roles[key].add("new")
     for name in _values(root):
         found.roles[name.key].add("ref")
@@ -98,12 +98,12 @@ def _values(root: Node) -> Iterator[Global]:
     """The names that are mere values: neither made nor called."""
     for node in Walk().below(root):
         held = children(node)
-        if isinstance(node, Obj) and made_class(node) is not node.cls:
+        if isinstance(node, ObjectNode) and constructed_class(node) is not node.cls:
             held = held[1:]  # the class that _reconstructor makes
         yield from (value for value in held if isinstance(value, Global))
 
 
-def _way(made: Obj) -> str:
+def _way(made: ObjectNode) -> str:
     """How an object is made, in words: a.b:C new(str, dict)=dict."""
     args = ", ".join(_kind(arg) for arg in made.args)
     more = ", **" if made.kwargs else ""
@@ -115,9 +115,9 @@ def _way(made: Obj) -> str:
 def _kind(node: Node, level: int = 0) -> str:
     if isinstance(node, Global):
         return f"<{node.key}>"
-    if isinstance(node, Obj):
-        return f"{made_class(node).key}()"
+    if isinstance(node, ObjectNode):
+        return f"{constructed_class(node).key}()"
     if isinstance(node, tuple) and level < 2:
         return f"({', '.join(_kind(part, level + 1) for part in node)})"
-    names = {Dct: "dict", Items: "set", Blob: "blob", Payload: "array", type(None): "None"}
+    names = {DictNode: "dict", Items: "set", Blob: "blob", Payload: "array", type(None): "None"}
     return names.get(type(node), type(node).__name__)

@@ -14,7 +14,7 @@ from typing import Any
 
 import xgboost
 
-from modelpack.inspection import ubjson
+from modelpack.inspection.encodings import ubjson
 
 from . import models, protobufs
 from .values import FLOATS, INTEGERS, TEXTS, changed_bytes

@@ -5,9 +5,9 @@ import struct
 import pandas as pd
 import pytest
 
-from modelpack.inspection.arrays import view
 from modelpack.inspection.inspector import inspect
-from modelpack.inspection.reading import read
+from modelpack.inspection.parser import parse_file
+from modelpack.inspection.pickle.ndarrays import view
 
 from . import opcodes as op
 from .saving import saved
@@ -19,7 +19,7 @@ def opened(texts, path, how):
     series = pd.Series(texts, dtype=pd.StringDtype("pyarrow"))
     found = saved(series, path, how)
     assert {f.code for f in found.safety.findings} <= {"not-a-model"}, found.safety
-    return read(path, ())
+    return parse_file(path, ())
 
 
 @pytest.mark.parametrize("how", [0, 2, 4, 5])

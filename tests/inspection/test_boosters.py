@@ -11,12 +11,12 @@ from catboost import CatBoostRegressor
 from lightgbm import LGBMClassifier
 from xgboost import XGBClassifier
 
-from modelpack.inspection.facts import ubjson
+from modelpack.inspection.encodings import ubjson
+from modelpack.inspection.encodings.flatbuffers import Table
 from modelpack.inspection.facts.boosters import booster
 from modelpack.inspection.facts.columns import Column
-from modelpack.inspection.facts.flatbuffers import Table
-from modelpack.inspection.facts.parts import Part
-from modelpack.inspection.facts.steps import describe
+from modelpack.inspection.facts.estimators import EstimatorNode
+from modelpack.inspection.facts.transformers import describe
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Global
 
@@ -32,7 +32,7 @@ def _key(name):
 
 
 def part(library, data):
-    return Part(Global(f"{library}.core:Booster", 0, ""), {"handle": data})
+    return EstimatorNode(Global(f"{library}.core:Booster", 0, ""), {"handle": data})
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 
 from modelpack.engines import interpreters
 from modelpack.errors import ModelRefusedError
-from modelpack.inspection import bytecode, inspect, require_servable
+from modelpack.inspection import inspect, require_servable
+from modelpack.inspection.pickle import machine
 
 HERE = "{}.{}".format(*sys.version_info[:2])
 ARGUMENTS = """
@@ -43,8 +44,8 @@ def test_code_tells_the_python_that_wrote_it(python: str) -> None:
     done = subprocess.run([interpreter, "-c", ARGUMENTS], capture_output=True, check=True)
     long, short = (map(bytes, told) for told in json.loads(done.stdout))
     rest = COUNTS[python] - 2
-    assert bytecode.pythons((*long, *[0] * rest)) == (python,)
-    found = set(bytecode.pythons((*short, *[0] * rest)))
+    assert machine.pythons((*long, *[0] * rest)) == (python,)
+    found = set(machine.pythons((*short, *[0] * rest)))
     assert found == {python} or (python in found and found in TWINS)
 
 
@@ -59,21 +60,21 @@ def test_code_tells_the_python_that_wrote_it(python: str) -> None:
     ],
 )
 def test_what_no_python_writes_tells_nothing(arguments, expected) -> None:
-    assert bytecode.pythons(arguments) == expected
+    assert machine.pythons(arguments) == expected
 
 
 def test_a_specifier_holds_the_pythons_and_no_others() -> None:
-    assert bytecode.specifier(["3.9"]) == "==3.9.*"
-    assert bytecode.specifier(["3.8", "3.9"]) == ">=3.8,<3.10"
-    assert bytecode.specifier([]) is None
+    assert machine.specifier(["3.9"]) == "==3.9.*"
+    assert machine.specifier(["3.8", "3.9"]) == ">=3.8,<3.10"
+    assert machine.specifier([]) is None
 
 
 def test_a_file_with_byte_code_pins_its_python_and_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(cloudpickle.dumps({"f": lambda x: x * 2}))
     spec = inspect(path, trust=["cloudpickle.cloudpickle:_make_function"])
-    assert HERE in bytecode.pythons(_arguments(path))
-    assert spec.python == bytecode.specifier(bytecode.pythons(_arguments(path)))
+    assert HERE in machine.pythons(_arguments(path))
+    assert spec.python == machine.specifier(machine.pythons(_arguments(path)))
     with pytest.raises(ModelRefusedError, match=rf"byte code.*Python .*{HERE}") as refusal:
         require_servable(spec)
     assert "--code FILE.py" in refusal.value.hint

@@ -50,7 +50,7 @@ from sklearn.svm import SVC
 from sklearn.utils import Bunch, check_array
 
 from modelpack.inspection import allowlist, callables, policy
-from modelpack.inspection.callables import names, positions
+from modelpack.inspection.callables import names
 from modelpack.inspection.inspector import inspect
 from modelpack.types import ModelSpec, from_json, to_json
 
@@ -297,10 +297,10 @@ def test_attributes_past_the_dict_are_looked_at(tmp_path):
     assert "bad-callable" in in_file(tmp_path, op.new(FUNCTION) + state + op.BUILD)
 
 
-@pytest.mark.parametrize("attribute", sorted({*positions.FUNCTIONS, *positions.TEXT, "dtype"}))
+@pytest.mark.parametrize("attribute", sorted({*names.FUNCTIONS, *names.TEXT, "dtype"}))
 def test_each_position_has_its_names(attribute, tmp_path):
     """Of all names that models hold, a position admits those of its roles and no others."""
-    roles = set(positions.admitted(attribute))
+    roles = set(names.admitted(attribute))
     keys = [key for key in allowlist._table() if "ref" in allowlist.roles(key)]
     assert len(keys) > 1_000
     for key in keys:

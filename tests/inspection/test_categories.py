@@ -12,9 +12,8 @@ import xgboost
 
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import limits, require_categories
-from modelpack.inspection.facts.catboost_categories import Hashes
+from modelpack.inspection.facts.categories import Hashes, lightgbm_columns, xgboost_values
 from modelpack.inspection.facts.columns import Column
-from modelpack.inspection.facts.containers import lightgbm_columns, xgboost_values
 from modelpack.inspection.inspector import inspect
 
 from .saving import saved

@@ -16,7 +16,7 @@ import pytest
 
 from modelpack import inspection
 from modelpack.errors import ModelRefusedError, UsageError
-from modelpack.inspection import child, inspector, isolation, limits
+from modelpack.inspection import inspector, isolation, limits, worker
 from modelpack.types import ModelSpec
 
 from .opcodes import EMPTY_DICT, SYSTEM, pickled, raw
@@ -209,7 +209,7 @@ def test_whatever_ends_modelpack_ends_the_child(number: signal.Signals, slow: Pa
 
 def test_what_is_confined_writes_nothing(tmp_path: Path) -> None:
     program = (
-        "from modelpack.inspection.child import confine; import errno\n"
+        "from modelpack.inspection.worker import confine; import errno\n"
         "confine()\n"
         "try:\n"
         "    open('file', 'wb', buffering=0).write(b'x')\n"
@@ -243,4 +243,4 @@ def test_the_limit_of_memory_grows_with_the_file_and_ends() -> None:
 
 def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ANSWER_BYTES", 100)
-    assert child._answer([str(SAMPLES / "iris/model.joblib")], {}) == child.OUT_OF_MEMORY
+    assert worker._answer([str(SAMPLES / "iris/model.joblib")], {}) == worker.OUT_OF_MEMORY

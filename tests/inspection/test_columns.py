@@ -40,8 +40,8 @@ from xgboost import XGBRegressor
 
 from modelpack.inspection import require_servable
 from modelpack.inspection.facts.columns import Column
-from modelpack.inspection.facts.parts import Part
-from modelpack.inspection.facts.steps import describe
+from modelpack.inspection.facts.estimators import EstimatorNode
+from modelpack.inspection.facts.transformers import describe
 from modelpack.inspection.nodes import Global
 
 from .saving import saved
@@ -259,7 +259,7 @@ def test_a_step_for_dates_takes_dates():
     """The tests do not install feature-engine; `make frames` does."""
     name = Global("feature_engine.datetime.datetime:DatetimeFeatures", 0, "GLOBAL")
     columns = [Column("a"), Column("b")]
-    assert describe(Part(name, {"variables_": ["b"]}), columns) is None
+    assert describe(EstimatorNode(name, {"variables_": ["b"]}), columns) is None
     assert [column.type for column in columns] == ["any", "datetime"]
     assert columns[1].field("any").example == "2000-01-01T00:00:00"
 

@@ -96,7 +96,7 @@ def test_values_that_calls_share_are_not_visited_for_each_call(
 def confined(program: str) -> subprocess.CompletedProcess[str]:
     """The end of a process that has begun its quota, which is 1 second and 128 MiB."""
     start = (
-        "import resource; from modelpack.inspection import limits, quota\n"
+        "import resource; from modelpack.inspection import limits, limits as quota\n"
         "limits.CPU_SECONDS = 1, 1 / limits.MIB, 4\n"
         "limits.MEMORY_BYTES = 128 * limits.MIB, 64, 4 * limits.GIB\n"
         "quota.OWN.begin()\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from modelpack.inspection.facts.evidence import implied_versions, telling
-from modelpack.inspection.machine import Trace
+from modelpack.inspection.facts.layouts import implied_versions, version_evidence
 from modelpack.inspection.nodes import Global
+from modelpack.inspection.pickle.machine import Trace
 
 
 def implied(*keys: str) -> dict[str, str]:
@@ -51,5 +51,5 @@ def test_names_of_all_releases_tell_nothing():
 
 def test_the_reason_is_a_name_that_tells():
     keys = ["numpy:dtype", "numpy._core.multiarray:scalar"]
-    assert telling("numpy", keys) == "numpy._core.multiarray:scalar"
-    assert telling("scipy", keys) is None
+    assert version_evidence("numpy", keys) == "numpy._core.multiarray:scalar"
+    assert version_evidence("scipy", keys) is None

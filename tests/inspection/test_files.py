@@ -23,7 +23,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
-from modelpack.inspection import require_servable, settled
+from modelpack.inspection import require_servable, with_trusted
 from modelpack.inspection.inspector import inspect
 from modelpack.types import Code
 
@@ -304,7 +304,7 @@ class TestPaths:
             raise OSError(5, "Input/output error")
 
         (tmp_path / "m").write_bytes(b"N.")
-        monkeypatch.setattr("modelpack.inspection.source.Digest.read", fails)
+        monkeypatch.setattr("modelpack.inspection.stream.HashingFile.read", fails)
         with pytest.raises(UsageError, match="input/output error"):
             inspect(tmp_path / "m")
 
@@ -330,5 +330,5 @@ def test_settling_what_is_vouched_for_is_inspecting_with_trust(tmp_path):
     assert untrusted.safety.verdict == "trust"
     names = ["shop:Model", "__main__:Other"]
     for vouched in (names, names[:1], ["shop:Another"], []):
-        assert settled(untrusted, Code(defined=tuple(vouched))) == inspect(path, trust=vouched)
-    assert settled(untrusted, Code(defined=tuple(names))).safety.verdict == "pass"
+        assert with_trusted(untrusted, Code(defined=tuple(vouched))) == inspect(path, trust=vouched)
+    assert with_trusted(untrusted, Code(defined=tuple(names))).safety.verdict == "pass"

@@ -17,8 +17,8 @@ from sklearn.utils import all_estimators
 
 from modelpack.inspection import allowlist, methods
 from modelpack.inspection.inspector import inspect
-from modelpack.inspection.machine import Trace
-from modelpack.inspection.nodes import Dct, Global, Obj
+from modelpack.inspection.nodes import DictNode, Global, ObjectNode
+from modelpack.inspection.pickle.machine import Trace
 from modelpack.inspection.policy import judge, verdict
 
 from .families import X, Y
@@ -181,7 +181,7 @@ def test_each_method_of_each_estimator_is_refused():
     for _, cls in all_estimators():
         key = f"{cls.__module__}:{cls.__qualname__}"
         for attribute in methods_of(cls):
-            state = Dct([attribute], [None])
+            state = DictNode([attribute], [None])
             found = judge(Trace(objects=[instance(key, state)]), None, ())
             assert verdict(found) == "refuse", (key, attribute)
             counted += 1
@@ -200,7 +200,7 @@ def methods_of(cls):
 
 
 def instance(key, *states):
-    return Obj("new", Global(key, 0, "GLOBAL"), (), 0, "NEWOBJ", states=list(states))
+    return ObjectNode("new", Global(key, 0, "GLOBAL"), (), 0, "NEWOBJ", states=list(states))
 
 
 @pytest.mark.parametrize(
@@ -248,6 +248,6 @@ def test_every_class_that_is_made_has_methods():
 def test_unknown_classes_have_none():
     """A class of the author is not looked into, whatever it inherits from."""
     assert methods.of_class("my.module:Model") == frozenset()
-    made_ = instance("my.module:Model", Dct(["predict"], [None]))
+    made_ = instance("my.module:Model", DictNode(["predict"], [None]))
     found = judge(Trace(objects=[made_]), None, ())
     assert CODE not in {finding.code for finding in found}

@@ -11,8 +11,9 @@ import lightgbm
 import numpy as np
 import pytest
 
-from modelpack.inspection import native, ubjson
-from modelpack.inspection.facts.flatbuffers import Table
+from modelpack.inspection import formats
+from modelpack.inspection.encodings import ubjson
+from modelpack.inspection.encodings.flatbuffers import Table
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Malformed
 
@@ -40,7 +41,7 @@ SECONDS = 1.0
 def read(reader, data):
     """The code of what is wrong with the data, or None."""
     try:
-        native.read(reader, iter([data]))
+        formats.read(reader, iter([data]))
     except Malformed as problem:
         return problem.code
     return None
@@ -553,4 +554,4 @@ def test_a_large_file_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr("modelpack.inspection.limits.NATIVE_BYTES", 2**20)
     chunks = (bytes(2**18) for _ in range(2**40))
     with pytest.raises(Malformed, match="larger than 1 MiB"):
-        native.read("onnx", chunks)
+        formats.read("onnx", chunks)

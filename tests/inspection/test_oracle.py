@@ -27,10 +27,10 @@ from modelpack.engines import interpreters
 from modelpack.errors import ModelpackError
 from modelpack.inspection import policy, require_servable
 from modelpack.inspection.inspector import inspect
-from modelpack.inspection.interpreter import run
-from modelpack.inspection.machine import Trace
 from modelpack.inspection.nodes import Malformed
-from modelpack.inspection.reader import Reader
+from modelpack.inspection.pickle.interpreter import run
+from modelpack.inspection.pickle.machine import Trace
+from modelpack.inspection.stream import Reader
 from modelpack.types import ModelSpec, from_json, to_json
 
 from . import stub_loaders

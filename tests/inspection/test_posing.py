@@ -226,5 +226,5 @@ def test_lists_that_dicts_share_cost_once(monkeypatch):
 
     monkeypatch.setattr(posing, "_plain", counted)
     shared = ["a"] * 1_000
-    assert list(posing.interfaces([posing.Dct(["dtype"], [shared]) for _ in range(100)])) == []
+    assert list(posing.interfaces([posing.DictNode(["dtype"], [shared]) for _ in range(100)])) == []
     assert looked["values"] < 2_000

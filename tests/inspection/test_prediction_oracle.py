@@ -23,7 +23,8 @@ import pytest
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from modelpack.inspection import invariants, ubjson
+from modelpack.inspection import invariants
+from modelpack.inspection.encodings import ubjson
 from modelpack.types import Safety
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from modelpack.inspection import native
+from modelpack.inspection import formats
+from modelpack.inspection.formats import onnx_graph
 from modelpack.inspection.inspector import inspect
-from modelpack.inspection.native import onnx_graph
 from modelpack.inspection.nodes import Malformed
 from modelpack.serving.runtimes import onnx as serving
 
@@ -223,7 +223,7 @@ HARMFUL = {
 def read(data):
     """The code of what is wrong with it, or None."""
     try:
-        native.read("onnx", iter([data]))
+        formats.read("onnx", iter([data]))
         facts(data)
     except Malformed as problem:
         return problem.code

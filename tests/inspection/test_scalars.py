@@ -9,10 +9,10 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelpack.inspection import interpreter, scalars
-from modelpack.inspection.machine import Trace
 from modelpack.inspection.nodes import Malformed
-from modelpack.inspection.reader import Reader
+from modelpack.inspection.pickle import interpreter, scalars
+from modelpack.inspection.pickle.machine import Trace
+from modelpack.inspection.stream import Reader
 
 TEXTS = st.text(st.characters(), max_size=300)  # lone surrogates included
 SCALARS = (

@@ -14,10 +14,9 @@ from modelpack.types import Finding
 
 from ..allowlist import contract_name, is_known, standing
 from ..contracts import class_key
-from ..nodes import COMPOSITE, Dct, Global, Node, Obj
-from . import keywords
-from .names import roles_of
-from .positions import CALLED, KEYWORDS, METHODS, SEARCHED, TEXT, admitted
+from ..nodes import COMPOSITE, DictNode, Global, Node, ObjectNode
+from . import values as callables_values
+from .names import CALLED, KEYWORDS, METHODS, SEARCHED, TEXT, admitted, roles_of
 from .values import HOLDERS, attributes, function_key, held
 
 CODE = "bad-callable"
@@ -28,7 +27,7 @@ _WRAPPERS = {"numpy:vectorize", "scipy.stats._continuous_distns:_DeprecationWrap
 """Classes that call a function which they hold: parts of scipy's distributions."""
 
 
-def check(objects: Iterable[Obj]) -> Iterator[Finding]:
+def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
     """Find the names in positions where no model has them, once for each class and attribute."""
     reported: set[tuple[str, str]] = set()
     walk = _Walk()
@@ -37,7 +36,7 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
         if contract_name(made.cls.key) == "array" and _holds_names(made):
             yield _finding(made, "numpy.ndarray", "functions or types as values")
         if contract_name(key) == "distribution":
-            states = [state for state in made.states if isinstance(state, Dct)]
+            states = [state for state in made.states if isinstance(state, DictNode)]
             if any(Global in set(map(type, state.values)) for state in states):
                 yield _finding(made, key, "a function or type")
             continue
@@ -51,24 +50,26 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
                 reported.add((key, name))
                 message = f"{key.replace(':', '.')} holds in {ascii(name)[1:-1]} {why}"
                 yield Finding(CODE, message, made.offset, made.opcode, key or None)
-        if key.endswith(":FunctionTransformer") and keywords.reduces_all(dict(attributes(made))):
+        if key.endswith(":FunctionTransformer") and callables_values.reduces_all(
+            dict(attributes(made))
+        ):
             message = f"{key.replace(':', '.')} makes one value of all rows"
             yield Finding(CODE, message, made.offset, made.opcode, key)
 
 
-def _finding(made: Obj, key: str, what: str) -> Finding:
+def _finding(made: ObjectNode, key: str, what: str) -> Finding:
     message = f"{key.replace(':', '.')} holds {what}, which no model has there"
     return Finding(CODE, message, made.offset, made.opcode, made.cls.key)
 
 
-def _holds_names(made: Obj) -> bool:
+def _holds_names(made: ObjectNode) -> bool:
     """Whether an array has functions or types as values. Those of a search are masked arrays."""
     state = made.states[0] if made.states else None
     values = state[-1] if isinstance(state, tuple) and state else None
     return isinstance(values, list) and Global in set(map(type, values))
 
 
-def _by_place(made: Obj) -> Iterator[tuple[str, Node]]:
+def _by_place(made: ObjectNode) -> Iterator[tuple[str, Node]]:
     """The names in a state that a class reads by position."""
     for state in made.states:
         if isinstance(state, tuple):
@@ -88,7 +89,7 @@ class _Walk:
         waiting = [(attribute, value)]
         while waiting:
             where, node = waiting.pop()
-            if why := _name(where, node) or keywords.wrong(where, node):
+            if why := _name(where, node) or callables_values.wrong(where, node):
                 return why
             here = (id(node), where if _is_position(where) else "")
             if here in self._known or not isinstance(node, COMPOSITE):
@@ -107,9 +108,9 @@ def _is_position(key: str) -> bool:
 
 def _name(where: str, node: Node) -> str | None:
     """What is wrong with a function or type in a position, if anything."""
-    if isinstance(node, Obj) and contract_name(node.cls.key) == "getattr":
+    if isinstance(node, ObjectNode) and contract_name(node.cls.key) == "getattr":
         return _method(where, node)
-    if isinstance(node, Obj) and class_key(node) in _WRAPPERS:
+    if isinstance(node, ObjectNode) and class_key(node) in _WRAPPERS:
         return "a wrapper of a function, which no model has there"
     key = function_key(node)
     if key is None or standing(key) == "unknown":
@@ -120,11 +121,11 @@ def _name(where: str, node: Node) -> str | None:
     return f"the {words} {key.replace(':', '.')}, which no model has there"
 
 
-def _method(where: str, node: Obj) -> str | None:
+def _method(where: str, node: ObjectNode) -> str | None:
     owner = node.args[0] if node.args else None
     if isinstance(owner, Global) and where in TEXT:
         return None
-    known = is_known(class_key(owner)) if isinstance(owner, Obj) else True
+    known = is_known(class_key(owner)) if isinstance(owner, ObjectNode) else True
     return "a method, which no model has there" if known and where not in METHODS else None
 
 

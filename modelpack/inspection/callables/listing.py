@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from modelpack.types import HeldCallable
 
 from ..allowlist import contract_name, standing
-from ..arrays import view
 from ..contracts import class_key
-from ..nodes import COMPOSITE, Dct, Global, Items, Node, Obj, Payload
-from .names import roles_of
-from .positions import admitted
+from ..nodes import COMPOSITE, DictNode, Global, Items, Node, ObjectNode, Payload
+from ..pickle.ndarrays import view
+from .names import admitted, roles_of
 from .values import HOLDERS, attributes, function_key, has_holders
 
 MOST = 1_000
@@ -47,10 +46,14 @@ def listing(root: Node, prefix: str = "") -> Iterator[HeldCallable]:
 
 
 def _key(node: Node) -> str | None:
-    if isinstance(node, Obj) and contract_name(node.cls.key) == "getattr" and len(node.args) == 2:
+    if (
+        isinstance(node, ObjectNode)
+        and contract_name(node.cls.key) == "getattr"
+        and len(node.args) == 2
+    ):
         holder, name = node.args
         # A file that is refused may contain any other value here.
-        if isinstance(name, str) and isinstance(holder, Global | Obj):
+        if isinstance(name, str) and isinstance(holder, Global | ObjectNode):
             owner = holder.key if isinstance(holder, Global) else class_key(holder)
             return f"{owner}.{name}"
     return function_key(node)
@@ -69,12 +72,12 @@ def _parts(node: Node) -> Iterator[tuple[str | tuple[Node], Node]]:
         yield from _placed(node)
     elif isinstance(node, Items):
         yield from _placed(node.values)
-    elif isinstance(node, Dct):
+    elif isinstance(node, DictNode):
         if has_holders(node.values):
             yield from (((k,), value) for k, value in zip(node.keys, node.values, strict=True))
     elif isinstance(node, Payload):
         yield "", node.inner
-    elif isinstance(node, Obj):
+    elif isinstance(node, ObjectNode):
         yield from _of_object(node)
 
 
@@ -83,7 +86,7 @@ def _placed(values: list[Node] | tuple[Node, ...]) -> Iterator[tuple[tuple[int],
         yield from (((place,), value) for place, value in enumerate(values))
 
 
-def _of_object(node: Obj) -> Iterator[tuple[str | tuple[Node], Node]]:
+def _of_object(node: ObjectNode) -> Iterator[tuple[str | tuple[Node], Node]]:
     contract = contract_name(node.cls.key)
     if contract == "partial":
         state = node.states[0] if node.states and isinstance(node.states[0], tuple) else node.args

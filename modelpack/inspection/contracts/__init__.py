@@ -7,12 +7,19 @@ than to keep it. A contract returns what is wrong, or None.
 from __future__ import annotations
 
 from ..allowlist import contract_name, roles
-from ..nodes import Obj
+from ..nodes import ObjectNode, class_key, constructed_class, is_bare, is_constructed
 from . import arrow, builtin, caches, frames, learning, numeric
 from .kinds import Contract
-from .made import class_key, is_bare, is_made, made_class
 
-__all__ = ["CALLS", "CLASSES", "class_key", "is_made", "made_class", "reads_own_state", "violation"]
+__all__ = [
+    "CALLS",
+    "CLASSES",
+    "class_key",
+    "constructed_class",
+    "is_constructed",
+    "reads_own_state",
+    "violation",
+]
 
 CALLS: dict[str, Contract] = (
     builtin.CALLS | numeric.CALLS | learning.CALLS | frames.CALLS | arrow.CALLS
@@ -25,7 +32,7 @@ CLASSES: dict[str, Contract] = (
 """Classes: what they are made of, and their states."""
 
 
-def violation(made: Obj) -> str | None:
+def violation(made: ObjectNode) -> str | None:
     """What is wrong with the arguments or states of an object of a known global, if anything."""
     return _call(made) or _class(made)
 
@@ -35,16 +42,16 @@ def reads_own_state(key: str) -> bool:
     return contract_name(key) in CLASSES
 
 
-def _call(made: Obj) -> str | None:
+def _call(made: ObjectNode) -> str | None:
     if made.how != "call" or not roles(made.cls.key):
         return None
     contract = CALLS.get(contract_name(made.cls.key) or "")
     return contract(made) if contract else "no contract tells with what it may be called"
 
 
-def _class(made: Obj) -> str | None:
+def _class(made: ObjectNode) -> str | None:
     key = class_key(made)
-    if not is_made(made) or not roles(key):
+    if not is_constructed(made) or not roles(key):
         return None
     contract = CLASSES.get(contract_name(key) or "")
     if contract is not None:

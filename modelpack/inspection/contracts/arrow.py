@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..nodes import Dct, Node, Obj
+from ..nodes import DictNode, Node, ObjectNode, is_bare
 from .kinds import (
     Contract,
-    called,
+    call_contract,
     either,
     flag,
     integer,
@@ -14,9 +14,8 @@ from .kinds import (
     raw,
     result_of,
     tuple_of,
-    whole,
+    unsigned_integer,
 )
-from .made import is_bare
 
 _STATE = {"_cache", "_data", "_dtype", "_pa_array", "_readonly"}
 
@@ -32,11 +31,11 @@ def _empty(node: Node) -> bool:
     return isinstance(node, list) and not node
 
 
-def _strings(made: Obj) -> str | None:
+def _strings(made: ObjectNode) -> str | None:
     if not is_bare(made) or len(made.states) != 1:
         return "it is not made as pandas makes it"
     state = made.states[0]
-    if not isinstance(state, Dct) or not {*map(type, state.keys)} <= {str}:
+    if not isinstance(state, DictNode) or not {*map(type, state.keys)} <= {str}:
         return "its state is no dict"
     found = dict(zip(state.keys, state.values, strict=True))
     arrays = [found[name] for name in ("_data", "_pa_array") if name in found]
@@ -48,7 +47,7 @@ def _strings(made: Obj) -> str | None:
         and flag(found.get("_readonly", False))
         and result_of("arrow_array")(arrays[0])
         and result_of("column_type")(found.get("_dtype"))
-        and (cache is None or (isinstance(cache, Dct) and not cache.keys))
+        and (cache is None or (isinstance(cache, DictNode) and not cache.keys))
     )
     return None if fine else "its state is not one that pandas writes"
 
@@ -57,10 +56,18 @@ _buffer = result_of("arrow_buffer")
 _type = result_of("arrow_type")
 
 CALLS: dict[str, Contract] = {
-    "arrow_array": called(
-        tuple_of(_type, whole, integer, whole, _buffers, either(nothing, _empty), nothing)
+    "arrow_array": call_contract(
+        tuple_of(
+            _type,
+            unsigned_integer,
+            integer,
+            unsigned_integer,
+            _buffers,
+            either(nothing, _empty),
+            nothing,
+        )
     ),
-    "arrow_buffer": called(raw),
-    "arrow_type": called(literal("large_string", "string")),
+    "arrow_buffer": call_contract(raw),
+    "arrow_type": call_contract(literal("large_string", "string")),
 }
 CLASSES: dict[str, Contract] = {"arrow_strings": _strings}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..allowlist import contract_name, roles, standing
-from ..nodes import Blob, Dct, Global, Node, Obj
+from ..nodes import Blob, DictNode, Global, Node, ObjectNode, class_key, is_constructed
 from .kinds import (
     Contract,
     all_of,
     anything,
-    called,
+    call_contract,
     either,
     integer,
     literal,
@@ -20,17 +20,16 @@ from .kinds import (
     table,
     text,
     tuple_of,
-    whole,
+    unsigned_integer,
 )
-from .made import class_key, is_made
 
-_BASES = {"object": type(None), "dict": Dct, "list": list, "tuple": tuple}
+_BASES = {"object": type(None), "dict": DictNode, "list": list, "tuple": tuple}
 _PARTIAL_OF = ("sklearn.feature_selection.", "sklearn.metrics.", "sklearn.utils.validation:")
 _TEXT_TYPES = {"str", "unicode"}
 _TEXT_METHODS = {"capitalize", "casefold", "lower", "split", "splitlines", "strip", "upper"}
 
 
-def _encode(made: Obj) -> str | None:
+def _encode(made: ObjectNode) -> str | None:
     if len(made.args) == 2 and isinstance(made.args[0], str | Blob) and not made.states:
         if made.args[1] in ("latin1", "latin-1"):
             return None
@@ -39,7 +38,7 @@ def _encode(made: Obj) -> str | None:
     return "it is used otherwise than for the bytes of an array"
 
 
-def _bytes(made: Obj) -> str | None:
+def _bytes(made: ObjectNode) -> str | None:
     # A number would claim as much memory.
     latin = len(made.args) == 2 and made.args[1] in ("latin1", "latin-1")
     fine = len(made.args) <= 1 or (latin and isinstance(made.args[0], str | Blob))
@@ -47,7 +46,7 @@ def _bytes(made: Obj) -> str | None:
     return None if fits else "it is not made of bytes"
 
 
-def _defaultdict(made: Obj) -> str | None:
+def _defaultdict(made: ObjectNode) -> str | None:
     fine = len(made.args) <= 1 and all(map(_is_factory, made.args)) and not made.states
     return None if fine else "its factory is no plain type"
 
@@ -62,7 +61,7 @@ def _is_factory(node: Node) -> bool:
     )
 
 
-def _partial(made: Obj) -> str | None:
+def _partial(made: ObjectNode) -> str | None:
     # A state replaces the function that the arguments told.
     wrapped = [a[0] if isinstance(a, tuple) and a else None for a in (made.args, *made.states)]
     fine = made.kwargs is None and all(map(_may_be_wrapped, wrapped))
@@ -78,21 +77,25 @@ def _may_be_wrapped(node: Node) -> bool:
     return is_own or standing(node.key) == "unknown"
 
 
-def _getattr(made: Obj) -> str | None:
+def _getattr(made: ObjectNode) -> str | None:
     if len(made.args) == 2 and isinstance(made.args[1], str) and not made.states:
         owner, name = made.args
         if isinstance(owner, Global) and _is_text_method(owner, name):
             return None
-        if isinstance(owner, Obj) and is_made(owner) and _is_method(class_key(owner), name):
+        if (
+            isinstance(owner, ObjectNode)
+            and is_constructed(owner)
+            and _is_method(class_key(owner), name)
+        ):
             # What the state sets is no method of the class, and may be anything.
             return "it takes what the file sets" if _sets(owner, name) else None
     return "it takes an attribute that models do not take"
 
 
-def _sets(owner: Obj, name: str) -> bool:
+def _sets(owner: ObjectNode, name: str) -> bool:
     states = (part for state in owner.states
               for part in (state if isinstance(state, tuple) else (state,)))  # fmt: skip
-    return name == "random_state" or any(isinstance(p, Dct) and name in p.keys for p in states)
+    return name == "random_state" or any(isinstance(p, DictNode) and name in p.keys for p in states)
 
 
 def _is_text_method(owner: Global, name: str) -> bool:
@@ -107,7 +110,7 @@ def _is_method(owner: str, name: str) -> bool:
     return not name.startswith("__") and standing(owner) == "unknown"
 
 
-def _reconstructor(made: Obj) -> str | None:
+def _reconstructor(made: ObjectNode) -> str | None:
     if len(made.args) == 3 and made.kwargs is None:
         cls, base, content = made.args
         kind = _BASES.get(base.name) if isinstance(base, Global) else None
@@ -116,7 +119,7 @@ def _reconstructor(made: Obj) -> str | None:
     return "it is not called as picklers call it"
 
 
-def _translated(_: Obj) -> str:
+def _translated(_: ObjectNode) -> str:
     # modelpack.inspection.translation has replaced all calls that are as dill writes them.
     return "it is called with what dill does not write there for a model"
 
@@ -126,23 +129,23 @@ _zone = result_of("timezone", "nothing")
 _pairs = all_of(either(tuple_of(anything, anything), all_of(anything)))
 
 CALLS: dict[str, Contract] = {
-    "nothing": called(),
+    "nothing": call_contract(),
     "bytes": _bytes,
-    "collection": called(sequence, least=0),
-    "complex": called(number, number),
-    "range": called(integer, integer, integer),
-    "slice": called(_place, _place, _place),
-    "ordered": called(_pairs, least=0, state=table, stateless=True),
+    "collection": call_contract(sequence, least=0),
+    "complex": call_contract(number, number),
+    "range": call_contract(integer, integer, integer),
+    "slice": call_contract(_place, _place, _place),
+    "ordered": call_contract(_pairs, least=0, state=table, stateless=True),
     "defaultdict": _defaultdict,
-    "deque": called(literal((), []), either(nothing, whole), least=0),
-    "counter": called(table),
-    "moment": called(raw, _zone, least=1),
-    "duration": called(integer, integer, integer),
-    "timezone": called(result_of("duration"), text, least=1),
+    "deque": call_contract(literal((), []), either(nothing, unsigned_integer), least=0),
+    "counter": call_contract(table),
+    "moment": call_contract(raw, _zone, least=1),
+    "duration": call_contract(integer, integer, integer),
+    "timezone": call_contract(result_of("duration"), text, least=1),
     "encode": _encode,
     "partial": _partial,
     "getattr": _getattr,
-    "pattern": called(raw, whole),
+    "pattern": call_contract(raw, unsigned_integer),
     "reconstructor": _reconstructor,
     "translated": _translated,
 }

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..allowlist import contract_name, standing
-from ..nodes import Dct, Global, Node, Obj
-from .kinds import Contract, Kind, either, flag, integer, literal, nothing, text, whole
-from .made import class_key, is_bare, is_made
+from ..nodes import DictNode, Global, Node, ObjectNode, class_key, is_bare, is_constructed
+from .kinds import Contract, Kind, either, flag, integer, literal, nothing, text, unsigned_integer
 
 CACHE, FOLDER = "cache", "cache_folder"
 
@@ -20,12 +19,16 @@ CACHE, FOLDER = "cache", "cache_folder"
 def _has_only(kinds: Mapping[str, Kind]) -> Contract:
     """The contract of a class whose state has no other attributes than these, each of its kind."""
 
-    def contract(made: Obj) -> str | None:
+    def contract(made: ObjectNode) -> str | None:
         if not is_bare(made):
             return "it is made of arguments"
         for state in made.states:
-            pairs = zip(state.keys, state.values, strict=True) if isinstance(state, Dct) else ()
-            if not isinstance(state, Dct) or not all(k in kinds and kinds[k](v) for k, v in pairs):
+            pairs = (
+                zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()
+            )
+            if not isinstance(state, DictNode) or not all(
+                k in kinds and kinds[k](v) for k, v in pairs
+            ):
                 return "its state is not one that joblib writes"
         return None
 
@@ -34,16 +37,20 @@ def _has_only(kinds: Mapping[str, Kind]) -> Contract:
 
 def is_cache(node: Node) -> bool:
     """Return whether a value is a cache, or the folder of one."""
-    key = class_key(node) if isinstance(node, Obj) else ""
+    key = class_key(node) if isinstance(node, ObjectNode) else ""
     return contract_name(key) in {CACHE, FOLDER}
 
 
 def _is_folder(node: Node) -> bool:
-    return isinstance(node, Obj) and is_made(node) and contract_name(class_key(node)) == FOLDER
+    return (
+        isinstance(node, ObjectNode)
+        and is_constructed(node)
+        and contract_name(class_key(node)) == FOLDER
+    )
 
 
 def _is_empty(node: Node) -> bool:
-    return isinstance(node, Dct) and not node.keys
+    return isinstance(node, DictNode) and not node.keys
 
 
 def _is_unknown(node: Node) -> bool:
@@ -54,12 +61,12 @@ def _is_unknown(node: Node) -> bool:
 memory: Kind = either(
     nothing,
     text,
-    lambda node: isinstance(node, Obj) and contract_name(class_key(node)) == CACHE,
-    lambda node: isinstance(node, Obj) and standing(class_key(node)) == "unknown",
+    lambda node: isinstance(node, ObjectNode) and contract_name(class_key(node)) == CACHE,
+    lambda node: isinstance(node, ObjectNode) and standing(class_key(node)) == "unknown",
 )
 """What the parameter `memory` may be: a cache, the path of one, or what the user has to trust."""
 
-_LEVEL = either(flag, whole)
+_LEVEL = either(flag, unsigned_integer)
 _MODE = literal(None, "r", "r+", "w+", "c")
 _LOCATION = either(nothing, text)
 
@@ -70,10 +77,10 @@ CLASSES: dict[str, Contract] = {
             "_verbose": integer,
             "backend": literal("local"),
             "backend_options": _is_empty,
-            "bytes_limit": either(nothing, whole, text),
+            "bytes_limit": either(nothing, unsigned_integer, text),
             "cachedir": _LOCATION,
             "compress": _LEVEL,
-            "depth": whole,
+            "depth": unsigned_integer,
             "location": _LOCATION,
             "mmap_mode": _MODE,
             "store_backend": either(nothing, _is_folder),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from ..nodes import Dct, Node, Obj
+from ..nodes import DictNode, Node, ObjectNode, class_key
 from .kinds import (
     Contract,
     all_of,
     array,
-    called,
+    call_contract,
     either,
     flag,
+    global_named,
     integer,
     is_zone_path,
-    named,
     nothing,
     number,
     result_of,
     text,
-    whole,
+    unsigned_integer,
 )
-from .made import class_key
 
 # Keywords of the constructors of indexes, as `Index.__reduce__` writes them.
 _INDEX_KEYWORDS = {
@@ -29,14 +28,14 @@ _INDEX_KEYWORDS = {
 }  # fmt: skip
 
 
-def _index(made: Obj) -> str | None:
+def _index(made: ObjectNode) -> str | None:
     # The first argument is called with the second as its keywords.
     if len(made.args) != 2 or made.kwargs is not None or made.states:
         return "it is not called as pandas calls it"
     cls, keywords = made.args
     if not _INDEX(cls):
         return "its class is no index of pandas"
-    fine = isinstance(keywords, Dct) and all(
+    fine = isinstance(keywords, DictNode) and all(
         isinstance(key, str) and key in _INDEX_KEYWORDS for key in keywords.keys
     )
     if not fine:
@@ -46,27 +45,33 @@ def _index(made: Obj) -> str | None:
     return "its time zone is the path of a file" if any(map(is_zone_path, zones)) else None
 
 
-def _extension(made: Obj) -> str | None:
+def _extension(made: ObjectNode) -> str | None:
     # Cython's function for the base class of many: the class is any array of pandas.
     if len(made.args) != 3 or made.kwargs is not None or len(made.states) != 1:
         return "it is not called as Cython calls it"
     cls, checksum, state = made.args
-    fine = (_ARRAY(cls) or _CATEGORICAL(cls)) and whole(checksum) and state is None
+    fine = (_ARRAY(cls) or _CATEGORICAL(cls)) and unsigned_integer(checksum) and state is None
     return None if fine and isinstance(made.states[0], tuple) else "it makes no array of pandas"
 
 
-def _formula(made: Obj) -> str | None:
+def _formula(made: ObjectNode) -> str | None:
     # modelpack.inspection.formulas checks what `__setstate__` evaluates.
-    return None if all(isinstance(state, Dct) for state in made.states) else "its state is no dict"
+    return (
+        None
+        if all(isinstance(state, DictNode) for state in made.states)
+        else "its state is no dict"
+    )
 
 
 def _values(node: Node) -> bool:
-    return array(node) or isinstance(node, Obj)  # an array of pandas, judged by its own class
+    return array(node) or isinstance(
+        node, ObjectNode
+    )  # an array of pandas, judged by its own class
 
 
 def _offset(node: Node) -> bool:
     # A class of Python before pandas 1.1, since then one of Cython, which is called.
-    return isinstance(node, Obj) and class_key(node).startswith(_OFFSETS)
+    return isinstance(node, ObjectNode) and class_key(node).startswith(_OFFSETS)
 
 
 def _plain(node: Node) -> bool:
@@ -74,25 +79,27 @@ def _plain(node: Node) -> bool:
 
 
 _OFFSETS = ("pandas.tseries.offsets:", "pandas._libs.tslibs.offsets:")
-_INDEX = named("pandas", "Index")
-_ARRAY = named("pandas", "Array")
-_CATEGORICAL = named("pandas", "Categorical")
+_INDEX = global_named("pandas", "Index")
+_ARRAY = global_named("pandas", "Array")
+_CATEGORICAL = global_named("pandas", "Categorical")
 _END = either(number, text, result_of("timestamp", "timedelta"))
 _ZONE = either(nothing, result_of("timezone", "nothing"))
 
 CALLS: dict[str, Contract] = {
     "index": _index,
     "extension": _extension,
-    "block": called(_values, either(result_of("slice"), array), whole),
-    "manager": called(all_of(result_of("block")), all_of(result_of("index"))),
-    "timestamp": called(integer, either(nothing, _offset), _ZONE, integer, least=2),
-    "timedelta": called(integer, whole, least=1),
-    "interval": called(_END, _END, text),
-    "period": called(nothing, _offset, integer),
-    "offset": called(integer, flag, least=0),
-    "none": called(nothing),
-    "column_type": called(
-        either(_plain, nothing, _offset), either(number, _plain, named("pandas", "NA")), least=0
+    "block": call_contract(_values, either(result_of("slice"), array), unsigned_integer),
+    "manager": call_contract(all_of(result_of("block")), all_of(result_of("index"))),
+    "timestamp": call_contract(integer, either(nothing, _offset), _ZONE, integer, least=2),
+    "timedelta": call_contract(integer, unsigned_integer, least=1),
+    "interval": call_contract(_END, _END, text),
+    "period": call_contract(nothing, _offset, integer),
+    "offset": call_contract(integer, flag, least=0),
+    "none": call_contract(nothing),
+    "column_type": call_contract(
+        either(_plain, nothing, _offset),
+        either(number, _plain, global_named("pandas", "NA")),
+        least=0,
     ),
 }
 CLASSES: dict[str, Contract] = {"formula": _formula}

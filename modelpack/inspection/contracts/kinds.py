@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..allowlist import contract_name
-from ..arrays import scalar
-from ..dtypes import parse, shape_of
-from ..nodes import Blob, Dct, Global, Node, Obj, Payload
+from ..nodes import Blob, DictNode, Global, Node, ObjectNode, Payload
+from ..pickle.dtypes import parse, shape_of
+from ..pickle.ndarrays import scalar
 
 Kind = Callable[[Node], bool]
-Contract = Callable[[Obj], str | None]
+Contract = Callable[[ObjectNode], str | None]
 """What is wrong with an object, or None."""
 
 _UNFIT = "its arguments are not those that picklers write"
@@ -33,7 +33,7 @@ def integer(node: Node) -> bool:
     return type(node) is int
 
 
-def whole(node: Node) -> bool:
+def unsigned_integer(node: Node) -> bool:
     """A count: numpy's and Cython's ints hold no more."""
     return type(node) is int and 0 <= node < 2**63
 
@@ -43,7 +43,7 @@ def number(node: Node) -> bool:
 
 
 def table(node: Node) -> bool:
-    return isinstance(node, Dct)
+    return isinstance(node, DictNode)
 
 
 def anything(_: Node) -> bool:
@@ -96,7 +96,7 @@ def all_of(kind: Kind) -> Kind:
     return lambda node: isinstance(node, list | tuple) and all(map(kind, node))
 
 
-def named(module: str, name: str = "") -> Kind:
+def global_named(module: str, name: str = "") -> Kind:
     """A global whose module begins with, and whose name ends with these; a prefix of a module ends
     where one of its parts does.
     """
@@ -113,13 +113,13 @@ def result_of(*contracts: str) -> Kind:
     """What a call of a known callable with one of these contracts returns."""
 
     def fits(node: Node) -> bool:
-        called = isinstance(node, Obj) and node.how == "call"
+        called = isinstance(node, ObjectNode) and node.how == "call"
         return called and contract_name(node.cls.key) in contracts
 
     return fits
 
 
-def called(
+def call_contract(
     *kinds: Kind, least: int | None = None, state: Kind | None = None, stateless: bool = False
 ) -> Contract:
     """The contract of a callable: as many arguments, each of its kind, the last ones left out down
@@ -129,7 +129,7 @@ def called(
     fewest = len(kinds) if least is None else least
     counts = {0} if state is None else {0, 1} if stateless else {1}
 
-    def contract(made: Obj) -> str | None:
+    def contract(made: ObjectNode) -> str | None:
         if made.kwargs is not None or not fewest <= len(made.args) <= len(kinds):
             return _UNFIT
         if not all(kind(arg) for kind, arg in zip(kinds, made.args, strict=False)):

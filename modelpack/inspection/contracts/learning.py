@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from ..nodes import Dct, Global, Node, Obj
-from .kinds import Contract, array, called, either, nothing, number, sequence, table, whole
-from .made import is_bare
+from ..nodes import DictNode, Global, Node, ObjectNode, is_bare
+from .kinds import (
+    Contract,
+    array,
+    call_contract,
+    either,
+    nothing,
+    number,
+    sequence,
+    table,
+    unsigned_integer,
+)
 
 _UNPICKLE = "__pyx_unpickle_"
 
 
-def _same_module(made: Obj) -> str | None:
+def _same_module(made: ObjectNode) -> str | None:
     cls = made.args[0] if len(made.args) == 1 else None
     if isinstance(cls, Global) and cls.module == made.cls.module and _is_class(cls.name):
         fine = made.kwargs is None and len(made.states) == 1 and sequence(made.states[0])
@@ -21,7 +30,7 @@ def _is_class(name: str) -> bool:
     return name.lstrip("_")[:1].isupper()
 
 
-def _cython(made: Obj) -> str | None:
+def _cython(made: ObjectNode) -> str | None:
     # The class, a checksum of its attributes, and these, or a state of them afterwards.
     if len(made.args) != 3 or len(made.states) > 1 or made.kwargs is not None:
         return "it is not called as Cython calls it"
@@ -29,7 +38,7 @@ def _cython(made: Obj) -> str | None:
     fits = isinstance(cls, Global) and _UNPICKLE + cls.name == made.cls.name
     if not fits or cls.module != made.cls.module:
         return "it makes another class than its own"
-    fine = whole(checksum) and all(_is_state(s) for s in (state, *made.states))
+    fine = unsigned_integer(checksum) and all(_is_state(s) for s in (state, *made.states))
     return None if fine else "its state is not one that Cython writes"
 
 
@@ -38,23 +47,23 @@ def _is_state(node: Node) -> bool:
 
 
 CALLS: dict[str, Contract] = {
-    "tree": called(whole, array, whole, state=table),
+    "tree": call_contract(unsigned_integer, array, unsigned_integer, state=table),
     "of_module": _same_module,
     "cython": _cython,
-    "numbers": called(either(nothing, number), either(nothing, number), least=0),
+    "numbers": call_contract(either(nothing, number), either(nothing, number), least=0),
 }
 
 
-def _fields(made: Obj) -> str | None:
+def _fields(made: ObjectNode) -> str | None:
     # A named tuple: values that it keeps.
     return None if made.kwargs is None and not made.states else "it is no tuple of values"
 
 
-def _vectorizer(made: Obj) -> str | None:
+def _vectorizer(made: ObjectNode) -> str | None:
     if not is_bare(made):
         return "it is made of arguments"
     for state in made.states:
-        if not isinstance(state, Dct):
+        if not isinstance(state, DictNode):
             return "its state is no dict"
         for key, value in zip(state.keys, state.values, strict=True):
             if key == "input" and value != "content":

@@ -6,20 +6,20 @@ import keyword
 import re
 
 from ..allowlist import roles
-from ..dtypes import parse, read
-from ..ndarrays import is_random_state
-from ..nodes import Blob, Dct, Global, Node, Obj
+from ..nodes import Blob, DictNode, Global, Node, ObjectNode, class_key, is_bare
+from ..pickle.dtypes import parse, read
+from ..pickle.ndarrays import is_random_state
 from .kinds import (
     Contract,
     anything,
     array,
-    called,
+    call_contract,
     dtype,
     either,
     flag,
+    global_named,
     integer,
     literal,
-    named,
     nothing,
     number,
     raw,
@@ -28,9 +28,8 @@ from .kinds import (
     table,
     text,
     tuple_of,
-    whole,
+    unsigned_integer,
 )
-from .made import class_key, is_bare
 
 # Array classes; the others of numpy open files (memmap) or take any code (recarray of objects).
 _ARRAYS = {
@@ -71,7 +70,7 @@ _PARAMETERS = {
 }  # fmt: skip
 
 
-def _dtype(made: Obj) -> str | None:
+def _dtype(made: ObjectNode) -> str | None:
     # Read twice: what it is made of may have been changed since it was set.
     if made.dtype is not None and read(made) == made.dtype:
         return None
@@ -82,7 +81,7 @@ def _array_class(node: Node) -> bool:
     return isinstance(node, Global) and node.key in _ARRAYS
 
 
-def _array(made: Obj) -> str | None:
+def _array(made: ObjectNode) -> str | None:
     return _ARRAY(made) or _values(made.states[0][2], made.states[0][4])
 
 
@@ -94,7 +93,7 @@ def _values(kind: Node, values: Node) -> str | None:
     return "its values are not those of its dtype"
 
 
-def _masked(made: Obj) -> str | None:
+def _masked(made: ObjectNode) -> str | None:
     return _MASKED(made) or _values(made.states[0][2], made.states[0][4])
 
 
@@ -110,14 +109,14 @@ def _own_bytes(node: Node) -> bool:
 
 
 def _positioned(contract: Contract) -> Contract:
-    def positioned(made: Obj) -> str | None:
+    def positioned(made: ObjectNode) -> str | None:
         wrong = contract(made)
         return wrong if wrong or is_random_state(made) else "its position is beyond its numbers"
 
     return positioned
 
 
-def _ufunc(made: Obj) -> str | None:
+def _ufunc(made: ObjectNode) -> str | None:
     # It imports the module that the first argument names, and takes the second from it.
     if len(made.args) == 2 and all(map(text, made.args)) and not made.states:
         module, name = made.args
@@ -127,25 +126,27 @@ def _ufunc(made: Obj) -> str | None:
     return "it takes what is no known function of numpy or scipy"
 
 
-def _spline(made: Obj) -> str | None:
+def _spline(made: ObjectNode) -> str | None:
     # A dict before scipy 1.18; since then the spline that it stands for, and an empty array.
     if not is_bare(made):
         return "it is made of arguments"
-    fine = all(isinstance(state, Dct) or _STANDS_FOR(state) for state in made.states)
+    fine = all(isinstance(state, DictNode) or _STANDS_FOR(state) for state in made.states)
     return None if fine else "its state is not one that scipy writes"
 
 
 def _is_inner_spline(node: Node) -> bool:
-    return isinstance(node, Obj) and class_key(node) == "scipy.interpolate._bsplines:_BSpline"
+    return (
+        isinstance(node, ObjectNode) and class_key(node) == "scipy.interpolate._bsplines:_BSpline"
+    )
 
 
-def _distribution(made: Obj) -> str | None:
+def _distribution(made: ObjectNode) -> str | None:
     if len(made.states) > 1:
         return "it has several states"
     for state in made.states:
         if isinstance(state, tuple):
             return _parameters(state)
-        if not isinstance(state, Dct):
+        if not isinstance(state, DictNode):
             return "its state is no dict"
         return _texts(state)
     return None
@@ -165,7 +166,7 @@ def _are_shapes(names: list[str]) -> bool:
     return len(set(names)) == len(names) and _RESERVED.isdisjoint(names)
 
 
-def _texts(state: Dct) -> str | None:
+def _texts(state: DictNode) -> str | None:
     for key, value in zip(state.keys, state.values, strict=True):
         if key == "_parse_arg_template" and not is_template(value):
             return "the text that it executes is not scipy's own"
@@ -175,7 +176,7 @@ def _texts(state: Dct) -> str | None:
 
 
 def _parameters(state: tuple[Node, ...]) -> str | None:
-    if len(state) != 2 or not isinstance(state[0], Dct) or not _RANDOM(state[1]):
+    if len(state) != 2 or not isinstance(state[0], DictNode) or not _RANDOM(state[1]):
         return "its state is not one that scipy writes"
     for key, value in zip(state[0].keys, state[0].values, strict=True):
         if not isinstance(key, str) or key not in _PARAMETERS or not _PARAMETER(value):
@@ -192,13 +193,13 @@ _RANDOM = either(nothing, result_of("random_state", "generator"))
 _PARAMETER = either(nothing, number, text, array)
 _EMPTY = literal((0,))
 _LETTER = either(literal("b", b"b"), result_of("encode", "bytes"))
-_ARRAY = called(
+_ARRAY = call_contract(
     _array_class,
     _EMPTY,
     _LETTER,
     state=tuple_of(integer, shape, dtype, flag, either(raw, lambda node: isinstance(node, list))),
 )
-_MASKED = called(
+_MASKED = call_contract(
     _array_class,
     _array_class,
     _EMPTY,
@@ -213,30 +214,32 @@ _MASKED = called(
         anything,
     ),
 )
-_GENERATOR = named("numpy.random")
-_MAKER = named("numpy.random", "__bit_generator_ctor")
+_GENERATOR = global_named("numpy.random")
+_MAKER = global_named("numpy.random", "__bit_generator_ctor")
 _STATE = either(table, tuple_of(table, either(nothing, result_of("cython"))))
 
 CALLS: dict[str, Contract] = {
     "array": _array,
     "masked": _masked,
     "dtype": _dtype,
-    "scalar": called(_plain_dtype, raw),
-    "buffer": called(_own_bytes, _plain_dtype, shape, literal("C", "F", "K"), shape, least=4),
+    "scalar": call_contract(_plain_dtype, raw),
+    "buffer": call_contract(
+        _own_bytes, _plain_dtype, shape, literal("C", "F", "K"), shape, least=4
+    ),
     "ufunc": _ufunc,
-    "bit_generator": _positioned(called(either(text, _GENERATOR), least=0, state=_STATE)),
+    "bit_generator": _positioned(call_contract(either(text, _GENERATOR), least=0, state=_STATE)),
     # The second argument is called with the first.
     "generator": _positioned(
-        called(
+        call_contract(
             either(text, result_of("bit_generator")), _MAKER, least=0, state=table, stateless=True
         )
     ),
     "random_state": _positioned(
-        called(
+        call_contract(
             either(text, result_of("bit_generator")),
             _MAKER,
             least=0,
-            state=either(table, tuple_of(text, array, whole, whole, number)),
+            state=either(table, tuple_of(text, array, unsigned_integer, unsigned_integer, number)),
         )
     ),
 }

@@ -1,12 +1,17 @@
-"""One input of a model, while what the steps know of it is gathered."""
+"""What is known of one input column."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelpack.types import Field, FieldType, Scalar
+
+from ..nodes import DictNode, Node
+from ..pickle.ndarrays import clean, view
+from .estimators import EstimatorNode, attributes, axes
 
 DATE = "2000-01-01T00:00:00"
 """An example, where no date of training is known."""
@@ -134,3 +139,82 @@ def scalar_type(values: Sequence[Scalar]) -> FieldType:
     if all(isinstance(v, int | float) for v in values):
         return "number"
     return "string" if all(isinstance(v, str) for v in values) else "any"
+
+
+_ROWS = ("_fit_X", "support_vectors_", "cluster_centers_", "centroids_", "X_fit_", "X_train_",
+         "means_", "theta_", "sigma_")  # fmt: skip
+_MOST_ROWS = 20
+_MEANS = ("mean_", "xbar_", "_x_mean", "x_mean_", "location_")
+
+
+def exogenous(part: EstimatorNode) -> Node:
+    """The rows (n_rows, n_features) that results of statsmodels keep of their training."""
+    results = attributes(part.get("_results")) or part.attributes
+    return attributes(results.get("model")).get("exog")
+
+
+def exogenous_names(part: EstimatorNode) -> list[str] | None:
+    """The names of the columns of a DataFrame that statsmodels was given."""
+    results = attributes(part.get("_results")) or part.attributes
+    data = attributes(attributes(results.get("model")).get("data"))
+    columns = axes(data.get("orig_exog"))
+    array = view(columns[0]) if len(columns) == 2 else None
+    names = (array.values() if array else None) or []
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def kept_rows(part: EstimatorNode, columns: Columns) -> None:
+    """Give the columns values of the first rows as their examples."""
+    array = view(exogenous(part) if part.top == "statsmodels" else part.get(*_ROWS))
+    rows = array.rows(_MOST_ROWS) if array else []
+    for row in [*rows, part.floats(*_MEANS) or []]:
+        if len(row) == len(columns) and all(isinstance(v, int | float) for v in row):
+            for column, value in zip(columns, row, strict=True):
+                is_open = column.type in (None, "number") and not column.changed
+                if is_open and column.example is None and math.isfinite(value):
+                    column.example = float(f"{value:.6g}")
+
+
+TEXT_VECTORIZERS = ("TfidfVectorizer", "CountVectorizer", "HashingVectorizer")
+DICT_VECTORIZER = "DictVectorizer"
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def text_example(part: EstimatorNode) -> str:
+    """A few words of the vocabulary, in the order in which training met them."""
+    vocabulary = part.get("vocabulary_", "vocabulary")
+    terms = vocabulary.keys if isinstance(vocabulary, DictNode) else []
+    words = [t for t in terms[:2_000] if isinstance(t, str) and _WORD.fullmatch(t)]
+    return " ".join(words[:6]) or "an example text"
+
+
+def dict_columns(part: EstimatorNode, most: int) -> list[Column]:
+    """The keys of the dicts that a DictVectorizer was fitted on; none where there are more than
+    `most`. It counts {"city": "Bern"} as "city=Bern" and {"rooms": 3} as "rooms": what has values
+    after a separator is text, everything else a number. Any key may be left out.
+    """
+    separator = part.text("separator") or "="
+    keys: dict[str, list[str | None]] = {}
+    for feature in _features(part):
+        name, found, value = feature.partition(separator)
+        keys.setdefault(name, []).append(value if found else None)
+        if len(keys) > most:
+            return []
+    return [_dict_column(name, values) for name, values in keys.items()]
+
+
+def _dict_column(name: str, values: list[str | None]) -> Column:
+    column = Column(name, nullable=True)
+    if None not in values:
+        column.category(values)
+    elif len(values) > 1:  # a number in some dicts, text in others
+        column.type, column.example = "any", values[-1]
+    return column
+
+
+def _features(part: EstimatorNode) -> list[str]:
+    names = part.get("feature_names_")
+    if not isinstance(names, list):
+        vocabulary = part.get("vocabulary_")
+        names = vocabulary.keys if isinstance(vocabulary, DictNode) else []
+    return [clean(name) for name in names if isinstance(name, str)]

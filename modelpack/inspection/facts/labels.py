@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 from modelpack.types import Scalar
 
-from ..arrays import Array, scalar, view
 from ..nodes import Node
+from ..pickle.ndarrays import Array, scalar, view
 from .boosters import booster
-from .parts import Part
+from .estimators import EstimatorNode
 
 Labels = tuple[Scalar, ...]
 
@@ -59,7 +59,7 @@ _MOST_LABELS = 100_000
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 
 
-def classes(part: Part) -> Labels | None:
+def classes(part: EstimatorNode) -> Labels | None:
     """Return the labels of a classifier in the order of its probabilities.
 
     Returns:
@@ -80,7 +80,7 @@ def classes(part: Part) -> Labels | None:
     return found[0] if found and all(each == found[0] for each in found) else None
 
 
-def is_multilabel(part: Part) -> bool:
+def is_multilabel(part: EstimatorNode) -> bool:
     """Whether training showed for each label if a row has it, in a matrix of zeros and ones."""
     if not part.is_sklearn or part.name not in _BINARIZERS:
         return False
@@ -88,7 +88,7 @@ def is_multilabel(part: Part) -> bool:
     return binarizer is not None and binarizer.text("y_type_") == "multilabel-indicator"
 
 
-def outlier_labels(part: Part, labels: Labels) -> Labels:
+def outlier_labels(part: EstimatorNode, labels: Labels) -> Labels:
     """Return what a classifier by radius predicts for a row without neighbours, if no class."""
     is_by_radius = part.is_sklearn and part.name == "RadiusNeighborsClassifier"
     node = part.get("outlier_label_") if is_by_radius else None
@@ -107,7 +107,7 @@ def is_nested(array: Array) -> bool:
     return any(view(item) is not None for item in array.items or ())
 
 
-def _sources(part: Part) -> Iterator[Labels | None]:
+def _sources(part: EstimatorNode) -> Iterator[Labels | None]:
     """Yield the labels of each attribute from which `predict` takes them in some release."""
     if part.top in _OF_LIBRARIES:
         yield from _OF_LIBRARIES[part.top](part)
@@ -132,13 +132,13 @@ def _sources(part: Part) -> Iterator[Labels | None]:
         yield from _decoded(part, "_le", "_label_encoder", "label_encoder_")
 
 
-def _own(part: Part, *keys: str) -> Iterator[Labels | None]:
+def _own(part: EstimatorNode, *keys: str) -> Iterator[Labels | None]:
     """Yield labels that are attributes of the classifier, if the file contains them."""
     nodes = filter(None, (part.get(key) for key in keys or ("classes_",)))
     yield from map(labels_of, nodes)
 
 
-def _decoded(part: Part, *keys: str) -> Iterator[Labels | None]:
+def _decoded(part: EstimatorNode, *keys: str) -> Iterator[Labels | None]:
     """Yield the labels of encoders; of an attribute that is no encoder, None."""
     for key in keys:
         node = part.attributes.get(key)
@@ -147,7 +147,7 @@ def _decoded(part: Part, *keys: str) -> Iterator[Labels | None]:
             yield labels_of(encoder.get("classes_")) if encoder else None
 
 
-def _constant(part: Part, labels: Labels | None) -> Labels | None:
+def _constant(part: EstimatorNode, labels: Labels | None) -> Labels | None:
     """Return the labels, unless a dummy predicts a constant that is none of them."""
     strategies = (part.text("strategy"), part.text("_strategy"))
     if part.name != "DummyClassifier" or "constant" not in strategies or labels is None:
@@ -157,17 +157,17 @@ def _constant(part: Part, labels: Labels | None) -> Labels | None:
     return labels if set(found) <= set(labels) else None
 
 
-def _lightgbm(part: Part) -> Iterator[Labels | None]:
+def _lightgbm(part: EstimatorNode) -> Iterator[Labels | None]:
     yield from _decoded(part, "_le")
     yield from _own(part, "_classes")
 
 
-def _catboost(part: Part) -> Iterator[Labels | None]:
+def _catboost(part: EstimatorNode) -> Iterator[Labels | None]:
     told = booster(part) if part.task == "classifier" else None
     yield told.classes if told else None
 
 
-def _xgboost(part: Part) -> Iterator[Labels | None]:
+def _xgboost(part: EstimatorNode) -> Iterator[Labels | None]:
     """Yield the labels of the encoder that releases before 2.0 have, and the numbers of classes."""
     told = booster(part)
     match = _RELEASE.match(told.version or "") if told else None

@@ -1,4 +1,4 @@
-"""The libraries of a model: which it needs and why, their versions, the modules of its author."""
+"""Libraries, versions and local modules of a model."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Iterable, Mapping
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from .. import bytecode
 from ..allowlist import standing
-from ..machine import Trace
 from ..nodes import Node
+from ..pickle import machine
+from ..pickle.machine import Trace
 from .boosters import booster
 from .distributions import DISTRIBUTIONS, top
-from .evidence import implied_versions, naming
-from .layouts import is_aligned
-from .parts import Part, as_dict, attributes
+from .estimators import EstimatorNode, as_dict, attributes
+from .layouts import implied_versions, is_aligned, naming
 
 REASONS = {
     "joblib": "joblib wrote the file",
@@ -33,7 +32,9 @@ in setuptools until 81.
 """
 
 
-def recorded_versions(root: Part | None, trace: Trace, parts: Iterable[Part]) -> dict[str, str]:
+def recorded_versions(
+    root: EstimatorNode | None, trace: Trace, parts: Iterable[EstimatorNode]
+) -> dict[str, str]:
     """Distribution -> the version that the file records, or the specifier that its layout implies.
     `parts` are all its estimators.
 
@@ -41,7 +42,7 @@ def recorded_versions(root: Part | None, trace: Trace, parts: Iterable[Part]) ->
     """
     versions = dict(trace.versions)
     whole = _version(root.attributes.get("_sklearn_version")) if root else None
-    if version := whole or max(_told(parts), key=Version, default=None):
+    if version := whole or max(_sklearn_versions(parts), key=Version, default=None):
         versions["scikit-learn"] = version
     for part in parts:
         if (found := booster(part)) and found.version:
@@ -68,10 +69,10 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
     table = {name: specifier(versions.get(name, "")) for name in needed}
     if "joblib" in table and any(map(is_aligned, trace.objects)):
         table["joblib"] = ">=1.2"
-    return dict(sorted({**table, **unsaid(versions)}.items()))
+    return dict(sorted({**table, **implied_requirements(versions)}.items()))
 
 
-def unsaid(versions: Mapping[str, str]) -> dict[str, str]:
+def implied_requirements(versions: Mapping[str, str]) -> dict[str, str]:
     """Distribution -> specifier, of what recorded releases need and do not tell."""
     return {
         needed: bound
@@ -81,7 +82,10 @@ def unsaid(versions: Mapping[str, str]) -> dict[str, str]:
 
 
 def reasons(
-    required: Iterable[str], trace: Trace, versions: Mapping[str, str], parts: Iterable[Part]
+    required: Iterable[str],
+    trace: Trace,
+    versions: Mapping[str, str],
+    parts: Iterable[EstimatorNode],
 ) -> dict[str, str]:
     """Distribution -> why it is required, in words."""
     found = {name: _reason(name, trace, versions) for name in required}
@@ -103,21 +107,21 @@ def _reason(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
 
 
 def other_versions(
-    versions: Mapping[str, str], parts: Iterable[Part]
+    versions: Mapping[str, str], parts: Iterable[EstimatorNode]
 ) -> dict[str, tuple[str, ...]]:
     """Distribution -> what parts of the model record beside the version of the whole: they may have
     been trained with other releases.
     """
-    others = sorted(_told(parts) - {versions.get("scikit-learn", "")}, key=Version)
+    others = sorted(_sklearn_versions(parts) - {versions.get("scikit-learn", "")}, key=Version)
     return {"scikit-learn": tuple(others)} if others else {}
 
 
-def _told(parts: Iterable[Part]) -> set[str]:
+def _sklearn_versions(parts: Iterable[EstimatorNode]) -> set[str]:
     """The versions of scikit-learn that the parts record."""
     return set(filter(None, (_version(part.attributes.get("_sklearn_version")) for part in parts)))
 
 
-def containers(parts: Iterable[Part]) -> set[str]:
+def containers(parts: Iterable[EstimatorNode]) -> set[str]:
     """What `set_output` told steps to give their results as: pandas, polars."""
     configs = (part.attributes.get("_sklearn_output_config") for part in parts)
     told = {value for config in configs for value in as_dict(config).values()
@@ -131,7 +135,7 @@ def local_modules(trace: Trace) -> tuple[str, ...]:
     return tuple(sorted(set(map(top, unknown)) - DISTRIBUTIONS.keys()))
 
 
-def framework(root: Part | None) -> str | None:
+def framework(root: EstimatorNode | None) -> str | None:
     """The distribution that the model is of."""
     return DISTRIBUTIONS.get(top(root.cls.module)) if root else None
 
@@ -144,7 +148,7 @@ def framework_version(name: str | None, versions: Mapping[str, str]) -> str | No
 
 def python_specifier(trace: Trace) -> str | None:
     """What the file implies of the Python version: its byte code, else its protocol."""
-    return bytecode.specifier(trace.pythons) or (">=3.8" if trace.protocol == 5 else None)
+    return machine.specifier(trace.pythons) or (">=3.8" if trace.protocol == 5 else None)
 
 
 def _version(value: Node) -> str | None:

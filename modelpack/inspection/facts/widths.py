@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..arrays import scalar, view
-from ..nodes import Dct, Node, Obj
+from ..nodes import DictNode, Node, ObjectNode
+from ..pickle.ndarrays import scalar, view
 from .boosters import booster
-from .formulas import formula
-from .parts import Part, attributes
-from .passage import entries
-from .rows import exogenous
+from .columns import exogenous
+from .estimators import EstimatorNode, attributes
+from .input_types import entries
+from .statsmodels import formula
 
 _MOST = 2**31
 _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
@@ -19,7 +19,7 @@ _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_",
            "X_train_", "scores_", "n_bins_", "lambdas_", "quantiles_", "dictionary")  # fmt: skip
 
 
-def features_in(part: Part) -> int | None:
+def features_in(part: EstimatorNode) -> int | None:
     """The number of features, however this release and this class record it."""
     if part.kind in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
         return _of_entries(part)
@@ -36,12 +36,12 @@ def features_in(part: Part) -> int | None:
     return _of_entries(part) if known is None else known
 
 
-def _of_entries(part: Part) -> int | None:
+def _of_entries(part: EstimatorNode) -> int | None:
     widths = (features_in(inner) for inner in entries(part))
     return next((width for width in widths if width is not None), None)
 
 
-def _of_arrays(part: Part) -> int | None:
+def _of_arrays(part: EstimatorNode) -> int | None:
     shape = part.get("shape_fit_")
     if isinstance(shape, tuple) and len(shape) == 2 and type(shape[1]) is int:
         return shape[1]
@@ -56,13 +56,13 @@ def _first(node: Node) -> Node:
     return node[0] if isinstance(node, list) and node else node
 
 
-def _of_members(part: Part) -> int | None:
+def _of_members(part: EstimatorNode) -> int | None:
     if part.name == "IsotonicRegression":
         return 1
     if isinstance(part.get("categories_"), list):
         return len(part.get("categories_"))
     tree = part.get("tree_")
-    if isinstance(tree, Obj) and tree.args and type(tree.args[0]) is int:
+    if isinstance(tree, ObjectNode) and tree.args and type(tree.args[0]) is int:
         return tree.args[0]
     grown = part.get("estimators_", "calibrated_classifiers_")
     array = view(grown)
@@ -72,7 +72,7 @@ def _of_members(part: Part) -> int | None:
     return features_in(member) if member else None
 
 
-def features_out(part: Part) -> int:
+def features_out(part: EstimatorNode) -> int:
     """The length of a transformed row; -1 where the file does not tell it."""
     count = _COUNTS.get(part.kind)
     if count is not None:
@@ -84,12 +84,12 @@ def features_out(part: Part) -> int:
     return known if known is not None and 0 <= known < _MOST else -1
 
 
-def _recorded(part: Part) -> int | None:
+def _recorded(part: EstimatorNode) -> int | None:
     known = part.number("_n_features_out", "n_features_out_", "n_output_features_", "n_components_")
     if known is not None:
         return known
     vocabulary = part.get("vocabulary_")
-    if isinstance(vocabulary, Dct):
+    if isinstance(vocabulary, DictNode):
         return len(vocabulary.keys)
     for name in ("components_", "scalings_", "dictionary"):
         array = view(part.get(name))
@@ -98,8 +98,8 @@ def _recorded(part: Part) -> int | None:
     return None
 
 
-def _length(*names: str) -> Callable[[Part], int | None]:
-    def count(part: Part) -> int | None:
+def _length(*names: str) -> Callable[[EstimatorNode], int | None]:
+    def count(part: EstimatorNode) -> int | None:
         node = part.get(*names)
         array = view(node)
         if array is not None:
@@ -109,10 +109,10 @@ def _length(*names: str) -> Callable[[Part], int | None]:
     return count
 
 
-def _chosen(name: str) -> Callable[[Part], int | None]:
+def _chosen(name: str) -> Callable[[EstimatorNode], int | None]:
     """Of a mask (n_features,)."""
 
-    def count(part: Part) -> int | None:
+    def count(part: EstimatorNode) -> int | None:
         array = view(part.get(name))
         values = array.values() if array else None
         return None if values is None else sum(value is True for value in values)
@@ -120,7 +120,7 @@ def _chosen(name: str) -> Callable[[Part], int | None]:
     return count
 
 
-def _imputed(part: Part) -> int | None:
+def _imputed(part: EstimatorNode) -> int | None:
     """A column without any value in training is left out."""
     indicator = part.inner(part.get("indicator_"))
     more = (_length("features_")(indicator) if indicator else 0) or 0
@@ -132,7 +132,7 @@ def _imputed(part: Part) -> int | None:
     return sum(v == v for v in values) + more if None not in values else None  # noqa: PLR0124
 
 
-def _one_hot(part: Part) -> int | None:
+def _one_hot(part: EstimatorNode) -> int | None:
     told = part.get("_n_features_outs")
     if isinstance(told, list):
         counts = [scalar(count) for count in told]
@@ -144,7 +144,7 @@ def _one_hot(part: Part) -> int | None:
     return sum(counts) if all(type(count) is int for count in counts) else None  # type: ignore[arg-type]
 
 
-def _binned(part: Part) -> int | None:
+def _binned(part: EstimatorNode) -> int | None:
     if part.text("encode") == "ordinal":
         return features_in(part)
     array = view(part.get("n_bins_"))
@@ -152,30 +152,34 @@ def _binned(part: Part) -> int | None:
     return None if values is None else sum(v for v in values if type(v) is int)
 
 
-def _sampled(part: Part) -> int | None:
+def _sampled(part: EstimatorNode) -> int | None:
     steps, width = part.number("sample_steps"), features_in(part)
     return None if steps is None or width is None else width * (2 * steps - 1)
 
 
-def _side_by_side(part: Part) -> int | None:
+def _side_by_side(part: EstimatorNode) -> int | None:
     widths = [features_out(inner) for inner in part.parts]
     return None if -1 in widths else sum(widths)
 
 
-def _slices(part: Part) -> int | None:
+def _slices(part: EstimatorNode) -> int | None:
     """A ColumnTransformer since 1.0 keeps for each step the slice of its columns in the result."""
     slices = part.get("output_indices_")
-    if not isinstance(slices, Dct):
+    if not isinstance(slices, DictNode):
         return None
-    ends = [node.args[1] for node in slices.values if isinstance(node, Obj) and len(node.args) == 3]
+    ends = [
+        node.args[1]
+        for node in slices.values
+        if isinstance(node, ObjectNode) and len(node.args) == 3
+    ]
     return max(ends, default=None) if all(type(end) is int for end in ends) else None
 
 
-def _unchanged(part: Part) -> int | None:
+def _unchanged(part: EstimatorNode) -> int | None:
     return features_in(part) if part.get("func") is None else None
 
 
-def _best(part: Part) -> int | None:
+def _best(part: EstimatorNode) -> int | None:
     wanted, width = part.get("k"), features_in(part)
     if wanted == "all" or width is None:
         return width
@@ -183,25 +187,25 @@ def _best(part: Part) -> int | None:
     return None if count is None else min(count, width)
 
 
-def _varying(part: Part) -> int | None:
+def _varying(part: EstimatorNode) -> int | None:
     variances, threshold = part.floats("variances_"), scalar(part.get("threshold"))
     if variances is None or not isinstance(threshold, int | float):
         return None
     return sum(variance > threshold for variance in variances)
 
 
-def _asked(part: Part) -> int | None:
+def _asked(part: EstimatorNode) -> int | None:
     return part.number("n_components")
 
 
-def _embedded(part: Part) -> int | None:
+def _embedded(part: EstimatorNode) -> int | None:
     array = view(part.get("embedding_"))
     return array.shape[-1] if array and array.shape else None
 
 
 _SAME = ("Scaler", "OrdinalEncoder", "Normalizer", "Binarizer", "PowerTransformer",
          "QuantileTransformer", "TfidfTransformer")  # fmt: skip
-_COUNTS: dict[str, Callable[[Part], int | None]] = {
+_COUNTS: dict[str, Callable[[EstimatorNode], int | None]] = {
     "AdditiveChi2Sampler": _sampled,
     "ColumnTransformer": _slices,
     "FeatureAgglomeration": lambda part: part.number("n_clusters_", "n_clusters"),

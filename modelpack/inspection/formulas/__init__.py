@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from modelpack.types import Finding
 
 from ..allowlist import contract_name
-from ..arrays import view
 from ..contracts import class_key
-from ..facts.frames import axes
-from ..nodes import COMPOSITE, Dct, Global, Node, Obj, children
+from ..facts.estimators import axes
+from ..nodes import COMPOSITE, DictNode, Global, Node, ObjectNode, children
+from ..pickle.ndarrays import view
 from .grammar import RESERVED, Formula, NotAFormula, parse
 
 __all__ = ["CODE", "Formula", "NotAFormula", "check", "parse"]
@@ -43,7 +43,7 @@ _OF_FRAMES = {
 """
 
 
-def check(objects: Iterable[Obj]) -> Iterator[Finding]:
+def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
     """Find the formulas that are more than terms of columns, once for each class."""
     checks = _Checks()
     reported = set()
@@ -51,7 +51,7 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
         key = class_key(made)
         for state in made.states:
             for part in state if isinstance(state, tuple) else (state,):
-                why = checks.problem(key, part) if isinstance(part, Dct) else None
+                why = checks.problem(key, part) if isinstance(part, DictNode) else None
                 if why and (key, why) not in reported:
                     reported.add((key, why))
                     message = f"{key.replace(':', '.')} cannot be loaded or served: {why}"
@@ -66,7 +66,7 @@ class _Checks:
         self._frames: dict[int, set[Node] | str] = {}
         self._pairs: dict[tuple[int, int], str | None] = {}
 
-    def problem(self, key: str, state: Dct) -> str | None:
+    def problem(self, key: str, state: DictNode) -> str | None:
         """Return what is wrong with a formula in a state of a class, if anything."""
         pairs = zip(state.keys, state.values, strict=True)
         found = {name: value for name, value in pairs if type(name) is str and name in _NAMES}
@@ -122,7 +122,7 @@ _NAMES = {*_EVALUATED, *_RESTORED, "formula", "frame"}
 
 def _columns(frame: Node) -> set[Node] | str:
     """Return the names of the columns of a frame, or what is wrong with it."""
-    if not isinstance(frame, Obj) or class_key(frame) not in _FRAMES:
+    if not isinstance(frame, ObjectNode) or class_key(frame) not in _FRAMES:
         return "the data of its formula was not saved with it"
     found = axes(frame)
     array = view(found[0]) if found else None
@@ -134,7 +134,7 @@ def _columns(frame: Node) -> set[Node] | str:
     return columns
 
 
-def _foreign(frame: Obj) -> Global | None:
+def _foreign(frame: ObjectNode) -> Global | None:
     """Return a name in a frame that is of another package than frames need."""
     waiting: list[Node] = [frame]
     seen = set()
@@ -146,5 +146,5 @@ def _foreign(frame: Obj) -> Global | None:
         elif isinstance(node, COMPOSITE) and id(node) not in seen:
             seen.add(id(node))
             waiting += children(node)
-            waiting += [node.cls] if isinstance(node, Obj) else []
+            waiting += [node.cls] if isinstance(node, ObjectNode) else []
     return None

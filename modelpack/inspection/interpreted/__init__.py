@@ -17,8 +17,8 @@ from ..allowlist import contract_name, is_known
 from ..contracts import caches, class_key
 from ..contracts.kinds import Kind
 from ..contracts.numeric import is_template
-from ..nodes import Dct, Node, Obj
-from . import members, results, texts
+from ..nodes import DictNode, Node, ObjectNode
+from . import members, texts
 
 TEXT, MEMBER = "bad-text", "bad-member"
 
@@ -82,7 +82,7 @@ MEMBERS = _LISTS | _STEPS.keys() | _OTHERS.keys()
 """Attributes of known classes whose values have their methods called at prediction."""
 
 
-def check(objects: Iterable[Obj]) -> Iterator[Finding]:
+def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
     """Find the attributes that hold what no model has there, once for each class and attribute."""
     told: set[tuple[str, str]] = set()
     rules = _member_rules()
@@ -105,7 +105,7 @@ def check(objects: Iterable[Obj]) -> Iterator[Finding]:
 
 
 def _rules_of(key: str, rules: Rules) -> Rules:
-    return results.RULES if key.startswith("statsmodels.") else rules
+    return members.RULES if key.startswith("statsmodels.") else rules
 
 
 def _member_rules() -> Rules:
@@ -121,11 +121,11 @@ def _member_rules() -> Rules:
     }
 
 
-def _attributes(made: Obj) -> Iterator[tuple[str, Node]]:
+def _attributes(made: ObjectNode) -> Iterator[tuple[str, Node]]:
     """What its states set, in the dict of the object and past it."""
     for state in made.states:
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            if isinstance(part, Dct):
+            if isinstance(part, DictNode):
                 for key, value in zip(part.keys, part.values, strict=True):
                     if type(key) is str:
                         yield key, value

@@ -7,11 +7,11 @@ or an object of a class that the user has to trust anyway, may be a member.
 from __future__ import annotations
 
 from ..allowlist import roles, standing
-from ..arrays import view
-from ..contracts import class_key, is_made, made_class
+from ..contracts import class_key, constructed_class, is_constructed
 from ..contracts.kinds import Kind, either, nothing, number, result_of
-from ..facts.parts import is_estimator_of_sklearn
-from ..nodes import Dct, Global, Node, Obj, Payload
+from ..facts.estimators import is_estimator_of_sklearn
+from ..nodes import DictNode, Global, Node, ObjectNode, Payload
+from ..pickle.ndarrays import view
 from .texts import one_of
 
 _WORDS = {"deprecated", "drop", "passthrough", "prefit", "warn", "zero"}
@@ -36,12 +36,12 @@ _BOOSTERS = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
 
 
 def _is_member(node: Node) -> bool:
-    if not isinstance(node, Obj):
+    if not isinstance(node, ObjectNode):
         return node is None or _word(node)
     key = class_key(node)
     if standing(key) == "unknown":
         return True
-    return is_made(node) and "new" in roles(key) and _is_estimator(key)
+    return is_constructed(node) and "new" in roles(key) and _is_estimator(key)
 
 
 def _is_estimator(key: str) -> bool:
@@ -73,7 +73,7 @@ def _held(node: Node) -> list[Node] | None:
     """The values in a container; None of what is none."""
     if isinstance(node, list | tuple):
         return list(node)
-    if isinstance(node, Dct):
+    if isinstance(node, DictNode):
         return node.values
     if isinstance(node, Payload) or _array(node):
         array = view(node)
@@ -99,16 +99,16 @@ def triplets(node: Node) -> bool:
 
 
 def _is_triplet(node: Node) -> bool:
-    if not isinstance(node, Obj) or not class_key(node).endswith(f":{_TRIPLET}"):
+    if not isinstance(node, ObjectNode) or not class_key(node).endswith(f":{_TRIPLET}"):
         return False
     # Protocols 0 and 1 write the tuple as one argument.
-    values = node.args if made_class(node) is node.cls else node.args[-1]
+    values = node.args if constructed_class(node) is node.cls else node.args[-1]
     return isinstance(values, tuple) and values != () and _is_member(values[-1])
 
 
 def _of_sklearn(node: Node) -> bool:
     """A tree or loss: an object of scikit-learn, whichever way it is made."""
-    cls = node.cls if isinstance(node, Obj) else None
+    cls = node.cls if isinstance(node, ObjectNode) else None
     if not isinstance(cls, Global):
         return False
     ours = (class_key(node), cls.key)
@@ -116,7 +116,7 @@ def _of_sklearn(node: Node) -> bool:
 
 
 def _booster(node: Node) -> bool:
-    key = class_key(node) if isinstance(node, Obj) else ""
+    key = class_key(node) if isinstance(node, ObjectNode) else ""
     return key in _BOOSTERS or (key != "" and standing(key) == "unknown")
 
 
@@ -124,3 +124,40 @@ _word = one_of(_WORDS)
 _array = result_of("array")
 part: Kind = either(nothing, number, lambda node: isinstance(node, str), _of_sklearn)
 booster: Kind = either(nothing, _booster)
+
+
+# pandas and numpy look up attributes among labels: the attribute `design_info` of a Series is the
+# entry with that label. Results whose data were a Series would hand text of the file to patsy.
+#
+# `Results.predict` calls `model.predict(params, exog)`. If the model were results, too, their
+# formula would be evaluated with `params` for its data, and names in it such as `C` would mean
+# what the file has there.
+_PARTS = {
+    "M", "_link", "constraints", "cov_struct", "data", "exog_vc", "family", "link",
+    "link_precision", "model", "params_object", "variance",
+}  # fmt: skip
+_RESULTS = {"_results", "_results_ols2nd", "results_constrained"}
+
+
+def _of_statsmodels(node: Node) -> bool:
+    if not isinstance(node, ObjectNode):
+        return False
+    key = class_key(node)
+    if standing(key) == "unknown":  # the user has to trust it anyway
+        return True
+    return is_constructed(node) and "new" in roles(key) and key.startswith("statsmodels.")
+
+
+def _no_results(node: Node) -> bool:
+    key = class_key(node) if isinstance(node, ObjectNode) else ""
+    is_results = standing(key) == "known" and key.endswith(("Results", "ResultsWrapper"))
+    return _of_statsmodels(node) and not is_results
+
+
+RULES: dict[str, tuple[Kind, str]] = {
+    **dict.fromkeys(_RESULTS, (either(nothing, _of_statsmodels), "an object of statsmodels")),
+    **dict.fromkeys(
+        _PARTS, (either(nothing, _no_results), "an object of statsmodels other than results")
+    ),
+}
+"""Attribute of a class of statsmodels -> what it may hold, and that in words."""

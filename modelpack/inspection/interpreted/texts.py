@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..allowlist import standing
 from ..contracts import class_key
 from ..contracts.kinds import Kind, either, is_zone_path, nothing
-from ..nodes import Global, Node, Obj
+from ..nodes import Global, Node, ObjectNode
 
 METHODS = {
     "predict", "predict_proba", "predict_log_proba", "decision_function", "transform",
@@ -39,8 +39,8 @@ def _path(node: Node) -> bool:
 
 def _unknown(node: Node) -> bool:
     """A function or object that modelpack does not know: the user has to trust it anyway."""
-    key = class_key(node) if isinstance(node, Obj) else getattr(node, "key", "")
-    return isinstance(node, Obj | Global) and standing(key) == "unknown"
+    key = class_key(node) if isinstance(node, ObjectNode) else getattr(node, "key", "")
+    return isinstance(node, ObjectNode | Global) and standing(key) == "unknown"
 
 
 def zone_name(node: Node) -> bool:

@@ -19,32 +19,16 @@ from modelpack.types import Finding
 
 from .. import limits
 from ..contracts import class_key
-from ..machine import Trace
-from ..nodes import Blob, Obj
-from . import (
-    arrow,
-    clusters,
-    encoders,
-    frames,
-    histograms,
-    indexes,
-    neighbours,
-    settings,
-    sparse,
-    splines,
-    trees,
-    unwritten,
-    vectors,
-    vocabularies,
-    widths,
-)
-from .again import Part, parts
-from .objects import Broken, require
-from .scans import Feeder, Scan, run
+from ..nodes import Blob, ObjectNode
+from ..pickle.machine import Trace
+from . import estimators, frames, indexes, neighbours, scan, settings, trees, unwritten, widths
+from .objects import InvariantError, require
+from .reread import Part, reread_parts
+from .scan import Feeder, Scan, run
 
 CODE = "broken-invariant"
 
-Check = Callable[[Obj], Iterable[Scan]]
+Check = Callable[[ObjectNode], Iterable[Scan]]
 """What has to be read of an object's arrays. Raises `Broken` for what shows without that."""
 
 CHECKS: dict[str, Check] = {
@@ -57,8 +41,8 @@ CHECKS: dict[str, Check] = {
     "sklearn:GradientBoostingClassifier": trees.gradient_boosting,
     "sklearn:GradientBoostingRegressor": trees.gradient_boosting,
     "sklearn:IsolationForest": trees.isolation_forest,
-    "sklearn:HistGradientBoostingClassifier": histograms.histogram_boosting,
-    "sklearn:HistGradientBoostingRegressor": histograms.histogram_boosting,
+    "sklearn:HistGradientBoostingClassifier": trees.histogram_boosting,
+    "sklearn:HistGradientBoostingRegressor": trees.histogram_boosting,
     "kd_tree:newObj": neighbours.binary_tree,
     "ball_tree:newObj": neighbours.binary_tree,
     **dict.fromkeys(
@@ -68,13 +52,13 @@ CHECKS: dict[str, Check] = {
          "sklearn:RadiusNeighborsRegressor", "sklearn:RadiusNeighborsTransformer"),
         neighbours.searcher,
     ),
-    **dict.fromkeys(("scipy:bsr_matrix", "scipy:bsr_array"), sparse.by_blocks),
-    **dict.fromkeys(("scipy:coo_matrix", "scipy:coo_array"), sparse.by_coordinates),
-    **dict.fromkeys(("scipy:csc_matrix", "scipy:csc_array"), sparse.by_columns),
-    **dict.fromkeys(("scipy:csr_matrix", "scipy:csr_array"), sparse.by_rows),
-    **dict.fromkeys(("scipy:dia_matrix", "scipy:dia_array"), sparse.by_diagonals),
-    **dict.fromkeys(("scipy:dok_matrix", "scipy:dok_array"), sparse.by_keys),
-    **dict.fromkeys(("scipy:lil_matrix", "scipy:lil_array"), sparse.by_lists),
+    **dict.fromkeys(("scipy:bsr_matrix", "scipy:bsr_array"), scan.by_blocks),
+    **dict.fromkeys(("scipy:coo_matrix", "scipy:coo_array"), scan.by_coordinates),
+    **dict.fromkeys(("scipy:csc_matrix", "scipy:csc_array"), scan.by_columns),
+    **dict.fromkeys(("scipy:csr_matrix", "scipy:csr_array"), scan.by_rows),
+    **dict.fromkeys(("scipy:dia_matrix", "scipy:dia_array"), scan.by_diagonals),
+    **dict.fromkeys(("scipy:dok_matrix", "scipy:dok_array"), scan.by_keys),
+    **dict.fromkeys(("scipy:lil_matrix", "scipy:lil_array"), scan.by_lists),
     "pandas:BlockManager": frames.manager,
     "pandas:SingleBlockManager": frames.manager,
     "pandas:DataFrame": frames.frame,
@@ -95,20 +79,20 @@ CHECKS: dict[str, Check] = {
          "pandas:_new_PeriodIndex", "pandas:_new_TimedeltaIndex"),
         indexes.index,
     ),
-    "pyarrow:_restore_array": arrow.strings,
-    "scipy:BSpline": splines.spline,
-    "scipy:_BSpline": splines.spline,
-    "sklearn:SVC": vectors.classifier,
-    "sklearn:NuSVC": vectors.classifier,
-    "sklearn:SVR": vectors.regressor,
-    "sklearn:NuSVR": vectors.regressor,
-    "sklearn:OneClassSVM": vectors.regressor,
-    "sklearn:CountVectorizer": vocabularies.vectorizer,
-    "sklearn:TfidfVectorizer": vocabularies.vectorizer,
-    "sklearn:DictVectorizer": vocabularies.vectorizer,
-    "sklearn:MultiLabelBinarizer": vocabularies.labels,
-    "sklearn:OneHotEncoder": encoders.one_hot,
-    "sklearn:TargetEncoder": encoders.target,
+    "pyarrow:_restore_array": frames.strings,
+    "scipy:BSpline": estimators.spline,
+    "scipy:_BSpline": estimators.spline,
+    "sklearn:SVC": estimators.classifier,
+    "sklearn:NuSVC": estimators.classifier,
+    "sklearn:SVR": estimators.regressor,
+    "sklearn:NuSVR": estimators.regressor,
+    "sklearn:OneClassSVM": estimators.regressor,
+    "sklearn:CountVectorizer": estimators.vectorizer,
+    "sklearn:TfidfVectorizer": estimators.vectorizer,
+    "sklearn:DictVectorizer": estimators.vectorizer,
+    "sklearn:MultiLabelBinarizer": estimators.labels,
+    "sklearn:OneHotEncoder": estimators.one_hot,
+    "sklearn:TargetEncoder": estimators.target,
     "sklearn:ColumnTransformer": settings.names_of_columns,
     "sklearn:FeatureHasher": settings.hashing,
     "sklearn:HashingVectorizer": settings.hashing,
@@ -121,8 +105,8 @@ CHECKS: dict[str, Check] = {
     "sklearn:KMeans": settings.centres,
     "sklearn:MiniBatchKMeans": settings.centres,
     "sklearn:BisectingKMeans": settings.centres,
-    "sklearn:Birch": clusters.subclusters,
-    "sklearn:EllipticEnvelope": clusters.ellipse,
+    "sklearn:Birch": estimators.subclusters,
+    "sklearn:EllipticEnvelope": estimators.ellipse,
 }  # fmt: skip
 
 _MOST_READ = 4
@@ -149,7 +133,7 @@ def check(
         OSError: the file cannot be read again.
     """
     findings: dict[str, Finding] = {}
-    later: list[tuple[Obj, Scan]] = []
+    later: list[tuple[ObjectNode, Scan]] = []
     checks = {**CHECKS, **more}
     budget = _MOST_READ * size + limits.MIB
     has_widths = widths.are_recorded(trace.objects)
@@ -169,7 +153,9 @@ def check(
     return list(findings.values())
 
 
-def _scans(made: Obj, findings: dict[str, Finding], checks: Mapping[str, Check]) -> Iterable[Scan]:
+def _scans(
+    made: ObjectNode, findings: dict[str, Finding], checks: Mapping[str, Check]
+) -> Iterable[Scan]:
     key = class_key(made)
     found = checks.get(_name(key))
     return found(made) if found and key not in findings else ()
@@ -183,23 +169,26 @@ def _name(key: str) -> str:
 
 
 @contextmanager
-def _noting(findings: dict[str, Finding], made: Obj) -> Iterator[None]:
+def _noting(findings: dict[str, Finding], made: ObjectNode) -> Iterator[None]:
     try:
         yield
-    except Broken as problem:
+    except InvariantError as problem:
         key = class_key(made)
         message = f"{key.replace(':', '.')} cannot be what it says: {problem}"
         findings.setdefault(key, Finding(CODE, message, made.offset, made.opcode, key))
 
 
 def _read_again(
-    later: list[tuple[Obj, Scan]], findings: dict[str, Finding], file: BinaryIO, container: str
+    later: list[tuple[ObjectNode, Scan]],
+    findings: dict[str, Finding],
+    file: BinaryIO,
+    container: str,
 ) -> None:
     """What was too long to be kept, in one pass over the file."""
-    wanted: dict[Part, list[tuple[Obj, Scan]]] = {}
+    wanted: dict[Part, list[tuple[ObjectNode, Scan]]] = {}
     for made, found in later:
         wanted.setdefault(found.place, []).append((made, found))
-    for place, group in groupby(parts(file, container, sorted(wanted)), itemgetter(0)):
+    for place, group in groupby(reread_parts(file, container, sorted(wanted)), itemgetter(0)):
         readers = [(made, Feeder(found)) for made, found in wanted[place]]
         for _, piece in group:
             for made, reader in readers:

@@ -8,17 +8,28 @@ pandas/core/internals/managers.py, `__setstate__`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..allowlist import standing
-from ..arrays import dict_get
-from ..contracts import class_key, made_class
-from ..nodes import Dct, Node, Obj
+from ..contracts import class_key, constructed_class
+from ..nodes import Blob, DictNode, Node, ObjectNode
+from ..pickle.dtypes import Dtype
+from ..pickle.ndarrays import dict_get
 from .indexes import array_shape, index_length
-from .integers import INDEX, values
-from .objects import Broken, Stored, attributes, integer, require, stored
-from .scans import Rule, Scan, scan
+from .objects import (
+    Content,
+    InvariantError,
+    Stored,
+    attributes,
+    integer,
+    length,
+    raw,
+    require,
+    stored,
+)
+from .scan import INDEX, Rule, Scan, scan_values, values
 
 _SINCE = "0.14.1"
 """The only form of a state that pandas has written since that release."""
@@ -26,11 +37,13 @@ _SINCE = "0.14.1"
 _KINDS = {"DataFrame": "BlockManager", "Series": "SingleBlockManager"}
 
 
-def frame(made: Obj) -> Iterator[Scan]:
+def frame(made: ObjectNode) -> Iterator[Scan]:
     """A DataFrame or Series: the manager of as many axes."""
     state = attributes(made)
     found = [state[name] for name in ("_mgr", "_data") if name in state]  # since 1.1, before
-    require(len(found) == 1 and isinstance(found[0], Obj), "it has not one manager of its values")
+    require(
+        len(found) == 1 and isinstance(found[0], ObjectNode), "it has not one manager of its values"
+    )
     key = class_key(found[0])
     wanted = _KINDS[class_key(made).rpartition(":")[2]]
     fits = key.endswith(f":{wanted}") or standing(key) == "unknown"
@@ -38,7 +51,7 @@ def frame(made: Obj) -> Iterator[Scan]:
     yield from ()
 
 
-def manager(made: Obj) -> Iterator[Scan]:
+def manager(made: ObjectNode) -> Iterator[Scan]:
     """Axes and blocks, given as arguments or in a state."""
     blocks, axes = _parts(made)
     is_single = class_key(made).endswith(":SingleBlockManager")
@@ -48,10 +61,12 @@ def manager(made: Obj) -> Iterator[Scan]:
     yield Scan(blocks, 1, placed.read())
     total = sum(map(len, placed.slices)) + sum(array.size for array in placed.arrays)
     if lengths[0] not in (None, total):
-        raise Broken(f"the blocks of a frame hold {total:,} columns, and it has {lengths[0]:,}")
+        raise InvariantError(
+            f"the blocks of a frame hold {total:,} columns, and it has {lengths[0]:,}"
+        )
     yield Scan(blocks, 1, placed.take(total), work=total // 8)
     for array in placed.arrays:
-        yield scan(array, placed.take_each(array))
+        yield scan_values(array, placed.take_each(array))
 
 
 @dataclass
@@ -72,7 +87,7 @@ class _Placed:
                 self._compare(array_shape(node), self._count(placement))
 
     def _count(self, placement: Node) -> int:
-        if isinstance(placement, Obj) and placement.cls.name == "slice":
+        if isinstance(placement, ObjectNode) and placement.cls.name == "slice":
             self.slices.append(_range(placement))
             return len(self.slices[-1])
         places = stored(placement, "the places of a block")
@@ -97,7 +112,7 @@ class _Placed:
             self.taken = bytearray(total)
             for places in self.slices:
                 if places and not 0 <= places[0] <= places[-1] < total:
-                    raise Broken(f"a block has the place {places[-1]:,} of {total:,}")
+                    raise InvariantError(f"a block has the place {places[-1]:,} of {total:,}")
                 part = slice(places.start, places.stop, places.step)
                 require(1 not in self.taken[part], "two blocks of a frame have the same place")
                 self.taken[part] = b"\1" * len(places)
@@ -108,45 +123,111 @@ class _Placed:
         while piece := (yield):
             for place in values(piece, places):
                 if not 0 <= place < len(taken):
-                    raise Broken(f"a block has the place {place:,} of {len(taken):,}")
+                    raise InvariantError(f"a block has the place {place:,} of {len(taken):,}")
                 require(not taken[place], "two blocks of a frame have the same place")
                 taken[place] = 1
 
 
-def _parts(made: Obj) -> tuple[list[Node], list[Node]]:
+def _parts(made: ObjectNode) -> tuple[list[Node], list[Node]]:
     """The blocks and the axes."""
-    is_called = made_class(made) is made.cls and bool(made.args)
+    is_called = constructed_class(made) is made.cls and bool(made.args)
     if is_called and len(made.args) == 2 and not made.states:  # since pandas 1.3
         blocks, axes = made.args
     else:
         state = made.states[0] if len(made.states) == 1 and not is_called else None
         extra = state[3] if isinstance(state, tuple) and len(state) == 4 else None
-        told = dict_get(extra, _SINCE) if isinstance(extra, Dct) else None
-        if not isinstance(told, Dct):
-            raise Broken("the blocks of a frame are not in a form that pandas writes")
+        told = dict_get(extra, _SINCE) if isinstance(extra, DictNode) else None
+        if not isinstance(told, DictNode):
+            raise InvariantError("the blocks of a frame are not in a form that pandas writes")
         blocks, axes = dict_get(told, "blocks"), dict_get(told, "axes")
     if not isinstance(blocks, list | tuple) or not isinstance(axes, list | tuple):
-        raise Broken("the blocks of a frame are not in a form that pandas writes")
+        raise InvariantError("the blocks of a frame are not in a form that pandas writes")
     return list(blocks), list(axes)
 
 
 def _block(node: Node) -> tuple[Node, Node, int | None]:
     """The values of a block, its places, and its number of dimensions if it tells that."""
-    if isinstance(node, Obj) and len(node.args) == 3:
+    if isinstance(node, ObjectNode) and len(node.args) == 3:
         return node.args[0], node.args[1], integer(node.args[2])
-    if isinstance(node, Dct) and len(node.keys) == 2:
+    if isinstance(node, DictNode) and len(node.keys) == 2:
         return dict_get(node, "values"), dict_get(node, "mgr_locs"), None
-    raise Broken("a block is not in a form that pandas writes")
+    raise InvariantError("a block is not in a form that pandas writes")
 
 
-def _range(made: Obj) -> range:
+def _range(made: ObjectNode) -> range:
     """The places of a slice in ascending order."""
     start, stop, step = map(integer, made.args) if len(made.args) == 3 else (None, None, None)
     if start is None or start < 0 or not step:
-        raise Broken("the places of a block are no slice that pandas writes")
+        raise InvariantError("the places of a block are no slice that pandas writes")
     if step < 0 and made.args[1] is None:
         stop = -1
     elif stop is None or stop < 0:
-        raise Broken("the places of a block are no slice that pandas writes")
+        raise InvariantError("the places of a block are no slice that pandas writes")
     found = range(start, stop, step)
     return found if step > 0 else found[::-1]
+
+
+# pyarrow makes an array of the buffers of a pickle without a look at them. See `_restore_array` in
+# pyarrow/array.pxi, and the layout of variable-size binary arrays in Arrow's columnar format.
+_WIDTHS = {"large_string": 8, "string": 4}
+
+
+def strings(made: ObjectNode) -> Iterator[Scan]:
+    """The array of a call of `_restore_array`, which keeps its contract."""
+    kind, count, missing, first, buffers, *_ = made.args[0]
+    width = _WIDTHS[kind.args[0]]
+    bits, offsets, data = map(_content, buffers)
+    end = first + count
+    if bits is None:
+        require(missing in (0, -1), "texts are missing, and nothing says which")
+    else:
+        require(_size(bits) * 8 >= end, "it has fewer bits than texts")
+        yield Scan(bits, 1, _missing(first, count, missing))
+    if offsets is None or data is None:
+        raise InvariantError("it has no texts")
+    wanted = (end + 1) * width
+    if isinstance(offsets, bytes):  # a buffer may be longer than needed
+        offsets = offsets[:wanted]
+    require(_size(offsets) == wanted, "it has fewer or more offsets than texts")
+    numbers = Stored("the offsets of texts", _integers(width), (end + 1,), False, offsets)
+    yield scan_values(numbers, _rising(numbers, _size(data)))
+
+
+def _integers(width: int) -> Dtype:
+    return Dtype("i", width, False, False)
+
+
+def _content(node: Node) -> bytes | Blob | None:
+    """The bytes of a buffer; None of one that is missing."""
+    return raw(node.args[0]) if isinstance(node, ObjectNode) and len(node.args) == 1 else None
+
+
+def _size(content: Content) -> int:
+    found = length(content)
+    if found is None:
+        raise InvariantError("a buffer is written as a text")
+    return found
+
+
+def _rising(numbers: Stored, count: int) -> Rule:
+    """They never fall, from 0 or more to `count` or less; a part of an array begins later."""
+    last = 0
+    while piece := (yield):
+        found = values(piece, numbers)
+        if found[0] < last or not all(map(operator.le, found, found[1:])):
+            raise InvariantError(f"{numbers.name} fall")
+        last = found[-1]
+    if last > count:
+        raise InvariantError(f"{numbers.name} end with {last:,}, and there are {count:,} bytes")
+
+
+def _missing(first: int, count: int, stated: int) -> Rule:
+    """As many bits are unset as the array says, which sizes what is computed."""
+    unset = place = 0
+    while piece := (yield):
+        bits = int.from_bytes(piece, "little")
+        low, high = max(first - place, 0), min(first + count - place, 8 * len(piece))
+        if high > low:
+            unset += high - low - ((bits >> low) & ((1 << (high - low)) - 1)).bit_count()
+        place += 8 * len(piece)
+    require(stated in (-1, unset), f"{unset:,} texts are missing, and it says {stated:,}")

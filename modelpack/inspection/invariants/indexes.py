@@ -12,10 +12,9 @@ from collections.abc import Iterator
 
 from ..allowlist import contract_name, standing
 from ..contracts import class_key
-from ..nodes import Dct, Global, Node, Obj, Payload
-from .integers import SIGNED, within
-from .objects import Broken, Stored, attributes, integer, named, require, stored
-from .scans import Scan, scan
+from ..nodes import DictNode, Global, Node, ObjectNode, Payload
+from .objects import InvariantError, Stored, attributes, integer, named, require, stored
+from .scan import SIGNED, Scan, scan_values, within
 
 _DEEPEST = 4
 _MIXED = "an array of pandas has not the attributes that one release writes"
@@ -38,14 +37,14 @@ state with several could show another array than pandas reads.
 """
 
 
-def index(made: Obj) -> Iterator[Scan]:
+def index(made: ObjectNode) -> Iterator[Scan]:
     """`_new_Index(class, keywords)`: of a MultiIndex, one code for each level and entry."""
     facts = _facts(made)
     if "levels" not in facts and not _is_multiple(made):
         return
     levels, codes = facts.get("levels"), _codes_of(facts)
     if not isinstance(levels, list) or len(levels) != len(codes):
-        raise Broken("an index of several levels has not one list of codes a level")
+        raise InvariantError("an index of several levels has not one list of codes a level")
     entries = None
     for level, node in zip(levels, codes, strict=True):
         numbers = stored(node, "the codes of an index")
@@ -54,13 +53,13 @@ def index(made: Obj) -> Iterator[Scan]:
         yield from _below(numbers, index_length(level))
 
 
-def pandas_array(made: Obj) -> Iterator[Scan]:
+def pandas_array(made: ObjectNode) -> Iterator[Scan]:
     """An array of pandas, made as an object or by Cython: one form of its state."""
     _require_one_form(made)
     yield from ()
 
 
-def categorical(made: Obj) -> Iterator[Scan]:
+def categorical(made: ObjectNode) -> Iterator[Scan]:
     """A Categorical, made as an object or by Cython: codes and categories."""
     _require_one_form(made)
     codes, categories = _codes_and_categories(made)
@@ -68,14 +67,14 @@ def categorical(made: Obj) -> Iterator[Scan]:
     yield from _below(stored(codes, "the codes of categories"), count)
 
 
-def extension(made: Obj) -> Iterator[Scan]:
+def extension(made: ObjectNode) -> Iterator[Scan]:
     """An array of pandas that Cython makes: its class is the first argument."""
     cls = made.args[0] if made.args else None
     is_categorical = isinstance(cls, Global) and cls.name == "Categorical"
     yield from categorical(made) if is_categorical else pandas_array(made)
 
 
-def masked(made: Obj) -> Iterator[Scan]:
+def masked(made: ObjectNode) -> Iterator[Scan]:
     """Numbers, of which a mask marks those that are missing."""
     _require_one_form(made)
     state = attributes(made)
@@ -85,13 +84,13 @@ def masked(made: Obj) -> Iterator[Scan]:
     yield from ()
 
 
-def _require_one_form(made: Obj) -> None:
+def _require_one_form(made: ObjectNode) -> None:
     """Require the attributes that one release writes, and no array elsewhere in the state."""
     forms = _FORMS.get(made_key(made).rpartition(":")[2])
     if forms is None or not made.states:
         return
     state = _state_of(made)
-    if isinstance(state, Dct):
+    if isinstance(state, DictNode):
         told = named(state)
         found = tuple(name for name in sorted(_CONTENTS) if name in told)
         require(found in forms, _MIXED)
@@ -99,7 +98,7 @@ def _require_one_form(made: Obj) -> None:
         _require_cache(told, array_shape(told[found[0]]))
         return
     # Of Cython: the dtype, the values, and a dict of what else the object has.
-    more = [named(part) for part in state if isinstance(part, Dct)]
+    more = [named(part) for part in state if isinstance(part, DictNode)]
     require(len(more) <= 1 and len(state) - len(more) == 2, _MIXED)
     for told in more:
         require(told.keys().isdisjoint({*_CONTENTS, "_categories", "_dtype"}), _MIXED)
@@ -108,7 +107,7 @@ def _require_one_form(made: Obj) -> None:
 
 def _require_cache(told: dict[str, Node], shape: tuple[int, ...] | None) -> None:
     """Compare what pandas 1.2 keeps of its values in a cache with these, of the given shape."""
-    cache = named(told["_cache"]) if isinstance(told.get("_cache"), Dct) else {}
+    cache = named(told["_cache"]) if isinstance(told.get("_cache"), DictNode) else {}
     held = [name for name in _CONTENTS if name in cache]
     fits = not held or (held == ["_ndarray"] and array_shape(cache["_ndarray"]) == shape)
     require(fits, "the cache of an array of pandas has other values than the array")
@@ -123,8 +122,8 @@ def index_length(node: Node) -> int | None:
     Raises:
         Broken: the node is no index, or does not tell its length.
     """
-    if not isinstance(node, Obj) or _is_unknown(node):
-        require(isinstance(node, Obj), "an axis is no index")
+    if not isinstance(node, ObjectNode) or _is_unknown(node):
+        require(isinstance(node, ObjectNode), "an axis is no index")
         return None
     require(contract_name(node.cls.key) == "index", "an axis is no index")
     shape = array_shape(node)
@@ -137,8 +136,8 @@ def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
     require(level < _DEEPEST, "arrays are nested in each other")
     if isinstance(node, Payload):
         return stored(node, "an array").shape
-    if not isinstance(node, Obj):
-        raise Broken("a column is no array")
+    if not isinstance(node, ObjectNode):
+        raise InvariantError("a column is no array")
     if _is_unknown(node):
         return None
     if contract_name(node.cls.key) == "index":
@@ -152,7 +151,7 @@ def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
     return _shape_of_texts(state) if is_texts else _shape_of_attributes(state, level)
 
 
-def _shape_of_index(node: Obj, level: int) -> tuple[int, ...] | None:
+def _shape_of_index(node: ObjectNode, level: int) -> tuple[int, ...] | None:
     facts = _facts(node)
     if _is_multiple(node):
         codes = _codes_of(facts)
@@ -164,13 +163,13 @@ def _shape_of_index(node: Obj, level: int) -> tuple[int, ...] | None:
         return array_shape(facts["left"], level + 1)
     start, stop, step = (integer(facts.get(name)) for name in ("start", "stop", "step"))
     if start is None or stop is None or not step:
-        raise Broken("an index does not tell its length")
+        raise InvariantError("an index does not tell its length")
     return (max(0, -((start - stop) // step)),)  # as len(range(start, stop, step))
 
 
-def _shape_of_extension(node: Obj, level: int) -> tuple[int, ...] | None:
+def _shape_of_extension(node: ObjectNode, level: int) -> tuple[int, ...] | None:
     state = _state_of(node)
-    if isinstance(state, Dct):
+    if isinstance(state, DictNode):
         return _shape_of_attributes(named(state), level)
     found = [part for part in state if _is_array(part)]
     require(len(found) == 1, "an array of pandas has no values")
@@ -186,19 +185,19 @@ def _shape_of_attributes(state: dict[str, Node], level: int) -> tuple[int, ...] 
 
 def _shape_of_texts(state: dict[str, Node]) -> tuple[int, ...]:
     made = state.get("_pa_array", state.get("_data"))
-    told = made.args[0] if isinstance(made, Obj) and len(made.args) == 1 else None
+    told = made.args[0] if isinstance(made, ObjectNode) and len(made.args) == 1 else None
     count = integer(told[1]) if isinstance(told, tuple) and len(told) > 1 else None
     if count is None:
-        raise Broken("an array of texts has no length")
+        raise InvariantError("an array of texts has no length")
     return (count,)
 
 
-def _is_unknown(node: Obj) -> bool:
+def _is_unknown(node: ObjectNode) -> bool:
     cls = made_key(node)
     return standing(node.cls.key) == "unknown" or standing(cls) == "unknown"
 
 
-def made_key(node: Obj) -> str:
+def made_key(node: ObjectNode) -> str:
     """The class of an array that Cython makes or an index; of anything else that of the object."""
     is_told = contract_name(node.cls.key) in {"extension", "index"}
     cls = node.args[0] if is_told and node.args else None
@@ -207,15 +206,15 @@ def made_key(node: Obj) -> str:
 
 def _is_array(node: Node) -> bool:
     return isinstance(node, Payload) or (
-        isinstance(node, Obj) and contract_name(node.cls.key) in {"array", "buffer"}
+        isinstance(node, ObjectNode) and contract_name(node.cls.key) in {"array", "buffer"}
     )
 
 
-def _is_multiple(made: Obj) -> bool:
+def _is_multiple(made: ObjectNode) -> bool:
     return made_key(made).endswith(":MultiIndex")
 
 
-def _facts(made: Obj) -> dict[str, Node]:
+def _facts(made: ObjectNode) -> dict[str, Node]:
     keywords = made.args[1] if len(made.args) == 2 else None
     return named(keywords, "the state of an index")
 
@@ -227,28 +226,28 @@ def _codes_of(facts: dict[str, Node]) -> list[Node]:
     return list(found[0])
 
 
-def _codes_and_categories(made: Obj) -> tuple[Node, Node]:
+def _codes_and_categories(made: ObjectNode) -> tuple[Node, Node]:
     state = _state_of(made)
     if isinstance(state, tuple):
         codes = [part for part in state if _is_array(part)]
-        dtype = [part for part in state if isinstance(part, Obj) and not _is_array(part)]
+        dtype = [part for part in state if isinstance(part, ObjectNode) and not _is_array(part)]
         require(len(codes) == len(dtype) == 1, "a categorical has no codes or no categories")
         return codes[0], attributes(dtype[0]).get("categories")
     told = named(state)
     numbers = told.get("_codes", told.get("_ndarray"))
     kind = told.get("_dtype")
-    if isinstance(kind, Obj):
+    if isinstance(kind, ObjectNode):
         return numbers, attributes(kind).get("categories")
     return numbers, told.get("_categories")  # before pandas 0.21
 
 
-def _state_of(made: Obj) -> Dct | tuple[Node, ...]:
+def _state_of(made: ObjectNode) -> DictNode | tuple[Node, ...]:
     """A dict, which Cython also wraps in a tuple, or the values and the dtype."""
     state = made.states[0] if len(made.states) == 1 else None
     if isinstance(state, tuple) and len(state) == 1:
         state = state[0]
-    if not isinstance(state, Dct | tuple):
-        raise Broken("an array of pandas has no values")
+    if not isinstance(state, DictNode | tuple):
+        raise InvariantError("an array of pandas has no values")
     return state
 
 
@@ -256,4 +255,4 @@ def _below(numbers: Stored, count: int | None) -> Iterator[Scan]:
     """-1 stands for a missing value."""
     numbers.expect(SIGNED, *numbers.shape)
     if count is not None:
-        yield scan(numbers, within(numbers, count, least=-1))
+        yield scan_values(numbers, within(numbers, count, least=-1))

@@ -17,8 +17,8 @@ import re
 from itertools import accumulate
 
 from .. import limits
-from .objects import Broken, require
-from .scans import Rule
+from .objects import InvariantError, require
+from .scan import Rule
 
 _NAME = re.compile(rb"\w+")
 _NUMBERS = re.compile(rb"[-0-9 ]*")
@@ -71,7 +71,7 @@ class _Text:
             self.in_parameters = line == _PARAMETERS
         elif not self.starts and line.startswith(b"Tree="):
             # LightGBM takes the end for a line of the head, and would read the tree.
-            raise Broken("a LightGBM model has a tree behind the end of its trees")
+            raise InvariantError("a LightGBM model has a tree behind the end of its trees")
         elif self.in_parameters and line:
             fits = _PARAMETER.fullmatch(line) is not None
             require(fits, "a LightGBM model has a parameter without a value")
@@ -175,13 +175,13 @@ def _check_linear(tree: Lines, leaves: int, n_features: int) -> None:
 def _check_range(numbers: list[int], bound: int, what: str) -> None:
     for number in numbers:
         if not 0 <= number < bound:
-            raise Broken(f"a tree asks for {what} {number:,}, and there are {bound:,}")
+            raise InvariantError(f"a tree asks for {what} {number:,}, and there are {bound:,}")
 
 
 def _check_children(children: list[int], leaves: int) -> None:
     for node, child in enumerate(children):
         if not (node < child < leaves - 1 or -leaves <= child < 0):
-            raise Broken(
+            raise InvariantError(
                 f"node {node:,} of a tree has the child {child:,}, and the tree has {leaves:,} "
                 "leaves and a node less, each before its children"
             )
@@ -209,7 +209,9 @@ def _number(lines: Lines, name: bytes) -> int:
 def _numbers(lines: Lines, name: bytes, count: int | None = None) -> list[int]:
     found = _parsed(lines.get(name, b""))
     if count is not None and len(found) != count:
-        raise Broken(f"a LightGBM model has {len(found):,} of {name.decode()}, not {count:,}")
+        raise InvariantError(
+            f"a LightGBM model has {len(found):,} of {name.decode()}, not {count:,}"
+        )
     return found
 
 
@@ -217,7 +219,7 @@ def _parsed(text: bytes) -> list[int]:
     try:
         found = [int(word) for word in text.split()] if _NUMBERS.fullmatch(text) else [int(b"")]
     except ValueError:
-        raise Broken("a LightGBM model has text where numbers belong") from None
+        raise InvariantError("a LightGBM model has text where numbers belong") from None
     fits = max(found, default=0) < 2**31
     require(fits, "a LightGBM model has a number of more than 32 bits, of which LightGBM reads 32")
     return found

@@ -9,29 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..arrays import dict_get
-from ..nodes import Dct, Node, Obj
-from . import records
-from .integers import INDEX, within
-from .objects import Broken, Stored, attributes, integer, require, stored
-from .scans import Rule, Scan, scan
-from .sparse import is_sparse, shape_of_sparse
+from ..nodes import DictNode, Node, ObjectNode
+from ..pickle.ndarrays import dict_get
+from . import objects
+from .objects import InvariantError, Stored, attributes, integer, require, stored
+from .scan import INDEX, Rule, Scan, is_sparse, scan_values, shape_of_sparse, within
 
 _FLOAT = {"f4", "f8"}
-_LAYOUT: records.Layout = {
+_LAYOUT: objects.Layout = {
     "idx_start": INDEX, "idx_end": INDEX, "is_leaf": INDEX, "radius": {"f8"},
 }  # fmt: skip
 _BOUNDS = {"kd_tree": 2, "ball_tree": 1}
 """Arrays of node bounds: the least and the greatest of each feature, or a centre."""
 
 
-def binary_tree(made: Obj) -> Iterator[Scan]:
+def binary_tree(made: ObjectNode) -> Iterator[Scan]:
     """`newObj(KDTree)` and its state of 13 values. scikit-learn before 0.20 wrote 12. The releases
     that are supported read the last value without a look at the length.
     """
     state = made.states[0] if len(made.states) == 1 else None
     if not isinstance(state, tuple) or len(state) != 13:
-        raise Broken("a tree of neighbours has not the state of one")
+        raise InvariantError("a tree of neighbours has not the state of one")
     samples = stored(state[0], "the samples of a tree")
     samples.expect(_FLOAT, None, None)
     n_samples, n_features = samples.shape
@@ -44,14 +42,14 @@ def binary_tree(made: Obj) -> Iterator[Scan]:
     bounds.expect({samples.code}, _BOUNDS.get(kind), nodes.size, n_features)
     _weights(state, n_samples)
     _metric(state[11], n_features)
-    yield scan(index, within(index, n_samples))
-    yield scan(nodes, _nodes(nodes, n_samples))
+    yield scan_values(index, within(index, n_samples))
+    yield scan_values(nodes, _nodes(nodes, n_samples))
 
 
 def _nodes_of(state: tuple[Node, ...]) -> Stored:
     leaf_size, n_levels, n_nodes = (integer(value) for value in state[4:7])
     nodes = stored(state[2], "the nodes of a tree")
-    records.expect(nodes, _LAYOUT)
+    objects.expect(nodes, _LAYOUT)
     fine = n_levels is not None and 0 < n_levels < 60 and nodes.size == n_nodes == 2**n_levels - 1
     require(fine, "the nodes of a tree of neighbours are not as many as its levels have")
     require(leaf_size is not None and leaf_size > 0, "a tree of neighbours has leaves of no size")
@@ -64,7 +62,7 @@ def _weights(state: tuple[Node, ...], n_samples: int) -> None:
 
 
 def _nodes(nodes: Stored, n_samples: int) -> Rule:
-    columns = records.Columns(nodes.dtype, "idx_start", "idx_end", "is_leaf")
+    columns = objects.Columns(nodes.dtype, "idx_start", "idx_end", "is_leaf")
     first = 0
     while piece := (yield):
         _look(columns.rows(piece), nodes.size, first, n_samples)
@@ -74,20 +72,20 @@ def _nodes(nodes: Stored, n_samples: int) -> Rule:
 def _look(rows: Iterable[tuple[int, ...]], count: int, first: int, n_samples: int) -> None:
     for number, (start, end, is_leaf) in enumerate(rows, first):
         if not 0 <= start <= end <= n_samples:
-            raise Broken(
+            raise InvariantError(
                 f"node {number:,} of a tree has the samples {start:,} to {end:,}, and there are "
                 f"{n_samples:,}"
             )
         if not is_leaf and 2 * number + 2 >= count:
-            raise Broken(f"node {number:,} of a tree has no children and is no leaf")
+            raise InvariantError(f"node {number:,} of a tree has no children and is no leaf")
 
 
 def _metric(metric: Node, n_features: int) -> None:
     """What a distance believes of its own numbers: sklearn/metrics/_dist_metrics.pyx.tp."""
-    cls = metric.args[0] if isinstance(metric, Obj) and metric.args else None
-    state = metric.states[0] if isinstance(metric, Obj) and len(metric.states) == 1 else None
+    cls = metric.args[0] if isinstance(metric, ObjectNode) and metric.args else None
+    state = metric.states[0] if isinstance(metric, ObjectNode) and len(metric.states) == 1 else None
     if cls is None or not isinstance(state, tuple) or len(state) < 3:
-        raise Broken("a tree of neighbours has no distance")
+        raise InvariantError("a tree of neighbours has no distance")
     name = str(cls.name).removesuffix("64").removesuffix("32")
     vector, matrix = stored(state[1], "a distance"), stored(state[2], "a distance")
     if name in {"SEuclideanDistance", "WMinkowskiDistance"}:
@@ -100,7 +98,7 @@ def _metric(metric: Node, n_features: int) -> None:
         require(n_features == 2, "a distance on the sphere is not of two features")
 
 
-def searcher(made: Obj) -> Iterator[Scan]:
+def searcher(made: ObjectNode) -> Iterator[Scan]:
     """An estimator that compares rows with its samples, column by column, and of a classifier adds
     up what it finds at the class `_y` of a sample.
     """
@@ -115,12 +113,12 @@ def searcher(made: Obj) -> Iterator[Scan]:
     if samples is not None and "classes_" in state and state.get("outputs_2d_") is not True:
         labels = stored(state.get("_y"), "the classes of the samples")
         labels.expect(INDEX, samples[0])
-        yield scan(labels, within(labels, _number_of(state["classes_"])))
+        yield scan_values(labels, within(labels, _number_of(state["classes_"])))
 
 
 def _inverse(parameters: Node, n_features: int) -> None:
     """The matrix of a Mahalanobis distance, which scipy reads without a look at its shape."""
-    matrix = dict_get(parameters, "VI") if isinstance(parameters, Dct) else None
+    matrix = dict_get(parameters, "VI") if isinstance(parameters, DictNode) else None
     if matrix is not None:
         stored(matrix, "the matrix of a distance").expect({"f8"}, n_features, n_features)
 

@@ -1,27 +1,29 @@
-"""What the checks read of objects: their attributes, and where their arrays lie."""
+"""Attributes and record layouts of the objects checked."""
 
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..arrays import scalar
-from ..dtypes import Dtype, parse, shape_of
-from ..nodes import Blob, Dct, Node, Obj, Payload
+from ..nodes import Blob, DictNode, Node, ObjectNode, Payload
+from ..pickle.dtypes import Dtype, parse, shape_of
+from ..pickle.ndarrays import scalar
 
 Content = bytes | Blob | list[Node]
 
 
-class Broken(Exception):  # noqa: N818 - about the file, not an error of modelpack
+class InvariantError(Exception):
     """What compiled code would believe of an object does not hold; the message says what."""
 
 
 def require(holds: bool, message: str) -> None:
     if not holds:
-        raise Broken(message)
+        raise InvariantError(message)
 
 
-def attributes(made: Obj) -> dict[str, Node]:
+def attributes(made: ObjectNode) -> dict[str, Node]:
     """What the state sets; empty where there is none.
 
     Raises:
@@ -35,8 +37,8 @@ def attributes(made: Obj) -> dict[str, Node]:
 
 def named(state: Node, what: str = "its state") -> dict[str, Node]:
     """Read a state that is a dict; `Broken` as for `attributes`, which says `what` it is."""
-    if not isinstance(state, Dct):
-        raise Broken(f"{what} is no dict")
+    if not isinstance(state, DictNode):
+        raise InvariantError(f"{what} is no dict")
     pairs = zip(state.keys, state.values, strict=True)
     found = {key: value for key, value in pairs if type(key) is str}
     require(len(found) == len(state.keys), f"{what} does not name each attribute once")
@@ -94,24 +96,24 @@ def stored(node: Node, name: str) -> Stored:
         if node.data is None:
             return stored(node.inner, name)
         return Stored(name, node.dtype, node.shape, node.fortran, node.data)
-    made = node if isinstance(node, Obj) and node.cls.module.startswith("numpy.") else None
+    made = node if isinstance(node, ObjectNode) and node.cls.module.startswith("numpy.") else None
     reader = _READERS.get(made.cls.name) if made else None
     if made is None or reader is None:
-        raise Broken(f"{name} is no array")
+        raise InvariantError(f"{name} is no array")
     return reader(made, name)
 
 
-def _reconstructed(made: Obj, name: str) -> Stored:
+def _reconstructed(made: ObjectNode, name: str) -> Stored:
     state = made.states[0] if len(made.states) == 1 else None
     if not isinstance(state, tuple) or len(state) != 5:
-        raise Broken(f"{name} is no array")
+        raise InvariantError(f"{name} is no array")
     _, shape, dtype, fortran, data = state
     return _array(name, (dtype, shape, fortran is True), data)
 
 
-def _from_buffer(made: Obj, name: str) -> Stored:
+def _from_buffer(made: ObjectNode, name: str) -> Stored:
     if len(made.args) != 4 or made.states:
-        raise Broken(f"{name} is no array")
+        raise InvariantError(f"{name} is no array")
     data, dtype, shape, order = made.args
     return _array(name, (dtype, shape, order == "F"), data)
 
@@ -123,7 +125,7 @@ def _array(name: str, kind: tuple[Node, Node, bool], data: Node) -> Stored:
     dtype, shape = parse(kind[0]), shape_of(kind[1])
     content = data if isinstance(data, list) else raw(data)
     if dtype is None or shape is None or content is None:
-        raise Broken(f"{name} is no array")
+        raise InvariantError(f"{name} is no array")
     found = Stored(name, dtype, shape, kind[2], content)
     unit = 1 if isinstance(content, list) else dtype.itemsize
     told = length(content)
@@ -142,7 +144,7 @@ def raw(node: Node) -> bytes | Blob | None:
     """Bytes, however the protocol at hand writes them, or None."""
     if isinstance(node, str):
         return _latin(node)
-    if isinstance(node, Obj) and node.cls.name in {"encode", "bytes", "bytearray"}:
+    if isinstance(node, ObjectNode) and node.cls.name in {"encode", "bytes", "bytearray"}:
         if not node.args:
             return b""
         known = len(node.args) == 1 or node.args[1] in ("latin1", "latin-1")
@@ -155,3 +157,55 @@ def _latin(text: str) -> bytes | None:
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return None
+
+
+Layout = dict[str, set[str]]
+"""Field -> the dtypes that it may have, as numpy writes them without byte order; in order."""
+
+_CODES = {"i4": "i", "i8": "q", "u1": "B", "u4": "I", "f8": "d"}
+
+
+def expect(records: Stored, *layouts: Layout) -> None:
+    """Require a list of records of one of the layouts, in which no field covers another.
+
+    Raises:
+        Broken: it is something else.
+    """
+    name, fields = records.name, records.dtype.fields
+    require(len(records.shape) == 1, f"{name} are no list")
+    names = [field for field, _, _ in fields]
+    wanted = next((found for found in layouts if list(found) == names), {})
+    fits = all(f"{kind.kind}{kind.itemsize}" in wanted.get(field, ()) for field, _, kind in fields)
+    require(bool(wanted) and fits, f"{name} have other fields than they have")
+    ends = [0, *(offset + kind.itemsize for _, offset, kind in fields)]
+    apart = all(end <= offset for end, (_, offset, _) in zip(ends, fields, strict=False))
+    require(apart, f"fields of {name} lie on each other")
+
+
+class Columns:
+    """Some integer fields of records, in the order of their offsets, one byte order for all."""
+
+    def __init__(self, dtype: Dtype, *names: str) -> None:
+        self.fields = {name: (offset, kind) for name, offset, kind in dtype.fields if name in names}
+        text, end = "", 0
+        for offset, kind in self.fields.values():
+            text += f"{offset - end}x{_CODES[f'{kind.kind}{kind.itemsize}']}"
+            end = offset + kind.itemsize
+        orders = {kind.big_endian for _, kind in self.fields.values() if kind.itemsize > 1}
+        require(len(orders) < 2, "fields differ in their byte order")
+        self._struct = struct.Struct(
+            f"{'>' if True in orders else '<'}{text}{dtype.itemsize - end}x"
+        )
+
+    def rows(self, records: bytes) -> Iterator[tuple[int, ...]]:
+        """The fields of each record."""
+        return self._struct.iter_unpack(records)
+
+
+def words(dtype: Dtype, *names: str) -> list[int] | None:
+    """Where fields of 8 bytes, little endian, begin if a record is seen as words of 4 bytes; None
+    if one is not such a field, or begins within a word.
+    """
+    fields = [(offset, kind) for name, offset, kind in dtype.fields if name in names]
+    fine = all(k.itemsize == 8 and not k.big_endian and not offset % 4 for offset, k in fields)
+    return [offset // 4 for offset, _ in fields] if fine and not dtype.itemsize % 4 else None

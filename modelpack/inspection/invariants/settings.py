@@ -8,11 +8,11 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator
 
-from ..arrays import scalar
-from ..nodes import Dct, Obj
-from . import clusters
+from ..nodes import DictNode, ObjectNode
+from ..pickle.ndarrays import scalar
+from . import estimators
 from .objects import attributes, integer, named, require
-from .scans import Scan
+from .scan import Scan
 
 _MOST_THREADS = 4096
 """No machine on which models are trained has more processors."""
@@ -24,7 +24,7 @@ _FIELDS = {"transformer_name", "feature_name"}
 _LONGEST_FORMAT = 1_000
 
 
-def hashing(made: Obj) -> Iterator[Scan]:
+def hashing(made: ObjectNode) -> Iterator[Scan]:
     """`FeatureHasher` and `HashingVectorizer`: compiled code divides by the number of columns."""
     state = attributes(made)
     if "n_features" in state:
@@ -34,17 +34,17 @@ def hashing(made: Obj) -> Iterator[Scan]:
     yield from ()
 
 
-def centres(made: Obj) -> Iterator[Scan]:
+def centres(made: ObjectNode) -> Iterator[Scan]:
     """`KMeans` and its kind start as many threads of OpenMP as they had in training."""
     state = attributes(made)
     if "_n_threads" in state:
         count = integer(state["_n_threads"])
         fits = count is not None and 0 < count <= _MOST_THREADS
         require(fits, f"its number of threads is not between 1 and {_MOST_THREADS:,}")
-    return clusters.centres(made)
+    return estimators.centres(made)
 
 
-def processes(made: Obj) -> Iterator[Scan]:
+def processes(made: ObjectNode) -> Iterator[Scan]:
     """`HashingEncoder` starts processes at prediction. The service sets `max_process` to 1."""
     state = attributes(made)
     if "max_process" in state:
@@ -57,7 +57,7 @@ def processes(made: Obj) -> Iterator[Scan]:
     yield from ()
 
 
-def names_of_columns(made: Obj) -> Iterator[Scan]:
+def names_of_columns(made: ObjectNode) -> Iterator[Scan]:
     """`ColumnTransformer` formats the name of each column if `verbose_feature_names_out` is a
     text: a width claims memory, and an attribute reads from the object.
     """
@@ -78,14 +78,14 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def require_known_output(made: Obj) -> None:
+def require_known_output(made: ObjectNode) -> None:
     """Require that `set_output` set one of the containers that scikit-learn has.
 
     Raises:
         Broken: The setting is something else.
     """
     for state in made.states:
-        pairs = zip(state.keys, state.values, strict=True) if isinstance(state, Dct) else ()
+        pairs = zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()
         for key, value in pairs:
             if type(key) is str and key == "_sklearn_output_config":
                 settings = named(value, key)

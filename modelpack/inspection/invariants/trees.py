@@ -1,4 +1,4 @@
-"""Decision trees, and the estimators that send rows down their own.
+"""Decision trees and histogram gradient boosting.
 
 Compiled code goes from node to node by `left_child` and `right_child`, reads column `feature` of a
 row, and looks at no bound: sklearn/tree/_tree.pyx, where `_check_node_ndarray` sees to the dtype
@@ -10,14 +10,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 
-from ..arrays import view
-from ..nodes import Node, Obj
-from . import lanes, records
-from .objects import Broken, Stored, attributes, integer, require, stored
-from .scans import PIECE, Rule, Scan, scan
+from ..nodes import Node, ObjectNode
+from ..pickle.ndarrays import view
+from . import objects, scan
+from .objects import InvariantError, Stored, attributes, integer, require, stored
+from .scan import PIECE, Rule, Scan, scan_values
 
 _INDEX = {"i4", "i8"}
-_FIELDS: records.Layout = {
+_FIELDS: objects.Layout = {
     "left_child": _INDEX,
     "right_child": _INDEX,
     "feature": _INDEX,
@@ -33,21 +33,21 @@ _LINKS = ("left_child", "right_child", "feature")
 _LEAF, _UNDEFINED = -1, -2
 
 
-def tree(made: Obj) -> Iterator[Scan]:
+def tree(made: ObjectNode) -> Iterator[Scan]:
     """`sklearn.tree._tree.Tree(n_features, n_classes, n_outputs)`."""
     n_features, *shape = _arguments(made)
     nodes, depth = _nodes_of(made, shape)
     is_small = nodes.size * nodes.dtype.itemsize <= PIECE
-    yield scan(nodes, _nodes(nodes, n_features, depth if is_small else None))
+    yield scan_values(nodes, _nodes(nodes, n_features, depth if is_small else None))
 
 
-def decision_tree(made: Obj) -> Iterator[Scan]:
+def decision_tree(made: ObjectNode) -> Iterator[Scan]:
     """An estimator with one tree: it looks at the number of its own features only."""
     _of_as_many_features(attributes(made).get("tree_"), attributes(made))
     yield from ()
 
 
-def gradient_boosting(made: Obj) -> Iterator[Scan]:
+def gradient_boosting(made: ObjectNode) -> Iterator[Scan]:
     """It looks at the features of none of its trees, and adds the output of as many to each row as
     `estimators_` has columns.
     """
@@ -59,7 +59,7 @@ def gradient_boosting(made: Obj) -> Iterator[Scan]:
     yield Scan(trees.content, 1, _estimators(state))
 
 
-def isolation_forest(made: Obj) -> Iterator[Scan]:
+def isolation_forest(made: ObjectNode) -> Iterator[Scan]:
     """Some releases ask its trees for the paths of rows, into memory for `max_depth` nodes each."""
     estimators = attributes(made).get("estimators_")
     for estimator in estimators if isinstance(estimators, list) else ():
@@ -67,7 +67,7 @@ def isolation_forest(made: Obj) -> Iterator[Scan]:
         if found is not None:
             n_features, *shape = _arguments(found)
             nodes, depth = _nodes_of(found, shape)
-            yield scan(nodes, _nodes(nodes, n_features, depth))
+            yield scan_values(nodes, _nodes(nodes, n_features, depth))
 
 
 def _estimators(state: dict[str, Node]) -> Rule:
@@ -82,27 +82,29 @@ def _outputs(state: dict[str, Node]) -> int:
     columns = classes.size if classes and classes.size > 2 else 1
     told = [integer(state[name]) for name in ("n_trees_per_iteration_",) if name in state]
     start = state.get("init_")
-    first = view(attributes(start).get("classes_")) if isinstance(start, Obj) else None
+    first = view(attributes(start).get("classes_")) if isinstance(start, ObjectNode) else None
     agree = first is None or classes is None or first.size == classes.size
     require(agree and set(told) <= {columns}, "a gradient boosting has other classes than it has")
     return columns
 
 
-def _tree_of(estimator: Node) -> Obj | None:
-    found = attributes(estimator).get("tree_") if isinstance(estimator, Obj) else None
-    return found if isinstance(found, Obj) else None
+def _tree_of(estimator: Node) -> ObjectNode | None:
+    found = attributes(estimator).get("tree_") if isinstance(estimator, ObjectNode) else None
+    return found if isinstance(found, ObjectNode) else None
 
 
 def _of_as_many_features(tree: Node, state: dict[str, Node]) -> None:
     if tree is None:
         return
     told = {integer(state[name]) for name in ("n_features_in_", "n_features_") if name in state}
-    n_features = integer(tree.args[0]) if isinstance(tree, Obj) and tree.args else None
+    n_features = integer(tree.args[0]) if isinstance(tree, ObjectNode) and tree.args else None
     if told != {n_features}:
-        raise Broken("a tree was made for other features than the estimator that it belongs to")
+        raise InvariantError(
+            "a tree was made for other features than the estimator that it belongs to"
+        )
 
 
-def _arguments(made: Obj) -> tuple[int, int, int]:
+def _arguments(made: ObjectNode) -> tuple[int, int, int]:
     """n_features, n_outputs, and the most classes that an output has."""
     args = made.args if len(made.args) == 3 else (None, None, None)
     n_features, n_outputs, classes = integer(args[0]), integer(args[2]), view(args[1])
@@ -111,25 +113,27 @@ def _arguments(made: Obj) -> tuple[int, int, int]:
         not n_features
         or not n_outputs
         or n_outputs != len(counts)
-        or not 0 < n_features < lanes.LIMIT
+        or not 0 < n_features < scan.LIMIT
     ):
-        raise Broken("the numbers of features, outputs and classes of a tree contradict each other")
+        raise InvariantError(
+            "the numbers of features, outputs and classes of a tree contradict each other"
+        )
     return n_features, n_outputs, max(counts)
 
 
-def _nodes_of(made: Obj, shape: list[int]) -> tuple[Stored, int]:
+def _nodes_of(made: ObjectNode, shape: list[int]) -> tuple[Stored, int]:
     """The nodes of a tree and its depth."""
     state = attributes(made)
     missing = {"max_depth", "node_count", "nodes", "values"} - state.keys()
     require(not missing, "a tree has no nodes")
     nodes = stored(state["nodes"], "the nodes of a tree")
-    records.expect(nodes, *_LAYOUTS)
+    objects.expect(nodes, *_LAYOUTS)
     count, depth = nodes.size, integer(state["max_depth"])
-    require(0 < count < lanes.LIMIT, "a tree has no nodes")
+    require(0 < count < scan.LIMIT, "a tree has no nodes")
     require(integer(state["node_count"]) == count, "a tree counts its nodes wrongly")
     stored(state["values"], "the values of a tree").expect({"f8"}, count, *shape)
     if depth is None or not 0 <= depth < count:
-        raise Broken("the depth of a tree contradicts the number of its nodes")
+        raise InvariantError("the depth of a tree contradicts the number of its nodes")
     return nodes, depth
 
 
@@ -137,8 +141,8 @@ def _nodes(nodes: Stored, n_features: int, depth: int | None) -> Rule:
     """Children come after their parent, and exist; so do features. No node lies deeper than `depth`
     tells; None: that does not matter.
     """
-    words = records.words(nodes.dtype, *_LINKS)
-    rows = records.Columns(nodes.dtype, *_LINKS).rows
+    words = objects.words(nodes.dtype, *_LINKS)
+    rows = objects.Columns(nodes.dtype, *_LINKS).rows
     depths = array("i", bytes(4 * nodes.size)) if depth is not None else None
     first = 0
     while piece := (yield):
@@ -148,7 +152,9 @@ def _nodes(nodes: Stored, n_features: int, depth: int | None) -> Rule:
             _descend(rows(piece), depths, first)
         first += len(piece) // nodes.dtype.itemsize
     if depths is not None and depth is not None and max(depths) > depth:
-        raise Broken(f"a tree is {max(depths):,} levels deep and says that it has {depth:,}")
+        raise InvariantError(
+            f"a tree is {max(depths):,} levels deep and says that it has {depth:,}"
+        )
 
 
 def _descend(rows: Iterable[tuple[int, ...]], depths: array[int], first: int) -> None:
@@ -164,12 +170,12 @@ def _look(rows: Iterable[tuple[int, ...]], nodes: Stored, first: int, n_features
             continue
         for child in (left, right):
             if not number < child < nodes.size:
-                raise Broken(
+                raise InvariantError(
                     f"node {number:,} of a tree has the child {child:,}, and the tree has "
                     f"{nodes.size:,} nodes, each before its children"
                 )
         if not 0 <= feature < n_features:
-            raise Broken(
+            raise InvariantError(
                 f"node {number:,} of a tree asks for feature {feature:,}, and there are "
                 f"{n_features:,}"
             )
@@ -182,10 +188,10 @@ def _sound(piece: bytes, nodes: Stored, words: list[int], first: int, n_features
     """
     table = array("I")
     table.frombytes(piece)
-    step = nodes.dtype.itemsize // lanes.WIDTH
+    step = nodes.dtype.itemsize // scan.WIDTH
     low = [table[word::step].tobytes() for word in words]
     high = [table[word + 1 :: step].tobytes() for word in words]
-    one = lanes.ones(len(piece) // nodes.dtype.itemsize)
+    one = scan.ones(len(piece) // nodes.dtype.itemsize)
     leaf = int.from_bytes(high[0], "little")
     is_leaf = leaf & one
     if not high[0] == high[1] == high[2] or leaf != (is_leaf << 32) - is_leaf:
@@ -193,11 +199,107 @@ def _sound(piece: bytes, nodes: Stored, words: list[int], first: int, n_features
     left, right, feature = (int.from_bytes(column, "little") ^ leaf for column in low)
     if left & leaf or right & leaf or feature & leaf != is_leaf:
         return False
-    number = lanes.numbers(len(piece) // nodes.dtype.itemsize) + first * one
+    number = scan.numbers(len(piece) // nodes.dtype.itemsize) + first * one
     past = leaf & (one << 31) - one  # greater than any number: a leaf has nothing to compare
     return (  # as trees are built, the left child comes first; others are looked at by node
-        lanes.less(number, left | past, one)
-        and lanes.less(left, right | past, one)
-        and lanes.less(right, nodes.size * one, one)
-        and lanes.less(feature ^ is_leaf, n_features * one, one)
+        scan.less(number, left | past, one)
+        and scan.less(left, right | past, one)
+        and scan.less(right, nodes.size * one, one)
+        and scan.less(feature ^ is_leaf, n_features * one, one)
     )
+
+
+# Compiled code goes from node to node by `left` and `right`, reads column `feature_idx` of a row,
+# and looks categories up in row `bitset_idx` of a table of bits; it looks at no bound
+# (sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx).
+_HIST_FIELDS: objects.Layout = {
+    "value": {"f8"}, "count": {"u4"}, "feature_idx": {"u4", "i4", "i8"}, "threshold": {"f8"},
+    "missing_go_to_left": {"u1"}, "left": {"u4"}, "right": {"u4"}, "gain": {"f8"},
+    "depth": {"u4"}, "is_leaf": {"u1"}, "bin_threshold": {"u1"},
+}  # fmt: skip
+_CATEGORIES: objects.Layout = {"is_categorical": {"u1"}, "bitset_idx": {"u4"}}
+_HIST_LAYOUTS: tuple[objects.Layout, ...] = (
+    {name: codes for name, codes in _HIST_FIELDS.items() if name != "missing_go_to_left"},
+    _HIST_FIELDS,
+    {("num_threshold" if name == "threshold" else name): codes
+     for name, codes in {**_HIST_FIELDS, **_CATEGORIES}.items()},
+)  # fmt: skip
+"""Of the nodes in scikit-learn 0.21, since 0.22, and since 0.24, which knows categories."""
+
+_HIST_LINKS = ("feature_idx", "left", "right", "is_leaf", "is_categorical", "bitset_idx")
+_FEATURES = ("n_features_in_", "n_features_", "_n_features")
+
+
+def histogram_boosting(made: ObjectNode) -> Iterator[Scan]:
+    state = attributes(made)
+    if state.get("_predictors") is None:
+        return
+    told = {integer(state[name]) for name in _FEATURES if name in state}
+    if len(told) != 1 or None in told:
+        raise InvariantError("the number of features of a gradient boosting is not told")
+    n_features = next(n for n in told if n is not None)
+    knows_categories = _knows_categories(state.get("_bin_mapper"), n_features)
+    for predictor in _predictors(state["_predictors"]):
+        yield _hist_nodes_of(predictor, n_features, knows_categories)
+
+
+def _predictors(node: Node) -> Iterator[ObjectNode]:
+    for group in node if isinstance(node, list) else [None]:
+        for predictor in group if isinstance(group, list) else [None]:
+            if not isinstance(predictor, ObjectNode):
+                raise InvariantError("the trees of a gradient boosting are no lists of trees")
+            yield predictor
+
+
+def _knows_categories(mapper: Node, n_features: int) -> bool:
+    """Whether known categories are looked up: there is a table of them for a feature at least."""
+    array = (
+        view(attributes(mapper).get("is_categorical_")) if isinstance(mapper, ObjectNode) else None
+    )
+    values = array.values() if array else None
+    return values is not None and len(values) == n_features and any(values)
+
+
+def _hist_nodes_of(predictor: ObjectNode, n_features: int, knows_categories: bool) -> Scan:
+    state = attributes(predictor)
+    nodes = stored(state.get("nodes"), "the nodes of a tree")
+    objects.expect(nodes, *_HIST_LAYOUTS)
+    require(nodes.size > 0, "a tree has no nodes")
+    sets = 0
+    if "raw_left_cat_bitsets" in state and knows_categories:
+        bits = stored(state["raw_left_cat_bitsets"], "the sets of categories")
+        bits.expect({"u4"}, None, 8)
+        sets = bits.shape[0]
+    return scan_values(nodes, _hist_nodes(nodes, n_features, sets))
+
+
+def _hist_nodes(nodes: Stored, n_features: int, sets: int) -> Rule:
+    columns = objects.Columns(nodes.dtype, *_HIST_LINKS)
+    first = 0
+    while piece := (yield):
+        _look_at_hist(columns.rows(piece), first, (nodes.size, n_features, sets))
+        first += len(piece) // nodes.dtype.itemsize
+
+
+def _look_at_hist(
+    rows: Iterable[tuple[int, ...]], first: int, bounds: tuple[int, int, int]
+) -> None:
+    count, n_features, sets = bounds
+    for number, (feature, left, right, is_leaf, *category) in enumerate(rows, first):
+        if is_leaf:
+            continue
+        if not (number < left < count and number < right < count):
+            raise InvariantError(
+                f"node {number:,} of a tree has the children {left:,} and {right:,}, and the tree "
+                f"has {count:,} nodes, each before its children"
+            )
+        if not 0 <= feature < n_features:
+            raise InvariantError(
+                f"node {number:,} of a tree asks for feature {feature:,}, and there are "
+                f"{n_features:,}"
+            )
+        if category and category[0] and category[1] >= sets:
+            raise InvariantError(
+                f"node {number:,} of a tree asks for the set of categories {category[1]:,}, and "
+                f"there are {sets:,}"
+            )

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..arrays import scalar
-from ..nodes import Node, Obj
-from . import integers
-from .objects import Broken, Stored, attributes, integer, require, stored
-from .scans import Rule, Scan, scan
+from ..nodes import Node, ObjectNode
+from ..pickle.ndarrays import scalar
+from . import scan
+from .objects import InvariantError, Stored, attributes, integer, require, stored
+from .scan import Rule, Scan, scan_values
 
 _MOST = 2**63
 """scikit-learn refuses to fit more columns than this."""
 
 
-def polynomial(made: Obj) -> Iterator[Scan]:
+def polynomial(made: ObjectNode) -> Iterator[Scan]:
     """`PolynomialFeatures` counts the columns when it is fitted: `_num_combinations` in
     sklearn/preprocessing/_polynomial.py. Up to scikit-learn 0.24 the degree is always a number, and
     only `n_output_features_` counts.
@@ -33,7 +33,7 @@ def polynomial(made: Obj) -> Iterator[Scan]:
     width = integer(widths[0]) if widths else None
     same = all(integer(other) == width for other in widths)
     if width is None or width < 1 or not same:
-        raise Broken("it does not have one number of features")
+        raise InvariantError("it does not have one number of features")
     require("_n_out_full" not in state or "n_features_in_" in state, "it has no number of features")
     is_product = _flag(state.get("interaction_only"))
     bias = _flag(state.get("include_bias"))
@@ -50,7 +50,7 @@ def _degrees(node: Node) -> tuple[int, int]:
     pair = node if isinstance(node, list | tuple) else (0, node)
     found = [integer(part) for part in pair]
     if len(found) != 2 or None in found:
-        raise Broken("its degree is not a number or two")
+        raise InvariantError("its degree is not a number or two")
     least, most = (n for n in found if n is not None)
     require(0 <= least <= most, "its degree is not a number or two")
     return least, most
@@ -82,7 +82,7 @@ def _count(width: int, degree: int, is_product: bool) -> int:
     return total
 
 
-def chain(made: Obj) -> Iterator[Scan]:
+def chain(made: ObjectNode) -> Iterator[Scan]:
     """`ClassifierChain` and `RegressorChain` put their outputs in order by an array that has a
     value for each place only if `order_` contains each place once.
     """
@@ -92,22 +92,22 @@ def chain(made: Obj) -> Iterator[Scan]:
         require(set(places) == set(range(len(places))), "the order of a chain lacks a place")
     elif order is not None:
         found = stored(order, "the order of a chain")
-        found.expect(integers.INDEX, None)
-        yield scan(found, _permutation(found))
+        found.expect(scan.INDEX, None)
+        yield scan_values(found, _permutation(found))
 
 
 def _permutation(numbers: Stored) -> Rule:
     """Each place occurs once."""
     seen = bytearray(numbers.size)
     while piece := (yield):
-        for place in integers.values(piece, numbers):
+        for place in scan.values(piece, numbers):
             require(
                 0 <= place < len(seen) and not seen[place], "the order of a chain lacks a place"
             )
             seen[place] = 1
 
 
-def mixture(made: Obj) -> Iterator[Scan]:
+def mixture(made: ObjectNode) -> Iterator[Scan]:
     """`GaussianMixture` and `BayesianGaussianMixture` have a column for each mean, and fill one for
     each matrix (up to scikit-learn 1.5; `_estimate_log_gaussian_prob`).
     """

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from packaging.version import InvalidVersion, Version
 
-from ..arrays import dict_get
 from ..contracts import class_key
-from ..nodes import Dct, Obj
+from ..nodes import DictNode, ObjectNode
+from ..pickle.ndarrays import dict_get
 from .objects import attributes, integer, require
 
 _SINCE = Version("0.24.dev0")
@@ -44,13 +44,13 @@ FITTED: dict[str, str] = {
 """Classes whose compiled code believes the width of a row, and an attribute of a fitted one."""
 
 
-def are_recorded(objects: Iterable[Obj]) -> bool:
+def are_recorded(objects: Iterable[ObjectNode]) -> bool:
     """Return whether the releases that the file names keep `n_features_in_`, or none is named."""
     told = {_version(made) for made in objects if class_key(made).startswith("sklearn.")} - {None}
     return not told or max(map(_parsed, told)) >= _SINCE
 
 
-def require_recorded(made: Obj) -> None:
+def require_recorded(made: ObjectNode) -> None:
     """Require `n_features_in_` of a fitted estimator that needs it.
 
     Raises:
@@ -65,9 +65,9 @@ def require_recorded(made: Obj) -> None:
         require(is_told, "the number of its features (n_features_in_) is missing")
 
 
-def _version(made: Obj) -> str | None:
+def _version(made: ObjectNode) -> str | None:
     state = made.states[0] if made.states else None
-    told = dict_get(state, "_sklearn_version") if isinstance(state, Dct) else None
+    told = dict_get(state, "_sklearn_version") if isinstance(state, DictNode) else None
     return told if isinstance(told, str) and len(told) <= _LONGEST else None
 
 

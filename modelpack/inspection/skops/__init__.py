@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..machine import Trace, malformed
 from ..nodes import Node
-from ..reader import Reader
-from . import containers, numerical, objects
+from ..pickle.machine import Trace, malformed
+from ..stream import Reader
+from . import arrays, objects
 from .archive import Budget
-from .files import SCHEMA, contents, leaves, value
-from .schema import parsed, protocol_of, too_deep, version_of
-from .states import States
+from .arrays import SCHEMA, contents, leaves, value
+from .schema import States, parsed, protocol_of, too_deep, version_of
 
 __all__ = ["contents", "read"]
 
-_KINDS = {**containers.KINDS, **objects.KINDS, **numerical.KINDS}
+_KINDS = {**objects.CONTAINER_READERS, **objects.OBJECT_READERS, **arrays.ARRAY_STATE_READERS}
 
 
 def read(reader: Reader, size: int, trace: Trace) -> tuple[Node, int]:

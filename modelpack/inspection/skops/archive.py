@@ -1,4 +1,4 @@
-"""A zip archive as a stream: each member once, from front to back.
+"""Zip members in order, with every header checked.
 
 Format: APPNOTE.TXT 6.3 of PKWARE. A zip says everything twice, in the header of each member and in
 the directory at its end, and programs differ over which to believe. Here both must agree, and all
@@ -8,15 +8,15 @@ them, nothing encrypted, no comment. What zipfile then reads is what was read he
 
 from __future__ import annotations
 
+import re
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .. import limits, quota
+from .. import limits
 from ..nodes import Malformed
-from ..reader import Reader
-from ..source import CHUNK
-from .headers import DEFLATED, ENTRY, MEMBER, Member, broken, check_end, entry, header
+from ..stream import CHUNK, Reader
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Budget:
 
     def spend(self, count: int) -> None:
         self.inflated += count
-        quota.OWN.add(count)
+        limits.OWN.add(count)
         most = min(limits.STREAM_BYTES, limits.STREAM_RATIO * self.size)
         if self.inflated > max(limits.STREAM_FLOOR, most):
             message = f"the compressed data grows more than {limits.STREAM_RATIO} times its size"
@@ -47,7 +47,7 @@ def members(reader: Reader, budget: Budget) -> Iterator[tuple[Member, Reader]]:
     while (signature := reader.take(4)) == MEMBER:
         member = header(reader, start)
         if member.name in found:
-            raise broken(f"it has two members named {member.name}")
+            raise malformed_archive(f"it has two members named {member.name}")
         found[member.name] = member
         if len(found) > limits.MEMBERS:
             raise Malformed("limit", f"the archive has more than {limits.MEMBERS:,} members")
@@ -72,7 +72,7 @@ def _content(member: Member, reader: Reader, budget: Budget) -> Iterator[bytes]:
         crc = zlib.crc32(chunk, crc)
         yield chunk
     if (size, crc) != (member.size, member.crc):
-        raise broken(f"the size or checksum of {member.name} is wrong")
+        raise malformed_archive(f"the size or checksum of {member.name} is wrong")
 
 
 def _packed(count: int, reader: Reader) -> Iterator[bytes]:
@@ -95,13 +95,13 @@ def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
                     yield chunk
                 rest = codec.unconsumed_tail
             if codec.unused_data:
-                raise broken("bytes follow the end of a compressed member")
+                raise malformed_archive("bytes follow the end of a compressed member")
         while not codec.eof and (chunk := codec.decompress(codec.unconsumed_tail, CHUNK)):
             yield chunk
     except zlib.error as error:
-        raise broken(f"a compressed member cannot be decompressed ({error})") from error
+        raise malformed_archive(f"a compressed member cannot be decompressed ({error})") from error
     if not codec.eof or next(packed, b""):
-        raise broken("a compressed member has no end, or bytes after it")
+        raise malformed_archive("a compressed member has no end, or bytes after it")
 
 
 def _directory(reader: Reader, signature: bytes, found: list[Member], start: int) -> None:
@@ -109,6 +109,127 @@ def _directory(reader: Reader, signature: bytes, found: list[Member], start: int
     first = reader.offset - 4 - start
     for member in found:
         if signature != ENTRY or entry(reader) != member:
-            raise broken(f"its directory contradicts the header of {member.name}")
+            raise malformed_archive(f"its directory contradicts the header of {member.name}")
         signature = reader.take(4)
     check_end(reader, signature, (len(found), reader.offset - 4 - start - first, first))
+
+
+# Format: APPNOTE.TXT 6.3 of PKWARE, of which only what Python's zipfile writes is taken: names of
+# plain files, nothing encrypted, no comments, and no extra fields but those of zip64.
+MEMBER, ENTRY = b"PK\3\4", b"PK\1\2"
+_END, _END64, _LOCATOR = b"PK\5\6", b"PK\6\6", b"PK\6\7"
+_HEADER = struct.Struct("<5H3I2H")
+_DIRECTORY = struct.Struct("<6H3I5H2I")
+_TRAILER = struct.Struct("<4H2IH")
+_TRAILER64 = struct.Struct("<Q2H2I4Q4sIQI")  # with the locator that follows it
+_SIZES64 = struct.Struct("<HHQQ")
+_FULL16, _FULL32 = 2**16 - 1, 2**32 - 1  # stand for a number that is in a zip64 field
+_NAME = re.compile(rb"[A-Za-z0-9_-]{1,64}\.[a-z]{3,4}")
+STORED, DEFLATED = 0, 8
+_VERSIONS = (20, 45)  # of the format, without zip64 and with it
+_REGULAR = 8  # the type of a plain file, in the upper four bits of a mode of Unix
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What header and directory say of a member: sizes in bytes, `offset` that of its header."""
+
+    name: str
+    method: int
+    crc: int
+    compressed: int
+    size: int
+    offset: int
+
+
+def malformed_archive(why: str) -> Malformed:
+    return Malformed("broken-zip", f"the zip archive is not as zipfile writes it: {why}")
+
+
+def header(reader: Reader, start: int) -> Member:
+    """The header behind the signature `MEMBER`, of an archive that begins at `start`."""
+    offset = reader.offset - 4 - start
+    version, flags, method, _, _, crc, compressed, size, length, extra = _HEADER.unpack(
+        reader.take(_HEADER.size)
+    )
+    name = _name(reader.take(length))
+    _check_kind(name, version, flags, method)
+    field = reader.take(extra)
+    if field:
+        if len(field) != _SIZES64.size or field[:4] != b"\1\0\x10\0":
+            raise malformed_archive(f"the header of {name} has an unknown field")
+        wide, told = _SIZES64.unpack(field)[:1:-1], (compressed, size)
+        if told not in (wide, (_FULL32, _FULL32)):
+            raise malformed_archive(f"the header of {name} tells two sizes")
+        compressed, size = wide
+    return Member(name, method, crc, compressed, size, offset)
+
+
+def _name(data: bytes) -> str:
+    if not _NAME.fullmatch(data):
+        raise malformed_archive(f"it has a member named {data[:80].decode('latin-1')!a}")
+    return data.decode("ascii")
+
+
+def _check_kind(name: str, version: int, flags: int, method: int) -> None:
+    if flags & 1:
+        raise malformed_archive(f"{name} is encrypted")
+    if flags:
+        raise malformed_archive(f"{name} has flags {flags:#x}")
+    if version not in _VERSIONS:
+        raise malformed_archive(f"{name} needs version {version / 10} of the format")
+    if method not in (STORED, DEFLATED):
+        raise malformed_archive(
+            f"{name} is compressed by method {method}, neither stored nor deflated"
+        )
+
+
+def entry(reader: Reader) -> Member:
+    """The entry of the directory behind the signature `ENTRY`."""
+    numbers = _DIRECTORY.unpack(reader.take(_DIRECTORY.size))
+    _, version, flags, method, _, _, crc, compressed, size = numbers[:9]
+    length, extra, comment, disk, _, mode, offset = numbers[9:]
+    name = _name(reader.take(length))
+    _check_kind(name, version, flags, method)
+    if comment or disk:
+        raise malformed_archive(f"the directory has a comment, or another disk, for {name}")
+    if mode >> 28 not in (0, _REGULAR):
+        raise malformed_archive(f"{name} is a link or another special file")
+    size, compressed, offset = _wide((size, compressed, offset), reader.take(extra), name)
+    return Member(name, method, crc, compressed, size, offset)
+
+
+def _wide(numbers: tuple[int, ...], field: bytes, name: str) -> tuple[int, ...]:
+    """The numbers of a directory's entry, with those that only its zip64 field can hold."""
+    count = numbers.count(_FULL32)
+    head = struct.pack("<HH", 1, 8 * count) if count else b""
+    if len(field) != len(head) + 8 * count or not field.startswith(head):
+        raise malformed_archive(f"the directory has an unknown field for {name}")
+    values = iter(struct.unpack(f"<{count}Q", field[len(head) :]))
+    return tuple(next(values) if number == _FULL32 else number for number in numbers)
+
+
+def check_end(reader: Reader, signature: bytes, numbers: tuple[int, int, int]) -> None:
+    """Require the records at the end of an archive, the first of which has this signature, to tell
+    its number of members, and the size and offset in bytes of its directory.
+
+    Raises:
+        Malformed: they tell something else, or bytes follow them.
+    """
+    count, size, offset = numbers
+    if signature == _END64:
+        _check_end64(reader, (count, count, size, offset), offset + size)
+        count, size, offset = min(count, _FULL16), min(size, _FULL32), min(offset, _FULL32)
+        signature = reader.take(4)
+    told = (0, 0, count, count, size, offset, 0)
+    if signature != _END or _TRAILER.unpack(reader.take(_TRAILER.size)) != told:
+        raise malformed_archive("its end contradicts its directory")
+    if not reader.at_end():
+        raise Malformed("trailing-data", "bytes follow the end of the zip archive")
+
+
+def _check_end64(reader: Reader, numbers: tuple[int, ...], offset: int) -> None:
+    told = _TRAILER64.unpack(reader.take(_TRAILER64.size))
+    rest = _TRAILER64.size - 8 - 20
+    if told[0] != rest or told[3:] != (0, 0, *numbers, _LOCATOR, 0, offset, 1):
+        raise malformed_archive("its zip64 end contradicts its directory")

@@ -1,0 +1,235 @@
+"""Categories that boosters record.
+
+XGBoost (3.1 and later) writes a container `cats`: for each feature its values, and of texts one
+behind the other the bytes with where each begins. LightGBM's Python package keeps
+`pandas_categorical`, a list of the categories of each column of the category dtype, and not which
+columns these are.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from modelpack.types import Scalar
+
+from ..encodings.flatbuffers import Table
+from ..nodes import Node
+from ..pickle.ndarrays import clean, scalar
+from .columns import Column
+
+MOST_CATEGORIES = 1_000_000
+"""Of all columns together; a file can repeat a long list at no cost."""
+
+_NUMBERS = re.compile(r"-?\d{1,10}(:-?\d{1,10}){0,100000}")
+_WHOLE_RANGE = re.compile(r"\[(\d{1,9}):(\d{1,9})\]")
+_UNUSED = "none"
+_MOST_CHOICES = 4_000_000
+
+
+def xgboost_values(container: Mapping[str, Any]) -> dict[int, tuple[Scalar, ...]]:
+    """The categories by the number of the feature. Texts beyond ASCII are left out: XGBoost 3.2
+    counts characters where it should count bytes, so that what it saves is shifted and cut.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not as XGBoost writes it.
+    """
+    found: dict[int, tuple[Scalar, ...]] = {}
+    for index, column in enumerate(container.get("enc", ())):
+        values, starts = column.get("values", ()), column.get("offsets")
+        if starts:
+            raw = bytes(byte % 256 for byte in values)
+            if not raw.isascii():
+                continue
+            values = [clean(raw[low:high].decode()) for low, high in pairwise(starts)]
+        if values:
+            found[index] = tuple(map(scalar, values))
+    return found
+
+
+def lightgbm_lists(node: Node) -> list[tuple[Scalar, ...]] | None:
+    """The lists of `pandas_categorical`; None if a category is no text, number or boolean."""
+    lists = node if isinstance(node, list) else []
+    if sum(len(each) for each in lists if isinstance(each, list)) > MOST_CATEGORIES:
+        return None
+    told = [tuple(map(scalar, each)) if isinstance(each, list) else () for each in lists]
+    return None if any(not each or None in each for each in told) else told
+
+
+def lightgbm_columns(lists: Sequence[Sized], infos: Sequence[str]) -> list[int] | None:
+    """The columns that the lists belong to, in order; None where several choices fit, or none does.
+
+    `infos`: `feature_infos` of the model. It has "0:1:2" (-1: missing) for codes of categories, and
+    "[0:2]" for numbers and for the codes of an ordered dtype. Codes that are written as such belong
+    to a list, unless the author named columns of integers as categories too.
+    """
+    coded = {i for i, info in enumerate(infos) if _NUMBERS.fullmatch(info)}
+    possible = [i for i, info in enumerate(infos)
+                if i in coded or info == _UNUSED or _WHOLE_RANGE.fullmatch(info)]  # fmt: skip
+    if len(lists) * len(possible) > _MOST_CHOICES:
+        return None
+    largest = {i: _largest(infos[i]) for i in possible}
+    return _unique(lists, possible, largest, coded) or _unique(lists, possible, largest, set())
+
+
+def _unique(
+    lists: Sequence[Sized], possible: Sequence[int], largest: Mapping[int, int], required: set[int]
+) -> list[int] | None:
+    """The only way to give the lists to possible columns in order, all required ones included."""
+    ways = [[0] * (len(possible) + 1) for _ in lists] + [[1] * (len(possible) + 1)]
+    for i in reversed(range(len(possible))):
+        if possible[i] in required:
+            ways[-1][: i + 1] = [0] * (i + 1)
+            break
+    for j in reversed(range(len(lists))):
+        for i in reversed(range(len(possible))):
+            skipped = 0 if possible[i] in required else ways[j][i + 1]
+            taken = ways[j + 1][i + 1] if largest[possible[i]] < len(lists[j]) else 0
+            ways[j][i] = min(skipped + taken, 2)
+    if ways[0][0] != 1:
+        return None
+    found, j = [], 0
+    for i, column in enumerate(possible):
+        if j < len(lists) and (column in required or not ways[j][i + 1]):
+            found.append(column)
+            j += 1
+    return found
+
+
+def _largest(info: str) -> int:
+    """The largest code of a column."""
+    bounds = _WHOLE_RANGE.fullmatch(info)
+    if bounds:
+        return int(bounds[2])
+    return max(map(int, info.split(":"))) if _NUMBERS.fullmatch(info) else 0
+
+
+# CatBoost keeps no category, only the lower half of CityHash64 (version 1.0) of its text: for each
+# category that a tree asks for alone (`OneHotFeatures`, field 6 of TModelTrees), and in the tables
+# of counters that follow the FlatBuffer for each that training met, multiplied twice by a constant
+# (`CalcHash` in catboost/libs/model/hash.h).
+_MASK = 2**64 - 1
+_LOWER = 2**32 - 1
+_MULTIPLIER = 0x9DDFEA08EB382D69
+_K2, _K3 = 0x9AE16A3B2F90404F, 0xC949D7C7509E6557
+_UNHASH = pow(0x4906BA494954CB65, -2, 2**64)
+_BUCKET = struct.Struct("<QI")
+_EMPTY = _MASK
+_MOST_BUCKETS = 100_000
+_SMALL, _LARGE = 10_000, 100_000
+_WORDS = (
+    *"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    "True", "False", "Yes", "No", "yes", "no", "Male", "Female", "male", "female", "low", "medium",
+    "high", "Low", "Medium", "High", "other", "Other", "unknown", "Unknown", "nan", "None",
+)  # fmt: skip
+
+
+@dataclass
+class Hashes:
+    """Those of one feature; `complete`: they are of all its categories in training."""
+
+    found: set[int]
+    complete: bool = False
+
+    def describe(self, column: Column) -> None:
+        """Record in the column what its categories are. Numbers and their texts have one hash."""
+        column.nullable = False
+        integers = [value for each in self.found if (value := _integers().get(each)) is not None]
+        if not integers and self.found:
+            large = _large_integers()
+            integers = [value for each in self.found if (value := large.get(each)) is not None]
+        words = [word for each in self.found if (word := _words().get(each)) is not None]
+        column.type = "any" if integers or not self.found else "string"
+        known: list[Scalar] = [*sorted(integers), *sorted(words)]
+        if self.complete and len(known) == len(self.found):
+            column.categories = tuple(known)
+        column.example = known[0] if known else 0 if column.type == "any" else ""
+
+
+def hashes(core: bytes, rest: bytes, trees: Table) -> dict[int, Hashes]:
+    """By the position of the feature among all. `rest`: the tables of counters.
+
+    Raises:
+        struct.error: the data is cut or wrong.
+    """
+    places = {feature.integer(0): feature.integer(1) for feature in trees.tables(4)}
+    found = {place: Hashes(set()) for place in places.values()}
+    if trees.size(6) * 4 <= len(core):
+        for one_hot in trees.tables(6):
+            place = places.get(one_hot.integer(0))
+            if place is not None:
+                found[place].found |= {value & _LOWER for value in one_hot.values(1, "i")}
+    for feature, values in _counters(rest):
+        if feature in places:
+            found[places[feature]] = Hashes(values, complete=True)
+    return found
+
+
+def _counters(data: bytes) -> Iterator[tuple[int, set[int]]]:
+    """The features that have a table of counters of their own, and the hashes in it."""
+    count, position, left = (struct.unpack_from("<I", data)[0] if data else 0), 4, _MOST_BUCKETS
+    for _ in range(count):
+        (size,) = struct.unpack_from("<I", data, position)
+        position += 4
+        if size > len(data) - position:
+            raise struct.error("beyond the end")
+        table = Table.root(data[position : position + size])
+        position += size
+        feature, buckets = _single_feature(table), table.raw(1)
+        left -= len(buckets) // _BUCKET.size
+        if left < 0:
+            return
+        if feature is not None and len(buckets) % _BUCKET.size == 0:
+            keys = (key for key, _ in _BUCKET.iter_unpack(buckets) if key != _EMPTY)
+            yield feature, {key * _UNHASH & _LOWER for key in keys}
+
+
+def _single_feature(table: Table) -> int | None:
+    """The feature of a table, if it counts the categories of one alone."""
+    base = table.table(0)
+    combination = base.table(0) if base else None
+    if combination is None or combination.size(1) or combination.size(2):
+        return None
+    features = combination.values(0, "i")
+    return int(features[0]) if len(features) == 1 else None
+
+
+@lru_cache(maxsize=1)
+def _integers() -> dict[int, int]:
+    return {_hash(str(number)): number for number in range(-99, _SMALL)}
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[int, str]:
+    return {_hash(word): word for word in _WORDS}
+
+
+@lru_cache(maxsize=1)
+def _large_integers() -> dict[int, int]:
+    """Identifiers and codes of five digits."""
+    return {_hash(str(number)): number for number in range(_SMALL, _LARGE)}
+
+
+def _hash(text: str) -> int:
+    """The lower half of CityHash64 of a text of 1 to 8 bytes, for which it has a way of its own."""
+    data = text.encode()
+    size = len(data)
+    if size >= 4:
+        first, last = struct.unpack_from("<I", data)[0], struct.unpack_from("<I", data, size - 4)[0]
+        return _mixed(size + (first << 3), last)
+    y, z = data[0] + (data[size >> 1] << 8), size + (data[-1] << 2)
+    mixed = (y * _K2 ^ z * _K3) & _MASK
+    return ((mixed ^ mixed >> 47) * _K2) & _LOWER
+
+
+def _mixed(low: int, high: int) -> int:
+    a = (low ^ high) * _MULTIPLIER & _MASK
+    a ^= a >> 47
+    b = (high ^ a) * _MULTIPLIER & _MASK
+    b ^= b >> 47
+    return b * _MULTIPLIER & _LOWER

@@ -1,0 +1,115 @@
+"""A description of files that contain no model."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..contracts import constructed_class
+from ..nodes import Blob, DictNode, Global, Items, Node, ObjectNode
+from ..pickle.ndarrays import clean, view
+from .estimators import OTHER_LIBRARIES, axes, estimator_node, length
+
+_PLAIN = {bool: "boolean", int: "number", float: "number", str: "string",
+          bytes: "string of bytes"}  # fmt: skip
+_KINDS = {type(None): "None", DictNode: "dict", Items: "set", list: "list", tuple: "tuple",
+          Blob: "long string"}  # fmt: skip
+_MOST_KINDS = 4
+_MOST_NAMES = 6
+_LONGEST = 120
+
+
+def describe_contents(node: Node) -> str:
+    """The root of a pickle as people would say it: "a dict with 2 keys (a, b) holding 2 numpy
+    arrays".
+    """
+    if isinstance(node, DictNode):
+        return f"a dict with {_count(len(node.keys), 'key')}{_named(node.keys)}{_holding(node)}"
+    if isinstance(node, list | tuple):
+        kind = "list" if isinstance(node, list) else "tuple"
+        return f"a {kind} of {_kinds(node)}" if node else f"an empty {kind}"
+    if isinstance(node, Items):
+        return "a set"
+    if node is None:
+        return "None"
+    told = _PLAIN.get(type(node)) or _one(node)
+    return f"{'an' if told[0] in 'aeiou' else 'a'} {told}{_size(node)}"
+
+
+def _size(node: Node) -> str:
+    """How large an array or table is, and what it is of."""
+    indexes = axes(node)
+    if len(indexes) == 2:
+        columns, rows = map(length, indexes)
+        names = view(indexes[0])
+        named = _named((names.values() if names else None) or [])
+        return f" of {rows or 0:,} rows and {columns or 0:,} columns{named}"
+    array = view(node)
+    if array is None or _is_pandas(node):
+        return ""
+    shape = " x ".join(f"{n:,}" for n in array.shape) or "one value"
+    return f" of {shape} ({array.dtype.kind}{array.dtype.itemsize})"
+
+
+def _named(names: list[Node]) -> str:
+    """Some of the names, in brackets; nothing where one cannot be told, or is too long."""
+    told = [clean(name) if isinstance(name, str) else str(name) for name in names[:_MOST_NAMES]
+            if isinstance(name, str | int)]  # fmt: skip
+    if len(told) < min(len(names), _MOST_NAMES) or not ", ".join(told).isprintable():
+        return ""
+    if not told or sum(map(len, told)) > _LONGEST:
+        return ""
+    return f" ({', '.join(told)}{', ...' if len(names) > len(told) else ''})"
+
+
+def _holding(node: DictNode) -> str:
+    return f" holding {_kinds(node.values)}" if node.values else ""
+
+
+def _kinds(values: list[Node] | tuple[Node, ...]) -> str:
+    """Estimators are named, everything else is counted by kind."""
+    kinds = Counter(_PLAIN.get(type(v)) or _one(v) for v in values).most_common()
+    parts = [kind if n == 1 else f"{n} {_plural(kind)}" for kind, n in kinds[:_MOST_KINDS]]
+    more = f" and {len(kinds) - _MOST_KINDS} other kinds" if len(kinds) > _MOST_KINDS else ""
+    return _listed(parts) + more
+
+
+def _one(node: Node) -> str:
+    if type(node) in _PLAIN:
+        return _PLAIN[type(node)]
+    if type(node) in _KINDS:
+        return _KINDS[type(node)]
+    if isinstance(node, Global):
+        return f"reference to {node.dotted}"
+    part = estimator_node(node)
+    if part is not None:
+        return part.name
+    is_array = view(node) is not None and not _is_pandas(node)
+    return "numpy array" if is_array else _of_object(node)
+
+
+def _is_pandas(node: Node) -> bool:
+    return isinstance(node, ObjectNode) and node.cls.module.startswith("pandas")
+
+
+def _of_object(node: Node) -> str:
+    cls = constructed_class(node) if isinstance(node, ObjectNode) else None
+    if not isinstance(cls, Global):
+        return "numpy array"
+    library = OTHER_LIBRARIES.get(cls.module.partition(".")[0])
+    if library is not None:
+        return f"{library} ({cls.name.rpartition('.')[2]})"
+    if cls.module.startswith("pandas"):
+        return f"pandas {cls.name.rpartition('.')[2].removeprefix('_new_')}"
+    return {"scalar": "number", "partial": "function"}.get(cls.name, cls.name.rpartition(".")[2])
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {_plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    return noun if noun == "None" else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,468 @@
+"""The estimator tree and its parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from modelpack.types import Estimator, Scalar, Task
+
+from ..allowlist import standing
+from ..contracts import constructed_class, is_constructed
+from ..nodes import DictNode, Global, Node, ObjectNode, within
+from ..pickle.machine import Trace
+from ..pickle.ndarrays import Array, clean, dict_get, scalar, view
+from .distributions import DISTRIBUTIONS
+
+_DEEPEST = 32
+OTHER_LIBRARIES = {
+    "shap": "explainer of shap", "lime": "explainer of lime", "alibi": "explainer of alibi",
+    "torch": "object of PyTorch", "tensorflow": "object of TensorFlow", "keras": "model of Keras",
+    "matplotlib": "figure of matplotlib", "plotly": "figure of plotly", "onnx": "model of ONNX",
+    "onnxruntime": "session of ONNX Runtime", "spacy": "object of spaCy",
+}  # fmt: skip
+"""Top-level module -> what its objects are, which are no estimators."""
+
+_NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",
+                   "copy_reg", "datetime", "functools", "re", "_codecs", "joblib",
+                   *OTHER_LIBRARIES}  # fmt: skip
+_META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
+         "base_estimator", "regressor")  # fmt: skip
+_META_OF = {
+    "FrozenEstimator": ("estimator",),
+    "TransformedTargetRegressor": ("regressor_", "regressor"),
+}
+_META_OF_OTHERS = tuple(key for key in _META if key not in {"best_estimator_", "regressor_"})
+"""Attributes of other classes of scikit-learn, which do not use those of searches."""
+
+_COMPOSITES = {
+    "Pipeline": ("steps",),
+    "ColumnTransformer": ("transformers_", "transformers"),
+    "FeatureUnion": ("transformer_list",),
+}
+_OF_MEMBERS = {
+    "CalibratedClassifierCV", "MultiOutputClassifier", "MultiOutputRegressor", "ClassifierChain",
+    "RegressorChain", "OneVsRestClassifier", "OneVsOneClassifier", "OutputCodeClassifier",
+}  # fmt: skip
+"""Those that keep the estimator as it was given, and in a list the copies that they fitted."""
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
+_SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
+_SUFFIXES: dict[str, Task] = {
+    "Classifier": "classifier", "ClassifierCV": "classifier", "Regressor": "regressor",
+    "RegressorCV": "regressor", "Regression": "regressor", "Ranker": "regressor",
+    "Vectorizer": "transformer", "Transformer": "transformer", "Encoder": "transformer",
+    "Scaler": "transformer", "Imputer": "transformer", "Selector": "transformer",
+}  # fmt: skip
+
+
+@cache
+def _table() -> dict[str, list[str]]:
+    """Class name of scikit-learn -> task, and the methods that give predictions."""
+    table: dict[str, list[str]] = json.loads(
+        (Path(__file__).parent / "estimators.json").read_text("utf-8")
+    )
+    return table
+
+
+def is_estimator_of_sklearn(name: str) -> bool:
+    """Return whether some release of scikit-learn has a public estimator of this class name."""
+    return name in _table()
+
+
+@dataclass(frozen=True, eq=False)
+class EstimatorNode:
+    """One estimator, by the attributes that were pickled."""
+
+    cls: Global
+    attributes: dict[str, Node]
+    level: int = 0
+
+    def get(self, *names: str) -> Node:
+        """The first of these attributes that is there and not None."""
+        found = (self.attributes.get(name) for name in names)
+        return next((value for value in found if value is not None), None)
+
+    def number(self, *names: str) -> int | None:
+        value = scalar(self.get(*names))
+        return value if type(value) is int and value >= 0 else None
+
+    def text(self, name: str) -> str:
+        value = self.attributes.get(name)
+        return value if isinstance(value, str) else ""
+
+    def floats(self, *names: str) -> list[float] | None:
+        """The values of a flat array of numbers, or None."""
+        array = view(self.get(*names))
+        values = array.values() if array and len(array.shape) == 1 else None
+        if values is None or not all(isinstance(v, int | float) for v in values):
+            return None
+        return [float(v) for v in values]
+
+    @property
+    def name(self) -> str:
+        return self.cls.name.rpartition(".")[2]
+
+    @property
+    def top(self) -> str:
+        """The top-level module of its class."""
+        return self.cls.module.partition(".")[0]
+
+    @cached_property
+    def kind(self) -> str:
+        """The class of scikit-learn that it passes rows on as: its own name, or that of the
+        composite whose fitted attributes it has, as subclasses by others have them.
+        """
+        if self.is_sklearn:
+            return self.name
+        for kind, attributes_ in _COMPOSITES.items():
+            steps = _tuples(self.get(attributes_[0]))
+            if steps and all(
+                isinstance(node, ObjectNode | str) or node is None for _, node, _ in steps
+            ):
+                return kind
+        return self.name
+
+    @property
+    def is_author_code(self) -> bool:
+        """Whether no library that modelpack knows has its class."""
+        return self.top not in DISTRIBUTIONS and standing(self.cls.key) == "unknown"
+
+    @property
+    def is_sklearn(self) -> bool:
+        return self.top == "sklearn"
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The release of scikit-learn (major, minor) that saved it; (0, 0) of others."""
+        match = _RELEASE.match(self.text("_sklearn_version"))
+        return (int(match[1]), int(match[2])) if match else (0, 0)
+
+    @property
+    def is_sampler(self) -> bool:
+        """Whether it changes what is trained on and nothing that is predicted."""
+        return self.cls.module.startswith(_SAMPLERS)
+
+    @cached_property
+    def steps(self) -> list[tuple[str, Node, Node]]:
+        """(name, estimator or "passthrough" or "drop", columns or None) of what it is made of."""
+        if self.kind in _COMPOSITES:
+            return _tuples(self.get(*_COMPOSITES[self.kind]))
+        if self.name.startswith(("Voting", "Stacking")):
+            return self._ensemble()
+        if self.is_sklearn and ".ensemble._forest" in self.cls.module:
+            return []
+        found = ((key, self.attributes.get(key)) for key in self._meta)
+        inner = next(((k, v) for k, v in found if self.inner(v) is not None), None)
+        if inner is None:
+            return []
+        fitted = self._first_member() if self._keeps_copies else None
+        return [(inner[0].rstrip("_"), inner[1] if fitted is None else fitted, None)]
+
+    @property
+    def _meta(self) -> tuple[str, ...]:
+        """The attributes that may be the estimator inside it, the one that predicts first."""
+        if not self.is_sklearn or self.name.endswith("SearchCV"):
+            return _META
+        return _META_OF.get(self.name, _META_OF_OTHERS)
+
+    @property
+    def _keeps_copies(self) -> bool:
+        """Whether it keeps a list of fitted copies of its estimator that get all its columns."""
+        if not self.name.startswith("Bagging"):
+            return self.name in _OF_MEMBERS
+        return self.get("max_features") == 1.0 and self.get("bootstrap_features") is not True
+
+    def _first_member(self) -> Node:
+        """The first of the fitted copies of the estimator that it was given."""
+        members = self.get("calibrated_classifiers_", "estimators_")
+        array = view(members)
+        listed = array.items if array else members
+        first = listed[0] if isinstance(listed, list | tuple) and listed else None
+        wrapped = attributes(first)
+        inner = wrapped.get("estimator", wrapped.get("base_estimator"))
+        node = inner if self.name == "CalibratedClassifierCV" else first
+        return node if self.inner(node) is not None else None
+
+    def _ensemble(self) -> list[tuple[str, Node, Node]]:
+        named = [step for step in _tuples(self.get("estimators")) if step[1] not in ("drop", None)]
+        fitted = self.get("estimators_")
+        if isinstance(fitted, list) and len(fitted) == len(named):
+            named = [(old[0], new, None) for old, new in zip(named, fitted, strict=True)]
+        final = self.get("final_estimator_")
+        return [*named, ("final_estimator", final, None)] if final is not None else named
+
+    def inner(self, node: Node) -> EstimatorNode | None:
+        """The estimator that an object inside this one is, or None."""
+        return estimator_node(node, self.level + 1)
+
+    @property
+    def parts(self) -> Iterator[EstimatorNode]:
+        return iter(self._parts)
+
+    @cached_property
+    def _parts(self) -> tuple[EstimatorNode, ...]:
+        return tuple(filter(None, (self.inner(node) for _, node, _ in self.steps)))
+
+    @property
+    def last(self) -> EstimatorNode:
+        """The part that gives the predictions."""
+        if self.kind == "Pipeline":
+            final = next(reversed(self._parts), None)
+            return final.last if final else self
+        if self.name.endswith("SearchCV") or self.name == "FrozenEstimator":
+            inner = next(self.parts, None)
+            return inner.last if inner else self
+        return self
+
+    @property
+    def task(self) -> Task:
+        part = self.last
+        if part.is_sklearn and part.name in _table():
+            task = _table()[part.name][0]
+            if task != "unknown":
+                return task  # type: ignore[return-value]
+        for suffix, kind in _SUFFIXES.items():
+            if part.name.endswith(suffix):
+                return kind
+        inner = next(part.parts, None) if part.name in {"RFE", "RFECV"} else None
+        return inner.task if inner else "unknown"
+
+    @property
+    def only_transforms(self) -> bool:
+        only = self.has("predict") is False and self.has("transform") is True
+        return only or self.task == "transformer"
+
+    @property
+    def is_fitted(self) -> bool:
+        """False only where training would have left a model or an attribute (`..._`)."""
+        part = self.last
+        if part.name.endswith("SearchCV"):
+            return part.get("best_estimator_") is not None or not part.is_sklearn
+        if part.top == "catboost":
+            return part.get("__model") is not None
+        if not part.is_sklearn or part.task not in ("classifier", "regressor"):
+            return True
+        return any(k.endswith("_") or k.startswith("_fit") for k in part.attributes)
+
+    def has(self, method: str) -> bool | None:
+        """Whether its class has the method; None where the class is not known."""
+        entry = _table().get(self.last.name) if self.last.is_sklearn else None
+        return None if entry is None else method in entry[1:]
+
+
+def estimator_node(node: Node, level: int = 0) -> EstimatorNode | None:
+    """The estimator that an object is, or None; None also where a hostile one holds itself."""
+    if not isinstance(node, ObjectNode) or level > _DEEPEST:
+        return None
+    cls = constructed_class(node)
+    if not is_constructed(node) or not isinstance(cls, Global):
+        return None
+    top, name = cls.module.partition(".")[0], cls.name.rpartition(".")[2]
+    found = attributes(node)
+    is_bare_step = level > 0 and standing(cls.key) == "unknown"  # of the author's, without a state
+    if top in _NOT_ESTIMATORS or not (found or is_bare_step):
+        return None
+    if top == "sklearn" and "_sklearn_version" not in found and name not in _table():
+        return None
+    return EstimatorNode(cls, found, level)
+
+
+def every(part: EstimatorNode) -> Iterator[EstimatorNode]:
+    """Yield the part and all parts inside it."""
+    yield part
+    for inner in part.parts:
+        yield from every(inner)
+
+
+def as_node(part: EstimatorNode, name: str = "", columns: Node = None) -> Estimator:
+    """The part and what it is made of, as it is told to people."""
+    inner = [(n, part.inner(child), child, c) for n, child, c in part.steps]
+    steps = [
+        as_node(found, n, c) if found else Estimator(n, str(child), column_names(c))
+        for n, found, child, c in inner
+        if found or isinstance(child, str)
+    ]
+    return Estimator(name, part.cls.dotted, column_names(columns), tuple(steps))
+
+
+def column_names(node: Node) -> tuple[str | int, ...] | None:
+    """The columns that a ColumnTransformer gives to a step, where they are told one by one."""
+    if isinstance(node, str) or type(node) is int:
+        return (clean(node),) if isinstance(node, str) else (node,)
+    if isinstance(node, ObjectNode) and node.cls.name == "_RemainderColsList":  # of 1.5 and 1.6
+        node = attributes(node).get("data")
+    array = view(node)
+    values: list[Scalar] | None = array.values() if array else None
+    if values is None and isinstance(node, list | tuple):
+        values = [scalar(item) for item in node]
+    if values is None:
+        return None
+    if values and all(type(v) is bool for v in values):
+        return tuple(i for i, chosen in enumerate(values) if chosen)
+    return tuple(v for v in values if isinstance(v, str | int))
+
+
+def attributes(node: Node) -> dict[str, Node]:
+    """The attributes that the states of an object set; later states win, as in loading."""
+    found: dict[str, Node] = {}
+    for state in node.states if isinstance(node, ObjectNode) else ():
+        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+            found.update(as_dict(part))
+    return found
+
+
+def as_dict(node: Node) -> dict[str, Node]:
+    """The values of the keys that are strings; of what is no dict, none."""
+    if not isinstance(node, DictNode):
+        return {}
+    return {k: v for k, v in zip(node.keys, node.values, strict=True) if type(k) is str}
+
+
+def _tuples(node: Node) -> list[tuple[str, Node, Node]]:
+    """The steps of a list of (name, estimator) or (name, estimator, columns)."""
+    steps = node if isinstance(node, list | tuple) else []
+    padded = [(*step, None)[:3] for step in steps if isinstance(step, tuple) and len(step) >= 2]
+    return [(clean(name), part, columns) for name, part, columns in padded if isinstance(name, str)]
+
+
+_LEVELS = 5
+_JOBS = ("n_jobs", "nthread", "thread_count", "num_threads")
+
+
+def estimators(trace: Trace) -> list[EstimatorNode]:
+    """Every estimator of the file, inner ones too."""
+    return list(filter(None, map(estimator_node, trace.objects)))
+
+
+def n_jobs(parts: Iterable[EstimatorNode]) -> int | None:
+    """The most that an estimator asks for: -1 where one asks for all; None where none asks."""
+    told = [scalar(part.attributes.get(name)) for part in parts for name in _JOBS]
+    counts = [n for n in told if type(n) is int and n != 0]
+    return -1 if any(n < 0 for n in counts) else max(counts, default=None)
+
+
+def callables(parts: Iterable[EstimatorNode]) -> tuple[str, ...]:
+    """The "module:name" of the functions that estimators were given, sorted."""
+    given = [
+        value
+        for part in parts
+        for name, value in part.attributes.items()
+        if not name.startswith("_")
+    ]
+    held = (node for node in within(given, _LEVELS, _held) if isinstance(node, Global))
+    return tuple(sorted({name.key for name in held if _is_function(name)}))
+
+
+def _held(node: Node) -> list[Node]:
+    """What is in collections, `partial` and the scorers of scikit-learn."""
+    if isinstance(node, list | tuple):
+        return list(node)
+    if isinstance(node, DictNode):
+        return node.values
+    if not isinstance(node, ObjectNode):
+        return []
+    is_scorer = node.cls.module.startswith("sklearn.metrics")
+    return list(attributes(node).values() if is_scorer else node.args)
+
+
+def _is_function(name: Global) -> bool:
+    """Told by how Python names functions and classes; numpy's types are written like functions."""
+    last = name.name.rpartition(".")[2].lstrip("_")
+    is_type = name.module == "numpy" and last.rstrip("_0123456789") in _NUMPY_TYPES
+    return last[:1].islower() and not is_type and name.module not in {"builtins", "__builtin__"}
+
+
+_NUMPY_TYPES = {"bool", "bytes", "complex", "dtype", "float", "int", "longdouble", "longlong",
+                "ndarray", "object", "str", "uint", "ulonglong", "void"}  # fmt: skip
+
+
+"""How deep in a Categorical its dtype may be."""
+
+
+def axes(node: Node) -> list[Node]:
+    """The indexes of a DataFrame (columns, rows) or of a Series (rows); none of anything else."""
+    found = attributes(node)
+    manager = found.get("_mgr", found.get("_data"))
+    if not isinstance(manager, ObjectNode):
+        return []
+    state = manager.states[-1] if manager.states else ()  # as pandas before 1.3 wrote it
+    told = manager.args[1:2] or (state[:1] if isinstance(state, tuple) else ())
+    return told[0] if told and isinstance(told[0], list) else []
+
+
+def length(index: Node) -> int | None:
+    """The number of entries of an index; None where the file does not tell it."""
+    array = view(index)
+    if array is not None:
+        return array.size
+    facts = as_dict(index.args[1]) if isinstance(index, ObjectNode) and len(index.args) == 2 else {}
+    start, stop, step = (facts.get(name) for name in ("start", "stop", "step"))
+    if not (type(start) is type(stop) is type(step) is int and step):
+        return None
+    return max(0, -((start - stop) // step))  # as len(range(start, stop, step))
+
+
+def columns_of(frame: Node, wanted: set[str]) -> Iterator[tuple[str, Array, int | None]]:
+    """Yield the columns of a DataFrame that have one of these names: the name, the array of the
+    block, and the place in the block; of a Categorical, the array of its categories and None.
+    """
+    found = axes(frame)
+    array = view(found[0]) if len(found) == 2 else None
+    names = (array.values() if array else None) or []
+    for node in _blocks(frame):
+        values, places = _block(node)
+        kind = _categories(values)
+        block = view(values if kind is None else kind)
+        for place, column in enumerate(places if block else ()):
+            if block and column < len(names) and names[column] in wanted:
+                yield names[column], block, None if kind is not None else place
+
+
+def _categories(node: Node) -> Node:
+    """Return the index of the categories of a Categorical; None of any other array."""
+    cls = constructed_class(node) if isinstance(node, ObjectNode) else None
+    told = node.args[0] if isinstance(node, ObjectNode) and node.args else None
+    if not any(isinstance(c, Global) and c.name == "Categorical" for c in (cls, told)):
+        return None
+    found = (attributes(part).get("categories") for part in within(node, _LEVELS))
+    return next((index for index in found if index is not None), None)
+
+
+def _blocks(frame: Node) -> list[Node]:
+    state = attributes(frame)
+    manager = state.get("_mgr", state.get("_data"))
+    if not isinstance(manager, ObjectNode):
+        return []
+    if len(manager.args) == 2:
+        told = manager.args[0]
+    else:  # as pandas before 1.3 wrote it
+        last = manager.states[-1] if manager.states else ()
+        extra = last[3] if isinstance(last, tuple) and len(last) == 4 else None
+        inner = dict_get(extra, "0.14.1") if isinstance(extra, DictNode) else None
+        told = dict_get(inner, "blocks") if isinstance(inner, DictNode) else None
+    return list(told) if isinstance(told, list | tuple) else []
+
+
+def _block(node: Node) -> tuple[Node, list[int]]:
+    """Return the values of a block and the places of its columns."""
+    if isinstance(node, ObjectNode) and len(node.args) == 3:
+        values, placement = node.args[:2]
+    elif isinstance(node, DictNode):
+        values, placement = dict_get(node, "values"), dict_get(node, "mgr_locs")
+    else:
+        return None, []
+    if (
+        isinstance(placement, ObjectNode)
+        and placement.cls.name == "slice"
+        and len(placement.args) == 3
+    ):
+        start, stop, step = placement.args
+        is_sound = type(start) is type(stop) is type(step) is int and start >= 0 and step != 0
+        return values, list(range(start, stop, step)) if is_sound else []
+    array = view(placement)
+    places = (array.values() if array else None) or []
+    return values, [place for place in places if type(place) is int and place >= 0]

@@ -1,0 +1,106 @@
+"""Results of statsmodels: their inputs, and models that cannot predict rows."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from modelpack.types import Finding
+
+from ..formulas.grammar import Formula, NotAFormula, parse
+from ..nodes import Node
+from ..pickle.ndarrays import Array, scalar
+from .columns import Column, Columns, is_nan
+from .estimators import EstimatorNode, attributes, columns_of
+
+
+def formula(part: EstimatorNode) -> Formula | None:
+    """Return the formula that statsmodels applies to the rows of a request, if there is one."""
+    text = _model(part).get("formula")
+    if part.top != "statsmodels" or type(text) is not str:
+        return None
+    try:
+        return parse(text)
+    except NotAFormula:
+        return None
+
+
+def describe_inputs(part: EstimatorNode, columns: Columns) -> bool:
+    """Record what the frame of the training contains; no column comes out one by one."""
+    found = formula(part)
+    if found is None:
+        return False
+    frame = attributes(_model(part).get("data")).get("frame")
+    by_name = {column.name: column for column in columns}
+    for name, array, place in columns_of(frame, set(by_name)):
+        _describe(by_name[name], array, place, coded=place is None or name in found.coded)
+    return False
+
+
+def _describe(column: Column, array: Array, place: int | None, *, coded: bool) -> None:
+    values = _values(array, place or 0)
+    kept = [value for value in values if value is not None and not is_nan(value)]
+    kind = array.dtype.kind
+    if kind == "b":
+        column.flag()
+    elif kind in "OU" or (coded and kept):
+        if kept and all(isinstance(value, str | int | float) for value in kept):
+            column.category(sorted(set(kept), key=lambda value: (str(type(value)), value)))
+        elif kind in "OU":
+            column.type = "string" if not kept else "any"
+    elif kind in "iuf" and kept:
+        numbers = sorted(float(value) for value in kept)
+        column.number(example=numbers[len(numbers) // 2])
+
+
+def _values(array: Array, place: int) -> list[Node]:
+    """Return the values of a column of a block; none where the file does not keep them at hand."""
+    found: list[Node] = (array.values() if array.items is None else array.items) or []
+    if len(array.shape) == 2:
+        count, length = array.shape
+        start = place * length
+        found = found[place::count] if array.fortran else found[start : start + length]
+    return found if array.items is None else list(map(scalar, found))
+
+
+def _model(part: EstimatorNode) -> dict[str, Node]:
+    results = attributes(part.get("_results")) or part.attributes
+    return attributes(results.get("model"))
+
+
+CODE = "unserved-model"
+
+_PERIODS = "predicts periods of a time series, and modelpack serves models that predict rows"
+_REASONS = {
+    "statsmodels.tsa.*": _PERIODS,
+    "statsmodels.regression.recursive_ls*": _PERIODS,
+    "statsmodels.regression.rolling*": "has coefficients for each window and predicts no rows",
+    "statsmodels.duration.*": "predicts hazards together with their standard errors",
+    "statsmodels.gam.*": "needs the rows of the smoothed columns apart from the others",
+    "statsmodels.discrete.count_model:*": "needs the rows of the inflation apart from the others",
+    "statsmodels.discrete.conditional_models:*": "predicts no rows without their group",
+    "statsmodels.genmod.bayes_mixed_glm:*": "has parameters by group and predicts no rows alone",
+    "statsmodels.multivariate.*": "transforms its training data and predicts no rows",
+    "statsmodels.nonparametric.*": "has no method predict",
+    "statsmodels.imputation.*": "has no method predict for rows",
+    "statsmodels.emplike.*": "has no method predict",
+}
+"""Pattern of "module:name" -> what keeps the models from being served."""
+
+
+_NAMES = ("builtins:getattr", "scipy.optimize", "statsmodels.", "types:SimpleNamespace")
+
+
+def is_of_unserved(found: Finding) -> bool:
+    """Return whether a finding is about a name that models hold which are not served."""
+    return (found.global_ or "").startswith(_NAMES)
+
+
+def unserved(root: EstimatorNode | None) -> str | None:
+    """Return why a model of a known library is never served, whatever its file contains."""
+    if root is None:
+        return None
+    key = root.last.cls.key
+    for pattern, reason in _REASONS.items():
+        if fnmatchcase(key, pattern):
+            return f"{root.last.cls.dotted} {reason}"
+    return None

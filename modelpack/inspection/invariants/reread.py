@@ -1,0 +1,73 @@
+"""Second pass over parts of a file through the same descriptor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from .. import skops, stream
+from ..nodes import Malformed
+from ..stream import Reader
+from .scan import PIECE
+
+Part = tuple[int, int]
+"""Offset and length in the decompressed stream."""
+
+
+class _Again(stream.HashingFile):
+    """A file from its beginning, wherever its descriptor stands, and not hashed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._descriptor = file.fileno()
+
+    def read(self, count: int) -> bytes:
+        data = os.pread(self._descriptor, count, self.size)
+        self.size += len(data)
+        return data
+
+
+def reread_parts(
+    file: BinaryIO, container: str, wanted: list[Part]
+) -> Iterator[tuple[Part, bytes]]:
+    """The parts in pieces; they are apart from each other and in order.
+
+    Raises:
+        Malformed: the file ends before them.
+    """
+    if container != "raw":
+        yield from _of_stream(_chunks(file, container), wanted)
+        return
+    for offset, length in wanted:
+        for start in range(offset, offset + length, PIECE):
+            piece = os.pread(file.fileno(), min(PIECE, offset + length - start), start)
+            yield (offset, length), _there(piece)
+
+
+def _chunks(file: BinaryIO, container: str) -> Iterator[bytes]:
+    again = _Again(file)
+    head = again.read(stream.CHUNK)
+    if container != "zip":
+        return stream.chunks(container, head, again)
+    size = os.fstat(file.fileno()).st_size
+    return skops.contents(Reader(stream.chunks("raw", head, again)), size)
+
+
+def _of_stream(chunks: Iterator[bytes], wanted: list[Part]) -> Iterator[tuple[Part, bytes]]:
+    base, chunk = 0, b""
+    for offset, length in wanted:
+        position, end = offset, offset + length
+        while position < end:
+            while base + len(chunk) <= position:
+                base += len(chunk)
+                chunk = _there(next(chunks, b""))
+            piece = chunk[position - base : end - base]
+            position += len(piece)
+            yield (offset, length), piece
+
+
+def _there(piece: bytes) -> bytes:
+    if not piece:
+        raise Malformed("truncated", "the file is shorter than it was when it was first read")
+    return piece
