@@ -95,7 +95,7 @@ def _build(engine: Engine, bundle: Bundle) -> float:
     run = Pipeline(Options(engine=engine.name))
     run.engine = engine
     began = time.perf_counter()
-    with build_index(run, bundle) as index:
+    with build_index(engine, bundle, run.index, lambda _: None) as index:
         image = engine.build(bundle, index, lambda _: None)
     took = time.perf_counter() - began
     if image:

@@ -114,7 +114,7 @@ def _jinja() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         finalize=checked,
-        autoescape=False,  # noqa: S701 - no HTML here; every value passes a filter of quoting.py
+        autoescape=False,  # noqa: S701 - no HTML here; every value passes a filter of `FILTERS`
         keep_trailing_newline=True,
     )
     jinja.filters.update(FILTERS)

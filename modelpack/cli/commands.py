@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from modelpack import __version__, engines
+from modelpack import engines
+from modelpack._version import __version__
 from modelpack.bundle import manifest
 from modelpack.cli import output as cli_output
 from modelpack.cli import progress

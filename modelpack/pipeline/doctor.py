@@ -12,7 +12,8 @@ import subprocess
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from modelpack import __version__, environment, index_env
+from modelpack import environment, index_env
+from modelpack._version import __version__
 from modelpack.engines import interpreters
 from modelpack.engines.docker import base_images, connection
 from modelpack.engines.podman import service

@@ -266,8 +266,11 @@ class Pipeline:
                 yield lambda: completed
 
     def built(self, bundle: Bundle) -> Image | None:
-        with wheelhouse.build_index(self, bundle) as index:
-            return self.engine.build(bundle, index, self.observer.step)
+        step, offline = self.observer.step, bool(self.options.offline)
+        with wheelhouse.build_index(
+            self.engine, bundle, self.index, step, offline=offline
+        ) as index:
+            return self.engine.build(bundle, index, step)
 
     def settle(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
         """Renders the bundle once more if it claims what was not found, as the test failed or the

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelpack import files, processes
 from modelpack.bundle import manifest
@@ -15,30 +14,37 @@ from modelpack.engines import DebianPackages, Engine, OnStep, StepEvent
 from modelpack.environment import wheelhouse as house
 from modelpack.types import Bundle, IndexSettings
 
-if TYPE_CHECKING:
-    from .stages import Pipeline
-
 
 @contextmanager
-def build_index(run: Pipeline, bundle: Bundle) -> Iterator[IndexSettings]:
-    """What the engine builds with: the index, or for one that has no way to ask it a folder with
-    the wheels.
+def build_index(
+    engine: Engine, bundle: Bundle, index: IndexSettings, on_step: OnStep, *, offline: bool = False
+) -> Iterator[IndexSettings]:
+    """Yield the index that the engine builds with.
+
+    An engine that cannot query an index gets a temporary folder with the wheels.
+
+    Args:
+        engine: The engine that builds.
+        bundle: The bundle to build.
+        index: The index of the user.
+        on_step: Is called with each download.
+        offline: Download no Debian packages.
 
     Raises:
-        ModelpackError: they cannot be had, or the engine cannot build the bundle.
+        ModelpackError: A download fails, or the engine cannot build the bundle.
     """
-    if not run.engine.wants_wheels(bundle):
-        yield run.index
+    if not engine.wants_wheels(bundle):
+        yield index
         return
     with processes.temporary_directory(".wheels-", files.cache_directory("wheels")) as folder:
-        told = partial(_fetched, run.observer.step)
-        house.collect_wheels(folder, bundle.environment, run.index, told)
+        on_file = partial(_fetched, on_step)
+        house.collect_wheels(folder, bundle.environment, index, on_file)
         stages = manifest.debian_packages(bundle.model, bundle.environment)
-        if stages and not run.options.offline:
+        if stages and not offline:
             base, platform = manifest.base_of(bundle), bundle.environment.platform
             packages = DebianPackages(base, platform, stages)
-            run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, run.observer.step)
-        yield replace(run.index, wheelhouse=str(folder))
+            engine.fetch_debian(packages, folder / house.DEBIAN, index, on_step)
+        yield replace(index, wheelhouse=str(folder))
 
 
 def _fetched(step: OnStep, name: str, _: int) -> None:

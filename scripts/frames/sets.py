@@ -14,7 +14,7 @@ from allowlist.environments import ROOT, Release, inside, make_environment
 from modelpack.environment.requirements import SERVING
 
 INSIDE = Path(__file__).parent / "inside"
-REFERENCE = ROOT / "modelpack" / "reference"
+PARITY = ROOT / "modelpack" / "parity"
 OWN = INSIDE / "own"
 """The author's own modules, for `--code`."""
 
@@ -107,7 +107,6 @@ def _fingerprint(release: Release) -> str:
     """Return a digest of all that decides about the models and their records."""
     digest = hashlib.sha256(release.requirements.encode())
     trained_by = [path for path in sorted(INSIDE.rglob("*.py")) if path.name != "serve.py"]
-    recorded_by = [ROOT / "modelpack" / "recording.py", *sorted(REFERENCE.glob("*.py"))]
-    for path in [*trained_by, *recorded_by]:
+    for path in [*trained_by, *sorted(PARITY.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

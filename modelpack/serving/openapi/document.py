@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from ..data import extra_inputs
 from ..security import auth
 from ..service import Service
 from . import columns, operations, predictions, rows
-
-if TYPE_CHECKING:
-    from ..protocols import Protocol
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
 """HEAD goes with GET, and OPTIONS with any."""
@@ -51,6 +48,22 @@ SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
 }
 """Of a service that has a token: either will do."""
+
+
+class Protocol(NamedTuple):
+    """A wire protocol.
+
+    Attributes:
+        name: The tag of its operations in OpenAPI.
+        description: The description of that tag.
+        routes: Returns its Flask blueprint.
+        describe: Returns its paths of OpenAPI.
+    """
+
+    name: str
+    description: str
+    routes: Callable[[Service], Blueprint]
+    describe: Callable[[Service], dict[str, Any]]
 
 
 def document(service: Service, app: Flask, protocols: Iterable[Protocol]) -> dict[str, Any]:

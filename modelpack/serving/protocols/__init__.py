@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple
-
-from flask import Blueprint
-
-from ..service import Service
+from ..openapi.document import Protocol
 from . import describe, health, invocations, metrics, openapi, page, predict, v1
 from .v2 import routes as v2_routes
 
 EXTENSION = "modelpack.protocols"
 """The protocols of an application, in `Flask.extensions`."""
-
-
-class Protocol(NamedTuple):
-    """A wire protocol.
-
-    Attributes:
-        name: The tag of its operations in OpenAPI.
-        description: The description of that tag.
-        routes: Returns its Flask blueprint.
-        describe: Returns its paths of OpenAPI.
-    """
-
-    name: str
-    description: str
-    routes: Callable[[Service], Blueprint]
-    describe: Callable[[Service], dict[str, Any]]
 
 
 PROTOCOLS = (
