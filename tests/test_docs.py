@@ -90,6 +90,15 @@ def test_links_lead_to_files_that_are_there(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_that_is_named_exists(path: Path) -> None:
+    """Files by their path or a pattern, test functions by `FILE::FUNCTION`."""
+    named = re.findall(r"`((?:modelpack|scripts|tests)/[\w./*]+)(?:::(\w+))?", path.read_text())
+    for file, function in named:
+        assert any(ROOT.glob(file)), file
+        assert not function or f"def {function}(" in (ROOT / file).read_text(), function
+
+
 def test_the_readme_shows_a_command_and_its_output_by_line_20() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()[:20]
     typed = next(i for i, line in enumerate(lines) if line.startswith("$ modelpack package"))
