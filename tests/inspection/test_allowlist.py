@@ -137,6 +137,9 @@ BROKEN = {
     "index of times of another class": (
         "pandas.core.indexes.datetimes:_new_DatetimeIndex", name("builtins:dict"), EMPTY_DICT),
     "block of numbers": ("pandas._libs.internals:_unpickle_block", number(1), number(1), number(1)),
+    "block of an estimator": (
+        "pandas._libs.internals:_unpickle_block", new(SCALER),
+        call("builtins:slice", number(0), number(1), number(1)), number(2)),
     "timestamp of a text": (
         "pandas._libs.tslibs.timestamps:_unpickle_timestamp", text("now"), NONE, NONE, number(1)),
     "date of a number": ("datetime:datetime", number(1)),

@@ -226,6 +226,7 @@ SOUND = {
     "_parse_arg_template": op.NONE,
     "output_distribution": op.text("uniform"),
     "hash_method": op.text("sha256"),
+    "loglike_method": op.text("nb1"),
     "_metadata": op.EMPTY_LIST + op.text("_name") + op.APPEND,
     **dict.fromkeys(("stack_method_",), op.EMPTY_LIST + op.text("predict") + op.APPEND),
 }
@@ -247,6 +248,17 @@ def test_each_attribute_of_text(attribute, tmp_path, monkeypatch):
         assert "bad-text" not in in_file(tmp_path, STACK, attribute, sound)
     monkeypatch.delitem(interpreted.TEXTS, attribute)
     assert "bad-text" not in in_file(tmp_path, STACK, attribute, wrong)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [NORMAL, op.NONE, op.text("nb3"), op.raw(b"nb2")],
+    ids=["object", "none", "another text", "bytes"],
+)
+def test_unpickling_compares_the_likelihood_with_text_only(value, tmp_path):
+    key = "statsmodels.discrete.discrete_model:NegativeBinomial"
+    assert "bad-text" in in_file(tmp_path, key, "loglike_method", value)
+    assert "bad-text" not in in_file(tmp_path, key, "loglike_method", op.text("nb2"))
 
 
 @pytest.mark.parametrize("attribute", sorted(interpreted.MEMBERS))

@@ -98,6 +98,9 @@ PICKLES = {
     "results of statsmodels": new(
         "statsmodels.regression.linear_model:RegressionResultsWrapper", predict=new(SCALER)
     ),
+    "method that unpickling calls": new(
+        "statsmodels.discrete.discrete_model:NegativeBinomial", _initialize=new(SCALER)
+    ),
     "protocol 0": old(LOGISTIC) + table(decision_function=NONE) + BUILD,
     "property that hides the value": new("sklearn.pipeline:Pipeline", classes_=EMPTY_LIST),
     "attribute of a compiled base": EXTENSION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..allowlist import standing
 from ..nodes import DictNode, Node, ObjectNode, class_key
 from .kinds import (
     Contract,
@@ -64,9 +65,13 @@ def _formula(made: ObjectNode) -> str | None:
 
 
 def _values(node: Node) -> bool:
-    return array(node) or isinstance(
-        node, ObjectNode
-    )  # an array of pandas, judged by its own class
+    """An array of numpy, one of pandas, or an object that the user has to trust anyway: pandas
+    reads attributes of the values before it compares their shape with the place.
+    """
+    if array(node) or not isinstance(node, ObjectNode):
+        return array(node)
+    key = class_key(node)
+    return key.startswith(("pandas.", "pandas:")) or standing(key) == "unknown"
 
 
 def _offset(node: Node) -> bool:

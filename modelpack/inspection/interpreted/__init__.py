@@ -44,6 +44,8 @@ TEXTS: dict[str, tuple[Kind, str]] = {
     **dict.fromkeys(("tz", "_tz"), (texts.zone_name, "the name of a time zone")),
     "_metadata": (texts.metadata, "names of what pandas keeps next to data"),
     "hash_method": (texts.hash_name, "the name of a hash function"),
+    # `NegativeBinomial.__setstate__` compares it: other values would run code of their own there.
+    "loglike_method": (texts.likelihood, "the name of a likelihood of statsmodels"),
 }
 """The same for known classes: code of another class may use these names otherwise."""
 
