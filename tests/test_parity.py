@@ -185,8 +185,8 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
     report = SmokeReport("a", "docker", (Check("a", bool(passed), 0, ""),), parity=found)
     image = run.build(bundle)
     assert image is not None
-    assert run.settle(claimed, report) == bool(again)
-    image = run.built(bundle) if again else image
+    assert run.correct_claim(claimed, report) == bool(again)
+    image = run.build_image(bundle) if again else image
     named = pipeline_package.tag_result(run, [pipeline_package.PlatformBuild(bundle, image, None)])
     assert named is not None
     assert (named.id, named.reference) == (f"sha256:{1 + again}", "a:1")

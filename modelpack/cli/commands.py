@@ -257,8 +257,8 @@ def push_command(
     """
     engine = engines.IMAGE_ENGINES if engine == "auto" else engine
     run = Pipeline(build_options(engine=engine), _observer(quiet, verbose))
-    voucher = push.Attestor(key, password)
-    pushed = push.push(run, reference, other, voucher=voucher)
+    attestor = push.Attestor(key, password)
+    pushed = push.push(run, reference, other, attestor=attestor)
     if as_json:
         cli_output.print_json(pushed.to_json())
     else:

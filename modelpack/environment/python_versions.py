@@ -78,7 +78,7 @@ def cutoff(spec: ModelSpec, wanted: RequirementSet) -> date | None:
     recorded, and the layout says that a library was older ("numpy<2"), it was saved before the
     release that was not there yet. No day is before libraries had wheels for the oldest Python.
     """
-    told = list(filter(wanted.is_told, wanted.model))
+    told = list(filter(wanted.dates_model, wanted.model))
     if any(map(_is_news, told)):
         return None
     days = [day + GRACE for day in _evidence(spec, wanted)]

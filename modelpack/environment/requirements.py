@@ -49,7 +49,7 @@ class RequirementSet:
     def is_of_user(self, requirement: Requirement) -> bool:
         return any(requirement is one for one in self.user)
 
-    def is_told(self, requirement: Requirement) -> bool:
+    def dates_model(self, requirement: Requirement) -> bool:
         """Whether a version is recorded, or chosen by the user in its place, of a library that
         dates. What the user adds says nothing of the day of the model.
         """

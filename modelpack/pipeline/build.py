@@ -30,7 +30,7 @@ def build(run: Pipeline, bundle: Bundle) -> Image:
             f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
             " claims no parity. To have it tested, package the model anew."
         )
-    run.take_base(bundle)
+    run.override_base(bundle)
     image = run.build(bundle)
     if image is None:
         raise NoEngineError("A local process makes no images.", hint="Start Docker.")
@@ -55,7 +55,7 @@ def temporary_image(run: Pipeline, bundle: Bundle) -> Iterator[str]:
     """What the engine runs for a bundle: an image that is there for the block only, or where it
     makes none the bundle itself.
     """
-    run.take_base(bundle)
+    run.override_base(bundle)
     image = run.build(bundle)
     try:
         yield image.id if image else bundle.path

@@ -61,7 +61,7 @@ def package(
         named = tag_result(run, made)
     first, decisive = made[0], next((each for each in made if not each.accepted), made[0])
     kept = str(directory.resolve()) if directory.exists() else None
-    several = tuple(each.told() for each in made) if len(made) > 1 else ()
+    several = tuple(each.result() for each in made) if len(made) > 1 else ()
     locked = first.bundle.environment
     report, engine = decisive.report, run.engine.name
     return PackageResult(model, locked, kept, named, report, run.seconds, code, several, engine)
@@ -122,7 +122,7 @@ class PlatformBuild:
     report: SmokeReport | None
     accepted: bool = True
 
-    def told(self) -> PlatformResult:
+    def result(self) -> PlatformResult:
         assert self.image is not None  # noqa: S101 - an engine that makes none makes no several
         return PlatformResult(self.bundle.environment, self.image, self.report)
 
@@ -139,7 +139,7 @@ def platform_runs(run: Pipeline, directory: Path) -> list[tuple[Pipeline, Path]]
     if len(set(asked)) != len(asked):
         raise UsageError("A platform is named twice.", hint="Name each once: --platform A,B")
     asked.sort(key=lambda platform: platform != run.engine.platform)
-    runs = [run.on(platform) for platform in asked]
+    runs = [run.for_platform(platform) for platform in asked]
     for each in runs:
         if run.options.smoke:
             run.engine.require_runs(each.platform)
@@ -154,21 +154,21 @@ def build_for_platform(
     run: Pipeline, model: ModelSpec, code: Code, rows: Reference, directory: Path
 ) -> Iterator[PlatformBuild]:
     """The image, to be named while the block runs; it is removed with it if it got no name."""
-    claims = run.options.smoke and not run.is_read and run.engine.name != "process"  # of an image
+    claims = run.options.smoke and not run.is_static_check and run.engine.name != "process"  # of an image
     claimed = expected_parity(rows) if claims else None
     bundle = run.render(model, code, directory, claimed)
     images: list[Image] = []
     try:
         found = _build_and_test(run, bundle, model, rows, images)
-        if run.settle(claimed, found.report) and found.image and found.accepted:
-            again = run.built(bundle) or found.image
+        if run.correct_claim(claimed, found.report) and found.image and found.accepted:
+            again = run.build_image(bundle) or found.image
             images.append(again)
             found = replace(found, image=again)
         yield found
     except BaseException:
         if run.options.output:  # a bundle that is kept claims nothing either
             with suppress(ModelpackError):
-                run.settle(claimed, None)
+                run.correct_claim(claimed, None)
         raise
     finally:
         for image in images:  # if it has no name itself
@@ -182,8 +182,8 @@ def _build_and_test(
     images += [image] if image else []
     if not run.options.smoke:
         return PlatformBuild(bundle, image, None)
-    if run.is_read and image:
-        report = run.read(image, bundle)
+    if run.is_static_check and image:
+        report = run.check_static(image, bundle)
     else:
         report = run.smoke(image.id if image else bundle.path, model, rows)
     return PlatformBuild(bundle, image, report, run.options.accepts(report))

@@ -63,7 +63,7 @@ class _ProgressReader:
     answered: PredictResult = field(default_factory=PredictResult)
     failure: str = ""
 
-    def hear(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         try:
             event = json.loads(line)
             self._figures(event)
@@ -106,7 +106,7 @@ def predict(run: Pipeline, target: str, batch: PredictRequest) -> PredictResult:
     with _files(batch) as (rows, answers), _target(run, target) as (engine, name):
         listener = _ProgressReader(run)
         with run.stage("predict") as summary:
-            files = BatchStreams(rows, answers, listener.hear)
+            files = BatchStreams(rows, answers, listener.on_line)
             code = engine.predict(name, _arguments(batch), files)
             _require_done(code, listener.failure)
             summary.append(_counted(listener.answered))

@@ -45,10 +45,10 @@ class PushResult:
 
 
 def push(
-    run: Pipeline, reference: str, other: str | None = None, *, voucher: Attestor | None = None
+    run: Pipeline, reference: str, other: str | None = None, *, attestor: Attestor | None = None
 ) -> PushResult:
     """Pushes an image that modelpack made, and attaches what vouches for it. `other`: a name that
-    it gets, and by which it is pushed, where `reference` is no name in a registry. `voucher`: signs
+    it gets, and by which it is pushed, where `reference` is no name in a registry. `attestor`: signs
     it, too.
 
     Raises:
@@ -69,9 +69,9 @@ def push(
         image = run.engine.tag(Image(reference, reference, 0, (), {}), f"{repository}:{tag}")
         digest = run.engine.push(f"{repository}:{tag}", on_progress)
         summary.append(_summed_up(layers))
-    voucher = voucher or Attestor()
-    pushed = PushResult(repository, digest, image.size_bytes, layers, voucher.signs)
-    voucher.vouch(run, pushed.reference)
+    attestor = attestor or Attestor()
+    pushed = PushResult(repository, digest, image.size_bytes, layers, attestor.signs)
+    attestor.attach(run, pushed.reference)
     return pushed
 
 
@@ -106,7 +106,7 @@ class Attestor:
     def signs(self) -> bool:
         return self._signer is not None
 
-    def vouch(self, run: Pipeline, reference: str) -> None:
+    def attach(self, run: Pipeline, reference: str) -> None:
         """`reference`: with the digest that was pushed, whatever a tag stands for by now.
 
         Raises:

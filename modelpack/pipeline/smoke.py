@@ -28,10 +28,10 @@ def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None
             f"No prediction of the service was tested, because {report.untested}.", hint=ROWS_HINT
         )
     failed = ", ".join(check.name for check in report.checks if check.status == "failed")
-    is_read = report.engine == static.NAME
-    what = "is not what it must be" if is_read else "does not answer as it must"
+    is_static_check = report.engine == static.NAME
+    what = "is not what it must be" if is_static_check else "does not answer as it must"
     message, hint = diagnosis.diagnose(report) or (
-        f"The {'image that was read' if is_read else 'service'} {what}: {failed}.",
+        f"The {'image that was read' if is_static_check else 'service'} {what}: {failed}.",
         "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
     )
     raise SmokeFailedError(message, hint=hint)

@@ -73,7 +73,7 @@ class Pipeline:
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
 
-    def on(self, platform: str) -> Pipeline:
+    def for_platform(self, platform: str) -> Pipeline:
         """The same go, for one platform of those that are asked for."""
         run = Pipeline(replace(self.options, platform=platform), self.observer)
         run.seconds = self.seconds
@@ -81,7 +81,7 @@ class Pipeline:
         return run
 
     @property
-    def is_read(self) -> bool:
+    def is_static_check(self) -> bool:
         """Whether an image is only read, as nothing here runs it."""
         return self.engine.name == "oci" and self.platform != self.engine.platform
 
@@ -174,7 +174,7 @@ class Pipeline:
             versions, self.options.base_image, platform=self.platform, pull=offline is None
         )
 
-    def take_base(self, bundle: Bundle) -> None:
+    def override_base(self, bundle: Bundle) -> None:
         """Has the base image of a bundle that is there already be the one that lies elsewhere.
 
         Raises:
@@ -219,7 +219,7 @@ class Pipeline:
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouse.require_complete(self.options.offline, bundle, self.engine)
-            image = self.built(bundle)
+            image = self.build_image(bundle)
             made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(made)
         return image
@@ -228,8 +228,8 @@ class Pipeline:
         """`target`: an image's id or reference, or for an engine without images a bundle."""
         with self.stage("smoke") as summary:
             with (
-                self._scanned(target) as scanned,
-                self._asked(target, model, rows) as answered,
+                self._hardening_scan(target) as scanned,
+                self._expected_answers(target, model, rows) as answered,
                 self.engine.run(target) as service,
             ):
                 check = self.observer.check
@@ -238,7 +238,7 @@ class Pipeline:
         return report
 
     @contextmanager
-    def _scanned(self, target: str) -> Iterator[Callable[[], tuple[Ruling, ...]] | None]:
+    def _hardening_scan(self, target: str) -> Iterator[Callable[[], tuple[Ruling, ...]] | None]:
         """An image is held to the rules beside its service. What is yielded waits for that."""
         if self.engine.name == "process":
             yield None
@@ -248,7 +248,7 @@ class Pipeline:
             yield pool.submit(hardening.scan, image, given).result
 
     @contextmanager
-    def _asked(
+    def _expected_answers(
         self, target: str, model: ModelSpec, rows: Reference
     ) -> Iterator[Callable[[], Reference]]:
         """Ask the model itself, in a sandbox next to the service that is being started: for the
@@ -265,14 +265,14 @@ class Pipeline:
                 completed = _with_model_answers(rows, answer)
                 yield lambda: completed
 
-    def built(self, bundle: Bundle) -> Image | None:
+    def build_image(self, bundle: Bundle) -> Image | None:
         step, offline = self.observer.step, bool(self.options.offline)
         with wheelhouse.build_index(
             self.engine, bundle, self.index, step, offline=offline
         ) as index:
             return self.engine.build(bundle, index, step)
 
-    def settle(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
+    def correct_claim(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
         """Renders the bundle once more if it claims what was not found, as the test failed or the
         model refused some of the rows that were made up. Whether it did.
         """
@@ -288,7 +288,7 @@ class Pipeline:
             return None
         return parities.UNTESTED if report.status == "untested" else report.parity
 
-    def read(self, image: Image, bundle: Bundle) -> SmokeReport:
+    def check_static(self, image: Image, bundle: Bundle) -> SmokeReport:
         """What is seen of an image that this machine does not run."""
         self.observer.notice(
             f"The image for {self.platform} is read and not run here: what the model answers there"

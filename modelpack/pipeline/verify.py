@@ -43,11 +43,11 @@ class Verification:
     @property
     def verified(self) -> bool:
         if self.smoke is None or self.smoke.passed:
-            return self.holds
-        return self.holds and self.allow_untested and self.smoke.status == "untested"
+            return self.attested
+        return self.attested and self.allow_untested and self.smoke.status == "untested"
 
     @property
-    def holds(self) -> bool:
+    def attested(self) -> bool:
         return all(verdict.state != "fails" for verdict in self.checks)
 
     def to_json(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def verify(run: Pipeline, target: str, key: Path | None = None) -> Verification:
         outcome = Verification(
             target, digest, signed, verdicts, allow_untested=run.options.allow_untested
         )
-        if not (outcome.holds and run.options.smoke):
+        if not (outcome.attested and run.options.smoke):
             return outcome
         if is_location(target):
             run.observer.notice(_RUN_IT)

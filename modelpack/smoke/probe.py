@@ -50,7 +50,7 @@ class Probe:
         self.service = service
         self.model = model
         self.reference = reference or Reference(())
-        self.answered = answered or (lambda: self.reference)
+        self.expected = answered or (lambda: self.reference)
         self.scanned = scanned
         self.parity: Parity | None = None
         self.rulings: tuple[Ruling, ...] = ()
@@ -66,24 +66,24 @@ class Probe:
         """Has the service close the connection that was kept: it would wait two seconds at its end
         for a client that may still send something.
         """
-        self._ask("GET", "/healthz", headers={"Connection": "close"})
+        self._request("GET", "/healthz", headers={"Connection": "close"})
 
     def get(self, path: str) -> Answer:
-        return self._ask("GET", path)
+        return self._request("GET", path)
 
     def predict(self, document: object, query: str = "") -> Answer:
-        return self._ask("POST", "/predict" + query, json=document)
+        return self._request("POST", "/predict" + query, json=document)
 
     def post(self, path: str, document: object) -> Answer:
-        return self._ask("POST", path, json=document)
+        return self._request("POST", path, json=document)
 
     def post_raw(
         self, path: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
     ) -> Answer:
         headers = {"Content-Type": content_type, **(headers or {})}
-        return self._ask("POST", path, data=body, headers=headers)
+        return self._request("POST", path, data=body, headers=headers)
 
-    def _ask(self, method: str, path: str, **kwargs: Any) -> Answer:
+    def _request(self, method: str, path: str, **kwargs: Any) -> Answer:
         started = time.perf_counter()
         try:
             response = self._session.request(

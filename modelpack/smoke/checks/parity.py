@@ -26,7 +26,7 @@ def parity_applies(probe: Probe) -> bool:
 
 def check_parity(probe: Probe) -> str:
     """The service answers as the author's model does, bit for bit, by each way of asking."""
-    reference = probe.answered()
+    reference = probe.expected()
     if reference.problem:
         raise CheckFailedError(f"nothing to compare with: {reference.problem}")
     answers = _query_routes(probe, reference)

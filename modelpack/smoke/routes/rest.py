@@ -31,13 +31,13 @@ class Route:
 
     name: str
     ask: Callable[[Probe, Rows], Answers]
-    alone: bool = False
+    single_row: bool = False
     takes: Callable[[ModelSpec], bool] = _always
     holds: Callable[[Rows], bool] = _always
 
     def known(self, reference: Reference) -> Answers | None:
         """The answers to compare with, None where they are not known."""
-        return reference.alone if self.alone else reference.answers
+        return reference.alone if self.single_row else reference.answers
 
     def request(self, probe: Probe, reference: Reference) -> Answers:
         """The answers of the service."""
@@ -131,7 +131,7 @@ def _npy(probe: Probe, rows: Rows) -> Answers:
 PREDICT_ROUTES = (
     Route("POST /predict, lists", _predict_lists),
     Route("POST /predict, rows by name", _by_name),
-    Route("POST /predict, one row", _one_by_one, alone=True),
+    Route("POST /predict, one row", _one_by_one, single_row=True),
     Route("POST /predict, csv", _predict_csv, takes=written_alike, holds=without_empty_texts),
     Route(
         "POST /predict, npy",

@@ -18,7 +18,7 @@ def adaboost(model: Any, compiler: Compiler) -> Part:
     estimators = [SimpleNamespace(**compiler.part(each)) for each in model.estimators_]
     checks = ("_check_X", "_validate_data", "_validate_X_predict")  # by release
     planned = copy_with(model, estimators_=estimators, **dict.fromkeys(checks, same))
-    is_apart = getattr(model, "n_classes_", 1) >= PAIRED and compiler.is_apart
+    is_apart = getattr(model, "n_classes_", 1) >= PAIRED and compiler.row_by_row
 
     def checked(method: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], np.ndarray]:
         def call(block: Any) -> np.ndarray:

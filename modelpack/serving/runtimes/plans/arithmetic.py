@@ -64,7 +64,7 @@ def product(compiler: Compiler, major: int, minor: int) -> Callable[[Any, Any], 
     dot = compiler.dot
     if since(major, minor):
         return dot
-    by_numpy = row_by_row(np.dot) if compiler.is_apart else np.dot
+    by_numpy = row_by_row(np.dot) if compiler.row_by_row else np.dot
     return lambda rows, matrix: (dot if issparse(rows) else by_numpy)(rows, matrix)
 
 
@@ -74,7 +74,7 @@ def sigmoid(compiler: Compiler) -> Callable[[np.ndarray], np.ndarray]:
     """
     if since(0, 21):
         return expit  # type: ignore[no-any-return]
-    return row_by_row(sigmoid_of_numpy) if compiler.is_apart else sigmoid_of_numpy
+    return row_by_row(sigmoid_of_numpy) if compiler.row_by_row else sigmoid_of_numpy
 
 
 def sigmoid_of_numpy(scores: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ def gaussian(model: Any, compiler: Compiler) -> Part:
     variances = model.sigma_ if variances is None else variances
     means, priors = model.theta_, np.log(model.class_prior_)
     constants = np.array([-0.5 * np.sum(np.log(2.0 * np.pi * each)) for each in variances])
-    is_apart = compiler.is_apart
+    is_apart = compiler.row_by_row
     by_class = list(zip(priors, constants, means, variances))
 
     def of_columns(block: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ def k_means(model: Any, compiler: Compiler) -> Part:
     if centres.dtype != np.float64:
         raise UnplannedError("its centres are not float64")
     dot, across = product(compiler, 0, 22), centres.T
-    is_turned = compiler.is_apart or since(0, 23)  # into C order
+    is_turned = compiler.row_by_row or since(0, 23)  # into C order
     squares = np.einsum("ij,ij->i", centres, centres)
     reach, margin = np.sqrt(squares.max()), ROUNDING * (centres.shape[1] + 4)
 

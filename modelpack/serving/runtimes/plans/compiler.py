@@ -55,7 +55,7 @@ class Compiler:
         return self._dot
 
     @property
-    def is_apart(self) -> bool:
+    def row_by_row(self) -> bool:
         """Whether rows are computed as if each had come alone, not as they came: for sums of rows,
         which numpy adds up in another order for many. To be asked only where it makes a difference.
         """

@@ -75,7 +75,7 @@ def _arranged(model: Any, width: int, columns: int, compiler: Compiler) -> Rows:
     """
     own = nameless(model)._raw_predict(np.zeros((columns + 1, width)))
     is_turned = own.shape == (columns, columns + 1)
-    if columns < PAIRED or not compiler.is_apart:
+    if columns < PAIRED or not compiler.row_by_row:
         is_listed = own.flags.c_contiguous
     else:
         is_listed = not is_turned  # the sums of one row lie side by side

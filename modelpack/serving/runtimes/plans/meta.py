@@ -160,7 +160,7 @@ def voting_regressor(model: Any, compiler: Compiler) -> Part:
 
 def _beside(compiler: Compiler) -> Function:
     """What makes columns (n_rows,) a matrix; sums of its rows depend on its order in memory."""
-    if compiler.is_apart:
+    if compiler.row_by_row:
         return np.column_stack
     return lambda columns: np.asarray(columns).T
 

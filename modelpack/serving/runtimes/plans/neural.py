@@ -43,7 +43,7 @@ def forward(model: Any, compiler: Compiler) -> Function:
     hidden, output = functions[model.activation], functions[model.out_activation_]
     first, *others = list(zip(model.coefs_, model.intercepts_))
     is_narrow = any(len(intercepts) == 1 for intercepts in model.intercepts_[:-1])
-    is_lonely = compiler.is_apart and (is_narrow or model.out_activation_ == "exp")
+    is_lonely = compiler.row_by_row and (is_narrow or model.out_activation_ == "exp")
     dot = product(compiler, 0, 22)
 
     def layer(values: Any, weights: np.ndarray, intercepts: np.ndarray) -> np.ndarray:

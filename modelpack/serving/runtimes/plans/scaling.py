@@ -123,7 +123,7 @@ def laid(compiler: Compiler) -> Transform:
     """How rows lie in memory, which tells how numpy adds them up and which of its routines it takes
     for a function: as they came, or as if each had come alone.
     """
-    return np.ascontiguousarray if compiler.is_apart else lambda block: block
+    return np.ascontiguousarray if compiler.row_by_row else lambda block: block
 
 
 def binarizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
@@ -139,7 +139,7 @@ def power_transformer(model: Any, compiler: Compiler) -> Part:
         else getattr(model, "_yeo_johnson_transform", None) or stats.yeojohnson
     )
     lambdas = model.lambdas_
-    order: Any = "F" if compiler.is_apart else "K"
+    order: Any = "F" if compiler.row_by_row else "K"
     after = standard_scaler(model._scaler, compiler)["transform"] if model.standardize else None
 
     def transform(block: np.ndarray) -> np.ndarray:
