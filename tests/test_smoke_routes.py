@@ -52,7 +52,7 @@ def test_a_route_gives_what_the_estimator_does(
         assert "npy" in route.name or "/v2/" in route.name
         return
     answers = route.ask(probe, rows)
-    groups = [[row] for row in rows] if route.alone else [rows]
+    groups = [[row] for row in rows] if route.single_row else [rows]
     expected = said(trained, trained.method, groups)
     assert relative_difference(expected, answers.predictions) == 0.0
     if answers.probabilities is None:
