@@ -60,7 +60,7 @@ def _observer(quiet: bool, verbose: bool) -> Observer:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="modelpack")
 def main() -> None:
-    """Turn a saved model into a small, tested container image that serves it."""
+    """Package a saved model as a small, tested container image that serves it."""
 
 
 @main.command("inspect")
@@ -73,10 +73,10 @@ def inspect_command(
     as_json: bool,
     **_: bool,
 ) -> None:
-    """What is in the file MODEL: format, versions, signature, safety. Executes nothing of it.
+    """Show format, versions, signature and safety of MODEL without executing it.
 
-    A model that lies in several files is given by all of them, in the order in which its rows pass
-    through them: vectorizer.joblib model.joblib.
+    Give all files of a model, in the order in which rows pass through them: vectorizer.joblib
+    model.joblib.
     """
     spec = inspect(*models, trust=trust, select=select)
     options = build_options(code=code)
@@ -90,7 +90,7 @@ def inspect_command(
 
 
 @main.command("bundle")
-@click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder to write")
 @with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, SLIM, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...],
@@ -100,7 +100,7 @@ def bundle_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Write the folder that serves MODEL: Dockerfile, app, lock, model. Builds nothing."""
+    """Write the folder that serves MODEL: Dockerfile, app, lock and model."""
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
     found, code = run.inspect(models)
     model, _ = run.reference(found, models)
@@ -112,12 +112,12 @@ def bundle_command(
 
 
 @main.command("lock")
-@click.option("-o", "--output", type=FILE, help="Write the lock to this file.")
+@click.option("-o", "--output", type=FILE, help="Write the lock to this file")
 @click.option(
     "--download",
     metavar="WHEELHOUSE",
     type=FILE,
-    help="Fill this folder with all that a build with no network takes.",
+    help="Download everything that an offline build needs to this folder",
 )
 @with_options(MODEL, TRUST, ENVIRONMENT, OUTPUT)
 def lock_command(
@@ -129,7 +129,7 @@ def lock_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Pin and hash every distribution that serving MODEL takes: requirements.lock."""
+    """Lock the distributions that MODEL needs, with hashes."""
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
     environment = lock.lock(run, models, output, download)
     if as_json:
@@ -140,10 +140,10 @@ def lock_command(
 
 @main.command("build")
 @click.argument("bundle", type=FILE)
-@click.option("-t", "--tag", metavar="REF", help="Else made from the folder's name.")
+@click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the folder name)")
 @with_options(SLIM, BASE, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
-    """Build the image of the folder BUNDLE, without a smoke test."""
+    """Build the image of the folder BUNDLE without a smoke test."""
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
     made = manifest.read(bundle)
     image = build.build(run, made)
@@ -165,9 +165,9 @@ def smoke_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Run an image, or a bundle as a local process, and judge how it serves.
+    """Run the smoke test of an image, or of a bundle as a local process.
 
-    With another --engine than `process`, a bundle's image is built for that, and has no name.
+    With an --engine other than `process`, an untagged image of the bundle is built and tested.
     """
     given["engine"] = default_engine(target, given["engine"])
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
@@ -183,9 +183,9 @@ def smoke_command(
 @click.argument("target", metavar="IMAGE")
 @with_options(ENGINE, OUTPUT)
 def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
-    """Hold an image to the rules of hardening, without running anything of it.
+    """Check an image against the hardening rules without running it.
 
-    IMAGE may also be an archive or a layout: docker-archive:FILE, oci-archive:FILE, oci:DIR.
+    IMAGE can also be docker-archive:FILE, oci-archive:FILE or oci:DIR.
     """
     given["engine"] = engines.IMAGE_ENGINES if given["engine"] == "auto" else given["engine"]
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
@@ -198,9 +198,9 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 
 
 @main.command("package")
-@click.option("-t", "--tag", metavar="REF", help="Else made from the file's name.")
-@click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder.")
-@click.option("--no-smoke", is_flag=True, help="Do not run the image.")
+@click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the file name)")
+@click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder")
+@click.option("--no-smoke", is_flag=True, help="Do not run the image")
 @with_options(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, SLIM, ENGINE, OUTPUT)
 def package_command(
     models: tuple[Path, ...],
@@ -212,7 +212,7 @@ def package_command(
     no_smoke: bool,
     **given: Any,
 ) -> None:
-    """Turn MODEL into a tested container image."""
+    """Package MODEL as a tested container image."""
     options = build_options(smoke=not no_smoke, **given)
     made = package.package(models, options, _observer(quiet, verbose))
     if as_json:
@@ -228,10 +228,10 @@ def package_command(
 @click.argument("target", metavar="FILE.tar-OR-FOLDER", type=FILE)
 @with_options(OUTPUT[1:])
 def export_command(reference: str, target: Path, **_: bool) -> None:
-    """Write an image of --engine oci to a file, or to a folder.
+    """Write an image of --engine oci to an archive or a folder.
 
-    FILE.tar is an archive that `docker load`, `podman load` and skopeo take; any other name becomes
-    a folder, an OCI layout.
+    FILE.tar is an archive for `docker load`, `podman load` and skopeo. Any other name is the folder
+    of an OCI layout.
     """
     build.export(reference, target)
     cli_output.result(str(target))
@@ -239,8 +239,14 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
 
 @main.command("push")
 @click.argument("reference", metavar="REF")
-@click.option("--as", "other", metavar="REF", help="Name the image so, and push it by that name.")
-@click.option("--key", type=FILE, help="Sign it, too: cosign.key; COSIGN_PASSWORD opens it.")
+@click.option(
+    "--as", "other", metavar="REF", help="Tag the image with this reference before the push"
+)
+@click.option(
+    "--key",
+    type=FILE,
+    help="Sign with this private key (cosign.key; its password is COSIGN_PASSWORD)",
+)
 @with_options(ENGINE, OUTPUT)
 def push_command(
     reference: str,
@@ -251,9 +257,9 @@ def push_command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Push the image REF to its registry, as whom `docker login` knows there.
+    """Push the image REF to its registry, with SBOM and provenance attached.
 
-    Its bill of materials and its provenance are attached to it there.
+    The credentials are those of `docker login` or `podman login`.
     """
     engine = engines.IMAGE_ENGINES if engine == "auto" else engine
     run = Pipeline(build_options(engine=engine), _observer(quiet, verbose))
@@ -267,9 +273,9 @@ def push_command(
 
 @main.command("verify")
 @click.argument("target", metavar="REF")
-@click.option("--key", type=FILE, help="The public key of whoever signed it: cosign.pub.")
-@click.option("--no-smoke", is_flag=True, help="Do not run the image.")
-@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
+@click.option("--key", type=FILE, help="Public key that signed the image (cosign.pub)")
+@click.option("--no-smoke", is_flag=True, help="Do not run the image")
+@click.option("--platform", metavar="OS/ARCH", help="Platform to select from an image for several")
 @with_options(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
 def verify_command(
     target: str,
@@ -280,9 +286,10 @@ def verify_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Judge what vouches for an image: signature, provenance, bill of materials; then test it.
+    """Verify signature, provenance and SBOM of an image, then run its smoke test.
 
-    REF is a name in a registry, an image here, or oci:DIR, oci-archive:FILE, docker-archive:FILE.
+    REF is an image in a registry or on this machine, oci:DIR, oci-archive:FILE or
+    docker-archive:FILE.
     """
     from modelpack.pipeline import verify
 
@@ -305,15 +312,16 @@ def verify_command(
     show_default=True,
     envvar="PORT",
     show_envvar=True,
+    help="Port to listen on",
 )
 @with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])
 def serve_command(
     models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:
-    """Serve MODEL on this machine with no container, as the image would.
+    """Serve MODEL on this machine without a container.
 
-    MODEL is a model's files, or the folder of a bundle. The service reads the same environment
-    variables as the image: MODELPACK_TOKEN, WEB_CONCURRENCY and the others in docs/service.md.
+    MODEL is the files of a model or the folder of a bundle. The service reads the same environment
+    variables as the image, such as MODELPACK_TOKEN and WEB_CONCURRENCY (docs/service.md).
     """
     run = Pipeline(build_options(engine="process", **given), _observer(quiet, verbose))
     sys.exit(build.serve(run, models, port))
@@ -334,10 +342,10 @@ def predict_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """Answer the rows of the file DATA, or of stdin, without a service.
+    """Predict the rows of the file DATA, or of stdin, without a service.
 
-    The image, the bundle or the model answers them as its service would, in a sandbox without a
-    network. A model or a bundle does so in a local process unless --engine names another.
+    The predictions are those of the service. The model runs in a sandbox without a network: in a
+    container for an image, else in a local process (see --engine).
     """
     if as_json and output is None:
         raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
@@ -356,23 +364,23 @@ def predict_command(
 @click.option(
     "--example",
     type=FILE,
-    help="Rows to ask both for (csv, json, npy, parquet); else recorded or made up.",
+    help="Rows to compare (csv, json, jsonl, npy, parquet; default: recorded or generated)",
 )
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Relative difference of numbers that still is equal; else bit for bit.",
+    help="Relative difference of numbers that counts as equal (default: 0, bit for bit)",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(pipeline_options.FAIL_ON),
     default="any",
     show_default=True,
-    help="What ends with exit code 9: any difference, one that breaks callers, or of predictions.",
+    help="Differences that end with exit code 9",
 )
-@click.option("--markdown", type=FILE, help="Write it as a comment for a pull request.")
-@click.option("--platform", metavar="OS/ARCH", help="Which, of an image for several platforms.")
+@click.option("--markdown", type=FILE, help="Write a comment for a pull request to this file")
+@click.option("--platform", metavar="OS/ARCH", help="Platform to select from an image for several")
 @with_options(INDEX, ENGINE, OUTPUT)
 def diff_command(
     old: str,
@@ -384,11 +392,10 @@ def diff_command(
     verbose: bool,
     **given: Any,
 ) -> None:
-    """What changes where NEW takes the place of OLD: for callers, and in the image.
+    """Show what changes for callers and in the image when NEW replaces OLD.
 
-    Each is an image, a bundle, a model file, or an image in an archive, a layout or a registry. The
-    same rows are asked of both, each in a sandbox without a network. Ends with exit code 9 where
-    something differs.
+    OLD and NEW are images, bundles, model files, or images in archives, layouts or registries. Both
+    predict the same rows in a sandbox without a network. Exit code 9 means that they differ.
     """
     from modelpack.pipeline import diff
 
@@ -406,7 +413,7 @@ def diff_command(
 @main.command("doctor")
 @with_options(OUTPUT[:1])
 def doctor_command(as_json: bool) -> None:
-    """What is here to build with, and how to mend what is not."""
+    """List the tools on this machine, and how to install missing ones."""
     from modelpack.pipeline import doctor
 
     findings = doctor.examine()
@@ -418,17 +425,21 @@ def doctor_command(as_json: bool) -> None:
 
 @main.group("base")
 def base_group() -> None:
-    """Local base images, for places that no image registry reaches."""
+    """Manage local base images, for machines without access to a registry."""
 
 
 @base_group.command("build")
-@click.option("--python", metavar="X.Y", required=True, help="The interpreter's version.")
+@click.option("--python", metavar="X.Y", required=True, help="Python version")
 @click.option(
-    "--engine", type=click.Choice(["docker", "podman"]), default="docker", show_default=True
+    "--engine",
+    type=click.Choice(["docker", "podman"]),
+    default="docker",
+    show_default=True,
+    help="Engine to build with",
 )
 @with_options(OUTPUT)
 def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Make a base image from Debian packages and this machine's interpreter of that version."""
+    """Build a base image from Debian packages and an interpreter of this machine."""
     from modelpack.engines.local_base import build_base
 
     observer = _observer(quiet, verbose)

@@ -59,94 +59,106 @@ TRUST = (
         "--select",
         metavar="KEY",
         multiple=True,
-        help="The estimator to take from a file that holds several; repeated, a pipeline of them.",
+        help="Estimator to select from a file with several (repeat for a pipeline of them)",
     ),
     click.option(
         "--trust",
         metavar="MODULE:NAME",
         multiple=True,
-        help="Code outside the allowlist that the file may name; may be repeated.",
+        help="Name outside the allowlist that the file may refer to (can be repeated)",
     ),
     click.option(
         "--code",
         metavar="PATH",
         type=FILE,
         multiple=True,
-        help="A folder of the author's own modules, or a script; vouches for what it defines.",
+        help="Folder of the author's modules, or a script, whose definitions are trusted",
     ),
 )
 INDEX = (
-    click.option("--index-url", metavar="URL", help="Else the index that pip or uv is set to."),
-    click.option("--ca-cert", type=FILE, help="PEM file of authorities that vouch for the index."),
+    click.option(
+        "--index-url", metavar="URL", help="Package index (default: the one of pip or uv)"
+    ),
+    click.option("--ca-cert", type=FILE, help="CA certificates for the package index (PEM file)"),
     click.option(
         "--offline",
         metavar="WHEELHOUSE",
         type=FILE,
-        help="Use no network: all comes from this folder of `lock --download`.",
+        help="Use only this folder of `lock --download`, and no network",
     ),
 )
 BASE = (
     click.option(
         "--base-image",
         metavar="REF",
-        help="Else the official slim Python image. With --engine oci also docker-archive:FILE,"
-        " oci-archive:FILE or oci:FOLDER.",
+        help="Base image (default: the official slim Python image; --engine oci also accepts"
+        " docker-archive:FILE, oci-archive:FILE and oci:FOLDER)",
     ),
 )
 ENVIRONMENT = (
-    click.option("--python", metavar="X.Y", help="Else the version that suits the file."),
+    click.option(
+        "--python", metavar="X.Y", help="Python version (default: one that fits the file)"
+    ),
     *BASE,
     click.option(
         "--requirement",
         "requirements",
         metavar="NAME==X",
         multiple=True,
-        help="A further or overriding requirement; may be repeated.",
+        help="Additional or overriding requirement (can be repeated)",
     ),
     click.option(
-        "-r", "--requirements-file", type=FILE, multiple=True, help="A file of such requirements."
+        "-r",
+        "--requirements-file",
+        type=FILE,
+        multiple=True,
+        help="Requirements file (can be repeated)",
     ),
     click.option(
         "--platform",
         metavar="OS/ARCH",
-        help="linux/amd64 or linux/arm64; else the engine's own. `package --engine oci` makes one"
-        " image for both: A,B",
+        help="linux/amd64 or linux/arm64 (default: the one of the engine; `package --engine oci`"
+        " accepts both, separated by a comma)",
     ),
     *INDEX,
 )
 SLIM = (
     click.option(
-        "--slim-base", is_flag=True, help="Of the base image, keep what serving takes: no shell."
+        "--slim-base",
+        is_flag=True,
+        help="Remove from the base image what the service does not need, such as the shell",
     ),
 )
 OUTPUT = (
-    click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
-    click.option("-q", "--quiet", is_flag=True, help="Results and errors only."),
-    click.option("-v", "--verbose", is_flag=True, help="Every step; tracebacks of bugs."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document"),
+    click.option("-q", "--quiet", is_flag=True, help="Print only results and errors"),
+    click.option("-v", "--verbose", is_flag=True, help="Print every step, and tracebacks of bugs"),
 )
 REPORTS = (
-    click.option("--report", type=FILE, help="Write the smoke report as JSON."),
-    click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML."),
+    click.option("--report", type=FILE, help="Write the smoke report as JSON to this file"),
+    click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML to this file"),
 )
 EXAMPLE = (
     click.option(
-        "--example", type=FILE, help="Rows to ask for (csv, json, npy, parquet); else made up."
+        "--example",
+        type=FILE,
+        help="Rows to predict (csv, json, jsonl, npy, parquet; default: generated)",
     ),
 )
 EXPECTED = (
     click.option(
-        "--expected", type=FILE, help="The predictions of these rows, in the same formats."
+        "--expected", type=FILE, help="Expected predictions of these rows, in the same formats"
     ),
     click.option(
         "--tolerance",
         type=click.FloatRange(0, 1),
         default=0.0,
-        help="Relative difference of floats that still is equal; else bit for bit.",
+        help="Relative difference of floats that counts as equal (default: 0, bit for bit)",
     ),
     click.option(
         "--allow-untested",
         is_flag=True,
-        help="Accept a service whose predictions cannot be tested, as no rows are known",
+        help="Accept a service whose predictions were not tested because no rows are known",
     ),
 )
 ENGINE = (
@@ -155,35 +167,47 @@ ENGINE = (
         type=click.Choice(["auto", *engines.ENGINES]),
         default="auto",
         show_default=True,
-        help="What builds and runs: a container engine, or a local process.",
+        help="Container engine or local process to build and run with",
     ),
 )
 FORMAT = click.Choice(list(predict.FORMATS))
 NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
 BATCH = (
-    click.option("-o", "--output", type=FILE, help="Write the answers to this file; else stdout."),
-    click.option("--probabilities", is_flag=True, help="Also the probability of each class."),
+    click.option(
+        "-o", "--output", type=FILE, help="Write the predictions to this file (default: stdout)"
+    ),
+    click.option("--probabilities", is_flag=True, help="Add the probability of each class"),
     click.option(
         "--keep",
         metavar="NAME",
         multiple=True,
-        help="Copy this column beside the answers; one that is no input is kept from the model.",
+        help="Copy this column to the output; the model gets it only if it is an input",
     ),
-    click.option("--keep-inputs", is_flag=True, help="Copy all columns."),
+    click.option("--keep-inputs", is_flag=True, help="Copy all columns to the output"),
     click.option(
         "--on-error",
         type=click.Choice(["fail", "null", "skip"]),
         default="fail",
         show_default=True,
-        help="Of a row without an answer: end there, leave its answer empty, or leave it out.",
+        help="For a row without a prediction: stop, write an empty prediction, or skip the row",
     ),
     click.option(
-        "--header", type=click.Choice(["present", "absent"]), help="Of csv, where it is unclear."
+        "--header",
+        type=click.Choice(["present", "absent"]),
+        help="Whether CSV input has a header (default: detected)",
     ),
-    click.option("--input-format", type=FORMAT, help="Else by the file's name or beginning."),
-    click.option("--output-format", type=FORMAT, help="Else by the file's name, or as the input."),
     click.option(
-        "--chunk-rows", type=click.IntRange(1, 10**7), help="Rows that are answered at a time."
+        "--input-format",
+        type=FORMAT,
+        help="Format of the input (default: from the file name or content)",
+    ),
+    click.option(
+        "--output-format",
+        type=FORMAT,
+        help="Format of the output (default: from the file name, or that of the input)",
+    ),
+    click.option(
+        "--chunk-rows", type=click.IntRange(1, 10**7), help="Number of rows to predict at a time"
     ),
 )
 
