@@ -76,7 +76,7 @@ def test_a_console_block_shows_what_happens(document: Path, block: str) -> None:
         )
         if any(words in done.stdout for words in NO_BASE) and not os.environ.get("CI"):
             pytest.skip(done.stdout)
-        if os.environ.get("MODELPACK_UPDATE_DOCS"):
+        if os.environ.get("MODELPACK_UPDATE_DOCS") and not os.environ.get("CI"):
             output = "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines())
             shown, printed = (f"$ {command}\n{text}".rstrip() for text in (expected, output))
             document.write_text(document.read_text().replace(shown, printed, 1))
