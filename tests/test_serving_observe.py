@@ -735,7 +735,7 @@ def test_the_documentation_has_every_metric() -> None:
     before, opening, rest = PAGE.read_text().partition("<!-- metrics -->\n")
     _, closing, after = rest.partition("<!-- /metrics -->\n")
     wanted = before + opening + "\n".join([*rows, "", ""])[:-1] + closing + after
-    if os.environ.get("MODELPACK_UPDATE_DOCS"):
+    if os.environ.get("MODELPACK_UPDATE_DOCS") and not os.environ.get("CI"):
         PAGE.write_text(wanted)
     assert PAGE.read_text() == wanted
 
