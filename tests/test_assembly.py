@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from modelpack.assembly import debian, elf, slim
-from modelpack.assembly.files import MTIME
-from modelpack.assembly.tree import Tree
-from modelpack.assembly.wheels import Wheel
+from modelpack.assembly.environment import Wheel
+from modelpack.assembly.files import MTIME, Tree
 
 ROOT = Path(__file__).parents[1]
 INFO = "shop-1.0.dist-info"
@@ -113,7 +112,7 @@ def test_byte_code_is_taken_for_what_it_is_made_of(environment) -> None:
 
 
 def test_without_a_fixed_hash_no_byte_code_is_made(tmp_path) -> None:
-    code = "from modelpack.assembly.bytecode import compile_below as c; c('/none', '/none')"
+    code = "from modelpack.assembly.python import compile_below as c; c('/none', '/none')"
     environ = {**os.environ, "PYTHONHASHSEED": "random"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, check=False
@@ -196,11 +195,11 @@ def test_links_are_followed_as_in_the_image(tmp_path) -> None:
 
 
 def test_a_program_tells_its_libraries_and_its_loader() -> None:
-    interpreter = elf.needs(os.path.realpath(sys.executable))
+    interpreter = elf.read_elf(os.path.realpath(sys.executable))
     assert interpreter is not None
     assert any(name.startswith("libc.so") for name in interpreter.libraries)
     assert "/ld-" in interpreter.loader
-    assert elf.needs(__file__) is None
+    assert elf.read_elf(__file__) is None
 
 
 def test_nothing_of_pip_is_a_part_of_the_standard_library() -> None:

@@ -10,8 +10,8 @@ import os
 import shutil
 import sys
 
-from .bytecode import compile_below
 from .files import tidy
+from .python import compile_below
 
 PLACE = "/app"
 

@@ -1,22 +1,33 @@
-"""Which shared libraries a program or library needs, as its own headers say: without running it.
+"""Headers of programs and shared libraries in the ELF format, read without running them.
 
-Source: System V Application Binary Interface, edition 4.1, chapters 4 and 5. Of 64 bits and
-little-endian, as the processors are that there are images for.
+Source: System V Application Binary Interface, edition 4.1, chapters 4 and 5, and elf(5). Files have
+64 bits and are little-endian, as on all platforms of images. The build and the packager use it.
 """
 
 from __future__ import annotations
 
-import os
 import struct
-from typing import Iterator, NamedTuple
+from typing import Iterator, NamedTuple, Tuple
 
-_LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3
-_NEEDED, _NAMES, _RPATH, _RUNPATH = 1, 5, 15, 29
+HEADER = 64
+"""Bytes from the start of a file that `platform` reads."""
+
+_MAGIC = b"\x7fELF\x02\x01"
+_MACHINES = {62: "linux/amd64", 183: "linux/arm64"}  # e_machine
+_LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3  # p_type
+_END, _NEEDED, _NAMES, _RPATH, _RUNPATH = 0, 1, 5, 15, 29  # d_tag
+
+_Segment = Tuple[int, int, int, int]
+"""Type, offset in the file, address and size in the file."""
 
 
-class Needs(NamedTuple):
-    """`libraries`: names such as "libc.so.6". `folders`: where to look first, with $ORIGIN.
-    `loader`: the path of a program's loader, "" for a library.
+class ElfFile(NamedTuple):
+    """What a program or a shared library needs.
+
+    Attributes:
+        libraries: Names such as "libc.so.6".
+        folders: Where to look first, with $ORIGIN.
+        loader: The path of the loader of a program, "" for a library or a static program.
     """
 
     libraries: tuple[str, ...] = ()
@@ -24,35 +35,65 @@ class Needs(NamedTuple):
     loader: str = ""
 
 
-def needs(path: str) -> Needs | None:
-    """None where the file is none of these."""
+def is_elf(content: bytes) -> bool:
+    return content[:4] == _MAGIC[:4]
+
+
+def platform(content: bytes) -> str:
+    """Return Docker's name of the platform of a file, or "" for another file or platform."""
+    if len(content) < HEADER or not content.startswith(_MAGIC):
+        return ""
+    return _MACHINES.get(struct.unpack_from("<H", content, 18)[0], "")
+
+
+def read_elf(path: str) -> ElfFile | None:
+    """Read a file, or return None if it is in another format.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
     with open(path, "rb") as file:
-        if file.read(6) != b"\x7fELF\x02\x01":
+        if file.read(len(_MAGIC)) != _MAGIC:
             return None
         file.seek(0)
-        return _read(file.read())
+        return parse(file.read())
 
 
-def _read(content: bytes) -> Needs:
+def parse(content: bytes) -> ElfFile:
+    """Read the content of a file in the ELF format.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    try:
+        return _parse(content)
+    except struct.error as error:
+        raise ValueError("a header leads outside of the file") from error
+
+
+def _parse(content: bytes) -> ElfFile:
     segments = list(_segments(content))
-    loads = [segment[1:] for segment in segments if segment[0] == _LOAD]
-    loader, entries = "", []
+    loader = ""
+    entries: list[tuple[int, int]] = []
     for kind, start, _, size in segments:
         if kind == _INTERPRETER:
             loader = _text(content, start)
         elif kind == _DYNAMIC:
-            entries = list(struct.iter_unpack("<QQ", content[start : start + size // 16 * 16]))
-    names = next((_offset(value, loads) for tag, value in entries if tag == _NAMES), 0)
+            entries = list(_dynamic(content, start, size))
+    wanted = {tag for tag, _ in entries} & {_NEEDED, _RPATH, _RUNPATH}
+    names = next((value for tag, value in entries if tag == _NAMES), None)
+    if names is None or not wanted:
+        return ElfFile(loader=loader)
+    start = _offset(segments, names)
     found = {
-        wanted: tuple(_text(content, names + value) for tag, value in entries if tag == wanted)
-        for wanted in (_NEEDED, _RPATH, _RUNPATH)
+        tag: tuple(_text(content, start + value) for each, value in entries if each == tag)
+        for tag in (_NEEDED, _RPATH, _RUNPATH)
     }
     folders = ":".join(found[_RUNPATH] or found[_RPATH])
-    return Needs(found[_NEEDED], tuple(filter(None, folders.split(":"))), loader)
+    return ElfFile(found[_NEEDED], tuple(filter(None, folders.split(":"))), loader)
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Kind, offset, address and size of each."""
+def _segments(content: bytes) -> Iterator[_Segment]:
     (table,) = struct.unpack_from("<Q", content, 32)
     size, count = struct.unpack_from("<HH", content, 54)
     for number in range(count):
@@ -62,12 +103,23 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int, int]]:
         yield kind, offset, address, length
 
 
-def _offset(address: int, loads: list[tuple[int, int, int]]) -> int:
-    for offset, start, size in loads:
-        if start <= address < start + size:
-            return address - start + offset
-    return 0
+def _dynamic(content: bytes, start: int, size: int) -> Iterator[tuple[int, int]]:
+    for position in range(start, start + size, 16):
+        tag, value = struct.unpack_from("<QQ", content, position)
+        if tag == _END:
+            return
+        yield tag, value
+
+
+def _offset(segments: list[_Segment], address: int) -> int:
+    for kind, offset, start, size in segments:
+        if kind == _LOAD and start <= address < start + size:
+            return offset + address - start
+    raise ValueError("the names lie outside of the file")
 
 
 def _text(content: bytes, start: int) -> str:
-    return os.fsdecode(content[start : content.index(b"\0", start)])
+    end = content.find(b"\0", start)
+    if end < 0:
+        raise ValueError("a name does not end")
+    return content[start:end].decode("utf-8", "replace")

@@ -1,15 +1,20 @@
-"""ROOT WHEELS: makes ROOT/opt/venv of the wheels in a folder, and nothing else."""
+"""`python -m`: /opt/venv from wheels."""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import platform
+import re
+import shutil
 import sys
+import zipfile
+from typing import Iterator
 
 from . import python
-from .bytecode import compile_below
 from .files import tidy
-from .wheels import Wheel
+from .python import compile_below
 
 PLACE = "/opt/venv"
 
@@ -43,6 +48,64 @@ def _make_empty(folder: str, interpreter: str, version: str) -> None:
     os.symlink(interpreter, os.path.join(folder, "bin", "python"))
     for name in ("python3", version):
         os.symlink("python", os.path.join(folder, "bin", name))
+
+
+# Left out: scripts, which a service that runs `python -m` has no use for, and headers. Source:
+# https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+class Wheel:
+    """One that lies at `path`, to be unpacked into `site` and, what is no module, `prefix`."""
+
+    def __init__(self, path: str, site: str, prefix: str) -> None:
+        self._path = path
+        self._site = site
+        self._prefix = prefix
+
+    def unpack(self) -> None:
+        """Raises:
+        ValueError: it has a file that would lie outside, or no RECORD.
+        """
+        with zipfile.ZipFile(self._path) as archive:
+            record = _record(archive)
+            for member in archive.infolist():
+                target = self._target(member.filename)
+                if target and not member.is_dir() and member.filename != record:
+                    _extract(archive, member, target)
+            lines = sorted(self._rows(archive.read(record).decode("utf-8")))
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        with open(os.path.join(self._site, record), "w", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+
+    def _target(self, name: str) -> str | None:
+        """Where a file of the wheel goes; None if nowhere."""
+        scheme, inside = "purelib", name
+        match = re.match(r"[^/]+\.data/([^/]+)/(.*)", name)
+        if match:
+            scheme, inside = match[1], match[2]
+        folder = {"purelib": self._site, "platlib": self._site, "data": self._prefix}.get(scheme)
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(f"{self._path} has a file {name!r}")
+        return folder and os.path.join(folder, inside)
+
+    def _rows(self, record: str) -> Iterator[tuple[str, ...]]:
+        for row in csv.reader(record.splitlines()):
+            target = self._target(row[0])
+            if target:
+                yield (os.path.relpath(target, self._site), *row[1:])
+
+
+def _record(archive: zipfile.ZipFile) -> str:
+    for name in archive.namelist():
+        if re.fullmatch(r"[^/]+\.dist-info/RECORD", name):
+            return name
+    raise ValueError(f"{archive.filename} has no RECORD")
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: str) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with archive.open(member) as source, open(target, "wb") as file:
+        shutil.copyfileobj(source, file, 2**20)
+    os.chmod(target, 0o755 if member.external_attr >> 16 & 0o111 else 0o644)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ROOT: gives files modes and times that tell of the content alone: of no machine, no hour."""
+"""`python -m`: reproducible modes and times; links resolved in a root."""
 
 from __future__ import annotations
 
@@ -32,6 +32,57 @@ def _mode(path: str, mode: int) -> int:
     if os.path.isdir(path):
         return 0o1777 if present & stat.S_ISVTX else 0o755
     return mode | 0o111 if present & 0o111 else mode
+
+
+_LINKS = 40  # as many as Linux follows
+
+
+class Tree:
+    """Places are absolute, as in the image: "/usr/bin/env"."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def trail(self, place: str) -> list[str]:
+        """The links that lead to `place`, and last what they lead to; none if that is not there."""
+        passed: list[str] = []
+        here, parts = "", place.split("/")
+        while parts:
+            part = parts.pop(0)
+            next_ = os.path.normpath(f"{here}/{part}")
+            path = self.folder + next_
+            if os.path.islink(path) and len(passed) < _LINKS:
+                passed.append(next_)
+                target = os.readlink(path)
+                here = "" if target.startswith("/") else here
+                parts[:0] = target.split("/")
+            elif os.path.islink(path) or not os.path.exists(path):
+                return []
+            else:
+                here = next_.rstrip("/")
+        return [*passed, here]
+
+    def below(self, place: str) -> list[str]:
+        """The trail of `place`, and of all that is below."""
+        trail = self.trail(place)
+        path = self.folder + trail[-1] if trail else ""
+        if not os.path.isdir(path):
+            return trail
+        return trail + [inside[len(self.folder) :] for inside in walk(path)]
+
+    def merged(self, place: str) -> str:
+        """`place` where a link in the root folder takes it: "/lib/x" to "/usr/lib/x".
+
+        Raises:
+            ValueError: it leads outside.
+        """
+        parts = [part for part in place.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise ValueError(f"a file is called {place!r}")
+        first = os.path.join(self.folder, *parts[:1])
+        if len(parts) > 1 and os.path.islink(first):
+            parts[:1] = os.readlink(first).strip("/").split("/")
+        return "/" + "/".join(parts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ROOT BASE FOLDER...: what stays of a base image where a service is all that runs.
+"""`python -m`: the minimal base.
 
 The interpreter, its standard library, the shared libraries that these and what lies in each FOLDER
 need, certificates, time zones, the locale C, names of users; and Debian's notes of the packages
@@ -7,17 +7,18 @@ that these are of, for scanners. No shell, no package manager, no pip: nothing e
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
 import sys
+from typing import Iterable, Iterator, Sequence
 
-from . import libraries, python
-from .bytecode import compile_below
-from .dpkg import note_left
-from .elf import needs
-from .files import tidy
-from .tree import Tree
+from . import python
+from .debian import register_packages
+from .elf import read_elf
+from .files import Tree, tidy
+from .python import compile_below
 
 _KEPT = (
     "/etc/debian_version", "/etc/group", "/etc/host.conf", "/etc/ld.so.cache", "/etc/ld.so.conf",
@@ -40,14 +41,14 @@ def make(root: str, base: str, *folders: str) -> None:
     kept -= {"/bin", "/sbin"}
     kept |= {place for place in image.below(library) if not _NOT_LIBRARY.search(place)}
     kept |= {place for start in _KEPT for place in image.below(start)}
-    loader = needs(base + interpreter)
+    loader = read_elf(base + interpreter)
     programs = {*image.trail(interpreter), *image.trail(loader.loader if loader else "")}
     objects = [(image, place) for place in kept | programs]
     objects += [(tree, place) for tree in more for place in tree.below("/")]
     objects = [at for at in objects if _is_file(*at)]
-    found = libraries.needed([*more, image], objects)
+    found = required_libraries([*more, image], objects)
     kept |= programs | {place for tree, place in found if tree is image}
-    note_left(image, kept, root)
+    register_packages(image, kept, root)
     for place in sorted(kept):
         _copy(base + place, root + place, 0o755 if place in programs else 0o644)
     compile_below(root + library, library)
@@ -70,6 +71,52 @@ def _copy(path: str, target: str, mode: int) -> None:
     shutil.copyfile(path, target, follow_symlinks=False)
     if not os.path.islink(target):
         os.chmod(target, mode)
+
+
+_FOLDERS = ("/usr/local/lib", "/usr/lib/*-linux-gnu", "/usr/lib", "/usr/lib64")
+_NAMED = ("libnss_dns.so.2", "libnss_files.so.2")  # which glibc before 2.34 loads by their names
+
+
+def required_libraries(
+    trees: Sequence[Tree], objects: Iterable[tuple[Tree, str]]
+) -> set[tuple[Tree, str]]:
+    """What is needed of the trees, links that lead there too: (tree, place).
+
+    `trees`: where to look, in this order. `objects`: what may need something.
+    """
+    found: set[tuple[Tree, str]] = set()
+    left = [*objects, *(at for name in _NAMED for at in _find(trees, name, ()))]
+    done = set(left)
+    while left:
+        tree, place = left.pop()
+        wanted = read_elf(tree.folder + place)
+        for name in wanted.libraries if wanted else ():
+            folders = [_origin(folder, place) for folder in wanted.folders] if wanted else []
+            trail = _find(trees, name, folders)
+            found.update(trail)
+            left += [at for at in trail if at not in done and at == trail[-1]]
+            done.update(trail)
+    return found | {at for name in _NAMED for at in _find(trees, name, ())}
+
+
+def _origin(folder: str, place: str) -> str:
+    origin = os.path.dirname(place)
+    return folder.replace("${ORIGIN}", origin).replace("$ORIGIN", origin)
+
+
+def _find(trees: Sequence[Tree], name: str, folders: Sequence[str]) -> list[tuple[Tree, str]]:
+    for tree in trees:
+        for folder in [*folders, *_usual(tree)]:
+            trail = tree.trail(f"{folder}/{name}")
+            if trail:
+                return [(tree, place) for place in trail]
+    return []
+
+
+def _usual(tree: Tree) -> Iterator[str]:
+    for pattern in _FOLDERS:
+        for path in sorted(glob.glob(glob.escape(tree.folder) + pattern)):
+            yield path[len(tree.folder) :]
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import stat
 import sys
 
 from . import python
-from .bytecode import compile_below
 from .files import tidy, walk
+from .python import compile_below
 
 _RAISING = stat.S_ISUID | stat.S_ISGID
 _CAPABILITY = "security.capability"

@@ -154,7 +154,9 @@ def build_for_platform(
     run: Pipeline, model: ModelSpec, code: Code, rows: Reference, directory: Path
 ) -> Iterator[PlatformBuild]:
     """The image, to be named while the block runs; it is removed with it if it got no name."""
-    claims = run.options.smoke and not run.is_static_check and run.engine.name != "process"  # of an image
+    claims = (
+        run.options.smoke and not run.is_static_check and run.engine.name != "process"
+    )  # of an image
     claimed = expected_parity(rows) if claims else None
     bundle = run.render(model, code, directory, claimed)
     images: list[Image] = []

@@ -48,8 +48,8 @@ def push(
     run: Pipeline, reference: str, other: str | None = None, *, attestor: Attestor | None = None
 ) -> PushResult:
     """Pushes an image that modelpack made, and attaches what vouches for it. `other`: a name that
-    it gets, and by which it is pushed, where `reference` is no name in a registry. `attestor`: signs
-    it, too.
+    it gets, and by which it is pushed, where `reference` is no name in a registry. `attestor`:
+    signs it, too.
 
     Raises:
         UsageError: there is no such image, modelpack did not make it, or the registry cannot be

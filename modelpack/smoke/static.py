@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from modelpack import elf, oci
+from modelpack import oci
+from modelpack.assembly import elf
 from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import HashingReader
 from modelpack.smoke.checks import lifecycle as rules
@@ -77,7 +78,7 @@ def _look(seen: _Seen, path: str, content: bytes, platform: str) -> None:
         seen.foreign.append(path)
     elif path.startswith(_PROGRAMS):
         try:
-            seen.taken |= dict.fromkeys(elf.needed(content), path)
+            seen.taken |= dict.fromkeys(elf.parse(content).libraries, path)
         except ValueError as error:
             seen.foreign.append(f"{path}: {error}")
 

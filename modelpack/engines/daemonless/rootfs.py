@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from modelpack import elf
+from modelpack.assembly import elf
 from modelpack.engines import bubblewrap, interpreters
 from modelpack.engines.daemonless import layer_cache
 from modelpack.errors import BuildFailedError
@@ -208,7 +208,7 @@ def from_rootfs(root: Path, python: str) -> Interpreter:
     """
     binary = binary_of(root, python)
     prefix = binary.parents[1]
-    loader = elf.interpreter(binary.read_bytes())
+    loader = elf.parse(binary.read_bytes()).loader
     if not loader:
         return Interpreter((str(binary),), root, prefix)
     folders = [resolve(root, folder) for folder in _FOLDERS]
