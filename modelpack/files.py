@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from modelpack import processes
 
@@ -45,10 +47,13 @@ def require_regular(path: Path, most: int) -> None:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Writes `text` beside `path`, and puts it in its place when all of it is there.
+    """Replace the file at `path` by one with `text`, or leave it as it was.
+
+    No process watches this write, because there are thousands of them: a killed process may leave
+    a hidden file.
 
     Raises:
-        OSError: it cannot be written; what was at `path` still is.
+        OSError: The file cannot be written.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -58,11 +63,66 @@ def atomic_write_text(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Has the two be one file, where they lie on one file system.
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that replaces `path` when the context ends without an error.
+
+    A killed process leaves nothing: the file is in a temporary directory that is watched.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with processes.temporary_directory(f".{path.name}.", path.absolute().parent) as directory:
+        partial = directory / path.name
+        with partial.open("wb") as stream:
+            yield stream
+        partial.replace(path)
+
+
+@contextmanager
+def atomic_directory(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a path next to `path` that becomes `path` when the context ends without an error.
+
+    A killed process leaves nothing.
+
+    Args:
+        path: The directory. Its parent must exist.
+        replace: Create the yielded directory, and replace an existing one. Without it, the caller
+            creates it, and the first of two processes wins.
+    """
+    with processes.temporary_directory(f".{path.name}.", path.parent) as scratch:
+        new = scratch / path.name
+        if replace:
+            new.mkdir()
+        yield new
+        if replace:
+            _swap(new, path, scratch / "old")
+            return
+        try:
+            new.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    try:
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Link `target` to the file `source`, or copy it if they are on different file systems.
+
+    Raises:
+        OSError: The file cannot be written.
     """
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -76,7 +136,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def cache_directory(name: str) -> Path:
-    """`$XDG_CACHE_HOME/modelpack/<name>`, made if need be.
+    """Return `$XDG_CACHE_HOME/modelpack/<name>`, and create it if necessary.
 
     Source: XDG Base Directory Specification 0.8; a relative XDG_CACHE_HOME is ignored.
     """
@@ -84,20 +144,3 @@ def cache_directory(name: str) -> Path:
     path = (home if home.is_absolute() else Path.home() / ".cache") / "modelpack" / name
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-@contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
-    """Gives a place beside `path` to make it in, and renames it to `path` when it is ready.
-
-    What is under way when the block is left by an error or an interrupt is removed. Of two
-    processes that make the same thing at once, the first one wins.
-    """
-    with processes.temporary_directory(".making-", path.parent) as scratch:
-        made = scratch / path.name
-        yield made
-        try:
-            made.rename(path)
-        except OSError:
-            if not path.exists():
-                raise

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from modelpack import processes
+from modelpack import files
 from modelpack._version import __version__
 from modelpack.assembly.files import MTIME
 from modelpack.attestations import bundle as attested
@@ -80,7 +79,8 @@ def render(  # noqa: PLR0913 - the values of the flow
     bundle = Bundle(str(target), _packed(spec), environment, code, base.slim)
     _check_replaceable(target)
     try:
-        with _all_or_nothing(target) as folder:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_directory(target, replace=True) as folder:
             copies = [folder / file.path for file in bundle.model.files]
             for file, copy in zip(spec.files, copies, strict=True):
                 _copy_model(file, copy)
@@ -126,28 +126,6 @@ def _texts(made: BundleContents) -> dict[str, str]:
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
     return {**rendered, **written, MANIFEST: _manifest(made)}
-
-
-@contextmanager
-def _all_or_nothing(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, which takes its place if the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with processes.temporary_directory(f".{target.name}.", target.parent) as scratch:
-        new = scratch / "new"
-        new.mkdir()
-        yield new
-        _swap(new, target, scratch / "old")
-
-
-def _swap(new: Path, target: Path, old: Path) -> None:
-    try:
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
-    except BaseException:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        raise
 
 
 def _check_replaceable(target: Path) -> None:

@@ -122,9 +122,8 @@ def _prepare(folder: Path, plan: Wheelhouse) -> None:
 
 
 def _write(folder: Path, manifest: Wheelhouse) -> None:
-    part = folder / f".{MANIFEST}.part"
-    part.write_text(json.dumps({"schema": _SCHEMA, **asdict(manifest)}, indent=2) + "\n", "utf-8")
-    part.replace(folder / MANIFEST)
+    text = json.dumps({"schema": _SCHEMA, **asdict(manifest)}, indent=2) + "\n"
+    modelpack_files.atomic_write_text(folder / MANIFEST, text)
 
 
 def _inside(folder: Path, name: str) -> Path:

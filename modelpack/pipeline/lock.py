@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelpack import processes
+from modelpack import files
 from modelpack.bundle import manifest
 from modelpack.engines import DebianPackages, StepEvent
 from modelpack.environment import wheelhouse as house
@@ -43,9 +43,8 @@ def lock(
 
 def _write(path: Path, text: str) -> None:
     try:
-        with processes.temporary_directory(f".{path.name}.", path.absolute().parent) as folder:
-            (folder / path.name).write_text(text, "utf-8")
-            (folder / path.name).replace(path)
+        with files.atomic_writer(path) as stream:
+            stream.write(text.encode())
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}.", hint="Choose another file with -o."

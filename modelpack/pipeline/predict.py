@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from modelpack import processes
+from modelpack import files
 from modelpack.bundle import manifest
 from modelpack.engines import BatchStreams, Engine, StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
@@ -170,16 +170,12 @@ def _answers(path: Path | None) -> Iterator[IO[bytes]]:
         return
     with ExitStack() as stack:
         try:
-            parent = path.absolute().parent
-            folder = stack.enter_context(processes.temporary_directory(f".{path.name}.", parent))
-            stream = stack.enter_context((folder / path.name).open("wb"))
+            stream = stack.enter_context(files.atomic_writer(path))
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written: {error.strerror}.", hint="Choose another file with -o."
             ) from error
         yield stream
-        stream.close()
-        (folder / path.name).replace(path)
 
 
 def _arguments(batch: PredictRequest) -> list[str]:
