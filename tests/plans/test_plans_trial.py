@@ -20,6 +20,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.data.rows import Decoder, DictDecoder
 from modelpack.serving.manifest import Field, Manifest
+from modelpack.serving.runtimes import trials
 from modelpack.serving.runtimes.estimator import EstimatorRuntime
 from modelpack.serving.runtimes.plans import Plan, UnplannedError, compile_model, runtime
 from modelpack.serving.runtimes.plans.runtime import PlannedRuntime
@@ -207,9 +208,9 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
     texts = ["red green blue", "green tea", "blue sea red", "tea at sea"] * 5
     model = TfidfVectorizer().fit(texts)
     facts = manifest("text", [Field("text", "string")])  # no example is known
-    terms = runtime.samples.words(model)
+    terms = trials.words(model)
     assert terms == sorted(model.vocabulary_)
-    groups = runtime.samples.groups(facts, terms)
+    groups = trials.groups(facts, terms)
     assert set(" ".join(text for [text] in groups[1]).split()) == set(terms)
     assert isinstance(tried(model, "text", [Field("text", "string")]), PlannedRuntime)
 
