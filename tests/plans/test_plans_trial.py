@@ -210,7 +210,7 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
     facts = manifest("text", [Field("text", "string")])  # no example is known
     terms = trials.words(model)
     assert terms == sorted(model.vocabulary_)
-    groups = trials.groups(facts, terms)
+    groups = trials.sample_groups(facts, terms)
     assert set(" ".join(text for [text] in groups[1]).split()) == set(terms)
     assert isinstance(tried(model, "text", [Field("text", "string")]), PlannedRuntime)
 
