@@ -139,7 +139,7 @@ def test_without_a_fault_all_routes_agree(name, packed, tmp_path):
 
 
 FAULTS: dict[str, tuple[str, str, str]] = {
-    "a value one row further": ("mixed", "rows.py", """
+    "a value one row further": ("mixed", "data/rows.py", """
 def _shifted(method):
     def call(self, rows):
         decoded = method(self, rows)
@@ -156,19 +156,19 @@ import builtins
 def float(cell):
     return builtins.float(f"{builtins.float(cell):.12g}")
 """),
-    "rows in C order": ("floats", "matrices.py", """
+    "rows in C order": ("floats", "data/frames.py", """
 _right = _by_column
 _by_column = lambda rows: np.array(_right(rows), order="C")
 """),
-    "columns in another order": ("floats", "matrices.py", """
+    "columns in another order": ("floats", "data/frames.py", """
 _build = MatrixBuilder.build
 MatrixBuilder.build = lambda self, rows: np.asfortranarray(_build(self, rows)[:, ::-1])
 """),
-    "columns of a frame in another order": ("mixed", "frames.py", """
+    "columns of a frame in another order": ("mixed", "data/frames.py", """
 _build = FrameBuilder.build
 FrameBuilder.build = lambda self, rows: _build(self, rows)[self._names[::-1]]
 """),
-    "codes one further": ("mixed", "frames.py", """
+    "codes one further": ("mixed", "data/frames.py", """
 def _wrong(self, field):
     make = _right(self, field)
     def call(column):
@@ -178,7 +178,7 @@ def _wrong(self, field):
 
 _right, FrameBuilder._category = FrameBuilder._category, _wrong
 """),
-    "codes of sorted categories": ("mixed", "frames.py", """
+    "codes of sorted categories": ("mixed", "data/frames.py", """
 def _wrong(self, field):
     make = _right(self, field)
     def call(column):
@@ -188,34 +188,34 @@ def _wrong(self, field):
 
 _right, FrameBuilder._category = FrameBuilder._category, _wrong
 """),
-    "floats for integers": ("integers", "matrices.py", """
+    "floats for integers": ("integers", "data/frames.py", """
 def typed(column, dtype):
     return column.astype(np.float64)
 """),
-    "floats of 64 bits for 32": ("short floats", "matrices.py", """
+    "floats of 64 bits for 32": ("short floats", "data/frames.py", """
 def typed(column, dtype):
     return column.astype(np.float64)
 """),
-    "floats of 64 bits for 32 in a frame": ("encoded", "frames.py", """
+    "floats of 64 bits for 32 in a frame": ("encoded", "data/frames.py", """
 def typed(column, dtype):
     return column
 """),
-    "objects for categories": ("mixed", "frames.py", """
+    "objects for categories": ("mixed", "data/frames.py", """
 FrameBuilder._category = lambda self, field: self._text("object")
 """),
-    "dates without their time": ("dates", "dates.py", """
+    "dates without their time": ("dates", "data/dates.py", """
 _right = nanoseconds
 
 def nanoseconds(value):
     found = _right(value)
     return found and found - found % (86400 * SECOND)
 """),
-    "dates an hour later": ("dates", "frames.py", """
+    "dates an hour later": ("dates", "data/frames.py", """
 _dates = FrameBuilder._dates
 FrameBuilder._dates = lambda self, column, dtype: _dates(
     self, column + np.timedelta64(1, "h"), dtype)
 """),
-    "milliseconds taken for seconds": ("dates", "dates.py", """
+    "milliseconds taken for seconds": ("dates", "data/dates.py", """
 MILLISECOND = SECOND
 """),
 }  # fmt: skip
@@ -237,11 +237,11 @@ def test_a_planted_fault_fails_the_check(fault, packed, tmp_path):
 def test_only_a_body_of_pandas_shows_what_pandas_alone_writes(packed, tmp_path):
     """Booleans are `True` there, and `true` in the CSV that modelpack writes."""
     bundle, reference = bundle_of(packed("mixed")[0], tmp_path)
-    source = bundle.directory / "modelpack" / "serving" / "cells.py"
+    source = bundle.directory / "modelpack" / "serving" / "data" / "cells.py"
     wrong = """
-_right = parser
+_right = cell_parser
 
-def parser(field):
+def cell_parser(field):
     parse = _right(field)
     return lambda cell: False if cell == "True" else parse(cell)
 """

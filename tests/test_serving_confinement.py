@@ -126,7 +126,7 @@ import json, os, socket, subprocess, sys
 from modelpack.serving.security import confinement
 options = json.loads(sys.argv[1])
 places = options.pop("writable", [])
-refused = confinement.enter(places, **options)
+refused = confinement.confine(places, **options)
 def refusal(call):
     try:
         call()

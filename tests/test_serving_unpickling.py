@@ -246,7 +246,7 @@ from collections import OrderedDict
 from pathlib import Path
 from modelpack.serving import loading as containers
 from modelpack.serving.runtimes import pickle as unpickling
-from modelpack.serving.errors import StartupError as StartupError
+from modelpack.serving.errors import StartupError
 
 class Payload(object):
     def __reduce__(self):
@@ -261,7 +261,7 @@ content = [OrderedDict(a=1.5), {1, 2}, b"\\x00\\xff", datetime.date(2020, 1, 2)]
 def load(data, packer):
     Path("saved").write_bytes(packers[packer](data))
     with open("saved", "rb") as stream:
-        return unpickling.Unpickler(containers.decompressed(stream, packer), names).load()
+        return unpickling.Unpickler(containers.decompress(stream, packer), names).load()
 
 for packer in packers:
     for dumps in (pickle.dumps, pickle._dumps):
