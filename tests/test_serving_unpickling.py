@@ -24,7 +24,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from modelpack.engines.interpreters import find
 from modelpack.inspection import inspect
-from modelpack.serving import loading, manifest, runtimes
+from modelpack.serving import containers, loading, manifest, runtimes
 from modelpack.serving.errors import StartupError
 from modelpack.types import ModelSpec, to_json
 
@@ -228,7 +228,7 @@ def test_the_trees_of_a_forest_are_in_memory_once(tmp_path, compress):
     names = spec_of(tmp_path / "saved").globals
     size = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in forest.estimators_)
     with (tmp_path / "saved").open("rb") as stream:
-        content = loading.decompress(stream, "gzip" if compress else "raw")
+        content = containers.decompress(stream, "gzip" if compress else "raw")
         tracemalloc.start()  # which sees numpy's arrays, and not those that the trees make
         loaded = runtimes.LOADERS["joblib"](content, names)
         _, most = tracemalloc.get_traced_memory()
@@ -244,8 +244,8 @@ SCRIPT = """
 import bz2, datetime, gzip, hashlib, json, lzma, os, pickle, sys, zlib
 from collections import OrderedDict
 from pathlib import Path
-from modelpack.serving import loading as containers
-from modelpack.serving.runtimes import pickle as unpickling
+from modelpack.serving import containers
+from modelpack.serving.security import unpickling
 from modelpack.serving.errors import StartupError
 
 class Payload(object):
