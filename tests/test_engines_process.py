@@ -227,7 +227,7 @@ def test_a_package_that_is_not_the_locked_one_is_refused(process_engine, tmp_pat
     with pytest.raises(BuildFailedError, match="itsdangerous") as caught:
         process_engine.build(bundle, index, lambda _: None)
     assert "locked" in caught.value.hint
-    assert not list(cache.rglob(".*"))
+    assert not list((cache / "modelpack" / "environments").glob(".*"))
 
 
 def test_two_that_make_the_same_environment_at_once_both_get_it(index, tmp_path, monkeypatch):
