@@ -7,16 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelpack.errors import UsageError
 from modelpack.files import require_regular
 
 from .columns import MAX_COLUMNS, Column, column_of, from_values, inferred
-
-if TYPE_CHECKING:
-    from .columns import Column
-
 
 MOST_BYTES = 2**30
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelpack import files
 from modelpack.bundle import manifest
@@ -14,9 +13,6 @@ from modelpack.errors import UsageError
 from modelpack.types import Environment, ModelSpec
 
 from .stages import Pipeline
-
-if TYPE_CHECKING:
-    from .stages import Pipeline
 
 
 def lock(

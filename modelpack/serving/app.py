@@ -11,7 +11,8 @@ from werkzeug.routing import BaseConverter
 from . import problems
 from .errors import StartupError
 from .observability import requests
-from .protocols import EXTENSION, PROTOCOLS
+from .openapi.document import EXTENSION
+from .protocols import PROTOCOLS
 from .security import auth
 from .service import Service
 

@@ -96,10 +96,10 @@ def test_values_that_calls_share_are_not_visited_for_each_call(
 def confined(program: str) -> subprocess.CompletedProcess[str]:
     """The end of a process that has begun its quota, which is 1 second and 128 MiB."""
     start = (
-        "import resource; from modelpack.inspection import limits, limits as quota\n"
+        "import resource; from modelpack.inspection import limits\n"
         "limits.CPU_SECONDS = 1, 1 / limits.MIB, 4\n"
         "limits.MEMORY_BYTES = 128 * limits.MIB, 64, 4 * limits.GIB\n"
-        "quota.OWN.begin()\n"
+        "limits.OWN.begin()\n"
     )
     return subprocess.run(
         [sys.executable, "-c", start + program], capture_output=True, text=True, check=False
@@ -112,7 +112,7 @@ def test_a_loop_in_c_ends_with_the_quota() -> None:
 
 def test_the_quota_grows_with_what_is_read() -> None:
     told = (
-        "quota.OWN.add(2 * limits.MIB)\n"
+        "limits.OWN.add(2 * limits.MIB)\n"
         "print(resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS))"
     )
     memory = (256 * limits.MIB, 4 * limits.GIB)
@@ -123,4 +123,4 @@ def test_the_quota_grows_with_what_is_read() -> None:
 
 def test_memory_beyond_the_quota_is_not_had() -> None:
     assert "MemoryError" in confined("bytes(256 * limits.MIB)").stderr
-    assert confined("quota.OWN.add(4 * limits.MIB); bytes(256 * limits.MIB)").returncode == 0
+    assert confined("limits.OWN.add(4 * limits.MIB); bytes(256 * limits.MIB)").returncode == 0

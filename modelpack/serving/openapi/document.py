@@ -50,6 +50,10 @@ SCHEMES = {
 """Of a service that has a token: either will do."""
 
 
+EXTENSION = "modelpack.protocols"
+"""The protocols of an application, in `Flask.extensions`."""
+
+
 class Protocol(NamedTuple):
     """A wire protocol.
 

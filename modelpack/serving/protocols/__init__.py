@@ -6,10 +6,6 @@ from ..openapi.document import Protocol
 from . import describe, health, invocations, metrics, openapi, page, predict, v1
 from .v2 import routes as v2_routes
 
-EXTENSION = "modelpack.protocols"
-"""The protocols of an application, in `Flask.extensions`."""
-
-
 PROTOCOLS = (
     Protocol(
         "predict",

@@ -17,7 +17,7 @@ def routes(service: Service) -> Blueprint:
 
     @lru_cache(maxsize=1)
     def body() -> bytes:
-        protocols = current_app.extensions["modelpack.protocols"]
+        protocols = current_app.extensions[document.EXTENSION]
         return results.dump(document.document(service, current_app, protocols))
 
     @blueprint.get("/openapi.json")
