@@ -11,7 +11,8 @@ from flask import Blueprint, Flask
 from ..data import extra_inputs
 from ..security import auth
 from ..service import Service
-from . import columns, operations, predictions, rows
+from . import operations, predictions
+from . import schemas as openapi_schemas
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
 """HEAD goes with GET, and OPTIONS with any."""
@@ -150,9 +151,9 @@ def _info(service: Service) -> dict[str, Any]:
 
 def _components(service: Service) -> dict[str, Any]:
     schemas = {
-        **rows.schemas(service),
+        **openapi_schemas.row_schemas(service),
         "Instances": INSTANCES,
-        **columns.schemas(service),
+        **openapi_schemas.column_schemas(service),
         **predictions.schemas(service),
         "Problem": operations.PROBLEM,
     }

@@ -14,7 +14,8 @@ from ..data import results
 from ..problems import Problem
 from ..runtimes import estimator
 from ..service import Service
-from . import examples, operations
+from . import operations
+from . import schemas as openapi_schemas
 from .operations import content
 
 NUMBER = {"type": ["number", "null"], "format": "double"}
@@ -167,7 +168,7 @@ def _schema(type_: str) -> dict[str, Any]:
 
 
 def _csv(service: Service) -> str | None:
-    row = examples.by_name(service)
+    row = openapi_schemas.example_by_name(service)
     if row is None:
         return None
     file = io.StringIO()
@@ -180,5 +181,5 @@ def _cell(value: Any) -> str:
 
 
 def _lines(service: Service) -> str | None:
-    row = examples.row(service)
+    row = openapi_schemas.example_row(service)
     return None if row is None else results.dump(row).decode() + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..openapi.document import Protocol
-from . import describe, health, invocations, metrics, openapi, page, predict, v1
+from . import invocations, metadata, operations, page, predict, v1
 from .v2 import routes as v2_routes
 
 PROTOCOLS = (
@@ -45,26 +45,26 @@ PROTOCOLS = (
     Protocol(
         "health",
         "Whether the service lives, and whether it is ready for requests.",
-        health.routes,
-        health.describe,
+        operations.health_routes,
+        operations.describe_health,
     ),
     Protocol(
         "metrics",
         "Metrics for Prometheus, over all workers: its text format, or OpenMetrics 1.0 where that "
         "is asked for first.",
-        metrics.routes,
-        metrics.describe,
+        operations.metrics_routes,
+        operations.describe_metrics,
     ),
     Protocol(
         "describe",
         "What the model takes and gives.",
-        describe.routes,
-        describe.describe,
+        metadata.signature_routes,
+        metadata.describe_signature,
     ),
     Protocol(
         "openapi",
         "The description of all routes for machines: OpenAPI 3.1.",
-        openapi.routes,
-        openapi.describe,
+        metadata.openapi_routes,
+        metadata.describe_openapi,
     ),
 )

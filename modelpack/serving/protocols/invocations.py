@@ -18,7 +18,7 @@ from ..data.columns import Rows
 from ..data.extra_inputs import Extras
 from ..data.rows import Decoder
 from ..media import negotiation
-from ..openapi import columns, examples, operations, predictions
+from ..openapi import operations, predictions, schemas
 from ..problems import Problem
 from ..service import Service
 from .predict import parameters, switch
@@ -141,7 +141,11 @@ def _documents(service: Service) -> dict[str, Any]:
     told = _forms(service)
     params = {PARAMS: {"anyOf": [_params(service), {"type": "null"}]}}
     shapes = [operations.record({name: form}, params, False) for name, form in told.items()]
-    row, named, listed = examples.row(service), examples.by_name(service), columns.example(service)
+    row, named, listed = (
+        schemas.example_row(service),
+        schemas.example_by_name(service),
+        schemas.columns_example(service),
+    )
     shown = {
         "dataframe_split": named and {"columns": list(named), "data": [list(named.values())]},
         "dataframe_records": named and [named],
@@ -165,7 +169,7 @@ def _forms(service: Service) -> dict[str, Any]:
 def _split(service: Service) -> dict[str, Any]:
     row = operations.schema("RowInOrder")
     data = {"data": {"type": "array", "items": row, "minItems": 1}}
-    names = {"anyOf": [columns.names(service), {"type": "null"}]}
+    names = {"anyOf": [schemas.column_names(service), {"type": "null"}]}
     return operations.record(data, {"columns": names, "index": {}}, False)
 
 

@@ -11,7 +11,7 @@ from .. import playground as serving_playground
 from ..data import results
 from ..openapi import operations
 from ..service import Service
-from .describe import FACTS
+from .metadata import FACTS
 
 
 def routes(service: Service) -> Blueprint:

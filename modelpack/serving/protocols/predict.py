@@ -8,7 +8,7 @@ from flask import Blueprint, Request, Response
 
 from .. import inference
 from ..media import negotiation
-from ..openapi import examples, operations, predictions
+from ..openapi import operations, predictions, schemas
 from ..openapi.operations import content, schema
 from ..problems import Problem
 from ..service import Service
@@ -81,7 +81,7 @@ def _json(service: Service) -> dict[str, Any]:
     forms = [schema("Instances"), schema("Rows")]
     if names and "instances" not in names:
         forms.append(schema("RowByName"))
-    row, named = examples.row(service), examples.by_name(service)
+    row, named = schemas.example_row(service), schemas.example_by_name(service)
     shown = {
         "lists": None if row is None else {"instances": [row]},
         "names": None if named is None else {"instances": [named]},

@@ -14,7 +14,7 @@ from .. import inference
 from ..data import json_body, results, validation
 from ..data.columns import Rows
 from ..data.extra_inputs import Extras
-from ..openapi import columns, examples, operations, predictions
+from ..openapi import operations, predictions, schemas
 from ..problems import Problem
 from ..service import Service
 from .v2 import routes as v2_routes
@@ -183,7 +183,7 @@ def _taken(service: Service) -> dict[str, Any]:
         operations.record({"instances": {"anyOf": listed}}, signature, False),
         operations.record({"inputs": {"anyOf": [*listed, table]}}, signature, False),
     ]
-    row, values = examples.row(service), columns.example(service)
+    row, values = schemas.example_row(service), schemas.columns_example(service)
     shown = {
         "instances": None if row is None else {"instances": [row]},
         "inputs": None if values is None else {"inputs": values},

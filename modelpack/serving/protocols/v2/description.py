@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-from ...openapi import examples, operations
+from ...openapi import operations, schemas
 from ...openapi.operations import content, record
 from ...service import Service
 from . import datatypes, inputs, outputs
@@ -122,7 +122,7 @@ def _response(service: Service) -> dict[str, Any]:
 
 def _shown(service: Service) -> dict[str, Any]:
     """The model's example in the tensors that its metadata tell of."""
-    row, told = examples.row(service), inputs.metadata(service)
+    row, told = schemas.example_row(service), inputs.metadata(service)
     if row is None or len(told) > MOST_TENSORS or any(value is None for value in row):
         return {}
     values = [row] if len(told) == 1 else [[value] for value in row]
