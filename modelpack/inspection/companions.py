@@ -14,7 +14,7 @@ from modelpack.types import Field, Scalar, Signature
 
 from .facts.columns import scalar_type
 from .facts.estimators import EstimatorNode
-from .facts.signature import MOST_INPUTS
+from .facts.signature import MAX_INPUTS
 from .nodes import DictNode, Node
 from .pickle.ndarrays import scalar, view
 
@@ -77,7 +77,7 @@ def _names(companion: Companion) -> tuple[str, ...] | None:
     if _plain(companion.key) not in _NAME_KEYS:
         return None
     values = _listed(companion.value)
-    if not 0 < len(values) <= MOST_INPUTS or not all(isinstance(v, str) and v for v in values):
+    if not 0 < len(values) <= MAX_INPUTS or not all(isinstance(v, str) and v for v in values):
         return None
     names = tuple(map(str, values))
     return names if len(set(names)) == len(names) else None
@@ -188,9 +188,9 @@ def _scalars(nodes: Sequence[Node]) -> tuple[Scalar, ...]:
 
 def _listed(node: Node) -> list[Node]:
     if isinstance(node, list | tuple):
-        return list(node) if len(node) <= MOST_INPUTS else []
+        return list(node) if len(node) <= MAX_INPUTS else []
     array = view(node)
-    is_flat = array is not None and len(array.shape) == 1 and array.size <= MOST_INPUTS
+    is_flat = array is not None and len(array.shape) == 1 and array.size <= MAX_INPUTS
     return (array.values() or []) if array is not None and is_flat else []
 
 

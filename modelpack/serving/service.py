@@ -26,7 +26,7 @@ from .security import auth
 
 log = logging.getLogger("modelpack.serving")
 
-MOST_INPUTS = 100_000
+MAX_INPUTS = 100_000
 """Of a model whose file does not tell them: each costs more memory than the value that is sent."""
 
 Parse = Callable[[bytes, settings.Limits], Any]
@@ -207,8 +207,8 @@ class Service:
         if not width:
             error = {"row": 0, "column": None, "expected": "at least one value", "got": "none"}
             raise validation.validation_problem([error])
-        if width > MOST_INPUTS:
-            raise Problem(413, f"Rows of {width} values came; a row takes {MOST_INPUTS}.")
+        if width > MAX_INPUTS:
+            raise Problem(413, f"Rows of {width} values came; a row takes {MAX_INPUTS}.")
         fields = unnamed(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 

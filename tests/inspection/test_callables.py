@@ -309,13 +309,13 @@ def test_each_position_has_its_names(attribute, tmp_path):
 
 
 def in_names(key, attribute):
-    return callables._Walk().wrong(attribute, callables.Global(key, 0, ""))
+    return callables._Walk().problem(attribute, callables.Global(key, 0, ""))
 
 
 def test_the_message_names_class_attribute_and_role(tmp_path):
     found = saved(FIRST, tmp_path / "m", 5)
     assert [finding.message for finding in found.findings if finding.code == "bad-callable"] == [
-        "sklearn.preprocessing._function_transformer.FunctionTransformer holds in func the "
+        "func of sklearn.preprocessing._function_transformer.FunctionTransformer contains the "
         "constructor numpy.ndarray, which no model has there"
     ]
 
@@ -325,13 +325,13 @@ def test_shared_containers_cost_once(tmp_path, monkeypatch):
     shared = op.EMPTY_LIST + op.MARK + op.name("numpy:log1p") * 1_000 + op.APPENDS + op.MEMOIZE
     body = op.MARK + op.new(FUNCTION, func=shared) + op.new(FUNCTION, func=b"h\0") * 200 + op.TUPLE
     looked = collections.Counter()
-    real = callables._name
+    real = callables._name_problem
 
     def counted(where, node):
         looked["names"] += 1
         return real(where, node)
 
-    monkeypatch.setattr(callables, "_name", counted)
+    monkeypatch.setattr(callables, "_name_problem", counted)
     assert "bad-callable" not in in_file(tmp_path, body)
     assert 1_000 < looked["names"] < 2_000
 

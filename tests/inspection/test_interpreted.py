@@ -213,7 +213,7 @@ def test_other_values_are_refused(name, how, tmp_path, monkeypatch):
 def test_the_message_names_class_and_attribute(tmp_path):
     found = verdict(changed("chain", "chain_method_", "tofile"), tmp_path / "m", 5)
     assert [finding.message for finding in found.findings] == [
-        "sklearn.multioutput.ClassifierChain holds in chain_method_ what is not the name of a "
+        "chain_method_ of sklearn.multioutput.ClassifierChain does not contain the name of a "
         "method that predicts"
     ]
 

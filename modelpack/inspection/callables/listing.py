@@ -1,4 +1,4 @@
-"""Every function and type that the objects of a file hold, with its position and its role."""
+"""A list of the functions and types in a file, each with its position and its role."""
 
 from __future__ import annotations
 
@@ -13,36 +13,34 @@ from ..pickle.ndarrays import view
 from .names import admitted, roles_of
 from .values import HOLDERS, attributes, function_key, has_holders
 
-MOST = 1_000
-"""Callables that are listed: real models hold few."""
+MAX_CALLABLES = 1_000
+"""The maximum number of callables in the list; real models contain few."""
 
-_MOST_LETTERS = 60  # of a key
-_LONGEST = 400  # of a position
-_ARGUMENTS = 4  # of a call that makes a container; more are refused
-_Step = tuple["_Step | None", str]
-"""The way to a node: that of what holds it, and the last part."""
+_MAX_KEY_LENGTH = 60  # of a key
+_MAX_POSITION_LENGTH = 400  # of a position
+_ARGUMENTS = 4  # a call that builds a container has no more
+_Path = tuple["_Path | None", str]
+"""A path to a node: the path to its container, and the last part."""
 
 
 def listing(root: Node, prefix: str = "") -> Iterator[HeldCallable]:
-    """List the callables that a root reaches, at most `MOST`. What several objects share is listed
-    at the first position.
-    """
+    """Yield up to `MAX_CALLABLES` callables below a root, a shared one at its first position."""
     seen: set[int] = set()
-    waiting: list[tuple[_Step | None, str, Node]] = [(None, "", root)]
-    listed = 0
-    while waiting and listed < MOST:
-        way, name, node = waiting.pop()
+    waiting: list[tuple[_Path | None, str, Node]] = [(None, "", root)]
+    count = 0
+    while waiting and count < MAX_CALLABLES:
+        path, name, node = waiting.pop()
         key = _key(node)
         if key is not None:
-            listed += 1
-            yield HeldCallable(key, prefix + _text(way), _role(key, name))
+            count += 1
+            yield HeldCallable(key, prefix + _path_text(path), _role(key, name))
         if isinstance(node, COMPOSITE) and id(node) not in seen:
             seen.add(id(node))
             parts = [part for part in _parts(node) if isinstance(part[1], HOLDERS)]
             for kind, value in reversed(parts):
-                label = kind if isinstance(kind, str) else f"[{_shown(kind[0])}]"
+                label = kind if isinstance(kind, str) else f"[{_key_text(kind[0])}]"
                 inner = label[1:] if label.startswith(".") else name
-                waiting.append(((way, label) if label else way, inner, value))
+                waiting.append(((path, label) if label else path, inner, value))
 
 
 def _key(node: Node) -> str | None:
@@ -52,7 +50,7 @@ def _key(node: Node) -> str | None:
         and len(node.args) == 2
     ):
         holder, name = node.args
-        # A file that is refused may contain any other value here.
+        # A refused file may contain any other value here.
         if isinstance(name, str) and isinstance(holder, Global | ObjectNode):
             owner = holder.key if isinstance(holder, Global) else class_key(holder)
             return f"{owner}.{name}"
@@ -67,26 +65,26 @@ def _role(key: str, name: str) -> str:
 
 
 def _parts(node: Node) -> Iterator[tuple[str | tuple[Node], Node]]:
-    """What a node holds, each with how it is reached from it: text, or the key of a container."""
+    """Yield the parts of a node with their step: a text, or the key in a container as a tuple."""
     if isinstance(node, list | tuple):
-        yield from _placed(node)
+        yield from _indexed(node)
     elif isinstance(node, Items):
-        yield from _placed(node.values)
+        yield from _indexed(node.values)
     elif isinstance(node, DictNode):
         if has_holders(node.values):
             yield from (((k,), value) for k, value in zip(node.keys, node.values, strict=True))
     elif isinstance(node, Payload):
         yield "", node.inner
     elif isinstance(node, ObjectNode):
-        yield from _of_object(node)
+        yield from _parts_of_object(node)
 
 
-def _placed(values: list[Node] | tuple[Node, ...]) -> Iterator[tuple[tuple[int], Node]]:
+def _indexed(values: list[Node] | tuple[Node, ...]) -> Iterator[tuple[tuple[int], Node]]:
     if has_holders(values):
-        yield from (((place,), value) for place, value in enumerate(values))
+        yield from (((index,), value) for index, value in enumerate(values))
 
 
-def _of_object(node: ObjectNode) -> Iterator[tuple[str | tuple[Node], Node]]:
+def _parts_of_object(node: ObjectNode) -> Iterator[tuple[str | tuple[Node], Node]]:
     contract = contract_name(node.cls.key)
     if contract == "partial":
         state = node.states[0] if node.states and isinstance(node.states[0], tuple) else node.args
@@ -95,28 +93,28 @@ def _of_object(node: ObjectNode) -> Iterator[tuple[str | tuple[Node], Node]]:
     for name, value in attributes(node):
         if isinstance(value, HOLDERS):
             yield (
-                f".{name}" if name.isidentifier() and name.isascii() else f".{_shown(name)}",
+                f".{name}" if name.isidentifier() and name.isascii() else f".{_key_text(name)}",
                 value,
             )
     if contract in {"collection", "deque", "ordered"}:
         yield from (("", value) for value in node.args[:_ARGUMENTS])
-    yield from _placed(node.appends or ())
+    yield from _indexed(node.appends or ())
     yield from _parts(node.pairs) if node.pairs else ()
     array = view(node) if contract in {"array", "masked"} else None
-    yield from _placed(array.items or ()) if array else ()
+    yield from _indexed(array.items or ()) if array else ()
 
 
-def _shown(key: Node) -> str:
+def _key_text(key: Node) -> str:
     if not isinstance(key, str | int | float):
         return "..."
     text = ascii(key)
-    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."
+    return text if len(text) <= _MAX_KEY_LENGTH else f"{text[:_MAX_KEY_LENGTH]}..."
 
 
-def _text(way: _Step | None) -> str:
+def _path_text(path: _Path | None) -> str:
     parts: list[str] = []
-    while way is not None:
-        way, part = way
+    while path is not None:
+        path, part = path
         parts.append(part)
     text = "".join(reversed(parts)).removeprefix(".")
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_POSITION_LENGTH else f"{text[:_MAX_POSITION_LENGTH]}..."

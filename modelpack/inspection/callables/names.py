@@ -1,8 +1,8 @@
-"""Roles of the names that stand as values: for what a model may hold each.
+"""Roles of functions and types, and the attributes that admit each role.
 
-Estimators call functions with the rows of requests. A type in the place of a function makes an
-object of the rows: `numpy.ndarray` takes them for a shape and returns memory that was not cleared.
-Each name therefore has only the roles in which models hold it.
+Estimators call functions with the rows of requests. A type instead of a function builds an object
+from the rows: `numpy.ndarray` uses them as a shape and returns uninitialized memory. Each name
+therefore has only the roles that it has in real models.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal
 
-from ..allowlist import roles as written
+from ..allowlist import roles as allowlist_roles
 
 Role = Literal[
     "function of rows", "reduction", "function of pairs", "dtype", "class", "constructor",
@@ -26,20 +26,20 @@ _DTYPES = {
     "record", "signedinteger", "str", "str_", "timedelta64", "uint16", "uint32", "uint64", "uint8",
     "ulonglong", "unicode", "unicode_", "unsignedinteger", "void",
 }  # fmt: skip
-"""Types of numpy and Python that are names of dtypes."""
+"""Types of numpy and Python that name a dtype."""
 
 _REDUCTIONS = {
     "amax", "amin", "argmax", "argmin", "average", "max", "mean", "median", "min", "nanmax",
     "nanmean", "nanmedian", "nanmin", "nanstd", "nansum", "prod", "ptp", "std", "sum", "var",
 }  # fmt: skip
-"""Functions of numpy that make one value of all values, unless they get an axis."""
+"""Functions of numpy that reduce all values to one, unless they get an axis."""
 
 _CONSTRUCTORS = {
     "numpy": {"ndarray"},
     "numpy.ma": {"MaskedArray"},
     "numpy.ma.core": {"MaskedArray"},
 }
-_ROWS = {
+_ROW_FUNCTIONS = {
     "scipy.special": None,
     "scipy.special._ufuncs": None,
     "scipy.special._special_ufuncs": None,
@@ -65,9 +65,9 @@ _ROWS = {
     "sklearn.utils.fixes": {"boxcox"},
     "sklearn.utils.validation": {"check_array"},
 }
-"""Modules whose functions take one array, or those functions."""
+"""Module -> its functions that take one array; None for all of them."""
 
-_PAIRS = {
+_PAIR_FUNCTIONS = {
     "scipy.spatial.distance", "sklearn.feature_selection._mutual_info",
     "sklearn.feature_selection._univariate_selection", "sklearn.feature_selection.mutual_info_",
     "sklearn.feature_selection.univariate_selection", "sklearn.metrics._classification",
@@ -76,11 +76,11 @@ _PAIRS = {
     "sklearn.utils.extmath",
 }  # fmt: skip
 """Modules whose functions take two arrays: rows and rows, rows and targets, or targets and
-predictions. A ufunc is none: it would write what it computes of the first into the second.
+predictions. A ufunc is not one of these: its second argument is the array that it writes to.
 """
 
-_UFUNC = "scipy.spatial.distance:rel_entr"  # which only this module names among its functions
-_OF_CLUSTERS = "sklearn.metrics.cluster."
+_UFUNC = "scipy.spatial.distance:rel_entr"  # the only ufunc in these modules
+_CLUSTER_METRICS = "sklearn.metrics.cluster."
 _RATIOS = {"negative_likelihood_ratio", "positive_likelihood_ratio"}  # next to the scorers
 _INTERNAL = {
     "builtins:FutureWarning", "exceptions:FutureWarning",
@@ -91,13 +91,13 @@ _INTERNAL = {
     "statsmodels.base.l1_slsqp:fit_l1_slsqp", "xgboost.collective:communicator_print",
     "xgboost.rabit:tracker_print",
 }  # fmt: skip
-"""What libraries set themselves, each in one attribute."""
+"""Values that libraries set themselves, each in one attribute."""
 
 
 @cache
 def roles_of(key: str) -> frozenset[Role]:
-    """Return the roles of a "module:name" as a value; none for what no estimator holds."""
-    if "ref" not in written(key):
+    """Return the roles of a "module:name" as a value; empty if no estimator contains it."""
+    if "ref" not in allowlist_roles(key):
         return frozenset()
     module, _, name = key.partition(":")
     found: set[Role] = {"internal"} if key in _INTERNAL else set()
@@ -105,11 +105,13 @@ def roles_of(key: str) -> frozenset[Role]:
         return frozenset({*found, _kind_of_class(module, name)})
     if (module in ("numpy", "numpy.linalg")) and name not in _DTYPES:
         found.add("reduction" if name in _REDUCTIONS | {"norm"} else "function of rows")
-    if module in _ROWS and (_ROWS[module] is None or name in (_ROWS[module] or ())):
+    if module in _ROW_FUNCTIONS and (
+        _ROW_FUNCTIONS[module] is None or name in (_ROW_FUNCTIONS[module] or ())
+    ):
         found.add("function of rows")
     if key == _UFUNC:
         return frozenset({"function of rows"})
-    if module in _PAIRS or module.startswith(_OF_CLUSTERS) or name in _RATIOS:
+    if module in _PAIR_FUNCTIONS or module.startswith(_CLUSTER_METRICS) or name in _RATIOS:
         found.add("function of pairs")
     return frozenset(found)
 
@@ -144,7 +146,7 @@ FUNCTIONS: dict[str, tuple[Role, ...]] = {
          "oob_score", "score_func", "scoring"), ("function of pairs",),
     ),
     **dict.fromkeys(
-        # what libraries set themselves
+        # set by the libraries themselves
         ("_asarray", "_deprecations", "_kmeans_single", "_logger", "mle_settings", "refit",
          "scorer_"),
         ("internal",),
@@ -155,13 +157,13 @@ FUNCTIONS: dict[str, tuple[Role, ...]] = {
 """Attribute -> the roles of the names in it."""
 
 TEXT = {"analyzer", "preprocessor", "strip_accents", "tokenizer"}
-"""Parameters that are called with one text: of what is known, they hold methods of `str` only."""
+"""Parameters that are called with one text; known names in them are methods of `str` only."""
 
 SEARCHED = {"best_params_", "cv_results_", "param_distributions", "param_grid"}
-"""Attributes of searches with values of parameters, which are read in training only."""
+"""Attributes of searches with values of parameters, read in training only."""
 
 METHODS = {"method", "pyfunc"}
-"""Attributes in which parts of scipy's distributions hold methods of distributions."""
+"""Attributes of parts of scipy's distributions that contain methods of distributions."""
 
 KEYWORDS = {
     "effective_metric_params_", "inv_kw_args", "kernel_params", "kw_args", "metric_kwds",
@@ -174,7 +176,7 @@ CALLED = {name for name, roles in FUNCTIONS.items() if "function" in roles[0] + 
 
 
 def admitted(name: str) -> tuple[Role, ...] | None:
-    """Return the roles that a position admits; None of one that is not known."""
+    """Return the roles that a position admits, or None if the position is unknown."""
     if "dtype" in name:
         return ("dtype",)
     return FUNCTIONS.get(name) or (() if name in TEXT else None)

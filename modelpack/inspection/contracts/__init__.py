@@ -1,7 +1,8 @@
-"""What the arguments and states of the known callables may be: what picklers write, nothing else.
+"""Contracts: the arguments and states that picklers write for each known callable and class.
 
-allowlist.json names the contract of each callable, and of each class that does more with its state
-than to keep it. A contract returns what is wrong, or None.
+The name of a callable does not make a call safe: its arguments come from the file. allowlist.json
+therefore names a contract for each callable, and for each class that does more with its state than
+store it. A contract returns why an object is refused, or None.
 """
 
 from __future__ import annotations
@@ -24,36 +25,36 @@ __all__ = [
 CALLS: dict[str, Contract] = (
     builtin.CALLS | numeric.CALLS | learning.CALLS | frames.CALLS | arrow.CALLS
 )
-"""What is called: its arguments, and the states of what it returns."""
+"""Contracts of callables: their arguments, and the states of the objects that they return."""
 
 CLASSES: dict[str, Contract] = (
     learning.CLASSES | numeric.CLASSES | frames.CLASSES | arrow.CLASSES | caches.CLASSES
 )
-"""Classes: what they are made of, and their states."""
+"""Contracts of classes: their constructor arguments and states."""
 
 
-def violation(made: ObjectNode) -> str | None:
-    """What is wrong with the arguments or states of an object of a known global, if anything."""
-    return _call(made) or _class(made)
+def violation(node: ObjectNode) -> str | None:
+    """Return why the arguments or states of an object of a known global are refused, or None."""
+    return _call(node) or _class(node)
 
 
 def reads_own_state(key: str) -> bool:
-    """Whether a class gives its state another meaning than Python, and its contract checks that."""
+    """Return whether a class has its own `__setstate__`, and a contract that checks its state."""
     return contract_name(key) in CLASSES
 
 
-def _call(made: ObjectNode) -> str | None:
-    if made.how != "call" or not roles(made.cls.key):
+def _call(node: ObjectNode) -> str | None:
+    if node.how != "call" or not roles(node.cls.key):
         return None
-    contract = CALLS.get(contract_name(made.cls.key) or "")
-    return contract(made) if contract else "no contract tells with what it may be called"
+    contract = CALLS.get(contract_name(node.cls.key) or "")
+    return contract(node) if contract else "modelpack has no contract for its arguments"
 
 
-def _class(made: ObjectNode) -> str | None:
-    key = class_key(made)
-    if not is_constructed(made) or not roles(key):
+def _class(node: ObjectNode) -> str | None:
+    key = class_key(node)
+    if not is_constructed(node) or not roles(key):
         return None
     contract = CLASSES.get(contract_name(key) or "")
     if contract is not None:
-        return contract(made)
-    return None if is_bare(made) else "it is made of arguments"
+        return contract(node)
+    return None if is_bare(node) else "it is constructed with arguments"

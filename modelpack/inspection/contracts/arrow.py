@@ -1,4 +1,4 @@
-"""Texts that pandas keeps in pyarrow, as their pickles make them again."""
+"""Contracts of pyarrow, which stores the texts of pandas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATE = {"_cache", "_data", "_dtype", "_pa_array", "_readonly"}
 
 
 def _buffers(node: Node) -> bool:
-    """Which values are missing, where the texts begin, and their bytes."""
+    """A validity bitmap, or None, the offsets of the texts, and their bytes."""
     if not isinstance(node, list) or len(node) != 3:
         return False
     return all(each is None or _buffer(each) for each in node) and None not in node[1:]
@@ -31,12 +31,12 @@ def _empty(node: Node) -> bool:
     return isinstance(node, list) and not node
 
 
-def _strings(made: ObjectNode) -> str | None:
-    if not is_bare(made) or len(made.states) != 1:
-        return "it is not made as pandas makes it"
-    state = made.states[0]
+def _strings(node: ObjectNode) -> str | None:
+    if not is_bare(node) or len(node.states) != 1:
+        return "it is not constructed as pandas does"
+    state = node.states[0]
     if not isinstance(state, DictNode) or not {*map(type, state.keys)} <= {str}:
-        return "its state is no dict"
+        return "its state is not a dict"
     found = dict(zip(state.keys, state.values, strict=True))
     arrays = [found[name] for name in ("_data", "_pa_array") if name in found]
     cache = found.get("_cache")

@@ -1,4 +1,4 @@
-"""Callables of the standard library: types of values, and what picklers themselves call."""
+"""Contracts of the standard library: types of values, and functions that picklers call."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from .kinds import (
 )
 
 _BASES = {"object": type(None), "dict": DictNode, "list": list, "tuple": tuple}
-_PARTIAL_OF = ("sklearn.feature_selection.", "sklearn.metrics.", "sklearn.utils.validation:")
+_PARTIAL_PREFIXES = ("sklearn.feature_selection.", "sklearn.metrics.", "sklearn.utils.validation:")
 _TEXT_TYPES = {"str", "unicode"}
 _TEXT_METHODS = {"capitalize", "casefold", "lower", "split", "splitlines", "strip", "upper"}
 
 
-def _encode(made: ObjectNode) -> str | None:
-    if len(made.args) == 2 and isinstance(made.args[0], str | Blob) and not made.states:
-        if made.args[1] in ("latin1", "latin-1"):
+def _encode(node: ObjectNode) -> str | None:
+    if len(node.args) == 2 and isinstance(node.args[0], str | Blob) and not node.states:
+        if node.args[1] in ("latin1", "latin-1"):
             return None
-        if made.args[1] == "utf-8" and isinstance(made.args[0], str):
+        if node.args[1] == "utf-8" and isinstance(node.args[0], str):
             return None
-    return "it is used otherwise than for the bytes of an array"
+    return "it does not encode the bytes of an array"
 
 
-def _bytes(made: ObjectNode) -> str | None:
-    # A number would claim as much memory.
-    latin = len(made.args) == 2 and made.args[1] in ("latin1", "latin-1")
-    fine = len(made.args) <= 1 or (latin and isinstance(made.args[0], str | Blob))
-    fits = fine and all(map(raw, made.args)) and not made.states
-    return None if fits else "it is not made of bytes"
+def _bytes(node: ObjectNode) -> str | None:
+    # `bytes(n)` of a number allocates n bytes.
+    latin = len(node.args) == 2 and node.args[1] in ("latin1", "latin-1")
+    fine = len(node.args) <= 1 or (latin and isinstance(node.args[0], str | Blob))
+    fits = fine and all(map(raw, node.args)) and not node.states
+    return None if fits else "its argument is not bytes"
 
 
-def _defaultdict(made: ObjectNode) -> str | None:
-    fine = len(made.args) <= 1 and all(map(_is_factory, made.args)) and not made.states
-    return None if fine else "its factory is no plain type"
+def _defaultdict(node: ObjectNode) -> str | None:
+    fine = len(node.args) <= 1 and all(map(_is_factory, node.args)) and not node.states
+    return None if fine else "its default factory is not a builtin type"
 
 
 def _is_factory(node: Node) -> bool:
@@ -61,25 +61,25 @@ def _is_factory(node: Node) -> bool:
     )
 
 
-def _partial(made: ObjectNode) -> str | None:
-    # A state replaces the function that the arguments told.
-    wrapped = [a[0] if isinstance(a, tuple) and a else None for a in (made.args, *made.states)]
-    fine = made.kwargs is None and all(map(_may_be_wrapped, wrapped))
-    return None if fine else "it wraps a function that models do not wrap"
+def _partial(node: ObjectNode) -> str | None:
+    # The state of a partial replaces the function in its arguments.
+    wrapped = [a[0] if isinstance(a, tuple) and a else None for a in (node.args, *node.states)]
+    fine = node.kwargs is None and all(map(_may_be_wrapped, wrapped))
+    return None if fine else "it wraps a function that no model wraps"
 
 
 def _may_be_wrapped(node: Node) -> bool:
     if not isinstance(node, Global):
         return False
     if node.key == "pandas.core.internals.blocks:new_block":
-        return True  # it may only be called at once, as it is no value
-    is_own = node.key.startswith(_PARTIAL_OF) and "ref" in roles(node.key)
+        return True  # not allowed as a value, so this partial can only be called by the pickle
+    is_own = node.key.startswith(_PARTIAL_PREFIXES) and "ref" in roles(node.key)
     return is_own or standing(node.key) == "unknown"
 
 
-def _getattr(made: ObjectNode) -> str | None:
-    if len(made.args) == 2 and isinstance(made.args[1], str) and not made.states:
-        owner, name = made.args
+def _getattr(node: ObjectNode) -> str | None:
+    if len(node.args) == 2 and isinstance(node.args[1], str) and not node.states:
+        owner, name = node.args
         if isinstance(owner, Global) and _is_text_method(owner, name):
             return None
         if (
@@ -87,9 +87,9 @@ def _getattr(made: ObjectNode) -> str | None:
             and is_constructed(owner)
             and _is_method(class_key(owner), name)
         ):
-            # What the state sets is no method of the class, and may be anything.
-            return "it takes what the file sets" if _sets(owner, name) else None
-    return "it takes an attribute that models do not take"
+            # The state could replace the method by any object.
+            return "the attribute that it reads is set by the file" if _sets(owner, name) else None
+    return "it reads an attribute that no model reads"
 
 
 def _sets(owner: ObjectNode, name: str) -> bool:
@@ -110,38 +110,38 @@ def _is_method(owner: str, name: str) -> bool:
     return not name.startswith("__") and standing(owner) == "unknown"
 
 
-def _reconstructor(made: ObjectNode) -> str | None:
-    if len(made.args) == 3 and made.kwargs is None:
-        cls, base, content = made.args
+def _reconstructor(node: ObjectNode) -> str | None:
+    if len(node.args) == 3 and node.kwargs is None:
+        cls, base, content = node.args
         kind = _BASES.get(base.name) if isinstance(base, Global) else None
         if isinstance(cls, Global) and kind is not None and isinstance(content, kind):
             return None
-    return "it is not called as picklers call it"
+    return "picklers do not call it this way"
 
 
 def _translated(_: ObjectNode) -> str:
-    # modelpack.inspection.translation has replaced all calls that are as dill writes them.
-    return "it is called with what dill does not write there for a model"
+    # modelpack.inspection.translation has already replaced each call that dill writes for a model.
+    return "dill does not write this call for a model"
 
 
-_place = either(nothing, integer, text, number)
+_bound = either(nothing, integer, text, number)
 _zone = result_of("timezone", "nothing")
 _pairs = all_of(either(tuple_of(anything, anything), all_of(anything)))
 
 CALLS: dict[str, Contract] = {
     "nothing": call_contract(),
     "bytes": _bytes,
-    "collection": call_contract(sequence, least=0),
+    "collection": call_contract(sequence, required=0),
     "complex": call_contract(number, number),
     "range": call_contract(integer, integer, integer),
-    "slice": call_contract(_place, _place, _place),
-    "ordered": call_contract(_pairs, least=0, state=table, stateless=True),
+    "slice": call_contract(_bound, _bound, _bound),
+    "ordered": call_contract(_pairs, required=0, state=table, stateless=True),
     "defaultdict": _defaultdict,
-    "deque": call_contract(literal((), []), either(nothing, unsigned_integer), least=0),
+    "deque": call_contract(literal((), []), either(nothing, unsigned_integer), required=0),
     "counter": call_contract(table),
-    "moment": call_contract(raw, _zone, least=1),
+    "moment": call_contract(raw, _zone, required=1),
     "duration": call_contract(integer, integer, integer),
-    "timezone": call_contract(result_of("duration"), text, least=1),
+    "timezone": call_contract(result_of("duration"), text, required=1),
     "encode": _encode,
     "partial": _partial,
     "getattr": _getattr,

@@ -1,8 +1,8 @@
-"""Caches of joblib: what the parameter `memory` of a pipeline holds.
+"""Contracts of joblib caches: the values of the parameter `memory` of a pipeline.
 
-A cache opens, writes and removes files below its location, and calls what it is asked to cache.
-Only training uses it, so a known class may hold one as `memory` and nowhere else. Joblib's other
-classes open the files of a cache when they are called, and stay banned.
+A cache opens, writes and removes files below its location, and calls the function that it caches.
+Only training uses it, so a known class may contain one in `memory` and nowhere else. The other
+classes of joblib open the files of a cache when they are called, and stay banned.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ CACHE, FOLDER = "cache", "cache_folder"
 
 
 def _has_only(kinds: Mapping[str, Kind]) -> Contract:
-    """The contract of a class whose state has no other attributes than these, each of its kind."""
+    """Return the contract of a class whose state has only these attributes, each of its kind."""
 
-    def contract(made: ObjectNode) -> str | None:
-        if not is_bare(made):
-            return "it is made of arguments"
-        for state in made.states:
+    def contract(node: ObjectNode) -> str | None:
+        if not is_bare(node):
+            return "it is constructed with arguments"
+        for state in node.states:
             pairs = (
                 zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()
             )
@@ -36,7 +36,7 @@ def _has_only(kinds: Mapping[str, Kind]) -> Contract:
 
 
 def is_cache(node: Node) -> bool:
-    """Return whether a value is a cache, or the folder of one."""
+    """Return whether a value is a cache, or the storage backend of one."""
     key = class_key(node) if isinstance(node, ObjectNode) else ""
     return contract_name(key) in {CACHE, FOLDER}
 
@@ -54,7 +54,7 @@ def _is_empty(node: Node) -> bool:
 
 
 def _is_unknown(node: Node) -> bool:
-    """A function that the user has to trust anyway."""
+    """A function that is refused unless the user trusts it by name."""
     return isinstance(node, Global) and standing(node.key) == "unknown"
 
 
@@ -64,7 +64,7 @@ memory: Kind = either(
     lambda node: isinstance(node, ObjectNode) and contract_name(class_key(node)) == CACHE,
     lambda node: isinstance(node, ObjectNode) and standing(class_key(node)) == "unknown",
 )
-"""What the parameter `memory` may be: a cache, the path of one, or what the user has to trust."""
+"""The parameter `memory`: a cache, its path, or an object of a class that the user has to trust."""
 
 _LEVEL = either(flag, unsigned_integer)
 _MODE = literal(None, "r", "r+", "w+", "c")

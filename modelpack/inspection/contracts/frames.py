@@ -1,4 +1,4 @@
-"""Callables of pandas and statsmodels: indexes, blocks, moments, types of columns."""
+"""Contracts of pandas and statsmodels: indexes, blocks, dates and times, types of columns."""
 
 from __future__ import annotations
 
@@ -29,44 +29,50 @@ _INDEX_KEYWORDS = {
 }  # fmt: skip
 
 
-def _index(made: ObjectNode) -> str | None:
-    # The first argument is called with the second as its keywords.
-    if len(made.args) != 2 or made.kwargs is not None or made.states:
-        return "it is not called as pandas calls it"
-    cls, keywords = made.args
+def _index(node: ObjectNode) -> str | None:
+    # `_new_Index(cls, keywords)` calls `cls(**keywords)`.
+    if len(node.args) != 2 or node.kwargs is not None or node.states:
+        return "pandas does not call it this way"
+    cls, keywords = node.args
     if not _INDEX(cls):
-        return "its class is no index of pandas"
+        return "its class is not an index of pandas"
     fine = isinstance(keywords, DictNode) and all(
         isinstance(key, str) and key in _INDEX_KEYWORDS for key in keywords.keys
     )
     if not fine:
-        return "it is given keywords that an index does not write"
+        return "its keywords are not those that an index writes"
     found = dict(zip(keywords.keys, keywords.values, strict=True))
     zones = (found.get(key) for key in ("dtype", "freq", "tz"))
     return "its time zone is the path of a file" if any(map(is_zone_path, zones)) else None
 
 
-def _extension(made: ObjectNode) -> str | None:
-    # Cython's function for the base class of many: the class is any array of pandas.
-    if len(made.args) != 3 or made.kwargs is not None or len(made.states) != 1:
-        return "it is not called as Cython calls it"
-    cls, checksum, state = made.args
+def _extension(node: ObjectNode) -> str | None:
+    # Cython generates one function for the base class of all arrays; the first argument is the
+    # class to build.
+    if len(node.args) != 3 or node.kwargs is not None or len(node.states) != 1:
+        return "Cython does not call it this way"
+    cls, checksum, state = node.args
     fine = (_ARRAY(cls) or _CATEGORICAL(cls)) and unsigned_integer(checksum) and state is None
-    return None if fine and isinstance(made.states[0], tuple) else "it makes no array of pandas"
+    return (
+        None
+        if fine and isinstance(node.states[0], tuple)
+        else "it does not build an array of pandas"
+    )
 
 
-def _formula(made: ObjectNode) -> str | None:
+def _formula(node: ObjectNode) -> str | None:
     # modelpack.inspection.formulas checks what `__setstate__` evaluates.
     return (
         None
-        if all(isinstance(state, DictNode) for state in made.states)
-        else "its state is no dict"
+        if all(isinstance(state, DictNode) for state in node.states)
+        else "its state is not a dict"
     )
 
 
 def _values(node: Node) -> bool:
-    """An array of numpy, one of pandas, or an object that the user has to trust anyway: pandas
-    reads attributes of the values before it compares their shape with the place.
+    """An array of numpy or pandas, or an object of a class that the user has to trust.
+
+    pandas reads attributes of the values of a block before it compares their shape.
     """
     if array(node) or not isinstance(node, ObjectNode):
         return array(node)
@@ -75,7 +81,7 @@ def _values(node: Node) -> bool:
 
 
 def _offset(node: Node) -> bool:
-    # A class of Python before pandas 1.1, since then one of Cython, which is called.
+    # A Python class before pandas 1.1; a Cython class, rebuilt by a call, since then.
     return isinstance(node, ObjectNode) and class_key(node).startswith(_OFFSETS)
 
 
@@ -95,16 +101,16 @@ CALLS: dict[str, Contract] = {
     "extension": _extension,
     "block": call_contract(_values, either(result_of("slice"), array), unsigned_integer),
     "manager": call_contract(all_of(result_of("block")), all_of(result_of("index"))),
-    "timestamp": call_contract(integer, either(nothing, _offset), _ZONE, integer, least=2),
-    "timedelta": call_contract(integer, unsigned_integer, least=1),
+    "timestamp": call_contract(integer, either(nothing, _offset), _ZONE, integer, required=2),
+    "timedelta": call_contract(integer, unsigned_integer, required=1),
     "interval": call_contract(_END, _END, text),
     "period": call_contract(nothing, _offset, integer),
-    "offset": call_contract(integer, flag, least=0),
+    "offset": call_contract(integer, flag, required=0),
     "none": call_contract(nothing),
     "column_type": call_contract(
         either(_plain, nothing, _offset),
         either(number, _plain, global_named("pandas", "NA")),
-        least=0,
+        required=0,
     ),
 }
 CLASSES: dict[str, Contract] = {"formula": _formula}

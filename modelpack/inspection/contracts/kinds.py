@@ -1,4 +1,4 @@
-"""What a value of a pickle is, as tests that a contract puts to each argument and state."""
+"""Kinds: predicates that contracts apply to arguments and states."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..pickle.ndarrays import scalar
 
 Kind = Callable[[Node], bool]
 Contract = Callable[[ObjectNode], str | None]
-"""What is wrong with an object, or None."""
+"""Returns why an object is refused, or None."""
 
-_UNFIT = "its arguments are not those that picklers write"
-_UNFIT_STATE = "its state is not one that picklers write"
+_BAD_ARGUMENTS = "its arguments are not those that picklers write"
+_BAD_STATE = "its state is not one that picklers write"
 
 
 def nothing(node: Node) -> bool:
@@ -34,7 +34,7 @@ def integer(node: Node) -> bool:
 
 
 def unsigned_integer(node: Node) -> bool:
-    """A count: numpy's and Cython's ints hold no more."""
+    """A count that fits into a signed 64-bit integer, as numpy and Cython store it."""
     return type(node) is int and 0 <= node < 2**63
 
 
@@ -51,7 +51,7 @@ def anything(_: Node) -> bool:
 
 
 def raw(node: Node) -> bool:
-    """Bytes, however the protocol at hand writes them; text where Python 2 did."""
+    """Bytes, in the form of any pickle protocol; Python 2 writes them as text."""
     return isinstance(node, bytes | Blob | str) or result_of("bytes", "encode")(node)
 
 
@@ -72,7 +72,7 @@ def sequence(node: Node) -> bool:
 
 
 def literal(*values: Node) -> Kind:
-    """One of these values, and of their types."""
+    """One of these values, of exactly its type: `True` is not 1."""
     return lambda node: any(type(node) is type(value) and node == value for value in values)
 
 
@@ -81,7 +81,7 @@ def either(*kinds: Kind) -> Kind:
 
 
 def tuple_of(*kinds: Kind) -> Kind:
-    """A tuple of as many values, each of its kind."""
+    """A tuple of this length, each value of the kind at its position."""
 
     def fits(node: Node) -> bool:
         if not isinstance(node, tuple) or len(node) != len(kinds):
@@ -92,14 +92,12 @@ def tuple_of(*kinds: Kind) -> Kind:
 
 
 def all_of(kind: Kind) -> Kind:
-    """A list or tuple of any number of values of this kind."""
+    """A list or tuple of any length with values of one kind."""
     return lambda node: isinstance(node, list | tuple) and all(map(kind, node))
 
 
 def global_named(module: str, name: str = "") -> Kind:
-    """A global whose module begins with, and whose name ends with these; a prefix of a module ends
-    where one of its parts does.
-    """
+    """A global in `module` or a module below it, whose name ends with `name`."""
 
     def fits(node: Node) -> bool:
         if not isinstance(node, Global):
@@ -110,7 +108,7 @@ def global_named(module: str, name: str = "") -> Kind:
 
 
 def result_of(*contracts: str) -> Kind:
-    """What a call of a known callable with one of these contracts returns."""
+    """The result of a call of a known callable that has one of these contracts."""
 
     def fits(node: Node) -> bool:
         called = isinstance(node, ObjectNode) and node.how == "call"
@@ -120,29 +118,31 @@ def result_of(*contracts: str) -> Kind:
 
 
 def call_contract(
-    *kinds: Kind, least: int | None = None, state: Kind | None = None, stateless: bool = False
+    *kinds: Kind, required: int | None = None, state: Kind | None = None, stateless: bool = False
 ) -> Contract:
-    """The contract of a callable: as many arguments, each of its kind, the last ones left out down
-    to `least`; the kind of its one state, which may be missing if `stateless`, or None if it has
-    none.
+    """Return the contract of a callable.
+
+    Args:
+        kinds: The kinds of its positional arguments.
+        required: The number of arguments that must be present (default: all).
+        state: The kind of its one state; None if the result has no state.
+        stateless: Whether the state may be missing.
     """
-    fewest = len(kinds) if least is None else least
+    minimum = len(kinds) if required is None else required
     counts = {0} if state is None else {0, 1} if stateless else {1}
 
-    def contract(made: ObjectNode) -> str | None:
-        if made.kwargs is not None or not fewest <= len(made.args) <= len(kinds):
-            return _UNFIT
-        if not all(kind(arg) for kind, arg in zip(kinds, made.args, strict=False)):
-            return _UNFIT
-        fine = len(made.states) in counts and all(map(state or nothing, made.states))
-        return None if fine else _UNFIT_STATE
+    def contract(node: ObjectNode) -> str | None:
+        if node.kwargs is not None or not minimum <= len(node.args) <= len(kinds):
+            return _BAD_ARGUMENTS
+        if not all(kind(arg) for kind, arg in zip(kinds, node.args, strict=False)):
+            return _BAD_ARGUMENTS
+        fine = len(node.states) in counts and all(map(state or nothing, node.states))
+        return None if fine else _BAD_STATE
 
     return contract
 
 
 def is_zone_path(node: Node) -> bool:
-    """Return whether pandas takes a text for a time zone of dateutil, which opens the file of that
-    name.
-    """
+    """Return whether pandas passes a text to dateutil, which opens a file of that name."""
     text = scalar(node)
     return isinstance(text, str) and "dateutil/" in text

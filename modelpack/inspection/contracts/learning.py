@@ -1,4 +1,4 @@
-"""Compiled classes of scikit-learn, and of what Cython writes for any other library."""
+"""Contracts of compiled scikit-learn classes, and of the functions that Cython generates."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .kinds import (
 _UNPICKLE = "__pyx_unpickle_"
 
 
-def _same_module(made: ObjectNode) -> str | None:
-    cls = made.args[0] if len(made.args) == 1 else None
-    if isinstance(cls, Global) and cls.module == made.cls.module and _is_class(cls.name):
-        fine = made.kwargs is None and len(made.states) == 1 and sequence(made.states[0])
-        return None if fine else "it has no state, or not one of its class"
-    return "it makes what its module does not hold"
+def _same_module(node: ObjectNode) -> str | None:
+    cls = node.args[0] if len(node.args) == 1 else None
+    if isinstance(cls, Global) and cls.module == node.cls.module and _is_class(cls.name):
+        fine = node.kwargs is None and len(node.states) == 1 and sequence(node.states[0])
+        return None if fine else "its state is missing or is not a sequence"
+    return "it builds a class of another module"
 
 
 def _is_class(name: str) -> bool:
     return name.lstrip("_")[:1].isupper()
 
 
-def _cython(made: ObjectNode) -> str | None:
-    # The class, a checksum of its attributes, and these, or a state of them afterwards.
-    if len(made.args) != 3 or len(made.states) > 1 or made.kwargs is not None:
-        return "it is not called as Cython calls it"
-    cls, checksum, state = made.args
-    fits = isinstance(cls, Global) and _UNPICKLE + cls.name == made.cls.name
-    if not fits or cls.module != made.cls.module:
-        return "it makes another class than its own"
-    fine = unsigned_integer(checksum) and all(_is_state(s) for s in (state, *made.states))
+def _cython(node: ObjectNode) -> str | None:
+    # Arguments: the class, a checksum of its attributes, and their values or None.
+    if len(node.args) != 3 or len(node.states) > 1 or node.kwargs is not None:
+        return "Cython does not call it this way"
+    cls, checksum, state = node.args
+    fits = isinstance(cls, Global) and _UNPICKLE + cls.name == node.cls.name
+    if not fits or cls.module != node.cls.module:
+        return "it builds a class other than the one that it was generated for"
+    fine = unsigned_integer(checksum) and all(_is_state(s) for s in (state, *node.states))
     return None if fine else "its state is not one that Cython writes"
 
 
@@ -50,24 +50,24 @@ CALLS: dict[str, Contract] = {
     "tree": call_contract(unsigned_integer, array, unsigned_integer, state=table),
     "of_module": _same_module,
     "cython": _cython,
-    "numbers": call_contract(either(nothing, number), either(nothing, number), least=0),
+    "numbers": call_contract(either(nothing, number), either(nothing, number), required=0),
 }
 
 
-def _fields(made: ObjectNode) -> str | None:
-    # A named tuple: values that it keeps.
-    return None if made.kwargs is None and not made.states else "it is no tuple of values"
+def _fields(node: ObjectNode) -> str | None:
+    # A named tuple stores its arguments and has no state.
+    return None if node.kwargs is None and not node.states else "it is not a tuple of values"
 
 
-def _vectorizer(made: ObjectNode) -> str | None:
-    if not is_bare(made):
-        return "it is made of arguments"
-    for state in made.states:
+def _vectorizer(node: ObjectNode) -> str | None:
+    if not is_bare(node):
+        return "it is constructed with arguments"
+    for state in node.states:
         if not isinstance(state, DictNode):
-            return "its state is no dict"
+            return "its state is not a dict"
         for key, value in zip(state.keys, state.values, strict=True):
             if key == "input" and value != "content":
-                return "it takes the rows of requests for names of files and opens them"
+                return "it would open each row of a request as a file name"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Callables of numpy and scipy: arrays, scalars, generators of random numbers, distributions."""
+"""Contracts of numpy and scipy: arrays, scalars, random number generators, distributions."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from .kinds import (
     unsigned_integer,
 )
 
-# Array classes; the others of numpy open files (memmap) or take any code (recarray of objects).
+# The other array classes of numpy open files (memmap) or accept objects as fields (recarray).
 _ARRAYS = {
     "numpy:ndarray",
-    "numpy:matrix",  # which the policy refuses by its name
+    "numpy:matrix",  # the policy refuses it by name
     "numpy.ma:MaskedArray",
     "numpy.ma.core:MaskedArray",
     "numpy.matrixlib.defmatrix:matrix",
@@ -42,8 +42,8 @@ _ARRAYS = {
 }
 _UFUNCS = ("numpy", "scipy.special")
 
-# scipy.stats writes the text that it executes in `__setstate__`: it must be its own template, with
-# nothing but names of shape parameters in it.
+# scipy.stats saves the source code of `_parse_args` and executes it in `__setstate__`. The text
+# must equal scipy's own template, in which only the names of the shape parameters vary.
 _HEAD = re.compile(r"\ndef _parse_args\(self, ((?:[A-Za-z_][A-Za-z0-9_]*, )*) (loc=0[^)]*)\):\n")
 _TEMPLATE = """
 def _parse_args(self, {shapes} {taken}):
@@ -56,13 +56,14 @@ def _parse_args_stats(self, {shapes} {taken}, moments='mv'):
     return ({shapes}), {returned}, moments
 """
 _SCALES = {"loc=0, scale=1": "loc, scale", "loc=0": "loc, 1"}
-"""The last parameters of a continuous and of a discrete distribution -> what is returned."""
+"""The last parameters of a continuous and of a discrete distribution -> the values returned."""
 
 _RESERVED = {"loc", "moments", "scale", "self", "size", *keyword.kwlist}
-# What scipy before 1.6 gives to `__init__` when it is unpickled; of `shapes` it makes such a text.
+# scipy before 1.6 passes these parameters to `__init__` when it is unpickled, which inserts
+# `shapes` into the same template.
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[, ]+[A-Za-z_][A-Za-z0-9_]*)*")
 _SAMPLERS = {"rvs_fisher", "rvs_wallenius"}
-"""The methods of a compiled class that noncentral hypergeometric distributions look up by text."""
+"""The methods that noncentral hypergeometric distributions look up by name in a compiled class."""
 
 _PARAMETERS = {
     "momtype", "a", "b", "xtol", "badvalue", "name", "longname", "shapes", "extradoc",
@@ -70,67 +71,71 @@ _PARAMETERS = {
 }  # fmt: skip
 
 
-def _dtype(made: ObjectNode) -> str | None:
-    # Read twice: what it is made of may have been changed since it was set.
-    if made.dtype is not None and read(made) == made.dtype:
+def _dtype(node: ObjectNode) -> str | None:
+    # Parsed again: the file may have changed the arguments after the state was set.
+    if node.dtype is not None and read(node) == node.dtype:
         return None
-    return "it is no dtype as numpy writes it"
+    return "it is not a dtype in the form that numpy writes"
 
 
 def _array_class(node: Node) -> bool:
     return isinstance(node, Global) and node.key in _ARRAYS
 
 
-def _array(made: ObjectNode) -> str | None:
-    return _ARRAY(made) or _values(made.states[0][2], made.states[0][4])
+def _array(node: ObjectNode) -> str | None:
+    return _ARRAY(node) or _values(node.states[0][2], node.states[0][4])
 
 
 def _values(kind: Node, values: Node) -> str | None:
-    # Of objects a list, of all else bytes: numpy would take bytes for addresses.
+    # numpy would use bytes as the addresses of objects, so an array of objects needs a list.
     found = parse(kind)
     if found is not None and found.has_objects == isinstance(values, list):
         return None
-    return "its values are not those of its dtype"
+    return "its values do not match its dtype"
 
 
-def _masked(made: ObjectNode) -> str | None:
-    return _MASKED(made) or _values(made.states[0][2], made.states[0][4])
+def _masked(node: ObjectNode) -> str | None:
+    return _MASKED(node) or _values(node.states[0][2], node.states[0][4])
 
 
 def _plain_dtype(node: Node) -> bool:
-    # The bytes of a dtype with objects would be taken for addresses.
+    # numpy would use the bytes of a dtype with objects as addresses.
     found = parse(node)
     return found is not None and not found.has_objects
 
 
-def _own_bytes(node: Node) -> bool:
-    # Of another object, the array would share the memory.
+def _plain_bytes(node: Node) -> bool:
+    # The array shares the memory of any other object with a buffer.
     return isinstance(node, bytes | Blob)
 
 
-def _positioned(contract: Contract) -> Contract:
-    def positioned(made: ObjectNode) -> str | None:
-        wrong = contract(made)
-        return wrong if wrong or is_random_state(made) else "its position is beyond its numbers"
+def _with_valid_position(contract: Contract) -> Contract:
+    def with_valid_position(node: ObjectNode) -> str | None:
+        wrong = contract(node)
+        return (
+            wrong
+            if wrong or is_random_state(node)
+            else "its position is outside of its state vector"
+        )
 
-    return positioned
+    return with_valid_position
 
 
-def _ufunc(made: ObjectNode) -> str | None:
-    # It imports the module that the first argument names, and takes the second from it.
-    if len(made.args) == 2 and all(map(text, made.args)) and not made.states:
-        module, name = made.args
+def _ufunc(node: ObjectNode) -> str | None:
+    # It imports the module named by the first argument and reads the second from it.
+    if len(node.args) == 2 and all(map(text, node.args)) and not node.states:
+        module, name = node.args
         known = any(f"{module}.".startswith(f"{package}.") for package in _UFUNCS)
         if known and "ref" in roles(f"{module}:{name}"):
             return None
-    return "it takes what is no known function of numpy or scipy"
+    return "it looks up a name that is not a known function of numpy or scipy"
 
 
-def _spline(made: ObjectNode) -> str | None:
-    # A dict before scipy 1.18; since then the spline that it stands for, and an empty array.
-    if not is_bare(made):
-        return "it is made of arguments"
-    fine = all(isinstance(state, DictNode) or _STANDS_FOR(state) for state in made.states)
+def _spline(node: ObjectNode) -> str | None:
+    # The state is a dict before scipy 1.18, and since then a tuple of a spline and an empty array.
+    if not is_bare(node):
+        return "it is constructed with arguments"
+    fine = all(isinstance(state, DictNode) or _WRAPPED_SPLINE(state) for state in node.states)
     return None if fine else "its state is not one that scipy writes"
 
 
@@ -140,20 +145,20 @@ def _is_inner_spline(node: Node) -> bool:
     )
 
 
-def _distribution(made: ObjectNode) -> str | None:
-    if len(made.states) > 1:
-        return "it has several states"
-    for state in made.states:
+def _distribution(node: ObjectNode) -> str | None:
+    if len(node.states) > 1:
+        return "it has more than one state"
+    for state in node.states:
         if isinstance(state, tuple):
             return _parameters(state)
         if not isinstance(state, DictNode):
-            return "its state is no dict"
+            return "its state is not a dict"
         return _texts(state)
     return None
 
 
 def is_template(node: Node) -> bool:
-    """Return whether a value is the text that scipy itself writes and executes."""
+    """Return whether a value is the source code that scipy itself writes and executes."""
     match = _HEAD.match(node) if isinstance(node, str) else None
     if match is None or match[2] not in _SCALES or not _are_shapes(match[1].split(", ")[:-1]):
         return False
@@ -162,16 +167,16 @@ def is_template(node: Node) -> bool:
 
 
 def _are_shapes(names: list[str]) -> bool:
-    """Whether names can be parameters of one function, next to those that scipy adds."""
+    """Return whether names are distinct and none is one that scipy adds, or a keyword."""
     return len(set(names)) == len(names) and _RESERVED.isdisjoint(names)
 
 
 def _texts(state: DictNode) -> str | None:
     for key, value in zip(state.keys, state.values, strict=True):
         if key == "_parse_arg_template" and not is_template(value):
-            return "the text that it executes is not scipy's own"
+            return "the code that it executes is not the template of scipy"
         if key == "rvs_name" and (type(value) is not str or value not in _SAMPLERS):
-            return "the method that draws its samples is none of scipy's"
+            return "its sampling method is not one of scipy"
     return None
 
 
@@ -180,15 +185,15 @@ def _parameters(state: tuple[Node, ...]) -> str | None:
         return "its state is not one that scipy writes"
     for key, value in zip(state[0].keys, state[0].values, strict=True):
         if not isinstance(key, str) or key not in _PARAMETERS or not _PARAMETER(value):
-            return "its state holds a parameter that scipy does not know"
+            return "its state contains a parameter that scipy does not write"
         if key == "shapes" and isinstance(value, str) and value:
             names = value.replace(",", " ").split()
             if not _NAMES.fullmatch(value) or not _are_shapes(names):
-                return "the names of its shape parameters are none"
+                return "the names of its shape parameters are not valid"
     return None
 
 
-_STANDS_FOR = tuple_of(_is_inner_spline, array)
+_WRAPPED_SPLINE = tuple_of(_is_inner_spline, array)
 _RANDOM = either(nothing, result_of("random_state", "generator"))
 _PARAMETER = either(nothing, number, text, array)
 _EMPTY = literal((0,))
@@ -224,21 +229,27 @@ CALLS: dict[str, Contract] = {
     "dtype": _dtype,
     "scalar": call_contract(_plain_dtype, raw),
     "buffer": call_contract(
-        _own_bytes, _plain_dtype, shape, literal("C", "F", "K"), shape, least=4
+        _plain_bytes, _plain_dtype, shape, literal("C", "F", "K"), shape, required=4
     ),
     "ufunc": _ufunc,
-    "bit_generator": _positioned(call_contract(either(text, _GENERATOR), least=0, state=_STATE)),
-    # The second argument is called with the first.
-    "generator": _positioned(
-        call_contract(
-            either(text, result_of("bit_generator")), _MAKER, least=0, state=table, stateless=True
-        )
+    "bit_generator": _with_valid_position(
+        call_contract(either(text, _GENERATOR), required=0, state=_STATE)
     ),
-    "random_state": _positioned(
+    # numpy calls the second argument with the first.
+    "generator": _with_valid_position(
         call_contract(
             either(text, result_of("bit_generator")),
             _MAKER,
-            least=0,
+            required=0,
+            state=table,
+            stateless=True,
+        )
+    ),
+    "random_state": _with_valid_position(
+        call_contract(
+            either(text, result_of("bit_generator")),
+            _MAKER,
+            required=0,
             state=either(table, tuple_of(text, array, unsigned_integer, unsigned_integer, number)),
         )
     ),

@@ -31,9 +31,9 @@ Range = tuple[float, float]
 
 _INDICATOR, _CATEGORY = "i", "c"
 _HANDLES = ("_handle", "handle", "__model")
-_LONGEST_LIST = 1_000_000
+_MAX_LIST_LENGTH = 1_000_000
 _INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
-_LONGEST_LABELS = 64_000
+_MAX_LABELS_LENGTH = 64_000
 _LIGHTGBM_TEXTS = {"v2": "<2.3", "v3": ">=2.3,<4", "v4": ">=4"}
 """The version of LightGBM's text -> the releases that write it."""
 
@@ -171,7 +171,7 @@ def _list(data: bytes, key: str) -> bytes:
     """The text of the first list of this name in JSON, up to the first bracket."""
     match = re.search(rb'"%s":\s?\[' % key.encode(), data)
     # Not by the expression, which would read the same text again from each such name in it.
-    end = data.find(b"]", match.end(), match.end() + _LONGEST_LIST) if match else -1
+    end = data.find(b"]", match.end(), match.end() + _MAX_LIST_LENGTH) if match else -1
     return data[match.end() - 1 : end + 1] if match and end >= 0 else b"[]"
 
 
@@ -293,7 +293,7 @@ def catboost_labels(root: Table, otherwise: tuple[Scalar, ...] | None) -> tuple[
 
 def _described(data: bytes) -> tuple[Scalar, ...] | None:
     try:
-        pairs = json.loads(data, object_pairs_hook=list) if len(data) < _LONGEST_LABELS else ()
+        pairs = json.loads(data, object_pairs_hook=list) if len(data) < _MAX_LABELS_LENGTH else ()
         (labels,) = (value for key, value in pairs if key == "class_names")
         return tuple(map(scalar, labels)) or None
     except (ValueError, TypeError, RecursionError):
@@ -303,7 +303,7 @@ def _described(data: bytes) -> tuple[Scalar, ...] | None:
 def class_names(data: bytes) -> tuple[Scalar, ...] | None:
     """Return the labels that the data of CatBoost contain first, in the options of training."""
     start = data.find(b'"class_names":[')
-    end = data.find(b"]", start, start + _LONGEST_LABELS)
+    end = data.find(b"]", start, start + _MAX_LABELS_LENGTH)
     if start < 0 or end < 0:
         return None
     try:
@@ -326,10 +326,10 @@ _READERS = {"lightgbm": lightgbm, "xgboost": _xgboost, "catboost": catboost}
 
 # The nodes of a scikit-learn tree are a structured array: `left_child`, `right_child`, `feature`
 # (-2 in a leaf), `threshold` and more (sklearn/tree/_tree.pxd).
-_MOST_SPLITS = 50_000
+_MAX_SPLITS = 50_000
 """More do not change what is plausible, and take longer than all else that is read."""
 
-_ENOUGH = 8
+_MIN_THRESHOLDS = 8
 """Fewer different thresholds may all lie in one corner of what training met."""
 
 _NODE = {"feature": ("i", 8), "threshold": ("f", 8)}
@@ -346,7 +346,7 @@ class Splits:
 
     def __init__(self) -> None:
         self._thresholds: defaultdict[int, list[float]] = defaultdict(list)
-        self._left = _MOST_SPLITS
+        self._left = _MAX_SPLITS
 
     def add(self, splits: Iterable[tuple[int, float]]) -> None:
         for feature, threshold in islice(splits, max(self._left, 0)):
@@ -365,7 +365,7 @@ class Splits:
         for index, column in enumerate(columns):
             found = sorted(self._thresholds.get(index, ()))
             if found:
-                column.separated(found, _ENOUGH)
+                column.separated(found, _MIN_THRESHOLDS)
 
 
 def splits_of(part: EstimatorNode) -> Splits:

@@ -23,13 +23,13 @@ from ..nodes import Node
 from ..pickle.ndarrays import clean, scalar
 from .columns import Column
 
-MOST_CATEGORIES = 1_000_000
+MAX_CATEGORIES = 1_000_000
 """Of all columns together; a file can repeat a long list at no cost."""
 
 _NUMBERS = re.compile(r"-?\d{1,10}(:-?\d{1,10}){0,100000}")
 _WHOLE_RANGE = re.compile(r"\[(\d{1,9}):(\d{1,9})\]")
 _UNUSED = "none"
-_MOST_CHOICES = 4_000_000
+_MAX_CHOICES = 4_000_000
 
 
 def xgboost_values(container: Mapping[str, Any]) -> dict[int, tuple[Scalar, ...]]:
@@ -55,7 +55,7 @@ def xgboost_values(container: Mapping[str, Any]) -> dict[int, tuple[Scalar, ...]
 def lightgbm_lists(node: Node) -> list[tuple[Scalar, ...]] | None:
     """The lists of `pandas_categorical`; None if a category is no text, number or boolean."""
     lists = node if isinstance(node, list) else []
-    if sum(len(each) for each in lists if isinstance(each, list)) > MOST_CATEGORIES:
+    if sum(len(each) for each in lists if isinstance(each, list)) > MAX_CATEGORIES:
         return None
     told = [tuple(map(scalar, each)) if isinstance(each, list) else () for each in lists]
     return None if any(not each or None in each for each in told) else told
@@ -71,7 +71,7 @@ def lightgbm_columns(lists: Sequence[Sized], infos: Sequence[str]) -> list[int] 
     coded = {i for i, info in enumerate(infos) if _NUMBERS.fullmatch(info)}
     possible = [i for i, info in enumerate(infos)
                 if i in coded or info == _UNUSED or _WHOLE_RANGE.fullmatch(info)]  # fmt: skip
-    if len(lists) * len(possible) > _MOST_CHOICES:
+    if len(lists) * len(possible) > _MAX_CHOICES:
         return None
     largest = {i: _largest(infos[i]) for i in possible}
     return _unique(lists, possible, largest, coded) or _unique(lists, possible, largest, set())
@@ -120,7 +120,7 @@ _K2, _K3 = 0x9AE16A3B2F90404F, 0xC949D7C7509E6557
 _UNHASH = pow(0x4906BA494954CB65, -2, 2**64)
 _BUCKET = struct.Struct("<QI")
 _EMPTY = _MASK
-_MOST_BUCKETS = 100_000
+_MAX_BUCKETS = 100_000
 _SMALL, _LARGE = 10_000, 100_000
 _WORDS = (
     *"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
@@ -172,7 +172,7 @@ def hashes(core: bytes, rest: bytes, trees: Table) -> dict[int, Hashes]:
 
 def _counters(data: bytes) -> Iterator[tuple[int, set[int]]]:
     """The features that have a table of counters of their own, and the hashes in it."""
-    count, position, left = (struct.unpack_from("<I", data)[0] if data else 0), 4, _MOST_BUCKETS
+    count, position, left = (struct.unpack_from("<I", data)[0] if data else 0), 4, _MAX_BUCKETS
     for _ in range(count):
         (size,) = struct.unpack_from("<I", data, position)
         position += 4

@@ -15,7 +15,7 @@ from .estimators import EstimatorNode, attributes, axes
 
 DATE = "2000-01-01T00:00:00"
 """An example, where no date of training is known."""
-MOST_CATEGORIES = 1_000
+MAX_CATEGORIES = 1_000
 """Of an encoder with more, the categories are no help to anyone."""
 
 
@@ -77,7 +77,7 @@ class Column:
         if not kept or self.type not in (None, "string"):
             return
         self.type = scalar_type(kept)
-        self.categories = kept if len(kept) <= MOST_CATEGORIES else None
+        self.categories = kept if len(kept) <= MAX_CATEGORIES else None
         if self.example not in kept:
             self.example = kept[0]
 
@@ -143,7 +143,7 @@ def scalar_type(values: Sequence[Scalar]) -> FieldType:
 
 _ROWS = ("_fit_X", "support_vectors_", "cluster_centers_", "centroids_", "X_fit_", "X_train_",
          "means_", "theta_", "sigma_")  # fmt: skip
-_MOST_ROWS = 20
+_MAX_ROWS = 20
 _MEANS = ("mean_", "xbar_", "_x_mean", "x_mean_", "location_")
 
 
@@ -166,7 +166,7 @@ def exogenous_names(part: EstimatorNode) -> list[str] | None:
 def kept_rows(part: EstimatorNode, columns: Columns) -> None:
     """Give the columns values of the first rows as their examples."""
     array = view(exogenous(part) if part.top == "statsmodels" else part.get(*_ROWS))
-    rows = array.rows(_MOST_ROWS) if array else []
+    rows = array.rows(_MAX_ROWS) if array else []
     for row in [*rows, part.floats(*_MEANS) or []]:
         if len(row) == len(columns) and all(isinstance(v, int | float) for v in row):
             for column, value in zip(columns, row, strict=True):

@@ -13,9 +13,9 @@ _PLAIN = {bool: "boolean", int: "number", float: "number", str: "string",
           bytes: "string of bytes"}  # fmt: skip
 _KINDS = {type(None): "None", DictNode: "dict", Items: "set", list: "list", tuple: "tuple",
           Blob: "long string"}  # fmt: skip
-_MOST_KINDS = 4
-_MOST_NAMES = 6
-_LONGEST = 120
+_MAX_KINDS = 4
+_MAX_NAMES = 6
+_MAX_NAMES_LENGTH = 120
 
 
 def describe_contents(node: Node) -> str:
@@ -52,11 +52,11 @@ def _size(node: Node) -> str:
 
 def _named(names: list[Node]) -> str:
     """Some of the names, in brackets; nothing where one cannot be told, or is too long."""
-    told = [clean(name) if isinstance(name, str) else str(name) for name in names[:_MOST_NAMES]
+    told = [clean(name) if isinstance(name, str) else str(name) for name in names[:_MAX_NAMES]
             if isinstance(name, str | int)]  # fmt: skip
-    if len(told) < min(len(names), _MOST_NAMES) or not ", ".join(told).isprintable():
+    if len(told) < min(len(names), _MAX_NAMES) or not ", ".join(told).isprintable():
         return ""
-    if not told or sum(map(len, told)) > _LONGEST:
+    if not told or sum(map(len, told)) > _MAX_NAMES_LENGTH:
         return ""
     return f" ({', '.join(told)}{', ...' if len(names) > len(told) else ''})"
 
@@ -68,8 +68,8 @@ def _holding(node: DictNode) -> str:
 def _kinds(values: list[Node] | tuple[Node, ...]) -> str:
     """Estimators are named, everything else is counted by kind."""
     kinds = Counter(_PLAIN.get(type(v)) or _one(v) for v in values).most_common()
-    parts = [kind if n == 1 else f"{n} {_plural(kind)}" for kind, n in kinds[:_MOST_KINDS]]
-    more = f" and {len(kinds) - _MOST_KINDS} other kinds" if len(kinds) > _MOST_KINDS else ""
+    parts = [kind if n == 1 else f"{n} {_plural(kind)}" for kind, n in kinds[:_MAX_KINDS]]
+    more = f" and {len(kinds) - _MAX_KINDS} other kinds" if len(kinds) > _MAX_KINDS else ""
     return _listed(parts) + more
 
 

@@ -18,7 +18,7 @@ from ..pickle.machine import Trace
 from ..pickle.ndarrays import Array, clean, dict_get, scalar, view
 from .distributions import DISTRIBUTIONS
 
-_DEEPEST = 32
+_MAX_DEPTH = 32
 OTHER_LIBRARIES = {
     "shap": "explainer of shap", "lime": "explainer of lime", "alibi": "explainer of alibi",
     "torch": "object of PyTorch", "tensorflow": "object of TensorFlow", "keras": "model of Keras",
@@ -256,7 +256,7 @@ class EstimatorNode:
 
 def estimator_node(node: Node, level: int = 0) -> EstimatorNode | None:
     """The estimator that an object is, or None; None also where a hostile one holds itself."""
-    if not isinstance(node, ObjectNode) or level > _DEEPEST:
+    if not isinstance(node, ObjectNode) or level > _MAX_DEPTH:
         return None
     cls = constructed_class(node)
     if not is_constructed(node) or not isinstance(cls, Global):

@@ -53,7 +53,7 @@ _OF_SEVERAL_OUTPUTS = {"ClassifierChain", "MultiOutputClassifier"}
 _WITHOUT_ENCODER = (2, 0)
 """The first release of XGBoost whose classifiers do not decode predictions."""
 
-_MOST_LABELS = 100_000
+_MAX_LABELS = 100_000
 """A larger count is no reason to allocate a label for each: the file may contain any number."""
 
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
@@ -179,7 +179,7 @@ def _xgboost(part: EstimatorNode) -> Iterator[Labels | None]:
         return
     count = part.number("n_classes_")
     groups = told.groups if told else None
-    if not count or count > _MOST_LABELS or groups not in (None, count):
+    if not count or count > _MAX_LABELS or groups not in (None, count):
         yield None
         return
     yield tuple(range(count))

@@ -77,10 +77,10 @@ def repeated_name(root: EstimatorNode) -> str | None:
     return next((name for name, count in counts.items() if count > 1), None)
 
 
-MOST_INPUTS = 100_000
+MAX_INPUTS = 100_000
 """Of a wider model the inputs are not listed."""
 
-_MOST_DESCRIBED = 10_000_000
+_MAX_DESCRIBED = 10_000_000
 """Columns of all steps together. A step claims columns that take no bytes of the file."""
 
 
@@ -128,15 +128,15 @@ def input_fields(root: EstimatorNode) -> list[Field]:
     if told == "text":
         return [Field("text", "string", example=text_example(head(root)))]
     if told == "dicts":
-        return [column.field("number") for column in dict_columns(head(root), MOST_INPUTS)]
+        return [column.field("number") for column in dict_columns(head(root), MAX_INPUTS)]
     if any(told.undecided for told in map(booster, reached(root)) if told):
         return []
     known = names(root)
     if known is None:
         width = features_in(root) or 0
-        known = [f"x{i}" for i in range(width if width <= MOST_INPUTS else 0)]
+        known = [f"x{i}" for i in range(width if width <= MAX_INPUTS else 0)]
     columns = [Column(name) for name in known]
-    if sum(1 for _ in every(root)) * len(columns) <= _MOST_DESCRIBED:
+    if sum(1 for _ in every(root)) * len(columns) <= _MAX_DESCRIBED:
         describe(root, columns)
     numeric = head(root).top in NUMERIC
     return [column.field("number" if numeric else "any") for column in columns]
@@ -158,7 +158,7 @@ def names(part: EstimatorNode) -> list[str] | None:
 
 _LOSSES_WITH_PROBABILITIES = {"log", "log_loss", "modified_huber"}
 _TWO = 2
-_MOST_OUTCOMES = 10_000
+_MAX_OUTCOMES = 10_000
 _WITH_PROBABILITIES_SINCE = {"NearestCentroid": (1, 6), "RadiusNeighborsClassifier": (0, 22)}
 _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "SelectKBest"}
 
@@ -198,7 +198,7 @@ def _shape_of_results(part: EstimatorNode) -> tuple[int, ...]:
     """
     results = attributes(part.get("_results")) or part.attributes
     count = scalar(attributes(results.get("model")).get("J"))
-    return (count,) if type(count) is int and 0 < count < _MOST_OUTCOMES else ()
+    return (count,) if type(count) is int and 0 < count < _MAX_OUTCOMES else ()
 
 
 def _transformed_type(part: EstimatorNode, inputs: Sequence[Field]) -> FieldType:

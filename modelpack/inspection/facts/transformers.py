@@ -208,7 +208,7 @@ NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "category_e
            "statsmodels"}  # fmt: skip
 """Libraries whose models take numbers where nothing in the file says otherwise."""
 
-_MOST_COLUMNS = 100_000
+_MAX_COLUMNS = 100_000
 """The example of a column of dates."""
 
 
@@ -241,7 +241,7 @@ def describe(part: EstimatorNode, columns: Columns) -> Columns | None:
 
 
 def _new_columns(count: int) -> Columns | None:
-    return [Column("") for _ in range(count)] if 0 <= count <= _MOST_COLUMNS else None
+    return [Column("") for _ in range(count)] if 0 <= count <= _MAX_COLUMNS else None
 
 
 def _describe_members(part: EstimatorNode, columns: Columns) -> None:

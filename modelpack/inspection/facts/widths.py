@@ -12,7 +12,7 @@ from .estimators import EstimatorNode, attributes
 from .input_types import entries
 from .statsmodels import formula
 
-_MOST = 2**31
+_MAX_WIDTH = 2**31
 _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
            "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
            "components_", "coef_", "coefs_", "means_", "centroids_", "location_", "X_fit_",
@@ -81,7 +81,7 @@ def features_out(part: EstimatorNode) -> int:
         known = features_in(part)
     else:
         known = _recorded(part)
-    return known if known is not None and 0 <= known < _MOST else -1
+    return known if known is not None and 0 <= known < _MAX_WIDTH else -1
 
 
 def _recorded(part: EstimatorNode) -> int | None:

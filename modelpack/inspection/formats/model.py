@@ -10,7 +10,7 @@ from modelpack.types import Finding, ModelFile, ModelSpec, Safety, Signature, Ta
 
 from ..facts import libraries
 from ..facts.columns import Column
-from ..facts.signature import MOST_INPUTS
+from ..facts.signature import MAX_INPUTS
 from ..nodes import require
 from ..policy import verdict
 
@@ -46,7 +46,7 @@ def columns(width: int, names: Sequence[str] | None) -> tuple[list[Column], bool
     """A column for each of `width` inputs, and whether they have the names that the file tells.
     None where they are too many to be listed.
     """
-    if width > MOST_INPUTS:
+    if width > MAX_INPUTS:
         return [], False
     if names is not None and len(names) == width == len(set(names)) and all(names):
         return [Column(name) for name in names], True

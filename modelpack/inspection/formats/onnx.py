@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from modelpack.types import Field, FieldType, Scalar, Signature, Task
 
 from ..facts.columns import Column, scalar_type
-from ..facts.signature import MOST_INPUTS
+from ..facts.signature import MAX_INPUTS
 from ..nodes import require
 from . import onnx_graph, onnx_trees
 from .model import NativeModel, no_prediction_finding
@@ -100,7 +100,7 @@ def _locales(model: Model) -> Iterator[str]:
 
 def _signature(model: Model, given: list[Value], labels: tuple[Scalar, ...] | None) -> Signature:
     widths = [_width(value) for value in given]
-    known = None not in widths and sum(w or 0 for w in widths) <= MOST_INPUTS
+    known = None not in widths and sum(w or 0 for w in widths) <= MAX_INPUTS
     is_text = len(given) == 1 and widths == [1] and given[0].element == 8
     inputs = _inputs(model, given, [w or 0 for w in widths]) if known else ()
     return Signature(

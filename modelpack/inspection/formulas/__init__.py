@@ -1,9 +1,11 @@
-"""Formulas in the states of objects, which statsmodels has patsy or formulaic evaluate.
+"""Formulas in the states of objects, which statsmodels evaluates with patsy or formulaic.
 
-statsmodels keeps the text of a formula and the frame of its training. It evaluates the text when
-the data of a model is loaded, in the namespaces of the code that loads it. It evaluates the result
-again with each request, and does not save it. See statsmodels/base/data.py, `__setstate__`, and
-statsmodels/base/model.py, `_transform_predict_exog`.
+A formula is Python code. statsmodels saves its text and the training frame. It evaluates the text
+when the data of a model is loaded, in the namespaces of the loading code, and the result again for
+each request. A formula is refused unless it consists of terms of columns (see `grammar`).
+
+See statsmodels/base/data.py, `__setstate__`, and statsmodels/base/model.py,
+`_transform_predict_exog`.
 """
 
 from __future__ import annotations
@@ -34,32 +36,32 @@ _EVALUATED = {
 """Attributes that predictions pass to patsy or formulaic, which take text as well."""
 
 _FRAMES = {"pandas.core.frame:DataFrame", "pandas:DataFrame"}
-_OF_FRAMES = {
+_FRAME_PACKAGES = {
     "__builtin__", "_codecs", "builtins", "collections", "copy_reg", "copyreg", "datetime",
     "decimal", "joblib", "numpy", "pandas", "pyarrow", "pytz",
 }  # fmt: skip
-"""Packages whose objects a frame may hold: numpy calls methods of other objects, by names such as
-`log`.
+"""Packages whose objects a frame may contain: on other objects, numpy functions such as `log` call
+the method of that name.
 """
 
 
 def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
-    """Find the formulas that are more than terms of columns, once for each class."""
+    """Yield a finding for each class with a formula that is more than terms of columns."""
     checks = _Checks()
     reported = set()
-    for made in objects:
-        key = class_key(made)
-        for state in made.states:
+    for node in objects:
+        key = class_key(node)
+        for state in node.states:
             for part in state if isinstance(state, tuple) else (state,):
                 why = checks.problem(key, part) if isinstance(part, DictNode) else None
                 if why and (key, why) not in reported:
                     reported.add((key, why))
                     message = f"{key.replace(':', '.')} cannot be loaded or served: {why}"
-                    yield Finding(CODE, message, made.offset, made.opcode, key or None)
+                    yield Finding(CODE, message, node.offset, node.opcode, key or None)
 
 
 class _Checks:
-    """Checks of states. Texts and frames that objects share are read once."""
+    """Checks of states, which read shared texts and frames once."""
 
     def __init__(self) -> None:
         self._formulas: dict[int, Formula | str] = {}
@@ -67,7 +69,7 @@ class _Checks:
         self._pairs: dict[tuple[int, int], str | None] = {}
 
     def problem(self, key: str, state: DictNode) -> str | None:
-        """Return what is wrong with a formula in a state of a class, if anything."""
+        """Return why a formula in a state of a class is refused, or None."""
         pairs = zip(state.keys, state.values, strict=True)
         found = {name: value for name, value in pairs if type(name) is str and name in _NAMES}
         for name in sorted(_EVALUATED & found.keys()):
@@ -75,18 +77,18 @@ class _Checks:
                 return f"its {name} would be evaluated as a formula"
         is_restored = bool(_RESTORED & found.keys())
         if is_restored and contract_name(key) != "formula":
-            return "it evaluates a formula as only data of statsmodels does"
+            return "only data of statsmodels evaluates a formula when it is loaded"
         text = found.get("formula")
         if not is_restored and (text is None or not key.startswith("statsmodels.")):
             return None
         formula = self._formula(text)
         if isinstance(formula, str):
             return formula
-        return self._unsuited(formula, text, found.get("frame")) if is_restored else None
+        return self._frame_problem(formula, text, found.get("frame")) if is_restored else None
 
     def _formula(self, text: Node) -> Formula | str:
         if type(text) is not str:
-            return "its formula is not a text of usual length"
+            return "its formula is not a text, or is too long"
         if id(text) not in self._formulas:
             try:
                 self._formulas[id(text)] = parse(text)
@@ -95,9 +97,10 @@ class _Checks:
                 self._formulas[id(text)] = why
         return self._formulas[id(text)]
 
-    def _unsuited(self, formula: Formula, text: Node, frame: Node) -> str | None:
-        """Return why a formula may not be evaluated with a frame. A name that is no column would
-        mean whatever has this name where the model is loaded.
+    def _frame_problem(self, formula: Formula, text: Node, frame: Node) -> str | None:
+        """Return why a formula may not be evaluated with a frame, or None.
+
+        A name that is not a column would be looked up in the namespaces of the loading code.
         """
         pair = (id(text), id(frame))
         if pair not in self._pairs:
@@ -107,7 +110,7 @@ class _Checks:
             else:
                 names = (*formula.response, *formula.inputs)
                 other = next((name for name in names if name not in columns), None)
-                why = f"its formula uses {other!a}, which is no column of its data"
+                why = f"its formula uses {other!a}, which is not a column of its data"
                 self._pairs[pair] = None if other is None else why
         return self._pairs[pair]
 
@@ -121,7 +124,7 @@ _NAMES = {*_EVALUATED, *_RESTORED, "formula", "frame"}
 
 
 def _columns(frame: Node) -> set[Node] | str:
-    """Return the names of the columns of a frame, or what is wrong with it."""
+    """Return the names of the columns of a frame, or why it is refused."""
     if not isinstance(frame, ObjectNode) or class_key(frame) not in _FRAMES:
         return "the data of its formula was not saved with it"
     found = axes(frame)
@@ -130,18 +133,18 @@ def _columns(frame: Node) -> set[Node] | str:
     if taken := sorted(columns & RESERVED):
         return f"its data has a column named {taken[0]!a}, which has a meaning in formulas"
     if other := _foreign(frame):
-        return f"its data holds {other.dotted}"
+        return f"its data contains {other.dotted}"
     return columns
 
 
 def _foreign(frame: ObjectNode) -> Global | None:
-    """Return a name in a frame that is of another package than frames need."""
+    """Return a name in a frame from a package that frames do not need."""
     waiting: list[Node] = [frame]
     seen = set()
     while waiting:
         node = waiting.pop()
         if isinstance(node, Global):
-            if node.module.partition(".")[0] not in _OF_FRAMES:
+            if node.module.partition(".")[0] not in _FRAME_PACKAGES:
                 return node
         elif isinstance(node, COMPOSITE) and id(node) not in seen:
             seen.add(id(node))

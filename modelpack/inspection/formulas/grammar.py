@@ -1,8 +1,8 @@
-"""Formulas of statsmodels: which texts are formulas and nothing else.
+"""The grammar of the formulas that are accepted.
 
-patsy runs every piece of a formula as an expression of Python. This parser accepts sums and
-products of terms: names of columns, numbers, and calls of a closed list of functions that compute
-with columns. It accepts no other call, no attribute, no index, and text only as a value.
+patsy evaluates each part of a formula as a Python expression. This parser accepts sums and products
+of terms: names of columns, numbers, and calls of a closed list of functions that compute with
+columns. It accepts no other call, no attribute and no index. Texts occur only as values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NUMPY = {
     "minimum", "negative", "power", "reciprocal", "rint", "round", "sign", "sin", "sinh", "sqrt",
     "square", "tan", "tanh",
 }  # fmt: skip
-_OF_TWO = {"arctan2", "hypot", "maximum", "minimum", "power"}
+_BINARY = {"arctan2", "hypot", "maximum", "minimum", "power"}
 _CONTRASTS = {"Diff", "Helmert", "Poly", "Sum", "Treatment"}
 _FLAGS = {"False", "None", "True"}
 _KNOTS = {"constraints", "df", "knots", "lower_bound", "upper_bound"}
@@ -33,16 +33,16 @@ _KEYWORDS = {
     "scale": {"center", "ddof", "rescale"},
     "standardize": {"center", "ddof", "rescale"},
 }
-"""Function of patsy -> the keywords that it may be called with."""
+"""Function of patsy -> the keywords that are accepted."""
 
 RESERVED = {"Q", "np", "te", *_CONTRASTS, *_KEYWORDS}
-"""Names with a meaning of their own: a column of such a name would take the place of a function."""
+"""Names of functions: a column of the same name would replace the function."""
 
-_LONGEST = 100_000
-_DEEPEST = 20
-_MOST_TERMS = 10_000
-_LARGEST_POWER = 16
-_LARGEST = {"df": 1_000, "degree": 5, "ddof": 1_000}
+_MAX_LENGTH = 100_000
+_MAX_DEPTH = 20
+_MAX_TERMS = 10_000
+_MAX_POWER = 16
+_MAX_VALUES = {"df": 1_000, "degree": 5, "ddof": 1_000}
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
     |(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])
@@ -53,7 +53,7 @@ _TOKEN = re.compile(
 )
 _ADDED, _MULTIPLIED = {"+", "-"}, {"*", "/", "//", "%"}
 _COMPARED = {"<", ">", "<=", ">=", "==", "!="}
-_LONGEST_NUMBER = 30
+_MAX_NUMBER_LENGTH = 30
 
 
 class NotAFormula(Exception):  # noqa: N818 - a fact about a text, not an error of modelpack
@@ -67,7 +67,7 @@ class Formula:
     Attributes:
         response: Columns on the left of the tilde.
         inputs: Columns on the right of the tilde.
-        coded: Columns that are made categories by C().
+        coded: Columns that C() converts to categories.
     """
 
     response: list[str] = field(default_factory=list)
@@ -81,85 +81,85 @@ def parse(text: str) -> Formula:
     Raises:
         NotAFormula: The text does not follow the grammar.
     """
-    if len(text) > _LONGEST:
-        raise NotAFormula(f"it has over {_LONGEST:,} characters")
+    if len(text) > _MAX_LENGTH:
+        raise NotAFormula(f"it has more than {_MAX_LENGTH:,} characters")
     return _Parser(_tokens(text)).formula()
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
     """Split a formula into pairs of a kind and the characters."""
     found = []
-    place = 0
-    while place < len(text):
-        match = _TOKEN.match(text, place)
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
-            raise NotAFormula(f"it has {text[place]!a} where no term may have it")
+            raise NotAFormula(f"{text[position]!a} is not part of a term")
         if match.lastgroup != "space":
             found.append((match.lastgroup, match[0]))
-        place = match.end()
+        position = match.end()
     return [*found, ("end", "")]
 
 
 class _Parser:
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self.tokens = tokens
-        self.place = 0
+        self.position = 0
         self.depth = 0
         self.names: list[str] = []
         self.coded: set[str] = set()
 
     def formula(self) -> Formula:
         self._terms()
-        response = self._taken()
+        response = self._take_names()
         self._expect("~")
         self._terms()
         if self.kind != "end":
             raise self._unexpected()
-        return Formula(response, self._taken(), self.coded)
+        return Formula(response, self._take_names(), self.coded)
 
-    def _taken(self) -> list[str]:
+    def _take_names(self) -> list[str]:
         found, self.names = list(dict.fromkeys(self.names)), []
         return found
 
     @property
     def kind(self) -> str:
-        return self.tokens[self.place][0]
+        return self.tokens[self.position][0]
 
     @property
     def ahead(self) -> str:
-        """The characters of the next token; of a quoted text, nothing."""
-        kind, characters = self.tokens[self.place]
+        """The characters of the next token, or "" for a quoted text."""
+        kind, characters = self.tokens[self.position]
         return "" if kind == "text" else characters
 
     def _next(self) -> str:
-        _, characters = self.tokens[self.place]
-        self.place += 1
+        _, characters = self.tokens[self.position]
+        self.position += 1
         return characters
 
     def _expect(self, token: str) -> None:
         if self.ahead != token:
             raise self._unexpected()
-        self.place += 1
+        self.position += 1
 
     def _unexpected(self) -> NotAFormula:
-        kind, characters = self.tokens[self.place]
+        kind, characters = self.tokens[self.position]
         return NotAFormula(f"{characters!a} is unexpected" if kind != "end" else "it is incomplete")
 
     def _deeper(self, rule: Callable[[], int]) -> int:
         self.depth += 1
-        if self.depth > _DEEPEST:
-            raise NotAFormula(f"it is nested over {_DEEPEST} levels deep")
+        if self.depth > _MAX_DEPTH:
+            raise NotAFormula(f"it is nested more than {_MAX_DEPTH} levels deep")
         found = rule()
         self.depth -= 1
         return found
 
     def _terms(self) -> int:
-        """Read terms that are added and removed, and return at most how many they become."""
+        """Read added and removed terms, and return the maximum number of terms that result."""
         if self.ahead in _ADDED:
-            self.place += 1
+            self.position += 1
         count = self._term()
         while self.ahead in _ADDED:
-            self.place += 1
+            self.position += 1
             count = _bounded(count + self._term())
         return count
 
@@ -174,28 +174,28 @@ class _Parser:
     def _interaction(self) -> int:
         count = self._power()
         while self.ahead == ":":
-            self.place += 1
+            self.position += 1
             count = _bounded(count * self._power())
         return count
 
     def _power(self) -> int:
         count = self._factor()
         while self.ahead == "**":
-            self.place += 1
+            self.position += 1
             for _ in range(self._exponent() - 1):
                 count = _bounded(count * (count + 1))
         return count
 
     def _factor(self) -> int:
         if self.ahead == "(":
-            self.place += 1
+            self.position += 1
             count = self._deeper(self._terms)
             self._expect(")")
             return count
         if self.kind == "number":
             if self.ahead not in {"0", "1"}:
-                raise NotAFormula(f"{self.ahead} is no term")
-            self.place += 1
+                raise NotAFormula(f"{self.ahead} is not a term")
+            self.position += 1
         else:
             self._column_or_call()
         return 1
@@ -210,7 +210,7 @@ class _Parser:
             self._call(name)
             return len(self.names) > before
         if iskeyword(name) or normalize("NFKC", name) != name or name.startswith("__"):
-            raise NotAFormula(f"{name!a} is no name of a column")
+            raise NotAFormula(f"{name!a} is not a valid column name")
         self.names.append(name)
         return True
 
@@ -222,7 +222,7 @@ class _Parser:
                 raise NotAFormula(f"it calls np.{ascii(name)[1:-1]}")
             self._expect("(")
             self._deeper(self._sum)
-            if name in _OF_TWO:
+            if name in _BINARY:
                 self._expect(",")
                 self._deeper(self._sum)
         elif name == "Q":
@@ -233,12 +233,12 @@ class _Parser:
             self._splines()
         elif name in _KEYWORDS:
             self._expect("(")
-            first = len(self.names), self.place
+            first = len(self.names), self.position
             self._deeper(self._sum)
-            if name == "C" and self.place == first[1] + 1:  # a column alone
+            if name == "C" and self.position == first[1] + 1:  # only a column
                 self.coded.update(self.names[first[0] :])
             if name == "C" and self.ahead == "," and self._is_contrast():
-                self.place += 1
+                self.position += 1
                 self._contrast()
             self._keywords(_KEYWORDS[name])
         else:
@@ -246,7 +246,7 @@ class _Parser:
         self._expect(")")
 
     def _is_contrast(self) -> bool:
-        return self.tokens[self.place + 1][1] in _CONTRASTS
+        return self.tokens[self.position + 1][1] in _CONTRASTS
 
     def _splines(self) -> None:
         """Read the smooths of a tensor product."""
@@ -254,9 +254,9 @@ class _Parser:
             self._column_or_call()
             if self.ahead != ",":
                 return
-            if self.tokens[self.place + 1][1] not in {"cc", "cr"}:
+            if self.tokens[self.position + 1][1] not in {"cc", "cr"}:
                 break
-            self.place += 1
+            self.position += 1
         self._keywords({"constraints"})
 
     def _quoted(self) -> str:
@@ -269,9 +269,9 @@ class _Parser:
         name = self._next()
         if self.ahead != "(":
             return
-        self.place += 1
+        self.position += 1
         if self.ahead in {"omit", "reference", "scores"}:
-            self.place += 1
+            self.position += 1
             self._expect("=")
         if self.ahead != ")":
             self._value(name)
@@ -279,10 +279,10 @@ class _Parser:
 
     def _keywords(self, known: set[str]) -> None:
         while self.ahead == ",":
-            self.place += 1
+            self.position += 1
             name = self._next()
             if name not in known:
-                raise NotAFormula(f"{name!a} is no known argument")
+                raise NotAFormula(f"{name!a} is not a known argument")
             self._expect("=")
             if name == "contrast" and self.ahead in _CONTRASTS:
                 self._contrast()
@@ -303,19 +303,19 @@ class _Parser:
 
     def _simple(self, name: str) -> None:
         if self.ahead == "-":
-            self.place += 1
+            self.position += 1
             self._number()
         elif self.kind == "number":
             value = self._number()
-            if value > _LARGEST.get(name, value):
-                raise NotAFormula(f"{name} is over {_LARGEST[name]:,}")
+            if value > _MAX_VALUES.get(name, value):
+                raise NotAFormula(f"{name} is over {_MAX_VALUES[name]:,}")
         elif self.kind == "text" or self.ahead in _FLAGS:
-            self.place += 1
+            self.position += 1
         else:
             raise self._unexpected()
 
     def _number(self) -> float:
-        if self.kind != "number" or len(self.ahead) > _LONGEST_NUMBER:
+        if self.kind != "number" or len(self.ahead) > _MAX_NUMBER_LENGTH:
             raise self._unexpected()
         return float(self._next())
 
@@ -323,17 +323,17 @@ class _Parser:
         if self.kind != "number" or not self.ahead.isdigit():
             raise self._unexpected()
         value = self._number()
-        if not 1 <= value <= _LARGEST_POWER:
-            raise NotAFormula(f"an exponent is not between 1 and {_LARGEST_POWER}")
+        if not 1 <= value <= _MAX_POWER:
+            raise NotAFormula(f"an exponent is not between 1 and {_MAX_POWER}")
         return int(value)
 
     def _sum(self) -> int:
         """Read arithmetic of columns and numbers, which may be compared once."""
         self._added()
         if self.ahead in _COMPARED:
-            self.place += 1
+            self.position += 1
             if self.kind == "text":
-                self.place += 1
+                self.position += 1
             else:
                 self._added()
         return 0
@@ -341,33 +341,33 @@ class _Parser:
     def _added(self) -> bool:
         found = self._multiplied()
         while self.ahead in _ADDED:
-            self.place += 1
+            self.position += 1
             found |= self._multiplied()
         return found
 
     def _multiplied(self) -> bool:
         found = self._raised()
         while self.ahead in _MULTIPLIED:
-            self.place += 1
+            self.position += 1
             found |= self._raised()
         return found
 
     def _raised(self) -> bool:
         while self.ahead in _ADDED:
-            self.place += 1
+            self.position += 1
         found = self._operand()
         if self.ahead == "**":
-            self.place += 1
+            self.position += 1
             if self.ahead == "-":
-                self.place += 1
-            # Python has no largest integer, so a power of numbers could take all memory.
-            if not found or self._number() > _LARGEST_POWER:
-                raise NotAFormula(f"a power is not one of a column, up to {_LARGEST_POWER}")
+                self.position += 1
+            # Integers of Python are unbounded: a power of numbers could use all memory.
+            if not found or self._number() > _MAX_POWER:
+                raise NotAFormula(f"a power is not of a column, or is over {_MAX_POWER}")
         return found
 
     def _operand(self) -> bool:
         if self.ahead == "(":
-            self.place += 1
+            self.position += 1
             before = len(self.names)
             self._deeper(self._sum)
             self._expect(")")
@@ -379,6 +379,6 @@ class _Parser:
 
 
 def _bounded(count: int) -> int:
-    if count > _MOST_TERMS:
-        raise NotAFormula(f"it becomes over {_MOST_TERMS:,} terms")
+    if count > _MAX_TERMS:
+        raise NotAFormula(f"it expands to more than {_MAX_TERMS:,} terms")
     return count

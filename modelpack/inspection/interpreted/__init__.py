@@ -1,9 +1,9 @@
-"""Attributes that decide which method is called: text that names one, and objects that have it.
+"""Attributes that select the method to call: a text with its name, or the object that has it.
 
-All names in a file may be known, and each of its objects legitimate. A method that the file names
-by text still does what no model does if the object next to it is of another kind. `TEXTS` and
-`MEMBERS` define what such attributes may contain. scripts/make_interpreted.py finds the attributes
-in the source of each supported release.
+Libraries look up methods by a text in the file, and call methods of objects in the file. Even if
+all classes are known, a wrong text or an object of another kind makes them call a method that no
+model calls. `TEXTS` and `MEMBERS` define the allowed values. scripts/make_interpreted.py finds
+these attributes in the source of each supported release.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ ANYWHERE: dict[str, tuple[Kind, str]] = {
     "importance_getter": (texts.getter, "a path of public attributes"),
     "_parse_arg_template": (is_template, "scipy's own template"),
 }
-"""Attribute -> what it may hold, and that in words. Also in classes that modelpack does not know:
-they may inherit the code that reads it.
+"""Attribute -> the kind of its value, and its description. Also checked in unknown classes, which
+may inherit the code that reads it.
 """
 
 TEXTS: dict[str, tuple[Kind, str]] = {
     **ANYWHERE,
     "output_distribution": (texts.distribution, '"normal" or "uniform"'),
     **dict.fromkeys(("tz", "_tz"), (texts.zone_name, "the name of a time zone")),
-    "_metadata": (texts.metadata, "names of what pandas keeps next to data"),
+    "_metadata": (texts.metadata, "names of attributes that pandas copies"),
     "hash_method": (texts.hash_name, "the name of a hash function"),
-    # `NegativeBinomial.__setstate__` compares it: other values would run code of their own there.
+    # `NegativeBinomial.__setstate__` compares it, and would call `__eq__` of any other object.
     "loglike_method": (texts.likelihood, "the name of a likelihood of statsmodels"),
 }
-"""The same for known classes: code of another class may use these names otherwise."""
+"""The same for known classes only: unknown classes may use these names for other values."""
 
-_LISTS = {
+_ESTIMATORS = {
     "base_estimator", "base_estimator_", "base_sampler_", "best_estimator_",
     "calibrated_classifiers_", "calibrators", "calibrators_", "categorical_encoder_", "_centerer",
     "_encoder", "encoder_list", "est", "_estimator", "estimator", "estimator_", "estimators_",
@@ -77,55 +77,55 @@ _OTHERS: dict[str, tuple[Kind, str]] = {
     "tree_": (members.part, "a tree of scikit-learn"),
     "imputation_sequence_": (members.triplets, "estimators in the steps of an imputer"),
 }
-_OF_CACHES = {"memory", "store_backend"}
-"""The attributes of known classes that hold caches of joblib, or parts of them."""
+_CACHE_ATTRIBUTES = {"memory", "store_backend"}
+"""Attributes of known classes that may contain joblib caches, or parts of them."""
 
-MEMBERS = _LISTS | _STEPS.keys() | _OTHERS.keys()
-"""Attributes of known classes whose values have their methods called at prediction."""
+MEMBERS = _ESTIMATORS | _STEPS.keys() | _OTHERS.keys()
+"""Attributes of known classes whose methods are called at prediction."""
 
 
 def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
-    """Find the attributes that hold what no model has there, once for each class and attribute."""
-    told: set[tuple[str, str]] = set()
+    """Yield a finding for each class and attribute with a value that no model has there."""
+    reported: set[tuple[str, str]] = set()
     rules = _member_rules()
-    for made in objects:
-        key = class_key(made)
+    for node in objects:
+        key = class_key(node)
         if contract_name(key) == "distribution":
-            continue  # its contract checks all of its state
-        texts_here = TEXTS if is_known(key) else ANYWHERE
-        members_here = _rules_of(key, rules) if is_known(key) else {}
-        for name, value in _attributes(made):
-            for code, table in ((TEXT, texts_here), (MEMBER, members_here)):
+            continue  # its contract checks the complete state
+        text_rules = TEXTS if is_known(key) else ANYWHERE
+        member_rules = _rules_for_class(key, rules) if is_known(key) else {}
+        for name, value in _attributes(node):
+            for code, table in ((TEXT, text_rules), (MEMBER, member_rules)):
                 fits, needed = table.get(name, (None, ""))
-                if fits is not None and (key, name) not in told and not fits(value):
-                    told.add((key, name))
-                    message = f"{key.replace(':', '.')} holds in {name} what is not {needed}"
-                    yield Finding(code, message, made.offset, made.opcode, key or None)
-            if caches.is_cache(value) and is_known(key) and name not in _OF_CACHES:
-                message = f"{key.replace(':', '.')} holds in {ascii(name)[1:-1]} a cache of joblib"
-                yield Finding(MEMBER, message, made.offset, made.opcode, key)
+                if fits is not None and (key, name) not in reported and not fits(value):
+                    reported.add((key, name))
+                    message = f"{name} of {key.replace(':', '.')} does not contain {needed}"
+                    yield Finding(code, message, node.offset, node.opcode, key or None)
+            if caches.is_cache(value) and is_known(key) and name not in _CACHE_ATTRIBUTES:
+                message = f"{ascii(name)[1:-1]} of {key.replace(':', '.')} contains a joblib cache"
+                yield Finding(MEMBER, message, node.offset, node.opcode, key)
 
 
-def _rules_of(key: str, rules: Rules) -> Rules:
+def _rules_for_class(key: str, rules: Rules) -> Rules:
     return members.RULES if key.startswith("statsmodels.") else rules
 
 
 def _member_rules() -> Rules:
-    sound: set[int] = set()  # containers that many objects may share are looked at once
+    sound: set[int] = set()  # ids of valid containers, which many objects may share
     lists = partial(members.members, seen=sound)
     return {
-        **dict.fromkeys(_LISTS, (lists, "an estimator or several")),
+        **dict.fromkeys(_ESTIMATORS, (lists, "an estimator or several")),
         **{
-            name: (partial(members.steps, place), "names with estimators")
-            for name, place in _STEPS.items()
+            name: (partial(members.steps, position), "names with estimators")
+            for name, position in _STEPS.items()
         },
         **_OTHERS,
     }
 
 
-def _attributes(made: ObjectNode) -> Iterator[tuple[str, Node]]:
-    """What its states set, in the dict of the object and past it."""
-    for state in made.states:
+def _attributes(node: ObjectNode) -> Iterator[tuple[str, Node]]:
+    """Yield the attributes that the states of an object set."""
+    for state in node.states:
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
             if isinstance(part, DictNode):
                 for key, value in zip(part.keys, part.values, strict=True):

@@ -1,7 +1,7 @@
-"""Members of estimators: what an ensemble, a pipeline or a wrapper calls the methods of.
+"""Members: the estimators inside an ensemble, a pipeline or a wrapper, which calls their methods.
 
-A method of the right name does something else in an object of another kind: only an estimator,
-or an object of a class that the user has to trust anyway, may be a member.
+An object of another kind may have a method of the same name that does something else. A member must
+therefore be an estimator, or an object of a class that the user has to trust.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from ..nodes import DictNode, Global, Node, ObjectNode, Payload
 from ..pickle.ndarrays import view
 from .texts import one_of
 
-_WORDS = {"deprecated", "drop", "passthrough", "prefit", "warn", "zero"}
-"""What stands in the place of an estimator that is not there, in some release."""
+_PLACEHOLDERS = {"deprecated", "drop", "passthrough", "prefit", "warn", "zero"}
+"""Texts instead of an estimator, in some release."""
 
 _HELPERS = {
     "LogOddsEstimator", "MeanEstimator", "PriorProbabilityEstimator", "QuantileEstimator",
@@ -23,13 +23,13 @@ _HELPERS = {
     "_BinaryGaussianProcessClassifierLaplace", "_CalibratedClassifier", "_ConstantPredictor",
     "_SigmoidCalibration", "_TemperatureScaling",
 }  # fmt: skip
-"""Private classes of scikit-learn that it makes members of its estimators."""
+"""Private classes of scikit-learn that are members of its estimators."""
 
 _LIBRARIES = {
     "catboost", "category_encoders", "hmmlearn", "imblearn", "lightgbm", "xgboost",
 }  # fmt: skip
 _OTHER_CLASSES = {"Booster", "ConvergenceMonitor", "ValueDifferenceMetric"}
-"""Classes of these libraries that are no estimators."""
+"""Classes of these libraries that are not estimators."""
 
 _TRIPLET = "_ImputerTriplet"
 _BOOSTERS = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
@@ -37,7 +37,7 @@ _BOOSTERS = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
 
 def _is_member(node: Node) -> bool:
     if not isinstance(node, ObjectNode):
-        return node is None or _word(node)
+        return node is None or _is_placeholder(node)
     key = class_key(node)
     if standing(key) == "unknown":
         return True
@@ -53,13 +53,14 @@ def _is_estimator(key: str) -> bool:
 
 
 def members(node: Node, seen: set[int]) -> bool:
-    """Whether all values are members, in lists, tuples, dicts and arrays of objects. `seen` holds
-    the ids of containers that were found sound.
+    """Return whether all values in nested lists, tuples, dicts and arrays of objects are members.
+
+    `seen` contains the ids of the containers that have been checked.
     """
     waiting = [node]
     while waiting:
         each = waiting.pop()
-        held = _held(each)
+        held = _contents(each)
         if held is None:
             if not _is_member(each):
                 return False
@@ -69,30 +70,30 @@ def members(node: Node, seen: set[int]) -> bool:
     return True
 
 
-def _held(node: Node) -> list[Node] | None:
-    """The values in a container; None of what is none."""
+def _contents(node: Node) -> list[Node] | None:
+    """Return the values in a container, or None if the node is not a container."""
     if isinstance(node, list | tuple):
         return list(node)
     if isinstance(node, DictNode):
         return node.values
-    if isinstance(node, Payload) or _array(node):
+    if isinstance(node, Payload) or _is_array(node):
         array = view(node)
         return array.items if array else None
     return None
 
 
-def steps(place: int, node: Node) -> bool:
-    """Whether each value of a list has a member in this place, next to its name."""
+def steps(position: int, node: Node) -> bool:
+    """Return whether each entry of a list, as (name, estimator), has a member at `position`."""
     if node is None:
         return True
     if not isinstance(node, list | tuple):
         return False
-    named_ones = all(isinstance(each, list | tuple) and len(each) > place for each in node)
-    return named_ones and all(_is_member(each[place]) for each in node)
+    named_ones = all(isinstance(each, list | tuple) and len(each) > position for each in node)
+    return named_ones and all(_is_member(each[position]) for each in node)
 
 
 def triplets(node: Node) -> bool:
-    """The steps of an iterative imputer: named tuples that end with an estimator."""
+    """Return whether the steps of an iterative imputer each end with an estimator."""
     if node is None:
         return True
     return isinstance(node, list | tuple) and all(map(_is_triplet, node))
@@ -106,8 +107,8 @@ def _is_triplet(node: Node) -> bool:
     return isinstance(values, tuple) and values != () and _is_member(values[-1])
 
 
-def _of_sklearn(node: Node) -> bool:
-    """A tree or loss: an object of scikit-learn, whichever way it is made."""
+def _is_sklearn_object(node: Node) -> bool:
+    """Return whether an object, as a tree or a loss, is of scikit-learn or must be trusted."""
     cls = node.cls if isinstance(node, ObjectNode) else None
     if not isinstance(cls, Global):
         return False
@@ -115,49 +116,52 @@ def _of_sklearn(node: Node) -> bool:
     return any(key.startswith(("sklearn.", "_loss:")) or standing(key) == "unknown" for key in ours)
 
 
-def _booster(node: Node) -> bool:
+def _is_booster(node: Node) -> bool:
     key = class_key(node) if isinstance(node, ObjectNode) else ""
     return key in _BOOSTERS or (key != "" and standing(key) == "unknown")
 
 
-_word = one_of(_WORDS)
-_array = result_of("array")
-part: Kind = either(nothing, number, lambda node: isinstance(node, str), _of_sklearn)
-booster: Kind = either(nothing, _booster)
+_is_placeholder = one_of(_PLACEHOLDERS)
+_is_array = result_of("array")
+part: Kind = either(nothing, number, lambda node: isinstance(node, str), _is_sklearn_object)
+booster: Kind = either(nothing, _is_booster)
 
 
-# pandas and numpy look up attributes among labels: the attribute `design_info` of a Series is the
-# entry with that label. Results whose data were a Series would hand text of the file to patsy.
+# pandas looks up attributes among labels: the attribute `design_info` of a Series is the entry with
+# that label. If the data of results were a Series, text of the file would reach patsy.
 #
-# `Results.predict` calls `model.predict(params, exog)`. If the model were results, too, their
-# formula would be evaluated with `params` for its data, and names in it such as `C` would mean
-# what the file has there.
-_PARTS = {
+# `Results.predict` calls `model.predict(params, exog)`. If the model were results too, their
+# formula would be evaluated with `params` as its data, and a name in it such as `C` would be a
+# value of the file.
+_MODEL_PARTS = {
     "M", "_link", "constraints", "cov_struct", "data", "exog_vc", "family", "link",
     "link_precision", "model", "params_object", "variance",
 }  # fmt: skip
 _RESULTS = {"_results", "_results_ols2nd", "results_constrained"}
 
 
-def _of_statsmodels(node: Node) -> bool:
+def _is_statsmodels_object(node: Node) -> bool:
     if not isinstance(node, ObjectNode):
         return False
     key = class_key(node)
-    if standing(key) == "unknown":  # the user has to trust it anyway
+    if standing(key) == "unknown":
         return True
     return is_constructed(node) and "new" in roles(key) and key.startswith("statsmodels.")
 
 
-def _no_results(node: Node) -> bool:
+def _is_model_part(node: Node) -> bool:
     key = class_key(node) if isinstance(node, ObjectNode) else ""
     is_results = standing(key) == "known" and key.endswith(("Results", "ResultsWrapper"))
-    return _of_statsmodels(node) and not is_results
+    return _is_statsmodels_object(node) and not is_results
 
 
 RULES: dict[str, tuple[Kind, str]] = {
-    **dict.fromkeys(_RESULTS, (either(nothing, _of_statsmodels), "an object of statsmodels")),
     **dict.fromkeys(
-        _PARTS, (either(nothing, _no_results), "an object of statsmodels other than results")
+        _RESULTS, (either(nothing, _is_statsmodels_object), "an object of statsmodels")
+    ),
+    **dict.fromkeys(
+        _MODEL_PARTS,
+        (either(nothing, _is_model_part), "an object of statsmodels other than results"),
     ),
 }
-"""Attribute of a class of statsmodels -> what it may hold, and that in words."""
+"""Attribute of a statsmodels class -> the kind of its value, and its description."""

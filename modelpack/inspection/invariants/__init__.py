@@ -109,10 +109,10 @@ CHECKS: dict[str, Check] = {
     "sklearn:EllipticEnvelope": estimators.ellipse,
 }  # fmt: skip
 
-_MOST_READ = 4
+_MAX_READ = 4
 """How often an average byte of the file may be read for the checks; once in real files."""
 
-_LEAST_COST = 64
+_MIN_COST = 64
 """Of a scan, in bytes."""
 
 
@@ -135,47 +135,49 @@ def check(
     findings: dict[str, Finding] = {}
     later: list[tuple[ObjectNode, Scan]] = []
     checks = {**CHECKS, **more}
-    budget = _MOST_READ * size + limits.MIB
+    budget = _MAX_READ * size + limits.MIB
     has_widths = widths.are_recorded(trace.objects)
-    for made in trace.objects:
-        with _noting(findings, made):
-            settings.require_known_output(made)
+    for node in trace.objects:
+        with _collect_errors(findings, node):
+            settings.require_known_output(node)
             if has_widths:
-                widths.require_recorded(made)
-            for found in _scans(made, findings, checks):
-                budget -= found.cost + _LEAST_COST
+                widths.require_recorded(node)
+            for item in _scans(node, findings, checks):
+                budget -= item.cost + _MIN_COST
                 require(budget > 0, "it shares its arrays with more objects than models do")
-                if isinstance(found.content, Blob):
-                    later.append((made, found))
+                if isinstance(item.content, Blob):
+                    later.append((node, item))
                 else:
-                    run(found)
+                    run(item)
     _read_again(later, findings, file, container)
     return list(findings.values())
 
 
 def _scans(
-    made: ObjectNode, findings: dict[str, Finding], checks: Mapping[str, Check]
+    node: ObjectNode, findings: dict[str, Finding], checks: Mapping[str, Check]
 ) -> Iterable[Scan]:
-    key = class_key(made)
-    found = checks.get(_name(key))
-    return found(made) if found and key not in findings else ()
+    key = class_key(node)
+    rule = checks.get(_name(key))
+    return rule(node) if rule and key not in findings else ()
 
 
 def _name(key: str) -> str:
     """As in the table: the package, of a `newObj` the module, and the last name."""
     module, _, name = key.partition(":")
-    place = module.rpartition(".")[2].lstrip("_") if name == "newObj" else module.partition(".")[0]
-    return f"{place}:{name}"
+    package = (
+        module.rpartition(".")[2].lstrip("_") if name == "newObj" else module.partition(".")[0]
+    )
+    return f"{package}:{name}"
 
 
 @contextmanager
-def _noting(findings: dict[str, Finding], made: ObjectNode) -> Iterator[None]:
+def _collect_errors(findings: dict[str, Finding], node: ObjectNode) -> Iterator[None]:
     try:
         yield
     except InvariantError as problem:
-        key = class_key(made)
+        key = class_key(node)
         message = f"{key.replace(':', '.')} cannot be what it says: {problem}"
-        findings.setdefault(key, Finding(CODE, message, made.offset, made.opcode, key))
+        findings.setdefault(key, Finding(CODE, message, node.offset, node.opcode, key))
 
 
 def _read_again(
@@ -186,14 +188,14 @@ def _read_again(
 ) -> None:
     """What was too long to be kept, in one pass over the file."""
     wanted: dict[Part, list[tuple[ObjectNode, Scan]]] = {}
-    for made, found in later:
-        wanted.setdefault(found.place, []).append((made, found))
+    for node, found in later:
+        wanted.setdefault(found.place, []).append((node, found))
     for place, group in groupby(reread_parts(file, container, sorted(wanted)), itemgetter(0)):
-        readers = [(made, Feeder(found)) for made, found in wanted[place]]
+        readers = [(node, Feeder(found)) for node, found in wanted[place]]
         for _, piece in group:
-            for made, reader in readers:
-                with _noting(findings, made):
+            for node, reader in readers:
+                with _collect_errors(findings, node):
                     reader.feed(piece)
-        for made, reader in readers:
-            with _noting(findings, made):
+        for node, reader in readers:
+            with _collect_errors(findings, node):
                 reader.finish()

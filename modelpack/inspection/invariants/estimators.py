@@ -13,8 +13,8 @@ from ..contracts import class_key
 from ..nodes import DictNode, Node, ObjectNode
 from ..pickle.dtypes import parse
 from ..pickle.ndarrays import scalar, view
-from .objects import InvariantError, attributes, integer, require, stored
-from .scan import Rule, Scan, is_sparse, scan_values, shape_of_sparse, within
+from .objects import InvariantError, attributes, integer, require, stored_array
+from .scan import Rule, Scan, in_range, is_sparse, scan_values, shape_of_sparse
 
 _IMPLEMENTATIONS = {
     "SVC": "c_svc", "NuSVC": "nu_svc", "SVR": "epsilon_svr", "NuSVR": "nu_svr",
@@ -22,23 +22,23 @@ _IMPLEMENTATIONS = {
 }  # fmt: skip
 
 
-def classifier(made: ObjectNode) -> Iterator[Scan]:
-    return _machine(made, is_classifier=True)
+def classifier(node: ObjectNode) -> Iterator[Scan]:
+    return _machine(node, is_classifier=True)
 
 
-def regressor(made: ObjectNode) -> Iterator[Scan]:
-    return _machine(made, is_classifier=False)
+def regressor(node: ObjectNode) -> Iterator[Scan]:
+    return _machine(node, is_classifier=False)
 
 
-def _machine(made: ObjectNode, *, is_classifier: bool) -> Iterator[Scan]:
-    state = attributes(made)
+def _machine(node: ObjectNode, *, is_classifier: bool) -> Iterator[Scan]:
+    state = attributes(node)
     if state.get("support_") is None:
         return
     # An attribute of objects up to scikit-learn 0.19, and of their class since.
-    own = _IMPLEMENTATIONS.get(class_key(made).rpartition(":")[2])
+    own = _IMPLEMENTATIONS.get(class_key(node).rpartition(":")[2])
     other = state.get("_impl", own) != own or not own
     require(not other, "a support vector machine says that it is another")
-    support = stored(state["support_"], "the numbers of the support vectors")
+    support = stored_array(state["support_"], "the numbers of the support vectors")
     support.expect({"i4"}, None)
     counts = [_counts(state[name]) for name in ("_n_support", "n_support_") if name in state]
     require(bool(counts), "a support vector machine does not tell its support vectors")
@@ -49,7 +49,7 @@ def _machine(made: ObjectNode, *, is_classifier: bool) -> Iterator[Scan]:
         _sizes(state, len(numbers), support.size)
     samples = state.get("shape_fit_")
     bound = integer(samples[0]) if isinstance(samples, tuple) and samples else None
-    yield scan_values(support, within(support, bound or 0))
+    yield scan_values(support, in_range(support, bound or 0))
 
 
 def _counts(node: Node) -> list[int]:
@@ -72,24 +72,24 @@ def _sizes(state: dict[str, Node], n_classes: int, n_vectors: int) -> None:
     vectors, kernel = _shape(state.get("support_vectors_")), state.get("kernel")
     is_computed = kernel == "precomputed" or not isinstance(kernel, str)
     require(is_computed or vectors[0] == n_vectors, "a support vector machine lacks vectors")
-    stored(state.get("_intercept_"), "the intercepts").expect({"f8"}, pairs)
+    stored_array(state.get("_intercept_"), "the intercepts").expect({"f8"}, pairs)
     for name in ("_probA", "_probB", "probA_", "probB_"):
         if name in state:
-            size = stored(state[name], "the coefficients of probabilities").size
+            size = stored_array(state[name], "the coefficients of probabilities").size
             require(size in (0, pairs), "pairs of classes have no coefficients of probabilities")
 
 
 def _stored_values(node: Node) -> int:
     """How many; libsvm reads sparse coefficients as if they were dense."""
     data = attributes(node).get("data") if is_sparse(node) else node
-    return stored(data, "the coefficients of a support vector machine").size
+    return stored_array(data, "the coefficients of a support vector machine").size
 
 
 def _shape(node: Node) -> tuple[int, ...]:
     """Of a table, dense or sparse."""
     if is_sparse(node):
         return shape_of_sparse(node)
-    array = stored(node, "the vectors of a support vector machine")
+    array = stored_array(node, "the vectors of a support vector machine")
     require(len(array.shape) == 2, "the vectors of a support vector machine are no table")
     return array.shape
 
@@ -97,79 +97,81 @@ def _shape(node: Node) -> tuple[int, ...]:
 _FLOAT = {"f4", "f8"}
 
 
-def centres(made: ObjectNode) -> Iterator[Scan]:
+def centres(node: ObjectNode) -> Iterator[Scan]:
     """Centres of as many columns as there are features."""
-    state = attributes(made)
+    state = attributes(node)
     n_features = integer(state.get("n_features_in_"))
     if state.get("cluster_centers_") is not None and n_features is not None:
-        stored(state["cluster_centers_"], "the centres").expect(_FLOAT, None, n_features)
+        stored_array(state["cluster_centers_"], "the centres").expect(_FLOAT, None, n_features)
     yield from ()
 
 
-def subclusters(made: ObjectNode) -> Iterator[Scan]:
+def subclusters(node: ObjectNode) -> Iterator[Scan]:
     """Birch: one norm for each centre."""
-    state = attributes(made)
+    state = attributes(node)
     if state.get("subcluster_centers_") is not None:
-        centres = stored(state["subcluster_centers_"], "the centres")
+        centres = stored_array(state["subcluster_centers_"], "the centres")
         centres.expect(_FLOAT, None, integer(state.get("n_features_in_")))
-        norms = stored(state.get("_subcluster_norms"), "the norms of the centres")
+        norms = stored_array(state.get("_subcluster_norms"), "the norms of the centres")
         norms.expect(_FLOAT, centres.shape[0])
     yield from ()
 
 
-def ellipse(made: ObjectNode) -> Iterator[Scan]:
+def ellipse(node: ObjectNode) -> Iterator[Scan]:
     """A centre, and two square matrices of as many columns."""
-    state = attributes(made)
+    state = attributes(node)
     if state.get("location_") is not None:
-        centre = stored(state["location_"], "the centre")
+        centre = stored_array(state["location_"], "the centre")
         centre.expect(_FLOAT, integer(state.get("n_features_in_")))
         for name in ("covariance_", "precision_"):
             if state.get(name) is not None:
-                stored(state[name], "a matrix of covariances").expect(_FLOAT, *centre.shape * 2)
+                stored_array(state[name], "a matrix of covariances").expect(
+                    _FLOAT, *centre.shape * 2
+                )
     yield from ()
 
 
 # One-hot encoders make sparse matrices with `_n_features_outs` columns for each input, of which
 # the categories are the indices; the compiled routines of scipy then read and write there.
-def one_hot(made: ObjectNode) -> Iterator[Scan]:
-    state = attributes(made)
-    told, categories = state.get("_n_features_outs"), state.get("categories_")
-    if told is None:  # before scikit-learn 1.1, where it is counted
+def one_hot(node: ObjectNode) -> Iterator[Scan]:
+    state = attributes(node)
+    widths, categories = state.get("_n_features_outs"), state.get("categories_")
+    if widths is None:  # before scikit-learn 1.1, where it is counted
         return
-    if not isinstance(told, list) or not isinstance(categories, list):
+    if not isinstance(widths, list) or not isinstance(categories, list):
         raise InvariantError("a one-hot encoder has no categories")
     dropped = view(state.get("_drop_idx_after_grouping", state.get("drop_idx_")))
     drops = (dropped.values() if dropped else None) or []
     groups = state.get("_default_to_infrequent_mappings") or []
-    for columns, values, group, drop in zip_longest(told, categories, groups, drops):
+    for columns, values, group, drop in zip_longest(widths, categories, groups, drops):
         count = integer(columns)
         if count is None or values is None or count < _needed(values, group, drop):
             raise InvariantError("a one-hot encoder has more categories than columns")
     yield from ()
 
 
-def target(made: ObjectNode) -> Iterator[Scan]:
+def target(node: ObjectNode) -> Iterator[Scan]:
     """`TargetEncoder` fills a column of new memory for each of its encodings and returns all
     columns: sklearn/preprocessing/_target_encoder.py, `transform`.
     """
-    state = attributes(made)
+    state = attributes(node)
     encodings, categories = state.get("encodings_"), state.get("categories_")
     if encodings is None:  # not fitted
         return
     if not isinstance(encodings, list) or not isinstance(categories, list):
         raise InvariantError("a target encoder has no encodings")
-    of_each = 1
+    n_classes = 1
     if state.get("target_type_") == "multiclass":
-        of_each = stored(state.get("classes_"), "the classes of a target encoder").size
+        n_classes = stored_array(state.get("classes_"), "the classes of a target encoder").size
     width = integer(state.get("n_features_in_"))
-    fits = len(encodings) == len(categories) * of_each and width in (None, len(categories))
+    fits = len(encodings) == len(categories) * n_classes and width in (None, len(categories))
     require(fits, "a target encoder has not as many encodings as columns")
     yield from ()
 
 
 def _needed(categories: Node, group: Node, drop: Node) -> int:
     """One more than the highest column of an input."""
-    count = stored(categories, "the categories of an encoder").size
+    count = stored_array(categories, "the categories of an encoder").size
     array = view(group)
     if array is not None:
         numbers = [n for n in array.values() or [] if type(n) is int]
@@ -177,12 +179,12 @@ def _needed(categories: Node, group: Node, drop: Node) -> int:
     return count - 1 if type(drop) is int and 0 <= drop < count else count
 
 
-def spline(made: ObjectNode) -> Iterator[Scan]:
-    if made.states and isinstance(made.states[0], tuple):
+def spline(node: ObjectNode) -> Iterator[Scan]:
+    if node.states and isinstance(node.states[0], tuple):
         return  # since scipy 1.18 it stands for another spline, which is checked itself
-    state = attributes(made)
-    knots = stored(state.get("_t", state.get("t")), "the knots of a spline")
-    rows = stored(state.get("_c", state.get("c")), "the coefficients of a spline")
+    state = attributes(node)
+    knots = stored_array(state.get("_t", state.get("t")), "the knots of a spline")
+    rows = stored_array(state.get("_c", state.get("c")), "the coefficients of a spline")
     knots.expect({"f8"}, None)
     degree = integer(state.get("k"))
     if degree is None or not 0 <= degree < knots.size:
@@ -202,13 +204,13 @@ _BITS = 61
 """Integers of as many bits have hash values of their own; any number of longer ones share one."""
 
 
-def vectorizer(made: ObjectNode) -> Iterator[Scan]:
-    return _terms(attributes(made).get("vocabulary_"))
+def vectorizer(node: ObjectNode) -> Iterator[Scan]:
+    return _terms(attributes(node).get("vocabulary_"))
 
 
-def labels(made: ObjectNode) -> Iterator[Scan]:
+def labels(node: ObjectNode) -> Iterator[Scan]:
     """MultiLabelBinarizer: the columns of its classes, once it has looked them up."""
-    return _terms(attributes(made).get("_cached_dict"))
+    return _terms(attributes(node).get("_cached_dict"))
 
 
 def _terms(node: Node) -> Iterator[Scan]:

@@ -21,13 +21,13 @@ from .indexes import array_shape, index_length
 from .objects import (
     Content,
     InvariantError,
-    Stored,
+    StoredArray,
     attributes,
     integer,
     length,
     raw,
     require,
-    stored,
+    stored_array,
 )
 from .scan import INDEX, Rule, Scan, scan_values, values
 
@@ -37,36 +37,36 @@ _SINCE = "0.14.1"
 _KINDS = {"DataFrame": "BlockManager", "Series": "SingleBlockManager"}
 
 
-def frame(made: ObjectNode) -> Iterator[Scan]:
+def frame(node: ObjectNode) -> Iterator[Scan]:
     """A DataFrame or Series: the manager of as many axes."""
-    state = attributes(made)
+    state = attributes(node)
     found = [state[name] for name in ("_mgr", "_data") if name in state]  # since 1.1, before
     require(
         len(found) == 1 and isinstance(found[0], ObjectNode), "it has not one manager of its values"
     )
     key = class_key(found[0])
-    wanted = _KINDS[class_key(made).rpartition(":")[2]]
-    fits = key.endswith(f":{wanted}") or standing(key) == "unknown"
+    manager_name = _KINDS[class_key(node).rpartition(":")[2]]
+    fits = key.endswith(f":{manager_name}") or standing(key) == "unknown"
     require(fits, "its values are managed as those of another class")
     yield from ()
 
 
-def manager(made: ObjectNode) -> Iterator[Scan]:
+def manager(node: ObjectNode) -> Iterator[Scan]:
     """Axes and blocks, given as arguments or in a state."""
-    blocks, axes = _parts(made)
-    is_single = class_key(made).endswith(":SingleBlockManager")
+    blocks, axes = _parts(node)
+    is_single = class_key(node).endswith(":SingleBlockManager")
     require(len(axes) == (1 if is_single else 2), "the blocks of a frame have other axes than it")
     lengths = [index_length(axis) for axis in axes]
-    placed = _Placed(lengths)
-    yield Scan(blocks, 1, placed.read())
-    total = sum(map(len, placed.slices)) + sum(array.size for array in placed.arrays)
+    positions = _Placed(lengths)
+    yield Scan(blocks, 1, positions.read())
+    total = sum(map(len, positions.slices)) + sum(array.size for array in positions.arrays)
     if lengths[0] not in (None, total):
         raise InvariantError(
             f"the blocks of a frame hold {total:,} columns, and it has {lengths[0]:,}"
         )
-    yield Scan(blocks, 1, placed.take(total), work=total // 8)
-    for array in placed.arrays:
-        yield scan_values(array, placed.take_each(array))
+    yield Scan(blocks, 1, positions.take(total), work=total // 8)
+    for array in positions.arrays:
+        yield scan_values(array, positions.take_each(array))
 
 
 @dataclass
@@ -75,7 +75,7 @@ class _Placed:
 
     lengths: list[int | None]
     slices: list[range] = field(default_factory=list)
-    arrays: list[Stored] = field(default_factory=list)
+    arrays: list[StoredArray] = field(default_factory=list)
     taken: bytearray = field(default_factory=bytearray)
 
     def read(self) -> Rule:
@@ -90,7 +90,7 @@ class _Placed:
         if isinstance(placement, ObjectNode) and placement.cls.name == "slice":
             self.slices.append(_range(placement))
             return len(self.slices[-1])
-        places = stored(placement, "the places of a block")
+        places = stored_array(placement, "the places of a block")
         places.expect(INDEX, None)
         self.arrays.append(places)
         return places.size
@@ -99,12 +99,12 @@ class _Placed:
         if shape is None:
             return
         is_column = len(self.lengths) == 2 and len(shape) == 1  # an array of pandas
-        told = (1, *shape) if is_column else shape
-        wanted = (count, *self.lengths[1:])
-        fits = len(told) == len(wanted) and all(
-            want in (None, have) for want, have in zip(wanted, told, strict=True)
+        actual = (1, *shape) if is_column else shape
+        expected = (count, *self.lengths[1:])
+        fits = len(actual) == len(expected) and all(
+            want in (None, have) for want, have in zip(expected, actual, strict=True)
         )
-        require(fits, f"a block has the shape {shape}, and its place in the frame {wanted}")
+        require(fits, f"a block has the shape {shape}, and its place in the frame {expected}")
 
     def take(self, total: int) -> Rule:
         """Take the places of slices; `total` is the number of all places."""
@@ -117,29 +117,29 @@ class _Placed:
                 require(1 not in self.taken[part], "two blocks of a frame have the same place")
                 self.taken[part] = b"\1" * len(places)
 
-    def take_each(self, places: Stored) -> Rule:
+    def take_each(self, places: StoredArray) -> Rule:
         """Take the places of an array."""
         taken = self.taken
         while piece := (yield):
-            for place in values(piece, places):
-                if not 0 <= place < len(taken):
-                    raise InvariantError(f"a block has the place {place:,} of {len(taken):,}")
-                require(not taken[place], "two blocks of a frame have the same place")
-                taken[place] = 1
+            for position in values(piece, places):
+                if not 0 <= position < len(taken):
+                    raise InvariantError(f"a block has the place {position:,} of {len(taken):,}")
+                require(not taken[position], "two blocks of a frame have the same place")
+                taken[position] = 1
 
 
-def _parts(made: ObjectNode) -> tuple[list[Node], list[Node]]:
+def _parts(node: ObjectNode) -> tuple[list[Node], list[Node]]:
     """The blocks and the axes."""
-    is_called = constructed_class(made) is made.cls and bool(made.args)
-    if is_called and len(made.args) == 2 and not made.states:  # since pandas 1.3
-        blocks, axes = made.args
+    is_called = constructed_class(node) is node.cls and bool(node.args)
+    if is_called and len(node.args) == 2 and not node.states:  # since pandas 1.3
+        blocks, axes = node.args
     else:
-        state = made.states[0] if len(made.states) == 1 and not is_called else None
+        state = node.states[0] if len(node.states) == 1 and not is_called else None
         extra = state[3] if isinstance(state, tuple) and len(state) == 4 else None
-        told = dict_get(extra, _SINCE) if isinstance(extra, DictNode) else None
-        if not isinstance(told, DictNode):
+        content = dict_get(extra, _SINCE) if isinstance(extra, DictNode) else None
+        if not isinstance(content, DictNode):
             raise InvariantError("the blocks of a frame are not in a form that pandas writes")
-        blocks, axes = dict_get(told, "blocks"), dict_get(told, "axes")
+        blocks, axes = dict_get(content, "blocks"), dict_get(content, "axes")
     if not isinstance(blocks, list | tuple) or not isinstance(axes, list | tuple):
         raise InvariantError("the blocks of a frame are not in a form that pandas writes")
     return list(blocks), list(axes)
@@ -154,12 +154,12 @@ def _block(node: Node) -> tuple[Node, Node, int | None]:
     raise InvariantError("a block is not in a form that pandas writes")
 
 
-def _range(made: ObjectNode) -> range:
+def _range(node: ObjectNode) -> range:
     """The places of a slice in ascending order."""
-    start, stop, step = map(integer, made.args) if len(made.args) == 3 else (None, None, None)
+    start, stop, step = map(integer, node.args) if len(node.args) == 3 else (None, None, None)
     if start is None or start < 0 or not step:
         raise InvariantError("the places of a block are no slice that pandas writes")
-    if step < 0 and made.args[1] is None:
+    if step < 0 and node.args[1] is None:
         stop = -1
     elif stop is None or stop < 0:
         raise InvariantError("the places of a block are no slice that pandas writes")
@@ -172,9 +172,9 @@ def _range(made: ObjectNode) -> range:
 _WIDTHS = {"large_string": 8, "string": 4}
 
 
-def strings(made: ObjectNode) -> Iterator[Scan]:
+def strings(node: ObjectNode) -> Iterator[Scan]:
     """The array of a call of `_restore_array`, which keeps its contract."""
-    kind, count, missing, first, buffers, *_ = made.args[0]
+    kind, count, missing, first, buffers, *_ = node.args[0]
     width = _WIDTHS[kind.args[0]]
     bits, offsets, data = map(_content, buffers)
     end = first + count
@@ -185,11 +185,11 @@ def strings(made: ObjectNode) -> Iterator[Scan]:
         yield Scan(bits, 1, _missing(first, count, missing))
     if offsets is None or data is None:
         raise InvariantError("it has no texts")
-    wanted = (end + 1) * width
+    needed = (end + 1) * width
     if isinstance(offsets, bytes):  # a buffer may be longer than needed
-        offsets = offsets[:wanted]
-    require(_size(offsets) == wanted, "it has fewer or more offsets than texts")
-    numbers = Stored("the offsets of texts", _integers(width), (end + 1,), False, offsets)
+        offsets = offsets[:needed]
+    require(_size(offsets) == needed, "it has fewer or more offsets than texts")
+    numbers = StoredArray("the offsets of texts", _integers(width), (end + 1,), False, offsets)
     yield scan_values(numbers, _rising(numbers, _size(data)))
 
 
@@ -209,7 +209,7 @@ def _size(content: Content) -> int:
     return found
 
 
-def _rising(numbers: Stored, count: int) -> Rule:
+def _rising(numbers: StoredArray, count: int) -> Rule:
     """They never fall, from 0 or more to `count` or less; a part of an array begins later."""
     last = 0
     while piece := (yield):

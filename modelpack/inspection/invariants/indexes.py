@@ -13,10 +13,18 @@ from collections.abc import Iterator
 from ..allowlist import contract_name, standing
 from ..contracts import class_key
 from ..nodes import DictNode, Global, Node, ObjectNode, Payload
-from .objects import InvariantError, Stored, attributes, integer, named, require, stored
-from .scan import SIGNED, Scan, scan_values, within
+from .objects import (
+    InvariantError,
+    StoredArray,
+    attributes,
+    integer,
+    named_attributes,
+    require,
+    stored_array,
+)
+from .scan import SIGNED, Scan, in_range, scan_values
 
-_DEEPEST = 4
+_MAX_DEPTH = 4
 _MIXED = "an array of pandas has not the attributes that one release writes"
 _CONTENTS = ("_ndarray", "_data", "_codes", "_mask")
 """The attributes of an array of pandas that hold numpy's arrays, in any release."""
@@ -37,77 +45,77 @@ state with several could show another array than pandas reads.
 """
 
 
-def index(made: ObjectNode) -> Iterator[Scan]:
+def index(node: ObjectNode) -> Iterator[Scan]:
     """`_new_Index(class, keywords)`: of a MultiIndex, one code for each level and entry."""
-    facts = _facts(made)
-    if "levels" not in facts and not _is_multiple(made):
+    facts = _facts(node)
+    if "levels" not in facts and not _is_multiple(node):
         return
     levels, codes = facts.get("levels"), _codes_of(facts)
     if not isinstance(levels, list) or len(levels) != len(codes):
         raise InvariantError("an index of several levels has not one list of codes a level")
     entries = None
-    for level, node in zip(levels, codes, strict=True):
-        numbers = stored(node, "the codes of an index")
+    for level, level_codes in zip(levels, codes, strict=True):
+        numbers = stored_array(level_codes, "the codes of an index")
         numbers.expect(SIGNED, entries)
         entries = numbers.size
         yield from _below(numbers, index_length(level))
 
 
-def pandas_array(made: ObjectNode) -> Iterator[Scan]:
+def pandas_array(node: ObjectNode) -> Iterator[Scan]:
     """An array of pandas, made as an object or by Cython: one form of its state."""
-    _require_one_form(made)
+    _require_one_form(node)
     yield from ()
 
 
-def categorical(made: ObjectNode) -> Iterator[Scan]:
+def categorical(node: ObjectNode) -> Iterator[Scan]:
     """A Categorical, made as an object or by Cython: codes and categories."""
-    _require_one_form(made)
-    codes, categories = _codes_and_categories(made)
+    _require_one_form(node)
+    codes, categories = _codes_and_categories(node)
     count = 0 if categories is None else index_length(categories)
-    yield from _below(stored(codes, "the codes of categories"), count)
+    yield from _below(stored_array(codes, "the codes of categories"), count)
 
 
-def extension(made: ObjectNode) -> Iterator[Scan]:
+def extension(node: ObjectNode) -> Iterator[Scan]:
     """An array of pandas that Cython makes: its class is the first argument."""
-    cls = made.args[0] if made.args else None
+    cls = node.args[0] if node.args else None
     is_categorical = isinstance(cls, Global) and cls.name == "Categorical"
-    yield from categorical(made) if is_categorical else pandas_array(made)
+    yield from categorical(node) if is_categorical else pandas_array(node)
 
 
-def masked(made: ObjectNode) -> Iterator[Scan]:
+def masked(node: ObjectNode) -> Iterator[Scan]:
     """Numbers, of which a mask marks those that are missing."""
-    _require_one_form(made)
-    state = attributes(made)
+    _require_one_form(node)
+    state = attributes(node)
     if state:
-        data = stored(state.get("_data"), "the values of an array")
-        stored(state.get("_mask"), "the mask of an array").expect({"b1"}, *data.shape)
+        data = stored_array(state.get("_data"), "the values of an array")
+        stored_array(state.get("_mask"), "the mask of an array").expect({"b1"}, *data.shape)
     yield from ()
 
 
-def _require_one_form(made: ObjectNode) -> None:
+def _require_one_form(node: ObjectNode) -> None:
     """Require the attributes that one release writes, and no array elsewhere in the state."""
-    forms = _FORMS.get(made_key(made).rpartition(":")[2])
-    if forms is None or not made.states:
+    forms = _FORMS.get(array_class_key(node).rpartition(":")[2])
+    if forms is None or not node.states:
         return
-    state = _state_of(made)
+    state = _state_of(node)
     if isinstance(state, DictNode):
-        told = named(state)
-        found = tuple(name for name in sorted(_CONTENTS) if name in told)
+        values = named_attributes(state)
+        found = tuple(name for name in sorted(_CONTENTS) if name in values)
         require(found in forms, _MIXED)
-        require(not ("_dtype" in told and "_categories" in told), _MIXED)
-        _require_cache(told, array_shape(told[found[0]]))
+        require(not ("_dtype" in values and "_categories" in values), _MIXED)
+        _require_cache(values, array_shape(values[found[0]]))
         return
     # Of Cython: the dtype, the values, and a dict of what else the object has.
-    more = [named(part) for part in state if isinstance(part, DictNode)]
+    more = [named_attributes(part) for part in state if isinstance(part, DictNode)]
     require(len(more) <= 1 and len(state) - len(more) == 2, _MIXED)
-    for told in more:
-        require(told.keys().isdisjoint({*_CONTENTS, "_categories", "_dtype"}), _MIXED)
-        _require_cache(told, None)
+    for values in more:
+        require(values.keys().isdisjoint({*_CONTENTS, "_categories", "_dtype"}), _MIXED)
+        _require_cache(values, None)
 
 
-def _require_cache(told: dict[str, Node], shape: tuple[int, ...] | None) -> None:
+def _require_cache(values: dict[str, Node], shape: tuple[int, ...] | None) -> None:
     """Compare what pandas 1.2 keeps of its values in a cache with these, of the given shape."""
-    cache = named(told["_cache"]) if isinstance(told.get("_cache"), DictNode) else {}
+    cache = named_attributes(values["_cache"]) if isinstance(values.get("_cache"), DictNode) else {}
     held = [name for name in _CONTENTS if name in cache]
     fits = not held or (held == ["_ndarray"] and array_shape(cache["_ndarray"]) == shape)
     require(fits, "the cache of an array of pandas has other values than the array")
@@ -133,9 +141,9 @@ def index_length(node: Node) -> int | None:
 
 def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
     """The shape of an array of numpy or pandas; None and `Broken` as for `index_length`."""
-    require(level < _DEEPEST, "arrays are nested in each other")
+    require(level < _MAX_DEPTH, "arrays are nested in each other")
     if isinstance(node, Payload):
-        return stored(node, "an array").shape
+        return stored_array(node, "an array").shape
     if not isinstance(node, ObjectNode):
         raise InvariantError("a column is no array")
     if _is_unknown(node):
@@ -145,7 +153,7 @@ def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
     if contract_name(node.cls.key) == "extension":
         return _shape_of_extension(node, level)
     if node.cls.module.startswith("numpy."):
-        return stored(node, "an array").shape
+        return stored_array(node, "an array").shape
     state = attributes(node)
     is_texts = contract_name(class_key(node)) == "arrow_strings"
     return _shape_of_texts(state) if is_texts else _shape_of_attributes(state, level)
@@ -156,7 +164,7 @@ def _shape_of_index(node: ObjectNode, level: int) -> tuple[int, ...] | None:
     if _is_multiple(node):
         codes = _codes_of(facts)
         require(bool(codes), "an index of several levels has none")
-        return stored(codes[0], "the codes of an index").shape
+        return stored_array(codes[0], "the codes of an index").shape
     if "data" in facts:
         return array_shape(facts["data"], level + 1)
     if "left" in facts:
@@ -170,10 +178,10 @@ def _shape_of_index(node: ObjectNode, level: int) -> tuple[int, ...] | None:
 def _shape_of_extension(node: ObjectNode, level: int) -> tuple[int, ...] | None:
     state = _state_of(node)
     if isinstance(state, DictNode):
-        return _shape_of_attributes(named(state), level)
+        return _shape_of_attributes(named_attributes(state), level)
     found = [part for part in state if _is_array(part)]
     require(len(found) == 1, "an array of pandas has no values")
-    return stored(found[0], "an array").shape
+    return stored_array(found[0], "an array").shape
 
 
 def _shape_of_attributes(state: dict[str, Node], level: int) -> tuple[int, ...] | None:
@@ -184,20 +192,20 @@ def _shape_of_attributes(state: dict[str, Node], level: int) -> tuple[int, ...] 
 
 
 def _shape_of_texts(state: dict[str, Node]) -> tuple[int, ...]:
-    made = state.get("_pa_array", state.get("_data"))
-    told = made.args[0] if isinstance(made, ObjectNode) and len(made.args) == 1 else None
-    count = integer(told[1]) if isinstance(told, tuple) and len(told) > 1 else None
+    node = state.get("_pa_array", state.get("_data"))
+    arguments = node.args[0] if isinstance(node, ObjectNode) and len(node.args) == 1 else None
+    count = integer(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else None
     if count is None:
         raise InvariantError("an array of texts has no length")
     return (count,)
 
 
 def _is_unknown(node: ObjectNode) -> bool:
-    cls = made_key(node)
+    cls = array_class_key(node)
     return standing(node.cls.key) == "unknown" or standing(cls) == "unknown"
 
 
-def made_key(node: ObjectNode) -> str:
+def array_class_key(node: ObjectNode) -> str:
     """The class of an array that Cython makes or an index; of anything else that of the object."""
     is_told = contract_name(node.cls.key) in {"extension", "index"}
     cls = node.args[0] if is_told and node.args else None
@@ -210,13 +218,13 @@ def _is_array(node: Node) -> bool:
     )
 
 
-def _is_multiple(made: ObjectNode) -> bool:
-    return made_key(made).endswith(":MultiIndex")
+def _is_multiple(node: ObjectNode) -> bool:
+    return array_class_key(node).endswith(":MultiIndex")
 
 
-def _facts(made: ObjectNode) -> dict[str, Node]:
-    keywords = made.args[1] if len(made.args) == 2 else None
-    return named(keywords, "the state of an index")
+def _facts(node: ObjectNode) -> dict[str, Node]:
+    keywords = node.args[1] if len(node.args) == 2 else None
+    return named_attributes(keywords, "the state of an index")
 
 
 def _codes_of(facts: dict[str, Node]) -> list[Node]:
@@ -226,24 +234,24 @@ def _codes_of(facts: dict[str, Node]) -> list[Node]:
     return list(found[0])
 
 
-def _codes_and_categories(made: ObjectNode) -> tuple[Node, Node]:
-    state = _state_of(made)
+def _codes_and_categories(node: ObjectNode) -> tuple[Node, Node]:
+    state = _state_of(node)
     if isinstance(state, tuple):
         codes = [part for part in state if _is_array(part)]
         dtype = [part for part in state if isinstance(part, ObjectNode) and not _is_array(part)]
         require(len(codes) == len(dtype) == 1, "a categorical has no codes or no categories")
         return codes[0], attributes(dtype[0]).get("categories")
-    told = named(state)
-    numbers = told.get("_codes", told.get("_ndarray"))
-    kind = told.get("_dtype")
+    values = named_attributes(state)
+    numbers = values.get("_codes", values.get("_ndarray"))
+    kind = values.get("_dtype")
     if isinstance(kind, ObjectNode):
         return numbers, attributes(kind).get("categories")
-    return numbers, told.get("_categories")  # before pandas 0.21
+    return numbers, values.get("_categories")  # before pandas 0.21
 
 
-def _state_of(made: ObjectNode) -> DictNode | tuple[Node, ...]:
+def _state_of(node: ObjectNode) -> DictNode | tuple[Node, ...]:
     """A dict, which Cython also wraps in a tuple, or the values and the dtype."""
-    state = made.states[0] if len(made.states) == 1 else None
+    state = node.states[0] if len(node.states) == 1 else None
     if isinstance(state, tuple) and len(state) == 1:
         state = state[0]
     if not isinstance(state, DictNode | tuple):
@@ -251,8 +259,8 @@ def _state_of(made: ObjectNode) -> DictNode | tuple[Node, ...]:
     return state
 
 
-def _below(numbers: Stored, count: int | None) -> Iterator[Scan]:
+def _below(numbers: StoredArray, count: int | None) -> Iterator[Scan]:
     """-1 stands for a missing value."""
     numbers.expect(SIGNED, *numbers.shape)
     if count is not None:
-        yield scan_values(numbers, within(numbers, count, least=-1))
+        yield scan_values(numbers, in_range(numbers, count, least=-1))

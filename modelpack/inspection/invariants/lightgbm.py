@@ -29,7 +29,7 @@ _OF_NODES = (b"split_gain", b"threshold", b"internal_value", b"internal_weight",
 _OF_LEAVES = (b"leaf_value", b"leaf_weight", b"leaf_count", b"leaf_const")
 _REQUIRED = (b"num_cat", b"split_feature", b"threshold", b"left_child", b"right_child")
 _REQUIRED_OF_LINEAR = (b"leaf_const", b"num_features", b"leaf_features", b"leaf_coeff")
-_MOST_LINES = 22
+_MAX_LINES = 22
 _CLASSES = {b"multiclass", b"softmax", b"multiclassova", b"multiclass_ova", b"ova", b"ovr"}
 """Objectives that compute an output for each class, with their aliases."""
 _ENDS = {b"end of trees", b"feature importances:"}
@@ -90,9 +90,10 @@ class _Text:
             name, mark, value = line.partition(b"=")
             others = _CONTROL if self.starts else _RETURN  # names of features are any text
             plain = _NAME.fullmatch(name) and name not in self.lines and not others.search(value)
-            whole = bool(mark) or not self.starts
+            is_complete = bool(mark) or not self.starts
             require(
-                bool(plain) and whole, "a LightGBM model has a line that LightGBM does not write"
+                bool(plain) and is_complete,
+                "a LightGBM model has a line that LightGBM does not write",
             )
             self.lines[name] = value
 
@@ -111,8 +112,8 @@ class _Text:
         require(self.ended, "a LightGBM model has no end")
         if b"tree_sizes" in self.head:
             sizes = _numbers(self.head, b"tree_sizes")
-            told = accumulate(sizes, initial=self.starts[0] if self.starts else 0)
-            fits = len(sizes) == len(self.starts) and all(map(int.__eq__, self.starts, told))
+            starts = accumulate(sizes, initial=self.starts[0] if self.starts else 0)
+            fits = len(sizes) == len(self.starts) and all(map(int.__eq__, self.starts, starts))
             require(fits, "the trees of a LightGBM model are not where it tells")
 
 
@@ -122,14 +123,14 @@ def _check_objective(head: Lines, outputs: int) -> None:
         return
     name, *words = head[b"objective"].split() or [b""]
     require(bool(name), "a LightGBM model has an objective without a name")
-    told = [word for word in words if b"num_class" in word]
-    wanted = [b"num_class:%d" % outputs] if name in _CLASSES else []
-    fits = told == wanted and (not wanted or outputs == _number(head, b"num_class"))
+    parameters = [word for word in words if b"num_class" in word]
+    expected = [b"num_class:%d" % outputs] if name in _CLASSES else []
+    fits = parameters == expected and (not expected or outputs == _number(head, b"num_class"))
     require(fits, "the objective of a LightGBM model has other classes than the model")
 
 
 def _check_tree(tree: Lines, n_features: int) -> None:
-    require(len(tree) <= _MOST_LINES, "a tree of a LightGBM model has more lines than are read")
+    require(len(tree) <= _MAX_LINES, "a tree of a LightGBM model has more lines than are read")
     leaves = _number(tree, b"num_leaves")
     values = tree.get(b"leaf_value", b"").split()
     require(0 < leaves == len(values), "a tree of a LightGBM model has not a value for each leaf")

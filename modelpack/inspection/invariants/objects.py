@@ -23,19 +23,19 @@ def require(holds: bool, message: str) -> None:
         raise InvariantError(message)
 
 
-def attributes(made: ObjectNode) -> dict[str, Node]:
+def attributes(node: ObjectNode) -> dict[str, Node]:
     """What the state sets; empty where there is none.
 
     Raises:
         Broken: the state is no dict, or sets an attribute twice: in loading one of the values wins.
     """
-    if not made.states:
+    if not node.states:
         return {}
-    require(len(made.states) == 1, "its state is no dict")
-    return named(made.states[0])
+    require(len(node.states) == 1, "its state is no dict")
+    return named_attributes(node.states[0])
 
 
-def named(state: Node, what: str = "its state") -> dict[str, Node]:
+def named_attributes(state: Node, what: str = "its state") -> dict[str, Node]:
     """Read a state that is a dict; `Broken` as for `attributes`, which says `what` it is."""
     if not isinstance(state, DictNode):
         raise InvariantError(f"{what} is no dict")
@@ -52,7 +52,7 @@ def integer(node: Node) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredArray:
     """An array as the file holds it. `name` is for messages."""
 
     name: str
@@ -80,11 +80,11 @@ class Stored:
         fits = len(shape) == len(self.shape) and all(
             want in (None, have) for want, have in zip(shape, self.shape, strict=True)
         )
-        told = ", ".join("any" if n is None else str(n) for n in shape)
-        require(fits, f"the shape of {self.name} is {self.shape}, where ({told}) is needed")
+        needed = ", ".join("any" if n is None else str(n) for n in shape)
+        require(fits, f"the shape of {self.name} is {self.shape}, where ({needed}) is needed")
 
 
-def stored(node: Node, name: str) -> Stored:
+def stored_array(node: Node, name: str) -> StoredArray:
     """The array that a node makes.
 
     Raises:
@@ -92,44 +92,44 @@ def stored(node: Node, name: str) -> Stored:
     """
     if isinstance(node, Payload):
         if isinstance(node.inner, list):
-            return Stored(name, node.dtype, node.shape, node.fortran, node.inner)
+            return StoredArray(name, node.dtype, node.shape, node.fortran, node.inner)
         if node.data is None:
-            return stored(node.inner, name)
-        return Stored(name, node.dtype, node.shape, node.fortran, node.data)
-    made = node if isinstance(node, ObjectNode) and node.cls.module.startswith("numpy.") else None
-    reader = _READERS.get(made.cls.name) if made else None
-    if made is None or reader is None:
+            return stored_array(node.inner, name)
+        return StoredArray(name, node.dtype, node.shape, node.fortran, node.data)
+    is_numpy = isinstance(node, ObjectNode) and node.cls.module.startswith("numpy.")
+    reader = _READERS.get(node.cls.name) if is_numpy else None
+    if reader is None:
         raise InvariantError(f"{name} is no array")
-    return reader(made, name)
+    return reader(node, name)
 
 
-def _reconstructed(made: ObjectNode, name: str) -> Stored:
-    state = made.states[0] if len(made.states) == 1 else None
+def _reconstructed(node: ObjectNode, name: str) -> StoredArray:
+    state = node.states[0] if len(node.states) == 1 else None
     if not isinstance(state, tuple) or len(state) != 5:
         raise InvariantError(f"{name} is no array")
     _, shape, dtype, fortran, data = state
     return _array(name, (dtype, shape, fortran is True), data)
 
 
-def _from_buffer(made: ObjectNode, name: str) -> Stored:
-    if len(made.args) != 4 or made.states:
+def _from_buffer(node: ObjectNode, name: str) -> StoredArray:
+    if len(node.args) != 4 or node.states:
         raise InvariantError(f"{name} is no array")
-    data, dtype, shape, order = made.args
+    data, dtype, shape, order = node.args
     return _array(name, (dtype, shape, order == "F"), data)
 
 
 _READERS = {"_reconstruct": _reconstructed, "_frombuffer": _from_buffer}
 
 
-def _array(name: str, kind: tuple[Node, Node, bool], data: Node) -> Stored:
+def _array(name: str, kind: tuple[Node, Node, bool], data: Node) -> StoredArray:
     dtype, shape = parse(kind[0]), shape_of(kind[1])
     content = data if isinstance(data, list) else raw(data)
     if dtype is None or shape is None or content is None:
         raise InvariantError(f"{name} is no array")
-    found = Stored(name, dtype, shape, kind[2], content)
+    found = StoredArray(name, dtype, shape, kind[2], content)
     unit = 1 if isinstance(content, list) else dtype.itemsize
-    told = length(content)
-    require(told in (None, unit * found.size), f"{name} holds more or less than its shape tells")
+    size = length(content)
+    require(size in (None, unit * found.size), f"{name} holds more or less than its shape tells")
     return found
 
 
@@ -165,7 +165,7 @@ Layout = dict[str, set[str]]
 _CODES = {"i4": "i", "i8": "q", "u1": "B", "u4": "I", "f8": "d"}
 
 
-def expect(records: Stored, *layouts: Layout) -> None:
+def require_layout(records: StoredArray, *layouts: Layout) -> None:
     """Require a list of records of one of the layouts, in which no field covers another.
 
     Raises:
@@ -174,12 +174,12 @@ def expect(records: Stored, *layouts: Layout) -> None:
     name, fields = records.name, records.dtype.fields
     require(len(records.shape) == 1, f"{name} are no list")
     names = [field for field, _, _ in fields]
-    wanted = next((found for found in layouts if list(found) == names), {})
-    fits = all(f"{kind.kind}{kind.itemsize}" in wanted.get(field, ()) for field, _, kind in fields)
-    require(bool(wanted) and fits, f"{name} have other fields than they have")
+    layout = next((found for found in layouts if list(found) == names), {})
+    fits = all(f"{kind.kind}{kind.itemsize}" in layout.get(field, ()) for field, _, kind in fields)
+    require(bool(layout) and fits, f"{name} have other fields than they have")
     ends = [0, *(offset + kind.itemsize for _, offset, kind in fields)]
-    apart = all(end <= offset for end, (_, offset, _) in zip(ends, fields, strict=False))
-    require(apart, f"fields of {name} lie on each other")
+    disjoint = all(end <= offset for end, (_, offset, _) in zip(ends, fields, strict=False))
+    require(disjoint, f"fields of {name} lie on each other")
 
 
 class Columns:
@@ -202,7 +202,7 @@ class Columns:
         return self._struct.iter_unpack(records)
 
 
-def words(dtype: Dtype, *names: str) -> list[int] | None:
+def word_offsets(dtype: Dtype, *names: str) -> list[int] | None:
     """Where fields of 8 bytes, little endian, begin if a record is seen as words of 4 bytes; None
     if one is not such a field, or begins within a word.
     """

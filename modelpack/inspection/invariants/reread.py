@@ -15,7 +15,7 @@ Part = tuple[int, int]
 """Offset and length in the decompressed stream."""
 
 
-class _Again(stream.HashingFile):
+class _RereadFile(stream.HashingFile):
     """A file from its beginning, wherever its descriptor stands, and not hashed."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -28,25 +28,23 @@ class _Again(stream.HashingFile):
         return data
 
 
-def reread_parts(
-    file: BinaryIO, container: str, wanted: list[Part]
-) -> Iterator[tuple[Part, bytes]]:
+def reread_parts(file: BinaryIO, container: str, parts: list[Part]) -> Iterator[tuple[Part, bytes]]:
     """The parts in pieces; they are apart from each other and in order.
 
     Raises:
         Malformed: the file ends before them.
     """
     if container != "raw":
-        yield from _of_stream(_chunks(file, container), wanted)
+        yield from _parts_of_stream(_chunks(file, container), parts)
         return
-    for offset, length in wanted:
+    for offset, length in parts:
         for start in range(offset, offset + length, PIECE):
             piece = os.pread(file.fileno(), min(PIECE, offset + length - start), start)
-            yield (offset, length), _there(piece)
+            yield (offset, length), _require_data(piece)
 
 
 def _chunks(file: BinaryIO, container: str) -> Iterator[bytes]:
-    again = _Again(file)
+    again = _RereadFile(file)
     head = again.read(stream.CHUNK)
     if container != "zip":
         return stream.chunks(container, head, again)
@@ -54,20 +52,20 @@ def _chunks(file: BinaryIO, container: str) -> Iterator[bytes]:
     return skops.contents(Reader(stream.chunks("raw", head, again)), size)
 
 
-def _of_stream(chunks: Iterator[bytes], wanted: list[Part]) -> Iterator[tuple[Part, bytes]]:
+def _parts_of_stream(chunks: Iterator[bytes], parts: list[Part]) -> Iterator[tuple[Part, bytes]]:
     base, chunk = 0, b""
-    for offset, length in wanted:
+    for offset, length in parts:
         position, end = offset, offset + length
         while position < end:
             while base + len(chunk) <= position:
                 base += len(chunk)
-                chunk = _there(next(chunks, b""))
+                chunk = _require_data(next(chunks, b""))
             piece = chunk[position - base : end - base]
             position += len(piece)
             yield (offset, length), piece
 
 
-def _there(piece: bytes) -> bytes:
+def _require_data(piece: bytes) -> bytes:
     if not piece:
         raise Malformed("truncated", "the file is shorter than it was when it was first read")
     return piece

@@ -21,7 +21,15 @@ from typing import Any
 from .. import limits
 from ..contracts import class_key
 from ..nodes import Blob, DictNode, Node, ObjectNode
-from .objects import Content, InvariantError, Stored, attributes, integer, require, stored
+from .objects import (
+    Content,
+    InvariantError,
+    StoredArray,
+    attributes,
+    integer,
+    require,
+    stored_array,
+)
 
 PIECE = 256 * limits.KIB
 """The most bytes that a rule is sent at a time."""
@@ -58,7 +66,7 @@ class Scan:
         return read + 8 * self.work
 
 
-def scan_values(array: Stored, rule: Rule) -> Scan:
+def scan_values(array: StoredArray, rule: Rule) -> Scan:
     return Scan(array.content, array.dtype.itemsize, rule)
 
 
@@ -130,7 +138,7 @@ WIDTH = 4
 LIMIT = 2**31
 """What a lane holds is less than this."""
 
-MOST = PIECE // WIDTH
+MAX_LANES = PIECE // WIDTH
 """Lanes that `ones` and `numbers` give."""
 
 
@@ -165,12 +173,12 @@ def _all(count: int) -> int:
 
 @cache
 def _ones() -> int:
-    return int.from_bytes(b"\1\0\0\0" * MOST, "little")
+    return int.from_bytes(b"\1\0\0\0" * MAX_LANES, "little")
 
 
 @cache
 def _numbers() -> int:
-    return int.from_bytes(struct.pack(f"<{MOST}I", *range(MOST)), "little")
+    return int.from_bytes(struct.pack(f"<{MAX_LANES}I", *range(MAX_LANES)), "little")
 
 
 INDEX = {"i4", "i8"}
@@ -179,7 +187,7 @@ SIGNED = {"i1", "i2", "i4", "i8"}
 _CODES = {"i1": "b", "i2": "h", "i4": "i", "i8": "q"}
 
 
-def within(numbers: Stored, bound: int, least: int = 0) -> Rule:
+def in_range(numbers: StoredArray, bound: int, least: int = 0) -> Rule:
     """Each is in [least, bound)."""
     first = 0
     while piece := (yield):
@@ -193,7 +201,7 @@ def within(numbers: Stored, bound: int, least: int = 0) -> Rule:
         first += len(piece) // numbers.dtype.itemsize
 
 
-def pointers(numbers: Stored, count: int) -> Rule:
+def pointers(numbers: StoredArray, count: int) -> Rule:
     """They begin with 0, never fall, and end with `count` at most."""
     last: int | None = None
     while piece := (yield):
@@ -206,7 +214,7 @@ def pointers(numbers: Stored, count: int) -> Rule:
         raise InvariantError(f"{numbers.name} end with {last}, and there are {count:,} values")
 
 
-def values(piece: bytes, numbers: Stored) -> array[int]:
+def values(piece: bytes, numbers: StoredArray) -> array[int]:
     """Decode a piece of an array of signed integers."""
     found = array(_CODES[numbers.code])
     found.frombytes(piece)
@@ -215,7 +223,7 @@ def values(piece: bytes, numbers: Stored) -> array[int]:
     return found
 
 
-def _sound(piece: bytes, numbers: Stored, bound: int, least: int) -> bool:
+def _sound(piece: bytes, numbers: StoredArray, bound: int, least: int) -> bool:
     """Whether all are in [least, bound), found out at once; False also where it cannot be."""
     if least or numbers.code not in INDEX or numbers.dtype.big_endian or bound >= LIMIT:
         found = values(piece, numbers)
@@ -235,57 +243,57 @@ _VALUES = "the values of a sparse matrix"
 _INDICES = "the indices of a sparse matrix"
 
 
-def by_rows(made: ObjectNode) -> Iterator[Scan]:
+def by_rows(node: ObjectNode) -> Iterator[Scan]:
     """Compressed rows: csr."""
-    return _compressed(made, _flat(made), *shape_of_sparse(made))
+    return _compressed(node, _flat(node), *shape_of_sparse(node))
 
 
-def by_columns(made: ObjectNode) -> Iterator[Scan]:
+def by_columns(node: ObjectNode) -> Iterator[Scan]:
     """Compressed columns: csc."""
-    return _compressed(made, _flat(made), *shape_of_sparse(made)[::-1])
+    return _compressed(node, _flat(node), *shape_of_sparse(node)[::-1])
 
 
-def by_blocks(made: ObjectNode) -> Iterator[Scan]:
+def by_blocks(node: ObjectNode) -> Iterator[Scan]:
     """Compressed rows of dense blocks of one shape: bsr."""
-    rows, columns = shape_of_sparse(made)
-    values = stored(attributes(made).get("data"), _VALUES)
+    rows, columns = shape_of_sparse(node)
+    values = stored_array(attributes(node).get("data"), _VALUES)
     require(len(values.shape) == 3, "the values of a sparse matrix are no blocks")
     _, height, width = values.shape
     fits = height > 0 and width > 0 and not rows % height and not columns % width
     require(fits, "the blocks of a sparse matrix do not fit its shape")
-    return _compressed(made, values, rows // height, columns // width)
+    return _compressed(node, values, rows // height, columns // width)
 
 
-def by_coordinates(made: ObjectNode) -> Iterator[Scan]:
+def by_coordinates(node: ObjectNode) -> Iterator[Scan]:
     """One coordinate for each dimension of a value: coo."""
-    state, shape, values = attributes(made), _shape_of(made), _flat(made)
+    state, shape, values = attributes(node), _shape_of(node), _flat(node)
     old = [state[name] for name in ("row", "col") if name in state]
     since = state.get("coords")  # since scipy 1.13
     found = list(since) if isinstance(since, tuple | list) else old
     is_one = ("coords" in state) != bool(old)
     require(is_one and len(found) == len(shape), "a sparse matrix has not one index a dimension")
-    for node, length in zip(found, shape, strict=True):
-        indices = stored(node, _INDICES)
+    for coordinate, length in zip(found, shape, strict=True):
+        indices = stored_array(coordinate, _INDICES)
         indices.expect(INDEX, values.size)
-        yield scan_values(indices, within(indices, length))
+        yield scan_values(indices, in_range(indices, length))
 
 
-def by_diagonals(made: ObjectNode) -> Iterator[Scan]:
+def by_diagonals(node: ObjectNode) -> Iterator[Scan]:
     """Diagonals: dia. A diagonal may lie outside of the matrix by its own offset only."""
-    state, (rows, columns) = attributes(made), shape_of_sparse(made)
-    offsets = stored(state.get("offsets"), "the offsets of a sparse matrix")
+    state, (rows, columns) = attributes(node), shape_of_sparse(node)
+    offsets = stored_array(state.get("offsets"), "the offsets of a sparse matrix")
     offsets.expect(INDEX, None)
-    values = stored(state.get("data"), _VALUES)
+    values = stored_array(state.get("data"), _VALUES)
     fits = len(values.shape) == 2 and values.shape[0] == offsets.size
     require(fits, "a sparse matrix has not one offset a diagonal")
-    yield scan_values(offsets, within(offsets, columns + 1, least=-rows))
+    yield scan_values(offsets, in_range(offsets, columns + 1, least=-rows))
 
 
-def by_lists(made: ObjectNode) -> Iterator[Scan]:
+def by_lists(node: ObjectNode) -> Iterator[Scan]:
     """Two lists for each row, of columns and of values: lil."""
-    state, (rows, columns) = attributes(made), shape_of_sparse(made)
-    indices = stored(state.get("rows"), _INDICES)
-    values = stored(state.get("data"), _VALUES)
+    state, (rows, columns) = attributes(node), shape_of_sparse(node)
+    indices = stored_array(state.get("rows"), _INDICES)
+    values = stored_array(state.get("data"), _VALUES)
     fits = indices.shape == values.shape == (rows,)
     require(fits, "a sparse matrix has not one list of indices a row")
     if not isinstance(indices.content, list) or not isinstance(values.content, list):
@@ -296,50 +304,50 @@ def by_lists(made: ObjectNode) -> Iterator[Scan]:
     yield Scan(indices.content, 1, _lists(columns), work=sum(lengths))
 
 
-def by_keys(made: ObjectNode) -> Iterator[Scan]:
+def by_keys(node: ObjectNode) -> Iterator[Scan]:
     """A dict of coordinates: dok. It was a dict itself before scipy 1.13, and holds one since."""
-    shape = _shape_of(made)
-    for node in (*made.args, made.pairs, attributes(made).get("_dict")):
-        if isinstance(node, DictNode):
-            yield Scan(node.keys, 1, _keys(shape), work=len(shape) * len(node.keys))
+    shape = _shape_of(node)
+    for values in (*node.args, node.pairs, attributes(node).get("_dict")):
+        if isinstance(values, DictNode):
+            yield Scan(values.keys, 1, _keys(shape), work=len(shape) * len(values.keys))
 
 
 def is_sparse(node: Node) -> bool:
     return isinstance(node, ObjectNode) and class_key(node).startswith("scipy.sparse.")
 
 
-def shape_of_sparse(made: ObjectNode) -> tuple[int, int]:
+def shape_of_sparse(node: ObjectNode) -> tuple[int, int]:
     """Of a matrix, two lengths; of an array of one dimension, that of its only row as well."""
-    shape = _shape_of(made)
+    shape = _shape_of(node)
     require(len(shape) < 3, "a sparse matrix has no shape")
     return shape[-2] if len(shape) == 2 else 1, shape[-1]
 
 
-def _shape_of(made: ObjectNode) -> tuple[int, ...]:
-    node = attributes(made).get("_shape")
-    shape = tuple(integer(n) for n in node) if isinstance(node, tuple) else ()
+def _shape_of(node: ObjectNode) -> tuple[int, ...]:
+    state = attributes(node).get("_shape")
+    shape = tuple(integer(n) for n in state) if isinstance(state, tuple) else ()
     lengths = tuple(n for n in shape if n is not None and n >= 0)
     require(0 < len(lengths) == len(shape), "a sparse matrix has no shape")
     return lengths
 
 
-def _flat(made: ObjectNode) -> Stored:
-    values = stored(attributes(made).get("data"), _VALUES)
+def _flat(node: ObjectNode) -> StoredArray:
+    values = stored_array(attributes(node).get("data"), _VALUES)
     require(len(values.shape) == 1, "the values of a sparse matrix are no list")
     return values
 
 
-def _compressed(made: ObjectNode, values: Stored, major: int, minor: int) -> Iterator[Scan]:
+def _compressed(node: ObjectNode, values: StoredArray, major: int, minor: int) -> Iterator[Scan]:
     """Indices in [0, minor), and where those of each of `major` rows or columns begin."""
-    state = attributes(made)
-    starts = stored(state.get("indptr"), "the row pointers of a sparse matrix")
-    indices = stored(state.get("indices"), _INDICES)
+    state = attributes(node)
+    starts = stored_array(state.get("indptr"), "the row pointers of a sparse matrix")
+    indices = stored_array(state.get("indices"), _INDICES)
     starts.expect(INDEX, major + 1)
     indices.expect(INDEX, None)
     fits = values.shape[:1] == indices.shape and starts.code == indices.code
     require(fits, "a sparse matrix has not one index a value")
     yield scan_values(starts, pointers(starts, indices.size))
-    yield scan_values(indices, within(indices, minor))
+    yield scan_values(indices, in_range(indices, minor))
 
 
 def _lists(columns: int) -> Rule:
@@ -360,7 +368,7 @@ def _below(numbers: list[Node] | tuple[Node, ...], bounds: tuple[int, ...]) -> N
     for node, bound in zip(numbers, bounds, strict=True):
         value = integer(node)
         if value is None or not 0 <= value < bound:
-            told = "no integer" if value is None else f"{value:,}"
+            shown = "no integer" if value is None else f"{value:,}"
             raise InvariantError(
-                f"{_INDICES} hold {told}, where less than {bound:,} and no less than 0 can be"
+                f"{_INDICES} hold {shown}, where less than {bound:,} and no less than 0 can be"
             )

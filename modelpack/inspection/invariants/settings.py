@@ -11,22 +11,22 @@ from collections.abc import Iterator
 from ..nodes import DictNode, ObjectNode
 from ..pickle.ndarrays import scalar
 from . import estimators
-from .objects import attributes, integer, named, require
+from .objects import attributes, integer, named_attributes, require
 from .scan import Scan
 
-_MOST_THREADS = 4096
+_MAX_THREADS = 4096
 """No machine on which models are trained has more processors."""
 
-_MOST_PROCESSES = 128  # as HashingEncoder itself accepts
+_MAX_PROCESSES = 128  # as HashingEncoder itself accepts
 _METHODS = {"fork", "forkserver", "spawn"}
 _OUTPUTS = {"default", "pandas", "polars"}
 _FIELDS = {"transformer_name", "feature_name"}
-_LONGEST_FORMAT = 1_000
+_MAX_FORMAT_LENGTH = 1_000
 
 
-def hashing(made: ObjectNode) -> Iterator[Scan]:
+def hashing(node: ObjectNode) -> Iterator[Scan]:
     """`FeatureHasher` and `HashingVectorizer`: compiled code divides by the number of columns."""
-    state = attributes(made)
+    state = attributes(node)
     if "n_features" in state:
         count = integer(state["n_features"])
         fits = count is not None and 0 < count < 2**31
@@ -34,41 +34,41 @@ def hashing(made: ObjectNode) -> Iterator[Scan]:
     yield from ()
 
 
-def centres(made: ObjectNode) -> Iterator[Scan]:
+def centres(node: ObjectNode) -> Iterator[Scan]:
     """`KMeans` and its kind start as many threads of OpenMP as they had in training."""
-    state = attributes(made)
+    state = attributes(node)
     if "_n_threads" in state:
         count = integer(state["_n_threads"])
-        fits = count is not None and 0 < count <= _MOST_THREADS
-        require(fits, f"its number of threads is not between 1 and {_MOST_THREADS:,}")
-    return estimators.centres(made)
+        fits = count is not None and 0 < count <= _MAX_THREADS
+        require(fits, f"its number of threads is not between 1 and {_MAX_THREADS:,}")
+    return estimators.centres(node)
 
 
-def processes(made: ObjectNode) -> Iterator[Scan]:
+def processes(node: ObjectNode) -> Iterator[Scan]:
     """`HashingEncoder` starts processes at prediction. The service sets `max_process` to 1."""
-    state = attributes(made)
+    state = attributes(node)
     if "max_process" in state:
         count = integer(state["max_process"])
-        fits = count is not None and 0 < count <= _MOST_PROCESSES
-        require(fits, f"its number of processes is not between 1 and {_MOST_PROCESSES}")
+        fits = count is not None and 0 < count <= _MAX_PROCESSES
+        require(fits, f"its number of processes is not between 1 and {_MAX_PROCESSES}")
     method = state.get("process_creation_method", "fork")
     fits = type(method) is str and method in _METHODS
     require(fits, "process_creation_method is not a method to create processes")
     yield from ()
 
 
-def names_of_columns(made: ObjectNode) -> Iterator[Scan]:
+def names_of_columns(node: ObjectNode) -> Iterator[Scan]:
     """`ColumnTransformer` formats the name of each column if `verbose_feature_names_out` is a
     text: a width claims memory, and an attribute reads from the object.
     """
-    text = scalar(attributes(made).get("verbose_feature_names_out"))
+    text = scalar(attributes(node).get("verbose_feature_names_out"))
     require(not isinstance(text, str) or _is_plain(text), "its format of names has other fields")
     yield from ()
 
 
 def _is_plain(text: str) -> bool:
     try:
-        fields = list(string.Formatter().parse(text)) if len(text) <= _LONGEST_FORMAT else [None]
+        fields = list(string.Formatter().parse(text)) if len(text) <= _MAX_FORMAT_LENGTH else [None]
     except ValueError:
         return False
     return all(
@@ -78,17 +78,17 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def require_known_output(made: ObjectNode) -> None:
+def require_known_output(node: ObjectNode) -> None:
     """Require that `set_output` set one of the containers that scikit-learn has.
 
     Raises:
         Broken: The setting is something else.
     """
-    for state in made.states:
+    for state in node.states:
         pairs = zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()
         for key, value in pairs:
             if type(key) is str and key == "_sklearn_output_config":
-                settings = named(value, key)
+                settings = named_attributes(value, key)
                 fits = settings.keys() <= {"transform"} and all(
                     type(each) is str and each in _OUTPUTS for each in settings.values()
                 )

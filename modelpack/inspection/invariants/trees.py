@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from ..nodes import Node, ObjectNode
 from ..pickle.ndarrays import view
 from . import objects, scan
-from .objects import InvariantError, Stored, attributes, integer, require, stored
+from .objects import InvariantError, StoredArray, attributes, integer, require, stored_array
 from .scan import PIECE, Rule, Scan, scan_values
 
 _INDEX = {"i4", "i8"}
@@ -33,35 +33,35 @@ _LINKS = ("left_child", "right_child", "feature")
 _LEAF, _UNDEFINED = -1, -2
 
 
-def tree(made: ObjectNode) -> Iterator[Scan]:
+def tree(node: ObjectNode) -> Iterator[Scan]:
     """`sklearn.tree._tree.Tree(n_features, n_classes, n_outputs)`."""
-    n_features, *shape = _arguments(made)
-    nodes, depth = _nodes_of(made, shape)
+    n_features, *shape = _arguments(node)
+    nodes, depth = _nodes_of(node, shape)
     is_small = nodes.size * nodes.dtype.itemsize <= PIECE
     yield scan_values(nodes, _nodes(nodes, n_features, depth if is_small else None))
 
 
-def decision_tree(made: ObjectNode) -> Iterator[Scan]:
+def decision_tree(node: ObjectNode) -> Iterator[Scan]:
     """An estimator with one tree: it looks at the number of its own features only."""
-    _of_as_many_features(attributes(made).get("tree_"), attributes(made))
+    _require_same_width(attributes(node).get("tree_"), attributes(node))
     yield from ()
 
 
-def gradient_boosting(made: ObjectNode) -> Iterator[Scan]:
+def gradient_boosting(node: ObjectNode) -> Iterator[Scan]:
     """It looks at the features of none of its trees, and adds the output of as many to each row as
     `estimators_` has columns.
     """
-    state = attributes(made)
+    state = attributes(node)
     if state.get("estimators_") is None:
         return
-    trees = stored(state["estimators_"], "the trees of a gradient boosting")
+    trees = stored_array(state["estimators_"], "the trees of a gradient boosting")
     trees.expect({"O4", "O8"}, None, _outputs(state))
     yield Scan(trees.content, 1, _estimators(state))
 
 
-def isolation_forest(made: ObjectNode) -> Iterator[Scan]:
+def isolation_forest(node: ObjectNode) -> Iterator[Scan]:
     """Some releases ask its trees for the paths of rows, into memory for `max_depth` nodes each."""
-    estimators = attributes(made).get("estimators_")
+    estimators = attributes(node).get("estimators_")
     for estimator in estimators if isinstance(estimators, list) else ():
         found = _tree_of(estimator)
         if found is not None:
@@ -73,18 +73,18 @@ def isolation_forest(made: ObjectNode) -> Iterator[Scan]:
 def _estimators(state: dict[str, Node]) -> Rule:
     while estimators := (yield):
         for estimator in estimators:
-            _of_as_many_features(_tree_of(estimator), state)
+            _require_same_width(_tree_of(estimator), state)
 
 
 def _outputs(state: dict[str, Node]) -> int:
     """The columns of the raw predictions of a gradient boosting."""
     classes = view(state.get("classes_"))
     columns = classes.size if classes and classes.size > 2 else 1
-    told = [integer(state[name]) for name in ("n_trees_per_iteration_",) if name in state]
+    counts = [integer(state[name]) for name in ("n_trees_per_iteration_",) if name in state]
     start = state.get("init_")
     first = view(attributes(start).get("classes_")) if isinstance(start, ObjectNode) else None
     agree = first is None or classes is None or first.size == classes.size
-    require(agree and set(told) <= {columns}, "a gradient boosting has other classes than it has")
+    require(agree and set(counts) <= {columns}, "a gradient boosting has other classes than it has")
     return columns
 
 
@@ -93,20 +93,20 @@ def _tree_of(estimator: Node) -> ObjectNode | None:
     return found if isinstance(found, ObjectNode) else None
 
 
-def _of_as_many_features(tree: Node, state: dict[str, Node]) -> None:
+def _require_same_width(tree: Node, state: dict[str, Node]) -> None:
     if tree is None:
         return
-    told = {integer(state[name]) for name in ("n_features_in_", "n_features_") if name in state}
+    widths = {integer(state[name]) for name in ("n_features_in_", "n_features_") if name in state}
     n_features = integer(tree.args[0]) if isinstance(tree, ObjectNode) and tree.args else None
-    if told != {n_features}:
+    if widths != {n_features}:
         raise InvariantError(
             "a tree was made for other features than the estimator that it belongs to"
         )
 
 
-def _arguments(made: ObjectNode) -> tuple[int, int, int]:
+def _arguments(node: ObjectNode) -> tuple[int, int, int]:
     """n_features, n_outputs, and the most classes that an output has."""
-    args = made.args if len(made.args) == 3 else (None, None, None)
+    args = node.args if len(node.args) == 3 else (None, None, None)
     n_features, n_outputs, classes = integer(args[0]), integer(args[2]), view(args[1])
     counts = [n for n in (classes and classes.values()) or () if type(n) is int and n > 0]
     if (
@@ -121,27 +121,27 @@ def _arguments(made: ObjectNode) -> tuple[int, int, int]:
     return n_features, n_outputs, max(counts)
 
 
-def _nodes_of(made: ObjectNode, shape: list[int]) -> tuple[Stored, int]:
+def _nodes_of(node: ObjectNode, shape: list[int]) -> tuple[StoredArray, int]:
     """The nodes of a tree and its depth."""
-    state = attributes(made)
+    state = attributes(node)
     missing = {"max_depth", "node_count", "nodes", "values"} - state.keys()
     require(not missing, "a tree has no nodes")
-    nodes = stored(state["nodes"], "the nodes of a tree")
-    objects.expect(nodes, *_LAYOUTS)
+    nodes = stored_array(state["nodes"], "the nodes of a tree")
+    objects.require_layout(nodes, *_LAYOUTS)
     count, depth = nodes.size, integer(state["max_depth"])
     require(0 < count < scan.LIMIT, "a tree has no nodes")
     require(integer(state["node_count"]) == count, "a tree counts its nodes wrongly")
-    stored(state["values"], "the values of a tree").expect({"f8"}, count, *shape)
+    stored_array(state["values"], "the values of a tree").expect({"f8"}, count, *shape)
     if depth is None or not 0 <= depth < count:
         raise InvariantError("the depth of a tree contradicts the number of its nodes")
     return nodes, depth
 
 
-def _nodes(nodes: Stored, n_features: int, depth: int | None) -> Rule:
+def _nodes(nodes: StoredArray, n_features: int, depth: int | None) -> Rule:
     """Children come after their parent, and exist; so do features. No node lies deeper than `depth`
     tells; None: that does not matter.
     """
-    words = objects.words(nodes.dtype, *_LINKS)
+    words = objects.word_offsets(nodes.dtype, *_LINKS)
     rows = objects.Columns(nodes.dtype, *_LINKS).rows
     depths = array("i", bytes(4 * nodes.size)) if depth is not None else None
     first = 0
@@ -163,7 +163,7 @@ def _descend(rows: Iterable[tuple[int, ...]], depths: array[int], first: int) ->
             depths[left] = depths[right] = depths[number] + 1
 
 
-def _look(rows: Iterable[tuple[int, ...]], nodes: Stored, first: int, n_features: int) -> None:
+def _look(rows: Iterable[tuple[int, ...]], nodes: StoredArray, first: int, n_features: int) -> None:
     """Node by node, to say which one is broken."""
     for number, (left, right, feature) in enumerate(rows, first):
         if left == right == _LEAF and feature == _UNDEFINED:
@@ -181,7 +181,7 @@ def _look(rows: Iterable[tuple[int, ...]], nodes: Stored, first: int, n_features
             )
 
 
-def _sound(piece: bytes, nodes: Stored, words: list[int], first: int, n_features: int) -> bool:
+def _sound(piece: bytes, nodes: StoredArray, words: list[int], first: int, n_features: int) -> bool:
     """`_look` for all nodes of a piece at once: True only where it finds nothing.
 
     The upper halves of the three fields are all ones in a leaf (-1, -1, -2) and zero elsewhere.
@@ -230,14 +230,14 @@ _HIST_LINKS = ("feature_idx", "left", "right", "is_leaf", "is_categorical", "bit
 _FEATURES = ("n_features_in_", "n_features_", "_n_features")
 
 
-def histogram_boosting(made: ObjectNode) -> Iterator[Scan]:
-    state = attributes(made)
+def histogram_boosting(node: ObjectNode) -> Iterator[Scan]:
+    state = attributes(node)
     if state.get("_predictors") is None:
         return
-    told = {integer(state[name]) for name in _FEATURES if name in state}
-    if len(told) != 1 or None in told:
+    widths = {integer(state[name]) for name in _FEATURES if name in state}
+    if len(widths) != 1 or None in widths:
         raise InvariantError("the number of features of a gradient boosting is not told")
-    n_features = next(n for n in told if n is not None)
+    n_features = next(n for n in widths if n is not None)
     knows_categories = _knows_categories(state.get("_bin_mapper"), n_features)
     for predictor in _predictors(state["_predictors"]):
         yield _hist_nodes_of(predictor, n_features, knows_categories)
@@ -262,18 +262,18 @@ def _knows_categories(mapper: Node, n_features: int) -> bool:
 
 def _hist_nodes_of(predictor: ObjectNode, n_features: int, knows_categories: bool) -> Scan:
     state = attributes(predictor)
-    nodes = stored(state.get("nodes"), "the nodes of a tree")
-    objects.expect(nodes, *_HIST_LAYOUTS)
+    nodes = stored_array(state.get("nodes"), "the nodes of a tree")
+    objects.require_layout(nodes, *_HIST_LAYOUTS)
     require(nodes.size > 0, "a tree has no nodes")
     sets = 0
     if "raw_left_cat_bitsets" in state and knows_categories:
-        bits = stored(state["raw_left_cat_bitsets"], "the sets of categories")
+        bits = stored_array(state["raw_left_cat_bitsets"], "the sets of categories")
         bits.expect({"u4"}, None, 8)
         sets = bits.shape[0]
     return scan_values(nodes, _hist_nodes(nodes, n_features, sets))
 
 
-def _hist_nodes(nodes: Stored, n_features: int, sets: int) -> Rule:
+def _hist_nodes(nodes: StoredArray, n_features: int, sets: int) -> Rule:
     columns = objects.Columns(nodes.dtype, *_HIST_LINKS)
     first = 0
     while piece := (yield):

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from ..nodes import Node, ObjectNode
 from ..pickle.ndarrays import scalar
 from . import scan
-from .objects import InvariantError, Stored, attributes, integer, require, stored
+from .objects import InvariantError, StoredArray, attributes, integer, require, stored_array
 from .scan import Rule, Scan, scan_values
 
-_MOST = 2**63
+_MAX_COLUMNS = 2**63
 """scikit-learn refuses to fit more columns than this."""
 
 
-def polynomial(made: ObjectNode) -> Iterator[Scan]:
+def polynomial(node: ObjectNode) -> Iterator[Scan]:
     """`PolynomialFeatures` counts the columns when it is fitted: `_num_combinations` in
     sklearn/preprocessing/_polynomial.py. Up to scikit-learn 0.24 the degree is always a number, and
     only `n_output_features_` counts.
     """
-    state = attributes(made)
+    state = attributes(node)
     if "n_output_features_" not in state and "_n_out_full" not in state:
         return  # not fitted
     least, most = _degrees(state.get("degree"))
@@ -41,8 +41,11 @@ def polynomial(made: ObjectNode) -> Iterator[Scan]:
     below = _count(width, least - 1, is_product) if least > 1 else 0
     counts = {"n_output_features_": full - below, "_n_out_full": full}
     for name, count in counts.items():
-        told = integer(state.get(name, count))
-        require(told == count < _MOST, f"{name} is not the number of columns that it fills")
+        stored_count = integer(state.get(name, count))
+        require(
+            stored_count == count < _MAX_COLUMNS,
+            f"{name} is not the number of columns that it fills",
+        )
     yield from ()
 
 
@@ -63,7 +66,7 @@ def _flag(node: Node) -> bool:
 
 
 def _count(width: int, degree: int, is_product: bool) -> int:
-    """Return the number of terms from degree 1 to `degree`, or more than `_MOST` of too many."""
+    """Return the number of terms of degree 1 to `degree`; over `_MAX_COLUMNS` if too many."""
     total, terms = 0, 1
     # Without repetitions there are C(width, i) terms of degree i, otherwise C(width + i - 1, i).
     # The terms of all degrees together are C(width + degree, degree), which is symmetric.
@@ -71,32 +74,32 @@ def _count(width: int, degree: int, is_product: bool) -> int:
         small, large = sorted((width, degree))
         for i in range(1, small + 1):
             terms = terms * (large + i) // i
-            if terms > _MOST:
+            if terms > _MAX_COLUMNS:
                 break
         return terms - 1
     for i in range(1, min(width, degree) + 1):
         terms = terms * (width - i + 1) // i
         total += terms
-        if total > _MOST:
+        if total > _MAX_COLUMNS:
             break
     return total
 
 
-def chain(made: ObjectNode) -> Iterator[Scan]:
+def chain(node: ObjectNode) -> Iterator[Scan]:
     """`ClassifierChain` and `RegressorChain` put their outputs in order by an array that has a
     value for each place only if `order_` contains each place once.
     """
-    order = attributes(made).get("order_")
+    order = attributes(node).get("order_")
     if isinstance(order, list | tuple):
         places = [integer(place) for place in order]
         require(set(places) == set(range(len(places))), "the order of a chain lacks a place")
     elif order is not None:
-        found = stored(order, "the order of a chain")
+        found = stored_array(order, "the order of a chain")
         found.expect(scan.INDEX, None)
         yield scan_values(found, _permutation(found))
 
 
-def _permutation(numbers: Stored) -> Rule:
+def _permutation(numbers: StoredArray) -> Rule:
     """Each place occurs once."""
     seen = bytearray(numbers.size)
     while piece := (yield):
@@ -107,15 +110,15 @@ def _permutation(numbers: Stored) -> Rule:
             seen[place] = 1
 
 
-def mixture(made: ObjectNode) -> Iterator[Scan]:
+def mixture(node: ObjectNode) -> Iterator[Scan]:
     """`GaussianMixture` and `BayesianGaussianMixture` have a column for each mean, and fill one for
     each matrix (up to scikit-learn 1.5; `_estimate_log_gaussian_prob`).
     """
-    state = attributes(made)
+    state = attributes(node)
     means, matrices = state.get("means_"), state.get("precisions_cholesky_")
     if means is not None and matrices is not None:
-        found = stored(matrices, "the matrices of a mixture")
-        centres = stored(means, "the means of a mixture")
+        found = stored_array(matrices, "the matrices of a mixture")
+        centres = stored_array(means, "the means of a mixture")
         fits = len(found.shape) != 3 or found.shape[:1] == centres.shape[:1]
         require(fits, "a mixture has not as many matrices as means")
     yield from ()

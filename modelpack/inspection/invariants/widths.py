@@ -17,7 +17,7 @@ from ..pickle.ndarrays import dict_get
 from .objects import attributes, integer, require
 
 _SINCE = Version("0.24.dev0")
-_LONGEST = 40
+_MAX_VERSION_LENGTH = 40
 
 _NEIGHBOURS = (
     "KNeighborsClassifier", "KNeighborsRegressor", "KNeighborsTransformer", "LocalOutlierFactor",
@@ -46,33 +46,35 @@ FITTED: dict[str, str] = {
 
 def are_recorded(objects: Iterable[ObjectNode]) -> bool:
     """Return whether the releases that the file names keep `n_features_in_`, or none is named."""
-    told = {_version(made) for made in objects if class_key(made).startswith("sklearn.")} - {None}
-    return not told or max(map(_parsed, told)) >= _SINCE
+    releases = {_version(node) for node in objects if class_key(node).startswith("sklearn.")} - {
+        None
+    }
+    return not releases or max(map(_parsed, releases)) >= _SINCE
 
 
-def require_recorded(made: ObjectNode) -> None:
+def require_recorded(node: ObjectNode) -> None:
     """Require `n_features_in_` of a fitted estimator that needs it.
 
     Raises:
         Broken: it is missing, or no integer.
     """
-    module, _, name = class_key(made).partition(":")
+    module, _, name = class_key(node).partition(":")
     if module.partition(".")[0] != "sklearn" or name not in FITTED:
         return
-    state = attributes(made)
+    state = attributes(node)
     if state.get(FITTED[name]) is not None:
-        is_told = integer(state.get("n_features_in_")) is not None
-        require(is_told, "the number of its features (n_features_in_) is missing")
+        is_integer = integer(state.get("n_features_in_")) is not None
+        require(is_integer, "the number of its features (n_features_in_) is missing")
 
 
-def _version(made: ObjectNode) -> str | None:
-    state = made.states[0] if made.states else None
-    told = dict_get(state, "_sklearn_version") if isinstance(state, DictNode) else None
-    return told if isinstance(told, str) and len(told) <= _LONGEST else None
+def _version(node: ObjectNode) -> str | None:
+    state = node.states[0] if node.states else None
+    version = dict_get(state, "_sklearn_version") if isinstance(state, DictNode) else None
+    return version if isinstance(version, str) and len(version) <= _MAX_VERSION_LENGTH else None
 
 
-def _parsed(told: str | None) -> Version:
+def _parsed(version: str | None) -> Version:
     try:
-        return Version(told or "")
+        return Version(version or "")
     except InvalidVersion:
         return _SINCE  # a release that nobody published could be any
