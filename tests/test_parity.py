@@ -24,7 +24,7 @@ import modelpack
 from modelpack.engines import sandbox
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
-from modelpack.parity.claims import expected_parity
+from modelpack.parity.claims import expected_claim
 from modelpack.pipeline import package as pipeline_package
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.stages import Pipeline
@@ -173,7 +173,7 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
         index=IndexSettings(None),
         resolve=lambda _: (serving_models.ENVIRONMENT, serving_models.BASE),
     )
-    claimed = expected_parity(Reference(((1.0,), (2.0,))))
+    claimed = expected_claim(Reference(((1.0,), (2.0,))))
     assert claimed is not None
     joblib.dump(serving_models.iris().model, tmp_path / "model")
     model = serving_models.spec_of(tmp_path / "model", serving_models.iris())

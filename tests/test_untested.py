@@ -18,7 +18,7 @@ from modelpack.attestations import provenance
 from modelpack.bundle import render as bundles
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import claims
-from modelpack.parity.claims import expected_parity
+from modelpack.parity.claims import expected_claim
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.smoke import require_passed
 from modelpack.pipeline.stages import Summary
@@ -131,7 +131,7 @@ def test_an_untested_image_is_verified_only_on_request() -> None:
 def test_the_labels_and_the_provenance_of_an_untested_image_say_so(tmp_path: Path) -> None:
     joblib.dump(serving_models.iris().model, tmp_path / "model")
     spec = serving_models.spec_of(tmp_path / "model", serving_models.iris())
-    claimed = expected_parity(Reference(()))
+    claimed = expected_claim(Reference(()))
     bundle = bundles.render(
         spec,
         serving_models.ENVIRONMENT,

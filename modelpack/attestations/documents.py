@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from packaging.utils import canonicalize_name
+
 from modelpack.oci.reference import split_reference
 from modelpack.types import BaseImage, Code, Environment, ModelSpec, Parity
 
@@ -121,7 +123,7 @@ def _content(folder: Path, name: str) -> bytes:
 
 # Source: github.com/package-url/purl-spec: pypi, deb, oci and docker types.
 def pypi_purl(name: str, version: str) -> str:
-    return f"pkg:pypi/{quote(_canonical(name), safe='')}@{_quoted(version)}"
+    return f"pkg:pypi/{_quoted(canonicalize_name(name))}@{_quoted(version)}"
 
 
 def debian_purl(name: str, platform: str) -> str:
@@ -143,7 +145,3 @@ def image_purl(base: BaseImage) -> str:
 
 def _quoted(text: str) -> str:
     return quote(text, safe=".-_~")
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

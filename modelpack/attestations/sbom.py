@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from modelpack._version import __version__
 from modelpack.attestations.documents import (
     BundleContents,
@@ -108,15 +110,17 @@ def list_components(made: BundleContents) -> list[Component]:
 def dependency_graph(made: BundleContents) -> dict[str, list[str]]:
     """Reference -> references of what it requires by name."""
     locked = made.environment.requirements
-    by_name = {_key(name): pypi_purl(name, version) for name, version in locked.items()}
+    purls: dict[str, str] = {
+        canonicalize_name(name): pypi_purl(name, version) for name, version in locked.items()
+    }
 
-    def known(names: Iterator[str]) -> list[str]:
-        keys = (_key(name) for name in names)
-        found = (by_name.get(key) or by_name.get(f"{key}-cpu") for key in keys)
-        return sorted({ref for ref in found if ref})
+    def references(names: Iterable[str]) -> list[str]:
+        keys: list[str] = [canonicalize_name(name) for name in names]
+        found = (purls.get(key) or purls.get(f"{key}-cpu") for key in keys)
+        return sorted({purl for purl in found if purl})
 
-    model = known(iter(made.model.requirements))
-    code = known(iter(made.code.requirements))
+    model = references(made.model.requirements)
+    code = references(made.code.requirements)
     return {
         **{file.path: model for file in made.model.files},
         **{f"code/{file.path}": code for file in made.code.files},
@@ -220,7 +224,3 @@ def _code(code: Code) -> Iterator[Component]:
 
 def _hashes(digests: list[str]) -> list[dict[str, str]]:
     return [{"alg": "SHA-256", "content": digest} for digest in digests]
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

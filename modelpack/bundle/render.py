@@ -25,7 +25,7 @@ from modelpack.bundle.manifest import (
 )
 from modelpack.bundle.templates import TEMPLATES, _jinja
 from modelpack.errors import ModelRefusedError, UsageError
-from modelpack.parity import claims as parities
+from modelpack.parity import claims
 from modelpack.platforms import MACHINES, wheel_platform_tags
 from modelpack.types import (
     BaseImage,
@@ -114,8 +114,8 @@ def _texts(made: BundleContents) -> dict[str, str]:
         "locales": LOCALES,
         "base": made.base,
         "code": code,
-        "parity": parities.parity_labels(made.parity),
-        "parity_in_words": parities.parity_text(made.parity),
+        "parity": claims.parity_labels(made.parity),
+        "parity_in_words": claims.parity_text(made.parity),
         "slim_base": made.base.slim,
         "version": __version__,
         "epoch": MTIME,

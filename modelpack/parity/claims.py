@@ -1,45 +1,76 @@
-"""The parity claim as labels and as text."""
+"""What an image claims about its parity, as labels and as text."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from modelpack.types import Parity, Reference
 
 LABEL = "dev.modelpack.parity"
 UNTESTED = Parity("untested", 0, (), 0.0, None, passed=False)
 """No prediction was tested, and the user accepted that."""
-_SOURCES = {
-    "expected": "what was expected of it",
-    "record": "what the model said where it was trained",
-    "model": "what the model says without the service",
+
+
+@dataclass(frozen=True)
+class Source:
+    """Wordings for a source of expected answers.
+
+    Attributes:
+        label: For `MODELPACK_PARITY`, which is part of the image id.
+        detail: For the report of the smoke test.
+    """
+
+    label: str
+    detail: str
+
+
+SOURCES: Mapping[str, Source] = {
+    "expected": Source("what was expected of it", "the expected predictions"),
+    "record": Source(
+        "what the model said where it was trained", "what was recorded where the model was trained"
+    ),
+    "model": Source(
+        "what the model says without the service", "the model itself, loaded in a sandbox"
+    ),
 }
+"""By the `source` of a `Reference` and of a `Parity`."""
 
 
-def parity_labels(parity: Parity | None) -> dict[str, str]:
-    """Labels of the image."""
-    if parity is None:
+def expected_claim(reference: Reference) -> Parity:
+    """Return the claim of an image that passes the smoke test with this reference."""
+    if not reference.rows:
+        return UNTESTED
+    rows = len(reference.rows)
+    return Parity(reference.source, rows, (), reference.tolerance, 0.0, passed=True)
+
+
+def parity_labels(claim: Parity | None) -> dict[str, str]:
+    """Return the labels of an image."""
+    if claim is None:
         return {}
-    if parity.source == UNTESTED.source:
+    if claim.source == UNTESTED.source:
         return {LABEL: UNTESTED.source}
     return {
-        LABEL: f"within {parity.tolerance:g}" if parity.tolerance else "exact",
-        f"{LABEL}.reference": parity.source,
-        f"{LABEL}.rows": str(parity.rows),
+        LABEL: f"within {claim.tolerance:g}" if claim.tolerance else "exact",
+        f"{LABEL}.reference": claim.source,
+        f"{LABEL}.rows": str(claim.rows),
     }
 
 
-def parity_text(parity: Parity | None) -> str:
-    """For the model card: "bit for bit what the model said where it was trained (17 rows)"."""
-    if parity is None:
+def parity_text(claim: Parity | None) -> str:
+    """Return the text for the page of the service, such as "bit for bit what was expected of it
+    (17 rows)".
+    """
+    if claim is None:
         return ""
-    if parity.source == UNTESTED.source:
+    if claim.source == UNTESTED.source:
         return "untested: no prediction was tested, as no rows were known"
-    how = f"within {parity.tolerance:g} of" if parity.tolerance else "bit for bit"
-    rows = f"{parity.rows} row{'' if parity.rows == 1 else 's'}"
-    return f"{how} {_SOURCES.get(parity.source)} ({rows})"
+    how = f"within {claim.tolerance:g} of" if claim.tolerance else "bit for bit"
+    source = SOURCES[claim.source].label if claim.source in SOURCES else claim.source
+    return f"{how} {source} ({claim.rows} row{'' if claim.rows == 1 else 's'})"
 
 
-def expected_parity(rows: Reference) -> Parity:
-    """Return what an image that is accepted claims of its parity."""
-    if not rows.rows:
-        return UNTESTED
-    return Parity(rows.source, len(rows.rows), (), rows.tolerance, 0.0, passed=True)
+def is_same_claim(claimed: Parity | None, found: Parity | None) -> bool:
+    """Return whether both have the same labels, so that the bundle can stay as rendered."""
+    return parity_labels(claimed) == parity_labels(found)

@@ -13,7 +13,7 @@ from modelpack import engines, processes
 from modelpack.bundle import manifest
 from modelpack.engines.local.engine import LocalEngine
 from modelpack.errors import ModelpackError, UsageError
-from modelpack.parity.claims import expected_parity
+from modelpack.parity.claims import expected_claim
 from modelpack.types import (
     Bundle,
     Code,
@@ -157,7 +157,7 @@ def build_for_platform(
     claims = (
         run.options.smoke and not run.is_static_check and run.engine.name != "process"
     )  # of an image
-    claimed = expected_parity(rows) if claims else None
+    claimed = expected_claim(rows) if claims else None
     bundle = run.render(model, code, directory, claimed)
     images: list[Image] = []
     try:

@@ -18,7 +18,7 @@ from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, with_trusted
 from modelpack.oci import reference as oci_reference
-from modelpack.parity import claims as parities
+from modelpack.parity import claims
 from modelpack.smoke import smoke, static
 from modelpack.types import (
     BaseImage,
@@ -277,7 +277,7 @@ class Pipeline:
         model refused some of the rows that were made up. Whether it did.
         """
         found = self._parity(report)
-        if claimed is None or parities.parity_labels(found) == parities.parity_labels(claimed):
+        if claimed is None or claims.is_same_claim(claimed, found):
             return False
         self._render(parity=found)
         return True
@@ -286,7 +286,7 @@ class Pipeline:
         """What an image with this report may claim."""
         if report is None or not self.options.accepts(report):
             return None
-        return parities.UNTESTED if report.status == "untested" else report.parity
+        return claims.UNTESTED if report.status == "untested" else report.parity
 
     def check_static(self, image: Image, bundle: Bundle) -> SmokeReport:
         """What is seen of an image that this machine does not run."""

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from packaging.utils import canonicalize_name
+
 from modelpack import oci
 from modelpack.assembly import elf
 from modelpack.oci import filesystem, streams, tar
@@ -91,13 +93,9 @@ def _missing(seen: _Seen, paths: dict[str, filesystem.Entry]) -> Iterator[str]:
 
 def _versions(paths: dict[str, filesystem.Entry], locked: Environment) -> Iterator[str]:
     matches = filter(None, map(_DISTRIBUTION.fullmatch, paths))
-    there = {_normal(match[1]): match[2] for match in matches}
-    wanted = {_normal(name): version for name, version in locked.requirements.items()}
-    for name in sorted(there.keys() | wanted.keys()):
-        if there.get(name) != wanted.get(name):
-            yield f"{name} {there.get(name, 'is missing')}, locked: {wanted.get(name, 'none')}"
-
-
-def _normal(name: str) -> str:
-    """Source: the packaging specification of name normalization."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    installed = {canonicalize_name(match[1]): match[2] for match in matches}
+    expected = {canonicalize_name(name): text for name, text in locked.requirements.items()}
+    for name in sorted(installed.keys() | expected.keys()):
+        if installed.get(name) != expected.get(name):
+            actual = installed.get(name, "is missing")
+            yield f"{name} {actual}, locked: {expected.get(name, 'none')}"

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modelpack.parity.claims import SOURCES
 from modelpack.parity.compare import INCOMPARABLE, first_difference, relative_difference
 from modelpack.smoke.probe import CheckFailedError, Probe, shorten
 from modelpack.smoke.routes import ROUTES, BodyRoute, Route
 from modelpack.types import Answers, Parity, Reference
-
-SOURCES = {
-    "expected": "the expected predictions",
-    "record": "what was recorded where the model was trained",
-    "model": "the model itself, loaded in a sandbox",
-}
 
 AnyRoute = Route | BodyRoute
 
@@ -44,10 +39,11 @@ def check_parity(probe: Probe) -> str:
     if not passed:
         raise CheckFailedError(_first_mismatch(reference, answers))
     how = "bit for bit" if not largest else f"to {largest:.1e}, within {reference.tolerance:g}"
-    told = f"{count} rows by {len(answers)} routes, equal {how} to {SOURCES[reference.source]}"
+    source = SOURCES[reference.source].detail
+    detail = f"{count} rows by {len(answers)} routes, equal {how} to {source}"
     if reference.without_bodies:
-        told += f"; not by files of pandas, which failed: {shorten(reference.without_bodies)}"
-    return told
+        detail += f"; not by files of pandas, which failed: {shorten(reference.without_bodies)}"
+    return detail
 
 
 def _query_routes(probe: Probe, reference: Reference) -> list[tuple[AnyRoute, Answers]]:
@@ -92,7 +88,7 @@ def _first_mismatch(reference: Reference, answers: Sequence[tuple[AnyRoute, Answ
                 apart = relative_difference(expected[row], answered[row])
                 return (
                     f"row {row}, {what}: {shorten(answered[row])}, and by "
-                    f"{SOURCES[reference.source]} {shorten(expected[row])}"
+                    f"{SOURCES[reference.source].detail} {shorten(expected[row])}"
                     f"{_by(apart)} ({route.name})"
                 )
     raise AssertionError("some row differs")
