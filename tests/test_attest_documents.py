@@ -118,7 +118,7 @@ def test_hostile_names_are_data_in_both_documents(tmp_path: Path) -> None:
     ("base", "purl"),
     [
         (
-            ("r.example:5000/a/b:1@sha256:x", "sha256:x"),
+            (f"r.example:5000/a/b:1@sha256:{'0' * 64}", "sha256:x"),
             "pkg:oci/b@sha256%3Ax?repository_url=r.example%3A5000/a/b&tag=1",
         ),
         (("python:3.11-slim", None), "pkg:docker/python@3.11-slim"),

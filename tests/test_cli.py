@@ -166,7 +166,17 @@ def test_inspect_shows_people_the_tree_and_the_signature() -> None:
         ("package", SVC, "-t", ""),
         ("serve", SVC, "--port", "70000"),
         ("no-such-command",),
-        pytest.param(("smoke", "a b"), marks=pytest.mark.engine),
+        *(
+            pytest.param(arguments, marks=pytest.mark.engine)
+            for arguments in (
+                ("smoke", "a b"),
+                ("scan", "UPPER"),
+                ("verify", "UPPER"),
+                ("diff", SVC, "UPPER"),
+                ("predict", "UPPER"),
+                ("push", "UPPER"),
+            )
+        ),
     ],
     ids=str,
 )
@@ -174,6 +184,12 @@ def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
     done = modelpack(*arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_push_with_an_engine_that_has_no_images() -> None:
+    done = modelpack("push", "a.test/iris", "--engine", "process")
+    assert done.returncode == 8
+    assert "The engine `process` has no images." in done.stderr
 
 
 def test_every_command_of_the_contract_so_far_has_help() -> None:

@@ -13,6 +13,7 @@ import tarfile
 import threading
 import time
 import zipfile
+from contextlib import nullcontext
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -363,6 +364,21 @@ def test_the_manifest_is_read_out_of_the_image(engine, image, client, bundle):
 def test_an_image_of_someone_else_is_named_as_such(engine, base):
     with pytest.raises(UsageError, match="is no image that modelpack made"):
         engine.manifest(base.reference)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda engine: engine.run("UPPER"),
+        lambda engine: engine.contents("UPPER"),
+        lambda engine: engine.ask("UPPER", b"{}"),
+        lambda engine: engine.pulled("UPPER"),
+        lambda engine: nullcontext(engine.manifest("UPPER")),
+    ],
+)
+def test_a_name_that_no_image_can_have_is_a_usage_error(engine, use):
+    with pytest.raises(UsageError, match="'UPPER' is not a valid image reference"), use(engine):
+        pass
 
 
 @pytest.mark.parametrize("use", ["run", "manifest"])

@@ -196,7 +196,7 @@ def test_names_are_of_this_machine_and_never_a_part_of_others(
     with pytest.raises(UsageError, match="There is no image podman-") as caught:
         podman.manifest(NAME.partition("/")[2])
     assert caught.value.hint.startswith("podman pull ")
-    with pytest.raises(UsageError, match="is no name for an image"):
+    with pytest.raises(UsageError, match="not a valid image reference"):
         podman.tag(image, "No/Such")
 
 

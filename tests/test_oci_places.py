@@ -327,7 +327,7 @@ def test_an_archive_with_all_too_many_members_is_refused(tmp_path, monkeypatch):
         ("docker-archive:{}", "no archive of an image"),
         ("docker-archive:{}/text", "no archive of an image"),
         ("docker-archive:{}/none", "There is no"),
-        ("ftp:{}", "no name of an image"),
+        ("ftp:{}", "not a valid image reference"),
     ],
 )
 def test_what_is_no_image_is_told(tmp_path, place, why):

@@ -21,7 +21,7 @@ import registries
 
 from modelpack import oci
 from modelpack.errors import BuildFailedError, UsageError
-from modelpack.oci import filesystem, layout, reference
+from modelpack.oci import filesystem, layout
 from modelpack.oci.image import INDEX, MANIFEST, Descriptor, blob_from_bytes
 from modelpack.oci.registry import http, referrers
 from modelpack.oci.registry import push as registry_push
@@ -474,43 +474,3 @@ def test_a_blob_that_is_another_one(body, tmp_path):
 def test_a_host_that_is_none():
     with pytest.raises(UsageError, match="there is no such host"):
         small("registry.invalid/a:1")
-
-
-@pytest.mark.parametrize(
-    ("text", "full"),
-    [
-        ("iris", "docker.io/library/iris:latest"),
-        ("team/iris:1", "docker.io/team/iris:1"),
-        ("localhost/iris", "localhost/iris:latest"),
-        ("a:5000/iris", "a:5000/iris:latest"),
-        ("[::1]:5000/a/b:1", "[::1]:5000/a/b:1"),
-        (f"a.test/b@sha256:{'a' * 64}", f"a.test/b@sha256:{'a' * 64}"),
-        ("index.docker.io/iris:1", "docker.io/library/iris:1"),
-    ],
-)
-def test_names_in_full(text, full):
-    assert str(reference.parse(text)) == full
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a/B", "a b", "-a", "a:", "a@sha256:1", "../a", "a" * 256, "http://a.test/b"]
-)
-def test_what_is_no_name(text):
-    with pytest.raises(UsageError, match="no name of an image"):
-        reference.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("host", "is_here"),
-    [
-        ("localhost", True),
-        ("127.9.9.9:1", True),
-        ("[::1]:1", True),
-        ("[::1]", True),
-        ("10.0.0.1:1", False),
-        ("localhost.test", False),
-        ("127.0.0.1.test:1", False),
-    ],
-)
-def test_which_hosts_are_this_machine(host, is_here):
-    assert reference.is_loopback(host) is is_here

@@ -202,7 +202,7 @@ def test_podman_and_a_registry_that_asks(tmp_path):
             assert podman_engine.push(name, f"{host}/team/it:1", lambda *_: None).startswith("sha")
             with pytest.raises(BuildFailedError, match="does not give the image"):
                 podman_engine.push("localhost/none", f"{host}/team/it:1", lambda *_: None)
-            with pytest.raises(UsageError, match="no name for an image"):
+            with pytest.raises(UsageError, match="not a valid image reference"):
                 engine.push("a/B", lambda *_: None)
     finally:
         subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
@@ -226,9 +226,9 @@ def in_registry(name: str):
     ("reference", "other", "why"),
     [
         ("modelpack-test/none:1", None, "There is no image"),
-        ("modelpack-test/none@sha256:" + "a" * 64, None, "no name for an image"),
-        ("a", "a/UPPER", "no name for an image"),
-        ("-x", None, "no name for an image"),
+        ("modelpack-test/none@sha256:" + "a" * 64, None, "not a valid name of a new image"),
+        ("a", "a/UPPER", "not a valid image reference"),
+        ("-x", None, "not a valid image reference"),
     ],
 )
 def test_names_that_make_no_sense(reference, other, why):

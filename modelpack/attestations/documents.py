@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
-from modelpack.oci.reference import split_reference
+from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Code, Environment, ModelSpec, Parity
 
 SBOM = "sbom.cdx.json"
@@ -132,7 +132,8 @@ def debian_purl(name: str, platform: str) -> str:
 
 def image_purl(base: BaseImage) -> str:
     """By its digest where it came from a registry, else by its tag."""
-    repository, tag = split_reference(base.reference)
+    reference = ImageReference.parse(base.reference)
+    repository, tag = reference.name, reference.tag_or_latest
     folder, _, name = repository.rpartition("/")
     if base.digest is None:
         return f"pkg:docker/{quote(repository, safe='/')}@{_quoted(tag)}"

@@ -42,13 +42,13 @@ class RegistryImage:
     @property
     def name(self) -> str:
         """Without a tag: as statements and signatures name it."""
-        return f"{self.repository.name.host}/{self.repository.name.repository}"
+        return f"{self.repository.name.registry}/{self.repository.name.repository}"
 
 
 @contextmanager
 def open_registry_image(reference: str, *, plain_http: bool = False) -> Iterator[RegistryImage]:
     """Raises:
-    UsageError: `reference` is no name of an image in a registry.
+    UsageError: `reference` is not a valid image reference.
     """
     with (
         connect(reference, plain_http=plain_http) as repository,

@@ -24,7 +24,7 @@ from modelpack.attestations.documents import (
     pypi_purl,
     sha256,
 )
-from modelpack.oci.reference import split_reference
+from modelpack.oci.reference import ImageReference
 from modelpack.types import Code, Environment, Field, ModelFile, ModelSpec
 
 PREDICATE = "https://cyclonedx.org/bom"
@@ -179,13 +179,13 @@ def _parameter(field: Field) -> dict[str, str]:
 
 
 def _base(made: BundleContents) -> Component:
-    repository, tag = split_reference(made.base.reference)
+    reference = ImageReference.parse(made.base.reference)
     digest = made.base.digest
     return {
         "type": "container",
         "bom-ref": BASE,
-        "name": repository,
-        "version": tag,
+        "name": reference.name,
+        "version": reference.tag_or_latest,
         "purl": image_purl(made.base),
         **({"hashes": _hashes([digest.partition(":")[2]])} if digest else {}),
     }

@@ -17,7 +17,7 @@ from modelpack.engines.docker import connection
 from modelpack.engines.podman import service
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import NoEngineError
-from modelpack.oci.reference import local_reference
+from modelpack.oci.reference import local_base_reference
 from modelpack.types import BaseImage
 
 HOSTS = {"docker": connection.host, "podman": service.start}
@@ -67,7 +67,7 @@ def build_base(
             hint=f"Install one, for instance: uv python install {python}",
         )
     host = HOSTS[engine]()
-    reference = reference or local_reference(python)
+    reference = reference or local_base_reference(python)
     with processes.temporary_directory() as scratch:
         _fill(scratch, interpreter)
         options = [f"--tag={reference}"]

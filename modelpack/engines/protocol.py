@@ -151,7 +151,7 @@ class Engine(Protocol):
         """Names the image, which may take the name from another one.
 
         Raises:
-            UsageError: `reference` is no name for an image.
+            UsageError: `reference` is not a valid name of a new image.
         """
 
     def push(self, reference: str, on_progress: OnProgress) -> str:

@@ -1,73 +1,140 @@
-"""Image references: one parser and its normal form.
+"""Image references: one parser, and their normal form.
 
-Source: the grammar of github.com/distribution/reference, and what it takes to be left out: the
-registry "docker.io", its folder "library" and the tag "latest".
+See github.com/distribution/reference.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelpack.errors import UsageError
 
+DOCKER_HUB = "docker.io"
+# "invalid" is a top-level domain that nobody can register (RFC 6761): an engine without this image
+# cannot be made to pull somebody else's.
+LOCAL_BASE_REPOSITORY = "modelpack.invalid/python"
+
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(
-    r"(?:(?P<host>localhost(?::[0-9]+)?|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?"
+_REFERENCE = re.compile(
+    r"(?P<name>(?:(?P<registry>localhost(?::[0-9]+)?|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?"
     r"|[A-Za-z0-9-]+:[0-9]+|[a-z0-9-]*[A-Z][A-Za-z0-9-]*|\[[0-9a-fA-F:]+\](?::[0-9]+)?)/)?"
-    rf"(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
+    rf"(?P<path>{_COMPONENT}(?:/{_COMPONENT})*))"
     r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
     re.A,
 )
-_MAX_REPOSITORY_LENGTH = 255  # of the repository
-DOCKER_HUB = "docker.io"
+_MAX_REPOSITORY_LENGTH = 255
 
 
 @dataclass(frozen=True)
 class ImageReference:
-    """`host`: with its port. `tag`: "" where there is a digest and no tag."""
+    """An image name as typed, and its parts.
 
-    host: str
-    repository: str
-    tag: str
+    Attributes:
+        name: Registry and repository as typed, without tag and digest.
+        tag: "" if none was typed.
+        digest: "sha256:..." or "".
+    """
+
+    name: str
+    tag: str = ""
     digest: str = ""
 
+    @classmethod
+    def parse(cls, text: str) -> ImageReference:
+        """Parse a reference. The id of an image is one, too.
+
+        Raises:
+            UsageError: No image can have this name.
+        """
+        match = _REFERENCE.fullmatch(text)
+        if match is None or len(match["path"]) > _MAX_REPOSITORY_LENGTH:
+            raise UsageError(
+                f"{text[:300]!r} is not a valid image reference.",
+                hint="Give one such as iris:1 or registry.example.org/team/iris:1.",
+            )
+        return cls(match["name"], match["tag"] or "", match["digest"] or "")
+
+    @classmethod
+    def parse_tag(cls, text: str) -> ImageReference:
+        """Parse the name of a new image, whose tag is "latest" if none was typed.
+
+        Raises:
+            UsageError: No image can have this name, or it has a digest, or is the id of an image.
+        """
+        reference = cls.parse(text)
+        if reference.digest or re.fullmatch("[0-9a-f]{64}", reference.name):
+            raise UsageError(
+                f"{text[:300]!r} is not a valid name of a new image.",
+                hint="Give a name without a digest, such as iris:1.",
+            )
+        return replace(reference, tag=reference.tag_or_latest)
+
     def __str__(self) -> str:
-        tag = f":{self.tag}" if self.tag else ""
-        return f"{self.host}/{self.repository}{tag}" + (f"@{self.digest}" if self.digest else "")
+        return _join(self.name, self.tag, self.digest)
+
+    @property
+    def has_registry(self) -> bool:
+        """Whether a registry was typed, and not only a repository of Docker Hub."""
+        return self._match["registry"] is not None
+
+    @property
+    def registry(self) -> str:
+        """The registry: "docker.io" if none was typed."""
+        typed: str = self._match["registry"] or DOCKER_HUB
+        return DOCKER_HUB if typed == "index.docker.io" else typed
+
+    @property
+    def registry_host(self) -> str:
+        """The host that responds for the registry."""
+        return "registry-1.docker.io" if self.registry == DOCKER_HUB else self.registry
+
+    @property
+    def repository(self) -> str:
+        """The repository in its registry: "library/python" for "python"."""
+        path: str = self._match["path"]
+        return path if "/" in path or self.registry != DOCKER_HUB else f"library/{path}"
+
+    @property
+    def tag_or_latest(self) -> str:
+        return self.tag or "latest"
 
     @property
     def reference(self) -> str:
-        """By what the registry is asked for it."""
-        return self.digest or self.tag
+        """The digest, or the tag: what a registry is asked for."""
+        return self.digest or self.tag_or_latest
 
     @property
-    def server(self) -> str:
-        """The host that answers for `host`."""
-        return "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
+    def canonical(self) -> str:
+        """The reference in full: "docker.io/library/python:3.11-slim"."""
+        tag = self.tag if self.digest else self.tag_or_latest
+        return _join(f"{self.registry}/{self.repository}", tag, self.digest)
+
+    @property
+    def familiar_name(self) -> str:
+        """The name without what Docker leaves out: "python" for "docker.io/library/python"."""
+        if self.registry != DOCKER_HUB:
+            return self.name
+        return self.repository.removeprefix("library/")
+
+    def with_digest(self, digest: str) -> ImageReference:
+        """Return the reference of the image with this digest, without a tag."""
+        return ImageReference(self.name, digest=digest)
+
+    @property
+    def _match(self) -> re.Match[str]:
+        match = _REFERENCE.fullmatch(self.name)
+        assert match is not None  # noqa: S101 - as `parse` requires
+        return match
 
 
-def parse(text: str) -> ImageReference:
-    """Raises UsageError: no image can be named so."""
-    match = _NAME.fullmatch(text)
-    if match is None or len(match["repository"]) > _MAX_REPOSITORY_LENGTH:
-        raise UsageError(
-            f"{text[:300]!r} is no name of an image in a registry.",
-            hint="Give one such as registry.example.org/team/iris:1.",
-        )
-    host, repository, digest = (
-        match["host"] or DOCKER_HUB,
-        match["repository"],
-        match["digest"] or "",
-    )
-    if host in {DOCKER_HUB, "index.docker.io"}:
-        host, repository = DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
-    return ImageReference(host, repository, match["tag"] or ("" if digest else "latest"), digest)
+def _join(name: str, tag: str, digest: str) -> str:
+    return name + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, can only be on this machine."""
+    """Whether a host, with or without a port, can only be this machine."""
     name = re.sub(r":\d+$", "", host) if not host.endswith("]") else host
     try:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
@@ -75,77 +142,6 @@ def is_loopback(host: str) -> bool:
         return name == "localhost"
 
 
-# Source: the grammar of github.com/distribution/reference.
-_HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]+)?/)?"
-_REFERENCE = re.compile(
-    rf"({_HOST}{_COMPONENT}(?:/{_COMPONENT})*)(?::([\w][\w.-]{{0,127}}))?(@sha256:[0-9a-f]{{64}})?",
-    re.A,
-)
-
-
-def parse_tag(reference: str) -> tuple[str, str]:
-    """The repository and the tag ("latest" where none is given) of the name for a new image.
-
-    Raises:
-        UsageError: no image can be named so.
-    """
-    match = _REFERENCE.fullmatch(reference)
-    if (
-        match is None
-        or match[3]
-        or len(match[1]) > _MAX_REPOSITORY_LENGTH
-        or re.fullmatch("[0-9a-f]{64}", match[1])
-    ):
-        raise UsageError(
-            f"{reference[:300]!r} is no name for an image.",
-            hint="Give lower-case letters, digits and separators, such as iris:1.",
-        )
-    return match[1], match[2] or "latest"
-
-
-def require_reference(reference: str) -> None:
-    """Raises:
-    UsageError: no image that there is can be called so, neither by its name nor by its id.
-    """
-    if not _REFERENCE.fullmatch(reference):
-        raise UsageError(
-            f"{reference[:300]!r} names no image.",
-            hint="Give its name, such as python:3.13-slim, or its id.",
-        )
-
-
-def has_host(reference: str) -> bool:
-    """Whether its first part is a registry, and not a folder of the Hub: a dot, a port or
-    "localhost" tell.
-    """
-    first, slash, _ = reference.partition("/")
-    return bool(slash) and (first == "localhost" or "." in first or ":" in first)
-
-
-def of_hub(reference: str) -> str:
-    """In full what Docker understands by a reference without a registry."""
-    return f"docker.io/{reference}" if "/" in reference else f"docker.io/library/{reference}"
-
-
-def split_reference(reference: str) -> tuple[str, str]:
-    """The repository and the tag of an image's reference."""
-    named = reference.partition("@")[0]
-    folder, slash, last = named.rpartition("/")
-    name, _, tag = last.partition(":")
-    return f"{folder}{slash}{name}", tag or "latest"
-
-
-def familiar_name(reference: str) -> str:
-    """`reference` without tag and digest, and without what docker.io may be left out of it."""
-    name = re.sub(r":[^/:]+$", "", reference.partition("@")[0])
-    return re.sub(r"^(docker\.io/)?(library/)?", "", name)
-
-
-# `invalid` is the one top-level domain that can never be (RFC 6761): an engine that has not got
-# this image cannot be led to fetch someone else's.
-REPOSITORY = "modelpack.invalid/python"
-
-
-def local_reference(python: str) -> str:
-    """The name of the local base image for Python `python` ("3.11")."""
-    return f"{REPOSITORY}:{python}-slim"
+def local_base_reference(python: str) -> str:
+    """Return the reference of the local base image for Python `python` ("3.11")."""
+    return f"{LOCAL_BASE_REPOSITORY}:{python}-slim"

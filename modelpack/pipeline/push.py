@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.attestations import keys
-from modelpack.errors import UsageError
-from modelpack.oci import reference as oci_reference
+from modelpack.errors import NoEngineError, UsageError
+from modelpack.oci.reference import DOCKER_HUB, ImageReference
 from modelpack.types import Image
 
 from .stages import Pipeline
@@ -56,8 +56,11 @@ def push(
             reached, or does not let this user push.
         BuildFailedError: the registry fails, or does not take the image.
     """
-    repository, tag = oci_reference.parse_tag(other or reference)
-    _require_registry(other or reference)
+    name = _new_name(other or reference)
+    if run.engine.name == "process":
+        raise NoEngineError(
+            "The engine `process` has no images.", hint="Choose --engine docker, podman or oci."
+        )
     run.engine.manifest(reference)
     with run.stage("push") as summary:
         layers: dict[str, bool] = {}
@@ -66,25 +69,28 @@ def push(
             layers.setdefault(layer, done == total)
             run.observer.transfer(layer, done, total)
 
-        image = run.engine.tag(Image(reference, reference, 0, (), {}), f"{repository}:{tag}")
-        digest = run.engine.push(f"{repository}:{tag}", on_progress)
+        image = run.engine.tag(Image(reference, reference, 0, (), {}), str(name))
+        digest = run.engine.push(str(name), on_progress)
         summary.append(_summed_up(layers))
     attestor = attestor or Attestor()
-    pushed = PushResult(repository, digest, image.size_bytes, layers, attestor.signs)
+    pushed = PushResult(name.name, digest, image.size_bytes, layers, attestor.signs)
     attestor.attach(run, pushed.reference)
     return pushed
 
 
-def _require_registry(reference: str) -> None:
-    """Raises:
-    UsageError: it would go to where Docker Hub keeps the official images.
+def _new_name(reference: str) -> ImageReference:
+    """Parse the name to push by.
+
+    Raises:
+        UsageError: It is in the part of Docker Hub that is for official images.
     """
-    name = oci_reference.parse(reference)
-    if name.host == oci_reference.DOCKER_HUB and name.repository.startswith("library/"):
+    name = ImageReference.parse_tag(reference)
+    if name.registry == DOCKER_HUB and name.repository.startswith("library/"):
         raise UsageError(
             f"{reference} names no registry.",
             hint=f"modelpack push {reference} --as REGISTRY/TEAM/{reference}",
         )
+    return name
 
 
 def _summed_up(layers: dict[str, bool]) -> str:

@@ -17,7 +17,7 @@ from modelpack.bundle import render as bundles
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, with_trusted
-from modelpack.oci import reference as oci_reference
+from modelpack.oci.reference import ImageReference
 from modelpack.parity import claims
 from modelpack.smoke import smoke, static
 from modelpack.types import (
@@ -88,7 +88,7 @@ class Pipeline:
     @cached_property
     def engine(self) -> Engine:
         if self.options.tag is not None:
-            oci_reference.parse_tag(self.options.tag)  # told now, not after the build
+            ImageReference.parse_tag(self.options.tag)  # fails now, not after the build
         engine = engines.select_engine(self.options.engine)
         if engine.name == "process" and self.options.tag:
             raise NoEngineError(

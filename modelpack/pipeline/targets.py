@@ -21,6 +21,7 @@ from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect
 from modelpack.oci import filesystem
+from modelpack.oci.reference import ImageReference
 from modelpack.types import Bundle
 
 from .inspect import inspect_with_code
@@ -106,7 +107,7 @@ def _image(run: Pipeline, name: str) -> Iterator[Target]:
             engine = _engine(run)
             image = stack.enter_context(engine.contents(name))
         except (UsageError, NoEngineError):
-            if not _tells_a_registry(name):
+            if not ImageReference.parse(name).has_registry:
                 raise
             yield stack.enter_context(_resolve_location(run, name, name, "registry"))
             return
@@ -117,11 +118,6 @@ def _image(run: Pipeline, name: str) -> Iterator[Target]:
 def _engine(run: Pipeline) -> Engine:
     asked = run.options.engine
     return engines.select_engine(engines.IMAGE_ENGINES if asked in {"auto", "process"} else asked)
-
-
-def _tells_a_registry(name: str) -> bool:
-    host = name.partition("/")[0]
-    return "/" in name and (host == "localhost" or "." in host or ":" in host)
 
 
 @contextmanager

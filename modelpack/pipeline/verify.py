@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,13 +15,13 @@ from modelpack.attestations.provenance import recorded_parity
 from modelpack.attestations.subject import Subject, Verdict
 from modelpack.errors import UsageError, VerificationError
 from modelpack.oci.locations import LOCATION_READERS
+from modelpack.oci.reference import ImageReference
 from modelpack.parity.claims import UNTESTED
 from modelpack.types import Parity, SmokeReport, to_json
 
 from .smoke import require_passed, smoke_target
 from .stages import Pipeline
 
-_IN_A_REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/.")
 _RUN_IT = "Not run: it lies in no engine. Load it into one, and: modelpack smoke NAME"
 
 
@@ -131,7 +130,7 @@ def _subject(run: Pipeline, target: str, *, signed: bool) -> Iterator[Subject]:
     if is_location(target):
         with oci.open_image(target, run.options.platform) as image:
             yield Subject(image)
-    elif signed or _IN_A_REGISTRY.match(target):
+    elif signed or ImageReference.parse(target).has_registry:
         from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
 
         with registry.open_registry_image(target) as place:
@@ -152,8 +151,8 @@ def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
     if outcome.digest is None:
         yield outcome.target
         return
-    repository = re.sub(r"(@.*|:[^:/]*)$", "", outcome.target.partition("@")[0])
-    with run.engine.pulled(f"{repository}@{outcome.digest}") as name:
+    judged = ImageReference.parse(outcome.target).with_digest(outcome.digest)
+    with run.engine.pulled(str(judged)) as name:
         yield name
 
 

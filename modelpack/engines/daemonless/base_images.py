@@ -16,9 +16,8 @@ from modelpack.engines.daemonless import rootfs
 from modelpack.engines.daemonless.rootfs import Interpreter
 from modelpack.errors import BuildFailedError, ModelpackError, NoEngineError, UsageError
 from modelpack.oci import archive, filesystem, layout
-from modelpack.oci import reference as oci_reference
 from modelpack.oci.image import Image
-from modelpack.oci.reference import local_reference
+from modelpack.oci.reference import ImageReference, local_base_reference
 from modelpack.types import BaseImage
 
 HOST_PLATFORM = rootfs.platform_of(Path("/proc/self/exe"))
@@ -187,7 +186,7 @@ class BaseImageSource:
             self._on_disk = reference
             return self._of_disk(reference, versions, platform)
         name = reference or f"python:{versions[0]}-slim"
-        oci_reference.require_reference(name)
+        ImageReference.parse(name)
         if not pull:
             raise NoEngineError(
                 f"The base image {name} is in a registry, and the network is not used.",
@@ -202,7 +201,7 @@ class BaseImageSource:
         with oci.open_image(place, platform) as image:
             require_platform(image, platform, place)
             python = _python(image, place, versions)
-        return BaseImage(_name(place) or local_reference(python), python, "user")
+        return BaseImage(_name(place) or local_base_reference(python), python, "user")
 
     @contextmanager
     def opened(self, reference: str, platform: str, python: str) -> Iterator[UnpackedBase]:
@@ -294,6 +293,6 @@ def _names(path: Path, given: str) -> list[str]:
 
 def _is_name(text: str) -> bool:
     with suppress(UsageError):
-        oci_reference.parse_tag(text)
+        ImageReference.parse_tag(text)
         return True
     return False

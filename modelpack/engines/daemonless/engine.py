@@ -35,7 +35,7 @@ from modelpack.engines.protocol import (
 from modelpack.errors import UsageError
 from modelpack.oci import archive, filesystem, layout
 from modelpack.oci import image as oci_image
-from modelpack.oci import reference as oci_reference
+from modelpack.oci.reference import ImageReference
 from modelpack.oci.registry import push as registry_push
 from modelpack.oci.registry.client import connect
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer, RunningService
@@ -142,7 +142,7 @@ class DaemonlessEngine:
             UsageError: there is no such image, or something is there already.
         """
         descriptor = self._find(reference)
-        name = ":".join(oci_reference.parse_tag(reference))
+        name = str(ImageReference.parse_tag(reference))
         if path.exists():
             raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
         if path.suffix != ".tar":
@@ -162,8 +162,8 @@ class DaemonlessEngine:
 
     @contextmanager
     def pulled(self, reference: str) -> Iterator[str]:
-        oci_reference.require_reference(reference)
-        if "@" not in reference and self._store.find(":".join(oci_reference.parse_tag(reference))):
+        name = ImageReference.parse(reference)
+        if not name.digest and self._store.find(str(ImageReference.parse_tag(reference))):
             yield reference
             return
         with oci.open_image(reference, HOST_PLATFORM) as image:
@@ -184,7 +184,7 @@ class DaemonlessEngine:
             ).digest
 
     def tag(self, image: Image, reference: str) -> Image:
-        name = ":".join(oci_reference.parse_tag(reference))
+        name = str(ImageReference.parse_tag(reference))
         descriptor = self._find(image.id)
         self._store.name(descriptor, name)
         self._store.collect()
@@ -237,8 +237,8 @@ class DaemonlessEngine:
     def _find(self, target: str) -> Descriptor:
         if target in self._made:
             return self._made[target]
-        oci_reference.require_reference(target)
-        name = target if "sha256:" in target else ":".join(oci_reference.parse_tag(target))
+        has_digest = "sha256:" in str(ImageReference.parse(target))
+        name = target if has_digest else str(ImageReference.parse_tag(target))
         found = self._store.find(name)
         if found is None:
             raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from modelpack.engines.docker import connection, transfers
 from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.protocol import DebianPackages, OnStep
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.oci import reference as oci_reference
-from modelpack.oci.reference import REPOSITORY, familiar_name, local_reference
+from modelpack.oci.reference import (
+    LOCAL_BASE_REPOSITORY,
+    ImageReference,
+    local_base_reference,
+)
 from modelpack.types import BaseImage, IndexSettings
 
 # Seconds to wait for a word from the registry: few where there is something else to build on.
@@ -51,13 +55,15 @@ class BaseImages:
         """
         if reference is not None:
             return self._chosen(reference, versions)
-        local = next((python for python in versions if self._here(local_reference(python))), None)
+        local = next(
+            (python for python in versions if self._here(local_base_reference(python))), None
+        )
         official = f"python:{versions[0]}-slim"
         patience = _LITTLE_PATIENCE if local else _PATIENCE
         if image := self._here(official) or self._pulled(official, patience):
             return BaseImage(official, versions[0], "registry", _digest(image, official))
         if local:
-            name = local_reference(local)
+            name = local_base_reference(local)
             return BaseImage(name, local, "local", image_id=self._client.images.get(name).id)
         raise NoEngineError(
             f"There is no base image: {official} is not here and could not be pulled "
@@ -75,14 +81,14 @@ class BaseImages:
             UsageError: `reference` is none.
         """
         name = reference or f"python:{versions[0]}-slim"
-        oci_reference.require_reference(name)
+        ImageReference.parse(name)
         tag, _, digest = name.partition("@")
         if not digest and self._pull:
             digest = transfers.digest(self._connect, self._called(name), platform, _LITTLE_PATIENCE)
         return BaseImage(tag, versions[0], "user" if reference else "registry", digest or None)
 
     def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
-        oci_reference.require_reference(reference)
+        ImageReference.parse(reference)
         image = self._here(reference) or self._pulled(reference, _PATIENCE)
         if image is None:
             raise NoEngineError(
@@ -152,7 +158,7 @@ def available() -> list[str]:
         tags = [tag for image in client.images.list() for tag in image.tags]
     finally:
         client.close()
-    pattern = rf"(python|{re.escape(REPOSITORY)}):3\.\d+-slim"
+    pattern = rf"(python|{re.escape(LOCAL_BASE_REPOSITORY)}):3\.\d+-slim"
     return sorted(tag for tag in tags if re.fullmatch(pattern, tag))
 
 
@@ -160,13 +166,14 @@ def _digest(image: Any, reference: str) -> str | None:
     """What the registry calls this image by content; None if it came from no registry. Podman
     has a digest for every image, also for those that no registry knows.
     """
-    repository = familiar_name(reference)
-    if repository.startswith("localhost/") or repository == REPOSITORY:
+    name = ImageReference.parse(reference).familiar_name
+    if name.startswith("localhost/") or name == LOCAL_BASE_REPOSITORY:
         return None
-    for known in image.attrs.get("RepoDigests") or ():
-        name, _, digest = known.partition("@")
-        if familiar_name(name) == repository:
-            return str(digest)
+    for text in image.attrs.get("RepoDigests") or ():
+        with suppress(UsageError):  # "<none>@<none>"
+            known = ImageReference.parse(text)
+            if known.familiar_name == name:
+                return known.digest
     return None
 
 

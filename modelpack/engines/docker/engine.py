@@ -33,7 +33,7 @@ from modelpack.engines.protocol import (
 )
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.oci import reference as oci_reference
+from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
@@ -57,8 +57,12 @@ class DockerEngine:
         self._bases_here = BaseImages(self._host, self._called, pull=False)
 
     def _called(self, target: str) -> str:
-        """What the engine calls the image that a user calls `target`."""
-        return target
+        """Return what the engine calls the image that a user calls `target`.
+
+        Raises:
+            UsageError: No image can have this name.
+        """
+        return str(ImageReference.parse(target))
 
     def find_base(
         self,
@@ -148,14 +152,14 @@ class DockerEngine:
             yield Sandbox(command, {"env": self._host.environ, "cwd": folder}, memory)
 
     def tag(self, image: Image, reference: str) -> Image:
-        repository, tag = oci_reference.parse_tag(reference)
-        self._client.images.get(image.id).tag(repository, tag)
-        return self._image(image.id, f"{repository}:{tag}")
+        name = ImageReference.parse_tag(reference)
+        self._client.images.get(image.id).tag(name.name, name.tag)
+        return self._image(image.id, str(name))
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
-        repository, tag = oci_reference.parse_tag(reference)
+        name = ImageReference.parse_tag(reference)
         with closing(self._host.connect()) as client:
-            return transfers.push(client, repository, tag, on_progress)
+            return transfers.push(client, name, on_progress)
 
     def discard(self, image: Image) -> None:
         with suppress(ImageNotFound):
@@ -172,7 +176,6 @@ class DockerEngine:
             # A container of it is somebody else's: the same bundle was built twice at a time.
 
     def pulled(self, reference: str) -> AbstractContextManager[str]:
-        oci_reference.require_reference(reference)
         return transfers.pull_temporarily(self._host, self._called(reference))
 
     def run(self, target: str) -> AbstractContextManager[Container]:
@@ -182,7 +185,6 @@ class DockerEngine:
         return docker_contents.open_saved_image(self._host, self._called(target))
 
     def manifest(self, target: str) -> dict[str, Any]:
-        oci_reference.require_reference(target)
         try:
             document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
         except ImageNotFound as error:

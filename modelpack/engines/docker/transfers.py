@@ -16,7 +16,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.protocol import OnProgress
 from modelpack.errors import BuildFailedError, ModelpackError, UsageError
-from modelpack.oci import reference
+from modelpack.oci.reference import ImageReference
 from modelpack.oci.registry import auth, errors
 
 Connect = Callable[[], docker.DockerClient]  # to the engine that pulls
@@ -140,7 +140,7 @@ _CAUSES = (
 _TOO_LARGE = r"\b413\b|too large"
 
 
-def push(client: docker.DockerClient, repository: str, tag: str, on_progress: OnProgress) -> str:
+def push(client: docker.DockerClient, name: ImageReference, on_progress: OnProgress) -> str:
     """Pushes what is called so, with what `docker login` has left; the manifest's digest.
 
     Raises:
@@ -148,10 +148,11 @@ def push(client: docker.DockerClient, repository: str, tag: str, on_progress: On
             user do it.
         BuildFailedError: the registry fails, or does not take the image.
     """
-    name = reference.parse(f"{repository}:{tag}")
-    host, told, known = name.host, _PushEvents(on_progress), _credentials(name)
+    host, told, known = name.registry, _PushEvents(on_progress), _credentials(name)
     try:
-        for event in client.api.push(repository, tag, stream=True, decode=True, auth_config=known):
+        for event in client.api.push(
+            name.name, name.tag, stream=True, decode=True, auth_config=known
+        ):
             if "error" in event:
                 raise failure(host, str(event["error"]))
             told.event(event)
@@ -159,7 +160,7 @@ def push(client: docker.DockerClient, repository: str, tag: str, on_progress: On
         raise failure(host, reason(error)) from error
     if not told.digest:
         raise BuildFailedError(
-            f"The engine does not tell under which digest {repository}:{tag} was pushed.",
+            f"The engine does not tell under which digest {name} was pushed.",
             hint="Push it once more.",
         )
     return told.digest
@@ -210,9 +211,9 @@ class _PushEvents:
             self._on_progress(layer, min(done, self._sizes[layer] - 1), self._sizes[layer])
 
 
-def _credentials(name: reference.ImageReference) -> dict[str, str]:
+def _credentials(name: ImageReference) -> dict[str, str]:
     """As Docker's API takes them."""
-    host, found = name.host, auth.find(name.host, name.repository)
+    host, found = name.registry, auth.find(name.registry, name.repository)
     if found is None:
         return {}
     if found.token:

@@ -26,7 +26,7 @@ from modelpack.engines.protocol import (
 )
 from modelpack.engines.sandbox import PREDICT_COMMAND
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.oci import reference as oci_reference
+from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -51,7 +51,7 @@ class LocalEngine:
     ) -> BaseImage:
         """The base that an image of the bundle would have. Only its Python version counts here."""
         if reference is not None:
-            oci_reference.require_reference(reference)
+            ImageReference.parse(reference)
         python = next(filter(interpreters.find, versions), None)
         foreign = platform not in {None, self.platform}
         if python is None and (foreign or (pull and interpreters.install(versions[0]))):

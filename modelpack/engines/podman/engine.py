@@ -19,9 +19,9 @@ from modelpack.engines.podman import service
 from modelpack.engines.protocol import OnProgress
 from modelpack.errors import BuildFailedError
 from modelpack.oci import image as oci_image
-from modelpack.oci import reference as oci_reference
 from modelpack.oci import streams
 from modelpack.oci.image import Descriptor
+from modelpack.oci.reference import ImageReference
 from modelpack.oci.registry import client
 from modelpack.oci.registry import push as registry_push
 from modelpack.types import Image
@@ -88,14 +88,15 @@ class PodmanEngine(DockerEngine):
         called so, of whatever registry. Here it is, as with Docker, one that was built here, else
         the Hub's.
         """
-        if _ID.fullmatch(target) or oci_reference.has_host(target):
+        reference = ImageReference.parse(target)
+        if _ID.fullmatch(target) or reference.has_registry:
             return target
         with suppress(ImageNotFound):
             return self._client.images.get(f"localhost/{target}") and f"localhost/{target}"
-        return oci_reference.of_hub(target)
+        return reference.canonical
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
-        oci_reference.parse_tag(reference)
+        ImageReference.parse_tag(reference)
         return push(self._called(reference), reference, on_progress)
 
     @contextmanager
@@ -111,10 +112,9 @@ class PodmanEngine(DockerEngine):
         return {"Healthcheck": found} if found else {}
 
     def tag(self, image: Image, reference: str) -> Image:
-        oci_reference.parse_tag(reference)
-        has_host = oci_reference.has_host(reference)
+        has_registry = ImageReference.parse_tag(reference).has_registry
         image = replace(image, id=self._called(image.id))  # or its name
-        return super().tag(image, reference if has_host else f"localhost/{reference}")
+        return super().tag(image, reference if has_registry else f"localhost/{reference}")
 
 
 # `podman push` tells neither how far it is nor what the registry had already. The folder that it

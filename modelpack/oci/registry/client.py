@@ -15,8 +15,8 @@ from typing import IO
 
 from modelpack import processes
 from modelpack.oci import image as oci_image
-from modelpack.oci import reference as oci_reference
 from modelpack.oci.image import Descriptor, Image, malformed
+from modelpack.oci.reference import ImageReference
 from modelpack.oci.registry import errors
 from modelpack.oci.registry.http import BROKEN, PAUSES, Transport
 
@@ -83,7 +83,7 @@ def connect(reference: str, *, plain_http: bool = False) -> Iterator[Repository]
     Raises:
         UsageError: `reference` is no name.
     """
-    transport = Transport(oci_reference.parse(reference), plain_http=plain_http)
+    transport = Transport(ImageReference.parse(reference), plain_http=plain_http)
     try:
         yield Repository(transport)
     finally:

@@ -27,7 +27,7 @@ class BusyError(BuildFailedError):
 def connection_lost(name: ImageReference, error: Exception) -> BusyError:
     """For a connection that broke, or on which nothing came, once there had been one."""
     why, hint = _reason(name, error)
-    return BusyError(f"The registry {name.host} has stopped to answer: {why}.", hint=hint)
+    return BusyError(f"The registry {name.registry} has stopped to answer: {why}.", hint=hint)
 
 
 def rejected(name: ImageReference, answer: requests.Response) -> ModelpackError:
@@ -36,22 +36,23 @@ def rejected(name: ImageReference, answer: requests.Response) -> ModelpackError:
     why = f": {told}" if told else ""
     if status == 401:
         return UsageError(
-            f"The registry {name.host} asks who you are, and does not take what it was told{why}.",
-            hint=login(name.host),
+            f"The registry {name.registry} asks who you are, and does not take what it was told"
+            f"{why}.",
+            hint=login(name.registry),
         )
     if status == 403:
         return UsageError(
-            f"The registry {name.host} denies access to {name.repository}{why}.",
-            hint=f"{login(name.host)} as a user who may, or give another name.",
+            f"The registry {name.registry} denies access to {name.repository}{why}.",
+            hint=f"{login(name.registry)} as a user who may, or give another name.",
         )
     if status == 404:
         return not_found(name, name.reference, why)
     if status == 413:
         return BuildFailedError(
-            f"A layer is too large for the registry {name.host}{why}.",
+            f"A layer is too large for the registry {name.registry}{why}.",
             hint="Raise the limit of the registry, or of the proxy before it.",
         )
-    message = f"The registry {name.host} answers {status}{why}."
+    message = f"The registry {name.registry} answers {status}{why}."
     if status in BUSY:
         return BusyError(message, hint="Try again later.")
     return BuildFailedError(message, hint="Ask whoever runs it.")
@@ -61,7 +62,7 @@ def not_found(name: ImageReference, reference: str, said: str = "") -> UsageErro
     """For a tag or a digest that is not there."""
     mark = "@" if reference.startswith("sha256:") else ":"
     return UsageError(
-        f"The registry {name.host} has no {name.repository}{mark}{reference}{said}.",
+        f"The registry {name.registry} has no {name.repository}{mark}{reference}{said}.",
         hint="Look at its spelling, and at who may see it.",
     )
 
@@ -69,7 +70,7 @@ def not_found(name: ImageReference, reference: str, said: str = "") -> UsageErro
 def unreachable(name: ImageReference, error: Exception) -> ModelpackError:
     """For a registry that has not answered yet."""
     why, hint = _reason(name, error)
-    return UsageError(f"The registry {name.host} cannot be reached: {why}.", hint=hint)
+    return UsageError(f"The registry {name.registry} cannot be reached: {why}.", hint=hint)
 
 
 def login(host: str) -> str:
@@ -100,12 +101,12 @@ def _reason(name: ImageReference, error: Exception) -> tuple[str, str]:
     causes = _causes(error)
     if "CERTIFICATE_VERIFY_FAILED" in " ".join(map(str, causes)):
         return "nobody who is trusted here vouches for its certificate", (
-            f"Put its authority into /etc/docker/certs.d/{name.host}/ca.crt, or into the file that "
-            "REQUESTS_CA_BUNDLE names."
+            f"Put its authority into /etc/docker/certs.d/{name.registry}/ca.crt, or into the file"
+            " that REQUESTS_CA_BUNDLE names."
         )
     for kind, why, hint in _REASONS:
         if any(isinstance(cause, kind) for cause in causes):
-            return why, hint.format(name.server)
+            return why, hint.format(name.registry_host)
     return "the connection breaks", "Try again later."
 
 

@@ -40,9 +40,9 @@ class Transport:
     def __init__(self, name: ImageReference, *, plain_http: bool = False) -> None:
         self.name = name
         listed = os.environ.get("MODELPACK_PLAIN_HTTP", "").split(",")
-        self._plain = plain_http or name.server in listed
-        plain = self._plain or is_loopback(name.server)
-        self._base = f"{'http' if plain else 'https'}://{name.server}/v2/"
+        self._plain = plain_http or name.registry_host in listed
+        plain = self._plain or is_loopback(name.registry_host)
+        self._base = f"{'http' if plain else 'https'}://{name.registry_host}/v2/"
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "modelpack"
         self._authorization = ""
@@ -105,7 +105,7 @@ class Transport:
 
     def _wants_tls(self, answer: requests.Response) -> bool:
         """Whether a registry of this machine, which is asked without, speaks TLS after all."""
-        is_plain = self._base.startswith("http:") and is_loopback(self.name.server)
+        is_plain = self._base.startswith("http:") and is_loopback(self.name.registry_host)
         if not is_plain or answer.status_code != requests.codes.bad_request:
             return False
         with self._once("GET", self._base, headers={}) as told:
@@ -119,7 +119,7 @@ class Transport:
     ) -> requests.Response:
         answer = self._sent(method, url, headers, body)
         if answer.status_code == requests.codes.unauthorized and self._is_ours(url):
-            known = auth.find(self.name.host, self.name.repository)
+            known = auth.find(self.name.registry, self.name.repository)
             challenge = answer.headers.get("WWW-Authenticate", "")
             if answered := auth.authorization(challenge, known, self._ask_for_token):
                 answer.close()
@@ -167,7 +167,7 @@ class Transport:
         return urlsplit(url)[:2] == urlsplit(self._base)[:2]
 
     def _elsewhere(self, why: str) -> UsageError:
-        return UsageError(f"The registry {self.name.host} {why}.", hint="Ask whoever runs it.")
+        return UsageError(f"The registry {self.name.registry} {why}.", hint="Ask whoever runs it.")
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -160,7 +160,7 @@ def push(
         UsageError: it is damaged, or the registry does not let this user do it.
         BuildFailedError: the registry fails.
     """
-    return _push(store, top, repository, on_progress, repository.name.tag)
+    return _push(store, top, repository, on_progress, repository.name.tag_or_latest)
 
 
 def _push(
