@@ -224,7 +224,7 @@ _WHEELLESS = re.compile(r"^hint: Wheels are required for `([\w.-]+)`", re.MULTIL
 _ALWAYS = ("setuptools", "wheel")
 """What a distribution with an old setup.py takes without saying so."""
 
-_LARGEST_PROJECT_FILE = 2**20
+_MAX_PROJECT_FILE_BYTES = 2**20
 
 
 def without_wheels(lock: Lock) -> set[str]:
@@ -296,11 +296,11 @@ def _project_file(sdist: Path) -> bytes:
     if sdist.suffix == ".zip":
         with zipfile.ZipFile(sdist) as archive:
             name = next(filter(_is_project_file, archive.namelist()), None)
-            return archive.open(name).read(_LARGEST_PROJECT_FILE) if name else b""
+            return archive.open(name).read(_MAX_PROJECT_FILE_BYTES) if name else b""
     with tarfile.open(sdist) as tar:
         member = next((m for m in tar if _is_project_file(m.name)), None)
         file = tar.extractfile(member) if member else None
-        return file.read(_LARGEST_PROJECT_FILE) if file else b""
+        return file.read(_MAX_PROJECT_FILE_BYTES) if file else b""
 
 
 def _is_project_file(path: str) -> bool:

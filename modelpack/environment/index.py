@@ -30,7 +30,7 @@ _UNSUPPORTED = {
 }
 """Setting -> what to say of it and of who set it."""
 
-_MOST_BYTES = 2**26  # of a CA bundle
+_MAX_CA_BUNDLE_BYTES = 2**26  # of a CA bundle
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _ca_bundle(path: str, source: str) -> str | None:
     if not path:
         return None
     try:
-        require_regular(Path(path), _MOST_BYTES)
+        require_regular(Path(path), _MAX_CA_BUNDLE_BYTES)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:  # ssl.SSLError, for what is no PEM, is an OSError
         raise UsageError(

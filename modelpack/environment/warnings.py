@@ -12,7 +12,7 @@ from modelpack.types import ModelSpec
 from . import releases
 from .requirements import VARIANTS, RequirementSet, canonical
 
-_MOST_NAMED = 4
+_MAX_NAMED = 4
 
 
 def version_warnings(
@@ -30,7 +30,7 @@ def version_warnings(
             yield f"The file records {name} {recorded}, {why}: {chosen} is used."
         if others := spec.other_versions.get(name):
             yield (
-                f"Parts of the model record {name} {', '.join(map(_short, others[:_MOST_NAMED]))},"
+                f"Parts of the model record {name} {', '.join(map(_short, others[:_MAX_NAMED]))},"
                 f" the whole {recorded}: {chosen} is used for all."
             )
 
@@ -49,14 +49,14 @@ def training_warnings(
     """Where what trained the model is known, and cannot be had."""
     if found and not used:
         names = [f"{name} {version}" for name, version in found.items()]
-        more = ", ..." if len(names) > _MOST_NAMED else ""
+        more = ", ..." if len(names) > _MAX_NAMED else ""
         what = (
             "What was recorded of the training"
             if spec.recorded
             else "The environment here has the version that the file records, but what else it has"
         )
         yield (
-            f"{what} ({', '.join(names[:_MOST_NAMED])}{more}) cannot be locked for this image: the"
+            f"{what} ({', '.join(names[:_MAX_NAMED])}{more}) cannot be locked for this image: the"
             " versions of the model's time are used."
         )
 

@@ -33,7 +33,7 @@ LOCK = "requirements.lock"
 BUILD_LOCK = "build-requirements.lock"
 DEBIAN = "debian"
 _SCHEMA = 1
-_MOST_BYTES = 2**26  # of wheelhouse.json
+_MAX_MANIFEST_BYTES = 2**26  # of wheelhouse.json
 
 _AGAIN = "Make one where there is a network: modelpack lock MODEL --download {}"
 
@@ -273,7 +273,7 @@ def not_resolved(
 
 def _read(folder: Path) -> Wheelhouse:
     try:
-        document = json.loads(read_regular(folder / MANIFEST, _MOST_BYTES).decode("utf-8"))
+        document = json.loads(read_regular(folder / MANIFEST, _MAX_MANIFEST_BYTES).decode("utf-8"))
         schema = document.pop("schema")
         house = from_json(Wheelhouse, document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

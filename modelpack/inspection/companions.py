@@ -39,7 +39,7 @@ _ENCODER_WORDS = _TARGET_WORDS | {"le", "encoder", "enc", "transformer"}
 """Words in the key of an encoder that name no column."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-_MOST_LABELS = 100_000
+_MAX_LABELS = 100_000
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def find_labels(
 
 def _classes(part: EstimatorNode) -> tuple[Scalar, ...]:
     array = view(part.get("classes_"))
-    if array is None or len(array.shape) != 1 or array.size > _MOST_LABELS:
+    if array is None or len(array.shape) != 1 or array.size > _MAX_LABELS:
         return ()
     return _scalars(array.values() or ())
 
@@ -173,7 +173,7 @@ def _mapped(companion: Companion) -> tuple[Scalar, ...]:
     keys, values = _scalars(node.keys), _scalars(node.values)
     if set(map(type, keys)) == {str}:
         keys, values = values, keys
-    if not 0 < len(keys) <= _MOST_LABELS or set(map(type, values)) != {str}:
+    if not 0 < len(keys) <= _MAX_LABELS or set(map(type, values)) != {str}:
         return ()
     if set(map(type, keys)) != {int} or set(keys) != set(range(len(values))):
         return ()
@@ -182,7 +182,7 @@ def _mapped(companion: Companion) -> tuple[Scalar, ...]:
 
 
 def _scalars(nodes: Sequence[Node]) -> tuple[Scalar, ...]:
-    values = tuple(map(scalar, nodes)) if len(nodes) <= _MOST_LABELS else ()
+    values = tuple(map(scalar, nodes)) if len(nodes) <= _MAX_LABELS else ()
     return () if None in values else values
 
 

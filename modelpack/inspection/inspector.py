@@ -29,7 +29,7 @@ from .nodes import DictNode, Global, Node, ObjectNode
 from .parser import ParsedFile, parse_file
 from .pickle.machine import merged
 
-_MOST_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 def inspect(
@@ -137,7 +137,7 @@ def _completed(
     labels, reason = find_labels(found, made.encoders, values, selected=made.chose)
     if labels:
         found = labelled(found, labels)
-        shown = ", ".join(ascii(value) for value in labels.values[:_MOST_SHOWN])
+        shown = ", ".join(ascii(value) for value in labels.values[:_MAX_SHOWN])
         notices.append(f"Predictions are decoded to the labels of {labels.key!a}: {shown}.")
     elif made.chose:
         made = replace(made, problem=made.problem or Finding("misfit", reason))
@@ -203,10 +203,10 @@ _COLLECTIONS = (DictNode, list, tuple)
 Key = str | int
 MemberPath = tuple[Key, ...]
 
-_DEEPEST = 3
-_MOST_VALUES = 1_000_000
-_MOST_TOLD = 8
-_MOST_ORDERED = 4
+_MAX_DEPTH = 3
+_MAX_VALUES = 1_000_000
+_MAX_LISTED = 8
+_MAX_ORDERED = 4
 _MODEL = re.compile(r"model|estimator|classifier|regressor|clf|best", re.IGNORECASE)
 _OF_CLASSES = "LabelEncoder"
 _OF_LABELS = {_OF_CLASSES, "LabelBinarizer", "MultiLabelBinarizer"}
@@ -346,14 +346,14 @@ def _values(root: Node) -> Iterator[tuple[MemberPath, ObjectNode]]:
     waiting: deque[tuple[MemberPath, Node]] = deque()
     if isinstance(root, _COLLECTIONS):
         waiting.append(((), root))
-    left = _MOST_VALUES
+    left = _MAX_VALUES
     while waiting and left > 0:
         path, node = waiting.popleft()
         left -= len(node.keys if isinstance(node, DictNode) else node)
         for key, value in _held(node):
             if isinstance(value, ObjectNode):
                 yield (*path, key), value
-            elif isinstance(value, _COLLECTIONS) and len(path) < _DEEPEST:
+            elif isinstance(value, _COLLECTIONS) and len(path) < _MAX_DEPTH:
                 waiting.append(((*path, key), value))
 
 
@@ -384,7 +384,7 @@ def _transforms(found: _Found) -> bool:
 
 
 def _undecided(found: list[_Found], estimators: list[_Found]) -> Composition:
-    told = [f"{_text(one.member.path)} ({one.part.name})" for one in found[:_MOST_TOLD]]
+    told = [f"{_text(one.member.path)} ({one.part.name})" for one in found[:_MAX_LISTED]]
     more = f" and {len(found) - len(told)} more" if len(found) > len(told) else ""
     message = f"the file holds {len(found)} estimators: {', '.join(told)}{more}"
     return Composition(
@@ -399,7 +399,7 @@ def _suggested(found: list[_Found]) -> list[_Found]:
     predictors = [one for one in found if not _transforms(one)] or found[:1]
     last = next((one for one in predictors if _MODEL.search(one.name)), predictors[0])
     transformers = [one for one in found if _transforms(one) and one is not last]
-    if len(transformers) > _MOST_ORDERED:
+    if len(transformers) > _MAX_ORDERED:
         return [last]
     longest: list[_Found] = []
     for count in range(1, len(transformers) + 1):

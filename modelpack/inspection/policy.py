@@ -225,8 +225,8 @@ def _at(name: Global, code: str, message: str) -> Finding:
     return Finding(code, message, name.offset, name.opcode, name.key)
 
 
-_MOST_NAMED = 3
-_MOST_OPTIONS = 20
+_MAX_NAMED = 3
+_MAX_OPTIONS = 20
 _HINTS = {
     "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
     "external-data": "onnx.save(model, 'model.onnx', save_as_external_data=False) makes one file.",
@@ -328,10 +328,10 @@ def require_categories(spec: ModelSpec) -> None:
     unknown = [f.name for f in spec.signature.inputs
                if f.dtype == "category" and f.categories is None]  # fmt: skip
     if unknown:
-        more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
+        more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
         raise ModelNotSupportedError(
             f"{_name(spec)} cannot be served: it was trained on columns of categories "
-            f"({', '.join(unknown[:_MOST_NAMED])}{more}), and the file does not contain their "
+            f"({', '.join(unknown[:_MAX_NAMED])}{more}), and the file does not contain their "
             "values. XGBoost saves them since 3.1, but not those with letters beyond ASCII.",
             hint="Call modelpack.record(model, X, path) after saving the model, with X as in "
             "training: the record contains the categories.",
@@ -358,7 +358,7 @@ def _choosing(spec: ModelSpec) -> str:
 
 
 def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
-    told = [f"{f.message}{_where(f)}" for f in findings[:_MOST_NAMED]]
+    told = [f"{f.message}{_where(f)}" for f in findings[:_MAX_NAMED]]
     more = len(findings) - len(told)
     text = "; ".join(told) + (f"; and {more} more" if more else "")
     is_harmful = any(f.code in _HARMFUL for f in findings) and findings[0].code not in _EXPLAINED
@@ -370,11 +370,11 @@ def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
 
 def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     names = sorted({f.global_ for f in findings if f.global_})
-    listed = ", ".join(name.replace(":", ".") for name in names[:_MOST_NAMED])
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    options = " ".join(f"--trust {name}" for name in names[:_MOST_OPTIONS])
-    if len(names) > _MOST_OPTIONS:
-        options += f" (and {len(names) - _MOST_OPTIONS} more: see modelpack inspect --json)"
+    listed = ", ".join(name.replace(":", ".") for name in names[:_MAX_NAMED])
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    options = " ".join(f"--trust {name}" for name in names[:_MAX_OPTIONS])
+    if len(names) > _MAX_OPTIONS:
+        options += f" (and {len(names) - _MAX_OPTIONS} more: see modelpack inspect --json)"
     notes = "; ".join(f.message for f in spec.safety.findings if f.code in NOTES)
     return ModelRefusedError(
         f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "

@@ -143,7 +143,7 @@ def _decompressor(name: str) -> Any:
     return _CODECS[name]()
 
 
-LONGEST_FIXED = 16
+MAX_FIXED_SIZE = 16
 """More bytes than any opcode takes with an argument of fixed size."""
 
 _MODELS = (b"tree\n", b"CBM1", b"{L\0\0\0\0\0\0\0\6Config", b'{"Config"', b"CONFIG-offset:")
@@ -171,7 +171,7 @@ class Reader:
     def offset(self) -> int:
         return self.base + self.position
 
-    def refill(self, count: int = LONGEST_FIXED) -> None:
+    def refill(self, count: int = MAX_FIXED_SIZE) -> None:
         """Drop what was read, and read on until `count` bytes are at hand or the stream ends."""
         rest = self.buffer[self.position :]
         parts, have = [rest] if rest else [], len(rest)  # alone, a chunk is not copied
@@ -192,7 +192,7 @@ class Reader:
     def boundary(self) -> None:
         """Between two opcodes: close the frame that ends here, and have the next opcode at hand."""
         self.end_frame()
-        if len(self.buffer) - self.position < LONGEST_FIXED:
+        if len(self.buffer) - self.position < MAX_FIXED_SIZE:
             self.refill()
         self._set_check()
 
@@ -209,7 +209,7 @@ class Reader:
             self.frame_end = None
 
     def _set_check(self) -> None:
-        self.check = len(self.buffer) - (0 if self._ended else LONGEST_FIXED)
+        self.check = len(self.buffer) - (0 if self._ended else MAX_FIXED_SIZE)
         if self.frame_end is not None:
             self.check = min(self.check, self.frame_end - self.base)
 
@@ -237,7 +237,7 @@ class Reader:
                 raise self.cut()
             if have > longest:
                 break
-            self.refill(2 * have + LONGEST_FIXED)
+            self.refill(2 * have + MAX_FIXED_SIZE)
         if end < 0 or end - self.position > longest:
             raise Malformed("limit", f"a line of text is longer than {longest:,} bytes")
         data = self.buffer[self.position : end]

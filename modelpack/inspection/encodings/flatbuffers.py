@@ -14,7 +14,7 @@ from typing import Any
 
 from ..pickle.ndarrays import clean
 
-_MOST_VALUES = 100_000
+_MAX_VALUES = 100_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Table:
         if not at:
             return 0, 0
         start = at + self._read("<I", at)
-        return start + 4, min(self._read("<I", start), _MOST_VALUES)
+        return start + 4, min(self._read("<I", start), _MAX_VALUES)
 
     def _at(self, field: int) -> int:
         """Where the field lies; 0 if it has its default."""

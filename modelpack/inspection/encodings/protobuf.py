@@ -24,8 +24,8 @@ Field = tuple[int, Value]
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _SIZES = {_EIGHT: 8, _FOUR: 4}
-_MOST_BITS = 63
-_LARGEST_BYTE = 0x7F  # of a varint that is one byte
+_MAX_BITS = 63
+_MAX_BYTE = 0x7F  # of a varint that is one byte
 _RUNS = re.compile(rb"(?:\x3d.{4})+|(?:\x40[\x80-\xff]{0,8}[\0-\x7f])+", re.DOTALL)
 """Fields 7 and 8: in ONNX the numbers of an attribute, of which a forest has millions."""
 
@@ -72,7 +72,7 @@ def fields(data: memoryview, known: Schema, *, skip_runs: bool = False) -> Itera
             position = run.end()
             continue
         key, position = data[position], position + 1
-        if key > _LARGEST_BYTE:
+        if key > _MAX_BYTE:
             key, position = _key(data, position - 1)
         number, kind = key >> 3, known.get(key)
         if kind is None:
@@ -113,7 +113,7 @@ def _key(data: memoryview, position: int) -> tuple[int, int]:
 
 def _varint(data: memoryview, position: int) -> tuple[int, int]:
     number = shift = 0
-    while shift <= _MOST_BITS:
+    while shift <= _MAX_BITS:
         if position >= len(data):
             raise Malformed("truncated", "the ONNX model ends too early")
         byte = data[position]

@@ -22,9 +22,9 @@ _INTEGERS = {b"i": struct.Struct(">b"), b"U": struct.Struct(">B"), b"I": struct.
              b"l": struct.Struct(">i"), b"L": struct.Struct(">q")}  # fmt: skip
 _NUMBERS = {b"[$U": "B", b"[$i": "b", b"[$I": "h", b"[$l": "i", b"[$L": "q", b"[$d": "f",
             b"[$D": "d"}  # fmt: skip
-_MOST_VALUES = 100_000
-_MOST_TRIES = 100
-_LONGEST = 64 * 1024
+_MAX_VALUES = 100_000
+_MAX_TRIES = 100
+_MAX_STRING_BYTES = 64 * 1024
 
 
 def string(data: bytes, key: str) -> str | None:
@@ -66,7 +66,7 @@ def numbers(data: bytes, key: str, start: int = 0) -> tuple[tuple[float, ...], i
     begin = _after(data, key, start)
     code = _NUMBERS.get(data[begin : begin + 3])
     count = _length(data, begin + 5) if data[begin + 3 : begin + 5] == b"#L" else None
-    if code is None or count is None or count > _MOST_VALUES:
+    if code is None or count is None or count > _MAX_VALUES:
         return None
     kind, begin = struct.Struct(f">{count}{code}"), begin + 5 + _LENGTH.size
     if begin + kind.size > len(data):
@@ -77,7 +77,7 @@ def numbers(data: bytes, key: str, start: int = 0) -> tuple[tuple[float, ...], i
 def objects(data: bytes, key: str) -> Iterator[dict[str, Any]]:
     """The objects behind such a key; what only looks like one, or was cut off, is left out."""
     start = 0
-    for _ in range(_MOST_TRIES):
+    for _ in range(_MAX_TRIES):
         start = _after(data, key, start)
         if start >= len(data):
             return
@@ -93,7 +93,7 @@ def _array(data: bytes, key: str) -> tuple[int, int]:
     if data[start : start + 3] != b"[#L":
         return start, 0
     count = _length(data, start + 3)
-    return start + 3 + _LENGTH.size, count if count is not None and count <= _MOST_VALUES else 0
+    return start + 3 + _LENGTH.size, count if count is not None and count <= _MAX_VALUES else 0
 
 
 def _string_at(data: bytes, start: int) -> tuple[str, int] | None:
@@ -101,7 +101,7 @@ def _string_at(data: bytes, start: int) -> tuple[str, int] | None:
     if data[start : start + 2] != b"SL":
         return None
     size, begin = _length(data, start + 2), start + 2 + _LENGTH.size
-    if size is None or size > _LONGEST or begin + size > len(data):
+    if size is None or size > _MAX_STRING_BYTES or begin + size > len(data):
         return None
     return clean(data[begin : begin + size].decode("utf-8", "replace")), begin + size
 

@@ -40,8 +40,8 @@ _DIMENSION, _SPLITS, _SIZES, _STARTS, _LEAVES, _STEPS, _LEAF_OF_NODE, _BINS = (
 )
 _FLOATS, _ONE_HOT, _COUNTERS, _TEXTS, _ESTIMATED = 5, 6, 7, 12, 13
 _BIN = 254
-_DEEPEST = 16
-_MOST_OPTIONS = 2**24
+_MAX_DEPTH = 16
+_MAX_OPTIONS = 2**24
 _ONE_OF_SEVERAL = {"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"}
 _SEVERAL_AT_A_TIME = {"MultiLogloss", "MultiCrossEntropy"}
 _RANKERS = ("YetiRank", "PairLogit", "Query", "LambdaMart", "Stochastic", "GroupQuantile")
@@ -104,7 +104,7 @@ def _loss(root: Table) -> str:
     """The loss that was trained for, out of the options."""
     told = {pair.text(0): pair for pair in root.tables(2) if pair.size(0) <= len("training")}
     options = told.get("params")
-    if options is None or options.size(1) > _MOST_OPTIONS:
+    if options is None or options.size(1) > _MAX_OPTIONS:
         return ""
     try:
         loss: Any = json.loads(options.text(1))["loss_function"]["type"]
@@ -178,7 +178,7 @@ def _borders(trees: Table) -> list[int]:
 
 def _check_leaves(trees: Table, sizes: tuple[int, ...]) -> None:
     """A symmetric tree of n splits has 2**n leaves."""
-    require(all(size <= _DEEPEST for size in sizes), "a tree of CatBoost is too deep", CODE)
+    require(all(size <= _MAX_DEPTH for size in sizes), "a tree of CatBoost is too deep", CODE)
     leaves = sum(1 << size for size in sizes) * trees.integer(_DIMENSION)
     fits = len(trees.values(_LEAVES, "d")) == leaves
     require(fits, "the trees of a CatBoost model have not a value for each leaf", CODE)
@@ -208,7 +208,7 @@ _BUCKET = struct.Struct("<QI")
 _EMPTY = 2**64 - 1
 _KINDS = 6
 _OF_CLASSES, _MEANS = {0, 1}, {2, 3}  # else one number, of 4 bytes
-_MOST_CLASSES = 100_000
+_MAX_CLASSES = 100_000
 
 
 def check(data: bytes) -> None:
@@ -256,6 +256,6 @@ def _kind(counted: Table) -> int:
 def _width(kind: int, classes: int) -> int:
     """How many bytes the counts of one value take."""
     if kind in _OF_CLASSES:
-        require(0 < classes <= _MOST_CLASSES, "counters of CatBoost have no classes", CODE)
+        require(0 < classes <= _MAX_CLASSES, "counters of CatBoost have no classes", CODE)
         return 4 * classes
     return 8 if kind in _MEANS else 4

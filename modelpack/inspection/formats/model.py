@@ -14,7 +14,7 @@ from ..facts.signature import MAX_INPUTS
 from ..nodes import require
 from ..policy import verdict
 
-MOST_OUTPUTS = 100_000
+MAX_OUTPUTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def columns(width: int, names: Sequence[str] | None) -> tuple[list[Column], bool
 
 def outputs(count: Any, what: str) -> int:
     """The number of outputs that a model of `what` tells, within reason."""
-    require(0 < count <= MOST_OUTPUTS, f"{what} tells of {count:,} outputs")
+    require(0 < count <= MAX_OUTPUTS, f"{what} tells of {count:,} outputs")
     return int(count)
 
 

@@ -170,7 +170,7 @@ def _task(model: Model, labels: tuple[Scalar, ...] | None) -> Task:
 _PASSING = {"Identity", "Reshape", "Cast", "Flatten", "Gather"}
 """What gives on a column as it is. skl2onnx picks it by Gather out of an input that has but one."""
 
-_FURTHEST = 8
+_MAX_STEPS = 8
 
 
 def describe(columns: Sequence[Column], places: Mapping[str, Sequence[int]], model: Model) -> None:
@@ -196,7 +196,7 @@ class _Origins:
         if name not in self._found:
             self._found[name] = []  # of what leads back to itself
             maker = self._makers.get(name)
-            found = self._through(maker, steps) if maker and steps < _FURTHEST else []
+            found = self._through(maker, steps) if maker and steps < _MAX_STEPS else []
             self._found[name] = found if len(found) <= self._count else []
         return self._found[name]
 

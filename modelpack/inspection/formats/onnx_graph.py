@@ -14,8 +14,8 @@ from ..encodings.protobuf import any_text, fields, floats, integers, message, nu
 from ..nodes import require
 from . import onnx_schema as schema
 
-_DEEPEST = 16
-_MOST_OPERATORS = 1_000_000
+_MAX_DEPTH = 16
+_MAX_OPERATORS = 1_000_000
 _INSIDE = 0  # the file, where the values of a tensor lie
 
 
@@ -145,7 +145,7 @@ def _read_function(data: memoryview, model: Model) -> None:
 
 def _read_graph(data: memoryview, model: Model, depth: int) -> None:
     """Only the graph of the model itself tells inputs, outputs and initial values."""
-    require(depth <= _DEEPEST, f"graphs are nested over {_DEEPEST} levels deep", "limit")
+    require(depth <= _MAX_DEPTH, f"graphs are nested over {_MAX_DEPTH} levels deep", "limit")
     for key, value in fields(data, schema.GRAPH):
         if key == 1:
             _read_operator(message(value), model, depth)
@@ -177,7 +177,7 @@ def _read_operator(data: memoryview, model: Model, depth: int) -> None:
             require(is_new, "an operator of the ONNX model has an attribute twice")
             made.attributes[attribute.name] = attribute
     model.operators.append(made)
-    require(len(model.operators) <= _MOST_OPERATORS, "the ONNX model has too many operators")
+    require(len(model.operators) <= _MAX_OPERATORS, "the ONNX model has too many operators")
 
 
 def _read_attribute(data: memoryview, model: Model, depth: int) -> Attribute:

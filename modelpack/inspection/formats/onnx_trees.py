@@ -18,8 +18,8 @@ _TREES = {"TreeEnsembleRegressor", "TreeEnsembleClassifier", "TreeEnsemble"}
 _STANDARD = {"", "ai.onnx", "ai.onnx.ml"}
 _AS_WIDE = {"Identity", "Cast", "Scaler", "Imputer", "Normalizer", "Binarizer"}
 _LAST_AXIS = {1, -1}
-_FURTHEST = 16
-_MOST_FEATURES = 100_000
+_MAX_STEPS = 16
+_MAX_FEATURES = 100_000
 """Where the width of rows is unknown. Models of texts, the widest, look up tens of thousands."""
 
 Children = Mapping[int, Iterable[int]]
@@ -40,7 +40,7 @@ def check(model: Model, widths: Mapping[str, int | None]) -> None:
                 "of another operator, where the width of its rows is unknown", CODE)  # fmt: skip
         width = known.of(operator.inputs[0], 0) if operator.inputs else None
         features = asked.integers
-        fits = max(features, default=0) < (_MOST_FEATURES if width is None else width)
+        fits = max(features, default=0) < (_MAX_FEATURES if width is None else width)
         message = "a tree of the ONNX model asks for a feature that there is not"
         require(fits and min(features, default=0) >= 0, message, CODE)
         for children in _trees(operator, len(features)):
@@ -61,7 +61,7 @@ class _Widths:
         if name not in self._known:
             self._known[name] = None  # of what leads back to itself
             maker = self._makers.get(name)
-            if maker and steps < _FURTHEST and maker.domain in _STANDARD - self._own:
+            if maker and steps < _MAX_STEPS and maker.domain in _STANDARD - self._own:
                 self._known[name] = self._through(maker, steps + 1)
         return self._known[name]
 

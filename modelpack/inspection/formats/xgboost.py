@@ -114,7 +114,7 @@ def _tell(column: Column, index: int, learner: Learner) -> None:
 
 # Schema: doc/model.schema of XGBoost. Its numbers of parameters are texts: "num_feature": "4".
 _WORDS = {"json": "an XGBoost model (JSON)", "ubjson": "an XGBoost model (UBJSON)"}
-_LONGEST_ATTRIBUTE = 10_000_000
+_MAX_ATTRIBUTE_LENGTH = 10_000_000
 _WHOLE = {"b", "B", "h", "i", "q"}
 Document = dict[str, Any]
 
@@ -198,7 +198,7 @@ def _wrapper(attributes: Document) -> str:
     before 1.7 wrote the name of the class as `type`.
     """
     text = attributes.get("scikit_learn", "")
-    if not isinstance(text, str) or len(text) > _LONGEST_ATTRIBUTE:
+    if not isinstance(text, str) or len(text) > _MAX_ATTRIBUTE_LENGTH:
         return ""
     try:
         told = json.loads(text or "{}")
@@ -300,7 +300,7 @@ def _version(told: Any) -> str | None:
 # from the root on, node 0.
 _LEAF = -1
 _NUMBER = 2**31 - 1  # of a parent: in the binary format the bit above tells which child it has
-_LARGEST_CATEGORY = 2**24
+_MAX_CATEGORY = 2**24
 """XGBoost takes no category from this on, and a bit of memory for each below the largest."""
 
 
@@ -373,7 +373,7 @@ def _check_sets(tree: Tree, count: int) -> None:
         node for node, kind in enumerate(tree.kinds) if kind != 0 and tree.left[node] != _LEAF
     }
     require(asking <= told, "a node of a tree asks for categories and has none", CODE)
-    fits = all(0 <= category < _LARGEST_CATEGORY for category in tree.categories)
+    fits = all(0 <= category < _MAX_CATEGORY for category in tree.categories)
     require(fits, "a tree asks for a category that is out of range", CODE)
 
 

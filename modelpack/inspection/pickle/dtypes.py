@@ -31,8 +31,8 @@ _STRUCT = {
     "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q",
     "u1": "B", "u2": "H", "u4": "I", "u8": "Q", "f2": "e", "f4": "f", "f8": "d",
 }  # fmt: skip
-_MOST_DIMENSIONS = 64
-_MOST_FIELDS = 256
+_MAX_DIMENSIONS = 64
+_MAX_FIELDS = 256
 # Of numpy's flags: those of a dtype with objects (counted, pickled as a list, zeroed when made,
 # needing the interpreter), and those that any other must not have.
 _WITH_OBJECTS, _WITHOUT_OBJECTS = 1 | 2 | 8 | 16, 1 | 2 | 4
@@ -139,7 +139,7 @@ def _parts(kind: str, size: int, subarray: Node, names: Node, fields: Node) -> l
         return _of_subarray(size, subarray) if names is None and fields is None else None
     if not isinstance(names, tuple) or not isinstance(fields, DictNode):
         return None
-    if max(len(names), len(fields.keys)) > _MOST_FIELDS:
+    if max(len(names), len(fields.keys)) > _MAX_FIELDS:
         return None
     keys = {key for key in fields.keys if type(key) is str}
     named = all(type(name) is str and name in keys for name in names)
@@ -185,6 +185,6 @@ def _fields(names: Node, fields: Node) -> tuple[tuple[str, int, Dtype], ...]:
 
 def shape_of(node: Node) -> tuple[int, ...] | None:
     """A shape that an array can have, or None."""
-    if not isinstance(node, tuple) or len(node) > _MOST_DIMENSIONS:
+    if not isinstance(node, tuple) or len(node) > _MAX_DIMENSIONS:
         return None
     return node if all(type(n) is int and 0 <= n < 2**63 for n in node) else None

@@ -19,7 +19,7 @@ from .dtypes import Dtype, parse, shape_of
 
 _MAKERS = {"_reconstruct", "_mareconstruct"}
 _LENGTHS = {5, 7}
-_MOST_BYTES = 2**62
+_MAX_BYTES = 2**62
 _POSITIONS = {"pos": 624, "buffer_pos": 4}  # of MT19937, of Philox
 
 
@@ -47,7 +47,7 @@ def _fits(state: Node) -> bool:
     if isinstance(content, bytes):
         return len(content) == count * dtype.itemsize
     # Text that stands for bytes, its length unknown here: numpy compares it.
-    return isinstance(content, str | Blob | ObjectNode) and count * dtype.itemsize < _MOST_BYTES
+    return isinstance(content, str | Blob | ObjectNode) and count * dtype.itemsize < _MAX_BYTES
 
 
 def is_random_state(made: ObjectNode) -> bool:
@@ -123,7 +123,7 @@ def view(node: Node, level: int = 0) -> Array | None:
         if node.inner is not None:
             return view(node.inner, level + 1)
         return Array(node.dtype, node.shape, node.fortran, raw(node.data))
-    if not isinstance(node, ObjectNode) or level > _DEEPEST:
+    if not isinstance(node, ObjectNode) or level > _MAX_DEPTH:
         return None
     reader = _VIEWS.get(node.cls.name)
     return reader(node, level) if reader else None
@@ -199,7 +199,7 @@ def _is_set(bits: bytes | None, place: int) -> bool:
     return bits is None or (place < 8 * len(bits) and bool(bits[place // 8] >> place % 8 & 1))
 
 
-_DEEPEST = 4
+_MAX_DEPTH = 4
 _VIEWS: dict[str, Callable[[ObjectNode, int], Array | None]] = {
     "_reconstruct": _reconstructed,
     "_frombuffer": _from_buffer,

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import limits
 from ..nodes import Blob, Malformed
-from ..stream import LONGEST_FIXED, Reader
+from ..stream import MAX_FIXED_SIZE, Reader
 from .machine import Machine, malformed
 
 _TEXT, _LONG_TEXT = pickle.SHORT_BINUNICODE[0], pickle.BINUNICODE[0]
@@ -42,7 +42,7 @@ def run(m: Machine) -> int:
     limit = len(reader.buffer)
     if reader.frame_end is not None:  # the handlers say it of a value that reaches over its frame
         limit = min(limit, reader.frame_end - reader.base)
-    _run(m, min(reader.check, limit - LONGEST_FIXED), limit)
+    _run(m, min(reader.check, limit - MAX_FIXED_SIZE), limit)
     return len(m.stack) + len(m.memo) - before
 
 

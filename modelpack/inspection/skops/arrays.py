@@ -70,7 +70,7 @@ def value(path: tuple[str, ...], member: Member, body: Reader) -> Node:
 # else numpy's reader would evaluate is no header here.
 _MAGIC = b"\x93NUMPY"
 _WIDTHS = {b"\1\0": 2, b"\2\0": 4, b"\3\0": 4}  # version -> bytes of the header's length
-_LONGEST = 10_000  # longer ones numpy itself refuses to evaluate
+_MAX_HEADER_BYTES = 10_000  # longer ones numpy itself refuses to evaluate
 _TYPE = r"'([<>|])([biufcSUVMm])(\d{1,9})(?:\[\d{0,9}[A-Za-z]{1,7}\])?'"
 _FIELD = rf"\('([A-Za-z0-9_]{{0,64}})', {_TYPE}(?:, \((\d{{1,9}}(?:, \d{{1,9}})*),?\))?\)"
 _HEADER = re.compile(
@@ -117,8 +117,8 @@ def _header(reader: Reader) -> re.Match[str]:
     if start[:6] != _MAGIC or width is None:
         raise _broken("it does not begin as a .npy file")
     length = int.from_bytes(reader.take(width), "little")
-    if length > _LONGEST:
-        raise _broken(f"its header is longer than {_LONGEST:,} bytes")
+    if length > _MAX_HEADER_BYTES:
+        raise _broken(f"its header is longer than {_MAX_HEADER_BYTES:,} bytes")
     header = _HEADER.fullmatch(reader.take(length).decode("latin-1"))
     if header is None:
         raise _broken("its header is not that of an array of plain values")

@@ -130,7 +130,7 @@ _KEYS: tuple[tuple[re.Pattern[str], Callable[[str], Node]], ...] = (
     (re.compile(r"builtins:bool|numpy:bool_?"), lambda key: key == "true"),
 )
 _DECODER = json.JSONDecoder()
-_LONGEST_KEY = 40  # of one that is a number
+_MAX_KEY_LENGTH = 40  # of one that is a number
 
 
 def _json(_: States, state: State) -> Node:
@@ -171,7 +171,7 @@ def _key(cls: Node, key: str) -> Node:
     read = next((read for names, read in _KEYS if names.fullmatch(named)), None)
     if read is None:
         raise Malformed("unexpected-class", "the type of a key is none that keys have")
-    if read is not str and len(key) > _LONGEST_KEY:
+    if read is not str and len(key) > _MAX_KEY_LENGTH:
         raise malformed("a key is no number")
     return read(key)
 

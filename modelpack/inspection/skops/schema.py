@@ -19,8 +19,8 @@ from ..stream import CHUNK, Reader
 HIGHEST_PROTOCOL = 2
 
 _LENGTH_OF_TYPE = 4  # loader, module, class, id
-_LONGEST_VERSION = 40
-_LEAST_NO_ADDRESS = 2**61 - 1  # integers below it have hash values of their own
+_MAX_VERSION_LENGTH = 40
+_ADDRESS_LIMIT = 2**61 - 1  # integers below it have hash values of their own
 
 
 def parsed(body: Reader, size: int) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class _Objects:
 
 def is_id(value: Any) -> bool:
     """Return whether a value can be the id of a state, which is an address in memory."""
-    return type(value) is int and 0 < value < _LEAST_NO_ADDRESS
+    return type(value) is int and 0 < value < _ADDRESS_LIMIT
 
 
 def protocol_of(schema: dict[str, Any]) -> int:
@@ -94,7 +94,7 @@ def version_of(value: Any) -> dict[str, str]:
     """The specifier of skops: newer releases read what older ones wrote, and are safer."""
     try:
         version = (
-            Version(value) if isinstance(value, str) and len(value) <= _LONGEST_VERSION else None
+            Version(value) if isinstance(value, str) and len(value) <= _MAX_VERSION_LENGTH else None
         )
     except InvalidVersion:
         version = None
