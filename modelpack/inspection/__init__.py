@@ -1,7 +1,15 @@
-"""A model file read as data: nothing of it is executed, nothing that it names is imported.
+"""Inspection of model files as data: nothing is executed, nothing that a file names is imported.
 
-spec = inspect("model.pkl")
-require_servable(spec)
+    spec = inspect("model.pkl")
+    require_servable(spec)
+
+`inspect` starts a process with limits (`isolation.py`, `worker.py`), which runs `inspector.py`:
+
+1. `parser.py` reads each file once. `stream.py` decompresses and hashes it, `formats/detect.py`
+   recognises its format. `pickle/` and `skops/` create inert values (`nodes.py`). For formats of
+   other libraries, `formats/` creates a `NativeModel`; see there how to add one.
+2. `policy.py` judges the names and values: findings, and the verdict.
+3. `facts/` describes the model in a `ModelSpec`.
 """
 
 from __future__ import annotations

@@ -159,7 +159,8 @@ def _native_spec(readings: list[ParsedFile], select: Sequence[str]) -> ModelSpec
     findings = [finding for reading in readings for finding in _located(reading, len(readings))]
     told = next(reading.told for reading in readings if reading.told)
     if len(readings) > 1 and policy.verdict(findings) != "refuse":
-        findings.append(Finding("misfit", f"one of the files is {told.words}, which stands alone"))
+        message = f"one of the files is {told.description}, which is packaged as a single file"
+        findings.append(Finding("misfit", message))
     return spec(told, [reading.file for reading in readings], findings)
 
 

@@ -185,7 +185,7 @@ def _findings(reading: ParsedFile, trust: Collection[str]) -> list[Finding]:
         return []  # it names no code, and what it tells was checked while it was read
     if reading.other is not None:
         reading.findings.clear()
-        message = f"the file is {reading.other.words}; modelpack reads {detect.READ}"
+        message = f"the file is {reading.other.description}; modelpack reads {detect.READ}"
         return [Finding("unsupported-format", message)]
     try:
         return policy.judge(reading.trace, reading.root if reading.complete else None, trust)

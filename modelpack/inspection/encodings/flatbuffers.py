@@ -1,9 +1,9 @@
 """FlatBuffers tables.
 
-Format: a table begins with the distance (int32) back to its vtable, which holds its own size, the
-size of the table, and for each field its distance from the table's begin (uint16), 0 where it has
-its default. Strings, vectors and tables lie at the distance (uint32) that the field holds; vectors
-begin with their length (uint32). All is little-endian.
+Format: a table begins with the distance (int32) back to its vtable. The vtable contains its own
+size, the size of the table, and the offset of each field in the table (uint16; 0: the field has its
+default). A field of a string, vector or table contains the distance to it (uint32). Vectors begin
+with their length (uint32). Numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MAX_VALUES = 100_000
 
 @dataclass(frozen=True)
 class Table:
-    """A table at `position` of `data`. Reading raises struct.error where data is cut or wrong."""
+    """A table at `position` of `data`. Methods raise `struct.error` if data is cut or invalid."""
 
     data: bytes
     position: int
@@ -37,7 +37,7 @@ class Table:
         return self._read("<B", at) if at else 0
 
     def raw(self, field: int) -> bytes:
-        """All bytes of a vector of them."""
+        """Return all bytes of a vector of bytes."""
         start = self._vector(field)[0]
         count = self._read("<I", start - 4) if start else 0
         if count > len(self.data) - start:
@@ -49,7 +49,7 @@ class Table:
         return clean(self.data[start : start + size].decode("utf-8", "replace"))
 
     def size(self, field: int) -> int:
-        """The number of bytes of a text, or of values of a vector."""
+        """Return the length of a string in bytes, or of a vector in values."""
         return self._vector(field)[1]
 
     def floats(self, field: int) -> tuple[float, ...]:
@@ -57,7 +57,7 @@ class Table:
         return struct.unpack_from(f"<{count}f", self.data, start)
 
     def values(self, field: int, code: str) -> tuple[Any, ...]:
-        """All numbers of a vector; `code` is that of struct."""
+        """Return all numbers of a vector. `code` is a format character of `struct`."""
         start = self._vector(field)[0]
         count = self._read("<I", start - 4) if start else 0
         size = struct.calcsize(code)
@@ -75,7 +75,7 @@ class Table:
         return [Table(self.data, at + self._read("<I", at)) for at in cells]
 
     def _vector(self, field: int) -> tuple[int, int]:
-        """Where the values begin, and how many there are."""
+        """Return the position of the first value, and the number of values."""
         at = self._at(field)
         if not at:
             return 0, 0
@@ -83,7 +83,7 @@ class Table:
         return start + 4, min(self._read("<I", start), _MAX_VALUES)
 
     def _at(self, field: int) -> int:
-        """Where the field lies; 0 if it has its default."""
+        """Return the position of a field; 0 if it has its default."""
         vtable = self.position - self._read("<i", self.position)
         if 4 + 2 * field >= self._read("<H", vtable):
             return 0

@@ -1,13 +1,13 @@
 """Protocol Buffers fields.
 
-Format: a key (varint: the number of the field, and in its lowest three bits how its value is
-written), then a varint (0), 8 bytes (1), a length and so many bytes (2), or 4 bytes (5).
+Format: a key (varint: the number of the field, and in the lowest three bits the wire type), then
+the value: a varint (wire type 0), 8 bytes (1), a length and that many bytes (2), or 4 bytes (5).
 
-Parsers of Protocol Buffers accept more than their writers write, and not all accept the same. The
-parser in C++ cuts a key or an enumeration to 32 bits, takes the last of several values of a field,
-merges messages that come in parts, and passes over what it does not know. A file could then hold
-one model here and another there. So a message has only the fields of its schema, each written as
-its kind is, and once unless it is repeated.
+Parsers accept more than writers write, and they differ. The C++ parser truncates keys and
+enumerations to 32 bits, uses the last of several values of a field, merges messages that come in
+parts, and skips unknown fields. A file could then contain one model for modelpack and another one
+for onnxruntime. So this parser accepts only fields of the schema, in the wire type of the schema,
+and several values only of repeated fields.
 """
 
 from __future__ import annotations
@@ -25,15 +25,19 @@ Field = tuple[int, Value]
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _SIZES = {_EIGHT: 8, _FOUR: 4}
 _MAX_BITS = 63
-_MAX_BYTE = 0x7F  # of a varint that is one byte
+_MAX_BYTE = 0x7F  # of a varint of one byte
 _RUNS = re.compile(rb"(?:\x3d.{4})+|(?:\x40[\x80-\xff]{0,8}[\0-\x7f])+", re.DOTALL)
-"""Fields 7 and 8: in ONNX the numbers of an attribute, of which a forest has millions."""
+"""Fields 7 and 8. In ONNX these are the numbers of an attribute; a forest has millions."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`narrow`: an integer of 32 bits. `many`: the field is repeated; if it is one of numbers, they
-    may lie packed together.
+    """The declaration of a field.
+
+    Attributes:
+        wire: The wire type.
+        narrow: Whether it is an integer of 32 bits.
+        many: Whether it is repeated. Repeated numbers may be packed.
     """
 
     wire: int
@@ -43,10 +47,10 @@ class Kind:
 
 INTEGER, NARROW = Kind(_VARINT), Kind(_VARINT, narrow=True)
 FLOAT, DOUBLE, BYTES = Kind(_FOUR), Kind(_EIGHT), Kind(_BYTES)
-"""Texts and messages are bytes, too."""
+"""Strings and messages are BYTES."""
 
 Schema = Mapping[int, Kind]
-"""By the key of a field."""
+"""Key of a field -> its kind."""
 
 
 def many(kind: Kind) -> Kind:
@@ -54,17 +58,22 @@ def many(kind: Kind) -> Kind:
 
 
 def schema(kinds: Mapping[int, Kind]) -> Schema:
-    """`kinds`: by the number of the field."""
-    found = {number << 3 | kind.wire: kind for number, kind in kinds.items()}
+    """Return the schema of a message. `kinds`: number of a field -> its kind."""
+    single = {number << 3 | kind.wire: kind for number, kind in kinds.items()}
     packed = {number << 3 | _BYTES: many(BYTES) for number, kind in kinds.items() if kind.many}
-    return {**packed, **found}
+    return {**packed, **single}
 
 
 def fields(data: memoryview, known: Schema, *, skip_runs: bool = False) -> Iterator[Field]:
-    """Each field with its value: an integer, or the bytes of anything else.
+    """Yield the number and the value of each field: an integer, or the bytes of anything else.
+
+    Args:
+        data: A message.
+        known: The schema of the message.
+        skip_runs: Skip long runs of the fields 7 and 8.
 
     Raises:
-        Malformed: it is cut, no Protocol Buffer, or not a message of the schema.
+        Malformed: The message is truncated, or does not follow the schema.
     """
     position, end, seen = 0, len(data), 0
     while position < end:
@@ -76,17 +85,17 @@ def fields(data: memoryview, known: Schema, *, skip_runs: bool = False) -> Itera
             key, position = _key(data, position - 1)
         number, kind = key >> 3, known.get(key)
         if kind is None:
-            message = f"the ONNX model has a field {number:,} that modelpack does not know there"
+            message = f"a message of the ONNX model has the unknown field {number:,}"
             raise Malformed("malformed", message)
         if not kind.many:
             if seen >> number & 1:
-                message = f"the ONNX model has a field {number} twice, where one belongs"
+                message = f"a message of the ONNX model has field {number} twice"
                 raise Malformed("malformed", message)
             seen |= 1 << number
         if kind.wire == _VARINT:
             value, position = _varint(data, position)
             fits = not kind.narrow or -(2**31) <= signed(value) < 2**31
-            require(fits, "the ONNX model has a number of more than 32 bits where 32 belong")
+            require(fits, "a 32-bit number of the ONNX model is out of range")
             yield number, value
             continue
         size, position = _size(kind.wire, data, position)
@@ -102,12 +111,10 @@ def _size(wire: int, data: memoryview, position: int) -> tuple[int, int]:
 
 
 def _key(data: memoryview, position: int) -> tuple[int, int]:
-    """In as few bytes as it takes: parsers differ in how many they read."""
+    """Read a key. Leading zeros are rejected: parsers differ in how many bytes they read."""
     key, after = _varint(data, position)
-    shortest = -(-key.bit_length() // 7)
-    require(
-        after - position == shortest, "the ONNX model has a key of a field with zeros before it"
-    )
+    fits = after - position == -(-key.bit_length() // 7)
+    require(fits, "a field key of the ONNX model has leading zeros")
     return key, after
 
 
@@ -125,21 +132,21 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
 
 
 def integers(data: memoryview, number: int, known: Schema) -> list[int]:
-    """The values of a repeated field of integers, one by one or packed together."""
-    found: list[int] = []
+    """Return the values of a repeated integer field, packed or not."""
+    values: list[int] = []
     for key, value in fields(data, known):
         if key == number and isinstance(value, int):
-            found.append(signed(value))
+            values.append(signed(value))
         elif key == number and isinstance(value, memoryview):
             position = 0
             while position < len(value):
                 packed, position = _varint(value, position)
-                found.append(signed(packed))
-    return found
+                values.append(signed(packed))
+    return values
 
 
 def floats(value: Value) -> list[float]:
-    """One number of 4 bytes, or several packed together."""
+    """Return one number of 4 bytes, or several packed ones."""
     data = message(value)
     require(len(data) % 4 == 0, "the ONNX model ends within a number", "truncated")
     return [number for (number,) in struct.iter_unpack("<f", data)]
@@ -147,26 +154,26 @@ def floats(value: Value) -> list[float]:
 
 def message(value: Value) -> memoryview:
     if not isinstance(value, memoryview):
-        raise Malformed("malformed", "the ONNX model has a number where a message belongs")
+        raise Malformed("malformed", "a field of the ONNX model is a number, not a message")
     return value
 
 
 def number(value: Value) -> int:
     if not isinstance(value, int):
-        raise Malformed("malformed", "the ONNX model has a message where a number belongs")
+        raise Malformed("malformed", "a field of the ONNX model is a message, not a number")
     return signed(value)
 
 
 def text(value: Value) -> str:
-    """A text of the schema. Two that differ stay different, as names have to."""
+    """Decode a string strictly: names that differ as bytes must differ as strings."""
     try:
         return bytes(message(value)).decode()
     except UnicodeDecodeError:
-        raise Malformed("malformed", "the ONNX model has text that is not in UTF-8") from None
+        raise Malformed("malformed", "a string of the ONNX model is not valid UTF-8") from None
 
 
 def any_text(value: Value) -> str:
-    """Bytes that are mostly text."""
+    """Decode bytes that are usually text."""
     return bytes(message(value)).decode("utf-8", "replace")
 
 

@@ -1,8 +1,8 @@
 """UBJSON: whole documents, and single values by key.
 
-Format: UBJSON draft 12. A key is L, its length as 8 bytes, its UTF-8; a string S and the same; an
-array of known length [#L, the length as 8 bytes, the values; one of numbers of one type [$, the
-type, #L and the same. Numbers are big-endian.
+Format: UBJSON draft 12. A key is `L`, its length in 8 bytes, and UTF-8. A string is `S` and the
+same. An array of known length is `[#L`, the length in 8 bytes, and the values. An array of numbers
+of one type is `[$`, the type, `#L` and the same. Numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _MAX_STRING_BYTES = 64 * 1024
 
 
 def string(data: bytes, key: str) -> str | None:
-    """The string of the first such key; None if there is none, or it was cut off."""
-    found = _string_at(data, _after(data, key))
-    return found[0] if found else None
+    """Return the string of the first such key. None if it is missing or cut off."""
+    match = _string_at(data, _after(data, key))
+    return match[0] if match else None
 
 
 def strings(data: bytes, key: str) -> tuple[str, ...] | None:
-    """The array of strings of the first such key; None if there is none, or it was cut off."""
+    """Return the array of strings of the first such key. None if it is missing or cut off."""
     position, count = _array(data, key)
     values = []
     for _ in range(count):
-        found = _string_at(data, position)
-        if found is None:
+        match = _string_at(data, position)
+        if match is None:
             return None
-        value, position = found
+        value, position = match
         values.append(value)
     return tuple(values) if count else None
 
 
 def integers(data: bytes, key: str) -> tuple[int, ...] | None:
-    """The array of integers of the first such key; None if there is none, or it was cut off."""
+    """Return the array of integers of the first such key. None if it is missing or cut off."""
     position, count = _array(data, key)
     values = []
     for _ in range(count):
@@ -60,8 +60,9 @@ def integers(data: bytes, key: str) -> tuple[int, ...] | None:
 
 
 def numbers(data: bytes, key: str, start: int = 0) -> tuple[tuple[float, ...], int] | None:
-    """The array of numbers of one type of the next such key, and where it ends; None if there is
-    none, or it was cut off.
+    """Return the array of numbers of the next such key, and where it ends.
+
+    None if it is missing, cut off, or its numbers are not of one type.
     """
     begin = _after(data, key, start)
     code = _NUMBERS.get(data[begin : begin + 3])
@@ -75,20 +76,20 @@ def numbers(data: bytes, key: str, start: int = 0) -> tuple[tuple[float, ...], i
 
 
 def objects(data: bytes, key: str) -> Iterator[dict[str, Any]]:
-    """The objects behind such a key; what only looks like one, or was cut off, is left out."""
+    """Yield the object of each such key, without those that are cut off or invalid."""
     start = 0
     for _ in range(_MAX_TRIES):
         start = _after(data, key, start)
         if start >= len(data):
             return
         with suppress(Malformed):
-            found = value_at(data, start)
-            if isinstance(found, dict):
-                yield found
+            value = value_at(data, start)
+            if isinstance(value, dict):
+                yield value
 
 
 def _array(data: bytes, key: str) -> tuple[int, int]:
-    """Where the values begin, and how many there are; 0 of what is no array."""
+    """Return the position of the first value, and the number of values; 0 if it is not an array."""
     start = _after(data, key)
     if data[start : start + 3] != b"[#L":
         return start, 0
@@ -97,7 +98,7 @@ def _array(data: bytes, key: str) -> tuple[int, int]:
 
 
 def _string_at(data: bytes, start: int) -> tuple[str, int] | None:
-    """The string that begins there, and where it ends."""
+    """Return the string that begins at `start`, and where it ends."""
     if data[start : start + 2] != b"SL":
         return None
     size, begin = _length(data, start + 2), start + 2 + _LENGTH.size
@@ -112,15 +113,12 @@ def _length(data: bytes, start: int) -> int | None:
 
 
 def _after(data: bytes, key: str, start: int = 0) -> int:
-    """Where the value of the key begins; the end of the data if it has none."""
+    """Return the position of the value of a key; the end of the data if the key is missing."""
     mark = b"L" + _LENGTH.pack(len(key)) + key.encode()
-    found = data.find(mark, start)
-    return found + len(mark) if found >= 0 else len(data)
+    position = data.find(mark, start)
+    return position + len(mark) if position >= 0 else len(data)
 
 
-# Format: UBJSON draft 12, as in `facts/ubjson.py`, which looks for single keys in what may be cut.
-# Lengths are L and 8 bytes. An array of numbers of one type is `[$`, the type, `#`, its length and
-# the numbers; it is read as an `array.array`.
 DEPTH = 32
 _SCALARS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
 _STRUCTS = {mark: struct.Struct(code) for mark, code in _SCALARS.items()}
@@ -128,10 +126,10 @@ _CONSTANTS: dict[bytes, Any] = {b"Z": None, b"T": True, b"F": False}
 
 
 def loads(data: bytes) -> Any:
-    """The value that `data` holds.
+    """Parse a document. Arrays of numbers of one type become `array.array`.
 
     Raises:
-        Malformed: it is cut, tells of more than it holds, or is nested deeper than DEPTH.
+        Malformed: The document is truncated or invalid, or nested deeper than `DEPTH`.
     """
     reader = _Reader(data)
     value = reader.value(0)
@@ -140,10 +138,10 @@ def loads(data: bytes) -> Any:
 
 
 def value_at(data: bytes, position: int) -> Any:
-    """The value that begins there.
+    """Parse the value that begins at `position`.
 
     Raises:
-        Malformed: as of `loads`.
+        Malformed: As for `loads`.
     """
     reader = _Reader(data)
     reader.position = position
@@ -166,17 +164,17 @@ class _Reader:
             return self._text()
         if mark == b"{":
             return self._object(depth)
-        require(mark == b"[", f"the UBJSON has {mark!a} where a value belongs")
+        require(mark == b"[", f"the UBJSON has the invalid type {mark!a}")
         return self._array(depth)
 
     def _object(self, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         while self._peek() != b"}":
             key = self._text()
-            require(key not in found, f"the key {key[:40]!a} stands twice in the UBJSON")
-            found[key] = self.value(depth + 1)
+            require(key not in members, f"the UBJSON has the key {key[:40]!a} twice")
+            members[key] = self.value(depth + 1)
         self.position += 1
-        return found
+        return members
 
     def _array(self, depth: int) -> Any:
         if self._peek() == b"$":
@@ -202,11 +200,11 @@ class _Reader:
         return numbers
 
     def _length(self, size: int) -> int:
-        """What counts things of at least `size` bytes each."""
-        require(self._take(1) == b"L", "a length of the UBJSON is no 64-bit number")
+        """Read the number of the next items, of at least `size` bytes each."""
+        require(self._take(1) == b"L", "a length in the UBJSON is not a 64-bit number")
         count = int(self._scalar(b"L"))
         rest = len(self.data) - self.position
-        require(0 <= count * size <= rest, "the UBJSON tells of more than it holds", "truncated")
+        require(0 <= count * size <= rest, "the UBJSON ends too early", "truncated")
         return count
 
     def _text(self) -> str:
@@ -214,7 +212,7 @@ class _Reader:
         try:
             return clean(raw.decode())
         except UnicodeDecodeError:
-            raise Malformed("malformed", "a text of the UBJSON is not in UTF-8") from None
+            raise Malformed("malformed", "a string in the UBJSON is not valid UTF-8") from None
 
     def _scalar(self, mark: bytes) -> Any:
         kind = _STRUCTS[mark]

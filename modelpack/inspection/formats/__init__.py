@@ -1,7 +1,18 @@
-"""The table of native readers.
+"""Readers of the formats that libraries other than pickle and skops define, one file each.
 
-One file a format. Each reads as much as compiled code would believe without a look: where trees
-lead, which features they ask for, what lies where.
+To add a format:
+
+1. Write `NAME.py` with `read(data: bytes) -> NativeModel`. It parses the whole file as data,
+   without the library, and raises `Malformed` for a file that the library does not write.
+   `encodings` contains decoders of common binary encodings.
+2. Check what the compiled code of the library uses without a check: child nodes of trees, feature
+   indices, offsets, sizes. Call `require(condition, message, CODE)` for each of them. A message is
+   a clause about the file: "a tree uses a split that does not exist".
+3. Describe inputs as `Column`s (`model.columns`), and the prediction as a `Field`.
+4. Add the function to `READERS`, and the first bytes of the format to `_MAGIC` in `detect.py`.
+5. Add a loader to the service. See "Where a new part goes" in `docs/architecture.md`.
+
+`lightgbm.py` is the shortest reader of a format with trees.
 """
 
 from __future__ import annotations
@@ -20,19 +31,19 @@ READERS: dict[str, Callable[[bytes], NativeModel]] = {
     "catboost": catboost.read,
     "onnx": onnx.read,
 }
-"""By the `reader` of a `formats.Format`."""
+"""The key is `Format.reader` of `detect.py`."""
 
 
 def read(reader: str, chunks: Iterator[bytes]) -> NativeModel:
-    """What the file tells whose bytes come in `chunks`.
+    """Read the file whose bytes are in `chunks`.
 
     Raises:
-        Malformed: it is cut, or not what its library would write.
+        Malformed: The file is truncated, or its library does not write such files.
     """
     data = bytearray()
     for chunk in chunks:
         data += chunk
         if len(data) > limits.NATIVE_BYTES:
-            most = limits.NATIVE_BYTES // limits.MIB
-            raise Malformed("too-large", f"the model is larger than {most:,} MiB")
+            maximum = limits.NATIVE_BYTES // limits.MIB
+            raise Malformed("too-large", f"the model is larger than {maximum:,} MiB")
     return READERS[reader](bytes(data))

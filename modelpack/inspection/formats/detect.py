@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """`name` is for `ModelSpec.format`; `words` complete "the file is ...". `reader`: what reads it
-    in `native`.
+    """A format that is recognised.
+
+    Attributes:
+        name: The value of `ModelSpec.format`.
+        description: Completes "the file is ...".
+        reader: Key of `formats.READERS`. None if modelpack does not read the format.
     """
 
     name: str
-    words: str
+    description: str
     reader: str | None = None
 
 
@@ -21,11 +25,11 @@ READ = (
     "scikit-learn models saved by pickle, joblib or skops, and models of LightGBM (text), XGBoost "
     "(JSON, UBJSON, binary), CatBoost (.cbm) and ONNX"
 )
-"""All that is read, in words."""
+"""All formats that are read, for errors."""
 
 SKOPS = Format("skops", "a skops file")
 
-_LENGTH = r"[\x80-\xff]{0,4}[\0-\x7f]"  # a varint of protocol buffers
+_LENGTH = r"[\x80-\xff]{0,4}[\0-\x7f]"  # a varint of Protocol Buffers
 _OBJECTIVE = r"[\x01-\x40]\0{7}[a-z]+(:[a-z]+)?"
 _BOOSTER = r"(\x06\0{7}gbtree|\x04\0{7}dart|\x08\0{7}gblinear)"
 
@@ -34,11 +38,12 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
     (r"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format("torch", "a PyTorch model")),
     (r"\x89HDF\r\n\x1a\n", Format("hdf5", "an HDF5 file, as Keras writes models")),
     (r"CBM1", Format("catboost", "a CatBoost model (.cbm)", "catboost")),
-    # onnxruntime looks there before it takes a file for ONNX. A file may be both.
+    # onnxruntime checks for this before it reads a file as ONNX. A file can be valid as both.
     (r"....ORTM", Format("ort", "a model in the ORT format of onnxruntime; save it as ONNX")),
-    # Without "binf" before 1.3: 136 bytes of numbers, and two names.
+    # XGBoost before 1.3 wrote no "binf": 136 bytes of numbers, and two names.
     (rf"binf|.{{136}}{_OBJECTIVE}{_BOOSTER}", Format(
-        "xgboost", "an XGBoost model in the binary format of before 3.1", "xgboost-binary")),
+        "xgboost", "an XGBoost model in the binary format of releases before 3.1",
+        "xgboost-binary")),
     (r"bs64", Format("xgboost-text", "an XGBoost model in base64, which XGBoost 1.0 and later do "
                      "not read; load it with the release that wrote it, and save it as JSON")),
     (r"\{L\0{7}|\{[iUIlL].{0,8}(learner|version)", Format(
@@ -60,23 +65,23 @@ _MAGIC: tuple[tuple[str, Format], ...] = (
         "pmml", "a PMML model")),
     (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)")),
     (r"PAR1", Format("parquet", "a Parquet table")),
-    (r"ARROW1|FEA1", Format("arrow", "a table of Arrow (Feather)")),
+    (r"ARROW1|FEA1", Format("arrow", "an Arrow table (Feather)")),
     (r"ORC", Format("orc", "an ORC table")),
     (r"Obj\x01", Format("avro", "an Avro file")),
-    (r"SQLite format 3\0", Format("sqlite", "a database of SQLite")),
-    (r"MATLAB 5\.0 MAT-file", Format("matlab", "a file of MATLAB")),
+    (r"SQLite format 3\0", Format("sqlite", "an SQLite database")),
+    (r"MATLAB 5\.0 MAT-file", Format("matlab", "a MATLAB file")),
     (r"GGUF", Format("gguf", "a language model (GGUF)")),
-    (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("office", "a document of Microsoft Office")),
+    (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("office", "a Microsoft Office document")),
     (r"\x28\xb5\x2f\xfd", Format("zstd", "compressed by zstd; decompress it first")),
     (r"\xff\xfe|\xfe\xff", Format("text", "a text file in UTF-16")),
     (r"%PDF-", Format("pdf", "a PDF document")),
-    (r"RDX[23]\n|RDA[23]\n|[XA]\n\0\0\0[\x02\x03]\0[\x01-\x09]", Format("r", "an object of R")),
+    (r"RDX[23]\n|RDA[23]\n|[XA]\n\0\0\0[\x02\x03]\0[\x01-\x09]", Format("r", "an R object")),
     (r"\x89PNG\r\n|\xff\xd8\xff|GIF8", Format("image", "a picture")),
     (r"\x7fELF", Format("executable", "a program")),
     (r"version https://git-lfs\.github\.com/spec", Format(
-        "git-lfs", "a pointer of Git LFS and not the model: `git lfs pull` fetches it")),
+        "git-lfs", "a Git LFS pointer, not the model; fetch the model with `git lfs pull`")),
     (r"(?i)\s*<(!doctype )?html", Format(
-        "html", "a web page, perhaps what a download gave in place of the model")),
+        "html", "a web page, perhaps downloaded in place of the model")),
 )  # fmt: skip
 _ZIP: tuple[tuple[bytes, Format], ...] = (
     (b"data.pkl", Format("torch", "a PyTorch model")),
@@ -90,17 +95,20 @@ _TAR = Format("tar", "a tar archive")
 
 
 def recognise(head: bytes, tail: bytes = b"") -> Format | None:
-    """What a file is by its first and last bytes (64 KiB will do), or None: perhaps a pickle."""
+    """Return the format of a file by its first and last bytes. None: perhaps a pickle.
+
+    64 KiB of each are enough.
+    """
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         both = head + tail
         return next((f for mark, f in _ZIP if mark in both), Format("zip", "a zip archive"))
     if head[257:262] == b"ustar":
         return _TAR
-    return next((found for magic, found in _PATTERNS if magic.match(head)), None)
+    return next((form for magic, form in _PATTERNS if magic.match(head)), None)
 
 
 def as_text(head: bytes) -> Format | None:
-    """What a file that was no pickle is, if it is text."""
+    """Return the format of a text file that is not a pickle. None if it is not text."""
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:

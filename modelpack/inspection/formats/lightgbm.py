@@ -1,8 +1,7 @@
 """LightGBM text.
 
-`pandas_categorical`, at the end, is written by LightGBM's Python package: a JSON list that holds,
-for each column of categories of the DataFrame it was trained on, the categories in their order. The
-trees know their numbers alone.
+LightGBM's Python package writes `pandas_categorical` at the end. It is a JSON list with the ordered
+categories of each categorical column of the DataFrame. The trees contain only their numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import re
 from modelpack.types import Field, Scalar, Signature, Task
 
 from ..facts.boosters import Booster
-from ..facts.boosters import lightgbm as head_of
+from ..facts.boosters import lightgbm as facts_of
 from ..facts.columns import Column
 from ..invariants import CODE
 from ..invariants.lightgbm import model
@@ -32,8 +31,10 @@ _SINCE = {"v4": ">=4", "v3": ">=3"}
 
 
 def read(data: bytes) -> NativeModel:
-    """Raises:
-    Malformed: the text is not one that LightGBM can be given.
+    """Read a text file of LightGBM.
+
+    Raises:
+        Malformed: LightGBM would not load the text, or would read outside its arrays.
     """
     try:
         data.decode()
@@ -43,14 +44,14 @@ def read(data: bytes) -> NativeModel:
         raise Malformed("malformed", message, offset=error.start) from None
     except InvariantError as broken:
         raise Malformed(CODE, str(broken)) from None
-    head, lines = head_of(data), _head(data)
+    facts, lines = facts_of(data), _head(data)
     categories, problem = _categories(data)
     objective = lines.get("objective", "").split(" ")[0]
     return NativeModel(
         estimator="lightgbm.basic.Booster",
         framework="lightgbm",
-        words="a LightGBM model (text)",
-        signature=_signature(head, lines, categories, objective),
+        description="a LightGBM model (text)",
+        signature=_signature(facts, lines, categories, objective),
         task=_task(objective),
         version=_SINCE.get(lines.get("version", "")),
         problem=no_prediction_finding(problem) if problem else None,
@@ -69,63 +70,64 @@ def _task(objective: str) -> Task:
 
 
 def _signature(
-    head: Booster, lines: dict[str, str], categories: dict[int, tuple[Scalar, ...]], objective: str
+    facts: Booster, lines: dict[str, str], categories: dict[int, tuple[Scalar, ...]], objective: str
 ) -> Signature:
-    made, named = columns(head.width or 0, head.names)
-    for index, column in enumerate(made):
+    inputs, named = columns(facts.width or 0, facts.names)
+    for index, column in enumerate(inputs):
         column.nullable = True
-        found = head.ranges[index] if index < len(head.ranges) else None
-        if found:
-            column.between(*found)
-    _tell_numbers(made, lines.get("feature_infos", "").split(" "))
+        limits = facts.ranges[index] if index < len(facts.ranges) else None
+        if limits:
+            column.between(*limits)
+    _describe_numbers(inputs, lines.get("feature_infos", "").split(" "))
     for index, values in categories.items():
-        if index < len(made):
-            made[index].coded(values)
+        if index < len(inputs):
+            inputs[index].coded(values)
     count = outputs(int(lines["num_class"]), "a LightGBM model")
     several = count > 1
     return Signature(
-        inputs=tuple(column.field("number") for column in made),
+        inputs=tuple(column.field("number") for column in inputs),
         outputs=(Field("prediction", "number", (count,) if several else ()),),
         classes=tuple(range(count)) if several and objective in _CLASSIFIERS else None,
         named=named,
     )
 
 
-def _tell_numbers(made: list[Column], infos: list[str]) -> None:
-    """Of a column of categories, its numbers in training stand between colons; -1 is none."""
-    for column, info in zip(made, infos, strict=False):
+def _describe_numbers(inputs: list[Column], infos: list[str]) -> None:
+    """Record the numbers of categorical columns: "0:2:1" in `infos`, where -1 is "missing"."""
+    for column, info in zip(inputs, infos, strict=False):
         if column.minimum is None and _NUMBERS.fullmatch(info):
             column.category(sorted(n for n in map(int, info.split(":")) if n >= 0))
 
 
 def _categories(data: bytes) -> tuple[dict[int, tuple[Scalar, ...]], str]:
-    """Column -> the values that it had in a DataFrame; or why that cannot be told."""
+    """Return column -> its values in the DataFrame, and why that is unknown ("" if it is not)."""
     values = _pandas(data)
-    told = _COLUMNS.search(data, data.rfind(b"\nend of trees"))
-    places = [int(place) for place in told[1].split(b",") if len(place) < 8] if told else []
-    if values and len(values) != len(places):
+    match = _COLUMNS.search(data, data.rfind(b"\nend of trees"))
+    indices = [int(index) for index in match[1].split(b",") if len(index) < 8] if match else []
+    if values and len(values) != len(indices):
         return {}, (
-            f"it was trained on a DataFrame with {len(values)} columns of categories, and the "
-            "text does not tell which; save its Booster with joblib"
+            f"it was trained on a DataFrame with {len(values)} categorical columns, and the text "
+            "does not record which; save its Booster with joblib"
         )
-    return (dict(zip(places, values, strict=True)) if values else {}), ""
+    return (dict(zip(indices, values, strict=True)) if values else {}), ""
 
 
 def _pandas(data: bytes) -> list[tuple[Scalar, ...]]:
+    """Return the categories of each categorical column of the DataFrame."""
     start = data.rfind(_CATEGORICAL)
     if start < 0:
         return []
     text = data[start + len(_CATEGORICAL) :].partition(b"\n")[0]
     try:
-        told = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
-        raise Malformed("malformed", "the categories of a LightGBM model are no JSON") from None
-    is_list = isinstance(told, list) and all(isinstance(each, list) and each for each in told)
-    require(told is None or is_list, "the categories of a LightGBM model are no lists")
-    return [tuple(map(_category, values)) for values in told or ()]
+        raise Malformed("malformed", "the categories of a LightGBM model are not JSON") from None
+    is_list = isinstance(parsed, list) and all(isinstance(each, list) and each for each in parsed)
+    require(parsed is None or is_list, "the categories of a LightGBM model are not lists")
+    return [tuple(map(_category, values)) for values in parsed or ()]
 
 
 def _category(value: object) -> Scalar:
     is_plain = isinstance(value, str | int | float | bool)
-    require(is_plain, "a category of a LightGBM model is no text, number or boolean")
+    require(is_plain, "a category of a LightGBM model is not a string, number or boolean")
     return clean(value) if isinstance(value, str) else value  # type: ignore[return-value]

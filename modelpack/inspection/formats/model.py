@@ -19,15 +19,23 @@ MAX_OUTPUTS = 100_000
 
 @dataclass(frozen=True)
 class NativeModel:
-    """`estimator`: the dotted class that the model is loaded as. `words` complete "the file is".
-    `version`: of `framework`; or a specifier, or None. `requires`: distribution -> why it is
-    needed, where that is not `framework` alone. `names`: the "module:name" that loading looks up.
-    `protocol`: the version of the format. `problem`: what keeps it from being served.
+    """A model as its reader describes it.
+
+    Attributes:
+        estimator: The dotted class that the service loads the model as.
+        framework: The distribution that wrote the file, "xgboost".
+        description: Completes "the file is ...".
+        version: Version of `framework` or a specifier. None if the file records neither.
+        requires: Distribution -> why it is needed. Empty if it is `framework` alone.
+        names: The "module:name" that loading looks up.
+        locales: Locales that the operators of the model need.
+        protocol: Version of the format.
+        problem: Why the model cannot be served.
     """
 
     estimator: str
     framework: str
-    words: str
+    description: str
     signature: Signature
     task: Task = "unknown"
     version: str | None = None
@@ -39,12 +47,14 @@ class NativeModel:
 
 
 def no_prediction_finding(reason: str) -> Finding:
+    """Return the finding of a well-formed model that cannot be served."""
     return Finding("no-prediction", reason)
 
 
 def columns(width: int, names: Sequence[str] | None) -> tuple[list[Column], bool]:
-    """A column for each of `width` inputs, and whether they have the names that the file tells.
-    None where they are too many to be listed.
+    """Return a column for each of `width` inputs, and whether they have the given names.
+
+    The list is empty if there are too many to list.
     """
     if width > MAX_INPUTS:
         return [], False
@@ -54,47 +64,47 @@ def columns(width: int, names: Sequence[str] | None) -> tuple[list[Column], bool
 
 
 def outputs(count: Any, what: str) -> int:
-    """The number of outputs that a model of `what` tells, within reason."""
-    require(0 < count <= MAX_OUTPUTS, f"{what} tells of {count:,} outputs")
+    """Return the number of outputs if it is plausible. `what`: "an ONNX model"."""
+    require(0 < count <= MAX_OUTPUTS, f"{what} declares {count:,} outputs")
     return int(count)
 
 
-def spec(told: NativeModel, files: Sequence[ModelFile], findings: Sequence[Finding]) -> ModelSpec:
-    """The spec of the first of the files."""
-    if told.problem is not None and verdict(findings) != "refuse":
-        findings = [*findings, told.problem]
-    versions = {told.framework: told.version} if told.version else {}
-    reasons = dict(told.requires) or {told.framework: _reason(told)}
-    unsaid = libraries.implied_requirements(versions)
+def spec(model: NativeModel, files: Sequence[ModelFile], findings: Sequence[Finding]) -> ModelSpec:
+    """Return the spec of the model, which is in the first of the files."""
+    if model.problem is not None and verdict(findings) != "refuse":
+        findings = [*findings, model.problem]
+    versions = {model.framework: model.version} if model.version else {}
+    reasons = dict(model.requires) or {model.framework: _reason(model)}
+    implied = libraries.implied_requirements(versions)
     requirements = {name: libraries.specifier(versions.get(name, "")) for name in reasons}
     return ModelSpec(
         file=files[0],
         format=files[0].format,
-        framework=told.framework,
-        framework_version=libraries.framework_version(told.framework, versions),
+        framework=model.framework,
+        framework_version=libraries.framework_version(model.framework, versions),
         python=None,
-        task=told.task,
-        estimator=told.estimator,
+        task=model.task,
+        estimator=model.estimator,
         steps=(),
         method="predict",
-        requirements={**requirements, **unsaid, "numpy": ""},
+        requirements={**requirements, **implied, "numpy": ""},
         versions=versions,
         local_modules=(),
-        signature=told.signature,
+        signature=model.signature,
         safety=Safety(verdict(findings), tuple(findings)),
-        globals=told.names,
+        globals=model.names,
         more_files=tuple(files[1:]),
         reasons={
             **reasons,
-            **{name: libraries.REASONS[name] for name in unsaid},
+            **{name: libraries.REASONS[name] for name in implied},
             "numpy": "rows are numpy arrays",
         },
-        locales=told.locales,
+        locales=model.locales,
     )
 
 
-def _reason(told: NativeModel) -> str:
-    version = told.version or ""
+def _reason(model: NativeModel) -> str:
+    version = model.version or ""
     if version[:1].isdigit():
-        return f"the file records {told.framework} {version}"
-    return f"the file is {told.words}"
+        return f"the file records {model.framework} {version}"
+    return f"the file is {model.description}"

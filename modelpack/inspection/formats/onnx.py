@@ -30,22 +30,24 @@ _SHOWN = 60
 
 
 def read(data: bytes) -> NativeModel:
-    """Raises:
-    Malformed: it is cut, no ONNX model, or its values lie in other files.
+    """Read an ONNX file.
+
+    Raises:
+        Malformed: The file is truncated, not an ONNX model, or has its weights in other files.
     """
     model = onnx_graph.read(data)
-    require(not model.external, "the weights of the ONNX model lie in other files, which a path in "
-            "the file tells; save it as one file", "external-data")  # fmt: skip
-    given = [value for value in model.inputs if value.name not in model.initial]
-    onnx_trees.check(model, {value.name: _width(value) for value in given})
+    require(not model.external, "the weights of the ONNX model are in other files; save the model "
+            "as one file", "external-data")  # fmt: skip
+    inputs = [value for value in model.inputs if value.name not in model.initial]
+    onnx_trees.check(model, {value.name: _width(value) for value in inputs})
     locales = sorted(set(_locales(model)))
-    problem = _problem(model, given, locales)
+    problem = _problem(model, inputs, locales)
     labels = None if problem else _labels(model)
     return NativeModel(
         estimator="onnxruntime.InferenceSession",
         framework="onnx",
-        words="an ONNX model",
-        signature=Signature((), ()) if problem else _signature(model, given, labels),
+        description="an ONNX model",
+        signature=Signature((), ()) if problem else _signature(model, inputs, labels),
         task=_task(model, labels),
         requires={"onnxruntime": _reason(model)},
         locales=tuple(name for name in locales if _LOCALE.fullmatch(name)),
@@ -57,86 +59,86 @@ def read(data: bytes) -> NativeModel:
 def _reason(model: Model) -> str:
     version = model.opsets.get("") or model.opsets.get("ai.onnx")
     opset = f", opset {version}" if version else ""
-    maker = f"{model.producer} {model.producer_version}".strip()[:_SHOWN]
-    return f"it runs ONNX models{opset}{', made by ' if maker else ''}{maker}"
+    producer = f"{model.producer} {model.producer_version}".strip()[:_SHOWN]
+    return f"it runs ONNX models{opset}{', written by ' if producer else ''}{producer}"
 
 
-def _problem(model: Model, given: list[Value], locales: list[str]) -> str | None:
-    """What keeps the model from being served."""
+def _problem(model: Model, inputs: list[Value], locales: list[str]) -> str | None:
+    """Return why the model cannot be served."""
     foreign = {operator.domain for operator in model.operators} - _STANDARD - model.own
     if foreign:
         named = ", ".join(sorted(ascii(domain[:_SHOWN])[1:-1] for domain in foreign)[:3])
-        return f"it uses operators of {named}, which onnxruntime has only with additions"
+        return f"it uses operators of {named}, which onnxruntime supports only with extensions"
     if unknown := [name for name in locales if not _LOCALE.fullmatch(name)]:
-        return f"it asks for the locale {unknown[0][:_SHOWN]!a}"
-    if not given or not model.outputs:
+        return f"it uses the locale {unknown[0][:_SHOWN]!a}, which is not a valid name"
+    if not inputs or not model.outputs:
         return "it has no inputs or no outputs"
-    for value in given:
-        if reason := _no_column(value):
-            return f"its input {value.name[:_SHOWN]!a} {reason}, and rows of a table are served"
+    for value in inputs:
+        if reason := _not_a_column(value):
+            return f"its input {value.name[:_SHOWN]!a} {reason}, but modelpack serves table rows"
     first = model.outputs[0]
     if first.kind != "tensor" or first.element not in _TYPES:
-        return f"its first output, {first.name[:_SHOWN]!a}, is no tensor of numbers or texts"
+        return f"its first output, {first.name[:_SHOWN]!a}, is not a tensor of numbers or strings"
     return None
 
 
-def _no_column(value: Value) -> str:
+def _not_a_column(value: Value) -> str:
     if value.kind != "tensor" or value.element not in _TYPES:
-        return "is no tensor of numbers, texts or booleans"
+        return "is not a tensor of numbers, strings or booleans"
     if value.shaped and not 0 < len(value.dims) <= _MATRIX:
         return f"has {len(value.dims)} dimensions"
     return ""
 
 
 def _locales(model: Model) -> Iterator[str]:
-    """What operators that change the case of texts ask the C++ library for."""
+    """Yield the locales that operators which change the case of strings look up."""
     for operator in model.operators:
         if operator.kind == "StringNormalizer":
-            told = operator.attributes.get("locale")
-            name = told.text if told else f"{_DEFAULT_LOCALE}.UTF-8"
+            attribute = operator.attributes.get("locale")
+            name = attribute.text if attribute else f"{_DEFAULT_LOCALE}.UTF-8"
             if name not in _NO_LOCALES:
                 yield name
 
 
-def _signature(model: Model, given: list[Value], labels: tuple[Scalar, ...] | None) -> Signature:
-    widths = [_width(value) for value in given]
+def _signature(model: Model, inputs: list[Value], labels: tuple[Scalar, ...] | None) -> Signature:
+    widths = [_width(value) for value in inputs]
     known = None not in widths and sum(w or 0 for w in widths) <= MAX_INPUTS
-    is_text = len(given) == 1 and widths == [1] and given[0].element == 8
-    inputs = _inputs(model, given, [w or 0 for w in widths]) if known else ()
+    is_text = len(inputs) == 1 and widths == [1] and inputs[0].element == 8
+    fields = _fields(model, inputs, [w or 0 for w in widths]) if known else ()
     return Signature(
-        inputs=tuple(inputs),
+        inputs=tuple(fields),
         outputs=(_output(model.outputs[0], labels),),
         classes=labels,
         layout="text" if is_text else "array",
-        named=known and len(given) > 1 and len({field.name for field in inputs}) == len(inputs),
+        named=known and len(inputs) > 1 and len({field.name for field in fields}) == len(fields),
         probabilities=labels is not None,
     )
 
 
 def _width(value: Value) -> int | None:
-    """How many columns of a row it takes; None where the file does not tell."""
+    """Return the number of columns of an input. None if the file does not fix it."""
     if not value.shaped:
         return None
     return value.dims[1] if len(value.dims) == _MATRIX else 1
 
 
-def _inputs(model: Model, given: list[Value], widths: list[int]) -> list[Field]:
-    made: list[Column] = []
-    places: dict[str, range] = {}
-    for value, width in zip(given, widths, strict=True):
-        places[value.name] = range(len(made), len(made) + width)
-        names = [_name(value, index, width, alone=len(given) == 1) for index in range(width)]
-        made += [Column(name, _TYPES[value.element]) for name in names]
-    describe(made, places, model)
-    if len(made) == 1 and made[0].type == "string" and made[0].example is None:
-        made[0].example = example_text(model)
-    return [column.field("number") for column in made]
+def _fields(model: Model, inputs: list[Value], widths: list[int]) -> list[Field]:
+    columns: list[Column] = []
+    indices: dict[str, range] = {}
+    for value, width in zip(inputs, widths, strict=True):
+        indices[value.name] = range(len(columns), len(columns) + width)
+        names = [_name(value, index, width, single=len(inputs) == 1) for index in range(width)]
+        columns += [Column(name, _TYPES[value.element]) for name in names]
+    describe(columns, indices, model)
+    if len(columns) == 1 and columns[0].type == "string" and columns[0].example is None:
+        columns[0].example = example_text(model)
+    return [column.field("number") for column in columns]
 
 
-def _name(value: Value, index: int, width: int, *, alone: bool) -> str:
+def _name(value: Value, index: int, width: int, *, single: bool) -> str:
     if width == 1:
         return value.name
-    return f"x{index}" if alone else f"{value.name}_{index}"
+    return f"x{index}" if single else f"{value.name}_{index}"
 
 
 def _output(value: Value, labels: tuple[Scalar, ...] | None) -> Field:
@@ -146,17 +148,20 @@ def _output(value: Value, labels: tuple[Scalar, ...] | None) -> Field:
 
 
 def _labels(model: Model) -> tuple[Scalar, ...] | None:
-    """The labels of a classifier whose second output is their probabilities."""
+    """Return the labels of a classifier whose second output contains their probabilities."""
     first, *others = model.outputs
     if not others or _TYPES[first.element] == "number":
         return None
     maps = [op for op in model.operators if op.kind == "ZipMap"]
-    told = [op for op in maps or model.operators if any(name in op.attributes for name in _LABELS)]
+    with_labels = [
+        op for op in maps or model.operators if any(name in op.attributes for name in _LABELS)
+    ]
     is_matrix = others[0].kind == "tensor" and _TYPES.get(others[0].element) == "number"
-    if len(told) != 1 or not (is_matrix or (maps and others[0].of_maps)):
+    if len(with_labels) != 1 or not (is_matrix or (maps and others[0].has_maps)):
         return None
-    name = next(name for name in _LABELS if name in told[0].attributes)
-    attribute = told[0].attributes[name]
+    attributes = with_labels[0].attributes
+    name = next(name for name in _LABELS if name in attributes)
+    attribute = attributes[name]
     return tuple(attribute.texts if name == "classlabels_strings" else attribute.integers) or None
 
 
@@ -168,45 +173,44 @@ def _task(model: Model, labels: tuple[Scalar, ...] | None) -> Task:
 
 
 _PASSING = {"Identity", "Reshape", "Cast", "Flatten", "Gather"}
-"""What gives on a column as it is. skl2onnx picks it by Gather out of an input that has but one."""
+"""Operators that do not change a column. skl2onnx applies Gather to inputs of one column."""
 
 _MAX_STEPS = 8
 
 
-def describe(columns: Sequence[Column], places: Mapping[str, Sequence[int]], model: Model) -> None:
-    """Tell the columns what is known of them. `places`: input -> the columns that it takes."""
-    origins = _Origins(places, len(columns), model)
+def describe(columns: Sequence[Column], indices: Mapping[str, Sequence[int]], model: Model) -> None:
+    """Record in `columns` what the operators reveal. `indices`: input -> its columns."""
+    origins = _Origins(indices, len(columns), model)
     for operator in model.operators:
-        told = _TELLING.get(operator.kind)
-        if told is not None and operator.inputs:
-            found = origins.of(operator.inputs[0], 0)
-            told(operator, [columns[index] for index in found])
+        record = _RECORDERS.get(operator.kind)
+        if record is not None and operator.inputs:
+            record(operator, [columns[index] for index in origins.find(operator.inputs[0], 0)])
 
 
 class _Origins:
-    """Which columns the values inside the graph hold, unchanged. Each value is looked at once."""
+    """The columns that values inside the graph contain unchanged. Each value is visited once."""
 
-    def __init__(self, places: Mapping[str, Sequence[int]], count: int, model: Model) -> None:
-        self._found: dict[str, list[int]] = {name: list(held) for name, held in places.items()}
-        self._makers = {output: op for op in model.operators for output in op.outputs}
+    def __init__(self, indices: Mapping[str, Sequence[int]], count: int, model: Model) -> None:
+        self._known: dict[str, list[int]] = {name: list(own) for name, own in indices.items()}
+        self._producers = {output: op for op in model.operators for output in op.outputs}
         self._count = count
 
-    def of(self, name: str, steps: int) -> list[int]:
-        """The columns, by their numbers; none if the value holds others."""
-        if name not in self._found:
-            self._found[name] = []  # of what leads back to itself
-            maker = self._makers.get(name)
-            found = self._through(maker, steps) if maker and steps < _MAX_STEPS else []
-            self._found[name] = found if len(found) <= self._count else []
-        return self._found[name]
+    def find(self, name: str, steps: int) -> list[int]:
+        """Return the indices of the columns; [] if the value contains anything else."""
+        if name not in self._known:
+            self._known[name] = []  # ends cycles
+            producer = self._producers.get(name)
+            origins = self._through(producer, steps) if producer and steps < _MAX_STEPS else []
+            self._known[name] = origins if len(origins) <= self._count else []
+        return self._known[name]
 
-    def _through(self, maker: Operator, steps: int) -> list[int]:
-        if maker.kind in _PASSING:
-            found = self.of(maker.inputs[0], steps + 1) if maker.inputs else []
-            return found if maker.kind != "Gather" or len(found) == 1 else []
-        if maker.kind != "Concat" or len(maker.inputs) > self._count:
+    def _through(self, producer: Operator, steps: int) -> list[int]:
+        if producer.kind in _PASSING:
+            origins = self.find(producer.inputs[0], steps + 1) if producer.inputs else []
+            return origins if producer.kind != "Gather" or len(origins) == 1 else []
+        if producer.kind != "Concat" or len(producer.inputs) > self._count:
             return []
-        parts = [self.of(part, steps + 1) for part in maker.inputs]
+        parts = [self.find(part, steps + 1) for part in producer.inputs]
         return [index for part in parts for index in part] if all(parts) else []
 
 
@@ -233,7 +237,7 @@ def _imputer(operator: Operator, columns: Sequence[Column]) -> None:
         column.nullable |= replaced is not None and math.isnan(replaced.number)
 
 
-_TELLING: dict[str, Callable[[Operator, Sequence[Column]], None]] = {
+_RECORDERS: dict[str, Callable[[Operator, Sequence[Column]], None]] = {
     "OneHotEncoder": _one_hot,
     "Scaler": _scaler,
     "Imputer": _imputer,
@@ -241,6 +245,6 @@ _TELLING: dict[str, Callable[[Operator, Sequence[Column]], None]] = {
 
 
 def example_text(model: Model) -> str:
-    """A text that the model knows, of those that it looks up."""
+    """Return one of the strings that the model looks up."""
     pools = (operator.attributes.get("pool_strings") for operator in model.operators)
     return next((pool.texts[0] for pool in pools if pool is not None and pool.texts), "")

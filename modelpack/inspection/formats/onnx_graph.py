@@ -1,7 +1,7 @@
 """The ONNX graph as protobuf messages.
 
-All tensors are visited, wherever they stand, to see whether their values lie in other files. Of the
-operators, attributes are kept as they are.
+All tensors are visited, at any depth, to find those with values in other files. Attributes of
+operators are kept as bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import onnx_schema as schema
 
 _MAX_DEPTH = 16
 _MAX_OPERATORS = 1_000_000
-_INSIDE = 0  # the file, where the values of a tensor lie
+_INSIDE = 0  # data_location of a tensor with its values in this file
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Attribute:
 
     @property
     def number(self) -> float:
-        found = [floats(value) for key, value in self._fields() if key == 2]
-        return found[0][0] if found and found[0] else 0.0
+        values = [floats(value) for key, value in self._fields() if key == 2]
+        return values[0][0] if values and values[0] else 0.0
 
     @property
     def floats(self) -> list[float]:
-        found = (floats(value) for key, value in self._fields() if key == 7)
-        return [number for values in found for number in values]
+        parts = (floats(value) for key, value in self._fields() if key == 7)
+        return [number for values in parts for number in values]
 
     @property
     def texts(self) -> list[str]:
@@ -56,7 +56,7 @@ class Attribute:
 
 @dataclass
 class Operator:
-    """`nested`: it stands in a function, or in the graph of another operator."""
+    """An operator. `nested`: it is in a function, or in the graph of another operator."""
 
     nested: bool
     kind: str = ""
@@ -68,8 +68,14 @@ class Operator:
 
 @dataclass
 class Value:
-    """An input or output. `kind`: tensor, sequence or other. `dims`: of a tensor, None where they
-    are not fixed; `shaped`: its number of them is told.
+    """An input or output.
+
+    Attributes:
+        kind: "tensor", "sequence" or "other".
+        element: The element type of a tensor, as in TensorProto.DataType.
+        dims: Sizes of a tensor, None where they are not fixed.
+        shaped: Whether the number of `dims` is fixed.
+        has_maps: Whether it is a sequence of maps.
     """
 
     name: str = ""
@@ -77,12 +83,19 @@ class Value:
     element: int = 0
     dims: list[int | None] = field(default_factory=list)
     shaped: bool = False
-    of_maps: bool = False
+    has_maps: bool = False
 
 
 @dataclass
 class Model:
-    """`opsets`: domain -> version. `own`: the domains of functions that the file itself defines."""
+    """The parts of a ModelProto that inspection needs.
+
+    Attributes:
+        opsets: Domain -> version.
+        own: Domains of the functions that the file defines.
+        initial: Names of values with an initializer.
+        external: Whether a tensor has its values in another file.
+    """
 
     ir_version: int = 0
     producer: str = ""
@@ -97,8 +110,10 @@ class Model:
 
 
 def read(data: bytes) -> Model:
-    """Raises:
-    Malformed: it is cut, or no ONNX model.
+    """Read the messages of an ONNX file.
+
+    Raises:
+        Malformed: The file is truncated, or not an ONNX model.
     """
     model = Model()
     for key, value in fields(memoryview(data), schema.MODEL):
@@ -111,8 +126,8 @@ def read(data: bytes) -> Model:
         elif key == 7:
             _read_graph(message(value), model, 0)
         elif key == 8:
-            told = dict(fields(message(value), schema.OPSET))
-            model.opsets[text(told.get(1, memoryview(b"")))] = number(told.get(2, 0))
+            opset = dict(fields(message(value), schema.OPSET))
+            model.opsets[text(opset.get(1, memoryview(b"")))] = number(opset.get(2, 0))
         elif key == 20:
             _read_training(message(value), model)
         elif key == 25:
@@ -120,12 +135,12 @@ def read(data: bytes) -> Model:
     require(bool(model.operators), "the ONNX model has no operators")
     used = {operator.domain for operator in model.operators} - model.own
     known = {*model.opsets, *({"", "ai.onnx"} if model.opsets.keys() & {"", "ai.onnx"} else ())}
-    require(used <= known, "the ONNX model does not tell the versions of all its operators")
+    require(used <= known, "the ONNX model has no version for some of its operators")
     return model
 
 
 def _read_training(data: memoryview, model: Model) -> None:
-    """Nothing of it is run."""
+    """Look for external tensors only: the service does not run this part."""
     unused = Model()
     for key, value in fields(data, schema.TRAINING):
         if key in (1, 2):
@@ -144,7 +159,7 @@ def _read_function(data: memoryview, model: Model) -> None:
 
 
 def _read_graph(data: memoryview, model: Model, depth: int) -> None:
-    """Only the graph of the model itself tells inputs, outputs and initial values."""
+    """Read a graph. Only that of the model (depth 0) has its inputs, outputs and initializers."""
     require(depth <= _MAX_DEPTH, f"graphs are nested over {_MAX_DEPTH} levels deep", "limit")
     for key, value in fields(data, schema.GRAPH):
         if key == 1:
@@ -155,28 +170,28 @@ def _read_graph(data: memoryview, model: Model, depth: int) -> None:
         elif key == 15:
             _read_sparse(message(value), model)
         elif key in (11, 12):
-            told = _value(message(value))
+            declared = _value(message(value))
             if not depth:
-                (model.inputs if key == 11 else model.outputs).append(told)
+                (model.inputs if key == 11 else model.outputs).append(declared)
 
 
 def _read_operator(data: memoryview, model: Model, depth: int) -> None:
-    made = Operator(nested=depth > 0)
+    operator = Operator(nested=depth > 0)
     for key, value in fields(data, schema.NODE):
         if key == 1:
-            made.inputs.append(text(value))
+            operator.inputs.append(text(value))
         elif key == 2:
-            made.outputs.append(text(value))
+            operator.outputs.append(text(value))
         elif key == 4:
-            made.kind = text(value)
+            operator.kind = text(value)
         elif key == 7:
-            made.domain = text(value)
+            operator.domain = text(value)
         elif key == 5:
             attribute = _read_attribute(message(value), model, depth)
-            is_new = attribute.name not in made.attributes
+            is_new = attribute.name not in operator.attributes
             require(is_new, "an operator of the ONNX model has an attribute twice")
-            made.attributes[attribute.name] = attribute
-    model.operators.append(made)
+            operator.attributes[attribute.name] = attribute
+    model.operators.append(operator)
     require(len(model.operators) <= _MAX_OPERATORS, "the ONNX model has too many operators")
 
 
@@ -195,7 +210,7 @@ def _read_attribute(data: memoryview, model: Model, depth: int) -> Attribute:
 
 
 def _read_tensor(data: memoryview, model: Model) -> str:
-    """Its name."""
+    """Return the name of a tensor."""
     name = ""
     for key, value in fields(data, schema.TENSOR):
         if key == 8:
@@ -212,42 +227,42 @@ def _read_sparse(data: memoryview, model: Model) -> None:
 
 
 def _value(data: memoryview) -> Value:
-    found = Value()
+    declared = Value()
     for key, value in fields(data, schema.VALUE):
         if key == 1:
-            found.name = text(value)
+            declared.name = text(value)
         elif key == 2 and (kind := _type(message(value))):
-            _read_type(*kind, found)
-    return found
+            _read_type(*kind, declared)
+    return declared
 
 
 def _type(data: memoryview) -> tuple[int, memoryview] | None:
-    """Its kind, and what there is to tell of it."""
+    """Return the kind of a TypeProto (its field number) and its message."""
     parts = list(fields(data, schema.TYPE))
-    found = [(key, message(value)) for key, value in parts if key in schema.KINDS_OF_TYPE]
-    require(len(found) <= 1, "a type of the ONNX model is of two kinds")
-    return found[0] if found else None
+    kinds = [(key, message(value)) for key, value in parts if key in schema.TYPE_KINDS]
+    require(len(kinds) <= 1, "a type of the ONNX model is of two kinds")
+    return kinds[0] if kinds else None
 
 
-def _read_type(kind: int, data: memoryview, found: Value) -> None:
+def _read_type(kind: int, data: memoryview, declared: Value) -> None:
     if kind == 1:
-        found.kind = "tensor"
+        declared.kind = "tensor"
         for key, value in fields(data, schema.TENSOR_TYPE):
             if key == 1:
-                found.element = number(value)
+                declared.element = number(value)
             elif key == 2:
-                found.shaped = True
-                found.dims = list(_dims(message(value)))
+                declared.shaped = True
+                declared.dims = list(_dims(message(value)))
     elif kind == 4:
-        found.kind = "sequence"
+        declared.kind = "sequence"
         inner = [_type(message(value)) for _, value in fields(data, schema.SEQUENCE_TYPE)]
-        found.of_maps = [kind[0] for kind in inner if kind] == [5]
+        declared.has_maps = [kind[0] for kind in inner if kind] == [5]
 
 
 def _dims(data: memoryview) -> Iterator[int | None]:
     for key, value in fields(data, schema.SHAPE):
         if key == 1:
-            told = dict(fields(message(value), schema.DIMENSION))
-            require(not {1, 2} <= told.keys(), "a dimension of the ONNX model has two sizes")
-            size = number(told[1]) if 1 in told else 0
+            dimension = dict(fields(message(value), schema.DIMENSION))
+            require(not {1, 2} <= dimension.keys(), "a dimension of the ONNX model has two sizes")
+            size = number(dimension[1]) if 1 in dimension else 0
             yield size if size > 0 else None

@@ -1,7 +1,7 @@
-"""The messages of an ONNX model that are read, field by field: onnx/onnx-ml.proto.
+"""The fields of the ONNX messages that are read.
 
-It is that of IR version 14, which has the fields of all versions before. Messages that are not read
-are bytes.
+Source: onnx/onnx-ml.proto of IR version 14, which has the fields of all earlier versions. Messages
+that are not read are declared as bytes.
 """
 
 from __future__ import annotations
@@ -113,11 +113,9 @@ SPARSE = schema({1: BYTES, 2: BYTES, 3: _INTEGERS})
 VALUE = schema({1: BYTES, 2: BYTES, 3: BYTES, 4: _PARTS})
 """name, type, doc_string, metadata_props"""
 
-KINDS_OF_TYPE = frozenset({1, 4, 5, 7, 8, 9})
-TYPE = schema({6: BYTES, **dict.fromkeys(KINDS_OF_TYPE, BYTES)})
-"""Of the kinds (tensor, sequence, map, opaque, sparse tensor, optional) a type has one; and a
-denotation.
-"""
+TYPE_KINDS = frozenset({1, 4, 5, 7, 8, 9})
+TYPE = schema({6: BYTES, **dict.fromkeys(TYPE_KINDS, BYTES)})
+"""One of tensor, sequence, map, opaque, sparse tensor, optional; and denotation"""
 
 TENSOR_TYPE = schema({1: NARROW, 2: BYTES})
 """elem_type, shape"""

@@ -1,9 +1,13 @@
-"""XGBoost JSON and UBJSON, and the tree checks."""
+"""XGBoost JSON and UBJSON, and the checks of trees for all XGBoost formats.
+
+Schema: doc/model.schema of XGBoost. Its numeric parameters are strings: "num_feature": "4".
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -30,13 +34,19 @@ _INDICATOR, _CATEGORY = "i", "c"
 
 @dataclass
 class Learner:
-    """What each of the formats tells: `groups` of classes, 0 where there are none; `targets`, the
-    number of outputs of a regressor; `kinds` of the features: q, float, int, i, c. `known` are the
-    values of those of kind c in a DataFrame, by the number of the feature. `wrapper`: what saved it
-    of XGBoost's estimators for scikit-learn: "classifier", "regressor", "ranker" or "".
+    """A model as all XGBoost formats record it.
+
+    Attributes:
+        description: Completes "the file is ...".
+        width: Number of features.
+        groups: Number of classes; 0 if the model is not a classifier.
+        targets: Number of outputs of a regressor.
+        kinds: Kind of each feature: q, float, int, i (indicator), c (categorical).
+        known: Index of a feature of kind c -> its values in the DataFrame.
+        wrapper: What saved it: "classifier", "regressor", "ranker", or "" for a Booster.
     """
 
-    words: str
+    description: str
     width: int
     groups: int
     targets: int
@@ -51,18 +61,17 @@ class Learner:
 
     @property
     def predicts_labels(self) -> bool:
-        """Whether XGBClassifier saved it, whose `predict` gives labels where a Booster's gives
-        probabilities.
-        """
-        gives = self.objective in _WITH_PROBABILITIES and self.targets <= 1
-        return gives and self.wrapper == "classifier"
+        """True if XGBClassifier saved it: its `predict` returns labels, not probabilities."""
+        has_probabilities = self.objective in _WITH_PROBABILITIES and self.targets <= 1
+        return has_probabilities and self.wrapper == "classifier"
 
 
 def native_model(learner: Learner) -> NativeModel:
+    """Return the model of any XGBoost format."""
     return NativeModel(
         estimator=_CLASSIFIER if learner.predicts_labels else "xgboost.core.Booster",
         framework="xgboost",
-        words=learner.words,
+        description=learner.description,
         signature=_signature(learner),
         task=_task(learner.objective),
         version=learner.version,
@@ -77,29 +86,29 @@ def _task(objective: str) -> Task:
 
 
 def _signature(learner: Learner) -> Signature:
-    made, named = columns(learner.width, learner.names)
-    learner.splits.tell(made)
-    for index, column in enumerate(made):
+    described, named = columns(learner.width, learner.names)
+    learner.splits.tell(described)
+    for index, column in enumerate(described):
         column.nullable = True
-        _tell(column, index, learner)
+        _describe(column, index, learner)
     count = outputs(max(learner.groups, learner.targets, 1), "an XGBoost model")
     labels = tuple(range(learner.groups)) if learner.groups > 1 else None
-    gives_labels = learner.objective == _LABELS
-    shape = (count,) if count > 1 and not gives_labels else ()
-    inputs = tuple(column.field("number") for column in made)
+    returns_labels = learner.objective == _LABELS
+    shape = (count,) if count > 1 and not returns_labels else ()
+    inputs = tuple(column.field("number") for column in described)
     if learner.predicts_labels:
         labels = labels or (0, 1)
         output = Field("prediction", "integer", (), labels)
         return Signature(inputs, (output,), labels, named=named, probabilities=True)
     return Signature(
         inputs=inputs,
-        outputs=(Field("prediction", "number", shape, labels if gives_labels else None),),
+        outputs=(Field("prediction", "number", shape, labels if returns_labels else None),),
         classes=labels if learner.objective.startswith(_CLASSIFIERS) else None,
         named=named,
     )
 
 
-def _tell(column: Column, index: int, learner: Learner) -> None:
+def _describe(column: Column, index: int, learner: Learner) -> None:
     kind = learner.kinds[index] if learner.kinds and index < len(learner.kinds) else ""
     if known := (learner.known or {}).get(index):
         column.coded(known)
@@ -112,141 +121,138 @@ def _tell(column: Column, index: int, learner: Learner) -> None:
         column.flag()
 
 
-# Schema: doc/model.schema of XGBoost. Its numbers of parameters are texts: "num_feature": "4".
-_WORDS = {"json": "an XGBoost model (JSON)", "ubjson": "an XGBoost model (UBJSON)"}
+_DESCRIPTIONS = {"json": "an XGBoost model (JSON)", "ubjson": "an XGBoost model (UBJSON)"}
 _MAX_ATTRIBUTE_LENGTH = 10_000_000
-_WHOLE = {"b", "B", "h", "i", "q"}
+_INTEGER_TYPECODES = {"b", "B", "h", "i", "q"}
 Document = dict[str, Any]
 
 
 def read(data: bytes) -> NativeModel:
-    """Raises:
-    Malformed: it is no document of XGBoost, or its trees are not what its code believes.
+    """Read a JSON or UBJSON file.
+
+    Raises:
+        Malformed: XGBoost does not write such a document, or would read outside its arrays.
     """
-    try:
-        kind, document = _parsed(data)
-        return native_model(_learner(kind, document))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        reason = f"an XGBoost model is not as XGBoost writes it ({type(error).__name__})"
-        raise Malformed("malformed", reason) from None
+    with _document_errors():
+        return native_model(_learner(*_parse(data)))
 
 
 def check_saved(data: bytes) -> None:
-    """Check what a Booster in a pickle holds: the document of a model, with its configuration.
+    """Check the document of a Booster in a pickle: a model, perhaps with its configuration.
 
     Raises:
         Malformed: As for `read`, or the configuration is that of another model.
     """
-    try:
-        kind, document = _parsed(data)
+    with _document_errors():
+        kind, document = _parse(data)
         model = document.get("Model", document)
         _learner(kind, model)
         if "Config" in document:
             _check_configuration(document["Config"]["learner"], model["learner"])
+
+
+@contextmanager
+def _document_errors() -> Iterator[None]:
+    """Report values that are missing or of a wrong type as `Malformed`."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        reason = f"an XGBoost model is not as XGBoost writes it ({type(error).__name__})"
+        reason = f"XGBoost does not write such a model ({type(error).__name__})"
         raise Malformed("malformed", reason) from None
 
 
-def _check_configuration(told: Document, learner: Document) -> None:
-    sizes, counts = told["learner_model_param"], learner["learner_model_param"]
-    fits = told["gradient_booster"]["name"] == learner["gradient_booster"]["name"] and all(
+def _check_configuration(config: Document, learner: Document) -> None:
+    sizes, counts = config["learner_model_param"], learner["learner_model_param"]
+    fits = config["gradient_booster"]["name"] == learner["gradient_booster"]["name"] and all(
         sizes[name] == counts[name] for name in ("num_class", "num_feature")
     )
-    require(fits, "the configuration of an XGBoost model is that of another model", CODE)
+    require(fits, "the configuration in an XGBoost model is that of another model", CODE)
 
 
-def _parsed(data: bytes) -> tuple[str, Any]:
+def _parse(data: bytes) -> tuple[str, Any]:
     if not data.lstrip()[1:].lstrip().startswith(b'"'):
         return "ubjson", ubjson.loads(data)
     try:
-        return "json", json.loads(data, object_pairs_hook=_once)
+        return "json", json.loads(data, object_pairs_hook=_unique)
     except RecursionError:
         raise Malformed("limit", "the JSON is nested too deeply") from None
     except json.JSONDecodeError as error:
         code = "truncated" if error.pos >= len(error.doc.rstrip()) else "malformed"
-        message = f"the JSON of an XGBoost model is broken ({error.msg})"
+        message = f"the JSON of the XGBoost model is invalid ({error.msg})"
         raise Malformed(code, message, offset=error.pos) from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> Document:
-    found = dict(pairs)
-    require(len(found) == len(pairs), "the JSON of an XGBoost model names a value twice")
-    return found
+def _unique(pairs: list[tuple[str, Any]]) -> Document:
+    members = dict(pairs)
+    require(len(members) == len(pairs), "the JSON of the XGBoost model has a key twice")
+    return members
 
 
 def _learner(kind: str, document: Document) -> Learner:
-    learner = document["learner"]
-    told, booster = learner["learner_model_param"], learner["gradient_booster"]
-    found = Learner(
-        words=_WORDS[kind],
-        width=_count(told["num_feature"]),
-        groups=_count(told["num_class"]),
-        targets=_count(told.get("num_target", "1")),
-        objective=clean(str(learner["objective"]["name"])),
-        names=_texts(learner.get("feature_names")),
-        kinds=_texts(learner.get("feature_types")),
+    members = document["learner"]
+    parameters = members["learner_model_param"]
+    learner = Learner(
+        description=_DESCRIPTIONS[kind],
+        width=_count(parameters["num_feature"]),
+        groups=_count(parameters["num_class"]),
+        targets=_count(parameters.get("num_target", "1")),
+        objective=clean(str(members["objective"]["name"])),
+        names=_strings(members.get("feature_names")),
+        kinds=_strings(members.get("feature_types")),
         version=_version(document.get("version")),
-        wrapper=_wrapper(learner.get("attributes") or {}),
+        wrapper=_wrapper(members.get("attributes") or {}),
     )
-    _read_booster(booster, found)
-    return found
+    _read_booster(members["gradient_booster"], learner)
+    return learner
 
 
 def _wrapper(attributes: Document) -> str:
-    """What the estimators for scikit-learn write of themselves: JSON in an attribute. Releases
-    before 1.7 wrote the name of the class as `type`.
+    """Return `Learner.wrapper` from the JSON in the attribute that the wrapper writes.
+
+    Releases before 1.7 wrote the name of the class as `type`.
     """
     text = attributes.get("scikit_learn", "")
     if not isinstance(text, str) or len(text) > _MAX_ATTRIBUTE_LENGTH:
         return ""
     try:
-        told = json.loads(text or "{}")
+        members = json.loads(text or "{}")
     except (ValueError, RecursionError):
         return ""
-    kind = told.get("_estimator_type") or told.get("type") if isinstance(told, dict) else ""
+    if not isinstance(members, dict):
+        return ""
+    kind = members.get("_estimator_type") or members.get("type")
     return kind.lower().removeprefix("xgb") if isinstance(kind, str) else ""
 
 
-def _read_booster(booster: Document, found: Learner) -> None:
-    name, groups = booster["name"], max(found.groups, found.targets, 1)
+def _read_booster(booster: Document, learner: Learner) -> None:
+    name = require_booster(booster["name"])
     if name == "gblinear":
-        weights = booster["model"]["weights"]
-        fits = len(weights) == (found.width + 1) * groups
-        require(fits, "a linear model of XGBoost has not a weight for each feature", CODE)
+        check_weights(len(booster["model"]["weights"]), learner)
         return
-    require(name in {"gbtree", "dart"}, f"XGBoost has no booster {str(name)[:40]!a}")
     model = (booster["gbtree"] if name == "dart" else booster)["model"]
     trees = model["trees"]
-    require(isinstance(trees, list), "the trees of an XGBoost model are no list")
-    require(_count(model["gbtree_model_param"]["num_trees"]) == len(trees),
-            "an XGBoost model has not the trees that it tells of", CODE)  # fmt: skip
+    require(isinstance(trees, list), "the trees of the XGBoost model are not a list")
+    fits = _count(model["gbtree_model_param"]["num_trees"]) == len(trees)
+    require(fits, "the XGBoost model has a wrong number of trees", CODE)
     if name == "dart":
-        fits = len(booster["weight_drop"]) == len(trees)
-        require(fits, "a model of XGBoost has not a weight for each tree", CODE)
-    check_groups(_integers(model["tree_info"]), len(trees), groups)
+        check_tree_weights(len(booster["weight_drop"]), len(trees))
+    check_groups(_integers(model["tree_info"]), len(trees), learner)
     check_rounds(_integers(model.get("iteration_indptr", ())), len(trees))
     for index, tree in enumerate(trees):
-        _read_tree(index, tree, found)
-    found.known = xgboost_values(model.get("cats") or {})
+        _read_tree(index, tree, learner)
+    learner.known = xgboost_values(model.get("cats") or {})
 
 
-def _read_tree(index: int, tree: Document, found: Learner) -> None:
-    require(tree.get("id", index) == index, "the trees of XGBoost are out of order", CODE)
-    told = tree["tree_param"]
-    if _count(told.get("size_leaf_vector", "0")) > 1:
-        found.problem = no_prediction_finding(
-            "its trees give several outputs each, which is not checked yet"
-        )
+def _read_tree(index: int, members: Document, learner: Learner) -> None:
+    require(members.get("id", index) == index, "the trees of XGBoost are out of order", CODE)
+    parameters = members["tree_param"]
+    if _count(parameters.get("size_leaf_vector", "0")) > 1:
+        reason = "its trees have several outputs each, which modelpack does not check yet"
+        learner.problem = no_prediction_finding(reason)
         return
-    fits = _count(told["num_nodes"]) == len(tree["left_children"])
-    require(fits, "a tree of XGBoost has not the nodes that it tells of", CODE)
-    made = _tree(tree)
-    check_tree(made, found.width)
-    if not found.splits.is_full:
-        kinds = made.kinds or [0] * len(made.left)
-        nodes = zip(made.left, made.features, made.thresholds, kinds, strict=True)
-        found.splits.add((f, float(at)) for left, f, at, kind in nodes if left >= 0 and kind == 0)
+    fits = _count(parameters["num_nodes"]) == len(members["left_children"])
+    require(fits, "a tree of XGBoost has a wrong number of nodes", CODE)
+    add_tree(_tree(members), learner)
 
 
 def _tree(tree: Document) -> Tree:
@@ -266,47 +272,51 @@ def _tree(tree: Document) -> Tree:
 
 
 def _count(text: Any) -> int:
-    require(isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 11,
-            "a number of an XGBoost model is none")  # fmt: skip
+    fits = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 11
+    require(fits, "a numeric parameter of the XGBoost model is not a number")
     return int(text)
 
 
 def _integers(values: Any) -> Sequence[int]:
-    plain = getattr(values, "typecode", None) in _WHOLE or set(map(type, values)) <= {int}
-    require(plain, "an XGBoost model has other things where whole numbers belong")
+    typecode = getattr(values, "typecode", None)
+    fits = typecode in _INTEGER_TYPECODES or set(map(type, values)) <= {int}
+    require(fits, "an array of integers in the XGBoost model contains other values")
     return values  # type: ignore[no-any-return]
 
 
 def _numbers(values: Any) -> Sequence[float]:
-    plain = getattr(values, "typecode", None) or set(map(type, values)) <= {int, float}
-    require(bool(plain), "an XGBoost model has other things where numbers belong")
+    fits = getattr(values, "typecode", None) or set(map(type, values)) <= {int, float}
+    require(bool(fits), "an array of numbers in the XGBoost model contains other values")
     return values  # type: ignore[no-any-return]
 
 
-def _texts(values: Any) -> list[str] | None:
+def _strings(values: Any) -> list[str] | None:
     if not values:
         return None
-    require(set(map(type, values)) == {str}, "names of features of XGBoost are no texts")
+    require(set(map(type, values)) == {str}, "a feature name of the XGBoost model is not a string")
     return [clean(value) for value in values]
 
 
-def _version(told: Any) -> str | None:
-    plain = told and len(told) == 3 and all(0 <= n < 1000 for n in _integers(told))
-    return ".".join(map(str, told)) if plain else None
+def _version(numbers: Any) -> str | None:
+    fits = numbers and len(numbers) == 3 and all(0 <= n < 1000 for n in _integers(numbers))
+    return ".".join(map(str, numbers)) if fits else None
 
 
-# Of each node, arrays hold its parent, the left and the right child (-1: it is a leaf), the
-# feature that it asks for and how (0: by a threshold; 1: by a set of categories). It is walked
-# from the root on, node 0.
 _LEAF = -1
-_NUMBER = 2**31 - 1  # of a parent: in the binary format the bit above tells which child it has
+_PARENT_INDEX = 2**31 - 1  # the higher bit marks left children in the binary format
 _MAX_CATEGORY = 2**24
-"""XGBoost takes no category from this on, and a bit of memory for each below the largest."""
+"""XGBoost supports smaller categories only, and allocates a bit for each below the largest."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """`sets`: for a node that asks for categories, where its own lie in `categories`."""
+    """Arrays with one value per node. Node 0 is the root.
+
+    Attributes:
+        left: Index of a child, -1 in a leaf. So is `right`.
+        kinds: 0: the node compares with a threshold; 1: it looks up a set of categories.
+        sets: Node, and start and size of its set in `categories`.
+    """
 
     parents: Sequence[int]
     left: Sequence[int]
@@ -314,21 +324,33 @@ class Tree:
     features: Sequence[int]
     thresholds: Sequence[float]
     kinds: Sequence[int] = ()
-    sets: Sequence[tuple[int, int, int]] = ()  # node, start, count
-    categories: Sequence[int] = field(default=())
+    sets: Sequence[tuple[int, int, int]] = ()
+    categories: Sequence[int] = ()
+
+
+def add_tree(tree: Tree, learner: Learner) -> None:
+    """Check a tree and record its thresholds.
+
+    Raises:
+        Malformed: The tree has a cycle, or an index outside the tree or the row.
+    """
+    check_tree(tree, learner.width)
+    if not learner.splits.is_full:
+        kinds = tree.kinds or [0] * len(tree.left)
+        nodes = zip(tree.left, tree.features, tree.thresholds, kinds, strict=True)
+        learner.splits.add((f, float(at)) for left, f, at, kind in nodes if left >= 0 and kind == 0)
 
 
 def check_tree(tree: Tree, n_features: int) -> None:
-    """Raises:
-    Malformed: going through it would lead out of it, out of the row, or in a circle.
+    """Check the indices of a tree.
+
+    Raises:
+        Malformed: The tree has a cycle, or an index outside the tree or the row.
     """
     count = len(tree.left)
     arrays = (tree.parents, tree.right, tree.features, tree.thresholds, *filter(len, (tree.kinds,)))
-    require(
-        count > 0 and all(len(each) == count for each in arrays),
-        "the arrays of a tree of XGBoost differ in length",
-        CODE,
-    )
+    fits = count > 0 and all(len(each) == count for each in arrays)
+    require(fits, "the arrays of a tree of XGBoost differ in length", CODE)
     _check_walk(tree, count, n_features)
     _check_sets(tree, count)
 
@@ -341,9 +363,8 @@ def _check_walk(tree: Tree, count: int, n_features: int) -> None:
         require(depth <= limits.TREE_DEPTH, message, "limit")
         below: list[int] = []
         for node in level:
-            require(
-                0 <= node < count, f"a tree has {count:,} nodes, and one has child {node:,}", CODE
-            )
+            message = f"a node has child {node:,}, but its tree has {count:,} nodes"
+            require(0 <= node < count, message, CODE)
             require(not seen[node], f"node {node:,} of a tree is reached twice", CODE)
             seen[node] = 1
             below += _children(tree, node, count, n_features)
@@ -356,35 +377,53 @@ def _children(tree: Tree, node: int, count: int, n_features: int) -> tuple[int, 
         return ()
     feature = tree.features[node]
     fits = 0 <= feature < n_features
-    require(fits, f"a tree asks for feature {feature:,}, and there are {n_features:,}", CODE)
-    told = {tree.parents[child] & _NUMBER for child in children if 0 <= child < count}
-    require(told <= {node}, f"a child of node {node:,} of a tree tells of another", CODE)
+    require(fits, f"a tree uses feature {feature:,}, but the model has {n_features:,}", CODE)
+    parents = {tree.parents[child] & _PARENT_INDEX for child in children if 0 <= child < count}
+    require(parents <= {node}, f"a child of node {node:,} of a tree has another parent", CODE)
     return children
 
 
 def _check_sets(tree: Tree, count: int) -> None:
     known = len(tree.categories)
-    told = set()
+    with_set = set()
     for node, start, size in tree.sets:
-        told.add(node)
+        with_set.add(node)
         fits = 0 <= node < count and start >= 0 and size >= 0 and start + size <= known
-        require(fits, "the sets of categories of a tree are not where it tells", CODE)
-    asking = {
+        require(fits, "a set of categories is outside the categories of its tree", CODE)
+    categorical = {
         node for node, kind in enumerate(tree.kinds) if kind != 0 and tree.left[node] != _LEAF
     }
-    require(asking <= told, "a node of a tree asks for categories and has none", CODE)
+    require(categorical <= with_set, "a categorical node of a tree has no categories", CODE)
     fits = all(0 <= category < _MAX_CATEGORY for category in tree.categories)
-    require(fits, "a tree asks for a category that is out of range", CODE)
+    require(fits, "a category of a tree is out of range", CODE)
 
 
-def check_groups(groups: Sequence[int], n_trees: int, n_groups: int) -> None:
-    """Which output each tree adds to."""
+def require_booster(name: Any) -> str:
+    """Return the name of the booster if XGBoost has one of this name."""
+    require(name in ("gbtree", "dart", "gblinear"), f"XGBoost has no booster {str(name)[:40]!a}")
+    return str(name)
+
+
+def check_weights(count: int, learner: Learner) -> None:
+    """Check the number of weights of a linear model."""
+    fits = count == (learner.width + 1) * max(learner.groups, learner.targets, 1)
+    require(fits, "the number of weights of the XGBoost model does not fit its features", CODE)
+
+
+def check_tree_weights(count: int, n_trees: int) -> None:
+    """Check the number of weights of a DART model."""
+    require(count == n_trees, "the XGBoost model does not have one weight per tree", CODE)
+
+
+def check_groups(groups: Sequence[int], n_trees: int, learner: Learner) -> None:
+    """Check the output that each tree adds to."""
+    n_groups = max(learner.groups, learner.targets, 1)
     fits = len(groups) == n_trees and all(0 <= group < n_groups for group in groups)
-    require(fits, "the trees of an XGBoost model add to outputs that it does not have", CODE)
+    require(fits, "a tree of the XGBoost model adds to an output that does not exist", CODE)
 
 
 def check_rounds(starts: Sequence[int], n_trees: int) -> None:
-    """With which tree each round of boosting begins, and the end."""
+    """Check the index of the first tree of each boosting round, followed by the end."""
     rises = all(low <= high for low, high in pairwise(starts))
     fits = not starts or (starts[0] == 0 and rises and starts[-1] == n_trees)
-    require(fits, "the rounds of an XGBoost model do not hold its trees", CODE)
+    require(fits, "the boosting rounds of the XGBoost model do not fit its trees", CODE)

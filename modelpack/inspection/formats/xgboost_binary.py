@@ -1,22 +1,23 @@
 """XGBoost's binary format before 3.1.
 
-Little-endian structs one behind the other, as XGBoost 2.0 has them in memory: `LearnerModelParam`
-(136 bytes), the names of objective and booster (a length of 8 bytes, and text), for trees
-`GBTreeModelParam` (160), each tree (`TreeParam` of 148, then 20 bytes a node and 16 of statistics),
-for each the number of its output; then attributes (pairs of text) and names of metrics.
+A file is a sequence of little-endian structs, as XGBoost 2.0 has them in memory:
+
+1. `LearnerModelParam` (136 bytes).
+2. Names of objective and booster (a length of 8 bytes, then text).
+3. For trees: `GBTreeModelParam` (160 bytes), each tree (`TreeParam` of 148 bytes, then per node 20
+   bytes and 16 of statistics), the index of the output of each tree.
+4. Attributes (pairs of text), and names of metrics.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
-from ..invariants import CODE
 from ..nodes import require
 from ..pickle.ndarrays import clean
 from . import xgboost
 from .model import NativeModel
-from .xgboost import Tree, check_groups, check_tree
+from .xgboost import Tree
 
 MAGIC = b"binf"
 _LEARNER = struct.Struct("<fIiiiIIII100x")
@@ -26,19 +27,21 @@ _LINEAR = struct.Struct("<Ii128x")
 _NODE = struct.Struct("<iiiIf")
 _STATISTICS = 16
 _LENGTH = struct.Struct("<Q")
-_MEASURED, _REMOVED = (2, 1), (3, 1)
-"""Up to 2.0 each release reads what older ones wrote. Later ones warn of it, and 3.1 does not."""
+_DEPRECATED, _REMOVED = (2, 1), (3, 1)
+"""Releases before 2.1 read the files of older ones. 2.1 and later warn, 3.1 rejects them."""
 
 
 def read(data: bytes) -> NativeModel:
-    """Raises:
-    Malformed: it is cut, or its trees are not what XGBoost's code believes.
+    """Read a binary file.
+
+    Raises:
+        Malformed: The file is truncated, or XGBoost would read outside its arrays.
     """
     cursor = _Cursor(data, len(MAGIC) if data.startswith(MAGIC) else 0)
     _, width, groups, attributes, metrics, major, minor, targets, _ = cursor.take(_LEARNER)
     objective, booster = cursor.text(), cursor.text()
     learner = xgboost.Learner(
-        words="an XGBoost model in the binary format of before 3.1",
+        description="an XGBoost model in the binary format of releases before 3.1",
         width=width,
         groups=max(groups, 0),
         targets=targets,
@@ -55,54 +58,41 @@ def read(data: bytes) -> NativeModel:
 
 
 def _specifier(major: int, minor: int) -> str:
-    """The releases that read the file; those of before 1.0 wrote no version into it."""
+    """Return the releases that read the file. Releases before 1.0 did not record their version."""
     release = (major, minor)
-    if release < _MEASURED:
+    if release < _DEPRECATED:
         return f">={major}.{minor},<2.1" if major else "<2.1"
-    require(release < _REMOVED, f"XGBoost {major}.{minor} writes no such files")
+    require(release < _REMOVED, f"XGBoost {major}.{minor} does not write this format")
     return f">={major}.{minor},<3.1"
 
 
 def _read_booster(cursor: _Cursor, name: str, learner: xgboost.Learner) -> None:
-    groups = max(learner.groups, learner.targets, 1)
-    if name == "gblinear":
+    if xgboost.require_booster(name) == "gblinear":
         cursor.take(_LINEAR)
-        weights = cursor.length(4)
-        cursor.skip(4 * weights)
-        fits = weights == (learner.width + 1) * groups
-        require(fits, "a linear model of XGBoost has not a weight for each feature", CODE)
+        xgboost.check_weights(cursor.skip_floats(), learner)
         return
-    require(name in {"gbtree", "dart"}, f"XGBoost has no booster {name[:40]!a}")
     count, *_, leaf_size = cursor.take(_TREES)
     require(0 <= count <= cursor.left // _TREE.size, "the file ends before its trees", "truncated")
-    require(leaf_size in (0, 1), "trees of XGBoost give several outputs each, which it never wrote")
+    require(leaf_size in (0, 1), "XGBoost never wrote trees with several outputs to such files")
     for _ in range(count):
         _read_tree(cursor, learner)
     outputs = struct.unpack(f"<{count}i", cursor.bytes(4 * count))
-    check_groups(outputs, count, groups)
+    xgboost.check_groups(outputs, count, learner)
     if name == "dart":
-        weights = cursor.length(4)
-        cursor.skip(4 * weights)
-        require(weights == count, "a model of XGBoost has not a weight for each tree", CODE)
+        xgboost.check_tree_weights(cursor.skip_floats(), count)
 
 
 def _read_tree(cursor: _Cursor, learner: xgboost.Learner) -> None:
     roots, count, _, _, _, leaf_size = cursor.take(_TREE)
     fits = 0 < count <= cursor.left // (_NODE.size + _STATISTICS)
     require(fits, "the file ends before the nodes of a tree", "truncated")
-    require(roots == 1 and leaf_size in (0, 1), "a tree of XGBoost has not one root and one output")
+    fits = roots == 1 and leaf_size in (0, 1)
+    require(fits, "a tree of XGBoost has several roots or several outputs")
     nodes = list(_NODE.iter_unpack(cursor.bytes(_NODE.size * count)))
     cursor.skip(_STATISTICS * count)
-    parents, left, right, asked, thresholds = zip(*nodes, strict=True)
-    features = [number & 0x7FFFFFFF for number in asked]  # the first bit: where the missing go
-    tree = Tree(parents, left, right, features, thresholds)
-    check_tree(tree, learner.width)
-    learner.splits.add(_splits(tree))
-
-
-def _splits(tree: Tree) -> Iterator[tuple[int, float]]:
-    nodes = zip(tree.left, tree.features, tree.thresholds, strict=True)
-    return ((feature, at) for left, feature, at in nodes if left >= 0)
+    parents, left, right, indices, thresholds = zip(*nodes, strict=True)
+    features = [index & 0x7FFFFFFF for index in indices]  # the high bit: side of missing values
+    xgboost.add_tree(Tree(parents, left, right, features, thresholds), learner)
 
 
 class _Cursor:
@@ -118,17 +108,23 @@ class _Cursor:
         return kind.unpack(self.bytes(kind.size))
 
     def bytes(self, count: int) -> bytes:
-        require(count <= self.left, "the model of XGBoost ends too early", "truncated")
+        require(count <= self.left, "the XGBoost model ends too early", "truncated")
         self._position += count
         return self._data[self._position - count : self._position]
 
     def skip(self, count: int) -> None:
         self.bytes(count)
 
+    def skip_floats(self) -> int:
+        """Skip a vector of floats and return its length."""
+        count = self.length(4)
+        self.skip(4 * count)
+        return count
+
     def length(self, size: int = 1) -> int:
-        """What counts things of at least `size` bytes each."""
+        """Read the number of the next items, of at least `size` bytes each."""
         (count,) = self.take(_LENGTH)
-        require(count * size <= self.left, "the model of XGBoost ends too early", "truncated")
+        require(count * size <= self.left, "the XGBoost model ends too early", "truncated")
         return count
 
     def text(self) -> str:
