@@ -81,32 +81,32 @@ def test_sound_places_pass(name, form, tmp_path):
 
 
 BROKEN = {
-    "beyond": ([block(numbers(1), np.array([3])), block(numbers(2), slice(0, 2, 1))], "place 3"),
+    "beyond": ([block(numbers(1), np.array([3])), block(numbers(2), slice(0, 2, 1))], "position 3"),
     "far beyond": (
         [block(numbers(1), np.array([2**40])), block(numbers(2), slice(0, 2, 1))],
-        "place 1,099,511,627,776 of 3",
+        "position 1,099,511,627,776 of 3",
     ),
     "negative": ([block(numbers(1), np.array([-1])), block(numbers(2), slice(0, 2, 1))], "-1"),
     "slice beyond": (
         [block(numbers(1), slice(5, 6, 1)), block(numbers(2), slice(0, 2, 1))],
-        "place 5 of 3",
+        "position 5 of 3",
     ),
-    "step beyond": ([block(numbers(3), slice(0, 9, 3))], "place 6 of 3"),
-    "negative slice": ([block(numbers(3), slice(-1, 2, 1))], "no slice that pandas writes"),
-    "open slice": ([block(numbers(3), slice(0, None, 1))], "no slice that pandas writes"),
-    "no step": ([block(numbers(3), slice(0, 3, 0))], "no slice that pandas writes"),
-    "twice": ([block(numbers(3), np.array([0, 1, 1]))], "same place"),
+    "step beyond": ([block(numbers(3), slice(0, 9, 3))], "position 6 of 3"),
+    "negative slice": ([block(numbers(3), slice(-1, 2, 1))], "not a slice that pandas writes"),
+    "open slice": ([block(numbers(3), slice(0, None, 1))], "not a slice that pandas writes"),
+    "no step": ([block(numbers(3), slice(0, 3, 0))], "not a slice that pandas writes"),
+    "twice": ([block(numbers(3), np.array([0, 1, 1]))], "same position"),
     "one slice on another": (
         [block(numbers(2), slice(0, 2, 1)), block(numbers(1), slice(1, 2, 1))],
-        "same place",
+        "same position",
     ),
     "an array on a slice": (
         [block(numbers(2), slice(0, 2, 1)), block(numbers(1), np.array([1]))],
-        "same place",
+        "same position",
     ),
-    "fewer columns": ([block(numbers(2), slice(0, 2, 1))], "hold 2 columns, and it has 3"),
-    "no blocks": ([], "hold 0 columns, and it has 3"),
-    "more columns": ([block(numbers(4), slice(0, 4, 1))], "hold 4 columns, and it has 3"),
+    "fewer columns": ([block(numbers(2), slice(0, 2, 1))], "contain 2 columns, but it has 3"),
+    "no blocks": ([], "contain 0 columns, but it has 3"),
+    "more columns": ([block(numbers(4), slice(0, 4, 1))], "contain 4 columns, but it has 3"),
     "fewer values than places": ([block(numbers(2), slice(0, 3, 1))], r"the shape \(2, 4\)"),
     "more values than places": ([block(numbers(9), slice(0, 3, 1))], r"the shape \(9, 4\)"),
     "fewer rows": ([block(numbers(3, 3), slice(0, 3, 1))], r"the shape \(3, 3\)"),
@@ -134,8 +134,8 @@ BROKEN = {
         ],
         r"the shape \(3,\)",
     ),
-    "places of small integers": ([block(numbers(3), np.arange(3, dtype="i2"))], "holds i2"),
-    "a table of places": ([block(numbers(3), np.arange(3)[:, None])], "the places of a block"),
+    "places of small integers": ([block(numbers(3), np.arange(3, dtype="i2"))], "is i2"),
+    "a table of places": ([block(numbers(3), np.arange(3)[:, None])], "the positions of a block"),
 }
 
 
@@ -150,7 +150,7 @@ def test_places(name, form, tmp_path):
 def test_frame_inside_an_estimator(tmp_path):
     scaler = StandardScaler().fit(numbers(3))
     scaler.rows_ = frame(called([block(numbers(3), np.array([0, 1, 9]))], axes(3)))
-    refused(scaler, tmp_path, "place 9 of 3", 4)
+    refused(scaler, tmp_path, "position 9 of 3", 4)
 
 
 def test_places_that_are_too_many_to_keep(tmp_path):
@@ -159,37 +159,37 @@ def test_places_that_are_too_many_to_keep(tmp_path):
     sound = frame(called([block(np.ones((count, 1), "i1"), places)], axes(count, 1)))
     assert findings(sound, tmp_path, 4) == []
     places[count // 2] = count
-    refused(sound, tmp_path, f"place {count:,} of", 4)
+    refused(sound, tmp_path, f"position {count:,} of", 4)
     places[count // 2] = 0
-    refused(sound, tmp_path, "same place", 4)
+    refused(sound, tmp_path, "same position", 4)
 
 
 def test_more_places_than_the_file_is_long(tmp_path):
     """Marking them all would take more memory than there is."""
     blocks = [block(np.ones((2**40, 0)), slice(0, 2**40, 1))]
-    refused(frame(called(blocks, axes(2**40, 0))), tmp_path, "more objects than models do", 4)
+    refused(frame(called(blocks, axes(2**40, 0))), tmp_path, "more objects share its arrays", 4)
 
 
 def test_dimensions_of_a_block(tmp_path):
     made = frame(called([block(numbers(3), slice(0, 3, 1), 1)], axes(3)))
-    refused(made, tmp_path, "other dimensions", 4)
+    refused(made, tmp_path, "not have the dimensions", 4)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_number_of_axes(form, tmp_path):
     made = frame(FORMS[form]([block(numbers(3), slice(0, 3, 1))], axes(3)[:1]))
-    refused(made, tmp_path, "other axes", 4)
+    refused(made, tmp_path, "number of axes", 4)
 
 
 def test_axes_that_are_no_indexes(tmp_path):
     made = frame(with_state([block(numbers(3), slice(0, 3, 1))], [[[1, 2, 3]], np.arange(4)]))
-    refused(made, tmp_path, "an axis is no index", 4)
+    refused(made, tmp_path, "an axis is not an index", 4)
 
 
 @pytest.mark.parametrize("length", [3, 5])
 def test_length_of_a_series(length, tmp_path):
     assert findings(series(np.ones(4), slice(0, 4, 1), 4), tmp_path, 4) == []
-    refused(series(np.ones(length), slice(0, length, 1), 4), tmp_path, "and it has 4", 4)
+    refused(series(np.ones(length), slice(0, length, 1), 4), tmp_path, "but it has 4", 4)
     refused(series(np.ones(length), slice(0, 4, 1), 4), tmp_path, "the shape", 4)
 
 
@@ -209,17 +209,19 @@ def test_other_forms_of_a_state(name, tmp_path):
 
 def test_manager_of_another_class(tmp_path):
     single = with_state([block(np.ones(4), slice(0, 4, 1), 1)], axes(3)[1:], SingleBlockManager)
-    refused(frame(single), tmp_path, "those of another class", 4)
+    refused(frame(single), tmp_path, "that of another class", 4)
     both = called([block(numbers(3), slice(0, 3, 1))], axes(3))
-    refused(frame(both, pd.Series), tmp_path, "those of another class", 4)
+    refused(frame(both, pd.Series), tmp_path, "that of another class", 4)
 
 
 def test_two_managers(tmp_path):
     sound = called([block(numbers(3), slice(0, 3, 1))], axes(3))
     assert findings(frame(sound, key="_data"), tmp_path, 4) == []
     made = instance(pd.DataFrame, {"_mgr": sound, "_data": sound})
-    refused(made, tmp_path, "not one manager", 4)
-    refused(instance(pd.DataFrame, {"_typ": "dataframe"}), tmp_path, "not one manager", 4)
+    refused(made, tmp_path, "not have exactly one manager", 4)
+    refused(
+        instance(pd.DataFrame, {"_typ": "dataframe"}), tmp_path, "not have exactly one manager", 4
+    )
 
 
 # --- Codes ---------------------------------------------------------------------------------------
@@ -234,10 +236,10 @@ def categorical(codes):
 def test_code_of_a_categorical(kind, code, tmp_path):
     assert findings(categorical(np.array([0, 1, 2, -1], kind)), tmp_path, 4) == []
     made = categorical(np.array([0, 1, code, -1], kind))
-    refused(made, tmp_path, f"hold {code} in place 2", 4)
+    refused(made, tmp_path, f"contain {code} at position 2", 4)
     encoder = OneHotEncoder().fit(numbers(3))
     encoder.seen_ = frame(called([block(made, slice(0, 1, 1))], axes(1)))
-    refused(encoder, tmp_path, f"hold {code} in place 2", 4)
+    refused(encoder, tmp_path, f"contain {code} at position 2", 4)
 
 
 @pytest.fixture
@@ -250,7 +252,7 @@ def old_categorical(monkeypatch):
 @pytest.mark.parametrize("kind", ["u1", "f8"])
 def test_codes_of_another_kind(kind, old_categorical, tmp_path):
     made = instance(old_categorical, {"_codes": np.array([0], kind), "_categories": pd.Index([1])})
-    refused(made, tmp_path, f"holds {kind}", 4)
+    refused(made, tmp_path, f"is {kind}", 4)
 
 
 @pytest.mark.parametrize("name", ["_codes", "_ndarray"])
@@ -261,15 +263,15 @@ def test_categorical_with_a_dict(name, since, old_categorical, tmp_path):
     sound = instance(old_categorical, {name: np.array([0, 2, -1], "i1"), **told})
     assert findings(sound, tmp_path, 4) == []
     made = instance(old_categorical, {name: np.array([0, 3, -1], "i1"), **told})
-    refused(made, tmp_path, "hold 3 in place 1", 4)
+    refused(made, tmp_path, "contain 3 at position 1", 4)
 
 
 def test_categorical_without_categories(old_categorical, tmp_path):
     made = instance(old_categorical, {"_codes": np.array([0], "i1")})
-    refused(made, tmp_path, "hold 0 in place 0", 4)
+    refused(made, tmp_path, "contain 0 at position 0", 4)
     made = instance(old_categorical, {"_codes": np.array([-1], "i1"), "_categories": [1, 2]})
-    refused(made, tmp_path, "an axis is no index", 4)
-    refused(instance(old_categorical, {}), tmp_path, "that one release writes", 4)
+    refused(made, tmp_path, "an axis is not an index", 4)
+    refused(instance(old_categorical, {}), tmp_path, "of one release", 4)
 
 
 def multi(levels, codes, key="codes"):
@@ -279,11 +281,11 @@ def multi(levels, codes, key="codes"):
 
 LEVELS = [pd.Index([1.5, 2.5]), pd.RangeIndex(3)]
 BROKEN_CODES = {
-    "beyond": ([[0, 1], [0, 3]], "hold 3 in place 1"),
-    "negative": ([[0, -2], [0, 1]], "hold -2 in place 1"),
+    "beyond": ([[0, 1], [0, 3]], "contain 3 at position 1"),
+    "negative": ([[0, -2], [0, 1]], "contain -2 at position 1"),
     "shorter": ([[0, 1], [0]], "the shape of the codes"),
-    "a list less": ([[0, 1]], "one list of codes a level"),
-    "a list more": ([[0, 1], [0, 1], [0, 1]], "one list of codes a level"),
+    "a list less": ([[0, 1]], "one list of codes for each level"),
+    "a list more": ([[0, 1], [0, 1], [0, 1]], "one list of codes for each level"),
 }
 
 
@@ -325,7 +327,7 @@ def test_mask_of_an_array(kind, tmp_path):
 
 CODES, MASK = np.array([0, 1], "i1"), np.zeros(2, bool)
 MOMENTS = np.zeros(2, "M8[ns]")
-MIXED = "not the attributes that one release writes"
+MIXED = "not have the attributes of one release"
 ONE_DTYPE = {"_dtype": pd.CategoricalDtype([1, 2, 3])}
 FORMS_OF = {
     ("categorical", "Categorical"): ({"_codes": CODES}, {"_ndarray": CODES}),

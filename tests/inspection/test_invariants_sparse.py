@@ -48,7 +48,7 @@ def test_arrays_of_three_dimensions(tmp_path):
     made = of("coo", "array", DENSE.reshape(2, 3, 4))
     assert findings(made, tmp_path, 5) == []
     made.coords[2][-1] = 4
-    refused(made, tmp_path, "hold 4 in place 22", 5)
+    refused(made, tmp_path, "contain 4 at position 22", 5)
 
 
 class Old:
@@ -97,32 +97,41 @@ def with_last(name, value):
 
 
 BROKEN = {
-    "coo beyond rows": (lambda: coordinates(0, 4), "hold 4 in place 22"),
-    "coo beyond columns": (lambda: coordinates(1, 6), "hold 6 in place 22"),
-    "coo before": (lambda: coordinates(1, -1), "hold -1 in place 22"),
+    "coo beyond rows": (lambda: coordinates(0, 4), "contain 4 at position 22"),
+    "coo beyond columns": (lambda: coordinates(1, 6), "contain 6 at position 22"),
+    "coo before": (lambda: coordinates(1, -1), "contain -1 at position 22"),
     "coo of fewer values": (
         lambda: changed(of("coo"), data=np.ones(3)),
         "the shape of the indices",
     ),
-    "coo of a table": (lambda: changed(of("coo"), data=np.ones((23, 1))), "values .* are no list"),
+    "coo of a table": (
+        lambda: changed(of("coo"), data=np.ones((23, 1))),
+        "values .* do not have one dimension",
+    ),
     "coo of one coordinate": (
         lambda: changed(of("coo"), coords=of("coo").coords[:1]),
-        "one index a dimension",
+        "one index for each dimension",
     ),
     "coo of floats": (
         lambda: changed(of("coo"), coords=tuple(np.ones((2, 23)))),
-        "holds f8",
+        "is f8",
     ),
     "coo of two kinds of coordinates": (
         lambda: changed(of("coo"), row=of("coo").coords[0]),
-        "one index a dimension",
+        "one index for each dimension",
     ),
-    "coo without coordinates": (lambda: changed(of("coo"), coords=()), "one index a dimension"),
+    "coo without coordinates": (
+        lambda: changed(of("coo"), coords=()),
+        "one index for each dimension",
+    ),
     "coo without a shape": (lambda: changed(of("coo"), _shape=()), "no shape"),
-    "bsr beyond": (lambda: blocks(indices=with_last("indices", 2)), "hold 2 in place 3"),
+    "bsr beyond": (lambda: blocks(indices=with_last("indices", 2)), "contain 2 at position 3"),
     "bsr pointers": (lambda: blocks(indptr=with_last("indptr", 9)), "row pointers"),
     "bsr of fewer pointers": (lambda: blocks(indptr=lambda a: a["indptr"][:-1]), "row pointers"),
-    "bsr of fewer blocks": (lambda: blocks(data=lambda a: a["data"][:-1]), "one index a value"),
+    "bsr of fewer blocks": (
+        lambda: blocks(data=lambda a: a["data"][:-1]),
+        "one index for each value",
+    ),
     "bsr of smaller blocks": (lambda: blocks(data=lambda a: a["data"][:, :1]), "row pointers"),
     "bsr of empty blocks": (
         lambda: blocks(data=lambda a: a["data"][:, :, :0]),
@@ -136,50 +145,50 @@ BROKEN = {
         lambda: blocks(data=lambda a: np.ones((4, 3, 3))),
         "do not fit its shape",
     ),
-    "bsr of no blocks": (lambda: blocks(data=lambda a: a["data"][:, 0]), "are no blocks"),
+    "bsr of no blocks": (lambda: blocks(data=lambda a: a["data"][:, 0]), "are not blocks"),
     "csr of blocks": (
         lambda: changed(of("csr"), data=np.ones((23, 1))),
-        "values .* are no list",
+        "values .* do not have one dimension",
     ),
     "dia beyond columns": (
         lambda: changed(of("dia"), offsets=np.arange(-1, 8, dtype="i4")),
-        "hold 7 in place 8",
+        "contain 7 at position 8",
     ),
     "dia beyond rows": (
         lambda: changed(of("dia"), offsets=np.arange(-5, 4, dtype="i4")),
-        "hold -5 in place 0",
+        "contain -5 at position 0",
     ),
     "dia of fewer offsets": (
         lambda: changed(of("dia"), offsets=np.arange(3, dtype="i4")),
-        "one offset a diagonal",
+        "one offset for each diagonal",
     ),
     "dia of a list": (
         lambda: changed(of("dia"), data=np.ones(9)),
-        "one offset a diagonal",
+        "one offset for each diagonal",
     ),
-    "dia of floats": (lambda: changed(of("dia"), offsets=np.zeros(9)), "holds f8"),
-    "lil beyond": (lambda: lists(3, 5, 6), "hold 6, where less than 6"),
-    "lil before": (lambda: lists(0, 0, -1), "hold -1, where"),
-    "lil of a text": (lambda: lists(0, 0, "a"), "hold no integer"),
+    "dia of floats": (lambda: changed(of("dia"), offsets=np.zeros(9)), "is f8"),
+    "lil beyond": (lambda: lists(3, 5, 6), "contain 6, which is not between 0 and"),
+    "lil before": (lambda: lists(0, 0, -1), "contain -1, which"),
+    "lil of a text": (lambda: lists(0, 0, "a"), "contain a value that is not an integer"),
     "lil of fewer values": (
         lambda: changed(of("lil"), data=of("lil", content=DENSE * (DENSE < 20)).data),
-        "one index a value",
+        "one index for each value",
     ),
     "lil of numbers": (
         lambda: changed(of("lil"), rows=np.array([1, 2, 3, 4], object)),
-        "one index a value",
+        "one index for each value",
     ),
-    "lil of no lists": (lambda: changed(of("lil"), rows=np.arange(4)), "holds no lists"),
+    "lil of no lists": (lambda: changed(of("lil"), rows=np.arange(4)), "does not contain lists"),
     "lil of fewer rows": (
         lambda: changed(of("lil"), rows=of("lil").rows[:-1].copy()),
-        "one list of indices a row",
+        "one list of indices for each row",
     ),
-    "dok beyond rows": (lambda: keyed((4, 0)), "hold 4, where less than 4"),
-    "dok beyond columns": (lambda: keyed((0, 0), (0, 6)), "hold 6, where less than 6"),
-    "dok before": (lambda: keyed((-1, 0)), "hold -1, where"),
-    "dok of three": (lambda: keyed((0, 0, 0)), "one index a dimension"),
-    "dok of one": (lambda: keyed(0), "one index a dimension"),
-    "dok of floats": (lambda: keyed((0.5, 0)), "hold no integer"),
+    "dok beyond rows": (lambda: keyed((4, 0)), "contain 4, which is not between 0 and"),
+    "dok beyond columns": (lambda: keyed((0, 0), (0, 6)), "contain 6, which is not between 0 and"),
+    "dok before": (lambda: keyed((-1, 0)), "contain -1, which"),
+    "dok of three": (lambda: keyed((0, 0, 0)), "one index for each dimension"),
+    "dok of one": (lambda: keyed(0), "one index for each dimension"),
+    "dok of floats": (lambda: keyed((0.5, 0)), "contain a value that is not an integer"),
     "dok without a shape": (lambda: keyed((0, 0), shape=None), "no shape"),
 }
 
@@ -200,7 +209,7 @@ def test_coordinates_of_old_releases(value, tmp_path):
     if value == 1:
         assert findings(made, tmp_path, 2) == []
     else:
-        refused(made, tmp_path, "hold 2 in place 1", 2)
+        refused(made, tmp_path, "contain 2 at position 1", 2)
 
 
 @pytest.mark.parametrize("value", [1, 2])
@@ -209,13 +218,13 @@ def test_keys_of_old_releases(value, tmp_path):
     if value == 1:
         assert findings(made, tmp_path, 2) == []
     else:
-        refused(made, tmp_path, "hold 2, where less than 2", 2)
+        refused(made, tmp_path, "contain 2, which is not between 0 and", 2)
 
 
 def test_inside_an_estimator(tmp_path):
     clusters = AffinityPropagation(random_state=0).fit(DENSE)
     clusters.cluster_centers_ = coordinates(1, 6)
-    refused(clusters, tmp_path, "hold 6 in place 22", 5)
+    refused(clusters, tmp_path, "contain 6 at position 22", 5)
 
 
 def test_lists_that_are_shared(tmp_path):
@@ -230,4 +239,4 @@ def test_sparse_samples(tmp_path):
     search = model("sparse neighbours")
     search._fit_X = coordinates(1, 6)
     found = [f.message for f in findings(search, tmp_path, 5)]
-    assert any("hold 6 in place 22" in message for message in found)
+    assert any("contain 6 at position 22" in message for message in found)

@@ -66,8 +66,8 @@ def test_polynomials_that_count_other_columns(name, value, tmp_path):
     made = PolynomialFeatures(2).fit(X)
     assert skops_findings(made, tmp_path) == []
     setattr(made, name, value)
-    refused_in_both(made, tmp_path, "degree|columns|features|flag")
-    refused(make_pipeline(made, LogisticRegression()), tmp_path, "degree|columns|features|flag")
+    refused_in_both(made, tmp_path, "degree|columns|features|boolean")
+    refused(make_pipeline(made, LogisticRegression()), tmp_path, "degree|columns|features|boolean")
 
 
 def test_polynomials_that_have_no_number_of_features(tmp_path):
@@ -120,7 +120,7 @@ def test_chains_that_lack_a_place(name, tmp_path):
     assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
     for wrong in ([0, 0, 1], [0, 1, 3], [-1, 0, 1]):
         made.order_ = kind(wrong) if kind is list else np.array(wrong)
-        refused_in_both(made, tmp_path, "the order of a chain lacks a place")
+        refused_in_both(made, tmp_path, "order_ of a chain does not contain each column once")
 
 
 @pytest.mark.parametrize("kind", [GaussianMixture, BayesianGaussianMixture])
@@ -132,4 +132,4 @@ def test_mixtures(kind, covariances, tmp_path):
     assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
     if covariances == "full":
         made.precisions_cholesky_ = made.precisions_cholesky_[:1].copy()
-        refused_in_both(made, tmp_path, "not as many matrices as means")
+        refused_in_both(made, tmp_path, "does not have one matrix for each mean")

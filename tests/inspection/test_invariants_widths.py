@@ -97,4 +97,4 @@ def test_columns_of_labels(tmp_path):
     made.transform([["a"]])
     assert findings(made, tmp_path, 5) == []
     made._cached_dict["a"] = 2
-    refused(made, tmp_path, "columns that it has not", 5)
+    refused(made, tmp_path, "columns that do not exist", 5)

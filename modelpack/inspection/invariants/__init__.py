@@ -1,9 +1,9 @@
-"""What compiled code believes of a model without a look: positions and sizes told by the file.
+"""Invariants: the indices and sizes in a file that compiled code uses without a bounds check.
 
-An allowlist keeps foreign code from being called. It does not keep code that is known from reading
-and writing wherever the file tells it to: trees are followed, samples and columns looked up, and
-sizes taken over unchecked, in loading or at the first prediction. Here they are checked, in the
-places that predictions come by. `CHECKS` is the table: package and class -> what has to hold.
+The allowlist prevents calls of unknown code. Known compiled code can still read and write outside
+of its memory: it follows the nodes of trees, looks up samples and columns, and takes over sizes as
+they are in the file, during loading or at the first prediction. These checks refuse such files.
+`CHECKS` maps package and class to the check of its objects.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from .scan import Feeder, Scan, run
 CODE = "broken-invariant"
 
 Check = Callable[[ObjectNode], Iterable[Scan]]
-"""What has to be read of an object's arrays. Raises `Broken` for what shows without that."""
+"""Checks an object, and returns the scans of its arrays that are still to be run.
+
+Raises `InvariantError` for a problem that shows without a scan.
+"""
 
 CHECKS: dict[str, Check] = {
     "sklearn:Tree": trees.tree,
@@ -93,7 +96,7 @@ CHECKS: dict[str, Check] = {
     "sklearn:MultiLabelBinarizer": estimators.labels,
     "sklearn:OneHotEncoder": estimators.one_hot,
     "sklearn:TargetEncoder": estimators.target,
-    "sklearn:ColumnTransformer": settings.names_of_columns,
+    "sklearn:ColumnTransformer": settings.column_names,
     "sklearn:FeatureHasher": settings.hashing,
     "sklearn:HashingVectorizer": settings.hashing,
     "category_encoders:HashingEncoder": settings.processes,
@@ -110,10 +113,10 @@ CHECKS: dict[str, Check] = {
 }  # fmt: skip
 
 _MAX_READ = 4
-"""How often an average byte of the file may be read for the checks; once in real files."""
+"""How often the checks may read an average byte of the file; once in real files."""
 
 _MIN_COST = 64
-"""Of a scan, in bytes."""
+"""The minimum cost of a scan, in bytes."""
 
 
 def check(
@@ -123,17 +126,21 @@ def check(
     size: int,
     more: Mapping[str, Check] = MappingProxyType({}),
 ) -> list[Finding]:
-    """What speaks against predicting with a well-formed file, once for each global.
+    """Return the first violated invariant of each class in a well-formed file.
 
-    `file` is still open from when it was read, `size` its length in bytes without compression.
-    `more` are checks in addition to `CHECKS`.
+    Args:
+        trace: The objects of the file.
+        file: The file, still open since it was parsed.
+        container: The compression of the file, "raw" if none.
+        size: The length of the file in bytes without compression.
+        more: Checks in addition to `CHECKS`.
 
     Raises:
-        Malformed: what is read again is not what was read before.
-        OSError: the file cannot be read again.
+        Malformed: The file has changed since it was parsed.
+        OSError: The file cannot be read again.
     """
     findings: dict[str, Finding] = {}
-    later: list[tuple[ObjectNode, Scan]] = []
+    deferred: list[tuple[ObjectNode, Scan]] = []
     checks = {**CHECKS, **more}
     budget = _MAX_READ * size + limits.MIB
     has_widths = widths.are_recorded(trace.objects)
@@ -144,12 +151,12 @@ def check(
                 widths.require_recorded(node)
             for item in _scans(node, findings, checks):
                 budget -= item.cost + _MIN_COST
-                require(budget > 0, "it shares its arrays with more objects than models do")
+                require(budget > 0, "more objects share its arrays than in any model")
                 if isinstance(item.content, Blob):
-                    later.append((node, item))
+                    deferred.append((node, item))
                 else:
                     run(item)
-    _read_again(later, findings, file, container)
+    _read_again(deferred, findings, file, container)
     return list(findings.values())
 
 
@@ -162,7 +169,7 @@ def _scans(
 
 
 def _name(key: str) -> str:
-    """As in the table: the package, of a `newObj` the module, and the last name."""
+    """Return the key in `CHECKS`: the package and the name; the module instead for `newObj`."""
     module, _, name = key.partition(":")
     package = (
         module.rpartition(".")[2].lstrip("_") if name == "newObj" else module.partition(".")[0]
@@ -176,22 +183,22 @@ def _collect_errors(findings: dict[str, Finding], node: ObjectNode) -> Iterator[
         yield
     except InvariantError as problem:
         key = class_key(node)
-        message = f"{key.replace(':', '.')} cannot be what it says: {problem}"
+        message = f"{key.replace(':', '.')} is not valid: {problem}"
         findings.setdefault(key, Finding(CODE, message, node.offset, node.opcode, key))
 
 
 def _read_again(
-    later: list[tuple[ObjectNode, Scan]],
+    deferred: list[tuple[ObjectNode, Scan]],
     findings: dict[str, Finding],
     file: BinaryIO,
     container: str,
 ) -> None:
-    """What was too long to be kept, in one pass over the file."""
-    wanted: dict[Part, list[tuple[ObjectNode, Scan]]] = {}
-    for node, found in later:
-        wanted.setdefault(found.place, []).append((node, found))
-    for place, group in groupby(reread_parts(file, container, sorted(wanted)), itemgetter(0)):
-        readers = [(node, Feeder(found)) for node, found in wanted[place]]
+    """Run the scans of arrays that were too long to be kept, in one pass over the file."""
+    by_part: dict[Part, list[tuple[ObjectNode, Scan]]] = {}
+    for node, found in deferred:
+        by_part.setdefault(found.extent, []).append((node, found))
+    for part, group in groupby(reread_parts(file, container, sorted(by_part)), itemgetter(0)):
+        readers = [(node, Feeder(found)) for node, found in by_part[part]]
         for _, piece in group:
             for node, reader in readers:
                 with _collect_errors(findings, node):

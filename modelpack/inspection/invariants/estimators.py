@@ -1,7 +1,8 @@
-"""SVMs, clusters, encoders, splines, vectorizers.
+"""Checks of SVMs, clusters, encoders, splines and vectorizers.
 
-libsvm takes the sizes of all of its arrays from the number of classes and of support vectors:
-sklearn/svm/src/libsvm/libsvm_helper.c, `set_model`, and libsvm_sparse_helper.c.
+libsvm derives the sizes of all of its arrays from the numbers of classes and support vectors, and
+does not compare them with the arrays. See sklearn/svm/src/libsvm/libsvm_helper.c, `set_model`, and
+libsvm_sparse_helper.c.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ def _machine(node: ObjectNode, *, is_classifier: bool) -> Iterator[Scan]:
     state = attributes(node)
     if state.get("support_") is None:
         return
-    # An attribute of objects up to scikit-learn 0.19, and of their class since.
+    # An attribute of the object up to scikit-learn 0.19, and of the class since then.
     own = _IMPLEMENTATIONS.get(class_key(node).rpartition(":")[2])
     other = state.get("_impl", own) != own or not own
-    require(not other, "a support vector machine says that it is another")
-    support = stored_array(state["support_"], "the numbers of the support vectors")
+    require(not other, "it is set to another kind of support vector machine than its class")
+    support = stored_array(state["support_"], "the indices of the support vectors")
     support.expect({"i4"}, None)
     counts = [_counts(state[name]) for name in ("_n_support", "n_support_") if name in state]
-    require(bool(counts), "a support vector machine does not tell its support vectors")
+    require(bool(counts), "the number of its support vectors is missing")
     for numbers in counts:
         if is_classifier:
             fits = min(numbers) >= 0 and sum(numbers) == support.size
-            require(fits, "the classes of a support vector machine have not the vectors it has")
+            require(fits, "the support vectors of the classes do not add up to all support vectors")
         _sizes(state, len(numbers), support.size)
     samples = state.get("shape_fit_")
     bound = integer(samples[0]) if isinstance(samples, tuple) and samples else None
@@ -53,11 +54,11 @@ def _machine(node: ObjectNode, *, is_classifier: bool) -> Iterator[Scan]:
 
 
 def _counts(node: Node) -> list[int]:
-    """The support vectors of each class; two numbers where there are no classes."""
+    """Return the number of support vectors of each class; two numbers without classes."""
     array = view(node)
     values = array.values() if array and len(array.shape) == 1 else None
     counts = [n for n in values or () if type(n) is int]
-    require(len(counts) > 1, "a support vector machine does not tell its support vectors")
+    require(len(counts) > 1, "the number of its support vectors is missing")
     return counts
 
 
@@ -67,30 +68,36 @@ def _sizes(state: dict[str, Node], n_classes: int, n_vectors: int) -> None:
     require(
         _shape(coefficients) == (n_classes - 1, n_vectors)
         and _stored_values(coefficients) == (n_classes - 1) * n_vectors,
-        "a support vector has no coefficients",
+        "its coefficients do not match its support vectors",
     )
     vectors, kernel = _shape(state.get("support_vectors_")), state.get("kernel")
     is_computed = kernel == "precomputed" or not isinstance(kernel, str)
-    require(is_computed or vectors[0] == n_vectors, "a support vector machine lacks vectors")
+    require(
+        is_computed or vectors[0] == n_vectors,
+        "a support vector machine does not have all of its vectors",
+    )
     stored_array(state.get("_intercept_"), "the intercepts").expect({"f8"}, pairs)
     for name in ("_probA", "_probB", "probA_", "probB_"):
         if name in state:
             size = stored_array(state[name], "the coefficients of probabilities").size
-            require(size in (0, pairs), "pairs of classes have no coefficients of probabilities")
+            require(
+                size in (0, pairs),
+                "its coefficients of probabilities do not match the pairs of classes",
+            )
 
 
 def _stored_values(node: Node) -> int:
-    """How many; libsvm reads sparse coefficients as if they were dense."""
+    """Return the number of stored coefficients; libsvm reads sparse ones as if they were dense."""
     data = attributes(node).get("data") if is_sparse(node) else node
     return stored_array(data, "the coefficients of a support vector machine").size
 
 
 def _shape(node: Node) -> tuple[int, ...]:
-    """Of a table, dense or sparse."""
+    """Return the shape of a dense or sparse table."""
     if is_sparse(node):
         return shape_of_sparse(node)
     array = stored_array(node, "the vectors of a support vector machine")
-    require(len(array.shape) == 2, "the vectors of a support vector machine are no table")
+    require(len(array.shape) == 2, "the vectors of a support vector machine are not a table")
     return array.shape
 
 
@@ -98,7 +105,7 @@ _FLOAT = {"f4", "f8"}
 
 
 def centres(node: ObjectNode) -> Iterator[Scan]:
-    """Centres of as many columns as there are features."""
+    """Clusters: each centre has one column for each feature."""
     state = attributes(node)
     n_features = integer(state.get("n_features_in_"))
     if state.get("cluster_centers_") is not None and n_features is not None:
@@ -118,7 +125,7 @@ def subclusters(node: ObjectNode) -> Iterator[Scan]:
 
 
 def ellipse(node: ObjectNode) -> Iterator[Scan]:
-    """A centre, and two square matrices of as many columns."""
+    """EllipticEnvelope: a centre, and two square matrices with as many columns."""
     state = attributes(node)
     if state.get("location_") is not None:
         centre = stored_array(state["location_"], "the centre")
@@ -131,12 +138,12 @@ def ellipse(node: ObjectNode) -> Iterator[Scan]:
     yield from ()
 
 
-# One-hot encoders make sparse matrices with `_n_features_outs` columns for each input, of which
-# the categories are the indices; the compiled routines of scipy then read and write there.
+# A one-hot encoder builds a sparse matrix with `_n_features_outs` columns for each input and the
+# numbers of the categories as indices. The compiled routines of scipy read and write at these.
 def one_hot(node: ObjectNode) -> Iterator[Scan]:
     state = attributes(node)
     widths, categories = state.get("_n_features_outs"), state.get("categories_")
-    if widths is None:  # before scikit-learn 1.1, where it is counted
+    if widths is None:  # scikit-learn before 1.1 counts the categories instead
         return
     if not isinstance(widths, list) or not isinstance(categories, list):
         raise InvariantError("a one-hot encoder has no categories")
@@ -151,8 +158,10 @@ def one_hot(node: ObjectNode) -> Iterator[Scan]:
 
 
 def target(node: ObjectNode) -> Iterator[Scan]:
-    """`TargetEncoder` fills a column of new memory for each of its encodings and returns all
-    columns: sklearn/preprocessing/_target_encoder.py, `transform`.
+    """`TargetEncoder` allocates all columns and fills one for each of its encodings.
+
+    It would return uninitialized memory for the rest. See
+    sklearn/preprocessing/_target_encoder.py, `transform`.
     """
     state = attributes(node)
     encodings, categories = state.get("encodings_"), state.get("categories_")
@@ -165,12 +174,12 @@ def target(node: ObjectNode) -> Iterator[Scan]:
         n_classes = stored_array(state.get("classes_"), "the classes of a target encoder").size
     width = integer(state.get("n_features_in_"))
     fits = len(encodings) == len(categories) * n_classes and width in (None, len(categories))
-    require(fits, "a target encoder has not as many encodings as columns")
+    require(fits, "a target encoder does not have one encoding for each column")
     yield from ()
 
 
 def _needed(categories: Node, group: Node, drop: Node) -> int:
-    """One more than the highest column of an input."""
+    """Return the number of columns that an input needs: its highest column plus one."""
     count = stored_array(categories, "the categories of an encoder").size
     array = view(group)
     if array is not None:
@@ -181,7 +190,7 @@ def _needed(categories: Node, group: Node, drop: Node) -> int:
 
 def spline(node: ObjectNode) -> Iterator[Scan]:
     if node.states and isinstance(node.states[0], tuple):
-        return  # since scipy 1.18 it stands for another spline, which is checked itself
+        return  # since scipy 1.18 it wraps another spline, which is checked itself
     state = attributes(node)
     knots = stored_array(state.get("_t", state.get("t")), "the knots of a spline")
     rows = stored_array(state.get("_c", state.get("c")), "the coefficients of a spline")
@@ -195,13 +204,13 @@ def spline(node: ObjectNode) -> Iterator[Scan]:
     yield from ()
 
 
-# A vectorizer makes sparse matrices with as many columns as its vocabulary has terms, of whatever
-# columns the vocabulary tells; the compiled routines of scipy then read and write there.
+# A vectorizer builds a sparse matrix with one column for each term of its vocabulary and the values
+# of the vocabulary as indices. The compiled routines of scipy read and write at these.
 _PLAIN = (str, bytes, float)
-"""Types of keys that may be hashed: at most 33 floats have the same hash value."""
+"""Types of keys that are hashed here: at most 33 floats have the same hash value."""
 
 _BITS = 61
-"""Integers of as many bits have hash values of their own; any number of longer ones share one."""
+"""Shorter integers have distinct hash values; any number of longer ones may share one."""
 
 
 def vectorizer(node: ObjectNode) -> Iterator[Scan]:
@@ -209,7 +218,7 @@ def vectorizer(node: ObjectNode) -> Iterator[Scan]:
 
 
 def labels(node: ObjectNode) -> Iterator[Scan]:
-    """MultiLabelBinarizer: the columns of its classes, once it has looked them up."""
+    """MultiLabelBinarizer: the columns of its classes, which it caches at the first use."""
     return _terms(attributes(node).get("_cached_dict"))
 
 
@@ -218,18 +227,18 @@ def _terms(node: Node) -> Iterator[Scan]:
         return
     terms = node.pairs if isinstance(node, ObjectNode) else node
     if not isinstance(terms, DictNode):
-        raise InvariantError("a vocabulary is no dict")
+        raise InvariantError("a vocabulary is not a dict")
     yield Scan(terms.values, 1, _columns(terms.keys))
 
 
 def _columns(keys: list[Node]) -> Rule:
-    """All values are less than the number of different keys."""
+    """Require that all values are less than the number of distinct keys."""
     while values := (yield):
         numbers = _numbers(values)
         count = len(set(filter(_is_plain, keys)))
         if numbers is None or not 0 <= min(numbers) <= max(numbers) < count:
             raise InvariantError(
-                f"a vocabulary of {count:,} terms leads to columns that it has not"
+                f"a vocabulary of {count:,} terms refers to columns that do not exist"
             )
 
 
@@ -238,7 +247,7 @@ def _is_plain(key: Node) -> bool:
 
 
 def _numbers(values: list[Node]) -> list[int] | None:
-    """Integers of Python, or of numpy: as a rule all alike, and then decoded at once."""
+    """Return integers of Python or numpy; those of one dtype are decoded at once."""
     first = values[0]
     found: Sequence[Node] = values
     if isinstance(first, ObjectNode) and all(_is_alike(value, first) for value in values):

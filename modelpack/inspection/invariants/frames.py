@@ -1,8 +1,8 @@
-"""Frames and series of pandas: blocks of values, and the places of their columns.
+"""Checks of frames and series of pandas: blocks of values, and the positions of their columns.
 
-A manager holds the indexes of its axes, and blocks that hold the columns of one dtype each with
-the places where they belong. pandas takes these places and the lengths of blocks from a pickle as
-they are: its compiled routines write and read there. See pandas/_libs/internals.pyx, and
+A manager contains the indexes of its axes, and blocks with the columns of one dtype each and their
+positions in the frame. pandas does not check the positions and lengths in a pickle, and its
+compiled routines read and write at them. See pandas/_libs/internals.pyx, and
 pandas/core/internals/managers.py, `__setstate__`.
 """
 
@@ -32,37 +32,43 @@ from .objects import (
 from .scan import INDEX, Rule, Scan, scan_values, values
 
 _SINCE = "0.14.1"
-"""The only form of a state that pandas has written since that release."""
+"""The key of the state in the form that pandas has written since that release."""
 
 _KINDS = {"DataFrame": "BlockManager", "Series": "SingleBlockManager"}
 
 
 def frame(node: ObjectNode) -> Iterator[Scan]:
-    """A DataFrame or Series: the manager of as many axes."""
+    """A DataFrame or Series: its one manager is of the matching class."""
     state = attributes(node)
-    found = [state[name] for name in ("_mgr", "_data") if name in state]  # since 1.1, before
+    found = [
+        state[name] for name in ("_mgr", "_data") if name in state
+    ]  # since pandas 1.1, before it
     require(
-        len(found) == 1 and isinstance(found[0], ObjectNode), "it has not one manager of its values"
+        len(found) == 1 and isinstance(found[0], ObjectNode),
+        "it does not have exactly one manager of its values",
     )
     key = class_key(found[0])
     manager_name = _KINDS[class_key(node).rpartition(":")[2]]
     fits = key.endswith(f":{manager_name}") or standing(key) == "unknown"
-    require(fits, "its values are managed as those of another class")
+    require(fits, "its manager is that of another class")
     yield from ()
 
 
 def manager(node: ObjectNode) -> Iterator[Scan]:
-    """Axes and blocks, given as arguments or in a state."""
+    """A manager: each column of the frame has one position in one block."""
     blocks, axes = _parts(node)
     is_single = class_key(node).endswith(":SingleBlockManager")
-    require(len(axes) == (1 if is_single else 2), "the blocks of a frame have other axes than it")
+    require(
+        len(axes) == (1 if is_single else 2),
+        "a frame does not have the number of axes of its class",
+    )
     lengths = [index_length(axis) for axis in axes]
-    positions = _Placed(lengths)
+    positions = _Positions(lengths)
     yield Scan(blocks, 1, positions.read())
     total = sum(map(len, positions.slices)) + sum(array.size for array in positions.arrays)
     if lengths[0] not in (None, total):
         raise InvariantError(
-            f"the blocks of a frame hold {total:,} columns, and it has {lengths[0]:,}"
+            f"the blocks of a frame contain {total:,} columns, but it has {lengths[0]:,}"
         )
     yield Scan(blocks, 1, positions.take(total), work=total // 8)
     for array in positions.arrays:
@@ -70,8 +76,8 @@ def manager(node: ObjectNode) -> Iterator[Scan]:
 
 
 @dataclass
-class _Placed:
-    """The places of the columns of a frame, or of the values of a series; each is taken once."""
+class _Positions:
+    """The positions of columns in a frame, or of values in a series; each may occur once."""
 
     lengths: list[int | None]
     slices: list[range] = field(default_factory=list)
@@ -79,21 +85,24 @@ class _Placed:
     taken: bytearray = field(default_factory=bytearray)
 
     def read(self) -> Rule:
-        """Compare each block with its places and the axes."""
+        """Compare each block with its positions and the axes."""
         while blocks := (yield):
             for block in blocks:
                 node, placement, dimensions = _block(block)
-                require(dimensions in (None, len(self.lengths)), "a block has other dimensions")
+                require(
+                    dimensions in (None, len(self.lengths)),
+                    "a block does not have the dimensions of its frame",
+                )
                 self._compare(array_shape(node), self._count(placement))
 
     def _count(self, placement: Node) -> int:
         if isinstance(placement, ObjectNode) and placement.cls.name == "slice":
             self.slices.append(_range(placement))
             return len(self.slices[-1])
-        places = stored_array(placement, "the places of a block")
-        places.expect(INDEX, None)
-        self.arrays.append(places)
-        return places.size
+        positions = stored_array(placement, "the positions of a block")
+        positions.expect(INDEX, None)
+        self.arrays.append(positions)
+        return positions.size
 
     def _compare(self, shape: tuple[int, ...] | None, count: int) -> None:
         if shape is None:
@@ -104,32 +113,32 @@ class _Placed:
         fits = len(actual) == len(expected) and all(
             want in (None, have) for want, have in zip(expected, actual, strict=True)
         )
-        require(fits, f"a block has the shape {shape}, and its place in the frame {expected}")
+        require(fits, f"a block has the shape {shape}, but its positions need {expected}")
 
     def take(self, total: int) -> Rule:
-        """Take the places of slices; `total` is the number of all places."""
+        """Mark the positions in slices as taken; `total` is the number of all positions."""
         while (yield):
             self.taken = bytearray(total)
-            for places in self.slices:
-                if places and not 0 <= places[0] <= places[-1] < total:
-                    raise InvariantError(f"a block has the place {places[-1]:,} of {total:,}")
-                part = slice(places.start, places.stop, places.step)
-                require(1 not in self.taken[part], "two blocks of a frame have the same place")
-                self.taken[part] = b"\1" * len(places)
+            for positions in self.slices:
+                if positions and not 0 <= positions[0] <= positions[-1] < total:
+                    raise InvariantError(f"a block has the position {positions[-1]:,} of {total:,}")
+                part = slice(positions.start, positions.stop, positions.step)
+                require(1 not in self.taken[part], "two blocks of a frame have the same position")
+                self.taken[part] = b"\1" * len(positions)
 
-    def take_each(self, places: StoredArray) -> Rule:
-        """Take the places of an array."""
+    def take_each(self, positions: StoredArray) -> Rule:
+        """Mark the positions in an array as taken."""
         taken = self.taken
         while piece := (yield):
-            for position in values(piece, places):
+            for position in values(piece, positions):
                 if not 0 <= position < len(taken):
-                    raise InvariantError(f"a block has the place {position:,} of {len(taken):,}")
-                require(not taken[position], "two blocks of a frame have the same place")
+                    raise InvariantError(f"a block has the position {position:,} of {len(taken):,}")
+                require(not taken[position], "two blocks of a frame have the same position")
                 taken[position] = 1
 
 
 def _parts(node: ObjectNode) -> tuple[list[Node], list[Node]]:
-    """The blocks and the axes."""
+    """Return the blocks and the axes of a manager, from its arguments or its state."""
     is_called = constructed_class(node) is node.cls and bool(node.args)
     if is_called and len(node.args) == 2 and not node.states:  # since pandas 1.3
         blocks, axes = node.args
@@ -146,7 +155,7 @@ def _parts(node: ObjectNode) -> tuple[list[Node], list[Node]]:
 
 
 def _block(node: Node) -> tuple[Node, Node, int | None]:
-    """The values of a block, its places, and its number of dimensions if it tells that."""
+    """Return the values of a block, its positions, and its number of dimensions or None."""
     if isinstance(node, ObjectNode) and len(node.args) == 3:
         return node.args[0], node.args[1], integer(node.args[2])
     if isinstance(node, DictNode) and len(node.keys) == 2:
@@ -155,40 +164,41 @@ def _block(node: Node) -> tuple[Node, Node, int | None]:
 
 
 def _range(node: ObjectNode) -> range:
-    """The places of a slice in ascending order."""
+    """Return the positions of a slice in ascending order."""
     start, stop, step = map(integer, node.args) if len(node.args) == 3 else (None, None, None)
     if start is None or start < 0 or not step:
-        raise InvariantError("the places of a block are no slice that pandas writes")
+        raise InvariantError("the positions of a block are not a slice that pandas writes")
     if step < 0 and node.args[1] is None:
         stop = -1
     elif stop is None or stop < 0:
-        raise InvariantError("the places of a block are no slice that pandas writes")
+        raise InvariantError("the positions of a block are not a slice that pandas writes")
     found = range(start, stop, step)
     return found if step > 0 else found[::-1]
 
 
-# pyarrow makes an array of the buffers of a pickle without a look at them. See `_restore_array` in
-# pyarrow/array.pxi, and the layout of variable-size binary arrays in Arrow's columnar format.
+# pyarrow builds an array from the buffers of a pickle without checking the offsets in them. See
+# `_restore_array` in pyarrow/array.pxi, and the layout of variable-size binary arrays in Arrow's
+# columnar format.
 _WIDTHS = {"large_string": 8, "string": 4}
 
 
 def strings(node: ObjectNode) -> Iterator[Scan]:
-    """The array of a call of `_restore_array`, which keeps its contract."""
+    """An array of `_restore_array`, whose arguments follow their contract."""
     kind, count, missing, first, buffers, *_ = node.args[0]
     width = _WIDTHS[kind.args[0]]
     bits, offsets, data = map(_content, buffers)
     end = first + count
     if bits is None:
-        require(missing in (0, -1), "texts are missing, and nothing says which")
+        require(missing in (0, -1), "it counts missing texts, but has no validity bitmap")
     else:
-        require(_size(bits) * 8 >= end, "it has fewer bits than texts")
+        require(_size(bits) * 8 >= end, "its validity bitmap is shorter than its texts")
         yield Scan(bits, 1, _missing(first, count, missing))
     if offsets is None or data is None:
         raise InvariantError("it has no texts")
     needed = (end + 1) * width
     if isinstance(offsets, bytes):  # a buffer may be longer than needed
         offsets = offsets[:needed]
-    require(_size(offsets) == needed, "it has fewer or more offsets than texts")
+    require(_size(offsets) == needed, "the number of its offsets does not match its texts")
     numbers = StoredArray("the offsets of texts", _integers(width), (end + 1,), False, offsets)
     yield scan_values(numbers, _rising(numbers, _size(data)))
 
@@ -198,31 +208,34 @@ def _integers(width: int) -> Dtype:
 
 
 def _content(node: Node) -> bytes | Blob | None:
-    """The bytes of a buffer; None of one that is missing."""
+    """Return the bytes of a buffer, or None if it is missing."""
     return raw(node.args[0]) if isinstance(node, ObjectNode) and len(node.args) == 1 else None
 
 
 def _size(content: Content) -> int:
     found = length(content)
     if found is None:
-        raise InvariantError("a buffer is written as a text")
+        raise InvariantError("a buffer is saved as text")
     return found
 
 
 def _rising(numbers: StoredArray, count: int) -> Rule:
-    """They never fall, from 0 or more to `count` or less; a part of an array begins later."""
+    """Require that offsets never decrease and end at `count` or less.
+
+    They may start above 0, because an array may be a part of another.
+    """
     last = 0
     while piece := (yield):
         found = values(piece, numbers)
         if found[0] < last or not all(map(operator.le, found, found[1:])):
-            raise InvariantError(f"{numbers.name} fall")
+            raise InvariantError(f"{numbers.name} decrease")
         last = found[-1]
     if last > count:
-        raise InvariantError(f"{numbers.name} end with {last:,}, and there are {count:,} bytes")
+        raise InvariantError(f"{numbers.name} end at {last:,}, but there are {count:,} bytes")
 
 
 def _missing(first: int, count: int, stated: int) -> Rule:
-    """As many bits are unset as the array says, which sizes what is computed."""
+    """Require that `stated` bits are unset: pyarrow allocates results by this number."""
     unset = place = 0
     while piece := (yield):
         bits = int.from_bytes(piece, "little")
@@ -230,4 +243,4 @@ def _missing(first: int, count: int, stated: int) -> Rule:
         if high > low:
             unset += high - low - ((bits >> low) & ((1 << (high - low)) - 1)).bit_count()
         place += 8 * len(piece)
-    require(stated in (-1, unset), f"{unset:,} texts are missing, and it says {stated:,}")
+    require(stated in (-1, unset), f"{unset:,} texts are missing, but it counts {stated:,}")

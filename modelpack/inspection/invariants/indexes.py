@@ -1,8 +1,8 @@
-"""Indexes and one-dimensional arrays of pandas: how long they are, and the codes that they hold.
+"""Checks of indexes and one-dimensional arrays of pandas: their lengths and codes.
 
 pandas compares the codes of a Categorical with its categories, those of a MultiIndex with its
-levels, and a mask with its values where these are made, and not when they are unpickled. Its
-compiled routines then read at these codes. See pandas/core/indexes/multi.py, `__reduce__`, and
+levels, and a mask with its values when it builds these objects, but not when it unpickles them. Its
+compiled routines use the codes as indices. See pandas/core/indexes/multi.py, `__reduce__`, and
 pandas/_libs/arrays.pyx, `NDArrayBacked.__setstate__`.
 """
 
@@ -25,65 +25,67 @@ from .objects import (
 from .scan import SIGNED, Scan, in_range, scan_values
 
 _MAX_DEPTH = 4
-_MIXED = "an array of pandas has not the attributes that one release writes"
+_MIXED = "an array of pandas does not have the attributes of one release"
 _CONTENTS = ("_ndarray", "_data", "_codes", "_mask")
-"""The attributes of an array of pandas that hold numpy's arrays, in any release."""
+"""The attributes of an array of pandas that contain numpy arrays, in any release."""
 
-_OF_MOMENTS = (("_data",), ("_ndarray",))  # before pandas 1.3, since then
+_DATES = (("_data",), ("_ndarray",))  # before pandas 1.3, and since then
 _FORMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "Categorical": (("_codes",), ("_ndarray",)),
-    "DatetimeArray": _OF_MOMENTS,
-    "PeriodArray": _OF_MOMENTS,
-    "TimedeltaArray": _OF_MOMENTS,
+    "DatetimeArray": _DATES,
+    "PeriodArray": _DATES,
+    "TimedeltaArray": _DATES,
     "StringArray": (("_ndarray",),),
     "BooleanArray": (("_data", "_mask"),),
     "FloatingArray": (("_data", "_mask"),),
     "IntegerArray": (("_data", "_mask"),),
 }
-"""The class of an array -> which of these attributes its state has. A release reads one form, so a
-state with several could show another array than pandas reads.
+"""The class of an array -> the attributes of its state in each release. A release reads one of
+these forms: a state with two could contain one array for these checks and another for pandas.
 """
 
 
 def index(node: ObjectNode) -> Iterator[Scan]:
-    """`_new_Index(class, keywords)`: of a MultiIndex, one code for each level and entry."""
+    """`_new_Index(class, keywords)`: a MultiIndex has one code for each level and entry."""
     facts = _facts(node)
     if "levels" not in facts and not _is_multiple(node):
         return
     levels, codes = facts.get("levels"), _codes_of(facts)
     if not isinstance(levels, list) or len(levels) != len(codes):
-        raise InvariantError("an index of several levels has not one list of codes a level")
+        raise InvariantError(
+            "an index of several levels does not have one list of codes for each level"
+        )
     entries = None
     for level, level_codes in zip(levels, codes, strict=True):
         numbers = stored_array(level_codes, "the codes of an index")
         numbers.expect(SIGNED, entries)
         entries = numbers.size
-        yield from _below(numbers, index_length(level))
+        yield from _codes_below(numbers, index_length(level))
 
 
 def pandas_array(node: ObjectNode) -> Iterator[Scan]:
-    """An array of pandas, made as an object or by Cython: one form of its state."""
+    """An array of pandas, saved as an object or by Cython: its state has one form."""
     _require_one_form(node)
     yield from ()
 
 
 def categorical(node: ObjectNode) -> Iterator[Scan]:
-    """A Categorical, made as an object or by Cython: codes and categories."""
+    """A Categorical, saved as an object or by Cython: its codes are those of its categories."""
     _require_one_form(node)
     codes, categories = _codes_and_categories(node)
     count = 0 if categories is None else index_length(categories)
-    yield from _below(stored_array(codes, "the codes of categories"), count)
+    yield from _codes_below(stored_array(codes, "the codes of categories"), count)
 
 
 def extension(node: ObjectNode) -> Iterator[Scan]:
-    """An array of pandas that Cython makes: its class is the first argument."""
+    """An array of pandas that Cython rebuilds: the first argument is its class."""
     cls = node.args[0] if node.args else None
     is_categorical = isinstance(cls, Global) and cls.name == "Categorical"
     yield from categorical(node) if is_categorical else pandas_array(node)
 
 
 def masked(node: ObjectNode) -> Iterator[Scan]:
-    """Numbers, of which a mask marks those that are missing."""
+    """Numbers, and a mask of the same shape that marks missing ones."""
     _require_one_form(node)
     state = attributes(node)
     if state:
@@ -93,7 +95,7 @@ def masked(node: ObjectNode) -> Iterator[Scan]:
 
 
 def _require_one_form(node: ObjectNode) -> None:
-    """Require the attributes that one release writes, and no array elsewhere in the state."""
+    """Require the attributes of one release, and no array elsewhere in the state."""
     forms = _FORMS.get(array_class_key(node).rpartition(":")[2])
     if forms is None or not node.states:
         return
@@ -105,7 +107,7 @@ def _require_one_form(node: ObjectNode) -> None:
         require(not ("_dtype" in values and "_categories" in values), _MIXED)
         _require_cache(values, array_shape(values[found[0]]))
         return
-    # Of Cython: the dtype, the values, and a dict of what else the object has.
+    # Cython saves the dtype, the values, and a dict of the other attributes.
     more = [named_attributes(part) for part in state if isinstance(part, DictNode)]
     require(len(more) <= 1 and len(state) - len(more) == 2, _MIXED)
     for values in more:
@@ -114,7 +116,7 @@ def _require_one_form(node: ObjectNode) -> None:
 
 
 def _require_cache(values: dict[str, Node], shape: tuple[int, ...] | None) -> None:
-    """Compare what pandas 1.2 keeps of its values in a cache with these, of the given shape."""
+    """Require that the values that pandas 1.2 caches have the shape of the array."""
     cache = named_attributes(values["_cache"]) if isinstance(values.get("_cache"), DictNode) else {}
     held = [name for name in _CONTENTS if name in cache]
     fits = not held or (held == ["_ndarray"] and array_shape(cache["_ndarray"]) == shape)
@@ -122,30 +124,27 @@ def _require_cache(values: dict[str, Node], shape: tuple[int, ...] | None) -> No
 
 
 def index_length(node: Node) -> int | None:
-    """Count the entries of an index.
-
-    Returns:
-        The count, or None if it depends on a class that has to be trusted.
+    """Return the number of entries of an index, or None if a class must be trusted first.
 
     Raises:
-        Broken: the node is no index, or does not tell its length.
+        InvariantError: The node is not an index, or its length is missing.
     """
     if not isinstance(node, ObjectNode) or _is_unknown(node):
-        require(isinstance(node, ObjectNode), "an axis is no index")
+        require(isinstance(node, ObjectNode), "an axis is not an index")
         return None
-    require(contract_name(node.cls.key) == "index", "an axis is no index")
+    require(contract_name(node.cls.key) == "index", "an axis is not an index")
     shape = array_shape(node)
-    require(shape is None or len(shape) == 1, "an index is no list")
+    require(shape is None or len(shape) == 1, "an index does not have one dimension")
     return shape[0] if shape is not None else None
 
 
 def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
-    """The shape of an array of numpy or pandas; None and `Broken` as for `index_length`."""
+    """Return the shape of an array of numpy or pandas, or None, as `index_length` does."""
     require(level < _MAX_DEPTH, "arrays are nested in each other")
     if isinstance(node, Payload):
         return stored_array(node, "an array").shape
     if not isinstance(node, ObjectNode):
-        raise InvariantError("a column is no array")
+        raise InvariantError("a column is not an array")
     if _is_unknown(node):
         return None
     if contract_name(node.cls.key) == "index":
@@ -163,7 +162,7 @@ def _shape_of_index(node: ObjectNode, level: int) -> tuple[int, ...] | None:
     facts = _facts(node)
     if _is_multiple(node):
         codes = _codes_of(facts)
-        require(bool(codes), "an index of several levels has none")
+        require(bool(codes), "an index of several levels has no levels")
         return stored_array(codes[0], "the codes of an index").shape
     if "data" in facts:
         return array_shape(facts["data"], level + 1)
@@ -171,7 +170,7 @@ def _shape_of_index(node: ObjectNode, level: int) -> tuple[int, ...] | None:
         return array_shape(facts["left"], level + 1)
     start, stop, step = (integer(facts.get(name)) for name in ("start", "stop", "step"))
     if start is None or stop is None or not step:
-        raise InvariantError("an index does not tell its length")
+        raise InvariantError("the length of an index is missing")
     return (max(0, -((start - stop) // step)),)  # as len(range(start, stop, step))
 
 
@@ -206,9 +205,9 @@ def _is_unknown(node: ObjectNode) -> bool:
 
 
 def array_class_key(node: ObjectNode) -> str:
-    """The class of an array that Cython makes or an index; of anything else that of the object."""
-    is_told = contract_name(node.cls.key) in {"extension", "index"}
-    cls = node.args[0] if is_told and node.args else None
+    """Return the key of the class of a node; for a call, that of the array or index it builds."""
+    is_call = contract_name(node.cls.key) in {"extension", "index"}
+    cls = node.args[0] if is_call and node.args else None
     return cls.key if isinstance(cls, Global) else class_key(node)
 
 
@@ -250,7 +249,7 @@ def _codes_and_categories(node: ObjectNode) -> tuple[Node, Node]:
 
 
 def _state_of(node: ObjectNode) -> DictNode | tuple[Node, ...]:
-    """A dict, which Cython also wraps in a tuple, or the values and the dtype."""
+    """Return a dict, which Cython may wrap in a tuple, or the values and the dtype."""
     state = node.states[0] if len(node.states) == 1 else None
     if isinstance(state, tuple) and len(state) == 1:
         state = state[0]
@@ -259,8 +258,8 @@ def _state_of(node: ObjectNode) -> DictNode | tuple[Node, ...]:
     return state
 
 
-def _below(numbers: StoredArray, count: int | None) -> Iterator[Scan]:
-    """-1 stands for a missing value."""
+def _codes_below(numbers: StoredArray, count: int | None) -> Iterator[Scan]:
+    """Require codes below `count`; -1 is a missing value."""
     numbers.expect(SIGNED, *numbers.shape)
     if count is not None:
         yield scan_values(numbers, in_range(numbers, count, least=-1))

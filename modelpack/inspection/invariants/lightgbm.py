@@ -1,14 +1,20 @@
 """The text of a LightGBM model.
 
-A head of `name=value` lines, then for each tree a line `Tree=<number>`, its own lines and an empty
-one, then `end of trees`: src/boosting/gbdt_model_text.cpp and src/io/tree.cpp of LightGBM. Its code
-goes from node to node by `left_child` and `right_child`, where a negative number is a leaf, reads
-column `split_feature` of a row, adds to as many outputs as there are trees an iteration, and looks
-for trees where `tree_sizes` tells, all without a look at any bound. It reads as many numbers as a
-tree has nodes or leaves, and ends the process at what is none. A tree ends for it at the first
-empty line or after 22 lines; a line goes on until its `=`. A linear tree has three more lists a
-leaf. As many outputs are computed as the objective has classes. The parameters of training follow,
-`[name: value]` a line, and are cut at the colon, whether there is one or not.
+The format has `name=value` lines as a head, then for each tree a line `Tree=<number>`, its lines
+and an empty line, then `end of trees`, then the training parameters, `[name: value]` on each line.
+See src/boosting/gbdt_model_text.cpp and src/io/tree.cpp of LightGBM.
+
+LightGBM does not check any of the following:
+- `left_child` and `right_child`, by which it walks from node to node; a negative number is a leaf.
+- `split_feature`, the column of a row that it reads.
+- `num_tree_per_iteration`, the number of outputs that it adds to, and the classes of the objective,
+  the number of outputs that it computes.
+- `tree_sizes`, the offsets at which it looks for trees.
+- Lists: it reads one number for each node or leaf, three more lists for each leaf of a linear tree,
+  and ends the process at a text that is not a number.
+- Lines: a tree ends at its first empty line or after 22 lines. A name extends to the next `=`, even
+  in a later line.
+- Parameters: it cuts a line at the colon without checking that it has one.
 """
 
 from __future__ import annotations
@@ -32,14 +38,16 @@ _REQUIRED_OF_LINEAR = (b"leaf_const", b"num_features", b"leaf_features", b"leaf_
 _MAX_LINES = 22
 _CLASSES = {b"multiclass", b"softmax", b"multiclassova", b"multiclass_ova", b"ova", b"ovr"}
 """Objectives that compute an output for each class, with their aliases."""
+
 _ENDS = {b"end of trees", b"feature importances:"}
-"""Since LightGBM 2.2, and before. The importances follow, lines that LightGBM does not read."""
+"""Since LightGBM 2.2, and before. LightGBM does not read the importances, which follow."""
 
 _PARAMETERS, _END_OF_PARAMETERS = b"parameters:", b"end of parameters"
 Lines = dict[bytes, bytes]
 
 
 def model() -> Rule:
+    """Check the text of a model."""
     text = _Text()
     rest = b""
     while piece := (yield):
@@ -51,27 +59,27 @@ def model() -> Rule:
 
 
 class _Text:
-    """Takes one line after the other; `lines` are those of the head, then of the tree at hand."""
+    """The state of reading a text; `lines` are those of the head, then of the current tree."""
 
     def __init__(self) -> None:
         self.lines: Lines = {}
         self.head: Lines = {}
         self.offset = 0
-        self.starts: list[int] = []  # of the trees
+        self.starts: list[int] = []  # offsets of the trees
         self.ended = False
-        self.gap = False  # an empty line came after those at hand
+        self.gap = False  # an empty line followed the current ones
         self.in_parameters = False
 
     def take(self, line: bytes) -> None:
         if not self.offset:
-            require(line == b"tree", "the string is no model of LightGBM")
+            require(line == b"tree", "the text is not a LightGBM model")
         elif not self.ended:
             self._take(line)
         elif line in (_PARAMETERS, _END_OF_PARAMETERS):
             self.in_parameters = line == _PARAMETERS
         elif not self.starts and line.startswith(b"Tree="):
-            # LightGBM takes the end for a line of the head, and would read the tree.
-            raise InvariantError("a LightGBM model has a tree behind the end of its trees")
+            # LightGBM would read the end as a line of the head, and then this tree.
+            raise InvariantError("a LightGBM model has a tree after the end of its trees")
         elif self.in_parameters and line:
             fits = _PARAMETER.fullmatch(line) is not None
             require(fits, "a LightGBM model has a parameter without a value")
@@ -85,10 +93,10 @@ class _Text:
         elif not line:
             self.gap = True
         else:
-            # Trees end there for LightGBM, and it would not see what follows.
+            # For LightGBM, the tree ends at the empty line.
             require(not self.gap, "a LightGBM model has an empty line before its values end")
             name, mark, value = line.partition(b"=")
-            others = _CONTROL if self.starts else _RETURN  # names of features are any text
+            others = _CONTROL if self.starts else _RETURN  # names of features may be any text
             plain = _NAME.fullmatch(name) and name not in self.lines and not others.search(value)
             is_complete = bool(mark) or not self.starts
             require(
@@ -104,7 +112,7 @@ class _Text:
             self.head = self.lines
             outputs = _number(self.head, b"num_tree_per_iteration")
             fits = 0 < outputs <= _number(self.head, b"num_class")
-            require(fits, "a LightGBM model has more trees an iteration than outputs")
+            require(fits, "a LightGBM model has more trees in an iteration than outputs")
             _check_objective(self.head, outputs)
         self.lines, self.gap = {}, False
 
@@ -114,11 +122,11 @@ class _Text:
             sizes = _numbers(self.head, b"tree_sizes")
             starts = accumulate(sizes, initial=self.starts[0] if self.starts else 0)
             fits = len(sizes) == len(self.starts) and all(map(int.__eq__, self.starts, starts))
-            require(fits, "the trees of a LightGBM model are not where it tells")
+            require(fits, "the trees of a LightGBM model are not at the offsets of tree_sizes")
 
 
 def _check_objective(head: Lines, outputs: int) -> None:
-    """Words of it tell more than its name: `multiclass num_class:3`."""
+    """Compare the parameters of the objective, as in `multiclass num_class:3`, with the outputs."""
     if b"objective" not in head:
         return
     name, *words = head[b"objective"].split() or [b""]
@@ -126,18 +134,24 @@ def _check_objective(head: Lines, outputs: int) -> None:
     parameters = [word for word in words if b"num_class" in word]
     expected = [b"num_class:%d" % outputs] if name in _CLASSES else []
     fits = parameters == expected and (not expected or outputs == _number(head, b"num_class"))
-    require(fits, "the objective of a LightGBM model has other classes than the model")
+    require(fits, "the objective and the head of a LightGBM model differ in the number of classes")
 
 
 def _check_tree(tree: Lines, n_features: int) -> None:
-    require(len(tree) <= _MAX_LINES, "a tree of a LightGBM model has more lines than are read")
+    require(
+        len(tree) <= _MAX_LINES, "a tree of a LightGBM model has more lines than LightGBM reads"
+    )
     leaves = _number(tree, b"num_leaves")
     values = tree.get(b"leaf_value", b"").split()
-    require(0 < leaves == len(values), "a tree of a LightGBM model has not a value for each leaf")
+    require(
+        0 < leaves == len(values), "a tree of a LightGBM model does not have a value for each leaf"
+    )
     is_linear = _numbers(tree, b"is_linear", 1) if b"is_linear" in tree else [0]
-    require(is_linear in ([0], [1]), "a tree of a LightGBM model is neither linear nor not")
+    require(is_linear in ([0], [1]), "is_linear of a tree of a LightGBM model is not 0 or 1")
     lacking = set(_REQUIRED[: None if leaves > 1 or is_linear == [1] else 1]) - tree.keys()
-    require(not lacking, "a tree of a LightGBM model lacks what LightGBM requires")
+    require(
+        not lacking, "a tree of a LightGBM model does not have all lines that LightGBM requires"
+    )
     if leaves > 1:
         features = _numbers(tree, b"split_feature", leaves - 1)
         _check_range(features, n_features, "feature")
@@ -153,20 +167,23 @@ def _check_tree(tree: Lines, n_features: int) -> None:
 
 
 def _check_words(words: list[bytes], count: int, name: str, leaves: int) -> None:
-    """Releases differ in what they write for a tree of one leaf."""
+    """Require `count` numbers; a tree with one leaf may have none, depending on the release."""
     fits = len(words) == count or (leaves == 1 and not words)
     require(fits and all(map(_NUMBER.fullmatch, words)),
             f"{name} of a tree of a LightGBM model is not {count:,} numbers")  # fmt: skip
 
 
 def _check_linear(tree: Lines, leaves: int, n_features: int) -> None:
-    """A leaf has a linear model: how many features it has, which, and their coefficients."""
-    require(set(_REQUIRED_OF_LINEAR) <= tree.keys(), "a linear tree of LightGBM lacks its models")
+    """Each leaf has a linear model: a number of features, these, and their coefficients."""
+    require(
+        set(_REQUIRED_OF_LINEAR) <= tree.keys(),
+        "a linear tree of a LightGBM model has no linear models",
+    )
     counts = _numbers(tree, b"num_features", leaves)
     features = _numbers(tree, b"leaf_features")
     _check_range(features, n_features, "feature")
     fits = min(counts) >= 0 and sum(counts) == len(features)
-    require(fits, "the leaves of a LightGBM model have not the features that they tell of")
+    require(fits, "num_features and leaf_features of a LightGBM model differ")
     for name, count in ((b"leaf_coeff", len(features)), (b"leaf_const", leaves)):
         words = tree[name].split()
         fits = len(words) == count and all(map(_NUMBER.fullmatch, words))
@@ -176,15 +193,15 @@ def _check_linear(tree: Lines, leaves: int, n_features: int) -> None:
 def _check_range(numbers: list[int], bound: int, what: str) -> None:
     for number in numbers:
         if not 0 <= number < bound:
-            raise InvariantError(f"a tree asks for {what} {number:,}, and there are {bound:,}")
+            raise InvariantError(f"a tree reads {what} {number:,}, but there are only {bound:,}")
 
 
 def _check_children(children: list[int], leaves: int) -> None:
     for node, child in enumerate(children):
         if not (node < child < leaves - 1 or -leaves <= child < 0):
             raise InvariantError(
-                f"node {node:,} of a tree has the child {child:,}, and the tree has {leaves:,} "
-                "leaves and a node less, each before its children"
+                f"node {node:,} of a tree has the child {child:,}, but children follow their "
+                f"parent, and the tree has {leaves:,} leaves"
             )
 
 
@@ -194,13 +211,15 @@ def _check_categories(tree: Lines, leaves: int) -> None:
     thresholds = tree.get(b"threshold", b"").split()
     chosen = [text for text, kind in zip(thresholds, kinds, strict=True) if kind & 1]
     _check_range(_parsed(b" ".join(chosen)), count, "the set of categories")
-    require(count >= 0, "a tree of a LightGBM model has fewer than no sets of categories")
+    require(count >= 0, "a tree of a LightGBM model has a negative number of sets of categories")
     if not count:
         return
     bounds = _numbers(tree, b"cat_boundaries", count + 1)
     known = len(tree.get(b"cat_threshold", b"").split())
     fits = bounds[0] == 0 and bounds == sorted(bounds) and bounds[-1] <= known
-    require(fits, "the sets of categories of a LightGBM model are not where it tells")
+    require(
+        fits, "the sets of categories of a LightGBM model are not at the offsets of cat_boundaries"
+    )
 
 
 def _number(lines: Lines, name: bytes) -> int:
@@ -222,5 +241,5 @@ def _parsed(text: bytes) -> list[int]:
     except ValueError:
         raise InvariantError("a LightGBM model has text where numbers belong") from None
     fits = max(found, default=0) < 2**31
-    require(fits, "a LightGBM model has a number of more than 32 bits, of which LightGBM reads 32")
+    require(fits, "a LightGBM model has a number of more than 32 bits")
     return found

@@ -1,4 +1,4 @@
-"""Attributes and record layouts of the objects checked."""
+"""Attributes, arrays and record layouts of the objects that are checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Content = bytes | Blob | list[Node]
 
 
 class InvariantError(Exception):
-    """What compiled code would believe of an object does not hold; the message says what."""
+    """An object does not have a property that compiled code relies on."""
 
 
 def require(holds: bool, message: str) -> None:
@@ -24,21 +24,22 @@ def require(holds: bool, message: str) -> None:
 
 
 def attributes(node: ObjectNode) -> dict[str, Node]:
-    """What the state sets; empty where there is none.
+    """Return the attributes that the state sets; empty without a state.
 
     Raises:
-        Broken: the state is no dict, or sets an attribute twice: in loading one of the values wins.
+        InvariantError: The state is not a dict, or sets an attribute twice, of which loading would
+            keep one.
     """
     if not node.states:
         return {}
-    require(len(node.states) == 1, "its state is no dict")
+    require(len(node.states) == 1, "its state is not a dict")
     return named_attributes(node.states[0])
 
 
 def named_attributes(state: Node, what: str = "its state") -> dict[str, Node]:
-    """Read a state that is a dict; `Broken` as for `attributes`, which says `what` it is."""
+    """Return the values of a dict by name, as `attributes` does; `what` is for messages."""
     if not isinstance(state, DictNode):
-        raise InvariantError(f"{what} is no dict")
+        raise InvariantError(f"{what} is not a dict")
     pairs = zip(state.keys, state.values, strict=True)
     found = {key: value for key, value in pairs if type(key) is str}
     require(len(found) == len(state.keys), f"{what} does not name each attribute once")
@@ -46,14 +47,14 @@ def named_attributes(state: Node, what: str = "its state") -> dict[str, Node]:
 
 
 def integer(node: Node) -> int | None:
-    """A Python or numpy integer, or None."""
+    """Return the value of a Python or numpy integer, or None."""
     value = scalar(node)
     return value if type(value) is int else None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredArray:
-    """An array as the file holds it. `name` is for messages."""
+    """An array in the file. `name` is for messages."""
 
     name: str
     dtype: Dtype
@@ -63,7 +64,7 @@ class StoredArray:
 
     @property
     def code(self) -> str:
-        """As numpy writes a plain dtype, without its byte order: "i8", "f4"."""
+        """The dtype as numpy writes it, without byte order: "i8", "f4"."""
         return f"{self.dtype.kind}{self.dtype.itemsize}"
 
     @property
@@ -71,24 +72,28 @@ class StoredArray:
         return math.prod(self.shape)
 
     def expect(self, codes: set[str], *shape: int | None) -> None:
-        """Require one of the dtypes, and a shape; None stands for any length.
+        """Require one of the dtypes, and a shape in which None is any length.
 
         Raises:
-            Broken: it is another.
+            InvariantError: The dtype or the shape is another.
         """
-        require(self.code in codes, f"{self.name} holds {self.code} and not {' or '.join(codes)}")
+        require(
+            self.code in codes,
+            f"the dtype of {self.name} is {self.code}, not {' or '.join(sorted(codes))}",
+        )
         fits = len(shape) == len(self.shape) and all(
             want in (None, have) for want, have in zip(shape, self.shape, strict=True)
         )
         needed = ", ".join("any" if n is None else str(n) for n in shape)
-        require(fits, f"the shape of {self.name} is {self.shape}, where ({needed}) is needed")
+        require(fits, f"the shape of {self.name} is {self.shape}, not ({needed})")
 
 
 def stored_array(node: Node, name: str) -> StoredArray:
-    """The array that a node makes.
+    """Return the array that a node builds.
 
     Raises:
-        Broken: it makes none, or one of fewer or more bytes than its shape tells.
+        InvariantError: The node is not an array, or its content does not have the size of its
+            shape.
     """
     if isinstance(node, Payload):
         if isinstance(node.inner, list):
@@ -99,21 +104,21 @@ def stored_array(node: Node, name: str) -> StoredArray:
     is_numpy = isinstance(node, ObjectNode) and node.cls.module.startswith("numpy.")
     reader = _READERS.get(node.cls.name) if is_numpy else None
     if reader is None:
-        raise InvariantError(f"{name} is no array")
+        raise InvariantError(f"{name} is not an array")
     return reader(node, name)
 
 
 def _reconstructed(node: ObjectNode, name: str) -> StoredArray:
     state = node.states[0] if len(node.states) == 1 else None
     if not isinstance(state, tuple) or len(state) != 5:
-        raise InvariantError(f"{name} is no array")
+        raise InvariantError(f"{name} is not an array")
     _, shape, dtype, fortran, data = state
     return _array(name, (dtype, shape, fortran is True), data)
 
 
 def _from_buffer(node: ObjectNode, name: str) -> StoredArray:
     if len(node.args) != 4 or node.states:
-        raise InvariantError(f"{name} is no array")
+        raise InvariantError(f"{name} is not an array")
     data, dtype, shape, order = node.args
     return _array(name, (dtype, shape, order == "F"), data)
 
@@ -125,23 +130,23 @@ def _array(name: str, kind: tuple[Node, Node, bool], data: Node) -> StoredArray:
     dtype, shape = parse(kind[0]), shape_of(kind[1])
     content = data if isinstance(data, list) else raw(data)
     if dtype is None or shape is None or content is None:
-        raise InvariantError(f"{name} is no array")
+        raise InvariantError(f"{name} is not an array")
     found = StoredArray(name, dtype, shape, kind[2], content)
     unit = 1 if isinstance(content, list) else dtype.itemsize
     size = length(content)
-    require(size in (None, unit * found.size), f"{name} holds more or less than its shape tells")
+    require(size in (None, unit * found.size), f"{name} does not have the size of its shape")
     return found
 
 
 def length(content: Content) -> int | None:
-    """In bytes or items; None of text that is too long to keep: it tells when it is decoded."""
+    """Return the length in bytes or items, or None for long text that is not decoded yet."""
     if isinstance(content, Blob):
         return None if content.codec else content.length
     return len(content)
 
 
 def raw(node: Node) -> bytes | Blob | None:
-    """Bytes, however the protocol at hand writes them, or None."""
+    """Return bytes in the form of any pickle protocol, or None."""
     if isinstance(node, str):
         return _latin(node)
     if isinstance(node, ObjectNode) and node.cls.name in {"encode", "bytes", "bytearray"}:
@@ -160,30 +165,30 @@ def _latin(text: str) -> bytes | None:
 
 
 Layout = dict[str, set[str]]
-"""Field -> the dtypes that it may have, as numpy writes them without byte order; in order."""
+"""Field -> its allowed dtypes, as in `StoredArray.code`; in the order of the fields."""
 
 _CODES = {"i4": "i", "i8": "q", "u1": "B", "u4": "I", "f8": "d"}
 
 
 def require_layout(records: StoredArray, *layouts: Layout) -> None:
-    """Require a list of records of one of the layouts, in which no field covers another.
+    """Require a list of records in one of the layouts, whose fields do not overlap.
 
     Raises:
-        Broken: it is something else.
+        InvariantError: The array is something else.
     """
     name, fields = records.name, records.dtype.fields
-    require(len(records.shape) == 1, f"{name} are no list")
+    require(len(records.shape) == 1, f"{name} are not a list")
     names = [field for field, _, _ in fields]
     layout = next((found for found in layouts if list(found) == names), {})
     fits = all(f"{kind.kind}{kind.itemsize}" in layout.get(field, ()) for field, _, kind in fields)
-    require(bool(layout) and fits, f"{name} have other fields than they have")
+    require(bool(layout) and fits, f"{name} do not have the fields that the library reads")
     ends = [0, *(offset + kind.itemsize for _, offset, kind in fields)]
     disjoint = all(end <= offset for end, (_, offset, _) in zip(ends, fields, strict=False))
-    require(disjoint, f"fields of {name} lie on each other")
+    require(disjoint, f"fields of {name} overlap")
 
 
 class Columns:
-    """Some integer fields of records, in the order of their offsets, one byte order for all."""
+    """Some integer fields of records, in the order of their offsets, all of one byte order."""
 
     def __init__(self, dtype: Dtype, *names: str) -> None:
         self.fields = {name: (offset, kind) for name, offset, kind in dtype.fields if name in names}
@@ -198,13 +203,15 @@ class Columns:
         )
 
     def rows(self, records: bytes) -> Iterator[tuple[int, ...]]:
-        """The fields of each record."""
+        """Yield the fields of each record."""
         return self._struct.iter_unpack(records)
 
 
 def word_offsets(dtype: Dtype, *names: str) -> list[int] | None:
-    """Where fields of 8 bytes, little endian, begin if a record is seen as words of 4 bytes; None
-    if one is not such a field, or begins within a word.
+    """Return the positions of 8-byte little-endian fields, counted in words of 4 bytes.
+
+    Returns:
+        The positions, or None if a field is of another kind or does not start at a word.
     """
     fields = [(offset, kind) for name, offset, kind in dtype.fields if name in names]
     fine = all(k.itemsize == 8 and not k.big_endian and not offset % 4 for offset, k in fields)

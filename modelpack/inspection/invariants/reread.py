@@ -1,4 +1,4 @@
-"""Second pass over parts of a file through the same descriptor."""
+"""A second pass over parts of a file, through the same descriptor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Part = tuple[int, int]
 
 
 class _RereadFile(stream.HashingFile):
-    """A file from its beginning, wherever its descriptor stands, and not hashed."""
+    """A file read from its beginning at any position of its descriptor, without hashing."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -29,10 +29,10 @@ class _RereadFile(stream.HashingFile):
 
 
 def reread_parts(file: BinaryIO, container: str, parts: list[Part]) -> Iterator[tuple[Part, bytes]]:
-    """The parts in pieces; they are apart from each other and in order.
+    """Yield parts that are sorted and do not overlap, in pieces.
 
     Raises:
-        Malformed: the file ends before them.
+        Malformed: The file ends before a part.
     """
     if container != "raw":
         yield from _parts_of_stream(_chunks(file, container), parts)

@@ -1,8 +1,8 @@
-"""Bulk checks over array contents, dense and sparse.
+"""Bulk checks over the contents of arrays, dense and sparse.
 
-A rule is a generator: it is sent one piece after the other, and at last an empty one, and raises
-`Broken` where what it was sent cannot be. A piece is bytes, or all items of an array of objects. So
-all arrays are read in one pass over the file, and none of bytes as a whole.
+A rule is a generator that receives the pieces of an array, then an empty one, and raises
+`InvariantError` at an invalid value. A piece is bytes, or all items of an array of objects. All
+arrays of a file are thus checked in one pass, without keeping their bytes.
 """
 
 from __future__ import annotations
@@ -32,16 +32,19 @@ from .objects import (
 )
 
 PIECE = 256 * limits.KIB
-"""The most bytes that a rule is sent at a time."""
+"""The maximum number of bytes in a piece."""
 
 Rule = Generator[None, Any, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """`item` is the size in bytes of what a piece holds in whole numbers. Text is sent in UTF-8,
-    anything else as the bytes that it is. `work` is what the rule does beyond reading the content,
-    in values of 8 bytes.
+    """Content to check, and its rule.
+
+    Attributes:
+        item: The size of a value in bytes; a piece contains whole values.
+        text: Whether the rule receives text in UTF-8 instead of bytes.
+        work: The work of the rule beyond reading the content, in values of 8 bytes.
     """
 
     content: Content
@@ -51,14 +54,14 @@ class Scan:
     work: int = 0
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Offset and length of content that was not kept."""
+    def extent(self) -> tuple[int, int]:
+        """The offset and length of content that was not kept."""
         blob = self.content
         return (blob.offset, blob.length) if isinstance(blob, Blob) else (0, 0)
 
     @property
     def cost(self) -> int:
-        """What reading it takes, in bytes."""
+        """The cost of the scan, in bytes."""
         content = self.content
         if isinstance(content, list):
             return 8 * (len(content) + self.work)
@@ -71,10 +74,10 @@ def scan_values(array: StoredArray, rule: Rule) -> Scan:
 
 
 def run(found: Scan) -> None:
-    """Send content that is at hand to its rule.
+    """Run the rule of content that was kept.
 
     Raises:
-        Broken: the rule is not followed.
+        InvariantError: The content does not follow the rule.
     """
     content = found.content
     feeder = Feeder(found)
@@ -86,7 +89,7 @@ def run(found: Scan) -> None:
 
 
 class Feeder:
-    """Sends bytes to a rule as they come."""
+    """A connection from a stream of bytes to a rule."""
 
     def __init__(self, found: Scan) -> None:
         self._rule = found.rule
@@ -107,12 +110,12 @@ class Feeder:
             self.send(data[start : min(start + step, whole)])
 
     def send(self, piece: bytes | list[Node]) -> None:
-        self._followed = False  # unless the rule goes on
+        self._followed = False  # set again unless the rule raises
         self._rule.send(piece)
         self._followed = True
 
     def finish(self) -> None:
-        """After the last byte."""
+        """End the rule after the last byte."""
         if not self._followed:
             return
         self._decoded(b"", final=True)
@@ -127,42 +130,44 @@ class Feeder:
         try:
             return self._decoder.decode(data, final).encode(self._encoding)
         except UnicodeError:
-            raise InvariantError("a text stands for no bytes") from None
+            raise InvariantError("a text cannot be decoded as bytes") from None
 
 
-# Each takes a lane of 32 bits, the first the lowest, as `int.from_bytes(column, "little")` lays
-# them. Sums and differences of such integers are those of the lanes as long as none leaves its
-# lane; the highest bit of each lane is kept free for that. Five times as fast as a loop over the
-# integers.
+# Vectors: one large integer contains many 32-bit values ("lanes"), the first in its lowest bits, as
+# `int.from_bytes(column, "little")` does. Adding two vectors adds all lanes, if no lane overflows;
+# the highest bit of each lane is kept free for that. Five times as fast as a loop over the values.
 WIDTH = 4
 LIMIT = 2**31
-"""What a lane holds is less than this."""
+"""The upper bound of a value in a lane."""
 
 MAX_LANES = PIECE // WIDTH
-"""Lanes that `ones` and `numbers` give."""
+"""The maximum number of lanes of `ones` and `numbers`."""
 
 
 def ones(count: int) -> int:
-    """The value 1 in each of `count` lanes."""
+    """Return the value 1 in each of `count` lanes."""
     return _ones() & _all(count)
 
 
 def numbers(count: int) -> int:
-    """The values 0, 1, 2, ... in `count` lanes."""
+    """Return the values 0, 1, 2, ... in `count` lanes."""
     return _numbers() & _all(count)
 
 
 def less(lanes: int, bounds: int, one: int) -> bool:
-    """Whether each lane is less than its bound; `one` is `ones` of as many lanes.
+    """Return whether each lane is less than its bound.
 
-    Bounds have to be less than `LIMIT`; a lane that is not is found out.
+    Args:
+        lanes: The values; False if one is not below `LIMIT`.
+        bounds: The bounds, all below `LIMIT`.
+        one: `ones` of the same number of lanes.
     """
     spare = one << 31
     return not lanes & spare and ((bounds | spare) - lanes - one) & spare == spare
 
 
 def all_in_range(column: bytes, bound: int) -> bool:
-    """Whether each 32-bit integer of a column, little endian, is in [0, bound); bound < `LIMIT`."""
+    """Return whether all 32-bit little-endian integers are in [0, bound); bound < `LIMIT`."""
     one = ones(len(column) // WIDTH)
     return less(int.from_bytes(column, "little"), bound * one, one)
 
@@ -188,30 +193,30 @@ _CODES = {"i1": "b", "i2": "h", "i4": "i", "i8": "q"}
 
 
 def in_range(numbers: StoredArray, bound: int, least: int = 0) -> Rule:
-    """Each is in [least, bound)."""
+    """Require that all numbers are in [least, bound)."""
     first = 0
     while piece := (yield):
-        if not _sound(piece, numbers, bound, least):
-            for place, value in enumerate(values(piece, numbers), first):
+        if not _all_in_range(piece, numbers, bound, least):
+            for position, value in enumerate(values(piece, numbers), first):
                 if not least <= value < bound:
                     raise InvariantError(
-                        f"{numbers.name} hold {value:,} in place {place:,}, where less than "
-                        f"{bound:,} and no less than {least:,} can be"
+                        f"{numbers.name} contain {value:,} at position {position:,}, which is not "
+                        f"between {least:,} and {bound - 1:,}"
                     )
         first += len(piece) // numbers.dtype.itemsize
 
 
 def pointers(numbers: StoredArray, count: int) -> Rule:
-    """They begin with 0, never fall, and end with `count` at most."""
+    """Require that row pointers start at 0, never decrease, and end at `count` or less."""
     last: int | None = None
     while piece := (yield):
         found = values(piece, numbers)
         begins = found[0] == 0 if last is None else found[0] >= last
         if not begins or not all(map(operator.le, found, found[1:])):
-            raise InvariantError(f"{numbers.name} do not begin with 0, or fall")
+            raise InvariantError(f"{numbers.name} do not start at 0, or decrease")
         last = found[-1]
     if last is None or last > count:
-        raise InvariantError(f"{numbers.name} end with {last}, and there are {count:,} values")
+        raise InvariantError(f"{numbers.name} end at {last}, but there are {count:,} values")
 
 
 def values(piece: bytes, numbers: StoredArray) -> array[int]:
@@ -223,8 +228,8 @@ def values(piece: bytes, numbers: StoredArray) -> array[int]:
     return found
 
 
-def _sound(piece: bytes, numbers: StoredArray, bound: int, least: int) -> bool:
-    """Whether all are in [least, bound), found out at once; False also where it cannot be."""
+def _all_in_range(piece: bytes, numbers: StoredArray, bound: int, least: int) -> bool:
+    """Return whether all numbers are in [least, bound), without a loop over them."""
     if least or numbers.code not in INDEX or numbers.dtype.big_endian or bound >= LIMIT:
         found = values(piece, numbers)
         return least <= min(found) and max(found) < bound
@@ -236,9 +241,10 @@ def _sound(piece: bytes, numbers: StoredArray, bound: int, least: int) -> bool:
     return high == bytes(len(high)) and all_in_range(words[::2].tobytes(), bound)
 
 
-# The compiled routines go through `indices` and `data` from `indptr[i]` to `indptr[i + 1]`, and
-# read and write at these indices, coordinates and offsets. scipy compares them with the shape when
-# a matrix is made, and not when it is unpickled. See scipy/sparse/sparsetools.
+# Sparse matrices. The compiled routines read `indices` and `data` from `indptr[i]` to
+# `indptr[i + 1]`, and read and write at these indices, coordinates and offsets. scipy compares them
+# with the shape when it builds a matrix, but not when it unpickles one. See
+# scipy/sparse/sparsetools.
 _VALUES = "the values of a sparse matrix"
 _INDICES = "the indices of a sparse matrix"
 
@@ -257,7 +263,7 @@ def by_blocks(node: ObjectNode) -> Iterator[Scan]:
     """Compressed rows of dense blocks of one shape: bsr."""
     rows, columns = shape_of_sparse(node)
     values = stored_array(attributes(node).get("data"), _VALUES)
-    require(len(values.shape) == 3, "the values of a sparse matrix are no blocks")
+    require(len(values.shape) == 3, "the values of a sparse matrix are not blocks")
     _, height, width = values.shape
     fits = height > 0 and width > 0 and not rows % height and not columns % width
     require(fits, "the blocks of a sparse matrix do not fit its shape")
@@ -265,13 +271,16 @@ def by_blocks(node: ObjectNode) -> Iterator[Scan]:
 
 
 def by_coordinates(node: ObjectNode) -> Iterator[Scan]:
-    """One coordinate for each dimension of a value: coo."""
+    """One coordinate for each dimension and value: coo."""
     state, shape, values = attributes(node), _shape_of(node), _flat(node)
     old = [state[name] for name in ("row", "col") if name in state]
     since = state.get("coords")  # since scipy 1.13
     found = list(since) if isinstance(since, tuple | list) else old
     is_one = ("coords" in state) != bool(old)
-    require(is_one and len(found) == len(shape), "a sparse matrix has not one index a dimension")
+    require(
+        is_one and len(found) == len(shape),
+        "a sparse matrix does not have one index for each dimension",
+    )
     for coordinate, length in zip(found, shape, strict=True):
         indices = stored_array(coordinate, _INDICES)
         indices.expect(INDEX, values.size)
@@ -279,13 +288,13 @@ def by_coordinates(node: ObjectNode) -> Iterator[Scan]:
 
 
 def by_diagonals(node: ObjectNode) -> Iterator[Scan]:
-    """Diagonals: dia. A diagonal may lie outside of the matrix by its own offset only."""
+    """Diagonals: dia. Each offset is that of a diagonal inside the matrix or next to it."""
     state, (rows, columns) = attributes(node), shape_of_sparse(node)
     offsets = stored_array(state.get("offsets"), "the offsets of a sparse matrix")
     offsets.expect(INDEX, None)
     values = stored_array(state.get("data"), _VALUES)
     fits = len(values.shape) == 2 and values.shape[0] == offsets.size
-    require(fits, "a sparse matrix has not one offset a diagonal")
+    require(fits, "a sparse matrix does not have one offset for each diagonal")
     yield scan_values(offsets, in_range(offsets, columns + 1, least=-rows))
 
 
@@ -295,17 +304,17 @@ def by_lists(node: ObjectNode) -> Iterator[Scan]:
     indices = stored_array(state.get("rows"), _INDICES)
     values = stored_array(state.get("data"), _VALUES)
     fits = indices.shape == values.shape == (rows,)
-    require(fits, "a sparse matrix has not one list of indices a row")
+    require(fits, "a sparse matrix does not have one list of indices for each row")
     if not isinstance(indices.content, list) or not isinstance(values.content, list):
-        raise InvariantError("a sparse matrix holds no lists")
+        raise InvariantError("a sparse matrix does not contain lists")
     lengths = [len(row) if isinstance(row, list) else -1 for row in indices.content]
     others = [len(row) if isinstance(row, list) else -2 for row in values.content]
-    require(lengths == others, "a sparse matrix has not one index a value")
+    require(lengths == others, "a sparse matrix does not have one index for each value")
     yield Scan(indices.content, 1, _lists(columns), work=sum(lengths))
 
 
 def by_keys(node: ObjectNode) -> Iterator[Scan]:
-    """A dict of coordinates: dok. It was a dict itself before scipy 1.13, and holds one since."""
+    """A dict of coordinates: dok. It is a dict before scipy 1.13, and contains one since then."""
     shape = _shape_of(node)
     for values in (*node.args, node.pairs, attributes(node).get("_dict")):
         if isinstance(values, DictNode):
@@ -317,7 +326,7 @@ def is_sparse(node: Node) -> bool:
 
 
 def shape_of_sparse(node: ObjectNode) -> tuple[int, int]:
-    """Of a matrix, two lengths; of an array of one dimension, that of its only row as well."""
+    """Return the two lengths of a matrix; an array of one dimension has one row."""
     shape = _shape_of(node)
     require(len(shape) < 3, "a sparse matrix has no shape")
     return shape[-2] if len(shape) == 2 else 1, shape[-1]
@@ -333,19 +342,19 @@ def _shape_of(node: ObjectNode) -> tuple[int, ...]:
 
 def _flat(node: ObjectNode) -> StoredArray:
     values = stored_array(attributes(node).get("data"), _VALUES)
-    require(len(values.shape) == 1, "the values of a sparse matrix are no list")
+    require(len(values.shape) == 1, "the values of a sparse matrix do not have one dimension")
     return values
 
 
 def _compressed(node: ObjectNode, values: StoredArray, major: int, minor: int) -> Iterator[Scan]:
-    """Indices in [0, minor), and where those of each of `major` rows or columns begin."""
+    """Check indices in [0, minor), and the pointers of `major` rows or columns."""
     state = attributes(node)
     starts = stored_array(state.get("indptr"), "the row pointers of a sparse matrix")
     indices = stored_array(state.get("indices"), _INDICES)
     starts.expect(INDEX, major + 1)
     indices.expect(INDEX, None)
     fits = values.shape[:1] == indices.shape and starts.code == indices.code
-    require(fits, "a sparse matrix has not one index a value")
+    require(fits, "a sparse matrix does not have one index for each value")
     yield scan_values(starts, pointers(starts, indices.size))
     yield scan_values(indices, in_range(indices, minor))
 
@@ -353,22 +362,25 @@ def _compressed(node: ObjectNode, values: StoredArray, major: int, minor: int) -
 def _lists(columns: int) -> Rule:
     while rows := (yield):
         for row in rows:
-            _below(row, (columns,) * len(row))
+            _require_below(row, (columns,) * len(row))
 
 
 def _keys(shape: tuple[int, ...]) -> Rule:
     while keys := (yield):
         for key in keys:
-            place = key if isinstance(key, tuple) else (key,)
-            require(len(place) == len(shape), "a sparse matrix has not one index a dimension")
-            _below(place, shape)
+            position = key if isinstance(key, tuple) else (key,)
+            require(
+                len(position) == len(shape),
+                "a sparse matrix does not have one index for each dimension",
+            )
+            _require_below(position, shape)
 
 
-def _below(numbers: list[Node] | tuple[Node, ...], bounds: tuple[int, ...]) -> None:
+def _require_below(numbers: list[Node] | tuple[Node, ...], bounds: tuple[int, ...]) -> None:
     for node, bound in zip(numbers, bounds, strict=True):
         value = integer(node)
         if value is None or not 0 <= value < bound:
-            shown = "no integer" if value is None else f"{value:,}"
+            shown = "a value that is not an integer" if value is None else f"{value:,}"
             raise InvariantError(
-                f"{_INDICES} hold {shown}, where less than {bound:,} and no less than 0 can be"
+                f"{_INDICES} contain {shown}, which is not between 0 and {bound - 1:,}"
             )

@@ -1,6 +1,6 @@
-"""Settings that start threads or processes, claim memory, or end the process at prediction.
+"""Checks of settings that start threads or processes, allocate memory, or end the process.
 
-scikit-learn checks the parameters of an estimator when it is fitted, and not when it predicts.
+scikit-learn validates the parameters of an estimator when it is fitted, but not when it predicts.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .objects import attributes, integer, named_attributes, require
 from .scan import Scan
 
 _MAX_THREADS = 4096
-"""No machine on which models are trained has more processors."""
+"""More than the processors of any machine that trains models."""
 
-_MAX_PROCESSES = 128  # as HashingEncoder itself accepts
+_MAX_PROCESSES = 128  # the maximum of HashingEncoder itself
 _METHODS = {"fork", "forkserver", "spawn"}
 _OUTPUTS = {"default", "pandas", "polars"}
 _FIELDS = {"transformer_name", "feature_name"}
@@ -35,7 +35,7 @@ def hashing(node: ObjectNode) -> Iterator[Scan]:
 
 
 def centres(node: ObjectNode) -> Iterator[Scan]:
-    """`KMeans` and its kind start as many threads of OpenMP as they had in training."""
+    """`KMeans` and its variants start as many OpenMP threads as in training."""
     state = attributes(node)
     if "_n_threads" in state:
         count = integer(state["_n_threads"])
@@ -57,12 +57,16 @@ def processes(node: ObjectNode) -> Iterator[Scan]:
     yield from ()
 
 
-def names_of_columns(node: ObjectNode) -> Iterator[Scan]:
-    """`ColumnTransformer` formats the name of each column if `verbose_feature_names_out` is a
-    text: a width claims memory, and an attribute reads from the object.
+def column_names(node: ObjectNode) -> Iterator[Scan]:
+    """`ColumnTransformer` uses a text in `verbose_feature_names_out` as the format of column names.
+
+    A width in the format allocates memory, and a field can read attributes of objects.
     """
     text = scalar(attributes(node).get("verbose_feature_names_out"))
-    require(not isinstance(text, str) or _is_plain(text), "its format of names has other fields")
+    require(
+        not isinstance(text, str) or _is_plain(text),
+        "its format of names has fields other than the names",
+    )
     yield from ()
 
 
@@ -79,10 +83,10 @@ def _is_plain(text: str) -> bool:
 
 
 def require_known_output(node: ObjectNode) -> None:
-    """Require that `set_output` set one of the containers that scikit-learn has.
+    """Require one of the containers that `set_output` accepts.
 
     Raises:
-        Broken: The setting is something else.
+        InvariantError: The setting is something else.
     """
     for state in node.states:
         pairs = zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()

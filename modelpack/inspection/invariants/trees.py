@@ -1,8 +1,8 @@
-"""Decision trees and histogram gradient boosting.
+"""Checks of decision trees and histogram gradient boosting.
 
-Compiled code goes from node to node by `left_child` and `right_child`, reads column `feature` of a
-row, and looks at no bound: sklearn/tree/_tree.pyx, where `_check_node_ndarray` sees to the dtype
-and the shape only. A child comes after its parent, so that each way down ends.
+Compiled code walks from node to node by `left_child` and `right_child`, and reads column `feature`
+of a row, without a bounds check. `_check_node_ndarray` in sklearn/tree/_tree.pyx checks only the
+dtype and the shape. A child must follow its parent in the array, so that no walk is endless.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FIELDS: objects.Layout = {
     "weighted_n_node_samples": {"f8"},
 }
 _LAYOUTS = (_FIELDS, {**_FIELDS, "missing_go_to_left": {"u1"}})
-"""Of the nodes before and since scikit-learn 1.3; indices take 4 bytes in builds for 32 bits."""
+"""The nodes before and since scikit-learn 1.3; indices have 4 bytes in 32-bit builds."""
 
 _LINKS = ("left_child", "right_child", "feature")
 _LEAF, _UNDEFINED = -1, -2
@@ -42,14 +42,15 @@ def tree(node: ObjectNode) -> Iterator[Scan]:
 
 
 def decision_tree(node: ObjectNode) -> Iterator[Scan]:
-    """An estimator with one tree: it looks at the number of its own features only."""
+    """An estimator with one tree: it compares rows only with its number of features."""
     _require_same_width(attributes(node).get("tree_"), attributes(node))
     yield from ()
 
 
 def gradient_boosting(node: ObjectNode) -> Iterator[Scan]:
-    """It looks at the features of none of its trees, and adds the output of as many to each row as
-    `estimators_` has columns.
+    """Gradient boosting does not check the number of features of its trees.
+
+    For each row, it adds as many outputs as `estimators_` has columns.
     """
     state = attributes(node)
     if state.get("estimators_") is None:
@@ -60,7 +61,7 @@ def gradient_boosting(node: ObjectNode) -> Iterator[Scan]:
 
 
 def isolation_forest(node: ObjectNode) -> Iterator[Scan]:
-    """Some releases ask its trees for the paths of rows, into memory for `max_depth` nodes each."""
+    """Isolation forests of some releases store the path of a row in `max_depth` nodes."""
     estimators = attributes(node).get("estimators_")
     for estimator in estimators if isinstance(estimators, list) else ():
         found = _tree_of(estimator)
@@ -77,14 +78,17 @@ def _estimators(state: dict[str, Node]) -> Rule:
 
 
 def _outputs(state: dict[str, Node]) -> int:
-    """The columns of the raw predictions of a gradient boosting."""
+    """Return the number of columns of the raw predictions of a gradient boosting."""
     classes = view(state.get("classes_"))
     columns = classes.size if classes and classes.size > 2 else 1
     counts = [integer(state[name]) for name in ("n_trees_per_iteration_",) if name in state]
     start = state.get("init_")
     first = view(attributes(start).get("classes_")) if isinstance(start, ObjectNode) else None
     agree = first is None or classes is None or first.size == classes.size
-    require(agree and set(counts) <= {columns}, "a gradient boosting has other classes than it has")
+    require(
+        agree and set(counts) <= {columns},
+        "the attributes of a gradient boosting differ in the number of classes",
+    )
     return columns
 
 
@@ -99,13 +103,11 @@ def _require_same_width(tree: Node, state: dict[str, Node]) -> None:
     widths = {integer(state[name]) for name in ("n_features_in_", "n_features_") if name in state}
     n_features = integer(tree.args[0]) if isinstance(tree, ObjectNode) and tree.args else None
     if widths != {n_features}:
-        raise InvariantError(
-            "a tree was made for other features than the estimator that it belongs to"
-        )
+        raise InvariantError("a tree does not have the number of features of its estimator")
 
 
 def _arguments(node: ObjectNode) -> tuple[int, int, int]:
-    """n_features, n_outputs, and the most classes that an output has."""
+    """Return n_features, n_outputs, and the maximum number of classes of an output."""
     args = node.args if len(node.args) == 3 else (None, None, None)
     n_features, n_outputs, classes = integer(args[0]), integer(args[2]), view(args[1])
     counts = [n for n in (classes and classes.values()) or () if type(n) is int and n > 0]
@@ -122,7 +124,7 @@ def _arguments(node: ObjectNode) -> tuple[int, int, int]:
 
 
 def _nodes_of(node: ObjectNode, shape: list[int]) -> tuple[StoredArray, int]:
-    """The nodes of a tree and its depth."""
+    """Return the nodes of a tree and its depth."""
     state = attributes(node)
     missing = {"max_depth", "node_count", "nodes", "values"} - state.keys()
     require(not missing, "a tree has no nodes")
@@ -130,7 +132,9 @@ def _nodes_of(node: ObjectNode, shape: list[int]) -> tuple[StoredArray, int]:
     objects.require_layout(nodes, *_LAYOUTS)
     count, depth = nodes.size, integer(state["max_depth"])
     require(0 < count < scan.LIMIT, "a tree has no nodes")
-    require(integer(state["node_count"]) == count, "a tree counts its nodes wrongly")
+    require(
+        integer(state["node_count"]) == count, "node_count of a tree is not the number of its nodes"
+    )
     stored_array(state["values"], "the values of a tree").expect({"f8"}, count, *shape)
     if depth is None or not 0 <= depth < count:
         raise InvariantError("the depth of a tree contradicts the number of its nodes")
@@ -138,22 +142,23 @@ def _nodes_of(node: ObjectNode, shape: list[int]) -> tuple[StoredArray, int]:
 
 
 def _nodes(nodes: StoredArray, n_features: int, depth: int | None) -> Rule:
-    """Children come after their parent, and exist; so do features. No node lies deeper than `depth`
-    tells; None: that does not matter.
+    """Require that children exist and follow their parent, and that features exist.
+
+    No node may be deeper than `depth`, unless that is None.
     """
     words = objects.word_offsets(nodes.dtype, *_LINKS)
     rows = objects.Columns(nodes.dtype, *_LINKS).rows
     depths = array("i", bytes(4 * nodes.size)) if depth is not None else None
     first = 0
     while piece := (yield):
-        if words is None or not _sound(piece, nodes, words, first, n_features):
-            _look(rows(piece), nodes, first, n_features)
+        if words is None or not _all_valid(piece, nodes, words, first, n_features):
+            _check_nodes(rows(piece), nodes, first, n_features)
         if depths is not None:
             _descend(rows(piece), depths, first)
         first += len(piece) // nodes.dtype.itemsize
     if depths is not None and depth is not None and max(depths) > depth:
         raise InvariantError(
-            f"a tree is {max(depths):,} levels deep and says that it has {depth:,}"
+            f"a tree is {max(depths):,} levels deep, but its max_depth is {depth:,}"
         )
 
 
@@ -163,26 +168,30 @@ def _descend(rows: Iterable[tuple[int, ...]], depths: array[int], first: int) ->
             depths[left] = depths[right] = depths[number] + 1
 
 
-def _look(rows: Iterable[tuple[int, ...]], nodes: StoredArray, first: int, n_features: int) -> None:
-    """Node by node, to say which one is broken."""
+def _check_nodes(
+    rows: Iterable[tuple[int, ...]], nodes: StoredArray, first: int, n_features: int
+) -> None:
+    """Check node by node, and name the first invalid one."""
     for number, (left, right, feature) in enumerate(rows, first):
         if left == right == _LEAF and feature == _UNDEFINED:
             continue
         for child in (left, right):
             if not number < child < nodes.size:
                 raise InvariantError(
-                    f"node {number:,} of a tree has the child {child:,}, and the tree has "
-                    f"{nodes.size:,} nodes, each before its children"
+                    f"node {number:,} of a tree has the child {child:,}, but children follow "
+                    f"their parent, and the tree has {nodes.size:,} nodes"
                 )
         if not 0 <= feature < n_features:
             raise InvariantError(
-                f"node {number:,} of a tree asks for feature {feature:,}, and there are "
+                f"node {number:,} of a tree reads feature {feature:,}, but there are only "
                 f"{n_features:,}"
             )
 
 
-def _sound(piece: bytes, nodes: StoredArray, words: list[int], first: int, n_features: int) -> bool:
-    """`_look` for all nodes of a piece at once: True only where it finds nothing.
+def _all_valid(
+    piece: bytes, nodes: StoredArray, words: list[int], first: int, n_features: int
+) -> bool:
+    """Check all nodes of a piece at once, as `_check_nodes` does; False if in doubt.
 
     The upper halves of the three fields are all ones in a leaf (-1, -1, -2) and zero elsewhere.
     """
@@ -200,8 +209,8 @@ def _sound(piece: bytes, nodes: StoredArray, words: list[int], first: int, n_fea
     if left & leaf or right & leaf or feature & leaf != is_leaf:
         return False
     number = scan.numbers(len(piece) // nodes.dtype.itemsize) + first * one
-    past = leaf & (one << 31) - one  # greater than any number: a leaf has nothing to compare
-    return (  # as trees are built, the left child comes first; others are looked at by node
+    past = leaf & (one << 31) - one  # a leaf is greater than any number
+    return (  # scikit-learn writes the left child first; other trees are checked by node
         scan.less(number, left | past, one)
         and scan.less(left, right | past, one)
         and scan.less(right, nodes.size * one, one)
@@ -209,9 +218,9 @@ def _sound(piece: bytes, nodes: StoredArray, words: list[int], first: int, n_fea
     )
 
 
-# Compiled code goes from node to node by `left` and `right`, reads column `feature_idx` of a row,
-# and looks categories up in row `bitset_idx` of a table of bits; it looks at no bound
-# (sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx).
+# Compiled code walks from node to node by `left` and `right`, reads column `feature_idx` of a row,
+# and looks up categories in row `bitset_idx` of a table of bits, without a bounds check. See
+# sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx.
 _HIST_FIELDS: objects.Layout = {
     "value": {"f8"}, "count": {"u4"}, "feature_idx": {"u4", "i4", "i8"}, "threshold": {"f8"},
     "missing_go_to_left": {"u1"}, "left": {"u4"}, "right": {"u4"}, "gain": {"f8"},
@@ -224,7 +233,7 @@ _HIST_LAYOUTS: tuple[objects.Layout, ...] = (
     {("num_threshold" if name == "threshold" else name): codes
      for name, codes in {**_HIST_FIELDS, **_CATEGORIES}.items()},
 )  # fmt: skip
-"""Of the nodes in scikit-learn 0.21, since 0.22, and since 0.24, which knows categories."""
+"""The nodes in scikit-learn 0.21, since 0.22, and since 0.24, which added categories."""
 
 _HIST_LINKS = ("feature_idx", "left", "right", "is_leaf", "is_categorical", "bitset_idx")
 _FEATURES = ("n_features_in_", "n_features_", "_n_features")
@@ -236,7 +245,9 @@ def histogram_boosting(node: ObjectNode) -> Iterator[Scan]:
         return
     widths = {integer(state[name]) for name in _FEATURES if name in state}
     if len(widths) != 1 or None in widths:
-        raise InvariantError("the number of features of a gradient boosting is not told")
+        raise InvariantError(
+            "the number of features of a gradient boosting is missing or ambiguous"
+        )
     n_features = next(n for n in widths if n is not None)
     knows_categories = _knows_categories(state.get("_bin_mapper"), n_features)
     for predictor in _predictors(state["_predictors"]):
@@ -247,12 +258,12 @@ def _predictors(node: Node) -> Iterator[ObjectNode]:
     for group in node if isinstance(node, list) else [None]:
         for predictor in group if isinstance(group, list) else [None]:
             if not isinstance(predictor, ObjectNode):
-                raise InvariantError("the trees of a gradient boosting are no lists of trees")
+                raise InvariantError("the trees of a gradient boosting are not lists of trees")
             yield predictor
 
 
 def _knows_categories(mapper: Node, n_features: int) -> bool:
-    """Whether known categories are looked up: there is a table of them for a feature at least."""
+    """Return whether compiled code looks up categories of at least one feature."""
     array = (
         view(attributes(mapper).get("is_categorical_")) if isinstance(mapper, ObjectNode) else None
     )
@@ -277,11 +288,11 @@ def _hist_nodes(nodes: StoredArray, n_features: int, sets: int) -> Rule:
     columns = objects.Columns(nodes.dtype, *_HIST_LINKS)
     first = 0
     while piece := (yield):
-        _look_at_hist(columns.rows(piece), first, (nodes.size, n_features, sets))
+        _check_hist_nodes(columns.rows(piece), first, (nodes.size, n_features, sets))
         first += len(piece) // nodes.dtype.itemsize
 
 
-def _look_at_hist(
+def _check_hist_nodes(
     rows: Iterable[tuple[int, ...]], first: int, bounds: tuple[int, int, int]
 ) -> None:
     count, n_features, sets = bounds
@@ -290,16 +301,16 @@ def _look_at_hist(
             continue
         if not (number < left < count and number < right < count):
             raise InvariantError(
-                f"node {number:,} of a tree has the children {left:,} and {right:,}, and the tree "
-                f"has {count:,} nodes, each before its children"
+                f"node {number:,} of a tree has the children {left:,} and {right:,}, but children "
+                f"follow their parent, and the tree has {count:,} nodes"
             )
         if not 0 <= feature < n_features:
             raise InvariantError(
-                f"node {number:,} of a tree asks for feature {feature:,}, and there are "
+                f"node {number:,} of a tree reads feature {feature:,}, but there are only "
                 f"{n_features:,}"
             )
         if category and category[0] and category[1] >= sets:
             raise InvariantError(
-                f"node {number:,} of a tree asks for the set of categories {category[1]:,}, and "
-                f"there are {sets:,}"
+                f"node {number:,} of a tree reads the set of categories {category[1]:,}, but there "
+                f"are only {sets:,}"
             )

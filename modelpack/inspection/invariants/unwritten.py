@@ -1,7 +1,7 @@
-"""Estimators that return memory that they do not write if their attributes disagree.
+"""Checks of estimators that return uninitialized memory if their attributes disagree.
 
-The prediction methods of these classes take new memory by one attribute and fill it by others, so
-that the answer of a changed model contains whatever the process had there before.
+The prediction methods of these classes allocate the result by one attribute and fill it by others.
+In a changed model, the rest of the result would contain earlier data of the process.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from .objects import InvariantError, StoredArray, attributes, integer, require, 
 from .scan import Rule, Scan, scan_values
 
 _MAX_COLUMNS = 2**63
-"""scikit-learn refuses to fit more columns than this."""
+"""The number of columns that scikit-learn refuses to fit."""
 
 
 def polynomial(node: ObjectNode) -> Iterator[Scan]:
-    """`PolynomialFeatures` counts the columns when it is fitted: `_num_combinations` in
-    sklearn/preprocessing/_polynomial.py. Up to scikit-learn 0.24 the degree is always a number, and
-    only `n_output_features_` counts.
+    """`PolynomialFeatures` counts its columns when it is fitted.
+
+    See `_num_combinations` in sklearn/preprocessing/_polynomial.py. Up to scikit-learn 0.24, the
+    degree is always a number, and only `n_output_features_` is saved.
     """
     state = attributes(node)
     if "n_output_features_" not in state and "_n_out_full" not in state:
         return  # not fitted
     least, most = _degrees(state.get("degree"))
     for name, value in (("_min_degree", least), ("_max_degree", most)):
-        require(integer(state.get(name, value)) == value, "its degrees differ")
+        require(integer(state.get(name, value)) == value, "its degree and the saved degrees differ")
     widths = [state[name] for name in ("n_features_in_", "n_input_features_") if name in state]
     width = integer(widths[0]) if widths else None
     same = all(integer(other) == width for other in widths)
@@ -53,15 +54,18 @@ def _degrees(node: Node) -> tuple[int, int]:
     pair = node if isinstance(node, list | tuple) else (0, node)
     found = [integer(part) for part in pair]
     if len(found) != 2 or None in found:
-        raise InvariantError("its degree is not a number or two")
+        raise InvariantError("its degree is not one number or two")
     least, most = (n for n in found if n is not None)
-    require(0 <= least <= most, "its degree is not a number or two")
+    require(0 <= least <= most, "its degree is not one number or two")
     return least, most
 
 
 def _flag(node: Node) -> bool:
     value = scalar(node)
-    require(type(value) is bool or (type(value) is int and value in (0, 1)), "a flag is not a flag")
+    require(
+        type(value) is bool or (type(value) is int and value in (0, 1)),
+        "interaction_only or include_bias is not a boolean",
+    )
     return bool(value)
 
 
@@ -86,13 +90,17 @@ def _count(width: int, degree: int, is_product: bool) -> int:
 
 
 def chain(node: ObjectNode) -> Iterator[Scan]:
-    """`ClassifierChain` and `RegressorChain` put their outputs in order by an array that has a
-    value for each place only if `order_` contains each place once.
+    """`ClassifierChain` and `RegressorChain` invert `order_` into an uninitialized array.
+
+    All of it is written only if `order_` contains each column once.
     """
     order = attributes(node).get("order_")
     if isinstance(order, list | tuple):
-        places = [integer(place) for place in order]
-        require(set(places) == set(range(len(places))), "the order of a chain lacks a place")
+        columns = [integer(column) for column in order]
+        require(
+            set(columns) == set(range(len(columns))),
+            "order_ of a chain does not contain each column once",
+        )
     elif order is not None:
         found = stored_array(order, "the order of a chain")
         found.expect(scan.INDEX, None)
@@ -100,19 +108,21 @@ def chain(node: ObjectNode) -> Iterator[Scan]:
 
 
 def _permutation(numbers: StoredArray) -> Rule:
-    """Each place occurs once."""
+    """Require that each column occurs once."""
     seen = bytearray(numbers.size)
     while piece := (yield):
-        for place in scan.values(piece, numbers):
+        for column in scan.values(piece, numbers):
             require(
-                0 <= place < len(seen) and not seen[place], "the order of a chain lacks a place"
+                0 <= column < len(seen) and not seen[column],
+                "order_ of a chain does not contain each column once",
             )
-            seen[place] = 1
+            seen[column] = 1
 
 
 def mixture(node: ObjectNode) -> Iterator[Scan]:
-    """`GaussianMixture` and `BayesianGaussianMixture` have a column for each mean, and fill one for
-    each matrix (up to scikit-learn 1.5; `_estimate_log_gaussian_prob`).
+    """`GaussianMixture` and its variant allocate a column for each mean, and fill one a matrix.
+
+    See `_estimate_log_gaussian_prob`, up to scikit-learn 1.5.
     """
     state = attributes(node)
     means, matrices = state.get("means_"), state.get("precisions_cholesky_")
@@ -120,5 +130,5 @@ def mixture(node: ObjectNode) -> Iterator[Scan]:
         found = stored_array(matrices, "the matrices of a mixture")
         centres = stored_array(means, "the means of a mixture")
         fits = len(found.shape) != 3 or found.shape[:1] == centres.shape[:1]
-        require(fits, "a mixture has not as many matrices as means")
+        require(fits, "a mixture does not have one matrix for each mean")
     yield from ()

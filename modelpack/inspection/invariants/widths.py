@@ -1,8 +1,9 @@
-"""The number of features that an estimator compares rows with before compiled code reads them.
+"""Checks that an estimator records its number of features.
 
-scikit-learn has compared `n_features_in_` since 0.24, and accepts rows of any width where that is
-missing (sklearn/utils/validation.py, `_check_n_features`). Earlier releases compare with what else
-they keep. So whether it is needed depends on the newest release that the file names.
+Compiled code reads rows without a bounds check. Since 0.24, scikit-learn compares the width of rows
+with `n_features_in_`, and accepts any width if that is missing. See sklearn/utils/validation.py,
+`_check_n_features`. Earlier releases compare other attributes. The newest release in the file
+decides whether the attribute is required.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ FITTED: dict[str, str] = {
     "MiniBatchKMeans": "cluster_centers_",
     **dict.fromkeys(_NEIGHBOURS, "_fit_X"),
 }
-"""Classes whose compiled code believes the width of a row, and an attribute of a fitted one."""
+"""Class whose compiled code relies on the width of a row -> an attribute of a fitted object."""
 
 
 def are_recorded(objects: Iterable[ObjectNode]) -> bool:
-    """Return whether the releases that the file names keep `n_features_in_`, or none is named."""
+    """Return whether the newest release in the file saves `n_features_in_`; True without one."""
     releases = {_version(node) for node in objects if class_key(node).startswith("sklearn.")} - {
         None
     }
@@ -56,7 +57,7 @@ def require_recorded(node: ObjectNode) -> None:
     """Require `n_features_in_` of a fitted estimator that needs it.
 
     Raises:
-        Broken: it is missing, or no integer.
+        InvariantError: It is missing or not an integer.
     """
     module, _, name = class_key(node).partition(":")
     if module.partition(".")[0] != "sklearn" or name not in FITTED:
@@ -77,4 +78,4 @@ def _parsed(version: str | None) -> Version:
     try:
         return Version(version or "")
     except InvalidVersion:
-        return _SINCE  # a release that nobody published could be any
+        return _SINCE  # an invalid version could be any release
