@@ -1,6 +1,6 @@
 """Dockerfile parser: stages, instructions, words.
 
-Source: https://docs.docker.com/reference/dockerfile/. Here documents, another escape character and
+Source: https://docs.docker.com/reference/dockerfile/. Here documents, other escape characters and
 frontends of other images (`# syntax=`) are refused, as modelpack writes none of them.
 """
 
@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from modelpack.errors import BuildFailedError
 
+BASE = "base"
+"""The stage that is the base image itself."""
+
 _DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=", re.IGNORECASE)
+_HERE_DOCUMENT = re.compile(r"(^|\s)<<-?[\"']?\w")
 _FROM = re.compile(r"(\S+)(?:\s+as\s+(\S+))?", re.IGNORECASE)
-_NATIVE = "platform=$BUILDPLATFORM"  # whatever makes the files of a stage, it makes the same
+_NATIVE = "platform=$BUILDPLATFORM"  # a stage creates the same files on every platform
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S+))?\s+")
+_MAX_SHOWN = 200
+_HINT = "Undo the change of the Dockerfile, or build with --engine docker or podman."
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """`flags`: each "name=value". `text`: what follows them, on one line."""
+    """An instruction on one line.
+
+    Attributes:
+        flags: Each as "name=value".
+        text: What follows the flags.
+        line: Number of its first line in the file.
+    """
 
     name: str
     flags: tuple[str, ...]
@@ -30,12 +42,12 @@ class Instruction:
     line: int
 
     def flag(self, name: str) -> str | None:
-        """The value of the flag that is given once."""
+        """Return the value of a flag that occurs once."""
         values = [flag.partition("=")[2] for flag in self.flags if flag.startswith(f"{name}=")]
         return values[0] if values else None
 
     def array(self) -> tuple[str, ...] | None:
-        """The words of the JSON form; None where it is not written so."""
+        """Return the words of the JSON form, or None for another form."""
         try:
             words = json.loads(self.text)
         except ValueError:
@@ -49,7 +61,12 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Stage:
-    """`base`: the name of an image or of an earlier stage. `name`: "" where it has none."""
+    """A build stage.
+
+    Attributes:
+        name: In lower case; its index for a stage without a name.
+        base: An image, or the name of an earlier stage.
+    """
 
     name: str
     base: str
@@ -57,128 +74,159 @@ class Stage:
 
 
 def read(path: Path, arguments: Mapping[str, str]) -> tuple[Stage, ...]:
-    """The stages of a Dockerfile, one at least; the last one is the image. `arguments`: what takes
-    the place of the values of its ARG lines.
+    """Return the stages of a Dockerfile, at least one; the last one is the image.
+
+    `arguments` replace the values of ARG lines before the first FROM.
 
     Raises:
-        BuildFailedError: it cannot be read, or has something that is not understood.
+        BuildFailedError: The file cannot be read or is not supported.
     """
     try:
         text = path.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise BuildFailedError(
-            f"{path} cannot be read: {error}.", hint="Make the bundle again: modelpack bundle MODEL"
+            f"{path} cannot be read: {error}.", hint="Run: modelpack bundle MODEL"
         ) from error
-    stages = _stages(_instructions(text), dict(arguments))
+    variables = dict(arguments)
+    stages: list[tuple[str, str, list[Instruction]]] = []
+    for instruction in parse(text):
+        if instruction.name == "FROM":
+            name, base = _stage(instruction, variables, len(stages))
+            if name in {name for name, _, _ in stages}:
+                raise unsupported_instruction(instruction, f"{name!r} is already a stage")
+            stages.append((name, base, []))
+        elif stages:
+            stages[-1][2].append(instruction)
+        elif instruction.name == "ARG":
+            variables.setdefault(*_argument(instruction))
+        else:
+            raise unsupported_instruction(instruction, "no FROM precedes it")
     if not stages:
         raise BuildFailedError(f"{path} has no FROM.", hint=_HINT)
     return tuple(Stage(name, base, tuple(found)) for name, base, found in stages)
 
 
-def _stages(
-    instructions: Iterable[Instruction], arguments: dict[str, str]
-) -> list[tuple[str, str, list[Instruction]]]:
-    stages: list[tuple[str, str, list[Instruction]]] = []
-    for instruction in instructions:
-        if instruction.name == "FROM":
-            stages.append((*_from(instruction, arguments), []))
-        elif stages:
-            stages[-1][2].append(instruction)
-        elif instruction.name == "ARG":
-            name, _, value = instruction.text.partition("=")
-            arguments.setdefault(name, value)
-        else:
-            raise unsupported_instruction(instruction, "it stands before the first FROM")
-    return stages
-
-
-_HINT = (
-    "The embedded engine builds bundles as modelpack writes them; build this one with --engine"
-    " docker or podman, or take the change back."
-)
-
-
-def chain(stages: Sequence[Stage], last: Stage) -> list[Stage]:
-    """`last`, after the stages that it is built on, the lowest first."""
-    named = {stage.name: stage for stage in stages if stage.name and stage is not last}
-    found = [last]
-    while below := named.pop(found[0].base.lower(), None):
-        found.insert(0, below)
-    return found
-
-
-def steps(stages: Sequence[Stage], last: Stage) -> list[Instruction]:
-    """The instructions that make the stage `last` of an image, in their order."""
-    return [step for stage in chain(stages, last) for step in stage.instructions]
-
-
-def unsupported_instruction(instruction: Instruction, why: str) -> BuildFailedError:
-    """The error for an instruction that only an engine that runs containers could follow."""
-    told = str(instruction)
-    return BuildFailedError(
-        f"Line {instruction.line} of the Dockerfile cannot be followed without a container engine:"
-        f" {why}: {told if len(told) <= 200 else told[:197] + '...'}",
-        hint=_HINT,
-    )
-
-
-def base_reference(stages: Sequence[Stage]) -> str:
-    """The name of the one image that anything is built on.
+def parse(text: str) -> Iterator[Instruction]:
+    """Yield the instructions of a Dockerfile.
 
     Raises:
-        BuildFailedError: there are others, or none.
+        BuildFailedError: The file has a directive or a here document.
     """
-    own = {stage.name for stage in stages}
-    named = {stage.base for stage in stages if stage.base.lower() not in own} - {"scratch"}
-    if len(named) != 1:
-        told = ", ".join(sorted(named)) or "none"
-        raise BuildFailedError(f"The Dockerfile is to have one base image: {told}.", hint=_HINT)
-    return named.pop()
-
-
-def _from(instruction: Instruction, arguments: Mapping[str, str]) -> tuple[str, str]:
-    words = split_words(instruction.text, arguments)
-    match = _FROM.fullmatch(" ".join(words))
-    if match is None or not {*instruction.flags} <= {_NATIVE}:
-        raise unsupported_instruction(instruction, "another FROM is expected")
-    return (match[2] or "").lower(), match[1]
-
-
-def _instructions(text: str) -> Iterator[Instruction]:
     for number, line in _logical_lines(text):
-        word, _, rest = line.partition(" ")
-        name, rest = word.upper(), rest.strip()
-        flags: list[str] = []
-        while match := _FLAG.match(rest):
-            flags.append(match[1] if match[2] is None else f"{match[1]}={match[2]}")
-            rest = rest[match.end() :]
-        instruction = Instruction(name, tuple(flags), rest, number)
-        if re.search(r"(^|\s)<<-?[\"']?\w", rest) and name in {"RUN", "COPY", "ADD"}:
+        instruction = _instruction(number, line)
+        if line.startswith("#"):
+            raise unsupported_instruction(instruction, "directives are not supported")
+        if _HERE_DOCUMENT.search(instruction.text) and instruction.name in {"RUN", "COPY", "ADD"}:
             raise unsupported_instruction(instruction, "it has a here document")
         yield instruction
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each instruction on one line, with the number of its first; comments and empty lines, which
-    may stand within one, are gone.
+def base_image(path: Path) -> str:
+    """Return the image that the stage `base` is built on, or "" if there is none.
+
+    The user may have edited the rest of the file for a container engine, so it may contain
+    anything.
     """
-    pending, began = "", 0
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    variables: dict[str, str] = {}
+    for number, line in _logical_lines(text):
+        instruction = _instruction(number, line)
+        if instruction.name == "ARG":
+            variables.setdefault(*_argument(instruction))
+        elif instruction.name == "FROM":
+            try:
+                name, base = _stage(instruction, variables, 0)
+            except (BuildFailedError, ValueError):
+                continue
+            if name == BASE:
+                return base
+    return ""
+
+
+def external_image(stages: Sequence[Stage]) -> str:
+    """Return the one image that stages are built on.
+
+    Raises:
+        BuildFailedError: The stages are built on several images, or on none.
+    """
+    names = {stage.name for stage in stages}
+    images = {stage.base for stage in stages if stage.base.lower() not in names} - {"scratch"}
+    if len(images) != 1:
+        raise BuildFailedError(
+            "--engine oci needs a Dockerfile with exactly one base image; this one has"
+            f" {', '.join(sorted(images)) or 'none'}.",
+            hint=_HINT,
+        )
+    return images.pop()
+
+
+def unsupported_instruction(instruction: Instruction, reason: str) -> BuildFailedError:
+    """Return the error for an instruction that needs a container engine."""
+    text = str(instruction).strip()
+    return BuildFailedError(
+        f"--engine oci does not support line {instruction.line} of the Dockerfile, because"
+        f" {reason}: {text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + '...'}",
+        hint=_HINT,
+    )
+
+
+def absolute_path(name: str, workdir: str) -> str:
+    """Return a path relative to `workdir` as one from the root, without a leading slash."""
+    parts: list[str] = []
+    for part in PurePosixPath(workdir, name).parts[1:]:
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    return "/".join(parts)
+
+
+def _stage(instruction: Instruction, variables: Mapping[str, str], index: int) -> tuple[str, str]:
+    try:
+        words = split_words(instruction.text, variables)
+    except ValueError as error:
+        raise unsupported_instruction(instruction, str(error)) from error
+    match = _FROM.fullmatch(" ".join(words))
+    if match is None or not {*instruction.flags} <= {_NATIVE}:
+        raise unsupported_instruction(instruction, "FROM IMAGE AS NAME is expected")
+    return (match[2] or str(index)).lower(), match[1]
+
+
+def _argument(instruction: Instruction) -> tuple[str, str]:
+    name, _, value = instruction.text.partition("=")
+    return name, value
+
+
+def _instruction(number: int, line: str) -> Instruction:
+    name, _, rest = line.partition(" ")
+    rest = rest.strip()
+    flags: list[str] = []
+    while match := _FLAG.match(rest):
+        flags.append(match[1] if match[2] is None else f"{match[1]}={match[2]}")
+        rest = rest[match.end() :]
+    return Instruction(name.upper(), tuple(flags), rest, number)
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each instruction and directive on one line, with the number of its first line.
+
+    Comments and empty lines, which may also occur within an instruction, are left out.
+    """
+    pending, first = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("#") or not line.strip():
             if _DIRECTIVE.match(line) and not pending:
-                raise unsupported_instruction(
-                    Instruction(line.strip(), (), "", number), "a directive"
-                )
+                yield number, line.strip()
             continue
-        began = began if pending else number
+        first = first if pending else number
         pending += line.strip() if not pending else f" {line.strip()}"
         if pending.endswith("\\"):
             pending = pending[:-1].rstrip()
             continue
-        yield began, pending
+        yield first, pending
         pending = ""
     if pending:
-        yield began, pending
+        yield first, pending
 
 
 _TOKEN = re.compile(
@@ -196,10 +244,12 @@ _SPECIAL = '"$\\'
 
 
 def split_words(text: str, variables: Mapping[str, str]) -> list[str]:
-    """Its words, without their quotes and with the values of variables, "" for an unknown one.
+    """Return the words of `text` without quotes and with variables replaced.
+
+    An unknown variable is replaced by "".
 
     Raises:
-        ValueError: a quote is not closed, or a variable has a modifier (`${NAME:-else}`).
+        ValueError: A quote is not closed, or a variable has a modifier (`${NAME:-default}`).
     """
     words: list[str] = []
     word: str | None = None
@@ -211,7 +261,7 @@ def split_words(text: str, variables: Mapping[str, str]) -> list[str]:
         elif kind == "quote" and value in (quote or value):
             quote, word = "" if quote else value, word or ""
         else:
-            word = (word or "") + _meaning(kind, value, quote, variables)
+            word = (word or "") + _expand(kind, value, quote, variables)
     if quote:
         raise ValueError("a quote is not closed")
     return words + ([] if word is None else [word])
@@ -223,9 +273,9 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         yield kind, match[kind]
 
 
-def _meaning(kind: str, value: str, quote: str, variables: Mapping[str, str]) -> str:
+def _expand(kind: str, value: str, quote: str, variables: Mapping[str, str]) -> str:
     if kind == "escaped":
-        # Within double quotes only what is special there is escaped; within single ones nothing.
+        # Double quotes escape only special characters; single quotes escape none.
         return value if not quote or (quote == '"' and value in _SPECIAL) else f"\\{value}"
     if kind in {"braced", "bare"}:
         if quote == "'":

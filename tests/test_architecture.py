@@ -188,7 +188,8 @@ def test_a_wheel_that_is_installed_finds_its_templates(wheel: Path, tmp_path: Pa
     """The editable installation that runs the tests finds them in tests/test_bundle.py."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
     question = (
-        "import modelpack; from modelpack.bundle import templates; jinja = templates._jinja();"
+        "import modelpack; from modelpack.bundle import templates;"
+        "jinja = templates._environment();"
         "[jinja.get_template(source) for source, _ in templates.TEMPLATES];"
         "print(modelpack.__file__)"
     )

@@ -20,11 +20,10 @@ from modelpack.attestations.documents import (
     relabelled,
     sha256,
     unlabelled,
+    without_parity,
 )
 from modelpack.errors import UsageError
 from modelpack.types import BaseImage, Bundle
-
-_PARITY = re.compile(r"^(ENV MODELPACK_PARITY=|LABEL dev\.modelpack\.parity=).*\n", re.MULTILINE)
 
 
 def write(folder: Path, made: BundleContents, dockerfile: str | None = None) -> None:
@@ -63,7 +62,7 @@ def refresh_documents(bundle: Bundle) -> tuple[str, ...]:
         told = json.loads((folder / PROVENANCE).read_bytes())
         names = _edited(bundle, told)
         if names:
-            write(folder, _as_edited(bundle, told, names), _PARITY.sub("", _dockerfile(folder)))
+            write(folder, _as_edited(bundle, told, names), without_parity(_dockerfile(folder)))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{folder / PROVENANCE} does not tell how the bundle was made: {error}.",

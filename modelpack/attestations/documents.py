@@ -26,6 +26,7 @@ DOCKERFILE = "Dockerfile"
 _LABELS = re.compile(
     rf'^LABEL {SBOM_LABEL}="[0-9a-f]{{64}}" {PROVENANCE_LABEL}="[0-9a-f]{{64}}"\n', re.MULTILINE
 )
+_PARITY = re.compile(r"^(ENV MODELPACK_PARITY=|LABEL dev\.modelpack\.parity=).*\n", re.MULTILINE)
 _TOLD = (".dockerignore", DOCKERFILE, "app.py", "gunicorn.conf.py", "modelpack.json")
 _LOCKS = ("requirements.lock", "build-requirements.lock")
 _FOLDERS = ("code", "model")
@@ -72,6 +73,11 @@ def unlabelled(dockerfile: str) -> str:
 
 def relabelled(dockerfile: str, sbom: str, provenance: str) -> str:
     return _LABELS.sub(lambda _: labels(sbom, provenance), dockerfile)
+
+
+def without_parity(dockerfile: str) -> str:
+    """Return the Dockerfile without the lines that claim parity."""
+    return _PARITY.sub("", dockerfile)
 
 
 def digests(folder: Path, model: ModelSpec) -> dict[str, dict[str, str]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modelpack import dockerfile
 from modelpack._version import __version__
 from modelpack.attestations.documents import BundleContents
 from modelpack.errors import UsageError
@@ -54,20 +54,19 @@ def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tupl
     return {stage: names for stage, names in stages.items() if names}
 
 
-def base_of(bundle: Bundle) -> BaseImage:
-    """The image that its Dockerfile names by now.
+def base_image(bundle: Bundle) -> BaseImage:
+    """Return the image that the Dockerfile of a bundle is built on now.
 
     Raises:
-        UsageError: it names none.
+        UsageError: The Dockerfile has no stage `base`.
     """
-    text = (bundle.directory / "Dockerfile").read_text("utf-8")
-    match = re.search(r"^FROM ([^\s@]+)(?:@(\S+))? AS base$", text, re.MULTILINE)
-    if match is None:
+    name, _, digest = dockerfile.base_image(bundle.directory / "Dockerfile").partition("@")
+    if not name:
         raise UsageError(
-            "The Dockerfile of the bundle does not say what it is built on.",
-            hint="Make the bundle again: modelpack bundle MODEL",
+            f"The Dockerfile in {bundle.path} has no stage called 'base'.",
+            hint="Run: modelpack bundle MODEL",
         )
-    return BaseImage(match[1], bundle.environment.python, "user", match[2])
+    return BaseImage(name, bundle.environment.python, "user", digest or None)
 
 
 def model_of(manifest: Mapping[str, Any]) -> ModelSpec:

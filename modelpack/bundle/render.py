@@ -23,7 +23,7 @@ from modelpack.bundle.manifest import (
     _manifest,
     example,
 )
-from modelpack.bundle.templates import TEMPLATES, _jinja
+from modelpack.bundle.templates import TEMPLATES, render_template
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.parity import claims
 from modelpack.platforms import MACHINES, wheel_platform_tags
@@ -104,7 +104,6 @@ def render(  # noqa: PLR0913 - the values of the flow
 
 
 def _texts(made: BundleContents) -> dict[str, str]:
-    jinja = _jinja()
     spec, environment, code = made.model, made.environment, made.code
     context = {
         "spec": spec,
@@ -122,7 +121,7 @@ def _texts(made: BundleContents) -> dict[str, str]:
         "wheel_platforms": wheel_platform_tags(MACHINES[environment.platform]),
         "example": example(spec),
     }
-    rendered = {name: jinja.get_template(source).render(context) for source, name in TEMPLATES}
+    rendered = {name: render_template(source, **context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
     return {**rendered, **written, MANIFEST: _manifest(made)}

@@ -11,6 +11,7 @@ import json as json_
 import re
 import shlex
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +108,27 @@ TEMPLATES = (
 )
 
 
-def _jinja() -> jinja2.Environment:
-    here = Path(__file__).parents[1]
-    folder = here / "templates" if (here / "templates").is_dir() else here.parent / "templates"
-    jinja = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+def render_template(name: str, **values: Any) -> str:
+    """Render a file of `templates/`.
+
+    Raises:
+        jinja2.TemplateError: A value is missing, or is inserted without a filter.
+    """
+    return _environment().get_template(name).render(values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    package = Path(__file__).parents[1]
+    installed = package / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(
+            installed if installed.is_dir() else package.parent / "templates"
+        ),
         undefined=jinja2.StrictUndefined,
         finalize=checked,
         autoescape=False,  # noqa: S701 - no HTML here; every value passes a filter of `FILTERS`
         keep_trailing_newline=True,
     )
-    jinja.filters.update(FILTERS)
-    return jinja
+    environment.filters.update(FILTERS)
+    return environment

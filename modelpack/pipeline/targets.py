@@ -5,7 +5,6 @@ file, a folder or a registry.
 from __future__ import annotations
 
 import json
-import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelpack import engines, oci
+from modelpack import dockerfile, engines, oci
 from modelpack.bundle import manifest as bundle_manifest
 from modelpack.diff import Base, Side
 from modelpack.diff import image as diff_image
@@ -28,7 +27,6 @@ from .inspect import inspect_with_code
 from .stages import Pipeline
 
 _MANIFEST = "app/modelpack.json"
-_BASE = re.compile(r"^FROM\s+(?!scratch)([^\s@]+)(?:@(sha256:[0-9a-f]{64}))?", re.MULTILINE)
 _PLACES = {"oci": "layout", "oci-archive": "archive", "docker-archive": "archive"}
 _UNASKED = {
     "model file": "a model file is not executed; package it, or bundle it",
@@ -93,10 +91,9 @@ def _bundle(name: str) -> Iterator[Target]:
 
 
 def _base(bundle: Bundle) -> Base:
-    """What its Dockerfile builds on, which is the author's to edit."""
-    path = bundle.directory / "Dockerfile"
-    found = _BASE.search(path.read_text("utf-8", errors="replace")) if path.is_file() else None
-    return Base(found[1], found[2] or "") if found else Base()
+    """Return the image that the Dockerfile, which the user may edit, is built on."""
+    name, _, digest = dockerfile.base_image(bundle.directory / "Dockerfile").partition("@")
+    return Base(name, digest)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def build_index(
         house.collect_wheels(folder, bundle.environment, index, on_file)
         stages = manifest.debian_packages(bundle.model, bundle.environment)
         if stages and not offline:
-            base, platform = manifest.base_of(bundle), bundle.environment.platform
+            base, platform = manifest.base_image(bundle), bundle.environment.platform
             packages = DebianPackages(base, platform, stages)
             engine.fetch_debian(packages, folder / house.DEBIAN, index, on_step)
         yield replace(index, wheelhouse=str(folder))

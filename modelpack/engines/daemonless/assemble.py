@@ -10,94 +10,94 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from modelpack import dockerfile
 from modelpack.assembly.files import MTIME
-from modelpack.dockerfile import Instruction, Stage, unsupported_instruction
 from modelpack.engines.daemonless import config as daemonless_config
-from modelpack.engines.daemonless import copy, layer_cache, rootfs
+from modelpack.engines.daemonless import layer_cache, rootfs
 from modelpack.engines.daemonless.base_images import UnpackedBase
-from modelpack.engines.daemonless.copy import CopiedFile
+from modelpack.engines.daemonless.copy import CopiedFile, copied_items
 from modelpack.engines.daemonless.layer_cache import CachedLayer
+from modelpack.engines.daemonless.plan import BuildPlan, Configure, Copy
 from modelpack.engines.daemonless.stages import BuildContext, StageBuilder
 from modelpack.engines.protocol import OnStep, StepEvent
 
 
 @dataclass(frozen=True)
 class AssembledImage:
-    """`config`: the document of the image's configuration. `layers`: bottom to top."""
+    """An image before it is stored.
+
+    Attributes:
+        config: Its configuration document.
+        layers: Bottom to top.
+    """
 
     config: Mapping[str, Any]
     layers: tuple[CachedLayer, ...]
 
 
 def assemble(
-    stages: Sequence[Stage], tools: BuildContext, scratch: Path, on_step: OnStep
+    plan: BuildPlan, context: BuildContext, scratch: Path, on_step: OnStep
 ) -> AssembledImage:
-    """Makes what is not in the cache already. `scratch`: an empty folder to work in.
+    """Build the layers that the cache does not contain, with temporary files in `scratch`.
 
     Raises:
-        BuildFailedError: the Dockerfile has something that takes a container.
-        UsageError: a layer of the base is damaged.
+        BuildFailedError: An instruction or a file is not supported.
+        UsageError: A layer of the base is damaged.
     """
-    base = tools.base.image
-    is_kept = dockerfile.chain(stages, stages[-1])[0].base != "scratch"
-    below = [layer_cache.from_base_layer(layer) for layer in base.layers if is_kept]
-    config = daemonless_config.inherit_config(base.config.get("config") or {} if is_kept else {})
-    history = [dict(entry) for entry in base.config.get("history") or [] if is_kept]
-    made = StageBuilder(stages, tools, scratch)
-    ours: list[CachedLayer] = []
-    for step in dockerfile.steps(stages, stages[-1]):
-        if step.name == "COPY":
-            workdir = config.get("WorkingDir") or "/"
-            ours.append(_layer(step, made, workdir, tools, on_step))
-        elif not daemonless_config.apply_instruction(config, step):
-            raise unsupported_instruction(step, "it makes a layer of what a container does")
+    base = context.base.image
+    below = [layer_cache.from_base_layer(layer) for layer in base.layers if plan.is_on_base]
+    inherited = base.config.get("config") or {} if plan.is_on_base else {}
+    config = daemonless_config.inherit_config(inherited)
+    history = [dict(entry) for entry in base.config.get("history") or [] if plan.is_on_base]
+    copies: list[tuple[Copy, str]] = []
+    for step in plan.image:
+        if isinstance(step, Copy):
+            copies.append((step, daemonless_config.workdir(config)))
+        else:
+            daemonless_config.apply_instruction(config, step.instruction)
         history.append(_history_entry(step))
+    builder = StageBuilder(plan, context, scratch)
+    ours = [_layer(copy, builder, workdir, context, on_step) for copy, workdir in copies]
     return AssembledImage(_document(base.config, config, history, [*below, *ours]), (*below, *ours))
 
 
-def wants_wheels(stages: Sequence[Stage], tools: BuildContext) -> bool:
-    """Whether a layer has to be made that takes the wheels of the lock.
-
-    Raises:
-        BuildFailedError: the Dockerfile has something that takes a container.
-    """
-    made = StageBuilder(stages, tools, Path())
-    copies = [step for step in dockerfile.steps(stages, stages[-1]) if step.name == "COPY"]
+def needs_wheels(plan: BuildPlan, context: BuildContext) -> bool:
+    """Return whether a layer that the cache does not contain needs wheels or Debian packages."""
+    builder = StageBuilder(plan, context, Path())
+    copies = [step for step in plan.image if isinstance(step, Copy)]
     return any(
-        made.takes_wheels(step) and layer_cache.find(made.key(step)) is None for step in copies
+        plan.needs_wheels(copy) and not layer_cache.find(builder.key(copy)) for copy in copies
     )
 
 
 def _layer(
-    step: Instruction, made: StageBuilder, workdir: str, tools: BuildContext, on_step: OnStep
+    copy: Copy, builder: StageBuilder, workdir: str, context: BuildContext, on_step: OnStep
 ) -> CachedLayer:
-    key = made.key(step)
-    kept = layer_cache.find(key)
-    if kept is not None:
-        on_step(StepEvent(str(step), "cached"))
-        return kept
-    on_step(StepEvent(str(step), "started"))
+    key, name = builder.key(copy), str(copy.instruction)
+    cached = layer_cache.find(key)
+    if cached is not None:
+        on_step(StepEvent(name, "cached"))
+        return cached
+    on_step(StepEvent(name, "started"))
     began = time.perf_counter()
-    items = copy.copied_items(step, made.source(step), workdir)
-    everything = [*_folders_above(items, tools.base.root), *_own_links(items, tools.base)]
-    kept = layer_cache.compress_layer(key, (item.member() for item in everything))
-    on_step(StepEvent(str(step), "done", time.perf_counter() - began))
-    return kept
+    items = copied_items(copy, builder.source(copy), workdir)
+    members = [*_missing_parents(items, context.base.root), *_own_links(items, context.base)]
+    layer = layer_cache.compress_layer(key, (item.member() for item in members))
+    on_step(StepEvent(name, "done", time.perf_counter() - began))
+    return layer
 
 
 def _own_links(items: Sequence[CopiedFile], base: UnpackedBase) -> Iterator[CopiedFile]:
-    """Links that were taken from the unpacked base say again what they say in the image."""
+    """Restore the targets of links that were made relative when the base was unpacked."""
     for item in items:
         is_link = item.source is not None and item.source.is_symlink()
         yield replace(item, target=base.links.get(item.path)) if is_link else item
 
 
-def _folders_above(items: Sequence[CopiedFile], root: Path) -> Iterator[CopiedFile]:
-    """The folders that they are in, and that the base has not."""
-    there = {item.path for item in items}
-    above = {str(parent) for item in items for parent in Path(item.path).parents} - {"."}
-    for path in sorted(above - there):
+def _missing_parents(items: Sequence[CopiedFile], root: Path) -> Iterator[CopiedFile]:
+    """Yield the parent directories that are neither copied nor in the base image."""
+    paths = {item.path for item in items}
+    parents = {str(parent) for item in items for parent in Path(item.path).parents} - {"."}
+    for path in sorted(parents - paths):
         if not rootfs.resolve(root, path).is_dir():
             yield CopiedFile(path, None, 0o755, MTIME)
 
@@ -108,9 +108,9 @@ def _document(
     history: Sequence[Mapping[str, Any]],
     layers: Sequence[CachedLayer],
 ) -> dict[str, Any]:
-    kept = ("architecture", "os", "variant", "os.version", "os.features")
+    names = ("architecture", "os", "variant", "os.version", "os.features")
     return {
-        **{name: base[name] for name in kept if name in base},
+        **{name: base[name] for name in names if name in base},
         "created": _now(),
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
@@ -118,13 +118,16 @@ def _document(
     }
 
 
-def _history_entry(step: Instruction) -> dict[str, Any]:
-    entry = {"created": _now(), "created_by": str(step), "comment": "modelpack"}
-    return entry if step.name == "COPY" else {**entry, "empty_layer": True}
+def _history_entry(step: Copy | Configure) -> dict[str, Any]:
+    entry = {"created": _now(), "created_by": str(step.instruction), "comment": "modelpack"}
+    return entry if isinstance(step, Copy) else {**entry, "empty_layer": True}
 
 
 def _now() -> str:
-    """Source: https://reproducible-builds.org/docs/source-date-epoch/"""
+    """Return SOURCE_DATE_EPOCH, or a fixed time.
+
+    Source: https://reproducible-builds.org/docs/source-date-epoch/
+    """
     seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
-    moment = int(seconds) if seconds.isdigit() else MTIME
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time_ = int(seconds) if seconds.isdigit() else MTIME
+    return datetime.fromtimestamp(time_, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,8 @@
 """The image configuration that instructions produce.
 
-Source: https://docs.docker.com/reference/dockerfile/; the members of the result are those of the
-image configuration, https://github.com/opencontainers/image-spec/blob/v1.1.0/config.md, and
-`Healthcheck`, which is Docker's own: https://github.com/moby/docker-image-spec
+Sources: https://docs.docker.com/reference/dockerfile/,
+https://github.com/opencontainers/image-spec/blob/v1.1.0/config.md and, for `Healthcheck`,
+https://github.com/moby/docker-image-spec
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelpack import dockerfile
-from modelpack.dockerfile import Instruction, unsupported_instruction
-from modelpack.engines.daemonless.copy import path
+from modelpack.dockerfile import Instruction, absolute_path, unsupported_instruction
 
 Config = dict[str, Any]
 
@@ -25,47 +24,52 @@ _INHERITED = (
 
 
 def inherit_config(base: Mapping[str, Any]) -> Config:
-    """What an image has of the one that it is built on."""
+    """Return the part of a configuration that an image inherits from its base."""
     return {name: base[name] for name in _INHERITED if base.get(name)}
 
 
-def apply_instruction(config: Config, instruction: Instruction) -> bool:
-    """Makes the change to `config` that the instruction asks for; False where it is another kind.
+def apply_instruction(config: Config, instruction: Instruction) -> None:
+    """Change `config` as an instruction of `INSTRUCTIONS` requires.
 
     Raises:
-        BuildFailedError: it is not understood.
+        BuildFailedError: The form of the instruction is not supported.
     """
-    change = _CHANGES.get(instruction.name)
-    if change is None:
-        return False
     try:
-        change(config, instruction)
+        INSTRUCTIONS[instruction.name](config, instruction)
     except ValueError as error:
         raise unsupported_instruction(instruction, str(error)) from error
-    return True
+
+
+def workdir(config: Config) -> str:
+    return config.get("WorkingDir") or "/"
 
 
 def variables(config: Config) -> dict[str, str]:
-    """Those that the instructions after this one see."""
+    """Return the environment variables that later instructions can use."""
     return dict(entry.split("=", 1) for entry in config.get("Env") or [] if "=" in entry)
 
 
-def _words(config: Config, instruction: Instruction) -> list[str]:
+def _split(config: Config, instruction: Instruction) -> list[str]:
     return dockerfile.split_words(instruction.text, variables(config))
 
 
 def _pairs(config: Config, instruction: Instruction) -> dict[str, str]:
-    found = [word.partition("=") for word in _words(config, instruction)]
-    if not found or not all(name and equals for name, equals, _ in found):
+    pairs = [word.partition("=") for word in _split(config, instruction)]
+    if not pairs or not all(name and equals for name, equals, _ in pairs):
         raise ValueError("NAME=VALUE is expected")
-    return {name: value for name, _, value in found}
+    return {name: value for name, _, value in pairs}
 
 
 def _one(config: Config, instruction: Instruction) -> str:
-    found = _words(config, instruction)
-    if len(found) != 1 or not found[0]:
+    words = _split(config, instruction)
+    if len(words) != 1 or not words[0]:
         raise ValueError("one word is expected")
-    return found[0]
+    return words[0]
+
+
+def _arg(_: Config, instruction: Instruction) -> None:
+    if instruction.text != "TARGETARCH":  # used only in commands that are replaced
+        raise ValueError("this argument is not supported")
 
 
 def _env(config: Config, instruction: Instruction) -> None:
@@ -82,14 +86,13 @@ def _user(config: Config, instruction: Instruction) -> None:
 
 
 def _workdir(config: Config, instruction: Instruction) -> None:
-    at = path(_one(config, instruction), config.get("WorkingDir") or "/")
-    config["WorkingDir"] = f"/{at}"
+    config["WorkingDir"] = f"/{absolute_path(_one(config, instruction), workdir(config))}"
 
 
 def _expose(config: Config, instruction: Instruction) -> None:
-    ports = [p if "/" in p else f"{p}/tcp" for p in _words(config, instruction)]
+    ports = [p if "/" in p else f"{p}/tcp" for p in _split(config, instruction)]
     if not all(re.fullmatch(r"\d{1,5}/(tcp|udp|sctp)", port) for port in ports):
-        raise ValueError("numbers of ports are expected")
+        raise ValueError("port numbers are expected")
     config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **{p: {} for p in ports}}
 
 
@@ -100,13 +103,13 @@ def _stopsignal(config: Config, instruction: Instruction) -> None:
 def _command(instruction: Instruction) -> list[str]:
     array = instruction.array()
     if array is None:
-        raise ValueError('a command is expected as ["WORD", ...]: there may be no shell')
+        raise ValueError('a command in the form ["WORD", ...] is expected')
     return list(array)
 
 
 def _entrypoint(config: Config, instruction: Instruction) -> None:
     config["Entrypoint"] = _command(instruction)
-    config.pop("Cmd", None)  # the base's is not for this one
+    config.pop("Cmd", None)  # as Docker does
 
 
 def _cmd(config: Config, instruction: Instruction) -> None:
@@ -126,18 +129,19 @@ def _healthcheck(config: Config, instruction: Instruction) -> None:
         elif name in {"interval", "timeout", "start-period", "start-interval"}:
             check["".join(word.capitalize() for word in name.split("-"))] = _nanoseconds(value)
         else:
-            raise ValueError(f"--{name} is not known")
+            raise ValueError(f"the option --{name} is unknown")
     config["Healthcheck"] = check
 
 
 def _nanoseconds(text: str) -> int:
     parts = re.findall(r"(\d+)(ns|us|ms|s|m|h)", text)
     if not parts or "".join(map("".join, parts)) != text:
-        raise ValueError(f"{text!r} is no time such as 10s")
+        raise ValueError(f"{text!r} is not a duration such as 10s")
     return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 
-_CHANGES: dict[str, Callable[[Config, Instruction], None]] = {
+INSTRUCTIONS: dict[str, Callable[[Config, Instruction], None]] = {
+    "ARG": _arg,
     "ENV": _env,
     "LABEL": _label,
     "USER": _user,

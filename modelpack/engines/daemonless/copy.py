@@ -9,121 +9,90 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from modelpack.dockerfile import Instruction, unsupported_instruction
+from modelpack.dockerfile import absolute_path, unsupported_instruction
+from modelpack.engines.daemonless.plan import Copy
 from modelpack.oci.image import in_file
 from modelpack.oci.layer_writer import Member
 from modelpack.oci.tar import Entry
 
-_FLAGS = {"from", "chmod", "chown", "link"}
 
-
-def copied_items(instruction: Instruction, source: Context, workdir: str) -> list[CopiedFile]:
-    """Its items, without the folders that they are in.
+def copied_items(copy: Copy, source: Context, workdir: str) -> list[CopiedFile]:
+    """Return the files that a COPY creates, without their parent directories.
 
     Raises:
-        BuildFailedError: it copies nothing, or asks for what is not understood.
+        BuildFailedError: There is nothing to copy, or its mode cannot be set.
     """
-    if not {flag.partition("=")[0] for flag in instruction.flags} <= _FLAGS:
-        raise unsupported_instruction(instruction, "it has an option that is not known")
-    if (instruction.flag("chown") or "0:0") not in {"0:0", "0", "root", "root:root"}:
-        raise unsupported_instruction(instruction, "files of an image belong to root")
-    *sources, target = instruction.array() or instruction.text.split()
-    if not sources or any(set(name) & set("*?[$") for name in (*sources, target)):
-        raise unsupported_instruction(instruction, "plain names are expected")
-    found = [item for name in sources for item in _of(instruction, source, name, target, workdir)]
-    if len(sources) > 1 and not target.endswith("/"):
-        raise unsupported_instruction(
-            instruction, "several files go into a folder, which ends with /"
-        )
-    return found
+    return [item for name in copy.sources for item in _items(copy, source, name, workdir)]
 
 
-def _of(
-    instruction: Instruction, source: Context, name: str, target: str, workdir: str
-) -> Iterator[CopiedFile]:
-    found = list(source.files(name))
-    if not found:
-        raise unsupported_instruction(instruction, f"there is no {name!r} to copy")
-    mode = _mode(instruction)
-    at = path(target, workdir)
-    for below, place in found:
-        if below == "" and not _is_folder(place):
-            inside = place.name if target.endswith(("/", "/.")) or target == "." else ""
-            yield item(_joined(at, inside), place, mode)
-        elif mode is not None and _is_folder(place):
-            raise unsupported_instruction(instruction, "a mode is for files, and this is a folder")
+def _items(copy: Copy, source: Context, name: str, workdir: str) -> Iterator[CopiedFile]:
+    files = list(source.files(name))
+    if not files:
+        raise unsupported_instruction(copy.instruction, f"{name!r} does not exist")
+    at = absolute_path(copy.target, workdir)
+    for below, path in files:
+        if below == "" and not _is_directory(path):
+            is_inside = copy.target.endswith(("/", "/.")) or copy.target == "."
+            yield item(_joined(at, path.name if is_inside else ""), path, copy.mode)
+        elif copy.mode is not None and _is_directory(path):
+            raise unsupported_instruction(copy.instruction, "only files can get a mode")
         elif _joined(at, below):
-            yield item(_joined(at, below), place, mode)
-
-
-def path(name: str, workdir: str) -> str:
-    """`name`, as seen from `workdir`, as a path from the root without a slash before it."""
-    parts: list[str] = []
-    for part in PurePosixPath(workdir, name).parts[1:]:
-        parts = parts[:-1] if part == ".." else [*parts, part]
-    return "/".join(parts)
-
-
-def _mode(instruction: Instruction) -> int | None:
-    text = instruction.flag("chmod")
-    if text is None:
-        return None
-    if not (text.isdigit() and set(text) <= set("01234567") and int(text, 8) <= 0o777):
-        raise unsupported_instruction(instruction, "a mode in octal is expected")
-    return int(text, 8)
+            yield item(_joined(at, below), path, copy.mode)
 
 
 def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}".strip("/")
 
 
-def _is_folder(place: Path) -> bool:
-    return place.is_dir() and not place.is_symlink()
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 # Source: https://docs.docker.com/build/concepts/context/#dockerignore-files
 @dataclass(frozen=True)
 class Context:
+    """A directory that COPY reads, without what its `.dockerignore` excludes."""
+
     folder: Path
 
+    def path(self, source: str) -> Path:
+        return self.folder / source.strip("/")
+
     def files(self, source: str) -> Iterator[tuple[str, Path]]:
-        """What is at the path `source`: "" and the file that it is, or the folder and all that is
-        in it by its path there, folders first. Nothing, where there is none.
+        """Yield the path below `source`, and the path on this machine, of all files at `source`.
+
+        A file has the path ""; so has a directory, which comes before its contents.
         """
-        top = self.folder / source.strip("/")
-        if not self._leads_inside(top):
+        top = self.path(source)
+        if not self._is_inside(top):
             return
         if top.is_dir() and not top.is_symlink():
             yield from self._walk(top, top)
-        elif (top.is_symlink() or top.is_file()) and not self._is_left_out(top):
+        elif (top.is_symlink() or top.is_file()) and not self._is_ignored(top):
             yield "", top
 
     def _walk(self, folder: Path, top: Path) -> Iterator[tuple[str, Path]]:
         yield str(folder.relative_to(top)).removeprefix("."), folder
         for path in sorted(folder.iterdir()):
             if path.is_dir() and not path.is_symlink():
-                if not self._is_left_out(path) or any(self._kept(path)):
+                if not self._is_ignored(path) or self._has_kept_files(path):
                     yield from self._walk(path, top)
-            elif not self._is_left_out(path):
+            elif not self._is_ignored(path):
                 yield str(path.relative_to(top)), path
 
-    def _kept(self, folder: Path) -> Iterator[bool]:
-        """Of everything in it: whether that is left in."""
-        return (not self._is_left_out(path) for path in folder.rglob("*"))
+    def _has_kept_files(self, folder: Path) -> bool:
+        return not all(map(self._is_ignored, folder.rglob("*")))
 
-    def _leads_inside(self, path: Path) -> bool:
+    def _is_inside(self, path: Path) -> bool:
         return path == self.folder or path.parent.resolve().is_relative_to(self.folder.resolve())
 
-    def _is_left_out(self, path: Path) -> bool:
-        """As the last pattern says that fits it, or a folder that it is in."""
+    def _is_ignored(self, path: Path) -> bool:
+        """Return what the last pattern decides that matches the path or a parent of it."""
         name = str(path.relative_to(self.folder))
-        left_out = False
-        for pattern, kept in self._patterns:
-            if pattern.fullmatch(name):
-                left_out = not kept
-        return left_out
+        decisions = [not kept for pattern, kept in self._patterns if pattern.fullmatch(name)]
+        return decisions[-1] if decisions else False
 
     @cached_property
     def _patterns(self) -> list[tuple[re.Pattern[str], bool]]:
@@ -131,8 +100,8 @@ class Context:
             lines = (self.folder / ".dockerignore").read_text("utf-8").splitlines()
         except FileNotFoundError:
             return []
-        wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        return [(_pattern(line.removeprefix("!")), line.startswith("!")) for line in wanted]
+        texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        return [(_pattern(text.removeprefix("!")), text.startswith("!")) for text in texts]
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -143,9 +112,12 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class CopiedFile:
-    """What an image has at `path` ("opt/venv"): `source`, a file, a link or a folder on this
-    machine; None for a folder that is nowhere yet. `target`: of a link, where it says something
-    else on this machine.
+    """A file, link or directory of an image.
+
+    Attributes:
+        path: In the image, as "opt/venv".
+        source: On this machine; None for a new directory.
+        target: Target of a link, if it differs from that of `source`.
     """
 
     path: str
@@ -159,7 +131,7 @@ class CopiedFile:
         return self.source is None or (self.source.is_dir() and not self.source.is_symlink())
 
     def member(self) -> Member:
-        """It as a layer has it: root's, as all of an image."""
+        """Return the member of a layer, which belongs to root."""
         if self.source is None or self.is_folder:
             return Entry(self.path, "directory", self.mode, 0, 0, 0, self.mtime), None
         if self.source.is_symlink():
@@ -171,14 +143,14 @@ class CopiedFile:
 
 
 def item(path: str, source: Path, mode: int | None = None) -> CopiedFile:
-    """`source` as it is: with its own mode, unless one is given, and its own time."""
-    found = source.lstat()
-    own = stat.S_IMODE(found.st_mode)
-    return CopiedFile(path, source, own if mode is None else mode, int(found.st_mtime))
+    """Return the file `source` with its own time, and its own mode unless `mode` is set."""
+    status = source.lstat()
+    own = stat.S_IMODE(status.st_mode)
+    return CopiedFile(path, source, own if mode is None else mode, int(status.st_mtime))
 
 
 def copy_items(items: Iterable[CopiedFile], root: Path) -> None:
-    """Copies them below `root`, with their modes and times."""
+    """Copy files below `root`, with their modes and times."""
     folders: list[CopiedFile] = []
     for item in items:
         target = root / item.path

@@ -15,13 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelpack import dockerfile, oci, processes
 from modelpack import files as modelpack_files
+from modelpack import oci, processes
 from modelpack.engines.daemonless import apt, assemble, base_images, layer_cache
 from modelpack.engines.daemonless import run as daemonless_run
 from modelpack.engines.daemonless.assemble import AssembledImage
 from modelpack.engines.daemonless.base_images import HOST_PLATFORM, BaseImageSource, UnpackedBase
 from modelpack.engines.daemonless.copy import Context
+from modelpack.engines.daemonless.plan import BuildPlan, read_plan
 from modelpack.engines.daemonless.stages import BuildContext
 from modelpack.engines.daemonless.store import Descriptor, Store, folder
 from modelpack.engines.protocol import (
@@ -83,27 +84,21 @@ class DaemonlessEngine:
                 on_step(StepEvent(path.name, "done"))
 
     def wants_wheels(self, bundle: Bundle) -> bool:
-        stages = _stages(bundle)
-        with self._base(bundle, stages) as base:
-            return assemble.wants_wheels(
-                stages, BuildContext(Context(bundle.directory), base, None)
-            )
+        plan = read_plan(bundle)
+        with self._base(bundle, plan) as base:
+            return assemble.needs_wheels(plan, BuildContext(Context(bundle.directory), base, None))
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
-        stages = _stages(bundle)
+        plan = read_plan(bundle)
         wheels = Path(index.wheelhouse) if index.wheelhouse else None
-        with self._base(bundle, stages) as base, processes.temporary_directory() as scratch:
+        with self._base(bundle, plan) as base, processes.temporary_directory() as scratch:
             tools = BuildContext(Context(bundle.directory), base, wheels)
-            made = assemble.assemble(stages, tools, scratch, on_step)
+            made = assemble.assemble(plan, tools, scratch, on_step)
         return self._keep(self._store.add(made))
 
-    def _base(
-        self, bundle: Bundle, stages: Sequence[dockerfile.Stage]
-    ) -> AbstractContextManager[UnpackedBase]:
+    def _base(self, bundle: Bundle, plan: BuildPlan) -> AbstractContextManager[UnpackedBase]:
         locked = bundle.environment
-        return self._places.opened(
-            dockerfile.base_reference(stages), locked.platform, locked.python
-        )
+        return self._places.opened(plan.base, locked.platform, locked.python)
 
     def require_joins(self) -> None:
         """Passes."""
@@ -246,11 +241,6 @@ class DaemonlessEngine:
                 hint=f"It has: {', '.join(self._store.all_names()) or 'none'}.",
             )
         return found
-
-
-def _stages(bundle: Bundle) -> tuple[dockerfile.Stage, ...]:
-    arguments = {"BASE": "slim" if bundle.slim_base else "full"}
-    return dockerfile.read(bundle.directory / "Dockerfile", arguments)
 
 
 def _close(tried: dict[str, ExitStack]) -> None:
