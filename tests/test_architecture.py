@@ -185,7 +185,7 @@ def test_the_wheel_holds_every_source_file_and_template(wheel: Path) -> None:
 
 
 def test_a_wheel_that_is_installed_finds_its_templates(wheel: Path, tmp_path: Path) -> None:
-    """The editable installation that runs the tests finds them in tests/test_bundle.py."""
+    """The editable installation that runs the tests finds them in tests/bundle/test_render.py."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
     question = (
         "import modelpack; from modelpack.bundle import templates;"

@@ -13,17 +13,7 @@ import numpy as np
 import pytest
 import skops.io
 import xgboost
-from sklearn.compose import ColumnTransformer
-from sklearn.impute._iterative import IterativeImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.inspection import require_servable
-from modelpack.inspection.inspector import inspect
-
-from .opcodes import (
+from opcodes import (
     BUILD,
     EMPTY_DICT,
     EMPTY_LIST,
@@ -44,7 +34,16 @@ from .opcodes import (
     table,
     text,
 )
-from .saving import saved
+from saving import saved
+from sklearn.compose import ColumnTransformer
+from sklearn.impute._iterative import IterativeImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
 
 DATA = Path(__file__).parents[1] / "data" / "alarms"
 FILES = sorted(path.name for path in DATA.iterdir() if path.suffix in {".model", ".pkl", ".txt"})

@@ -12,16 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import SGDClassifier
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-
-from modelpack.inspection import allowlist, contracts
-from modelpack.inspection.inspector import inspect
-
-from .opcodes import (
+from opcodes import (
     BUILD,
     EMPTY_DICT,
     EMPTY_TUPLE,
@@ -41,6 +32,14 @@ from .opcodes import (
     table,
     text,
 )
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import SGDClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from modelpack.inspection import allowlist, contracts
+from modelpack.inspection.inspector import inspect
 
 ROOT = Path(__file__).parents[2]
 TABLE = json.loads((Path(allowlist.__file__).parent / "allowlist.json").read_text())

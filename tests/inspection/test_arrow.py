@@ -2,15 +2,14 @@
 
 import struct
 
+import opcodes as op
 import pandas as pd
 import pytest
+from saving import saved
 
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.parser import parse_file
 from modelpack.inspection.pickle.ndarrays import view
-
-from . import opcodes as op
-from .saving import saved
 
 TEXTS = ["a", "bcd", None, "", "\u00e9\u4e16", "z"]
 

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from saving import saved
 from scipy import special, stats
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
@@ -44,8 +45,6 @@ from sklearn.svm import SVC, LinearSVC
 
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-
-from .saving import saved
 
 X, Y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])

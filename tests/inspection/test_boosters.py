@@ -10,6 +10,7 @@ import pytest
 from catboost import CatBoostRegressor
 from lightgbm import LGBMClassifier
 from xgboost import XGBClassifier
+from zoo import FLOWERS, Y
 
 from modelpack.inspection.encodings import ubjson
 from modelpack.inspection.encodings.flatbuffers import Table
@@ -19,8 +20,6 @@ from modelpack.inspection.facts.estimators import EstimatorNode
 from modelpack.inspection.facts.transformers import describe
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Global
-
-from .zoo import FLOWERS, Y
 
 
 def _text(value):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import opcodes as op
 import pandas as pd
 import pytest
 import skops.io
@@ -48,14 +49,12 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC
 from sklearn.utils import Bunch, check_array
+from zoo import X
 
 from modelpack.inspection import allowlist, callables, policy
 from modelpack.inspection.callables import names
 from modelpack.inspection.inspector import inspect
 from modelpack.types import ModelSpec, from_json, to_json
-
-from . import opcodes as op
-from .zoo import X
 
 WAYS = [0, 2, 5, "joblib", "skops"]
 FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from saving import saved
 
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import limits, require_categories
 from modelpack.inspection.facts.categories import Hashes, lightgbm_columns, xgboost_values
 from modelpack.inspection.facts.columns import Column
 from modelpack.inspection.inspector import inspect
-
-from .saving import saved
 
 RNG = np.random.default_rng(3)
 COUNT = 200

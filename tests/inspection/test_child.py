@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from opcodes import EMPTY_DICT, SYSTEM, pickled, raw
 
 from modelpack import inspection
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.inspection import inspector, isolation, limits, worker
 from modelpack.types import ModelSpec
-
-from .opcodes import EMPTY_DICT, SYSTEM, pickled, raw
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from saving import saved
 from sklearn.compose import (
     ColumnTransformer,
     make_column_selector,
@@ -43,8 +44,6 @@ from modelpack.inspection.facts.columns import Column
 from modelpack.inspection.facts.estimators import EstimatorNode
 from modelpack.inspection.facts.transformers import describe
 from modelpack.inspection.nodes import Global
-
-from .saving import saved
 
 X, Y = load_iris(return_X_y=True)
 FLOWERS = pd.DataFrame(X, columns=["a", "b", "c", "d"])

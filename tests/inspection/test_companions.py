@@ -6,11 +6,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from flask_clients import client_on
 from rich.console import Console
 from serving_models import BASE, ENVIRONMENT
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import LabelEncoder, StandardScaler
-from test_serving_http import client_on
 
 from modelpack.bundle.render import render
 from modelpack.cli.model_view import view

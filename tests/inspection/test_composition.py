@@ -6,6 +6,8 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from opcodes import SYSTEM, pickled
+from saving import saved
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -16,9 +18,6 @@ from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageErr
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.types import Member, ModelSpec, from_json, to_json
-
-from .opcodes import SYSTEM, pickled
-from .saving import saved
 
 TEXTS = ["red green blue", "green blue sky", "money cash offer", "cash offer now"] * 3
 LABELS = ["colour", "colour", "spam", "spam"] * 3

@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from cost_attacks import ATTACKS
 
 from modelpack.inspection import limits, policy, sharing
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Node, children
-
-from .cost_attacks import ATTACKS
 
 SIZE = 25_000
 FACTOR = 4

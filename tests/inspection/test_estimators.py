@@ -6,18 +6,15 @@ import pickle
 import joblib
 import pytest
 import sklearn
+from answers import answer, assert_declared
+from estimator_classes import CLASSES, model_of
+from saving import saved
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
-from sklearn.utils import all_estimators
 
 from modelpack.inspection import require_servable
 
-from .answers import answer, assert_declared
-from .saving import saved
-from .zoo import fitted
-
 pytestmark = pytest.mark.filterwarnings("ignore:Class .* is deprecated:FutureWarning")
 
-CLASSES = dict(all_estimators())
 NO_ROWS = {"FeatureHasher", "LabelBinarizer", "LabelEncoder", "LocalOutlierFactor",
            "MultiLabelBinarizer", "PatchExtractor"}  # fmt: skip
 # What the width of their result follows from, scikit-learn works out anew at each call.
@@ -35,10 +32,6 @@ TASKS = {
     "clusterer": is_clusterer,
     "outlier_detector": is_outlier_detector,
 }
-
-
-def model_of(name):
-    return fitted(name, CLASSES[name])
 
 
 def predicts(name, model):

@@ -11,6 +11,7 @@ import xgboost
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from lightgbm import LGBMRegressor
+from saving import saved
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -22,12 +23,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from zoo import FLOWERS, TEXTS, X, Y
 
 from modelpack.inspection.inspector import inspect
 from modelpack.types import to_json
-
-from .saving import saved
-from .zoo import FLOWERS, TEXTS, X, Y
 
 SPAM = [0, 1, 0, 1] * 5
 

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from answers import answer, assert_declared
 from catboost import CatBoostClassifier, CatBoostRegressor
 from imblearn.ensemble import BalancedRandomForestClassifier
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
+from saving import saved
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
@@ -37,12 +39,9 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier
+from zoo import FLOWERS, NAMES, RECORDS, TEXTS, X, Y
 
 from modelpack.inspection import limits, require_servable
-
-from .answers import answer, assert_declared
-from .saving import saved
-from .zoo import FLOWERS, NAMES, RECORDS, TEXTS, X, Y
 
 LABELS = NAMES[Y]
 MIXED = FLOWERS.assign(kind=pd.Series(LABELS[::-1]), about=pd.Series(TEXTS[:1] * len(Y)))

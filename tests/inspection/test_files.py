@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from opcodes import new, pickled, table
 from sklearn.cluster import DBSCAN
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -26,8 +27,6 @@ from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageErr
 from modelpack.inspection import require_servable, with_trusted
 from modelpack.inspection.inspector import inspect
 from modelpack.types import Code
-
-from .opcodes import new, pickled, table
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
 FRAME = pd.DataFrame(X, columns=["a", "b"])

@@ -7,10 +7,13 @@ import struct
 import subprocess
 import sys
 
+import families
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from families import MODELS, NAMES, X, Y, dumped_by_joblib, models, pickled_by_python, value_of
+from opcodes import TUPLE1, dtype, name, new, number, pickled, text
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
@@ -20,10 +23,6 @@ from sklearn.preprocessing import FunctionTransformer
 from modelpack.errors import ModelRefusedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
-
-from . import families
-from .families import MODELS, NAMES, X, Y, dumped_by_joblib, models, pickled_by_python, value_of
-from .opcodes import TUPLE1, dtype, name, new, number, pickled, text
 
 PICKLERS = {"c": pickle.dumps, "python": pickled_by_python, "joblib": dumped_by_joblib}
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import opcodes as op
 import pandas as pd
 import patsy
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from saving import saved
 from statsmodels.base.data import ModelData
 
 from modelpack.errors import ModelNotSupportedError
@@ -26,9 +28,6 @@ from modelpack.inspection.inspector import inspect
 from modelpack.inspection.policy import require_servable
 from modelpack.serving.runtimes import LOADERS
 from modelpack.serving.runtimes.estimator import EstimatorRuntime
-
-from . import opcodes as op
-from .saving import saved
 
 FORMULAS = {
     "y ~ x": ["x"],

@@ -2,10 +2,7 @@
 and in the text that a model hands on to images, terminals and package installers.
 """
 
-import gzip
-import io
 import json
-import lzma
 import os
 import pickle
 import re
@@ -15,25 +12,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import lz4.frame
 import numpy as np
 import pandas as pd
 import pytest
-from serving_models import BASE, ENVIRONMENT
-from sklearn.datasets import load_iris
-from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from test_quoting import HOSTILE as TEXTS
-
-from modelpack.bundle import render
-from modelpack.errors import ModelRefusedError
-from modelpack.inspection import require_servable
-from modelpack.inspection.inspector import inspect
-from modelpack.serving.runtimes.threads import use_one_thread
-
-from .opcodes import (
+from file_containers import BENIGN, CONTAINERS, HOSTILE, X, Y, named_gzip
+from hostile_text import HOSTILE as TEXTS
+from opcodes import (
     APPENDS,
     BUILD,
     EMPTY_LIST,
@@ -42,7 +26,6 @@ from .opcodes import (
     MEMOIZE,
     NEWOBJ,
     STOP,
-    SYSTEM,
     call,
     name,
     new,
@@ -51,10 +34,17 @@ from .opcodes import (
     table,
     text,
 )
+from serving_models import BASE, ENVIRONMENT
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-X, Y = load_iris(return_X_y=True)
-BENIGN = pickle.dumps(GaussianNB().fit(X, Y), 4)
-HOSTILE = pickled(SYSTEM)
+from modelpack.bundle import render
+from modelpack.errors import ModelRefusedError
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
+from modelpack.serving.runtimes.threads import use_one_thread
 
 
 def codes(path):
@@ -64,34 +54,6 @@ def codes(path):
 # --- containers: row 98 --------------------------------------------------------------------------
 
 
-def named_gzip(data, name_):
-    memory = io.BytesIO()
-    with gzip.GzipFile(name_, "wb", fileobj=memory) as file:
-        file.write(data)
-    return memory.getvalue()
-
-
-# fmt: off
-CONTAINERS = {
-    "98 lz4": (lz4.frame.compress(HOSTILE), "banned-global"),
-    "98 lz4, second frame": (lz4.frame.compress(BENIGN) + lz4.frame.compress(HOSTILE),
-                             "trailing-data"),
-    "98 lz4 behind a frame to skip": (
-        b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + lz4.frame.compress(HOSTILE), "forbidden-opcode"),
-    "98 lzma alone": (lzma.compress(HOSTILE, lzma.FORMAT_ALONE), "banned-global"),
-    "98 lzma alone, a dictionary of 4 GiB": (
-        b"\x5d\0\0\0\xff" + lzma.compress(BENIGN, lzma.FORMAT_ALONE)[5:], "broken-container"),
-    "98 xz, second stream": (lzma.compress(BENIGN) + lzma.compress(HOSTILE), "trailing-data"),
-    "98 xz, zeros behind": (lzma.compress(BENIGN) + bytes(4), "trailing-data"),
-    "98 gzip, second member": (gzip.compress(BENIGN) + gzip.compress(HOSTILE), "trailing-data"),
-    "98 gzip with the name of a path": (named_gzip(HOSTILE, "../../etc/cron.d/x"),
-                                        "banned-global"),
-    "98 gzip in gzip in gzip": (gzip.compress(gzip.compress(gzip.compress(HOSTILE))), "malformed"),
-    # Joblib goes by two bytes: it would take this pickle for bzip2, and pickle reads it as bytes.
-    "98 pickle that begins as bzip2": (
-        b"BZ\0\0\0" + b"x" * 90 + HOSTILE[2:], "banned-global"),
-    "98 list that begins as lzma": (b"]\0" + HOSTILE[2:], "malformed"),
-}
 # fmt: on
 
 

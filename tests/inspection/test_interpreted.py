@@ -14,6 +14,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import opcodes as op
 import pytest
 import skops.io
 from lightgbm import LGBMClassifier
@@ -39,12 +40,10 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import LinearSVC
+from zoo import X, Y
 
 from modelpack.inspection import interpreted
 from modelpack.inspection.inspector import inspect
-
-from . import opcodes as op
-from .zoo import X, Y
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 BINARY = (Y > 0).astype(int)

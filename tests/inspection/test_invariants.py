@@ -10,122 +10,38 @@ import re
 import struct
 import subprocess
 import sys
-import warnings
-from functools import cache
 from pathlib import Path
 
 import catboost
 import joblib
 import lightgbm
 import numpy as np
+import opcodes as op
 import pytest
 import xgboost
-from scipy import sparse
-from sklearn.cluster import BisectingKMeans, KMeans
-from sklearn.ensemble import (
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    IsolationForest,
-    RandomForestClassifier,
+from altered_models import (
+    CODE,
+    CODES,
+    MANY,
+    MODELS,
+    NOTES,
+    findings,
+    inner,
+    model,
+    nodes_of,
+    refused,
 )
-from sklearn.feature_extraction import DictVectorizer
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.neighbors import BallTree, KDTree, KernelDensity, KNeighborsClassifier
-from sklearn.preprocessing import OneHotEncoder, SplineTransformer, TargetEncoder
-from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from scipy import sparse
+from sklearn.neighbors import BallTree, KDTree
+from sklearn.preprocessing import TargetEncoder
 from sklearn.tree._tree import Tree
 
 from modelpack.inspection import invariants, limits
 from modelpack.inspection.inspector import inspect
 
-from . import opcodes as op
-
 OLD = Path(__file__).parents[1] / "data" / "old"
 
-CODE = "broken-invariant"
-RNG = np.random.default_rng(0)
-X = RNG.random((300, 4))
-Y = (X[:, 0] * 3).astype(int)
 NATIVE = Path(__file__).parents[1] / "data" / "native"
-MANY = RNG.random((30_000, 4))
-CODES = np.c_[X, RNG.integers(0, 7, 300)]
-WORDS = ["one two three", "two three four", "four five"]
-
-MODELS = {
-    "tree": lambda: DecisionTreeClassifier().fit(X, Y),
-    "large tree": lambda: DecisionTreeRegressor().fit(MANY, MANY[:, 0]),
-    "best first": lambda: DecisionTreeRegressor(max_leaf_nodes=50).fit(MANY, MANY[:, 0]),
-    "forest of two": lambda: RandomForestClassifier(3).fit(X, np.c_[Y, Y > 1]),
-    "boosting": lambda: GradientBoostingClassifier(n_estimators=3).fit(X, Y),
-    "boosting of two": lambda: GradientBoostingClassifier(n_estimators=3).fit(X, Y > 1),
-    "boosting from zero": lambda: GradientBoostingClassifier(n_estimators=3, init="zero").fit(X, Y),
-    "isolation": lambda: IsolationForest(n_estimators=5).fit(X),
-    "large isolation": lambda: IsolationForest(n_estimators=1, max_samples=1.0).fit(MANY),
-    "histogram": lambda: HistGradientBoostingClassifier(max_iter=3).fit(X, Y),
-    "categories": lambda: HistGradientBoostingClassifier(max_iter=3, categorical_features=[4]).fit(
-        CODES, CODES[:, 4] % 3 > 0
-    ),
-    "kd tree": lambda: KNeighborsClassifier(algorithm="kd_tree", p=3).fit(X, Y),
-    "ball tree": lambda: KNeighborsClassifier(algorithm="ball_tree").fit(X, Y),
-    "large kd tree": lambda: KDTree(np.r_[MANY, MANY, MANY, MANY, MANY], leaf_size=2),
-    "kd tree of 32 bits": lambda: KNeighborsClassifier(algorithm="kd_tree").fit(
-        X.astype(np.float32), Y
-    ),
-    "density": lambda: KernelDensity().fit(X, sample_weight=X[:, 0]),
-    "mahalanobis": lambda: BallTree(X, metric="mahalanobis", V=np.cov(X.T)),
-    "brute force": lambda: KNeighborsClassifier(algorithm="brute").fit(X, Y),
-    "neighbours of two": lambda: KNeighborsClassifier().fit(X, np.c_[Y, Y]),
-    "sparse neighbours": lambda: KNeighborsClassifier().fit(sparse.csr_matrix(X), Y),
-    "rows": lambda: sparse.csr_matrix(X > 0.5, dtype=float),
-    "columns": lambda: sparse.csc_array(X > 0.5, dtype=float),
-    "a row": lambda: sparse.csr_array(X[0] > 0.5, dtype=float),
-    "large rows": lambda: sparse.csr_matrix(np.kron(MANY, np.ones((2, 2))) > 0.2, dtype=np.float32),
-    "svc": lambda: SVC().fit(X, Y),
-    "svc of two": lambda: SVC().fit(X, Y > 1),
-    "sparse svc": lambda: NuSVC(nu=0.1).fit(sparse.csr_matrix(X), Y),
-    "kernel svc": lambda: SVC(kernel="precomputed").fit(X @ X.T, Y),
-    "svr": lambda: SVR().fit(X, Y),
-    "sparse svr": lambda: SVR().fit(sparse.csr_matrix(X), Y),
-    "one class": lambda: OneClassSVM().fit(X),
-    "words": lambda: CountVectorizer().fit(WORDS),
-    "frequent words": lambda: TfidfVectorizer(max_features=3).fit(WORDS),
-    "dicts": lambda: DictVectorizer().fit([{"a": 1, "b": "c"}, {"b": "d"}]),
-    "one hot": lambda: OneHotEncoder().fit(CODES[:, 4:]),
-    "one hot without one": lambda: OneHotEncoder(drop="first").fit(CODES[:, 4:]),
-    "one hot with the rest": lambda: OneHotEncoder(
-        max_categories=3, drop="first", handle_unknown="infrequent_if_exist"
-    ).fit(CODES[:, 4:]),
-    "clusters": lambda: KMeans(3, n_init=1).fit(X),
-    "parts of clusters": lambda: BisectingKMeans(3).fit(X),
-    "spline": lambda: SplineTransformer().fit(X),
-    "xgboost": lambda: xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(X, Y),
-    "lightgbm": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1).fit(X, Y),
-    "categories of lightgbm": lambda: lightgbm.LGBMClassifier(
-        n_estimators=3, verbose=-1, n_jobs=1
-    ).fit(CODES, CODES[:, 4] % 3 > 0, categorical_feature=[4]),
-    "stump of lightgbm": lambda: lightgbm.LGBMRegressor(n_estimators=1, verbose=-1, n_jobs=1).fit(
-        X, np.ones(300)
-    ),
-    "linear lightgbm": lambda: lightgbm.LGBMRegressor(
-        n_estimators=2, linear_tree=True, verbose=-1, n_jobs=1
-    ).fit(X, X[:, 0]),
-    "catboost": lambda: catboost.CatBoostClassifier(
-        iterations=2, silent=True, thread_count=1, allow_writing_files=False
-    ).fit(X, Y),
-}
-
-
-@cache
-def fitted(name):
-    """The bytes of a fitted model: each test loads, and may change, one of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pickle.dumps(MODELS[name](), 5)
-
-
-def model(name):
-    return pickle.loads(fitted(name))
 
 
 @pytest.mark.parametrize("how", [0, 2, 5, "raw", "zlib"])
@@ -134,41 +50,7 @@ def test_real_models_pass(name, how, tmp_path):
     assert findings(model(name), tmp_path, how) == []
 
 
-def findings(made, folder, how="raw", reductions=()):
-    path = folder / "model"
-    if isinstance(how, int):
-        pickler = pickle.Pickler(buffer := io.BytesIO(), how)
-        pickler.dispatch_table = copyreg.dispatch_table | dict(reductions)
-        pickler.dump(made)
-        path.write_bytes(buffer.getvalue())
-    else:
-        joblib.dump(made, path, compress=0 if how == "raw" else how)
-    return [f for f in inspect(path).safety.findings if f.code not in NOTES]
-
-
-NOTES = {"not-a-model", "no-prediction"}
-
-
-def refused(made, folder, words, how="raw", reductions=()):
-    found = findings(made, folder, how, reductions)
-    assert [f.code for f in found] == [CODE]
-    assert re.search(words, found[0].message), found[0].message
-    assert found[0].global_
-    assert found[0].offset is not None
-    return found[0]
-
-
 # --- Trees ---------------------------------------------------------------------------------------
-
-
-def nodes_of(tree):
-    return tree.__getstate__()["nodes"]  # the memory of the tree itself
-
-
-def inner(nodes, where):
-    """A node with children: the first, one in the middle, the last."""
-    places = np.flatnonzero(nodes["left_child"] != -1)
-    return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]
 
 
 def leaf(nodes, where):

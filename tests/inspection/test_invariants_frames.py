@@ -1,43 +1,19 @@
 """Frames, indexes and arrays of pandas whose parts do not fit each other are refused unloaded."""
 
-import copyreg
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from pandas._libs.internals import _unpickle_block
+from altered_frames import Made, axes, block, called, frame, instance, numbers
+from altered_models import findings, refused
 from pandas.core.internals.managers import BlockManager, SingleBlockManager
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelpack.inspection import limits
 from modelpack.inspection.inspector import inspect
 
-from .test_invariants import findings, refused
-
 OLD = Path(__file__).parents[1] / "data" / "frames"
-
-
-class Made:
-    """Is pickled as a call of a function with these arguments, and this state."""
-
-    def __init__(self, function, *args, state=None):
-        self.reduced = (function, args) if state is None else (function, args, state)
-
-    def __reduce__(self):
-        return self.reduced
-
-
-def instance(cls, state):
-    return Made(copyreg._reconstructor, cls, object, None, state=state)
-
-
-def block(values, places, dimensions=2):
-    return Made(_unpickle_block, values, places, dimensions)
-
-
-def called(blocks, axes):
-    return Made(BlockManager, tuple(made for made in blocks), axes)
 
 
 def with_state(blocks, axes, cls=BlockManager):
@@ -46,21 +22,9 @@ def with_state(blocks, axes, cls=BlockManager):
     return instance(cls, (axes, [], [], {"0.14.1": {"axes": axes, "blocks": told}}))
 
 
-def frame(manager, cls=pd.DataFrame, key="_mgr"):
-    return instance(cls, {key: manager, "_typ": cls.__name__.lower(), "_metadata": []})
-
-
 def series(values, places, length):
     made = [block(values, places, 1)]
     return frame(with_state(made, [pd.RangeIndex(length)], SingleBlockManager), pd.Series)
-
-
-def numbers(columns, rows=4):
-    return np.ones((columns, rows))
-
-
-def axes(columns, rows=4):
-    return [pd.RangeIndex(columns), pd.RangeIndex(rows)]
 
 
 FORMS = {"called": called, "with a state": with_state}

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from altered_archives import refused_in_both, skops_findings
+from altered_models import WORDS, X, findings, refused
 from category_encoders import HashingEncoder
 from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
 from sklearn.compose import ColumnTransformer
@@ -11,9 +13,6 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from .test_invariants import WORDS, X, findings, refused
-from .test_invariants_unwritten import refused_in_both, skops_findings
 
 FRAME = pd.DataFrame(X[:, :2], columns=["a", "b"])
 

@@ -1,16 +1,14 @@
 """Sparse matrices of all formats whose indices lie outside of their shape are refused unloaded."""
 
 import copyreg
-import warnings
 
 import numpy as np
 import pytest
+from altered_matrices import DENSE, of
+from altered_models import findings, model, refused
 from scipy import sparse
 from sklearn.cluster import AffinityPropagation
 
-from .test_invariants import findings, model, refused
-
-DENSE = np.arange(24.0).reshape(4, 6)
 KINDS = [
     getattr(sparse, f"{name}_{kind}")
     for name in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
@@ -23,12 +21,6 @@ SHAPES = {
     "no columns": np.zeros((4, 0)),
     "a row": DENSE[:1],
 }
-
-
-def of(name, kind="matrix", content=DENSE):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return getattr(sparse, f"{name}_{kind}")(content)
 
 
 @pytest.mark.parametrize("how", [0, 2, 5, "zlib"])

@@ -1,11 +1,11 @@
 """Models that would answer with memory that they did not write are refused, as pickle and skops."""
 
 import itertools
-import re
 
 import numpy as np
 import pytest
-import skops.io
+from altered_archives import refused_in_both, skops_findings
+from altered_models import X, Y, findings, refused
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.multioutput import ClassifierChain, RegressorChain
@@ -13,24 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
-from modelpack.inspection.inspector import inspect
-
-from .test_invariants import CODE, X, Y, findings, refused
-
-NOTES = {"not-a-model", "no-prediction"}
 LABELS = np.c_[Y > 0, Y > 1, X[:, 0] > 0.5].astype(int)
-
-
-def skops_findings(made, folder):
-    skops.io.dump(made, folder / "model")
-    return [f for f in inspect(folder / "model").safety.findings if f.code not in NOTES]
-
-
-def refused_in_both(made, folder, words):
-    refused(made, folder, words, 5)
-    found = skops_findings(made, folder)
-    assert [f.code for f in found] == [CODE]
-    assert re.search(words, found[0].message)
 
 
 DEGREES = (1, 2, 3, 7, (0, 2), (2, 2), (2, 3), (1, 4))

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+from altered_models import X, findings, model, refused
 from sklearn.cluster import Birch
 from sklearn.covariance import EllipticEnvelope
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MultiLabelBinarizer, StandardScaler
-
-from .test_invariants import X, findings, model, refused
 
 COMPILED = {
     "clusters": "cluster_centers_",

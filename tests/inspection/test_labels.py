@@ -9,6 +9,7 @@ import lightgbm
 import numpy as np
 import pytest
 import xgboost
+from saving import saved
 from sklearn import feature_selection, model_selection
 from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier
@@ -22,8 +23,6 @@ from threadpoolctl import threadpool_limits
 
 from modelpack.inspection import limits
 from modelpack.inspection.inspector import inspect
-
-from .saving import saved
 
 POINTS, NUMBERS = make_blobs(60, centers=3, n_features=4, random_state=0)
 ROWS = POINTS - POINTS.mean(axis=0)

@@ -8,21 +8,8 @@ from pathlib import Path
 import joblib
 import pytest
 import skops.io
-from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils import all_estimators
-
-from modelpack.inspection import allowlist, methods
-from modelpack.inspection.inspector import inspect
-from modelpack.inspection.nodes import DictNode, Global, ObjectNode
-from modelpack.inspection.pickle.machine import Trace
-from modelpack.inspection.policy import judge, verdict
-
-from .families import X, Y
-from .opcodes import (
+from families import X, Y
+from opcodes import (
     BUILD,
     EMPTY_DICT,
     EMPTY_LIST,
@@ -46,8 +33,20 @@ from .opcodes import (
     table,
     text,
 )
-from .zips import made, value
-from .zips import skops as archive
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import all_estimators
+from zips import made, value
+from zips import skops as archive
+
+from modelpack.inspection import allowlist, methods
+from modelpack.inspection.inspector import inspect
+from modelpack.inspection.nodes import DictNode, Global, ObjectNode
+from modelpack.inspection.pickle.machine import Trace
+from modelpack.inspection.policy import judge, verdict
 
 FOREST = "sklearn.ensemble._forest:RandomForestClassifier"
 BOOSTING = "sklearn.ensemble._gb:GradientBoostingClassifier"

@@ -5,14 +5,13 @@ import json
 from pathlib import Path
 
 import catboost
+import onnx_models as onnx
 import pytest
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.types import Field, ModelSpec, from_json, to_json
-
-from . import onnx_models as onnx
 
 ROOT = Path(__file__).parents[2]
 SAMPLES, DATA = ROOT / "sample_models", ROOT / "tests" / "data" / "native"

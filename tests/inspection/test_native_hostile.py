@@ -9,16 +9,15 @@ from pathlib import Path
 
 import lightgbm
 import numpy as np
+import onnx_models as onnx
 import pytest
+from mutations import mutants
 
 from modelpack.inspection import formats
 from modelpack.inspection.encodings import ubjson
 from modelpack.inspection.encodings.flatbuffers import Table
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Malformed
-
-from . import onnx_models as onnx
-from .mutations import mutants
 
 ROOT = Path(__file__).parents[2]
 SAMPLES, DATA = ROOT / "sample_models", ROOT / "tests" / "data" / "native"

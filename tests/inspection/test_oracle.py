@@ -21,7 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stub_loaders
+from families import NAMES, dumped_by_joblib, models, pickled_by_python, value_of
+from hostile_files import REFUSED
 from joblib import numpy_pickle
+from mutations import boundaries, mutants, seeded
+from opcodes import POP, SYSTEM
 
 from modelpack.engines import interpreters
 from modelpack.errors import ModelpackError
@@ -32,12 +37,6 @@ from modelpack.inspection.pickle.interpreter import run
 from modelpack.inspection.pickle.machine import Trace
 from modelpack.inspection.stream import Reader
 from modelpack.types import ModelSpec, from_json, to_json
-
-from . import stub_loaders
-from .families import NAMES, dumped_by_joblib, models, pickled_by_python, value_of
-from .mutations import boundaries, mutants, seeded
-from .opcodes import POP, SYSTEM
-from .test_hostile import REFUSED
 
 SECONDS = float(os.environ.get("MODELPACK_FUZZ_SECONDS", "20"))
 SEED = int(os.environ.get("MODELPACK_FUZZ_SEED", "0"))

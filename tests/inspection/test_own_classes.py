@@ -1,15 +1,14 @@
 """Objects of libraries inside classes that modelpack does not know: trust does not cover them."""
 
 import numpy as np
+import opcodes as op
 import pandas as pd
 import pytest
+from altered_frames import axes, block, called, frame, numbers
+from altered_matrices import of
+from altered_models import findings, inner, model, nodes_of
 
 from modelpack.inspection.inspector import inspect
-
-from . import opcodes as op
-from .test_invariants import findings, inner, model, nodes_of
-from .test_invariants_frames import axes, block, called, frame, numbers
-from .test_invariants_sparse import of
 
 BROKEN = "broken-invariant"
 HOLDER = f"{__name__}:Holder"

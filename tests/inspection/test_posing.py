@@ -5,6 +5,7 @@ import pickle
 
 import joblib
 import numpy as np
+import opcodes as op
 import pandas as pd
 import pytest
 import skops.io
@@ -14,12 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils import Bunch
 from xgboost import XGBClassifier
+from zoo import X, Y
 
 from modelpack.inspection import policy, posing
 from modelpack.inspection.inspector import inspect
-
-from . import opcodes as op
-from .zoo import X, Y
 
 MEMORY = {"data": b"12345678", "offset": -48, "shape": (4,), "typestr": "<f8", "version": 3}
 ASKED = "__array_interface__"

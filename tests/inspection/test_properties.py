@@ -8,18 +8,17 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from families import dumped_by_joblib, models
+from file_containers import CONTAINERS
+from hostile_files import REFUSED, UNKNOWN
+from memory_lies import LIES
+from mutations import mutants, seeded
+from opcodes import SYSTEM, TUPLE1, call, name, new, number, pickled, table, text, wrapper
 
 from modelpack.errors import ModelpackError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.types import ModelSpec, from_json, to_json
-
-from .families import dumped_by_joblib, models
-from .mutations import mutants, seeded
-from .opcodes import SYSTEM, TUPLE1, call, name, new, number, pickled, table, text, wrapper
-from .test_hostile import REFUSED, UNKNOWN
-from .test_hostile_files import CONTAINERS
-from .test_hostile_memory import LIES
 
 DATA = Path(__file__).parents[1] / "data"
 

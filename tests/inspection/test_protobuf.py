@@ -10,20 +10,19 @@ import struct
 import time
 from functools import cache
 
+import onnx_models as onnx
 import onnxruntime
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
+from mutations import mutants
 
 from modelpack.inspection import formats
 from modelpack.inspection.formats import onnx_graph
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Malformed
 from modelpack.serving.runtimes import onnx as serving
-
-from . import onnx_models as onnx
-from .mutations import mutants
 
 MESSAGES = """
 Model: int64 ir_version=1, string producer_name=2, string producer_version=3, string domain=4,

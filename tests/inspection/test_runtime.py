@@ -8,16 +8,15 @@ import joblib
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier
+from estimator_classes import CLASSES, model_of
 from hmmlearn.hmm import GaussianHMM
 from lightgbm import LGBMClassifier
 from statsmodels.api import OLS
 from xgboost import XGBClassifier
+from zoo import X, Y
 
 from modelpack.inspection import inspect
 from modelpack.serving.runtimes import LOADERS
-
-from .test_estimators import CLASSES, model_of
-from .zoo import X, Y
 
 pytestmark = pytest.mark.filterwarnings("ignore:Class .* is deprecated:FutureWarning")
 

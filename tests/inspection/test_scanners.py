@@ -11,12 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import scanners
+from families import NAMES, dumped_by_joblib, value_of
+from public_attacks import CASES, FAMILIES
 
 from modelpack.inspection.inspector import inspect
-
-from . import scanners
-from .families import NAMES, dumped_by_joblib, value_of
-from .test_hostile_public import CASES, FAMILIES
 
 DATA = Path(__file__).parents[1] / "data"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"

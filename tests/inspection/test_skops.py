@@ -28,13 +28,12 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils import all_estimators
 from skops.io.exceptions import UntrustedTypesFoundException
+from zoo import FLOWERS, NAMES, TEXTS, X, Y, fitted
 
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.serving.runtimes import LOADERS
 from modelpack.types import ModelSpec, from_json, to_json
-
-from .zoo import FLOWERS, NAMES, TEXTS, X, Y, fitted
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Class .* is deprecated:FutureWarning"),

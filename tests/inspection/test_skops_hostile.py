@@ -23,12 +23,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
-
-from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.inspection import require_servable
-from modelpack.inspection.inspector import inspect
-
-from .zips import (
+from zips import (
     archive,
     made,
     many,
@@ -42,8 +37,12 @@ from .zips import (
     table,
     value,
 )
-from .zips import skops as skops_file
-from .zoo import TEXTS, X, Y
+from zips import skops as skops_file
+from zoo import TEXTS, X, Y
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
 
 SCALER = "sklearn.preprocessing._data:StandardScaler"
 HEADER = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }\n"

@@ -1,0 +1,184 @@
+"""The files of images: the same bytes from the same input, wherever they are made."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from debian_archives import deb
+
+from modelpack.assembly import debian, elf, slim
+from modelpack.assembly.environment import Wheel
+from modelpack.assembly.files import MTIME, Tree
+
+ROOT = Path(__file__).parents[2]
+INFO = "shop-1.0.dist-info"
+MODULE = "import os, numpy\nNAMES = {'a', 'b', 'c', 'd'}\ndef core(_m): return os, _m in NAMES\n"
+ELSEWHERE = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "LANG": "de_DE", "HOME": "/nowhere"}
+
+
+def wheel(folder: Path, extra: dict[str, str] | None = None) -> Path:
+    members = {
+        "shop/__init__.py": MODULE,
+        "shop/old.py": "print 'of another Python'\n",
+        "shop/tests/test_shop.py": "assert True\n",
+        "shop-1.0.data/purelib/more.py": "MORE = 1\n",
+        "shop-1.0.data/data/share/shop/table": "1\n",
+        "shop-1.0.data/scripts/shop": "#!python\n",
+        f"{INFO}/METADATA": "Name: shop\nVersion: 1.0\n",
+        **(extra or {}),
+    }
+    path = folder / "shop-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+        archive.writestr(f"{INFO}/RECORD", "".join(f"{name},sha256=x,1\n" for name in members))
+    return path
+
+
+def made(root: Path, wheels: Path, environ: dict[str, str], umask: int) -> dict[str, tuple]:
+    """All that the module makes in a process of its own: mode, time and content of each file."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "modelpack.assembly.environment", root, wheels]
+    place = {"MODELPACK_INTERPRETER": "/usr/local/bin/python3"}
+    environ = {**os.environ, "PYTHONHASHSEED": "0", **place, **environ}
+    subprocess.run(command, check=True, env=environ, umask=umask)
+    return {str(path.relative_to(root)): told(path) for path in sorted(root.rglob("*"))}
+
+
+def told(path: Path) -> tuple:
+    status = path.lstat()
+    content = str(path.readlink()) if path.is_symlink() else path.is_file() and path.read_bytes()
+    return status.st_mode, status.st_mtime, content
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory) -> tuple[Path, dict[str, tuple]]:
+    folder = tmp_path_factory.mktemp("assembly")
+    (folder / "wheels").mkdir()
+    wheel(folder / "wheels")
+    return folder, made(folder / "root", folder / "wheels", {}, 0o022)
+
+
+def test_the_files_tell_nothing_of_where_they_were_made(environment) -> None:
+    folder, files = environment
+    elsewhere = folder / "numpy" / "core" / "_m" / "shop"
+    assert made(elsewhere, folder / "wheels", ELSEWHERE, 0o077) == files
+    assert {time for _, time, _ in files.values()} == {MTIME}
+    modes = {stat.S_IMODE(mode) for mode, *_ in files.values() if not stat.S_ISLNK(mode)}
+    assert modes == {0o755, 0o644}
+
+
+def test_an_environment_holds_what_the_wheels_hold_and_no_notes_of_an_installer(
+    environment,
+) -> None:
+    _, files = environment
+    site = f"opt/venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    inside = {
+        name.removeprefix(f"{site}/") for name, (mode, *_) in files.items() if stat.S_ISREG(mode)
+    }
+    assert {name for name in inside if not name.endswith(".pyc")} == {
+        "opt/venv/pyvenv.cfg", "opt/venv/share/shop/table", "shop/__init__.py", "shop/old.py",
+        "shop/tests/test_shop.py", "more.py", f"{INFO}/METADATA", f"{INFO}/RECORD",
+    }  # fmt: skip
+    assert {Path(name).name.split(".")[0] for name in inside if name.endswith(".pyc")} == {
+        "__init__",
+        "more",
+    }
+    record = list(csv.reader(files[f"{site}/{INFO}/RECORD"][2].decode().splitlines()))
+    assert record == sorted(record)
+    assert "../../../share/shop/table" in [row[0] for row in record]
+    assert files["opt/venv/bin/python"][2] == "/usr/local/bin/python3"
+    assert b"home = /usr/local/bin\n" in files["opt/venv/pyvenv.cfg"][2]
+
+
+def test_byte_code_is_taken_for_what_it_is_made_of(environment) -> None:
+    folder, _ = environment
+    path = next((folder / "root").rglob("shop/__pycache__/__init__.*.pyc"))
+    content = path.read_bytes()
+    assert content[:4] == importlib.util.MAGIC_NUMBER
+    assert content[4:8] == b"\x01\0\0\0", "hash-based, and not checked: PEP 552"
+    assert content[8:16] == importlib.util.source_hash(MODULE.encode())
+    assert b"/opt/venv/lib/" in content
+    assert str(folder).encode() not in content
+
+
+def test_without_a_fixed_hash_no_byte_code_is_made(tmp_path) -> None:
+    code = "from modelpack.assembly.python import compile_below as c; c('/none', '/none')"
+    environ = {**os.environ, "PYTHONHASHSEED": "random"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, check=False
+    )
+    assert b"PYTHONHASHSEED=0 must be set" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "shop/../../evil", "shop-1.0.data/data/../x"])
+def test_a_wheel_that_reaches_outside_is_refused(tmp_path, name) -> None:
+    path = wheel(tmp_path, {name: "evil"})
+    with pytest.raises(ValueError, match="has a file"):
+        Wheel(str(path), str(tmp_path / "site"), str(tmp_path / "prefix")).unpack()
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_debian_package_is_unpacked_where_the_base_has_its_libraries(tmp_path) -> None:
+    for name in ("base/usr/lib", "debs"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "base" / "lib").symlink_to("usr/lib")
+    files = {
+        "./lib/libshop.so.1.0": "code",
+        "./lib/libshop.so.1": "->libshop.so.1.0",
+        "./usr/share/doc/libshop1/copyright": "mine",
+        "./usr/share/doc/libshop1/changelog": "long",
+        "./usr/share/man/man1/shop.1": "long",
+    }
+    deb(tmp_path / "debs", files)
+    root = tmp_path / "root"
+    root.mkdir()
+    debian.make(str(root), str(tmp_path / "base"), str(tmp_path / "debs"))
+    found = {str(p.relative_to(root)) for p in root.rglob("*") if not p.is_dir()}
+    assert found == {
+        "usr/lib/libshop.so.1", "usr/lib/libshop.so.1.0", "usr/share/doc/libshop1/copyright",
+        "var/lib/dpkg/status.d/libshop1",
+    }  # fmt: skip
+    assert (root / "usr/lib/libshop.so.1").read_text() == "code"
+    assert {path.lstat().st_mtime for path in [root, *root.rglob("*")]} == {MTIME}
+
+
+def test_a_debian_package_that_reaches_outside_is_refused(tmp_path) -> None:
+    deb(tmp_path, {"./usr/../../evil": "evil"})
+    with pytest.raises(ValueError, match="evil"):
+        debian.make(str(tmp_path / "root"), str(tmp_path), str(tmp_path))
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_links_are_followed_as_in_the_image(tmp_path) -> None:
+    (tmp_path / "usr" / "lib").mkdir(parents=True)
+    (tmp_path / "usr" / "lib" / "libc.so.6").write_text("")
+    (tmp_path / "lib").symlink_to("/usr/lib")
+    (tmp_path / "usr" / "libc").symlink_to("../lib/libc.so.6")
+    (tmp_path / "loop").symlink_to("loop")
+    tree = Tree(str(tmp_path))
+    assert tree.trail("/usr/libc") == ["/usr/libc", "/lib", "/usr/lib/libc.so.6"]
+    assert tree.trail("/../../lib/libc.so.6")[-1] == "/usr/lib/libc.so.6"
+    assert tree.trail("/loop") == tree.trail("/none") == []
+
+
+def test_a_program_tells_its_libraries_and_its_loader() -> None:
+    interpreter = elf.read_elf(os.path.realpath(sys.executable))
+    assert interpreter is not None
+    assert any(name.startswith("libc.so") for name in interpreter.libraries)
+    assert "/ld-" in interpreter.loader
+    assert elf.read_elf(__file__) is None
+
+
+def test_nothing_of_pip_is_a_part_of_the_standard_library() -> None:
+    left_out = ("/site-packages/pip/x.py", "/ensurepip/__init__.py", "/config-3.11-x86/Makefile")
+    assert all(slim._NOT_LIBRARY.search(f"/usr/local/lib/python3.11{name}") for name in left_out)
+    assert not slim._NOT_LIBRARY.search("/usr/local/lib/python3.11/venv/__init__.py")

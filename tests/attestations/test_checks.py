@@ -1,0 +1,349 @@
+"""What does not hold is seen: in the image, in its documents, beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serving_models
+from attested_images import VENV, image_of, opener
+from bundle_specs import PARITY, code_of_author, spec_for
+from serving_models import BASE, ENVIRONMENT
+
+from modelpack.attestations import checks, cosign, provenance, registry, sbom
+from modelpack.attestations.documents import document
+from modelpack.attestations.keys import Signer
+from modelpack.attestations.subject import AttachedDocuments, State, Subject, Verdict
+from modelpack.bundle import render
+from modelpack.errors import SmokeFailedError, VerificationError
+from modelpack.oci import Image
+from modelpack.oci.image import Blob
+from modelpack.pipeline.verify import Verification, require_verified
+from modelpack.types import Bundle, Check, SmokeReport
+
+DIGEST = f"sha256:{'b' * 64}"
+PLACE = "registry.example/team/iris"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("made")
+    spec = spec_for(folder, serving_models.iris())
+    return render.render(spec, ENVIRONMENT, BASE, folder / "b", code_of_author(), parity=PARITY)
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def signer_of(kind: str = "ec") -> Signer:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
+
+    if kind == "ec":
+        return Signer(ec.generate_private_key(ec.SECP256R1()))
+    if kind == "rsa":
+        return Signer(rsa.generate_private_key(65537, 2048))
+    return Signer(ed25519.Ed25519PrivateKey.generate())
+
+
+def failures(subject: Subject) -> dict[str, str]:
+    return {v.name: v.detail for v in checks.run_checks(subject) if v.state == "fails"}
+
+
+def states(subject: Subject) -> dict[str, str]:
+    return {verdict.name: verdict.state for verdict in checks.run_checks(subject)}
+
+
+def test_an_image_as_it_was_rendered_holds(made: Bundle) -> None:
+    found = states(Subject(image_of(made.directory)))
+    assert found.pop("signature") == found.pop("attached") == "unknown"
+    assert set(found.values()) == {"holds"}
+    assert len(found) == len(checks.CHECKS) - 2
+
+
+# --- the image -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "check"),
+    [
+        ("app/app.py", b"import os\n", "content"),
+        ("app/gunicorn.conf.py", None, "content"),
+        ("app/requirements.lock", b"numpy==1\n", "content"),
+        ("app/model/model.joblib", b"the bytes of a modeL", "content"),
+        ("app/modelpack.json", b"{}", "content"),
+        ("app/modelpack/serving/loading.py", b"", "content"),
+        ("app/modelpack/serving/more.py", b"", "content"),
+        ("app/modelpack/serving/playground/__init__.py", None, "content"),
+        ("app/code/modelpack_main.py", b"class Model:\n    x = 1\n", "content"),
+        ("app/more.py", b"", "content"),
+        ("app/more.pyc", b"", "content"),
+        (f"{VENV}/numpy-2.0.dist-info/METADATA", b"", "sbom"),
+        (f"{VENV}/scikit_learn-1.9.0.dist-info/METADATA", b"", "sbom"),
+        (f"{VENV}/scikit_learn-1.9.1.dist-info/METADATA", None, "sbom"),
+    ],
+)
+def test_what_the_documents_do_not_tell_is_seen(
+    made: Bundle, path: str, content: bytes | None, check: str
+) -> None:
+    found = failures(Subject(image_of(made.directory, {path: content})))
+    assert list(found) == [check]
+    named = "scikit-learn" if "scikit" in path else path.removeprefix("app/").split("/")[0]
+    assert named in found[check] or "numpy" in found[check]
+
+
+@pytest.mark.parametrize("name", ["sbom.cdx.json", "provenance.json"])
+def test_a_flipped_byte_in_a_document_is_seen(made: Bundle, name: str) -> None:
+    content = bytearray((made.directory / name).read_bytes())
+    position = content.index(b"modelpack") + 3
+    content[position] ^= 1
+    found = failures(Subject(image_of(made.directory, {f"app/{name}": bytes(content)})))
+    assert name in found["labels"]
+
+
+def with_byte_flipped(image: Image) -> Image:
+    with image.layers[0].open() as stream:
+        tar = bytearray(stream.read())
+    tar[tar.index(b"interpreter")] ^= 1
+    return replace(image, layers=(replace(image.layers[0], open=opener(bytes(tar))),))
+
+
+def test_a_flipped_byte_in_a_layer_is_seen_though_its_files_are_known(made: Bundle) -> None:
+    image = image_of(made.directory)
+    assert failures(Subject(image)) == {}
+    assert list(failures(Subject(with_byte_flipped(image)))) == ["layers"]
+
+
+def test_a_layer_has_the_digest_of_its_blob(made: Bundle) -> None:
+    image = image_of(made.directory)
+    [layer] = image.layers
+    blob = Blob(layer.diff_id, 1, "application/vnd.oci.image.layer.v1.tar", layer.open)
+    assert failures(Subject(replace(image, layers=(replace(layer, blob=blob),)))) == {}
+    other = replace(layer, blob=replace(blob, digest=DIGEST))
+    assert list(failures(Subject(replace(image, layers=(other,))))) == ["layers"]
+
+
+@pytest.mark.parametrize(
+    ("label", "check"),
+    [
+        ("dev.modelpack.sbom.sha256", "labels"),
+        ("dev.modelpack.provenance.sha256", "labels"),
+        ("dev.modelpack.parity", "labels"),
+        ("dev.modelpack.parity.rows", "labels"),
+        ("dev.modelpack.model.sha256", "provenance"),
+        ("org.opencontainers.image.base.digest", "provenance"),
+    ],
+)
+def test_a_label_that_says_otherwise_is_seen(made: Bundle, label: str, check: str) -> None:
+    image = image_of(made.directory)
+    for other in (DIGEST, None):
+        labels = {**image.config["config"]["Labels"], label: other}
+        if other is None:
+            del labels[label]
+        config = {"config": {**image.config["config"], "Labels": labels}}
+        assert list(failures(Subject(replace(image, config=config)))) == [check]
+
+
+def test_words_of_the_page_that_claim_more_are_seen(made: Bundle) -> None:
+    image = image_of(made.directory)
+    config = {"config": {**image.config["config"], "Env": ["MODELPACK_PARITY=better"]}}
+    assert list(failures(Subject(replace(image, config=config)))) == ["labels"]
+
+
+def relabelled(image: Image, documents: dict[str, bytes], folder: Path) -> Image:
+    """An image whose labels have the digests of documents that were put into it."""
+    import hashlib  # noqa: PLC0415
+
+    made = image_of(folder, {f"app/{name}": text for name, text in documents.items()})
+    names = {"sbom.cdx.json": "sbom", "provenance.json": "provenance"}
+    labels = {
+        f"dev.modelpack.{names[name]}.sha256": hashlib.sha256(text).hexdigest()
+        for name, text in documents.items()
+    }
+    config = image.config["config"]
+    return replace(made, config={"config": {**config, "Labels": {**config["Labels"], **labels}}})
+
+
+Change = Callable[[dict[str, Any]], object]
+DAMAGES: list[tuple[str, Change, str]] = [
+    ("provenance.json", lambda told: told.clear(), "provenance"),
+    ("provenance.json", lambda told: told.update(_type="x"), "provenance"),
+    ("provenance.json", lambda told: told.update(subject=[]), "provenance"),
+    ("provenance.json", lambda told: told.update(predicate=[]), "provenance"),
+    ("provenance.json", lambda told: told["predicate"].update(buildDefinition=1), "provenance"),
+    ("sbom.cdx.json", lambda told: told.clear(), "sbom"),
+    ("sbom.cdx.json", lambda told: told.update(components=[1]), "sbom"),
+    ("sbom.cdx.json", lambda told: told["components"].pop(0), "sbom"),
+    ("sbom.cdx.json", lambda told: told["components"][0].update(hashes=[]), "sbom"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "check"), DAMAGES)
+def test_documents_that_are_none_of_ours_do_not_hold(
+    made: Bundle, name: str, change: Change, check: str
+) -> None:
+    told = json.loads((made.directory / name).read_bytes())
+    change(told)
+    image = relabelled(image_of(made.directory), {name: document(told).encode()}, made.directory)
+    assert check in failures(Subject(image))
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"[" * 100_000, b'"x"', b"\xff"])
+def test_hostile_documents_are_refused(made: Bundle, text: bytes) -> None:
+    image = relabelled(image_of(made.directory), {"provenance.json": text}, made.directory)
+    assert {"labels", "provenance", "content"} <= set(failures(Subject(image)))
+
+
+def test_an_image_without_documents_is_told_so(made: Bundle) -> None:
+    nothing = {"app/sbom.cdx.json": None, "app/provenance.json": None}
+    found = failures(Subject(image_of(made.directory, nothing)))
+    assert "nothing in it tells how it was made" in found["provenance"]
+
+
+# --- signatures and attestations -----------------------------------------------------------------
+
+
+def beside(made: Bundle, signer: Signer, **changes: Any) -> AttachedDocuments:
+    bill, told = (json.loads((made.directory / name).read_bytes()) for name in DOCUMENTS)
+    predicates = ((sbom.PREDICATE, bill), (provenance.PREDICATE, told["predicate"]))
+    statement = provenance.of_subjects(
+        [{"name": PLACE, "digest": {"sha256": "b" * 64}}], provenance.PREDICATE, told["predicate"]
+    )
+    whole = AttachedDocuments(
+        DIGEST,
+        [cosign.signed(PLACE, DIGEST, signer)],
+        [cosign.attested(PLACE, DIGEST, predicate, signer) for predicate in predicates],
+        {
+            registry.SBOM_TYPE: [json.dumps(bill).encode()],
+            registry.STATEMENT_TYPE: [json.dumps(statement).encode()],
+        },
+    )
+    return replace(whole, **changes)
+
+
+DOCUMENTS = ("sbom.cdx.json", "provenance.json")
+
+
+@pytest.mark.parametrize("kind", ["ec", "ed25519", "rsa"])
+def test_what_was_signed_and_attached_holds(made: Bundle, kind: str) -> None:
+    signer = signer_of(kind)
+    subject = Subject(image_of(made.directory), beside(made, signer), signer.verifier)
+    assert set(states(subject).values()) == {"holds"}
+    *_, last = checks.run_checks(subject)
+    assert last.detail == "both documents attached, both documents signed"
+
+
+def verdict(subject: Subject, name: str) -> Verdict:
+    return next(v for v in checks.run_checks(subject) if v.name == name)
+
+
+def test_another_key_has_signed_nothing(made: Bundle) -> None:
+    subject = Subject(
+        image_of(made.directory), beside(made, signer_of()), signer_of("ed25519").verifier
+    )
+    found = failures(subject)
+    assert set(found) == {"signature", "attached"}
+    assert "not by this key" in found["signature"]
+
+
+def test_without_a_key_nothing_vouches_for_the_image(made: Bundle) -> None:
+    subject = Subject(image_of(made.directory), beside(made, signer_of()))
+    found = verdict(subject, "signature")
+    assert (found.state, "nothing says who made this image" in found.detail) == ("unknown", True)
+
+
+def test_an_image_that_nobody_signed_does_not_hold_by_a_key(made: Bundle) -> None:
+    signer = signer_of()
+    subject = Subject(
+        image_of(made.directory), beside(made, signer, signatures=[]), signer.verifier
+    )
+    assert "Nobody has signed" in failures(subject)["signature"]
+
+
+def test_a_signature_of_other_content_is_none(made: Bundle) -> None:
+    """As where a name was given to another image."""
+    signer = signer_of()
+    there = beside(made, signer, digest=f"sha256:{'c' * 64}")
+    subject = Subject(image_of(made.directory), there, signer.verifier)
+    assert list(failures(subject)) == ["signature"]
+
+
+def flipped(text: str) -> str:
+    other = "A" if text[20] != "A" else "B"
+    return text[:20] + other + text[21:]
+
+
+def test_a_flipped_byte_in_a_signature_is_seen(made: Bundle) -> None:
+    signer = signer_of()
+    there = beside(made, signer)
+    [part] = there.signatures
+    bad = replace(part, annotations={cosign.SIGNATURE: flipped(part.annotations[cosign.SIGNATURE])})
+    subject = Subject(image_of(made.directory), replace(there, signatures=[bad]), signer.verifier)
+    assert list(failures(subject)) == ["signature"]
+
+
+@pytest.mark.parametrize("member", ["payload", "sig"])
+def test_a_flipped_byte_in_an_attestation_is_seen(made: Bundle, member: str) -> None:
+    signer = signer_of()
+    there = beside(made, signer)
+    bad = []
+    for part in there.attestations:
+        envelope = json.loads(part.content)
+        where = envelope if member == "payload" else envelope["signatures"][0]
+        where[member] = flipped(where[member])
+        bad.append(replace(part, content=json.dumps(envelope).encode()))
+    subject = Subject(image_of(made.directory), replace(there, attestations=bad), signer.verifier)
+    assert list(failures(subject)) == ["attached"]
+
+
+@pytest.mark.parametrize("kind", [registry.SBOM_TYPE, registry.STATEMENT_TYPE])
+def test_an_attached_document_that_says_otherwise_is_seen(made: Bundle, kind: str) -> None:
+    there = beside(made, signer_of())
+    own = there.attached[kind]
+    bad = [own[0].replace(b"python", b"Python")]
+    image = image_of(made.directory)
+    assert list(failures(Subject(image, replace(there, attached={kind: bad})))) == ["attached"]
+    both = replace(there, attached={kind: [*bad, *own]})
+    assert failures(Subject(image, both)) == {}  # others may attach documents of their own
+
+
+HOSTILE = [b"", b"{", b"[]", b"[" * 100_000, b'{"payload": 1}', b'{"critical": []}', b"\xff"]
+
+
+@pytest.mark.parametrize("content", HOSTILE)
+def test_hostile_parts_are_no_signatures(content: bytes) -> None:
+    verifier = signer_of().verifier
+    for signature in ("", "!", "QUJD"):
+        part = cosign.Part("x", content, {cosign.SIGNATURE: signature})
+        assert not cosign.is_signature(part, DIGEST, verifier)
+        assert list(cosign.predicates([part], DIGEST, verifier)) == []
+
+
+# --- what comes of it ----------------------------------------------------------------------------
+
+
+def outcome_of(state: State, *, passed: bool | None) -> Verification:
+    smoke = None
+    if passed is not None:
+        smoke = SmokeReport("a", "docker", (Check("ready", passed, 0.1, "x"),))
+    return Verification("a", None, None, (Verdict("layers", state, "told", "do"),), smoke)
+
+
+def test_the_exit_code_tells_what_does_not_hold() -> None:
+    require_verified(outcome_of("holds", passed=True))
+    require_verified(outcome_of("unknown", passed=None))
+    with pytest.raises(VerificationError, match="a, layers: told") as refused:
+        require_verified(outcome_of("fails", passed=None))
+    assert (refused.value.exit_code, refused.value.hint) == (3, "do")
+    with pytest.raises(SmokeFailedError) as failed:
+        require_verified(outcome_of("holds", passed=False))
+    assert failed.value.exit_code == 7
+    assert [
+        outcome_of(state, passed=passed).verified
+        for state, passed in (("holds", True), ("holds", False), ("fails", None))
+    ] == [True, False, False]

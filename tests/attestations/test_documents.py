@@ -1,0 +1,286 @@
+"""The bill of materials and the provenance of a bundle: valid, deterministic, and true of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serving_models
+from bundle_specs import PARITY, code_of_author, hostile_spec, spec_for
+from cyclonedx.model.bom import Bom
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from hostile_text import HOSTILE
+from packageurl import PackageURL
+from serving_models import BASE, ENVIRONMENT
+
+from modelpack.attestations import bundle as attestations_bundle
+from modelpack.attestations import sbom
+from modelpack.attestations.documents import image_purl, labels, pypi_purl, tree_digest, unlabelled
+from modelpack.attestations.provenance import dependencies
+from modelpack.bundle import manifest, render
+from modelpack.errors import UsageError
+from modelpack.types import BaseImage, Bundle, Code
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Bundle:
+    spec = spec_for(tmp_path, serving_models.iris())
+    return render.render(
+        spec, ENVIRONMENT, BASE, tmp_path / "bundle", code_of_author(), parity=PARITY
+    )
+
+
+def read(made: Bundle, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((made.directory / name).read_bytes())
+    return document
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --- the bill of materials -----------------------------------------------------------------------
+
+
+def problems(text: str) -> list[str]:
+    """What CycloneDX's own schema and library have against a document."""
+    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    Bom.from_json(json.loads(text))  # type: ignore[attr-defined]
+    return [str(found)] if found else []
+
+
+@pytest.mark.parametrize("name", ["iris", "mixed", "author", "hostile"])
+def test_a_bill_of_materials_is_valid(name: str) -> None:
+    assert problems((GOLDEN / name / render.SBOM).read_text()) == []
+
+
+def test_the_validator_would_find_something() -> None:
+    told = json.loads((GOLDEN / "iris" / render.SBOM).read_text())
+    told["components"][0]["hashes"][0]["content"] = "00"
+    assert problems(json.dumps(told))
+
+
+def test_each_part_of_the_image_is_a_component(tmp_path: Path) -> None:
+    spec = spec_for(tmp_path, serving_models.iris())
+    lock = "numpy==1.26.2 \\\n    --hash=sha256:{0} \\\n    --hash=sha256:{1}\nlightgbm==4.6.0 \\\n"
+    lock = lock.format("2" * 64, "1" * 64) + "    --hash=sha256:" + "3" * 64 + "\n"
+    environment = replace(
+        ENVIRONMENT,
+        requirements={"numpy": "1.26.2", "lightgbm": "4.6.0"},
+        origins={"numpy": "resolver", "lightgbm": "file"},
+        lock=lock,
+        system_packages=("libgomp1",),
+    )
+    spec = replace(spec, requirements={"LightGBM": "==4.6.0"})
+    packed = render.render(spec, environment, BASE, tmp_path / "bundle", code_of_author())
+    told = read(packed, render.SBOM)
+    by_ref = {component["bom-ref"]: component for component in told["components"]}
+    assert list(by_ref) == sorted(by_ref)
+    assert "hashes" not in by_ref["pkg:pypi/numpy@1.26.2"]  # of two files, one is installed
+    assert by_ref["pkg:pypi/lightgbm@4.6.0"]["hashes"] == [{"alg": "SHA-256", "content": "3" * 64}]
+    model = by_ref["model/model.joblib"]
+    assert model["type"] == "machine-learning-model"
+    assert model["hashes"][0]["content"] == spec.file.sha256
+    assert model["modelCard"]["modelParameters"]["task"] == "classification"
+    assert by_ref["base"]["hashes"][0]["content"] == "0" * 64
+    assert by_ref["pkg:deb/debian/libgomp1?arch=amd64"]["name"] == "libgomp1"
+    files = {ref: c for ref, c in by_ref.items() if c["type"] == "file"}
+    assert files["code/modelpack_main.py"]["hashes"][0]["content"] == sha256(
+        packed.directory / "code" / "modelpack_main.py"
+    )
+    assert len(files) == 2
+    graph = {entry["ref"]: entry.get("dependsOn", []) for entry in told["dependencies"]}
+    assert graph["application"] == sorted(by_ref)
+    assert graph["model/model.joblib"] == ["pkg:pypi/lightgbm@4.6.0"]
+    assert sbom.distributions(told) == {"numpy": "1.26.2", "lightgbm": "4.6.0"}
+
+
+def test_hostile_names_are_data_in_both_documents(tmp_path: Path) -> None:
+    packed = render.render(hostile_spec(tmp_path), ENVIRONMENT, BASE, tmp_path / "bundle")
+    for name in (render.SBOM, render.PROVENANCE):
+        text = (packed.directory / name).read_text()
+        assert text.isascii()
+        assert text.replace("\n", "").isprintable()
+    [model] = [c for c in read(packed, render.SBOM)["components"] if "modelCard" in c]
+    inputs = model["modelCard"]["modelParameters"]["inputs"]
+    assert [entry["format"] for entry in inputs] == [f"string {text}" for text in HOSTILE]
+
+
+@pytest.mark.parametrize(
+    ("base", "purl"),
+    [
+        (
+            (f"r.example:5000/a/b:1@sha256:{'0' * 64}", "sha256:x"),
+            "pkg:oci/b@sha256%3Ax?repository_url=r.example%3A5000/a/b&tag=1",
+        ),
+        (("python:3.11-slim", None), "pkg:docker/python@3.11-slim"),
+        (("r.example:5000/python", None), "pkg:docker/r.example%3A5000/python@latest"),
+    ],
+)
+def test_purls_of_images(base: tuple[str, str | None], purl: str) -> None:
+    reference, digest = base
+    assert image_purl(BaseImage(reference, "3.11", "user", digest)) == purl
+
+
+def test_purls_are_what_the_library_of_packageurl_makes_of_them() -> None:
+    for purl in (pypi_purl("Scikit_Learn", "1.0+cpu"), image_purl(BASE)):
+        assert PackageURL.from_string(purl).name in {"scikit-learn", "python"}
+    assert PackageURL.from_string(pypi_purl("a", "1.0+cpu")).version == "1.0+cpu"
+    assert PackageURL.from_string(image_purl(BASE)).version == BASE.digest
+
+
+# --- provenance ----------------------------------------------------------------------------------
+
+
+def test_the_provenance_names_what_the_image_is_built_of(made: Bundle) -> None:
+    told = read(made, render.PROVENANCE)
+    assert told["_type"] == "https://in-toto.io/Statement/v1"
+    assert told["predicateType"] == "https://slsa.dev/provenance/v1"
+    [subject] = told["subject"]
+    assert subject["digest"] == {"sha256": made.model.file.sha256}
+    found = dependencies(told["predicate"])
+    assert found.pop("base") == {"sha256": "0" * 64}
+    dockerfile = unlabelled((made.directory / "Dockerfile").read_text())
+    assert found.pop("Dockerfile") == {"sha256": hashlib.sha256(dockerfile.encode()).hexdigest()}
+    serving = made.directory / "modelpack" / "serving"
+    assert found.pop("modelpack/serving/") == {"dirHash": by_sha256sum(serving)}
+    found.pop("modelpack/assembly/", None)
+    for name, digest in found.items():
+        assert digest == {"sha256": sha256(made.directory / name)}
+    assert {"app.py", "gunicorn.conf.py", "requirements.lock", "modelpack.json"} <= found.keys()
+    assert {"sbom.cdx.json", ".dockerignore", "code/modelpack_main.py"} <= found.keys()
+    [parity] = told["predicate"]["runDetails"]["byproducts"]
+    assert parity["annotations"] == {"reference": "record", "rows": 17, "tolerance": 0.0}
+
+
+def by_sha256sum(folder: Path) -> str:
+    """As in-toto's specification of `dirHash` says in shell."""
+    command = "find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum | sha256sum"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()[0]
+
+
+def test_a_base_of_no_registry_is_told_by_its_image_id(tmp_path: Path) -> None:
+    image_id = "sha256:" + "5" * 64
+    base = BaseImage("modelpack.invalid/python:3.11-slim", "3.11", "local", image_id=image_id)
+    spec = spec_for(tmp_path, serving_models.iris())
+    packed = render.render(spec, ENVIRONMENT, base, tmp_path / "bundle")
+    (packed.directory / "app.py").write_text("")
+    for _ in range(2):
+        listed = read(packed, render.PROVENANCE)["predicate"]["buildDefinition"]
+        told = next(e for e in listed["resolvedDependencies"] if e["name"] == "base")
+        assert told["annotations"] == {"imageId": image_id}
+        assert "digest" not in told
+        attestations_bundle.refresh_documents(
+            packed
+        )  # of the app that was edited: it is the same base
+
+
+def test_the_labels_are_the_digests_of_the_documents(made: Bundle) -> None:
+    dockerfile = (made.directory / "Dockerfile").read_text()
+    bill, told = ((made.directory / name).read_text() for name in (render.SBOM, render.PROVENANCE))
+    assert labels(bill, told) in dockerfile
+    assert sha256(made.directory / render.SBOM) in dockerfile
+
+
+def test_only_the_line_of_the_labels_is_not_told() -> None:
+    line = labels("a", "b")
+    assert unlabelled(f"FROM a\n{line}USER 1\n") == "FROM a\nUSER 1\n"
+    for other in (f"RUN {line}", line.replace("\n", " && x\n"), line.replace('"\n', '$(x)"\n')):
+        assert unlabelled(other) == other
+
+
+def test_a_digest_of_a_tree_depends_on_names_and_contents() -> None:
+    first = tree_digest({"a": "1" * 64, "b": "2" * 64})
+    assert first == tree_digest({"b": "2" * 64, "a": "1" * 64})
+    assert first != tree_digest({"a": "2" * 64, "b": "1" * 64})
+
+
+# --- bundles that were edited --------------------------------------------------------------------
+
+
+def test_nothing_is_restated_of_a_bundle_as_it_was_rendered(made: Bundle) -> None:
+    (made.directory / "README.md").write_text("mine")
+    (made.directory / "modelpack" / "serving" / "__pycache__").mkdir()
+    (made.directory / "modelpack" / "serving" / "__pycache__" / "a.pyc").write_text("x")
+    before = (made.directory / "Dockerfile").read_bytes()
+    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == ()
+    assert (made.directory / "Dockerfile").read_bytes() == before
+
+
+def append(path: Path) -> None:
+    path.write_text(path.read_text() + "# mine\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("app.py", "app.py"),
+        ("Dockerfile", "Dockerfile"),
+        ("modelpack/serving/playground/__init__.py", "modelpack/serving/"),
+        ("code/modelpack_main.py", "code/modelpack_main.py"),
+        ("requirements.lock", "requirements.lock"),
+    ],
+)
+def test_an_edited_bundle_says_so_and_claims_no_parity(made: Bundle, name: str, told: str) -> None:
+    append(made.directory / name)
+    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == (told,)
+    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == ()
+    predicate = read(made, render.PROVENANCE)["predicate"]
+    assert predicate["buildDefinition"]["internalParameters"]["edited"] == [told]
+    assert "byproducts" not in predicate["runDetails"]
+    assert dependencies(predicate)["base"] == {"sha256": "0" * 64}
+    dockerfile = (made.directory / "Dockerfile").read_text()
+    assert "parity" not in dockerfile.lower()
+    documents = ((made.directory / n).read_text() for n in (render.SBOM, render.PROVENANCE))
+    assert labels(*documents) in dockerfile
+    append(made.directory / "gunicorn.conf.py")
+    attestations_bundle.refresh_documents(manifest.read(made.path))
+    predicate = read(made, render.PROVENANCE)["predicate"]
+    edited = predicate["buildDefinition"]["internalParameters"]["edited"]
+    assert edited == sorted([told, "gunicorn.conf.py"])
+
+
+def test_another_base_than_the_one_that_was_tested_is_told(made: Bundle) -> None:
+    read_back = manifest.read(made.path)
+    for slim in (True, False):
+        assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == (
+            "base",
+        )
+        assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == ()
+        definition = read(made, render.PROVENANCE)["predicate"]["buildDefinition"]
+        assert definition["externalParameters"]["base"]["slim"] is slim
+        assert definition["internalParameters"]["edited"] == ["base"]
+    assert "parity" not in (made.directory / "Dockerfile").read_text().lower()
+
+
+@pytest.mark.parametrize("name", [render.SBOM, render.PROVENANCE])
+def test_a_document_that_was_edited_is_written_anew(made: Bundle, name: str) -> None:
+    before = read(made, render.SBOM)
+    path = made.directory / name
+    path.write_text(path.read_text() + " ")
+    assert attestations_bundle.refresh_documents(made) == (name,)
+    assert read(made, render.SBOM) == before
+    assert attestations_bundle.refresh_documents(made) == ()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"predicate": 1}', '{"predicate": {}}'])
+def test_a_provenance_that_cannot_be_read_is_a_usage_error(made: Bundle, content: str) -> None:
+    (made.directory / render.PROVENANCE).write_text(content)
+    with pytest.raises(UsageError, match="does not tell how the bundle was made"):
+        attestations_bundle.refresh_documents(made)
+
+
+def test_a_bundle_of_an_older_version_has_nothing_to_restate(made: Bundle) -> None:
+    (made.directory / render.PROVENANCE).unlink()
+    assert attestations_bundle.refresh_documents(replace(made, code=Code())) == ()

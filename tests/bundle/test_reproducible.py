@@ -1,0 +1,105 @@
+"""Images of the iris sample: two builds have one id, and a slim one has nothing else to run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelpack.assembly.files import MTIME
+from modelpack.engines import index_secrets
+from modelpack.engines.docker import buildx
+from modelpack.engines.docker.engine import DockerEngine
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.package import package
+from modelpack.types import IndexSettings
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+MODEL = Path(__file__).parents[2] / "sample_models" / "iris" / "model.joblib"
+NAME = "modelpack-test/slim-iris:1"
+ELSEWHERE = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "LANG": "de_DE", "SOURCE_DATE_EPOCH": str(MTIME)}
+LEFT = """
+import os, stat, sys
+for folder, folders, names in os.walk("/"):
+    if folder == "/":
+        folders[:] = set(folders) - {"proc", "sys", "dev"}
+    for name in names + folders:
+        path = os.path.join(folder, name)
+        mode = os.lstat(path).st_mode
+        if stat.S_ISREG(mode) and mode & 0o111 and "site-packages" not in path:
+            print(path)
+        if not stat.S_ISLNK(mode) and mode & 0o6000:
+            print("setuid", path)
+        if not stat.S_ISLNK(mode) and mode & 0o1002 == 0o002:
+            print("anybody's", path)
+"""
+
+
+def built(folder: Path, index: IndexSettings, environ: dict[str, str], umask: int) -> str:
+    """The id of an image that is built of a bundle rendered in `folder`, both from nothing."""
+    modelpack = [sys.executable, "-m", "modelpack", "bundle", MODEL, "-o", folder / "bundle"]
+    subprocess.run(modelpack, env={**os.environ, **environ}, umask=umask, check=True)
+    options, environ = index_secrets.for_build(index, {**os.environ, **environ})
+    options += ["--no-cache", f"--build-arg=SOURCE_DATE_EPOCH={MTIME}"]
+    return buildx.build(folder / "bundle", lambda _: None, environ=environ, options=options)
+
+
+def test_two_builds_have_one_id(engine: DockerEngine, index: IndexSettings, tmp_path: Path) -> None:
+    ids = {
+        built(tmp_path / "one", index, {}, 0o022),
+        built(tmp_path / "another" / "place", index, ELSEWHERE, 0o077),
+    }
+    assert len(ids) == 1
+
+
+@pytest.fixture(scope="module")
+def slim() -> Iterator[str]:
+    """An image that has passed its smoke test."""
+    made = package([MODEL], Options(tag=NAME, slim_base=True))
+    assert made.smoke
+    assert [check.name for check in made.smoke.checks if not check.passed] == []
+    yield NAME
+    subprocess.run(["docker", "rmi", "--force", NAME], check=True, capture_output=True)
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = ["docker", "run", "--rm", "--interactive", "--network=none", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+
+
+def test_a_slim_image_has_nothing_to_run_but_the_interpreter(slim: str) -> None:
+    done = run("--entrypoint=python", slim, "-", stdin=LEFT)
+    assert done.returncode == 0, done.stderr
+    left = {Path(line).name for line in done.stdout.splitlines()} - {".dockerenv"}
+    assert {name for name in left if not name.startswith(("python3.", "ld-linux"))} == set()
+
+
+@pytest.mark.parametrize("program", ["sh", "/bin/sh", "apt-get", "dpkg", "pip", "ls", "cc", "perl"])
+def test_a_slim_image_has_no_shell_and_no_package_manager(slim: str, program: str) -> None:
+    assert run(f"--entrypoint={program}", slim, "--version").returncode == 127
+
+
+def test_a_slim_image_answers_rows_of_a_file(slim: str) -> None:
+    request = json.loads((MODEL.parent / "request.json").read_text())
+    rows = "".join(f"{json.dumps(row)}\n" for row in request["instances"])
+    done = run(slim, "predict", "--input-format", "jsonl", stdin=rows)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(request["instances"])
+
+
+def test_a_slim_image_tells_what_it_has_of_debian(slim: str) -> None:
+    code = "import os; print(*os.listdir('/var/lib/dpkg/status.d'))"
+    assert {"libc6", "libssl3t64", "ca-certificates", "tzdata"} - set(
+        run("--entrypoint=python", slim, "-c", code).stdout.split()
+    ) <= {"libssl3t64"}
+
+
+def test_a_slim_image_is_smaller(slim: str, engine: DockerEngine) -> None:
+    code = "import ssl, sqlite3, ctypes, lzma, zoneinfo, locale; zoneinfo.ZoneInfo('Asia/Tokyo');"
+    done = run("--entrypoint=python", slim, "-c", f"{code} ssl.create_default_context()")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,94 @@
+"""Hostile text stays text in each language that a bundle's files are written in."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+
+import jinja2
+import pytest
+from hostile_text import HOSTILE
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelpack.bundle import templates
+
+TEXT = st.text() | st.sampled_from(HOSTILE)
+
+
+@given(text=TEXT, filter_=st.sampled_from(sorted(set(templates.FILTERS) - {"python"})))
+def test_everything_is_one_visible_line(text, filter_):
+    assert templates.FILTERS[filter_](text).isprintable()
+
+
+@given(text=TEXT)
+def test_a_python_literal_reads_back(text):
+    assert ast.literal_eval(templates.python(text)) == text
+
+
+@given(text=TEXT)
+def test_a_docstring_stays_a_docstring(text):
+    tree = ast.parse(f'"""{templates.docstring(text)}"""')
+    assert len(tree.body) == 1
+    assert ast.get_docstring(tree, clean=False) == templates.line(text)
+
+
+@given(text=TEXT)
+def test_json_reads_back(text):
+    assert json.loads(templates.json(text)) == text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_shell_word_is_one_argument(text):
+    script = f"printf %s {templates.sh(text)}"
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout == templates.line(text)
+
+
+@given(text=TEXT)
+def test_a_dockerfile_value_ends_where_it_ends(text):
+    quoted = templates.dq(text)
+    inside = quoted[1:-1].replace("\\\\", "").replace('\\"', "").replace("\\$", "")
+    assert (quoted[0], quoted[-1]) == ('"', '"')
+    assert not set(inside) & {'"', "$", "\\"}
+    assert '\\\\"' not in quoted.replace("\\\\x5c", ""), (
+        "hadolint takes the backslash for an escape"
+    )
+
+
+@given(text=TEXT | st.text(min_size=300))
+def test_a_label_is_short_and_says_how_the_text_begins(text):
+    quoted = templates.label(text)
+    assert len(quoted) <= 6 * templates.LONGEST_LABEL
+    assert quoted.isprintable()
+    assert quoted.startswith(templates.dq(templates.line(text)[:200] + ".")[:-2])
+
+
+@given(text=TEXT)
+def test_a_code_span_is_fenced_by_more_than_it_holds(text):
+    span = templates.markdown(text)
+    fence = span[: len(span) - len(span.lstrip("`"))]
+    assert span.endswith(fence)
+    assert fence not in span[len(fence) : -len(fence)]
+
+
+@pytest.mark.parametrize(
+    ("template", "lets_by"),
+    [
+        ("{{ value }}", False),
+        ("{{ value or 'x' | line }}", False),
+        ("{{ value ~ '' }}", False),
+        ("{{ value | upper }}", False),
+        ("{{ value | line }}", True),
+        ("{{ (value ~ '') | dq }}", True),
+    ],
+)
+def test_no_value_gets_by_the_filters(template, lets_by):
+    jinja = jinja2.Environment(finalize=templates.checked)
+    jinja.filters.update(templates.FILTERS)
+    if lets_by:
+        jinja.from_string(template).render(value="a\nb")
+    else:
+        with pytest.raises(jinja2.TemplateRuntimeError, match="without a quoting filter"):
+            jinja.from_string(template).render(value="a\nb")

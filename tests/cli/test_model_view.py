@@ -1,0 +1,111 @@
+"""What `modelpack inspect` shows to people."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from modelpack.cli.model_view import view
+from modelpack.inspection.inspector import inspect
+from modelpack.types import Field, Finding, ModelSpec, Safety
+
+MIXED = Path(__file__).parents[2] / "sample_models" / "mixed-columns" / "model.joblib"
+
+
+@pytest.fixture(scope="module")
+def spec() -> ModelSpec:
+    return inspect(MIXED)
+
+
+def shown(spec: ModelSpec, *, terminal: bool = False, width: int = 100) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=width, highlight=False)
+    console.print(view(spec))
+    return stream.getvalue()
+
+
+def test_the_estimator_is_a_tree(spec):
+    lines = shown(spec).splitlines()
+    start = lines.index("Pipeline")
+    assert [line.rstrip() for line in lines[start : start + 6]] == [
+        "Pipeline",
+        "├── columntransformer: ColumnTransformer",
+        "│   ├── numbers: Pipeline  age, tenure_months, monthly_charge",
+        "│   │   ├── simpleimputer: SimpleImputer",
+        "│   │   └── standardscaler: StandardScaler",
+        "│   └── categories: OneHotEncoder  contract, payment",
+    ]
+
+
+def test_requirements_say_where_they_come_from(spec):
+    reasons = {"scikit-learn": "recorded in the file"}
+    (line,) = [
+        line for line in shown(replace(spec, reasons=reasons)).splitlines() if "==1.7.2" in line
+    ]
+    assert line.split("==1.7.2")[1].strip() == "recorded in the file"
+
+
+@pytest.mark.parametrize(("verdict", "colour"), [("pass", "32"), ("trust", "33"), ("refuse", "31")])
+def test_the_verdict_has_a_colour_on_a_terminal_only(spec, verdict, colour):
+    judged = replace(spec, safety=Safety(verdict, (Finding("code", "why", 1_234),)))
+    assert f"\x1b[1;{colour}m{verdict}" in shown(judged, terminal=True)
+    assert "\x1b" not in shown(judged)
+    assert "byte 1,234" in shown(judged)
+
+
+def test_very_many_inputs_are_cut(spec):
+    inputs = tuple(Field(f"x{i}", "number", example=0.5) for i in range(1_000))
+    many = replace(spec, signature=replace(spec.signature, inputs=inputs))
+    assert "... and 960 more" in shown(many)
+    assert "x40" not in shown(many)
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2Jgone", "a\u202eb", "line\nline", "\r", "[bold]x[/]"])
+def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hostile):
+    step = replace(spec.steps[0], name=hostile, columns=(hostile,), type=hostile)
+    field = Field(hostile, "string", categories=(hostile,), example=hostile)
+    evil = replace(
+        spec,
+        file=replace(spec.file, path=hostile),
+        steps=(step,),
+        signature=replace(spec.signature, inputs=(field,)),
+        requirements={hostile: hostile},
+        reasons={hostile: hostile},
+        local_modules=(hostile,),
+        callables=(hostile,),
+        choices=(hostile,),
+        safety=Safety("refuse", (Finding(hostile, hostile, 0, hostile, hostile),)),
+    )
+    text = shown(evil, width=200)
+    assert not {"\x1b", "\u202e", "\r"} & set(text)
+    assert text.count("\n") == shown(replace(evil, file=spec.file), width=200).count("\n")
+    if hostile.startswith("["):
+        assert hostile in text
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"%PDF-1.7\n", "safety not checked  modelpack does not read this format"),
+        (b"a,b\n1,2\n", "safety not checked  modelpack does not read this format"),
+        (bytes(40), "safety refuse  it cannot be read: it is damaged, or no file of a model"),
+        (b"", "safety refuse  it cannot be read: it is damaged, or no file of a model"),
+        (b"cposix\nsystem\n(S'true'\ntR.", "safety refuse  it must not be loaded"),
+        (b"cown\nModel\n.rest", "safety refuse  it must not be loaded"),
+    ],
+)
+def test_only_what_is_dangerous_is_called_so(data, words, tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    assert words in shown(inspect(path))
+
+
+def test_each_file_is_told(spec):
+    second = replace(spec.file, path="second.pkl", sha256="ab" * 32)
+    text = shown(replace(spec, more_files=(second,)))
+    assert text.count("sha256") == 2
+    assert "second.pkl" in text

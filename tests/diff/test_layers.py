@@ -1,0 +1,112 @@
+"""Which layers are read for a comparison, and that it finds what reading all of them finds."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import IO
+
+import pytest
+from diff_sides import UNASKED, image
+
+from modelpack import oci
+from modelpack.diff import Difference, Side, compare
+from modelpack.diff import image as diff_image
+from modelpack.oci import filesystem
+
+
+class Layers:
+    """Makes layers of paths and contents, and counts those that are opened."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    def layer(self, name: str, **files: str) -> oci.Layer:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for path, text in files.items():
+                member = tarfile.TarInfo(path.replace("__", ".wh."))
+                member.size = len(text)
+                tar.addfile(member, io.BytesIO(text.encode()))
+        content = buffer.getvalue()
+
+        @contextmanager
+        def opener() -> Iterator[IO[bytes]]:
+            self.opened.append(name)
+            yield io.BytesIO(content)
+
+        return oci.Layer(f"sha256:{hashlib.sha256(content).hexdigest()}", opener, name)
+
+
+def sides(*images: oci.Image) -> list[Side]:
+    made = [replace(image([]), image=diff_image.describe_image(each)) for each in images]
+    return diff_image.add_file_listings(made, images)
+
+
+def whole(*images: oci.Image) -> list[Side]:
+    """All of it, without any thought."""
+    read = [diff_image.describe_image(each) for each in images]
+    files = [filesystem.merge_layers(map(filesystem.layer_listing, each.layers)) for each in images]
+    pairs = zip(read, files, strict=True)
+    return [replace(image([]), image=replace(built, files=found)) for built, found in pairs]
+
+
+def compared(pair: list[Side]) -> Difference:
+    return compare(pair[0], pair[1], UNASKED)
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch) -> Layers:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return Layers()
+
+
+CASES = {
+    "another model": ({"model": "1"}, {"model": "2"}, ["old", "new"]),
+    "another file": ({"model": "1"}, {"other": "2"}, ["old", "new", "base"]),
+    "a file over the base's": ({"model": "1"}, {"model": "1", "a": "9"}, ["old", "new", "base"]),
+    "a file removed": ({"__a": ""}, {"__b": ""}, ["old", "new", "base"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_layers_that_both_stand_on_are_read_where_they_tell_something(
+    case: str, made: Layers
+) -> None:
+    old, new, opened = CASES[case]
+    base = made.layer("base", a="1", b="2")
+    images = [
+        oci.Image({}, (base, made.layer("old", **old))),
+        oci.Image({}, (base, made.layer("new", **new))),
+    ]
+    found = compared(sides(*images)).image
+    assert made.opened == opened
+    expected = compared(whole(*images)).image
+    assert (found.files, found.layers and found.layers.added) == (expected.files, 1)
+    assert {c.name for c in found.changes} == {c.name for c in expected.changes}
+
+
+def test_nothing_is_read_where_the_layers_are_the_same(made: Layers) -> None:
+    one = oci.Image({}, (made.layer("base", a="1"),))
+    assert compared(sides(one, one)).image.verdict == "same"
+    assert made.opened == []
+
+
+def test_a_layer_may_come_twice(made: Layers) -> None:
+    base, other = made.layer("base", a="1"), made.layer("other", a="2")
+    images = [oci.Image({}, (base, other)), oci.Image({}, (base, other, base))]
+    found = compared(sides(*images)).image
+    assert [c.name for c in found.changes if c.what == "file"] == ["a"]
+
+
+def test_a_damaged_layer_is_told_and_the_rest_is_compared(made: Layers) -> None:
+    good, bad = made.layer("good", a="1"), made.layer("bad", a="2")
+    bad = replace(bad, diff_id="sha256:" + "0" * 64)
+    found = compared(sides(oci.Image({}, (good,)), oci.Image({}, (bad,)))).image
+    assert found.files is None
+    assert "not what its configuration says" in found.unknown[0]
+    assert found.verdict == "changed"

@@ -1,0 +1,460 @@
+"""What a difference is, and what it is for callers: on pairs of values, without any engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from diff_sides import (
+    AGE,
+    CITY,
+    ENVIRONMENT,
+    FILE,
+    LABEL,
+    PLAIN,
+    UNASKED,
+    asked,
+    fields,
+    image,
+    inputs,
+    names,
+    said,
+    scalars,
+    side,
+)
+from engine_bundles import SPEC
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelpack.diff import (
+    Base,
+    Difference,
+    ModelAnswers,
+    Side,
+    compare,
+    model,
+    predictions,
+    signature,
+)
+from modelpack.diff.model import moved
+from modelpack.oci.filesystem import Entry
+from modelpack.types import (
+    Code,
+    CodeFile,
+    Estimator,
+    Field,
+    Safety,
+    Signature,
+    from_json,
+    to_json,
+)
+
+
+def told(old: Signature, new: Signature) -> list[tuple[str, str, str, str]]:
+    found = signature.compare_signatures(old, new)
+    return [(c.kind, c.what, c.name, c.impact) for c in found.changes]
+
+
+# --- signatures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("new", "change"),
+    [
+        (inputs(AGE, CITY, Field("sex", "string")), ("added", "input", "sex", "breaking")),
+        (
+            inputs(AGE, CITY, Field("sex", "string", nullable=True)),
+            ("added", "input", "sex", "compatible"),
+        ),
+        (inputs(AGE), ("removed", "input", "city", "breaking")),
+        (inputs(replace(AGE, name="years"), CITY), ("renamed", "input", "age", "breaking")),
+        (inputs(CITY, AGE), ("reordered", "input", "", "breaking")),
+        (inputs(AGE, CITY, named=False), ("renamed", "inputs", "", "breaking")),
+        (inputs(replace(AGE, type="integer"), CITY), ("changed", "type", "age", "breaking")),
+        (inputs(replace(AGE, type="any"), CITY), ("changed", "type", "age", "compatible")),
+        (inputs(replace(AGE, type="string"), CITY), ("changed", "type", "age", "breaking")),
+        (inputs(replace(AGE, shape=(3,)), CITY), ("changed", "type", "age", "breaking")),
+        (
+            inputs(replace(AGE, nullable=True), CITY),
+            ("changed", "missing values", "age", "compatible"),
+        ),
+        (inputs(replace(AGE, maximum=9.0), CITY), ("changed", "range", "age", "none")),
+        (
+            inputs(AGE, replace(CITY, categories=("Oslo",))),
+            ("removed", "category", "city", "breaking"),
+        ),
+        (
+            inputs(AGE, replace(CITY, categories=("Bern", "Rome", "Oslo"))),
+            ("added", "category", "city", "compatible"),
+        ),
+        (
+            inputs(AGE, replace(CITY, categories=None)),
+            ("removed", "categories", "city", "compatible"),
+        ),
+        (replace(PLAIN, classes=("no",)), ("removed", "class", "", "breaking")),
+        (replace(PLAIN, classes=("no", "yes", "may be")), ("added", "class", "", "breaking")),
+        (replace(PLAIN, classes=("yes", "no")), ("reordered", "class", "", "breaking")),
+        (replace(PLAIN, probabilities=False), ("changed", "probabilities", "", "breaking")),
+        (
+            replace(PLAIN, outputs=(replace(LABEL, type="number"),)),
+            ("changed", "output", "prediction", "breaking"),
+        ),
+        (
+            replace(PLAIN, outputs=(replace(LABEL, name="y"),)),
+            ("renamed", "output", "prediction", "breaking"),
+        ),
+        (replace(PLAIN, outputs=(LABEL, LABEL)), ("added", "output", "prediction", "breaking")),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_each_change_of_a_signature_is_judged_as_callers_see_it(
+    new: Signature, change: tuple[str, str, str, str]
+) -> None:
+    assert told(PLAIN, new) == [change]
+    verdict = {"none": "changed"}.get(change[3], change[3])
+    assert signature.compare_signatures(PLAIN, new).verdict == verdict
+
+
+def test_the_other_way_round_what_was_compatible_breaks() -> None:
+    nullable = inputs(replace(AGE, nullable=True), replace(CITY, categories=None))
+    assert {impact for *_, impact in told(PLAIN, nullable)} == {"compatible"}
+    assert {impact for *_, impact in told(nullable, PLAIN)} == {"breaking"}
+
+
+def test_an_integer_is_a_number() -> None:
+    integer = inputs(replace(AGE, type="integer"), CITY)
+    assert told(integer, PLAIN) == [("changed", "type", "age", "compatible")]
+
+
+def test_names_that_nobody_gave_tell_nothing() -> None:
+    old = inputs(Field("x0", "number"), Field("x1", "number"), named=False)
+    new = inputs(Field("x0", "number"), named=False)
+    assert told(old, new) == [("removed", "input", "x1", "breaking")]
+    named = inputs(Field("a", "number"), Field("b", "number"))
+    assert told(old, named) == [("renamed", "inputs", "", "compatible")]
+
+
+def test_classes_are_told_by_their_type_too() -> None:
+    old, new = (replace(PLAIN, classes=classes) for classes in ((0, 1), (False, True)))
+    assert [change[:2] for change in told(old, new)] == [("removed", "class"), ("added", "class")]
+
+
+def test_what_one_side_does_not_tell_is_said_so() -> None:
+    found = signature.compare_signatures(PLAIN, replace(PLAIN, inputs=(), classes=None))
+    assert found.verdict == "unknown"
+    assert found.unknown == (
+        "the inputs are known of OLD only",
+        "the classes are known of OLD only",
+    )
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+def of_model(**changes: Any) -> Side:
+    return side(model=replace(SPEC, signature=PLAIN, **changes))
+
+
+@pytest.mark.parametrize(
+    ("new", "what"),
+    [
+        (of_model(task="regressor"), ("changed", "task", "")),
+        (of_model(framework_version="1.4.0"), ("changed", "framework", "")),
+        (of_model(safety=Safety("refuse")), ("changed", "safety", "")),
+        (of_model(n_jobs=-1), ("changed", "n_jobs", "")),
+        (of_model(file=replace(SPEC.file, sha256="ab" * 32)), ("changed", "sha256", "")),
+        (of_model(estimator="sklearn.svm._classes.NuSVC"), ("changed", "estimator", "model")),
+        (of_model(steps=(Estimator("svc", "a.B"),)), ("added", "estimator", "svc")),
+        (side(code=Code((CodeFile("own.py", "ab" * 32),))), ("added", "code", "own.py")),
+    ],
+    ids=lambda value: " ".join(value).strip() if isinstance(value, tuple) else "",
+)
+def test_what_differs_of_a_model_is_told_once(new: Side, what: tuple[str, str, str]) -> None:
+    (change,) = model.compare_models(side(), new).changes
+    assert (change.kind, change.what, change.name) == what
+
+
+def test_the_path_of_a_file_is_no_matter_of_the_model() -> None:
+    elsewhere = of_model(file=replace(SPEC.file, path="elsewhere.pkl"))
+    assert model.compare_models(side(), elsewhere).verdict == "same"
+
+
+def test_steps_are_told_by_their_paths_and_order() -> None:
+    inner = Estimator("prepare", "a.Union", steps=(Estimator("scale", "a.Scaler", columns=("a",)),))
+    old = of_model(steps=(inner, Estimator("fit", "a.Fit")))
+    deep = replace(inner, steps=(Estimator("scale", "a.Scaler", columns=("a", "b")),))
+    (change,) = model.compare_models(old, of_model(steps=(deep, Estimator("fit", "a.Fit")))).changes
+    assert (change.what, change.name, change.old, change.new) == (
+        "columns",
+        "prepare/scale",
+        "a",
+        "a, b",
+    )
+    (change,) = model.compare_models(
+        old, of_model(steps=(Estimator("fit", "a.Fit"), inner))
+    ).changes
+    assert (change.kind, change.what) == ("reordered", "estimator")
+
+
+# --- versions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "step"),
+    [
+        ("1.9.1", "2.0.0", "up", "major"),
+        ("1.9", "1.10", "up", "minor"),
+        ("1.10.0", "1.9.9", "down", "minor"),
+        ("1.7.1", "1.7.2", "up", "patch"),
+        ("1.0rc1", "1.0", "up", ""),
+        ("1.0", "1.0.post1", "up", ""),
+        ("1!1.0", "1.0", "down", "major"),
+        ("1.0", "1.0.0", "changed", ""),
+        (">=2", "1.0", "changed", ""),
+    ],
+)
+def test_how_far_a_version_moved(old: str, new: str, kind: str, step: str) -> None:
+    assert moved(old, new) == (kind, step)
+
+
+def locked(requirements: dict[str, str], **changes: Any) -> Side:
+    return side(environment=replace(ENVIRONMENT, requirements=requirements, **changes))
+
+
+def test_every_distribution_is_told_by_what_became_of_it() -> None:
+    old = locked({"kept": "1", "gone": "1", "up": "1.0", "down": "2.0"})
+    new = locked({"kept": "1", "come": "1", "up": "2.0", "down": "1.9"}, python="3.12")
+    found = model.compare_versions(old, new)
+    assert [(c.kind, c.name, c.note) for c in found.changes] == [
+        ("up", "Python", "minor"),
+        ("added", "come", ""),
+        ("down", "down", "major"),
+        ("removed", "gone", ""),
+        ("up", "up", "major"),
+    ]
+    assert found.summary == "Python, 1 added, 1 down (1 major), 1 removed, 1 up (1 major)"
+
+
+def test_the_same_versions_of_other_files_are_told() -> None:
+    found = model.compare_versions(
+        side(), side(environment=replace(ENVIRONMENT, lock="numpy --hash"))
+    )
+    assert [(c.what, c.name) for c in found.changes] == [("lock", "requirements.lock")]
+
+
+def test_a_base_image_counts_where_both_sides_tell_it() -> None:
+    old, new = (
+        side(base=Base("python:3.11", "sha256:1")),
+        side(base=Base("python:3.11", "sha256:2")),
+    )
+    assert [c.what for c in model.compare_versions(old, new).changes] == ["base digest"]
+    assert model.compare_versions(old, side()).verdict == "same"
+
+
+def test_without_a_lock_the_versions_of_the_training_count() -> None:
+    recorded = {"scikit-learn": "1.3.2"}
+    old = Side("a.pkl", "model file", replace(SPEC, versions=recorded))
+    new = side(model=replace(SPEC, versions={"scikit-learn": "1.4.0"}))
+    found = model.compare_versions(old, new)
+    assert [(c.name, c.old, c.new) for c in found.changes] == [("scikit-learn", "1.3.2", "1.4.0")]
+    assert "OLD has no lock" in found.unknown[0]
+    nothing = Side("a.pkl", "model file", SPEC)
+    assert model.compare_versions(nothing, new).verdict == "changed"
+    assert model.compare_versions(nothing, nothing).verdict == "unknown"
+
+
+# --- images --------------------------------------------------------------------------------------
+
+
+def compared(old: Side, new: Side) -> Difference:
+    return compare(old, new, UNASKED)
+
+
+def test_whoever_has_old_pulls_the_layers_that_are_new() -> None:
+    found = compared(image([], "a", "b", "c"), image([], "a", "c", "d", "e")).image
+    assert found.layers is not None
+    assert vars(found.layers) == {
+        "same": 2,
+        "added": 2,
+        "removed": 1,
+        "pull_bytes": 2_000,
+        "compressed": False,
+    }
+    assert found.summary == "2 of 4 layers new, 2.0 kB uncompressed to pull"
+
+
+def test_files_are_told_by_how_they_differ() -> None:
+    same, gone = replace(FILE, path="same"), replace(FILE, path="gone")
+    content, mode = replace(FILE, path="content"), replace(FILE, path="mode")
+    time, folder = replace(FILE, path="time"), Entry("folder", "directory", 0o755, 0, 0, 0, 0)
+    old = image([same, gone, content, mode, time, folder], "a")
+    new = image(
+        [
+            same,
+            replace(content, sha256="bb", size=99),
+            replace(mode, mode=0o644),
+            replace(time, mtime=1),
+            replace(folder, mtime=1),
+            replace(FILE, path="come", size=50),
+        ],
+        "b",
+    )
+    found = compared(old, new).image
+    assert found.files is not None
+    assert set(vars(found.files).values()) == {1}
+    assert [c.name for c in found.changes if c.what == "file"] == [
+        "content",
+        "come",
+        "gone",
+        "mode",
+    ]
+
+
+def test_the_configuration_is_told_by_its_parts() -> None:
+    old = image([], "a", User="1", Env=["A=1", "B=2"], Labels={"x": "1"})
+    new = image([], "a", User="2", Env=["A=1", "C=3"], Labels={"x": "2"}, Entrypoint=["python"])
+    changes = compared(old, new).image.changes
+    assert [(c.kind, c.what, c.name) for c in changes] == [
+        ("changed", "setting", "User"),
+        ("added", "setting", "Entrypoint"),
+        ("removed", "variable", "B"),
+        ("added", "variable", "C"),
+        ("changed", "label", "x"),
+    ]
+
+
+def test_what_is_no_image_is_said_so() -> None:
+    assert compared(side(), image([], "a")).image.unknown == ("OLD is no image",)
+    assert compared(side(), side()).image.unknown == ("OLD and NEW are no images",)
+
+
+# --- predictions ---------------------------------------------------------------------------------
+
+
+def test_labels_that_changed_are_counted_whatever_the_tolerance() -> None:
+    found = predictions.compare(
+        asked(3, labels=True, tolerance=0.9), said(["a", "b", 1]), said(["a", "c", 2])
+    )
+    assert (found.verdict, found.differing, found.absolute) == ("changed", 2, None)
+    assert [(row.number, row.old, row.new) for row in found.differences] == [
+        (1, "b", "c"),
+        (2, 1, 2),
+    ]
+
+
+def test_numbers_differ_by_more_than_the_tolerance() -> None:
+    old, new = said([1.0, 200.0]), said([1.05, 220.0])
+    found = predictions.compare(asked(2, tolerance=0.06), old, new)
+    assert (found.differing, found.differences[0].number) == (1, 1)
+    assert found.absolute == pytest.approx(20)
+    assert found.relative == pytest.approx(20 / 220)
+    assert predictions.compare(asked(2, tolerance=0.1), old, new).verdict == "same"
+
+
+def test_probabilities_are_compared_class_by_class() -> None:
+    old = said(["a", "a"], [[0.75, 0.25], [0.75, 0.25]], "a", "b")
+    new = said(["a", "a"], [[0.25, 0.75], [0.5, 0.5]], "b", "a")
+    found = predictions.compare(asked(2, labels=True), old, new)
+    assert (found.differing, found.probability) == (0, 0.25)
+    assert [row.number for row in found.differences] == [1]
+    assert found.verdict == "changed"
+
+
+def test_a_row_that_new_refuses_breaks_callers() -> None:
+    refusing = ModelAnswers((None, "ValueError: no"), ("a", None))
+    found = predictions.compare(asked(2, labels=True), said(["a", "b"]), refusing)
+    assert (found.verdict, found.refused_now, found.compared) == ("breaking", 1, 1)
+    assert "NEW refuses 1 row that OLD answers" in found.summary
+    found = predictions.compare(asked(2, labels=True), refusing, said(["a", "b"]))
+    assert (found.verdict, found.answered_now) == ("compatible", 1)
+
+
+def test_nothing_that_both_answer_is_no_agreement() -> None:
+    refusing = ModelAnswers(("no",), (None,))
+    assert predictions.compare(asked(1), refusing, refusing).verdict == "unknown"
+
+
+def test_a_model_that_does_not_answer_at_all_breaks_callers() -> None:
+    assert predictions.one_side_failed("NEW", "exit code 1").verdict == "breaking"
+    assert predictions.one_side_failed("OLD", "exit code 1").verdict == "compatible"
+
+
+def test_what_is_missing_is_a_value_and_nan_is_itself() -> None:
+    values = [float("nan"), None, [1.0, 2.0]]
+    assert predictions.compare(asked(3), said(values), said(values)).verdict == "same"
+    assert predictions.compare(asked(3), said(values), said([None, None, [1.0]])).differing == 1
+
+
+# --- all of it -----------------------------------------------------------------------------------
+
+signatures = st.builds(
+    Signature,
+    inputs=st.lists(fields, max_size=4, unique_by=lambda field: field.name).map(tuple),
+    outputs=st.lists(fields, max_size=2).map(tuple),
+    classes=st.none() | st.lists(scalars, max_size=3, unique_by=repr).map(tuple),
+    named=st.booleans(),
+    probabilities=st.booleans(),
+)
+requirements = st.dictionaries(names, st.sampled_from(["1.0", "1.1", "2.0", ">=1"]))
+OPPOSITE = {"added": "removed", "removed": "added", "up": "down", "down": "up"}
+
+
+@given(signatures, requirements)
+def test_nothing_differs_from_itself(found: Signature, pinned: dict[str, str]) -> None:
+    one = locked(pinned)
+    one = replace(one, model=replace(one.model, signature=found), image=image([FILE], "a").image)
+    difference = compared(one, one)
+    assert (difference.differing, difference.breaking) == ((), ())
+    assert all(not section.changes for _, section in difference.sections)
+
+
+@given(signatures, signatures)
+def test_a_signature_the_other_way_round_differs_in_as_many_things(
+    one: Signature, other: Signature
+) -> None:
+    there, back = told(one, other), told(other, one)
+    assert sorted(OPPOSITE.get(kind, kind) for kind, *_ in there) == sorted(k for k, *_ in back)
+
+
+@given(requirements, requirements)
+def test_versions_the_other_way_round_are_those_of_the_opposite(
+    one: dict[str, str], other: dict[str, str]
+) -> None:
+    there = model.compare_versions(locked(one), locked(other)).changes
+    back = model.compare_versions(locked(other), locked(one)).changes
+    assert [(OPPOSITE.get(c.kind, c.kind), c.name, c.old, c.new) for c in there] == [
+        (c.kind, c.name, c.new, c.old) for c in back
+    ]
+
+
+@given(signatures, signatures)
+def test_a_difference_is_written_and_read_back(one: Signature, other: Signature) -> None:
+    old, new = of_model(), of_model()
+    old = replace(old, model=replace(old.model, signature=one))
+    new = replace(new, model=replace(new.model, signature=other))
+    found = compared(old, new)
+    document = json.loads(json.dumps(found.to_json()))
+    assert document["breaking"] == list(found.breaking)
+    plain = {k: v for k, v in document.items() if k not in {"schema", "differing", "breaking"}}
+    assert to_json(from_json(Difference, plain)) == to_json(found)
+
+
+def test_the_document_keeps_the_names_of_the_contract() -> None:
+    document = compared(image([FILE], "a"), image([FILE], "b")).to_json()
+    sections = ["signature", "predictions", "model", "versions", "image"]
+    assert list(document) == [
+        "schema", "differing", "breaking", "old", "new", *sections
+    ]  # fmt: skip
+    assert set(document["old"]) == {"name", "kind", "sha256"}
+    common = {"verdict", "summary", "changes", "unknown"}
+    assert all(set(document[name]) >= common for name in sections)
+    assert set(document["image"]) == {*common, "layers", "files"}
+    assert set(document["image"]["changes"][0]) == {
+        "kind", "what", "name", "old", "new", "impact", "note", "values"
+    }  # fmt: skip
+    assert set(document["predictions"]) == common | {
+        "rows", "made_up", "tolerance", "compared", "differing", "refused_now", "answered_now",
+        "absolute", "relative", "probability", "differences",
+    }  # fmt: skip

@@ -1,0 +1,499 @@
+"""The embedded engine: what it refuses, what it keeps; and its images beside those of Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import engine_bundles
+import images
+import pytest
+from debian_archives import deb
+
+from modelpack import dockerfile, oci
+from modelpack import dockerfile as modelpack_dockerfile
+from modelpack.dockerfile import Instruction
+from modelpack.engines.daemonless import apt, base_images, copy, rootfs
+from modelpack.engines.daemonless import config as daemonless_config
+from modelpack.engines.daemonless.engine import DaemonlessEngine
+from modelpack.engines.daemonless.plan import Copy
+from modelpack.engines.protocol import DebianPackages
+from modelpack.environment import wheelhouse
+from modelpack.errors import BuildFailedError, UsageError
+from modelpack.oci import filesystem
+from modelpack.oci.image import in_file
+from modelpack.types import BaseImage, IndexSettings
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+def ignore(_: object) -> None:
+    """Steps."""
+
+
+# --- the Dockerfile ------------------------------------------------------------------------------
+
+
+def read(tmp_path: Path, text: str, **arguments: str) -> tuple[dockerfile.Stage, ...]:
+    (tmp_path / "Dockerfile").write_text(text)
+    return dockerfile.read(tmp_path / "Dockerfile", arguments)
+
+
+def test_comments_and_ends_of_lines_within_an_instruction_are_none_of_it(tmp_path):
+    (stage,) = read(tmp_path, "FROM a AS B\n# c\nRUN --mount=x y \\\n  # no\n\n  && z\n")
+    assert (stage.name, stage.base) == ("b", "a")
+    assert stage.instructions == (Instruction("RUN", ("mount=x",), "y && z", 3),)
+
+
+def test_the_base_is_chosen_by_an_argument(tmp_path):
+    text = "ARG BASE=full\nFROM x AS full-base\nFROM scratch AS slim-base\nFROM ${BASE}-base\n"
+    assert read(tmp_path, text)[-1].base == "full-base"
+    assert read(tmp_path, text, BASE="slim")[-1].base == "slim-base"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# syntax=docker/dockerfile:1\nFROM x\n",
+        "# escape=`\nFROM x\n",
+        "RUN x\nFROM x\n",
+        "FROM --platform=linux/arm64 x\n",
+        "FROM x\nRUN <<EOF\nEOF\n",
+        "",
+    ],
+)
+def test_what_is_not_understood_is_refused(tmp_path, text):
+    with pytest.raises(BuildFailedError):
+        dockerfile.external_image(read(tmp_path, text))
+
+
+def test_words_are_those_of_a_dockerfile():
+    text = r"""A="x y" B=a\ b C='$P' D="${P}/\"q\" \$P" E= F=$P$Q"""
+    found = modelpack_dockerfile.split_words(text, {"P": "/bin"})
+    assert found == ["A=x y", "B=a b", "C=$P", 'D=/bin/"q" $P', "E=", "F=/bin"]
+    for wrong in ('"', "${P:-x}"):
+        with pytest.raises(ValueError):  # noqa: PT011 - of many words
+            modelpack_dockerfile.split_words(wrong, {})
+
+
+def test_metadata_is_what_docker_makes_of_it():
+    config = daemonless_config.inherit_config(
+        {"Env": ["PATH=/bin"], "Cmd": ["sh"], "OnBuild": ["RUN x"]}
+    )
+    for line in (
+        'ENV PATH="/opt:$PATH" A=1',
+        "WORKDIR /app",
+        "WORKDIR sub",
+        "EXPOSE 8080",
+        'ENTRYPOINT ["python"]',
+        'LABEL a="b c"',
+        "USER 65532:65532",
+        "STOPSIGNAL SIGTERM",
+    ):
+        name, _, text = line.partition(" ")
+        daemonless_config.apply_instruction(config, Instruction(name, (), text, 1))
+    check = Instruction("HEALTHCHECK", ("interval=1m30s", "retries=2"), 'CMD ["x"]', 1)
+    daemonless_config.apply_instruction(config, check)
+    assert config == {
+        "Env": ["PATH=/opt:/bin", "A=1"],
+        "WorkingDir": "/app/sub",
+        "ExposedPorts": {"8080/tcp": {}},
+        "Entrypoint": ["python"],
+        "Labels": {"a": "b c"},
+        "User": "65532:65532",
+        "StopSignal": "SIGTERM",
+        "Healthcheck": {"Test": ["CMD", "x"], "Interval": 90 * 10**9, "Retries": 2},
+    }
+
+
+@pytest.mark.parametrize("line", ["ENV a", "CMD python x", "EXPOSE http", "HEALTHCHECK NONE"])
+def test_metadata_in_a_form_that_is_not_known_is_refused(line):
+    name, _, text = line.partition(" ")
+    with pytest.raises(BuildFailedError, match="line 7"):
+        daemonless_config.apply_instruction({}, Instruction(name, (), text, 7))
+
+
+def test_a_context_is_without_what_dockerignore_leaves_out(tmp_path):
+    for name in ("app.py", "secret", "code/a.py", "code/__pycache__/a.pyc", "other/x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".dockerignore").write_text("# c\n*\n!app.py\n!code\n**/__pycache__\n")
+    files = copy.Context(tmp_path).files
+    assert [name for name, _ in files("")] == ["", "app.py", "code", "code/a.py"]
+    assert not list(files("secret"))
+    assert not list(files("../x"))
+
+
+@pytest.mark.parametrize(("source", "mode"), [("no-such", None), ("folder", 0o644)])
+def test_a_copy_that_is_not_understood_is_refused(tmp_path, source, mode):
+    (tmp_path / "folder").mkdir()
+    command = Copy(Instruction("COPY", (), f"{source} /app", 7), (source,), "/app", mode=mode)
+    with pytest.raises(BuildFailedError, match="line 7"):
+        copy.copied_items(command, copy.Context(tmp_path), "/")
+
+
+# --- unpacking a base ----------------------------------------------------------------------------
+
+
+def unpacked(tmp_path: Path, *layers: oci.Layer) -> Path:
+    image = images.image(*layers)
+    rootfs.extract(image.layers, tmp_path / "root")
+    return tmp_path / "root"
+
+
+def test_links_lead_nowhere_out_of_the_folder(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = unpacked(
+        tmp_path,
+        images.layer(
+            images.link("up", "../../outside"),
+            images.link("abs", str(outside)),
+            images.link("etc", "/real"),
+        ),
+        images.layer(
+            images.folder("real"),
+            images.file("up/a"),
+            images.file("abs/b"),
+            images.file("etc/passwd", b"x"),
+        ),
+    )
+    assert not list(outside.iterdir())
+    assert (root / "etc" / "passwd").resolve().is_relative_to(root)
+    assert (root / "etc" / "passwd").read_bytes() == b"x"
+
+
+def test_devices_and_what_raises_privileges_are_not_unpacked(tmp_path):
+    root = unpacked(
+        tmp_path,
+        images.layer(
+            images.file("su", b"x", mode=0o6755),
+            images.member("null", tarfile.CHRTYPE, mode=0o666),
+            images.folder("d"),
+            images.file("d/gone"),
+            images.file("d/kept"),
+        ),
+        images.layer(images.file("d/.wh.gone")),
+    )
+    assert (root / "su").stat().st_mode & 0o7777 == 0o755
+    assert not (root / "null").exists()
+    assert [path.name for path in (root / "d").iterdir()] == ["kept"]
+
+
+# --- real images ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A cache and a store of these tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CACHE", "DATA"):
+            patch.setenv(f"XDG_{name}_HOME", str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
+@pytest.fixture(scope="module")
+def archive(engine, base, tmp_path_factory):
+    """The base image as a file."""
+    path = tmp_path_factory.mktemp("base") / "base.tar"
+    subprocess.run(["docker", "save", "-o", path, base.reference], check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def embedded(home, archive, base):
+    engine = DaemonlessEngine()
+    found = engine.find_base((base.python,), f"docker-archive:{archive}")
+    assert found == BaseImage(base.reference, base.python, "user")
+    return engine
+
+
+def build(engine, folder, base, index, scratch):
+    bundle = engine_bundles.make(folder, base)
+    if engine.wants_wheels(bundle):
+        scratch.mkdir()
+        wheelhouse.collect_wheels(scratch, bundle.environment, index, lambda *_: None)
+        index = replace(index, wheelhouse=str(scratch))
+    return engine.build(bundle, index, ignore)
+
+
+@pytest.fixture(scope="module")
+def made(embedded, base, index, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("embedded")
+    image = build(embedded, folder / "bundle", base, index, folder / "wheels")
+    return embedded.tag(image, "modelpack-test/embedded:1")
+
+
+def debian_package(house: Path, content: str) -> None:
+    """Puts a library into a wheelhouse, for the image."""
+    (house / "debian" / "image").mkdir(parents=True, exist_ok=True)
+    files = {"./usr/lib/libshop.so.1": "->libshop.so.1.2", "./usr/lib/libshop.so.1.2": content}
+    deb(house / "debian" / "image", files)
+
+
+@pytest.fixture(scope="module", params=["full base", "slim base"])
+def twins(request, engine, embedded, base, index, tmp_path_factory):  # noqa: PLR0917
+    """The same bundle, built out of a wheelhouse by the embedded engine and by Docker."""
+    folder = tmp_path_factory.mktemp("twins")
+    bundle = engine_bundles.make(folder / "bundle", base, system_packages=("libshop1",))
+    bundle = replace(bundle, slim_base=request.param == "slim base")
+    house, gathered = folder / "house", folder / "gathered"
+    wheelhouse.fill(house, bundle.environment, base, index, lambda *_: None)
+    debian_package(house, "a library")
+    offline = IndexSettings(wheelhouse=str(house))
+    gathered.mkdir()
+    wheelhouse.collect_wheels(gathered, bundle.environment, offline, lambda *_: None)
+    ours = embedded.build(bundle, IndexSettings(wheelhouse=str(gathered)), ignore)
+    theirs = engine.build(bundle, offline, ignore)
+    yield ours, theirs
+    embedded.discard(ours)
+    engine.discard(theirs)
+
+
+@pytest.mark.engine
+def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins):
+    """Path, kind, mode, owner, size, time, target and content of every file in `/`."""
+    with embedded.contents(twins[0].id) as ours, engine.contents(twins[1].id) as theirs:
+        wanted, found = (
+            filesystem.merge_layers(map(filesystem.layer_listing, im.layers))
+            for im in (theirs, ours)
+        )
+        assert list(found) == list(wanted)
+        assert [path for path in found if found[path] != wanted[path]] == []
+        config, own = theirs.config["config"], ours.config["config"]
+    assert {k: v for k, v in config.items() if v and k != "ArgsEscaped"} == own
+    assert found["usr/lib/libshop.so.1"].target == "libshop.so.1.2"
+    assert "var/lib/dpkg/status.d/libshop1" in found
+
+
+@pytest.mark.engine
+def test_other_debian_packages_make_another_layer(embedded, base, index, tmp_path):
+    bundle = engine_bundles.make(tmp_path / "bundle", base, system_packages=("libshop1",))
+    (tmp_path / "wheels").mkdir()
+    wheelhouse.collect_wheels(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
+    gathered = IndexSettings(wheelhouse=str(tmp_path / "wheels"))
+    with pytest.raises(
+        BuildFailedError, match="packages of the image are missing: libshop1"
+    ) as caught:
+        embedded.build(bundle, gathered, ignore)
+    assert "--offline DIR" in caught.value.hint
+    digests = set()
+    for content in ("one", "other", "one"):
+        debian_package(tmp_path / "wheels", content)
+        image = embedded.build(bundle, gathered, ignore)
+        digests.add(image.id)
+        with embedded.contents(image.id) as contents:
+            assert filesystem.read(contents, "usr/lib/libshop.so.1.2") == content.encode()
+        embedded.discard(image)
+    assert len(digests) == 2
+
+
+@pytest.mark.engine
+def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
+    made, archive, base, index, tmp_path, monkeypatch
+):
+    """In another folder, with another store."""
+    for name in ("CACHE", "DATA"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
+    engine = DaemonlessEngine()
+    engine.find_base((base.python,), f"docker-archive:{archive}")
+    again = build(engine, tmp_path / "b", base, index, tmp_path / "wheels")
+    monkeypatch.undo()
+    assert again.id == made.id
+    assert engine._find(again.id)["digest"] == DaemonlessEngine()._find(made.reference)["digest"]
+
+
+@pytest.mark.engine
+def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path):
+    file, folder = tmp_path / "image.tar", tmp_path / "layout"
+    embedded.export(made.reference, file)
+    embedded.export(made.reference, folder)
+    with pytest.raises(UsageError, match="there already"):
+        embedded.export(made.reference, file)
+    for tool in ("docker", "podman"):
+        said = subprocess.run(
+            [tool, "load", "-i", file], capture_output=True, text=True, check=True
+        )
+        assert made.reference in said.stdout
+        shown = [tool, "inspect", made.reference]
+        (told,) = json.loads(subprocess.run(shown, capture_output=True, check=True).stdout)
+        asked = {"docker": told["Config"], "podman": told}[tool]["Healthcheck"]
+        assert asked["Test"] == ["CMD", "python", "-m", "modelpack.serving.health"]
+        subprocess.run([tool, "rmi", made.reference], capture_output=True, check=True)
+    for place in (f"docker-archive:{file}", f"oci-archive:{file}", f"oci:{folder}"):
+        command = ["skopeo", "inspect", "--config", place]
+        config = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        assert config["config"]["User"] == "65532:65532"
+        with oci.open_image(place) as image, embedded.contents(made.id) as wanted:
+            assert image.config == wanted.config
+
+
+@pytest.mark.engine
+def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_path):
+    from http_get import get  # noqa: PLC0415
+
+    for engine in ("docker", "bubblewrap"):
+        if engine == "bubblewrap":
+            monkeypatch.setattr("modelpack.engines.daemonless.run._ENGINES", ())
+        embedded.discard(made)
+        with embedded.run(made.reference) as service:
+            assert service.engine == engine
+            assert get(f"{service.url}/readyz") == b"ready" or service.is_running()
+            assert service.stop(timeout=10) == 0
+    embedded.discard(made)
+
+
+@pytest.mark.engine
+def test_layers_are_shared_and_what_no_name_leads_to_is_removed(
+    embedded, made, base, index, tmp_path
+):
+    blobs = embedded._store.path / "blobs" / "sha256"
+    before = {path.name for path in blobs.iterdir()}
+    bundle = engine_bundles.make(tmp_path / "bundle", base)
+    (tmp_path / "bundle" / "model" / "model.pkl").write_bytes(b"another")
+    image = embedded.build(bundle, index, ignore)
+    added = {path.name for path in blobs.iterdir()} - before
+    assert len(added) == 3  # its last layer, its configuration, its manifest
+    embedded.discard(image)
+    assert {path.name for path in blobs.iterdir()} == before
+
+
+@pytest.mark.engine
+def test_an_edited_bundle_is_followed_or_refused(embedded, base, index, tmp_path):
+    bundle = engine_bundles.make(tmp_path / "bundle", base)
+    path = tmp_path / "bundle" / "Dockerfile"
+    text = path.read_text()
+    path.write_text(f"{text}\nLABEL mine=1\n")
+    image = embedded.build(bundle, index, ignore)
+    assert image.labels["mine"] == "1"
+    embedded.discard(image)
+    path.write_text(f"{text}\nRUN echo\n")
+    with pytest.raises(BuildFailedError, match="RUN echo"):
+        embedded.build(bundle, index, ignore)
+
+
+# --- Debian packages -----------------------------------------------------------------------------
+
+
+def test_sources_are_read_with_the_keys_of_the_base():
+    text = (
+        "# deb file:/x ./\n"
+        "deb [arch=amd64 signed-by=/k/a.gpg,/k/b.gpg] http://x y main\n"
+        "Signed-By: /k/a.gpg\nURIs: http://x/\n"
+    )
+    assert apt.host_sources(text, Path("/root")) == (
+        "deb [arch=amd64 signed-by=/root/k/a.gpg,/root/k/b.gpg] http://x y main\n"
+        "Signed-By: /root/k/a.gpg\nURIs: http://x/\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def opened(embedded, base):
+    """The base, unpacked."""
+    if shutil.which("apt-get") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no apt-get here")
+    with embedded._places.opened(base.reference, "linux/amd64", base.python) as found:
+        yield found
+
+
+@pytest.mark.engine
+def test_debian_packages_are_fetched_by_the_sources_of_the_base(opened, embedded, index, tmp_path):
+    base = BaseImage("any", opened.python, "user")
+    packages = DebianPackages(base, "linux/amd64", {"image": ("libgomp1",)})
+    embedded.fetch_debian(packages, tmp_path / "debian", index, ignore)
+    (found,) = (tmp_path / "debian" / "image").iterdir()
+    assert found.name.startswith("libgomp1_")
+    with pytest.raises(BuildFailedError, match="Unable to locate package libnone0"):
+        apt.fetch(opened, ["libnone0"], tmp_path / "none", index)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def other(opened, tmp_path):
+    """A base like `opened`, to be changed."""
+    found = replace(opened)
+    found.__dict__["root"] = tmp_path / "root"  # in the place of what would be unpacked
+    for name in ("etc/apt", "var/lib/dpkg", "usr/share/keyrings"):
+        shutil.copytree(opened.root / name, found.root / name, symlinks=True)
+    return found
+
+
+@pytest.mark.engine
+def test_what_no_key_of_the_base_has_signed_is_not_fetched(other, index, tmp_path):
+    for name in ("usr/share/keyrings", "etc/apt/trusted.gpg.d"):
+        for path in (other.root / name).iterdir():
+            path.unlink()
+            path.touch()
+    with pytest.raises(BuildFailedError, match="is not signed"):
+        apt.fetch(other, ["libgomp1"], tmp_path / "debs", index)
+    assert not (tmp_path / "debs").exists()
+
+
+@pytest.mark.engine
+def test_sources_that_name_programs_are_refused(other, index, tmp_path):
+    with (other.root / "etc/apt/sources.list").open("a") as file:
+        file.write("\ndeb ssh://there/debian x main\n")
+    with pytest.raises(BuildFailedError, match="sources of another kind: ssh"):
+        apt.fetch(other, ["libgomp1"], tmp_path / "debs", index)
+
+
+# --- another platform ----------------------------------------------------------------------------
+
+
+def foreign_base(folder: Path, version: str) -> str:
+    """A layout of a base image for arm64, of which the interpreter only says its version."""
+    python = version.rpartition(".")[0]
+    program = b"\x7fELF\x02\x01" + bytes(12) + (183).to_bytes(2, "little") + bytes(60)
+    layer = folder / "layer.tar"
+    layer.write_bytes(
+        images.tar(
+            images.file(f"usr/local/bin/python{python}", program + f"\0{version}\0".encode()),
+            images.link("usr/local/bin/python3", f"python{python}"),
+            images.file(f"usr/local/lib/python{python}/os.py", b"x = 1\n"),
+            images.folder("tmp"),
+        )
+    )
+    diff_id = images.digest(layer.read_bytes())
+    config = {
+        "architecture": "arm64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+    }
+    image = oci.Image(config, (oci.Layer(diff_id, in_file(layer)),))
+    oci.layout.write(folder / "layout", [image], "modelpack.invalid/python:test")
+    return f"oci:{folder / 'layout'}"
+
+
+@pytest.mark.engine
+def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_path):
+    from modelpack.engines import interpreters  # noqa: PLC0415
+    from modelpack.smoke import static  # noqa: PLC0415
+
+    python = next(version for version in engine_bundles.PYTHONS if interpreters.find(version))
+    found = interpreters.find(python)
+    asked = [str(found), "-c", "import platform; print(platform.python_version())"]
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    engine = DaemonlessEngine()
+    place = foreign_base(tmp_path, version)
+    with pytest.raises(UsageError, match="for linux/arm64, and not for linux/amd64"):
+        engine.find_base((python,), place)
+    base = engine.find_base((python,), place, platform="linux/arm64")
+    bundle = engine_bundles.make(tmp_path / "bundle", base, platform="linux/arm64")
+    pins = dict(wheelhouse.artifacts.pins_of(bundle.environment.lock))
+    bundle = replace(bundle, environment=replace(bundle.environment, requirements=pins))
+    (tmp_path / "wheels").mkdir()
+    wheelhouse.collect_wheels(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
+    image = engine.build(bundle, replace(index, wheelhouse=str(tmp_path / "wheels")), ignore)
+    checks = []
+    with engine.contents(image.id) as contents:
+        static.check_image(contents, image.id, bundle.environment, (), checks.append)
+    assert [check.name for check in checks if check.passed] == ["processor", "versions", "image"]
+    assert "libc.so.6" in next(c.detail for c in checks if c.name == "libraries")
+    assert base_images.HOST_PLATFORM == "linux/amd64"
+    engine.discard(image)

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import engine_bundles
+import pytest
+from engine_bundles import PYTHONS
+from http_get import get
+
+from modelpack.engines import interpreters, select_engine
+from modelpack.engines.local import processes
+from modelpack.errors import BuildFailedError, NoEngineError, UsageError
+from modelpack.types import Environment
+
+
+@pytest.fixture(scope="session")
+def process_engine():
+    return select_engine("process")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture
+def bundle(process_engine, tmp_path):
+    return engine_bundles.make(tmp_path / "bundle", process_engine.find_base(PYTHONS))
+
+
+@pytest.fixture
+def built(process_engine, bundle, index):
+    process_engine.build(bundle, index, lambda _: None)
+    return bundle
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_a_bundle_runs_and_ends_well(process_engine, built):
+    with process_engine.run(built.path) as service:
+        assert get(f"{service.url}/healthz")
+        assert service.is_running()
+        assert service.user_id() == os.getuid()
+        assert service.memory_bytes() > 10_000_000
+        assert "Listening at" in service.logs()
+        assert service.stop(timeout=10) == 0
+        assert not service.is_running()
+        assert service.user_id() is None
+
+
+def test_the_service_is_given_no_variable_of_ours(process_engine, built, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    with process_engine.run(built.path) as service:
+        assert b"canary" not in get(f"{service.url}/process")
+
+
+def test_the_environment_is_made_once(process_engine, built, index):
+    states = []
+    process_engine.build(built, index, lambda event: states.append(event.state))
+    assert states == ["cached"]
+
+
+def test_the_environment_has_what_is_locked_and_nothing_else(built, process_engine):
+    [environment] = (Path(os.environ["XDG_CACHE_HOME"]) / "modelpack/environments").iterdir()
+    installed = {path.name.split("-")[0] for path in environment.rglob("*.dist-info")}
+    assert installed >= {"flask", "gunicorn"}
+    assert not installed & {"pip", "setuptools", "uv"}
+    assert list(environment.rglob("flask/__pycache__/app.*.pyc"))
+
+
+def test_nothing_is_written_into_the_bundle(process_engine, built):
+    before = sorted(built.directory.rglob("*"))
+    with process_engine.run(built.path) as service:
+        get(f"{service.url}/healthz")
+    assert sorted(built.directory.rglob("*")) == before
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, ValueError])
+def test_no_process_outlives_the_block(process_engine, built, interruption):
+    pids = []
+
+    def use() -> None:
+        with process_engine.run(built.path) as service:
+            get(f"{service.url}/healthz")
+            pids.extend(map(int, re.findall(r"pid: (\d+)", service.logs())))
+            raise interruption
+
+    with pytest.raises(interruption):
+        use()
+    assert pids
+    assert not any(map(is_alive, pids))
+
+
+def test_a_service_that_does_not_end_is_killed(process_engine, built):
+    with process_engine.run(built.path) as service:
+        get(f"{service.url}/healthz")
+        os.kill(service._process.pid, signal.SIGSTOP)
+        assert service.stop(timeout=0.2) == 137
+
+
+def test_the_service_ends_with_the_program_that_started_it(process_engine, built, tmp_path):
+    program = (
+        "import sys, time\n"
+        "from modelpack.engines import select_engine as select\n"
+        "with select('process').run(sys.argv[1]) as service:\n"
+        "    print(service._process.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, built.path],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # what a killed program leaves
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        assert is_alive(pid)
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(pid)
+
+
+def test_serve_runs_on_the_port_until_it_is_interrupted(process_engine, built, unused_port):
+    def interrupt() -> None:
+        get(f"http://127.0.0.1:{unused_port}/healthz")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    client = threading.Thread(target=interrupt)
+    client.start()
+    assert process_engine.serve(built.path, unused_port) == 0
+    client.join()
+
+
+SERVING = Path(__file__).parents[3] / "modelpack" / "serving"
+READ_BY_THE_SERVICE = sorted(
+    {
+        name
+        for path in SERVING.rglob("*.py")
+        for name in re.findall(
+            r"\"(MODELPACK_[A-Z_]+|WEB_CONCURRENCY|OTEL_[A-Z_]+)\"", path.read_text()
+        )
+    }
+    | {"GUNICORN_CMD_ARGS"}
+)
+
+
+def test_serve_passes_all_variables_that_the_service_reads(monkeypatch, tmp_path):
+    assert len(READ_BY_THE_SERVICE) > 25
+    monkeypatch.chdir(tmp_path)
+    environ = dict.fromkeys(READ_BY_THE_SERVICE, "set")
+    found = processes.service_variables({**environ, "AWS_SECRET_ACCESS_KEY": "x", "HOME": "/x"})
+    assert found == {**environ, "MODELPACK_TOKEN_FILE": str(tmp_path / "set")}
+
+
+def test_serve_gives_the_service_the_variables(process_engine, built, unused_port, monkeypatch):
+    monkeypatch.setenv("MODELPACK_MODEL_NAME", "canary-of-serve")
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    environs = []
+
+    def look() -> None:
+        get(f"http://127.0.0.1:{unused_port}/healthz")
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        environs.extend(Path(f"/proc/{child}/environ").read_bytes() for child in children)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    client = threading.Thread(target=look)
+    client.start()
+    assert process_engine.serve(built.path, unused_port) == 0
+    client.join()
+    (environ,) = [each for each in environs if b"PORT=%d\0" % unused_port in each]
+    assert {b"MODELPACK_MODEL_NAME=canary-of-serve", b"WEB_CONCURRENCY=3"} <= set(
+        environ.split(b"\0")
+    )
+
+
+def test_a_port_that_is_taken_is_a_usage_error(process_engine, built, unused_port):
+    with (
+        socket.create_server(("127.0.0.1", unused_port)),
+        pytest.raises(UsageError, match=f"127.0.0.1:{unused_port}"),
+    ):
+        process_engine.serve(built.path, unused_port)
+
+
+@pytest.fixture
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_a_package_that_is_not_the_locked_one_is_refused(process_engine, tmp_path, index, cache):
+    base = process_engine.find_base(PYTHONS)
+    lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
+    bundle = engine_bundles.make(tmp_path / "bundle", base, lock=lock)
+    with pytest.raises(BuildFailedError, match="itsdangerous") as caught:
+        process_engine.build(bundle, index, lambda _: None)
+    assert "locked" in caught.value.hint
+    assert not list((cache / "modelpack" / "environments").glob(".*"))
+
+
+def test_two_that_make_the_same_environment_at_once_both_get_it(index, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with ThreadPoolExecutor() as pool:
+        lock = "itsdangerous==2.2.0 " + (
+            "--hash=sha256:c6242fc49e35958c8b15141343aa660db5fc54d4f13a1db01a3f5891b98700ef\n"
+        )
+        python = Path(sys.executable).resolve()
+        locked = Environment("3.11", "linux/amd64", {}, {}, lock)
+        made = [pool.submit(interpreters.create_venv, locked, python, index) for _ in range(2)]
+        first, second = (each.result() for each in made)
+    assert first == second
+    assert list(first.rglob("itsdangerous/__init__.py"))
+    assert [path.name for path in first.parent.iterdir()] == [first.name]
+
+
+def test_a_bundle_must_be_built_before_it_runs(process_engine, tmp_path):
+    bundle = engine_bundles.make(tmp_path / "b", process_engine.find_base(PYTHONS), lock="x==1\n")
+    with pytest.raises(UsageError, match="not made yet"):
+        process_engine.run(bundle.path)
+
+
+def test_a_folder_that_is_no_bundle_is_a_usage_error(process_engine, tmp_path):
+    with pytest.raises(UsageError, match=r"no bundle.*modelpack\.json"):
+        process_engine.run(str(tmp_path))
+
+
+def test_no_interpreter_is_an_error_with_what_to_install(process_engine, monkeypatch):
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    with pytest.raises(NoEngineError, match=r"no CPython 3\.99") as caught:
+        process_engine.find_base(["3.99"])
+    assert caught.value.hint == "uv python install 3.99"
+
+
+def test_the_base_is_named_for_an_image_built_elsewhere(process_engine):
+    base = process_engine.find_base(["3.99", *PYTHONS])
+    assert base.reference == f"python:{base.python}-slim"

@@ -1,0 +1,398 @@
+"""Real images, built and run by Podman as it is here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import engine_bundles
+import pytest
+from http_get import get
+
+from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines.local_base import build_base
+from modelpack.engines.podman import build
+from modelpack.engines.podman import service as podman_service
+from modelpack.engines.podman.engine import PodmanEngine
+from modelpack.engines.protocol import StepEvent
+from modelpack.errors import BuildFailedError, NoEngineError, UsageError
+from modelpack.oci import filesystem
+from modelpack.types import BaseImage, Bundle, Image, IndexSettings
+
+pytestmark = pytest.mark.engine
+IRIS = Path(__file__).parents[3] / "sample_models/iris/model.joblib"
+NAME = f"modelpack-test/podman-{os.getpid()}:1"
+
+
+@pytest.fixture(scope="module")
+def client(podman: PodmanEngine) -> docker.DockerClient:
+    return podman._client
+
+
+@pytest.fixture(scope="module")
+def bundle(podman_base: BaseImage, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return engine_bundles.make(tmp_path_factory.mktemp("echo") / "bundle", podman_base)
+
+
+@pytest.fixture(scope="module")
+def image(
+    podman: PodmanEngine, client: docker.DockerClient, bundle: Bundle, index: IndexSettings
+) -> Iterator[Image]:
+    yield podman.tag(podman.build(bundle, index, lambda _: None), NAME)
+    client.images.remove(f"localhost/{NAME}")
+
+
+def run(podman: PodmanEngine, *command: str) -> str:
+    done = subprocess.run(
+        ["podman", *command], env=podman._host.environ, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def containers(podman: PodmanEngine) -> list[str]:
+    return run(podman, "ps", "--all", "--quiet", "--filter=label=dev.modelpack.smoke=1").split()
+
+
+@pytest.mark.slow
+def test_a_model_becomes_an_image_that_passes_every_check(
+    podman: PodmanEngine, podman_base: BaseImage, client: docker.DockerClient
+) -> None:
+    name = NAME.replace("podman-", "podman-iris-")
+    command = [sys.executable, "-m", "modelpack", "package", str(IRIS), "--engine=podman", "--json"]
+    command += [f"--tag={name}", f"--base-image={podman_base.reference}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made["image"]["reference"] == f"localhost/{name}"
+    assert made["smoke"]["engine"] == "podman"
+    assert {check["name"]: check["detail"] for check in made["smoke"]["checks"]}[
+        "health"
+    ] == "healthy"
+    smoke = [sys.executable, "-m", "modelpack", "smoke", name, "--engine=podman", "-q"]
+    assert subprocess.run(smoke, capture_output=True, check=False).returncode == 0
+    predict = [sys.executable, "-m", "modelpack", "predict", name, "--engine=podman", "-q"]
+    rows = b"5.1,3.5,1.4,0.2\n"
+    told = subprocess.run(predict, input=rows, capture_output=True, check=False)
+    assert told.stdout.splitlines()[1:] == [b"setosa"], told.stderr
+    client.images.remove(f"localhost/{name}")
+    assert not containers(podman)
+
+
+def test_the_service_runs_hardened_and_ends_well(
+    podman: PodmanEngine, image: Image, client: docker.DockerClient
+) -> None:
+    with podman.run(NAME) as service:
+        get(f"{service.url}/readyz")
+        host = client.api.inspect_container(service._container.id)["HostConfig"]
+        assert host["ReadonlyRootfs"]
+        assert host["Memory"] == host["MemorySwap"] == 2**31
+        assert host["PidsLimit"] == 256
+        assert service.url.startswith("http://127.0.0.1:")
+        assert (service.health(), service.engine) == ("healthy", "podman")
+        assert service.user_id() == json.loads(get(f"{service.url}/process"))["uid"] > 0
+        assert "Listening at" in service.logs()
+        memory = service.memory_bytes()
+        assert memory is None or 10_000_000 < memory < 2**31
+        assert service.stop(timeout=10) == 0
+        assert (service.is_running(), service.user_id()) == (False, None)
+
+
+def test_it_serves_any_user(podman: PodmanEngine, image: Image) -> None:
+    options = "--rm --detach --read-only --cap-drop ALL --security-opt no-new-privileges"
+    user = "--user 12345:0 --tmpfs /tmp --publish 127.0.0.1::8080"
+    container = run(podman, "run", *options.split(), *user.split(), image.id)
+    try:
+        address = run(podman, "port", container, "8080")
+        assert json.loads(get(f"http://{address}/process"))["uid"] == 12345
+    finally:
+        run(podman, "rm", "--force", container)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, ValueError])
+def test_no_container_outlives_the_block(
+    podman: PodmanEngine, image: Image, interruption: type[BaseException]
+) -> None:
+    def use() -> None:
+        with podman.run(image.id):
+            assert containers(podman)
+            raise interruption
+
+    with pytest.raises(interruption):
+        use()
+    assert not containers(podman)
+
+
+def test_a_killed_modelpack_leaves_no_container_and_no_service(
+    podman: PodmanEngine, image: Image
+) -> None:
+    program = (
+        "import sys, time\n"
+        "from modelpack.engines import select_engine as select\n"
+        "with select('podman').run(sys.argv[1]) as service:\n"
+        "    print(service._container.client.api.base_url, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", program, image.id]
+    forwarded = _forwarded_ports()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline()
+        assert len(_forwarded_ports() - forwarded) == 1
+        services = _services(parent.pid)
+        assert (len(containers(podman)), len(services)) == (1, 1)
+        parent.kill()
+    waited = threading.Event()
+    for _ in range(100):
+        if (
+            not containers(podman)
+            and not Path(f"/proc/{services[0]}/cmdline").exists()
+            and _forwarded_ports() <= forwarded
+        ):
+            break
+        waited.wait(0.1)
+    assert not containers(podman)
+    assert not Path(f"/proc/{services[0]}/cmdline").exists()
+    # A rule that is left sends the next program that listens there to a container that is gone.
+    assert _forwarded_ports() <= forwarded
+
+
+def _forwarded_ports() -> set[str]:
+    """Return the firewall rules by which ports of this machine lead to containers of Podman."""
+    programs = (["iptables", "-t", "nat", "-S"], ["nft", "list", "ruleset"])
+    return {
+        line.strip()
+        for program in programs
+        if shutil.which(program[0])
+        for line in subprocess.run(
+            program, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        if re.search(r"--dport \d+ .*--comment|tcp dport \d+ .*comment", line) and "podman" in line
+    }
+
+
+def _services(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [
+        int(pid) for pid in children if b"\0service\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def test_names_are_of_this_machine_and_never_a_part_of_others(
+    podman: PodmanEngine, image: Image, bundle: Bundle
+) -> None:
+    """Podman itself would take "podman-7:1" for any "HOST/modelpack-test/podman-7:1"."""
+    assert image.reference == f"localhost/{NAME}"
+    manifest = json.loads((bundle.directory / "modelpack.json").read_text())
+    assert podman.manifest(NAME) == podman.manifest(image.id) == manifest
+    with pytest.raises(UsageError, match="There is no image podman-") as caught:
+        podman.manifest(NAME.partition("/")[2])
+    assert caught.value.hint.startswith("podman pull ")
+    with pytest.raises(UsageError, match="not a valid image reference"):
+        podman.tag(image, "No/Such")
+
+
+def test_the_base_is_found_and_one_that_is_not_here_is_not_taken_from_another_place(
+    podman: PodmanEngine, podman_base: BaseImage
+) -> None:
+    python = podman_base.python
+    found = podman.find_base([python], podman_base.reference)
+    assert (found.reference, found.python, found.digest) == (podman_base.reference, python, None)
+    with pytest.raises(NoEngineError, match=f"The base image python:{python}-slim is not here"):
+        podman.find_base([python], f"python:{python}-slim", pull=False)
+
+
+def test_the_image_is_described_as_docker_would(image: Image, podman_base: BaseImage) -> None:
+    assert image.labels["org.opencontainers.image.base.name"] == podman_base.reference
+    assert image.size_bytes > 10_000_000
+    assert image.layers[-1].created_by.startswith("/bin/sh -c #(nop) COPY")
+
+
+def test_the_same_bundle_gives_the_same_files_and_settings_as_with_docker(
+    podman: PodmanEngine, engine: DockerEngine, image: Image, bundle: Bundle, index: IndexSettings
+) -> None:
+    built = engine.build(bundle, index, lambda _: None)
+    try:
+        with engine.contents(built.id) as theirs, podman.contents(NAME) as ours:
+            files, expected = (
+                filesystem.merge_layers(map(filesystem.layer_listing, each.layers))
+                for each in (ours, theirs)
+            )
+            assert files == expected
+            # Docker has an empty layer for WORKDIR, and keeps variables in another order.
+            assert {layer.diff_id for layer in ours.layers} < {e.diff_id for e in theirs.layers}
+            settings = {**ours.config["config"], "Env": sorted(ours.config["config"]["Env"])}
+            wanted = theirs.config["config"]
+            assert settings == {**wanted, "Env": sorted(wanted["Env"])}
+            assert ours.config["created"] == theirs.config["created"] == "1980-01-01T00:00:00Z"
+    finally:
+        engine.discard(built)
+
+
+def test_a_second_build_is_the_same_image_and_runs_nothing(
+    podman: PodmanEngine, image: Image, bundle: Bundle, index: IndexSettings
+) -> None:
+    events: list[StepEvent] = []
+    assert podman.build(bundle, index, events.append).id == image.id
+    steps = {event.name: event.state for event in events if " RUN " in event.name}
+    assert steps
+    assert {*steps.values()} == {"cached"}
+
+
+def test_a_package_that_is_not_the_locked_one_fails_the_build(
+    podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path, index: IndexSettings
+) -> None:
+    lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
+    wrong = engine_bundles.make(tmp_path / "bundle", podman_base, lock=lock)
+    events: list[StepEvent] = []
+    with pytest.raises(BuildFailedError, match="DO NOT MATCH THE HASHES") as caught:
+        podman.build(wrong, index, events.append)
+    assert re.search(r"in the step \[\d+/\d+\] RUN .*pip.*exit status 1", caught.value.message)
+    assert "locked" in caught.value.hint
+    assert events[-1].state == "failed"
+
+
+@pytest.mark.parametrize("where", ["RUN sleep 20", "FROM"])
+def test_a_build_that_is_interrupted_leaves_nothing(
+    podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path, where: str
+) -> None:
+    made = f"FROM {podman_base.reference} AS a\nRUN true\nRUN sleep 20\n"
+    (tmp_path / "Dockerfile").write_text(f"{made}FROM a\nCOPY --from=a /etc/hostname /x\n")
+
+    def interrupt(event: StepEvent) -> None:
+        if where in event.name and event.state == "started":
+            threading.Event().wait(0.7)  # for its command to run
+            raise KeyboardInterrupt
+
+    before = run(podman, "ps", "--all", "--external", "--quiet")
+    with pytest.raises(KeyboardInterrupt):
+        build.build(tmp_path, interrupt, environ=podman._host.environ, options=["--no-cache"])
+    assert run(podman, "ps", "--all", "--external", "--quiet") == before
+    commands = subprocess.run(["ps", "-e", "-o", "args"], capture_output=True, check=True).stdout
+    assert b"\nsleep 20" not in commands
+
+
+def test_a_nameless_image_is_discarded_and_what_it_was_built_from_is_kept(
+    podman: PodmanEngine, image: Image, client: docker.DockerClient
+) -> None:
+    podman.discard(image)
+    assert client.images.get(image.id).tags == [f"localhost/{NAME}"]
+    podman.discard(replace(image, id="sha256:" + "0" * 64))
+
+
+def test_an_image_is_pushed_as_it_is(podman: PodmanEngine, image: Image, registry: str) -> None:
+    name = f"{registry}/{NAME}"
+    podman.tag(Image(NAME, NAME, 0, (), {}), name)
+    layers: dict[str, int] = {}
+    try:
+        digest = podman.push(name, lambda layer, done, _: layers.__setitem__(layer, done))
+        asked = ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"]
+        told = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+        assert told["Digest"] == digest
+        assert told["Labels"] == dict(image.labels)
+        assert len(layers) >= 5
+    finally:
+        run(podman, "rmi", name)
+
+
+@pytest.mark.slow
+def test_a_local_base_is_made(podman: PodmanEngine, podman_base: BaseImage) -> None:
+    name = f"localhost/{NAME.replace('podman-', 'podman-base-')}"
+    made = build_base(podman_base.python, reference=name, engine="podman", on_step=lambda _: None)
+    try:
+        found = podman.find_base([made.python], made.reference)
+        assert (found.python, found.digest) == (podman_base.python, None)
+    finally:
+        run(podman, "rmi", name)
+
+
+# --- without an engine ---------------------------------------------------------------------------
+
+SAID = """\
+[1/2] STEP 1/2: FROM base AS one
+[1/2] STEP 2/2: RUN --mount=type=secret,id=ca true
+--> Using cache 983b791b2a3d4bd70743c7daa8efc597811baa9fd21e3836d46c3efa3361eaa9
+--> 983b791b2a3d
+time="2026-01-01T00:00:00Z" level=warning msg="nothing to worry about"
+[2/2] STEP 1/1: RUN pip install x
+said \x1b[31mby\x1b[0m https://user:secret@host/
+[2/2] STEP 2/2: COPY --from=one /a /b
+Error: building at STEP "RUN pip install x": while running runtime: exit status 1
+"""
+
+
+def test_progress_is_read_as_the_builder_tells_it() -> None:
+    events: list[StepEvent] = []
+    progress = build.Progress(events.append)
+    progress.read(SAID.splitlines(keepends=True))
+    assert [(event.name, event.state) for event in events] == [
+        ("[1/2] FROM base AS one", "started"),
+        ("[1/2] FROM base AS one", "done"),
+        ("[1/2] RUN true", "started"),
+        ("[1/2] RUN true", "cached"),
+        ("[2/2] RUN pip install x", "started"),
+        ("[2/2] RUN pip install x", "done"),
+        ("[2/2] COPY --from=one /a /b", "started"),
+        ("[2/2] RUN pip install x", "failed"),
+    ]
+    assert (progress.failed_step, progress.error) == ("[2/2] RUN pip install x", "exit status 1")
+    assert progress.output == ["said by https://***@host/"]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "limit", "told"),
+    [
+        ("000001fffeffffff", 20000, 'default_ulimits = ["nofile=20000:20000", "nproc='),
+        ("000001ffffffffff", 20000, ""),
+        ("0000000000000000", -1, ""),
+    ],
+)
+def test_limits_are_told_to_podman_where_they_cannot_be_raised(
+    capabilities: str, limit: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
+    monkeypatch.setattr(podman_service, "_STATUS", tmp_path / "status")
+    monkeypatch.setattr(podman_service, "_UNIFIED", tmp_path / "none")
+    monkeypatch.setattr(podman_service.resource, "getrlimit", lambda _: (1, limit))
+    text = podman_service.overrides()
+    assert bool(text) == bool(told)
+    assert told in text
+
+
+def test_the_runtime_is_another_one_where_podmans_own_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, said in (("podman", "crun"), ("runc", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {said}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "controllers").write_text("hugetlb\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(podman_service, "_UNIFIED", tmp_path / "controllers")
+    assert '[engine]\nruntime = "runc"\n' in podman_service.overrides()
+    (tmp_path / "controllers").write_text("\n")
+    assert "runc" not in podman_service.overrides()
+
+
+def test_the_users_own_settings_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(podman_service.shutil, "which", {"iptables": "/sbin/iptables"}.get)
+    assert podman_service.podman_variables({})["NETAVARK_FW"] == "iptables"
+    assert "NETAVARK_FW" not in podman_service.podman_variables({"NETAVARK_FW": "none"})
+
+
+def test_a_podman_that_does_not_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "podman").write_text("#!/bin/sh\necho 'Error: no storage here' >&2; exit 125\n")
+    (tmp_path / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(NoEngineError, match="does not start: Error: no storage here") as caught:
+        PodmanEngine()
+    assert "podman info" in caught.value.hint

@@ -1,0 +1,189 @@
+"""`modelpack scan` on real images: one as it is packaged, and others that were made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import docker
+import pytest
+from packaged_images import SVC, package
+
+from modelpack import files, hardening, oci
+from modelpack.engines.docker import contents
+from modelpack.hardening.rules import RULES
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+CANARY = "canary-8e2d-hush"
+EVERYTHING = f"""
+USER 0
+ADD modelpack.json /srv/
+RUN cp /bin/sh /usr/bin/mksh && cp /bin/true /usr/bin/helper && chmod 4755 /usr/bin/helper \\
+ && touch /srv/file && chmod 666 /srv/file && chown 1000 /srv/file && mkfifo /srv/queue \\
+ && mkdir -m 0700 /srv/private && echo {CANARY} > /srv/note \\
+ && echo "key = AKIA"ABCDEFGHIJKLMNOP > /srv/key && touch /var/tmp/left /app/old.pyc \\
+ && touch -d 2100-01-01 /srv/later \\
+ && echo >> /app/model/model.joblib && touch /opt/venv/lib/extra.py && apt-get update || true
+LABEL org.opencontainers.image.base.digest=latest dev.modelpack.python="3\u202e11"
+ENV PYTHONPATH=/srv
+EXPOSE 22
+VOLUME /data
+STOPSIGNAL SIGKILL
+HEALTHCHECK NONE
+ENTRYPOINT python -m modelpack.serving
+"""
+FLIPPED = """
+USER 0
+RUN python -c "file = open('/app/model/model.joblib', 'r+b'); file.seek(-1, 2); \\
+    last = file.read()[0]; file.seek(-1, 2); file.write(bytes([last ^ 1]))"
+USER 65532:65532
+"""
+
+
+@pytest.fixture(scope="module")
+def client():
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scan")
+    return package(SVC / "model.joblib", "-t", "modelpack-test/scan:1", "--no-smoke", cwd=folder)[
+        "image"
+    ]["reference"]
+
+
+@pytest.fixture(scope="module")
+def derived(image, client, tmp_path_factory):
+    """Makes an image of the packaged one, by further instructions."""
+    made = []
+
+    def build(name: str, instructions: str) -> str:
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "Dockerfile").write_text(f"FROM {image}\n{instructions}")
+        (folder / "modelpack.json").write_text("{}")
+        reference = f"modelpack-test/scan:{name}"
+        command = ["docker", "build", "--quiet", "--tag", reference, str(folder)]
+        subprocess.run(command, check=True, capture_output=True)
+        made.append(reference)
+        return reference
+
+    yield build
+    for reference in made:
+        client.images.remove(reference)
+
+
+def scan(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "modelpack", "scan", *arguments],
+        env={**os.environ, "COLUMNS": "200", **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_image_as_it_is_packaged_follows_every_rule(image):
+    done = scan(image, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["target"] == image
+    assert document["passed"] is True
+    assert [ruling["rule"] for ruling in document["rulings"]] == [rule.name for rule in RULES]
+    assert all(ruling["sources"] and not ruling["violations"] for ruling in document["rulings"])
+
+
+def test_whatever_is_put_on_top_is_found(derived):
+    bad = derived("everything", EVERYTHING)
+    done = scan(bad, PIP_INDEX_URL=f"https://me:{CANARY}@index.test/simple")
+    assert done.returncode == 7, done.stderr
+    lines = done.stdout.splitlines()
+    holding = [line.split("  ")[0].strip() for line in lines if "  holds " in line]
+    assert holding == []
+    for told in (
+        "usr/bin/helper: has the mode 4755",
+        "usr/bin/mksh: is a shell",
+        "srv/note: holds the password of the index",
+        "srv/key: is or holds a key of AWS",
+        "app/model/model.joblib: is not the file with the digest",
+    ):
+        assert told in done.stdout
+    assert "\u202e" not in done.stdout
+    assert CANARY not in done.stdout + done.stderr
+    assert "does not follow the rules: user, any user" in done.stderr
+
+
+def test_a_byte_of_the_model_that_was_flipped_is_found_and_not_served(derived, client):
+    flipped = derived("flipped", FLIPPED)
+    done = scan(flipped, "--json")
+    broken = [each for each in json.loads(done.stdout)["rulings"] if each["violations"]]
+    assert [each["rule"] for each in broken] == ["model"]
+    container = client.containers.run(flipped, detach=True)
+    try:
+        assert container.wait(timeout=60)["StatusCode"] != 0
+        assert b"the model file is not the one that was packaged" in container.logs()
+    finally:
+        container.remove(force=True)
+
+
+def test_the_engine_tells_what_its_archive_does(engine, image, tmp_path):
+    archive = tmp_path / "image.tar"
+    subprocess.run(["docker", "save", "--output", archive, image], check=True)
+    with oci.open_image(f"docker-archive:{archive}") as kept, engine.contents(image) as told:
+        assert [(x.diff_id, x.created_by) for x in told.layers] == [
+            (x.diff_id, x.created_by) for x in kept.layers
+        ]
+        for key in ("architecture", "os", "rootfs"):
+            assert told.config[key] == kept.config[key]
+        ignored = {"ArgsEscaped", "OnBuild"}  # of the builder, and nothing of how it is run
+        held = {k: v for k, v in kept.config["config"].items() if v and k not in ignored}
+        assert told.config["config"] == held
+        assert [e.get("empty_layer", False) for e in kept.config["history"]] == [
+            e["empty_layer"] for e in told.config["history"]
+        ]
+    assert scan(f"docker-archive:{archive}", "--quiet").returncode == 0
+
+
+def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, image, monkeypatch):
+    """Its layer is the last one; the others have been read before."""
+    with engine.contents(image) as told:
+        hardening.scan(told)
+        *_, last = told.layers
+    for place in ("layers", "evidence"):
+        for path in files.cache_directory(place).glob(f"*{last.diff_id[7:]}*"):
+            path.unlink()
+    monkeypatch.setattr(contents._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
+    with engine.contents(image) as told:
+        assert all(ruling.passed for ruling in hardening.scan(told))
+
+
+def test_an_image_of_others_is_told(base):
+    for _ in range(2):  # the second time all its layers are known
+        done = scan(base.reference)
+        assert done.returncode == 2
+        assert "no image that modelpack made" in done.stderr
+
+
+def test_an_interrupt_leaves_nothing(image, tmp_path):
+    """It comes while the engine writes the image, which nobody has read before."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environ = {**os.environ, "TMPDIR": str(scratch), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "modelpack", "scan", image]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(scratch.rglob("*image.tar*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "interrupted"
+    assert list(scratch.iterdir()) == []

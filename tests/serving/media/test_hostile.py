@@ -1,0 +1,159 @@
+"""Arrow and Parquet from strangers, at a real service: nothing grows, nothing breaks."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import media_bombs
+import pyarrow as pa
+import pytest
+import serving_models
+from gunicorn_server import Server, serving
+from media_bombs import (
+    ARROW_BOMBS,
+    DELTAS,
+    GROWING,
+    HIDDEN,
+    NUMBERS,
+    PARQUET_BOMBS,
+    STRANGE,
+    arrow_of,
+    parquet_of,
+)
+from serving_models import bundle_of
+
+from modelpack.serving.media import arrow, parquet
+
+ARROW, PARQUET = arrow.TYPES[0], parquet.TYPES[0]
+WRITERS = {ARROW: arrow_of, PARQUET: parquet_of}
+ROOM = 150_000  # kB, that the worker may take beside what it had
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    bundle = bundle_of(serving_models.texts(), tmp_path_factory.mktemp("texts"))
+    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    bundle = bundle_of(serving_models.mixed(), tmp_path_factory.mktemp("mixed"))
+    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+        yield server
+
+
+def post(server: Server, body: bytes, type_: str) -> tuple[int, str]:
+    """Status, and what is told."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("POST", "/predict", body, {"Content-Type": type_})
+    response = connection.getresponse()
+    document = json.loads(response.read())
+    connection.close()
+    return response.status, document.get("detail") or str(document["predictions"])
+
+
+def peak(server: Server) -> int:
+    """kB that the largest worker has ever had."""
+    pids = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    status = [Path(f"/proc/{pid}/status").read_text() for pid in pids.split()]
+    return max(int(re.findall(r"VmHWM:\s+(\d+)", text)[0]) for text in status)
+
+
+@pytest.mark.parametrize(
+    ("type_", "bombs", "status"),
+    [
+        (ARROW, ARROW_BOMBS, 413),
+        (PARQUET, PARQUET_BOMBS, 413),
+        (PARQUET, {"deltas": DELTAS}, 415),
+        (ARROW, {"deltas": GROWING}, 415),
+        (ARROW, {"compression told as of old": HIDDEN}, 400),
+    ],
+)
+def test_what_would_grow_is_refused_before_it_does(
+    texts: Server, type_: str, bombs: dict[str, bytes], status: int
+) -> None:
+    good = pa.table({"text": ["good fun"]})
+    assert post(texts, WRITERS[type_](good), type_) == (200, "[True]")  # and pyarrow is there
+    before = peak(texts)
+    answers = {name: post(texts, body, type_)[0] for name, body in bombs.items()}
+    assert answers == dict.fromkeys(bombs, status)
+    assert peak(texts) - before < ROOM
+
+
+@pytest.mark.parametrize("type_", WRITERS)
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_what_is_compressed_and_does_not_grow_is_taken(
+    texts: Server, type_: str, compression: str
+) -> None:
+    table = pa.table({"text": ["good fun", "sad bore"] * 1000})
+    status, told = post(texts, WRITERS[type_](table, compression=compression), type_)
+    assert (status, told) == (200, str([True, False] * 1000))
+
+
+@pytest.mark.parametrize("type_", WRITERS)
+@pytest.mark.parametrize("kind", STRANGE)
+def test_a_column_of_no_inputs_type_is_named(mixed: Server, type_: str, kind: str) -> None:
+    table = pa.table({"age": STRANGE[kind], "city": ["Rome"], "visits": [1], "member": [True]})
+    status, told = post(mixed, WRITERS[type_](table), type_)
+    assert status == 422
+    if (type_, kind) != (PARQUET, "lists or records"):  # which are seen before they are read
+        assert told.startswith('Column "age": expected ')
+        assert told.endswith(f", got {kind}.")
+
+
+@pytest.mark.parametrize("type_", WRITERS)
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_of_all_sorts_are_numbers(mixed: Server, type_: str, kind: str) -> None:
+    table = pa.table({"age": NUMBERS[kind], "city": ["Rome"], "visits": [1], "member": [True]})
+    assert post(mixed, WRITERS[type_](table), type_)[0] == 200
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+@pytest.mark.parametrize("index", [None, pa.uint8(), pa.int64()], ids=str)
+def test_texts_of_all_sorts_are_texts(texts: Server, kind: pa.DataType, index: Any) -> None:
+    words = pa.array(["good fun", "sad, really, and longer than a view", "good fun"], kind)
+    if index is not None:
+        places = pa.array([1, 0, 1], index)
+        words = pa.DictionaryArray.from_arrays(places, words)
+    told = [False, True, False] if index is not None else [True, False, True]
+    assert post(texts, arrow_of(pa.table({"text": words})), ARROW) == (200, str(told))
+
+
+@pytest.mark.parametrize("type_", WRITERS)
+def test_misfits_are_named_and_what_is_missing_is_missing(mixed: Server, type_: str) -> None:
+    table = pa.table(
+        {
+            "member": pa.array([True, None]),
+            "visits": [2**60, 3],
+            "city": pa.array(["a", None]).dictionary_encode(),
+            "age": pa.array([None, 1.5]),
+            "__index_level_0__": [7, 8],  # as pandas writes it
+        }
+    )
+    status, told = post(mixed, WRITERS[type_](table), type_)
+    assert (status, told) == (422, 'Row 1, column "member": expected true or false, got null.')
+    assert post(mixed, WRITERS[type_](table.slice(0, 1)), type_)[0] == 200
+
+
+@pytest.mark.parametrize("type_", WRITERS)
+def test_broken_files_are_refused(texts: Server, type_: str) -> None:
+    """Bytes changed, cut off and doubled."""
+    chance = random.Random(5)
+    table = pa.table({"text": ["good fun", None, "sad"] * 5})
+    columns = (table, media_bombs.ALIKE.slice(0, 3), table.slice(1, 2))
+    whole = [WRITERS[type_](each, compression="zstd") for each in columns]
+    for _ in range(400):
+        body = bytearray(chance.choice(whole))
+        for _ in range(chance.randint(1, 4)):
+            body[chance.randrange(len(body))] = chance.choice([0, 1, 127, 128, 255])
+        if chance.random() < 0.2:
+            del body[chance.randrange(len(body)) :]
+        status, told = post(texts, bytes(body), type_)
+        assert status < 500, told

@@ -1,0 +1,206 @@
+"""The inner wall: what a process gives up before it has a model in its hands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import serving_models
+from gunicorn_server import serving
+from serving_models import bundle_of
+
+from modelpack.serving.security import confinement
+
+ROOT = Path(__file__).parents[3]
+DENIED, ALLOWED, KILLED, ABSENT = 0x00050001, 0x7FFF0000, 0x80000000, 0x00050026
+
+
+def decided(
+    machine: str,
+    call: int,
+    *arguments: int,
+    network: str = "none",
+    processes: bool = False,
+    architecture: int = 0,
+) -> int:
+    """What the kernel would do: the filter, run as seccomp(2) describes."""
+    program = confinement._program(machine, network, processes)
+    data = {0: call, 4: architecture or confinement.MACHINES[machine][0]}
+    data |= {16 + 8 * place: (*arguments, *[0] * 6)[place] for place in range(6)}
+    place, held = 0, 0
+    while True:
+        code, yes, no, operand = program[place]
+        place += 1
+        if code == confinement.LOAD:
+            held = data[operand]
+        elif code == confinement.MASK:
+            held &= operand
+        elif code == confinement.RETURN:
+            return operand
+        else:
+            holds = {
+                confinement.JUMP_EQUAL: held == operand,
+                confinement.JUMP_ATLEAST: held >= operand,
+                confinement.JUMP_BITS: bool(held & operand),
+            }[code]
+            place += yes if holds else no
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_decides_alike_on_each_processor(machine: str) -> None:
+    column = confinement.MACHINES[machine][1]
+    for numbers in confinement.REFUSED.values():
+        if numbers[column] != confinement.NONE:
+            assert decided(machine, numbers[column], network="all", processes=True) == DENIED
+    socket, clone, clone3 = (
+        each[column] for each in (confinement.SOCKET, confinement.CLONE, confinement.CLONE3)
+    )
+    assert decided(machine, socket, 1) == ALLOWED
+    for family in (2, 10, 16, 38, 40):  # AF_INET, INET6, NETLINK, ALG, VSOCK
+        assert decided(machine, socket, family) == DENIED
+        assert decided(machine, socket, family, network="all") == ALLOWED
+    thread = 0x3D0F00  # as pthread_create(3) of glibc asks
+    assert decided(machine, clone, thread) == ALLOWED
+    assert decided(machine, clone, 0x01200011) == DENIED  # as fork(3)
+    assert decided(machine, clone, 0x01200011, processes=True) == ALLOWED
+    for namespace in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
+        assert decided(machine, clone, thread | namespace, processes=True) == DENIED
+    assert decided(machine, clone3) == ABSENT
+    assert decided(machine, 0) == decided(machine, 63) == ALLOWED
+    assert decided(machine, 0, architecture=0x40000003) == KILLED  # i386
+    assert decided(machine, confinement.X32 | 1) == KILLED
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_what_listens_connects_to_nobody(machine: str) -> None:
+    column = confinement.MACHINES[machine][1]
+    socket, connect = confinement.SOCKET[column], confinement.CONNECT[column]
+
+    def listening(call: int, *arguments: int) -> int:
+        return decided(machine, call, *arguments, network="listens")
+
+    for family in (2, 10):  # AF_INET, INET6
+        for kind, expected in ((1, ALLOWED), (2, DENIED), (3, DENIED)):  # stream, datagram, raw
+            assert listening(socket, family, kind | 0x80800) == expected
+    assert listening(socket, 1, 2) == ALLOWED
+    assert listening(socket, 16, 1) == DENIED
+    assert listening(connect) == DENIED
+    assert decided(machine, connect) == ALLOWED  # to AF_UNIX, of which the sockets are
+    for call, place in confinement.SENDING.items():
+        flags = [0] * place
+        assert listening(call[column], *flags, 0x4000) == ALLOWED
+        assert listening(call[column], *flags, 0x20004000) == DENIED
+    assert listening(confinement.REFUSED["execve"][column]) == DENIED
+
+
+def test_a_processor_that_is_not_known_gives_no_filter_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confinement.platform, "machine", lambda: "riscv64")
+    with pytest.raises(OSError, match="no filter is known for riscv64"):
+        confinement.install(network="none", processes=False)
+
+
+def test_a_kernel_that_refuses_is_told_and_what_can_be_had_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entered = []
+    monkeypatch.setattr(confinement, "install", lambda *given: entered.append(given))
+
+    def refuse(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(confinement, "restrict", refuse)
+    assert confinement.confine(network=confinement.ALL) == ["Landlock: Function not implemented"]
+    assert entered == [("all", False)]
+
+
+TRIES = """
+import json, os, socket, subprocess, sys
+from modelpack.serving.security import confinement
+options = json.loads(sys.argv[1])
+places = options.pop("writable", [])
+refused = confinement.confine(places, **options)
+def refusal(call):
+    try:
+        call()
+    except OSError as error:
+        return error.strerror
+server = socket.socketpair()
+print(json.dumps({
+    "refused": refused,
+    "internet": refusal(lambda: socket.socket().connect_ex(("127.0.0.1", 9))),
+    "exec": refusal(lambda: subprocess.run(["true"])),
+    "folder": refusal(lambda: open(sys.argv[2] + "/a", "w")),
+    "link": refusal(lambda: os.symlink("x", sys.argv[2] + "/b")),
+    "null": refusal(lambda: open(os.devnull, "r+b")),
+    "temporary": refusal(lambda: open(os.environ["TMPDIR"] + "/a", "w")),
+}))
+"""
+
+
+def tried(folder: Path, **options: object) -> dict[str, object]:
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-c", TRIES, json.dumps(options), str(folder)]
+    environ = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    facts: dict[str, object] = json.loads(done.stdout)
+    return facts
+
+
+def test_a_process_speaks_to_nobody_runs_nothing_and_writes_to_its_own_places_only(
+    tmp_path: Path,
+) -> None:
+    facts = tried(tmp_path)
+    assert facts["refused"] == []
+    assert facts["internet"] == facts["exec"] == "Operation not permitted"
+    assert facts["folder"] == facts["link"] == "Permission denied"
+    assert facts["null"] is facts["temporary"] is None
+
+
+def test_what_a_process_is_to_do_it_still_may(tmp_path: Path) -> None:
+    facts = tried(tmp_path, network="all", processes=True, writable=[str(tmp_path)])
+    assert facts["internet"] is facts["folder"] is facts["link"] is None
+    assert facts["exec"] == "Operation not permitted"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_model_is_confined_before_it_is_loaded(workers: str, tmp_path: Path) -> None:
+    bundle = bundle_of(serving_models.hostile(), tmp_path, "pickle")
+    (tmp_path / "t").mkdir()
+    environ = {"WEB_CONCURRENCY": workers, "TMPDIR": str(tmp_path / "t")}
+    with serving(bundle.directory, **environ) as server:
+        answer = server.request("POST", "/predict", [[1.0]])[1]
+    loaded, predicting = json.loads(answer["predictions"][0])
+    refused, denied = "Operation not permitted", "Permission denied"
+    walls = dict.fromkeys(("exec", "connect", "send", "datagram", "netlink"), refused)
+    assert loaded == {**walls, "app": denied, "listen": None}
+    assert predicting == {**walls, "app": denied, "listen": refused}
+
+
+def test_gunicorn_still_writes_its_files(tmp_path: Path) -> None:
+    """Its pid file and a socket of the file system are made after the model is loaded."""
+    bundle = bundle_of(serving_models.iris(), tmp_path)
+    (tmp_path / "run").mkdir()
+    arguments = f"--bind 127.0.0.1:0 --bind unix:{tmp_path}/run/http --pid {tmp_path}/run/pid"
+    with serving(bundle.directory, GUNICORN_CMD_ARGS=arguments) as server:
+        assert (tmp_path / "run" / "pid").read_text().strip() == str(server.process.pid)
+        assert (tmp_path / "run" / "http").is_socket()
+        server.process.send_signal(signal.SIGHUP)  # loads the model again
+        time.sleep(1)
+        assert server.request("GET", "/readyz")[0].status == 200
+
+
+def test_the_wall_can_be_switched_off(tmp_path: Path) -> None:
+    bundle = bundle_of(serving_models.hostile(), tmp_path, "pickle")
+    with serving(bundle.directory, MODELPACK_CONFINE="0", WEB_CONCURRENCY="1") as server:
+        answer = server.request("POST", "/predict", [[1.0]])[1]
+    loaded, predicting = json.loads(answer["predictions"][0])
+    assert loaded["exec"] is predicting["exec"] is loaded["app"] is predicting["listen"] is None

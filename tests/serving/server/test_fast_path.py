@@ -1,0 +1,477 @@
+"""Plain requests are answered without Flask, and nobody can tell."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import serving_models
+from fast_path_requests import (
+    answered,
+    apart,
+    by_flask,
+    environ,
+    head,
+    job_of,
+    jobs,
+    told,
+)
+from gunicorn_server import serving
+from serving_models import bundle_of
+from sklearn.datasets import load_diabetes
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from stubborn_model import Stubborn
+
+from modelpack.serving import app as serving_app
+from modelpack.serving import inference
+from modelpack.serving.data.columns import FallbackRequiredError
+from modelpack.serving.errors import StartupError
+from modelpack.serving.protocols import invocations, predict, v1
+from modelpack.serving.protocols.v2 import routes
+from modelpack.serving.server import fast_path
+from modelpack.serving.server.batching import DynamicBatch
+from modelpack.serving.server.predictor import Predictor
+from modelpack.serving.service import Service
+from modelpack.serving.settings import Limits
+from modelpack.types import Field, Signature
+
+ROW = [5.1, 3.5, 1.4, 0.2]
+OTHER = [6.7, 3.0, 5.2, 2.3]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    bundle = bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    return Service.load(bundle.directory)
+
+
+def application_of(service, monkeypatch, **environ):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    app = serving_app.empty_app()
+    for dialect in (predict, invocations, v1, routes):
+        app.register_blueprint(dialect.routes(service))
+    return app
+
+
+@pytest.fixture
+def app(service, monkeypatch):
+    return application_of(service, monkeypatch)
+
+
+@pytest.fixture
+def desk(app):
+    return fast_path.of(app)
+
+
+def instances(*rows) -> bytes:
+    return json.dumps({"instances": rows}).encode()
+
+
+def npy(*rows) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array(rows))
+    return stream.getvalue()
+
+
+NAMES = [field.name for field in serving_models.iris().signature.inputs]
+TENSOR = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW}
+ASKED = {
+    "lists": ("/predict", instances(ROW), {}),
+    "several rows": ("/predict", instances(ROW, OTHER, ROW), {}),
+    "probabilities": ("/predict?probabilities=true", instances(ROW), {}),
+    "by name": (
+        "/predict",
+        json.dumps(dict(zip(NAMES, ROW, strict=True))).encode(),
+        {},
+    ),
+    "csv back": ("/predict", instances(ROW), {"Accept": "text/csv"}),
+    "npy": ("/predict", npy(ROW, OTHER), {"Content-Type": "application/x-npy"}),
+    "csv": (
+        "/predict",
+        (",".join(NAMES) + "\n5.1,3.5,1.4,0.2\n").encode(),
+        {"Content-Type": "text/csv"},
+    ),
+    "split": ("/invocations", json.dumps({"dataframe_split": {"data": [ROW]}}).encode(), {}),
+    "params": (
+        "/invocations",
+        json.dumps({"inputs": [ROW], "params": {"predict_method": "decision_function"}}).encode(),
+        {},
+    ),
+    "V1": ("/v1/models/model:predict", instances(ROW), {}),
+    "V2": ("/v2/models/model/infer", json.dumps({"inputs": [TENSOR]}).encode(), {}),
+    "V2 of a version": (
+        "/v2/models/model/versions/1/infer",
+        json.dumps({"id": "7", "inputs": [TENSOR]}).encode(),
+        {},
+    ),
+    "V2, binary back": (
+        "/v2/models/model/infer",
+        json.dumps({"inputs": [TENSOR], "parameters": {"binary_data_output": True}}).encode(),
+        {},
+    ),
+    "closing": ("/predict", instances(ROW), {"Connection": "close"}),
+    "closing, and more": ("/predict", instances(ROW), {"Connection": "TE, Close"}),
+    "neither closing nor keeping": ("/predict", instances(ROW), {"Connection": "TE"}),
+    "ids": (
+        "/predict",
+        instances(ROW),
+        {"X-Request-Id": "mine", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_the_response_is_the_one_that_flask_gives(app, desk, service, name):
+    path, body, more = ASKED[name]
+    path = path.replace("/versions/1/", f"/versions/{service.version}/")
+    job = job_of(desk, body, path, **more)
+    (response,) = answered(desk, job)
+    assert response
+    assert apart(response) == apart(by_flask(app, job.request, body))
+
+
+def test_ids_of_the_client_are_told_back(desk):
+    body = instances(ROW)
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    for request_id in ("first", "second"):  # the second head differs in nothing else
+        job = job_of(desk, body, **{"X-Request-Id": request_id, "traceparent": trace})
+        (response,) = answered(desk, job)
+        assert f"X-Request-Id: {request_id}\r\n".encode() in response
+        assert f"traceresponse: 00-{'a' * 32}-".encode() in response
+    (response,) = answered(desk, job_of(desk, body))
+    assert b"first" not in response
+    assert b"second" not in response
+
+
+@pytest.mark.parametrize(
+    "raw",
+    {
+        "another route": head("/healthz", 10),
+        "a name that is not served": head("/v1/models/other:predict", 10),
+        "a switch that is none": head("/predict?probabilities=maybe", 10),
+        "what no reader takes": head("/predict", 10, **{"Content-Type": "text/html"}),
+        "what no writer gives": head("/predict", 10, Accept="image/png"),
+        "GET": head("/predict", 10).replace(b"POST", b"GET"),
+        "HTTP/1.0": head("/predict", 10).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        "an encoding": head("/predict", 10, **{"Content-Encoding": "gzip"}),
+        "chunks": head("/predict", 10, **{"Content-Length": "", "Transfer-Encoding": "chunked"}),
+        "100-continue": head("/predict", 10, Expect="100-continue"),
+        "a large body": head("/predict", 10**7),
+        "no length": head("/predict", 10, **{"Content-Length": ""}),
+        "two lengths": head("/predict", 10).replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n"),
+        "two lengths that differ": head("/predict", 10).replace(
+            b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n"
+        ),
+        "a sign": head("/predict", 10, **{"Content-Length": "+10"}),
+        "a list": head("/predict", 10, **{"Content-Length": "10, 10"}),
+        "no host": head("/predict", 10, Host=""),
+        "a line folded": head("/predict", 10).replace(b"\r\n\r\n", b"\r\nA: b\r\n c\r\n\r\n"),
+        "a space before the colon": head("/predict", 10).replace(
+            b"Content-Length:", b"Content-Length :"
+        ),
+        "an id of odd characters": head("/predict", 10, **{"X-Request-Id": "a b"}),
+    }.items(),
+    ids=lambda case: case[0] if isinstance(case, tuple) else None,
+)
+def test_what_is_not_plain_is_left_to_flask(desk, raw):
+    name, data = raw
+    for _ in range(2):  # what was found is kept
+        plain = desk.plain(data, environ)
+        if name == "an id of odd characters" and plain is not None:
+            assert plain.given.request_id is None
+        else:
+            assert plain is None
+
+
+def test_a_head_that_was_seen_does_not_let_a_wrong_one_pass(desk):
+    assert desk.plain(head("/predict", 10), environ) is not None
+    twice = head("/predict", 10).replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n")
+    assert desk.plain(twice, environ) is None
+    assert desk.plain(head("/predict", 11), environ).length == 11
+
+
+BAD = {
+    "no JSON": b"{",
+    "too few values": instances(ROW[:3]),
+    "a string": instances([*ROW[:3], "long"]),
+    "an object": instances([*ROW[:3], {}]),
+    "null": instances([*ROW[:3], None]),
+    "NaN": b'{"instances": [[5.1, 3.5, 1.4, NaN]]}',
+    "beyond floats": b'{"instances": [[5.1, 3.5, 1.4, 1e999]]}',
+    "no rows": instances(),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_request_is_left_to_flask_and_others_are_answered(app, desk, name):
+    good, other = job_of(desk, instances(ROW)), job_of(desk, instances(OTHER))
+    bad = job_of(desk, BAD[name])
+    first, second, third = answered(desk, good, bad, other)
+    assert second == b""
+    assert apart(first) == apart(by_flask(app, good.request, good.body))
+    assert apart(third) == apart(by_flask(app, other.request, other.body))
+    assert by_flask(app, bad.request, bad.body).startswith(b"HTTP/1.1 4")
+
+
+def test_large_requests_are_left_to_the_thread(desk, service, monkeypatch):
+    monkeypatch.setattr(service.runner, "quick_rows", 10)
+    few, many = instances(*[ROW] * 10), instances(*[ROW] * 11)
+    assert answered(desk, job_of(desk, many)) == [b""]
+    answers = answered(desk, *(job_of(desk, few) for _ in range(6)))
+    assert [bool(answer) for answer in answers] == [True] * 4 + [False] * 2
+
+
+def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
+    service = opened(serving_models.texts(), tmp_path)
+    desk = fast_path.of(application_of(service, monkeypatch))
+    monkeypatch.setattr(service.runner, "quick_rows", 10)
+    assert answered(desk, job_of(desk, instances(["good " * 400])))[0]
+    assert answered(desk, job_of(desk, instances(["good " * 600]))) == [b""]
+
+
+def test_a_token_is_asked_for(service, monkeypatch):
+    token = "0123456789abcdef" * 2
+    desk = fast_path.of(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
+    body = instances(ROW)
+    assert job_of(desk, body) is None
+    assert job_of(desk, body, Authorization="Bearer wrong") is None
+    (response,) = answered(desk, job_of(desk, body, Authorization=f"Bearer {token}"))
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert job_of(desk, body) is None
+
+
+def own_hook(app):
+    app.before_request(lambda: None)
+
+
+def own_answer_hook(app):
+    app.after_request(lambda response: response)
+
+
+def own_middleware(app):
+    app.wsgi_app = lambda environ, start: app.__class__.wsgi_app(app, environ, start)
+
+
+def own_view(app):
+    app.view_functions["predict.predict"] = lambda: "mine"
+
+
+@pytest.mark.parametrize("change", [own_hook, own_answer_hook, own_middleware, own_view])
+def test_an_application_that_its_author_changed_is_flasks(app, change):
+    change(app)
+    assert fast_path.of(app) is None
+
+
+def test_a_route_of_the_authors_changes_nothing(app):
+    app.add_url_rule("/mine", view_func=lambda: "mine")
+    assert fast_path.of(app) is not None
+
+
+def test_other_applications_have_no_desk():
+    assert fast_path.of(lambda environ, start: []) is None
+
+
+class Spy:
+    """A runner that tells how it was asked, and refuses rows whose first value is negative."""
+
+    merges = True
+    quick_rows = 1000
+    classes = None
+
+    def __init__(self, error=ValueError):
+        self.calls = []
+        self.error = error
+
+    def together(self, method, rows):
+        return self._ask("together", rows)
+
+    def each(self, method, rows):
+        return self._ask("each", rows)
+
+    def _ask(self, how, rows):
+        self.calls.append((how, len(rows)))
+        if (rows[:, 0] < 0).any():
+            raise self.error
+        return rows[:, 0] * 2
+
+
+class Asked:
+    def __init__(self, runner):
+        self.runner = runner
+        self.limits = Limits()
+
+
+def questions_of(*matrices):
+    return [
+        inference.InferenceRequest(np.array(matrix, float), ("predict",), None)
+        for matrix in matrices
+    ]
+
+
+def asked(runner, *matrices):
+    batch = DynamicBatch(Asked(runner), questions_of(*matrices))
+    batch.ask()
+    return [r and r["predict"].tolist() for r in batch.results]
+
+
+def test_single_rows_are_asked_for_in_one_call():
+    spy = Spy()
+    assert asked(spy, [[1]], [[2]], [[3]]) == [[2.0], [4.0], [6.0]]
+    assert spy.calls == [("each", 3)]
+
+
+def test_a_request_of_several_rows_is_asked_for_by_itself():
+    spy = Spy()
+    assert asked(spy, [[1]], [[2], [3]], [[4]]) == [[2.0], [4.0, 6.0], [8.0]]
+    assert sorted(spy.calls) == [("each", 2), ("together", 2)]
+
+
+def test_a_model_that_does_not_merge_is_asked_one_by_one():
+    spy = Spy()
+    spy.merges = False
+    assert asked(spy, [[1]], [[2]]) == [[2.0], [4.0]]
+    assert spy.calls == [("together", 1)] * 2
+
+
+@pytest.mark.parametrize("error", [ValueError, FallbackRequiredError, RuntimeError])
+def test_what_fails_is_halved_until_only_the_bad_one_fails(error):
+    spy = Spy(error)
+    rows = [[[float(n)]] for n in range(1, 17)]
+    rows[5] = [[-1.0]]
+    expected = [[2.0 * n] for n in range(1, 17)]
+    expected[5] = None
+    assert asked(spy, *rows) == expected
+    assert len(spy.calls) <= 1 + 2 * 4
+
+
+def test_no_call_has_more_rows_than_the_limit():
+    spy = Spy()
+    assert len(asked(spy, *[[[1.0]]] * 600)) == 600
+    assert spy.calls == [("each", 256), ("each", 256), ("each", 88)]
+
+
+def test_columns_of_several_types_are_not_mixed():
+    class Columns(Spy):
+        def _ask(self, how, rows):
+            self.calls.append((how, rows[0].dtype.char, len(rows[0])))
+            return np.zeros(len(rows[0]))
+
+    spy = Columns()
+    kinds = (np.array([1]), np.array([1.5]), np.array([2]))
+    given = [inference.InferenceRequest([column], ("predict",), None) for column in kinds]
+    DynamicBatch(Asked(spy), given).ask()
+    assert spy.calls == [("each", "l", 2), ("together", "d", 1)]
+
+
+def taken(merges, *waiting):
+    predictor = Predictor(lambda jobs: None, lambda: None, merges=merges)
+    predictor._runner.retired = True
+    predictor.waiting.extend(waiting)
+    predictor._bell.put(None)  # for the thread, which ends after this one
+    predictor._runner.join(5)
+    assert not predictor._runner.is_alive()
+    return [job.body for job in predictor.done]
+
+
+@pytest.mark.parametrize(
+    ("merges", "waiting", "expected"),
+    [
+        (True, [*jobs(b"a", b"b"), *jobs(b"c")], [b"a", b"b", b"c"]),
+        (False, jobs(b"a", b"b"), [b"a"]),
+        (True, [*jobs(b"a"), *jobs(b"b", plain=False), *jobs(b"c")], [b"a"]),
+        (True, [*jobs(b"a", plain=False), *jobs(b"b")], [b"a"]),
+        (True, jobs(b"a", b"b" * 70_000, b"c"), [b"a"]),
+        (True, jobs(b"a" * 70_000, b"b"), [b"a" * 70_000]),
+    ],
+    ids=["merged", "not merged", "not plain between", "not plain first", "large", "large first"],
+)
+def test_which_waiting_requests_are_taken_along(merges, waiting, expected):
+    assert taken(merges, *waiting) == expected
+
+
+def regressor(model) -> serving_models.Trained:
+    data, target = load_diabetes(return_X_y=True)
+    inputs = tuple(Field(f"x{index}", "number", example=0.03) for index in range(10))
+    signature = Signature(inputs, (Field("value", "number"),))
+    return serving_models.Trained(model.fit(data, target), signature, "regressor")
+
+
+def opened(trained, folder: Path, format_="joblib") -> Service:
+    return Service.load(bundle_of(trained, folder, format_).directory)
+
+
+def test_neighbours_are_asked_together_as_they_are_alone(tmp_path):
+    service = opened(regressor(KNeighborsRegressor(3)), tmp_path)
+    assert (service.runner.kind, service.runner.merges) == ("estimator", True)
+
+
+def test_a_model_that_looks_at_all_rows_is_asked_alone(tmp_path):
+    looking = FunctionTransformer(np.cumsum, kw_args={"axis": 0})
+    service = opened(regressor(make_pipeline(looking, KNeighborsRegressor(3))), tmp_path)
+    assert not service.runner.merges
+
+
+def test_code_of_the_author_is_asked_alone(tmp_path):
+    inputs = (Field("seconds", "number", example=0.001),)
+    trained = serving_models.Trained(Stubborn(), Signature(inputs, ()), "regressor")
+    assert not opened(trained, tmp_path, "pickle").runner.merges
+
+
+def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
+    """Of a model without a plan, which takes some 20 ms a call, in one worker."""
+    rows = np.random.default_rng(0).normal(size=(60_000, 10))
+    slow = KNeighborsRegressor(3, algorithm="brute").fit(rows, rows[:, 0])
+    inputs = tuple(Field(f"x{index}", "number", example=0.5) for index in range(10))
+    trained = serving_models.Trained(slow, Signature(inputs, ()), "regressor")
+    bundle = bundle_of(trained, tmp_path)
+    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+
+        def ask(number: int):
+            return server.request("POST", "/predict", {"instances": [rows[number].tolist()]})
+
+        with ThreadPoolExecutor(16) as pool:
+            answers = [document["predictions"] for _, document in pool.map(ask, range(64))]
+        calls, asked = (metric(server, f"modelpack_batch_rows_{name}") for name in ("count", "sum"))
+        lines = [line for line in server.lines if line.get("route") == "/predict"]
+    assert answers == [slow.predict(rows[n : n + 1]).tolist() for n in range(64)]
+    assert asked == 64
+    assert calls < 32
+    assert len(lines) == 64
+    assert min(line["ms"] for line in lines) > 1  # from the last byte of the request
+
+
+def metric(server, name: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    return float(re.search(rf"(?m)^{name} (\S+)$", text)[1])
+
+
+def test_the_signature_tells_what_predicts(service, tmp_path):
+    reason = "the estimator's bits on 86 rows"
+    assert told(service) == {"kind": "plan", "reason": reason, "merges": True}
+    neighbours = opened(regressor(KNeighborsRegressor(3)), tmp_path)
+    reason = "KNeighborsRegressor has no plan"
+    assert told(neighbours) == {"kind": "estimator", "reason": reason, "merges": True}
+
+
+def test_plans_can_be_left_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELPACK_PLANS", "0")
+    service = opened(serving_models.iris(), tmp_path)
+    assert told(service)["kind"] == "estimator"
+    assert told(service)["reason"] == "no plan was asked for"
+
+
+def test_a_switch_that_is_none_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELPACK_PLANS", "maybe")
+    with pytest.raises(StartupError, match="MODELPACK_PLANS is 'maybe', neither 0 nor 1"):
+        opened(serving_models.iris(), tmp_path)

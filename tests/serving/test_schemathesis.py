@@ -1,0 +1,93 @@
+"""schemathesis, as anyone runs it, on the real service: what it makes of the document finds no
+answer that is not in the document, no 5xx, no wrong rows taken and no right ones refused.
+
+MODELPACK_FUZZ_EXAMPLES asks for more than the few examples an operation that fit every run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fuzzed_models import MODELS
+from gunicorn_server import serving
+from serving_models import bundle_of
+
+EXAMPLES = int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "10"))
+SECONDS = 60 + EXAMPLES * 4
+CHECKS = Path(__file__).parents[1] / "support" / "schemathesis_checks.py"
+CONFIGURATION = f"""
+hooks = "{CHECKS}"
+color = false
+continue-on-failure = true
+[cache]
+enabled = false
+[generation]
+deterministic = true
+database = "none"
+max-examples = {EXAMPLES}
+[phases.examples]
+enabled = false  # it cannot send text where other bodies are made by tests: test_openapi.py does
+[checks]
+enabled = true
+positive_data_acceptance.enabled = false
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "404", "405", "406", "413", "415", "422", "431"]
+"""
+"""schemathesis_checks.py has a check in the place of the one that is not enabled."""
+OTHERS = ("mixed", "texts", "forest", "several", "unknown")
+MORE = ("scaler", "coded", "strict", "hostile", "dicts")
+LONG = "MODELPACK_FUZZ_EXAMPLES" in os.environ
+PHASES = "coverage,fuzzing" if LONG else "fuzzing"
+
+
+def schemathesis(name: str, port: int, folder: Path, *options: str) -> str:
+    """What it prints, if it has found nothing."""
+    (folder / "schemathesis.toml").write_text(CONFIGURATION)
+    url = f"http://127.0.0.1:{port}/openapi.json"
+    done = subprocess.run(
+        [Path(sys.executable).with_name("schemathesis"), "run", url, *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(CHECKS.parent), "MODELPACK_FUZZED": name},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    lines = (line[:1000] for line in (done.stdout + done.stderr).splitlines())
+    told = "\n".join(lines)
+    assert done.returncode == 0, told
+    return told
+
+
+TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
+
+
+def run(name: str, folder: Path, *options: str, **environ: str) -> None:
+    bundle = bundle_of(MODELS[name](), folder, "pickle")
+    with serving(bundle.directory, WEB_CONCURRENCY="1", **environ) as server:
+        told = schemathesis(name, server.port, folder, *options)
+        assert "Traceback" not in server.log_path.read_text()
+    print(*re.findall(r".*(?:generated|Operations:).*", told), sep="\n")
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(tmp_path):
+    run("iris", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS + MORE if LONG else OTHERS)
+def test_schemathesis_finds_nothing_in_what_takes_rows(tmp_path, name):
+    run(name, tmp_path, "--include-method", "POST", "--phases", PHASES)
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing_that_is_open_without_the_token(tmp_path):
+    header = f"Authorization: Bearer {TOKEN}"
+    options = ("--include-method", "GET", "--header", header)
+    run("iris", tmp_path, *options, MODELPACK_TOKEN=TOKEN)

@@ -1,0 +1,22 @@
+"""Altered models as pickles and as skops archives."""
+
+import re
+
+import skops.io
+from altered_models import CODE, refused
+
+from modelpack.inspection.inspector import inspect
+
+NOTES = {"not-a-model", "no-prediction"}
+
+
+def skops_findings(made, folder):
+    skops.io.dump(made, folder / "model")
+    return [f for f in inspect(folder / "model").safety.findings if f.code not in NOTES]
+
+
+def refused_in_both(made, folder, words):
+    refused(made, folder, words, 5)
+    found = skops_findings(made, folder)
+    assert [f.code for f in found] == [CODE]
+    assert re.search(words, found[0].message)

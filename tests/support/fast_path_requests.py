@@ -1,0 +1,74 @@
+"""The same request by the fast path and by Flask."""
+
+from __future__ import annotations
+
+import re
+
+from gunicorn.config import Config
+
+from modelpack.serving import app as serving_app
+from modelpack.serving.protocols import describe
+from modelpack.serving.server import http1
+from modelpack.serving.server import predictor as server_predictor
+from modelpack.serving.server.predictor import Job
+from modelpack.serving.settings import Limits
+
+ADDRESSES = (("127.0.0.1", 40000), ("127.0.0.1", 8080))
+
+
+JSON = "application/json"
+
+
+def head(path="/predict", length=0, **more: str) -> bytes:
+    fields = {"Host": "localhost", "Content-Type": JSON, "Content-Length": str(length), **more}
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
+    return "\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode()
+
+
+def environ(raw: bytes):
+    return server_predictor.environ(raw, ADDRESSES, Config(), Limits())
+
+
+def job_of(desk, body: bytes, path="/predict", **more: str) -> Job | None:
+    """A job as the worker makes it; None if its head is not plain."""
+    raw = head(path, len(body), **more)
+    plain = desk.plain(raw, environ)
+    return None if plain is None else Job(None, raw, body, plain)
+
+
+def answered(desk, *jobs: Job) -> list[bytes]:
+    desk.answer(jobs, draining=False)()
+    return [job.answer for job in jobs]
+
+
+def by_flask(app, raw: bytes, body: bytes) -> bytes:
+    class Connection:
+        addresses = ADDRESSES
+
+    job = Job(
+        Connection(),
+        http1.parse(raw, Config(), ADDRESSES[0], 1, Limits()).request,
+        body,
+    )
+    return server_predictor.call(app, job, Config())[0]
+
+
+def apart(response: bytes) -> tuple[list[str], bytes]:
+    """The head of a response as lines, and its body; ids and dates, which differ, as one word. The
+    name of the server is not told where gunicorn has the hooks of the service.
+    """
+    top, _, body = response.partition(b"\r\n\r\n")
+    lines = top.decode("latin-1").split("\r\n")
+    varying = re.compile("(Date|X-Request-Id|traceresponse): .*")
+    told = [varying.sub(r"\1: -", line) for line in lines if not line.startswith("Server:")]
+    return sorted(told), body
+
+
+def jobs(*bodies, plain=True):
+    return [Job(None, None, body, plain or None) for body in bodies]
+
+
+def told(service) -> dict:
+    app = serving_app.empty_app()
+    app.register_blueprint(describe.routes(service))
+    return app.test_client().get("/signature").json["runner"]

@@ -1,0 +1,111 @@
+"""A bundle under gunicorn, on a free port of the loopback interface."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+READY_SECONDS = 60
+
+
+def python_path() -> str:
+    return os.pathsep.join([sysconfig.get_paths()["purelib"], str(Path(__file__).parent)])
+
+
+class Server:
+    """gunicorn in a bundle's folder, on a free port of the loopback interface."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.log_path = folder.parent / "log"
+        # -S leaves out the editable install, so that the bundle's own modelpack is what runs.
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": python_path(),
+            "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:0",
+            "WEB_CONCURRENCY": "2",
+            **environ,
+        }
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-S", "-m", "gunicorn"],
+                cwd=folder,
+                env=self.environ,
+                stderr=log,
+                stdout=log,
+            )
+
+    @property
+    def lines(self) -> list[dict]:
+        text = self.log_path.read_text()
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            found = re.search(r"Listening at: http://127.0.0.1:(\d+)", self.log_path.read_text())
+            if found:
+                self.port = int(found[1])
+                return
+            time.sleep(0.05)
+        raise AssertionError(self.log_path.read_text())
+
+    def workers(self) -> list[int]:
+        """Return the process ids of both workers, once there are two."""
+        master = self.process.pid
+        children = Path(f"/proc/{master}/task/{master}/children")
+        deadline = time.monotonic() + READY_SECONDS
+        while len(found := children.read_text().split()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(found) == 2
+        return list(map(int, found))
+
+    def request(self, method: str, path: str, document=None, **headers: str):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        body = None if document is None else json.dumps(document)
+        if body is not None:
+            headers = {"Content-Type": "application/json", **headers}
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        return response, json.loads(content)
+
+    def raw(self, data: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(data)
+            return connection.recv(65536)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@contextmanager
+def serving(folder: Path, **environ: str):
+    server = Server(folder, **environ)
+    try:
+        server.wait_until_it_listens()
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+        server.process.wait(20)
+
+
+def refusal(folder: Path, **environ: str) -> str:
+    server = Server(folder, **environ)
+    assert server.process.wait(READY_SECONDS) == 1
+    lines = server.log_path.read_text().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]

@@ -1,0 +1,60 @@
+"""Files made of real ones by small changes: of bytes, and of whole opcodes."""
+
+import pickletools
+import random
+
+from opcodes import SYSTEM
+
+INSERTED = [bytes([b]) for b in b"(0)]}NRbteus.al\x81\x85\x86\x87\x88\x90\x91\x93\x94"] + [
+    b"h\0", b"h\1", b"q\0", b"r\0\1\0\0", b"j\0\0\0\0", b"K\0", b"\x8c\1a", b"U\1a", b"X\0\0\0\0",
+    b"cbuiltins\nlist\n", b"\x8c\x08builtins\x8c\x04list\x93", b"ca\nb\n", b"\x80\4",
+    b"\x95" + bytes(8), b"I01\n", b"Va\n", b"S'a'\n", b"p0\n", b"g0\n", b"C\0", b"\x8a\1\1", SYSTEM,
+]  # fmt: skip
+
+
+def boundaries(data):
+    """Where opcodes begin in a plain pickle."""
+    return [position for _, _, position in pickletools.genops(data)]
+
+
+def mutants(data, chance, places=None):
+    """Endless. `places`: where opcodes begin, for changes of whole ones."""
+    while True:
+        mutant = data
+        for _ in range(chance.choice([1, 1, 1, 2, 4])):
+            change = _of_opcodes if places and chance.random() < 0.6 else _of_bytes
+            mutant = change(mutant, chance, data, places)
+        if mutant and mutant != data:
+            yield mutant
+
+
+def _of_bytes(mutant, chance, data, _places):
+    place = chance.randrange(len(mutant) or 1)
+    kind = chance.randrange(4)
+    if kind == 0:
+        return mutant[:place] + bytes([chance.randrange(256)]) + mutant[place + 1 :]
+    if kind == 1:
+        return mutant[:place] + mutant[place + chance.randrange(1, 20) :]
+    if kind == 2:
+        start = chance.randrange(len(data))
+        return mutant[:place] + data[start : start + chance.randrange(1, 20)] + mutant[place:]
+    return mutant[:place] + chance.choice(INSERTED) + mutant[place:]
+
+
+def _of_opcodes(mutant, chance, data, places):
+    # The places are those of the original: after the first change they are near enough.
+    at = chance.randrange(len(places) - 1)
+    start, end = places[at], places[at + 1]
+    kind = chance.randrange(4)
+    if kind == 0:
+        return mutant[:start] + chance.choice(INSERTED) + mutant[start:]
+    if kind == 1:
+        return mutant[:start] + mutant[end:]
+    if kind == 2:
+        return mutant[:end] + data[start:end] + mutant[end:]
+    other = chance.randrange(len(places) - 1)
+    return mutant[:start] + data[places[other] : places[other + 1]] + mutant[start:]
+
+
+def seeded(seed):
+    return random.Random(seed)
