@@ -34,7 +34,6 @@ from modelpack.cli.options import (
     TRUST,
     build_options,
     build_predict_request,
-    default_engine,
     password,
     read_settings_of_target,
     with_options,
@@ -46,6 +45,7 @@ from modelpack.pipeline import inspect as pipeline_inspect
 from modelpack.pipeline import options as pipeline_options
 from modelpack.pipeline.options import Observer, Options
 from modelpack.pipeline.stages import Pipeline
+from modelpack.pipeline.targets import DIFF, PREDICT, SCAN, SMOKE, VERIFY, classify, default_engine
 from modelpack.smoke import reports
 from modelpack.types import SmokeReport, to_json
 
@@ -169,9 +169,10 @@ def smoke_command(
 
     With an --engine other than `process`, an untagged image of the bundle is built and tested.
     """
-    given["engine"] = default_engine(target, given["engine"])
+    classified = classify(target, SMOKE)
+    given["engine"] = default_engine(classified, given["engine"])
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
-    outcome = smoke.smoke_target(run, target)
+    outcome = smoke.smoke_target(run, classified)
     if as_json:
         cli_output.print_json(to_json(outcome))
     else:
@@ -187,9 +188,10 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 
     IMAGE can also be docker-archive:FILE, oci-archive:FILE or oci:DIR.
     """
-    given["engine"] = engines.IMAGE_ENGINES if given["engine"] == "auto" else given["engine"]
+    classified = classify(target, SCAN)
+    given["engine"] = default_engine(classified, given["engine"])
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
-    rulings = scan.scan(run, target)
+    rulings = scan.scan(run, classified)
     if as_json:
         cli_output.print_json(scan.scan_report(target, rulings))
     else:
@@ -293,10 +295,10 @@ def verify_command(
     """
     from modelpack.pipeline import verify
 
-    if given["engine"] == "auto":
-        given["engine"] = engines.IMAGE_ENGINES
+    classified = classify(target, VERIFY)
+    given["engine"] = default_engine(classified, given["engine"])
     run = Pipeline(build_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
-    outcome = verify.verify(run, target, key)
+    outcome = verify.verify(run, classified, key)
     if as_json:
         cli_output.print_json(outcome.to_json())
     else:
@@ -349,10 +351,11 @@ def predict_command(
     """
     if as_json and output is None:
         raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
-    given["engine"] = default_engine(target, given["engine"])
+    classified = classify(target, PREDICT)
+    given["engine"] = default_engine(classified, given["engine"])
     batch = build_predict_request(None if data == Path("-") else data, output, given)
     done = predict.predict(
-        Pipeline(build_options(**given), _observer(quiet, verbose)), target, batch
+        Pipeline(build_options(**given), _observer(quiet, verbose)), classified, batch
     )
     if as_json:
         cli_output.print_json({"target": target, "output": str(output), **vars(done)})
@@ -400,7 +403,7 @@ def diff_command(
     from modelpack.pipeline import diff
 
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
-    found = diff.diff(run, old, new)
+    found = diff.diff(run, classify(old, DIFF), classify(new, DIFF))
     if markdown:
         cli_output.diff_markdown(found, markdown)
     if as_json:

@@ -16,6 +16,7 @@ from modelpack.cli import config
 from modelpack.errors import UsageError
 from modelpack.pipeline import predict
 from modelpack.pipeline.options import Options
+from modelpack.pipeline.targets import PREDICT, classify
 
 FILE = click.Path(path_type=Path)
 
@@ -37,8 +38,9 @@ def _read_settings(
 
 def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
     """Those beside a model's file; there, `output` is where its bundle is kept."""
-    if Path(target).is_file():
-        _read_settings(ctx, param, (Path(target),))
+    path = classify(target, PREDICT).path
+    if path and path.is_file():
+        _read_settings(ctx, param, (path,))
         (ctx.default_map or {}).pop("output", None)
     return target
 
@@ -246,13 +248,6 @@ def password() -> str:
         )
     answer: str = click.prompt("Password of the private key", hide_input=True, err=True)
     return answer
-
-
-def default_engine(target: str, asked: str) -> str:
-    """An image takes an engine that runs images; what lies here is quicker without one."""
-    if asked != "auto":
-        return asked
-    return "process" if Path(target).exists() else engines.IMAGE_ENGINES
 
 
 def build_predict_request(

@@ -23,6 +23,12 @@ LOCATION_READERS: dict[str, Reader] = {
 }
 
 
+def is_location(text: str) -> bool:
+    """Whether `text` is the place of an image on disk, and not the name of an image."""
+    kind, _, rest = text.partition(":")
+    return kind in LOCATION_READERS and rest != ""
+
+
 @contextmanager
 def open_image(
     place: str, platform: str | None = None, *, plain_http: bool = False
@@ -35,8 +41,8 @@ def open_image(
         UsageError: there is none, or it is damaged.
         BuildFailedError: the registry fails.
     """
-    kind, _, rest = place.partition(":")
-    if kind in LOCATION_READERS:
+    if is_location(place):
+        kind, _, rest = place.partition(":")
         path, name = _path_and_name(rest)
         yield LOCATION_READERS[kind](path, name, platform)
     else:

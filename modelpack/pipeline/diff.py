@@ -19,12 +19,12 @@ from modelpack.errors import DifferentError, SmokeFailedError
 from modelpack.parity import RowsUnavailable
 from modelpack.types import ModelSpec, Reference
 
-from . import targets
+from .diff_sides import DiffSide, open_side
 from .stages import Pipeline
 from .targets import Target
 
 
-def diff(run: Pipeline, old: str, new: str) -> Difference:
+def diff(run: Pipeline, old: Target, new: Target) -> Difference:
     """What changes where NEW takes the place of OLD.
 
     Raises:
@@ -33,7 +33,7 @@ def diff(run: Pipeline, old: str, new: str) -> Difference:
         ModelpackError: the environment of a bundle cannot be made; as `package`.
     """
     with ExitStack() as stack:
-        opened = [_opened(run, stack, name) for name in (old, new)]
+        opened = [_opened(run, stack, target) for target in (old, new)]
         answers = compare_predictions(run, opened)
         with run.stage("compare") as summary:
             sides = image.add_file_listings([t.side for t in opened], [t.image for t in opened])
@@ -74,11 +74,11 @@ def _hint(found: Difference, fail_on: str) -> str:
     return "--fail-on breaking lets pass what breaks no caller."
 
 
-def _opened(run: Pipeline, stack: ExitStack, name: str) -> Target:
+def _opened(run: Pipeline, stack: ExitStack, target: Target) -> DiffSide:
     with run.stage("read") as summary:
-        target = stack.enter_context(targets.resolve_target(run, name))
-        summary.append(f"{target.side.kind} {name}")
-    return target
+        opened = stack.enter_context(open_side(run, target))
+        summary.append(f"{opened.side.kind} {target.text}")
+    return opened
 
 
 SIDES = ("OLD", "NEW")
@@ -88,7 +88,7 @@ _Answer = ModelAnswers | str
 """What a model said, or why it said nothing."""
 
 
-def compare_predictions(run: Pipeline, opened: Sequence[Target]) -> PredictionSection:
+def compare_predictions(run: Pipeline, opened: Sequence[DiffSide]) -> PredictionSection:
     """What both say of the rows, and how far that is apart.
 
     Raises:
@@ -107,7 +107,7 @@ def compare_predictions(run: Pipeline, opened: Sequence[Target]) -> PredictionSe
 
 
 def _not_queryable(
-    opened: Sequence[Target], rows: Sequence[Reference | RowsUnavailable]
+    opened: Sequence[DiffSide], rows: Sequence[Reference | RowsUnavailable]
 ) -> list[str]:
     """Why they are not asked, with the sides for which it holds."""
     why: dict[str, list[str]] = {}
@@ -115,11 +115,11 @@ def _not_queryable(
         if isinstance(shared, RowsUnavailable):
             why.setdefault(shared.why, []).append(name)
         elif target.engine is None and shared.answers is None:
-            why.setdefault(target.unasked, []).append(name)
+            why.setdefault(target.not_queried, []).append(name)
     return [f"{' and '.join(names)}: {reason}" for reason, names in why.items()]
 
 
-def _answers(run: Pipeline, opened: Sequence[Target], rows: Sequence[Reference]) -> list[_Answer]:
+def _answers(run: Pipeline, opened: Sequence[DiffSide], rows: Sequence[Reference]) -> list[_Answer]:
     for target in opened:
         if target.engine and target.bundle:
             target.engine.build(target.bundle, run.index, run.observer.step)
@@ -128,7 +128,7 @@ def _answers(run: Pipeline, opened: Sequence[Target], rows: Sequence[Reference])
         return [wait() for wait in waiting]
 
 
-def _query(stack: ExitStack, target: Target, rows: Reference) -> Callable[[], _Answer]:
+def _query(stack: ExitStack, target: DiffSide, rows: Reference) -> Callable[[], _Answer]:
     """What waits for the answer of a model that is being asked."""
     classes = target.side.model.signature.classes
     if rows.answers is not None:

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from modelpack import files
-from modelpack.bundle import manifest
-from modelpack.engines import BatchStreams, Engine, StepEvent
+from modelpack.engines import BatchStreams, StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
 
-from .build import temporary_image
-from .package import bundle_directory
 from .stages import Pipeline
+from .targets import Target, open_runnable
 
 # As serving/batch/files has them, which needs numpy: a test compares.
 FORMATS = {
@@ -94,7 +92,7 @@ class _ProgressReader:
         """Nothing more to say."""
 
 
-def predict(run: Pipeline, target: str, batch: PredictRequest) -> PredictResult:
+def predict(run: Pipeline, target: Target, batch: PredictRequest) -> PredictResult:
     """Answers rows by an image, a bundle in a folder, or a model in a file, which is packaged for
     it. The file of answers is written whole or not at all.
 
@@ -103,11 +101,11 @@ def predict(run: Pipeline, target: str, batch: PredictRequest) -> PredictResult:
         UsageError: the rows cannot be read, or do not fit the model, or there is no such target.
         SmokeFailedError: the model fails on them, or does not load.
     """
-    with _files(batch) as (rows, answers), _target(run, target) as (engine, name):
+    with _files(batch) as (rows, answers), open_runnable(run, target) as runnable:
         listener = _ProgressReader(run)
         with run.stage("predict") as summary:
             files = BatchStreams(rows, answers, listener.on_line)
-            code = engine.predict(name, _arguments(batch), files)
+            code = run.engine.predict(runnable.name, _arguments(batch), files)
             _require_done(code, listener.failure)
             summary.append(_counted(listener.answered))
     return listener.answered
@@ -117,24 +115,6 @@ def _counted(answered: PredictResult) -> str:
     rate = answered.rows / answered.seconds if answered.seconds else 0
     without = f", {answered.refused:,} without an answer" if answered.refused else ""
     return f"{answered.rows:,} rows, {rate:,.0f} rows/s{without}"
-
-
-@contextmanager
-def _target(run: Pipeline, target: str) -> Iterator[tuple[Engine, str]]:
-    """What `Engine.predict` takes: an image, or a bundle's folder whose environment is made."""
-    path = Path(target)
-    if path.is_dir():
-        with temporary_image(run, manifest.read(target)) as name:
-            yield run.engine, name
-    elif path.is_file():
-        found, code = run.inspect([path])
-        model, _ = run.reference(found, [path])
-        with ExitStack() as stack:
-            bundle = run.render(model, code, stack.enter_context(bundle_directory(None)))
-            yield run.engine, stack.enter_context(temporary_image(run, bundle))
-    else:
-        run.engine.manifest(target)
-        yield run.engine, target
 
 
 @contextmanager

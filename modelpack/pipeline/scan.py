@@ -6,27 +6,23 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from modelpack import hardening, oci
+from modelpack import hardening
 from modelpack.errors import SmokeFailedError
-from modelpack.oci import locations
 from modelpack.types import Ruling, to_json
 
 from .stages import Pipeline
+from .targets import Target, open_image
 
 
-def scan(run: Pipeline, target: str) -> tuple[Ruling, ...]:
-    """What each rule says of an image: of an engine, or of a place as skopeo writes it, such as
-    `oci:DIR`. It is also looked for the secrets that this machine's builds are given.
+def scan(run: Pipeline, target: Target) -> tuple[Ruling, ...]:
+    """Check an image against every rule. It must not contain a secret of this machine's builds.
 
     Raises:
-        UsageError: there is no such image, or it is none that modelpack made.
-        NoEngineError: it is of an engine, and none answers.
+        UsageError: There is no such image, or modelpack did not make it.
+        NoEngineError: It is an image of an engine, and none responds.
     """
     given = hardening.known_secrets(run.index, os.environ)
-    if target.partition(":")[0] in locations.LOCATION_READERS:
-        with oci.open_image(target) as image:
-            return hardening.scan(image, given)
-    with run.engine.contents(target) as image:
+    with open_image(run, target) as image:
         return hardening.scan(image, given)
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from modelpack.bundle import manifest
 from modelpack.errors import SmokeFailedError
-from modelpack.pipeline.build import temporary_image
 from modelpack.pipeline.package import ROWS_HINT
 from modelpack.smoke import diagnosis, static
 from modelpack.types import SmokeReport
 
 from .stages import Pipeline
+from .targets import Target, open_runnable
 
 
 def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None:
@@ -37,16 +34,12 @@ def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None
     raise SmokeFailedError(message, hint=hint)
 
 
-def smoke_target(run: Pipeline, target: str) -> SmokeReport:
-    """Judges an image by its reference, or a bundle by its folder.
+def smoke_target(run: Pipeline, target: Target) -> SmokeReport:
+    """Run the smoke test of an image or a bundle.
 
     Raises:
-        UsageError: the target is neither.
-        NoEngineError: an image, and no container engine answers.
+        UsageError: The target is neither.
+        NoEngineError: It is an image, and no container engine responds.
     """
-    if Path(target).is_dir():
-        bundle = manifest.read(target)
-        with temporary_image(run, bundle) as name:
-            return run.smoke(name, *run.reference(bundle.model))
-    model = manifest.model_of(run.engine.manifest(target))
-    return run.smoke(target, *run.reference(model))
+    with open_runnable(run, target) as runnable:
+        return run.smoke(runnable.name, *run.reference(runnable.read_model()))

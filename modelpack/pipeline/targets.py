@@ -1,142 +1,176 @@
-"""What a comparison is given by name: an image, a bundle, a model file, or an image that lies in a
-file, a folder or a registry.
-"""
+"""TARGET arguments: what they refer to, and opening that."""
 
 from __future__ import annotations
 
-import json
 import tarfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from modelpack import dockerfile, engines, oci
-from modelpack.bundle import manifest as bundle_manifest
-from modelpack.diff import Base, Side
-from modelpack.diff import image as diff_image
-from modelpack.engines import Engine
-from modelpack.errors import NoEngineError, UsageError
-from modelpack.inspection import inspect
-from modelpack.oci import filesystem
+from modelpack import engines, oci
+from modelpack.bundle import manifest
+from modelpack.errors import UsageError
+from modelpack.oci.locations import is_location
 from modelpack.oci.reference import ImageReference
-from modelpack.types import Bundle
+from modelpack.types import ModelSpec
 
-from .inspect import inspect_with_code
+from .build import temporary_image
+from .package import bundle_directory
 from .stages import Pipeline
 
-_MANIFEST = "app/modelpack.json"
-_PLACES = {"oci": "layout", "oci-archive": "archive", "docker-archive": "archive"}
-_UNASKED = {
-    "model file": "a model file is not executed; package it, or bundle it",
-    "layout": "an image in a folder is asked once an engine has loaded it",
-    "archive": "an image in an archive is asked once an engine has loaded it",
-    "registry": "an image in a registry is asked once an engine has pulled it",
-}
-_LABEL = "org.opencontainers.image.base."
+
+class TargetKind(str, Enum):
+    """What a TARGET argument refers to. The values are the `kind` of `diff --json`."""
+
+    MODEL = "model file"
+    BUNDLE = "bundle"
+    LAYOUT = "layout"
+    ARCHIVE = "archive"
+    IMAGE = "image"
+    REGISTRY = "registry"
 
 
 @dataclass(frozen=True)
 class Target:
-    """One side, and how it is asked: as `name`, by `engine`; None: nothing here can, and `unasked`
-    says why. `image`: whose layers can be read. `file`: of the model, beside which its record is.
-    `bundle`: whose environment has to be made before it is asked.
+    """A classified TARGET argument. Nothing has been opened yet.
+
+    Attributes:
+        text: The argument as typed.
+        kind: What it refers to. An image is one of an engine.
+        path: Of a model, of a bundle, or of a file that only has the name of the image.
+        location: As `oci.open_image` takes it, of a layout, an archive or a registry.
     """
 
-    side: Side
-    engine: Engine | None = None
-    name: str = ""
-    unasked: str = ""
-    image: oci.Image | None = None
-    file: Path | None = None
-    bundle: Bundle | None = None
+    text: str
+    kind: TargetKind
+    path: Path | None = None
+    location: str | None = None
+
+    @property
+    def reference(self) -> ImageReference:
+        """The name of an image."""
+        return ImageReference.parse(self.text)
 
 
-def resolve_target(run: Pipeline, name: str) -> AbstractContextManager[Target]:
-    """What `name` stands for, to be used while the block runs.
+@dataclass(frozen=True)
+class Accepts:
+    """What one command accepts.
+
+    Attributes:
+        kinds: Besides images, which every command accepts.
+        bare_paths: Whether a layout or an archive may come without "oci:" or "docker-archive:".
+    """
+
+    kinds: frozenset[TargetKind]
+    bare_paths: bool = False
+
+
+_LOCATIONS = {TargetKind.LAYOUT, TargetKind.ARCHIVE}
+SMOKE = Accepts(frozenset({TargetKind.BUNDLE}))
+PREDICT = Accepts(frozenset({TargetKind.MODEL, TargetKind.BUNDLE}))
+SCAN = VERIFY = Accepts(frozenset(_LOCATIONS))
+DIFF = Accepts(frozenset(TargetKind), bare_paths=True)
+
+
+def classify(text: str, accepts: Accepts) -> Target:
+    """Decide what `text` refers to, looking at the file system only.
+
+    Returns:
+        An image for every name: only an engine knows whether it has that, or a registry does.
 
     Raises:
-        UsageError: there is no such thing, or modelpack did not make it.
-        NoEngineError: it is an image, and no container engine answers.
-        ModelRefusedError, ModelNotSupportedError: it is a file that no image is made of.
+        UsageError: It is neither a path that the command accepts, nor a valid image reference.
     """
-    path = Path(name)
-    place, _, rest = name.partition(":")
-    if place in _PLACES and rest:
-        return _resolve_location(run, name, name, _PLACES[place])
-    if path.is_dir() and (path / "oci-layout").exists():
-        return _resolve_location(run, name, f"oci:{name}", "layout")
-    if path.is_dir():
-        return _bundle(name)
-    if path.is_file() and tarfile.is_tarfile(path):
-        return _resolve_location(run, name, f"docker-archive:{name}", "archive")
-    return _model_file(run, path) if path.is_file() else _image(run, name)
+    path = Path(text)
+    if accepts.kinds >= _LOCATIONS and is_location(text):
+        kind = TargetKind.LAYOUT if text.startswith("oci:") else TargetKind.ARCHIVE
+        return Target(text, kind, location=text)
+    if accepts.bare_paths and (path / "oci-layout").exists():
+        return Target(text, TargetKind.LAYOUT, location=f"oci:{text}")
+    if accepts.bare_paths and path.is_file() and tarfile.is_tarfile(path):
+        return Target(text, TargetKind.ARCHIVE, location=f"docker-archive:{text}")
+    if TargetKind.BUNDLE in accepts.kinds and path.is_dir():
+        return Target(text, TargetKind.BUNDLE, path)
+    if TargetKind.MODEL in accepts.kinds and path.is_file():
+        return Target(text, TargetKind.MODEL, path)
+    return _classify_name(text, accepts)
+
+
+def _classify_name(text: str, accepts: Accepts) -> Target:
+    if TargetKind.BUNDLE not in accepts.kinds:
+        ImageReference.parse(text)
+        return Target(text, TargetKind.IMAGE)
+    if Path(text).exists():
+        return Target(text, TargetKind.IMAGE, Path(text))
+    with suppress(UsageError):
+        ImageReference.parse(text)
+        return Target(text, TargetKind.IMAGE)
+    raise UsageError(
+        f"{text[:300]!r} is neither an existing path nor a valid image reference.",
+        hint="Check the path.",
+    )
+
+
+def as_registry(target: Target) -> Target:
+    """Return an image as one of the registry that its name contains, or of Docker Hub."""
+    return replace(target, kind=TargetKind.REGISTRY, location=target.text)
+
+
+def default_engine(target: Target, requested: str) -> str:
+    """Resolve `--engine auto`: `process` for paths, else the first engine with images."""
+    if requested != "auto":
+        return requested
+    return "process" if target.path else engines.IMAGE_ENGINES
+
+
+def open_image(pipeline: Pipeline, target: Target) -> AbstractContextManager[oci.Image]:
+    """Open an image, a layout, an archive or a registry image without running it.
+
+    Raises:
+        UsageError: There is no such image, or it is damaged.
+        NoEngineError: It is an image of an engine, and none responds.
+    """
+    if target.location:
+        return oci.open_image(target.location, pipeline.options.platform)
+    return pipeline.engine.contents(target.text)
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """What an engine runs.
+
+    Attributes:
+        name: As `Engine.run` takes it: an image, or a bundle whose environment exists.
+        read_model: Reads its model. It raises UsageError for one of another version of modelpack.
+    """
+
+    name: str
+    read_model: Callable[[], ModelSpec]
 
 
 @contextmanager
-def _model_file(run: Pipeline, path: Path) -> Iterator[Target]:
-    found, _, problem = inspect_with_code(inspect(path), run.options)
-    if problem and found.safety.verdict != "trust":
-        raise problem
-    kind = "model file"
-    yield Target(Side(str(path), kind, found), unasked=_UNASKED[kind], file=path)
+def open_runnable(pipeline: Pipeline, target: Target) -> Iterator[Runnable]:
+    """Prepare a model, a bundle or an image to be run.
 
-
-@contextmanager
-def _bundle(name: str) -> Iterator[Target]:
-    made = bundle_manifest.read(name)
-    side = Side(name, "bundle", made.model, made.environment, _base(made), made.code)
-    yield Target(side, engines.select_engine("process"), made.path, bundle=made)
-
-
-def _base(bundle: Bundle) -> Base:
-    """Return the image that the Dockerfile, which the user may edit, is built on."""
-    name, _, digest = dockerfile.base_image(bundle.directory / "Dockerfile").partition("@")
-    return Base(name, digest)
-
-
-@contextmanager
-def _image(run: Pipeline, name: str) -> Iterator[Target]:
-    """Of the engine, else of the registry that the name tells."""
+    Raises:
+        UsageError: It is not a bundle, or not an image of modelpack.
+        NoEngineError: It is an image, and no container engine responds.
+        ModelpackError: As `package`.
+    """
+    if target.kind is TargetKind.IMAGE:
+        document = pipeline.engine.manifest(target.text)
+        yield Runnable(target.text, partial(manifest.model_of, document))
+        return
+    assert target.path is not None  # noqa: S101 - as `classify` sets it
     with ExitStack() as stack:
-        try:
-            engine = _engine(run)
-            image = stack.enter_context(engine.contents(name))
-        except (UsageError, NoEngineError):
-            if not ImageReference.parse(name).has_registry:
-                raise
-            yield stack.enter_context(_resolve_location(run, name, name, "registry"))
-            return
-        side = _side(name, "image", engine.manifest(name), image)
-        yield Target(side, engine, name, image=image)
-
-
-def _engine(run: Pipeline) -> Engine:
-    asked = run.options.engine
-    return engines.select_engine(engines.IMAGE_ENGINES if asked in {"auto", "process"} else asked)
-
-
-@contextmanager
-def _resolve_location(run: Pipeline, name: str, place: str, kind: str) -> Iterator[Target]:
-    with oci.open_image(place, run.options.platform) as image:
-        side = _side(name, kind, _manifest(name, image), image)
-        yield Target(side, unasked=_UNASKED[kind], image=image)
-
-
-def _manifest(name: str, image: oci.Image) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
-    except (UsageError, ValueError) as error:
-        raise UsageError(
-            f"{name!r} is no image that modelpack made: it has no /{_MANIFEST} that can be read.",
-            hint="Make one with: modelpack package MODEL -t NAME",
-        ) from error
-    return document
-
-
-def _side(name: str, kind: str, manifest: dict[str, Any], image: oci.Image) -> Side:
-    model, environment, code = bundle_manifest.facts_of(manifest)
-    labels = (image.config.get("config") or {}).get("Labels") or {}
-    base = Base(*(str(labels.get(f"{_LABEL}{part}", "")) for part in ("name", "digest")))
-    return Side(name, kind, model, environment, base, code, diff_image.describe_image(image))
+        if target.kind is TargetKind.BUNDLE:
+            bundle = manifest.read(target.path)
+        else:
+            model, code = pipeline.inspect([target.path])
+            model, _ = pipeline.reference(model, [target.path])
+            bundle = pipeline.render(model, code, stack.enter_context(bundle_directory(None)))
+        name = stack.enter_context(temporary_image(pipeline, bundle))
+        yield Runnable(name, lambda: bundle.model)

@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelpack import oci
 from modelpack.attestations import keys
 from modelpack.attestations.checks import run_checks
 from modelpack.attestations.provenance import recorded_parity
 from modelpack.attestations.subject import Subject, Verdict
 from modelpack.errors import UsageError, VerificationError
-from modelpack.oci.locations import LOCATION_READERS
 from modelpack.oci.reference import ImageReference
 from modelpack.parity.claims import UNTESTED
 from modelpack.types import Parity, SmokeReport, to_json
 
 from .smoke import require_passed, smoke_target
 from .stages import Pipeline
+from .targets import Target, TargetKind, as_registry, open_image
 
 _RUN_IT = "Not run: it lies in no engine. Load it into one, and: modelpack smoke NAME"
 
@@ -64,7 +63,7 @@ class Verification:
         }
 
 
-def verify(run: Pipeline, target: str, key: Path | None = None) -> Verification:
+def verify(run: Pipeline, target: Target, key: Path | None = None) -> Verification:
     """Judges an image in a registry, of an engine, or at a place that `oci.opened` reads. If
     nothing speaks against it, it is run and tested too, unless the options say otherwise.
 
@@ -72,13 +71,16 @@ def verify(run: Pipeline, target: str, key: Path | None = None) -> Verification:
         UsageError: there is no such image, or no such key.
         NoEngineError: it is to be tested, and no engine can run it.
     """
-    if key and is_location(target):
+    if target.kind is TargetKind.IMAGE and (key or target.reference.has_registry):
+        target = as_registry(target)
+    is_on_disk = target.kind in {TargetKind.LAYOUT, TargetKind.ARCHIVE}
+    if key and is_on_disk:
         raise UsageError(
-            f"{target} has no signature: only a registry keeps signatures.",
+            f"{target.text} has no signature: only a registry keeps signatures.",
             hint="Leave out --key, or give the image's name in a registry.",
         )
     verifier = keys.verifier(key) if key else None
-    with _subject(run, target, signed=key is not None) as found:
+    with _subject(run, target) as found:
         subject = replace(found, verifier=verifier)
         with run.stage("verify") as summary:
             verdicts = tuple(run_checks(subject))
@@ -87,11 +89,11 @@ def verify(run: Pipeline, target: str, key: Path | None = None) -> Verification:
         digest = subject.beside.digest if subject.beside else subject.image.digest
         signed = None if key is None else verdicts[0].state == "holds"
         outcome = Verification(
-            target, digest, signed, verdicts, allow_untested=run.options.allow_untested
+            target.text, digest, signed, verdicts, allow_untested=run.options.allow_untested
         )
         if not (outcome.attested and run.options.smoke):
             return outcome
-        if is_location(target):
+        if is_on_disk:
             run.observer.notice(_RUN_IT)
             return outcome
         return _run_smoke_test(run, outcome, recorded_parity(subject.provenance))
@@ -117,7 +119,7 @@ def _run_smoke_test(run: Pipeline, outcome: Verification, told: Parity | None) -
         tolerance = max(told.tolerance, run.options.tolerance)
         run.options = replace(run.options, tolerance=tolerance)
     with _runnable(run, outcome) as name:
-        report = smoke_target(run, name)
+        report = smoke_target(run, Target(name, TargetKind.IMAGE))
     return replace(outcome, smoke=report, checks=(*outcome.checks, _parity(told, report.parity)))
 
 
@@ -125,21 +127,17 @@ def _run_smoke_test(run: Pipeline, outcome: Verification, told: Parity | None) -
 
 
 @contextmanager
-def _subject(run: Pipeline, target: str, *, signed: bool) -> Iterator[Subject]:
-    """Signatures are kept in registries; else an engine's own image is the nearest."""
-    if is_location(target):
-        with oci.open_image(target, run.options.platform) as image:
-            yield Subject(image)
-    elif signed or ImageReference.parse(target).has_registry:
+def _subject(run: Pipeline, target: Target) -> Iterator[Subject]:
+    if target.kind is TargetKind.REGISTRY:
         from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
 
-        with registry.open_registry_image(target) as place:
+        with registry.open_registry_image(target.text) as place:
             platform = run.options.platform
             if platform is None and run.options.smoke:
                 platform = run.engine.platform
             yield Subject(*registry.find_attestations(place, platform))
     else:
-        with run.engine.contents(target) as image:
+        with open_image(run, target) as image:
             yield Subject(image)
 
 
@@ -154,10 +152,6 @@ def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
     judged = ImageReference.parse(outcome.target).with_digest(outcome.digest)
     with run.engine.pulled(str(judged)) as name:
         yield name
-
-
-def is_location(target: str) -> bool:
-    return target.partition(":")[0] in LOCATION_READERS
 
 
 def _parity(told: Parity | None, found: Parity | None) -> Verdict:

@@ -37,6 +37,7 @@ from modelpack.oci.registry.push import upload
 from modelpack.pipeline import verify
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.stages import Pipeline
+from modelpack.pipeline.targets import VERIFY, classify
 
 PASSWORD = "secret"
 OPTIONS = ("--insecure-ignore-tlog", "--allow-insecure-registry")
@@ -273,10 +274,10 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
 
 def test_a_layout_is_verified_where_it_lies(laid: Path) -> None:
     run = Pipeline(Options(smoke=False, platform="linux/arm64"))
-    outcome = verify.verify(run, f"oci:{laid}")
+    outcome = verify.verify(run, classify(f"oci:{laid}", VERIFY))
     assert (outcome.verified, outcome.signed) == (True, None)
     with pytest.raises(UsageError, match="only a registry keeps signatures"):
-        verify.verify(run, f"oci:{laid}", laid / "cosign.pub")
+        verify.verify(run, classify(f"oci:{laid}", VERIFY), laid / "cosign.pub")
 
 
 # --- what somebody changed -----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from modelpack import files, oci
 from modelpack.engines.daemonless import rootfs
 from modelpack.engines.daemonless.rootfs import Interpreter
 from modelpack.errors import BuildFailedError, ModelpackError, NoEngineError, UsageError
-from modelpack.oci import archive, filesystem, layout
+from modelpack.oci import archive, filesystem, layout, locations
 from modelpack.oci.image import Image
 from modelpack.oci.reference import ImageReference, local_base_reference
 from modelpack.types import BaseImage
@@ -164,9 +164,6 @@ def _digest(image: Image) -> str:
     return hashlib.sha256(" ".join(layer.diff_id for layer in image.layers).encode()).hexdigest()
 
 
-_ON_DISK = re.compile("(oci|oci-archive|docker-archive):")
-
-
 class BaseImageSource:
     """Those of one engine. What is on disk is used in the place of any name, once it was given."""
 
@@ -182,7 +179,7 @@ class BaseImageSource:
             UsageError: it has no Python, or one that is none of `versions`.
             NoEngineError: it cannot be had.
         """
-        if reference and _ON_DISK.match(reference):
+        if reference and locations.is_location(reference):
             self._on_disk = reference
             return self._of_disk(reference, versions, platform)
         name = reference or f"python:{versions[0]}-slim"
@@ -231,8 +228,9 @@ def _sibling(place: str) -> Iterator[oci.Image | None]:
     yield None
 
 
-def _opened(place: str, platform: str):  # type: ignore[no-untyped-def]
-    return oci.open_image(place, platform) if _ON_DISK.match(place) else _pulled(place, platform)
+def _opened(place: str, platform: str) -> AbstractContextManager[oci.Image]:
+    opened = oci.open_image if locations.is_location(place) else _pulled
+    return opened(place, platform)
 
 
 @contextmanager
