@@ -1,1 +1,1 @@
-"""What vouches for an image: its bill of materials, how it was made, and who signed that."""
+"""Attestations of an image: SBOM, provenance and signatures."""

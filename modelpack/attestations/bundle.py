@@ -26,76 +26,86 @@ from modelpack.errors import UsageError
 from modelpack.types import BaseImage, Bundle
 
 
-def write(folder: Path, made: BundleContents, dockerfile: str | None = None) -> None:
-    """Writes both documents into a folder that has all else, and their digests into its
-    Dockerfile. `dockerfile`: its text, where that is to be another one.
+def write(directory: Path, contents: BundleContents, dockerfile: str | None = None) -> None:
+    """Write both documents into a complete bundle, and their digests into its Dockerfile.
+
+    Args:
+        directory: The bundle.
+        contents: The values it was rendered from.
+        dockerfile: The new text of the Dockerfile (default: its text without the digests).
     """
-    text = _dockerfile(folder) if dockerfile is None else dockerfile
-    bill = document(sbom.bom(made))
+    text = _dockerfile(directory) if dockerfile is None else dockerfile
+    bom = document(sbom.bom(contents))
     files = {
-        **digests(folder, made.model),
-        DOCKERFILE: {"sha256": sha256(_encoded(unlabelled(text)))},
-        SBOM: {"sha256": sha256(_encoded(bill))},
+        **digests(directory, contents.model),
+        DOCKERFILE: {"sha256": sha256(_encode(unlabelled(text)))},
+        SBOM: {"sha256": sha256(_encode(bom))},
     }
-    told = document(provenance.statement(made, files))
-    for name, written in {
-        SBOM: bill,
-        PROVENANCE: told,
-        DOCKERFILE: relabelled(text, bill, told),
+    statement = document(provenance.statement(contents, files))
+    for name, content in {
+        SBOM: bom,
+        PROVENANCE: statement,
+        DOCKERFILE: relabelled(text, bom, statement),
     }.items():
-        (folder / name).write_bytes(_encoded(written))
+        (directory / name).write_bytes(_encode(content))
 
 
 def refresh_documents(bundle: Bundle) -> tuple[str, ...]:
-    """Writes the documents of a bundle anew where its files are not as its provenance tells, as
-    somebody edited them, or its base is to be slim, and was not: they then tell of what is there,
-    name what was changed, and claim no parity, which was found of others. Returns the names; empty
-    where nothing was to be done, or the bundle has no provenance.
+    """Write the documents of an edited bundle again.
+
+    A bundle is edited if its files or the kind of its base differ from its provenance. The new
+    documents list the edited files and claim no parity, which was measured without the edits.
+
+    Returns:
+        The names of the edited files; empty if nothing was edited or no provenance exists.
 
     Raises:
-        UsageError: the provenance cannot be read, or not be written anew.
+        UsageError: The provenance cannot be read or written.
     """
-    folder = bundle.directory
-    if not (folder / PROVENANCE).exists():
+    directory = bundle.directory
+    if not (directory / PROVENANCE).exists():
         return ()
     try:
-        told = json.loads((folder / PROVENANCE).read_bytes())
-        names = _edited(bundle, told)
+        statement = json.loads((directory / PROVENANCE).read_bytes())
+        names = _edited_names(bundle, statement)
         if names:
-            write(folder, _as_edited(bundle, told, names), without_parity(_dockerfile(folder)))
+            edited = _edited_contents(bundle, statement, names)
+            write(directory, edited, without_parity(_dockerfile(directory)))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{folder / PROVENANCE} does not tell how the bundle was made: {error}.",
-            hint="Make the bundle anew: modelpack bundle MODEL -o DIR",
+            f"{directory / PROVENANCE} is not a valid provenance: {error}.",
+            hint="Create the bundle again: modelpack bundle MODEL -o DIR",
         ) from error
     return names
 
 
-def _edited(bundle: Bundle, told: Mapping[str, Any]) -> tuple[str, ...]:
-    folder = bundle.directory
-    known = provenance.dependencies(told["predicate"])
+def _edited_names(bundle: Bundle, statement: Mapping[str, Any]) -> tuple[str, ...]:
+    directory = bundle.directory
+    known = provenance.dependencies(statement["predicate"])
     known.pop("base")
-    bill = {SBOM: {"sha256": sha256((folder / SBOM).read_bytes())}}
-    found = {**digests(folder, bundle.model), **bill}
-    names = {name for name in known | found if known.get(name) != found.get(name)}
-    base = told["predicate"]["buildDefinition"]["externalParameters"]["base"]
+    bom = {SBOM: {"sha256": sha256((directory / SBOM).read_bytes())}}
+    current = {**digests(directory, bundle.model), **bom}
+    names = {name for name in known | current if known.get(name) != current.get(name)}
+    base = statement["predicate"]["buildDefinition"]["externalParameters"]["base"]
     if base.get("slim", False) != bundle.slim_base:
         names.add("base")
-    if not _is_labelled(folder):
+    if not _is_labelled(directory):
         names.add(PROVENANCE)
     return tuple(sorted(names))
 
 
-def _is_labelled(folder: Path) -> bool:
-    """Whether the Dockerfile names the provenance that is there, or (edited) none at all."""
-    named = re.findall(rf'{re.escape(PROVENANCE_LABEL)}="([0-9a-f]{{64}})"', _dockerfile(folder))
-    return all(digest == sha256((folder / PROVENANCE).read_bytes()) for digest in named)
+def _is_labelled(directory: Path) -> bool:
+    """Return whether the Dockerfile names the existing provenance, or (edited) none at all."""
+    named = re.findall(rf'{re.escape(PROVENANCE_LABEL)}="([0-9a-f]{{64}})"', _dockerfile(directory))
+    return all(digest == sha256((directory / PROVENANCE).read_bytes()) for digest in named)
 
 
-def _as_edited(bundle: Bundle, told: Mapping[str, Any], names: tuple[str, ...]) -> BundleContents:
-    definition = told["predicate"]["buildDefinition"]
+def _edited_contents(
+    bundle: Bundle, statement: Mapping[str, Any], names: tuple[str, ...]
+) -> BundleContents:
+    definition = statement["predicate"]["buildDefinition"]
     base = definition["externalParameters"]["base"]
-    digest = provenance.dependencies(told["predicate"])["base"]
+    digest = provenance.dependencies(statement["predicate"])["base"]
     before = definition["internalParameters"].get("edited", ())
     return BundleContents(
         bundle.model,
@@ -106,16 +116,16 @@ def _as_edited(bundle: Bundle, told: Mapping[str, Any], names: tuple[str, ...]) 
             base["origin"],
             next((f"{name}:{value}" for name, value in digest.items()), None),
             slim=bundle.slim_base,
-            image_id=provenance.base_id(told["predicate"]),
+            image_id=provenance.base_id(statement["predicate"]),
         ),
         bundle.code,
         edited=tuple(sorted({*map(str, before), *names} - {SBOM, PROVENANCE})),
     )
 
 
-def _dockerfile(folder: Path) -> str:
-    return (folder / DOCKERFILE).read_bytes().decode("utf-8", "surrogateescape")
+def _dockerfile(directory: Path) -> str:
+    return (directory / DOCKERFILE).read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")

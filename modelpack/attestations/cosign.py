@@ -1,10 +1,10 @@
 """cosign's formats: signatures, attestations, DSSE envelopes.
 
-A signature is over a small document, simple signing, that names the image's digest; an attestation
-is a statement in a DSSE envelope. No transparency log is asked or told.
+A signature signs a small document ("simple signing") with the digest of the image. An attestation
+is a statement in a DSSE envelope. No transparency log is used.
 
-Source: github.com/sigstore/cosign, specs/SIGNATURE_SPEC.md and specs/ATTESTATION_SPEC.md, and what
-cosign 2.5 was seen to write.
+Source: github.com/sigstore/cosign, specs/SIGNATURE_SPEC.md and specs/ATTESTATION_SPEC.md, and the
+output of cosign 2.5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from modelpack.attestations.documents import STATEMENT_TYPE
 from modelpack.attestations.keys import Signer, Verifier
-from modelpack.attestations.provenance import of_subjects
+from modelpack.attestations.provenance import create_statement
 from modelpack.oci import image
 
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -29,7 +29,7 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Part:
-    """A layer of such an image."""
+    """A layer of an image with signatures or attestations."""
 
     media_type: str
     content: bytes
@@ -37,12 +37,12 @@ class Part:
 
 
 def tag(digest: str, kind: str) -> str:
-    """`kind`: "sig" or "att"."""
+    """Return the tag of the signatures (kind "sig") or attestations ("att") of an image."""
     return f"{digest.replace(':', '-')}.{kind}"
 
 
-def signed(repository: str, digest: str, signer: Signer) -> Part:
-    """`digest`: of the image's manifest."""
+def create_signature(repository: str, digest: str, signer: Signer) -> Part:
+    """Sign the digest of an image's manifest."""
     payload = {
         "critical": {
             "identity": {"docker-reference": repository},
@@ -57,7 +57,7 @@ def signed(repository: str, digest: str, signer: Signer) -> Part:
 
 
 def is_signature(part: Part, digest: str, verifier: Verifier) -> bool:
-    """Whether the key has signed that the image has this digest."""
+    """Return whether the key has signed this digest."""
     try:
         signature = base64.b64decode(part.annotations[SIGNATURE], validate=True)
         critical = json.loads(part.content)["critical"]
@@ -67,17 +67,17 @@ def is_signature(part: Part, digest: str, verifier: Verifier) -> bool:
     return named == (digest, _TYPE) and verifier.accepts(part.content, signature)
 
 
-def attested(
+def create_attestation(
     repository: str, digest: str, predicate: tuple[str, Mapping[str, Any]], signer: Signer
 ) -> Part:
-    """`predicate`: its type, and what it says."""
-    statement = of_subjects([subject(repository, digest)], *predicate)
+    """Sign a predicate, given as type and content, about an image."""
+    statement = create_statement([subject(repository, digest)], *predicate)
     envelope = sign_envelope(statement, signer)
     return Part(MEDIA_TYPE, envelope, {SIGNATURE: "", PREDICATE_TYPE: predicate[0]})
 
 
 def subject(repository: str, digest: str) -> dict[str, Any]:
-    """An image, as statements name it."""
+    """Return the subject of a statement about an image."""
     algorithm, _, value = digest.partition(":")
     return {"name": repository, "digest": {algorithm: value}}
 
@@ -85,17 +85,17 @@ def subject(repository: str, digest: str) -> dict[str, Any]:
 def predicates(
     parts: Sequence[Part], digest: str, verifier: Verifier
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Type and content of what the key has signed of the image."""
+    """Yield type and content of each predicate that the key has signed for the image."""
     for part in parts:
         statement = verify_envelope(part.content, verifier)
-        if statement and names(statement, digest):
+        if statement and is_subject(statement, digest):
             predicate = statement.get("predicate")
             if isinstance(predicate, dict):
                 yield str(statement.get("predicateType")), predicate
 
 
-def names(statement: Mapping[str, Any], digest: str) -> bool:
-    """Whether the image of this digest is a subject of the statement."""
+def is_subject(statement: Mapping[str, Any], digest: str) -> bool:
+    """Return whether the statement is about the image with this digest."""
     algorithm, _, value = digest.partition(":")
     subjects = statement.get("subject")
     return isinstance(subjects, list) and any(
@@ -107,7 +107,7 @@ def names(statement: Mapping[str, Any], digest: str) -> bool:
 
 
 def config(layers: Sequence[str]) -> bytes:
-    """The configuration of such an image, which has nothing to tell. `layers`: their digests."""
+    """Return an empty configuration for layers with these digests."""
     return _json(
         {
             "architecture": "",
@@ -121,7 +121,7 @@ def config(layers: Sequence[str]) -> bytes:
 
 
 def manifest(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> bytes:
-    """`config`, `layers`: descriptors."""
+    """Return a manifest of these descriptors."""
     return _json(
         {
             "schemaVersion": 2,
@@ -142,7 +142,7 @@ MEDIA_TYPE = "application/vnd.dsse.envelope.v1+json"
 
 def sign_envelope(statement: Mapping[str, Any], signer: Signer) -> bytes:
     payload = json.dumps(statement, ensure_ascii=True, separators=(",", ":")).encode()
-    signature = base64.b64encode(signer.sign(_encoded(payload))).decode()
+    signature = base64.b64encode(signer.sign(_signed_bytes(payload))).decode()
     signed = {
         "payloadType": STATEMENT_TYPE,
         "payload": base64.b64encode(payload).decode(),
@@ -152,14 +152,14 @@ def sign_envelope(statement: Mapping[str, Any], signer: Signer) -> bytes:
 
 
 def verify_envelope(envelope: bytes, verifier: Verifier) -> dict[str, Any] | None:
-    """The statement, if the key has signed it; None if not, or if this is none."""
+    """Return the statement if the envelope is valid and signed by the key."""
     try:
         document = json.loads(envelope)
         payload = base64.b64decode(document["payload"], validate=True)
         signatures = [base64.b64decode(entry["sig"]) for entry in document["signatures"]]
         if document["payloadType"] != STATEMENT_TYPE:
             return None
-        if not any(verifier.accepts(_encoded(payload), signature) for signature in signatures):
+        if not any(verifier.accepts(_signed_bytes(payload), signature) for signature in signatures):
             return None
         statement = json.loads(payload)
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -167,7 +167,7 @@ def verify_envelope(envelope: bytes, verifier: Verifier) -> dict[str, Any] | Non
     return statement if isinstance(statement, dict) else None
 
 
-def _encoded(payload: bytes) -> bytes:
-    """What is signed: the payload with its type, so that one cannot stand for another."""
+def _signed_bytes(payload: bytes) -> bytes:
+    """Return the signed bytes: type and payload, so that no type can replace another."""
     kind = STATEMENT_TYPE.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)

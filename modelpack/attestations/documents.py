@@ -27,17 +27,20 @@ _LABELS = re.compile(
     rf'^LABEL {SBOM_LABEL}="[0-9a-f]{{64}}" {PROVENANCE_LABEL}="[0-9a-f]{{64}}"\n', re.MULTILINE
 )
 _PARITY = re.compile(r"^(ENV MODELPACK_PARITY=|LABEL dev\.modelpack\.parity=).*\n", re.MULTILINE)
-_TOLD = (".dockerignore", DOCKERFILE, "app.py", "gunicorn.conf.py", "modelpack.json")
+_FILES = (".dockerignore", DOCKERFILE, "app.py", "gunicorn.conf.py", "modelpack.json")
 _LOCKS = ("requirements.lock", "build-requirements.lock")
-_FOLDERS = ("code", "model")
+_DIRECTORIES = ("code", "model")
 _TREES = ("modelpack/serving", "modelpack/assembly")
 
 
 @dataclass(frozen=True)
 class BundleContents:
-    """The values of the flow that a bundle is rendered from. `model`: with the paths that its files
-    have in the bundle. `parity`: what the image is to tell of it. `edited`: names of the files that
-    somebody changed after they were rendered.
+    """The values that a bundle is rendered from.
+
+    Attributes:
+        model: Its files have the paths of the bundle.
+        parity: The claim of the image.
+        edited: Names of files that were changed after they were rendered.
     """
 
     model: ModelSpec
@@ -49,7 +52,7 @@ class BundleContents:
 
 
 def document(value: Mapping[str, Any]) -> str:
-    """As a file of a bundle: ASCII, whatever stands in names."""
+    """Return a document as the text of a file: ASCII, whatever names contain."""
     return json.dumps(value, indent=1, ensure_ascii=True) + "\n"
 
 
@@ -58,15 +61,16 @@ def sha256(content: bytes) -> str:
 
 
 def labels(sbom: str, provenance: str) -> str:
-    """The line of the Dockerfile that tells the digests of both documents."""
+    """Return the line of the Dockerfile with the digests of both documents."""
     return f'LABEL {SBOM_LABEL}="{sha256(sbom.encode())}" ' + (
         f'{PROVENANCE_LABEL}="{sha256(provenance.encode())}"\n'
     )
 
 
 def unlabelled(dockerfile: str) -> str:
-    """The Dockerfile without that line: the digest of a document cannot stand in what the document
-    has the digest of.
+    """Return the Dockerfile without that line.
+
+    The provenance contains the digest of the Dockerfile, which therefore cannot contain its own.
     """
     return _LABELS.sub("", dockerfile)
 
@@ -80,25 +84,26 @@ def without_parity(dockerfile: str) -> str:
     return _PARITY.sub("", dockerfile)
 
 
-def digests(folder: Path, model: ModelSpec) -> dict[str, dict[str, str]]:
-    """Name -> digest set, of what a bundle's folder holds and its image is built from, without the
-    two documents. The model's files are not read: their digests are known.
+def digests(directory: Path, model: ModelSpec) -> dict[str, dict[str, str]]:
+    """Return name -> digest set of all files that the image is built from, but the two documents.
+
+    The files of the model are not read, as their digests are known.
     """
     known = {file.path: {"sha256": file.sha256} for file in model.files}
-    paths = [folder / name for name in (*_TOLD, *_LOCKS)]
-    paths += [path for name in _FOLDERS for path in (folder / name).rglob("*")]
-    names = {path.relative_to(folder).as_posix() for path in paths if _is_source(path)}
-    single = {name: {"sha256": sha256(_content(folder, name))} for name in names - known.keys()}
+    paths = [directory / name for name in (*_FILES, *_LOCKS)]
+    paths += [path for name in _DIRECTORIES for path in (directory / name).rglob("*")]
+    names = {path.relative_to(directory).as_posix() for path in paths if _is_source(path)}
+    single = {name: {"sha256": sha256(_content(directory, name))} for name in names - known.keys()}
     trees = {
-        f"{tree}/": {"dirHash": tree_digest(_of_tree(folder / tree))}
+        f"{tree}/": {"dirHash": tree_digest(_tree_files(directory / tree))}
         for tree in _TREES
-        if (folder / tree).is_dir()
+        if (directory / tree).is_dir()
     }
     return {**known, **single, **trees}
 
 
 def tree_digest(files: Mapping[str, str]) -> str:
-    """The `dirHash` of in-toto's digest sets, of path -> sha256.
+    """Return the `dirHash` of in-toto's digest sets for path -> sha256.
 
     Source: github.com/in-toto/attestation, spec/v1/digest_set.md; Go's sumdb/dirhash, Hash1.
     """
@@ -107,10 +112,10 @@ def tree_digest(files: Mapping[str, str]) -> str:
     return sha256(lines.encode("utf-8", "surrogateescape"))
 
 
-def _of_tree(folder: Path) -> dict[str, str]:
+def _tree_files(directory: Path) -> dict[str, str]:
     return {
-        path.relative_to(folder).as_posix(): sha256(path.read_bytes())
-        for path in folder.rglob("*")
+        path.relative_to(directory).as_posix(): sha256(path.read_bytes())
+        for path in directory.rglob("*")
         if _is_source(path)
     }
 
@@ -119,8 +124,8 @@ def _is_source(path: Path) -> bool:
     return path.is_file() and path.parent.name != "__pycache__"
 
 
-def _content(folder: Path, name: str) -> bytes:
-    content = (folder / name).read_bytes()
+def _content(directory: Path, name: str) -> bytes:
+    content = (directory / name).read_bytes()
     if name == DOCKERFILE:
         text = content.decode("utf-8", "surrogateescape")
         return unlabelled(text).encode("utf-8", "surrogateescape")
@@ -137,7 +142,7 @@ def debian_purl(name: str, platform: str) -> str:
 
 
 def image_purl(base: BaseImage) -> str:
-    """By its digest where it came from a registry, else by its tag."""
+    """Return the package URL of an image, with its digest if it came from a registry."""
     reference = ImageReference.parse(base.reference)
     repository, tag = reference.name, reference.tag_or_latest
     folder, _, name = repository.rpartition("/")

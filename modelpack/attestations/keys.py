@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Password = Callable[[], str]
 
-_LONGEST = 2**16  # bytes of a file with a key
-_SHORTEST_RSA = 2048
+_MAX_FILE_BYTES = 2**16
+_MIN_RSA_BITS = 2048
 _KINDS = "ECDSA on P-256, Ed25519, or RSA of 2048 bits or more"
 
 
@@ -46,7 +46,7 @@ class Verifier:
 
 
 class Signer:
-    """A private key, and the `verifier` of what it signs."""
+    """A private key, and the `verifier` for its signatures."""
 
     def __init__(self, key: Private) -> None:
         self._key = key
@@ -58,10 +58,10 @@ class Signer:
 
 
 def signer(path: Path, password: Password) -> Signer:
-    """The private key in a file; `password` is asked where it takes one.
+    """Read a private key; `password` is called if the file is encrypted.
 
     Raises:
-        UsageError: there is none that can be used, or the password is another one.
+        UsageError: The file has no supported private key, or the password is wrong.
     """
     from cryptography.hazmat.primitives import serialization as formats  # noqa: PLC0415
 
@@ -81,18 +81,18 @@ def signer(path: Path, password: Password) -> Signer:
 
 
 def verifier(path: Path) -> Verifier:
-    """The public key in a file.
+    """Read a public key.
 
     Raises:
-        UsageError: there is none that can be used.
+        UsageError: The file has no supported public key.
     """
     from cryptography.hazmat.primitives import serialization as formats  # noqa: PLC0415
 
     pem = _read(path)
     if "PRIVATE KEY-----" in pem:
         raise UsageError(
-            f"{path} is a private key, and a public one is enough to verify.",
-            hint=f"cosign public-key --key {path} > cosign.pub",
+            f"{path} is a private key, but verification needs a public key.",
+            hint=f"Run: cosign public-key --key {path} > cosign.pub",
         )
     try:
         key: Any = formats.load_pem_public_key(pem.encode())
@@ -103,10 +103,10 @@ def verifier(path: Path) -> Verifier:
 
 
 def _algorithm(key: Public) -> tuple[Any, ...]:
-    """What `sign` and `verify` of such a key take beside the message.
+    """Return the other arguments of `sign` and `verify` for this kind of key.
 
     Raises:
-        ValueError: it is of another kind.
+        ValueError: The kind of key is not supported.
     """
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415
@@ -120,9 +120,9 @@ def _algorithm(key: Public) -> tuple[Any, ...]:
         return (ec.ECDSA(hashes.SHA256()),)
     if isinstance(key, ed25519.Ed25519PublicKey):
         return ()
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _SHORTEST_RSA:
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _MIN_RSA_BITS:
         return padding.PKCS1v15(), hashes.SHA256()
-    raise ValueError("it is of another kind")
+    raise ValueError("its kind is not supported")
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -134,27 +134,29 @@ def _failures() -> tuple[type[Exception], ...]:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_LONGEST).decode("utf-8", "replace")
+            return file.read(_MAX_FILE_BYTES).decode("utf-8", "replace")
     except OSError as error:
         raise UsageError(
             f"The key {path} cannot be read: {error.strerror}.",
-            hint="`cosign generate-key-pair` makes cosign.key and cosign.pub.",
+            hint="`cosign generate-key-pair` creates cosign.key and cosign.pub.",
         ) from error
 
 
 def _unusable(path: Path, kind: str, error: Exception) -> UsageError:
     return UsageError(
-        f"{path} holds no {kind} key that can be used: {str(error).partition(chr(10))[0]}.",
-        hint=f"Take one in PEM: {_KINDS}. `cosign generate-key-pair` makes a pair.",
+        f"{path} has no supported {kind} key: {str(error).partition(chr(10))[0]}.",
+        hint=f"Use a PEM file with {_KINDS}, for example of `cosign generate-key-pair`.",
     )
 
 
 # Source: github.com/secure-systems-lab/go-securesystemslib, encrypted/encrypted.go: JSON with the
 # parameters of scrypt, a salt, and a secretbox of NaCl; cosign wraps it in PEM.
-_SEALED_KINDS = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
-_PEM = re.compile(rf"-----BEGIN ({'|'.join(_SEALED_KINDS)})-----\s(.*?)-----END \1-----", re.DOTALL)
-_MEMORY = 2**28
-"""Bytes that scrypt may take: a file may ask for more than there is."""
+_ENCRYPTED_KINDS = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
+_PEM = re.compile(
+    rf"-----BEGIN ({'|'.join(_ENCRYPTED_KINDS)})-----\s(.*?)-----END \1-----", re.DOTALL
+)
+_MAX_SCRYPT_BYTES = 2**28
+"""Memory for scrypt, whose parameters are from the file."""
 
 
 def is_encrypted(pem: str) -> bool:
@@ -162,40 +164,40 @@ def is_encrypted(pem: str) -> bool:
 
 
 def decrypt_key(pem: str, password: bytes) -> bytes:
-    """The key in DER, as PKCS #8.
+    """Decrypt a key to PKCS #8 in DER.
 
     Raises:
-        UsageError: the password is another one, or the file is damaged.
+        UsageError: The password is wrong, or the file is damaged.
     """
     try:
-        sealed = _PEM.findall(pem)[0][1]
-        return _opened(json.loads(base64.b64decode(sealed)), password)
+        encrypted = _PEM.findall(pem)[0][1]
+        return _decrypt(json.loads(base64.b64decode(encrypted)), password)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise UsageError(
             f"The private key cannot be read: {error}.",
-            hint="Is it whole? `cosign generate-key-pair` makes another one.",
+            hint="`cosign generate-key-pair` creates a new one.",
         ) from error
 
 
-def _opened(document: Any, password: bytes) -> bytes:
-    from nacl.exceptions import CryptoError  # noqa: PLC0415 - for those alone who sign
+def _decrypt(document: Any, password: bytes) -> bytes:
+    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only for signing
     from nacl.secret import SecretBox  # noqa: PLC0415
 
     kdf, cipher = document["kdf"], document["cipher"]
     if (kdf["name"], cipher["name"]) != ("scrypt", "nacl/secretbox"):
-        raise ValueError("it is sealed in a way that is not known")
-    box = SecretBox(_stretched(password, kdf))
-    sealed, nonce = (base64.b64decode(x) for x in (document["ciphertext"], cipher["nonce"]))
+        raise ValueError("its encryption is not supported")
+    box = SecretBox(_derive_key(password, kdf))
+    encrypted, nonce = (base64.b64decode(x) for x in (document["ciphertext"], cipher["nonce"]))
     try:
-        return box.decrypt(sealed, nonce)
+        return box.decrypt(encrypted, nonce)
     except CryptoError:
         raise UsageError(
-            "The password does not open the private key.",
-            hint="It is read from COSIGN_PASSWORD, or asked for on a terminal.",
+            "The password does not decrypt the private key.",
+            hint="Set COSIGN_PASSWORD, or enter it on a terminal.",
         ) from None
 
 
-def _stretched(password: bytes, kdf: Any) -> bytes:
+def _derive_key(password: bytes, kdf: Any) -> bytes:
     n, r, p = (int(kdf["params"][name]) for name in ("N", "r", "p"))
     salt = base64.b64decode(kdf["salt"])
-    return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)
+    return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=_MAX_SCRYPT_BYTES, dklen=32)

@@ -1,7 +1,7 @@
 """in-toto statement with SLSA provenance.
 
-It is a function of the flow's values: no times, nothing of this machine. docs/attestations.md
-defines the build type.
+It depends only on the values in the bundle, not on time or machine. The build type is defined in
+docs/attestations.md.
 
 Source: github.com/in-toto/attestation, spec/v1; slsa.dev/provenance/v1.
 """
@@ -25,15 +25,20 @@ PARITY = "https://modelpack.dev/parity/v1"
 Digests = Mapping[str, Mapping[str, str]]
 
 
-def statement(made: BundleContents, files: Digests) -> dict[str, Any]:
-    """In the bundle, the subjects are the files of the model: what image comes of it is not known
-    there. `files`: name -> digest set of all that the image is built from.
+def statement(contents: BundleContents, files: Digests) -> dict[str, Any]:
+    """Return the statement in a bundle.
+
+    Its subjects are the files of the model, because the digest of the image is not known yet.
+
+    Args:
+        contents: The values that the bundle is rendered from.
+        files: Name -> digest set of all files that the image is built from.
     """
-    subjects = [_resource(file.path, {"sha256": file.sha256}) for file in made.model.files]
-    return of_subjects(subjects, PREDICATE, predicate(made, files))
+    subjects = [_resource(file.path, {"sha256": file.sha256}) for file in contents.model.files]
+    return create_statement(subjects, PREDICATE, create_predicate(contents, files))
 
 
-def of_subjects(
+def create_statement(
     subjects: list[dict[str, Any]], type_: str, predicate: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
@@ -44,59 +49,67 @@ def of_subjects(
     }
 
 
-def predicate(made: BundleContents, files: Digests) -> dict[str, Any]:
+def create_predicate(contents: BundleContents, files: Digests) -> dict[str, Any]:
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
-            "externalParameters": _parameters(made),
+            "externalParameters": _parameters(contents),
             "internalParameters": {
                 "modelpack": __version__,
-                **({"edited": list(made.edited)} if made.edited else {}),
+                **({"edited": list(contents.edited)} if contents.edited else {}),
             },
             "resolvedDependencies": [
-                _base(made.base),
+                _base(contents.base),
                 *(_resource(name, digest) for name, digest in sorted(files.items())),
             ],
         },
         "runDetails": {
             "builder": {"id": BUILDER, "version": {"modelpack": __version__}},
             "metadata": {},  # no times; `cosign attest` would add it
-            **({"byproducts": [_parity(made.parity)]} if made.parity else {}),
+            **({"byproducts": [_parity(contents.parity)]} if contents.parity else {}),
         },
     }
 
 
 def dependencies(predicate: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Name -> digest set, of what a predicate names. KeyError, TypeError: it is none of ours."""
+    """Return name -> digest set of the dependencies that a predicate lists.
+
+    Raises:
+        LookupError, TypeError, AttributeError: modelpack did not write the predicate.
+    """
     listed = predicate["buildDefinition"]["resolvedDependencies"]
     return {entry["name"]: dict(entry.get("digest", {})) for entry in listed}
 
 
 def base_id(predicate: Mapping[str, Any]) -> str | None:
-    """The image id of a base that came from no registry. KeyError, TypeError: as above."""
+    """Return the image id of a base image from no registry.
+
+    Raises:
+        LookupError, TypeError, AttributeError: modelpack did not write the predicate.
+    """
     listed = predicate["buildDefinition"]["resolvedDependencies"]
-    told = (entry.get("annotations", {}) for entry in listed if entry["name"] == "base")
-    return next((str(entry["imageId"]) for entry in told if "imageId" in entry), None)
+    notes = (entry.get("annotations", {}) for entry in listed if entry["name"] == "base")
+    return next((str(note["imageId"]) for note in notes if "imageId" in note), None)
 
 
 def recorded_parity(statement: Mapping[str, Any]) -> Parity | None:
-    """The parity that a statement tells of; None where it tells of none, or of none that is."""
+    """Return the parity claim of a statement; None if it has no valid one."""
     try:
         details = statement["predicate"]["runDetails"]
         for product in details.get("byproducts", ()):
             if product["uri"] == PARITY:
-                told = product["annotations"]
-                source, rows = str(told["reference"]), int(told["rows"])
+                claim = product["annotations"]
+                source, rows = str(claim["reference"]), int(claim["rows"])
                 passed = source != UNTESTED.source
-                return Parity(source, rows, (), float(told["tolerance"]), None, passed=passed)
+                return Parity(source, rows, (), float(claim["tolerance"]), None, passed=passed)
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
     return None
 
 
-def _parameters(made: BundleContents) -> dict[str, Any]:
-    """What was given from outside: the model, and what the user chose."""
-    model, environment = made.model, made.environment
+def _parameters(contents: BundleContents) -> dict[str, Any]:
+    """Return the inputs of the build: the model, and the choices of the user."""
+    model, environment = contents.model, contents.environment
     user = [name for name, origin in environment.origins.items() if origin == "user"]
     return {
         "model": {
@@ -110,9 +123,9 @@ def _parameters(made: BundleContents) -> dict[str, Any]:
         "python": environment.python,
         "platform": environment.platform,
         "base": {
-            "reference": made.base.reference,
-            "origin": made.base.origin,
-            "slim": made.base.slim,
+            "reference": contents.base.reference,
+            "origin": contents.base.origin,
+            "slim": contents.base.slim,
         },
         "requirements": {name: environment.requirements[name] for name in sorted(user)},
         "systemPackages": list(environment.system_packages),
@@ -135,5 +148,5 @@ def _resource(name: str, digest: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parity(parity: Parity) -> dict[str, Any]:
-    told = {"reference": parity.source, "rows": parity.rows, "tolerance": parity.tolerance}
-    return {"name": "parity", "uri": PARITY, "annotations": told}
+    claim = {"reference": parity.source, "rows": parity.rows, "tolerance": parity.tolerance}
+    return {"name": "parity", "uri": PARITY, "annotations": claim}

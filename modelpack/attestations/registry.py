@@ -1,8 +1,7 @@
-"""Attached to, and found beside, an image in its registry.
+"""Attestations in a registry: attached to an image, and found again.
 
-Two conventions are served: referrers, which any client of the specification lists (image-spec 1.1,
-manifest.md, and distribution-spec 1.1, "Listing Referrers"), and cosign's tags, which its commands
-verify.
+Two conventions are supported: referrers, which any client of the specification lists (image-spec
+1.1, manifest.md, and distribution-spec 1.1, "Listing Referrers"), and the tags of cosign.
 """
 
 from __future__ import annotations
@@ -27,13 +26,15 @@ from modelpack.oci.registry import referrers
 from modelpack.oci.registry.client import RemoteStore, Repository, connect
 from modelpack.oci.registry.push import upload
 
-_MOST = 100  # layers of signatures, and referrers, that are looked at
+_MAX_ENTRIES = 100  # layers with signatures, and referrers, that are read
 
 
 @dataclass(frozen=True)
 class RegistryImage:
-    """Where an image lies in a registry. `store`: keeps what was fetched while the place is
-    open.
+    """An image in a registry.
+
+    Attributes:
+        store: Keeps fetched blobs as long as the context of `open_registry_image`.
     """
 
     repository: Repository
@@ -41,14 +42,16 @@ class RegistryImage:
 
     @property
     def name(self) -> str:
-        """Without a tag: as statements and signatures name it."""
+        """The name without a tag, for statements and signatures."""
         return f"{self.repository.name.registry}/{self.repository.name.repository}"
 
 
 @contextmanager
 def open_registry_image(reference: str, *, plain_http: bool = False) -> Iterator[RegistryImage]:
-    """Raises:
-    UsageError: `reference` is not a valid image reference.
+    """Connect to the registry of an image.
+
+    Raises:
+        UsageError: `reference` is not a valid image reference.
     """
     with (
         connect(reference, plain_http=plain_http) as repository,
@@ -57,79 +60,84 @@ def open_registry_image(reference: str, *, plain_http: bool = False) -> Iterator
         yield RegistryImage(repository, RemoteStore(repository, folder))
 
 
-def attach_attestations(place: RegistryImage, signer: Signer | None = None) -> bool:
-    """Attaches to the image that the place's name leads to what it holds of documents, and signs
-    both; of an image for several platforms, to each. What is there already stays as it is. Returns
-    whether there are documents: images of older versions have none, and are signed alone.
+def attach_attestations(target: RegistryImage, signer: Signer | None = None) -> bool:
+    """Attach the documents of an image to it in its registry, and sign them.
+
+    For an image index, each image is processed. Existing attestations stay unchanged.
+
+    Returns:
+        Whether the image contains documents. Images of older versions have none and are only
+        signed.
 
     Raises:
-        ModelpackError: the registry refuses, or the image is damaged.
+        ModelpackError: The registry refuses, or the image is damaged.
     """
-    named, data = place.repository.manifest()
+    named, data = target.repository.manifest()
     if signer:
-        _sign(place, named.digest, signer)
+        _sign(target, named.digest, signer)
     index = oci_image.parse_json(data)
     if "manifests" not in index:
-        return _vouch(place, named, signer)
+        return _attach(target, named, signer)
     listed = oci_image.descriptors(index, "manifests")
     images = [entry for entry in listed if not entry.platform.startswith("unknown/")]
-    there = [_vouch(place, entry, signer) for entry in images]
-    return all(there)
+    results = [_attach(target, entry, signer) for entry in images]
+    return all(results)
 
 
 def find_attestations(
-    place: RegistryImage, platform: str | None = None
+    target: RegistryImage, platform: str | None = None
 ) -> tuple[Image, AttachedDocuments]:
-    """The image that the place's name leads to, and what is beside it: what cannot be had of that
-    is told of there.
+    """Read an image and the documents attached to it.
+
+    An error for the documents is returned in `AttachedDocuments.refused`.
 
     Raises:
-        ModelpackError: the image cannot be had, or there is none of the platform.
+        ModelpackError: The image cannot be read, or does not exist for the platform.
     """
-    named, _ = place.repository.manifest()
-    image = oci_image.image(place.store, named, platform)
-    return image, _beside(place, named.digest, image.digest or named.digest)
+    named, _ = target.repository.manifest()
+    image = oci_image.image(target.store, named, platform)
+    return image, _attached_documents(target, named.digest, image.digest or named.digest)
 
 
-def _beside(place: RegistryImage, named: str, digest: str) -> AttachedDocuments:
-    """`named`: of an index, where there is one; `digest`: of the image's own manifest."""
-    there = AttachedDocuments(named)
+def _attached_documents(target: RegistryImage, named: str, digest: str) -> AttachedDocuments:
+    """Read signatures of the `named` index or image, and documents of the image with `digest`."""
+    documents = AttachedDocuments(named)
     try:
-        there = replace(there, signatures=_parts(place, named, "sig"))
-        there = replace(there, attestations=_parts(place, digest, "att"))
-        return replace(there, attached=_attached(place, digest))
+        documents = replace(documents, signatures=_parts(target, named, "sig"))
+        documents = replace(documents, attestations=_parts(target, digest, "att"))
+        return replace(documents, attached=_referring_documents(target, digest))
     except ModelpackError as error:
-        return replace(there, refused=error)
+        return replace(documents, refused=error)
 
 
-def _vouch(place: RegistryImage, descriptor: Descriptor, signer: Signer | None) -> bool:
-    image = oci_image.image(place.store, descriptor)
+def _attach(target: RegistryImage, descriptor: Descriptor, signer: Signer | None) -> bool:
+    image = oci_image.image(target.store, descriptor)
     if signer:
-        _sign(place, descriptor.digest, signer)
+        _sign(target, descriptor.digest, signer)
     if SBOM_LABEL not in labels_of(image):
         return False
-    bill, told = (filesystem.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
-    predicate = oci_image.parse_json(told).get("predicate")
+    bom, source = (filesystem.read(image, f"{APP}{name}") for name in (SBOM, PROVENANCE))
+    predicate = oci_image.parse_json(source).get("predicate")
     if not isinstance(predicate, dict):
         raise oci_image.malformed(f"its {PROVENANCE} has no predicate")
-    subject = cosign.subject(place.name, descriptor.digest)
-    statement = provenance.of_subjects([subject], provenance.PREDICATE, predicate)
-    for kind, text in ((SBOM_TYPE, bill), (STATEMENT_TYPE, _json(statement))):
-        referrers.attach(place.repository, descriptor, kind, [blob_from_bytes(text, kind)])
+    subject = cosign.subject(target.name, descriptor.digest)
+    statement = provenance.create_statement([subject], provenance.PREDICATE, predicate)
+    for kind, text in ((SBOM_TYPE, bom), (STATEMENT_TYPE, _json(statement))):
+        referrers.attach(target.repository, descriptor, kind, [blob_from_bytes(text, kind)])
     if signer:
-        wanted = {sbom.PREDICATE: oci_image.parse_json(bill), provenance.PREDICATE: predicate}
-        _attest(place, descriptor.digest, wanted, signer)
+        predicates = {sbom.PREDICATE: oci_image.parse_json(bom), provenance.PREDICATE: predicate}
+        _attest(target, descriptor.digest, predicates, signer)
     return True
 
 
-def _attached(place: RegistryImage, digest: str) -> dict[str, list[bytes]]:
-    """By their type."""
+def _referring_documents(target: RegistryImage, digest: str) -> dict[str, list[bytes]]:
+    """Return the contents of referrers by their type."""
     texts: dict[str, list[bytes]] = {}
-    for referrer in referrers.referrers(place.repository, digest)[:_MOST]:
+    for referrer in referrers.referrers(target.repository, digest)[:_MAX_ENTRIES]:
         if referrer.artifact_type in {SBOM_TYPE, STATEMENT_TYPE}:
-            _, data = place.repository.manifest(referrer.digest)
+            _, data = target.repository.manifest(referrer.digest)
             layers = oci_image.descriptors(oci_image.parse_json(data), "layers")
-            contents = [_content(place, layer) for layer in layers]
+            contents = [_read_layer(target, layer) for layer in layers]
             texts.setdefault(referrer.artifact_type, []).extend(contents)
     return texts
 
@@ -137,34 +145,40 @@ def _attached(place: RegistryImage, digest: str) -> dict[str, list[bytes]]:
 # --- cosign's tags -------------------------------------------------------------------------------
 
 
-def _sign(place: RegistryImage, digest: str, signer: Signer) -> None:
-    there = _parts(place, digest, "sig")
-    if not any(cosign.is_signature(part, digest, signer.verifier) for part in there):
-        _keep(place, digest, "sig", [*there, cosign.signed(place.name, digest, signer)])
+def _sign(target: RegistryImage, digest: str, signer: Signer) -> None:
+    existing = _parts(target, digest, "sig")
+    if not any(cosign.is_signature(part, digest, signer.verifier) for part in existing):
+        _store_parts(
+            target, digest, "sig", [*existing, cosign.create_signature(target.name, digest, signer)]
+        )
 
 
-def _attest(place: RegistryImage, digest: str, wanted: Mapping[str, Any], signer: Signer) -> None:
-    """`wanted`: predicates by their type."""
-    there = _parts(place, digest, "att")
-    known = list(cosign.predicates(there, digest, signer.verifier))
+def _attest(
+    target: RegistryImage, digest: str, predicates: Mapping[str, Any], signer: Signer
+) -> None:
+    """Sign these predicates, by type, unless they are signed already."""
+    existing = _parts(target, digest, "att")
+    known = list(cosign.predicates(existing, digest, signer.verifier))
     missing = [
-        cosign.attested(place.name, digest, predicate, signer)
-        for predicate in wanted.items()
+        cosign.create_attestation(target.name, digest, predicate, signer)
+        for predicate in predicates.items()
         if predicate not in known
     ]
     if missing:
-        _keep(place, digest, "att", [*there, *missing])
+        _store_parts(target, digest, "att", [*existing, *missing])
 
 
-def _parts(place: RegistryImage, digest: str, kind: str) -> list[Part]:
-    manifest = place.repository.find_manifest(cosign.tag(digest, kind))
+def _parts(target: RegistryImage, digest: str, kind: str) -> list[Part]:
+    manifest = target.repository.find_manifest(cosign.tag(digest, kind))
     if manifest is None:
         return []
-    layers = oci_image.descriptors(oci_image.parse_json(manifest[1]), "layers")[:_MOST]
-    return [Part(layer.media_type, _content(place, layer), layer.annotations) for layer in layers]
+    layers = oci_image.descriptors(oci_image.parse_json(manifest[1]), "layers")[:_MAX_ENTRIES]
+    return [
+        Part(layer.media_type, _read_layer(target, layer), layer.annotations) for layer in layers
+    ]
 
 
-def _keep(place: RegistryImage, digest: str, kind: str, parts: Sequence[Part]) -> None:
+def _store_parts(target: RegistryImage, digest: str, kind: str, parts: Sequence[Part]) -> None:
     blobs = [blob_from_bytes(part.content, part.media_type) for part in parts]
     layers = [
         Descriptor(blob.media_type, blob.digest, blob.size, annotations=part.annotations)
@@ -172,17 +186,21 @@ def _keep(place: RegistryImage, digest: str, kind: str, parts: Sequence[Part]) -
     ]
     config = blob_from_bytes(cosign.config([layer.digest for layer in layers]), oci_image.CONFIG)
     for blob in (config, *blobs):
-        upload(place.repository, blob, lambda *_: None)
+        upload(target.repository, blob, lambda *_: None)
     pointer = Descriptor(config.media_type, config.digest, config.size)
     manifest = cosign.manifest(pointer.to_json(), [layer.to_json() for layer in layers])
-    place.repository.put_manifest(manifest, oci_image.MANIFEST, cosign.tag(digest, kind))
+    target.repository.put_manifest(manifest, oci_image.MANIFEST, cosign.tag(digest, kind))
 
 
-def _content(place: RegistryImage, layer: Descriptor) -> bytes:
-    """Raises UsageError: it is damaged, or too large for a document."""
+def _read_layer(target: RegistryImage, layer: Descriptor) -> bytes:
+    """Read a document.
+
+    Raises:
+        UsageError: The layer is damaged, or too large for a document.
+    """
     if layer.size > streams.DOCUMENT:
         raise oci_image.malformed(f"a document has more than {streams.DOCUMENT} bytes")
-    with place.store.blob(layer) as stream:
+    with target.store.blob(layer) as stream:
         return oci_image.require_digest(stream.read(streams.DOCUMENT + 1), layer.digest)
 
 

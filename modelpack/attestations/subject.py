@@ -1,4 +1,4 @@
-"""What is being verified."""
+"""The image that is verified, and its attestations."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ from modelpack.oci.filesystem import Entry
 State = Literal["holds", "fails", "unknown"]
 
 APP = "app/"
-_LIMIT = 2**24  # bytes of a document in the image
-ANEW = "Get the image from whoever made it once more, or package the model anew."
+_MAX_DOCUMENT_BYTES = 2**24
+REBUILD_HINT = "Get the image from its author again, or package the model again."
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`unknown`: there is nothing to say it by. `hint`: what to do, where it does not hold."""
+    """The result of a check.
+
+    Attributes:
+        state: "unknown" if nothing can be checked.
+        hint: What to do if the check fails.
+    """
 
     name: str
     state: State
@@ -34,8 +39,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class AttachedDocuments:
-    """What a registry keeps beside an image. `digest`: of the manifest that its name leads to.
-    `attached`: type -> documents that refer to it; `refused`: why one could not be had.
+    """Signatures and documents that are attached to an image in a registry.
+
+    Attributes:
+        digest: Of the manifest of the image, or of its index.
+        attached: Type -> documents that refer to the image.
+        refused: Why one could not be read.
     """
 
     digest: str
@@ -47,15 +56,20 @@ class AttachedDocuments:
 
 @dataclass(frozen=True)
 class Subject:
-    """`beside`: None for an image that lies in no registry."""
+    """An image that is verified.
+
+    Attributes:
+        attachments: Its attached documents; None if it is not in a registry.
+        verifier: The key of the user.
+    """
 
     image: Image
-    beside: AttachedDocuments | None = None
+    attachments: AttachedDocuments | None = None
     verifier: Verifier | None = None
 
     @cached_property
     def files(self) -> dict[str, Entry]:
-        """Path -> entry of all that is in `/`."""
+        """Path -> entry of the file system."""
         return filesystem.merge_layers(
             filesystem.layer_listing(layer) for layer in self.image.layers
         )
@@ -80,7 +94,7 @@ class Subject:
         return self._document(SBOM)
 
     def digest(self, name: str) -> dict[str, str] | None:
-        """The digest set of what a bundle calls `name`, as it is in the image."""
+        """Return the digest set, in the image, of a file or folder of the bundle."""
         if not name.endswith("/"):
             entry = self.files.get(APP + name)
             return {"sha256": entry.sha256} if entry and entry.kind == "file" else None
@@ -92,24 +106,32 @@ class Subject:
         return {"dirHash": tree_digest(inside)} if inside else None
 
     def _document(self, name: str) -> dict[str, Any]:
-        """Raises VerificationError: there is none that can be read."""
+        """Read a document.
+
+        Raises:
+            VerificationError: The image has no valid one.
+        """
         if APP + name not in self.files:
             raise VerificationError(
-                f"The image has no {APP}{name}: nothing in it tells how it was made.",
-                hint="It is none that modelpack made, or one of an older version: package anew.",
+                f"The image has no {APP}{name}, which describes how it was built.",
+                hint="Package the model again with this version of modelpack.",
             )
         try:
-            document = json.loads(filesystem.read(self.image, APP + name, _LIMIT))
+            document = json.loads(filesystem.read(self.image, APP + name, _MAX_DOCUMENT_BYTES))
         except (ValueError, RecursionError) as error:
-            raise VerificationError(f"{APP}{name} in the image is no JSON.", hint=ANEW) from error
+            raise VerificationError(
+                f"{APP}{name} in the image is not JSON.", hint=REBUILD_HINT
+            ) from error
         if not isinstance(document, dict):
-            raise VerificationError(f"{APP}{name} in the image is no JSON object.", hint=ANEW)
+            raise VerificationError(
+                f"{APP}{name} in the image is not a JSON object.", hint=REBUILD_HINT
+            )
         return document
 
 
 def labels_of(image: Image) -> dict[str, str]:
-    found = _config(image).get("Labels")
-    return dict(found) if isinstance(found, dict) else {}
+    labels = _config(image).get("Labels")
+    return dict(labels) if isinstance(labels, dict) else {}
 
 
 def _config(image: Image) -> Mapping[str, Any]:
@@ -122,6 +144,6 @@ def is_byte_code(path: str) -> bool:
 
 
 def join_first(names: Sequence[str], most: int = 3) -> str:
-    """The first few of them, in words."""
+    """Return the first names, and the number of the others."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

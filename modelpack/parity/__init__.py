@@ -1,4 +1,4 @@
-"""ModelSpec -> Reference: rows, and what the author's model says of them."""
+"""Expected answers: their sources, their comparison and what an image claims."""
 
 from __future__ import annotations
 

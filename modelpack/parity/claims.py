@@ -1,4 +1,4 @@
-"""What an image claims about its parity, as labels and as text."""
+"""Parity claims of images, as labels and as text."""
 
 from __future__ import annotations
 

@@ -11,23 +11,23 @@ from typing import Any, get_args
 
 from modelpack.types import FieldType, Scalar
 
-from .values import is_iso_date, is_missing, kind_of, to_scalar, type_of
+from .values import common_type, is_iso_date, is_missing, to_scalar, type_of_value
 
 SHARES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-"""Those of the quantiles that are kept."""
+"""The quantiles that are kept."""
 MAX_CATEGORIES = 100_000
 MAX_CATEGORY_BYTES = 2**21
 MAX_SORTED = 1_000_000
-"""Values of which quantiles are computed; of more, evenly spread ones."""
+"""Values from which quantiles are computed; of more values, evenly spread ones."""
 _MAX_NAME = 10_000
 
 
 @dataclass(frozen=True)
 class Column:
-    """What is known of a column.
+    """Facts about a column.
 
     Attributes:
-        type: With the dtype "category", that of the categories.
+        type: The type of the values; for the dtype "category", of the categories.
         categories: All categories in the order of their codes; None for other dtypes, or if they
             are too many.
         quantiles: For `SHARES` of the finite values; None if the values are not numbers.
@@ -46,7 +46,7 @@ class Column:
     missing_none: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the column as it stands in a record."""
+        """Return the column for a record."""
         document = vars(self).copy()
         for name in ("categories", "quantiles"):
             document[name] = None if document[name] is None else list(document[name])
@@ -54,11 +54,11 @@ class Column:
 
 
 def from_values(name: str, values: Iterable[Any], dtype: str | None = None) -> Column:
-    """Return what Python values tell of their column."""
+    """Return the column of these Python values."""
     values = list(values)
     present = [value for value in values if not is_missing(value)]
-    kinds = {kind for value in present if (kind := kind_of(value))}
-    type_ = type_of(kinds) if kinds else "any"
+    kinds = {kind for value in present if (kind := type_of_value(value))}
+    type_ = common_type(kinds) if kinds else "any"
     column = Column(name, type_, dtype, nullable=len(present) < len(values))
     if type_ not in {"number", "integer"}:
         return column
@@ -86,9 +86,9 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 def from_categories(
     name: str, values: Sequence[Any], *, ordered: bool, nullable: bool, dtype: str = "category"
 ) -> Column:
-    """Return a column of the dtype "category". `values`: its categories in the order of codes."""
-    kinds = {kind for value in values if (kind := kind_of(value))}
-    type_: FieldType = type_of(kinds) if kinds else "any"
+    """Return a column of the dtype "category" whose categories are `values`, in code order."""
+    kinds = {kind for value in values if (kind := type_of_value(value))}
+    type_: FieldType = common_type(kinds) if kinds else "any"
     categories = None
     if len(values) <= MAX_CATEGORIES:
         scalars = tuple(map(to_scalar, values))
@@ -98,18 +98,18 @@ def from_categories(
 
 
 def from_json(document: Any) -> Column:
-    """Return the column that `Column.to_json` wrote; keys that may be missing have defaults.
+    """Return the column that `Column.to_json` wrote.
 
     Raises:
-        ValueError: It has another form.
+        ValueError: The document is malformed.
     """
     try:
-        return _checked(document)
+        return _parse(document)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a field is malformed: {error}") from error
 
 
-def _checked(document: Mapping[str, Any]) -> Column:
+def _parse(document: Mapping[str, Any]) -> Column:
     name, type_, dtype = document["name"], document["type"], document.get("dtype")
     categories, quantiles = document.get("categories"), document.get("quantiles")
     bounds = [document.get("minimum"), document.get("maximum")]
@@ -145,16 +145,16 @@ def _are(values: Any, kinds: Any) -> bool:
 
 
 MAX_COLUMNS = 1000
-"""Columns that are looked into; those of wider files are left to the model file."""
+"""Columns of a file that are inferred; for wider files the model file decides."""
 
 _BOOLEANS = {"true", "True", "TRUE", "false", "False", "FALSE"}
 _NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)", re.I)
 _CODE = re.compile(r"[+-]?0\d.*")
-"""A postcode or an account number: pandas writes no number with a leading zero."""
+"""A postcode or an account number: pandas writes numbers without leading zeros."""
 _WITH_ZONE = re.compile(r".*[0-9](Z|[+-][0-9]{2}:?[0-9]{2})")
 
 
-def inferred(name: str, cells: Sequence[str]) -> Column:
+def infer_column(name: str, cells: Sequence[str]) -> Column:
     """Return the column of these cells. An empty cell is a missing value."""
     present = [cell for cell in cells if cell != ""]
     nullable = len(present) < len(cells)
@@ -174,7 +174,7 @@ def inferred(name: str, cells: Sequence[str]) -> Column:
 
 
 def with_dates(column: Column, values: Sequence[object]) -> Column:
-    """Return the column of texts as one of dates if all of them are dates of ISO 8601."""
+    """Return a column of strings as dates if all of them are ISO 8601 dates."""
     texts = [value for value in values if isinstance(value, str)]
     if column.type != "string" or not all(map(is_iso_date, texts)):
         return column
@@ -186,8 +186,10 @@ def _date_dtype(texts: Sequence[str]) -> str:
 
 
 def _number(cell: str) -> int | float:
-    """Raises:
-    ValueError: It is no number, or a code of digits.
+    """Parse a number.
+
+    Raises:
+        ValueError: The cell is not a number, or is a code of digits.
     """
     if _CODE.fullmatch(cell) or not _NUMBER.fullmatch(cell):
         raise ValueError(cell)
@@ -205,13 +207,13 @@ DTYPES = {
     **{f"int{bits}": (f"int{bits}", f"Int{bits}") for bits in _BITS},
     **{f"uint{bits}": (f"uint{bits}", f"UInt{bits}") for bits in _BITS},
 }  # fmt: skip
-"""Arrow's type -> the dtype of pandas without and with missing values."""
+"""Type of Arrow -> dtype of pandas without and with missing values."""
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
 _KEPT = re.compile(r"U?Int[0-9]+|Float[0-9]+|boolean|string|str|float(16|32|64)|bool|u?int[0-9]+")
-"""Names of dtypes in the notes of pandas that are taken as they are."""
+"""Dtypes in the metadata of pandas that are used unchanged."""
 
 
-def dtype_of(name: str, *, missing: bool) -> str:
+def pandas_dtype(name: str, *, missing: bool) -> str:
     """Return the dtype of pandas for a type of Arrow."""
     if name in DTYPES:
         return DTYPES[name][missing]
@@ -220,8 +222,8 @@ def dtype_of(name: str, *, missing: bool) -> str:
     return "object"
 
 
-def column_of(name: str, column: Any, values: Sequence[Any], noted: str | None) -> Column:
-    """Return what a column of a file tells. `noted`: its dtype in the notes of pandas."""
+def from_arrow(name: str, column: Any, values: Sequence[Any], noted: str | None) -> Column:
+    """Return a column of an Arrow table. `noted`: its dtype in the metadata of pandas."""
     missing = column.null_count > 0
     type_name = str(column.type)
     if type_name.startswith("dictionary"):
@@ -230,26 +232,26 @@ def column_of(name: str, column: Any, values: Sequence[Any], noted: str | None) 
         categories = chunk.dictionary.to_pylist()
         ordered = bool(column.type.ordered)
         return from_categories(name, categories, ordered=ordered, nullable=missing)
-    dtype = dtype_of(type_name, missing=missing)
+    dtype = pandas_dtype(type_name, missing=missing)
     if missing and not _is_nullable(noted):
-        dtype = _of_numpy(dtype)
+        dtype = _numpy_dtype(dtype)
     elif noted and _KEPT.fullmatch(noted):
         dtype = noted
-    found = from_values(name, values, dtype)
-    is_number = found.type in {"number", "integer"}
+    result = from_values(name, values, dtype)
+    is_number = result.type in {"number", "integer"}
     if is_number and dtype.lower().startswith("float"):
-        return replace(found, type="number")
+        return replace(result, type="number")
     if dtype.startswith("datetime64"):
-        return replace(found, type="datetime")
-    return found
+        return replace(result, type="datetime")
+    return result
 
 
 def _is_nullable(noted: str | None) -> bool:
     return bool(noted and re.fullmatch(r"U?Int[0-9]+|Float[0-9]+|boolean|string", noted))
 
 
-def _of_numpy(dtype: str) -> str:
-    """The dtype that pandas gives to values with missing ones unless another is noted."""
+def _numpy_dtype(dtype: str) -> str:
+    """Return the default dtype of pandas for such values if some are missing."""
     if re.fullmatch(r"U?Int[0-9]+|Float64", dtype):
         return "float64"
     return {"Float32": "float32", "boolean": "object"}.get(dtype, dtype)

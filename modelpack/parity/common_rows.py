@@ -13,7 +13,7 @@ from . import rows as parity_rows
 from . import sidecar
 from .merge import with_examples
 from .row_files import Table, read_table
-from .rows import MOST_ROWS, Row, align
+from .rows import MAX_ROWS, Row, align, join_names
 from .sidecar import Recording
 
 
@@ -24,8 +24,7 @@ class RowsUnavailable:
     why: str
 
 
-_UNKNOWN = "the file does not tell what a row looks like: --example FILE gives rows"
-_MOST_NAMES = 5
+_UNKNOWN = "the file does not contain what a row looks like; give rows with --example FILE"
 
 SharedRows = Reference | RowsUnavailable
 
@@ -33,24 +32,27 @@ SharedRows = Reference | RowsUnavailable
 def shared_rows(
     models: Sequence[ModelSpec], files: Sequence[Path | None], example: Path | None = None
 ) -> list[SharedRows]:
-    """For each of the models the rows, and what it said of them where a record tells. `files`:
-    beside which a record may lie.
+    """Return the rows for each model, with its recorded answers if a record has the same rows.
 
-    The rows are those of the example file, else of the first record, else they are made from the
-    first model's signature.
+    The rows come from the example file, the first record, or the signature of the first model.
+
+    Args:
+        models: The models.
+        files: The file of each model, next to which a record may be.
+        example: A file with rows.
 
     Raises:
-        UsageError: a file cannot be read, or its rows fit none of the models.
+        UsageError: A file cannot be read, or its rows fit none of the models.
     """
     if example is None:
         records = [sidecar.read(f, m) if f else None for m, f in zip(models, files, strict=True)]
         if any(records):
             return _recorded(models, records)
-        return _made_up(models)
+        return _synthetic(models)
     table = read_table(example)
-    shared = [_fitted(model, table) for model in models]
+    shared = [_align(model, table) for model in models]
     if all(isinstance(rows, RowsUnavailable) for rows in shared):
-        align(table, models[0].signature)  # says why
+        align(table, models[0].signature)  # raises the reason
     return shared
 
 
@@ -59,48 +61,44 @@ def _recorded(models: Sequence[ModelSpec], records: Sequence[Recording | None]) 
     return [
         sidecar.reference(model, record, 0.0)[1]
         if record and record.table == table
-        else _fitted(model, table)
+        else _align(model, table)
         for model, record in zip(models, records, strict=True)
     ]
 
 
-def _made_up(models: Sequence[ModelSpec]) -> list[SharedRows]:
+def _synthetic(models: Sequence[ModelSpec]) -> list[SharedRows]:
     first, *others = models
     rows = parity_rows.synthetic_rows(first.signature)
     if not rows:
         return [RowsUnavailable(_UNKNOWN) for _ in models]
-    mine = Reference(rows, made_up=True)
-    return [mine, *(_translated(rows, first.signature, each.signature) for each in others)]
+    translated = [_translate(rows, first.signature, other.signature) for other in others]
+    return [Reference(rows, made_up=True), *translated]
 
 
-def _translated(rows: Sequence[Row], first: Signature, other: Signature) -> SharedRows:
-    """Rows of one model as another one takes them, with nothing where that lacks a value and may.
+def _translate(rows: Sequence[Row], first: Signature, other: Signature) -> SharedRows:
+    """Return the rows of one model for another one, with None for values that may be missing.
 
-    The names of a model that recorded none are no names.
+    Inputs are matched by position if a model recorded no names.
     """
     by_name = first.named and other.named
-    names = [field.name if by_name else place for place, field in enumerate(first.inputs)]
-    wanted = [field.name if by_name else place for place, field in enumerate(other.inputs)]
-    places = [names.index(name) if name in names else None for name in wanted]
-    pairs = list(zip(other.inputs, places, strict=True))
-    lacking = [field.name for field, place in pairs if place is None and not field.nullable]
+    names = [field.name if by_name else position for position, field in enumerate(first.inputs)]
+    required = [field.name if by_name else position for position, field in enumerate(other.inputs)]
+    positions = [names.index(name) if name in names else None for name in required]
+    pairs = list(zip(other.inputs, positions, strict=True))
+    lacking = [field.name for field, position in pairs if position is None and not field.nullable]
     if lacking:
-        return RowsUnavailable(f"rows as OLD takes them lack what it needs: {_listed(lacking)}")
+        return RowsUnavailable(f"the rows of OLD lack inputs of this model: {join_names(lacking)}")
     if not other.inputs:
         return RowsUnavailable(_UNKNOWN)
-    made = (tuple(None if at is None else row[at] for at in places) for row in rows)
-    return Reference(tuple(made), made_up=True)
+    translated = (tuple(None if at is None else row[at] for at in positions) for row in rows)
+    return Reference(tuple(translated), made_up=True)
 
 
-def _fitted(model: ModelSpec, table: Table) -> SharedRows:
-    table = replace(table, rows=table.rows[:MOST_ROWS])
+def _align(model: ModelSpec, table: Table) -> SharedRows:
+    table = replace(table, rows=table.rows[:MAX_ROWS])
     try:
         signature = with_examples(model, table).signature
         return Reference(align(table, signature))
     except UsageError as error:
-        told = error.message.removeprefix("The example rows ").rstrip(".")
-        return RowsUnavailable(f"the example rows {told}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+        reason = error.message.removeprefix("The example rows ").rstrip(".")
+        return RowsUnavailable(f"the example rows {reason}")

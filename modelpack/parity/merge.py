@@ -14,15 +14,15 @@ from packaging.version import InvalidVersion, Version
 from modelpack.errors import UsageError
 from modelpack.types import Field, FieldType, Layout, ModelSpec, Scalar, Signature
 
-from .columns import MAX_COLUMNS, Column, from_values, inferred, with_dates
+from .columns import MAX_COLUMNS, Column, from_values, infer_column, with_dates
 from .row_files import Table
-from .rows import MOST_ROWS, Row, align, places
+from .rows import MAX_ROWS, Row, align, value_positions
 
 SAMPLES = 5
 MAX_SAMPLE_BYTES = 2**14
 """Of all samples together, which are part of the image and its page."""
 MIN_RANGE_ROWS = 20
-"""Rows of an example from which a range is told: a few rows show no more than themselves."""
+"""Rows of an example from which a range is taken: fewer rows say nothing about other rows."""
 _NUMERIC: tuple[FieldType, ...] = ("number", "integer", "boolean")
 _BY_NAME = {"string", "boolean", "datetime"}
 """Types of columns whose model takes a frame, if they have names."""
@@ -33,8 +33,9 @@ _KEEPS_NAMES = Version("1.0")
 
 
 def with_examples(spec: ModelSpec, table: Table, *, answered: bool = False) -> ModelSpec:
-    """Return the spec with what the rows tell of the inputs: types, dtypes, categories, ranges, an
-    example and samples. A model file that does not contain the inputs gets those of the table.
+    """Return the spec with the types, dtypes, categories, ranges and samples of the rows.
+
+    A model file that does not contain the inputs gets those of the table.
 
     Args:
         spec: The model.
@@ -49,10 +50,10 @@ def with_examples(spec: ModelSpec, table: Table, *, answered: bool = False) -> M
     signature = _with_inputs(spec.signature, table, facts)
     if signature.inputs and _was_frame(spec, table, answered):
         signature = replace(signature, named=True)
-    at = places(table, signature)
-    known = [facts[place] if place is not None and facts else None for place in at]
+    positions = value_positions(table, signature)
+    known = [facts[at] if at is not None and facts else None for at in positions]
     pairs = zip(signature.inputs, known, strict=True)
-    inputs = tuple(_merged(f, c, table, answered) if c else f for f, c in pairs)
+    inputs = tuple(_merge(f, c, table, answered) if c else f for f, c in pairs)
     signature = replace(signature, inputs=inputs, layout=_layout(signature, inputs))
     first = replace(table, rows=table.rows[:SAMPLES])
     rows = align(first, signature) if table.rows else ()
@@ -61,27 +62,27 @@ def with_examples(spec: ModelSpec, table: Table, *, answered: bool = False) -> M
 
 
 def _facts(table: Table) -> tuple[Column, ...]:
-    """What the rows tell of their columns, if the format of the file tells nothing."""
+    """Infer columns from rows of a file format without dtypes."""
     columns = list(zip(*table.rows, strict=True))
     names = table.columns or [f"x{index}" for index in range(len(columns))]
     if len(columns) > MAX_COLUMNS:
         return tuple(
-            from_values(n, part[:MOST_ROWS]) for n, part in zip(names, columns, strict=True)
+            from_values(n, part[:MAX_ROWS]) for n, part in zip(names, columns, strict=True)
         )
     pairs = zip(names, columns, strict=True)
     if table.is_text:
-        return tuple(inferred(name, cells) for name, cells in pairs)
+        return tuple(infer_column(name, cells) for name, cells in pairs)
     return tuple(_as_read(from_values(name, values), values) for name, values in pairs)
 
 
 def _as_read(column: Column, values: Sequence[object]) -> Column:
-    """The column of JSON with the dtype that pandas gives it; integers as each request has them."""
+    """Return a JSON column with the dtype of pandas; that of integers differs by request."""
     dtype = {"number": "float64", "boolean": None if column.nullable else "bool"}
     return with_dates(replace(column, dtype=dtype.get(column.type)), values)
 
 
 def _was_frame(spec: ModelSpec, table: Table, answered: bool) -> bool:
-    """Whether a model whose file has no names was fitted on a DataFrame with those of the table.
+    """Return whether a model without names was fitted on a DataFrame with the table's names.
 
     A record of a DataFrame proves it. An example suggests it for releases of scikit-learn that
     keep no names; a later release has kept those of every DataFrame.
@@ -102,23 +103,21 @@ def _is_before_names(version: str | None) -> bool:
 
 
 def _has_names_for(signature: Signature, table: Table) -> bool:
-    """Whether the table has a name of its own for each input of a model without names."""
+    """Return whether the table has a distinct name for each input of a model without names."""
     names = table.columns or ()
     fits = 0 < len(names) == len(set(names)) == len(signature.inputs) and all(names)
     return fits and signature.layout in {"array", "frame"}
 
 
 def _with_inputs(signature: Signature, table: Table, facts: Sequence[Column]) -> Signature:
-    """The signature with the inputs of the table if it has none, and with the names of the table
-    if the model file has none.
-    """
+    """Return the signature with the inputs or names of the table if it has none."""
     if not signature.inputs:
         names = table.columns or [f"x{index}" for index in range(len(facts))]
         inputs = tuple(
             Field(
                 n,
                 c.type if c.type != "integer" else "number",
-                nullable=c.nullable or c.type == "string",  # a few rows do not show what may miss
+                nullable=c.nullable or c.type == "string",  # few rows do not show missing values
             )
             for n, c in zip(names, facts, strict=True)
         )
@@ -131,8 +130,8 @@ def _with_inputs(signature: Signature, table: Table, facts: Sequence[Column]) ->
     return replace(signature, inputs=tuple(replace(f, name=n) for f, n in pairs))
 
 
-def _merged(field: Field, column: Column, table: Table, answered: bool) -> Field:
-    """An input of the file with what the rows tell of it."""
+def _merge(field: Field, column: Column, table: Table, answered: bool) -> Field:
+    """Return an input of the model file with the facts of its column."""
     is_coded = field.dtype == "category" and field.categories is not None
     if is_coded or (field.categories is not None and not _extends(column, field)):
         known = replace(field, dtype=field.dtype or _value_dtype(column))
@@ -159,7 +158,7 @@ def _merged(field: Field, column: Column, table: Table, answered: bool) -> Field
 
 
 def _extends(column: Column, field: Field) -> bool:
-    """Whether the categories of the column are those of the file and perhaps more."""
+    """Return whether the column has all categories of the file."""
     if column.dtype != "category" or column.categories is None:
         return False
     return set(map(_key, field.categories or ())) <= set(map(_key, column.categories))
@@ -174,30 +173,30 @@ def _value_dtype(column: Column) -> str | None:
 
 
 def _type(field: Field, column: Column, table: Table, answered: bool) -> FieldType:
-    """The type of an input.
+    """Return the type of an input.
 
     Raises:
         UsageError: The file and the rows contradict each other.
     """
-    was, found = field.type, column.type
-    if found in {was, "any"}:
-        return was
-    if was == "any" or answered:
-        is_guess = found == "integer" and not table.is_typed
-        return "number" if is_guess else found
-    if found == "boolean" and was in _NUMERIC:
+    in_file, in_rows = field.type, column.type
+    if in_rows in {in_file, "any"}:
+        return in_file
+    if in_file == "any" or answered:
+        is_guess = in_rows == "integer" and not table.is_typed
+        return "number" if is_guess else in_rows
+    if in_rows == "boolean" and in_file in _NUMERIC:
         return "boolean"
-    if found == "integer" and was == "number":
+    if in_rows == "integer" and in_file == "number":
         return "integer" if table.is_typed else "number"
-    if found == "datetime" and was == "number":
+    if in_rows == "datetime" and in_file == "number":
         return "datetime"
-    if not table.is_typed or (found in _NUMERIC and was in _NUMERIC):
-        return was  # a value that does not fit is reported with its row
+    if not table.is_typed or (in_rows in _NUMERIC and in_file in _NUMERIC):
+        return in_file  # a value that does not fit is reported with its row
     raise UsageError(
         f"The example rows and the model file contradict each other: the column {field.name} has"
-        f" values of the type {found}, and the model takes {was}.",
-        hint="Give rows as the model got them in training, with the same dtypes; parquet keeps"
-        " them. `modelpack inspect MODEL` shows the inputs.",
+        f" values of the type {in_rows}, but the model takes {in_file}.",
+        hint="Give rows with the dtypes of training, for example as parquet. `modelpack inspect"
+        " MODEL` shows the inputs.",
     )
 
 
@@ -210,7 +209,7 @@ def _layout(signature: Signature, inputs: Sequence[Field]) -> Layout:
 
 
 def _with_values(inputs: Sequence[Field], rows: Sequence[Row]) -> tuple[Field, ...]:
-    """The inputs with the first row as examples. Without a row, the middle of what is known."""
+    """Return the inputs with the first row, or the middle of each range, as examples."""
     if not rows:
         return tuple(replace(field, example=_middle(field)) for field in inputs)
     pairs = zip(inputs, rows[0], strict=True)
@@ -229,7 +228,7 @@ def _middle(field: Field) -> Scalar:
 
 
 def _samples(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The first rows as they fit into the image."""
+    """Return as many of the rows as fit into the image."""
     kept: list[Row] = []
     left = MAX_SAMPLE_BYTES
     for row in rows:
@@ -240,7 +239,7 @@ def _samples(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _with_pandas(spec: ModelSpec, signature: Signature) -> ModelSpec:
-    """The spec with the signature, and with pandas if the model takes frames only since now."""
+    """Return the spec with the signature, and with pandas if the signature needs it."""
     if signature.layout != "frame" or "pandas" in spec.requirements:
         return replace(spec, signature=signature)
     reasons = {**spec.reasons, "pandas": "the model takes a DataFrame, as the rows have names"}

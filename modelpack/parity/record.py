@@ -1,7 +1,4 @@
-"""`modelpack.record()`, which runs in the training script.
-
-Runs in the training script, with whatever libraries are there; needs none but numpy.
-"""
+"""`modelpack.record()`, which runs in the training script and needs only numpy."""
 
 from __future__ import annotations
 
@@ -21,35 +18,36 @@ import numpy as np
 from modelpack.errors import UsageError
 from modelpack.files import atomic_write_text
 from modelpack.parity import training
-from modelpack.parity.sidecar import SCHEMA, path_of
+from modelpack.parity.sidecar import SCHEMA, record_path
 from modelpack.parity.values import to_scalar
 
 ROWS = 20
 MAX_ROWS = 100
 MAX_BYTES = 2**25
-"""Of a record: fewer rows are kept if they and the answers to them are larger."""
+"""Maximum size of a record: with larger rows and answers, fewer rows are kept."""
 
 MAX_COPIED_BYTES = 2**28
-"""Of the model's files: larger models are asked as they are, not as they were saved."""
+"""Size of the model's files up to which a reloaded copy of the model answers the rows."""
 
 PathLike = str | os.PathLike[str]
 
 
 def record(
     model: Any,
-    X: Any,  # noqa: N803 - as scikit-learn has it
+    X: Any,  # noqa: N803 - the name in scikit-learn
     path: PathLike | Sequence[PathLike],
     *,
     rows: int = ROWS,
 ) -> Path:
-    """Write what is known of the training data, and what `model` answers for some of its rows, to
-    `<path>.record.json`. Call it after the model was saved.
+    """Write facts about the training data, and predictions for some rows, to `<path>.record.json`.
+
+    Call it after the model was saved.
 
     `modelpack package` finds the record next to the model file. It compares the answers of the
     container with the recorded ones bit for bit, and takes the versions of the libraries, and the
     types, dtypes, categories and ranges of the columns from it.
 
-    The record contains data: the first `rows` rows as they are, and for each column of all rows
+    The record contains data: the first `rows` rows unchanged, and for each column of all rows
     its minimum, maximum, quantiles and categories. The first rows become examples in the image and
     on its page. `rows=0` keeps no row, and no answer.
 
@@ -64,8 +62,7 @@ def record(
         The path of the record, which replaces an older one.
 
     Raises:
-        UsageError: No file exists at `path`, `X` has no row, or a row has a value that JSON cannot
-            hold.
+        UsageError: No file exists at `path`, `X` has no row, or a value has no form in JSON.
     """
     if not 0 <= rows <= MAX_ROWS:
         raise UsageError(
@@ -81,63 +78,61 @@ def record(
         "python": "{}.{}".format(*sys.version_info[:2]),
         "platform": f"{sys.platform} {platform.machine()}",
         "versions": _versions(),
-        "layout": training.kind_of_rows(X),
+        "layout": training.row_layout(X),
         "fields": [column.to_json() for column in training.columns(X)],
     }
     if sum(p.stat().st_size for p in paths) <= MAX_COPIED_BYTES:
         members = [_as_loaded(member) for member in members]
-    target = path_of(paths[-1])
+    target = record_path(paths[-1])
     atomic_write_text(target, _with_rows(document, members, X, rows) + "\n")
     return target
 
 
 def _as_loaded(member: Any) -> Any:
-    """Return a copy as loading a file gives it. Its arrays may lie in memory in another order than
-    those of training, and then BLAS adds up numbers in another order.
-    """
+    """Return a reloaded copy, because BLAS sums by the memory order of arrays."""
     try:
-        return pickle.loads(pickle.dumps(member, protocol=5))  # noqa: S301 - of this process
-    except Exception:  # whatever the classes in it raise: they are saved in another way
+        return pickle.loads(pickle.dumps(member, protocol=5))  # noqa: S301 - created by this process
+    except Exception:  # classes may raise anything; these are saved in another way
         return member
 
 
-def _with_rows(document: dict[str, Any], members: Sequence[Any], rows: Any, wanted: int) -> str:
-    """The document with as many rows and answers as fit."""
-    places = training.finite_places(rows, wanted)
+def _with_rows(document: dict[str, Any], members: Sequence[Any], rows: Any, count: int) -> str:
+    """Return the document with as many rows and answers as fit."""
+    positions = training.finite_positions(rows, count)
     while True:
-        head = training.take(rows, places)
-        parts = [training.single(head, place) for place in range(len(places))]
-        whole = {
+        head = training.take(rows, positions)
+        parts = [training.single(head, position) for position in range(len(positions))]
+        complete = {
             **document,
             "columns": training.names(head),
-            "instances": _instances(head) if places else [],
-            "together": _answers(members, [head] if places else []),
+            "instances": _instances(head) if positions else [],
+            "together": _answers(members, [head] if positions else []),
             "alone": _answers(members, parts),
         }
-        text = json.dumps(whole, allow_nan=False, indent=1)
-        if len(text) <= MAX_BYTES or not places:
+        text = json.dumps(complete, allow_nan=False, indent=1)
+        if len(text) <= MAX_BYTES or not positions:
             return text
-        places = places[: len(places) // 2]
+        positions = positions[: len(positions) // 2]
 
 
 def _instances(head: Any) -> list[Any]:
     names = training.names(head)
-    return [_json(row, names) for row in training.instances(head)]
+    return [_to_json(row, names) for row in training.instances(head)]
 
 
 def _answers(members: Sequence[Any], parts: Sequence[Any]) -> dict[str, Any]:
-    """Of all parts, one after the other. An encoder of labels at the end decodes predictions."""
+    """Return the answers for all parts. A `LabelEncoder` at the end decodes predictions."""
     decoder = members[-1] if len(members) > 1 and _is_decoder(members[-1]) else None
     members = members[:-1] if decoder is not None else members
     method = "predict" if hasattr(members[-1], "predict") else "transform"
-    found = [_called(members, method, part) for part in parts]
+    results = [_call(members, method, part) for part in parts]
     if decoder is not None:
-        found = [decoder.inverse_transform(each) for each in found]
-    predictions = [row for each in found for row in _listed(each)]
+        results = [decoder.inverse_transform(result) for result in results]
+    predictions = [row for result in results for row in _to_list(result)]
     probabilities = None
     if hasattr(members[-1], "predict_proba"):
-        found = [_called(members, "predict_proba", part) for part in parts]
-        probabilities = [row for each in found for row in _by_row(each)]
+        results = [_call(members, "predict_proba", part) for part in parts]
+        probabilities = [row for result in results for row in _rows(result)]
     return {"predictions": predictions, "probabilities": probabilities}
 
 
@@ -145,39 +140,39 @@ def _is_decoder(member: Any) -> bool:
     return type(member).__name__ == "LabelEncoder" and hasattr(member, "inverse_transform")
 
 
-def _called(members: Sequence[Any], method: str, rows: Any) -> Any:
+def _call(members: Sequence[Any], method: str, rows: Any) -> Any:
     for transformer in members[:-1]:
         rows = transformer.transform(rows)
     return getattr(members[-1], method)(rows)
 
 
-def _by_row(result: Any) -> list[Any]:
-    """Of one matrix (n_rows, n_classes), its rows; of a list of them, a list a row."""
+def _rows(result: Any) -> list[Any]:
+    """Return the rows of a matrix (n_rows, n_classes), or of a list of these a list per row."""
     if isinstance(result, list):
-        return [list(row) for row in zip(*map(_listed, result), strict=True)]
-    return _listed(result)
+        return [list(row) for row in zip(*map(_to_list, result), strict=True)]
+    return _to_list(result)
 
 
-def _listed(values: Any) -> list[Any]:
+def _to_list(values: Any) -> list[Any]:
     dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
-    return [_json(value) for value in dense.tolist()]
+    return [_to_json(value) for value in dense.tolist()]
 
 
-def _json(value: Any, names: Sequence[str] | None = None) -> Any:
-    """As JSON: what is missing (NaN, NaT, None) is null. `names`: of the values of a row."""
+def _to_json(value: Any, names: Sequence[str] | None = None) -> Any:
+    """Return a value, or a row with these column names, for JSON. Missing values become None."""
     if isinstance(value, list | tuple):
         labels = names or [""] * len(value)
-        return [_json(each, [label]) for each, label in zip(value, labels, strict=True)]
+        return [_to_json(each, [label]) for each, label in zip(value, labels, strict=True)]
     if isinstance(value, dict):
-        return {str(name): _json(each, [str(name)]) for name, each in value.items()}
+        return {str(name): _to_json(each, [str(name)]) for name, each in value.items()}
     try:
         return to_scalar(value)
     except TypeError as error:
         where = f" of the column {names[0]}" if names and names[0] else ""
         raise UsageError(
-            f"The values{where} cannot be recorded: JSON has nothing for {error}.",
-            hint="Record rows of numbers, texts, booleans and dates, as a service can take them, "
-            "or keep no rows: modelpack.record(model, X, path, rows=0).",
+            f"The values{where} cannot be recorded: JSON has no form for {error}.",
+            hint="Record rows of numbers, strings, booleans and dates, or no rows: "
+            "modelpack.record(model, X, path, rows=0).",
         ) from error
 
 
@@ -189,14 +184,14 @@ def _sha256(path: Path) -> str:
                 digest.update(block)
     except OSError as error:
         raise UsageError(
-            f"There is no model file to record at {path}: {error.strerror}.",
+            f"The model file {path} cannot be read: {error.strerror}.",
             hint="Save the model first, then call modelpack.record(model, X, path).",
         ) from error
     return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:
-    """Of the distributions whose modules this process has imported."""
+    """Return the versions of the distributions that this process has imported."""
     tops = {name.partition(".")[0] for name in sys.modules}
     names = {
         name

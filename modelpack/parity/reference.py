@@ -15,13 +15,20 @@ from modelpack.types import Answers, ModelSpec, Reference, Signature
 from . import rows as parity_rows
 from . import sidecar
 from .merge import with_examples
-from .row_files import MOST_BYTES, Table, read_table
+from .row_files import MAX_FILE_BYTES, Table, read_table
 from .rows import align, number_or_text
 
 
 @dataclass(frozen=True)
 class ReferenceSources:
-    """`models`: the files of the model, beside the last of which a sidecar may lie."""
+    """Files of the user, and how they are compared.
+
+    Attributes:
+        models: The files of the model; a sidecar may be next to the last one.
+        example: Rows.
+        expected: Predictions for the rows of `example`.
+        tolerance: As in `Reference`.
+    """
 
     models: Sequence[Path] = ()
     example: Path | None = None
@@ -30,18 +37,20 @@ class ReferenceSources:
 
 
 def prepare(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Reference]:
-    """The rows to ask for, with the author's answers where a file holds them, and the spec with the
-    first of the rows as its example.
+    """Choose the rows to compare, and their expected answers if a file contains them.
 
-    Answers are those of the expected file, else of the sidecar that `modelpack.record` wrote, with
-    its rows. Where there is neither, the rows are those of the example file, else made from the
-    signature, and the answers are left to the model itself (`completed`).
+    Answers come from the expected file, or from the sidecar that `modelpack.record` wrote, which
+    has rows too. Without both, the rows come from the example file or the signature, and
+    `complete_reference` adds the answers of the model itself.
+
+    Returns:
+        The model with facts about its inputs from the rows, and the reference.
 
     Raises:
-        UsageError: a file cannot be read, does not fit the model, or is of another model file.
+        UsageError: A file cannot be read, does not fit the model, or is for another model file.
     """
     if sources.expected:
-        return _of_files(spec, sources)
+        return _from_files(spec, sources)
     recorded = sidecar.read(sources.models[-1], spec) if sources.models else None
     example = read_table(sources.example) if sources.example else None
     if example:
@@ -55,10 +64,10 @@ def prepare(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Refe
     return spec, Reference(rows, made_up=True, tolerance=sources.tolerance)
 
 
-def _of_files(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Reference]:
+def _from_files(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Reference]:
     if sources.example is None or sources.expected is None:
         raise UsageError(
-            f"{sources.expected} holds predictions, and nothing says of which rows.",
+            f"{sources.expected} contains predictions, but no file contains their rows.",
             hint="Give the rows too: --example FILE",
         )
     table = read_table(sources.example)
@@ -68,44 +77,45 @@ def _of_files(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Re
     return spec, Reference(rows, answers, None, "expected", tolerance=sources.tolerance)
 
 
-def read_expected(path: Path, signature: Signature, rows: int, of: int) -> Answers:
-    """The predictions of the first `rows` of the `of` rows in the example file.
+def read_expected(path: Path, signature: Signature, rows: int, total: int) -> Answers:
+    """Read the predictions of the first `rows` of all `total` rows in the example file.
 
-    A table of one column holds predictions; one with a column for each class, by name or as an
-    array (n_rows, n_classes), probabilities; any other, the outputs of each row. JSON may be
-    {"predictions": [...], "probabilities": [...]}, as the service answers.
+    A table with one column contains predictions. A table with a column for each class, by name or
+    as an array (n_rows, n_classes), contains probabilities. Any other table contains the outputs
+    of each row. JSON may be a response of the service:
+    {"predictions": [...], "probabilities": [...]}.
 
     Raises:
-        UsageError: the file cannot be read, or has not one prediction a row.
+        UsageError: The file cannot be read, or does not have one prediction per row.
     """
-    document = _document(path)
+    document = _service_response(path)
     if document is not None:
-        answers = _of_document(document, _labels(signature))
+        answers = _from_document(document, _labels(signature))
     else:
-        answers = _of_table(_with_all_lines(read_table(path), of), signature)
+        answers = _from_table(_with_all_lines(read_table(path), total), signature)
     counts = {len(part) for part in (answers.predictions, answers.probabilities) if part}
-    if counts != {of}:
+    if counts != {total}:
         raise UsageError(
-            f"{path} holds {' or '.join(map(str, counts)) or 'no'} predictions, and the example has"
-            f" {of} rows.",
+            f"{path} contains {' or '.join(map(str, counts)) or 'no'} predictions, but the example"
+            f" has {total} rows.",
             hint="Give one prediction for each row, in the same order.",
         )
     return Answers(_first(answers.predictions, rows), _first(answers.probabilities, rows))
 
 
-def _document(path: Path) -> dict[str, Any] | None:
-    """The JSON of the service's answer, None where the file is anything else."""
+def _service_response(path: Path) -> dict[str, Any] | None:
+    """Return the JSON of a response of the service; None for any other file."""
     if path.suffix.lower() != ".json":
         return None
     try:
-        document = json.loads(read_regular(path, MOST_BYTES).decode("utf-8-sig"))
+        document = json.loads(read_regular(path, MAX_FILE_BYTES).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
-        return None  # read_table says why
+        return None  # read_table raises the reason
     is_answer = isinstance(document, dict) and {"predictions", "probabilities"} & document.keys()
     return document if is_answer else None
 
 
-def _of_document(document: dict[str, Any], labels: Sequence[str]) -> Answers:
+def _from_document(document: dict[str, Any], labels: Sequence[str]) -> Answers:
     parts = [document.get(name) for name in ("predictions", "probabilities")]
     predictions, probabilities = (p if isinstance(p, list) else None for p in parts)
     rows = [_values(row, labels) for row in probabilities] if probabilities else None
@@ -113,35 +123,35 @@ def _of_document(document: dict[str, Any], labels: Sequence[str]) -> Answers:
 
 
 def _values(row: Any, labels: Sequence[str]) -> Any:
-    """{label: probability} as the list of probabilities; several outputs as a list of such."""
+    """Return {label: probability}, or a list of these for several outputs, as lists of numbers."""
     if isinstance(row, dict):
         return [row[label] for label in (labels if row.keys() == set(labels) else row)]
     return [_values(each, ()) if isinstance(each, dict) else each for each in row]
 
 
-def _of_table(table: Table, signature: Signature) -> Answers:
+def _from_table(table: Table, signature: Signature) -> Answers:
     classes, labels = signature.classes or (), _labels(signature)
     texts = bool(classes) and all(isinstance(label, str) for label in classes)
     rows = [[c if texts and len(r) == 1 else number_or_text(c) for c in r] for r in table.rows]
     if len(rows[0]) == 1:
         return Answers(tuple(row[0] for row in rows))
     if table.columns is not None and set(table.columns) == set(labels):
-        places = [table.columns.index(label) for label in labels]
-        return Answers(None, tuple([row[place] for place in places] for row in rows))
+        positions = [table.columns.index(label) for label in labels]
+        return Answers(None, tuple([row[position] for position in positions] for row in rows))
     if len(rows[0]) == len(classes):
         return Answers(None, tuple(rows))
     return Answers(tuple(rows))
 
 
 def _labels(signature: Signature) -> list[str]:
-    """The classes as the service names them in JSON."""
+    """Return the class names in JSON responses of the service."""
     labels = signature.classes or ()
     return [label if isinstance(label, str) else json.dumps(label) for label in labels]
 
 
-def _with_all_lines(table: Table, of: int) -> Table:
-    """A file of labels has no line of names where it has as many lines as there are rows."""
-    if table.columns is not None and table.is_text and len(table.rows) == of - 1:
+def _with_all_lines(table: Table, total: int) -> Table:
+    """Return the table with its header as a row if the file has as many lines as rows."""
+    if table.columns is not None and table.is_text and len(table.rows) == total - 1:
         return Table(None, [list(table.columns), *table.rows], is_text=True)
     return table
 

@@ -12,9 +12,9 @@ from typing import Any
 from modelpack.errors import UsageError
 from modelpack.files import require_regular
 
-from .columns import MAX_COLUMNS, Column, column_of, from_values, inferred
+from .columns import MAX_COLUMNS, Column, from_arrow, from_values, infer_column
 
-MOST_BYTES = 2**30
+MAX_FILE_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Table:
 
     Attributes:
         columns: The names of the values of a row; None if the file has none.
-        is_text: Every value is a string that may stand for something else, as in CSV.
+        is_text: Every value is a string that may represent something else, as in CSV.
         facts: What is known of each column, in the order of the values of a row. Empty if nothing.
-        is_typed: The dtypes of `facts` are those of the file, and not inferred from its values.
+        is_typed: The dtypes of `facts` are those of the file, and not infer_column from its values.
     """
 
     columns: tuple[str, ...] | None
@@ -36,31 +36,31 @@ class Table:
 
 
 class RowFileError(Exception):
-    """Why a reader cannot make a table of the file."""
+    """Why a file contains no table. The text completes "PATH cannot be read as rows: "."""
 
 
 def read_table(path: Path) -> Table:
-    """The rows of a file, by its ending: .csv, .json, .jsonl, .npy, .parquet.
+    """Read rows by the suffix of the file: .csv, .json, .jsonl, .npy, .parquet.
 
     Raises:
-        UsageError: there is no such file, no reader for it, or it is malformed.
+        UsageError: The file does not exist, is malformed, or has another suffix.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UsageError(
-            f"{path} has an ending that tells no format of rows.",
-            hint=f"Name it by its format: {', '.join(READERS)}",
+            f"{path} does not have the suffix of a row file.",
+            hint=f"Use one of {', '.join(READERS)}.",
         )
     return _read(reader, path)
 
 
 def _read(reader: Callable[[Path], Table], path: Path) -> Table:
     try:
-        require_regular(path, MOST_BYTES)
+        require_regular(path, MAX_FILE_BYTES)
         table = reader(path)
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", hint="Name a file that is there."
+            f"{path} cannot be read: {error.strerror}.", hint="Check the path."
         ) from error
     except (RowFileError, ValueError, RecursionError, EOFError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
@@ -70,8 +70,8 @@ def _read(reader: Callable[[Path], Table], path: Path) -> Table:
         ) from error
     if not table.rows:
         raise UsageError(
-            f"{path} holds no rows.",
-            hint="Give a file with at least one row; the first hundred are used.",
+            f"{path} contains no rows.",
+            hint="Give a file with at least one row. The first 100 are used.",
         )
     return table
 
@@ -94,7 +94,9 @@ def _table(names: tuple[str, ...] | None, lines: list[list[str]]) -> Table:
     width = len(lines[0]) if lines else 0
     columns = zip(*lines, strict=True)
     pairs = zip(names or [f"x{place}" for place in range(width)], columns, strict=False)
-    facts = tuple(inferred(name, cells) for name, cells in pairs) if width <= MAX_COLUMNS else ()
+    facts = (
+        tuple(infer_column(name, cells) for name, cells in pairs) if width <= MAX_COLUMNS else ()
+    )
     return Table(names, lines, is_text=True, facts=facts)
 
 
@@ -116,8 +118,10 @@ def _read_json_lines(path: Path) -> Table:
 
 
 def table_from_json(document: Any) -> Table:
-    """Raises:
-    RowFileError: the document holds no rows, or rows of several kinds.
+    """Return the table of a JSON document.
+
+    Raises:
+        RowFileError: The document contains no rows, or rows of several kinds.
     """
     columns = None
     if isinstance(document, dict) and "instances" in document:
@@ -145,9 +149,9 @@ def _check(rows: Iterable[list[Any]], columns: Any) -> None:
 
 def _read_npy(path: Path) -> Table:
     try:
-        import numpy as np  # noqa: PLC0415 - modelpack does without it otherwise
+        import numpy as np  # noqa: PLC0415 - an optional library
     except ImportError:
-        raise RowFileError("numpy is not installed here: pip install 'modelpack[rows]'") from None
+        raise RowFileError("numpy is not installed: pip install 'modelpack[rows]'") from None
     array = np.load(path, allow_pickle=False)
     if array.dtype.names:
         parts = [array[name] for name in array.dtype.names]
@@ -161,7 +165,7 @@ def _read_npy(path: Path) -> Table:
 
 
 def _column(name: str, part: Any, values: list[Any]) -> Column:
-    """A column of a structured array: its dtype is that of pandas, texts apart."""
+    """Return a column of a structured array. Only strings have another dtype in pandas."""
     if part.dtype.kind in "US":
         return from_values(name, values, "str")
     return from_values(name, values, str(part.dtype))
@@ -171,7 +175,7 @@ def _read_parquet(path: Path) -> Table:
     try:
         from pyarrow import ArrowException, parquet  # noqa: PLC0415 - a large, optional library
     except ImportError:
-        raise RowFileError("pyarrow is not installed here: pip install 'modelpack[rows]'") from None
+        raise RowFileError("pyarrow is not installed: pip install 'modelpack[rows]'") from None
     try:
         table = parquet.read_table(path)
         names = [name for name in table.column_names if not name.startswith("__index_level_")]
@@ -185,17 +189,17 @@ def _read_parquet(path: Path) -> Table:
 def _facts(table: Any, names: Sequence[str], columns: Sequence[list[Any]]) -> tuple[Column, ...]:
     dtypes = _pandas_dtypes(table.schema.metadata or {})
     pairs = zip(names, columns, strict=True)
-    return tuple(column_of(n, table.column(n), values, dtypes.get(n)) for n, values in pairs)
+    return tuple(from_arrow(n, table.column(n), values, dtypes.get(n)) for n, values in pairs)
 
 
 def _pandas_dtypes(metadata: dict[bytes, bytes]) -> dict[str, str]:
-    """Name -> dtype of the columns of the frame that was written; empty if it was none."""
+    """Return the dtypes of a frame by column; empty if the file was not written from a frame."""
     try:
         listed = json.loads(metadata[b"pandas"])["columns"]
         return {
             str(entry["name"]): str(entry["numpy_type"])
             for entry in listed
-            if entry["pandas_type"] != "categorical"  # else it is the dtype of the codes
+            if entry["pandas_type"] != "categorical"  # its dtype is that of the codes
         }
     except (KeyError, TypeError, ValueError, RecursionError):
         return {}

@@ -12,9 +12,9 @@ from modelpack.types import Field, Scalar, Signature
 from .row_files import Table
 from .values import is_iso_date, to_scalar
 
-MOST_ROWS = 100
-MOST_VALUES = 500_000
-"""Of all rows together: as JSON they stay below the service's limit of 16 MiB a request."""
+MAX_ROWS = 100
+MAX_VALUES = 500_000
+"""Of all rows together, whose JSON is below the service's limit of 16 MiB per request."""
 
 Row = tuple[Scalar, ...]
 
@@ -23,25 +23,25 @@ _LOGICAL = {"true": True, "false": False}
 
 
 def align(table: Table, signature: Signature) -> tuple[Row, ...]:
-    """The first rows, in the signature's order; columns that the model does not take are left out.
+    """Return the first rows in the order of the signature, without columns that it does not have.
 
     Raises:
-        UsageError: columns are missing, or a value is none that the input can have.
+        UsageError: Columns are missing, or the input cannot have a value.
     """
-    at = places(table, signature)
-    count = max(1, min(MOST_ROWS, MOST_VALUES // max(1, len(at))))
+    positions = value_positions(table, signature)
+    count = max(1, min(MAX_ROWS, MAX_VALUES // max(1, len(positions))))
     fields = signature.inputs
     return tuple(
         tuple(
-            _value(field, row[place] if place is not None else None, number, table.is_text)
-            for field, place in zip(fields, at, strict=True)
+            _value(field, row[at] if at is not None else None, number, table.is_text)
+            for field, at in zip(fields, positions, strict=True)
         )
         for number, row in enumerate(table.rows[:count])
     )
 
 
-def places(table: Table, signature: Signature) -> list[int | None]:
-    """Return for each input the position of its value in a row; None if it may be missing and is.
+def value_positions(table: Table, signature: Signature) -> list[int | None]:
+    """Return the position of each input in a row; None for an optional input that is missing.
 
     Raises:
         UsageError: Columns are missing.
@@ -49,40 +49,42 @@ def places(table: Table, signature: Signature) -> list[int | None]:
     width = len(table.rows[0]) if table.rows else len(table.columns or table.facts)
     names = [field.name for field in signature.inputs]
     if table.columns is not None and set(names) & set(table.columns):
-        found = {name: index for index, name in enumerate(table.columns)}
+        positions = {name: index for index, name in enumerate(table.columns)}
         optional = {f.name for f in signature.inputs if signature.layout == "dicts" and f.nullable}
-        missing = [name for name in names if name not in found and name not in optional]
+        missing = [name for name in names if name not in positions and name not in optional]
         if not missing:
-            return [found.get(name) for name in names]
-        raise misfit(f"lack {len(missing)} inputs of the model ({_listed(missing)})")
+            return [positions.get(name) for name in names]
+        raise validation_error(f"lack {len(missing)} inputs of the model ({join_names(missing)})")
     if width == len(names) and not (signature.named and table.columns is not None):
         return list(range(width))
     if signature.named and table.columns is not None:
-        raise misfit(f"name none of the model's inputs ({_listed(names)})")
-    raise misfit(f"have {width} values, and the model takes {len(names)}")
+        raise validation_error(f"name none of the model's inputs ({join_names(names)})")
+    raise validation_error(f"have {width} values, but the model takes {len(names)}")
 
 
 def _value(field: Field, cell: Any, row: int, is_text: bool) -> Scalar:
     if is_text and cell == "":
         return None
-    value = _plain(cell, field, row)
+    value = _scalar(cell, field, row)
     if is_text and isinstance(value, str):
         value = _from_text(field, value)
     if value is not None and not _fits(field, value):
-        raise misfit(f"hold {ascii(value)[:60]} in row {row}, column {field.name}, which takes "
-                      f"{_PLURALS[field.type]}")  # fmt: skip
+        raise validation_error(
+            f"contain {ascii(value)[:60]} in row {row}, column {field.name}, which takes "
+            f"{_PLURALS[field.type]}"
+        )
     is_integral = field.type == "integer" and isinstance(value, float)
     return int(value) if is_integral else value  # type: ignore[arg-type]
 
 
 _PLURALS = {
-    "number": "numbers", "integer": "integers", "string": "texts", "boolean": "true or false",
-    "datetime": "dates of ISO 8601", "any": "any value",
+    "number": "numbers", "integer": "integers", "string": "strings", "boolean": "true or false",
+    "datetime": "ISO 8601 dates", "any": "any value",
 }  # fmt: skip
 
 
 def _from_text(field: Field, text: str) -> Scalar:
-    """A cell of a text file as a value of the input: no text of an input of texts is a number."""
+    """Return a cell of a text file as a value of the input. Strings stay strings."""
     if field.type in {"string", "datetime"}:
         return text
     if field.type == "boolean":
@@ -94,7 +96,7 @@ def _from_text(field: Field, text: str) -> Scalar:
 
 
 def _fits(field: Field, value: Scalar) -> bool:
-    """Whether the service takes a value: numbers include true and false."""
+    """Return whether the service takes a value. Numbers include true and false."""
     is_number = isinstance(value, int | float)
     if field.type == "integer":
         return is_number and float(value).is_integer()  # type: ignore[arg-type]
@@ -106,16 +108,18 @@ def _fits(field: Field, value: Scalar) -> bool:
     return {"number": is_number, "string": isinstance(value, str), "any": True}[field.type]
 
 
-def _plain(value: Any, field: Field, row: int) -> Scalar:
+def _scalar(value: Any, field: Field, row: int) -> Scalar:
     try:
         return to_scalar(value)
     except TypeError as error:
-        where = f"in row {row}, column {field.name}"
-        raise misfit(f"hold {error} {where}, which is no number, text, boolean or date") from error
+        raise validation_error(
+            f"contain {error} in row {row}, column {field.name}, which is not a number, string,"
+            " boolean or date"
+        ) from error
 
 
 def number_or_text(value: Scalar) -> Scalar:
-    """What a cell of a text file stands for."""
+    """Return a cell of a text file as an integer, a float, or unchanged."""
     if not isinstance(value, str):
         return value
     for kind in (int, float):
@@ -126,59 +130,60 @@ def number_or_text(value: Scalar) -> Scalar:
     return value
 
 
-def _listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
+    """Return the first five names, separated by commas."""
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def misfit(what: str) -> UsageError:
+def validation_error(problem: str) -> UsageError:
     return UsageError(
-        f"The example rows {what}.",
-        hint="`modelpack inspect MODEL` shows what a row of the model is.",
+        f"The example rows {problem}.", hint="`modelpack inspect MODEL` shows the inputs."
     )
 
 
 ROWS = 8
-"""More are made for an input with more categories, so that each of them is in a row."""
-_STEP = 0.6180339887498949  # the golden ratio's, whose multiples spread evenly
+"""Synthetic rows. Inputs with more categories get more, so that each category is in a row."""
+_STEP = 0.6180339887498949  # the golden ratio, whose multiples are evenly spread
 
 
 def synthetic_rows(signature: Signature) -> tuple[Row, ...]:
-    """The real rows that are known, the example, then rows of values between each input's bounds
-    and of all its categories; none where the file does not tell enough for one.
+    """Return the known real rows, the example, and rows of values within bounds and categories.
+
+    Without enough facts in the model file, only the real rows are returned.
     """
     inputs = signature.inputs
     if not inputs or any(field.example is None and not field.nullable for field in inputs):
         return signature.samples
     count = _count(inputs)
-    made = [
-        tuple(_synthetic_value(field, number, place, count) for place, field in enumerate(inputs))
+    rows = [
+        tuple(_synthetic_value(field, number, column, count) for column, field in enumerate(inputs))
         for number in range(count)
     ]
-    return tuple(dict.fromkeys((*signature.samples, *made)))
+    return tuple(dict.fromkeys((*signature.samples, *rows)))
 
 
 def _count(inputs: Sequence[Field]) -> int:
-    """The first row is the example, and the last one has no categories where they may miss."""
+    """Return the number of rows: the example, all categories, and a row of missing values."""
     categories = max(len(field.categories or ()) for field in inputs)
-    return max(ROWS, min(categories + 2, MOST_ROWS, MOST_VALUES // len(inputs)))
+    return max(ROWS, min(categories + 2, MAX_ROWS, MAX_VALUES // len(inputs)))
 
 
-def _synthetic_value(field: Field, number: int, place: int, count: int) -> Scalar:
+def _synthetic_value(field: Field, number: int, column: int, count: int) -> Scalar:
     if number == 0:
         return field.example
     if field.nullable and number == count - 1:
         return None
     if field.categories:
-        return field.categories[_category(number + place, count - 2, len(field.categories))]
+        return field.categories[_category(number + column, count - 2, len(field.categories))]
     if field.type == "boolean":
-        return (number + place) % 2 == 0
+        return (number + column) % 2 == 0
     if field.type in {"number", "integer"} and isinstance(field.example, int | float):
-        return _number(field, float(field.example), (number * _STEP + place * _STEP**2) % 1)
+        return _number(field, float(field.example), (number * _STEP + column * _STEP**2) % 1)
     return field.example
 
 
 def _category(number: int, rows: int, categories: int) -> int:
-    """One after the other; of more categories than rows, evenly spread ones with the last."""
+    """Return the position of the category of a row: in order, or evenly spread over too many."""
     if categories <= rows:
         return number % categories
     return (number % rows) * (categories - 1) // (rows - 1)

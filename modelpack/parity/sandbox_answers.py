@@ -1,6 +1,6 @@
 """The request to and the response of `modelpack.serving.reference`.
 
-It is output of code that nobody has vouched for: its form is checked, nothing else is believed.
+The response is output of untrusted code: only its validated form is used.
 """
 
 from __future__ import annotations
@@ -16,24 +16,28 @@ from modelpack.types import Answers, Body, Reference
 from .rows import Row
 
 BODY_FORMATS = ("json", "csv", "arrow", "parquet")
-_LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
+_MAX_LEVELS = 8  # of nested lists: outputs, rows, classes, and a reserve
 _TOO_DEEP = "its lists are nested too deeply"
 
 
 def build_request(reference: Reference, bodies: bool = False) -> bytes:
-    """What `python -m modelpack.serving.reference` reads. `bodies`: the rows are wanted as pandas
-    writes them, too.
+    """Serialise the rows for `python -m modelpack.serving.reference`.
+
+    Args:
+        reference: The rows.
+        bodies: Also request the rows as pandas writes them.
     """
     return json.dumps({"rows": reference.rows, "bodies": bodies}).encode()
 
 
-def complete_reference(reference: Reference, told: bytes) -> Reference:
-    """The reference with what the model said of its rows. Rows that were made up and that the
-    model refuses are left out: they may be none that it can have.
+def complete_reference(reference: Reference, response: bytes) -> Reference:
+    """Add the model's own answers.
+
+    Synthetic rows that the model refuses are left out.
     """
     try:
-        document = json.loads(told)
-        rows, errors, together, alone = _read(reference, document)
+        document = json.loads(response)
+        rows, errors, together, alone = _parse(reference, document)
         reference = replace(
             reference,
             bodies=_bodies(document),
@@ -41,44 +45,47 @@ def complete_reference(reference: Reference, told: bytes) -> Reference:
         )
     except (ValueError, KeyError, TypeError) as error:
         return replace(
-            reference, problem=f"what the model said in the sandbox is malformed: {error}"
+            reference, problem=f"the response of the model in the sandbox is malformed: {error}"
         )
-    if reference.answers is not None:  # they are known from elsewhere
+    if reference.answers is not None:  # from a file
         return reference
-    refused = [(number, said) for number, said in enumerate(errors) if said is not None]
+    refused = [(number, error) for number, error in enumerate(errors) if error is not None]
     if refused and (not reference.made_up or not rows):
-        number, said = refused[0]
-        return replace(reference, problem=f"the model itself refuses row {number}: {said}")
+        number, reason = refused[0]
+        return replace(reference, problem=f"the model itself refuses row {number}: {reason}")
     return replace(reference, rows=tuple(rows), answers=together, alone=alone)
 
 
-def parse_response(reference: Reference, told: bytes) -> tuple[tuple[str | None, ...], Answers]:
-    """What the model said against each row, None where nothing, and its answers to the others.
+def parse_response(reference: Reference, response: bytes) -> tuple[tuple[str | None, ...], Answers]:
+    """Validate a response strictly, for a diff.
+
+    Returns:
+        An error or None for each row, and the answers for the rows without an error.
 
     Raises:
-        ValueError: it is malformed.
+        ValueError: The response is malformed.
     """
     try:
-        _, errors, together, _ = _read(reference, _decoded(told))
+        _, errors, together, _ = _parse(reference, _decode(response))
         _require_shallow((together.predictions, together.probabilities))
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
-    return tuple(None if said is None else str(said) for said in errors), together
+    return tuple(None if error is None else str(error) for error in errors), together
 
 
-def _decoded(told: bytes) -> Any:
-    """JSON of numbers that the service could write: finite, integers of 64 bits.
+def _decode(response: bytes) -> Any:
+    """Decode JSON with numbers that the service could write: finite, integers of 64 bits.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: The response is something else.
     """
     try:
-        return json.loads(told, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+        return json.loads(response, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     value = int(text)
     if not -(2**63) <= value < 2**64:
         raise ValueError("it has an integer of more than 64 bits")
@@ -92,7 +99,7 @@ def _finite(text: str) -> float:
     return value
 
 
-def _require_shallow(value: Any, levels: int = _LEVELS) -> None:
+def _require_shallow(value: Any, levels: int = _MAX_LEVELS) -> None:
     if isinstance(value, list | tuple):
         if not levels:
             raise ValueError(_TOO_DEEP)
@@ -100,30 +107,28 @@ def _require_shallow(value: Any, levels: int = _LEVELS) -> None:
             _require_shallow(item, levels - 1)
 
 
-def _read(reference: Reference, document: Any) -> tuple[list[Row], list[Any], Answers, Answers]:
-    """The rows that were answered, what was said against each row, and the answers."""
+def _parse(reference: Reference, document: Any) -> tuple[list[Row], list[Any], Answers, Answers]:
+    """Return the rows with an answer, an error or None for each row, and the answers."""
     errors = list(document["errors"])
     together, alone = (_answers(document[name]) for name in ("together", "alone"))
-    rows = [row for row, said in zip(reference.rows, errors, strict=True) if said is None]
+    rows = [row for row, error in zip(reference.rows, errors, strict=True) if error is None]
     if {len(together.predictions or ()), len(alone.predictions or ())} != {len(rows)}:
-        raise ValueError("not one prediction a row")
+        raise ValueError("it does not have one prediction per row")
     return rows, errors, together, alone
 
 
 def _bodies(document: Any) -> tuple[Body, ...]:
-    """None of an older image, which knows of none. The formats that this modelpack knows: others
-    are of a newer one.
-    """
-    found = {body["name"]: body for body in document.get("bodies", ())}
+    """Return the bodies in known formats: older images send none, newer ones may send others."""
+    bodies = {body["name"]: body for body in document.get("bodies", ())}
     return tuple(
-        Body(name, base64.b64decode(found[name]["content"], validate=True), _answers(found[name]))
+        Body(name, base64.b64decode(bodies[name]["content"], validate=True), _answers(bodies[name]))
         for name in BODY_FORMATS
-        if name in found
+        if name in bodies
     )
 
 
 def _answers(document: Any) -> Answers:
     predictions, probabilities = document["predictions"], document["probabilities"]
     if not isinstance(predictions, list) or not isinstance(probabilities, list | None):
-        raise TypeError("no list of predictions")
+        raise TypeError("its predictions are not a list")
     return Answers(tuple(predictions), None if probabilities is None else tuple(probabilities))

@@ -1,7 +1,6 @@
 """The `.record.json` sidecar, read and validated.
 
-It lies beside the file as NAME.record.json, and is data of the same origin as the file: it is read,
-checked, and never trusted to say more than what the model answered and with which versions.
+The file NAME.record.json is next to the model file NAME, and as untrusted as that.
 """
 
 from __future__ import annotations
@@ -28,15 +27,21 @@ from .rows import align
 
 SCHEMA = 1
 SUFFIX = ".record.json"
-MOST_BYTES = 2**26
-_LEVELS = 8  # of lists in lists: of outputs, rows, classes, and some to spare
+MAX_FILE_BYTES = 2**26
+_MAX_LEVELS = 8  # of nested lists: outputs, rows, classes, and a reserve
 
 
 @dataclass(frozen=True)
 class Recording:
-    """`answers` of all rows in one call, `alone` of each in its own. `versions`: distribution ->
-    version, of all that the training had imported; `python`: its version ("3.11"). `digests`: of
-    the files of the model.
+    """The content of a record.
+
+    Attributes:
+        table: The recorded rows and columns.
+        answers: For all rows in one call.
+        alone: For each row in a separate call.
+        python: The Python version of training ("3.11").
+        versions: Distribution -> version, of all that the training script had imported.
+        digests: Of the files of the model.
     """
 
     table: Table
@@ -47,19 +52,20 @@ class Recording:
     digests: frozenset[str]
 
 
-def path_of(model: Path) -> Path:
+def record_path(model: Path) -> Path:
+    """Return the path of the record for a model file."""
     return model.with_name(model.name + SUFFIX)
 
 
 def read(model: Path, spec: ModelSpec) -> Recording | None:
-    """What was recorded of the model whose last file is `model`; None where nothing was.
+    """Read the record of the model whose last file is `model`; None if no record exists.
 
     Raises:
-        UsageError: it is malformed, or was recorded of another file.
+        UsageError: The record is malformed, or is for another file.
     """
-    path = path_of(model)
+    path = record_path(model)
     try:
-        recorded = _recorded(_document(path))
+        recorded = _parse(_document(path))
     except FileNotFoundError:
         return None
     except (
@@ -68,14 +74,13 @@ def read(model: Path, spec: ModelSpec) -> Recording | None:
     ) as error:  # fmt: skip
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise UsageError(
-            f"{path} is no record that this modelpack reads: {reason}.",
-            hint="Make it anew with modelpack.record(model, X, path), or remove it.",
+            f"{path} is not a valid record: {reason}.",
+            hint="Create it again with modelpack.record(model, X, path), or remove it.",
         ) from error
     if recorded.digests != {file.sha256 for file in spec.files}:
         raise UsageError(
-            f"{path} was recorded of another file than {model.name}: the model was saved again"
-            " after it.",
-            hint="Call modelpack.record(model, X, path) after each time the model is saved, or "
+            f"{path} was recorded for another file: {model.name} was saved again afterwards.",
+            hint="Call modelpack.record(model, X, path) each time after the model is saved, or "
             "remove the record.",
         )
     return recorded
@@ -84,8 +89,9 @@ def read(model: Path, spec: ModelSpec) -> Recording | None:
 def reference(
     spec: ModelSpec, recorded: Recording, tolerance: float
 ) -> tuple[ModelSpec, Reference]:
-    """The spec with what was recorded of the inputs and the environment; and the reference. Without
-    recorded rows, that has no answers, and rows are made from what is known of the inputs.
+    """Return the spec with the recorded facts, and the reference.
+
+    Without recorded rows, the reference has synthetic rows and no answers.
     """
     spec = replace(
         with_examples(spec, recorded.table, answered=True),
@@ -97,7 +103,7 @@ def reference(
         return spec, Reference(rows, made_up=True, tolerance=tolerance)
     rows = align(recorded.table, spec.signature)
     answers, alone = (
-        _decoded(_first(part, len(rows)), spec) for part in (recorded.answers, recorded.alone)
+        _with_labels(_first(part, len(rows)), spec) for part in (recorded.answers, recorded.alone)
     )
     return spec, Reference(rows, answers, alone, "record", tolerance=tolerance)
 
@@ -107,8 +113,8 @@ def _first(answers: Answers, count: int) -> Answers:
     return Answers(*(None if part is None else part[:count] for part in parts))
 
 
-def _decoded(answers: Answers, spec: ModelSpec) -> Answers:
-    """The answers with labels in place of the numbers that the model itself predicted."""
+def _with_labels(answers: Answers, spec: ModelSpec) -> Answers:
+    """Return the answers with labels instead of the numbers that the model predicted."""
     labels, predictions = spec.labels, answers.predictions
     if labels is None or predictions is None:
         return answers
@@ -118,13 +124,13 @@ def _decoded(answers: Answers, spec: ModelSpec) -> Answers:
 
 
 def _document(path: Path) -> Any:
-    """The JSON of a file.
+    """Read a JSON file.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no regular file, too large, or no JSON.
+        ValueError: The file is not a regular file, is too large, or is not JSON.
     """
-    content = read_regular(path, MOST_BYTES)
+    content = read_regular(path, MAX_FILE_BYTES)
     return json.loads(content, parse_constant=_refuse_constant)
 
 
@@ -132,39 +138,39 @@ def _refuse_constant(text: str) -> float:
     raise ValueError(f"it contains {text}")
 
 
-def _recorded(document: Any) -> Recording:
+def _parse(document: Any) -> Recording:
     if document["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
+        raise ValueError(f"its schema is {document['schema']!r} instead of {SCHEMA}")
     answers, alone = (_answers(document[name]) for name in ("together", "alone"))
     table = _table(document)
     counts = {len(answers.predictions or ()), len(alone.predictions or ()), len(table.rows)}
     if len(counts) != 1:
-        raise ValueError("it has not one prediction a row")
+        raise ValueError("it does not have one prediction per row")
     versions = {str(name): str(text) for name, text in document["versions"].items()}
     known: dict[str, str] = {
         str(canonicalize_name(n)): text for n, text in versions.items() if _is_on_an_index(text)
     }
     python = str(document["python"])
     if not re.fullmatch(r"3\.[0-9]{1,2}", python):
-        raise ValueError(f"{python[:20]!r} is no version of Python")
+        raise ValueError(f"{python[:20]!r} is not a Python version")
     files = document["files"]
     if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
-        raise ValueError("it does not name the digests of the model files")
+        raise ValueError("it has no digests of the model files")
     return Recording(table, answers, alone, python, known, frozenset(files))
 
 
 def _table(document: Mapping[str, Any]) -> Table:
     columns = document["columns"]
     if columns is not None and not _are_texts(columns):
-        raise ValueError("the names of its columns are no list of texts")
+        raise ValueError("its column names are not a list of strings")
     rows = {"columns": columns, "instances": document["instances"]}
     if not isinstance(rows["instances"], list):
-        raise TypeError("its rows are no list")
+        raise TypeError("its rows are not a list")
     table = table_from_json(rows) if rows["instances"] else Table(columns and tuple(columns), ())
     facts = tuple(map(from_json, document.get("fields", ())))
     if not facts:
         return table
-    if table.columns is not None and columns is None:  # dicts, of which the first lack some keys
+    if table.columns is not None and columns is None:  # the first dicts lack some keys
         table = _with_all_keys(table, [column.name for column in facts])
     width = len(table.rows[0]) if table.rows else len(table.columns or facts)
     if len(facts) != width:
@@ -173,8 +179,8 @@ def _table(document: Mapping[str, Any]) -> Table:
 
 
 def _with_all_keys(table: Table, names: Sequence[str]) -> Table:
-    places = {name: place for place, name in enumerate(table.columns or ())}
-    rows = [[row[places[n]] if n in places else None for n in names] for row in table.rows]
+    positions = {name: position for position, name in enumerate(table.columns or ())}
+    rows = [[row[positions[n]] if n in positions else None for n in names] for row in table.rows]
     return replace(table, columns=tuple(names), rows=rows)
 
 
@@ -186,25 +192,25 @@ def _answers(document: Mapping[str, Any]) -> Answers:
     predictions, probabilities = document["predictions"], document["probabilities"]
     for part in (predictions, [] if probabilities is None else probabilities):
         if not isinstance(part, list):
-            raise TypeError("its answers are no lists")
+            raise TypeError("its answers are not lists")
         _require_values(part)
     return Answers(tuple(predictions), None if probabilities is None else tuple(probabilities))
 
 
-def _require_values(value: Any, levels: int = _LEVELS) -> None:
-    """Require lists of values: nothing else can be compared.
+def _require_values(value: Any, levels: int = _MAX_LEVELS) -> None:
+    """Require lists of values, which can be compared.
 
     Raises:
-        ValueError: It has objects, or too many levels.
+        ValueError: The value has objects, or too many levels.
     """
     if isinstance(value, dict) or not levels:
-        raise ValueError("its answers are no lists of values")
+        raise ValueError("its answers are not lists of values")
     for item in value if isinstance(value, list) else ():
         _require_values(item, levels - 1)
 
 
 def _is_on_an_index(text: str) -> bool:
-    """Not so for builds of one's own ("2.1+cu118", "1.8.dev0")."""
+    """Return whether an index may have this version, unlike "2.1+cu118" or "1.8.dev0"."""
     try:
         version = Version(text)
     except InvalidVersion:

@@ -1,6 +1,6 @@
 """Training data given to `modelpack.record`: its first rows and its columns.
 
-Nothing is imported for that: frames of pandas and polars are known by what they have.
+pandas and polars are not imported: their frames are recognised by their attributes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .columns import MAX_SORTED, SHARES, Column, from_categories, from_values
 from .values import is_infinite, is_missing
 
 MAX_COLUMNS = 1000
-"""Columns that are described; those of wider data are not."""
+"""Wider data is not described."""
 
-Kind = Literal["frame", "array", "text", "dicts"]
+Layout = Literal["frame", "array", "text", "dicts"]
 
 _ARROW = re.compile(r"(.+)\[pyarrow\]")
 _POLARS_DTYPES = {
@@ -30,8 +30,8 @@ _POLARS_DTYPES = {
 }  # fmt: skip
 
 
-def kind_of_rows(rows: Any) -> Kind:
-    """Return what the model takes these rows as."""
+def row_layout(rows: Any) -> Layout:
+    """Return the layout in which the model takes these rows."""
     if hasattr(rows, "columns"):
         return "frame"
     first = next(iter(rows), None) if isinstance(rows, list | tuple) else None
@@ -48,27 +48,27 @@ _NUMERIC = {f"{name}{bits}" for name in ("int", "uint", "float") for bits in (8,
 
 
 def count(rows: Any) -> int:
-    """Return the number of rows; `len` of a sparse matrix is an error."""
+    """Return the number of rows; a sparse matrix has no `len`."""
     return int(rows.shape[0]) if hasattr(rows, "shape") else len(rows)
 
 
-def take(rows: Any, places: Sequence[int]) -> Any:
-    """Return some rows in the memory layout that the service gives them: of frames that of a new
-    frame, of numbers a C-ordered array of float64.
-    """
+def take(rows: Any, positions: Sequence[int]) -> Any:
+    """Return some rows in the memory layout of the service: a new frame, or C-ordered float64."""
     if hasattr(rows, "iloc"):
-        return _new_frame(rows.iloc[list(places)])
+        return _new_frame(rows.iloc[list(positions)])
     if isinstance(rows, list | tuple):
-        return [rows[place] for place in places]
-    taken = rows[list(places)]
+        return [rows[position] for position in positions]
+    taken = rows[list(positions)]
     if isinstance(taken, np.ndarray) and taken.dtype.kind in "biuf":
         return np.ascontiguousarray(taken, np.float64)
     return taken
 
 
 def _new_frame(rows: Any) -> Any:
-    """The same frame made of its columns: a frame that was made of an array keeps the order of that
-    in memory, also when it is copied, and BLAS adds up in another order for it.
+    """Return the frame built from its columns.
+
+    A frame built from an array keeps the memory order of that array, even if it is copied, and BLAS
+    then sums in another order.
     """
     if not hasattr(rows, "columns"):  # one column
         return rows.copy()
@@ -77,19 +77,19 @@ def _new_frame(rows: Any) -> Any:
     return frame
 
 
-def single(rows: Any, place: int) -> Any:
+def single(rows: Any, index: int) -> Any:
     """Return one row, in the same form as several."""
     if hasattr(rows, "iloc"):
-        return rows.iloc[place : place + 1].copy()  # a view has gaps, which tell in the last bits
-    return rows[place : place + 1]
+        return rows.iloc[index : index + 1].copy()  # a view has gaps, which change the last bits
+    return rows[index : index + 1]
 
 
-def finite_places(rows: Any, wanted: int) -> list[int]:
-    """Return the positions of the first rows without an infinity, which JSON cannot hold."""
-    window = range(min(count(rows), 10 * wanted))
-    values = instances(take(rows, window)) if wanted else []
-    found = [place for place, row in zip(window, values, strict=True) if not _has_infinity(row)]
-    return found[:wanted]
+def finite_positions(rows: Any, most: int) -> list[int]:
+    """Return the positions of the first rows without an infinity, which JSON does not have."""
+    window = range(min(count(rows), 10 * most))
+    values = instances(take(rows, window)) if most else []
+    finite = [at for at, row in zip(window, values, strict=True) if not _has_infinity(row)]
+    return finite[:most]
 
 
 def names(rows: Any) -> list[str] | None:
@@ -114,25 +114,25 @@ def instances(rows: Any) -> list[Any]:
 
 
 def columns(rows: Any) -> list[Column]:
-    """Return what all rows tell of each column; nothing for texts and very wide data."""
-    kind = kind_of_rows(rows)
-    if kind == "dicts":
+    """Return the columns of all rows; none for texts and very wide data."""
+    layout = row_layout(rows)
+    if layout == "dicts":
         keys = dict.fromkeys(str(key) for row in rows for key in row)
         if len(keys) > MAX_COLUMNS:
             return []
-        return [_described(from_values, key, [row.get(key) for row in rows]) for key in keys]
-    if kind == "text" or (width := _width(rows)) > MAX_COLUMNS:
+        return [_describe(from_values, key, [row.get(key) for row in rows]) for key in keys]
+    if layout == "text" or (width := _width(rows)) > MAX_COLUMNS:
         return []
-    if kind == "frame":
+    if layout == "frame":
         pairs = zip(names(rows) or (), _series(rows), strict=True)
-        return [_described(_of_series, name, series) for name, series in pairs]
-    return [_described(_of_array, f"x{i}", part) for i, part in enumerate(_parts(rows, width))]
+        return [_describe(_from_series, name, series) for name, series in pairs]
+    return [_describe(_from_array, f"x{i}", part) for i, part in enumerate(_parts(rows, width))]
 
 
-def _described(describe: Callable[[str, Any], Column], name: str, values: Any) -> Column:
-    """A column that cannot be described is still one: its rows may be sent all the same."""
+def _describe(convert: Callable[[str, Any], Column], name: str, values: Any) -> Column:
+    """Return a column; without facts if it cannot be described, as its rows are still valid."""
     try:
-        return describe(name, values)
+        return convert(name, values)
     except (TypeError, ValueError, OverflowError):
         return Column(name, "any")
 
@@ -143,19 +143,19 @@ def _width(rows: Any) -> int:
 
 
 def _series(rows: Any) -> Iterator[Any]:
-    for place, name in enumerate(rows.columns):
-        yield rows.iloc[:, place] if hasattr(rows, "iloc") else rows[name]
+    for position, name in enumerate(rows.columns):
+        yield rows.iloc[:, position] if hasattr(rows, "iloc") else rows[name]
 
 
 def _parts(rows: Any, width: int) -> Iterator[Any]:
     if hasattr(rows, "tocsc"):
         matrix = rows.tocsc()
-        for place in range(width):
-            yield matrix[:, [place]].toarray().ravel()
+        for position in range(width):
+            yield matrix[:, [position]].toarray().ravel()
         return
     array = np.asarray(rows)
-    for place in range(width):
-        yield array[:, place] if array.ndim > 1 else array
+    for position in range(width):
+        yield array[:, position] if array.ndim > 1 else array
 
 
 def _has_infinity(row: Any) -> bool:
@@ -163,10 +163,9 @@ def _has_infinity(row: Any) -> bool:
     return any(map(is_infinite, values))
 
 
-def _of_series(name: str, series: Any) -> Column:
-    """A column of pandas or polars."""
+def _from_series(name: str, series: Any) -> Column:
     if not hasattr(series, "iloc"):
-        return _of_polars(name, series)
+        return _from_polars(name, series)
     dtype = str(series.dtype)
     missing = bool(series.isna().any())
     if dtype == "category":
@@ -176,21 +175,20 @@ def _of_series(name: str, series: Any) -> Column:
     if dtype.startswith("Sparse["):
         dtype = dtype[len("Sparse[") :].partition(",")[0].rstrip("]")
     if match := _ARROW.fullmatch(dtype):
-        dtype = parity_columns.dtype_of(match[1], missing=missing)
-    return _of_dtype(name, dtype, missing, series)
+        dtype = parity_columns.pandas_dtype(match[1], missing=missing)
+    return _from_dtype(name, dtype, missing, series)
 
 
-def _of_dtype(name: str, dtype: str, missing: bool, values: Any) -> Column:
-    """A column by the name of its dtype, in pandas' words."""
-    plain = dtype.lower()
-    if plain in {"bool", "boolean"}:
+def _from_dtype(name: str, dtype: str, missing: bool, values: Any) -> Column:
+    lower = dtype.lower()
+    if lower in {"bool", "boolean"}:
         return Column(name, "boolean", dtype, nullable=missing)
-    if plain in _NUMERIC or plain == "float16":
-        type_: Literal["number", "integer"] = "number" if "float" in plain else "integer"
+    if lower in _NUMERIC or lower == "float16":
+        type_: Literal["number", "integer"] = "number" if "float" in lower else "integer"
         return _with_range(Column(name, type_, dtype, nullable=missing), _floats(values))
     if dtype.startswith("datetime64"):
         return Column(name, "datetime", dtype, nullable=missing)
-    if plain in {"str", "string"}:
+    if lower in {"str", "string"}:
         return Column(name, "string", dtype, nullable=missing)
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
     first = next(filter(is_missing, listed), ...)
@@ -206,8 +204,8 @@ def _floats(values: Any) -> np.ndarray:
         return np.asarray(values, dtype=np.float64)
 
 
-def _of_array(name: str, values: np.ndarray) -> Column:
-    """A column of an array, whose dtype is that of all columns and tells nothing of this one."""
+def _from_array(name: str, values: np.ndarray) -> Column:
+    """Return a column of an array. The dtype of the array says nothing about a single column."""
     if values.dtype.kind == "b":
         return Column(name, "boolean")
     if values.dtype.kind in "iuf":
@@ -220,7 +218,7 @@ def _of_array(name: str, values: np.ndarray) -> Column:
     return from_values(name, values.tolist())
 
 
-def _of_polars(name: str, series: Any) -> Column:
+def _from_polars(name: str, series: Any) -> Column:
     dtype = str(series.dtype)
     missing = bool(series.is_null().any())
     if dtype.startswith(("Categorical", "Enum")):
@@ -232,7 +230,7 @@ def _of_polars(name: str, series: Any) -> Column:
         known = f"datetime64[{unit[1] if unit else 'us'}{', ' + zone[1] if zone else ''}]"
         return Column(name, "datetime", known, nullable=missing)
     if dtype in _POLARS_DTYPES:
-        return _of_dtype(name, _POLARS_DTYPES[dtype][missing], missing, _PolarsValues(series))
+        return _from_dtype(name, _POLARS_DTYPES[dtype][missing], missing, _PolarsValues(series))
     return from_values(name, series.to_list(), "object")
 
 
@@ -252,7 +250,7 @@ class _PolarsValues:
 
 
 def _with_range(column: Column, numbers: np.ndarray) -> Column:
-    """The same as `columns.with_range` for many numbers: quantiles are those of a part."""
+    """Do the same as `columns.with_range` for many numbers, with quantiles of a sample."""
     finite = numbers[np.isfinite(numbers)]
     if not finite.size:
         return column

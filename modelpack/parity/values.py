@@ -10,7 +10,7 @@ from typing import Any
 
 from modelpack.types import FieldType, Scalar
 
-_MISSING = {"NAType", "NaTType"}  # of pandas, which need not be installed here
+_MISSING = {"NAType", "NaTType"}  # of pandas, which may not be installed
 _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -19,7 +19,7 @@ _MAX_INTEGER = 2**64
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value stands for nothing: None, NaN, NaT, NA."""
+    """Return whether a value is None, NaN, NaT or NA."""
     name = type(value).__name__
     if value is None or name in _MISSING:
         return True
@@ -29,7 +29,7 @@ def is_missing(value: Any) -> bool:
 
 
 def is_infinite(value: Any) -> bool:
-    """Whether JSON cannot hold a value although it is a number."""
+    """Return whether a value is an infinite number, which JSON does not have."""
     try:
         return isinstance(value, float | Decimal) and math.isinf(value)
     except (ValueError, OverflowError):
@@ -37,11 +37,11 @@ def is_infinite(value: Any) -> bool:
 
 
 def to_scalar(value: Any) -> Scalar:
-    """Return a value as JSON has it: dates as ISO 8601 text, decimals as numbers, missing as None.
+    """Return a value for JSON: dates as ISO 8601 text, decimals as numbers, missing as None.
 
     Raises:
-        TypeError: JSON has nothing for values of its type, or no text from which pandas makes them,
-            as for times of the day and intervals.
+        TypeError: JSON has no form for the value, or pandas cannot read it back, as for times of
+            the day and intervals.
     """
     value = _unwrapped(value)
     if is_missing(value):
@@ -63,8 +63,8 @@ def _text(value: Any) -> str:
     raise TypeError(f"a {type(value).__name__}")
 
 
-def kind_of(value: Any) -> FieldType | None:
-    """Return the type of a field whose values are like this one; None if it is missing."""
+def type_of_value(value: Any) -> FieldType | None:
+    """Return the field type of a value; None if the value is missing."""
     value = _unwrapped(value)
     if is_missing(value):
         return None
@@ -79,15 +79,15 @@ def kind_of(value: Any) -> FieldType | None:
     return "datetime" if isinstance(value, date) else "any"
 
 
-def type_of(kinds: set[FieldType]) -> FieldType:
-    """Return the type that covers these kinds of values."""
+def common_type(kinds: set[FieldType]) -> FieldType:
+    """Return the type that covers these types."""
     if len(kinds) == 1:
         return next(iter(kinds))
     return "number" if kinds == {"integer", "number"} else "any"
 
 
 def is_iso_date(text: str) -> bool:
-    """Whether a text is a date or a date and time of ISO 8601 that exists."""
+    """Return whether a text is an existing ISO 8601 date, or date and time."""
     if not _DATE.fullmatch(text):
         return False
     try:
@@ -98,7 +98,7 @@ def is_iso_date(text: str) -> bool:
 
 
 def _unwrapped(value: Any) -> Any:
-    """The Python value in a scalar of numpy or pyarrow."""
+    """Return the Python value of a NumPy or pyarrow scalar."""
     if isinstance(value, datetime):  # Timestamps have a method `item` in no release
         return value
     if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
@@ -109,7 +109,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _numpy_time(value: Any) -> Any:
-    """A date as datetime, a difference as timedelta; what these cannot hold as text."""
+    """Return a date as datetime or a difference as timedelta; as text if out of their range."""
     if str(value) == "NaT":
         return None
     exact = value.astype(f"{value.dtype.kind}8[us]")
@@ -130,8 +130,8 @@ def _number(value: float | Decimal) -> Scalar:
 
 
 def _duration(value: timedelta) -> str:
-    """A duration of ISO 8601, as pandas writes it."""
-    if hasattr(value, "isoformat"):  # Timedelta, to the nanosecond
+    """Return an ISO 8601 duration, as pandas writes it."""
+    if hasattr(value, "isoformat"):  # a Timedelta of pandas, in nanoseconds
         return str(value.isoformat())
     hours, rest = divmod(value.seconds, 3600)
     minutes, seconds = divmod(rest, 60)

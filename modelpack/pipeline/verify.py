@@ -86,7 +86,7 @@ def verify(run: Pipeline, target: Target, key: Path | None = None) -> Verificati
             verdicts = tuple(run_checks(subject))
             count = sum(verdict.state == "holds" for verdict in verdicts)
             summary.append(f"{count} of {len(verdicts)} hold")
-        digest = subject.beside.digest if subject.beside else subject.image.digest
+        digest = subject.attachments.digest if subject.attachments else subject.image.digest
         signed = None if key is None else verdicts[0].state == "holds"
         outcome = Verification(
             target.text, digest, signed, verdicts, allow_untested=run.options.allow_untested

@@ -202,22 +202,22 @@ def test_hostile_documents_are_refused(made: Bundle, text: bytes) -> None:
 def test_an_image_without_documents_is_told_so(made: Bundle) -> None:
     nothing = {"app/sbom.cdx.json": None, "app/provenance.json": None}
     found = failures(Subject(image_of(made.directory, nothing)))
-    assert "nothing in it tells how it was made" in found["provenance"]
+    assert "which describes how it was built" in found["provenance"]
 
 
 # --- signatures and attestations -----------------------------------------------------------------
 
 
-def beside(made: Bundle, signer: Signer, **changes: Any) -> AttachedDocuments:
+def attachments(made: Bundle, signer: Signer, **changes: Any) -> AttachedDocuments:
     bill, told = (json.loads((made.directory / name).read_bytes()) for name in DOCUMENTS)
     predicates = ((sbom.PREDICATE, bill), (provenance.PREDICATE, told["predicate"]))
-    statement = provenance.of_subjects(
+    statement = provenance.create_statement(
         [{"name": PLACE, "digest": {"sha256": "b" * 64}}], provenance.PREDICATE, told["predicate"]
     )
     whole = AttachedDocuments(
         DIGEST,
-        [cosign.signed(PLACE, DIGEST, signer)],
-        [cosign.attested(PLACE, DIGEST, predicate, signer) for predicate in predicates],
+        [cosign.create_signature(PLACE, DIGEST, signer)],
+        [cosign.create_attestation(PLACE, DIGEST, predicate, signer) for predicate in predicates],
         {
             registry.SBOM_TYPE: [json.dumps(bill).encode()],
             registry.STATEMENT_TYPE: [json.dumps(statement).encode()],
@@ -232,7 +232,7 @@ DOCUMENTS = ("sbom.cdx.json", "provenance.json")
 @pytest.mark.parametrize("kind", ["ec", "ed25519", "rsa"])
 def test_what_was_signed_and_attached_holds(made: Bundle, kind: str) -> None:
     signer = signer_of(kind)
-    subject = Subject(image_of(made.directory), beside(made, signer), signer.verifier)
+    subject = Subject(image_of(made.directory), attachments(made, signer), signer.verifier)
     assert set(states(subject).values()) == {"holds"}
     *_, last = checks.run_checks(subject)
     assert last.detail == "both documents attached, both documents signed"
@@ -244,31 +244,31 @@ def verdict(subject: Subject, name: str) -> Verdict:
 
 def test_another_key_has_signed_nothing(made: Bundle) -> None:
     subject = Subject(
-        image_of(made.directory), beside(made, signer_of()), signer_of("ed25519").verifier
+        image_of(made.directory), attachments(made, signer_of()), signer_of("ed25519").verifier
     )
     found = failures(subject)
     assert set(found) == {"signature", "attached"}
-    assert "not by this key" in found["signature"]
+    assert "No signature of the image is by this key" in found["signature"]
 
 
 def test_without_a_key_nothing_vouches_for_the_image(made: Bundle) -> None:
-    subject = Subject(image_of(made.directory), beside(made, signer_of()))
+    subject = Subject(image_of(made.directory), attachments(made, signer_of()))
     found = verdict(subject, "signature")
-    assert (found.state, "nothing says who made this image" in found.detail) == ("unknown", True)
+    assert (found.state, "the author is not known" in found.detail) == ("unknown", True)
 
 
 def test_an_image_that_nobody_signed_does_not_hold_by_a_key(made: Bundle) -> None:
     signer = signer_of()
     subject = Subject(
-        image_of(made.directory), beside(made, signer, signatures=[]), signer.verifier
+        image_of(made.directory), attachments(made, signer, signatures=[]), signer.verifier
     )
-    assert "Nobody has signed" in failures(subject)["signature"]
+    assert "is not signed" in failures(subject)["signature"]
 
 
 def test_a_signature_of_other_content_is_none(made: Bundle) -> None:
     """As where a name was given to another image."""
     signer = signer_of()
-    there = beside(made, signer, digest=f"sha256:{'c' * 64}")
+    there = attachments(made, signer, digest=f"sha256:{'c' * 64}")
     subject = Subject(image_of(made.directory), there, signer.verifier)
     assert list(failures(subject)) == ["signature"]
 
@@ -280,7 +280,7 @@ def flipped(text: str) -> str:
 
 def test_a_flipped_byte_in_a_signature_is_seen(made: Bundle) -> None:
     signer = signer_of()
-    there = beside(made, signer)
+    there = attachments(made, signer)
     [part] = there.signatures
     bad = replace(part, annotations={cosign.SIGNATURE: flipped(part.annotations[cosign.SIGNATURE])})
     subject = Subject(image_of(made.directory), replace(there, signatures=[bad]), signer.verifier)
@@ -290,7 +290,7 @@ def test_a_flipped_byte_in_a_signature_is_seen(made: Bundle) -> None:
 @pytest.mark.parametrize("member", ["payload", "sig"])
 def test_a_flipped_byte_in_an_attestation_is_seen(made: Bundle, member: str) -> None:
     signer = signer_of()
-    there = beside(made, signer)
+    there = attachments(made, signer)
     bad = []
     for part in there.attestations:
         envelope = json.loads(part.content)
@@ -303,7 +303,7 @@ def test_a_flipped_byte_in_an_attestation_is_seen(made: Bundle, member: str) -> 
 
 @pytest.mark.parametrize("kind", [registry.SBOM_TYPE, registry.STATEMENT_TYPE])
 def test_an_attached_document_that_says_otherwise_is_seen(made: Bundle, kind: str) -> None:
-    there = beside(made, signer_of())
+    there = attachments(made, signer_of())
     own = there.attached[kind]
     bad = [own[0].replace(b"python", b"Python")]
     image = image_of(made.directory)

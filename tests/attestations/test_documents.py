@@ -277,7 +277,7 @@ def test_a_document_that_was_edited_is_written_anew(made: Bundle, name: str) -> 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"predicate": 1}', '{"predicate": {}}'])
 def test_a_provenance_that_cannot_be_read_is_a_usage_error(made: Bundle, content: str) -> None:
     (made.directory / render.PROVENANCE).write_text(content)
-    with pytest.raises(UsageError, match="does not tell how the bundle was made"):
+    with pytest.raises(UsageError, match="is not a valid provenance"):
         attestations_bundle.refresh_documents(made)
 
 

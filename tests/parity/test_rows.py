@@ -17,7 +17,7 @@ from modelpack.errors import UsageError
 from modelpack.parity import rows as parity_rows
 from modelpack.parity.merge import with_examples
 from modelpack.parity.row_files import Table, read_table
-from modelpack.parity.rows import MOST_ROWS, align
+from modelpack.parity.rows import MAX_ROWS, align
 from modelpack.types import Field, ModelSpec, Signature
 
 AGE, CITY, PAID = (
@@ -97,7 +97,7 @@ def test_dicts_may_lack_what_they_do_not_have() -> None:
 
 def test_a_great_file_is_cut() -> None:
     one = signature(Field("x0", "number", example=0.0))
-    assert len(align(Table(None, [[0.5]] * 1000), one)) == MOST_ROWS
+    assert len(align(Table(None, [[0.5]] * 1000), one)) == MAX_ROWS
     wide = signature(*(Field(f"x{i}", "number", example=0.0) for i in range(100_000)))
     assert len(align(Table(None, [[0.5] * 100_000] * 9), wide)) == 5
 
@@ -107,10 +107,10 @@ def test_a_great_file_is_cut() -> None:
     [
         (Table(("age", "paid"), [[1, True]]), "lack 1 inputs of the model (city)"),
         (Table(("a", "b", "c"), [[1, "Bonn", True]]), "name none of the model's inputs"),
-        (Table(None, [[1, "Bonn"]]), "have 2 values, and the model takes 3"),
-        (Table(None, [["old", "Bonn", True]]), "hold 'old' in row 0, column age"),
-        (Table(None, [[1, "Bonn", True], [1, 7, True]]), "hold 7 in row 1, column city"),
-        (Table(None, [[1, "Bonn", object()]]), "hold a object"),
+        (Table(None, [[1, "Bonn"]]), "have 2 values, but the model takes 3"),
+        (Table(None, [["old", "Bonn", True]]), "contain 'old' in row 0, column age"),
+        (Table(None, [[1, "Bonn", True], [1, 7, True]]), "contain 7 in row 1, column city"),
+        (Table(None, [[1, "Bonn", object()]]), "contain a object"),
     ],
 )
 def test_rows_that_do_not_fit_say_where(table: Table, said: str) -> None:
@@ -122,7 +122,7 @@ def test_rows_that_do_not_fit_say_where(table: Table, said: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("x.txt", b"1", "tells no format"),
+        ("x.txt", b"1", "suffix of a row file"),
         ("x.csv", b"a,b\n1\n", "1 to 2 values"),
         ("x.csv", b"a,b\n", "no rows"),
         ("x.csv", b"\xff\xfe\x00", "cannot be read as rows"),
@@ -201,7 +201,7 @@ def test_made_up_rows_have_every_category_that_fits_with_first_and_last(count, n
     for place in (1, 3):
         found = {row[place] for row in rows} - {None}
         assert found >= {categories[0], categories[-1]}
-        assert found == set(categories) or (len(found) >= 98 and len(rows) == MOST_ROWS)
+        assert found == set(categories) or (len(found) >= 98 and len(rows) == MAX_ROWS)
     assert {row[2] for row in rows} == {True, False}
 
 

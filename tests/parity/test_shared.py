@@ -49,7 +49,7 @@ def test_values_stay_as_they_are(make_spec: Make) -> None:
 def test_an_input_that_only_the_second_has_is_told(make_spec: Make) -> None:
     old, new = make_spec(AGE, named=True), make_spec(AGE, CITY, named=True)
     _, other = shared_rows((old, new), NO_FILES)
-    assert other == RowsUnavailable("rows as OLD takes them lack what it needs: city")
+    assert other == RowsUnavailable("the rows of OLD lack inputs of this model: city")
 
 
 def test_a_model_that_tells_no_inputs_has_no_rows(make_spec: Make) -> None:

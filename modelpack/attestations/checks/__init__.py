@@ -1,7 +1,7 @@
 """The ordered table `CHECKS`.
 
-A check returns its verdict, or raises a ModelpackError with the reason why it fails. Later checks
-rely on earlier ones. A new check is one function and one line in the table.
+A check returns its verdict, or raises a ModelpackError with the reason of the failure. Later checks
+depend on earlier ones. A new check is one function and one line in the table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHECKS: tuple[tuple[str, Callable[[Subject], Verdict]], ...] = (
 
 
 def run_checks(subject: Subject) -> Iterator[Verdict]:
-    """One verdict a check, as they come."""
+    """Yield the verdict of each check as soon as it is known."""
     for name, check in CHECKS:
         try:
             yield check(subject)

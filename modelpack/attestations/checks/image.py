@@ -1,8 +1,4 @@
-"""Layers, labels, contents, origin.
-
-The documents of the image are compared when they are read. Layers are read to their end here,
-whatever is known of them from an earlier time.
-"""
+"""Layers, labels, contents, origin."""
 
 from __future__ import annotations
 
@@ -22,7 +18,14 @@ from modelpack.attestations.provenance import (
     dependencies,
     recorded_parity,
 )
-from modelpack.attestations.subject import ANEW, APP, Subject, Verdict, is_byte_code, join_first
+from modelpack.attestations.subject import (
+    APP,
+    REBUILD_HINT,
+    Subject,
+    Verdict,
+    is_byte_code,
+    join_first,
+)
 from modelpack.errors import VerificationError
 from modelpack.oci import Layer, streams
 from modelpack.oci.streams import HashingReader, decompress
@@ -30,110 +33,109 @@ from modelpack.parity import claims
 
 
 def check_layers(subject: Subject) -> Verdict:
-    """From the manifest to the last byte, everything has the digest by which it is named.
+    """Every layer has the digests in the manifest and the configuration.
 
-    The documents of the image are compared when they are read. Layers are read to their end here,
-    whatever is known of them from an earlier time.
+    Manifest and configuration were compared when they were read. Layers are read to their end here,
+    even if the cache knows their contents.
     """
     layers = subject.image.layers
-    size = sum(map(_verified, layers))
-    named = "manifest" if subject.image.digest else "configuration"
-    told = f"{len(layers)} of {size / 1e6:.0f} MB, each as its {named} names it"
-    return Verdict("layers", "holds", told)
+    size = sum(map(_verify_layer, layers))
+    source = "manifest" if subject.image.digest else "configuration"
+    detail = f"{len(layers)} of {size / 1e6:.0f} MB, with the digests of the {source}"
+    return Verdict("layers", "holds", detail)
 
 
-def _verified(layer: Layer) -> int:
-    """The bytes of its tar.
+def _verify_layer(layer: Layer) -> int:
+    """Return the size of the layer's tar.
 
     Raises:
-        VerificationError: it has another digest.
+        VerificationError: The layer has another digest.
     """
     if layer.blob is None:
         with layer.open() as stream:
-            return _compared(HashingReader(stream, streams.LAYER), layer.diff_id)
+            return _verify_stream(HashingReader(stream, streams.LAYER), layer.diff_id)
     with layer.blob.open() as packed:
-        measured = HashingReader(packed, streams.LAYER)
-        with decompress(measured) as stream:
-            size = _compared(HashingReader(stream, streams.LAYER), layer.diff_id)
-        for _ in measured.chunks():
+        compressed = HashingReader(packed, streams.LAYER)
+        with decompress(compressed) as stream:
+            size = _verify_stream(HashingReader(stream, streams.LAYER), layer.diff_id)
+        for _ in compressed.chunks():
             pass
-    _require_digest(measured.digest, layer.blob.digest)
+    _require_digest(compressed.digest, layer.blob.digest)
     return size
 
 
-def _compared(stream: HashingReader, digest: str) -> int:
+def _verify_stream(stream: HashingReader, digest: str) -> int:
     for _ in stream.chunks():
         pass
     _require_digest(stream.digest, digest)
     return stream.tell()
 
 
-def _require_digest(found: str, named: str) -> None:
-    if found != named:
+def _require_digest(actual: str, expected: str) -> None:
+    if actual != expected:
         raise VerificationError(
-            f"A layer was changed after the image was made: it should have the digest {named} and"
-            f" has {found}.",
-            hint=ANEW,
+            f"A layer was changed after the image was built: its digest is {actual} instead of"
+            f" {expected}.",
+            hint=REBUILD_HINT,
         )
 
 
 def check_labels(subject: Subject) -> Verdict:
-    """The labels tell of the bill of materials and the provenance that are in the image."""
+    """The labels have the digests of SBOM and provenance, and the parity claim of the latter."""
     for name, label in ((SBOM, SBOM_LABEL), (PROVENANCE, PROVENANCE_LABEL)):
-        found, told = subject.digest(name), subject.labels.get(label)
-        if told is None or found != {"sha256": told}:
+        actual, expected = subject.digest(name), subject.labels.get(label)
+        if expected is None or actual != {"sha256": expected}:
             raise VerificationError(
-                f"The label {label} is {told or 'missing'}, and {name} in the image is"
-                f" {found['sha256'] if found else 'missing'}.",
-                hint=ANEW,
+                f"The label {label} is {expected or 'missing'}, but {name} in the image is"
+                f" {actual['sha256'] if actual else 'missing'}.",
+                hint=REBUILD_HINT,
             )
     _require_parity(subject)
-    return Verdict("labels", "holds", f"name the digests of {SBOM} and {PROVENANCE}")
+    return Verdict("labels", "holds", f"have the digests of {SBOM} and {PROVENANCE}")
 
 
 def _require_parity(subject: Subject) -> None:
-    """What is told of parity, in labels and on the page, is what the provenance has."""
+    """Require the parity claim of the provenance in the labels and on the page."""
     claimed = recorded_parity(subject.provenance)
     labels = {name: text for name, text in subject.labels.items() if name.startswith(claims.LABEL)}
-    words = subject.variables.get("MODELPACK_PARITY", "")
-    if labels != claims.parity_labels(claimed) or words != claims.parity_text(claimed):
+    text = subject.variables.get("MODELPACK_PARITY", "")
+    if labels != claims.parity_labels(claimed) or text != claims.parity_text(claimed):
         raise VerificationError(
-            "The image tells of a parity that its provenance does not have.", hint=ANEW
+            "The image claims a parity that its provenance does not contain.", hint=REBUILD_HINT
         )
 
 
-# Byte code is not told of: its compiler is the base's own.
 BUILT_WITH = {"base", ".dockerignore", DOCKERFILE, "build-requirements.lock", "modelpack/assembly/"}
-"""What an image is made with, and does not hold."""
+"""Sources of an image that are not in it."""
 
 
 def check_content(subject: Subject) -> Verdict:
-    """What the provenance says is in the image is there, and nothing beside it.
+    """The image contains the files of the provenance and no others.
 
-    Byte code is not told of: its compiler is the base's own.
+    Byte code is ignored: it depends on the compiler of the base image.
     """
     try:
-        told = dependencies(subject.provenance["predicate"])
+        listed = dependencies(subject.provenance["predicate"])
     except (LookupError, TypeError, AttributeError) as error:
-        raise VerificationError("The provenance tells of no content.", hint=ANEW) from error
-    kept = {name: digest for name, digest in told.items() if name not in BUILT_WITH}
+        raise VerificationError("The provenance lists no files.", hint=REBUILD_HINT) from error
+    kept = {name: digest for name, digest in listed.items() if name not in BUILT_WITH}
     other = sorted(name for name, digest in kept.items() if subject.digest(name) != digest)
     if other:
         raise VerificationError(
-            f"Not what the provenance tells, or missing in the image: {join_first(other)}.",
-            hint=ANEW,
+            f"Files of the provenance are missing or different in the image: {join_first(other)}.",
+            hint=REBUILD_HINT,
         )
-    more = sorted(path for path in _own(subject) if not _is_told(path, kept))
+    more = sorted(path for path in _service_files(subject) if not _is_listed(path, kept))
     if more:
         raise VerificationError(
-            f"In the image, and the provenance does not tell of it: {join_first(more)}.",
-            hint="Look into it, or package the model anew.",
+            f"Files in the image are not in its provenance: {join_first(more)}.",
+            hint="Inspect them, or package the model again.",
         )
     return Verdict("content", "holds", f"the model, its lock and its service: {len(kept)} digests")
 
 
-def _own(subject: Subject) -> list[str]:
-    """All that is in the folder of the service but folders and byte code."""
+def _service_files(subject: Subject) -> list[str]:
+    """Return the files of the service, without byte code."""
     return [
         path.removeprefix(APP)
         for path, entry in subject.files.items()
@@ -141,9 +143,9 @@ def _own(subject: Subject) -> list[str]:
     ]
 
 
-def _is_told(path: str, told: dict[str, dict[str, str]]) -> bool:
-    trees = (name for name in told if name.endswith("/"))
-    return path in {*told, PROVENANCE} or any(path.startswith(tree) for tree in trees)
+def _is_listed(path: str, listed: dict[str, dict[str, str]]) -> bool:
+    trees = (name for name in listed if name.endswith("/"))
+    return path in {*listed, PROVENANCE} or any(path.startswith(tree) for tree in trees)
 
 
 _BASE = "org.opencontainers.image.base.digest"
@@ -151,24 +153,25 @@ _MODEL = "dev.modelpack.model.sha256"
 
 
 def check_origin(subject: Subject) -> Verdict:
-    """The provenance is a statement of modelpack, and names base and model of the labels."""
-    told = subject.provenance
+    """The provenance is a statement of modelpack, with the base image and model of the labels."""
     try:
-        return _verdict(subject, told)
+        return _verdict(subject, subject.provenance)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise VerificationError(
-            f"The provenance in the image has not the form that it must have: {error}.", hint=ANEW
+            f"The provenance in the image is malformed: {error}.", hint=REBUILD_HINT
         ) from error
 
 
-def _verdict(subject: Subject, told: dict[str, Any]) -> Verdict:
-    predicate = told["predicate"]
+def _verdict(subject: Subject, statement: dict[str, Any]) -> Verdict:
+    predicate = statement["predicate"]
     definition = predicate["buildDefinition"]
-    kinds = (told["_type"], told["predicateType"], definition["buildType"])
+    kinds = (statement["_type"], statement["predicateType"], definition["buildType"])
     if kinds != (STATEMENT, PREDICATE, BUILD_TYPE):
-        raise VerificationError("The provenance in the image is of another kind.", hint=ANEW)
+        raise VerificationError(
+            "The provenance in the image is of an unknown kind.", hint=REBUILD_HINT
+        )
     known = dependencies(predicate)
-    models = [(entry["name"], entry["digest"]) for entry in told["subject"]]
+    models = [(entry["name"], entry["digest"]) for entry in statement["subject"]]
     _require_label(
         "the model",
         subject.labels.get(_MODEL),
@@ -177,20 +180,23 @@ def _verdict(subject: Subject, told: dict[str, Any]) -> Verdict:
     base = known["base"].get("sha256")
     _require_label("the base image", subject.labels.get(_BASE), base and f"sha256:{base}")
     if not models or any(known.get(name) != digest for name, digest in models):
-        raise VerificationError("The provenance tells of another model than it names.", hint=ANEW)
+        raise VerificationError(
+            "The provenance lists another model than its subject.", hint=REBUILD_HINT
+        )
     return Verdict("provenance", "holds", _describe_build(definition))
 
 
-def _require_label(what: str, labelled: str | None, told: str | None) -> None:
-    if labelled != told:
+def _require_label(what: str, label: str | None, expected: str | None) -> None:
+    if label != expected:
         raise VerificationError(
-            f"The labels say that {what} is {labelled}, and the provenance says {told}.", hint=ANEW
+            f"In the labels {what} is {label}, but in the provenance {expected}.",
+            hint=REBUILD_HINT,
         )
 
 
 def _describe_build(definition: dict[str, Any]) -> str:
     internal = definition["internalParameters"]
     base = definition["externalParameters"]["base"]["reference"]
-    made = f"made by modelpack {internal['modelpack']} on {base}"
+    built = f"built by modelpack {internal['modelpack']} on {base}"
     edited = [str(name) for name in internal.get("edited", ())]
-    return f"{made}; edited by hand: {join_first(edited)}" if edited else made
+    return f"{built}; edited by hand: {join_first(edited)}" if edited else built

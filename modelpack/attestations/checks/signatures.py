@@ -12,97 +12,94 @@ from modelpack.attestations.documents import SBOM_TYPE, STATEMENT_TYPE
 from modelpack.attestations.subject import AttachedDocuments, Subject, Verdict
 from modelpack.errors import VerificationError
 
-_SIGNATURE_HINT = "Ask whoever made it for the key that goes with it, or do not run it."
+_SIGNATURE_HINT = "Get the key from the author of the image, or do not run the image."
 
 
 def check_signature(subject: Subject) -> Verdict:
     """The key has signed the image, by the digest of its manifest."""
-    beside = subject.beside
-    if beside is None:
+    documents = subject.attachments
+    if documents is None:
         return Verdict("signature", "unknown", "none: signatures are kept in a registry")
-    count = len(beside.signatures)
+    count = len(documents.signatures)
     if subject.verifier is None:
-        there = f"{count} there, none of them looked at" if count else "there is none"
+        existing = f"{count} not verified" if count else "none exists"
         return Verdict(
-            "signature", "unknown", f"no key given ({there}): nothing says who made this image"
+            "signature", "unknown", f"no key given ({existing}): the author is not known"
         )
     if not count:
         raise VerificationError(
-            f"Nobody has signed the image {beside.digest}.",
-            hint="Do not run it, unless you know who made it. Its maker signs it by: modelpack push"
-            " REF --key cosign.key",
+            f"The image {documents.digest} is not signed.",
+            hint="Do not run it unless you know its author, who can sign it: modelpack push REF"
+            " --key cosign.key",
         )
     if not any(
-        cosign.is_signature(part, beside.digest, subject.verifier) for part in beside.signatures
+        cosign.is_signature(part, documents.digest, subject.verifier)
+        for part in documents.signatures
     ):
         raise VerificationError(
-            f"The image is signed {count} times, and none of these is by this key and of this"
-            " content: it was made or changed by somebody else."
-            if count > 1
-            else "The image has a signature that is not by this key or not of this content: it was"
-            " made or changed by somebody else.",
+            "No signature of the image is by this key and for this content"
+            f" ({count} {'signature' if count == 1 else 'signatures'}).",
             hint=_SIGNATURE_HINT,
         )
-    return Verdict("signature", "holds", f"by this key, of {beside.digest}")
+    return Verdict("signature", "holds", f"by this key, for {documents.digest}")
 
 
-_ATTACHED_HINT = "Attach what is in the image anew: modelpack push REF"
+_ATTACHED_HINT = "Attach the documents of the image again: modelpack push REF"
 
 
 def check_attached(subject: Subject) -> Verdict:
-    """What is attached in the registry says the same as what is in the image."""
-    beside = subject.beside
-    if beside is None:
-        return Verdict("attached", "unknown", "nothing: the image lies in no registry")
-    if beside.refused:
-        raise beside.refused
-    wanted = {sbom.PREDICATE: subject.sbom, provenance.PREDICATE: subject.provenance["predicate"]}
-    digest = subject.image.digest or beside.digest
-    found = _compared("attached", wanted, list(_attached(beside, digest)))
-    signed = _signed(subject, beside.attestations, wanted)
-    told = f"{_counted(found)} attached, {_counted(signed)} signed"
-    return Verdict("attached", "holds" if found or signed else "unknown", told)
+    """The documents attached in the registry are those in the image."""
+    documents = subject.attachments
+    if documents is None:
+        return Verdict("attached", "unknown", "nothing: the image is not in a registry")
+    if documents.refused:
+        raise documents.refused
+    expected = {sbom.PREDICATE: subject.sbom, provenance.PREDICATE: subject.provenance["predicate"]}
+    digest = subject.image.digest or documents.digest
+    attached = _count_matches("attached", expected, list(_attached(documents, digest)))
+    signed = _count_signed(subject, documents.attestations, expected)
+    detail = f"{_counted(attached)} attached, {_counted(signed)} signed"
+    return Verdict("attached", "holds" if attached or signed else "unknown", detail)
 
 
-def _signed(subject: Subject, parts: Sequence[Part], wanted: dict[str, Any]) -> int:
+def _count_signed(subject: Subject, parts: Sequence[Part], expected: dict[str, Any]) -> int:
     if subject.verifier is None or not parts:
         return 0
     listed = list(cosign.predicates(parts, subject.image.digest or "", subject.verifier))
     if not listed:
         raise VerificationError(
-            "The attestations of the image are not by this key or not of this image.",
+            "The attestations of the image are not by this key or not for this image.",
             hint=_ATTACHED_HINT,
         )
-    return _compared("signed", wanted, listed)
+    return _count_matches("signed", expected, listed)
 
 
-def _compared(how: str, wanted: dict[str, Any], found: Sequence[tuple[str, Any]]) -> int:
-    """How many of the documents are there.
+def _count_matches(how: str, expected: dict[str, Any], attached: Sequence[tuple[str, Any]]) -> int:
+    """Count the kinds of documents of which one is that of the image. Others may attach theirs.
 
     Raises:
-        VerificationError: there are some of a kind, and none is the one of the image. Others may
-            attach documents of their own, so that one is enough.
+        VerificationError: Documents of a kind exist, but none is that of the image.
     """
-    kinds = {kind for kind, _ in found} & wanted.keys()
+    kinds = {kind for kind, _ in attached} & expected.keys()
     for kind in kinds:
-        if not any(document == wanted[kind] for other, document in found if other == kind):
+        if not any(text == expected[kind] for other, text in attached if other == kind):
             raise VerificationError(
-                f"What is {how} as {kind} is not what the image holds.", hint=_ATTACHED_HINT
+                f"The document {how} as {kind} differs from that in the image.", hint=_ATTACHED_HINT
             )
     return len(kinds)
 
 
-def _attached(beside: AttachedDocuments, digest: str) -> Iterator[tuple[str, Any]]:
-    """Type of the predicate, and what it says, of what is attached unsigned."""
-    for text in beside.attached.get(SBOM_TYPE, ()):
-        yield sbom.PREDICATE, _parsed(text)
-    for text in beside.attached.get(STATEMENT_TYPE, ()):
-        statement = _parsed(text)
-        if isinstance(statement, dict) and cosign.names(statement, digest):
+def _attached(documents: AttachedDocuments, digest: str) -> Iterator[tuple[str, Any]]:
+    """Yield type and content of the predicates that are attached without a signature."""
+    for text in documents.attached.get(SBOM_TYPE, ()):
+        yield sbom.PREDICATE, _parse(text)
+    for text in documents.attached.get(STATEMENT_TYPE, ()):
+        statement = _parse(text)
+        if isinstance(statement, dict) and cosign.is_subject(statement, digest):
             yield str(statement.get("predicateType")), statement.get("predicate")
 
 
-def _parsed(text: bytes) -> Any:
+def _parse(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
