@@ -19,7 +19,7 @@ SHOP = {
     "shop/models.py": """
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from prices import price
+from .prices import price
 
 class Model(RegressorMixin, BaseEstimator):
     def fit(self, X, y=None):

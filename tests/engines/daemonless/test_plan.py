@@ -31,8 +31,8 @@ from modelpack.engines.daemonless.stages import BuildContext, StageBuilder
 from modelpack.errors import BuildFailedError
 from modelpack.types import BaseImage, Bundle, Environment
 
-GOLDEN = Path(__file__).parent / "golden"
-KEYS = Path(__file__).parent / "data" / "layer_keys.json"
+GOLDEN = Path(__file__).parents[2] / "golden"
+KEYS = Path(__file__).parents[2] / "data" / "layer_keys.json"
 FILES = (
     "app.py", "code/a.py", "gunicorn.conf.py", "model/model.pkl", "modelpack.json",
     "modelpack/assembly/a.py", "modelpack/serving/a.py", "provenance.json", "requirements.lock",
