@@ -204,8 +204,8 @@ def test_files_of_a_pipeline_may_end_with_an_encoder(model, scaler, encoder, tmp
 
 
 def test_an_encoder_alone_is_no_model(encoder, tmp_path):
-    assert "no rows of a table" in refusal(inspected(encoder, tmp_path)).message
-    assert "no rows of a table" in refusal(inspected({"le": encoder}, tmp_path)).message
+    assert "not rows of a table" in refusal(inspected(encoder, tmp_path)).message
+    assert "not rows of a table" in refusal(inspected({"le": encoder}, tmp_path)).message
 
 
 @pytest.fixture

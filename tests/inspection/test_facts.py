@@ -92,7 +92,7 @@ def test_strings_that_pyarrow_holds_need_it(tmp_path):
     (tmp_path / "m").write_bytes(b"cpandas\nStringDtype\n(Vpyarrow\nFnan\ntR.")
     spec = inspect(tmp_path / "m")
     assert spec.requirements["pyarrow"] == ""
-    assert spec.reasons["pyarrow"] == "it holds strings that pandas keeps in pyarrow"
+    assert spec.reasons["pyarrow"] == "it contains strings that pandas stores in pyarrow"
     (tmp_path / "m").write_bytes(b"cpandas\nStringDtype\n(Vpython\nFnan\ntR.")
     assert "pyarrow" not in inspect(tmp_path / "m").requirements
 

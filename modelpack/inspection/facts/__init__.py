@@ -1,1 +1,1 @@
-"""What the values of a file tell of the model: what it is made of, what goes in and comes out."""
+"""Facts about a model, read from its file: its parts, inputs, outputs and versions."""

@@ -1,8 +1,8 @@
-"""Split values, and what boosters record of themselves.
+"""Facts that boosters record, and the split values of trees.
 
-Formats: LightGBM's model text (`GBDT::SaveModelToString`), of which the head is read; xgboost's
-UBJSON (`XGBoosterSerializeToBuffer`), or JSON in the older one; catboost's FlatBuffers, and the
-options in them, which are JSON. All of it is of an untrusted file, read as far as it was kept.
+Formats: the head of LightGBM's model text (`GBDT::SaveModelToString`); xgboost's UBJSON
+(`XGBoosterSerializeToBuffer`), or JSON in older releases; catboost's FlatBuffers, with options in
+JSON. The data is untrusted, and may be cut off where the parser stopped keeping it.
 """
 
 from __future__ import annotations
@@ -35,19 +35,29 @@ _MAX_LIST_LENGTH = 1_000_000
 _INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
 _MAX_LABELS_LENGTH = 64_000
 _LIGHTGBM_TEXTS = {"v2": "<2.3", "v3": ">=2.3,<4", "v4": ">=4"}
-"""The version of LightGBM's text -> the releases that write it."""
+"""The version of LightGBM's model text -> the releases that write it."""
 
 
 @dataclass(frozen=True)
 class Booster:
-    """`names` of the features, `width` their number, `groups` and `targets` the number of classes
-    and of outputs where there are several, `ranges` of the features in training, `splits` of its
-    trees, `classes` the labels, `texts` the positions of features that are no numbers, `kinds` the
-    types of the features as XGBoost has them (q, float, int, i: boolean, c: category); `categories`
-    by the position of a feature of pandas' category dtype, empty if they are unknown; `hashes` by
-    the position of CatBoost's features of categories; `undecided`: there are categories, and it is
-    unknown of which features; `infos` as LightGBM writes them; `version` of the library, or a
-    specifier. None where not told.
+    """The facts in a booster; None if the file does not contain one.
+
+    Attributes:
+        names: The names of the features.
+        width: The number of features.
+        groups: The number of classes, if there are more than one.
+        targets: The number of outputs, if there are more than one.
+        version: The version of the library, or a specifier.
+        ranges: The range of each feature in training.
+        splits: The split values of the trees.
+        classes: The labels.
+        texts: The positions of features that are not numbers.
+        kinds: The types of the features in XGBoost: q, float, int, i (boolean), c (category).
+        categories: The categories by position of a feature of pandas' category dtype, empty if
+            unknown.
+        hashes: The hashes by position of a categorical feature of CatBoost.
+        undecided: Whether there are categories, but it is unknown of which features.
+        infos: `feature_infos` of LightGBM.
     """
 
     names: tuple[str, ...] | None = None
@@ -56,7 +66,7 @@ class Booster:
     targets: int | None = None
     version: str | None = None
     ranges: tuple[Range | None, ...] = ()
-    splits: Splits | None = None
+    splits: SplitValues | None = None
     classes: tuple[Scalar, ...] | None = None
     texts: frozenset[int] = frozenset()
     kinds: tuple[str, ...] = ()
@@ -66,7 +76,7 @@ class Booster:
     infos: tuple[str, ...] = ()
 
     def describe(self, columns: Columns) -> None:
-        """Record in the columns what is known of them."""
+        """Record these facts in the columns."""
         for index, column in enumerate(columns):
             column.nullable = index not in self.texts
             if index in self.hashes and column.type is None:
@@ -78,31 +88,31 @@ class Booster:
             if found:
                 column.between(*found)
         if self.splits:
-            self.splits.tell(columns)
+            self.splits.describe(columns)
         for index, values in self.categories.items():
             if index < len(columns):
                 columns[index].coded(values)
 
 
 def booster(part: EstimatorNode) -> Booster | None:
-    """What the booster that the part is or holds tells; None if there is none."""
+    """Return the facts of the booster that a part is or contains, or None without a booster."""
     reader = _READERS.get(part.top)
     if reader is None:
         return None
     found = attributes(part.get("_Booster")) or part.attributes
     data = next(filter(None, (_saved(found.get(name)) for name in _HANDLES)), None)
-    told = reader(data) if data else None
-    if told is None or part.top != "lightgbm" or not found.get("pandas_categorical"):
-        return told
-    return _with_categories(told, found["pandas_categorical"])
+    facts = reader(data) if data else None
+    if facts is None or part.top != "lightgbm" or not found.get("pandas_categorical"):
+        return facts
+    return _with_categories(facts, found["pandas_categorical"])
 
 
-def _with_categories(told: Booster, node: Node) -> Booster:
+def _with_categories(facts: Booster, node: Node) -> Booster:
     lists = lightgbm_lists(node)
-    places = lightgbm_columns(lists, told.infos) if lists is not None else None
-    if lists is None or places is None:
-        return replace(told, undecided=True)
-    return replace(told, categories=dict(zip(places, lists, strict=True)))
+    positions = lightgbm_columns(lists, facts.infos) if lists is not None else None
+    if lists is None or positions is None:
+        return replace(facts, undecided=True)
+    return replace(facts, categories=dict(zip(positions, lists, strict=True)))
 
 
 def _saved(node: Node) -> bytes | None:
@@ -113,24 +123,24 @@ def _saved(node: Node) -> bytes | None:
 def lightgbm(data: bytes) -> Booster:
     head, _, rest = data.partition(b"\n\n")
     lines = head.decode("utf-8", "replace").split("\n")
-    lines = lines if rest else lines[:-1]  # the last may have been cut off
-    told = dict(line.split("=", 1) for line in lines if "=" in line)
-    names = tuple(told["feature_names"].split(" ")) if told.get("feature_names") else None
+    lines = lines if rest else lines[:-1]  # the last line may be cut off
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    names = tuple(values["feature_names"].split(" ")) if values.get("feature_names") else None
     if names == tuple(f"Column_{i}" for i in range(len(names or ()))):
-        names = None  # lightgbm's own
-    last = told.get("max_feature_idx", "")
+        names = None  # generated by lightgbm
+    last = values.get("max_feature_idx", "")
     return Booster(
         names=tuple(map(clean, names)) if names else None,
         width=int(last) + 1 if _is_count(last) else None,
-        groups=_several(told.get("num_class", "")),
-        version=_LIGHTGBM_TEXTS.get(told.get("version", "")),
-        ranges=tuple(_intervals(told.get("feature_infos", ""))),
-        infos=tuple(told.get("feature_infos", "").split(" ")),
+        groups=_count_above_one(values.get("num_class", "")),
+        version=_LIGHTGBM_TEXTS.get(values.get("version", "")),
+        ranges=tuple(_intervals(values.get("feature_infos", ""))),
+        infos=tuple(values.get("feature_infos", "").split(" ")),
     )
 
 
 def _intervals(infos: str) -> Iterator[Range | None]:
-    """Of each feature [low:high]; of a category, or one that was never used, None."""
+    """Yield the range [low:high] of each feature, or None for a category or an unused feature."""
     for info in infos.split(" ") if infos else ():
         match = _INTERVAL.fullmatch(info)
         try:
@@ -148,49 +158,51 @@ def _xgboost(data: bytes) -> Booster:
         kinds=kinds,
         categories=_xgboost_categories(data, kinds) if names else {},
         width=int(width) if _is_count(width) else None,
-        groups=_several(_number(data, "num_class")),
-        targets=_several(_number(data, "num_target")),
+        groups=_count_above_one(_number(data, "num_class")),
+        targets=_count_above_one(_number(data, "num_target")),
         version=_xgboost_version(data),
         splits=_splits(data),
     )
 
 
 def _texts(data: bytes, key: str) -> tuple[str, ...]:
-    """A list of texts, in UBJSON or JSON."""
-    told = ubjson.strings(data, key)
-    if told is None:
+    """Return a list of texts in UBJSON or JSON."""
+    texts = ubjson.strings(data, key)
+    if texts is None:
         try:
             found = json.loads(_list(data, key))
         except ValueError:  # a name with a bracket in it
             found = []
-        told = tuple(clean(each) for each in found if isinstance(each, str))
-    return told
+        texts = tuple(clean(each) for each in found if isinstance(each, str))
+    return texts
 
 
 def _list(data: bytes, key: str) -> bytes:
-    """The text of the first list of this name in JSON, up to the first bracket."""
+    """Return the text of the first list of this name in JSON, up to the first bracket."""
     match = re.search(rb'"%s":\s?\[' % key.encode(), data)
-    # Not by the expression, which would read the same text again from each such name in it.
+    # A regular expression would scan the rest again for each occurrence of the name.
     end = data.find(b"]", match.end(), match.end() + _MAX_LIST_LENGTH) if match else -1
     return data[match.end() - 1 : end + 1] if match and end >= 0 else b"[]"
 
 
 def _xgboost_categories(data: bytes, kinds: Sequence[str]) -> dict[int, tuple[Scalar, ...]]:
-    """Of a DataFrame's columns; releases before 3.1 do not write them."""
+    """Return the categories of columns of a DataFrame; releases before 3.1 do not write them."""
     try:
         containers = (found for found in ubjson.objects(data, "cats") if "enc" in found)
         values = xgboost_values(next(containers, {}))
     except (AttributeError, KeyError, TypeError, ValueError):
         values = {}
-    places = [index for index, kind in enumerate(kinds) if kind == _CATEGORY]
-    return {index: values.get(index, ()) for index in places}
+    positions = [index for index, kind in enumerate(kinds) if kind == _CATEGORY]
+    return {index: values.get(index, ()) for index in positions}
 
 
-def _splits(data: bytes) -> Splits:
-    """Those of the trees that were kept as a whole: of each an array of the left child of each node
-    (-1 in a leaf), then one of its threshold, one of its feature, one of its kind (0: by number).
+def _splits(data: bytes) -> SplitValues:
+    """Return the split values of the trees that were kept completely.
+
+    Each tree has four arrays with a value for each node: the left child (-1 in a leaf), the
+    threshold, the feature, and the kind (0 for a number).
     """
-    splits, position = Splits(), 0
+    splits, position = SplitValues(), 0
     while found := ubjson.numbers(data, "left_children", position):
         arrays, position = [found[0]], found[1]
         for key in ("split_conditions", "split_indices", "split_type"):
@@ -205,24 +217,24 @@ def _splits(data: bytes) -> Splits:
 
 
 def _number(data: bytes, key: str) -> str:
-    """The digits of a number, which xgboost writes as a string, in UBJSON or JSON; or ""."""
-    told = ubjson.string(data, key)
-    if told is None:
+    """Return the digits of a number, which xgboost writes as a string, or ""."""
+    digits = ubjson.string(data, key)
+    if digits is None:
         match = re.search(rb'"%s":\s?"(\d{1,9})"' % key.encode(), data)
-        told = match[1].decode() if match else ""
-    return told
+        digits = match[1].decode() if match else ""
+    return digits
 
 
 def _xgboost_version(data: bytes) -> str | None:
-    """What UBJSON or JSON tells, or else which releases pickled in this form."""
+    """Return the version in UBJSON or JSON, or the releases that pickled in this form."""
     version = ubjson.integers(data, "version")
     if version and len(version) == 3:
         return ".".join(map(str, version))
     older = ">=1,<1.3" if data.startswith(b"CONFIG-offset:") else "<1"
-    return _in_json(data) or (None if data.startswith(b"{") else older)
+    return _json_version(data) or (None if data.startswith(b"{") else older)
 
 
-def _in_json(data: bytes) -> str | None:
+def _json_version(data: bytes) -> str | None:
     match = re.search(rb'"version":\s?\[(\d{1,3}),\s?(\d{1,3}),\s?(\d{1,3})\]', data)
     return b".".join(match.groups()).decode() if match else None
 
@@ -230,48 +242,49 @@ def _in_json(data: bytes) -> str | None:
 @lru_cache(maxsize=2)
 def catboost(data: bytes) -> Booster:
     match = re.search(rb"CatBoost [Rr]elease (\d{1,3}(?:\.\d{1,3}){1,2})\b", data)
-    told = Booster(version=match[1].decode() if match else None, classes=class_names(data))
+    facts = Booster(version=match[1].decode() if match else None, classes=class_names(data))
     try:
-        return _with_features(told, data)
-    except struct.error:  # only the beginning was kept
-        return told
+        return _with_features(facts, data)
+    except struct.error:  # cut off
+        return facts
 
 
-def _with_features(told: Booster, data: bytes) -> Booster:
-    """Fields of catboost's TModelTrees (catboost/libs/model/flatbuffers): 0 is the number of values
-    that it gives, 4 and 5 the features that are texts and numbers. Of these, 1 or 2 is the position
-    among all features, 2 or 4 the name, 3 the values at which trees split.
+def _with_features(facts: Booster, data: bytes) -> Booster:
+    """Add the facts in TModelTrees (catboost/libs/model/flatbuffers).
+
+    Field 0 is the number of outputs, and fields 4 and 5 are the features that are texts and
+    numbers. Of a feature, field 1 or 2 is the position, 2 or 4 the name, 3 the split values.
     """
     size = struct.unpack_from("<I", data, 4)[0]
     core, rest = data[8 : 8 + size], data[8 + size :]
     root = Table.root(core)
     trees = root.table(1)
     if trees is None:
-        return told
-    told = replace(told, classes=catboost_labels(root, told.classes))
-    texts, numbers, splits = trees.tables(4), trees.tables(5), Splits()
-    names = {text.integer(1): text.text(2) for text in _within(data, texts, 2)}
-    names |= {number.integer(2): number.text(4) for number in _within(data, numbers, 4)}
+        return facts
+    facts = replace(facts, classes=catboost_labels(root, facts.classes))
+    texts, numbers, splits = trees.tables(4), trees.tables(5), SplitValues()
+    names = {text.integer(1): text.text(2) for text in _if_names_fit(data, texts, 2)}
+    names |= {number.integer(2): number.text(4) for number in _if_names_fit(data, numbers, 4)}
     for number in numbers:
         if not splits.is_full:
-            place = number.integer(2)
-            splits.add((place, border) for border in number.floats(3))
+            position = number.integer(2)
+            splits.add((position, border) for border in number.floats(3))
     whole = names.keys() == set(range(len(texts) + len(numbers)))
     return replace(
-        told,
-        names=tuple(names[place] for place in sorted(names))
+        facts,
+        names=tuple(names[position] for position in sorted(names))
         if whole and all(names.values())
         else None,
         width=len(names) if whole else None,
-        targets=_several(str(trees.integer(0))),
+        targets=_count_above_one(str(trees.integer(0))),
         splits=splits,
         texts=frozenset(text.integer(1) for text in texts),
         hashes=hashes(core, rest, trees),
     )
 
 
-def _within(data: bytes, features: list[Table], name: int) -> list[Table]:
-    """The features, if all their names together fit into the data: many could share a long one."""
+def _if_names_fit(data: bytes, features: list[Table], name: int) -> list[Table]:
+    """Return the features unless their names exceed the data: many could share a long name."""
     return features if sum(f.size(name) for f in features) <= len(data) else []
 
 
@@ -287,11 +300,11 @@ def catboost_labels(root: Table, otherwise: tuple[Scalar, ...] | None) -> tuple[
         pairs = [pair for pair in root.tables(2) if pair.size(0) == len(key)]
         found = [pair.raw(1) for pair in pairs if pair.text(0) == key]
         if found:
-            return _described(found[0]) if len(found) == 1 else None
+            return _parse_labels(found[0]) if len(found) == 1 else None
     return otherwise
 
 
-def _described(data: bytes) -> tuple[Scalar, ...] | None:
+def _parse_labels(data: bytes) -> tuple[Scalar, ...] | None:
     try:
         pairs = json.loads(data, object_pairs_hook=list) if len(data) < _MAX_LABELS_LENGTH else ()
         (labels,) = (value for key, value in pairs if key == "class_names")
@@ -313,7 +326,7 @@ def class_names(data: bytes) -> tuple[Scalar, ...] | None:
     return tuple(map(scalar, labels)) or None
 
 
-def _several(digits: str) -> int | None:
+def _count_above_one(digits: str) -> int | None:
     return int(digits) if _is_count(digits) and int(digits) > 1 else None
 
 
@@ -324,13 +337,13 @@ def _is_count(text: str) -> bool:
 _READERS = {"lightgbm": lightgbm, "xgboost": _xgboost, "catboost": catboost}
 
 
-# The nodes of a scikit-learn tree are a structured array: `left_child`, `right_child`, `feature`
-# (-2 in a leaf), `threshold` and more (sklearn/tree/_tree.pxd).
+# The nodes of a scikit-learn tree are a structured array with `left_child`, `right_child`,
+# `feature` (-2 in a leaf), `threshold` and more. See sklearn/tree/_tree.pxd.
 _MAX_SPLITS = 50_000
-"""More do not change what is plausible, and take longer than all else that is read."""
+"""More do not change the ranges noticeably, and would dominate the time of an inspection."""
 
 _MIN_THRESHOLDS = 8
-"""Fewer different thresholds may all lie in one corner of what training met."""
+"""Fewer distinct thresholds may cover only a small part of the range in training."""
 
 _NODE = {"feature": ("i", 8), "threshold": ("f", 8)}
 _MISSING_SINCE = {
@@ -341,8 +354,8 @@ _MISSING_SINCE = {
 }  # fmt: skip
 
 
-class Splits:
-    """Thresholds by the number of their feature, as many as are looked at."""
+class SplitValues:
+    """Up to `_MAX_SPLITS` thresholds, by the number of their feature."""
 
     def __init__(self) -> None:
         self._thresholds: defaultdict[int, list[float]] = defaultdict(list)
@@ -358,9 +371,10 @@ class Splits:
     def is_full(self) -> bool:
         return self._left <= 0
 
-    def tell(self, columns: Columns) -> None:
-        """Give the columns a threshold from the middle as example, and the least and greatest as
-        range: what training met reaches a little further.
+    def describe(self, columns: Columns) -> None:
+        """Set the median threshold of a column as its example, and the extremes as its range.
+
+        The values in training reach a little further.
         """
         for index, column in enumerate(columns):
             found = sorted(self._thresholds.get(index, ()))
@@ -368,20 +382,20 @@ class Splits:
                 column.separated(found, _MIN_THRESHOLDS)
 
 
-def splits_of(part: EstimatorNode) -> Splits:
-    """Those of a scikit-learn tree, or of a forest or gradient boosting of them."""
-    splits = Splits()
+def splits_of(part: EstimatorNode) -> SplitValues:
+    """Return the splits of a scikit-learn tree, forest or gradient boosting."""
+    splits = SplitValues()
     if part.get("estimators_features_", "_estimators_features") is not None:
-        return splits  # each tree numbers the features in its own way
+        return splits  # each tree has a different numbering of features
     for node in _trees(part):
         array = view(attributes(node).get("nodes"))
         if array is not None:
-            splits.add(_of_nodes(array))
+            splits.add(_node_splits(array))
     return splits
 
 
 def takes_missing(part: EstimatorNode) -> bool:
-    """Whether its release of scikit-learn predicts with missing values, seen in training or not."""
+    """Return whether its release of scikit-learn predicts rows with any missing values."""
     since = _MISSING_SINCE.get(part.name)
     if since is None or part.release < since or part.get("monotonic_cst") is not None:
         return False
@@ -391,7 +405,7 @@ def takes_missing(part: EstimatorNode) -> bool:
 
 
 def _trees(part: EstimatorNode) -> list[Node]:
-    """The compiled trees of the part, or of its `estimators_`: a list, or an array of objects."""
+    """Return the compiled trees of the part, or of its `estimators_`."""
     own = part.get("tree_")
     if own is not None:
         return [own]
@@ -403,8 +417,8 @@ def _trees(part: EstimatorNode) -> list[Node]:
     return [attributes(node).get("tree_") for node in members]
 
 
-def _of_nodes(array: Array) -> Iterator[tuple[int, float]]:
-    """Of an array that was kept as a whole, the feature and threshold of each node."""
+def _node_splits(array: Array) -> Iterator[tuple[int, float]]:
+    """Return the feature and threshold of each node, if the array was kept completely."""
     size, data = array.dtype.itemsize, array.data
     at = {name: offset for name, offset, dtype in array.dtype.fields
           if (dtype.kind, dtype.itemsize) == _NODE.get(name) and not dtype.big_endian}  # fmt: skip

@@ -1,9 +1,8 @@
 """Categories that boosters record.
 
-XGBoost (3.1 and later) writes a container `cats`: for each feature its values, and of texts one
-behind the other the bytes with where each begins. LightGBM's Python package keeps
-`pandas_categorical`, a list of the categories of each column of the category dtype, and not which
-columns these are.
+XGBoost (3.1 and later) writes a container `cats` with the values of each feature; texts are one
+array of bytes and the offsets in it. The Python package of LightGBM saves `pandas_categorical`, the
+categories of each column of the category dtype, but not which columns these are.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from ..pickle.ndarrays import clean, scalar
 from .columns import Column
 
 MAX_CATEGORIES = 1_000_000
-"""Of all columns together; a file can repeat a long list at no cost."""
+"""The limit for all columns together: a file can repeat a long list at no cost."""
 
 _NUMBERS = re.compile(r"-?\d{1,10}(:-?\d{1,10}){0,100000}")
 _WHOLE_RANGE = re.compile(r"\[(\d{1,9}):(\d{1,9})\]")
@@ -33,11 +32,13 @@ _MAX_CHOICES = 4_000_000
 
 
 def xgboost_values(container: Mapping[str, Any]) -> dict[int, tuple[Scalar, ...]]:
-    """The categories by the number of the feature. Texts beyond ASCII are left out: XGBoost 3.2
-    counts characters where it should count bytes, so that what it saves is shifted and cut.
+    """Return the categories by the number of their feature.
+
+    Texts that are not ASCII are left out: XGBoost 3.2 counts characters instead of bytes, so that
+    the saved texts are shifted and cut.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not as XGBoost writes it.
+        KeyError, TypeError, ValueError: The container is not one that XGBoost writes.
     """
     found: dict[int, tuple[Scalar, ...]] = {}
     for index, column in enumerate(container.get("enc", ())):
@@ -53,20 +54,22 @@ def xgboost_values(container: Mapping[str, Any]) -> dict[int, tuple[Scalar, ...]
 
 
 def lightgbm_lists(node: Node) -> list[tuple[Scalar, ...]] | None:
-    """The lists of `pandas_categorical`; None if a category is no text, number or boolean."""
+    """Return the lists of `pandas_categorical`, or None if a category is not a scalar."""
     lists = node if isinstance(node, list) else []
     if sum(len(each) for each in lists if isinstance(each, list)) > MAX_CATEGORIES:
         return None
-    told = [tuple(map(scalar, each)) if isinstance(each, list) else () for each in lists]
-    return None if any(not each or None in each for each in told) else told
+    categories = [tuple(map(scalar, each)) if isinstance(each, list) else () for each in lists]
+    return None if any(not each or None in each for each in categories) else categories
 
 
 def lightgbm_columns(lists: Sequence[Sized], infos: Sequence[str]) -> list[int] | None:
-    """The columns that the lists belong to, in order; None where several choices fit, or none does.
+    """Return the columns that the lists belong to, or None unless exactly one choice fits.
 
-    `infos`: `feature_infos` of the model. It has "0:1:2" (-1: missing) for codes of categories, and
-    "[0:2]" for numbers and for the codes of an ordered dtype. Codes that are written as such belong
-    to a list, unless the author named columns of integers as categories too.
+    Args:
+        lists: The lists of categories, in the order of their columns.
+        infos: `feature_infos` of the model: "0:1:2" (-1 if missing) for codes of categories,
+            "[0:2]" for numbers and codes of an ordered dtype. Each feature of the first form has a
+            list, unless the author also declared columns of integers as categories.
     """
     coded = {i for i, info in enumerate(infos) if _NUMBERS.fullmatch(info)}
     possible = [i for i, info in enumerate(infos)
@@ -80,7 +83,7 @@ def lightgbm_columns(lists: Sequence[Sized], infos: Sequence[str]) -> list[int] 
 def _unique(
     lists: Sequence[Sized], possible: Sequence[int], largest: Mapping[int, int], required: set[int]
 ) -> list[int] | None:
-    """The only way to give the lists to possible columns in order, all required ones included."""
+    """Return the only assignment of lists to possible columns that includes all required ones."""
     ways = [[0] * (len(possible) + 1) for _ in lists] + [[1] * (len(possible) + 1)]
     for i in reversed(range(len(possible))):
         if possible[i] in required:
@@ -102,16 +105,16 @@ def _unique(
 
 
 def _largest(info: str) -> int:
-    """The largest code of a column."""
+    """Return the largest code of a column."""
     bounds = _WHOLE_RANGE.fullmatch(info)
     if bounds:
         return int(bounds[2])
     return max(map(int, info.split(":"))) if _NUMBERS.fullmatch(info) else 0
 
 
-# CatBoost keeps no category, only the lower half of CityHash64 (version 1.0) of its text: for each
-# category that a tree asks for alone (`OneHotFeatures`, field 6 of TModelTrees), and in the tables
-# of counters that follow the FlatBuffer for each that training met, multiplied twice by a constant
+# CatBoost saves no categories, only the lower half of CityHash64 (version 1.0) of their texts: for
+# each category in a one-hot split (`OneHotFeatures`, field 6 of TModelTrees), and for each category
+# in training in the tables of counters after the FlatBuffer, multiplied twice by a constant
 # (`CalcHash` in catboost/libs/model/hash.h).
 _MASK = 2**64 - 1
 _LOWER = 2**32 - 1
@@ -131,19 +134,21 @@ _WORDS = (
 
 @dataclass
 class Hashes:
-    """Those of one feature; `complete`: they are of all its categories in training."""
+    """The hashes of one feature; `complete` if they include all categories in training."""
 
     found: set[int]
     complete: bool = False
 
     def describe(self, column: Column) -> None:
-        """Record in the column what its categories are. Numbers and their texts have one hash."""
+        """Record the categories in the column; a number and its text have the same hash."""
         column.nullable = False
-        integers = [value for each in self.found if (value := _integers().get(each)) is not None]
+        integers = [
+            value for each in self.found if (value := _integer_hashes().get(each)) is not None
+        ]
         if not integers and self.found:
-            large = _large_integers()
+            large = _large_integer_hashes()
             integers = [value for each in self.found if (value := large.get(each)) is not None]
-        words = [word for each in self.found if (word := _words().get(each)) is not None]
+        words = [word for each in self.found if (word := _word_hashes().get(each)) is not None]
         column.type = "any" if integers or not self.found else "string"
         known: list[Scalar] = [*sorted(integers), *sorted(words)]
         if self.complete and len(known) == len(self.found):
@@ -152,26 +157,31 @@ class Hashes:
 
 
 def hashes(core: bytes, rest: bytes, trees: Table) -> dict[int, Hashes]:
-    """By the position of the feature among all. `rest`: the tables of counters.
+    """Return the hashes by the position of their feature.
+
+    Args:
+        core: The FlatBuffer.
+        rest: The tables of counters.
+        trees: TModelTrees in the FlatBuffer.
 
     Raises:
-        struct.error: the data is cut or wrong.
+        struct.error: The data is cut off or malformed.
     """
-    places = {feature.integer(0): feature.integer(1) for feature in trees.tables(4)}
-    found = {place: Hashes(set()) for place in places.values()}
+    positions = {feature.integer(0): feature.integer(1) for feature in trees.tables(4)}
+    found = {position: Hashes(set()) for position in positions.values()}
     if trees.size(6) * 4 <= len(core):
         for one_hot in trees.tables(6):
-            place = places.get(one_hot.integer(0))
-            if place is not None:
-                found[place].found |= {value & _LOWER for value in one_hot.values(1, "i")}
+            position = positions.get(one_hot.integer(0))
+            if position is not None:
+                found[position].found |= {value & _LOWER for value in one_hot.values(1, "i")}
     for feature, values in _counters(rest):
-        if feature in places:
-            found[places[feature]] = Hashes(values, complete=True)
+        if feature in positions:
+            found[positions[feature]] = Hashes(values, complete=True)
     return found
 
 
 def _counters(data: bytes) -> Iterator[tuple[int, set[int]]]:
-    """The features that have a table of counters of their own, and the hashes in it."""
+    """Yield each feature with a separate table of counters, and the hashes in that table."""
     count, position, left = (struct.unpack_from("<I", data)[0] if data else 0), 4, _MAX_BUCKETS
     for _ in range(count):
         (size,) = struct.unpack_from("<I", data, position)
@@ -190,7 +200,7 @@ def _counters(data: bytes) -> Iterator[tuple[int, set[int]]]:
 
 
 def _single_feature(table: Table) -> int | None:
-    """The feature of a table, if it counts the categories of one alone."""
+    """Return the feature of a table, if it counts the categories of a single one."""
     base = table.table(0)
     combination = base.table(0) if base else None
     if combination is None or combination.size(1) or combination.size(2):
@@ -200,23 +210,23 @@ def _single_feature(table: Table) -> int | None:
 
 
 @lru_cache(maxsize=1)
-def _integers() -> dict[int, int]:
+def _integer_hashes() -> dict[int, int]:
     return {_hash(str(number)): number for number in range(-99, _SMALL)}
 
 
 @lru_cache(maxsize=1)
-def _words() -> dict[int, str]:
+def _word_hashes() -> dict[int, str]:
     return {_hash(word): word for word in _WORDS}
 
 
 @lru_cache(maxsize=1)
-def _large_integers() -> dict[int, int]:
-    """Identifiers and codes of five digits."""
+def _large_integer_hashes() -> dict[int, int]:
+    """Return the hashes of identifiers and codes of five digits."""
     return {_hash(str(number)): number for number in range(_SMALL, _LARGE)}
 
 
 def _hash(text: str) -> int:
-    """The lower half of CityHash64 of a text of 1 to 8 bytes, for which it has a way of its own."""
+    """Return the lower half of CityHash64 of a text of 1 to 8 bytes."""
     data = text.encode()
     size = len(data)
     if size >= 4:

@@ -1,4 +1,4 @@
-"""What is known of one input column."""
+"""The facts about one input column."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from ..pickle.ndarrays import clean, view
 from .estimators import EstimatorNode, attributes, axes
 
 DATE = "2000-01-01T00:00:00"
-"""An example, where no date of training is known."""
+"""The example of a column of dates."""
 MAX_CATEGORIES = 1_000
-"""Of an encoder with more, the categories are no help to anyone."""
+"""Longer lists of categories are left out of the signature."""
 
 
 @dataclass
 class Column:
-    """One input while its facts are gathered. The first to tell of a fact is right: later steps
-    see what earlier ones have made of the values.
+    """One input while its facts are collected.
+
+    The first step that records a fact is right: later steps see transformed values.
     """
 
     name: str
@@ -35,9 +36,9 @@ class Column:
     dtype: str | None = None
     missing_none: bool = False
     kept: bool | None = None
-    """Whether some step takes it, where others leave it out; None where nothing leaves it out."""
+    """Whether a step takes the column, although another drops it; None if no step drops it."""
     changed: bool = False
-    """A step has made other numbers of its values: those that later steps tell of are not its."""
+    """Whether a step has transformed the values: later steps record other numbers."""
 
     def number(
         self, *, example: float, low: float | None = None, high: float | None = None
@@ -50,7 +51,7 @@ class Column:
             self.maximum = rounded(high) if high is not None and math.isfinite(high) else None
 
     def between(self, low: float, high: float) -> None:
-        """Training met values from `low` to `high`; the example of two integers is one too."""
+        """Record the range in training; the example is an integer if both bounds are."""
         if not math.isfinite(low + high):
             return
         middle = (low + high) / 2
@@ -58,8 +59,10 @@ class Column:
         self.number(example=math.floor(middle) if is_whole else middle, low=low, high=high)
 
     def separated(self, thresholds: Sequence[float], enough: int) -> None:
-        """`thresholds`, sorted, lie between values of training; those of integers are multiples of
-        a half, and are given as integers that training met. Fewer than `enough` bound nothing.
+        """Record sorted thresholds, which are between values in training.
+
+        Those of integers are multiples of a half, and are rounded to integers. Fewer than `enough`
+        distinct thresholds do not set a range.
         """
         low, middle, high = thresholds[0], thresholds[len(thresholds) // 2], thresholds[-1]
         if all(float(2 * t).is_integer() for t in thresholds):
@@ -70,7 +73,7 @@ class Column:
             self.number(example=middle)
 
     def category(self, values: Sequence[Scalar]) -> None:
-        """`values` are all that it may have; a missing one among them."""
+        """Record all values that are allowed, including a missing one."""
         kept = tuple(v for v in values if v is not None and not is_nan(v))
         self.nullable |= len(kept) < len(values)
         self.missing_none |= None in values
@@ -82,9 +85,7 @@ class Column:
             self.example = kept[0]
 
     def coded(self, values: Sequence[Scalar]) -> None:
-        """It had pandas' category dtype: `values` are all categories in the order of their codes,
-        none where the file does not tell them.
-        """
+        """Record pandas' category dtype, and the categories by code; none if unknown."""
         self.dtype, self.nullable = "category", True
         self.type = scalar_type(values) if values else "any"
         self.categories = tuple(values) or None
@@ -92,15 +93,15 @@ class Column:
         self.example = values[0] if values else None
 
     def flag(self) -> None:
-        """It had the dtype bool, which nothing can be missing in."""
+        """Record the dtype bool, which has no missing values."""
         self.type, self.dtype, self.example, self.nullable = "boolean", "bool", False, False
 
     def date(self) -> None:
-        """It had dates. The file does not tell whether one may be missing."""
+        """Record dates. The file does not contain whether one may be missing."""
         self.type, self.example, self.nullable = "datetime", DATE, True
 
     def opaque(self) -> None:
-        """It goes into code that may take anything, of which a number is the likeliest."""
+        """Record that the column reaches code that may accept any type, probably numbers."""
         if self.type is None:
             self.type, self.nullable = "any", True
             if self.example is None and self.kept is not False:
@@ -148,13 +149,13 @@ _MEANS = ("mean_", "xbar_", "_x_mean", "x_mean_", "location_")
 
 
 def exogenous(part: EstimatorNode) -> Node:
-    """The rows (n_rows, n_features) that results of statsmodels keep of their training."""
+    """Return the training rows (n_rows, n_features) in results of statsmodels."""
     results = attributes(part.get("_results")) or part.attributes
     return attributes(results.get("model")).get("exog")
 
 
 def exogenous_names(part: EstimatorNode) -> list[str] | None:
-    """The names of the columns of a DataFrame that statsmodels was given."""
+    """Return the names of the columns of the training DataFrame of statsmodels."""
     results = attributes(part.get("_results")) or part.attributes
     data = attributes(attributes(results.get("model")).get("data"))
     columns = axes(data.get("orig_exog"))
@@ -163,8 +164,8 @@ def exogenous_names(part: EstimatorNode) -> list[str] | None:
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
-def kept_rows(part: EstimatorNode, columns: Columns) -> None:
-    """Give the columns values of the first rows as their examples."""
+def set_examples_from_rows(part: EstimatorNode, columns: Columns) -> None:
+    """Set values of the first training rows as the examples of the columns."""
     array = view(exogenous(part) if part.top == "statsmodels" else part.get(*_ROWS))
     rows = array.rows(_MAX_ROWS) if array else []
     for row in [*rows, part.floats(*_MEANS) or []]:
@@ -181,7 +182,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def text_example(part: EstimatorNode) -> str:
-    """A few words of the vocabulary, in the order in which training met them."""
+    """Return a few words of the vocabulary, in the order of training."""
     vocabulary = part.get("vocabulary_", "vocabulary")
     terms = vocabulary.keys if isinstance(vocabulary, DictNode) else []
     words = [t for t in terms[:2_000] if isinstance(t, str) and _WORD.fullmatch(t)]
@@ -189,9 +190,10 @@ def text_example(part: EstimatorNode) -> str:
 
 
 def dict_columns(part: EstimatorNode, most: int) -> list[Column]:
-    """The keys of the dicts that a DictVectorizer was fitted on; none where there are more than
-    `most`. It counts {"city": "Bern"} as "city=Bern" and {"rooms": 3} as "rooms": what has values
-    after a separator is text, everything else a number. Any key may be left out.
+    """Return the keys of the dicts that a DictVectorizer was fitted on; none if over `most`.
+
+    It saves {"city": "Bern"} as "city=Bern" and {"rooms": 3} as "rooms": a key with a separator has
+    texts, any other key has numbers. Each key may be missing in a request.
     """
     separator = part.text("separator") or "="
     keys: dict[str, list[str | None]] = {}

@@ -19,11 +19,10 @@ _MAX_NAMES_LENGTH = 120
 
 
 def describe_contents(node: Node) -> str:
-    """The root of a pickle as people would say it: "a dict with 2 keys (a, b) holding 2 numpy
-    arrays".
-    """
+    """Describe the root of a pickle: "a dict with 2 keys (a, b) holding 2 numpy arrays"."""
     if isinstance(node, DictNode):
-        return f"a dict with {_count(len(node.keys), 'key')}{_named(node.keys)}{_holding(node)}"
+        size = _count(len(node.keys), "key")
+        return f"a dict with {size}{_names_text(node.keys)}{_contents_text(node)}"
     if isinstance(node, list | tuple):
         kind = "list" if isinstance(node, list) else "tuple"
         return f"a {kind} of {_kinds(node)}" if node else f"an empty {kind}"
@@ -31,17 +30,17 @@ def describe_contents(node: Node) -> str:
         return "a set"
     if node is None:
         return "None"
-    told = _PLAIN.get(type(node)) or _one(node)
-    return f"{'an' if told[0] in 'aeiou' else 'a'} {told}{_size(node)}"
+    name = _PLAIN.get(type(node)) or _kind_name(node)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{_size(node)}"
 
 
 def _size(node: Node) -> str:
-    """How large an array or table is, and what it is of."""
+    """Return the size and dtype of an array or table."""
     indexes = axes(node)
     if len(indexes) == 2:
         columns, rows = map(length, indexes)
         names = view(indexes[0])
-        named = _named((names.values() if names else None) or [])
+        named = _names_text((names.values() if names else None) or [])
         return f" of {rows or 0:,} rows and {columns or 0:,} columns{named}"
     array = view(node)
     if array is None or _is_pandas(node):
@@ -50,30 +49,30 @@ def _size(node: Node) -> str:
     return f" of {shape} ({array.dtype.kind}{array.dtype.itemsize})"
 
 
-def _named(names: list[Node]) -> str:
-    """Some of the names, in brackets; nothing where one cannot be told, or is too long."""
-    told = [clean(name) if isinstance(name, str) else str(name) for name in names[:_MAX_NAMES]
+def _names_text(names: list[Node]) -> str:
+    """Return some of the names in brackets; "" if one is not printable, or they are too long."""
+    shown = [clean(name) if isinstance(name, str) else str(name) for name in names[:_MAX_NAMES]
             if isinstance(name, str | int)]  # fmt: skip
-    if len(told) < min(len(names), _MAX_NAMES) or not ", ".join(told).isprintable():
+    if len(shown) < min(len(names), _MAX_NAMES) or not ", ".join(shown).isprintable():
         return ""
-    if not told or sum(map(len, told)) > _MAX_NAMES_LENGTH:
+    if not shown or sum(map(len, shown)) > _MAX_NAMES_LENGTH:
         return ""
-    return f" ({', '.join(told)}{', ...' if len(names) > len(told) else ''})"
+    return f" ({', '.join(shown)}{', ...' if len(names) > len(shown) else ''})"
 
 
-def _holding(node: DictNode) -> str:
+def _contents_text(node: DictNode) -> str:
     return f" holding {_kinds(node.values)}" if node.values else ""
 
 
 def _kinds(values: list[Node] | tuple[Node, ...]) -> str:
-    """Estimators are named, everything else is counted by kind."""
-    kinds = Counter(_PLAIN.get(type(v)) or _one(v) for v in values).most_common()
+    """Return the names of estimators, and the number of other values of each kind."""
+    kinds = Counter(_PLAIN.get(type(v)) or _kind_name(v) for v in values).most_common()
     parts = [kind if n == 1 else f"{n} {_plural(kind)}" for kind, n in kinds[:_MAX_KINDS]]
     more = f" and {len(kinds) - _MAX_KINDS} other kinds" if len(kinds) > _MAX_KINDS else ""
-    return _listed(parts) + more
+    return _join_names(parts) + more
 
 
-def _one(node: Node) -> str:
+def _kind_name(node: Node) -> str:
     if type(node) in _PLAIN:
         return _PLAIN[type(node)]
     if type(node) in _KINDS:
@@ -84,14 +83,14 @@ def _one(node: Node) -> str:
     if part is not None:
         return part.name
     is_array = view(node) is not None and not _is_pandas(node)
-    return "numpy array" if is_array else _of_object(node)
+    return "numpy array" if is_array else _object_name(node)
 
 
 def _is_pandas(node: Node) -> bool:
     return isinstance(node, ObjectNode) and node.cls.module.startswith("pandas")
 
 
-def _of_object(node: Node) -> str:
+def _object_name(node: Node) -> str:
     cls = constructed_class(node) if isinstance(node, ObjectNode) else None
     if not isinstance(cls, Global):
         return "numpy array"
@@ -111,5 +110,5 @@ def _plural(noun: str) -> str:
     return noun if noun == "None" else f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
-def _listed(parts: list[str]) -> str:
+def _join_names(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

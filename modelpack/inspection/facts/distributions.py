@@ -1,4 +1,4 @@
-"""Which distribution provides a module."""
+"""The distribution that provides a module."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ DISTRIBUTIONS = {
     "tslearn": "tslearn", "umap": "umap-learn", "xarray": "xarray", "xgboost": "xgboost",
     "yaml": "PyYAML",
 }  # fmt: skip
-"""Top-level module -> the distribution that provides it, where it is not the author's own."""
+"""Top-level module -> the distribution that provides it."""
 
 
 def top(key: str) -> str:
-    """The top-level module of a module or "module:name"."""
+    """Return the top-level module of a module or "module:name"."""
     return key.partition(":")[0].partition(".")[0]

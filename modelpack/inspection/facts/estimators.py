@@ -25,30 +25,31 @@ OTHER_LIBRARIES = {
     "matplotlib": "figure of matplotlib", "plotly": "figure of plotly", "onnx": "model of ONNX",
     "onnxruntime": "session of ONNX Runtime", "spacy": "object of spaCy",
 }  # fmt: skip
-"""Top-level module -> what its objects are, which are no estimators."""
+"""Top-level module -> a description of its objects, which are not estimators."""
 
 _NOT_ESTIMATORS = {"numpy", "scipy", "pandas", "builtins", "__builtin__", "collections", "copyreg",
                    "copy_reg", "datetime", "functools", "re", "_codecs", "joblib",
                    *OTHER_LIBRARIES}  # fmt: skip
 _META = ("best_estimator_", "regressor_", "estimator_", "estimator", "base_estimator_",
          "base_estimator", "regressor")  # fmt: skip
-_META_OF = {
+_META_BY_CLASS = {
     "FrozenEstimator": ("estimator",),
     "TransformedTargetRegressor": ("regressor_", "regressor"),
 }
-_META_OF_OTHERS = tuple(key for key in _META if key not in {"best_estimator_", "regressor_"})
-"""Attributes of other classes of scikit-learn, which do not use those of searches."""
+_META_DEFAULT = tuple(key for key in _META if key not in {"best_estimator_", "regressor_"})
+"""Attributes of all other classes of scikit-learn but searches."""
 
 _COMPOSITES = {
     "Pipeline": ("steps",),
     "ColumnTransformer": ("transformers_", "transformers"),
     "FeatureUnion": ("transformer_list",),
 }
-_OF_MEMBERS = {
+_KEEPS_COPIES = {
     "CalibratedClassifierCV", "MultiOutputClassifier", "MultiOutputRegressor", "ClassifierChain",
     "RegressorChain", "OneVsRestClassifier", "OneVsOneClassifier", "OutputCodeClassifier",
 }  # fmt: skip
-"""Those that keep the estimator as it was given, and in a list the copies that they fitted."""
+"""Classes that keep the unfitted estimator, and a list of fitted copies."""
+
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 _SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
 _SUFFIXES: dict[str, Task] = {
@@ -61,7 +62,7 @@ _SUFFIXES: dict[str, Task] = {
 
 @cache
 def _table() -> dict[str, list[str]]:
-    """Class name of scikit-learn -> task, and the methods that give predictions."""
+    """Return class name of scikit-learn -> its task and its prediction methods."""
     table: dict[str, list[str]] = json.loads(
         (Path(__file__).parent / "estimators.json").read_text("utf-8")
     )
@@ -75,14 +76,14 @@ def is_estimator_of_sklearn(name: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class EstimatorNode:
-    """One estimator, by the attributes that were pickled."""
+    """An estimator: its class and its pickled attributes."""
 
     cls: Global
     attributes: dict[str, Node]
     level: int = 0
 
     def get(self, *names: str) -> Node:
-        """The first of these attributes that is there and not None."""
+        """Return the first of these attributes that exists and is not None."""
         found = (self.attributes.get(name) for name in names)
         return next((value for value in found if value is not None), None)
 
@@ -95,7 +96,7 @@ class EstimatorNode:
         return value if isinstance(value, str) else ""
 
     def floats(self, *names: str) -> list[float] | None:
-        """The values of a flat array of numbers, or None."""
+        """Return the values of a flat array of numbers, or None."""
         array = view(self.get(*names))
         values = array.values() if array and len(array.shape) == 1 else None
         if values is None or not all(isinstance(v, int | float) for v in values):
@@ -113,8 +114,9 @@ class EstimatorNode:
 
     @cached_property
     def kind(self) -> str:
-        """The class of scikit-learn that it passes rows on as: its own name, or that of the
-        composite whose fitted attributes it has, as subclasses by others have them.
+        """The name of its class, or of the composite of scikit-learn whose steps it has.
+
+        Subclasses in other libraries have the fitted attributes of the composite.
         """
         if self.is_sklearn:
             return self.name
@@ -128,7 +130,7 @@ class EstimatorNode:
 
     @property
     def is_author_code(self) -> bool:
-        """Whether no library that modelpack knows has its class."""
+        """Return whether its class is in no library that modelpack knows."""
         return self.top not in DISTRIBUTIONS and standing(self.cls.key) == "unknown"
 
     @property
@@ -137,18 +139,18 @@ class EstimatorNode:
 
     @property
     def release(self) -> tuple[int, int]:
-        """The release of scikit-learn (major, minor) that saved it; (0, 0) of others."""
+        """The release of scikit-learn (major, minor) that saved it, or (0, 0)."""
         match = _RELEASE.match(self.text("_sklearn_version"))
         return (int(match[1]), int(match[2])) if match else (0, 0)
 
     @property
     def is_sampler(self) -> bool:
-        """Whether it changes what is trained on and nothing that is predicted."""
+        """Return whether it changes rows in training only."""
         return self.cls.module.startswith(_SAMPLERS)
 
     @cached_property
     def steps(self) -> list[tuple[str, Node, Node]]:
-        """(name, estimator or "passthrough" or "drop", columns or None) of what it is made of."""
+        """Its steps: (name, estimator or "passthrough" or "drop", columns or None)."""
         if self.kind in _COMPOSITES:
             return _tuples(self.get(*_COMPOSITES[self.kind]))
         if self.name.startswith(("Voting", "Stacking")):
@@ -164,20 +166,20 @@ class EstimatorNode:
 
     @property
     def _meta(self) -> tuple[str, ...]:
-        """The attributes that may be the estimator inside it, the one that predicts first."""
+        """The attributes that may contain its inner estimator, the fitted one first."""
         if not self.is_sklearn or self.name.endswith("SearchCV"):
             return _META
-        return _META_OF.get(self.name, _META_OF_OTHERS)
+        return _META_BY_CLASS.get(self.name, _META_DEFAULT)
 
     @property
     def _keeps_copies(self) -> bool:
-        """Whether it keeps a list of fitted copies of its estimator that get all its columns."""
+        """Return whether it has a list of fitted copies of its estimator that get all columns."""
         if not self.name.startswith("Bagging"):
-            return self.name in _OF_MEMBERS
+            return self.name in _KEEPS_COPIES
         return self.get("max_features") == 1.0 and self.get("bootstrap_features") is not True
 
     def _first_member(self) -> Node:
-        """The first of the fitted copies of the estimator that it was given."""
+        """Return the first of the fitted copies of its estimator."""
         members = self.get("calibrated_classifiers_", "estimators_")
         array = view(members)
         listed = array.items if array else members
@@ -196,7 +198,7 @@ class EstimatorNode:
         return [*named, ("final_estimator", final, None)] if final is not None else named
 
     def inner(self, node: Node) -> EstimatorNode | None:
-        """The estimator that an object inside this one is, or None."""
+        """Return the estimator that an object inside this one is, or None."""
         return estimator_node(node, self.level + 1)
 
     @property
@@ -209,7 +211,7 @@ class EstimatorNode:
 
     @property
     def last(self) -> EstimatorNode:
-        """The part that gives the predictions."""
+        """The part that returns the predictions."""
         if self.kind == "Pipeline":
             final = next(reversed(self._parts), None)
             return final.last if final else self
@@ -238,7 +240,7 @@ class EstimatorNode:
 
     @property
     def is_fitted(self) -> bool:
-        """False only where training would have left a model or an attribute (`..._`)."""
+        """False only if training would have set a model or an attribute (`..._`)."""
         part = self.last
         if part.name.endswith("SearchCV"):
             return part.get("best_estimator_") is not None or not part.is_sklearn
@@ -249,13 +251,13 @@ class EstimatorNode:
         return any(k.endswith("_") or k.startswith("_fit") for k in part.attributes)
 
     def has(self, method: str) -> bool | None:
-        """Whether its class has the method; None where the class is not known."""
+        """Return whether its class has the method, or None for an unknown class."""
         entry = _table().get(self.last.name) if self.last.is_sklearn else None
         return None if entry is None else method in entry[1:]
 
 
 def estimator_node(node: Node, level: int = 0) -> EstimatorNode | None:
-    """The estimator that an object is, or None; None also where a hostile one holds itself."""
+    """Return the estimator that an object is, or None, also if objects contain themselves."""
     if not isinstance(node, ObjectNode) or level > _MAX_DEPTH:
         return None
     cls = constructed_class(node)
@@ -263,7 +265,7 @@ def estimator_node(node: Node, level: int = 0) -> EstimatorNode | None:
         return None
     top, name = cls.module.partition(".")[0], cls.name.rpartition(".")[2]
     found = attributes(node)
-    is_bare_step = level > 0 and standing(cls.key) == "unknown"  # of the author's, without a state
+    is_bare_step = level > 0 and standing(cls.key) == "unknown"  # an author's step without a state
     if top in _NOT_ESTIMATORS or not (found or is_bare_step):
         return None
     if top == "sklearn" and "_sklearn_version" not in found and name not in _table():
@@ -279,7 +281,7 @@ def every(part: EstimatorNode) -> Iterator[EstimatorNode]:
 
 
 def as_node(part: EstimatorNode, name: str = "", columns: Node = None) -> Estimator:
-    """The part and what it is made of, as it is told to people."""
+    """Return the part and its steps for the report."""
     inner = [(n, part.inner(child), child, c) for n, child, c in part.steps]
     steps = [
         as_node(found, n, c) if found else Estimator(n, str(child), column_names(c))
@@ -290,10 +292,12 @@ def as_node(part: EstimatorNode, name: str = "", columns: Node = None) -> Estima
 
 
 def column_names(node: Node) -> tuple[str | int, ...] | None:
-    """The columns that a ColumnTransformer gives to a step, where they are told one by one."""
+    """Return the columns of a step of a ColumnTransformer, if the file lists them."""
     if isinstance(node, str) or type(node) is int:
         return (clean(node),) if isinstance(node, str) else (node,)
-    if isinstance(node, ObjectNode) and node.cls.name == "_RemainderColsList":  # of 1.5 and 1.6
+    if (
+        isinstance(node, ObjectNode) and node.cls.name == "_RemainderColsList"
+    ):  # scikit-learn 1.5 and 1.6
         node = attributes(node).get("data")
     array = view(node)
     values: list[Scalar] | None = array.values() if array else None
@@ -307,7 +311,7 @@ def column_names(node: Node) -> tuple[str | int, ...] | None:
 
 
 def attributes(node: Node) -> dict[str, Node]:
-    """The attributes that the states of an object set; later states win, as in loading."""
+    """Return the attributes that the states of an object set; later states win, as in loading."""
     found: dict[str, Node] = {}
     for state in node.states if isinstance(node, ObjectNode) else ():
         for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
@@ -316,49 +320,49 @@ def attributes(node: Node) -> dict[str, Node]:
 
 
 def as_dict(node: Node) -> dict[str, Node]:
-    """The values of the keys that are strings; of what is no dict, none."""
+    """Return the items of a dict whose keys are strings; empty if the node is not a dict."""
     if not isinstance(node, DictNode):
         return {}
     return {k: v for k, v in zip(node.keys, node.values, strict=True) if type(k) is str}
 
 
 def _tuples(node: Node) -> list[tuple[str, Node, Node]]:
-    """The steps of a list of (name, estimator) or (name, estimator, columns)."""
+    """Return the steps in a list of (name, estimator) or (name, estimator, columns)."""
     steps = node if isinstance(node, list | tuple) else []
     padded = [(*step, None)[:3] for step in steps if isinstance(step, tuple) and len(step) >= 2]
     return [(clean(name), part, columns) for name, part, columns in padded if isinstance(name, str)]
 
 
-_LEVELS = 5
+_LEVELS = 5  # of containers that are searched
 _JOBS = ("n_jobs", "nthread", "thread_count", "num_threads")
 
 
 def estimators(trace: Trace) -> list[EstimatorNode]:
-    """Every estimator of the file, inner ones too."""
+    """Return all estimators of the file, including inner ones."""
     return list(filter(None, map(estimator_node, trace.objects)))
 
 
 def n_jobs(parts: Iterable[EstimatorNode]) -> int | None:
-    """The most that an estimator asks for: -1 where one asks for all; None where none asks."""
-    told = [scalar(part.attributes.get(name)) for part in parts for name in _JOBS]
-    counts = [n for n in told if type(n) is int and n != 0]
+    """Return the maximum number of jobs of an estimator; -1 for all CPUs, None if not set."""
+    values = [scalar(part.attributes.get(name)) for part in parts for name in _JOBS]
+    counts = [n for n in values if type(n) is int and n != 0]
     return -1 if any(n < 0 for n in counts) else max(counts, default=None)
 
 
 def callables(parts: Iterable[EstimatorNode]) -> tuple[str, ...]:
-    """The "module:name" of the functions that estimators were given, sorted."""
-    given = [
+    """Return the "module:name" of the functions among the parameters, sorted."""
+    parameters = [
         value
         for part in parts
         for name, value in part.attributes.items()
         if not name.startswith("_")
     ]
-    held = (node for node in within(given, _LEVELS, _held) if isinstance(node, Global))
+    held = (node for node in within(parameters, _LEVELS, _contained) if isinstance(node, Global))
     return tuple(sorted({name.key for name in held if _is_function(name)}))
 
 
-def _held(node: Node) -> list[Node]:
-    """What is in collections, `partial` and the scorers of scikit-learn."""
+def _contained(node: Node) -> list[Node]:
+    """Return the values in a container, a `partial` or a scorer of scikit-learn."""
     if isinstance(node, list | tuple):
         return list(node)
     if isinstance(node, DictNode):
@@ -370,7 +374,7 @@ def _held(node: Node) -> list[Node]:
 
 
 def _is_function(name: Global) -> bool:
-    """Told by how Python names functions and classes; numpy's types are written like functions."""
+    """Return whether a name is that of a function: in lower case, and not a type of numpy."""
     last = name.name.rpartition(".")[2].lstrip("_")
     is_type = name.module == "numpy" and last.rstrip("_0123456789") in _NUMPY_TYPES
     return last[:1].islower() and not is_type and name.module not in {"builtins", "__builtin__"}
@@ -380,22 +384,19 @@ _NUMPY_TYPES = {"bool", "bytes", "complex", "dtype", "float", "int", "longdouble
                 "ndarray", "object", "str", "uint", "ulonglong", "void"}  # fmt: skip
 
 
-"""How deep in a Categorical its dtype may be."""
-
-
 def axes(node: Node) -> list[Node]:
-    """The indexes of a DataFrame (columns, rows) or of a Series (rows); none of anything else."""
+    """Return the indexes of a DataFrame (columns, rows) or a Series (rows), otherwise none."""
     found = attributes(node)
     manager = found.get("_mgr", found.get("_data"))
     if not isinstance(manager, ObjectNode):
         return []
-    state = manager.states[-1] if manager.states else ()  # as pandas before 1.3 wrote it
-    told = manager.args[1:2] or (state[:1] if isinstance(state, tuple) else ())
-    return told[0] if told and isinstance(told[0], list) else []
+    state = manager.states[-1] if manager.states else ()  # pandas before 1.3
+    indexes = manager.args[1:2] or (state[:1] if isinstance(state, tuple) else ())
+    return indexes[0] if indexes and isinstance(indexes[0], list) else []
 
 
 def length(index: Node) -> int | None:
-    """The number of entries of an index; None where the file does not tell it."""
+    """Return the number of entries of an index, or None if the file does not contain it."""
     array = view(index)
     if array is not None:
         return array.size
@@ -406,27 +407,30 @@ def length(index: Node) -> int | None:
     return max(0, -((start - stop) // step))  # as len(range(start, stop, step))
 
 
-def columns_of(frame: Node, wanted: set[str]) -> Iterator[tuple[str, Array, int | None]]:
-    """Yield the columns of a DataFrame that have one of these names: the name, the array of the
-    block, and the place in the block; of a Categorical, the array of its categories and None.
+def columns_of(frame: Node, selected: set[str]) -> Iterator[tuple[str, Array, int | None]]:
+    """Yield the selected columns of a DataFrame.
+
+    Yields:
+        The name, the array of the block, and the position in the block; for a Categorical, the
+        name, the array of its categories, and None.
     """
     found = axes(frame)
     array = view(found[0]) if len(found) == 2 else None
     names = (array.values() if array else None) or []
     for node in _blocks(frame):
-        values, places = _block(node)
+        values, positions = _block(node)
         kind = _categories(values)
         block = view(values if kind is None else kind)
-        for place, column in enumerate(places if block else ()):
-            if block and column < len(names) and names[column] in wanted:
-                yield names[column], block, None if kind is not None else place
+        for position, column in enumerate(positions if block else ()):
+            if block and column < len(names) and names[column] in selected:
+                yield names[column], block, None if kind is not None else position
 
 
 def _categories(node: Node) -> Node:
-    """Return the index of the categories of a Categorical; None of any other array."""
+    """Return the index of the categories of a Categorical, or None for any other array."""
     cls = constructed_class(node) if isinstance(node, ObjectNode) else None
-    told = node.args[0] if isinstance(node, ObjectNode) and node.args else None
-    if not any(isinstance(c, Global) and c.name == "Categorical" for c in (cls, told)):
+    argument = node.args[0] if isinstance(node, ObjectNode) and node.args else None
+    if not any(isinstance(c, Global) and c.name == "Categorical" for c in (cls, argument)):
         return None
     found = (attributes(part).get("categories") for part in within(node, _LEVELS))
     return next((index for index in found if index is not None), None)
@@ -438,17 +442,17 @@ def _blocks(frame: Node) -> list[Node]:
     if not isinstance(manager, ObjectNode):
         return []
     if len(manager.args) == 2:
-        told = manager.args[0]
-    else:  # as pandas before 1.3 wrote it
+        blocks = manager.args[0]
+    else:  # pandas before 1.3
         last = manager.states[-1] if manager.states else ()
         extra = last[3] if isinstance(last, tuple) and len(last) == 4 else None
         inner = dict_get(extra, "0.14.1") if isinstance(extra, DictNode) else None
-        told = dict_get(inner, "blocks") if isinstance(inner, DictNode) else None
-    return list(told) if isinstance(told, list | tuple) else []
+        blocks = dict_get(inner, "blocks") if isinstance(inner, DictNode) else None
+    return list(blocks) if isinstance(blocks, list | tuple) else []
 
 
 def _block(node: Node) -> tuple[Node, list[int]]:
-    """Return the values of a block and the places of its columns."""
+    """Return the values of a block and the positions of its columns."""
     if isinstance(node, ObjectNode) and len(node.args) == 3:
         values, placement = node.args[:2]
     elif isinstance(node, DictNode):
@@ -464,5 +468,5 @@ def _block(node: Node) -> tuple[Node, list[int]]:
         is_sound = type(start) is type(stop) is type(step) is int and start >= 0 and step != 0
         return values, list(range(start, stop, step)) if is_sound else []
     array = view(placement)
-    places = (array.values() if array else None) or []
-    return values, [place for place in places if type(place) is int and place >= 0]
+    positions = (array.values() if array else None) or []
+    return values, [position for position in positions if type(position) is int and position >= 0]

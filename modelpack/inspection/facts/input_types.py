@@ -1,4 +1,4 @@
-"""Which parts of a model receive the input rows, and in which form."""
+"""The parts of a model that receive the input rows, and the form of these rows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from .columns import DICT_VECTORIZER, TEXT_VECTORIZERS
 from .estimators import EstimatorNode, as_dict, column_names
 
 _CONVERTING = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"}
-"""Libraries that make an array of a DataFrame before they compute."""
+"""Libraries that convert a DataFrame to an array before they compute."""
 
 _OUTPUT_SINCE = (1, 2)
 """The release of scikit-learn that added `transform_output`."""
 
 _PASSING = {"Pipeline", "FeatureUnion"}
 _FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
-"""What takes rows in a form of its own, however deep inside a model it comes first."""
+"""Classes that define the form of the rows, at any depth inside a model."""
 
 
 def head(part: EstimatorNode) -> EstimatorNode:
-    """The part that the rows reach first, functions without state and samplers aside; of several
-    that they reach side by side, one that takes them in a form of its own.
+    """Return the first part that receives the rows, other than samplers and functions.
+
+    Of several parts side by side, it is one that defines the form of the rows.
     """
     if part.kind in _PASSING or part.name.endswith("SearchCV"):
         parts = [p for p in part.parts if not p.is_sampler]
@@ -38,8 +39,9 @@ def head(part: EstimatorNode) -> EstimatorNode:
 
 
 def entries(part: EstimatorNode) -> list[EstimatorNode]:
-    """The inner parts that get the very columns that the part gets; none where that is unknown, as
-    of classes of the author, which may add and drop columns.
+    """Return the inner parts that get the same columns as the part.
+
+    The result is empty if that is unknown: classes of the author may add and drop columns.
     """
     if part.kind in TEXT_VECTORIZERS or (part.is_author_code and part.kind not in _PASSING):
         return []
@@ -50,14 +52,14 @@ def entries(part: EstimatorNode) -> list[EstimatorNode]:
 
 
 def _keeps_columns(step: EstimatorNode) -> bool:
-    """Whether a step that may record nothing gives the next one the columns that it got."""
+    """Return whether a step passes its columns on unchanged and records nothing."""
     if recorded_names(step) or step.number("n_features_in_") is not None:
         return False
     return step.is_sampler or is_elementwise(step)
 
 
 def is_elementwise(part: EstimatorNode) -> bool:
-    """Whether it is a function of numpy, or none, which is given to each value."""
+    """Return whether a part applies a numpy function, or none, to each value."""
     if not part.is_sklearn or part.name != "FunctionTransformer":
         return False
     function = part.get("func")
@@ -65,42 +67,43 @@ def is_elementwise(part: EstimatorNode) -> bool:
 
 
 def recorded_names(part: EstimatorNode) -> list[str] | None:
-    """The names of its inputs that a part records itself; `active_fields` is PMMLPipeline's."""
-    told = column_names(part.get("feature_names_in_", "_feature_names_in", "active_fields"))
-    if told and all(isinstance(name, str) for name in told):
-        return [str(name) for name in told]
+    """Return the input names that a part records; PMMLPipeline has `active_fields`."""
+    names = column_names(part.get("feature_names_in_", "_feature_names_in", "active_fields"))
+    if names and all(isinstance(name, str) for name in names):
+        return [str(name) for name in names]
     return None
 
 
 def chosen_names(part: EstimatorNode) -> list[str]:
-    """The names that the steps of a ColumnTransformer choose, each once."""
+    """Return the names that the steps of a ColumnTransformer select, each once."""
     chosen = [c for _, _, node in part.steps for c in column_names(node) or ()]
     return list(dict.fromkeys(c for c in chosen if isinstance(c, str)))
 
 
 def tells_frames_apart(root: EstimatorNode) -> bool:
-    """Whether a part that the rows reach could answer a DataFrame otherwise than its array."""
+    """Return whether a part may predict differently for a DataFrame and its array."""
     return any(map(_needs_frame, reached(root))) or transforms_to_frames(root)
 
 
 def _needs_frame(part: EstimatorNode) -> bool:
     if part.top not in _CONVERTING or part.kind in {"ColumnTransformer", "Isomap"}:
-        return True  # Isomap computes in the dtype of its rows, which a DataFrame does not have
+        return True  # Isomap computes in the dtype of the array; a DataFrame has none
     if part.name == "FunctionTransformer":
         return part.get("func") is not None and part.get("validate") is not True
     return bool(output_container(part))
 
 
 def output_container(part: EstimatorNode) -> str:
-    """What `set_output` made the results of a part: "pandas", "polars" or "" for the default."""
+    """Return the container that `set_output` selected: "pandas", "polars", or "" by default."""
     value = as_dict(part.attributes.get("_sklearn_output_config")).get("transform")
     return value if value in ("pandas", "polars") else ""
 
 
 def transforms_to_frames(part: EstimatorNode) -> bool:
-    """Whether `sklearn.set_config(transform_output="pandas")` was in force in training: a step
-    recorded the names of its columns, which it got from a transformer that returns arrays by
-    default. The setting belongs to the process, so the file does not contain it.
+    """Return whether training used `sklearn.set_config(transform_output="pandas")`.
+
+    The setting belongs to the process, so the file does not contain it. Evidence is a step that
+    recorded column names behind a transformer that returns arrays by default.
     """
     steps = list(part.parts)
     if part.kind == "Pipeline" and any(map(_is_named_behind, steps, steps[1:])):
@@ -115,7 +118,7 @@ def _is_named_behind(step: EstimatorNode, following: EstimatorNode) -> bool:
 
 
 def reached(part: EstimatorNode) -> Iterator[EstimatorNode]:
-    """The part, and the parts in it that may be given the rows, or results that are DataFrames."""
+    """Yield the part, and the parts in it that may receive the rows or a DataFrame."""
     yield part
     for inner in part.parts:
         yield from reached(inner)
@@ -124,7 +127,7 @@ def reached(part: EstimatorNode) -> Iterator[EstimatorNode]:
 
 
 def _hands_on(step: EstimatorNode) -> bool:
-    """Whether the next step may get a DataFrame from this one."""
+    """Return whether the next step may get a DataFrame from this one."""
     if step.is_sampler or step.top not in _CONVERTING or output_container(step):
         return True
     if step.kind in _PASSING:

@@ -27,12 +27,12 @@ _ENCODERS = {
     "MLPClassifier": ("_label_binarizer",),
     "OneVsRestClassifier": ("label_binarizer_",),
 }
-"""Classifiers of scikit-learn whose `predict` decodes numbers -> the attributes of what decodes."""
+"""Classifiers of scikit-learn whose `predict` decodes numbers -> attributes of the decoder."""
 
 _PROPERTY_OF = {
     "RidgeClassifier": "_label_binarizer", "RidgeClassifierCV": "_label_binarizer",
 }  # fmt: skip
-"""Classifiers that have `classes_` as an attribute, or in older releases as a property of this."""
+"""Classifiers with an attribute `classes_`, in older releases a property of this attribute."""
 
 _DELEGATING = {
     "FixedThresholdClassifier": ("estimator_", "estimator"),
@@ -42,14 +42,14 @@ _DELEGATING = {
     "SelfTrainingClassifier": ("estimator_", "base_estimator_"),
     "TunedThresholdClassifierCV": ("estimator_",),
 }
-"""Classifiers that have another one predict -> its attributes."""
+"""Classifiers that delegate to another classifier -> its attributes."""
 
 _BINARIZERS = {
     "MLPClassifier": "_label_binarizer", "OneVsRestClassifier": "label_binarizer_", **_PROPERTY_OF,
 }  # fmt: skip
 """Classifiers that decode several labels at a time -> the attribute that decodes them."""
 
-_OF_SEVERAL_OUTPUTS = {"ClassifierChain", "MultiOutputClassifier"}
+_MULTIOUTPUT = {"ClassifierChain", "MultiOutputClassifier"}
 _WITHOUT_ENCODER = (2, 0)
 """The first release of XGBoost whose classifiers do not decode predictions."""
 
@@ -67,7 +67,7 @@ def classes(part: EstimatorNode) -> Labels | None:
         them, if its attributes contradict each other, or if the classifier predicts several labels
         at a time.
     """
-    is_of_several = part.is_sklearn and part.name in _OF_SEVERAL_OUTPUTS
+    is_of_several = part.is_sklearn and part.name in _MULTIOUTPUT
     if is_multilabel(part) or is_of_several:
         return None
     if part.is_sklearn and part.name in _MIXTURES:
@@ -81,7 +81,7 @@ def classes(part: EstimatorNode) -> Labels | None:
 
 
 def is_multilabel(part: EstimatorNode) -> bool:
-    """Whether training showed for each label if a row has it, in a matrix of zeros and ones."""
+    """Return whether the classifier was trained on a matrix with a 0 or 1 for each label."""
     if not part.is_sklearn or part.name not in _BINARIZERS:
         return False
     binarizer = part.inner(part.get(_BINARIZERS[part.name]))
@@ -89,7 +89,7 @@ def is_multilabel(part: EstimatorNode) -> bool:
 
 
 def outlier_labels(part: EstimatorNode, labels: Labels) -> Labels:
-    """Return what a classifier by radius predicts for a row without neighbours, if no class."""
+    """Return the label of a radius classifier for rows without neighbours, if not a class."""
     is_by_radius = part.is_sklearn and part.name == "RadiusNeighborsClassifier"
     node = part.get("outlier_label_") if is_by_radius else None
     found = map(scalar, node) if isinstance(node, list) else labels_of(node) or ()
@@ -109,13 +109,15 @@ def is_nested(array: Array) -> bool:
 
 def _sources(part: EstimatorNode) -> Iterator[Labels | None]:
     """Yield the labels of each attribute from which `predict` takes them in some release."""
-    if part.top in _OF_LIBRARIES:
-        yield from _OF_LIBRARIES[part.top](part)
+    if part.top in _LIBRARY_SOURCES:
+        yield from _LIBRARY_SOURCES[part.top](part)
         return
     name = part.name if part.is_sklearn else ""
     if name in _DELEGATING:
         keys = [key for key in _DELEGATING[name] if part.get(key) is not None]
-        if keys[:1] == ["estimator_"] and "estimator" in keys:  # a parameter, which predicts alone
+        if (
+            keys[:1] == ["estimator_"] and "estimator" in keys
+        ):  # the parameter predicts if it was already fitted
             keys.remove("estimator")
         inner = [part.inner(part.get(key)) for key in keys]
         yield from (classes(each.last) if each else None for each in inner)
@@ -139,7 +141,7 @@ def _own(part: EstimatorNode, *keys: str) -> Iterator[Labels | None]:
 
 
 def _decoded(part: EstimatorNode, *keys: str) -> Iterator[Labels | None]:
-    """Yield the labels of encoders; of an attribute that is no encoder, None."""
+    """Yield the labels of encoders, or None for an attribute that is not an encoder."""
     for key in keys:
         node = part.attributes.get(key)
         if node is not None:
@@ -148,7 +150,7 @@ def _decoded(part: EstimatorNode, *keys: str) -> Iterator[Labels | None]:
 
 
 def _constant(part: EstimatorNode, labels: Labels | None) -> Labels | None:
-    """Return the labels, unless a dummy predicts a constant that is none of them."""
+    """Return the labels, unless a dummy predicts another constant."""
     strategies = (part.text("strategy"), part.text("_strategy"))
     if part.name != "DummyClassifier" or "constant" not in strategies or labels is None:
         return labels
@@ -163,14 +165,14 @@ def _lightgbm(part: EstimatorNode) -> Iterator[Labels | None]:
 
 
 def _catboost(part: EstimatorNode) -> Iterator[Labels | None]:
-    told = booster(part) if part.task == "classifier" else None
-    yield told.classes if told else None
+    model = booster(part) if part.task == "classifier" else None
+    yield model.classes if model else None
 
 
 def _xgboost(part: EstimatorNode) -> Iterator[Labels | None]:
     """Yield the labels of the encoder that releases before 2.0 have, and the numbers of classes."""
-    told = booster(part)
-    match = _RELEASE.match(told.version or "") if told else None
+    model = booster(part)
+    match = _RELEASE.match(model.version or "") if model else None
     release = (int(match[1]), int(match[2])) if match else (0, 0)
     encoded = list(_decoded(part, "_le"))
     if encoded and release < _WITHOUT_ENCODER:
@@ -178,7 +180,7 @@ def _xgboost(part: EstimatorNode) -> Iterator[Labels | None]:
         yield from _own(part)
         return
     count = part.number("n_classes_")
-    groups = told.groups if told else None
+    groups = model.groups if model else None
     if not count or count > _MAX_LABELS or groups not in (None, count):
         yield None
         return
@@ -186,4 +188,4 @@ def _xgboost(part: EstimatorNode) -> Iterator[Labels | None]:
     yield from encoded
 
 
-_OF_LIBRARIES = {"lightgbm": _lightgbm, "catboost": _catboost, "xgboost": _xgboost}
+_LIBRARY_SOURCES = {"lightgbm": _lightgbm, "catboost": _catboost, "xgboost": _xgboost}

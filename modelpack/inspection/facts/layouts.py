@@ -1,4 +1,4 @@
-"""Versions implied by how a file is laid out."""
+"""Library versions implied by the layout of a file."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ _GENERATORS = {"numpy.random._pickle:__randomstate_ctor", "numpy.random._pickle:
 
 
 def evidence(trace: Trace) -> tuple[str, ...]:
-    """The names of the layouts in the file.
+    """Return the names of the layouts in the file.
 
-    tree-nodes          nodes of a tree as scikit-learn before 1.3 has them
-    tree-nodes-1.3      and since: missing values have a side to go to (sklearn/tree/_tree.pxd)
-    aligned-arrays      arrays padded as joblib does since 1.2
-    random-state-1.24   random generators as numpy 1.24 to 1.26 saves them: with a constructor
-    random-state-2      and numpy since 2.0: with the class itself (numpy/random/_pickle.py)
+    tree-nodes          nodes of a tree in scikit-learn before 1.3
+    tree-nodes-1.3      nodes since 1.3, with a side for missing values (sklearn/tree/_tree.pxd)
+    aligned-arrays      arrays with the padding of joblib since 1.2
+    random-state-1.24   random generators of numpy 1.24 to 1.26, with a constructor
+    random-state-2      random generators since numpy 2.0, with a class (numpy/random/_pickle.py)
     """
     return tuple(name for name, is_there in _LAYOUTS if is_there(trace.objects))
 
 
-def is_aligned(made: ObjectNode) -> bool:
-    """Whether this is an array padded as joblib does since 1.2; older releases cannot read it."""
-    if class_key(made) not in WRAPPERS:
+def is_aligned(node: ObjectNode) -> bool:
+    """Return whether an array has the padding of joblib 1.2, which older releases cannot read."""
+    if class_key(node) not in WRAPPERS:
         return False
-    return attributes(made).get("numpy_array_alignment_bytes") is not None
+    return attributes(node).get("numpy_array_alignment_bytes") is not None
 
 
-def splits_missing(made: ObjectNode) -> bool:
-    """Whether these are nodes of a tree since missing values have a side to go to."""
-    return "missing_go_to_left" in _fields(made) >= _NODES
+def splits_missing(node: ObjectNode) -> bool:
+    """Return whether an array contains nodes of a tree with a side for missing values."""
+    return "missing_go_to_left" in _fields(node) >= _NODES
 
 
-def splits_none(made: ObjectNode) -> bool:
-    """Whether these are nodes of a tree before that."""
-    return "missing_go_to_left" not in _fields(made) >= _NODES
+def splits_none(node: ObjectNode) -> bool:
+    """Return whether an array contains nodes of a tree without a side for missing values."""
+    return "missing_go_to_left" not in _fields(node) >= _NODES
 
 
-def _fields(made: ObjectNode) -> set[str]:
-    return {name for name, _, _ in made.dtype.fields} if made.dtype else set()
+def _fields(node: ObjectNode) -> set[str]:
+    return {name for name, _, _ in node.dtype.fields} if node.dtype else set()
 
 
-def _names_constructor(made: ObjectNode) -> bool:
-    return made.how == "call" and made.cls.key in _GENERATORS and len(made.args) > 1
+def _names_constructor(node: ObjectNode) -> bool:
+    return node.how == "call" and node.cls.key in _GENERATORS and len(node.args) > 1
 
 
-def _names_class(made: ObjectNode) -> bool:
-    is_call = made.how == "call" and made.cls.key == _BIT_GENERATOR
-    return is_call and any(isinstance(argument, Global) for argument in made.args)
+def _names_class(node: ObjectNode) -> bool:
+    is_call = node.how == "call" and node.cls.key == _BIT_GENERATOR
+    return is_call and any(isinstance(argument, Global) for argument in node.args)
 
 
 def _any(test: Callable[[ObjectNode], bool]) -> Callable[[Iterable[ObjectNode]], bool]:
@@ -76,8 +76,8 @@ _LAYOUTS = (
 )
 
 
-# The names of scikit-learn's modules and classes, which moved often, are dated by the releases
-# that they were seen in when allowlist.json was made.
+# Modules and classes of scikit-learn moved often. allowlist.json contains the releases in which its
+# scripts found each name.
 _IMPLIED = [
     (name, re.compile(pattern), specifier)
     for name, pattern, specifier in (
@@ -85,7 +85,7 @@ _IMPLIED = [
         ("numpy", r"numpy\.core[.:]", "<2"),
         ("numpy", r"numpy\.random\._pickle:", ">=1.17"),
         ("numpy", r"numpy\.random:__RandomState_ctor", "<1.17"),
-        ("pandas", r"pandas(\.arrays)?:[A-Z]", ">=3"),  # which says where its classes are public
+        ("pandas", r"pandas(\.arrays)?:[A-Z]", ">=3"),  # its pickles use the public modules
         ("pandas", r"pandas\._libs\.internals:_unpickle_block", ">=1.3"),
         ("pandas", r"pandas\.core\.indexes\.numeric:", "<2"),
         ("scipy", r"scipy\.sparse\._", ">=1.8"),
@@ -93,40 +93,39 @@ _IMPLIED = [
         ("scikit-learn", r"sklearn\.externals\.joblib", "<0.21"),
     )
 ]
-"""Distribution, the names that tell of its version, and what they tell of the one that saved."""
+"""Distribution, a pattern of names in the file, and the versions that write such a name."""
 
 _RANGE = re.compile(r"(\d+\.\d+)(?:-(\d+\.\d+))?")
 _SKLEARN = re.compile(r"(sklearn\.|_loss:)")
 
 
 def implied_versions(trace: Trace) -> dict[str, str]:
-    """Distribution -> the specifier that the file implies."""
-    told: dict[str, list[str]] = {}
+    """Return distribution -> the specifier that the file implies."""
+    specifiers: dict[str, list[str]] = {}
     for name, pattern, specifier in _IMPLIED:
         if any(map(pattern.match, trace.globals)):
-            told.setdefault(name, []).append(specifier)
-    told.setdefault("scikit-learn", []).extend([*_moved(trace.globals), *_nodes(trace)])
-    told["statsmodels"] = list(_formulas(trace))
-    return {name: _intersect(parts) for name, parts in told.items() if parts}
+            specifiers.setdefault(name, []).append(specifier)
+    specifiers.setdefault("scikit-learn", []).extend([*_moved(trace.globals), *_nodes(trace)])
+    specifiers["statsmodels"] = list(_formulas(trace))
+    return {name: _intersect(parts) for name, parts in specifiers.items() if parts}
 
 
 def version_evidence(distribution: str, keys: Iterable[str]) -> str | None:
-    """The first of the names "module:name" that imply something of a distribution's version."""
+    """Return the first "module:name" that implies a version of a distribution, or None."""
     patterns = [pattern for name, pattern, _ in _IMPLIED if name == distribution]
     return next((key for pattern in patterns for key in keys if pattern.match(key)), None)
 
 
-def naming(distribution: str, keys: Iterable[str]) -> str | None:
-    """The name "module:name" that tells that the distribution is needed: the first of those that
-    imply something of its version, else the first that it provides.
-    """
+def evidence_name(distribution: str, keys: Iterable[str]) -> str | None:
+    """Return a "module:name" of the distribution, preferably one that implies a version."""
     provided = [key for key in keys if DISTRIBUTIONS.get(top(key)) == distribution]
     return version_evidence(distribution, provided) or (provided[0] if provided else None)
 
 
 def _moved(keys: Iterable[str]) -> Iterator[str]:
-    """The series of scikit-learn that have all the names: where these never lived together, the
-    file was made of parts of several, and nothing is told.
+    """Yield bounds of the scikit-learn series that have all names.
+
+    If no series has all of them, the file has parts of several series, and no bound is known.
     """
     seen = [found for key in keys if _SKLEARN.match(key) and (found := _seen(key))]
     if not seen:
@@ -142,7 +141,7 @@ def _moved(keys: Iterable[str]) -> Iterator[str]:
 
 
 def _seen(key: str) -> tuple[Version, Version] | None:
-    """The first and the last series of scikit-learn that wrote a name; None for one not known."""
+    """Return the first and the last series of scikit-learn that write a name, or None."""
     found = _RANGE.findall(allowlist.seen(key))
     if not found:
         return None
@@ -150,13 +149,13 @@ def _seen(key: str) -> tuple[Version, Version] | None:
 
 
 def _series() -> list[Version]:
-    """Those that the table was made from, oldest first."""
+    """Return the series of scikit-learn in the allowlist, oldest first."""
     ends = {end for text in allowlist.all_seen() for pair in _RANGE.findall(text) for end in pair}
     return sorted(Version(end) for end in ends if end)
 
 
 def _nodes(trace: Trace) -> Iterator[str]:
-    """Since 1.3, the nodes of a tree tell to which side missing values go."""
+    """Yield the bound that the nodes of trees imply."""
     if any(map(splits_missing, trace.objects)):
         yield ">=1.3"
     elif any(map(splits_none, trace.objects)):
@@ -164,9 +163,9 @@ def _nodes(trace: Trace) -> Iterator[str]:
 
 
 def _formulas(trace: Trace) -> Iterator[str]:
-    """Which releases of statsmodels restore the formula of a model: 0.15 renamed the key."""
-    found = [made for made in trace.objects if contract_name(class_key(made)) == "formula"]
-    keys = {name for made in found for name in attributes(made)}
+    """Yield the bound that the key of a formula implies: statsmodels 0.15 renamed it."""
+    found = [node for node in trace.objects if contract_name(class_key(node)) == "formula"]
+    keys = {name for node in found for name in attributes(node)}
     if "restore_model_spec" in keys:
         yield ">=0.15"
     elif "restore_design_info" in keys:
@@ -174,7 +173,7 @@ def _formulas(trace: Trace) -> Iterator[str]:
 
 
 def _intersect(specifiers: list[str]) -> str:
-    """The tightest of each kind; of two that contradict each other, the first."""
+    """Return the tightest bounds, or the first specifier if two contradict each other."""
     lower = [Version(part[2:]) for part in specifiers if part.startswith(">=")]
     upper = [Version(part[1:]) for part in specifiers if not part.startswith(">=")]
     if lower and upper and max(lower) >= min(upper):

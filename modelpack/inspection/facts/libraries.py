@@ -14,31 +14,35 @@ from ..pickle.machine import Trace
 from .boosters import booster
 from .distributions import DISTRIBUTIONS, top
 from .estimators import EstimatorNode, as_dict, attributes
-from .layouts import implied_versions, is_aligned, naming
+from .layouts import evidence_name, implied_versions, is_aligned
 
 REASONS = {
     "joblib": "joblib wrote the file",
     "lz4": "the file is compressed with lz4",
     "pandas": "its rows are a DataFrame",
-    "pyarrow": "it holds strings that pandas keeps in pyarrow",
+    "pyarrow": "it contains strings that pandas stores in pyarrow",
     "polars": "its rows are a DataFrame between steps",
     "setuptools": "xgboost 1.4 to 1.6 import its pkg_resources",
     "skops": "skops wrote the file",
 }
 
-_UNSAID = {"xgboost": (SpecifierSet(">=1.4,<1.7"), "setuptools", "<81")}
-"""Distribution -> of which releases, what else they import and do not say: pkg_resources, which was
-in setuptools until 81.
+_UNDECLARED = {"xgboost": (SpecifierSet(">=1.4,<1.7"), "setuptools", "<81")}
+"""Distribution -> its releases with an undeclared requirement, and that requirement: pkg_resources,
+which setuptools contains before 81.
 """
 
 
 def recorded_versions(
     root: EstimatorNode | None, trace: Trace, parts: Iterable[EstimatorNode]
 ) -> dict[str, str]:
-    """Distribution -> the version that the file records, or the specifier that its layout implies.
-    `parts` are all its estimators.
+    """Return distribution -> the recorded version, or the specifier that the layout implies.
 
-    Versions are text of an untrusted file: what is not a version by PEP 440 is dropped.
+    Versions are texts of an untrusted file: a text that is not a PEP 440 version is ignored.
+
+    Args:
+        root: The model.
+        trace: The objects of the file.
+        parts: All estimators of the file.
     """
     versions = dict(trace.versions)
     whole = _version(root.attributes.get("_sklearn_version")) if root else None
@@ -51,9 +55,12 @@ def recorded_versions(
 
 
 def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> dict[str, str]:
-    """Distribution -> specifier, of all that loading the model and predicting with it need.
+    """Return distribution -> specifier, for all that loading and predictions need.
 
-    `readers`: what reads the file and makes its rows (joblib, lz4, pandas).
+    Args:
+        trace: The objects of the file.
+        versions: The recorded versions or specifiers.
+        readers: The distributions that read the file and build its rows (joblib, lz4, pandas).
     """
     tops = set(map(top, trace.globals))
     needed = {DISTRIBUTIONS[name] for name in tops & DISTRIBUTIONS.keys()} - {"joblib"} | readers
@@ -63,7 +70,7 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
     if any(module.endswith(".sklearn") for module in modules):  # wrappers of other libraries
         needed.add("scikit-learn")
     if any(module.startswith("sklearn.externals") for module in modules):
-        needed.discard("joblib")  # scikit-learn before 0.21 has one of its own
+        needed.discard("joblib")  # scikit-learn before 0.21 contains a copy
     if _has_arrow_strings(trace):
         needed.add("pyarrow")
     table = {name: specifier(versions.get(name, "")) for name in needed}
@@ -73,10 +80,10 @@ def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> d
 
 
 def implied_requirements(versions: Mapping[str, str]) -> dict[str, str]:
-    """Distribution -> specifier, of what recorded releases need and do not tell."""
+    """Return distribution -> specifier, for undeclared requirements of the recorded releases."""
     return {
         needed: bound
-        for name, (releases, needed, bound) in _UNSAID.items()
+        for name, (releases, needed, bound) in _UNDECLARED.items()
         if versions.get(name, "")[:1].isdigit() and versions[name] in releases
     }
 
@@ -87,7 +94,7 @@ def reasons(
     versions: Mapping[str, str],
     parts: Iterable[EstimatorNode],
 ) -> dict[str, str]:
-    """Distribution -> why it is required, in words."""
+    """Return distribution -> the reason why it is required."""
     found = {name: _reason(name, trace, versions) for name in required}
     for name, others in other_versions(versions, parts).items():
         if name in found:
@@ -98,7 +105,7 @@ def reasons(
 def _reason(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
     if versions.get(name, "")[:1].isdigit():
         return f"the file records {name} {versions[name]}"
-    key = naming(name, trace.globals)
+    key = evidence_name(name, trace.globals)
     if key is not None and name != "joblib":
         return f"the file names {key.replace(':', '.')}"
     if name in {"numpy", "scikit-learn"}:
@@ -109,24 +116,22 @@ def _reason(name: str, trace: Trace, versions: Mapping[str, str]) -> str:
 def other_versions(
     versions: Mapping[str, str], parts: Iterable[EstimatorNode]
 ) -> dict[str, tuple[str, ...]]:
-    """Distribution -> what parts of the model record beside the version of the whole: they may have
-    been trained with other releases.
-    """
+    """Return distribution -> versions that parts of the model record and the model does not."""
     others = sorted(_sklearn_versions(parts) - {versions.get("scikit-learn", "")}, key=Version)
     return {"scikit-learn": tuple(others)} if others else {}
 
 
 def _sklearn_versions(parts: Iterable[EstimatorNode]) -> set[str]:
-    """The versions of scikit-learn that the parts record."""
+    """Return the versions of scikit-learn that the parts record."""
     return set(filter(None, (_version(part.attributes.get("_sklearn_version")) for part in parts)))
 
 
 def containers(parts: Iterable[EstimatorNode]) -> set[str]:
-    """What `set_output` told steps to give their results as: pandas, polars."""
+    """Return the containers that `set_output` selected for steps: pandas, polars."""
     configs = (part.attributes.get("_sklearn_output_config") for part in parts)
-    told = {value for config in configs for value in as_dict(config).values()
+    names = {value for config in configs for value in as_dict(config).values()
             if isinstance(value, str)}  # fmt: skip
-    return told & {"pandas", "polars"}
+    return names & {"pandas", "polars"}
 
 
 def local_modules(trace: Trace) -> tuple[str, ...]:
@@ -136,18 +141,18 @@ def local_modules(trace: Trace) -> tuple[str, ...]:
 
 
 def framework(root: EstimatorNode | None) -> str | None:
-    """The distribution that the model is of."""
+    """Return the distribution of the class of the model."""
     return DISTRIBUTIONS.get(top(root.cls.module)) if root else None
 
 
 def framework_version(name: str | None, versions: Mapping[str, str]) -> str | None:
-    """The recorded version of the framework; None where the file tells no more than a bound."""
+    """Return the recorded version of the framework, or None if only a bound is known."""
     version = versions.get(name or "", "")
     return version if version[:1].isdigit() else None
 
 
 def python_specifier(trace: Trace) -> str | None:
-    """What the file implies of the Python version: its byte code, else its protocol."""
+    """Return the Python versions that the byte code or the protocol of the file implies."""
     return machine.specifier(trace.pythons) or (">=3.8" if trace.protocol == 5 else None)
 
 
@@ -161,7 +166,7 @@ def _version(value: Node) -> str | None:
 
 
 def specifier(version: str) -> str:
-    """Of a recorded version, itself; of one that was never published, the releases it became."""
+    """Return the specifier of a version; for a development version, that of its release series."""
     if not version or not version[0].isdigit():
         return version
     parsed = Version(version)
@@ -172,11 +177,14 @@ def specifier(version: str) -> str:
 
 
 def _has_arrow_strings(trace: Trace) -> bool:
-    """Whether a StringDtype says that pyarrow holds the strings; pandas 3 tells by its arguments,
-    older releases by its state.
+    """Return whether a StringDtype stores strings in pyarrow.
+
+    pandas 3 writes that in its arguments, older releases in its state.
     """
-    made = (o for o in trace.objects if o.cls.name == "StringDtype" and top(o.cls.key) == "pandas")
-    return any("pyarrow" in (*_texts(o.args), attributes(o).get("storage")) for o in made)
+    dtypes = (
+        o for o in trace.objects if o.cls.name == "StringDtype" and top(o.cls.key) == "pandas"
+    )
+    return any("pyarrow" in (*_texts(o.args), attributes(o).get("storage")) for o in dtypes)
 
 
 def _texts(values: Iterable[Node]) -> list[str]:

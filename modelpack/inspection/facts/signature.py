@@ -1,4 +1,4 @@
-"""Inputs, outputs, classes: the `Signature`."""
+"""The signature: inputs, outputs and classes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _NO_ROWS = {
 }  # fmt: skip
 
 _RESULTS = {"_results", "params"}
-"""Attributes of results of statsmodels, or of the object around them; a model has neither."""
+"""Attributes of statsmodels results, or of the object around them; a model has neither."""
 
 
 def signature(root: EstimatorNode) -> Signature:
-    """All that the file tells of inputs and outputs; what it does not tell is left general."""
+    """Return the facts about inputs and outputs; unknown ones have general types."""
     fields = input_fields(root)
     layout = input_layout(root, fields)
     classes = labels.classes(root.last)
@@ -55,19 +55,21 @@ def signature(root: EstimatorNode) -> Signature:
 
 
 def no_prediction(root: EstimatorNode) -> str | None:
-    """Why the model, though fitted, answers no rows of a table; None if it does."""
+    """Return why a fitted model cannot predict rows of a table, or None if it can."""
     part, first = root.last, head(root)
     if root.has("predict") is False and root.has("transform") is False:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
     if part.top == "xgboost" and part.name == "Booster":
         name = part.cls.dotted
-        return f"{name} predicts a DMatrix; what its save_model('model.json') writes is served"
+        return (
+            f"{name} predicts only a DMatrix; save the model with save_model('model.json') instead"
+        )
     if part.name == "LocalOutlierFactor" and part.get("novelty") is not True:
-        return f"{part.cls.dotted} judges new rows only where it was fitted with novelty=True"
+        return f"{part.cls.dotted} predicts new rows only if it was fitted with novelty=True"
     if part.top == "statsmodels" and not _RESULTS & part.attributes.keys():
-        return f"{part.cls.dotted} is not what its method fit returned, and predicts no rows"
+        return f"{part.cls.dotted} is not the result of its method fit, and predicts no rows"
     if first.is_sklearn and first.name in _NO_ROWS:
-        return f"{first.cls.dotted} takes {_NO_ROWS[first.name]} and no rows of a table"
+        return f"{first.cls.dotted} takes {_NO_ROWS[first.name]}, not rows of a table"
     return None
 
 
@@ -78,14 +80,14 @@ def repeated_name(root: EstimatorNode) -> str | None:
 
 
 MAX_INPUTS = 100_000
-"""Of a wider model the inputs are not listed."""
+"""The inputs of a wider model are not listed."""
 
 _MAX_DESCRIBED = 10_000_000
-"""Columns of all steps together. A step claims columns that take no bytes of the file."""
+"""Columns of all steps together: a file of any size can declare any number of columns."""
 
 
 def form(root: EstimatorNode) -> Layout | None:
-    """The form of rows that are no columns of a table, texts or dicts; None of all others."""
+    """Return the form of rows that are texts or dicts, or None if they have columns."""
     first = head(root)
     if first.kind in TEXT_VECTORIZERS:
         return "text"
@@ -93,12 +95,14 @@ def form(root: EstimatorNode) -> Layout | None:
 
 
 def input_layout(root: EstimatorNode, inputs: list[Field]) -> Layout:
-    """The form of the rows: a DataFrame wherever a part could tell it from the array of its values,
-    which only the libraries that convert it at once and columns of numbers exclude.
+    """Return the form of the rows.
+
+    They are a DataFrame if a part may predict differently for the array of its values. The result
+    is "array" only for columns of numbers, and libraries that convert a DataFrame first.
     """
-    told = form(root)
-    if told is not None:
-        return told
+    special = form(root)
+    if special is not None:
+        return special
     if not inputs:
         return "frame" if _passes_frames_on(root) else "array"
     if names(root) is None:
@@ -109,27 +113,28 @@ def input_layout(root: EstimatorNode, inputs: list[Field]) -> Layout:
 
 
 def _is_number(field: Field) -> bool:
-    """Whether its values are those of an array of numbers; boosters take booleans as such."""
+    """Return whether a field fits into an array of numbers; boosters accept booleans as numbers."""
     if field.dtype is None:
         return field.type in {"number", "integer"}
     return field.dtype in {"bool", "float32"}
 
 
 def _passes_frames_on(root: EstimatorNode) -> bool:
-    """Whether the model, or a step behind one that records nothing, as authors write them, recorded
-    the columns of a DataFrame: then the model was given one itself.
+    """Return whether the model or one of its steps recorded columns of a DataFrame.
+
+    A step behind an author's step without records got them from the input of the model.
     """
     return any(names(part) for part in (root, *root.parts))
 
 
 def input_fields(root: EstimatorNode) -> list[Field]:
-    """The inputs in the model's order; none where the file does not tell how many there are."""
-    told = form(root)
-    if told == "text":
+    """Return the inputs in order; none if the file does not contain their number."""
+    special = form(root)
+    if special == "text":
         return [Field("text", "string", example=text_example(head(root)))]
-    if told == "dicts":
+    if special == "dicts":
         return [column.field("number") for column in dict_columns(head(root), MAX_INPUTS)]
-    if any(told.undecided for told in map(booster, reached(root)) if told):
+    if any(special.undecided for special in map(booster, reached(root)) if special):
         return []
     known = names(root)
     if known is None:
@@ -143,11 +148,11 @@ def input_fields(root: EstimatorNode) -> list[Field]:
 
 
 def names(part: EstimatorNode) -> list[str] | None:
-    """The names that the part records, or the first of its parts that gets the same columns."""
-    if told := recorded_names(part):
-        return told
+    """Return the names that the part records, or its first inner part with the same columns."""
+    if recorded := recorded_names(part):
+        return recorded
     if part.kind == "ColumnTransformer":
-        return chosen_names(part) or None  # of releases that did not record all names
+        return chosen_names(part) or None  # releases that do not record all names
     if (boosted := booster(part)) and boosted.names:
         return list(boosted.names)
     if part.top == "statsmodels":
@@ -166,7 +171,7 @@ _PASSING_ON = {"SimpleImputer", "FunctionTransformer", "VarianceThreshold", "Sel
 def prediction(
     root: EstimatorNode, labels: tuple[Scalar, ...] | None, inputs: Sequence[Field]
 ) -> Field:
-    """The output "prediction". `labels` are the classes."""
+    """Return the output "prediction"; `labels` are the classes."""
     part, task = root.last, root.task
     if root.only_transforms:
         return Field("prediction", _transformed_type(part, inputs), (features_out(part),))
@@ -183,19 +188,17 @@ def prediction(
 
 
 def _unknown(part: EstimatorNode) -> Field:
-    """Of a booster without the estimator around it, and of results of statsmodels, numbers."""
-    told = booster(part)
-    if told is None and part.top == "statsmodels":
+    """Return the output of an unknown task: numbers for boosters and results of statsmodels."""
+    model = booster(part)
+    if model is None and part.top == "statsmodels":
         return Field("prediction", "number", _shape_of_results(part))
-    if told is None:
+    if model is None:
         return Field("prediction", "any")
-    return Field("prediction", "number", (told.groups,) if told.groups else ())
+    return Field("prediction", "number", (model.groups,) if model.groups else ())
 
 
 def _shape_of_results(part: EstimatorNode) -> tuple[int, ...]:
-    """The shape of a prediction of results of statsmodels: of a model of several outcomes, their
-    probabilities.
-    """
+    """Return the shape of a prediction of statsmodels: the probabilities of several outcomes."""
     results = attributes(part.get("_results")) or part.attributes
     count = scalar(attributes(results.get("model")).get("J"))
     return (count,) if type(count) is int and 0 < count < _MAX_OUTCOMES else ()
@@ -209,7 +212,7 @@ def _transformed_type(part: EstimatorNode, inputs: Sequence[Field]) -> FieldType
 
 
 def _passes_on(part: EstimatorNode) -> bool:
-    """Whether what goes in may come out as it is, text included."""
+    """Return whether the part may return input values unchanged, including texts."""
     if part.kind not in {"ColumnTransformer", "FeatureUnion"}:
         return part.name in _PASSING_ON
     kept = any(node == "passthrough" for _, node, _ in part.steps if isinstance(node, str))
@@ -217,15 +220,15 @@ def _passes_on(part: EstimatorNode) -> bool:
 
 
 def _type_of_several(part: EstimatorNode) -> FieldType:
-    """The type of the labels of a classifier of several outputs."""
+    """Return the type of the labels of a classifier with several outputs."""
     if part.name == "ClassifierChain":
         return "number"  # it fills an array of floats with its labels
     if part.name == "MultiOutputClassifier":
         lists = [classes(member.last) for member in _members(part)]
     else:
         lists = [labels_of(node) for node in _lists_of_labels(part)]
-    told = {scalar_type(labels) if labels else "any" for labels in lists}
-    return told.pop() if len(told) == 1 else "any"
+    types = {scalar_type(labels) if labels else "any" for labels in lists}
+    return types.pop() if len(types) == 1 else "any"
 
 
 def _classifier_shape(part: EstimatorNode) -> tuple[int, ...]:
@@ -239,18 +242,18 @@ def _classifier_shape(part: EstimatorNode) -> tuple[int, ...]:
     if several:
         return (len(several),)
     if part.top == "catboost" and len(classes(part) or ()) > _TWO:
-        return (1,)  # it gives a column of labels where there are more than two
+        return (1,)  # it returns a column of labels if there are more than two
     return ()
 
 
 def _members(part: EstimatorNode) -> list[EstimatorNode]:
-    """The estimators of a classifier that has one for each output."""
+    """Return the estimators of a classifier with one for each output."""
     nodes = part.get("estimators_")
     return list(filter(None, map(part.inner, nodes if isinstance(nodes, list) else ())))
 
 
 def _lists_of_labels(part: EstimatorNode) -> list[Node]:
-    """`classes_` of a classifier of several outputs: one array each."""
+    """Return `classes_` of a classifier with several outputs, an array for each."""
     node = part.get("classes_")
     array = view(node)
     items = array.items if array and is_nested(array) else node
@@ -265,8 +268,8 @@ def _regressor_shape(part: EstimatorNode) -> tuple[int, ...]:
     if count is None and part.name in {"MultiOutputRegressor", "RegressorChain"}:
         members = part.get("estimators_")
         return (len(members),) if isinstance(members, list) else ()
-    if count is None and (told := booster(part)):
-        count = told.targets or 1
+    if count is None and (model := booster(part)):
+        count = model.targets or 1
     if count is not None:
         return (count,) if count > 1 else ()
     return _width_of_coefficients(part)
@@ -283,24 +286,24 @@ def _width_of_coefficients(part: EstimatorNode) -> tuple[int, ...]:
 
 
 def has_probabilities(part: EstimatorNode) -> bool:
-    """Whether `predict_proba` can be called on the loaded model, not only on its class."""
+    """Return whether `predict_proba` can be called on the loaded model."""
     if part.name in {"SVC", "NuSVC"}:
         return part.get("probability") is True
     if part.name == "SGDClassifier":
         return part.text("loss") in _LOSSES_WITH_PROBABILITIES
     if part.name == "VotingClassifier":
         return part.text("voting") == "soft"
-    if part.has("predict_proba") is not None and part.name not in _ASKING:
+    if part.has("predict_proba") is not None and part.name not in _DELEGATING:
         is_old = part.release < _WITH_PROBABILITIES_SINCE.get(part.name, (0, 0))
         return bool(part.has("predict_proba")) and not is_old
-    if part.name in _ASKING:
+    if part.name in _DELEGATING:
         final = part.inner(part.get("final_estimator_"))
         inner = final or next(part.parts, None)
         return inner is not None and has_probabilities(inner.last)
     return part.top in {"xgboost", "lightgbm", "catboost", "imblearn"}
 
 
-_ASKING = {
+_DELEGATING = {
     "StackingClassifier", "OneVsRestClassifier", "MultiOutputClassifier", "RFE", "RFECV",
     "SelfTrainingClassifier", "FixedThresholdClassifier", "TunedThresholdClassifierCV",
     "ClassifierChain",

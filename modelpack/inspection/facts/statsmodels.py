@@ -25,7 +25,7 @@ def formula(part: EstimatorNode) -> Formula | None:
 
 
 def describe_inputs(part: EstimatorNode, columns: Columns) -> bool:
-    """Record what the frame of the training contains; no column comes out one by one."""
+    """Record the contents of the training frame; the output has other columns."""
     found = formula(part)
     if found is None:
         return False
@@ -53,7 +53,7 @@ def _describe(column: Column, array: Array, place: int | None, *, coded: bool) -
 
 
 def _values(array: Array, place: int) -> list[Node]:
-    """Return the values of a column of a block; none where the file does not keep them at hand."""
+    """Return the values of a column of a block; none if they were not kept."""
     found: list[Node] = (array.values() if array.items is None else array.items) or []
     if len(array.shape) == 2:
         count, length = array.shape
@@ -75,8 +75,8 @@ _REASONS = {
     "statsmodels.regression.recursive_ls*": _PERIODS,
     "statsmodels.regression.rolling*": "has coefficients for each window and predicts no rows",
     "statsmodels.duration.*": "predicts hazards together with their standard errors",
-    "statsmodels.gam.*": "needs the rows of the smoothed columns apart from the others",
-    "statsmodels.discrete.count_model:*": "needs the rows of the inflation apart from the others",
+    "statsmodels.gam.*": "needs the smoothed columns separately",
+    "statsmodels.discrete.count_model:*": "needs the columns of the inflation separately",
     "statsmodels.discrete.conditional_models:*": "predicts no rows without their group",
     "statsmodels.genmod.bayes_mixed_glm:*": "has parameters by group and predicts no rows alone",
     "statsmodels.multivariate.*": "transforms its training data and predicts no rows",
@@ -84,19 +84,19 @@ _REASONS = {
     "statsmodels.imputation.*": "has no method predict for rows",
     "statsmodels.emplike.*": "has no method predict",
 }
-"""Pattern of "module:name" -> what keeps the models from being served."""
+"""Pattern of "module:name" -> the reason why the models cannot be served."""
 
 
 _NAMES = ("builtins:getattr", "scipy.optimize", "statsmodels.", "types:SimpleNamespace")
 
 
 def is_of_unserved(found: Finding) -> bool:
-    """Return whether a finding is about a name that models hold which are not served."""
+    """Return whether a finding is about a name in models that cannot be served."""
     return (found.global_ or "").startswith(_NAMES)
 
 
 def unserved(root: EstimatorNode | None) -> str | None:
-    """Return why a model of a known library is never served, whatever its file contains."""
+    """Return why a model of a known library can never be served, or None."""
     if root is None:
         return None
     key = root.last.cls.key

@@ -1,4 +1,4 @@
-"""What fitted transformers record of each column."""
+"""Facts that fitted transformers record about each column."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ from collections.abc import Callable
 from ..nodes import DictNode, Node, ObjectNode
 from ..pickle.ndarrays import scalar, view
 from .boosters import Booster, booster, splits_of, takes_missing
-from .columns import TEXT_VECTORIZERS, Column, Columns, is_nan, kept_rows, rounded, text_example
+from .columns import (
+    TEXT_VECTORIZERS,
+    Column,
+    Columns,
+    is_nan,
+    rounded,
+    set_examples_from_rows,
+    text_example,
+)
 from .estimators import EstimatorNode, as_dict, attributes, axes, column_names
 from .input_types import entries, is_elementwise, recorded_names
 from .statsmodels import describe_inputs, formula
 from .widths import features_out
 
-# Each function tells the columns, and returns whether they come out one by one, with what is
-# missing still missing or filled in.
+# Each function records facts in the columns. It returns whether the output has the same columns,
+# with missing values unchanged or imputed.
 _SAME_VARIANCE = 1e-9
 
 
 def fills_nan(part: EstimatorNode) -> bool:
-    """Whether NaN is what the imputer replaces."""
+    """Return whether the imputer replaces NaN."""
     missing = scalar(part.attributes.get("missing_values"))
     return missing in (None, "NaN") or is_nan(missing)
 
 
 def fills_none(part: EstimatorNode) -> bool:
-    """Whether None is what the imputer replaces."""
+    """Return whether the imputer replaces None."""
     return "missing_values" in part.attributes and part.attributes["missing_values"] is None
 
 
@@ -42,7 +50,7 @@ def _imputer(part: EstimatorNode, columns: Columns) -> bool:
             column.type, column.example = column.type or "string", value
         elif isinstance(value, int | float) and column.example is None and math.isfinite(value):
             column.example = rounded(value)
-    is_whole = all(v is not None and not is_nan(v) for v in values)  # else a column is left out
+    is_whole = all(v is not None and not is_nan(v) for v in values)  # otherwise it drops a column
     return is_whole and not part.get("add_indicator")
 
 
@@ -60,9 +68,9 @@ def _encoder(part: EstimatorNode, columns: Columns) -> bool:
 
 
 def _centred(centre: str, spread: str) -> Callable[[EstimatorNode, Columns], bool]:
-    """`spread`: the variances, by which a column of zeros and ones is known."""
+    """Return a function for centres and variances, which identify columns of 0 and 1."""
 
-    def told(part: EstimatorNode, columns: Columns) -> bool:
+    def describe_columns(part: EstimatorNode, columns: Columns) -> bool:
         centres, spreads = part.floats(centre), part.floats(spread)
         if centres is not None and len(centres) == len(columns):
             spreads = spreads if spreads and len(spreads) == len(centres) else [-1.0] * len(centres)
@@ -73,18 +81,18 @@ def _centred(centre: str, spread: str) -> Callable[[EstimatorNode, Columns], boo
                     column.example = float(round(c))
         return _changed_columns(columns)
 
-    return told
+    return describe_columns
 
 
 def _bounded(low: str, high: str) -> Callable[[EstimatorNode, Columns], bool]:
-    def told(part: EstimatorNode, columns: Columns) -> bool:
+    def describe_columns(part: EstimatorNode, columns: Columns) -> bool:
         lows, highs = part.floats(low), part.floats(high)
         if lows is not None and highs is not None and len(lows) == len(highs) == len(columns):
             for column, a, b in zip(columns, lows, highs, strict=True):
                 column.between(a, b)
         return _changed_columns(columns)
 
-    return told
+    return describe_columns
 
 
 def _max_abs(part: EstimatorNode, columns: Columns) -> bool:
@@ -101,16 +109,16 @@ def _bins(part: EstimatorNode, columns: Columns) -> bool:
 
 
 def _splines(part: EstimatorNode, columns: Columns) -> bool:
-    """Beyond the first and last of the knots lie as many as the degree."""
+    """Record the range of the knots, without the `degree` knots beyond each end."""
     splines, degree = part.get("bsplines_"), part.number("degree") or 0
     for column, node in zip(columns, splines if isinstance(splines, list) else [], strict=False):
-        spline = attributes(node) or attributes(_stands_for(node))
+        spline = attributes(node) or attributes(_wrapped_spline(node))
         between(column, spline.get("t", spline.get("_t")), degree)
     return False
 
 
-def _stands_for(node: Node) -> Node:
-    """The spline inside a spline, as scipy pickles it since 1.18."""
+def _wrapped_spline(node: Node) -> Node:
+    """Return the spline inside a spline, as scipy pickles it since 1.18."""
     state = node.states[0] if isinstance(node, ObjectNode) and node.states else None
     return state[0] if isinstance(state, tuple) and state else None
 
@@ -136,7 +144,7 @@ def _isotonic(part: EstimatorNode, columns: Columns) -> bool:
 
 
 def between(column: Column, node: Node, margin: int = 0) -> None:
-    """The column lies between the first and last value of an array, `margin` values left out."""
+    """Record the range of a sorted array, without `margin` values at each end."""
     array = view(node)
     values = ((array.values() if array else None) or [])[margin : -margin or None]
     if len(values) > 1 and all(isinstance(v, float) for v in values):
@@ -148,7 +156,7 @@ def _power(_: EstimatorNode, columns: Columns) -> bool:
 
 
 def _changed_columns(columns: Columns) -> bool:
-    """They come out one by one, as other numbers."""
+    """Record that the output has the same columns with other numbers."""
     for column in columns:
         column.changed = True
     return True
@@ -176,7 +184,7 @@ _TAKES_MISSING = {"value", "indicator"}
 
 
 def categorical(part: EstimatorNode, columns: Columns) -> bool:
-    """Tell the columns; whether they come out one by one, what is encoded in its old place."""
+    """Record facts; return whether each encoded column keeps its position."""
     by_name = {column.name: column for column in columns}
     encoded = set(column_names(part.get("cols")) or ())
     for column in columns:
@@ -190,13 +198,15 @@ def categorical(part: EstimatorNode, columns: Columns) -> bool:
 
 
 def _mappings(part: EstimatorNode) -> list[tuple[Node, list[Node]]]:
-    """Of each column its name and labels: an OrdinalEncoder keeps a pandas Series of them, and most
-    encoders keep an OrdinalEncoder.
+    """Return the name and labels of each column.
+
+    An OrdinalEncoder contains a pandas Series of labels, and most encoders contain an
+    OrdinalEncoder.
     """
     inner = part.get("ordinal_encoder")
-    told = attributes(inner).get("mapping") if inner is not None else part.get("mapping")
+    mapping = attributes(inner).get("mapping") if inner is not None else part.get("mapping")
     found = []
-    for node in told if isinstance(told, list) else []:
+    for node in mapping if isinstance(mapping, list) else []:
         facts = as_dict(node)
         labels = axes(facts.get("mapping"))
         array = view(labels[0]) if labels else None
@@ -206,33 +216,32 @@ def _mappings(part: EstimatorNode) -> list[tuple[Node, list[Node]]]:
 
 NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "category_encoders",
            "statsmodels"}  # fmt: skip
-"""Libraries whose models take numbers where nothing in the file says otherwise."""
+"""Libraries whose models take numbers unless the file records other types."""
 
 _MAX_COLUMNS = 100_000
-"""The example of a column of dates."""
 
 
 def describe(part: EstimatorNode, columns: Columns) -> Columns | None:
-    """Record in the columns what the part knows of them.
+    """Record the facts of a part in its input columns.
 
-    Returns the columns as they come out of it: those that come out one by one, with what is missing
-    still missing or filled in, and new ones in the places of all others; None if their number is
-    unknown.
+    Returns:
+        The output columns: unchanged ones, also with imputed or missing values, and new ones for
+        all others. None if their number is unknown.
     """
-    told = _LIBRARIES.get(part.top) or _OTHERS.get(part.name)
+    describe_part = _LIBRARIES.get(part.top) or _OTHERS.get(part.name)
     if formula(part) is not None:
-        told = describe_inputs
+        describe_part = describe_inputs
     if part.kind in _COMPOSITES:
         return _COMPOSITES[part.kind](part, columns)
-    if told is not None:
-        return columns if told(part, columns) else _new_columns(features_out(part))
+    if describe_part is not None:
+        return columns if describe_part(part, columns) else _new_columns(features_out(part))
     if part.is_sampler or is_elementwise(part):
         return columns if part.is_sampler or part.get("func") is None else _changed(columns)
     if part.top not in NUMERIC or part.name == "FunctionTransformer":
         for column in columns:
             column.opaque()
         return None
-    kept_rows(part, columns)
+    set_examples_from_rows(part, columns)
     if part.is_sklearn:
         _split(part, columns)
         _narrow(part, columns)
@@ -245,7 +254,7 @@ def _new_columns(count: int) -> Columns | None:
 
 
 def _describe_members(part: EstimatorNode, columns: Columns) -> None:
-    """Those that get the same columns, or of RFE the ones that it has selected."""
+    """Record the facts of inner parts with the same columns; RFE passes on selected ones."""
     if part.name in {"RFE", "RFECV"}:
         mask = view(part.get("support_"))
         flags = (mask.values() if mask else None) or []
@@ -262,7 +271,7 @@ def _changed(columns: Columns) -> Columns:
 
 
 def _pipeline(part: EstimatorNode, columns: Columns) -> Columns | None:
-    """By place, or by name where the next step has recorded the names of what it gets."""
+    """Record the facts of all steps, by name if a step has recorded names, else by position."""
     now: Columns | None = columns
     for index, step in enumerate(part.parts):
         recorded = recorded_names(step) if index else None
@@ -275,8 +284,9 @@ def _pipeline(part: EstimatorNode, columns: Columns) -> Columns | None:
 
 
 def _by_name(names: list[str], columns: Columns) -> Columns:
-    """The columns that have these names, or have them behind the name of a step that scikit-learn
-    puts in front; new ones for all other names. All of them by place, if no name is known.
+    """Return the columns with these names, with or without the name of a step as a prefix.
+
+    Other names get new columns. If no name is known, the columns are matched by position.
     """
     known = {column.name: column for column in columns if column.name}
     found = [known.get(name) or known.get(name.partition("__")[2]) for name in names]
@@ -286,11 +296,11 @@ def _by_name(names: list[str], columns: Columns) -> Columns:
 
 
 def _union(part: EstimatorNode, columns: Columns) -> Columns | None:
-    return _together([describe(inner, columns) for inner in part.parts])
+    return _concatenate([describe(inner, columns) for inner in part.parts])
 
 
-def _together(results: list[Columns | None]) -> Columns | None:
-    """What comes out of steps that are side by side."""
+def _concatenate(results: list[Columns | None]) -> Columns | None:
+    """Return the output of steps side by side."""
     if any(result is None for result in results):
         return None
     return [column for result in results for column in result or ()]
@@ -316,11 +326,11 @@ def _column_transformer(part: EstimatorNode, columns: Columns) -> Columns | None
             results.append(chosen)
         for column in chosen:
             column.kept = True
-    return _together(results)
+    return _concatenate(results)
 
 
 def _slice_width(part: EstimatorNode, step: str) -> int:
-    """How many columns of a ColumnTransformer come from one of its steps; -1 if unknown."""
+    """Return the number of output columns of a step of a ColumnTransformer; -1 if unknown."""
     slices = part.get("output_indices_")
     pairs = zip(slices.keys, slices.values, strict=True) if isinstance(slices, DictNode) else ()
     ends = next(
@@ -346,7 +356,7 @@ def _choose(node: Node, columns: Columns, by_name: dict[str, Column]) -> Columns
 def _modelling_imputer(part: EstimatorNode, columns: Columns) -> bool:
     for column in columns:
         column.nullable = fills_nan(part)
-    kept_rows(part, columns)
+    set_examples_from_rows(part, columns)
     return False
 
 
@@ -357,8 +367,10 @@ def _text(part: EstimatorNode, columns: Columns) -> bool:
 
 
 def _histograms(part: EstimatorNode, columns: Columns) -> bool:
-    """The columns of categories are those of a mask. An encoder of its own numbers them and puts
-    them before the others; without one their values are numbers as the author chose them.
+    """Record categories and bins of histogram gradient boosting.
+
+    A mask marks the columns of categories. An inner encoder numbers their values and moves these
+    columns to the front. Without an encoder, the values are numbers chosen by the author.
     """
     encoder = part.inner(part.get("_preprocessor"))
     for _, step, node in encoder.steps if encoder else ():
@@ -391,15 +403,17 @@ def _between_bins(column: Column, node: Node) -> None:
 
 
 def _split(part: EstimatorNode, columns: Columns) -> None:
-    splits_of(part).tell(columns)
+    splits_of(part).describe(columns)
     if takes_missing(part):
         for column in columns:
             column.nullable = True
 
 
-def _of_dates(part: EstimatorNode, columns: Columns) -> bool:
-    """feature-engine: `variables_` are the columns that its steps take as dates. As integers they
-    would be nanoseconds, and pandas writes milliseconds to JSON.
+def _dates(part: EstimatorNode, columns: Columns) -> bool:
+    """Record the columns that steps of feature-engine read as dates, its `variables_`.
+
+    Dates may not be sent as integers: the steps expect nanoseconds, and pandas writes milliseconds
+    to JSON.
     """
     dates = set(column_names(part.get("variables_", "variables")) or ())
     for column in columns:
@@ -433,7 +447,7 @@ _COMPOSITES: dict[str, Callable[[EstimatorNode, Columns], Columns | None]] = {
     "ColumnTransformer": _column_transformer,
 }
 _OTHERS: dict[str, Callable[[EstimatorNode, Columns], bool]] = {
-    **dict.fromkeys(("DatetimeFeatures", "DatetimeOrdinal", "DatetimeSubtraction"), _of_dates),
+    **dict.fromkeys(("DatetimeFeatures", "DatetimeOrdinal", "DatetimeSubtraction"), _dates),
     **TRANSFORMERS,
     "KNNImputer": _modelling_imputer,
     "IterativeImputer": _modelling_imputer,

@@ -1,4 +1,4 @@
-"""How many columns go into a part, and how many come out of one that transforms."""
+"""The number of input columns of a part, and of output columns of a transformer."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_",
 
 
 def features_in(part: EstimatorNode) -> int | None:
-    """The number of features, however this release and this class record it."""
+    """Return the number of features, from any attribute that a release records."""
     if part.kind in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
-        return _of_entries(part)
+        return _width_of_entries(part)
     if (found := formula(part)) is not None:
         return len(found.inputs)
     if part.top == "statsmodels":
         array = view(exogenous(part))
         return array.shape[-1] if array and array.shape else None
     known = part.number("n_features_in_", "_n_features_in", "_n_features", "n_features_")
-    if known is None and (told := booster(part)):
-        known = told.width
+    if known is None and (model := booster(part)):
+        known = model.width
     if known is None:
-        known = _of_arrays(part)
-    return _of_entries(part) if known is None else known
+        known = _width_from_arrays(part)
+    return _width_of_entries(part) if known is None else known
 
 
-def _of_entries(part: EstimatorNode) -> int | None:
+def _width_of_entries(part: EstimatorNode) -> int | None:
     widths = (features_in(inner) for inner in entries(part))
     return next((width for width in widths if width is not None), None)
 
 
-def _of_arrays(part: EstimatorNode) -> int | None:
+def _width_from_arrays(part: EstimatorNode) -> int | None:
     shape = part.get("shape_fit_")
     if isinstance(shape, tuple) and len(shape) == 2 and type(shape[1]) is int:
         return shape[1]
@@ -49,14 +49,14 @@ def _of_arrays(part: EstimatorNode) -> int | None:
         array = view(_first(part.get(name)))
         if array is not None and array.shape:
             return array.shape[-1] if name != "coefs_" else array.shape[0]
-    return _of_members(part)
+    return _width_of_members(part)
 
 
 def _first(node: Node) -> Node:
     return node[0] if isinstance(node, list) and node else node
 
 
-def _of_members(part: EstimatorNode) -> int | None:
+def _width_of_members(part: EstimatorNode) -> int | None:
     if part.name == "IsotonicRegression":
         return 1
     if isinstance(part.get("categories_"), list):
@@ -73,7 +73,7 @@ def _of_members(part: EstimatorNode) -> int | None:
 
 
 def features_out(part: EstimatorNode) -> int:
-    """The length of a transformed row; -1 where the file does not tell it."""
+    """Return the length of a transformed row, or -1 if unknown."""
     count = _COUNTS.get(part.kind)
     if count is not None:
         known = count(part)
@@ -110,7 +110,7 @@ def _length(*names: str) -> Callable[[EstimatorNode], int | None]:
 
 
 def _chosen(name: str) -> Callable[[EstimatorNode], int | None]:
-    """Of a mask (n_features,)."""
+    """Return a function that counts the selected columns in a mask."""
 
     def count(part: EstimatorNode) -> int | None:
         array = view(part.get(name))
@@ -121,7 +121,7 @@ def _chosen(name: str) -> Callable[[EstimatorNode], int | None]:
 
 
 def _imputed(part: EstimatorNode) -> int | None:
-    """A column without any value in training is left out."""
+    """Return the width of an imputer, which drops columns without a value in training."""
     indicator = part.inner(part.get("indicator_"))
     more = (_length("features_")(indicator) if indicator else 0) or 0
     array = view(part.get("statistics_"))
@@ -133,9 +133,9 @@ def _imputed(part: EstimatorNode) -> int | None:
 
 
 def _one_hot(part: EstimatorNode) -> int | None:
-    told = part.get("_n_features_outs")
-    if isinstance(told, list):
-        counts = [scalar(count) for count in told]
+    widths = part.get("_n_features_outs")
+    if isinstance(widths, list):
+        counts = [scalar(count) for count in widths]
     elif part.get("drop", "drop_idx_") is None and isinstance(part.get("categories_"), list):
         arrays = [view(node) for node in part.get("categories_")]
         counts = [array.size if array else None for array in arrays]
@@ -163,7 +163,7 @@ def _side_by_side(part: EstimatorNode) -> int | None:
 
 
 def _slices(part: EstimatorNode) -> int | None:
-    """A ColumnTransformer since 1.0 keeps for each step the slice of its columns in the result."""
+    """Return the width of a ColumnTransformer, which records a slice for each step since 1.0."""
     slices = part.get("output_indices_")
     if not isinstance(slices, DictNode):
         return None
@@ -180,8 +180,8 @@ def _unchanged(part: EstimatorNode) -> int | None:
 
 
 def _best(part: EstimatorNode) -> int | None:
-    wanted, width = part.get("k"), features_in(part)
-    if wanted == "all" or width is None:
+    selected, width = part.get("k"), features_in(part)
+    if selected == "all" or width is None:
         return width
     count = part.number("k")
     return None if count is None else min(count, width)
@@ -194,7 +194,7 @@ def _varying(part: EstimatorNode) -> int | None:
     return sum(variance > threshold for variance in variances)
 
 
-def _asked(part: EstimatorNode) -> int | None:
+def _n_components(part: EstimatorNode) -> int | None:
     return part.number("n_components")
 
 
@@ -220,14 +220,14 @@ _COUNTS: dict[str, Callable[[EstimatorNode], int | None]] = {
     "LocallyLinearEmbedding": _embedded,
     "MissingIndicator": _length("features_"),
     "OneHotEncoder": _one_hot,
-    "PolynomialCountSketch": _asked,
-    "RBFSampler": _asked,
+    "PolynomialCountSketch": _n_components,
+    "RBFSampler": _n_components,
     "RFE": _chosen("support_"),
     "RFECV": _chosen("support_"),
     "SelectKBest": _best,
     "SequentialFeatureSelector": _chosen("support_"),
     "SimpleImputer": _imputed,
-    "SkewedChi2Sampler": _asked,
+    "SkewedChi2Sampler": _n_components,
     "TargetEncoder": _length("encodings_"),
     "VarianceThreshold": _varying,
 }

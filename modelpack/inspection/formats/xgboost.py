@@ -16,7 +16,7 @@ from modelpack.types import Field, Finding, Signature, Task
 
 from .. import limits
 from ..encodings import ubjson
-from ..facts.boosters import Splits
+from ..facts.boosters import SplitValues
 from ..facts.categories import xgboost_values
 from ..facts.columns import Column
 from ..invariants import CODE
@@ -57,7 +57,7 @@ class Learner:
     version: str | None = None
     problem: Finding | None = None
     wrapper: str = ""
-    splits: Splits = field(default_factory=Splits)
+    splits: SplitValues = field(default_factory=SplitValues)
 
     @property
     def predicts_labels(self) -> bool:
@@ -87,7 +87,7 @@ def _task(objective: str) -> Task:
 
 def _signature(learner: Learner) -> Signature:
     described, named = columns(learner.width, learner.names)
-    learner.splits.tell(described)
+    learner.splits.describe(described)
     for index, column in enumerate(described):
         column.nullable = True
         _describe(column, index, learner)
