@@ -191,7 +191,7 @@ def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
     vectorizer.input = "filename"
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(vectorizer))
-    with pytest.raises(ModelRefusedError, match="names of files"):
+    with pytest.raises(ModelRefusedError, match="as a file name"):
         require_servable(inspect(path))
     # Wherever the vectorizer stands, not only where the rows come in first.
     path.write_bytes(pickle.dumps([make_pipeline("passthrough", vectorizer)]))
