@@ -1,4 +1,4 @@
-"""Images in one file: what `docker save` and `podman save` write, and OCI layouts in a tar.
+"""Image archives: those of `docker save` and `podman save`, and OCI layouts in a tar.
 
 Source: image-spec, image-layout.md; for `manifest.json`, github.com/moby/moby,
 image/spec/v1.2.md. Docker writes both since version 25.
@@ -29,11 +29,12 @@ _MEMBERS = 10_000
 
 
 def image(path: Path, name: str = "", platform: str | None = None) -> Image:
-    """The image of an archive of either kind. It is read when its layers are opened: the file must
-    stay. `name`: of the image, where there are several.
+    """Return an image of an archive. The file must stay: layers are read from it when opened.
+
+    `name` selects an image, if the archive contains several.
 
     Raises:
-        UsageError: there is no archive, or no such image in it.
+        UsageError: The file is not an archive, or does not contain the image.
     """
     members = Members(path)
     if "oci-layout" in members and "index.json" in members:
@@ -45,26 +46,27 @@ def image(path: Path, name: str = "", platform: str | None = None) -> Image:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Section:
     start: int
     size: int
 
 
 def write(path: Path, folder: Path) -> None:
-    """Writes the layout in `folder` to the new file `path`, as `docker save` would: for engines of
-    any age. Their own list of images has the image of the layout, or the first of several.
+    """Write the layout in `folder` to the new file `path`, as `docker save` does.
+
+    For old engines, it also contains Docker's list of images: of several, only the first.
 
     Raises:
-        UsageError: something is at `path` already.
+        UsageError: `path` exists.
     """
     if path.exists():
-        raise UsageError(f"{str(path)!r} is there already.", hint="Give a new file, or remove it.")
-    with files.atomic_directory(path) as made, made.open("xb") as file:
+        raise UsageError(f"{str(path)!r} already exists.", hint="Give a new file, or remove it.")
+    with files.atomic_directory(path) as temporary, temporary.open("xb") as file:
         file.writelines(packed(folder))
 
 
 def packed(folder: Path) -> Iterator[bytes]:
-    """The same, piece by piece, for whom a file would only be read once."""
+    """Yield the bytes that `write` writes."""
     return layer_writer.tar([*_files(folder), _list(folder)])
 
 
@@ -79,7 +81,7 @@ def _files(folder: Path) -> Iterator[layer_writer.Member]:
 
 
 def _list(folder: Path) -> layer_writer.Member:
-    """Docker's list of the images in an archive."""
+    """Return Docker's list of the images in an archive."""
     pointer = layout.find_manifest((folder / "index.json").read_bytes(), "")
     store = layout.Folder(folder)
     names = [pointer.annotations[layout.DOCKER_NAME]] if pointer.annotations else None
@@ -100,18 +102,18 @@ def _list(folder: Path) -> layer_writer.Member:
 
 
 class Members:
-    """The members of an archive by name; a `Store` where it holds an OCI layout."""
+    """The members of an archive by name, and a `Store` if they are an OCI layout."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
             with tarfile.open(path, "r:") as archive:
-                self._places = _places(archive)
+                self._sections = _sections(archive)
         except (OSError, tarfile.TarError) as error:
             raise _no_archive(path, str(error)) from error
 
     def __contains__(self, name: str) -> bool:
-        return name in self._places
+        return name in self._sections
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         return self.document(_blob_name(descriptor.digest))
@@ -125,29 +127,29 @@ class Members:
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        place = self._place(name)
+        section = self._section(name)
         with self._path.open("rb") as file:
-            file.seek(place.start)
-            yield io.BufferedReader(Section(file, place.size), 2**18)
+            file.seek(section.start)
+            yield io.BufferedReader(Section(file, section.size), 2**18)
 
-    def _place(self, name: str) -> _Place:
-        if name not in self._places:
+    def _section(self, name: str) -> _Section:
+        if name not in self._sections:
             raise oci_image.malformed(f"its archive has no {name[:200]!r}")
-        return self._places[name]
+        return self._sections[name]
 
 
-def _places(archive: tarfile.TarFile) -> Mapping[str, _Place]:
-    """Where the content of each regular file lies. The older kind of archive has links to those."""
-    found: dict[str, _Place] = {}
+def _sections(archive: tarfile.TarFile) -> Mapping[str, _Section]:
+    """Return the position of each regular file, also by the links of older archives."""
+    found: dict[str, _Section] = {}
     links: dict[str, str] = {}
     for _ in range(_MEMBERS):
         member = archive.next()
         if member is None:
             return found | {name: found[to] for name, to in links.items() if to in found}
-        archive.members = []  # type: ignore[attr-defined]  # which else holds them all
+        archive.members = []  # type: ignore[attr-defined]  # or it keeps all of them
         name = posixpath.normpath(member.name)
         if member.isreg() and member.sparse is None and member.size >= 0:
-            found[name] = _Place(member.offset_data, member.size)
+            found[name] = _Section(member.offset_data, member.size)
         elif member.issym():
             links[name] = posixpath.normpath(f"{posixpath.dirname(name)}/{member.linkname}")
         elif member.islnk():
@@ -159,17 +161,17 @@ def _docker(members: Members, name: str) -> Image:
     entry = _named(members.document("manifest.json"), name)
     paths, pointer = entry.get("Layers"), entry.get("Config")
     if not isinstance(pointer, str) or not isinstance(paths, list):
-        raise oci_image.malformed("its manifest.json names no configuration or no layers")
+        raise oci_image.malformed("its manifest.json contains no configuration or no layers")
     config = oci_image.parse_json(members.document(posixpath.normpath(pointer)))
     named = [posixpath.normpath(str(path)) for path in paths]
     return Image(config, oci_image.layers(config, [partial(members.open, path) for path in named]))
 
 
 def _named(manifest: bytes, name: str) -> dict[str, Any]:
-    """The entry of a manifest.json that has the name, or the only one."""
+    """Return the entry of a manifest.json with this name, or the only entry."""
     entries = oci_image.parse_json(b'{"images":' + manifest + b"}")["images"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise oci_image.malformed("its manifest.json is no list of images")
+        raise oci_image.malformed("its manifest.json is not a list of images")
     fitting = [entry for entry in entries if not name or name in _names(entry)]
     if len(fitting) == 1:
         return dict(fitting[0])
@@ -178,7 +180,7 @@ def _named(manifest: bytes, name: str) -> dict[str, Any]:
         f"The archive has no image {name!r}."
         if name
         else f"The archive has {len(entries)} images.",
-        hint=f"Give one of its names behind a colon: {names or 'it has none.'}",
+        hint=f"Append one of its names after a colon: {names or 'it has none.'}",
     )
 
 
@@ -193,6 +195,6 @@ def _blob_name(digest: str) -> str:
 
 def _no_archive(path: Path, why: str) -> UsageError:
     return UsageError(
-        f"{str(path)!r} is no archive of an image: {why}.",
-        hint="Give an uncompressed file as `docker save` or `podman save` writes it.",
+        f"{str(path)!r} is not an image archive: {why}.",
+        hint="Give an uncompressed file as `docker save` or `podman save` write it.",
     )

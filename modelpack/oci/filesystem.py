@@ -1,7 +1,7 @@
 """The merged file system of an image, with cached layer listings.
 
-Source: image-spec, layer.md, "Applying Changesets". A layer's marks remove what is below it, and
-nothing of its own; a path goes through the links of the layers below, as engines unpack it.
+Source: image-spec, layer.md, "Applying Changesets". The whiteouts of a layer remove entries of the
+layers below, not its own. A path follows the links of the layers below, as in engines.
 """
 
 from __future__ import annotations
@@ -28,30 +28,32 @@ __all__ = ["Entry", "layer_listing", "merge_layers", "read"]
 
 
 def merge_layers(listings: Iterable[Sequence[Entry]]) -> dict[str, Entry]:
-    """Path -> entry, as it is in `/`, sorted by the names of folders and files. A hard link is one
-    still. `listings`: of the layers, bottom to top.
+    """Merge the listings of layers, bottom to top. A hard link stays one.
+
+    Returns:
+        Path -> entry of `/`, sorted by the names of directories and files.
 
     Raises:
-        UsageError: the layers do not fit on each other.
+        UsageError: A layer puts a file into something that is not a directory.
     """
     return dict(_apply_layers(listings).entries())
 
 
 def read(image: Image, path: str, limit: int = 2 * streams.DOCUMENT) -> bytes:
-    """The content of a regular file of `/`, through links. `limit`: in bytes.
+    """Return the content of a regular file of `/`, through links.
 
-    Layers below the uppermost are only read if they can make a difference.
+    Layers below the last one are read only if they can change the result. `limit` is in bytes.
 
     Raises:
-        UsageError: there is none at `path`, or it has more bytes, or a layer is damaged.
+        UsageError: There is no such file, it is too large, or a layer is damaged.
     """
     entry = _find(image, path)
     if entry is None or entry.kind != "file":
-        raise UsageError(f"The image has no file {path!r}.", hint="Give one that modelpack made.")
+        raise UsageError(f"The image has no file {path!r}.", hint="Give an image of modelpack.")
     if entry.size > limit:
         raise UsageError(
             f"{path!r} in the image has {entry.size} bytes, more than {limit}.",
-            hint="Give an image that modelpack made.",
+            hint="Give an image of modelpack.",
         )
     return next(
         content
@@ -66,19 +68,19 @@ def _find(image: Image, path: str) -> Entry | None:
     return found or _apply_layers(map(layer_listing, image.layers)).find(path)
 
 
-def _content(layer: Layer, wanted: Entry) -> bytes | None:
-    """What has the very digest, whichever layer it is in."""
-    if wanted.sha256 not in {entry.sha256 for entry in layer_listing(layer)}:
+def _content(layer: Layer, expected: Entry) -> bytes | None:
+    """Return the content of the file with the expected digest, if the layer has it."""
+    if expected.sha256 not in {entry.sha256 for entry in layer_listing(layer)}:
         return None
     with layer.open() as stream:
         for entry, content in tar.members(HashingReader(stream, streams.LAYER)):
-            if content is None or entry.size != wanted.size:
+            if content is None or entry.size != expected.size:
                 continue
             data = content.read()
-            if hashlib.sha256(data).hexdigest() == wanted.sha256:
+            if hashlib.sha256(data).hexdigest() == expected.sha256:
                 return data
     raise UsageError(
-        f"A layer of the image has changed while it was read: {wanted.path!r} is gone.",
+        f"A layer of the image changed while it was read: {expected.path!r} is gone.",
         hint="Try again.",
     )
 
@@ -95,7 +97,7 @@ def _apply_layers(layers: Iterable[Sequence[Entry]]) -> LayeredTree:
                 tree.remove(folder, _name(mark).removeprefix(WHITEOUT))
         for entry in entries:
             if not _name(entry).startswith(WHITEOUT):
-                tree.put(entry)
+                tree.apply(entry)
     return tree
 
 
@@ -103,7 +105,7 @@ def _name(entry: Entry) -> str:
     return entry.path.rpartition("/")[2]
 
 
-# A listing is only kept when the bytes had the digest by which it is looked up later.
+# A listing is cached only if the layer has the digest by which it is looked up.
 _KEPT = 300  # files; one of a layer with 12,000 entries has 2 MB
 _KEPT_BYTES = 200 * 2**20
 _CHUNK = 2**20
@@ -112,17 +114,17 @@ _TYPES = tuple(type(value) for value in astuple(Entry("", "file", 0, 0, 0, 0, 0)
 
 
 def layer_listing(layer: Layer) -> tuple[Entry, ...]:
-    """The entries of a layer in their order; marks that remove something below are entries too.
+    """Return the entries of a layer in their order, whiteouts included.
 
     Raises:
-        UsageError: it is damaged, or not the layer that it says it is.
+        UsageError: The layer is damaged, or does not have its digest.
     """
     if not oci_image.is_digest(layer.diff_id):
-        raise oci_image.malformed(f"{layer.diff_id[:100]!r} is no digest")
+        raise oci_image.malformed(f"{layer.diff_id[:100]!r} is not a digest")
     found = _load_listing(layer.diff_id)
     if found is None:
         found = _read(layer)
-        with suppress(OSError):  # where nothing can be kept, it is read again
+        with suppress(OSError):  # without a cache, the layer is read each time
             _store_listing(layer.diff_id, found)
     return found
 
@@ -136,9 +138,9 @@ def _read(layer: Layer) -> tuple[Entry, ...]:
         )
     if measured.digest != layer.diff_id:
         raise UsageError(
-            f"A layer of the image is not what its configuration says: it has the digest "
-            f"{measured.digest} and should have {layer.diff_id}.",
-            hint="Get the image from where it came from once more.",
+            f"A layer of the image has the digest {measured.digest}, but its configuration says"
+            f" {layer.diff_id}.",
+            hint="Get the image again.",
         )
     return found
 
@@ -155,7 +157,6 @@ def _place(diff_id: str) -> Path:
 
 
 def _load_listing(diff_id: str) -> tuple[Entry, ...] | None:
-    """None: there is none that can be used."""
     try:
         path = _place(diff_id)
         rows = json.loads(path.read_text(encoding="utf-8"))
@@ -166,9 +167,9 @@ def _load_listing(diff_id: str) -> tuple[Entry, ...] | None:
 
 
 def _entry(row: list[Any]) -> Entry:
-    """ValueError: it has not the form of one."""
+    """Raise ValueError if the row is malformed."""
     if tuple(map(type, row)) != _TYPES or row[1] not in KINDS:
-        raise ValueError("no entry")
+        raise ValueError("not an entry")
     return Entry(*row)
 
 
@@ -189,26 +190,26 @@ def _remove_oldest(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-_LINKS = 40  # that a path may go through, as for Linux
+_LINKS = 40  # in one path, as in Linux
 
 
 @dataclass(slots=True)
 class _Node:
-    """`entry`: None for a folder that no layer has an entry of."""
+    """A node of the tree. `entry` is None for a directory without an entry in any layer."""
 
     entry: Entry | None = None
     below: dict[str, _Node] = field(default_factory=dict)
 
 
 class LayeredTree:
-    """Starts empty. Paths are as those of entries; each goes through the links that are there."""
+    """The tree of merged layers, empty at first. Each path follows the links in it."""
 
     def __init__(self) -> None:
         self._root = _Node()
         self._made = 1
 
-    def put(self, entry: Entry) -> None:
-        """Takes the place of what is there; a folder keeps what is in it."""
+    def apply(self, entry: Entry) -> None:
+        """Replace what has its path. A directory keeps its contents."""
         folder, _, name = entry.path.rpartition("/")
         node = self._child(self._folder(folder), name) if name else self._root
         if entry.kind != "directory":
@@ -224,8 +225,10 @@ class LayeredTree:
             node.below.clear()
 
     def find(self, path: str, *, certain: bool = False) -> Entry | None:
-        """What is at the end of all links. `certain`: only where each folder on the way has an
-        entry, so that no layer below these could lead elsewhere.
+        """Return the entry at `path`, through links.
+
+        If `certain`, every directory in the path must have an entry, so that lower layers cannot
+        change the result.
         """
         node = self._node(path, certain=certain)
         for _ in range(_LINKS):
@@ -235,7 +238,7 @@ class LayeredTree:
         return None
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
-        """All there is, with the paths where it is: folders before what is in them."""
+        """Yield all entries with their paths, directories before their contents."""
         left = [("", self._root)]
         while left:
             path, node = left.pop()
@@ -250,11 +253,11 @@ class LayeredTree:
     def _folder(self, folder: str) -> _Node:
         node = self._node(folder, make=True)
         if node is None or (node.entry and node.entry.kind != "directory"):
-            raise unsupported_entry(folder, "is no folder, and others are in it")
+            raise unsupported_entry(folder, "is not a directory, but contains others")
         return node
 
     def _child(self, folder: _Node, name: str) -> _Node:
-        """Made where it is not there."""
+        """Return a child, which is created if it does not exist."""
         if name not in folder.below:
             self._made += 1
             if self._made > streams.TREE:
@@ -283,5 +286,5 @@ class LayeredTree:
 
 
 def _names(path: str) -> list[str]:
-    """The last one first."""
+    """Split a path into names, last one first."""
     return [name for name in reversed(path.split("/")) if name not in {"", "."}]

@@ -1,4 +1,4 @@
-"""`Image`, and the documents it is described by: index, manifest, config.
+"""Images, and the documents that describe them: index, manifest and configuration.
 
 Source: github.com/opencontainers/image-spec, config.md, layer.md and descriptor.md (version 1.1).
 """
@@ -23,23 +23,23 @@ from modelpack.oci.streams import decompress
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
-"""The only algorithm that is read: no registry and no engine writes another one."""
+"""The only algorithm that is supported. No registry and no engine uses another one."""
 
 
 def in_file(path: Path) -> Opener:
-    """Opens the file each time."""
+    """Return a function that opens the file."""
 
     @contextmanager
-    def opened() -> Iterator[IO[bytes]]:
+    def open_file() -> Iterator[IO[bytes]]:
         with path.open("rb") as stream:
             yield stream
 
-    return opened
+    return open_file
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A layer as it is kept where the image lies: most often compressed. `size`: in bytes."""
+    """A layer as stored, usually compressed. `size` is in bytes."""
 
     digest: str
     size: int
@@ -54,8 +54,12 @@ def blob_from_bytes(data: bytes, media_type: str) -> Blob:
 
 @dataclass(frozen=True)
 class Layer:
-    """`diff_id`: "sha256:..." of the tar that `open` gives, as a stream to be read once, from which
-    the layer is unpacked. Nobody has compared them before `tree.listing` does.
+    """A layer.
+
+    Attributes:
+        diff_id: "sha256:..." of the uncompressed tar. `filesystem.layer_listing` verifies it.
+        open: Opens the uncompressed tar as a stream, to be read once.
+        blob: The layer as stored.
     """
 
     diff_id: str
@@ -66,8 +70,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """`config`: the whole configuration document. `layers`: bottom to top, without empty ones.
-    `digest`: of its manifest, where it has one.
+    """An image.
+
+    Attributes:
+        config: The configuration document.
+        layers: Bottom to top, without empty ones.
+        digest: Of the manifest, if the image has one.
     """
 
     config: Mapping[str, Any]
@@ -76,8 +84,8 @@ class Image:
 
 
 # Source: image-spec, image-index.md, manifest.md, config.md and descriptor.md (version 1.1), and
-# Docker's schema 2, which differs from it in the names of media types only. Documents are hostile
-# text: each has the digest by which it was asked for, and the form that it must have.
+# Docker's schema 2, which only has other media types. Documents are hostile input: the digest and
+# the form of each are verified.
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -86,12 +94,12 @@ LAYER_GZIP = f"{LAYER}+gzip"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
-_NESTED = 3  # indexes in indexes
+_MAX_NESTED = 3  # indexes in indexes
 
 
 @dataclass(frozen=True)
 class Descriptor:
-    """Points to content. `size`: in bytes. `platform`: "linux/arm64/v8", "" where none is told."""
+    """A pointer to content. `size` is in bytes, `platform` "linux/arm64/v8", or "" if unknown."""
 
     media_type: str
     digest: str
@@ -114,7 +122,7 @@ class Descriptor:
 
 
 class Store(Protocol):
-    """Where manifests and blobs are kept by digest. Raises UsageError for what is not there."""
+    """Stores manifests and blobs by digest. Its methods raise UsageError for a missing one."""
 
     def manifest(self, descriptor: Descriptor) -> bytes: ...
 
@@ -122,17 +130,17 @@ class Store(Protocol):
 
 
 def image(store: Store, descriptor: Descriptor, platform: str | None = None) -> Image:
-    """The image that `descriptor` points to: the one of `platform`, where it is an index.
+    """Return the image of a manifest, or the image for `platform` of an index.
 
     Raises:
-        UsageError: it is damaged, no image, or none for the platform.
+        UsageError: The image is damaged, or the index has none for the platform.
     """
-    for _ in range(_NESTED):
+    for _ in range(_MAX_NESTED):
         document = parse_json(require_digest(store.manifest(descriptor), descriptor.digest))
         if "manifests" not in document:
             return _image(store, document, descriptor.digest)
         descriptor = select_platform(descriptors(document, "manifests"), platform)
-    raise malformed("its index leads to no manifest")
+    raise malformed("its index contains no manifest")
 
 
 def _image(store: Store, manifest: Mapping[str, Any], digest: str) -> Image:
@@ -154,29 +162,29 @@ def _blob(store: Store, layer: Descriptor) -> Blob:
 
 
 def layers(config: Mapping[str, Any], packed: Sequence[Opener]) -> tuple[Layer, ...]:
-    """The layers that a configuration tells of, each a tar that may be compressed.
+    """Combine the layers of a configuration with their tars, which may be compressed.
 
     Raises:
-        UsageError: they do not belong together.
+        UsageError: The configuration has other layers.
     """
     rootfs = config.get("rootfs")
     ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(ids, list) or not all(map(is_digest, ids)):
-        raise malformed("its configuration names no layers")
+        raise malformed("its configuration contains no layers")
     if len(ids) != len(packed) or len(ids) > streams.LAYERS:
-        raise malformed(f"it has {len(packed)} layers, and its configuration names {len(ids)}")
+        raise malformed(f"it has {len(packed)} layers, but its configuration has {len(ids)}")
     made_by = _created_by(config, len(ids))
     return tuple(map(Layer, ids, (partial(_open_blob, opener) for opener in packed), made_by))
 
 
 def _created_by(config: Mapping[str, Any], count: int) -> list[str]:
-    """What made each layer; empty where the history does not tell of all of them."""
+    """Return the instruction of each layer, or "" if the history does not match the layers."""
     history = config.get("history")
     steps = (
         [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
     )
-    told = [str(step.get("created_by", "")) for step in steps if not step.get("empty_layer")]
-    return told if len(told) == count else [""] * count
+    created_by = [str(step.get("created_by", "")) for step in steps if not step.get("empty_layer")]
+    return created_by if len(created_by) == count else [""] * count
 
 
 @contextmanager
@@ -186,35 +194,34 @@ def _open_blob(opener: Opener) -> Iterator[IO[bytes]]:
 
 
 def select_platform(entries: Sequence[Descriptor], platform: str | None) -> Descriptor:
-    """The image for `platform`, or the only one there is. Attestations, which BuildKit puts
-    beside images, are none.
+    """Return the image for `platform`, or the only one. Attestations of BuildKit do not count.
 
     Raises:
-        UsageError: there is none, or nobody said which of several.
+        UsageError: There is no such image, or several and no platform was given.
     """
     images = [entry for entry in entries if not entry.platform.startswith("unknown/")]
     fitting = [entry for entry in images if platform in {None, entry.platform}]
     fitting = fitting or [entry for entry in images if entry.platform.startswith(f"{platform}/")]
     if len(fitting) == 1:
         return fitting[0]
-    there = ", ".join(sorted({entry.platform for entry in images})) or "none"
-    what = f"none for {platform}" if platform else f"images for {len(images)} platforms"
+    platforms = ", ".join(sorted({entry.platform for entry in images})) or "none"
+    what = f"no image for {platform}" if platform else f"images for {len(images)} platforms"
     raise UsageError(
-        f"There is {what} under this name: {there}.",
-        hint="Give one of these with --platform.",
+        f"This name has {what}; it is for: {platforms}.",
+        hint="Choose one of these with --platform.",
     )
 
 
 def descriptors(document: Mapping[str, Any], member: str) -> list[Descriptor]:
-    """Raises UsageError: it is no list of such."""
+    """Return the descriptors in `member`, or raise UsageError if it is malformed."""
     found = document.get(member)
     if not isinstance(found, list) or len(found) > streams.LAYERS:
-        raise malformed(f"its {member} are no list, or too many")
+        raise malformed(f"its {member} are not a list, or too many")
     return [descriptor_of(entry) for entry in found]
 
 
 def descriptor_of(value: object) -> Descriptor:
-    """Raises UsageError: it has not the form of one."""
+    """Return a descriptor, or raise UsageError if `value` is malformed."""
     if not isinstance(value, dict):
         raise malformed("a descriptor is missing")
     size, media_type = value.get("size"), value.get("mediaType")
@@ -223,8 +230,8 @@ def descriptor_of(value: object) -> Descriptor:
     if not is_digest(value.get("digest")):
         raise malformed(f"it uses a digest other than sha256: {str(value.get('digest'))[:100]!r}")
     annotations = value.get("annotations")
-    told = annotations.items() if isinstance(annotations, dict) else ()
-    texts = {name: text for name, text in told if isinstance(text, str)}
+    items = annotations.items() if isinstance(annotations, dict) else ()
+    texts = {name: text for name, text in items if isinstance(text, str)}
     platform, kind = _platform(value.get("platform")), str(value.get("artifactType") or "")
     return Descriptor(media_type, value["digest"], size, platform, texts, kind)
 
@@ -237,23 +244,23 @@ def _platform(value: object) -> str:
 
 
 def require_digest(data: bytes, digest: str) -> bytes:
-    """Raises UsageError: it has another digest."""
+    """Return `data`, or raise UsageError if it has another digest."""
     found = f"sha256:{hashlib.sha256(data).hexdigest()}"
     if found != digest:
-        raise malformed(f"a document should have the digest {digest} and has {found}")
+        raise malformed(f"a document has the digest {found} instead of {digest}")
     return data
 
 
 def parse_json(data: bytes) -> dict[str, Any]:
-    """Raises UsageError: it is no JSON object, or too large."""
+    """Return a JSON object, or raise UsageError if `data` is not one or too large."""
     if len(data) > streams.DOCUMENT:
         raise malformed(f"a document has more than {streams.DOCUMENT} bytes")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise malformed("a document is no JSON") from error
+        raise malformed("a document is not JSON") from error
     if not isinstance(document, dict):
-        raise malformed("a document is no JSON object")
+        raise malformed("a document is not a JSON object")
     return document
 
 
@@ -263,6 +270,6 @@ def is_digest(value: object) -> bool:
 
 def malformed(why: str) -> UsageError:
     return UsageError(
-        f"This is no image as the OCI specification has them: {why}.",
-        hint="Get the image from where it came from once more.",
+        f"The image does not follow the OCI specification: {why}.",
+        hint="Get the image again.",
     )

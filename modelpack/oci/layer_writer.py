@@ -1,9 +1,10 @@
 """Reproducible layers.
 
-Sources: image-spec, layer.md; POSIX.1-2017, pax, for the tar; RFC 1952 for gzip. The members are
-sorted; users have numbers and no names; a pax header is only there for what has no place in the
-older one; gzip has no time and no name. zlib's own releases may compress differently, so that the
-digest of the compressed layer, unlike its diff id, also depends on the machine.
+Members are sorted, users have numbers and no names, and gzip has no time and no name. A pax header
+contains only what does not fit into the older one. Releases of zlib compress differently, so the
+digest of the compressed layer, unlike its diff id, depends on the machine.
+
+Sources: image-spec, layer.md; POSIX.1-2017, pax, for the tar; RFC 1952 for gzip.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from modelpack.oci.image import LAYER_GZIP, Blob, Layer, Opener, in_file
 from modelpack.oci.streams import decompress
 from modelpack.oci.tar import Entry, Kind
 
-LEVEL = 4  # 2 % larger than with 6, in less than half of the time: of a base image's layers
+LEVEL = 4  # base images: 2 % larger than with 6, in less than half of the time
 _CHUNK = 2**18
 _HEADER = bytes.fromhex("1f8b08000000000000ff")
 _TYPES: dict[Kind, bytes] = {
@@ -33,14 +34,14 @@ _TYPES: dict[Kind, bytes] = {
 }
 
 Member = tuple[Entry, "Opener | None"]
-"""An entry, and what opens its content: of a regular file with that very size."""
+"""An entry, and what opens its content if it is a regular file. The size must be the same."""
 
 
 def write(path: Path, members: Iterable[Member], created_by: str = "") -> Layer:
-    """The layer of `members`, kept compressed in the new file `path`, which must stay.
+    """Write a compressed layer to the new file `path`, which must stay.
 
     Raises:
-        ValueError: there is a device, a file with capabilities, or a content with another size.
+        ValueError: A member is a device, has capabilities, or has content of another size.
     """
     plain = hashlib.sha256()
     with path.open("xb") as file:
@@ -56,7 +57,7 @@ def _hashed(chunks: Iterable[bytes], into: Hash) -> Iterator[bytes]:
 
 
 def compress_to(chunks: Iterable[bytes], file: IO[bytes]) -> str:
-    """Compresses to `file`. Returns the digest of what is written there."""
+    """Compress `chunks` to `file`, and return the digest of the compressed bytes."""
     packed = _Gzip(file)
     for data in chunks:
         packed.write(data)
@@ -65,7 +66,7 @@ def compress_to(chunks: Iterable[bytes], file: IO[bytes]) -> str:
 
 
 def tar(members: Iterable[Member]) -> Iterator[bytes]:
-    """The tar, piece by piece."""
+    """Yield the bytes of a tar."""
     for entry, opener in sorted(members, key=_order):
         yield _header(entry)
         if opener:
@@ -75,14 +76,14 @@ def tar(members: Iterable[Member]) -> Iterator[bytes]:
 
 
 def _order(member: Member) -> tuple[bool, list[str]]:
-    """Hard links last: engines make them when their targets are there."""
+    """Sort hard links last, because engines need their targets first."""
     entry, _ = member
     return entry.kind == "hardlink", entry.path.split("/")
 
 
 def _header(entry: Entry) -> bytes:
     if entry.kind not in _TYPES or entry.capabilities:
-        raise ValueError(f"{entry.path!r} has no place in a layer that is written here")
+        raise ValueError(f"{entry.path!r} is a device, or has capabilities")
     info = tarfile.TarInfo(entry.path or ".")
     info.type = _TYPES[entry.kind]
     info.mode, info.uid, info.gid = entry.mode, entry.uid, entry.gid
@@ -97,7 +98,7 @@ def _content(entry: Entry, opener: Opener) -> Iterator[bytes]:
             left -= len(data)
             yield data
     if left:
-        raise ValueError(f"{entry.path!r} has no longer the size that it had")
+        raise ValueError(f"{entry.path!r} has changed its size")
 
 
 class Hash(Protocol):
@@ -105,7 +106,7 @@ class Hash(Protocol):
 
 
 class _Gzip:
-    """Writes what is given to it to `file`, compressed, and keeps the digest of that."""
+    """Compresses to `file`, and hashes the compressed bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

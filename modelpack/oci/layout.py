@@ -22,11 +22,11 @@ from modelpack.oci.image import LAYER_GZIP, Blob, Descriptor, Image, Layer
 from modelpack.oci.streams import HashingReader, damaged_layer
 
 NAME = "org.opencontainers.image.ref.name"
-DOCKER_NAME = "io.containerd.image.name"  # the whole name, which Docker gives beside its tag
+DOCKER_NAME = "io.containerd.image.name"  # the full name, which Docker adds to the tag
 
 
 class Folder:
-    """A `Store`."""
+    """A layout as a `Store`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,32 +45,34 @@ class Folder:
 
 
 def image(path: Path, tag: str = "", platform: str | None = None) -> Image:
-    """The image of a layout. It is read when its layers are opened: the folder must stay.
+    """Return an image of a layout. The directory must stay: layers are read when opened.
 
     Raises:
-        UsageError: there is no layout, none of that tag, or several and no tag is given.
+        UsageError: There is no layout, it lacks the tag, or it has several and no tag was given.
     """
     try:
         text = (path / "index.json").read_bytes()
     except OSError as error:
         raise UsageError(
-            f"{str(path)!r} is no OCI layout: it has no index.json that can be read.",
-            hint="Give a folder as `skopeo copy ... oci:DIR` makes it.",
+            f"{str(path)!r} is not an OCI layout: it has no readable index.json.",
+            hint="Give a folder as `skopeo copy ... oci:DIR` writes it.",
         ) from error
     return oci_image.image(Folder(path), find_manifest(text, tag), platform)
 
 
 def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
-    """Writes a new layout. Returns the manifest of its image, or the index of its images for
-    several platforms. `name`: "iris:1", under which engines will know it.
+    """Write a new layout of one image, or of an index of images for several platforms.
+
+    `name`, such as "iris:1", is its name for engines.
+
+    Returns:
+        The descriptor of the manifest, or of the index.
 
     Raises:
-        UsageError: something is at `path` already, or a layer is damaged.
+        UsageError: `path` exists, or a layer is damaged.
     """
     if path.exists():
-        raise UsageError(
-            f"{str(path)!r} is there already.", hint="Give a new folder, or remove it."
-        )
+        raise UsageError(f"{str(path)!r} already exists.", hint="Give a new folder, or remove it.")
     with files.atomic_directory(path) as folder:
         blobs = Blobs(folder)
         found = [_manifest(blobs, image) for image in images]
@@ -101,15 +103,15 @@ def _index(blobs: Blobs, manifests: Sequence[Descriptor]) -> Descriptor:
 
 
 def _annotations(name: str) -> dict[str, str]:
-    """As Docker writes them: podman and skopeo look for the first, containerd for the second."""
+    """Return the annotations of Docker: podman and skopeo read the first, containerd the second."""
     return {NAME: name.rpartition(":")[2], DOCKER_NAME: name}
 
 
 def find_manifest(index: bytes, tag: str) -> Descriptor:
-    """What the index of a layout calls `tag`; all of it, if there is only one thing.
+    """Return the descriptor with this tag or name in the index of a layout, or the only one.
 
     Raises:
-        UsageError: there is none, or several and no tag is given.
+        UsageError: The index lacks the tag, or has several and no tag was given.
     """
     entries = oci_image.descriptors(oci_image.parse_json(index), "manifests")
     fitting = [entry for entry in entries if not tag or tag in _names(entry)]
@@ -117,7 +119,7 @@ def find_manifest(index: bytes, tag: str) -> Descriptor:
         return fitting[0]
     raise UsageError(
         f"The layout has no image {tag!r}." if tag else f"The layout has {len(entries)} images.",
-        hint=f"Give one of its names behind a colon: {_all_names(entries)}",
+        hint=f"Append one of its names after a colon: {_all_names(entries)}",
     )
 
 
@@ -131,24 +133,24 @@ def _all_names(entries: Sequence[Descriptor]) -> str:
 
 
 class Blobs:
-    """Those of the layout in `folder`, which is there."""
+    """Writes the blobs of a new layout."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "blobs" / "sha256"
         self._folder.mkdir(parents=True)
 
     def document(self, value: object, media_type: str) -> Descriptor:
-        """JSON that is the same each time."""
+        """Write a document as reproducible JSON."""
         data = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         self._path(digest).write_bytes(data)
         return Descriptor(media_type, digest, len(data))
 
     def layer(self, layer: Layer) -> Descriptor:
-        """As it is kept where it lies; compressed, where it is not.
+        """Write a layer as stored, or compressed if it is not stored yet.
 
         Raises:
-            UsageError: it is damaged.
+            UsageError: The layer is damaged.
         """
         return self._copied(layer.blob) if layer.blob else self._packed(layer)
 
@@ -163,12 +165,12 @@ class Blobs:
         return Descriptor(blob.media_type, blob.digest, path.stat().st_size)
 
     def _packed(self, layer: Layer) -> Descriptor:
-        made = self._folder / "layer"
-        with layer.open() as stream, made.open("xb") as file:
+        path = self._folder / "layer"
+        with layer.open() as stream, path.open("xb") as file:
             measured = HashingReader(stream, streams.LAYER)
             digest = layers.compress_to(measured.chunks(), file)
         _require(layer.diff_id, measured)
-        made.rename(self._path(digest))
+        path.rename(self._path(digest))
         return Descriptor(LAYER_GZIP, digest, self._path(digest).stat().st_size)
 
     def _path(self, digest: str) -> Path:
@@ -177,7 +179,7 @@ class Blobs:
 
 def _require(digest: str, stream: HashingReader) -> None:
     if stream.digest != digest:
-        raise damaged_layer(f"it has the digest {stream.digest} and should have {digest}")
+        raise damaged_layer(f"it has the digest {stream.digest} instead of {digest}")
 
 
 # Source: distribution.github.io/distribution/spec/manifest-v2-2.
@@ -191,12 +193,15 @@ _TYPES = {
 
 
 def to_docker_media_types(folder: Path) -> Descriptor:
-    """Gives the one image, or index, of the layout in `folder` manifests of Docker's instead of
-    its own. Files may be shared with other layouts: none is changed. Returns what index.json now
-    points to.
+    """Replace the manifests in the layout of one image, or of one index, by those of Docker.
+
+    Files are replaced and not changed, because other layouts may share them.
+
+    Returns:
+        The descriptor in index.json.
 
     Raises:
-        UsageError: the layout is damaged.
+        UsageError: The layout is damaged.
     """
     index = oci_image.parse_json((folder / "index.json").read_bytes())
     (pointer,) = oci_image.descriptors(index, "manifests")
@@ -209,25 +214,27 @@ def to_docker_media_types(folder: Path) -> Descriptor:
 
 def _docker_manifest(folder: Path, pointer: Descriptor) -> Descriptor:
     manifest = oci_image.parse_json(Folder(folder).manifest(pointer))
-    told: dict[str, Any] = {"schemaVersion": 2, "mediaType": _docker(pointer.media_type)}
+    converted: dict[str, Any] = {"schemaVersion": 2, "mediaType": _docker(pointer.media_type)}
     if "manifests" in manifest:
         each = oci_image.descriptors(manifest, "manifests")
-        told["manifests"] = [_docker_manifest(folder, entry).to_json() for entry in each]
+        converted["manifests"] = [_docker_manifest(folder, entry).to_json() for entry in each]
     else:
-        told["config"] = _called(oci_image.descriptor_of(manifest["config"]))
-        told["layers"] = list(map(_called, oci_image.descriptors(manifest, "layers")))
-    text = json.dumps(told).encode()
+        converted["config"] = _docker_entry(oci_image.descriptor_of(manifest["config"]))
+        converted["layers"] = list(map(_docker_entry, oci_image.descriptors(manifest, "layers")))
+    text = json.dumps(converted).encode()
     digest = hashlib.sha256(text).hexdigest()
     blobs = folder / "blobs" / "sha256"
     (blobs / pointer.digest.partition(":")[2]).unlink()
     (blobs / digest).write_bytes(text)
-    return replace(pointer, media_type=told["mediaType"], digest=f"sha256:{digest}", size=len(text))
+    return replace(
+        pointer, media_type=converted["mediaType"], digest=f"sha256:{digest}", size=len(text)
+    )
 
 
-def _called(blob: Descriptor) -> dict[str, Any]:
+def _docker_entry(blob: Descriptor) -> dict[str, Any]:
     return {"mediaType": _docker(blob.media_type), "size": blob.size, "digest": blob.digest}
 
 
 def _docker(media_type: str) -> str:
-    """Layers of a base may have one of Docker's already."""
+    """Return the media type of Docker. Layers of a base image may have one already."""
     return _TYPES.get(media_type, media_type)

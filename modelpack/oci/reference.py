@@ -76,7 +76,7 @@ class ImageReference:
 
     @property
     def has_registry(self) -> bool:
-        """Whether a registry was typed, and not only a repository of Docker Hub."""
+        """True if a registry was typed, and not only a repository of Docker Hub."""
         return self._match["registry"] is not None
 
     @property
@@ -102,7 +102,7 @@ class ImageReference:
 
     @property
     def reference(self) -> str:
-        """The digest, or the tag: what a registry is asked for."""
+        """The digest, or the tag: what is requested from a registry."""
         return self.digest or self.tag_or_latest
 
     @property
@@ -134,7 +134,7 @@ def _join(name: str, tag: str, digest: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, can only be this machine."""
+    """Return whether a host, with or without a port, can only be this machine."""
     name = re.sub(r":\d+$", "", host) if not host.endswith("]") else host
     try:
         return ipaddress.ip_address(name.strip("[]")).is_loopback

@@ -23,17 +23,18 @@ class Readable(Protocol):
 
 @contextmanager
 def decompress(stream: Readable) -> Iterator[IO[bytes]]:
-    """What is in `stream`, which is a tar, as such, by gzip or by zstd: told by its first bytes, as
-    engines do, whatever its media type.
+    """Decompress a tar that may be compressed by gzip or zstd.
+
+    The first bytes decide, as in engines, and not the media type.
 
     Raises:
-        UsageError: this Python has no zstd.
+        UsageError: This Python has no zstd.
     """
     start = _exactly(stream, 4)
     whole = io.BufferedReader(_Joined(start, stream), _CHUNK)
     if start.startswith(_GZIP):
         with gzip.GzipFile(fileobj=whole, mode="rb") as plain:
-            yield plain  # type: ignore[misc]  # typeshed has no IO of it
+            yield plain  # type: ignore[misc]  # not an IO in typeshed
     elif start == _ZSTD:
         with _zstd(whole) as plain:
             yield plain
@@ -49,14 +50,15 @@ def _zstd(stream: IO[bytes]) -> IO[bytes]:
             "A layer of the image is compressed by zstd, which this Python cannot read.",
             hint="Use Python 3.14, or: skopeo copy --dest-compress-format gzip FROM oci:DIR",
         ) from error
-    opened: IO[bytes] = zstd.open(stream)
-    return opened
+    plain: IO[bytes] = zstd.open(stream)
+    return plain
 
 
 class HashingReader:
-    """Reads on in `stream`, never back, and keeps the digest of all that has gone by.
+    """Hashes a stream while it is read from start to end, also by `tarfile`.
 
-    It has what `tarfile` asks of a file that it reads from start to end. `limit`: in bytes.
+    Args:
+        limit: The maximum number of bytes.
     """
 
     def __init__(self, stream: Readable, limit: int) -> None:
@@ -64,7 +66,7 @@ class HashingReader:
         self._limit = limit
         self._hash = hashlib.sha256()
         self._position = 0
-        self.last = b""  # what was read at last
+        self.last = b""  # the bytes of the last read
 
     @property
     def digest(self) -> str:
@@ -74,7 +76,7 @@ class HashingReader:
         return self._position
 
     def read(self, size: int = -1, /) -> bytes:
-        """Raises UsageError beyond the limit, and where the stream is damaged."""
+        """Read bytes, or raise UsageError beyond the limit and if the stream is damaged."""
         try:
             data = _exactly(self._stream, size) if size >= 0 else self._stream.read()
         except (EOFError, OSError, zlib.error) as error:
@@ -93,12 +95,12 @@ class HashingReader:
         return self._position
 
     def chunks(self) -> Iterator[bytes]:
-        """All that is left."""
+        """Return an iterator over the rest."""
         return iter(lambda: self.read(_CHUNK), b"")
 
 
 class _Joined(io.RawIOBase):
-    """`start`, then what is left of `rest`."""
+    """The bytes `start`, followed by the stream `rest`."""
 
     def __init__(self, start: bytes, rest: Readable) -> None:
         self._start = start
@@ -115,7 +117,7 @@ class _Joined(io.RawIOBase):
 
 
 class Section(io.RawIOBase):
-    """The next `left` bytes of a stream; UsageError if it ends before."""
+    """The next `left` bytes of a stream. It raises UsageError if the stream ends before."""
 
     def __init__(self, stream: Readable, left: int) -> None:
         self._stream = stream
@@ -134,7 +136,7 @@ class Section(io.RawIOBase):
 
 
 def _exactly(stream: Readable, size: int) -> bytes:
-    """`size` bytes, fewer at the end only; a read of a socket may give less at a time."""
+    """Read `size` bytes, fewer only at the end: one read of a socket may return less."""
     data = stream.read(size)
     while 0 < len(data) < size and (more := stream.read(size - len(data))):
         data += more
@@ -144,18 +146,18 @@ def _exactly(stream: Readable, size: int) -> bytes:
 def damaged_layer(why: str) -> UsageError:
     return UsageError(
         f"A layer of the image is damaged: {why}.",
-        hint="Get the image from where it came from once more.",
+        hint="Get the image again.",
     )
 
 
-# The largest images that people build have some hundred thousand files and twenty gigabytes. What
-# is here lets a hostile one take minutes and a gigabyte of memory, not more.
+# The largest real images have some hundred thousand files and 20 GB. With these limits, a hostile
+# one takes minutes and 1 GB of memory at most.
 DOCUMENT = 8 * 2**20  # bytes of a manifest, an index or a configuration
 LAYERS = 1000
 LAYER = 20 * 2**30  # bytes of a layer, uncompressed
-MEMBERS = 500_000  # of a layer
+MEMBERS = 500_000  # in a layer
 PATHS = 64 * 2**20  # bytes of all their paths and targets
-EXTENSION = 2**20  # bytes of a header of a member: long names, extended attributes
-PATH = 4096  # bytes, as Linux has it
+EXTENSION = 2**20  # bytes of the header of a member: long names, extended attributes
+PATH = 4096  # bytes, as in Linux
 NAME = 255
 TREE = 1_000_000  # files and folders in `/`

@@ -1,4 +1,4 @@
-"""Strict tar reading, one entry at a time."""
+"""A strict reader of tars, one entry at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ Content = Section
 
 
 def members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
-    """The entries in their order, with the content of a regular file, to be read before the next
-    one is asked for. At the end, all of the stream has gone by.
+    """Yield the entries in their order, and the content of regular files.
+
+    The content must be read before the next entry. At the end, all of the stream has been read.
 
     Raises:
-        UsageError: it is no tar, or none that a layer may be.
+        UsageError: The stream is not a tar, or not a valid layer.
     """
     try:
         yield from _members(stream)
@@ -44,17 +45,20 @@ def _members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
             paths += len(member.name) + len(member.linkname)
             if paths > streams.PATHS:
                 raise damaged_layer(f"the paths in it have more than {streams.PATHS} bytes")
-            tar.members = []  # type: ignore[attr-defined]  # which else holds them all
-            yield of(member), Section(stream, member.size) if member.isreg() else None
+            tar.members = []  # type: ignore[attr-defined]  # or it keeps all of them
+            yield (
+                Entry.from_tar_member(member),
+                Section(stream, member.size) if member.isreg() else None,
+            )
     raise damaged_layer(f"it has more than {streams.MEMBERS} entries")
 
 
 class _Bounded(tarfile.TarInfo):
-    """Reads no header into memory that is longer than any that means something."""
+    """Rejects headers that are longer than any useful one, before they are in memory."""
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type == tarfile.XGLTYPE:
-            raise damaged_layer("it has headers for all its entries, which engines pass over")
+            raise damaged_layer("it has global headers, which engines ignore")
         if not self.isreg() and self.type not in _WITHOUT_CONTENT and self.size > streams.EXTENSION:
             raise damaged_layer(f"the header of one of its entries has {self.size} bytes")
         member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
@@ -73,8 +77,8 @@ _WITHOUT_CONTENT = frozenset(
 )
 
 
-# Source: image-spec, layer.md. Engines take a path from the root of the image, with or without a
-# slash before it; what climbs out of a folder by ".." is refused here.
+# Source: image-spec, layer.md. Engines resolve a path from the root of the image, with or without a
+# leading slash. Paths with ".." are rejected here.
 Kind = Literal["file", "directory", "symlink", "hardlink", "device", "fifo"]
 KINDS = frozenset(get_args(Kind))
 
@@ -97,9 +101,16 @@ _TYPES: dict[bytes, Kind] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """`path`: "opt/venv/bin/python", and "" for the root itself. `mode`: its 12 bits. `size` in
-    bytes, of a regular file. `mtime`: seconds since 1970. `target`: of a link; that of a hard link
-    is such a path too. `sha256`: of a regular file's content. `capabilities`: whether it has any.
+    """An entry of a layer.
+
+    Attributes:
+        path: "opt/venv/bin/python", or "" for the root.
+        mode: The 12 permission bits.
+        size: Of a regular file, in bytes.
+        mtime: Seconds since 1970.
+        target: Of a link. For a hard link, a path as `path`.
+        sha256: Of the content of a regular file.
+        capabilities: Whether it has file capabilities.
     """
 
     path: str
@@ -113,41 +124,41 @@ class Entry:
     sha256: str = ""
     capabilities: bool = False
 
+    @classmethod
+    def from_tar_member(cls, member: tarfile.TarInfo) -> Entry:
+        """Return the entry of a member, without its digest.
 
-def of(member: tarfile.TarInfo) -> Entry:
-    """The entry of a member, without its digest.
-
-    Raises:
-        UsageError: it is none that an image may have.
-    """
-    kind = _TYPES.get(member.type)
-    if kind is None or member.sparse is not None or not _is_sane(member):
-        raise unsupported_entry(member.name, "is of a kind that no layer has")
-    target = member.linkname if kind in {"symlink", "hardlink"} else ""
-    if not _fits(target):
-        raise unsupported_entry(member.name, "points to a path that no file can have")
-    return Entry(
-        path=path(member.name),
-        kind=kind,
-        mode=stat.S_IMODE(member.mode),
-        uid=member.uid,
-        gid=member.gid,
-        size=member.size if kind == "file" else 0,
-        mtime=int(member.mtime),
-        target=path(target) if kind == "hardlink" else target,
-        capabilities=_CAPABILITIES in member.pax_headers,
-    )
+        Raises:
+            UsageError: No layer may have such an entry.
+        """
+        kind = _TYPES.get(member.type)
+        if kind is None or member.sparse is not None or not _is_sane(member):
+            raise unsupported_entry(member.name, "is of a kind that no layer has")
+        target = member.linkname if kind in {"symlink", "hardlink"} else ""
+        if not _fits(target):
+            raise unsupported_entry(member.name, "points to a path that no file can have")
+        return cls(
+            path=path(member.name),
+            kind=kind,
+            mode=stat.S_IMODE(member.mode),
+            uid=member.uid,
+            gid=member.gid,
+            size=member.size if kind == "file" else 0,
+            mtime=int(member.mtime),
+            target=path(target) if kind == "hardlink" else target,
+            capabilities=_CAPABILITIES in member.pax_headers,
+        )
 
 
 def path(name: str) -> str:
-    """The name of a member as a path from the root, without a slash before or behind.
+    """Return the name of a member as a path from the root, without slashes around it.
 
     Raises:
-        UsageError: it leaves its folder, or no file can have it.
+        UsageError: The path leaves its directory, or no file can have it.
     """
     names = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in names:
-        raise unsupported_entry(name, "leaves its folder")
+        raise unsupported_entry(name, "leaves its directory")
     if not _fits(name) or any(len(part.encode(*_BYTES)) > streams.NAME for part in names):
         raise unsupported_entry(name, "has a name that no file can have")
     return "/".join(names)
@@ -167,5 +178,5 @@ def _fits(name: str) -> bool:
 def unsupported_entry(name: str, why: str) -> UsageError:
     return UsageError(
         f"A layer of the image cannot be trusted: its entry {name[:200]!r} {why}.",
-        hint="Get the image from whoever made it once more, or build it anew.",
+        hint="Get the image again, or rebuild it.",
     )

@@ -108,5 +108,5 @@ def test_a_damaged_layer_is_told_and_the_rest_is_compared(made: Layers) -> None:
     bad = replace(bad, diff_id="sha256:" + "0" * 64)
     found = compared(sides(oci.Image({}, (good,)), oci.Image({}, (bad,)))).image
     assert found.files is None
-    assert "not what its configuration says" in found.unknown[0]
+    assert "but its configuration says" in found.unknown[0]
     assert found.verdict == "changed"

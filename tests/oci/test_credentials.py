@@ -88,7 +88,7 @@ def test_helpers_are_asked_first_and_files_where_they_know_nothing(home):
     assert find("token.test") == Credentials(token="t0ken")
     for host in auths:
         assert find(host) == Credentials("me", "it")
-    with pytest.raises(UsageError, match="docker-credential-test does not answer"):
+    with pytest.raises(UsageError, match="docker-credential-test returns no valid"):
         find("strange.test")
 
 

@@ -164,7 +164,7 @@ def test_a_layout_and_its_names(layout):
     layout.index(one, {**two, **named})
     with pytest.raises(UsageError, match="has 2 images") as caught:
         content(f"oci:{layout.path}")
-    assert caught.value.hint == "Give one of its names behind a colon: two"
+    assert caught.value.hint == "Append one of its names after a colon: two"
     with pytest.raises(UsageError, match="no image 'three'"):
         content(f"oci:{layout.path}:three")
     assert content(f"oci:{layout.path}:two") == b"2"
@@ -195,9 +195,9 @@ def test_an_index_has_an_image_a_platform(layout, media_type):
     assert content(place, "linux/amd64") == b"1"
     assert content(place, "linux/arm64") == content(place, "linux/arm64/v8") == b"2"
     there = "linux/amd64, linux/arm64/v8"
-    with pytest.raises(UsageError, match=f"none for linux/s390x under this name: {there}"):
+    with pytest.raises(UsageError, match=f"no image for linux/s390x; it is for: {there}"):
         content(place, "linux/s390x")
-    with pytest.raises(UsageError, match=f"images for 2 platforms under this name: {there}"):
+    with pytest.raises(UsageError, match=f"images for 2 platforms; it is for: {there}"):
         content(place)
     layout.index(layout.blob({"manifests": [one, attestation]}, media_type))
     assert content(place) == b"1"
@@ -224,15 +224,13 @@ DAMAGED = {
     "digest other than sha256": lambda it: {**it.blob({}), "digest": "sha256:../../../etc/passwd"},
     "no size or no media type": lambda it: {**it.blob({}), "size": -1},
     "a descriptor is missing": lambda it: manifest(it, config=None),
-    "layers are no list": lambda it: manifest(it, layers={}),
-    "is no JSON$": lambda it: it.blob(b"[" * 10**6),
-    "is no JSON object": lambda it: it.blob(b"1"),
+    "layers are not a list": lambda it: manifest(it, layers={}),
+    "is not JSON$": lambda it: it.blob(b"[" * 10**6),
+    "is not a JSON object": lambda it: it.blob(b"1"),
     "more than 8388608 bytes": lambda it: it.blob(b" " * (streams.DOCUMENT + 1)),
-    "names no layers": lambda it: manifest(it, config=it.blob({"rootfs": []})),
-    "it has 1 layers, and its configuration names 0": lambda it: manifest(
-        it, layers=[it.blob(ONE)]
-    ),
-    "leads to no manifest": lambda it: indexed(it, 3),
+    "contains no layers": lambda it: manifest(it, config=it.blob({"rootfs": []})),
+    "it has 1 layers, but its configuration has 0": lambda it: manifest(it, layers=[it.blob(ONE)]),
+    "contains no manifest": lambda it: indexed(it, 3),
 }
 
 
@@ -242,7 +240,7 @@ def test_a_damaged_layout_is_refused(layout, why):
     layout.index(pointer)
     if why.startswith("no digest"):
         (layout.path / "blobs" / pointer["digest"].replace(":", "/")).write_text("{}")
-        why = "should have the digest"
+        why = "a document has the digest sha256:.* instead of"
     with pytest.raises(UsageError, match=why.removesuffix("$")):
         content(f"oci:{layout.path}")
 
@@ -291,10 +289,10 @@ def test_an_archive_of_the_older_kind(tmp_path):
     ("members", "why"),
     [
         ([file("a")], "neither an index.json nor a manifest.json"),
-        ([file("manifest.json", b"{}")], "is no list of images"),
-        ([file("manifest.json", b"1}, {")], "is no JSON"),
-        ([listed(1)], "is no list of images"),
-        ([listed({})], "names no configuration"),
+        ([file("manifest.json", b"{}")], "is not a list of images"),
+        ([file("manifest.json", b"1}, {")], "is not JSON"),
+        ([listed(1)], "is not a list of images"),
+        ([listed({})], "contains no configuration"),
         ([listed(ENTRY)], "has no 'c'"),
         ([listed(ENTRY), CONFIGURATION], "has no 'l/layer.tar'"),
         ([listed({**ENTRY, "Layers": []}), CONFIGURATION], "has 0 layers"),
@@ -305,7 +303,7 @@ def test_an_archive_of_the_older_kind(tmp_path):
         ([listed(ENTRY), CONFIGURATION, link("l/layer.tar", "layer.tar")], "has no 'l/layer.tar'"),
         (
             [listed(ENTRY), CONFIGURATION, file("l/layer.tar", TWO)],
-            "not what its configuration says",
+            "but its configuration says",
         ),
     ],
 )
@@ -323,10 +321,10 @@ def test_an_archive_with_all_too_many_members_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("oci:{}", "no OCI layout"),
-        ("docker-archive:{}", "no archive of an image"),
-        ("docker-archive:{}/text", "no archive of an image"),
-        ("docker-archive:{}/none", "There is no"),
+        ("oci:{}", "not an OCI layout"),
+        ("docker-archive:{}", "not an image archive"),
+        ("docker-archive:{}/text", "not an image archive"),
+        ("docker-archive:{}/none", "File not found"),
         ("ftp:{}", "not a valid image reference"),
     ],
 )

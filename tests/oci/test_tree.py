@@ -108,7 +108,7 @@ def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):
 def test_a_layer_that_is_another_one_is_refused_and_not_kept():
     made = replace(layer(file("a")), diff_id=digest(b""))
     for _ in range(2):
-        with pytest.raises(UsageError, match="not what its configuration says"):
+        with pytest.raises(UsageError, match="but its configuration says"):
             filesystem.layer_listing(made)
 
 
@@ -130,13 +130,13 @@ def chained(count: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (tar(file("../a")), "leaves its folder"),
-        (tar(file("a/../../b")), "leaves its folder"),
-        (tar(link("a", "../../b", tarfile.LNKTYPE)), "leaves its folder"),
+        (tar(file("../a")), "leaves its directory"),
+        (tar(file("a/../../b")), "leaves its directory"),
+        (tar(link("a", "../../b", tarfile.LNKTYPE)), "leaves its directory"),
         (tar(file("n" * 256)), "name that no file can have"),
         (tar(file("n/" * 2049 + "a")), "name that no file can have"),
         (tar(link("a", "n" * 5000)), "points to a path"),
-        (tar(file("a"), pax_headers={"path": "b"}), "headers for all"),
+        (tar(file("a"), pax_headers={"path": "b"}), "global headers"),
         (tar(member("a", b"V")), "of a kind that no layer has"),
         (tar(file("a", pax_headers={"mtime": "inf"})), "of a kind that no layer has"),
         (sparse(), "of a kind that no layer has"),
@@ -208,9 +208,9 @@ def test_paths_go_through_the_links_below():
 
 
 def test_what_lies_in_a_file_is_refused():
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a directory"):
         paths(layer(file("a")), layer(file("a/b")))
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a directory"):
         paths(layer(link("a", "b"), link("b", "a"), file("a/c")))
 
 

@@ -21,22 +21,23 @@ from modelpack.errors import UsageError
 from modelpack.oci.reference import DOCKER_HUB
 from modelpack.oci.registry.errors import response_text
 
-Ask = Callable[..., requests.Response]
+Request = Callable[..., requests.Response]
 
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _CLIENT = "modelpack"
 
 
-def authorization(challenge: str, credentials: Credentials | None, ask: Ask) -> str | None:
-    """The header that answers a challenge; None if there is nothing to answer with. `ask`: as
-    `requests.request`, for the server that makes tokens.
+def authorization(challenge: str, credentials: Credentials | None, request: Request) -> str | None:
+    """Return the Authorization header for a challenge, or None without suitable credentials.
+
+    `request` is like `requests.request`, for the token server.
 
     Raises:
-        UsageError: that server refuses.
+        UsageError: The token server refuses.
     """
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "bearer":
-        return _bearer(dict(_CHALLENGE.findall(rest)), credentials, ask)
+        return _bearer(dict(_CHALLENGE.findall(rest)), credentials, request)
     if scheme.lower() == "basic" and credentials and credentials.user:
         return _basic(credentials)
     return None
@@ -47,21 +48,23 @@ def _basic(credentials: Credentials) -> str:
     return f"Basic {base64.b64encode(pair).decode()}"
 
 
-def _bearer(asked: Mapping[str, str], credentials: Credentials | None, ask: Ask) -> str | None:
-    if "realm" not in asked:
+def _bearer(
+    challenge: Mapping[str, str], credentials: Credentials | None, request: Request
+) -> str | None:
+    if "realm" not in challenge:
         return None
-    wanted = {name: asked[name] for name in ("service", "scope") if name in asked}
+    parameters = {name: challenge[name] for name in ("service", "scope") if name in challenge}
     if credentials and credentials.token:
         form = {
-            **wanted,
+            **parameters,
             "grant_type": "refresh_token",
             "client_id": _CLIENT,
             "refresh_token": credentials.token,
         }
-        answer = ask("POST", asked["realm"], data=form)
+        answer = request("POST", challenge["realm"], data=form)
     else:
         headers = {"Authorization": _basic(credentials)} if credentials else {}
-        answer = ask("GET", asked["realm"], params=wanted, headers=headers)
+        answer = request("GET", challenge["realm"], params=parameters, headers=headers)
     return f"Bearer {_token(answer)}"
 
 
@@ -76,21 +79,21 @@ def _token(answer: requests.Response) -> str:
             if isinstance(token, str) and re.fullmatch(r"[\x21-\x7e]+", token):
                 return token
     raise UsageError(
-        f"The registry's server for tokens answers {answer.status_code}, and gives no token.",
-        hint="Log in once more: docker login HOST",
+        f"The token server of the registry returns no token (status {answer.status_code}).",
+        hint="Log in again: docker login HOST",
     )
 
 
 # Sources: github.com/docker/cli, cli/config/credentials and docs of `docker login`;
 # github.com/docker/docker-credential-helpers; containers-auth.json(5).
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", DOCKER_HUB)
-_TOKEN_USER = "<token>"  # noqa: S105  # what helpers call the user of an identity token
-_PATIENCE = 30  # seconds for a helper, which may ask a service
+_TOKEN_USER = "<token>"  # noqa: S105  # the user of an identity token, in helpers
+_TIMEOUT = 30  # seconds for a helper, which may query a service
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """`token`: an identity token (a refresh token of OAuth2) in the place of the other two."""
+    """A user and a password, or an identity token (a refresh token of OAuth2)."""
 
     user: str = ""
     password: str = field(default="", repr=False)
@@ -98,11 +101,12 @@ class Credentials:
 
 
 def find(host: str, repository: str = "") -> Credentials | None:
-    """What there is for a repository of the registry `host`: in podman's file if REGISTRY_AUTH_FILE
-    names it, in Docker's, in podman's.
+    """Find the credentials for a repository of the registry `host`.
+
+    They are searched in the file that REGISTRY_AUTH_FILE names, in Docker's and in Podman's.
 
     Raises:
-        UsageError: a file or a helper that has them does not answer as it must.
+        UsageError: The file or a helper cannot be read.
     """
     for path in _files():
         if found := _in_file(path, host, repository):
@@ -111,7 +115,7 @@ def find(host: str, repository: str = "") -> Credentials | None:
 
 
 def config_folder() -> Path:
-    """That of the `docker` command."""
+    """Return the configuration directory of the `docker` command."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
@@ -139,13 +143,13 @@ def _in_file(path: Path, host: str, repository: str) -> Credentials | None:
 
 
 def _folders(host: str, repository: str) -> list[str]:
-    """As podman's file may have entries for: "HOST/team/iris", then "HOST/team"."""
+    """Return the keys that Podman's file may have: "HOST/team/iris", then "HOST/team"."""
     parts = [host, *filter(None, repository.split("/"))]
     return ["/".join(parts[:end]) for end in range(len(parts), 1, -1)]
 
 
 def _host(key: str) -> str:
-    """Of a key that is an address, as older releases of Docker wrote it: "https://HOST/v1/"."""
+    """Return the host of a key of older releases of Docker: "https://HOST/v1/"."""
     match = re.fullmatch(r"https?://([^/]+)(?:/v[12])?/?", key)
     return match[1] if match else ""
 
@@ -185,20 +189,19 @@ def _entry(entry: Mapping[str, Any], path: Path) -> Credentials | None:
 
 def _unreadable(path: Path) -> UsageError:
     return UsageError(
-        f"The credentials in {path} cannot be read: they have not the form that `docker login` "
-        "gives them.",
-        hint="Mend the file, or remove it and log in once more.",
+        f"The credentials in {path} cannot be read: they are not in the format of `docker login`.",
+        hint="Fix the file, or remove it and log in again.",
     )
 
 
 def _helped(helper: str, key: str) -> Credentials | None:
-    """What `docker-credential-HELPER get` answers; None if it has nothing, or is not here."""
+    """Run `docker-credential-HELPER get`; None if it has nothing or is not installed."""
     if not re.fullmatch(r"[\w.-]+", helper):
         return None
     command = [f"docker-credential-{helper}", "get"]
     try:
         done = subprocess.run(
-            command, input=key, capture_output=True, text=True, check=False, timeout=_PATIENCE
+            command, input=key, capture_output=True, text=True, check=False, timeout=_TIMEOUT
         )
     except FileNotFoundError:
         return None
@@ -216,6 +219,6 @@ def _helped(helper: str, key: str) -> Credentials | None:
 
 def _no_answer(helper: str) -> UsageError:
     return UsageError(
-        f"The credential helper docker-credential-{helper} does not answer as it must.",
-        hint=f"Try it: echo HOST | docker-credential-{helper} get",
+        f"The credential helper docker-credential-{helper} returns no valid response.",
+        hint=f"Run: echo HOST | docker-credential-{helper} get",
     )

@@ -1,7 +1,6 @@
 """Manifests and blobs of one repository; pulling.
 
-Source: opencontainers/distribution-spec 1.1, spec.md. Uploads, downloads and referrers have files
-of their own.
+Source: opencontainers/distribution-spec 1.1, spec.md.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ _ACCEPT = ", ".join(
 
 
 class Repository:
-    """The images of one name in a registry. Its methods raise:
+    """The images of one name in a registry.
 
-    UsageError: the registry cannot be reached, does not let this user do it, or has no such thing.
-    BuildFailedError: it fails.
+    Its methods raise UsageError if the registry cannot be reached, denies access or has no such
+    image, and BuildFailedError if it fails.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -40,30 +39,32 @@ class Repository:
         return f"{self.name.repository}/{rest}"
 
     def manifest(self, reference: str = "") -> tuple[Descriptor, bytes]:
-        """The manifest or index of a tag or a digest, else of the name's own."""
+        """Return the manifest or index of a tag or a digest (default: that of the name)."""
         found = self.find_manifest(reference)
         if found is None:
             raise errors.not_found(self.name, reference or self.name.reference)
         return found
 
     def find_manifest(self, reference: str = "") -> tuple[Descriptor, bytes] | None:
-        """As `manifest`; None if there is none."""
-        wanted = reference or self.name.reference
-        path, accepted = self.path(f"manifests/{wanted}"), {"Accept": _ACCEPT}
+        """Return the same as `manifest`, or None if it does not exist."""
+        requested = reference or self.name.reference
+        path, accepted = self.path(f"manifests/{requested}"), {"Accept": _ACCEPT}
         with self.transport.request("GET", path, {200, 404}, headers=accepted) as answer:
             if answer.status_code == 404:
                 return None
             data = self.transport.read(answer)
             media_type = answer.headers.get("Content-Type", "").partition(";")[0]
         document = oci_image.parse_json(data)
-        if oci_image.is_digest(wanted):
-            oci_image.require_digest(data, wanted)
+        if oci_image.is_digest(requested):
+            oci_image.require_digest(data, requested)
         media_type = str(document.get("mediaType") or media_type)
         return Descriptor(media_type, digest_of(data), len(data)), data
 
     def put_manifest(self, data: bytes, media_type: str, reference: str = "") -> bool:
-        """Under a tag or a digest, else under its own digest. Returns whether the registry lists
-        what refers to the manifest's subject.
+        """Upload a manifest by a tag or a digest (default: its digest).
+
+        Returns:
+            Whether the registry lists the referrers of the manifest's subject.
         """
         path = self.path(f"manifests/{reference or digest_of(data)}")
         headers = {"Content-Type": media_type}
@@ -78,10 +79,10 @@ class Repository:
 
 @contextmanager
 def connect(reference: str, *, plain_http: bool = False) -> Iterator[Repository]:
-    """The repository of an image's name. Nothing is asked of it yet.
+    """Open the repository of an image. Nothing is requested yet.
 
     Raises:
-        UsageError: `reference` is no name.
+        UsageError: `reference` is not a valid image reference.
     """
     transport = Transport(ImageReference.parse(reference), plain_http=plain_http)
     try:
@@ -100,12 +101,11 @@ _CHUNK = 2**18
 
 
 def download(repository: Repository, blob: Descriptor, path: Path) -> None:
-    """To the file `path`, of which what is there already is kept, and is only believed if all of
-    it has the digest.
+    """Download a blob to the file `path`, and resume from what it contains.
 
     Raises:
-        UsageError: the registry has no such blob, or gives another one.
-        BuildFailedError: it fails.
+        UsageError: The registry has no such blob, or returns another one.
+        BuildFailedError: The registry fails.
     """
     with path.open("ab") as file:
         for pause in (*PAUSES, None):
@@ -121,7 +121,7 @@ def download(repository: Repository, blob: Descriptor, path: Path) -> None:
 
 
 def _rest(repository: Repository, blob: Descriptor, file: IO[bytes]) -> None:
-    """No more than the blob should have."""
+    """Download the rest, at most as much as the blob should have."""
     headers = {"Range": f"bytes={file.tell()}-", "Accept-Encoding": "identity"}
     path = repository.path(f"blobs/{blob.digest}")
     if file.tell() == 0:
@@ -141,11 +141,11 @@ def _require(path: Path, blob: Descriptor) -> None:
             found.update(data)
     if f"sha256:{found.hexdigest()}" != blob.digest or path.stat().st_size != blob.size:
         path.unlink()
-        raise malformed(f"the registry gives something else for {blob.digest}")
+        raise malformed(f"the registry returns something else for {blob.digest}")
 
 
 class RemoteStore:
-    """A `Store` that keeps in `folder` what it has fetched."""
+    """A `Store` that downloads blobs to `folder` on demand."""
 
     def __init__(self, repository: Repository, folder: Path) -> None:
         self._repository = repository
@@ -169,12 +169,11 @@ class RemoteStore:
 def image(
     reference: str, platform: str | None = None, *, plain_http: bool = False
 ) -> Iterator[Image]:
-    """The image of that name, whose layers are fetched when they are opened, to a folder that is
-    gone afterwards.
+    """Open an image in a registry. Layers are downloaded to a temporary directory when opened.
 
     Raises:
-        UsageError: there is none, or it cannot be had.
-        BuildFailedError: the registry fails.
+        UsageError: The registry has no such image, or cannot be reached.
+        BuildFailedError: The registry fails.
     """
     with (
         connect(reference, plain_http=plain_http) as repository,

@@ -1,7 +1,8 @@
-"""Registry failures explained to the user.
+"""Errors of registries, explained to the user.
 
-Source: opencontainers/distribution-spec 1.1, spec.md, "Error Codes". Its own words are hostile
-text. Addresses stand in no message: registries make up some that are as good as a password.
+Texts of a registry are hostile input. No message contains a URL, because signed ones are secrets.
+
+Source: opencontainers/distribution-spec 1.1, spec.md, "Error Codes".
 """
 
 from __future__ import annotations
@@ -16,59 +17,58 @@ from modelpack.errors import BuildFailedError, ModelpackError, UsageError
 from modelpack.oci.reference import DOCKER_HUB, ImageReference
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_WORDS = 300  # characters of the registry's own
-_READ = 2**16  # bytes
+_MAX_MESSAGE_LENGTH = 300
+_MAX_RESPONSE_BYTES = 2**16
 
 
 class BusyError(BuildFailedError):
-    """It was busy, or the connection broke: asked once more, it may do it."""
+    """The registry was busy, or the connection broke: a retry may help."""
 
 
 def connection_lost(name: ImageReference, error: Exception) -> BusyError:
-    """For a connection that broke, or on which nothing came, once there had been one."""
+    """Return the error for a connection that broke or timed out."""
     why, hint = _reason(name, error)
-    return BusyError(f"The registry {name.registry} has stopped to answer: {why}.", hint=hint)
+    return BusyError(f"The registry {name.registry} stopped responding: {why}.", hint=hint)
 
 
 def rejected(name: ImageReference, answer: requests.Response) -> ModelpackError:
-    """For an answer that is none to what was asked."""
-    status, told = answer.status_code, error_message(response_text(answer))
-    why = f": {told}" if told else ""
+    """Return the error for an unexpected response."""
+    status, message = answer.status_code, error_message(response_text(answer))
+    why = f": {message}" if message else ""
     if status == 401:
         return UsageError(
-            f"The registry {name.registry} asks who you are, and does not take what it was told"
-            f"{why}.",
+            f"The registry {name.registry} requires a login, or rejects the credentials{why}.",
             hint=login(name.registry),
         )
     if status == 403:
         return UsageError(
             f"The registry {name.registry} denies access to {name.repository}{why}.",
-            hint=f"{login(name.registry)} as a user who may, or give another name.",
+            hint=f"{login(name.registry)} as a user with access, or give another name.",
         )
     if status == 404:
         return not_found(name, name.reference, why)
     if status == 413:
         return BuildFailedError(
             f"A layer is too large for the registry {name.registry}{why}.",
-            hint="Raise the limit of the registry, or of the proxy before it.",
+            hint="Raise the limit of the registry, or of its proxy.",
         )
-    message = f"The registry {name.registry} answers {status}{why}."
+    message = f"The registry {name.registry} responds with status {status}{why}."
     if status in BUSY:
         return BusyError(message, hint="Try again later.")
-    return BuildFailedError(message, hint="Ask whoever runs it.")
+    return BuildFailedError(message, hint="Contact its administrator.")
 
 
-def not_found(name: ImageReference, reference: str, said: str = "") -> UsageError:
-    """For a tag or a digest that is not there."""
+def not_found(name: ImageReference, reference: str, why: str = "") -> UsageError:
+    """Return the error for a missing tag or digest."""
     mark = "@" if reference.startswith("sha256:") else ":"
     return UsageError(
-        f"The registry {name.registry} has no {name.repository}{mark}{reference}{said}.",
-        hint="Look at its spelling, and at who may see it.",
+        f"The registry {name.registry} has no {name.repository}{mark}{reference}{why}.",
+        hint="Check the spelling, and who has access.",
     )
 
 
 def unreachable(name: ImageReference, error: Exception) -> ModelpackError:
-    """For a registry that has not answered yet."""
+    """Return the error for a registry that has not responded yet."""
     why, hint = _reason(name, error)
     return UsageError(f"The registry {name.registry} cannot be reached: {why}.", hint=hint)
 
@@ -78,30 +78,30 @@ def login(host: str) -> str:
 
 
 def response_text(answer: requests.Response) -> str:
-    """The beginning of an answer's text; "" if the connection breaks."""
+    """Return the beginning of a response, or "" if the connection breaks."""
     try:
-        data: bytes = answer.raw.read(_READ, decode_content=True)
+        data: bytes = answer.raw.read(_MAX_RESPONSE_BYTES, decode_content=True)
     except urllib3.exceptions.HTTPError:
         return ""
     return data.decode(errors="replace")
 
 
 def error_message(text: str) -> str:
-    """What an answer of a registry says; "" if that is in no form that is known."""
+    """Return the messages in a response of a registry, or "" if it is malformed."""
     try:
         document = json.loads(text)
-        told = [f"{entry['code']}: {entry['message']}" for entry in document["errors"]]
+        messages = [f"{entry['code']}: {entry['message']}" for entry in document["errors"]]
     except (ValueError, TypeError, KeyError, RecursionError):
         return ""
-    said = "; ".join(told)[:_WORDS]
-    return "".join(char if char.isprintable() else " " for char in said).rstrip(". ")
+    message = "; ".join(messages)[:_MAX_MESSAGE_LENGTH]
+    return "".join(char if char.isprintable() else " " for char in message).rstrip(". ")
 
 
 def _reason(name: ImageReference, error: Exception) -> tuple[str, str]:
     causes = _causes(error)
     if "CERTIFICATE_VERIFY_FAILED" in " ".join(map(str, causes)):
-        return "nobody who is trusted here vouches for its certificate", (
-            f"Put its authority into /etc/docker/certs.d/{name.registry}/ca.crt, or into the file"
+        return "no trusted authority has signed its certificate", (
+            f"Add its authority to /etc/docker/certs.d/{name.registry}/ca.crt, or to the file"
             " that REQUESTS_CA_BUNDLE names."
         )
     for kind, why, hint in _REASONS:
@@ -111,16 +111,20 @@ def _reason(name: ImageReference, error: Exception) -> tuple[str, str]:
 
 
 _REASONS = (
-    (requests.exceptions.SSLError, "it speaks no TLS", "If that is meant: MODELPACK_PLAIN_HTTP={}"),
-    (requests.exceptions.ProxyError, "the proxy fails", "Look at HTTPS_PROXY and NO_PROXY."),
-    (socket.gaierror, "there is no such host", "Look at its spelling."),
-    (ConnectionRefusedError, "nothing listens there", "Is it running, and is the port right?"),
-    (requests.Timeout, "it does not answer in time", "Try again later."),
+    (
+        requests.exceptions.SSLError,
+        "it does not use TLS",
+        "To allow that, set MODELPACK_PLAIN_HTTP={}",
+    ),
+    (requests.exceptions.ProxyError, "the proxy fails", "Check HTTPS_PROXY and NO_PROXY."),
+    (socket.gaierror, "the host does not exist", "Check the spelling."),
+    (ConnectionRefusedError, "nothing listens there", "Check that it runs, and the port."),
+    (requests.Timeout, "it does not respond in time", "Try again later."),
 )
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
-    """An error, and what it comes from."""
+    """Return an error and its causes."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)

@@ -1,7 +1,8 @@
-"""Requests: challenges, redirects, retries.
+"""HTTP requests to a registry: challenges, redirects, retries.
 
-Source: opencontainers/distribution-spec 1.1, spec.md. Credentials are for the registry that they
-were left for, and for the server of tokens that it names: never for where it redirects to.
+Credentials are sent to their registry and to its token server, never to the target of a redirect.
+
+Source: opencontainers/distribution-spec 1.1, spec.md.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ from modelpack.oci.registry import auth, errors
 
 TIMEOUT = (10, 120)  # seconds: to connect, and without a byte
 PAUSES = (0.25, 0.5, 1.0, 2.0)  # seconds, between attempts
-_LONGEST_PAUSE = 30.0
-_REDIRECTS = 5
+_MAX_PAUSE = 30.0
+_MAX_REDIRECTS = 5
 BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
 
 Body = bytes | Callable[[], Any]
 
 
 class Transport:
-    """Talks to the registry of `name`. `plain_http`: without TLS even to another machine, as also
-    if MODELPACK_PLAIN_HTTP lists its host; one on this machine is asked without in any case.
+    """Sends requests to the registry of `name`.
+
+    Args:
+        plain_http: Allow HTTP without TLS, as for hosts in MODELPACK_PLAIN_HTTP and this machine.
     """
 
     def __init__(self, name: ImageReference, *, plain_http: bool = False) -> None:
@@ -60,13 +63,16 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
     ) -> requests.Response:
-        """`path`: below /v2/, or a Location. `expected`: the status codes of answers. Several
-        attempts are made, unless there is a function that makes the body, as a stream: its owner
-        knows how far it came. The content of the answer is for the caller to read.
+        """Send a request, and retry it unless `body` is a function, which opens a stream.
+
+        `path` is below /v2/, or a Location. `expected` are the accepted status codes.
+
+        Returns:
+            The response, whose content has not been read.
 
         Raises:
-            UsageError: the registry cannot be reached, or does not let this user do it.
-            BuildFailedError: it fails.
+            UsageError: The registry cannot be reached, or denies access.
+            BuildFailedError: The registry fails.
         """
         url = urljoin(self._base, path)
         for pause in (None,) if callable(body) else (*PAUSES, None):
@@ -92,10 +98,10 @@ class Transport:
         raise AssertionError("the last attempt returns or raises")
 
     def read(self, answer: requests.Response) -> bytes:
-        """The document of an answer; a byte more than one may have of what is larger.
+        """Read the document in a response, up to one byte more than the maximum size.
 
         Raises:
-            BuildFailedError: the connection breaks.
+            BuildFailedError: The connection breaks.
         """
         try:
             data: bytes = answer.raw.read(streams.DOCUMENT + 1, decode_content=True)
@@ -104,12 +110,12 @@ class Transport:
         return data
 
     def _wants_tls(self, answer: requests.Response) -> bool:
-        """Whether a registry of this machine, which is asked without, speaks TLS after all."""
+        """Return whether a registry of this machine requires TLS, which is not tried first."""
         is_plain = self._base.startswith("http:") and is_loopback(self.name.registry_host)
         if not is_plain or answer.status_code != requests.codes.bad_request:
             return False
-        with self._once("GET", self._base, headers={}) as told:
-            if not re.search("HTTPS (server|port)", errors.response_text(told)):
+        with self._once("GET", self._base, headers={}) as response:
+            if not re.search("HTTPS (server|port)", errors.response_text(response)):
                 return False
         self._base = f"https{self._base.removeprefix('http')}"
         return True
@@ -130,7 +136,7 @@ class Transport:
     def _sent(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None
     ) -> requests.Response:
-        for _ in range(_REDIRECTS):
+        for _ in range(_MAX_REDIRECTS):
             own = {"Authorization": self._authorization} if self._is_ours(url) else {}
             data = body() if callable(body) else body
             answer = self._once(method, url, headers={**headers, **own}, data=data)
@@ -138,10 +144,10 @@ class Transport:
                 return answer
             answer.close()
             url = urljoin(url, answer.headers["Location"])
-        raise self._elsewhere("redirects again and again")
+        raise self._elsewhere("redirects too often")
 
     def _once(self, method: str, url: str, **options: Any) -> requests.Response:
-        """Follows no redirect, and takes no credentials from ~/.netrc."""
+        """Send one request, without redirects and without credentials of ~/.netrc."""
         host = urlsplit(url).netloc.rpartition("@")[2]
         if urlsplit(url).scheme != "https" and not (self._plain or is_loopback(host)):
             raise self._elsewhere("leads to an address without TLS")
@@ -167,7 +173,9 @@ class Transport:
         return urlsplit(url)[:2] == urlsplit(self._base)[:2]
 
     def _elsewhere(self, why: str) -> UsageError:
-        return UsageError(f"The registry {self.name.registry} {why}.", hint="Ask whoever runs it.")
+        return UsageError(
+            f"The registry {self.name.registry} {why}.", hint="Contact its administrator."
+        )
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -175,9 +183,7 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _authorities(host: str) -> str | bool:
-    """Who vouches for a host: as for Docker, else as for everything that uses requests, else those
-    of the system.
-    """
+    """Return the certificate authorities of a host: Docker's, those of requests or the system's."""
     own = sorted(Path("/etc/docker/certs.d", host).glob("*.crt"))
     if own:
         return str(own[0])
@@ -188,6 +194,6 @@ def _authorities(host: str) -> str | bool:
 
 
 def _retry_after(answer: requests.Response) -> float:
-    """Seconds."""
-    asked = answer.headers.get("Retry-After", "")
-    return min(float(asked), _LONGEST_PAUSE) if asked.isascii() and asked.isdigit() else 0.0
+    """Return the seconds to wait before a retry."""
+    value = answer.headers.get("Retry-After", "")
+    return min(float(value), _MAX_PAUSE) if value.isascii() and value.isdigit() else 0.0

@@ -1,7 +1,8 @@
 """Uploads and pushes.
 
-Source: opencontainers/distribution-spec 1.1, spec.md, "Pushing blobs". A part that breaks off is
-sent on from where the registry says that it has it.
+An interrupted part is resumed from where the registry has it.
+
+Source: opencontainers/distribution-spec 1.1, spec.md, "Pushing blobs".
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from modelpack.oci.registry.client import Repository
 from modelpack.oci.registry.errors import BusyError
 from modelpack.oci.registry.http import PAUSES
 
-PART = 64 * 2**20  # bytes; larger blobs go in several
-_STEP = 2**20  # bytes from one word of progress to the next
+PART = 64 * 2**20  # bytes; larger blobs are sent in parts
+_STEP = 2**20  # bytes between two calls of `on_progress`
 
 OnProgress = Callable[[str, int, int], None]
-"""Gets a blob's digest, how many of its bytes are done, and of how many. What was there already is
-told of once, with all done; what is not, with none at first.
+"""Receives the digest of a blob, the bytes sent, and the size.
+
+It is called once for a blob that the registry has, with all bytes, else with 0 bytes first.
 """
 
 
 def upload(repository: Repository, blob: Blob, on_progress: OnProgress) -> bool:
-    """Whether it had to be: False, if it was there already.
+    """Upload a blob that the registry does not have yet, and return whether it did not.
 
     Raises:
-        UsageError: the registry cannot be reached, or does not let this user do it.
-        BuildFailedError: it fails, or does not take the blob.
+        UsageError: The registry cannot be reached, or denies access.
+        BuildFailedError: The registry fails, or rejects the blob.
     """
     if repository.has_blob(blob.digest):
         on_progress(blob.digest, blob.size, blob.size)
@@ -48,13 +50,13 @@ def upload(repository: Repository, blob: Blob, on_progress: OnProgress) -> bool:
 
 
 class _Upload:
-    """One blob on its way. `_place`: where the registry wants the rest of it."""
+    """The upload of one blob. `_location` is where the registry expects the rest."""
 
     def __init__(self, repository: Repository, blob: Blob, on_progress: OnProgress) -> None:
         self._repository = repository
         self._blob = blob
         self._on_progress = on_progress
-        self._place = ""
+        self._location = ""
         self._part = PART
 
     def run(self) -> None:
@@ -71,38 +73,38 @@ class _Upload:
                 return
 
     def _begin(self) -> int:
-        place = self._repository.path("blobs/uploads/")
-        with self._repository.transport.request("POST", place, {202}) as answer:
+        path = self._repository.path("blobs/uploads/")
+        with self._repository.transport.request("POST", path, {202}) as answer:
             self._moved(answer)
             least = answer.headers.get("OCI-Chunk-Min-Length", "")
         self._part = max(PART, int(least) if re.fullmatch("[0-9]{1,12}", least) else 0)
         return 0
 
     def _resume(self) -> int:
-        """How much is there. From the start where nobody knows, or where more is than was sent."""
+        """Return how much the registry has. Start again if that is unknown or too much."""
         try:
-            answer = self._repository.transport.request("GET", self._place, {204})
+            answer = self._repository.transport.request("GET", self._location, {204})
         except ModelpackError:
             return self._begin()
         with answer:
             self._moved(answer)
-            there = re.fullmatch("(?:bytes=)?0-([0-9]{1,18})", answer.headers.get("Range", ""))
-        done = int(there[1]) + 1 if there and there[1] != "0" else 0
+            received = re.fullmatch("(?:bytes=)?0-([0-9]{1,18})", answer.headers.get("Range", ""))
+        done = int(received[1]) + 1 if received and received[1] != "0" else 0
         return done if done < self._blob.size else self._begin()
 
     def _send(self, done: int) -> None:
-        """Parts, and the last one with the digest of them all."""
+        """Send the parts, the last one with the digest of the blob."""
         while self._blob.size - done > self._part:
-            with self._request("PATCH", self._place, {202}, done, done + self._part) as answer:
+            with self._request("PATCH", self._location, {202}, done, done + self._part) as answer:
                 self._moved(answer)
             done += self._part
-        address = urlsplit(self._place)
+        address = urlsplit(self._location)
         query = "&".join(filter(None, [address.query, f"digest={self._blob.digest}"]))
-        place = urlunsplit(address._replace(query=query))
-        self._request("PUT", place, {201}, done, self._blob.size).close()
+        location = urlunsplit(address._replace(query=query))
+        self._request("PUT", location, {201}, done, self._blob.size).close()
 
     def _request(
-        self, method: str, place: str, expected: Collection[int], start: int, end: int
+        self, method: str, location: str, expected: Collection[int], start: int, end: int
     ) -> requests.Response:
         headers = {"Content-Type": "application/octet-stream"}
         if method == "PATCH":
@@ -112,36 +114,36 @@ class _Upload:
             def body() -> _Part:
                 stream = streams.enter_context(self._blob.open())
                 _skip(stream, start)
-                return _Part(stream, end - start, partial(self._tell, start))
+                return _Part(stream, end - start, partial(self._report, start))
 
             return self._repository.transport.request(
-                method, place, expected, headers=headers, body=body
+                method, location, expected, headers=headers, body=body
             )
 
-    def _tell(self, start: int, done: int) -> None:
+    def _report(self, start: int, done: int) -> None:
         self._on_progress(self._blob.digest, start + done, self._blob.size)
 
     def _moved(self, answer: requests.Response) -> None:
         if "Location" in answer.headers:
-            self._place = urljoin(answer.url, answer.headers["Location"])
+            self._location = urljoin(answer.url, answer.headers["Location"])
 
 
 class _Part:
-    """The next bytes of a stream, as a body that tells how far it has come."""
+    """A part of a stream as the body of a request, which reports progress."""
 
-    def __init__(self, stream: IO[bytes], size: int, tell: Callable[[int], None]) -> None:
-        self.len = size  # where requests looks for it
+    def __init__(self, stream: IO[bytes], size: int, on_progress: Callable[[int], None]) -> None:
+        self.len = size  # requests reads this attribute
         self._stream = stream
-        self._done = self._told = 0
-        self._tell = tell
+        self._done = self._reported = 0
+        self._on_progress = on_progress
 
     def read(self, size: int = -1) -> bytes:
         left = self.len - self._done
         data = self._stream.read(left if size < 0 else min(size, left))
         self._done += len(data)
-        if data and (self._done - self._told >= _STEP or self._done == self.len):
-            self._told = self._done
-            self._tell(self._done)
+        if data and (self._done - self._reported >= _STEP or self._done == self.len):
+            self._reported = self._done
+            self._on_progress(self._done)
         return data
 
 
@@ -153,12 +155,11 @@ def _skip(stream: IO[bytes], count: int) -> None:
 def push(
     store: Store, top: Descriptor, repository: Repository, on_progress: OnProgress
 ) -> Descriptor:
-    """`top`: a manifest, or an index with all that it lists, which goes under the repository's
-    own tag. `on_progress`: of the layers.
+    """Push a manifest, or an index and its manifests, with the tag of the repository.
 
     Raises:
-        UsageError: it is damaged, or the registry does not let this user do it.
-        BuildFailedError: the registry fails.
+        UsageError: The image is damaged, or the registry denies access.
+        BuildFailedError: The registry fails.
     """
     return _push(store, top, repository, on_progress, repository.name.tag_or_latest)
 

@@ -21,11 +21,12 @@ _PAGES = 100
 
 
 def referrers(repository: Repository, digest: str, artifact_type: str = "") -> list[Descriptor]:
-    """Of the manifests whose subject has that digest. Where the registry keeps no list of them,
-    the tag that stands for it is asked.
+    """List the manifests whose subject has this digest.
+
+    A registry without such a list has a tag with the same content.
 
     Raises:
-        UsageError, BuildFailedError: they cannot be had.
+        UsageError, BuildFailedError: The registry cannot be reached, denies access or fails.
     """
     path = repository.path(f"referrers/{digest}")
     if artifact_type:
@@ -41,10 +42,10 @@ def attach(
     contents: Sequence[Blob],
     annotations: Mapping[str, str] | None = None,
 ) -> Descriptor:
-    """Pushes an artifact that refers to `subject`, which is there already.
+    """Push an artifact that refers to the existing manifest `subject`.
 
     Raises:
-        UsageError, BuildFailedError: the registry does not take it.
+        UsageError, BuildFailedError: The registry rejects it.
     """
     config = blob_from_bytes(b"{}", EMPTY)
     for blob in (config, *contents):
@@ -59,7 +60,7 @@ def attach(
         **({"annotations": dict(annotations)} if annotations else {}),
     }
     data = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
-    made = Descriptor(
+    artifact = Descriptor(
         image.MANIFEST,
         digest_of(data),
         len(data),
@@ -67,8 +68,8 @@ def attach(
         artifact_type=artifact_type,
     )
     if not repository.put_manifest(data, image.MANIFEST):
-        _list_by_tag(repository, subject.digest, made)
-    return made
+        _list_by_tag(repository, subject.digest, artifact)
+    return artifact
 
 
 def _pointer(blob: Blob) -> Descriptor:
@@ -76,7 +77,7 @@ def _pointer(blob: Blob) -> Descriptor:
 
 
 def _listed(repository: Repository, path: str) -> Iterator[Descriptor]:
-    """From the registry's own list, page by page; none where it keeps no list."""
+    """Yield the entries of the registry's list, page by page."""
     for _ in range(_PAGES):
         with repository.transport.request("GET", path, {200, 400, 404, 405}) as answer:
             if answer.status_code != 200:
@@ -95,7 +96,7 @@ def _tagged(repository: Repository, digest: str) -> list[Descriptor]:
 
 
 def _list_by_tag(repository: Repository, digest: str, entry: Descriptor) -> None:
-    """Adds `entry` to what the tag lists. Of two that do so at once, the last one wins."""
+    """Add `entry` to the list of the tag. Of two concurrent changes, the last one wins."""
     others = [other for other in _tagged(repository, digest) if other.digest != entry.digest]
     index: dict[str, Any] = {
         "schemaVersion": 2,
