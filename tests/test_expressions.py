@@ -30,7 +30,7 @@ def npy_header(place, count):
 
 def read_npy(body):
     with pytest.raises(Problem, match="header of the array is malformed"):
-        npy.header(body)
+        npy.parse_header(body)
 
 
 def read_field(line):

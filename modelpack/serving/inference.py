@@ -1,4 +1,4 @@
-"""An inference request: rows, methods, and how the result is written."""
+"""An inference request: rows, methods, and how the results are written."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from .data.extra_inputs import Extras
 from .observability import requests
 from .service import Service
 
-EXTENSION = "modelpack.offers"
+EXTENSION = "modelpack.routes"
+"""The inference routes of an application by path, in `Flask.extensions`."""
 JSON = "application/json"
 
 
 class InferenceResponse(NamedTuple):
-    """An answer's body, and the headers that are not the same for all."""
+    """The body of a response, and the headers that differ between responses."""
 
     body: bytes
     content_type: str
@@ -26,77 +27,97 @@ class InferenceResponse(NamedTuple):
 
 
 class InferenceRequest(NamedTuple):
-    """`methods`: of the model. `tell`: makes the reply of {method: what it gives for the rows}; it
-    raises a Problem where there is none. `ignored`: names of what came and is no input.
+    """What a request asks of the model.
+
+    Attributes:
+        rows: The decoded rows.
+        methods: The methods of the model to call.
+        write: Writes the response from {method: result}, or raises a Problem.
+        ignored: The names of extra inputs.
     """
 
     rows: Rows
     methods: tuple[str, ...]
-    tell: Callable[[Mapping[str, Any]], InferenceResponse]
+    write: Callable[[Mapping[str, Any]], InferenceResponse]
     ignored: Extras = None
 
-    def reply(self, results: Mapping[str, Any]) -> InferenceResponse:
-        """The reply, with a header that names the inputs that were ignored.
+    def response(self, results: Mapping[str, Any]) -> InferenceResponse:
+        """Return the response, with a header that names the ignored inputs.
 
         Raises:
-            Problem: none can be made.
+            Problem: The results cannot be written.
         """
-        reply = self.tell(results)
+        response = self.write(results)
         if not self.ignored:
-            return reply
-        named = {**reply.headers, extra_inputs.HEADER: extra_inputs.header(self.ignored)}
-        return reply._replace(headers=named)
+            return response
+        headers = {**response.headers, extra_inputs.HEADER: extra_inputs.header(self.ignored)}
+        return response._replace(headers=headers)
 
 
 BodyParser = Callable[[bytes], InferenceRequest]
-"""From a body to what it asks. Raises a Problem, or what it has no words for."""
+"""Parses a body. Raises a Problem, or any other exception if the body needs a closer look."""
 
 RequestParser = Callable[[Request], BodyParser]
-"""From the head of a request to how its body is read: that and the reply's form are settled by the
-head. It looks at headers and the URL's parameters, and raises a Problem."""
+"""Selects the parser of a body and the form of the response by headers and query parameters alone.
+Raises a Problem."""
 
 
 class Route(NamedTuple):
-    """A route at which `service` is asked. `rule`: as Flask knows it; `endpoint`: of its view."""
+    """A route that predicts.
+
+    Attributes:
+        service: The service that predicts.
+        rule: The URL rule in Flask.
+        endpoint: The name of the view in Flask.
+        parse: Parses the requests.
+    """
 
     service: Service
     rule: str
     endpoint: str
-    ask: RequestParser
+    parse: RequestParser
 
 
 def register_route(
-    blueprint: Blueprint, service: Service, rule: str, ask: RequestParser, **values: str
+    blueprint: Blueprint, service: Service, rule: str, parse: RequestParser, **values: str
 ) -> None:
-    """Tell whoever serves the application that what is POSTed to `rule` may be asked by `ask`, if
-    the rule's variables have these `values`. The name of its view is the last word of the rule.
+    """Let the fast path answer requests that are POSTed to a route.
+
+    Args:
+        blueprint: The blueprint of the route. Its view has the name of the last word of `rule`.
+        service: The service that predicts.
+        rule: The URL rule of the route.
+        parse: Parses the requests.
+        values: The values of the variables in `rule`.
     """
     endpoint = rule.replace(":", "/").rpartition("/")[2]
 
-    def tell(state: Any) -> None:
-        path = (state.url_prefix or "") + rule
-        offers: dict[str, Route] = state.app.extensions.setdefault(EXTENSION, {})
-        place = path
+    def register(state: Any) -> None:
+        full_rule = (state.url_prefix or "") + rule
+        routes: dict[str, Route] = state.app.extensions.setdefault(EXTENSION, {})
+        path = full_rule
         for name, value in values.items():
-            place = place.replace(f"<{name}>", value)
-        offers[place] = Route(service, path, f"{state.name}.{endpoint}", ask)
+            path = path.replace(f"<{name}>", value)
+        routes[path] = Route(service, full_rule, f"{state.name}.{endpoint}", parse)
 
-    blueprint.record(tell)
+    blueprint.record(register)
 
 
-def handle_request(service: Service, ask: RequestParser) -> Response:
-    """The response to the request at hand.
+def handle_request(service: Service, parse: RequestParser) -> Response:
+    """Return the response to the current request of Flask.
 
     Raises:
-        Problem: it gets none.
+        Problem: The request is invalid, or the model failed.
     """
-    read = ask(request)
-    question = read(json_body.read_body(request, service.limits.body_bytes))
-    results = {method: service.output(method, question.rows) for method in question.methods}
-    reply = question.reply(results)
-    if question.ignored:
-        requests.ignored(len(question.ignored))
-    return Response(reply.body, headers=dict(reply.headers), content_type=reply.content_type)
+    parse_body = parse(request)
+    inference = parse_body(json_body.read_body(request, service.limits.body_bytes))
+    results = {method: service.output(method, inference.rows) for method in inference.methods}
+    response = inference.response(results)
+    if inference.ignored:
+        requests.record_ignored_inputs(len(inference.ignored))
+    return Response(
+        response.body, headers=dict(response.headers), content_type=response.content_type
+    )
 
 
 def build_request(
@@ -106,9 +127,7 @@ def build_request(
     methods: tuple[str, ...],
     ignored: Extras = None,
 ) -> InferenceRequest:
-    """The question for predictions, and for the probabilities of classes if they are wanted, too:
-    `methods` as in `Service.asked`. `ignored`: as in `Question`.
-    """
+    """Return a request for predictions, whose `methods` come from `Service.methods_for`."""
     return InferenceRequest(
         rows, methods, lambda results: write(service.prediction(methods, results)), ignored
     )

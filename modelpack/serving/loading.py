@@ -152,14 +152,14 @@ def user_code_importable(directory: Path, main: str | None) -> Iterator[None]:
         sys.path.insert(0, str(folder))
     ours = sys.modules["__main__"]
     if main:
-        sys.modules["__main__"] = _imported(main)
+        sys.modules["__main__"] = _import_main(main)
     try:
         yield
     finally:
         sys.modules["__main__"] = ours
 
 
-def _imported(name: str) -> ModuleType:
+def _import_main(name: str) -> ModuleType:
     try:
         return import_module(name)
     except Exception as error:

@@ -62,7 +62,7 @@ def install_problems(app: Flask) -> None:
     """Let `app` answer every error as a problem."""
     app.register_error_handler(Problem, response)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, _unexpected_error)
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -73,12 +73,12 @@ def _http_error(error: HTTPException) -> Response:
     return response(Problem(status, detail), headers)
 
 
-def _unforeseen(error: Exception) -> Response:
+def _unexpected_error(error: Exception) -> Response:
     log.error("unforeseen", exc_info=error, extra={"facts": {"id": g.get("request_id")}})
     return response(Problem(500, "The service failed. Its log tells why under this request id."))
 
 
-SECURITY = (
+SECURITY_HEADERS = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -91,18 +91,18 @@ SECURITY = (
 
 def install_headers(app: Flask) -> None:
     """Add them to the answers of `app`, but for those that a route has set itself."""
-    app.after_request(_add)
+    app.after_request(_add_headers)
 
 
-def _add(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - of pairs
-    for name, value in SECURITY:
+    for name, value in SECURITY_HEADERS:
         if name.lower() not in given:
             response.headers.add(name, value)
     return response
 
 
-def closes(connection: str, newer: bool) -> bool:
+def is_closing(connection: str, newer: bool) -> bool:
     """Whether a connection ends with the answer to a request with the header `connection`.
 
     `newer`: of HTTP/1.1. Source: RFC 9112, section 9.3.

@@ -18,7 +18,7 @@ from .data import extra_inputs, json_body, tables, validation
 from .data import results as data_results
 from .data.columns import FallbackRequiredError, Rows, count
 from .data.extra_inputs import Extras
-from .data.rows import Decoder, DictDecoder, unnamed
+from .data.rows import Decoder, DictDecoder, unnamed_fields
 from .observability import logs, requests
 from .problems import Problem
 from .runtimes import estimator, trials
@@ -50,7 +50,7 @@ class Service:
         self.ready = False
         self._example: Rows | None = None  # that the model has answered
         self._decoder = _decoder(facts, limit)
-        self._refusals = validation.Refusals(facts.inputs)
+        self._refusals = validation.RejectionSearch(facts.inputs)
         self._ignores = extra_inputs.are_ignored(os.environ)
         self._plans = settings.flag(os.environ, PLANS, "1")
         self._methods: tuple[str, ...] | None = None
@@ -94,7 +94,7 @@ class Service:
             if self.manifest.example is not None:
                 example = self._decoder.explain([self.manifest.example])
                 result = estimator.contained(self.runner.call, self.manifest.method, example)
-                data_results.of_rows(result, count(example), self.limits.answer_values)
+                data_results.require_rows(result, count(example), self.limits.answer_values)
                 self._example = example
             self._choose()
             self.ready = True
@@ -186,7 +186,7 @@ class Service:
         Raises:
             Problem: as `rows`.
         """
-        return tables.of_columns(self.decoder(len(columns)), names, columns, ignored)
+        return tables.rows_from_columns(self.decoder(len(columns)), names, columns, ignored)
 
     def matrix(self, matrix: np.ndarray) -> Rows:
         """Rows of a matrix (n_rows, n_inputs), in the order of the signature.
@@ -194,7 +194,7 @@ class Service:
         Raises:
             Problem: as `rows`.
         """
-        return tables.of_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
+        return tables.rows_from_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
 
     def decoder(self, width: int) -> Decoder:
         """The decoder of rows; for a model whose file does not tell its inputs, of `width`.
@@ -209,7 +209,7 @@ class Service:
             raise validation.validation_problem([error])
         if width > MAX_INPUTS:
             raise Problem(413, f"Rows of {width} values came; a row takes {MAX_INPUTS}.")
-        fields = unnamed(width)
+        fields = unnamed_fields(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 
     def methods_for(
@@ -241,9 +241,9 @@ class Service:
                 data_results.probabilities(results[each], self.runner.classes) for each in also
             ]
         except data_results.UnfitError as error:
-            raise _unfit(also[0], error) from error
+            raise _log_unfit(also[0], error) from error
         return data_results.Prediction(
-            data_results.by_row(results[method]), given[0] if given else None
+            data_results.stack_outputs(results[method]), given[0] if given else None
         )
 
     def predict(self, rows: list[Any], probabilities: bool = False) -> data_results.Prediction:
@@ -277,20 +277,20 @@ class Service:
         """
         result, size, most = self._call(method, rows), count(rows), self.limits.answer_values
         try:
-            if method != self.manifest.method and data_results.is_several(result):
-                return [data_results.of_rows(each, size, most) for each in result]
-            return data_results.of_rows(result, size, most)
+            if method != self.manifest.method and data_results.is_list_of_outputs(result):
+                return [data_results.require_rows(each, size, most) for each in result]
+            return data_results.require_rows(result, size, most)
         except data_results.UnfitError as error:
-            raise _unfit(method, error) from error
+            raise _log_unfit(method, error) from error
 
     def _call(self, method: str, rows: Rows) -> Any:
         try:
-            with requests.call(method, count(rows)):
+            with requests.measure_call(method, count(rows)):
                 return estimator.contained(self.runner.call, method, rows)
         except NotImplementedError as error:
             raise Problem(400, f"This model as it was fitted does not support {method}.") from error
         except Exception as error:
-            refusal = self._refusal(method, rows) if validation.is_refusal(error) else None
+            refusal = self._refusal(method, rows) if validation.is_rejection(error) else None
             if refusal:
                 raise refusal from error
             log.exception("the model failed", extra={"facts": {"id": g.request_id}})
@@ -305,7 +305,7 @@ class Service:
         return self._refusals.problem(ask, rows, self._example)
 
 
-def _unfit(method: str, error: data_results.UnfitError) -> Problem:
+def _log_unfit(method: str, error: data_results.UnfitError) -> Problem:
     """Log what the model returned, and return what the client gets."""
     log.error("the model's %s returned %s", method, error, extra={"facts": {"id": g.request_id}})
     return Problem(500, f"The model's {method} returned {error}. The model is at fault.")

@@ -124,7 +124,7 @@ def positive_integer(variable: str, text: str) -> int:
     return int(text)
 
 
-LONGEST = 256
+MAX_NAME_LENGTH = 256
 
 
 def name(environ: Mapping[str, str]) -> str:
@@ -133,7 +133,7 @@ def name(environ: Mapping[str, str]) -> str:
     Raises:
         StartupError: it cannot stand in a URL.
     """
-    return _checked(environ, "MODELPACK_MODEL_NAME", "model")
+    return _url_name(environ, "MODELPACK_MODEL_NAME", "model")
 
 
 def version(environ: Mapping[str, str]) -> str:
@@ -142,19 +142,19 @@ def version(environ: Mapping[str, str]) -> str:
     Raises:
         StartupError: it cannot stand in a URL.
     """
-    return _checked(environ, "MODELPACK_MODEL_VERSION", "1")
+    return _url_name(environ, "MODELPACK_MODEL_VERSION", "1")
 
 
-def _checked(environ: Mapping[str, str], variable: str, default: str) -> str:
+def _url_name(environ: Mapping[str, str], variable: str, default: str) -> str:
     text = environ.get(variable) or default
     stands = text.isprintable() and not set("/:") & set(text) and text not in (".", "..")
-    if not stands or len(text) > LONGEST:
-        rule = f"printable, without slash and colon, of at most {LONGEST} characters"
-        raise StartupError(f"{variable} is {text[:LONGEST]!r}: a name in URLs is {rule}.")
+    if not stands or len(text) > MAX_NAME_LENGTH:
+        rule = f"printable, without slash and colon, of at most {MAX_NAME_LENGTH} characters"
+        raise StartupError(f"{variable} is {text[:MAX_NAME_LENGTH]!r}: a name in URLs is {rule}.")
     return text
 
 
-MOST_WORKERS = 4
+MAX_WORKERS = 4
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -185,7 +185,7 @@ def worker_count(
     if asked:
         return positive_integer("WEB_CONCURRENCY", asked)
     usable = min(quota(root), len(os.sched_getaffinity(0)))
-    return max(1, min(MOST_WORKERS, math.ceil(usable)))
+    return max(1, min(MAX_WORKERS, math.ceil(usable)))
 
 
 def quota(root: Path) -> float:
@@ -193,14 +193,14 @@ def quota(root: Path) -> float:
     try:
         share, period = (root / "cpu.max").read_text().split()
     except (OSError, ValueError):
-        share, period = _version_1(root / "cpu")
+        share, period = _read_quota_v1(root / "cpu")
     try:
         return int(share) / int(period) if int(share) > 0 else math.inf
     except (ValueError, ZeroDivisionError):  # "max"
         return math.inf
 
 
-def _version_1(folder: Path) -> tuple[str, str]:
+def _read_quota_v1(folder: Path) -> tuple[str, str]:
     try:
         share = (folder / "cpu.cfs_quota_us").read_text()
         return share, (folder / "cpu.cfs_period_us").read_text()

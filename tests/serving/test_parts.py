@@ -62,7 +62,7 @@ def test_the_quota_of_the_cgroup(tmp_path, files, cpus):
 
 def test_workers_follow_quota_and_environment(tmp_path, monkeypatch):
     monkeypatch.setattr(settings.os, "sched_getaffinity", lambda _: set(range(64)))
-    assert settings.worker_count({}, tmp_path) == settings.MOST_WORKERS
+    assert settings.worker_count({}, tmp_path) == settings.MAX_WORKERS
     (tmp_path / "cpu.max").write_text("50000 100000")
     assert settings.worker_count({}, tmp_path) == 1
     (tmp_path / "cpu.max").write_text("250000 100000")
@@ -112,7 +112,7 @@ def test_log_lines_are_json_with_the_cause():
 
 def test_labels_that_json_does_not_know_are_written_as_text():
     labels = np.array([np.float32(0.5), datetime.timedelta(days=1), None], object)
-    assert results.dump(results.dense(labels, 10).tolist()) == b'[0.5,"1 day, 0:00:00",null]'
+    assert results.dump(results.to_dense(labels, 10).tolist()) == b'[0.5,"1 day, 0:00:00",null]'
 
 
 def test_limits_come_from_the_environment():
@@ -126,8 +126,8 @@ def test_limits_come_from_the_environment():
 def test_a_sparse_answer_is_bounded_before_it_is_dense():
     tall = sparse.csr_matrix((10_000, 1_000_000))
     with pytest.raises(Problem, match="fewer rows"):
-        results.dense(tall, 5_000_000)
-    assert results.dense(sparse.csr_matrix([[0, 2]]), 2).tolist() == [[0, 2]]
+        results.to_dense(tall, 5_000_000)
+    assert results.to_dense(sparse.csr_matrix([[0, 2]]), 2).tolist() == [[0, 2]]
 
 
 def test_probabilities_of_several_outputs():

@@ -32,7 +32,7 @@ class Run:
         self.ended = None
         try:
             batch.run(command._chunks(kind, stream, service, None), self.out, counted)  # type: ignore[arg-type]
-        except batch_predict.EndedError as ended:
+        except batch_predict.BatchError as ended:
             self.ended = ended
 
     @property

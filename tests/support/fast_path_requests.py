@@ -7,7 +7,7 @@ import re
 from gunicorn.config import Config
 
 from modelpack.serving import app as serving_app
-from modelpack.serving.protocols import describe
+from modelpack.serving.protocols import metadata
 from modelpack.serving.server import http1
 from modelpack.serving.server import predictor as server_predictor
 from modelpack.serving.server.predictor import Job
@@ -32,13 +32,13 @@ def environ(raw: bytes):
 def job_of(desk, body: bytes, path="/predict", **more: str) -> Job | None:
     """A job as the worker makes it; None if its head is not plain."""
     raw = head(path, len(body), **more)
-    plain = desk.plain(raw, environ)
+    plain = desk.match(raw, environ)
     return None if plain is None else Job(None, raw, body, plain)
 
 
 def answered(desk, *jobs: Job) -> list[bytes]:
-    desk.answer(jobs, draining=False)()
-    return [job.answer for job in jobs]
+    desk.handle(jobs, draining=False)()
+    return [job.response for job in jobs]
 
 
 def by_flask(app, raw: bytes, body: bytes) -> bytes:
@@ -70,5 +70,5 @@ def jobs(*bodies, plain=True):
 
 def told(service) -> dict:
     app = serving_app.empty_app()
-    app.register_blueprint(describe.routes(service))
+    app.register_blueprint(metadata.signature_routes(service))
     return app.test_client().get("/signature").json["runner"]

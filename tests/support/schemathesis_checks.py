@@ -17,7 +17,9 @@ from schemathesis import GenerationMode
 
 REFUSED = "values? that the model takes"
 BEYOND_64_BITS = r"-?\d{19,}(\.\.\.)?"
-SIZES = re.compile("equal length|as many values of every|same names in every|There are no rows")
+SIZES = re.compile(
+    "equal length|same number of values for every|same names in every|contains no rows"
+)
 INSIDE = re.compile(
     r"Traceback|File \"|\.py\b|site-packages|(sklearn|numpy|werkzeug|flask)[._]", re.I
 )

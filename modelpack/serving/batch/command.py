@@ -19,7 +19,7 @@ from ..service import Service
 from . import files, progress, streams
 from .chunks import Chunk
 from .files import FORMATS
-from .predict import BAD_ROWS, Batch, BatchOptions, BatchPredictor, EndedError
+from .predict import BAD_ROWS, Batch, BatchError, BatchOptions, BatchPredictor
 
 settings.limit_threads()
 
@@ -34,12 +34,12 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         StartupError: the bundle of this folder has no model that can be asked.
     """
-    options = parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 would not end by it
-    teller = progress.TELLERS[options.progress]()
+    teller = progress.REPORTERS[options.progress]()
     try:
         return _predict(options, teller)
-    except EndedError as ended:
+    except BatchError as ended:
         teller.failed(ended.detail, ended.place, ended.code)
         return ended.code
     except KeyboardInterrupt:
@@ -54,17 +54,17 @@ def run(arguments: Sequence[str]) -> int:
 def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
     source = None if options.data == "-" else options.data
     if source is None and sys.stdin.isatty():
-        raise EndedError(
+        raise BatchError(
             "Give rows on standard input: docker run -i IMAGE predict < FILE", {}, USAGE
         )
     with ExitStack() as stack:
         try:
-            stream, counted = stack.enter_context(streams.reading(source))
+            stream, counted = stack.enter_context(streams.open_input(source))
             beginning = counted.beginning()
         except OSError as error:
-            raise EndedError(f"The rows cannot be read: {error.strerror}.", {}, NO_INPUT) from error
+            raise BatchError(f"The rows cannot be read: {error.strerror}.", {}, NO_INPUT) from error
         if not beginning:
-            raise EndedError("There are no rows: the input is empty.", {}, BAD_ROWS)
+            raise BatchError("There are no rows: the input is empty.", {}, BAD_ROWS)
         kind = (
             options.input_format
             or files.format_from_name(source)
@@ -73,14 +73,14 @@ def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
         to = options.output_format or files.format_from_name(options.output) or kind
         if confinement.is_enabled(os.environ):
             confinement.confine([str(Path(options.output).parent)] if options.output else [])
-        service = service_of(Path(), options.chunk_rows)
+        service = load_service(Path(), options.chunk_rows)
         teller.begin()
         if not service.ready:
             teller.note("the model does not answer its own example")
         if options.probabilities and "predict_proba" not in service.methods:
-            raise EndedError("This model gives no probabilities.", {}, USAGE)
-        out = stack.enter_context(streams.writing(options.output))
-        answering = BatchPredictor(service, _wishes(options))
+            raise BatchError("This model gives no probabilities.", {}, USAGE)
+        out = stack.enter_context(streams.open_output(options.output))
+        answering = BatchPredictor(service, _batch_options(options))
         batch = Batch(answering, FORMATS[to].Writer, teller, options.output)
         chunks = stack.enter_context(closing(_chunks(kind, stream, service, options.header)))
         batch.run(chunks, out, counted)
@@ -88,20 +88,20 @@ def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
     return 0
 
 
-def service_of(folder: Path, rows: int | None) -> Service:
+def load_service(folder: Path, rows: int | None) -> Service:
     """The model of the bundle in `folder`, with limits for chunks of `rows` instead of requests."""
     logger = logging.getLogger("modelpack")  # it is told here what the service logs
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     facts = manifest.read(folder)
-    most = rows or max(1, min(MOST_ROWS, MOST_VALUES // max(1, len(facts.inputs))))
+    most = rows or max(1, min(MAX_ROWS, MAX_VALUES // max(1, len(facts.inputs))))
     limit = replace(settings.from_environment(os.environ), rows=most, body_bytes=UNLIMITED)
     service = Service(facts, loading.load(folder, facts), limit)
     service.warm_up()
     return service
 
 
-def _wishes(options: argparse.Namespace) -> BatchOptions:
+def _batch_options(options: argparse.Namespace) -> BatchOptions:
     keep = None if options.keep_inputs else options.keep
     return BatchOptions(options.probabilities, keep, options.on_error)
 
@@ -119,10 +119,10 @@ def _chunks(
         raise Problem(400, f"The input is no {kind}, or it is broken: {said}") from error
 
 
-MOST_ROWS, MOST_VALUES = 10_000, 1_000_000  # of a chunk
+MAX_ROWS, MAX_VALUES = 10_000, 1_000_000  # of a chunk
 
 
-def parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="predict", description="Answer rows: of a file or standard input, to standard output."
     )
@@ -140,8 +140,8 @@ def parser() -> argparse.ArgumentParser:
     add("--on-error", choices=["fail", "null", "skip"], default="fail", help="of a row that has no"
         " answer: end there, leave its answer empty, or leave it out (default: fail)")  # fmt: skip
     add("--chunk-rows", type=_count, metavar="N", help="rows that are answered at a time"
-        f" (default: {MOST_ROWS}, or what holds a million values)")  # fmt: skip
-    add("--progress", choices=list(progress.TELLERS), default="auto", help="what is told on"
+        f" (default: {MAX_ROWS}, or what holds a million values)")  # fmt: skip
+    add("--progress", choices=list(progress.REPORTERS), default="auto", help="what is told on"
         " standard error: to people, to a program as JSON lines, or errors only")  # fmt: skip
     return made
 

@@ -11,7 +11,7 @@ from flask import Flask, g
 
 from ..data import validation
 from ..data.columns import Rows
-from ..data.extra_inputs import MOST_NAMED
+from ..data.extra_inputs import MAX_HEADER_NAMES
 from ..data.results import Prediction
 from ..problems import Problem
 from ..service import Service
@@ -22,7 +22,7 @@ from .chunks import Chunk, ChunkResult, concatenate, scatter
 BAD_ROWS, FAILED = 65, 70
 
 
-class EndedError(Exception):
+class BatchError(Exception):
     """It ends here, for this reason."""
 
     def __init__(self, detail: str, place: dict[str, Any], code: int) -> None:
@@ -45,7 +45,7 @@ class Batch:
         self._rows = 0  # that have been read
         self._ignored = 0  # names that have been told
 
-    def run(self, chunks: Iterator[Chunk], out: BinaryIO, counted: streams.Counted) -> None:
+    def run(self, chunks: Iterator[Chunk], out: BinaryIO, counted: streams.CountingReader) -> None:
         """Raises:
         EndedError: a row has no answer, or the input is broken.
         """
@@ -80,21 +80,25 @@ class Batch:
         names = list(self._answering.ignored or ())[self._ignored :]
         if names:
             self._ignored += len(names)
-            listed = ", ".join(repr(validation.short(name)) for name in names[:MOST_NAMED])
-            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            listed = ", ".join(repr(validation.shorten(name)) for name in names[:MAX_HEADER_NAMES])
+            more = (
+                f" and {len(names) - MAX_HEADER_NAMES} more"
+                if len(names) > MAX_HEADER_NAMES
+                else ""
+            )
             self._teller.note(f"ignored, as the model has no such inputs: {listed}{more}")
 
     def _like(self, kept: Mapping[str, Any]) -> ChunkResult:
         return ChunkResult(self._answering.like or Prediction(np.empty(0, object)), kept)
 
-    def _ended(self, problem: Problem, chunk: Chunk | None, out: BinaryIO) -> EndedError:
+    def _ended(self, problem: Problem, chunk: Chunk | None, out: BinaryIO) -> BatchError:
         detail, place = progress.describe_problem(problem, chunk, self._rows)
         if self._output is not None:
             detail += " Nothing is written."
         elif self._rows:
             out.flush()
             detail += f" The answers to the first {self._rows} rows are written already."
-        return EndedError(detail, place, FAILED if problem.status == 500 else BAD_ROWS)
+        return BatchError(detail, place, FAILED if problem.status == 500 else BAD_ROWS)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from ..data import validation
 from ..problems import Problem
 from .chunks import Chunk
 
-EVERY = 0.2
-MOST_REFUSALS = 20
-WORDS = {"refused": "no answer: ", "note": "note: ", "failed": "error: "}
+INTERVAL_SECONDS = 0.2
+MAX_REPORTED = 20
+PREFIXES = {"refused": "no answer: ", "note": "note: ", "failed": "error: "}
 
 
 class Reporter:
@@ -37,14 +37,14 @@ class Reporter:
     def progress(self, rows: int, size: int, total: int | None) -> None:
         """So many rows more; `size` bytes of `total`, if that is known, are read."""
         self.rows += rows
-        if self.seconds - self._shown > EVERY:
+        if self.seconds - self._shown > INTERVAL_SECONDS:
             self._shown = self.seconds
             self.say("progress", bytes=size, total_bytes=total)
 
     def refusal(self, detail: str, place: dict[str, Any]) -> None:
         """A row has no answer, and it goes on. Only the first of them are told."""
         self.refused += 1
-        if self.refused <= MOST_REFUSALS:
+        if self.refused <= MAX_REPORTED:
             self.say("refused", detail=detail, **place)
 
     def note(self, detail: str) -> None:
@@ -73,8 +73,8 @@ class TextReporter(Reporter):
 
     def say(self, event: str, **facts: Any) -> None:
         clear = "\r\x1b[K" if self._live else ""
-        if event in WORDS:
-            _write(f"{clear}{WORDS[event]}{facts['detail']}\n")
+        if event in PREFIXES:
+            _write(f"{clear}{PREFIXES[event]}{facts['detail']}\n")
         elif event == "done":
             without = f", {self.refused:,} of them without an answer" if self.refused else ""
             _write(f"{clear}{self.rows:,} rows in {self.seconds:.1f} s{without}\n")
@@ -97,7 +97,7 @@ def _write(text: str) -> None:
     sys.stderr.flush()
 
 
-TELLERS = {"auto": TextReporter, "json": JsonReporter, "none": Reporter}
+REPORTERS = {"auto": TextReporter, "json": JsonReporter, "none": Reporter}
 
 
 def describe_problem(

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Iterator
 BUFFER = 2**20
 
 
-class Counted(io.RawIOBase):
+class CountingReader(io.RawIOBase):
     """A file that knows how much of it has been read, and how much it has if that is known."""
 
     def __init__(self, descriptor: int, closefd: bool) -> None:
@@ -59,20 +59,20 @@ class Counted(io.RawIOBase):
 
 
 @contextmanager
-def reading(path: str | None) -> Iterator[tuple[BinaryIO, Counted]]:
+def open_input(path: str | None) -> Iterator[tuple[BinaryIO, CountingReader]]:
     """The file at `path`, or standard input.
 
     Raises:
         OSError: it cannot be read.
     """
     descriptor = 0 if path is None else os.open(path, os.O_RDONLY)
-    counted = Counted(descriptor, closefd=path is not None)
+    counted = CountingReader(descriptor, closefd=path is not None)
     with io.BufferedReader(counted, BUFFER) as stream:
         yield stream, counted
 
 
 @contextmanager
-def writing(path: str | None) -> Iterator[BinaryIO]:
+def open_output(path: str | None) -> Iterator[BinaryIO]:
     """The file at `path`, which is as it was until the block has ended well; or standard output.
 
     Raises:

@@ -10,7 +10,7 @@ from ..manifest import Field
 from . import results
 
 BOOLEANS = {"true": True, "false": False}
-NOTHING = frozenset({
+MISSING_TEXTS = frozenset({
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
     "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 })  # fmt: skip
@@ -26,10 +26,10 @@ def cell_parser(field: Field) -> Callable[[str], Any]:
         "boolean": _boolean,
         "string": str,
         "datetime": lambda cell: int(cell) if WHOLE.fullmatch(cell) else cell,
-        "any": partial(_any, _written(field.categories or ())),
+        "any": partial(_any, _categories_by_text(field.categories or ())),
     }
     parse = by_type[field.type]
-    nothing = _nothing(field)
+    nothing = _missing_texts(field)
     if nothing:
         return lambda cell: None if not cell or cell in nothing else parse(cell)
     if field.nullable or field.type != "string":
@@ -37,15 +37,15 @@ def cell_parser(field: Field) -> Callable[[str], Any]:
     return parse
 
 
-def _nothing(field: Field) -> frozenset[str]:
+def _missing_texts(field: Field) -> frozenset[str]:
     """The texts that are missing values. A text may be a value of its column: where that is known
     to be none of these, it was read by pandas.
     """
     if not field.nullable or field.type == "any":
         return frozenset()
     if field.type == "string":
-        return NOTHING.difference(field.categories) if field.categories else frozenset()
-    return NOTHING
+        return MISSING_TEXTS.difference(field.categories) if field.categories else frozenset()
+    return MISSING_TEXTS
 
 
 def cell_number(cell: str) -> Any:
@@ -91,7 +91,7 @@ def _any(categories: dict[str, Any], cell: str) -> Any:
     return categories[cell] if cell in categories else _integer(cell)
 
 
-def _written(categories: Sequence[Any]) -> dict[str, Any]:
+def _categories_by_text(categories: Sequence[Any]) -> dict[str, Any]:
     """Each category by its text; a category that is a text comes first."""
     known = {_text(value): value for value in categories if not isinstance(value, str)}
     return {**known, **{value: value for value in categories if isinstance(value, str)}}

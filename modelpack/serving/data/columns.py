@@ -25,7 +25,7 @@ KINDS: dict[str, set[type]] = {
 }
 MISSING = type(None)
 BEYOND = 2.0**63
-PLAIN = {
+FAST_TYPES = {
     (type_, nullable): kinds | ({MISSING} if nullable else set())
     for type_, kinds in KINDS.items()
     for nullable in (False, True)
@@ -56,14 +56,14 @@ def fast_array(field: Field, values: Sequence[Any]) -> np.ndarray:
         FallbackRequiredError: a value may be of the wrong type, out of range, or missing.
     """
     kinds = set(map(type, values))
-    if not kinds <= PLAIN[field.type, field.nullable]:
+    if not kinds <= FAST_TYPES[field.type, field.nullable]:
         raise FallbackRequiredError
     if field.type == "any" and _are_mixed(kinds):
         raise FallbackRequiredError  # numbers among others have not been looked at
     if field.type == "boolean" and kinds & NUMBER and not set(values) <= {0, 1, None}:
         raise FallbackRequiredError
     try:
-        array = _built(field, values, kinds)
+        array = _build(field, values, kinds)
     except (OverflowError, ValueError) as error:
         raise FallbackRequiredError from error
     if array.dtype.kind == "M" and not field.nullable and np.isnat(array).any():
@@ -82,10 +82,10 @@ def build(field: Field, values: Sequence[Any]) -> np.ndarray:
     """The array (n_rows,) of right values: int64, float64, bool or datetime64[ns] where no value
     stands against it, objects otherwise; NaN for what is missing, NaT among dates.
     """
-    return _built(field, values, set(map(type, values)))
+    return _build(field, values, set(map(type, values)))
 
 
-def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
+def _build(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
     if field.type in ("number", "integer") or (field.type == "any" and kinds <= NUMBER | {MISSING}):
         return _numbers(number_type(field), values, kinds)
     if field.type == "datetime":
@@ -97,10 +97,10 @@ def _built(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
         values = [value if dates.is_missing(value) else bool(value) for value in values]
         kinds = set(map(type, values))
     if field.type == "any" and field.categories and str in kinds:
-        values = _matched(field.categories, values)
+        values = _match_categories(field.categories, values)
         kinds = set(map(type, values))
         if str not in kinds:
-            return _built(field, values, kinds)
+            return _build(field, values, kinds)
     if kinds == {bool}:
         return np.array(values, bool)
     objects = np.empty(len(values), object)
@@ -127,10 +127,10 @@ def _numbers(type_: str, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
             if type_ == "integer":
                 raise
     numbers = np.array(values, np.float64)
-    return whole(numbers) if type_ == "integer" else numbers
+    return to_integers(numbers) if type_ == "integer" else numbers
 
 
-def _matched(categories: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+def _match_categories(categories: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     """The values, those that are texts of categories of another type as these."""
     texts = {value for value in categories if isinstance(value, str)}
     known = {str(value): value for value in categories if not isinstance(value, str)}
@@ -141,7 +141,7 @@ def _matched(categories: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     ]
 
 
-def whole(numbers: np.ndarray) -> np.ndarray:
+def to_integers(numbers: np.ndarray) -> np.ndarray:
     """float64 (n_rows,) as int64, where all values can be."""
     is_whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < BEYOND)  # not so for NaN
     return numbers.astype(np.int64) if is_whole.all() else numbers

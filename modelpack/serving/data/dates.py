@@ -24,7 +24,7 @@ NS = np.dtype("datetime64[ns]")
 EPOCH = date(1970, 1, 1).toordinal()
 SECOND, MILLISECOND = 10**9, 10**6  # in nanoseconds
 NAT = -(2**63)
-MOST = 2**63
+MAX_NANOSECONDS = 2**63
 
 
 def nanoseconds(value: Any) -> int | None:
@@ -35,12 +35,12 @@ def nanoseconds(value: Any) -> int | None:
             milliseconds since 1970, as pandas before 3 writes dates to JSON.
     """
     if type(value) is str:
-        found = _of_text(value)
+        found = _parse_text(value)
     elif type(value) is int or (type(value) is float and value.is_integer()):
         found = int(value) * MILLISECOND
     else:
         return None
-    return found if found is not None and -MOST < found < MOST else None
+    return found if found is not None and -MAX_NANOSECONDS < found < MAX_NANOSECONDS else None
 
 
 def array(values: Sequence[Any]) -> np.ndarray | None:
@@ -71,7 +71,7 @@ def is_missing(value: Any) -> bool:
     return value is None or value != value  # NaN  # noqa: PLR0124
 
 
-def _of_text(text: str) -> int | None:
+def _parse_text(text: str) -> int | None:
     match = TEXT.fullmatch(text)
     if match is None:
         return None

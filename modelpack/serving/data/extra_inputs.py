@@ -18,11 +18,11 @@ HEADER = "Modelpack-Ignored-Inputs"
 Extras = Optional[Dict[str, None]]
 """The names that were ignored, in the order in which they came. None: extra inputs are refused."""
 
-MOST = 1000
+MAX_NAMES = 1000
 """Names that are kept."""
-MOST_NAMED, MOST_CHARACTERS = 20, 1000
+MAX_HEADER_NAMES, MAX_HEADER_CHARACTERS = 20, 1000
 """In a header."""
-PLAIN = "".join(map(chr, range(0x20, 0x7F))).translate({ord(mark): None for mark in '"\\%'})
+UNQUOTED = "".join(map(chr, range(0x20, 0x7F))).translate({ord(mark): None for mark in '"\\%'})
 """What a string of RFC 8941 may hold and percent-encoding leaves alone."""
 
 
@@ -41,7 +41,7 @@ def are_ignored(environ: Mapping[str, str]) -> bool:
 def add(extras: dict[str, None], names: Iterable[str]) -> None:
     """Add names, up to MOST."""
     for name in names:
-        if len(extras) >= MOST:
+        if len(extras) >= MAX_NAMES:
             return
         extras[name] = None
 
@@ -53,10 +53,10 @@ def header(extras: Iterable[str]) -> str:
     names = list(extras)
     listed: list[str] = []
     size = 0
-    for name in names[:MOST_NAMED]:
-        text = f'"{quote(validation.short(name), safe=PLAIN, errors="replace")}"'
+    for name in names[:MAX_HEADER_NAMES]:
+        text = f'"{quote(validation.shorten(name), safe=UNQUOTED, errors="replace")}"'
         size += len(text) + 2
-        if size > MOST_CHARACTERS:
+        if size > MAX_HEADER_CHARACTERS:
             break
         listed.append(text)
     more = len(names) - len(listed)

@@ -15,7 +15,7 @@ from flask import Request
 from ..problems import Problem
 from ..settings import Limits
 
-MOST_DIGITS = 100  # of an integer that is not read as a float
+MAX_DIGITS = 100  # of an integer that is not read as a float
 WRAPPERS = 6  # around the rows in {"dataframe_split": {"columns", "index", "data"}, "params": {}}
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 WINDOWS = {
@@ -55,11 +55,11 @@ def read_body(request: Request, limit: int) -> bytes:
     body = _read(request, limit)
     for window in WINDOWS[encoding]:
         with suppress(zlib.error):
-            return _decompressed(zlib.decompressobj(window), body, limit)
+            return _decompress(zlib.decompressobj(window), body, limit)
     raise Problem(400, f"The body is not compressed as {encoding}.")
 
 
-def _decompressed(codec: Any, body: bytes, limit: int) -> bytes:
+def _decompress(codec: Any, body: bytes, limit: int) -> bytes:
     """What a compressed body holds; of more than `limit` bytes none are kept."""
     content: bytes = codec.decompress(body, limit + 1)
     if len(content) > limit:
@@ -75,13 +75,13 @@ def _read(request: Request, limit: int) -> bytes:
         size = limit + 1 if request.environ.get("wsgi.input_terminated") else 0
     elif size > limit:
         raise Problem(413, f"The body is larger than {limit} bytes.")
-    body = _take(request.environ["wsgi.input"], size)
+    body = _read_stream(request.environ["wsgi.input"], size)
     if len(body) > limit:
         raise Problem(413, f"The body is larger than {limit} bytes.")
     return body
 
 
-def _take(stream: BinaryIO, size: int) -> bytes:
+def _read_stream(stream: BinaryIO, size: int) -> bytes:
     try:
         return stream.read(size)
     except Exception as error:  # each server has its own for what a client may break here
@@ -138,7 +138,7 @@ def check_nesting(body: bytes, limits: Limits) -> None:
 
 def _integer(digits: str) -> float:
     # int() of a million digits takes minutes, and no integer of a hundred is of 64 bits.
-    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
 def _reason(error: Exception) -> str:

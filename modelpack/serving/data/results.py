@@ -28,7 +28,7 @@ class UnfitError(Exception):
     """The model returned something that is not one answer for each row. The text describes it."""
 
 
-def by_row(result: Any) -> np.ndarray:
+def stack_outputs(result: Any) -> np.ndarray:
     """`result`, an array (n_rows, ...) or of several outputs a list of such, as one array.
 
     Raises:
@@ -54,7 +54,7 @@ def columns(answer: Prediction) -> dict[str, Any]:
     if answer.probabilities is not None:
         rows = [dict(_leaves(row, "probability")) for row in answer.probabilities]
         found.update((name, [row[name] for row in rows]) for name in rows[0])
-    return {name: finite(column) for name, column in found.items()}
+    return {name: replace_infinity(column) for name, column in found.items()}
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -65,7 +65,7 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(part, f"{name}_{key}")
 
 
-def dense(result: Any, most: int) -> np.ndarray:
+def to_dense(result: Any, most: int) -> np.ndarray:
     """`result`, an array, a sparse matrix or a DataFrame of n_rows, as an array.
 
     Raises:
@@ -77,7 +77,7 @@ def dense(result: Any, most: int) -> np.ndarray:
     return array
 
 
-def of_rows(result: Any, count: int, most: int) -> np.ndarray:
+def require_rows(result: Any, count: int, most: int) -> np.ndarray:
     """Return `result` as an array (count, ...).
 
     Raises:
@@ -85,7 +85,7 @@ def of_rows(result: Any, count: int, most: int) -> np.ndarray:
         Problem: 422 as `dense`.
     """
     try:
-        array = dense(result, most)
+        array = to_dense(result, most)
     except ValueError as error:
         raise UnfitError(f"{_kind(result)} of answers that differ in shape") from error
     if array.ndim == 0 or (isinstance(result, tuple) and array.ndim > 1):
@@ -95,7 +95,7 @@ def of_rows(result: Any, count: int, most: int) -> np.ndarray:
     return array
 
 
-def is_several(result: Any) -> bool:
+def is_list_of_outputs(result: Any) -> bool:
     """Return whether a result is a list of matrices, one for each output of the model."""
     if not isinstance(result, list) or not result:
         return False
@@ -118,7 +118,7 @@ def probabilities(result: Any, classes: Any) -> list[Any]:
     Raises:
         UnfitError: There is not one probability for each class.
     """
-    if is_several(result):
+    if is_list_of_outputs(result):
         outputs = [probabilities(each, labels) for each, labels in zip(result, classes)]
         return [list(row) for row in zip(*outputs)]
     rows = np.asarray(result)
@@ -141,12 +141,12 @@ def label(value: Any) -> str:
 def dump(document: Any) -> bytes:
     """JSON bytes; floats in their shortest form that reads back equal, NaN and infinity as null."""
     try:
-        return orjson.dumps(document, default=_plain)
+        return orjson.dumps(document, default=_to_json_value)
     except TypeError:  # of half of a surrogate pair
-        return orjson.dumps(texts(document), default=_plain)
+        return orjson.dumps(replace_all_surrogates(document), default=_to_json_value)
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
@@ -156,27 +156,30 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 
 
-def text(value: str) -> str:
+def replace_surrogates(value: str) -> str:
     """A text without halves of surrogate pairs."""
     return SURROGATE.sub(REPLACEMENT, value)
 
 
-def texts(value: Any) -> Any:
+def replace_all_surrogates(value: Any) -> Any:
     """A document, or an array of objects, with such texts, names of members included."""
     if isinstance(value, str):
-        return text(value)
+        return replace_surrogates(value)
     if isinstance(value, dict):
-        return {texts(name): texts(part) for name, part in value.items()}
+        return {
+            replace_all_surrogates(name): replace_all_surrogates(part)
+            for name, part in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [texts(part) for part in value]
+        return [replace_all_surrogates(part) for part in value]
     if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
         changed = np.empty(value.shape, object)
-        changed.ravel()[:] = [texts(part) for part in value.ravel().tolist()]
+        changed.ravel()[:] = [replace_all_surrogates(part) for part in value.ravel().tolist()]
         return changed
     return value
 
 
-def finite(values: Any) -> Any:
+def replace_infinity(values: Any) -> Any:
     """An array, or a list of floats, with NaN in place of infinity."""
     if isinstance(values, np.ndarray):
         return _finite(values) if values.dtype.kind == "f" else values

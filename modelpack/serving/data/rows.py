@@ -89,10 +89,11 @@ class Decoder:
         for index, row in enumerate(rows):
             refused = self.refused(row, ignored) if isinstance(row, dict) else ()
             found = islice(
-                validation.row_errors(self._asked(row), row, refused), validation.MOST - len(errors)
+                validation.row_errors(self._asked(row), row, refused),
+                validation.MAX_ERRORS - len(errors),
             )
             errors += ({"row": index, **error} for error in found)
-            if len(errors) == validation.MOST:
+            if len(errors) == validation.MAX_ERRORS:
                 break
         if errors:
             raise validation.validation_problem(errors)
@@ -143,7 +144,7 @@ class Decoder:
         Problem: 422 there are none, 413 there are too many.
         """
         if not rows:
-            raise Problem(422, "There are no rows. Send at least one.")
+            raise Problem(422, "The request contains no rows. Send at least one.")
         if rows > self.most_rows:
             raise Problem(413, f"{rows} rows came; a request takes {self.most_rows}.")
 
@@ -192,7 +193,7 @@ class Decoder:
 
     def _matrix(self, aligned: Sequence[Sequence[Any]]) -> np.ndarray | None:
         """None where there is more than numbers and what is missing."""
-        if len(aligned) * len(self.names) >= MANY:
+        if len(aligned) * len(self.names) >= MIN_PACKED_VALUES:
             matrix = float_matrix(aligned, len(self.names))
             if matrix is not None:
                 return self._checked(matrix, {float})
@@ -215,7 +216,7 @@ def _letters(name: str) -> str:
     return "".join(filter(str.isalnum, name)).casefold() or name
 
 
-def unnamed(width: int) -> list[Field]:
+def unnamed_fields(width: int) -> list[Field]:
     """The fields of a model whose file does not tell them."""
     return [Field(f"x{index}", "any", nullable=True) for index in range(width)]
 
@@ -278,7 +279,7 @@ def _typed(field: Field, value: Any) -> Any:
 # `marshal` of its version 2 writes a list as a mark, its length and its values, a float as a mark
 # and its eight bytes, and whatever else with another mark. So the values lie where those of floats
 # would lie, as long as all marks before are those of floats: it is enough to look at the marks.
-MANY = 100  # values, from which on it pays
+MIN_PACKED_VALUES = 100  # values, from which on it pays
 VERSION = 2  # the last that writes a value again where it is there twice, not a reference to it
 FLOAT = ord("g")
 HEAD = 5  # bytes: the mark of a list or tuple, and its length

@@ -22,7 +22,7 @@ from .columns import (
     build,
     fast_array,
     number_type,
-    whole,
+    to_integers,
 )
 from .extra_inputs import Extras
 from .rows import Decoder
@@ -40,7 +40,7 @@ KINDS = {
 """The kinds of numpy's dtypes whose values are looked at all at once."""
 
 
-def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
+def rows_from_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
     """Rows of a matrix (n_rows, n_inputs) of numbers, in the order of the signature. Where it can
     be taken as it is, they are a view of it, which may be read-only.
 
@@ -52,13 +52,13 @@ def of_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
     kinds = decoder.array_kinds
     if decoder.numeric and matrix.dtype.kind in kinds and matrix.shape[1] == len(decoder.fields):
         decoder.count(len(matrix))
-        numbers = _wide(matrix)
-        if _are_right(decoder, numbers):
+        numbers = _to_float64(matrix)
+        if _are_valid(decoder, numbers):
             return numbers
-    return of_columns(decoder, None, list(matrix.T))
+    return rows_from_columns(decoder, None, list(matrix.T))
 
 
-def of_columns(
+def rows_from_columns(
     decoder: Decoder,
     names: Sequence[str] | None,
     columns: Sequence[Column],
@@ -74,26 +74,26 @@ def of_columns(
     """
     length = len(columns[0]) if len(columns) else 0
     decoder.count(length)
-    kept = inputs(decoder, names, len(columns), ignored)
+    kept = input_positions(decoder, names, len(columns), ignored)
     if kept is not None:
-        names, columns = taken(names, kept), taken(columns, kept)
+        names, columns = select(names, kept), select(columns, kept)
     if decoder.layout == "dicts":
         return _dicts(decoder, names, columns)
-    arranged = _arranged(decoder, names, columns, length)
+    arranged = _arrange(decoder, names, columns, length)
     if decoder.numeric and all(_is_array(column, decoder.array_kinds) for column in arranged):
-        numbers = _wide(np.column_stack(arranged))
-        if _are_right(decoder, numbers):
+        numbers = _to_float64(np.column_stack(arranged))
+        if _are_valid(decoder, numbers):
             return numbers
     try:
         arrays = [_array(field, column) for field, column in zip(decoder.fields, arranged)]
     except FallbackRequiredError:
-        arrays = _explained(decoder, arranged)
+        arrays = _build_strict(decoder, arranged)
     if decoder.numeric and all(array.dtype.kind in "if" for array in arrays):
         return np.column_stack(arrays).astype(np.float64, copy=False)
     return arrays
 
 
-def inputs(
+def input_positions(
     decoder: Decoder, names: Sequence[str] | None, width: int, ignored: Extras = None
 ) -> list[int] | None:
     """The places of the columns that are inputs of the model; None if all are. `names`, `ignored`:
@@ -103,25 +103,25 @@ def inputs(
         Problem: 422 a column is unknown, missing or there twice.
     """
     if names is None or decoder.in_order(names):
-        return _in_order(decoder, names, width, ignored)
+        return _positions_in_order(decoder, names, width, ignored)
     if width == len(decoder.names) and decoder.known.issuperset(names) and len(set(names)) == width:
         return None  # each input once
     refused = decoder.refused(names, ignored)
     if refused:
-        raise validation.of_table("the name of an input", "an unknown one", refused[0])
+        raise validation.table_problem("the name of an input", "an unknown one", refused[0])
     kept = [place for place, name in enumerate(names) if name in decoder.known]
     given: set[str] = set()
     for place in kept:
         if names[place] in given:
-            raise validation.of_table("each column once", "it twice", names[place])
+            raise validation.table_problem("each column once", "it twice", names[place])
         given.add(names[place])
     for index in decoder.required:
         if decoder.names[index] not in given:
-            raise validation.of_table("this column", "nothing", decoder.names[index])
+            raise validation.table_problem("this column", "nothing", decoder.names[index])
     return kept if len(kept) < len(names) else None
 
 
-def _in_order(
+def _positions_in_order(
     decoder: Decoder, names: Sequence[str] | None, width: int, ignored: Extras
 ) -> list[int] | None:
     expected = len(decoder.fields)
@@ -129,16 +129,16 @@ def _in_order(
         extra_inputs.add(ignored, names[:1])  # the index, to which pandas gives no name in CSV
         return list(range(1, width))
     if width != expected:
-        raise validation.of_table(f"{expected} columns", str(width))
+        raise validation.table_problem(f"{expected} columns", str(width))
     return None
 
 
-def taken(values: Any, places: Sequence[int]) -> Any:
+def select(values: Any, places: Sequence[int]) -> Any:
     """The values at these places."""
     return [values[place] for place in places]
 
 
-def _arranged(
+def _arrange(
     decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column], length: int
 ) -> Sequence[Column]:
     """One column a field, in their order; for what may be missing and is not there, nulls."""
@@ -153,14 +153,14 @@ def _dicts(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Colu
     """Rows by name, of no more than what is there: such a model may have 50,000 inputs."""
     if names is None or decoder.in_order(names):
         names = decoder.names
-    return decoder.explain([dict(zip(names, row)) for row in zip(*map(_listed, columns))])
+    return decoder.explain([dict(zip(names, row)) for row in zip(*map(_to_list, columns))])
 
 
 def _is_array(column: Column, kinds: str) -> bool:
     return isinstance(column, np.ndarray) and column.dtype.kind in kinds
 
 
-def _are_right(decoder: Decoder, numbers: np.ndarray) -> bool:
+def _are_valid(decoder: Decoder, numbers: np.ndarray) -> bool:
     """Whether float64 (n_rows, n_inputs) is plainly right."""
     with np.errstate(invalid="ignore"):
         if not (are_small(numbers) or _are_in_range(decoder, numbers)):
@@ -178,10 +178,10 @@ def _array(field: Field, column: Column) -> np.ndarray:
     """The column as the model takes it; FallbackRequiredError if it is not plainly right."""
     kind = column.dtype.kind if isinstance(column, np.ndarray) else ""
     if kind == "M" and kind not in KINDS[field.type]:
-        raise validation.of_table(validation.EXPECTED[field.type], "dates", field.name)
+        raise validation.table_problem(validation.EXPECTED[field.type], "dates", field.name)
     if not kind or kind not in KINDS[field.type]:
-        return fast_array(field, _listed(column))
-    if _wrong(field, column).any():
+        return fast_array(field, _to_list(column))
+    if _wrong_values(field, column).any():
         raise FallbackRequiredError
     if kind == "M":
         return dates.wide(column)
@@ -193,10 +193,10 @@ def _numbers(field: Field, column: np.ndarray) -> np.ndarray:
     if column.dtype.kind == "b" and field.type == "any":
         return column
     if field.type == "number" or column.dtype.kind == "f":
-        numbers = _wide(column)
-        return whole(numbers) if number_type(field) == "integer" else numbers
+        numbers = _to_float64(column)
+        return to_integers(numbers) if number_type(field) == "integer" else numbers
     fits = column.dtype.kind == "b" or (column < BEYOND).all()
-    return column.astype(np.int64, copy=False) if fits else _wide(column)
+    return column.astype(np.int64, copy=False) if fits else _to_float64(column)
 
 
 def _booleans(column: np.ndarray) -> np.ndarray:
@@ -209,7 +209,7 @@ def _booleans(column: np.ndarray) -> np.ndarray:
     return objects
 
 
-def _wide(numbers: np.ndarray) -> np.ndarray:
+def _to_float64(numbers: np.ndarray) -> np.ndarray:
     """As float64 that lies as the machine wants it: a copy only where they do not already. A NaN
     may be a signalling one, of which numpy would warn.
     """
@@ -218,7 +218,7 @@ def _wide(numbers: np.ndarray) -> np.ndarray:
     return wide if wide.flags.aligned else wide.copy()
 
 
-def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
+def _wrong_values(field: Field, column: np.ndarray) -> np.ndarray:
     """Which values of an array of numbers, booleans or dates do not fit, a mask (n_rows,)."""
     if column.dtype.kind == "M":
         missing = np.isnat(column) if not field.nullable else False
@@ -228,7 +228,7 @@ def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
     if column.dtype.kind in "iub":
         beyond = column.astype(np.float64) >= BEYOND
         return np.asarray(beyond & (field.type == "integer"))
-    column = _wide(column)  # of 16 bits, it compares with no large number
+    column = _to_float64(column)  # of 16 bits, it compares with no large number
     missing = np.isnan(column)
     wrong = np.isinf(column) | (missing if not field.nullable else False)
     if field.type == "boolean":
@@ -239,13 +239,13 @@ def _wrong(field: Field, column: np.ndarray) -> np.ndarray:
     return np.asarray(wrong)
 
 
-def _explained(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
+def _build_strict(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
     """The same, value by value.
 
     Raises:
         Problem: 422 names the row and column of what is wrong.
     """
-    listed = [_listed(column) for column in columns]
+    listed = [_to_list(column) for column in columns]
     errors = [
         {"row": row, **validation.value_error(field, value)}
         for field, values in zip(decoder.fields, listed)
@@ -254,11 +254,11 @@ def _explained(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
     ]
     if errors:
         errors.sort(key=lambda error: error["row"])
-        raise validation.validation_problem(errors[: validation.MOST])
+        raise validation.validation_problem(errors[: validation.MAX_ERRORS])
     return [build(field, values) for field, values in zip(decoder.fields, listed)]
 
 
-def _listed(column: Column) -> list[Any]:
+def _to_list(column: Column) -> list[Any]:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         return dates.texts(column)
     listed: list[Any] = column.tolist() if isinstance(column, np.ndarray) else list(column)

@@ -24,8 +24,8 @@ EXPECTED = {
     "any": "a finite number, a string, true or false",
 }
 NAMES = {dict: "an object", list: "a list", type(None): "null"}
-MOST = 20
-LONGEST = 60
+MAX_ERRORS = 20
+MAX_TEXT_LENGTH = 60
 MAX_FLOAT = sys.float_info.max
 
 
@@ -36,19 +36,19 @@ def validation_problem(errors: Sequence[dict[str, Any]]) -> Problem:
     column = None if first["column"] is None else f'column "{first["column"]}"'
     place = ", ".join(filter(None, [row, column])) or "the rows"
     place = place[0].upper() + place[1:]
-    count = f"{MOST} or more" if len(errors) >= MOST else str(len(errors))
+    count = f"{MAX_ERRORS} or more" if len(errors) >= MAX_ERRORS else str(len(errors))
     more = f" It is the first of {count} errors." if len(errors) > 1 else ""
     detail = f"{place}: expected {first['expected']}, got {first['got']}.{more}"
     return Problem(422, detail, list(errors))
 
 
-def of_table(expected: str, got: str, column: str | None = None) -> Problem:
+def table_problem(expected: str, got: str, column: str | None = None) -> Problem:
     """The answer to columns that are not those of the signature: 422."""
-    name = None if column is None else short(column)
+    name = None if column is None else shorten(column)
     return validation_problem([{"row": None, **_error(name, expected, got)}])
 
 
-def of_width(row: int, expected: int, values: int) -> Problem:
+def width_problem(row: int, expected: int, values: int) -> Problem:
     """The answer to a row of a table that is shorter or longer than the others: 422."""
     return validation_problem([{"row": row, **_error(None, f"{expected} values", f"{values}")}])
 
@@ -66,7 +66,7 @@ def row_errors(
     """
     if isinstance(row, dict):
         for name in refused:
-            yield _error(short(name), "the name of an input", "an unknown one")
+            yield _error(shorten(name), "the name of an input", "an unknown one")
         values = [row.get(field.name, ...) for field in fields]
     elif isinstance(row, list) or len(fields) == 1:
         values = row if isinstance(row, list) else [row]
@@ -126,17 +126,17 @@ def describe_value(value: Any) -> str:
     if value is ...:
         return "nothing"
     if isinstance(value, str):
-        return f"the string {orjson.dumps(short(value)).decode()}"
+        return f"the string {orjson.dumps(shorten(value)).decode()}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "infinity"
-    return NAMES.get(type(value)) or short(str(value))
+    return NAMES.get(type(value)) or shorten(str(value))
 
 
-def short(text: str) -> str:
+def shorten(text: str) -> str:
     """Text of a client, as far as it is told back."""
-    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+    return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 3] + "..."
 
 
 # The likeliest is a value that training never met. The signature has the categories, so that one
@@ -144,16 +144,16 @@ def short(text: str) -> str:
 # input. All else is found by halves, and in a row only for a short time: a bad request must not
 # cost much more than a good one.
 Columns = List[np.ndarray]
-Ask = Callable[[Columns], Any]
+ModelCall = Callable[[Columns], Any]
 """Calls the model, which raises what `is_refusal` recognizes."""
 
-MOST_SUSPECTS = 3
+MAX_SUSPECTS = 3
 PATIENCE_SECONDS = 0.1
 """For the search in a row, after which no further call is begun."""
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
-def is_refusal(error: Exception) -> bool:
+def is_rejection(error: Exception) -> bool:
     """Return whether a model raised `error` because of a value that it does not take.
 
     scikit-learn's estimators raise ValueError, for a category that an encoder has not learnt or a
@@ -162,7 +162,7 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, ValueError) or type(error).__name__ == "CatBoostError"
 
 
-class Refusals:
+class RejectionSearch:
     """Of a model with these fields. It remembers of which fields an unknown category was refused.
 
     `patience`: seconds for the search in a row.
@@ -174,7 +174,7 @@ class Refusals:
         self._known = [frozenset(field.categories or ()) for field in fields]
         self._closed: set[int] = set()
 
-    def problem(self, ask: Ask, rows: Rows, example: Rows | None) -> Problem | None:
+    def problem(self, ask: ModelCall, rows: Rows, example: Rows | None) -> Problem | None:
         """The answer to rows that the model has refused: 422. None where it takes each row alone.
 
         `example` is a row that it takes: the values of the refused one are tried in it, unless they
@@ -203,15 +203,15 @@ class Refusals:
             told = {"column": name, "expected": "a value that the model takes", "got": got}
         return {"row": row, **told}
 
-    def _suspect(self, ask: Ask, columns: Columns, good: Columns) -> tuple[int, int] | None:
+    def _suspect(self, ask: ModelCall, columns: Columns, good: Columns) -> tuple[int, int] | None:
         """Row and column of a value that is unlike those of the training and is refused."""
         suspects = sorted(self._suspects(columns))
         for row, index in suspects:
             if index in self._closed:
                 return row, index
-        for row, index in suspects[:MOST_SUSPECTS]:
+        for row, index in suspects[:MAX_SUSPECTS]:
             tried = _cut(columns, row, row + 1)
-            if _refuses(ask, [*good[:index], tried[index], *good[index + 1 :]]):
+            if _is_rejected(ask, [*good[:index], tried[index], *good[index + 1 :]]):
                 if self._known[index]:
                     self._closed.add(index)
                 return row, index
@@ -231,14 +231,14 @@ class Refusals:
             if row is not None:
                 yield row, index
 
-    def _first_value(self, ask: Ask, row: Columns, good: Columns) -> int | None:
+    def _first_value(self, ask: ModelCall, row: Columns, good: Columns) -> int | None:
         """The column of the first value that is refused by itself, if one is found in time."""
         deadline = time.monotonic() + self._patience
 
         def refused(low: int, high: int) -> bool:
             if time.monotonic() > deadline:
                 raise TimeoutError
-            return _refuses(ask, [*good[:low], *row[low:high], *good[high:]])
+            return _is_rejected(ask, [*good[:low], *row[low:high], *good[high:]])
 
         try:
             return _first(len(row), refused)
@@ -246,12 +246,12 @@ class Refusals:
             return None
 
 
-def _first_row(ask: Ask, columns: Columns) -> int | None:
+def _first_row(ask: ModelCall, columns: Columns) -> int | None:
     """The first row that is refused alone; a single one has been."""
     count = len(columns[0])
     if count == 1:
         return 0
-    return _first(count, lambda low, high: _refuses(ask, _cut(columns, low, high)))
+    return _first(count, lambda low, high: _is_rejected(ask, _cut(columns, low, high)))
 
 
 def _first(count: int, refused: Callable[[int, int], bool]) -> int | None:
@@ -263,11 +263,11 @@ def _first(count: int, refused: Callable[[int, int], bool]) -> int | None:
     return low if refused(low, high) else None
 
 
-def _refuses(ask: Ask, columns: Columns) -> bool:
+def _is_rejected(ask: ModelCall, columns: Columns) -> bool:
     try:
         ask(columns)
     except Exception as error:
-        if is_refusal(error):
+        if is_rejection(error):
             return True
         raise
     return False

@@ -18,4 +18,4 @@ MEDIA = (json, jsonlines, csv, npy, arrow, parquet)
 
 def available() -> list[Any]:
     """Those of them that this image has the library for."""
-    return [medium for medium in MEDIA if medium.NEEDS is None or arrow_tables.usable()]
+    return [medium for medium in MEDIA if medium.NEEDS is None or arrow_tables.is_usable()]

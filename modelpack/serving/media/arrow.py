@@ -17,7 +17,7 @@ from . import arrow_tables
 TYPES = ("application/vnd.apache.arrow.stream",)
 NEEDS = "pyarrow"
 
-MORE_MESSAGES = 1000  # than rows: the schema, dictionaries
+MAX_OTHER_MESSAGES = 1000  # than rows: the schema, dictionaries
 
 
 def read(
@@ -63,7 +63,7 @@ def _check_size(service: Service, body: bytes) -> None:
             raise Problem(
                 415, "Send Arrow without deltas of dictionaries: they could grow too large."
             )
-        if rows > limits.rows or number > limits.rows + MORE_MESSAGES:
+        if rows > limits.rows or number > limits.rows + MAX_OTHER_MESSAGES:
             raise Problem(413, f"More rows came than the {limits.rows} that a request takes.")
         if size > limits.body_bytes:
             raise Problem(413, f"The stream is larger than {limits.body_bytes} bytes.")
@@ -175,10 +175,10 @@ def _batch(message: Table, body: memoryview) -> Batch:
     buffers = records.pairs(2)
     if not records.has(3):  # no compression
         return Batch(rows, len(body), delta)
-    return Batch(rows, _decompressed(buffers, np.frombuffer(body, np.uint8)), delta)
+    return Batch(rows, _decompressed_size(buffers, np.frombuffer(body, np.uint8)), delta)
 
 
-def _decompressed(buffers: np.ndarray, body: Any) -> int:
+def _decompressed_size(buffers: np.ndarray, body: Any) -> int:
     """Each compressed buffer begins with its size as it will be."""
     starts = buffers[buffers[:, 1] > 0, 0]
     if ((starts < 0) | (starts > len(body) - 8)).any():

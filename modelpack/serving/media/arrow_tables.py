@@ -16,17 +16,17 @@ from ..data.extra_inputs import Extras
 from ..problems import Problem
 from ..service import Service
 
-SAFE = (14, 0, 1)
+MIN_RELEASE = (14, 0, 1)
 """The first release that runs no code which a file holds (CVE-2023-47248)."""
 
 INDEX = re.compile(r"__index_level_\d+__")
 """What pandas calls a column that it keeps the index of rows in."""
 
-MOST_DIGITS = 76  # of Arrow's largest decimal
+MAX_DIGITS = 76  # of Arrow's largest decimal
 
 
 @lru_cache(maxsize=None)
-def usable() -> bool:
+def is_usable() -> bool:
     """Whether the image has a pyarrow that strangers' files can be given to."""
     if find_spec("pyarrow") is None:
         return False
@@ -34,7 +34,7 @@ def usable() -> bool:
         version = import_module("importlib.metadata").version("pyarrow")
     except ImportError:  # of Python 3.7, for which there is no such release
         return False
-    return tuple(map(int, re.findall(r"\d+", version)[:3])) >= SAFE
+    return tuple(map(int, re.findall(r"\d+", version)[:3])) >= MIN_RELEASE
 
 
 def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
@@ -53,12 +53,12 @@ def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
     table = table.select(kept)
     decoder = service.decoder(table.num_columns)
     decoder.count(table.num_rows)
-    inputs = tables.inputs(decoder, table.column_names, table.num_columns, ignored)
+    inputs = tables.input_positions(decoder, table.column_names, table.num_columns, ignored)
     table = table if inputs is None else table.select(inputs)
     room = service.limits.body_bytes
     columns = []
     for name, column in zip(table.column_names, table.columns):
-        room -= _validated(column, room)
+        room -= _require_valid(column, room)
         columns.append(_values(name, column))
     return service.table(table.column_names, columns)
 
@@ -71,11 +71,14 @@ def table(answer: results.Prediction) -> Any:
     try:
         return pa.table({name: pa.array(values) for name, values in columns.items()})
     except UnicodeError:  # of half of a surrogate pair
-        columns = {results.text(name): results.texts(each) for name, each in columns.items()}
+        columns = {
+            results.replace_surrogates(name): results.replace_all_surrogates(each)
+            for name, each in columns.items()
+        }
         return pa.table({name: pa.array(values) for name, values in columns.items()})
 
 
-def _validated(column: Any, room: int) -> int:
+def _require_valid(column: Any, room: int) -> int:
     """How many bytes its texts will take: many rows may stand for the same long one."""
     import pyarrow as pa  # noqa: PLC0415
 
@@ -137,9 +140,9 @@ def _values(name: str, column: Any) -> Any:
         return column.to_numpy(zero_copy_only=False)  # in UTC where there is a time zone
     if _is_text(type_) or types.is_null(type_) or types.is_duration(type_):
         return _durations(column) if types.is_duration(type_) else column.to_pylist()
-    if types.is_decimal(type_) and abs(type_.scale) <= MOST_DIGITS:
+    if types.is_decimal(type_) and abs(type_.scale) <= MAX_DIGITS:
         return [None if value is None else float(value) for value in column.to_pylist()]
-    raise validation.of_table("numbers, texts, booleans or dates", _kind(type_), name)
+    raise validation.table_problem("numbers, texts, booleans or dates", _kind(type_), name)
 
 
 def _durations(column: Any) -> list[str | None]:

@@ -28,7 +28,7 @@ NEEDS = None
 
 UTF_8 = ("utf-8", "utf8", "us-ascii")
 HEADER = {"present": True, "absent": False}
-SAY = "Say so: Content-Type: text/csv; header=present, or header=absent."
+HEADER_HINT = "Say so: Content-Type: text/csv; header=present, or header=absent."
 
 csv.field_size_limit(2**31 - 1)  # what bounds a cell is the limit of bodies
 
@@ -52,10 +52,10 @@ def read(
         raise Problem(415, "Send CSV in UTF-8.")
     first = next(_lines(body), None)
     if first is None:
-        raise Problem(422, "There are no rows. Send at least one.")
+        raise Problem(422, "The request contains no rows. Send at least one.")
     decoder = service.decoder(len(first))
-    names = first if holds_names(decoder.fields, first, parameters.get("header")) else None
-    kept = tables.inputs(decoder, names, len(first), ignored)
+    names = first if has_names(decoder.fields, first, parameters.get("header")) else None
+    kept = tables.input_positions(decoder, names, len(first), ignored)
     table = _Table(names, len(first), kept)
     return service.table(table.names, _columns(decoder, table, body))
 
@@ -79,7 +79,7 @@ def table(columns: Mapping[str, Any], header: bool) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        return results.text(text).encode()
+        return results.replace_surrogates(text).encode()
 
 
 def _lines(body: bytes) -> Lines:
@@ -94,7 +94,7 @@ def _lines(body: bytes) -> Lines:
         raise Problem(400, f"The body is not CSV: {error} in line {reader.line_num}.") from error
 
 
-def holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> bool:
+def has_names(fields: Sequence[Field], first: list[str], said: str | None) -> bool:
     """Whether the cells of the first line are names; `said`: the parameter `header`.
 
     Raises:
@@ -102,7 +102,7 @@ def holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> 
     """
     if said is not None:
         if said not in HEADER:
-            raise Problem(400, f"The header of CSV is present or absent. {SAY}")
+            raise Problem(400, f"The header of CSV is present or absent. {HEADER_HINT}")
         return HEADER[said]
     if not {field.name for field in fields}.isdisjoint(first):
         return True
@@ -112,7 +112,7 @@ def holds_names(fields: Sequence[Field], first: list[str], said: str | None) -> 
     if not numbered and any(map(_is_value, first)):
         return False
     if numbered or not any(field.type not in ("string", "any") for field in fields):
-        raise Problem(422, f"The first line may hold names or values. {SAY}")
+        raise Problem(422, f"The first line may hold names or values. {HEADER_HINT}")
     return True
 
 
@@ -131,13 +131,13 @@ class _Table:
         self.names = names
         self.kept = kept
         if names is not None and kept is not None:
-            self.names = tables.taken(names, kept)
+            self.names = tables.select(names, kept)
             self._take = itemgetter(*kept) if len(kept) > 1 else None
 
     def inputs(self, line: list[str]) -> Sequence[str]:
         """The cells of a line that are of inputs, where some are not."""
         cells: Sequence[str] = (
-            self._take(line) if self._take else tables.taken(line, self.kept or ())
+            self._take(line) if self._take else tables.select(line, self.kept or ())
         )
         return cells
 
@@ -165,7 +165,7 @@ def _rows(decoder: Decoder, table: _Table, body: bytes) -> Iterator[Sequence[str
     for row, line in enumerate(lines):
         decoder.count(row + 1)
         if len(line) != table.width:
-            raise validation.of_width(row, table.width, len(line))
+            raise validation.width_problem(row, table.width, len(line))
         yield line if kept is None else table.inputs(line)
 
 

@@ -32,7 +32,7 @@ def read(
     """
     json_body.check_nesting(body, service.limits)
     lines = list(islice(filter(bytes.strip, io.BytesIO(body)), service.limits.rows + 1))
-    return service.decode_json(lambda parse: _parsed(lines, parse, service.limits), ignored)
+    return service.decode_json(lambda parse: _parse_lines(lines, parse, service.limits), ignored)
 
 
 def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
@@ -43,7 +43,7 @@ def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> byt
     return b"".join(results.dump(line) + b"\n" for line in lines)
 
 
-def _parsed(lines: list[bytes], parse: Parse, limits: Limits) -> list[Any]:
+def _parse_lines(lines: list[bytes], parse: Parse, limits: Limits) -> list[Any]:
     rows = []
     for number, line in enumerate(lines):
         try:

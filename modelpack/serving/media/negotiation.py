@@ -25,7 +25,7 @@ FIRST = {"", "*/*", *media.MEDIA[0].TYPES}
 """What nearly every request accepts, and is not looked at further."""
 
 
-def reader(request: Request) -> Choice:
+def select_reader(request: Request) -> Choice:
     """How the body is to be read. A body that does not say what it is, is JSON.
 
     Raises:
@@ -44,17 +44,17 @@ def reader(request: Request) -> Choice:
     raise Problem(415, detail, headers={"Accept-Post": types})
 
 
-def read(service: Service, request: Request) -> Callable[[bytes, Extras], Rows]:
+def rows_reader(service: Service, request: Request) -> Callable[[bytes, Extras], Rows]:
     """What reads the rows out of the body of a request; extra inputs as in `Service.table`.
 
     Raises:
         Problem: as `reader`.
     """
-    medium, parameters = reader(request)
+    medium, parameters = select_reader(request)
     return lambda body, ignored: medium.read(service, body, parameters, ignored)
 
 
-def writer(request: Request) -> Choice:
+def select_writer(request: Request) -> Choice:
     """How the answer is to be written: in the type that the client likes best, and of several the
     first.
 
@@ -77,7 +77,7 @@ def writer(request: Request) -> Choice:
     return medium, parameters
 
 
-def write(choice: Choice) -> Callable[[results.Prediction], InferenceResponse]:
+def response_writer(choice: Choice) -> Callable[[results.Prediction], InferenceResponse]:
     """What writes the answer as it was chosen. It raises a Problem: 406 the values do not fit in
     this type.
     """

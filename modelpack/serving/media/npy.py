@@ -23,14 +23,14 @@ NEEDS = None
 MAGIC = b"\x93NUMPY"
 LENGTHS = {1: "<H", 2: "<I", 3: "<I"}
 KEYS = {"descr", "fortran_order", "shape"}
-LONGEST = 10_000  # as numpy's own readers take
+MAX_HEADER_BYTES = 10_000  # as numpy's own readers take
 ENTRY = r"""['"](\w+)['"]\s*:\s*(['"][^'"]*['"]|True|False|\([\d, ]*\))\s*"""
 HEADER = re.compile(r"\{\s*" + r",\s*".join([ENTRY] * 3) + r"(?:,\s*)?\}\s*")
 """No two repetitions of blanks are adjacent: otherwise the time of a failed match is cubic."""
 DTYPE = re.compile(r"[<>|=]?([?biufU])(\d{0,9})")
-MOST_BYTES = 8  # of a number
-DIMENSIONS = 8
-LAST_POINT = 0x10FFFF
+MAX_NUMBER_BYTES = 8  # of a number
+MAX_DIMENSIONS = 8
+MAX_CODE_POINT = 0x10FFFF
 SURROGATES = 0xD800 >> 11
 
 
@@ -46,13 +46,15 @@ def read(
     Raises:
         Problem: 400 it is no such file; as `Service.matrix`.
     """
-    dtype, fortran, shape, start = header(body)
+    dtype, fortran, shape, start = parse_header(body)
     if not _fits(dtype, shape, len(body) - start):
         raise Problem(400, "The size of the array is not the one that its header tells.")
     if dtype.kind == "U" and not _is_unicode(body, dtype, start):
         raise Problem(400, "A text of the array holds what is no character.")
     array = np.frombuffer(body, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
-    return service.matrix(array.reshape(-1, 1) if array.ndim == 1 and _one(service) else array)
+    return service.matrix(
+        array.reshape(-1, 1) if array.ndim == 1 and _has_one_input(service) else array
+    )
 
 
 def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
@@ -63,13 +65,17 @@ def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> byt
         Problem: 406 the values have no common type.
     """
     single = answer.probabilities is None
-    array = plain(answer.predictions) if single else structured(results.columns(answer))
+    array = (
+        to_plain_array(answer.predictions)
+        if single
+        else to_structured_array(results.columns(answer))
+    )
     file = io.BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=False)
     return file.getvalue()
 
 
-def header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
+def parse_header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
     """Type, order, shape, and where the values begin.
 
     Raises:
@@ -80,7 +86,7 @@ def header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
     form = LENGTHS[body[6]]
     (length,) = struct.unpack_from(form, body, 8)
     start = 8 + struct.calcsize(form)
-    text = body[start : start + length].decode("latin-1") if length <= LONGEST else ""
+    text = body[start : start + length].decode("latin-1") if length <= MAX_HEADER_BYTES else ""
     # By hand, since the parser of Python that numpy gives it to fails on what is nested deeply.
     found = HEADER.fullmatch(text)
     entries = dict(zip(found.groups()[::2], found.groups()[1::2])) if found else {}
@@ -92,7 +98,7 @@ def header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
 
 def _dtype(descr: str) -> np.dtype[Any]:
     found = DTYPE.fullmatch(descr)
-    if not found or (found[1] != "U" and int(found[2] or 1) > MOST_BYTES):
+    if not found or (found[1] != "U" and int(found[2] or 1) > MAX_NUMBER_BYTES):
         raise Problem(400, "Expected an array of numbers, booleans or texts.")
     try:
         return np.dtype(descr)
@@ -104,23 +110,23 @@ def _fits(dtype: np.dtype[Any], shape: tuple[int, ...], size: int) -> bool:
     count = 1
     for length in shape:
         count *= length
-    whole = len(shape) <= DIMENSIONS and all(0 < length <= size for length in shape)
+    whole = len(shape) <= MAX_DIMENSIONS and all(0 < length <= size for length in shape)
     return whole and dtype.itemsize > 0 and count * dtype.itemsize == size
 
 
 def _is_unicode(body: bytes, dtype: np.dtype[Any], start: int) -> bool:
     """Whether texts are of Unicode's scalar values: nothing beyond them, and no half of a pair."""
     points = np.frombuffer(body, np.dtype(np.uint32).newbyteorder(dtype.byteorder), offset=start)
-    return not bool(((points > LAST_POINT) | ((points >> 11) == SURROGATES)).any())
+    return not bool(((points > MAX_CODE_POINT) | ((points >> 11) == SURROGATES)).any())
 
 
-def _one(service: Service) -> bool:
+def _has_one_input(service: Service) -> bool:
     return len(service.manifest.inputs) == 1
 
 
-def structured(columns: Mapping[str, Any]) -> np.ndarray:
+def to_structured_array(columns: Mapping[str, Any]) -> np.ndarray:
     """An array (n_rows,) with a field a column."""
-    plains = {name: plain(np.asarray(column)) for name, column in columns.items()}
+    plains = {name: to_plain_array(np.asarray(column)) for name, column in columns.items()}
     length = len(next(iter(plains.values())))
     array = np.empty(length, [(name, column.dtype) for name, column in plains.items()])
     for name, column in plains.items():
@@ -128,15 +134,15 @@ def structured(columns: Mapping[str, Any]) -> np.ndarray:
     return array
 
 
-def plain(array: np.ndarray) -> np.ndarray:
+def to_plain_array(array: np.ndarray) -> np.ndarray:
     """An array of objects as one of texts, numbers or booleans; infinity as NaN."""
     if array.dtype.kind not in "OU":
-        return np.asarray(results.finite(array))
+        return np.asarray(results.replace_infinity(array))
     values = array.ravel().tolist()
     if len(set(map(type, values))) == 1:
         typed = np.array(values).reshape(array.shape)
         if typed.dtype.kind == "U" and results.SURROGATE.search("".join(values)):
-            return plain(results.texts(typed))
+            return to_plain_array(results.replace_all_surrogates(typed))
         if typed.dtype.kind in "biufU":
-            return np.asarray(results.finite(typed))
+            return np.asarray(results.replace_infinity(typed))
     raise Problem(406, "These predictions are of several types, which one array does not hold.")

@@ -15,9 +15,12 @@ from . import arrow_tables
 TYPES = ("application/vnd.apache.parquet", "application/x-parquet")
 NEEDS = "pyarrow"
 
-FOOTER_BYTES, FOOTER_BYTES_AN_INPUT = 2**16, 2**11  # its structs take a hundred times as much
-MOST_PAGES = 20_000
-BOUNDED = {None, 0, 2, 3, 4, 8, 9}
+MAX_FOOTER_BYTES, MAX_FOOTER_BYTES_PER_INPUT = (
+    2**16,
+    2**11,
+)  # its structs take a hundred times as much
+MAX_PAGES = 20_000
+BOUNDED_ENCODINGS = {None, 0, 2, 3, 4, 8, 9}
 """The encodings whose values are no longer than the page. With the others, the deltas, each may
 repeat the one before.
 """
@@ -59,7 +62,7 @@ def _table(service: Service, body: bytes) -> Any:
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
-    texts = [column.name for column in _checked(service, body) if column.text]
+    texts = [column.name for column in _safe_columns(service, body) if column.text]
     file = parquet.ParquetFile(
         pa.BufferReader(body),
         read_dictionary=texts,  # else a long text would be made once a row
@@ -68,11 +71,11 @@ def _table(service: Service, body: bytes) -> Any:
     return file.read(use_threads=False)
 
 
-def _checked(service: Service, body: bytes) -> list[Column]:
+def _safe_columns(service: Service, body: bytes) -> list[Column]:
     """The columns of a file that can be read without harm."""
     inputs = len(service.manifest.inputs) or 1000
     try:
-        footer = page_footer(body, FOOTER_BYTES + FOOTER_BYTES_AN_INPUT * inputs)
+        footer = page_footer(body, MAX_FOOTER_BYTES + MAX_FOOTER_BYTES_PER_INPUT * inputs)
     except OverflowError as error:
         detail = f"The footer of the Parquet file is too large for {inputs} inputs."
         raise Problem(413, detail) from error
@@ -84,9 +87,9 @@ def _checked(service: Service, body: bytes) -> list[Column]:
     room = service.limits.body_bytes
     for number, page in enumerate(pages(body, footer, columns), 1):
         room -= page.bytes
-        if page.encoding not in BOUNDED:
+        if page.encoding not in BOUNDED_ENCODINGS:
             raise Problem(415, "Send Parquet without delta encodings: they could grow too large.")
-        if room < 0 or number > MOST_PAGES:
+        if room < 0 or number > MAX_PAGES:
             limit = service.limits.body_bytes
             raise Problem(413, f"The Parquet file holds over {limit} bytes, or too many pages.")
     return columns
@@ -99,8 +102,8 @@ def _checked(service: Service, body: bytes) -> list[Column]:
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 12
 WIDTHS = {BYTE: 1, DOUBLE: 8}
 BITS = {I16: 16, I32: 32, I64: 64}
-DEEPEST = 10
-LONGEST = 10  # bytes of an integer
+MAX_DEPTH = 10
+MAX_VARINT_BYTES = 10  # bytes of an integer
 
 Fields = Dict[Tuple[int, int], Any]
 """(number, type) -> an integer, boolean, bytes, list, Fields, or None for what is passed over."""
@@ -124,7 +127,7 @@ def read_struct(data: bytes, position: int, depth: int = 0) -> tuple[Fields, int
             number += head >> 4
         else:
             number, position = _integer(data, position, I16)
-        if number in numbers or depth > DEEPEST:
+        if number in numbers or depth > MAX_DEPTH:
             raise ValueError("a field is there twice, or too deep")
         numbers.add(number)
         fields[number, head & 15], position = _value(data, position, head & 15, depth)
@@ -153,7 +156,7 @@ def _list(data: bytes, position: int, depth: int) -> tuple[list[Any], int]:
     count, kind = head >> 4, head & 15
     if count == 15:
         count, position = _varint(data, position)
-    if count > len(data) - position or depth > DEEPEST:  # each takes a byte at least
+    if count > len(data) - position or depth > MAX_DEPTH:  # each takes a byte at least
         raise ValueError("a list is too long, or too deep")
     values = []
     for _ in range(count):
@@ -173,7 +176,7 @@ def _integer(data: bytes, position: int, kind: int) -> tuple[int, int]:
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
     value = 0
-    for index in range(LONGEST):
+    for index in range(MAX_VARINT_BYTES):
         byte = _byte(data, position + index)
         value |= (byte & 127) << 7 * index
         if byte < 128:

@@ -17,7 +17,7 @@ import orjson
 from ..errors import StartupError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-SELDOM_SECONDS = 60.0
+RATE_LIMIT_SECONDS = 60.0
 
 
 class JsonFormatter(logging.Formatter):
@@ -51,11 +51,11 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def info(logger: logging.Logger, message: str, facts: Sequence[Mapping[str, Any]]) -> None:
+def log_all(logger: logging.Logger, message: str, facts: Sequence[Mapping[str, Any]]) -> None:
     """Log a message with each of `facts`, all lines at once where nobody has changed how."""
     if not logger.isEnabledFor(logging.INFO):
         return
-    handler = _ours(logger)
+    handler = _own_handler(logger)
     if handler is None:
         for each in facts:
             logger.info(message, extra={"facts": each})
@@ -70,7 +70,7 @@ def info(logger: logging.Logger, message: str, facts: Sequence[Mapping[str, Any]
         handler.release()
 
 
-def _ours(logger: logging.Logger) -> Any:
+def _own_handler(logger: logging.Logger) -> Any:
     """The one handler of a logger below ours, if it is as `configure` has made it."""
     parent = logger.parent
     if parent is None or logger.handlers or logger.filters or not logger.propagate:
@@ -112,7 +112,7 @@ def configure() -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JsonFormatter}},
-            "filters": {"seldom": {"()": RateLimitFilter, "seconds": SELDOM_SECONDS}},
+            "filters": {"seldom": {"()": RateLimitFilter, "seconds": RATE_LIMIT_SECONDS}},
             "handlers": {
                 "stderr": {"class": "logging.StreamHandler", "formatter": "json"},
                 "seldom": {

@@ -111,10 +111,10 @@ FORMATS: Mapping[str, tuple[str, Any]] = {
 def exposition(media_type: str) -> tuple[bytes, str]:
     """All metrics, over all workers, and the value of Content-Type. Of FORMATS."""
     content_type, write = FORMATS[media_type]
-    return write(_collected()), content_type
+    return write(_merged_registry()), content_type
 
 
-def text(value: Any) -> str:
+def label_text(value: Any) -> str:
     """`value` as a label: facts of model files are hostile text."""
     return "".join(c if c.isprintable() else "?" for c in str(value)[:LABEL_CHARACTERS])
 
@@ -138,7 +138,7 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _collected() -> CollectorRegistry:
+def _merged_registry() -> CollectorRegistry:
     if multiprocess.Files.folder is None:
         return registry
     collected = CollectorRegistry()
@@ -166,23 +166,23 @@ KINDS = {
     503: "unavailable",
     504: "deadline",
 }
-MOST_REASONS = 50  # there are some twenty; more would be a mistake of ours
+MAX_REASONS = 50  # there are some twenty; more would be a mistake of ours
 _reasons: set[str] = set()
 
 
-def method(name: str) -> str:
+def method_label(name: str) -> str:
     return name if name in METHODS else OTHER
 
 
-def kind(status: int) -> str:
+def error_kind(status: int) -> str:
     """What is wrong with a request that is answered by such a status."""
     return KINDS.get(status, OTHER)
 
 
-def reason(words: str) -> str:
+def reason_label(words: str) -> str:
     """The first sentence of a refusal without its numbers: `there_are_too_many_connections`."""
     label = "_".join(re.findall("[a-z]+", words.partition(".")[0].lower()))
-    if label not in _reasons and len(_reasons) >= MOST_REASONS:
+    if label not in _reasons and len(_reasons) >= MAX_REASONS:
         return OTHER
     _reasons.add(label)
     return label

@@ -36,7 +36,7 @@ def prepare() -> None:
     if Files.folder is not None:
         return
     try:
-        Files.folder = _new(MEMORY if os.access(str(MEMORY), os.W_OK | os.X_OK) else None)
+        Files.folder = _create(MEMORY if os.access(str(MEMORY), os.W_OK | os.X_OK) else None)
     except OSError as error:
         raise StartupError("no folder for temporary files can be written, as /tmp.") from error
     atexit.register(_remove, os.getpid())
@@ -56,13 +56,13 @@ def _remove(master: int) -> None:
         shutil.rmtree(str(Files.folder), ignore_errors=True)
 
 
-def _new(parent: Path | None) -> Path:
+def _create(parent: Path | None) -> Path:
     """A folder that is locked until the last process of the service ends, and has its name only
     then, so that no other service takes it for one that was left.
     """
     folder = Path(tempfile.mkdtemp(dir=parent))
     _lock(folder)
-    _remove_left(folder.parent)
+    _remove_abandoned(folder.parent)
     named = folder.with_name(PREFIX + folder.name)
     folder.rename(named)
     return named
@@ -83,7 +83,7 @@ def _lock(folder: Path) -> int:
     return held
 
 
-def _remove_left(parent: Path) -> None:
+def _remove_abandoned(parent: Path) -> None:
     """Remove what services left of which all processes were killed."""
     for left in parent.glob(PREFIX + "*"):
         with suppress(OSError):

@@ -54,12 +54,12 @@ class RequestRecord:
 
     def __init__(self, method: str, route: str | None, waited: float, given: TraceHeaders) -> None:
         self.started = time.perf_counter() - waited
-        self.method = metrics.method(method)
+        self.method = metrics.method_label(method)
         self.route = route
         self.rows: int | None = None
         asked = given.request_id or ""
         self.id = asked if REQUEST_ID.fullmatch(asked) else _new_id()
-        context = tracing.of_request(given.traceparent, given.tracestate)
+        context = tracing.context_from_headers(given.traceparent, given.tracestate)
         self.span, self.trace = tracing.begin(context, self.method, route, waited)
 
 
@@ -74,13 +74,13 @@ def _new_id() -> str:
     return os.urandom(16).hex()
 
 
-def refused(status: int, reason: str, seconds: float, given: str | None = None) -> str:
+def record_rejection(status: int, reason: str, seconds: float, given: str | None = None) -> str:
     """The request id of a request that never came to a route, once it is counted and logged.
     `reason`: in words of ours, of a few; nothing that the client wrote. `seconds`: since it began.
     `given`: the id that the client has sent, if it is one.
     """
-    metrics.REFUSED.labels(metrics.reason(reason), str(status)).inc()
-    metrics.ERRORS.labels(metrics.kind(status)).inc()
+    metrics.REFUSED.labels(metrics.reason_label(reason), str(status)).inc()
+    metrics.ERRORS.labels(metrics.error_kind(status)).inc()
     metrics.REQUESTS.labels(metrics.NONE, metrics.OTHER, str(status)).inc()
     request_id = given or _new_id()
     facts = {
@@ -95,7 +95,7 @@ def refused(status: int, reason: str, seconds: float, given: str | None = None) 
     return request_id
 
 
-def ignored(inputs: int) -> None:
+def record_ignored_inputs(inputs: int) -> None:
     """Tell that the request at hand has so many inputs that the model does not have."""
     seen = g.get("seen")
     if seen is not None:
@@ -108,7 +108,7 @@ def set_queue_length(requests: int) -> None:
 
 
 @contextmanager
-def call(method: str, rows: int) -> Iterator[None]:
+def measure_call(method: str, rows: int) -> Iterator[None]:
     """Around a call of the model's `method` for so many rows."""
     seen = g.get("seen") if has_app_context() else None
     if seen is not None:
@@ -142,13 +142,13 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     seen: RequestRecord = g.seen
-    for name, value in ids(seen):
+    for name, value in id_headers(seen):
         response.headers.add(name, value)
     record_response(seen, response.status_code, response.content_length)
     return response
 
 
-def ids(seen: RequestRecord) -> tuple[tuple[str, str], ...]:
+def id_headers(seen: RequestRecord) -> tuple[tuple[str, str], ...]:
     """The headers by which a client can name its request."""
     return ("X-Request-Id", seen.id), ("traceresponse", seen.trace.header)
 
@@ -179,7 +179,7 @@ def record_responses(answered: Sequence[tuple[RequestRecord, int]]) -> None:
         rows = [seen.rows or 0 for seen, _ in answered if seen.route == route]
         _child(metrics.REQUESTS, route, method, "200").inc(len(rows))
         _child(metrics.ROWS_ASKED, route).inc(sum(rows))
-    logs.info(access, "request", facts)
+    logs.log_all(access, "request", facts)
 
 
 def _count(seen: RequestRecord, status: int, seconds: float) -> None:
@@ -191,7 +191,7 @@ def _count(seen: RequestRecord, status: int, seconds: float) -> None:
     if seen.ignored:
         _child(metrics.IGNORED, route).inc(seen.ignored)
     if status >= 400:
-        metrics.ERRORS.labels(metrics.kind(status)).inc()
+        metrics.ERRORS.labels(metrics.error_kind(status)).inc()
 
 
 @lru_cache(maxsize=1024)  # the library's own look-up takes longer than to count

@@ -16,8 +16,8 @@ log = logging.getLogger("modelpack.serving")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 EXPORTER = "OTEL_TRACES_EXPORTER"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-SPOKEN = "http/protobuf"
-EXTRA = "modelpack package --requirement opentelemetry-exporter-otlp-proto-http"
+SUPPORTED_PROTOCOL = "http/protobuf"
+INSTALL_COMMAND = "modelpack package --requirement opentelemetry-exporter-otlp-proto-http"
 FLUSH_SECONDS = 3.0  # less than an engine leaves a service that it stops
 
 
@@ -42,7 +42,9 @@ def start() -> None:
         Tracing.provider = _provider(os.environ)
         Tracing.tracer = Tracing.provider.get_tracer("modelpack.serving")
     except ImportError:
-        log.warning("OpenTelemetry is not in this image. Package the model anew: %s", EXTRA)
+        log.warning(
+            "OpenTelemetry is not in this image. Package the model anew: %s", INSTALL_COMMAND
+        )
     except Exception:
         log.exception("OpenTelemetry does not start; the service goes on without")
 
@@ -67,9 +69,9 @@ def unsupported_protocol(environ: Mapping[str, str]) -> str | None:
     exporter = environ.get(EXPORTER) or "otlp"
     if exporter != "otlp":
         return f"{EXPORTER} is {exporter!r}; traces are sent by otlp alone, and so not at all"
-    chosen = next((environ[name] for name in PROTOCOLS if environ.get(name)), SPOKEN)
-    if chosen != SPOKEN:
-        return f"the protocol of OTLP is {chosen!r}; traces are sent by {SPOKEN} alone"
+    chosen = next((environ[name] for name in PROTOCOLS if environ.get(name)), SUPPORTED_PROTOCOL)
+    if chosen != SUPPORTED_PROTOCOL:
+        return f"the protocol of OTLP is {chosen!r}; traces are sent by {SUPPORTED_PROTOCOL} alone"
     return None
 
 
@@ -196,7 +198,7 @@ class TraceContext:
         return f"00-{self.trace_id}-{self.span_id}-{int(self.is_sampled):02x}"
 
 
-def of_request(traceparent: str | None, tracestate: str | None = None) -> TraceContext:
+def context_from_headers(traceparent: str | None, tracestate: str | None = None) -> TraceContext:
     """A span of its own for a request: in the trace of its headers, else in a new one. Several
     headers `traceparent` come as one with commas, and are none.
     """

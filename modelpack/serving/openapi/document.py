@@ -40,7 +40,7 @@ INSTANCES = {
     "required": ["instances"],
     "additionalProperties": False,
 }
-EVERYWHERE = (400, 408, 413, 414, 417, 431, 500, 503)
+COMMON_STATUSES = (400, 408, 413, 414, 417, 431, 500, 503)
 """What any request may be answered, whatever its route."""
 
 
@@ -94,13 +94,13 @@ def document(service: Service, app: Flask, protocols: Iterable[Protocol]) -> dic
 def _registered(app: Flask) -> dict[tuple[str, str], Any]:
     """(path, method) -> the view function."""
     return {
-        (path_of(rule.rule), method.lower()): app.view_functions[rule.endpoint]
+        (openapi_path(rule.rule), method.lower()): app.view_functions[rule.endpoint]
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) & METHODS
     }
 
 
-def path_of(rule: str) -> str:
+def openapi_path(rule: str) -> str:
     """Flask's /models/<name> as OpenAPI's /models/{name}."""
     return rule.replace("<", "{").replace(">", "}")
 
@@ -130,7 +130,7 @@ def _operation(tag: str, view: Any, operation: dict[str, Any]) -> dict[str, Any]
     summary = " ".join(inspect.cleandoc(view.__doc__ or "").split())
     name = view.__name__
     told = {"tags": [tag], "operationId": name if name == tag else f"{tag}_{name}"}
-    responses = {**operation["responses"], **operations.references(EVERYWHERE)}
+    responses = {**operation["responses"], **operations.references(COMMON_STATUSES)}
     for status, response in responses.items():
         if "$ref" not in response:
             headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}

@@ -15,19 +15,21 @@ def schema(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def record(required: Schema, optional: Schema | None = None, more: bool = True) -> dict[str, Any]:
+def object_schema(
+    required: Schema, optional: Schema | None = None, more: bool = True
+) -> dict[str, Any]:
     """An object of these properties, and `more`."""
     properties = {**required, **(optional or {})}
     told = {"type": "object", "properties": properties, "required": list(required)}
     return told if more else {**told, "additionalProperties": False}
 
 
-def status(word: str) -> dict[str, Any]:
+def status_schema(word: str) -> dict[str, Any]:
     """{"status": word}"""
-    return record({"status": {"const": word}})
+    return object_schema({"status": {"const": word}})
 
 
-def row(values: Sequence[Schema]) -> dict[str, Any]:
+def tuple_schema(values: Sequence[Schema]) -> dict[str, Any]:
     """A list of one value of each schema. Not bounded by `"items": false`, which generators of
     clients do not know.
     """
@@ -35,12 +37,12 @@ def row(values: Sequence[Schema]) -> dict[str, Any]:
     return {"type": "array", "prefixItems": list(values), **size}
 
 
-def only(value: str) -> dict[str, Any]:
+def list_of_one(value: str) -> dict[str, Any]:
     """A list of exactly this. Not a `const`: generators of clients know those of scalars alone."""
     return {"type": "array", "items": {"const": value}, "minItems": 1, "maxItems": 1}
 
 
-def constant(name: str, value: str) -> dict[str, Any]:
+def path_constant(name: str, value: str) -> dict[str, Any]:
     """A parameter of the path that takes one value."""
     return {"name": name, "in": "path", "required": True, "schema": {"enum": [value]}}
 
@@ -62,7 +64,7 @@ def get(
 ) -> dict[str, Any]:
     """An operation that takes no body and answers 200 with one of `bodies`."""
     answer = {"description": description, "content": bodies}
-    told = none(refusals, parameters)
+    told = without_success(refusals, parameters)
     return {**told, "responses": {"200": answer, **told["responses"]}}
 
 
@@ -76,14 +78,14 @@ def post(
     """An operation that takes rows in one of the bodies `taken` and answers 200 with one of
     `bodies`.
     """
-    told = get(description, bodies, [*ROWS, *refusals], parameters)
+    told = get(description, bodies, [*ROWS_STATUSES, *refusals], parameters)
     told["responses"]["200"]["headers"] = {
         extra_inputs.HEADER: {"$ref": f"#/components/headers/{extra_inputs.HEADER}"}
     }
     return {**told, "requestBody": {"required": True, "content": taken}}
 
 
-def none(refusals: Iterable[int], parameters: Sequence[Schema] = ()) -> dict[str, Any]:
+def without_success(refusals: Iterable[int], parameters: Sequence[Schema] = ()) -> dict[str, Any]:
     """An operation that only refuses."""
     more = {"parameters": list(parameters)} if parameters else {}
     return {**more, "responses": references(refusals)}
@@ -126,7 +128,7 @@ HEADERS = {
     415: ["Accept-Encoding", "Accept-Post"],
     503: ["Retry-After"],
 }
-ROWS = (415, 422, 504)
+ROWS_STATUSES = (415, 422, 504)
 """Of an operation that takes rows."""
 
 _ERROR = {

@@ -20,7 +20,7 @@ from .operations import content
 
 NUMBER = {"type": ["number", "null"], "format": "double"}
 """NaN and infinity come as null."""
-MOST_LABELS = 200
+MAX_LABELS = 200
 
 
 def schemas(service: Service) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def predictions_schema(probabilities: bool = False) -> dict[str, Any]:
     told = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
     also = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
     more = {"probabilities": also} if probabilities else {}
-    return operations.record({"predictions": told}, more)
+    return operations.object_schema({"predictions": told}, more)
 
 
 def listed_example(service: Service) -> dict[str, Any]:
@@ -53,15 +53,15 @@ def listed_example(service: Service) -> dict[str, Any]:
 
 def _output(service: Service) -> np.ndarray | None:
     """(1, ...)"""
-    result = _called(service, service.manifest.method)
+    result = _call_on_example(service, service.manifest.method)
     try:
         most = service.limits.answer_values
-        return None if result is None else results.of_rows(result, 1, most)
+        return None if result is None else results.require_rows(result, 1, most)
     except (Problem, results.UnfitError):  # too large, or not an answer
         return None
 
 
-def _called(service: Service, method: str) -> Any:
+def _call_on_example(service: Service, method: str) -> Any:
     """What the model gives for its own example, which is not counted as a prediction; None where
     none is known, or the model fails.
     """
@@ -116,21 +116,23 @@ def _labels(service: Service, output: np.ndarray) -> dict[str, Any] | None:
 
 def _probabilities(service: Service) -> dict[str, Any]:
     """Of a model with several outputs, a list of one object each."""
-    result = _called(service, "predict_proba")
+    result = _call_on_example(service, "predict_proba")
     try:
         (row,) = answer = _json(results.probabilities(result, service.runner.classes))
     except (results.UnfitError, ValueError):  # unknown, or not one for each class of one row
         return {"description": "The probability of each class."}
-    schema = _of_list(row) if isinstance(row, list) else _of_classes(row)
+    schema = (
+        _probabilities_of_outputs(row) if isinstance(row, list) else _probabilities_of_classes(row)
+    )
     return {**schema, "examples": answer}
 
 
-def _of_list(row: list[dict[str, Any]]) -> dict[str, Any]:
-    return operations.row([_of_classes(each) for each in row])
+def _probabilities_of_outputs(row: list[dict[str, Any]]) -> dict[str, Any]:
+    return operations.tuple_schema([_probabilities_of_classes(each) for each in row])
 
 
-def _of_classes(row: dict[str, Any]) -> dict[str, Any]:
-    if len(row) > MOST_LABELS:
+def _probabilities_of_classes(row: dict[str, Any]) -> dict[str, Any]:
+    if len(row) > MAX_LABELS:
         return {"type": "object", "additionalProperties": NUMBER}
     return {
         "type": "object",

@@ -46,7 +46,7 @@ def _row_in_order(service: Service, values: list[dict[str, Any]]) -> dict[str, A
         size = {"minItems": len(values), "maxItems": len(values)}
         return {"type": "array", "items": any_value(service), **size}
     names = [field.name for field in service.manifest.inputs]
-    return operations.row([{"title": name, **value} for name, value in zip(names, values)])
+    return operations.tuple_schema([{"title": name, **value} for name, value in zip(names, values)])
 
 
 def _row_by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def column_names(service: Service) -> dict[str, Any]:
     are taken in any order, as long as the values are in the same.
     """
     known = [field.name for field in service.manifest.inputs]
-    in_order = operations.row([{"const": name} for name in known])
+    in_order = operations.tuple_schema([{"const": name} for name in known])
     text = {"type": ["string", "integer"]}
     if not known or len(known) > MAX_COLUMNS:
         return {"type": "array", "items": text}

@@ -53,7 +53,7 @@ class Page:
 MEDIA = ("application/json", "text/html")  # */* gets the first of them
 
 
-def is_wanted(request: Request) -> bool:
+def prefers_html(request: Request) -> bool:
     """Whether it is a browser that asks for the page, and not a program for the facts."""
     at_root = request.url_rule is not None and request.url_rule.rule == "/"
     return at_root and request.accept_mimetypes.best_match(MEDIA) == "text/html"

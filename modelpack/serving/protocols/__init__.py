@@ -1,4 +1,6 @@
-"""The ordered table `PROTOCOLS`."""
+"""The ordered table `PROTOCOLS`. A protocol is a function that creates its routes and one that
+describes them for OpenAPI.
+"""
 
 from __future__ import annotations
 
@@ -9,61 +11,60 @@ from .v2 import routes as v2_routes
 PROTOCOLS = (
     Protocol(
         "predict",
-        "The friendly dialect: `POST /predict`, rows and answers in any of the media types. In "
-        'JSON, rows are {"instances": [...]}, a list of them, or one row as an object; each is a '
-        "list in the signature's order or an object by name.",
+        "modelpack's own protocol: `POST /predict`, with rows and predictions in any of the media "
+        'types. In JSON, rows are {"instances": [...]}, a list of rows, or one row as an object. '
+        "A row is a list in the order of the signature or an object by name.",
         predict.routes,
         predict.describe,
     ),
     Protocol(
         "invocations",
-        "What clients of MLflow and of SageMaker speak: `POST /invocations`, `GET /ping`.",
+        "The protocol of MLflow and SageMaker: `POST /invocations`, `GET /ping`.",
         invocations.routes,
         invocations.describe,
     ),
     Protocol(
         "v1",
-        "KServe's V1 protocol, which is TensorFlow Serving's: `POST /v1/models/M:predict` with "
-        '{"instances": [...]}, each row a list or an object by name, or with {"inputs": {...}}, a '
-        "list of values an input; or `/v1/models/M/versions/1:predict`.",
+        "KServe's V1 protocol, which is TensorFlow Serving's: `POST /v1/models/M:predict` or "
+        '`/v1/models/M/versions/1:predict`, with {"instances": [...]}, where each row is a list '
+        'or an object by name, or with {"inputs": {...}}, a list of values for each input.',
         v1.routes,
         v1.describe,
     ),
     Protocol(
         "v2",
-        "The Open Inference Protocol V2 over HTTP, with Triton's binary tensor data: one model, "
-        "one version, tensors in and out.",
+        "The Open Inference Protocol V2 over HTTP, with Triton's binary tensor data, for one "
+        "version of one model.",
         v2_routes.routes,
         v2_routes.describe,
     ),
     Protocol(
         "page",
-        "`GET /`: the playground for a browser, the same facts as JSON for everything else.",
+        "`GET /`: the playground for browsers, the same facts as JSON for other clients.",
         page.routes,
         page.describe,
     ),
     Protocol(
         "health",
-        "Whether the service lives, and whether it is ready for requests.",
+        "Liveness and readiness of the service.",
         operations.health_routes,
         operations.describe_health,
     ),
     Protocol(
         "metrics",
-        "Metrics for Prometheus, over all workers: its text format, or OpenMetrics 1.0 where that "
-        "is asked for first.",
+        "Metrics of all workers for Prometheus, in its text format or in OpenMetrics 1.0.",
         operations.metrics_routes,
         operations.describe_metrics,
     ),
     Protocol(
         "describe",
-        "What the model takes and gives.",
+        "The inputs and outputs of the model.",
         metadata.signature_routes,
         metadata.describe_signature,
     ),
     Protocol(
         "openapi",
-        "The description of all routes for machines: OpenAPI 3.1.",
+        "The description of all routes in OpenAPI 3.1.",
         metadata.openapi_routes,
         metadata.describe_openapi,
     ),

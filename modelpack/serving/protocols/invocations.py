@@ -1,8 +1,8 @@
-"""MLflow and SageMaker: /invocations.
+"""POST /invocations of MLflow and SageMaker.
 
-Sources: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/ and
+See https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/ and
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html. Errors are
-problems, as everywhere in this service, and not of the shape that MLflow gives them.
+problem documents, as in the rest of the service, and differ from those of MLflow.
 """
 
 from __future__ import annotations
@@ -21,44 +21,45 @@ from ..media import negotiation
 from ..openapi import operations, predictions, schemas
 from ..problems import Problem
 from ..service import Service
-from .predict import parameters, switch
+from .predict import query_flag, query_parameters
 
 
 def routes(service: Service) -> Blueprint:
+    """Create POST /invocations, GET /ping, GET /health and GET /version."""
     blueprint = Blueprint("invocations", __name__)
 
-    def ask(asked: Request) -> inference.BodyParser:
-        medium, accepted = negotiation.writer(asked)
-        # SageMaker puts lines of answers beside lines of rows: there must be as many.
-        write = negotiation.write((medium, {"header": "absent", **accepted}))
-        told = Params(service.manifest.method, switch(asked, "probabilities"))
-        read = _reader(service, asked, told)
+    def parse(request: Request) -> inference.BodyParser:
+        medium, accepted = negotiation.select_writer(request)
+        # SageMaker joins lines of predictions to lines of rows, so there is no header by default.
+        write = negotiation.response_writer((medium, {"header": "absent", **accepted}))
+        params = Params(service.manifest.method, query_flag(request, "probabilities"))
+        read = _reader(service, request, params)
 
-        def question(body: bytes) -> inference.InferenceRequest:
+        def parse_body(body: bytes) -> inference.InferenceRequest:
             ignored = service.extras
             rows, params = read(body, ignored)
             methods = service.methods_for(params.probabilities, params.predict_method)
             return inference.build_request(service, rows, write, methods, ignored)
 
-        return question
+        return parse_body
 
     @blueprint.post("/invocations")
     def invocations() -> Response:
-        """Predictions as MLflow and SageMaker ask for them."""
-        return inference.handle_request(service, ask)
+        """Predict rows in the formats of MLflow and SageMaker."""
+        return inference.handle_request(service, parse)
 
-    inference.register_route(blueprint, service, "/invocations", ask)
+    inference.register_route(blueprint, service, "/invocations", parse)
 
     @blueprint.get("/ping")
     @blueprint.get("/health")
     def ping() -> Response:
-        """200 once the model has answered its own example."""
+        """Return 200 if the model predicts its own example."""
         service.require_ready()
         return Response(results.dump({"status": "ready"}), content_type="application/json")
 
     @blueprint.get("/version")
     def version() -> Response:
-        """The version of modelpack that has made this service, as text."""
+        """Return the version of modelpack that packaged the model, as text."""
         return Response(service.manifest.modelpack, content_type="text/plain; charset=utf-8")
 
     return blueprint
@@ -66,8 +67,11 @@ def routes(service: Service) -> Blueprint:
 
 @dataclass(frozen=True)
 class Params:
-    """What a client may set beside its rows. `predict_method`: one of `Service.methods`, whose
-    answers are the predictions. `probabilities`: as ?probabilities=true.
+    """The parameters of a request.
+
+    Attributes:
+        predict_method: The method of the model that predicts, one of `Service.methods`.
+        probabilities: Return the probability of each class, too.
     """
 
     predict_method: str
@@ -77,57 +81,58 @@ class Params:
 def _reader(
     service: Service, request: Request, params: Params
 ) -> Callable[[bytes, Extras], tuple[Rows, Params]]:
-    """What reads the rows of a body, and what it sets."""
-    medium, parameters = negotiation.reader(request)
+    """Return a function that parses the rows and the parameters of a body."""
+    medium, parameters = negotiation.select_reader(request)
     if medium is not media.MEDIA[0]:
         return lambda body, ignored: (medium.read(service, body, parameters, ignored), params)
     if "format" in parameters:
         detail = (
-            "The parameter format in Content-Type is of MLflow before 2.0. Send "
-            '{"dataframe_split": ...} or {"dataframe_records": ...} without it.'
+            "The parameter format of Content-Type is not supported, as in MLflow since 2.0. "
+            'Send {"dataframe_split": ...} or {"dataframe_records": ...} without it.'
         )
         raise Problem(415, detail)
 
     def read(body: bytes, ignored: Extras) -> tuple[Rows, Params]:
-        found = [params]
+        parsed = [params]
 
         def pick(document: Any) -> list[Any]:
-            found.append(_with(params, service, document))
+            parsed.append(_with_document(params, service, document))
             return rows(service, document, ignored)
 
-        return service.read(body, pick, ignored), found[-1]
+        return service.read(body, pick, ignored), parsed[-1]
 
     return read
 
 
-def _with(params: Params, service: Service, document: Any) -> Params:
-    given = document.get(PARAMS) if isinstance(document, dict) else None
-    if given is None:
+def _with_document(params: Params, service: Service, document: Any) -> Params:
+    """Return parameters with those that the document sets."""
+    values = document.get(PARAMS) if isinstance(document, dict) else None
+    if values is None:
         return params
-    takes = {"predict_method": service.methods, "probabilities": (True, False)}
-    if not isinstance(given, dict):
-        raise Problem(
-            422, f"Expected an object as {PARAMS}, got {validation.describe_value(given)}."
-        )
-    for name, value in given.items():
-        if name not in takes:
-            known = " and ".join(takes)
-            raise Problem(422, f"{PARAMS} takes {known}, not {validation.describe_value(name)}.")
-        if not isinstance(value, (str, bool)) or value not in takes[name]:
-            known = ", ".join(validation.describe_value(each) for each in takes[name])
-            raise Problem(422, f"{name} is one of {known}; got {validation.describe_value(value)}.")
-    return replace(params, **given)
+    allowed = {"predict_method": service.methods, "probabilities": (True, False)}
+    if not isinstance(values, dict):
+        got = validation.describe_value(values)
+        raise Problem(422, f"Expected an object as {PARAMS}, got {got}.")
+    for name, value in values.items():
+        if name not in allowed:
+            known = " and ".join(allowed)
+            got = validation.describe_value(name)
+            raise Problem(422, f"Expected {known} in {PARAMS}, got {got}.")
+        if not isinstance(value, (str, bool)) or value not in allowed[name]:
+            known = ", ".join(results.dump(each).decode() for each in allowed[name])
+            got = validation.describe_value(value)
+            raise Problem(422, f"Expected one of {known} as {name}, got {got}.")
+    return replace(params, **values)
 
 
 def describe(service: Service) -> dict[str, Any]:
-    ready = operations.get("It is.", operations.content(operations.status("ready")))
+    ready = operations.get("Ready.", operations.content(operations.status_schema("ready")))
     version = operations.content({"type": "string"}, type_="text/plain")
-    taken, given = (
-        predictions.request_body(service, _documents(service)),
-        predictions.response_body(service),
-    )
-    given.update(operations.content(_answers(), predictions.listed_example(service)))
-    invocations = operations.post(taken, "The predictions.", given, [406], parameters(service))
+    request = predictions.request_body(service, _documents(service))
+    response = predictions.response_body(service)
+    response.update(operations.content(_response(), predictions.listed_example(service)))
+    parameters = query_parameters(service)
+    invocations = operations.post(request, "The predictions.", response, [406], parameters)
     return {
         "/invocations": {"post": invocations},
         "/ping": {"get": ready},
@@ -137,10 +142,10 @@ def describe(service: Service) -> dict[str, Any]:
 
 
 def _documents(service: Service) -> dict[str, Any]:
-    """Each of the forms by itself."""
-    told = _forms(service)
+    """Return the content of a JSON request, with rows in one of the forms."""
+    forms = _forms(service)
     params = {PARAMS: {"anyOf": [_params(service), {"type": "null"}]}}
-    shapes = [operations.record({name: form}, params, False) for name, form in told.items()]
+    shapes = [operations.object_schema({name: form}, params, False) for name, form in forms.items()]
     row, named, listed = (
         schemas.example_row(service),
         schemas.example_by_name(service),
@@ -152,53 +157,52 @@ def _documents(service: Service) -> dict[str, Any]:
         "instances": row and [row],
         "inputs": listed,
     }
-    values = {name: {name: value} for name, value in shown.items() if value and name in told}
+    values = {name: {name: value} for name, value in shown.items() if value and name in forms}
     return operations.content({"anyOf": [*shapes, operations.schema("Rows")]}, values)
 
 
 def _forms(service: Service) -> dict[str, Any]:
     rows, named = operations.schema("Rows"), operations.schema("RowByName")
     inputs = [rows, operations.schema("Columns")]
-    told = {"dataframe_split": _split(service), "instances": rows}
+    forms = {"dataframe_split": _split(service), "instances": rows}
     if service.manifest.inputs:
-        told["dataframe_records"] = {"type": "array", "items": named, "minItems": 1}
+        forms["dataframe_records"] = {"type": "array", "items": named, "minItems": 1}
         inputs.append(named)
-    return {**told, "inputs": {"anyOf": inputs}}
+    return {**forms, "inputs": {"anyOf": inputs}}
 
 
 def _split(service: Service) -> dict[str, Any]:
     row = operations.schema("RowInOrder")
     data = {"data": {"type": "array", "items": row, "minItems": 1}}
     names = {"anyOf": [schemas.column_names(service), {"type": "null"}]}
-    return operations.record(data, {"columns": names, "index": {}}, False)
+    return operations.object_schema(data, {"columns": names, "index": {}}, False)
 
 
 def _params(service: Service) -> dict[str, Any]:
-    switch = {"type": "boolean"} if "predict_proba" in service.methods else {"const": False}
+    flag = {"type": "boolean"} if "predict_proba" in service.methods else {"const": False}
     methods = {"enum": list(service.methods)}
-    return operations.record({}, {"predict_method": methods, "probabilities": switch}, False)
+    return operations.object_schema({}, {"predict_method": methods, "probabilities": flag}, False)
 
 
-def _answers() -> dict[str, Any]:
-    """Of any predict_method."""
-    several = {"type": "array", "items": {}}
-    kinds = [operations.schema("Prediction"), {"type": ["number", "null"]}, several]
-    told = {"predictions": {**several, "items": {"anyOf": kinds}}}
-    return operations.record(told, {"probabilities": several})
+def _response() -> dict[str, Any]:
+    """Return the schema of the response of any predict_method."""
+    values = {"type": "array", "items": {}}
+    kinds = [operations.schema("Prediction"), {"type": ["number", "null"]}, values]
+    predictions = {"predictions": {**values, "items": {"anyOf": kinds}}}
+    return operations.object_schema(predictions, {"probabilities": values})
 
 
-# Source: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#inference-server-
-# specification
 SPLIT = {"columns", "index", "data"}
 PARAMS = "params"
 
 
 def rows(service: Service, document: Any, ignored: Extras = None) -> list[Any]:
-    """The rows of a document, as lists or by name. A bare list of rows is taken too: it is what
-    SageMaker's own clients send. `ignored`: as in `Service.table`.
+    """Return the rows of a document, which is an object with one of FORMS.
+
+    A list of rows is accepted, too, as SageMaker's own clients send it.
 
     Raises:
-        Problem: 422 it has none of the forms, or more than one, or members besides.
+        Problem: 422, the document has no form, several forms or unknown members.
     """
     if isinstance(document, list):
         return document
@@ -211,12 +215,14 @@ def rows(service: Service, document: Any, ignored: Extras = None) -> list[Any]:
 
 
 def _rows_from_split(service: Service, table: Any, ignored: Extras) -> list[Any]:
-    """{"columns": [...], "data": [[...], ...]}; "index" tells nothing."""
+    """Return the rows of {"columns": [...], "data": [[...], ...]}. "index" is not used."""
     if not isinstance(table, dict) or "data" not in table or not set(table) <= SPLIT:
-        raise Problem(422, 'Expected "dataframe_split" with "columns", "data" and perhaps "index".')
+        raise Problem(
+            422, 'Expected "columns", "data" and optionally "index" in "dataframe_split".'
+        )
     data = table["data"]
     if not isinstance(data, list) or not all(type(row) is list for row in data):
-        raise Problem(422, 'Expected a list of rows, each a list, as the "data".')
+        raise Problem(422, 'Expected a list of lists as "data".')
     if table.get("columns") is None or not data:
         return data
     names = _names(table["columns"], len(data[0]))
@@ -224,7 +230,7 @@ def _rows_from_split(service: Service, table: Any, ignored: Extras) -> list[Any]
 
 
 def _records(service: Service, records: Any, ignored: Extras) -> list[Any]:  # noqa: ARG001
-    """[{name: value}, ...]; the names are numbers where pandas has none."""
+    """Return the rows of [{name: value}, ...]. pandas writes numbers for missing names."""
     if not isinstance(records, list) or not all(type(row) is dict for row in records):
         raise Problem(422, 'Expected a list of objects as "dataframe_records".')
     numbers = [str(number) for number in range(len(records[0]))] if records else []
@@ -240,7 +246,7 @@ def _instances(service: Service, instances: Any, ignored: Extras) -> list[Any]: 
 
 
 def _inputs(service: Service, inputs: Any, ignored: Extras) -> list[Any]:
-    """A list of rows, or columns by name; or of one row its values by name."""
+    """Return the rows of a list of rows, of columns by name, or of one row by name."""
     if isinstance(inputs, list):
         return inputs
     if not isinstance(inputs, dict):
@@ -264,19 +270,19 @@ FORMS: dict[str, Callable[[Service, Any, Extras], list[Any]]] = {
 
 
 def _names(columns: Any, width: int) -> list[str]:
-    """They are numbers where pandas has none. `width`: of the first row."""
+    """Return the names of `width` columns. pandas writes numbers for missing names."""
     if isinstance(columns, list) and len(columns) != width:
-        raise validation.of_width(0, len(columns), width)
+        raise validation.width_problem(0, len(columns), width)
     if not isinstance(columns, list) or not all(type(name) in (str, int) for name in columns):
-        raise Problem(422, 'Expected a list of names as the "columns".')
+        raise Problem(422, 'Expected a list of names as "columns".')
     return list(map(str, columns))
 
 
 def _by_name(decoder: Decoder, names: list[str], data: list[Any], ignored: Extras) -> list[Any]:
-    kept = tables.inputs(decoder, names, len(names), ignored)
+    kept = tables.input_positions(decoder, names, len(names), ignored)
     for index, row in enumerate(data):
         if len(row) != len(names):
-            raise validation.of_width(index, len(names), len(row))
+            raise validation.width_problem(index, len(names), len(row))
     if kept is not None:
-        names, data = tables.taken(names, kept), [tables.taken(row, kept) for row in data]
+        names, data = tables.select(names, kept), [tables.select(row, kept) for row in data]
     return data if decoder.in_order(names) else [dict(zip(names, row)) for row in data]

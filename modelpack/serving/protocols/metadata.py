@@ -15,28 +15,30 @@ FACTS = ("estimator", "task", "method", "framework", "framework_version", "forma
 
 
 def signature_routes(service: Service) -> Blueprint:
+    """Create GET /signature."""
     blueprint = Blueprint("describe", __name__)
     model = {fact: service.manifest.model[fact] for fact in FACTS}
     model["sha256"] = service.manifest.files[0].sha256
 
     @blueprint.get("/signature")
     def signature() -> Response:
-        """What the model takes and gives: names, types, classes; and how it is asked."""
+        """Return the inputs, outputs and classes of the model, and how it is run."""
         runner = service.runner
-        told = {"kind": runner.kind, "reason": runner.told, "merges": runner.merges}
-        document = {"model": model, **service.manifest.model["signature"], "runner": told}
-        return Response(results.dump(document), content_type="application/json")
+        facts = {"kind": runner.kind, "reason": runner.told, "merges": runner.merges}
+        content = {"model": model, **service.manifest.model["signature"], "runner": facts}
+        return Response(results.dump(content), content_type="application/json")
 
     return blueprint
 
 
 def describe_signature(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
-    signature = operations.record({"model": {}, "inputs": {}, "outputs": {}, "runner": {}})
-    told = operations.get("What goes in and comes out.", operations.content(signature))
-    return {"/signature": {"get": told}}
+    signature = operations.object_schema({"model": {}, "inputs": {}, "outputs": {}, "runner": {}})
+    operation = operations.get("The signature.", operations.content(signature))
+    return {"/signature": {"get": operation}}
 
 
 def openapi_routes(service: Service) -> Blueprint:
+    """Create GET /openapi.json."""
     blueprint = Blueprint("openapi", __name__)
 
     @lru_cache(maxsize=1)
@@ -46,9 +48,9 @@ def openapi_routes(service: Service) -> Blueprint:
 
     @blueprint.get("/openapi.json")
     def openapi() -> Response:
-        """All routes for machines: OpenAPI 3.1."""
+        """Return the OpenAPI 3.1 document of all routes."""
         response = Response(body(), content_type="application/json")
-        response.headers["Cache-Control"] = "no-cache"  # to be asked for again, by its tag
+        response.headers["Cache-Control"] = "no-cache"  # clients revalidate it by its ETag
         response.add_etag()
         response.make_conditional(request)
         return response
@@ -57,5 +59,5 @@ def openapi_routes(service: Service) -> Blueprint:
 
 
 def describe_openapi(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
-    told = operations.get("OpenAPI 3.1", operations.content({"type": "object"}))
-    return {"/openapi.json": {"get": operations.conditional(told)}}
+    operation = operations.get("The OpenAPI document.", operations.content({"type": "object"}))
+    return {"/openapi.json": {"get": operations.conditional(operation)}}

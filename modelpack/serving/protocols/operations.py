@@ -13,16 +13,17 @@ from ..service import Service
 
 
 def health_routes(service: Service) -> Blueprint:
+    """Create GET /healthz and GET /readyz."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
-        """200 while the process lives."""
+        """Return 200 while the process is alive."""
         return Response(results.dump({"status": "ok"}), content_type="application/json")
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        """200 once the model has answered its own example."""
+        """Return 200 if the model predicts its own example."""
         service.require_ready()
         return Response(results.dump({"status": "ready"}), content_type="application/json")
 
@@ -31,38 +32,41 @@ def health_routes(service: Service) -> Blueprint:
 
 def describe_health(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
     return {
-        f"/{name}": {"get": operations.get(told, operations.content(operations.status(word)))}
+        f"/{name}": {
+            "get": operations.get(told, operations.content(operations.status_schema(word)))
+        }
         for name, told, word in (("healthz", "It lives.", "ok"), ("readyz", "It is.", "ready"))
     }
 
 
 def metrics_routes(service: Service) -> Blueprint:
+    """Create GET /metrics, and set the metrics of the model."""
     blueprint = Blueprint("metrics", __name__)
     facts = service.manifest.model
     metrics.READY.set(service.ready)
     metrics.MODEL.labels(
-        metrics.text(service.name),
-        metrics.text(service.version),
-        metrics.text(facts["framework"]),
-        metrics.text(facts["framework_version"]),
+        metrics.label_text(service.name),
+        metrics.label_text(service.version),
+        metrics.label_text(facts["framework"]),
+        metrics.label_text(facts["framework_version"]),
         service.manifest.files[0].sha256,
     ).set(1)
 
     @blueprint.get("/metrics")
     def scrape() -> Response:
-        """What Prometheus collects: requests, latencies, rows, errors, the model."""
+        """Return the metrics for Prometheus: requests, latencies, rows, errors, the model."""
         content, content_type = metrics.exposition(_accepted_format(request))
         return Response(content, content_type=content_type)
 
     return blueprint
 
 
-def _accepted_format(asked: Request) -> str:
-    """A key of FORMATS; the versions that a client names are those that there are."""
-    wanted = (media_type.partition(";")[0] for media_type, _ in asked.accept_mimetypes)
-    return next((one for one in wanted if one in metrics.FORMATS), "text/plain")
+def _accepted_format(http_request: Request) -> str:
+    """Return the first accepted key of FORMATS, whatever version the client names."""
+    types = (media_type.partition(";")[0] for media_type, _ in http_request.accept_mimetypes)
+    return next((type_ for type_ in types if type_ in metrics.FORMATS), "text/plain")
 
 
 def describe_metrics(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
     texts = {type_: {"schema": {"type": "string"}} for type_ in metrics.FORMATS}
-    return {"/metrics": {"get": operations.get("All metrics, over all workers.", texts)}}
+    return {"/metrics": {"get": operations.get("The metrics of all workers.", texts)}}

@@ -1,4 +1,4 @@
-"""GET /."""
+"""GET /: the playground for browsers, the same facts as JSON for other clients."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from .metadata import FACTS
 
 
 def routes(service: Service) -> Blueprint:
+    """Create GET /."""
     blueprint = Blueprint("page", __name__)
     playground = serving_playground.assemble()
 
     @blueprint.get("/")
     def index() -> Response:
-        """The playground for a browser; as JSON the model, the routes, an example."""
-        if serving_playground.is_wanted(request):
+        """Return the playground to browsers; as JSON the model, the routes, an example."""
+        if serving_playground.prefers_html(request):
             response = Response(playground.html, content_type="text/html; charset=utf-8")
             response.headers["Content-Security-Policy"] = playground.policy
-            response.headers["Cache-Control"] = "no-cache"  # kept, and asked for again: 304
+            response.headers["Cache-Control"] = "no-cache"  # clients revalidate it by its ETag
             response.add_etag()
             response.make_conditional(request)
         else:
@@ -66,7 +67,7 @@ def _model(service: Service) -> dict[str, Any]:
 
 
 def _versions(service: Service) -> dict[str, Any]:
-    """Library -> the version that the model file records, and the one that serves."""
+    """Return the recorded and the installed version of each library."""
     installed = service.manifest.environment.get("requirements", {})
     recorded = service.manifest.model["versions"]
     return {
@@ -76,7 +77,7 @@ def _versions(service: Service) -> dict[str, Any]:
 
 
 def _routes() -> list[dict[str, Any]]:
-    """Method, path and first line of documentation of every route, as they are in the app."""
+    """Return method, path and first docstring line of every route of the application."""
     return [
         {
             "method": method,
@@ -89,7 +90,7 @@ def _routes() -> list[dict[str, Any]]:
 
 
 def _example(service: Service) -> dict[str, Any] | None:
-    """A body for POST /predict."""
+    """Return a body for POST /predict."""
     row = service.manifest.example
     if row is None:
         return None
@@ -100,8 +101,8 @@ def _example(service: Service) -> dict[str, Any] | None:
 
 def describe(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
     facts = ("model", "environment", "service", "modelpack", "openapi", "routes", "example")
-    told = {
-        **operations.content(operations.record({fact: {} for fact in facts})),
+    content = {
+        **operations.content(operations.object_schema({fact: {} for fact in facts})),
         **operations.content({"type": "string"}, type_="text/html"),
     }
-    return {"/": {"get": operations.conditional(operations.get("The model.", told))}}
+    return {"/": {"get": operations.conditional(operations.get("The model.", content))}}

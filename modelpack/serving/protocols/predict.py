@@ -13,70 +13,70 @@ from ..openapi.operations import content, schema
 from ..problems import Problem
 from ..service import Service
 
-SWITCH = {"true": True, "1": True, "false": False, "0": False}
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def routes(service: Service) -> Blueprint:
+    """Create POST /predict."""
     blueprint = Blueprint("predict", __name__)
 
-    def ask(asked: Request) -> inference.BodyParser:
-        write = negotiation.write(negotiation.writer(asked))
-        also = switch(asked, "probabilities")
-        read = negotiation.read(service, asked)
+    def parse(request: Request) -> inference.BodyParser:
+        write = negotiation.response_writer(negotiation.select_writer(request))
+        probabilities = query_flag(request, "probabilities")
+        read = negotiation.rows_reader(service, request)
 
-        def question(body: bytes) -> inference.InferenceRequest:
+        def parse_body(body: bytes) -> inference.InferenceRequest:
             ignored = service.extras
-            return inference.build_request(
-                service, read(body, ignored), write, service.methods_for(also), ignored
-            )
+            rows = read(body, ignored)
+            methods = service.methods_for(probabilities)
+            return inference.build_request(service, rows, write, methods, ignored)
 
-        return question
+        return parse_body
 
     @blueprint.post("/predict")
     def predict() -> Response:
-        """Predictions for rows; with ?probabilities=true also the probability of each class."""
-        return inference.handle_request(service, ask)
+        """Predict rows; with ?probabilities=true also the probability of each class."""
+        return inference.handle_request(service, parse)
 
-    inference.register_route(blueprint, service, "/predict", ask)
+    inference.register_route(blueprint, service, "/predict", parse)
     return blueprint
 
 
-def switch(request: Request, name: str) -> bool:
-    """The parameter of the URL that is true or false.
+def query_flag(request: Request, name: str) -> bool:
+    """Return the value of a query parameter that is true or false.
 
     Raises:
-        Problem: 400 it is neither.
+        Problem: 400, it is neither.
     """
     value = request.args.get(name, "false").lower()
-    if value not in SWITCH:
-        raise Problem(400, f"?{name}= takes true or false.")
-    return SWITCH[value]
+    if value not in FLAGS:
+        raise Problem(400, f"The query parameter {name} must be true or false.")
+    return FLAGS[value]
 
 
 def describe(service: Service) -> dict[str, Any]:
-    """Of rows in every form that `instances` takes."""
-    taken, given = (
-        predictions.request_body(service, _json(service)),
-        predictions.response_body(service),
-    )
-    told = operations.post(taken, "The predictions.", given, [406], parameters(service))
-    return {"/predict": {"post": told}}
+    request = predictions.request_body(service, _json(service))
+    response = predictions.response_body(service)
+    parameters = query_parameters(service)
+    operation = operations.post(request, "The predictions.", response, [406], parameters)
+    return {"/predict": {"post": operation}}
 
 
-def parameters(service: Service) -> list[dict[str, Any]]:
-    """Of the URL."""
+def query_parameters(service: Service) -> list[dict[str, Any]]:
+    """Return the query parameters of routes that predict."""
     return [PROBABILITIES] if "predict_proba" in service.methods else []
 
 
 PROBABILITIES = {
     "name": "probabilities",
     "in": "query",
-    "description": "Whether to answer the probability of each class, too.",
-    "schema": {"type": "string", "enum": list(SWITCH), "default": "false"},
+    "description": "Whether to return the probability of each class, too.",
+    "schema": {"type": "string", "enum": list(FLAGS), "default": "false"},
 }
 
 
 def _json(service: Service) -> dict[str, Any]:
+    """Return the content of a JSON request, with rows in all forms."""
     names = {field.name for field in service.manifest.inputs}
     forms = [schema("Instances"), schema("Rows")]
     if names and "instances" not in names:

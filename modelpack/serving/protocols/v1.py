@@ -22,48 +22,48 @@ from .v2.routes import check_name
 
 EXPECTED = 'Expected {"instances": [...]}, a list of rows, or {"inputs": {...}} by name.'
 SIGNATURES = (None, "serving_default")
-"""Of TensorFlow Serving, where a model may have several."""
+"""Signature names of TensorFlow Serving, where a model may have several."""
 
 
 def routes(service: Service) -> Blueprint:
+    """Create the routes of KServe V1 for the one model."""
     blueprint = Blueprint("v1", __name__, url_prefix="/v1")
     blueprint.after_app_request(v2_routes.add_error_member)
 
-    def ask(asked: Request) -> inference.BodyParser:
-        json_body.check_json(asked)
-        return read
+    def parse(request: Request) -> inference.BodyParser:
+        json_body.check_json(request)
+        return parse_body
 
-    def read(body: bytes) -> inference.InferenceRequest:
+    def parse_body(body: bytes) -> inference.InferenceRequest:
         ignored = service.extras
-        return inference.build_request(
-            service, _rows(service, body, ignored), _write, service.methods_for(), ignored
-        )
+        rows = _rows(service, body, ignored)
+        return inference.build_request(service, rows, _write, service.methods_for(), ignored)
 
     @blueprint.get("/models")
     def models() -> Response:
-        """KServe V1: the name of the model."""
+        """KServe V1: return the name of the model."""
         return _json({"models": [service.name]})
 
     @blueprint.get("/models/<name>")
     def model(name: str) -> Response:
-        """KServe V1: 200 once the model has answered its own example."""
+        """KServe V1: return 200 if the model predicts its own example."""
         check_name(service, name)
         service.require_ready()
         return _json({"name": service.name, "ready": True})
 
     def predict(name: str, version: str | None = None) -> Response:
-        """KServe V1 and TensorFlow Serving: predictions for rows."""
+        """KServe V1 and TensorFlow Serving: predict rows."""
         check_name(service, name, version)
-        return inference.handle_request(service, ask)
+        return inference.handle_request(service, parse)
 
     values = {"name": service.name, "version": service.version}
     for path in ("/models/<name>:predict", "/models/<name>/versions/<version>:predict"):
         blueprint.post(path)(predict)
-        inference.register_route(blueprint, service, path, ask, **values)
+        inference.register_route(blueprint, service, path, parse, **values)
 
     @blueprint.post("/models/<name>:explain")
     def explain(name: str) -> Response:
-        """KServe V1: 404, as there is no explainer."""
+        """KServe V1: return 404, as the model has no explainer."""
         check_name(service, name)
         raise Problem(404, "The model has no explainer. POST to :predict for predictions.")
 
@@ -71,7 +71,7 @@ def routes(service: Service) -> Blueprint:
 
 
 class _TablesError(Exception):
-    """The document holds no rows, but tables: {name: [value, ...]}."""
+    """The document contains tables, {name: [value, ...]}, instead of rows."""
 
     def __init__(self, tables: list[dict[str, Any]]) -> None:
         super().__init__(len(tables))
@@ -80,26 +80,26 @@ class _TablesError(Exception):
 
 def _rows(service: Service, body: bytes, ignored: Extras) -> Rows:
     try:
-        return service.read(body, _listed, ignored)
-    except _TablesError as found:
-        columns = _joined(found.tables)
+        return service.read(body, _rows_in_document, ignored)
+    except _TablesError as error:
+        columns = _concatenate(error.tables)
         return service.table(list(columns), list(columns.values()), ignored)
 
 
-def _listed(document: Any) -> list[Any]:
-    """The rows in a document.
+def _rows_in_document(document: Any) -> list[Any]:
+    """Return the rows of a document.
 
     Raises:
-        Problem: 422 it holds none.
-        _TablesError: it holds tables, as KServe's own server takes them for a model of a frame, and
-            TensorFlow Serving as `inputs`.
+        Problem: 422, it contains none.
+        _TablesError: It contains tables. KServe's own server accepts them for models that take a
+            frame, and TensorFlow Serving as `inputs`.
     """
     if not isinstance(document, dict) or ("instances" in document) == ("inputs" in document):
         raise Problem(422, EXPECTED)
     for name in document.keys() - {"instances", "inputs", "signature_name"}:
-        raise Problem(422, f"{EXPECTED} Got {validation.describe_value(name)} beside it.")
+        raise Problem(422, f"{EXPECTED} Got the member {validation.describe_value(name)}.")
     if document.get("signature_name") not in SIGNATURES:
-        raise Problem(422, 'The only signature_name is "serving_default".')
+        raise Problem(422, 'Expected "serving_default" as signature_name.')
     rows = document.get("instances", document.get("inputs"))
     if isinstance(rows, dict) and "inputs" in document:
         raise _TablesError([rows])
@@ -114,11 +114,11 @@ def _is_table(row: Any) -> bool:
     return isinstance(row, dict) and bool(row) and all(type(v) is list for v in row.values())
 
 
-def _joined(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """The tables, one below the other.
+def _concatenate(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Concatenate tables.
 
     Raises:
-        Problem: 422 they are not of the same names, or a table has columns of several lengths.
+        Problem: 422, the tables differ in names, or the columns of a table differ in length.
     """
     joined: dict[str, list[Any]] = {name: [] for name in tables[0]}
     for table in tables:
@@ -126,22 +126,22 @@ def _joined(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
             raise Problem(422, "Expected the same names in every instance.")
         for name, values in table.items():
             if not isinstance(values, list):
-                raise validation.of_table(
+                raise validation.table_problem(
                     "a list of values", validation.describe_value(values), name
                 )
             joined[name] += _flat(values)
         if len(set(map(len, joined.values()))) > 1:
-            raise Problem(422, "Expected as many values of every input.")
+            raise Problem(422, "Expected the same number of values for every input.")
     return joined
 
 
 def _flat(values: list[Any]) -> list[Any]:
-    alone = all(isinstance(value, list) and len(value) == 1 for value in values)
-    return [value[0] for value in values] if alone else values
+    are_lists = all(isinstance(value, list) and len(value) == 1 for value in values)
+    return [value[0] for value in values] if are_lists else values
 
 
-def _write(answer: results.Prediction) -> inference.InferenceResponse:
-    document = {"predictions": answer.predictions.tolist()}
+def _write(prediction: results.Prediction) -> inference.InferenceResponse:
+    document = {"predictions": prediction.predictions.tolist()}
     return inference.InferenceResponse(results.dump(document), inference.JSON)
 
 
@@ -150,38 +150,41 @@ def _json(document: Any) -> Response:
 
 
 def describe(service: Service) -> dict[str, Any]:
-    """Of the one model that is served."""
     path = "/v1/models/{name}"
-    name = operations.constant("name", service.name)
-    version = operations.constant("version", service.version)
-    ready = operations.record({"name": {"const": service.name}, "ready": {"const": True}})
-    models = operations.record({"models": operations.only(service.name)})
+    name = operations.path_constant("name", service.name)
+    version = operations.path_constant("version", service.version)
+    ready = operations.object_schema({"name": {"const": service.name}, "ready": {"const": True}})
+    models = operations.object_schema({"models": operations.list_of_one(service.name)})
     predicted = operations.content(
         predictions.predictions_schema(), predictions.listed_example(service)
     )
     return {
         "/v1/models": {"get": operations.get("The models.", operations.content(models))},
-        path: {"get": operations.get("It is.", operations.content(ready), [404], [name])},
+        path: {"get": operations.get("Ready.", operations.content(ready), [404], [name])},
         f"{path}:predict": {
-            "post": operations.post(_taken(service), "The rows.", predicted, [404], [name])
+            "post": operations.post(
+                _request_content(service), "The rows.", predicted, [404], [name]
+            )
         },
         f"{path}/versions/{{version}}:predict": {
             "post": {
                 "operationId": "v1_predict_of_version",
-                **operations.post(_taken(service), "The rows.", predicted, [404], [name, version]),
+                **operations.post(
+                    _request_content(service), "The rows.", predicted, [404], [name, version]
+                ),
             }
         },
-        f"{path}:explain": {"post": operations.none([404], [name])},
+        f"{path}:explain": {"post": operations.without_success([404], [name])},
     }
 
 
-def _taken(service: Service) -> dict[str, Any]:
+def _request_content(service: Service) -> dict[str, Any]:
     signature = {"signature_name": {"enum": list(SIGNATURES)}}
     table = operations.schema("ColumnsOfLists")
-    listed = [operations.schema("Rows"), {"type": "array", "items": table, "minItems": 1}]
+    lists = [operations.schema("Rows"), {"type": "array", "items": table, "minItems": 1}]
     forms = [
-        operations.record({"instances": {"anyOf": listed}}, signature, False),
-        operations.record({"inputs": {"anyOf": [*listed, table]}}, signature, False),
+        operations.object_schema({"instances": {"anyOf": lists}}, signature, False),
+        operations.object_schema({"inputs": {"anyOf": [*lists, table]}}, signature, False),
     ]
     row, values = schemas.example_row(service), schemas.columns_example(service)
     shown = {

@@ -46,7 +46,9 @@ def install(app: Flask, environ: Mapping[str, str]) -> None:
     @app.before_request
     def check() -> Response | None:
         """Unknown routes too: who has no token is told nothing of what there is."""
-        if request.url_rule and (request.url_rule.rule in is_open or playground.is_wanted(request)):
+        if request.url_rule and (
+            request.url_rule.rule in is_open or playground.prefers_html(request)
+        ):
             return None  # the page holds nothing of the model: it asks for the token, and then
         return None if passes(app, request.environ) else _refusal()
 

@@ -1,7 +1,7 @@
-"""`Worker` (gunicorn's `worker_class`).
+"""`Worker`, the `worker_class` of gunicorn.
 
-Worst of what a client can do is to hold its own connection for a while: bytes are read as they
-come, and only a request that is complete takes its turn with the model.
+A slow client occupies only its own connection: bytes are read as they arrive, and only a complete
+request is queued for the model.
 """
 
 from __future__ import annotations

@@ -13,79 +13,85 @@ from ..observability import requests
 from ..runtimes import estimator
 from ..service import Service
 
-MOST_ROWS = 256
-"""In one call for several requests: more take longer, and all of them wait."""
+MAX_ROWS = 256
+"""Rows of one call for several requests. More take longer, and all requests wait for them."""
 
 
 class DynamicBatch:
-    """The questions of one turn. `results`: {method: array} of each, None where it has to be asked
-    in another way. `calls`: of the model, that gave something.
+    """Requests that are predicted in one turn.
+
+    Attributes:
+        results: {method: array} of each request, or None if Flask has to handle it.
+        calls: The successful calls of the model.
     """
 
-    def __init__(self, service: Service, questions: Sequence[InferenceRequest]) -> None:
-        self.results: list[dict[str, Any] | None] = [{} for _ in questions]
+    def __init__(self, service: Service, batch: Sequence[InferenceRequest]) -> None:
+        self.results: list[dict[str, Any] | None] = [{} for _ in batch]
         self.calls: list[requests.Call] = []
         self._runner = service.runner
-        self._most = service.limits.answer_values
-        self._questions = questions
+        self._max_values = service.limits.answer_values
+        self._requests = batch
 
-    def ask(self) -> None:
-        for method in dict.fromkeys(m for question in self._questions for m in question.methods):
-            asking = [i for i, question in enumerate(self._questions) if method in question.methods]
-            for group in self._groups(asking):
-                self._ask(method, group)
+    def run(self) -> None:
+        """Call the model for all requests."""
+        for method in dict.fromkeys(m for request in self._requests for m in request.methods):
+            indices = [i for i, request in enumerate(self._requests) if method in request.methods]
+            for group in self._groups(indices):
+                self._run(method, group)
 
     def _groups(self, indices: Sequence[int]) -> Iterator[list[int]]:
-        """Those whose rows can be put below each other. Larger requests are asked by themselves:
-        the model may give other last bits for rows that came together than for each alone.
+        """Yield groups of requests whose rows can be concatenated.
+
+        A request of several rows is a group of its own: the last bits of a prediction may depend
+        on whether its rows are predicted in one call.
         """
-        alike: dict[Any, list[int]] = {}
+        by_types: dict[Any, list[int]] = {}
         for index in indices:
-            rows = self._questions[index].rows
+            rows = self._requests[index].rows
             if count(rows) > 1 or not self._runner.merges:
                 yield [index]
             else:
-                alike.setdefault(_kind(rows), []).append(index)
-        for group in alike.values():
-            for start in range(0, len(group), MOST_ROWS):
-                yield group[start : start + MOST_ROWS]
+                by_types.setdefault(_column_types(rows), []).append(index)
+        for group in by_types.values():
+            for start in range(0, len(group), MAX_ROWS):
+                yield group[start : start + MAX_ROWS]
 
-    def _ask(self, method: str, group: list[int]) -> None:
-        """Ask for a group; if that fails for each half of it, so that only those fail that must."""
+    def _run(self, method: str, group: list[int]) -> None:
+        """Predict a group, or each half of it on an error, so that valid requests succeed."""
         try:
-            result = self._asked(method, [self._questions[index].rows for index in group])
+            result = self._call(method, [self._requests[index].rows for index in group])
         except Exception:
             middle = len(group) // 2
             if middle:
-                self._ask(method, group[:middle])
-                self._ask(method, group[middle:])
+                self._run(method, group[:middle])
+                self._run(method, group[middle:])
             else:
                 self.results[group[0]] = None
             return
-        for place, index in enumerate(group):
+        for position, index in enumerate(group):
             results = self.results[index]
             if results is not None:
-                results[method] = result[place : place + 1] if len(group) > 1 else result
+                results[method] = result[position : position + 1] if len(group) > 1 else result
 
-    def _asked(self, method: str, parts: Sequence[Rows]) -> np.ndarray:
-        rows = parts[0] if len(parts) == 1 else _joined(parts)
-        ask = self._runner.together if len(parts) == 1 else self._runner.each
+    def _call(self, method: str, parts: Sequence[Rows]) -> np.ndarray:
+        rows = parts[0] if len(parts) == 1 else _concatenate(parts)
+        call = self._runner.together if len(parts) == 1 else self._runner.each
         started = time.perf_counter()
-        result = estimator.contained(ask, method, rows)
+        result = estimator.contained(call, method, rows)
         self.calls.append(requests.Call(method, count(rows), time.perf_counter() - started))
         if type(result) is not np.ndarray or len(result) != count(rows):
             raise FallbackRequiredError
-        if result.size > self._most:
+        if result.size > self._max_values:
             raise FallbackRequiredError
         return result
 
 
-def _kind(rows: Rows) -> Any:
-    """The same for rows that can be put below each other without changing a value's type."""
+def _column_types(rows: Rows) -> Any:
+    """Return a key that is equal for rows that can be concatenated without changing a type."""
     return None if isinstance(rows, np.ndarray) else tuple(column.dtype.char for column in rows)
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
+def _concatenate(parts: Sequence[Rows]) -> Rows:
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)
     return [np.concatenate(columns) for columns in zip(*parts)]

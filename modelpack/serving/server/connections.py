@@ -18,15 +18,15 @@ from .http1 import BUSY, RequestError
 log = logging.getLogger("modelpack.serving")
 
 SMALL_BYTES = 1 << 16
-"""What a connection may always keep in memory, so that others' bodies cannot refuse a small one."""
+"""Bytes that every connection may keep in memory, however many the others keep."""
 FRESH_SECONDS = 0.5
-"""After a connection was accepted or answered, its next request may be on its way."""
+"""How long a request may be on its way after a connection was accepted or answered."""
 UNSENT_BYTES = 1 << 18
-"""Of an answer in the kernel's memory, beyond what is on its way."""
+"""Unsent bytes of a response in the memory of the kernel."""
 
 
 class ConnectionPool:
-    """The part of the event loop that knows of sockets and not of requests."""
+    """The part of the event loop that handles sockets."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -37,6 +37,7 @@ class ConnectionPool:
         self.crowded = False  # clients wait until a connection is free
 
     def listen(self, listener: Any) -> None:
+        """Accept the connections of a socket."""
         listener.setblocking(False)
         with contextlib.suppress(OSError):  # a Unix socket
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
@@ -48,17 +49,17 @@ class ConnectionPool:
         self._selector.register(listener, selectors.EVENT_READ, accept)
 
     def stop_listening(self, *, last: bool) -> None:
-        """`last`: no other process will accept those who have connected already."""
+        """Close the listeners. `last`: first accept the clients that have connected already."""
         self.listen_again()
         for listener in self._listeners:
             self._selector.unregister(listener)
             while last and self._accept(listener):
                 pass
-            listener.close()  # at once: who connects in between would be lost
+            listener.close()  # at once: a client that connects in between would be lost
         self._listeners = []
 
     def listen_again(self) -> None:
-        """Look for new connections again, if there was no room for one."""
+        """Accept connections again, after there was no room for one."""
         if self.crowded:
             self.crowded = False
             for listener in self._listeners:
@@ -71,7 +72,7 @@ class ConnectionPool:
             self._selector.unregister(listener)
 
     def _accept_if_room(self, listener: Any, _events: int = 0) -> None:
-        if self.crowded:  # since another listener of this turn
+        if self.crowded:  # since another listener in this turn
             return
         if len(self._connections) < self.limits.connections or self._make_room():
             self._accept(listener)
@@ -79,8 +80,10 @@ class ConnectionPool:
             self._wait_for_room()
 
     def _accept(self, listener: Any) -> bool:
-        """Whether there was a connection to accept. Only one in a turn of the loop: the workers
-        that have less to do come round sooner, and take more.
+        """Accept one connection, and return whether there was one.
+
+        One in a turn of the loop is enough: workers with less work have shorter turns and accept
+        more.
         """
         try:
             sock, address = listener.accept()
@@ -94,15 +97,15 @@ class ConnectionPool:
         self._connections[connection] = 0
         self.watch(connection, read=True)
         if len(self._connections) > self.limits.connections:
-            connection.refuse(RequestError(503, "There are too many connections."))
+            connection.reject(RequestError(503, "There are too many connections."))
         return True
 
     def _make_room(self) -> bool:
-        """Return whether one more connection can be accepted.
+        """Close an idle connection if possible, and return whether one more can be accepted.
 
-        One without a complete request gives way, the one that is silent for longest first. While
-        all of these are fresh, the answer is no: their requests are on their way. Where all have a
-        request, the answer is yes, since the newest gets a 503 at once.
+        Of the connections without a complete request, the one that is silent for longest is
+        closed, but none that is fresh. If all connections have a request, the new one is accepted
+        and gets a 503 at once.
         """
         others = [c for c in self._connections if c.state in {HEAD, LINGER}]
         latest = time.monotonic() - FRESH_SECONDS
@@ -116,32 +119,32 @@ class ConnectionPool:
 
     def watch(self, connection: Connection, *, read: bool, write: bool = False) -> None:
         """Call `connection` when it can be read or written."""
-        wanted = read * selectors.EVENT_READ | write * selectors.EVENT_WRITE
+        events = read * selectors.EVENT_READ | write * selectors.EVENT_WRITE
         watched = self._connections.get(connection)
-        if watched is None or watched == wanted:
+        if watched is None or watched == events:
             return
-        self._connections[connection] = wanted
-        act = connection.writable if write else connection.readable
-        if not wanted:
+        self._connections[connection] = events
+        action = connection.writable if write else connection.readable
+        if not events:
             self._selector.unregister(connection.sock)
         elif watched:
-            self._selector.modify(connection.sock, wanted, partial(self._do, connection, act))
+            self._selector.modify(connection.sock, events, partial(self._run, connection, action))
         else:
-            self._selector.register(connection.sock, wanted, partial(self._do, connection, act))
+            self._selector.register(connection.sock, events, partial(self._run, connection, action))
 
-    def _do(self, connection: Connection, act: Callable[[], None], _events: int = 0) -> None:
-        """What goes wrong with one connection ends that one alone."""
+    def _run(self, connection: Connection, action: Callable[[], None], _events: int = 0) -> None:
+        """Run an action of a connection. An exception closes this connection only."""
         try:
-            act()
+            action()
         except Exception:
-            log.exception("unforeseen")
+            log.exception("unexpected error")
             connection.close(abort=True)
 
-    def hold(self, connection: Connection, size: int) -> None:
-        """Count the bytes that are kept in memory for a client.
+    def account_memory(self, connection: Connection, size: int) -> None:
+        """Set the bytes that are kept in memory for a client.
 
         Raises:
-            Refusal: 503 all others together have reached the limit, and this one is not small.
+            RequestError: 503, the limit is reached and this connection keeps more than a few bytes.
         """
         if connection not in self._connections:
             return
@@ -151,6 +154,7 @@ class ConnectionPool:
             raise RequestError(503, BUSY)
 
     def forget(self, connection: Connection) -> None:
+        """Remove a connection that is being closed."""
         self.watch(connection, read=False)
         self._held -= connection.held
         connection.held = 0

@@ -1,9 +1,9 @@
-"""Plain requests answered without Flask.
+"""Common requests answered without Flask.
 
-Flask's routing, its request and response objects and the hooks around them take most of the time of
-a small request. What a head asks for is the same each time, so it is asked of the dialects once and
-kept; what is left is to read the body, to ask the model once for all that wait, and to write. A
-request about which there is any doubt is Flask's: it knows the words for what is wrong.
+Flask's routing, request objects and hooks take most of the time of a small request. The head of a
+request is the same each time, so the protocol parses it once and the result is cached. What is
+left is to parse the body, to call the model once for all waiting requests, and to write the
+responses. Every doubtful request goes to Flask, which describes the error.
 """
 
 from __future__ import annotations
@@ -21,238 +21,245 @@ from .. import inference, problems
 from ..data.columns import count
 from ..inference import BodyParser, InferenceRequest, InferenceResponse, Route
 from ..observability import metrics, requests, tracing
-from ..observability.requests import TraceHeaders
-from ..problems import closes
+from ..observability.requests import RequestRecord, TraceHeaders
+from ..problems import is_closing
 from ..security import auth
 from .batching import DynamicBatch
 
-__all__ = ["FastPath", "FastRequest", "of"]
-
-
 log = logging.getLogger("modelpack.serving")
 
-MOST_BYTES = 1 << 18
-"""Of a body. A larger one takes so long to read that what goes on around it does not count."""
+MAX_BODY_BYTES = 1 << 18
+"""Larger bodies take so long to parse that the time of Flask does not count."""
 
 TURN = 4
-"""How often the rows that a quick model takes may be asked for before others have their turn."""
+"""How many times the number of fast rows is predicted before other connections have their turn."""
 
 TEXT_BYTES = 256
-"""Of texts, that take as long as a row."""
+"""Bytes of text that take as long to predict as a row of numbers."""
 
 NUMERIC = ("number", "integer", "boolean")
-OURS = "modelpack.serving."
+OUR_MODULES = "modelpack.serving."
 
-
-def of(app: Any) -> FastPath | None:
-    """The desk of an application, if it is the one that its bundle was made with: where routes or
-    hooks were added that look at every request, all of them are Flask's.
-    """
-    offers = getattr(app, "extensions", {}).get(inference.EXTENSION)
-    if not offers:
-        return None
-    reason = _changed(app, offers)
-    if reason is not None:
-        log.info("every request goes through Flask: %s", reason)
-        return None
-    return FastPath(app, offers)
+Environ = Mapping[str, Any]
+EnvironParser = Callable[[bytes], Environ]
+"""Returns the WSGI environ of a head, or raises if the head is malformed."""
 
 
 class FastPath:
-    """Of `app`, which offers to be asked at `offers`, by path."""
+    """The inference routes of a Flask application, without Flask."""
 
-    def __init__(self, app: Flask, offers: dict[str, Route]) -> None:
-        self.service = next(iter(offers.values())).service
-        most = min(MOST_BYTES, self.service.limits.body_bytes)
-        self._heads = HeadCache(app, offers, most)
+    def __init__(self, app: Flask, routes: dict[str, Route]) -> None:
+        """`routes`: by path, as `inference.register_route` stores them."""
+        self.service = next(iter(routes.values())).service
+        max_bytes = min(MAX_BODY_BYTES, self.service.limits.body_bytes)
+        self._heads = HeadCache(app, routes, max_bytes)
         self._clock = Clock()
         fields = self.service.manifest.inputs
         self._is_numeric = bool(fields) and all(field.type in NUMERIC for field in fields)
 
-    def plain(self, raw: bytes, environ: Callable[[bytes], Environ]) -> FastRequest | None:
-        """What a head asks for, if it can be answered here. `environ`: as in `Heads.plain`."""
+    @classmethod
+    def for_app(cls, app: Any) -> FastPath | None:
+        """Return the fast path of an application.
+
+        It is None if the author changed the routes, or added hooks, which must see all requests.
+        """
+        routes = getattr(app, "extensions", {}).get(inference.EXTENSION)
+        if not routes:
+            return None
+        reason = _change_of_app(app, routes)
+        if reason is not None:
+            log.info("every request goes through Flask: %s", reason)
+            return None
+        return cls(app, routes)
+
+    def match(self, raw: bytes, parse_environ: EnvironParser) -> FastRequest | None:
+        """Return the parsed head of a request, or None if the request goes to Flask."""
         if tracing.Tracing.tracer is not None or not self.service.ready:
             return None
-        return self._heads.plain(raw, environ)
+        return self._heads.match(raw, parse_environ)
 
     @property
     def merges(self) -> bool:
-        """Whether several requests can be answered by one call of the model."""
+        """Whether one call of the model can answer several requests."""
         return self.service.runner.merges
 
     @property
-    def is_quick(self) -> bool:
-        """Whether the model answers some rows in no time: then nothing is won by a thread."""
+    def is_fast(self) -> bool:
+        """Whether the model predicts a few rows faster than a thread could be woken for them."""
         return self.service.runner.quick_rows > 0
 
-    def answer(self, jobs: Sequence[Any], *, draining: bool) -> Callable[[], None]:
-        """Fill in what is answered to jobs with plain heads. Those without an answer are Flask's:
-        also, where the model is quick, if it would not be for so many rows.
+    def handle(self, jobs: Sequence[Any], *, draining: bool) -> Callable[[], None]:
+        """Fill in the responses of jobs whose heads matched.
 
-        What is given back counts and logs them, which clients need not wait for.
+        Jobs that stay without a response go to Flask. If the model is fast, so do jobs with more
+        rows than it predicts fast.
+
+        Returns:
+            A function that counts and logs the requests, to be called after the responses are sent.
         """
-        asked = list(self._asked(jobs))
-        metrics.IN_FLIGHT.inc(len(asked))
-        batch = DynamicBatch(self.service, [question for _, question in asked])
-        batch.ask()
+        accepted = list(self._accepted(jobs))
+        metrics.IN_FLIGHT.inc(len(accepted))
+        batch = DynamicBatch(self.service, [request for _, request in accepted])
+        batch.run()
         answered = [
-            self._answer(job, question, results, draining)
-            for (job, question), results in zip(asked, batch.results)
+            self._respond(job, request, results, draining)
+            for (job, request), results in zip(accepted, batch.results)
             if results is not None
         ]
 
-        def tell() -> None:
+        def record() -> None:
             requests.record_calls(batch.calls)
             requests.record_responses([each for each in answered if each is not None])
-            metrics.IN_FLIGHT.dec(len(asked))
+            metrics.IN_FLIGHT.dec(len(accepted))
 
-        return tell
+        return record
 
-    def _asked(self, jobs: Sequence[Any]) -> Iterator[tuple[Any, InferenceRequest]]:
-        """Those that can be answered here, with what they ask."""
-        quick = self.service.runner.quick_rows
-        most, left = (quick, TURN * quick) if quick else (math.inf, math.inf)
+    def _accepted(self, jobs: Sequence[Any]) -> Iterator[tuple[Any, InferenceRequest]]:
+        """Yield the jobs that can be answered without Flask, with their parsed bodies."""
+        fast_rows = self.service.runner.quick_rows
+        most, left = (fast_rows, TURN * fast_rows) if fast_rows else (math.inf, math.inf)
         for job in jobs:
-            question = _question(job)
-            if question is None:
+            request = _parse_body(job)
+            if request is None:
                 continue
-            size = count(question.rows)
+            size = count(request.rows)
             if not self._is_numeric:
                 size = max(size, len(job.body) // TEXT_BYTES)
             if size <= min(most, left):
                 left -= size
-                yield job, question
+                yield job, request
 
-    def _answer(
-        self, job: Any, question: InferenceRequest, results: dict[str, Any], draining: bool
-    ) -> tuple[requests.RequestRecord, int] | None:
+    def _respond(
+        self, job: Any, request: InferenceRequest, results: dict[str, Any], draining: bool
+    ) -> tuple[RequestRecord, int] | None:
         try:
-            reply = question.reply(results)
-        except Exception:  # a Problem, which Flask tells
+            response = request.response(results)
+        except Exception:  # Flask describes the error
             return None
-        plain: FastRequest = job.plain
+        fast: FastRequest = job.fast
         seconds = time.monotonic() - job.queued
-        seen = requests.RequestRecord("POST", plain.kind.offer.rule, seconds, plain.given)
-        seen.rows = count(question.rows)
-        seen.ignored = len(question.ignored or ())
-        job.closes = plain.kind.closes or draining
-        job.answer = response(reply, seen, self._clock.date(), closes=job.closes)
-        return seen, len(reply.body)
+        record = RequestRecord("POST", fast.kind.route.rule, seconds, fast.headers)
+        record.rows = count(request.rows)
+        record.ignored = len(request.ignored or ())
+        job.closes = fast.kind.closes or draining
+        job.response = _http_response(response, record, self._clock.date(), closes=job.closes)
+        return record, len(response.body)
 
 
-def _question(job: Any) -> InferenceRequest | None:
-    """What a job asks; None where its body is not plainly right."""
+def _parse_body(job: Any) -> InferenceRequest | None:
     try:
-        question: InferenceRequest = job.plain.kind.read(job.body)
-    except Exception:  # a Problem or a mistake, which Flask tells
+        request: InferenceRequest = job.fast.kind.parse(job.body)
+    except Exception:  # Flask describes the error
         return None
-    return question
+    return request
 
 
-def _changed(app: Flask, offers: dict[str, Route]) -> str | None:
-    """What in an application keeps its requests from being answered anywhere else."""
+def _change_of_app(app: Flask, routes: dict[str, Route]) -> str | None:
+    """Return why an application needs all of its requests, or None."""
     hooks: list[Any] = [
         app.before_request_funcs,
         app.after_request_funcs,
         app.teardown_request_funcs,
     ]
-    found = [each for table in hooks for functions in table.values() for each in functions]
-    strange = [each for each in found if not str(each.__module__).startswith(OURS)]
-    if strange:
+    functions = [each for table in hooks for some in table.values() for each in some]
+    if any(not str(each.__module__).startswith(OUR_MODULES) for each in functions):
         return "it has hooks of its own"
     if type(app) is not Flask or "wsgi_app" in app.__dict__:
         return "it is wrapped"
-    routes = app.url_map.bind("localhost")
-    for path, offer in offers.items():
-        endpoint, _ = routes.match(path, "POST")
-        view = app.view_functions.get(endpoint)
-        if endpoint != offer.endpoint or not str(getattr(view, "__module__", "")).startswith(OURS):
-            return f"{offer.rule} is not the route that it was"
+    adapter = app.url_map.bind("localhost")
+    for path, route in routes.items():
+        endpoint, _ = adapter.match(path, "POST")
+        module = str(getattr(app.view_functions.get(endpoint), "__module__", ""))
+        if endpoint != route.endpoint or not module.startswith(OUR_MODULES):
+            return f"{route.rule} is another route"
     return None
 
 
-# Of the headers, those that differ from one request to the next are read by themselves. A head
-# that is the same without them as one that was seen before is understood by looking it up.
+# Headers that differ between requests. Heads that are equal without them are parsed once.
 VARYING = re.compile(
     rb"\r\n(content-length|x-request-id|traceparent|tracestate): ?([\x21-\x7e]{1,512})(?=\r\n)",
     re.IGNORECASE,
 )
 LENGTH = re.compile(rb"[0-9]{1,9}")
-NONE = TraceHeaders()
-MOST_HEADS = 512
-MOST_HEAD_BYTES = 4096
-
-Environ = Mapping[str, Any]
+NO_HEADERS = TraceHeaders()
+MAX_HEADS = 512
+MAX_HEAD_BYTES = 4096
 
 
-class Kind(NamedTuple):
-    """What all heads ask for that differ only in ids and lengths. `closes`: the connection."""
+class HeadKind(NamedTuple):
+    """What heads have in common that differ only in lengths and ids.
 
-    offer: Route
-    read: BodyParser
+    Attributes:
+        route: The route of the request.
+        parse: Parses the body.
+        closes: The connection is closed after the response.
+    """
+
+    route: Route
+    parse: BodyParser
     closes: bool
 
 
 class FastRequest(NamedTuple):
-    """The head of a plain request. `length`: of its body, in bytes."""
+    """The head of a request that is answered without Flask, with the bytes of its body."""
 
-    kind: Kind
+    kind: HeadKind
     length: int
-    given: TraceHeaders
+    headers: TraceHeaders
 
 
 class HeadCache:
-    """Of requests to `offers`, a table by path, of `app`. `most`: bytes of a body."""
+    """The heads that were parsed before."""
 
-    def __init__(self, app: Flask, offers: Mapping[str, Route], most: int) -> None:
+    def __init__(self, app: Flask, routes: Mapping[str, Route], max_bytes: int) -> None:
+        """`max_bytes`: of a body."""
         self._app = app
-        self._offers = offers
-        self._most = most
-        self._plain: dict[bytes, FastRequest] = {}
-        self._kinds: dict[bytes, Kind | None] = {}
+        self._routes = routes
+        self._max_bytes = max_bytes
+        self._requests: dict[bytes, FastRequest] = {}
+        self._kinds: dict[bytes, HeadKind | None] = {}
 
-    def plain(self, raw: bytes, environ: Callable[[bytes], Environ]) -> FastRequest | None:
-        """What a head asks for; None if it is not plain. `environ`: from a head to its WSGI
-        environ, if it is sound.
-        """
-        plain = self._plain.get(raw)
-        if plain is None and len(raw) <= MOST_HEAD_BYTES:
-            plain = self._read(raw, environ)
-            if plain is not None and plain.given == NONE:
-                _keep(self._plain, raw, plain)
-        return plain
+    def match(self, raw: bytes, parse_environ: EnvironParser) -> FastRequest | None:
+        """Return the parsed head of a request, or None if the request goes to Flask."""
+        request = self._requests.get(raw)
+        if request is None and len(raw) <= MAX_HEAD_BYTES:
+            request = self._parse(raw, parse_environ)
+            if request is not None and request.headers == NO_HEADERS:
+                _store(self._requests, raw, request)
+        return request
 
-    def _read(self, raw: bytes, environ: Callable[[bytes], Environ]) -> FastRequest | None:
-        found = [(name.lower(), value) for name, value in VARYING.findall(raw)]
-        told = dict(found)
-        length = told.get(b"content-length", b"")
-        if len(told) < len(found) or not LENGTH.fullmatch(length) or int(length) > self._most:
+    def _parse(self, raw: bytes, parse_environ: EnvironParser) -> FastRequest | None:
+        pairs = [(name.lower(), value) for name, value in VARYING.findall(raw)]
+        fields = dict(pairs)
+        length = fields.get(b"content-length", b"")
+        if len(fields) < len(pairs) or not LENGTH.fullmatch(length):
+            return None
+        if int(length) > self._max_bytes:
             return None
         key = VARYING.sub(b"", raw)
         if key not in self._kinds:
-            _keep(self._kinds, key, self._kind(raw, environ))
+            _store(self._kinds, key, self._parse_kind(raw, parse_environ))
         kind = self._kinds[key]
         if kind is None:
             return None
-        ids = (told.get(name) for name in (b"x-request-id", b"traceparent", b"tracestate"))
-        given = (None if value is None else value.decode("ascii") for value in ids)
-        return FastRequest(kind, int(length), TraceHeaders(*given))
+        values = (fields.get(name) for name in (b"x-request-id", b"traceparent", b"tracestate"))
+        headers = (None if value is None else value.decode("ascii") for value in values)
+        return FastRequest(kind, int(length), TraceHeaders(*headers))
 
-    def _kind(self, raw: bytes, environ: Callable[[bytes], Environ]) -> Kind | None:
-        """Whatever is unusual here is nothing for this path, and no mistake of ours."""
+    def _parse_kind(self, raw: bytes, parse_environ: EnvironParser) -> HeadKind | None:
         try:
-            made = environ(raw)
-            offer = self._offers.get(made["PATH_INFO"])
-            if offer is None or not _is_plain(made) or not auth.passes(self._app, made):
+            environ = parse_environ(raw)
+            route = self._routes.get(environ["PATH_INFO"])
+            if route is None or not _is_common(environ) or not auth.passes(self._app, environ):
                 return None
-            ends = closes(made.get("HTTP_CONNECTION", ""), newer=True)
-            return Kind(offer, offer.ask(Request(dict(made))), ends)
-        except Exception:
+            closes = is_closing(environ.get("HTTP_CONNECTION", ""), newer=True)
+            return HeadKind(route, route.parse(Request(dict(environ))), closes)
+        except Exception:  # Flask describes the error
             return None
 
 
-def _is_plain(environ: Environ) -> bool:
-    """Whether a request of this head is POSTed as most are."""
+def _is_common(environ: Environ) -> bool:
+    """Return whether a head has none of the features that only Flask and gunicorn support."""
     return (
         environ["REQUEST_METHOD"] == "POST"
         and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
@@ -261,39 +268,40 @@ def _is_plain(environ: Environ) -> bool:
     )
 
 
-def _keep(known: dict[bytes, Any], key: bytes, value: Any) -> None:
-    """No more than so many: clients may send a new one each time."""
-    if len(known) >= MOST_HEADS:
-        known.clear()
-    known[key] = value
+def _store(cache: dict[bytes, Any], key: bytes, value: Any) -> None:
+    """Add an entry to a cache of bounded size: clients may send a new head each time."""
+    if len(cache) >= MAX_HEADS:
+        cache.clear()
+    cache[key] = value
 
 
-SECURITY = "".join(f"{name}: {value}\r\n" for name, value in problems.SECURITY)
+SECURITY_LINES = "".join(f"{name}: {value}\r\n" for name, value in problems.SECURITY_HEADERS)
 
 
 class Clock:
-    """The value of `Date`, made once a second."""
+    """The value of the `Date` header, formatted once a second."""
 
     def __init__(self) -> None:
         self._second = 0
         self._date = ""
 
     def date(self) -> str:
+        """Return the current value."""
         second = int(time.time())
         if second != self._second:
             self._second, self._date = second, formatdate(second, usegmt=True)
         return self._date
 
 
-def response(
-    reply: InferenceResponse, seen: requests.RequestRecord, date: str, *, closes: bool
+def _http_response(
+    response: InferenceResponse, record: RequestRecord, date: str, *, closes: bool
 ) -> bytes:
-    """A whole response of status 200."""
-    own = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
-    ids = "".join(f"{name}: {value}\r\n" for name, value in requests.ids(seen))
+    """Return a complete response with status 200."""
+    headers = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+    ids = "".join(f"{name}: {value}\r\n" for name, value in requests.id_headers(record))
     head = (
         f"HTTP/1.1 200 OK\r\nDate: {date}\r\nConnection: {'close' if closes else 'keep-alive'}\r\n"
-        f"{own}Content-Type: {reply.content_type}\r\nContent-Length: {len(reply.body)}\r\n"
-        f"{SECURITY}{ids}\r\n"
+        f"{headers}Content-Type: {response.content_type}\r\n"
+        f"Content-Length: {len(response.body)}\r\n{SECURITY_LINES}{ids}\r\n"
     )
-    return head.encode("latin-1") + reply.body
+    return head.encode("latin-1") + response.body

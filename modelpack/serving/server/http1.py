@@ -1,7 +1,7 @@
 """Strict HTTP/1.1 parsing and error responses.
 
-What two servers in a row could understand differently is refused (RFC 9112, sections 2.2, 3.2, 5.1,
-5.2, 6.1 and 6.3), whichever release of gunicorn is installed.
+Requests that a proxy and this server could parse differently are rejected, whichever release of
+gunicorn is installed. See RFC 9112, sections 2.2, 3.2, 5.1, 5.2, 6.1 and 6.3.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from gunicorn.http.unreader import IterUnreader
 
 from .. import problems
 from ..observability import requests
-from ..problems import closes
+from ..problems import is_closing
 from ..protocols.v2 import routes
 from ..settings import Limits
 
 END = b"\r\n\r\n"
 REST = rb"[\x21\x22\x24-\x7e]*"
 LINE = re.compile(rb"(?:[A-Z]{3,20} /(?!/)" + REST + rb"|OPTIONS \*) HTTP/1\.([01])")
-"""Not //path: a proxy that denies a path would let it through, and Flask takes it for /path."""
+"""Without //path, which Flask takes for /path: a proxy that denies /path would let it through."""
 FIELD = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*)?)"
 )
-"""A value does not begin with a blank: otherwise the time of a failed match is quadratic."""
+"""A value does not begin with a blank. Otherwise a failed match takes quadratic time."""
 HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]+")
 ABSOLUTE = re.compile(
     rb"([A-Z]{3,20}) (?i:https?)://("
@@ -40,7 +40,7 @@ ABSOLUTE = re.compile(
     + rb")?)"
     rb" (HTTP/1\.[01])"
 )
-"""The form in which requests are sent to proxies, and which every server has to accept."""
+"""The form of requests to proxies, which every server has to accept."""
 LENGTH = re.compile(rb"[0-9]{1,15}")
 ONCE = {
     b"authorization",
@@ -54,8 +54,12 @@ ONCE = {
 
 
 class Head:
-    """`request`: gunicorn's. `length`: of the body, None if it comes in chunks. `expects`: the
-    client waits for 100 Continue before it sends the body.
+    """The head of a request.
+
+    Attributes:
+        request: gunicorn's request.
+        length: Bytes of the body, or None if it is chunked.
+        expects: The client waits for 100 Continue before it sends the body.
     """
 
     def __init__(self, request: Any, fields: Mapping[bytes, bytes]) -> None:
@@ -67,12 +71,16 @@ class Head:
         self.expects = b"expect" in fields and request.version >= (1, 1)
 
 
-def search(data: bytearray, start: int, limits: Limits) -> int:
-    """Where the head that `data` begins with ends, -1 if it is not complete. `start`: how much of
-    it was searched before.
+def find_head_end(data: bytearray, start: int, limits: Limits) -> int:
+    """Return the end of the head at the beginning of `data`, or -1 if it is incomplete.
+
+    Args:
+        data: What has arrived.
+        start: Bytes of `data` that were searched before.
+        limits: The limits of heads.
 
     Raises:
-        Refusal: 414 or 431 it is too large already; 400 one of its lines ends without CR.
+        RequestError: 414 or 431, the head is too large. 400, a line ends without CR.
     """
     end = data.find(END, max(0, start - len(END)))
     last = len(data) if end < 0 else end + len(END)
@@ -86,7 +94,7 @@ def search(data: bytearray, start: int, limits: Limits) -> int:
 
 
 def _check_ends(data: bytearray, start: int, last: int) -> None:
-    """CR and LF come together only; the CR at the end of what has come may wait for its LF."""
+    """Require CR and LF in pairs, apart from a CR at the end whose LF may follow."""
     pairs = data.count(b"\r\n", start, last)
     feeds = data.count(b"\n", start + (data[start : start + 1] == b"\n" and start > 0), last)
     if feeds != pairs or data.count(b"\r", start, last - 1) != pairs:
@@ -94,11 +102,11 @@ def _check_ends(data: bytearray, start: int, last: int) -> None:
 
 
 def parse(data: bytes, cfg: Any, peer: Any, number: int, limits: Limits) -> Head:
-    """The head `data` of the request that is the `number`th of its connection.
+    """Parse the head of the `number`th request of a connection.
 
     Raises:
-        Refusal: 400 it is malformed, 417 it expects something else than 100 Continue, 431 its
-            headers are too many or too large.
+        RequestError: 400, the head is malformed. 417, it expects something else than 100 Continue.
+            431, there are too many headers, or one is too large.
     """
     first, _, rest = data[: -len(END)].partition(b"\r\n")
     lines = rest.split(b"\r\n") if rest else []
@@ -118,7 +126,7 @@ def parse(data: bytes, cfg: Any, peer: Any, number: int, limits: Limits) -> Head
         request = Request(cfg, IterUnreader([data]), peer, number)
     except (ParseException, ValueError) as error:
         raise RequestError(400, "The head of the request is malformed.") from error
-    if closes(fields.get(b"connection", b"").decode("latin-1"), newer):
+    if is_closing(fields.get(b"connection", b"").decode("latin-1"), newer):
         request.force_close()
     return Head(request, fields)
 
@@ -136,7 +144,7 @@ def _origin_form(absolute: re.Match[bytes]) -> bytes:
 def _fields(lines: list[bytes], limits: Limits) -> dict[bytes, bytes]:
     if len(lines) > limits.headers:
         raise RequestError(431, f"There are more than {limits.headers} headers.")
-    found: dict[bytes, bytes] = {}
+    fields: dict[bytes, bytes] = {}
     for line in lines:
         if len(line) + 2 > limits.header_bytes:
             raise RequestError(431, f"A header is larger than {limits.header_bytes} bytes.")
@@ -144,14 +152,14 @@ def _fields(lines: list[bytes], limits: Limits) -> dict[bytes, bytes]:
         if match is None:
             raise RequestError(400, "A header is malformed.")
         name, value = match.group(1).lower(), match.group(2).rstrip(b" \t")
-        if name in found and name in ONCE:
+        if name in fields and name in ONCE:
             raise RequestError(400, "A header came twice that may come once.")
-        found[name] = found[name] + b"," + value if name in found else value
-    return found
+        fields[name] = fields[name] + b"," + value if name in fields else value
+    return fields
 
 
 def _check(fields: Mapping[bytes, bytes], newer: bool) -> None:
-    """`newer`: HTTP/1.1."""
+    """Check the fields that frame a request. `newer`: HTTP/1.1."""
     host = fields.get(b"host")
     if host is None and newer:
         raise RequestError(400, "There is no Host header.")
@@ -169,32 +177,33 @@ def _check(fields: Mapping[bytes, bytes], newer: bool) -> None:
         raise RequestError(417, "Only 100-continue can be expected.")
 
 
-CHUNKS = 65_536
-"""In one body. An array a chunk is fine, a byte a chunk costs more to read than to send."""
+MAX_CHUNKS = 65_536
+"""Chunks of one body. A chunk of one byte costs more to read than to send."""
 
-LINE_BYTES = 256
-TRAILER_BYTES = 8192
+MAX_CHUNK_LINE_BYTES = 256
+MAX_TRAILER_BYTES = 8192
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?")
 TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
 NEVER_LAST = {b"content-length", b"host", b"trailer", b"transfer-encoding"}
 
 
 class Chunked:
-    """A body that comes in chunks. `limit`: bytes of the body, beyond which nothing is read."""
+    """A chunked body."""
 
     def __init__(self, limit: int) -> None:
+        """`limit`: bytes of a body that is accepted."""
         self.body = bytearray()
         self._limit = limit
         self._chunks = 0
-        self._left = 0  # bytes of the chunk at hand
-        self._trailer = 0  # bytes of what follows the last chunk
+        self._left = 0  # bytes of the current chunk
+        self._trailer = 0  # bytes after the last chunk
         self._read = self._size
 
     def take(self, data: bytearray) -> bool:
-        """Take what belongs to the body off the front of `data`; whether that was the end of it.
+        """Move the beginning of `data` to the body, and return whether the body is complete.
 
         Raises:
-            Refusal: 400 the chunks are malformed, 413 they are too large or too many.
+            RequestError: 400, the chunks are malformed. 413, they are too large or too many.
         """
         while self._read(data):
             if self._read == self._end:
@@ -202,7 +211,7 @@ class Chunked:
         return False
 
     def _size(self, data: bytearray) -> bool:
-        line = _line(data, LINE_BYTES)
+        line = _line(data, MAX_CHUNK_LINE_BYTES)
         if line is None:
             return False
         match = SIZE.fullmatch(line)
@@ -212,8 +221,8 @@ class Chunked:
         self._chunks += 1
         if len(self.body) + self._left > self._limit:
             raise RequestError(413, f"The body is larger than {self._limit} bytes.")
-        if self._chunks > CHUNKS:
-            raise RequestError(413, f"The body comes in more than {CHUNKS} chunks.")
+        if self._chunks > MAX_CHUNKS:
+            raise RequestError(413, f"The body comes in more than {MAX_CHUNKS} chunks.")
         self._read = self._data if self._left else self._trailers
         return True
 
@@ -231,8 +240,8 @@ class Chunked:
         return True
 
     def _trailers(self, data: bytearray) -> bool:
-        """The lines after the last chunk: they have to be headers, and nobody asks for them."""
-        line = _line(data, TRAILER_BYTES - self._trailer)
+        """Check and drop a line after the last chunk."""
+        line = _line(data, MAX_TRAILER_BYTES - self._trailer)
         if line is None:
             return False
         self._trailer += len(line) + 2
@@ -245,11 +254,11 @@ class Chunked:
         return True
 
     def _end(self, data: bytearray) -> bool:
-        raise AssertionError(data)  # nothing is read past the end
+        raise AssertionError(data)  # `take` reads nothing after the end
 
 
 def _line(data: bytearray, limit: int) -> bytes | None:
-    """The first line, taken off `data`; None: it is not complete."""
+    """Remove the first line from `data` and return it, or None if it is incomplete."""
     end = data.find(b"\n", 0, limit + 2)
     if end < 0:
         if len(data) > limit:
@@ -270,7 +279,7 @@ class Sized:
         self._left = length
 
     def take(self, data: bytearray) -> bool:
-        """Take what belongs to the body off the front of `data`; whether that was the end of it."""
+        """Move the beginning of `data` to the body, and return whether the body is complete."""
         piece = data[: self._left]
         self.body += piece
         del data[: len(piece)]
@@ -282,10 +291,10 @@ Body = Union[Sized, Chunked]
 
 
 def body_for(head: Head, limits: Limits) -> Body:
-    """The body that a head announces.
+    """Return an empty body of the kind that a head announces.
 
     Raises:
-        Refusal: 413 it is too large.
+        RequestError: 413, the body is too large.
     """
     if head.length is None:
         return Chunked(limits.body_bytes)
@@ -299,7 +308,10 @@ BUSY = f"Too many requests are waiting. Try again in {RETRY_SECONDS} s."
 
 
 class RequestError(Exception):
-    """A request that is refused before the application has seen it."""
+    """The reason to reject a request before the application sees it.
+
+    The first sentence of the detail is the `reason` of the metric `modelpack_refused`.
+    """
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -312,33 +324,39 @@ REQUEST_ID = re.compile(rb"\nx-request-id:[ \t]*([A-Za-z0-9_-]{1,64})[ \t]*\r", 
 
 
 def error_response(
-    refusal: RequestError,
+    error: RequestError,
     seconds: float,
     top: bytes = b"",
     *,
     head: bool = False,
     close: bool = True,
 ) -> bytes:
-    """Return the whole response, which has been counted and logged. `seconds`: since the request
-    began. `top`: its head as far as it has come, with the id of the request and the protocol:
-    clients of V1 and V2 get the member `error`.
+    """Count and log a rejected request, and return the complete response.
+
+    Args:
+        error: The reason.
+        seconds: Since the beginning of the request.
+        top: What has arrived of the head, in which the id of the request and the protocol are
+            searched. Clients of V1 and V2 get the member `error`.
+        head: The response has no body.
+        close: The connection is closed after the response.
     """
-    found = REQUEST_ID.search(top)
-    given = found.group(1).decode("ascii") if found else None
-    request_id = requests.refused(refusal.status, refusal.detail, seconds, given)
-    problem = problems.Problem(refusal.status, refusal.detail)
+    match = REQUEST_ID.search(top)
+    client_id = match.group(1).decode("ascii") if match else None
+    request_id = requests.record_rejection(error.status, error.detail, seconds, client_id)
+    problem = problems.Problem(error.status, error.detail)
     body = problems.document(problem, request_id)
     if PROTOCOL.match(top):
         body = routes.with_error(body)
     lines = [
-        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
         f"Date: {formatdate(usegmt=True)}",
         "Content-Type: application/problem+json",
         f"Content-Length: {len(body)}",
         f"X-Request-Id: {request_id}",
         f"Connection: {'close' if close else 'keep-alive'}",
-        *(f"{name}: {value}" for name, value in problems.SECURITY),
+        *(f"{name}: {value}" for name, value in problems.SECURITY_HEADERS),
     ]
-    if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         lines.append(f"Retry-After: {RETRY_SECONDS}")
     return "\r\n".join([*lines, "", ""]).encode("ascii") + (b"" if head else body)

@@ -23,10 +23,11 @@ log = logging.getLogger("modelpack.serving")
 
 TICK_SECONDS = 0.25
 GRACE_SECONDS = 0.1
-"""Before a connection that says nothing is closed by a drain: its request may be on its way."""
+"""Before a drain closes a silent connection, whose request may be on its way."""
 LAST_SECONDS = 0.5
-"""For clients to read their answers, before a drain ends."""
-ASIDE_BELOW = ("/v1/", "/v2/")  # whose GET tells of the model, and whether it is ready
+"""For clients to read their responses before a drain ends."""
+IMMEDIATE_PREFIXES = ("/v1/", "/v2/")
+"""Paths whose GET requests return metadata."""
 
 
 class Loop(ConnectionPool):
@@ -34,8 +35,10 @@ class Loop(ConnectionPool):
 
     Args:
         app: The WSGI application.
-        on_tick: Called four times a second, whether there are requests or not.
-        recycle: Called when a prediction cannot be ended.
+        cfg: gunicorn's configuration.
+        limits: The limits of the service.
+        on_tick: Called four times a second.
+        recycle: Called when a prediction does not end.
     """
 
     def __init__(
@@ -54,29 +57,29 @@ class Loop(ConnectionPool):
         self._app = app
         self._on_tick = on_tick
         self._recycle = recycle
-        self._desk = fast_path.of(app)
-        self._plain: list[Job] = []  # of this turn
+        self._fast_path = fast_path.FastPath.for_app(app)
+        self._fast_jobs: list[Job] = []  # of this turn
         self._ready: list[Connection] = []
         self._ticked = 0.0
         self._quiet_until = self._over = 0.0  # while draining
         self._waker, woken = socket.socketpair()
         self._waker.setblocking(False)
         self.wake_by(woken.detach())
-        merges = self._desk is not None and self._desk.merges
-        self._predictor = Predictor(self._answer, self._wake, merges=merges)
+        merges = self._fast_path is not None and self._fast_path.merges
+        self._predictor = Predictor(self._handle, self._wake, merges=merges)
 
     @property
     def closing(self) -> bool:
-        """Whether connections are closed after the answer: others need them, or the end is near."""
+        """Whether connections are closed after the response, for other clients or a drain."""
         return self.draining or self.crowded
 
     def wake_by(self, descriptor: int) -> None:
-        """Begin a turn when there is something to read from `descriptor`."""
+        """Begin a turn when `descriptor` can be read."""
         os.set_blocking(descriptor, False)
         self._selector.register(descriptor, selectors.EVENT_READ, partial(_empty, descriptor))
 
     def turn(self) -> None:
-        """Do what there is to do, after waiting for it for a moment."""
+        """Wait for events for a moment, and handle them."""
         was_crowded = self.crowded
         wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.closing else TICK_SECONDS
         for key, events in self._selector.select(wait):
@@ -86,9 +89,9 @@ class Loop(ConnectionPool):
                 self._send(job)
         ready, self._ready = self._ready, []
         for connection in ready:
-            self._do(connection, connection.go_on)
-        if self._plain:
-            self._answer_plain()
+            self._run(connection, connection.proceed)
+        if self._fast_jobs:
+            self._handle_fast_jobs()
         if was_crowded:
             self.listen_again()
         if time.monotonic() - self._ticked > TICK_SECONDS:
@@ -100,45 +103,43 @@ class Loop(ConnectionPool):
         requests.set_queue_length(self._predictor.queued)
         stuck = self._predictor.stuck(self.limits.predict_seconds)
         if stuck:
-            self._leave(stuck)
+            self._abandon(stuck)
         for connection in list(self._connections):
             if connection.deadline < now:
-                self._do(connection, connection.expire)
+                self._run(connection, connection.expire)
             elif connection.state == TURN and connection.is_reset():
                 connection.close()
 
-    def _leave(self, stuck: list[Job]) -> None:
-        """A prediction cannot be ended but with its process."""
+    def _abandon(self, stuck: list[Job]) -> None:
+        """Reject jobs whose prediction does not end. Only the end of the process can end it."""
         detail = f"The model took longer than {self.limits.predict_seconds} s."
         for job in stuck:
             if not job.given_up:
-                job.connection.refuse(RequestError(504, detail))
+                job.connection.reject(RequestError(504, detail))
         self._predictor.replace()
         self._recycle()
 
-    def later(self, connection: Connection) -> None:
-        """Let `connection` go on in the next turn: it has read more than one request."""
+    def proceed_later(self, connection: Connection) -> None:
+        """Parse the bytes that `connection` has already read, in the next turn."""
         self._ready.append(connection)
 
-    def plain(self, raw: bytes, addresses: tuple[Any, Any]) -> fast_path.FastRequest | None:
-        """What the head of a request asks for, if it can be answered without Flask."""
-        if self._desk is None:
+    def match_fast(self, raw: bytes, addresses: tuple[Any, Any]) -> fast_path.FastRequest | None:
+        """Return the parsed head of a request that can be answered without Flask, or None."""
+        if self._fast_path is None:
             return None
         environ = partial(predictor.environ, addresses=addresses, cfg=self.cfg, limits=self.limits)
-        return self._desk.plain(raw, environ)
+        return self._fast_path.match(raw, environ)
 
     def submit(self, job: Job, top: http1.Head | None) -> None:
-        """Have a complete request answered, now or when its turn comes. `top`: its head; None if
-        it is plain.
+        """Handle a complete request, now or when its turn comes.
 
-        Raises:
-            Refusal: 503 too many wait.
+        `top`: its head, or None if the request can be answered without Flask.
         """
         self.requests += 1
         if top is None:
-            self._plain.append(job)
-        elif _is_aside(top):
-            self._answer([job])
+            self._fast_jobs.append(job)
+        elif _is_immediate(top):
+            self._handle([job])
             self._send(job)
         else:
             self._put(job)
@@ -146,68 +147,69 @@ class Loop(ConnectionPool):
     def _put(self, job: Job) -> None:
         if self._predictor.queued >= self.limits.queue:
             for deferred in list(self._predictor.deferred)[:1]:
-                self.overdue(deferred)
+                self.reject_waiting(deferred)
         if self._predictor.queued >= self.limits.queue:
-            job.connection.refuse(RequestError(503, BUSY), close=False)
+            job.connection.reject(RequestError(503, BUSY), close=False)
         else:
             self._predictor.put(job)
 
-    def _answer_plain(self) -> None:
-        """Have the plain requests of this turn answered together: at once if the model is quick."""
-        jobs, self._plain = [job for job in self._plain if not job.given_up], []
-        tell = None
-        if self._desk is not None and self._desk.is_quick:
-            tell = self._desk.answer(jobs, draining=self.closing)
+    def _handle_fast_jobs(self) -> None:
+        """Predict for the fast requests of this turn in this thread, or queue them."""
+        jobs, self._fast_jobs = [job for job in self._fast_jobs if not job.given_up], []
+        record = None
+        if self._fast_path is not None and self._fast_path.is_fast:
+            record = self._fast_path.handle(jobs, draining=self.closing)
         for job in jobs:
-            if job.answer:
+            if job.response:
                 self._send(job)
             else:
-                self._do(job.connection, partial(self._put, job))
-        if tell is not None:
-            tell()
+                self._run(job.connection, partial(self._put, job))
+        if record is not None:
+            record()
 
     def defer(self, job: Job) -> None:
-        """The client of a job may have left: let all others go first."""
+        """Handle a job after all others, as its client may have left."""
         self._predictor.defer(job)
 
     def give_up(self, job: Job) -> None:
-        """Nobody waits for this answer any more."""
+        """Drop a job whose client no longer waits for the response."""
         self._predictor.give_up(job)
 
-    def overdue(self, job: Job) -> None:
-        """A job has waited for its turn for too long."""
+    def reject_waiting(self, job: Job) -> None:
+        """Reject a job that has waited too long, unless its prediction runs."""
         if job.started is None:
-            job.connection.refuse(RequestError(503, BUSY), close=False)
+            job.connection.reject(RequestError(503, BUSY), close=False)
 
-    def _answer(self, jobs: list[Job]) -> None:
-        """In the predictor's thread, but for requests that do not ask the model."""
-        if self._desk is not None and jobs[0].plain and not self._desk.is_quick:
+    def _handle(self, jobs: list[Job]) -> None:
+        """Fill in the responses of jobs. Runs in the prediction thread if the model is called."""
+        if self._fast_path is not None and jobs[0].fast and not self._fast_path.is_fast:
             try:
-                self._desk.answer(jobs, draining=self.closing)()
-            except BaseException:  # nothing may end this thread; Flask answers instead
-                log.exception("unforeseen")
+                self._fast_path.handle(jobs, draining=self.closing)()
+            except BaseException:  # nothing may end this thread; Flask handles the jobs instead
+                log.exception("unexpected error")
         for job in jobs:
-            if not job.answer:
-                self._ask_flask(job)
+            if not job.response:
+                self._call_flask(job)
 
-    def _ask_flask(self, job: Job) -> None:
-        if job.plain:
+    def _call_flask(self, job: Job) -> None:
+        if job.fast:
             peer = job.connection.addresses[0]
             job.request = http1.parse(job.request, self.cfg, peer, 1, self.limits).request
         if self.closing:
             job.request.force_close()
-        job.answer, job.closes = predictor.call(self._app, job, self.cfg)
+        job.response, job.closes = predictor.call(self._app, job, self.cfg)
 
     def _send(self, job: Job) -> None:
-        self._do(job.connection, partial(job.connection.send, job.answer, closes=job.closes))
+        self._run(job.connection, partial(job.connection.send, job.response, closes=job.closes))
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it is awake
+        with contextlib.suppress(OSError):  # a full socket wakes the loop as well
             self._waker.send(b".")
 
     def drain(self, seconds: float, *, last: bool) -> None:
-        """Accept nothing more, and be done in so many seconds. `last`: nobody else will answer
-        those who have connected already.
+        """Accept no more connections, and end the others within `seconds`.
+
+        `last`: no other process will answer the clients that have connected already.
         """
         self.draining = True
         self.stop_listening(last=last)
@@ -215,11 +217,11 @@ class Loop(ConnectionPool):
         self._over, self._quiet_until = now + seconds, now + GRACE_SECONDS
 
     def drained(self) -> bool:
-        """Whether all have been answered, or the time is over."""
+        """Close connections as far as the drain allows, and return whether all are closed."""
         now = time.monotonic()
         for connection in list(self._connections):
             if now > self._over and connection.state in {BODY, TURN}:
-                connection.refuse(RequestError(503, "The service is stopping."))
+                connection.reject(RequestError(503, "The service is stopping."))
             if now > self._over + LAST_SECONDS or self._is_done(connection, now):
                 connection.close()
         return not self._connections
@@ -230,10 +232,10 @@ class Loop(ConnectionPool):
         return connection.quiet and now > self._quiet_until
 
 
-def _is_aside(top: http1.Head) -> bool:
-    """Whether it takes next to no time to answer, and must not wait for predictions."""
+def _is_immediate(top: http1.Head) -> bool:
+    """Return whether a request needs no prediction, and is answered before the queued ones."""
     is_read = top.method in {"GET", "HEAD"}
-    return is_read and (top.path in requests.PROBES or top.path.startswith(ASIDE_BELOW))
+    return is_read and (top.path in requests.PROBES or top.path.startswith(IMMEDIATE_PREFIXES))
 
 
 def _empty(descriptor: int, _events: int = 0) -> None:

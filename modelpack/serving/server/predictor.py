@@ -1,7 +1,6 @@
 """The prediction thread, and the WSGI call.
 
-One, because the interpreter runs one at a time, and threads that fight over it answer fewer
-requests. Plain requests that wait together are taken together.
+There is one thread: the interpreter runs one at a time, and several would slow each other down.
 """
 
 from __future__ import annotations
@@ -23,34 +22,44 @@ from ..settings import Limits
 from . import http1
 from .http1 import RequestError, error_response
 
-MERGED_BYTES = 1 << 16
-"""Of the bodies of jobs that are answered together, which bounds how long they take."""
+MAX_BATCH_BYTES = 1 << 16
+"""Bytes of the bodies in one batch, which bounds the time that it takes."""
 
 
 class Job:
-    """A complete request. `request`: as gunicorn has it; of a plain one, whose head is `plain`, the
-    bytes of its head. `given_up`: nobody waits for its answer any more. `answer`: the response.
+    """A complete request.
+
+    Attributes:
+        connection: The connection that receives the response.
+        request: gunicorn's request; of a fast request, the bytes of its head.
+        body: The body, decoded from chunks.
+        fast: The `FastRequest` if the request can be answered without Flask, or None.
+        queued: The time at which the request was complete.
+        started: The time at which the prediction began, or None.
+        given_up: The client no longer waits for the response.
+        response: The bytes of the response, empty while there is none.
+        closes: The connection is closed after the response.
     """
 
-    def __init__(self, connection: Any, request: Any, body: bytes, plain: Any = None) -> None:
+    def __init__(self, connection: Any, request: Any, body: bytes, fast: Any = None) -> None:
         self.connection = connection
         self.request = request
         self.body = body
-        self.plain = plain
+        self.fast = fast
         self.queued = time.monotonic()
         self.started: float | None = None
         self.given_up = False
-        self.answer = b""
+        self.response = b""
         self.closes = False
 
     @property
     def waited(self) -> float:
-        """Seconds until it was started."""
+        """Seconds that the job was queued."""
         return 0.0 if self.started is None else self.started - self.queued
 
 
 class PredictionThread(threading.Thread):
-    """Takes jobs in turn and has them answered, until it is retired."""
+    """Handles queued jobs until it is retired."""
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__(name="predict", daemon=True)
@@ -59,150 +68,160 @@ class PredictionThread(threading.Thread):
         self._predictor = predictor
 
     def run(self) -> None:
+        """Handle jobs."""
         while not self.retired:
             jobs = self._predictor.next()
             if jobs:
-                self._do(jobs)
+                self._handle(jobs)
 
-    def _do(self, jobs: list[Job]) -> None:
+    def _handle(self, jobs: list[Job]) -> None:
         started = time.monotonic()
         for job in jobs:
             job.started = started
         self.jobs = jobs
-        self._predictor.answer(jobs)
+        self._predictor.handle(jobs)
         self.jobs = []
         self._predictor.done.extend(jobs)
         self._predictor.wake()
 
 
 class Predictor:
-    """`answer`: fills in what is answered to some jobs. `wake`: called when some are in `done`.
-    `merges`: plain jobs are answered together sooner than one by one. `deferred`: jobs whose turn
-    comes when no other waits.
+    """The queue of the prediction thread.
+
+    Attributes:
+        handle: Fills in the responses of jobs.
+        wake: Called after jobs were added to `done`.
+        merges: One call of the model can answer several fast requests.
+        waiting: Jobs in the order of their arrival.
+        deferred: Jobs that are handled when no other job is waiting.
+        done: Jobs with a response.
     """
 
     def __init__(
-        self, answer: Callable[[list[Job]], None], wake: Callable[[], None], *, merges: bool
+        self, handle: Callable[[list[Job]], None], wake: Callable[[], None], *, merges: bool
     ) -> None:
         self.merges = merges
-        self.answer = answer
+        self.handle = handle
         self.wake = wake
         self.waiting: deque[Job] = deque()
         self.deferred: deque[Job] = deque()
         self.done: deque[Job] = deque()
-        self._bell: SimpleQueue[None] = SimpleQueue()  # rung once for each job
-        self._runner = PredictionThread(self)
-        self._runner.start()
+        self._tokens: SimpleQueue[None] = SimpleQueue()  # one for each job
+        self._thread = PredictionThread(self)
+        self._thread.start()
 
     def put(self, job: Job) -> None:
+        """Add a job to the queue."""
         self.waiting.append(job)
-        self._bell.put(None)
+        self._tokens.put(None)
 
     def next(self) -> list[Job]:
-        """The job whose turn it is, once there is one, and if it merges those that wait behind it
-        and do, too; none if it has been taken along, or has just been given up.
+        """Wait for a job, and return it with the fast jobs that can be predicted in the same call.
+
+        The list is empty if the job was part of an earlier batch, or was given up.
         """
-        self._bell.get()
+        self._tokens.get()
         jobs = self._take()
-        if not (self.merges and jobs and jobs[0].plain):
+        if not (self.merges and jobs and jobs[0].fast):
             return jobs
         size = len(jobs[0].body)
         for job in list(self.waiting):
             size += len(job.body)
-            if not job.plain or size > MERGED_BYTES:
+            if not job.fast or size > MAX_BATCH_BYTES:
                 break
             jobs += self._take()
         return jobs
 
     def _take(self) -> list[Job]:
         for jobs in (self.waiting, self.deferred):
-            with contextlib.suppress(IndexError):  # the last one has been given up in this moment
+            with contextlib.suppress(IndexError):  # the last job was given up just now
                 return [jobs.popleft()]
         return []
 
     @property
     def queued(self) -> int:
-        """How many jobs wait."""
+        """The number of queued jobs."""
         return len(self.waiting) + len(self.deferred)
 
     def defer(self, job: Job) -> None:
-        """Let all others go first, unless the job is running already."""
+        """Handle a queued job after all others."""
         with contextlib.suppress(ValueError):
             self.waiting.remove(job)
             self.deferred.append(job)
-            self._bell.put(None)  # the one for this job may have been heard in between
+            self._tokens.put(None)  # the thread may have taken the first token of this job
 
     def give_up(self, job: Job) -> None:
-        """Take a job back, unless it is running already: then its answer is not sent."""
+        """Remove a job from the queue. The response of a running job is not sent."""
         job.given_up = True
         for jobs in (self.waiting, self.deferred):
             with contextlib.suppress(ValueError):
                 jobs.remove(job)
 
     def take_done(self) -> list[Job]:
-        """Those jobs that have been done since the last time."""
+        """Return and forget the jobs in `done`."""
         return [self.done.popleft() for _ in range(len(self.done))]
 
     def stuck(self, seconds: float) -> list[Job]:
-        """The jobs that have been running for longer than that."""
-        jobs = self._runner.jobs
+        """Return the jobs of a prediction that runs for longer than `seconds`."""
+        jobs = self._thread.jobs
         started = jobs[0].started if jobs else None
         return [] if started is None or time.monotonic() - started < seconds else jobs
 
     def replace(self) -> None:
-        """Leave the running job, which cannot be ended, and do the others in a new thread."""
-        self._runner.retired = True
-        self._runner = PredictionThread(self)
-        self._runner.start()
+        """Handle the queued jobs in a new thread: the running prediction cannot be ended."""
+        self._thread.retired = True
+        self._thread = PredictionThread(self)
+        self._thread.start()
 
 
 log = logging.getLogger("modelpack.serving")
 
 
 class ResponseBuffer:
-    """What gunicorn's response writes on, in place of a socket."""
+    """A buffer in place of the socket of gunicorn's response."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
+        """Append a part of the response."""
         self.parts.append(data)
 
     def send(self, data: bytes) -> int:
-        """Only "100 Continue" is written by this; the client got it when it was due."""
+        """Drop "100 Continue", which the client has received from `Connection`."""
         return len(data)
 
 
 def call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
-    """The whole response, and whether the connection is closed after it."""
+    """Return the complete response of a WSGI application, and whether to close the connection."""
     try:
         return _call(app, job, cfg)
     except ParseException:
         return error_response(
             RequestError(400, "The head of the request is malformed."), job.waited
         ), True
-    except BaseException:  # of code of the bundle's author, which may even try to exit
-        log.exception("unforeseen")
+    except BaseException:  # code of the author may even try to exit
+        log.exception("unexpected error")
         return error_response(
-            RequestError(500, "The service failed. Its log tells why."), job.waited
+            RequestError(500, "The service failed. The log shows the cause."), job.waited
         ), True
 
 
 def environ(raw: bytes, addresses: tuple[Any, Any], cfg: Any, limits: Limits) -> dict[str, Any]:
-    """The WSGI environ of a request with this head.
+    """Return the WSGI environ of a head.
 
     Raises:
-        Refusal: as `head.parse`.
+        RequestError: See `http1.parse`.
     """
     request = http1.parse(raw, cfg, addresses[0], 1, limits).request
-    made: dict[str, Any] = wsgi.create(request, ResponseBuffer(), *addresses, cfg)[1]
-    return made
+    result: dict[str, Any] = wsgi.create(request, ResponseBuffer(), *addresses, cfg)[1]
+    return result
 
 
 def _call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
-    paper = ResponseBuffer()
+    buffer = ResponseBuffer()
     job.request.body = io.BytesIO(job.body)
-    response, environ = wsgi.create(job.request, paper, *job.connection.addresses, cfg)
+    response, environ = wsgi.create(job.request, buffer, *job.connection.addresses, cfg)
     environ.update({"wsgi.multithread": True, requests.WAITED: job.waited})
     parts = app(environ, response.start_response)
     try:
@@ -212,4 +231,4 @@ def _call(app: Any, job: Job, cfg: Any) -> tuple[bytes, bool]:
     finally:
         if hasattr(parts, "close"):
             parts.close()
-    return b"".join(paper.parts), response.should_close()
+    return b"".join(buffer.parts), response.should_close()

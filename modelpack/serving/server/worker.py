@@ -18,10 +18,10 @@ from ..settings import Limits
 from .loop import Loop
 
 RECYCLE_SECONDS = 5.0
-"""For what waits behind a prediction that does not end; then a new process takes over."""
+"""For requests that wait behind a prediction that does not end. Then a new process takes over."""
 
 SPARE_FILES = 16
-"""For what the model and its libraries open later, and for a connection that is refused."""
+"""For files that the model and its libraries open later, and for a connection to reject."""
 
 
 class Worker(base.Worker):  # type: ignore[misc]
@@ -31,8 +31,8 @@ class Worker(base.Worker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         if self.cfg.is_ssl:
             raise StartupError(
-                "it speaks HTTP, without TLS, which belongs to a proxy before it. "
-                "To have gunicorn speak TLS, choose --worker-class gthread."
+                "this worker has no TLS. "
+                "Run a proxy with TLS, or start gunicorn with --worker-class gthread."
             )
         self.limits = memory.current(os.environ)
         self._recycling = False
@@ -44,8 +44,9 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     @pid.setter
     def pid(self, pid: Any) -> None:
-        """Gunicorn sets it before the fork and, on both sides, right after it. From before the fork
-        until the worker has handlers of its own, SIGTERM has to wait: it would be lost.
+        """Block SIGTERM, which would be lost, from the fork until the worker handles signals.
+
+        gunicorn sets the id before the fork and, in both processes, right after it.
         """
         self._pid = pid
         is_master_after_fork = isinstance(pid, int) and pid != os.getpid()
@@ -53,12 +54,13 @@ class Worker(base.Worker):  # type: ignore[misc]
         signal.pthread_sigmask(how, {signal.SIGTERM})
 
     def init_signals(self) -> None:
+        """Install gunicorn's handlers, then receive SIGTERM again."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def run(self) -> None:
         """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
-        limits = _within_files(self.limits)
+        limits = _within_open_files(self.limits)
         loop = Loop(self.wsgi, self.cfg, limits, on_tick=self._check_in, recycle=self._recycle)
         loop.wake_by(self.PIPE[0])
         for listener in self.sockets:
@@ -75,20 +77,20 @@ class Worker(base.Worker):  # type: ignore[misc]
         sys.exit(0)
 
     def _check_in(self) -> None:
-        """Show the master that this worker is alive, and find out whether the master is."""
+        """Send a heartbeat to the master, and check whether the master is alive."""
         self.notify()
         self._is_orphan = os.getppid() != self.ppid
 
     def _recycle(self) -> None:
-        self.log.error("A prediction does not end: worker %s gives way to a new one", self.pid)
+        self.log.error("A prediction does not end: worker %s is replaced", self.pid)
         self._recycling = True
 
 
-def _within_files(limits: Limits) -> Limits:
-    """Return limits with no more connections than this process may open files."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _within_open_files(limits: Limits) -> Limits:
+    """Return limits with no more connections than files that this process can open."""
+    max_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        free = most - len(list(Path("/proc/self/fd").iterdir())) - SPARE_FILES
+        free = max_files - len(list(Path("/proc/self/fd").iterdir())) - SPARE_FILES
     except OSError:
         return limits
     return replace(limits, connections=max(1, min(limits.connections, free)))

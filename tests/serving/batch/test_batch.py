@@ -66,7 +66,7 @@ def predict(folders, services):
 
     def run(name: str, data: bytes, rows: int = 2, to: str | None = None, **wishes):
         if (name, rows) not in services:
-            services[name, rows] = command.service_of(folders[name], rows)
+            services[name, rows] = command.load_service(folders[name], rows)
         service = services[name, rows]
         return Run(service, data, to, BatchOptions(**wishes))
 
@@ -519,7 +519,7 @@ def test_the_first_line_of_a_slow_pipe_is_waited_for():
     with os.fdopen(write, "wb") as stream:
         stream.write(b'{"a": ')
         stream.flush()
-        counted = streams.Counted(read, closefd=True)
+        counted = streams.CountingReader(read, closefd=True)
         stream.write(b"1}\nmore")
         stream.close()
         assert counted.beginning() == b'{"a": 1}\nmore'
@@ -528,6 +528,6 @@ def test_the_first_line_of_a_slow_pipe_is_waited_for():
 
 
 def test_the_limits_of_chunks_are_not_those_of_requests(folders):
-    limits = command.service_of(folders["iris"], None).limits
-    assert limits.rows == command.MOST_ROWS
+    limits = command.load_service(folders["iris"], None).limits
+    assert limits.rows == command.MAX_ROWS
     assert json_body.parse(b"[1]", limits) == [1]

@@ -16,7 +16,7 @@ def parsed(cell: str, type_: str, categories: tuple[Any, ...] | None = None, **m
     return cells.cell_parser(Field("c", type_, categories=categories, **more))(cell)
 
 
-@pytest.mark.parametrize("cell", sorted({*cells.NOTHING, ""}))
+@pytest.mark.parametrize("cell", sorted({*cells.MISSING_TEXTS, ""}))
 def test_what_pandas_reads_as_missing_is_missing(cell: str) -> None:
     assert pd.read_csv(io.StringIO(f"a,b\n{cell},1\n"), index_col=False).isna().loc[0, "a"]
     for type_ in ("number", "integer", "boolean", "datetime"):
@@ -27,7 +27,7 @@ def test_what_pandas_reads_as_missing_is_missing(cell: str) -> None:
 def test_pandas_reads_nothing_else_as_missing() -> None:
     from pandas._libs.parsers import STR_NA_VALUES  # noqa: PLC0415
 
-    assert {*cells.NOTHING, ""} == STR_NA_VALUES
+    assert {*cells.MISSING_TEXTS, ""} == STR_NA_VALUES
 
 
 @pytest.mark.parametrize("cell", ["NA", "None", "nan"])

@@ -159,7 +159,7 @@ def service(made: tuple[Any, Service]) -> Service:
 def rows_of(app: Any, path: str, body: bytes, type_: str, **headers: str) -> Any:
     """The rows that a request asks about, by what both Flask's routes and the fast path use."""
     environ = EnvironBuilder(path, method="POST", content_type=type_, headers=headers)
-    ask = app.extensions[inference.EXTENSION][path].ask
+    ask = app.extensions[inference.EXTENSION][path].parse
     return ask(Request(environ.get_environ()))(body).rows
 
 
@@ -296,7 +296,7 @@ def test_a_matrix_of_zeros_and_ones_is_right_for_numbers_and_booleans(
     fields = (Field("n", "number"), Field("i", "integer"), Field("b", "boolean"))
     for layout in ("frame", "array"):
         decoder = Decoder([manifest_field(f) for f in fields], layout, 10)
-        rows = tables.of_matrix(decoder, table.to_numpy(float).astype(dtype))
+        rows = tables.rows_from_matrix(decoder, table.to_numpy(float).astype(dtype))
         assert typed(decoded(rows, fields)) == [
             [(False, False, 1.0), (False, False, 0.0)],
             [(False, False, 0), (False, False, 1)],

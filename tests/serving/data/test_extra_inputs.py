@@ -256,20 +256,20 @@ def test_hostile_names_stay_within_a_short_header(names: list[str], value: str) 
 
 def test_a_header_is_bounded() -> None:
     value = extra_inputs.header(["🦜" * 60] * 500)
-    assert len(value) < extra_inputs.MOST_CHARACTERS + 20
+    assert len(value) < extra_inputs.MAX_HEADER_CHARACTERS + 20
     assert value.endswith(";more=499")
     noted: dict[str, None] = {}
     extra_inputs.add(noted, map(str, range(5000)))
-    assert len(noted) == extra_inputs.MOST
+    assert len(noted) == extra_inputs.MAX_NAMES
 
 
 @pytest.mark.parametrize("form", ["objects", "csv", "v2", "v1 inputs", "records"])
 @pytest.mark.parametrize("table", [GOOD, MORE, MORE.head(1)], ids=["plain", "more", "one"])
 def test_the_fast_path_gives_what_flask_gives(mixed: Any, form: str, table: pd.DataFrame) -> None:
     path, type_, write = FORMS[form]
-    job = job_of(fast_path.of(mixed), write(table), path, **{"Content-Type": type_})
+    job = job_of(fast_path.FastPath.for_app(mixed), write(table), path, **{"Content-Type": type_})
     assert job is not None
-    (fast,) = answered(fast_path.of(mixed), job)
+    (fast,) = answered(fast_path.FastPath.for_app(mixed), job)
     assert apart(fast) == apart(by_flask(mixed, job.request, job.body))
     assert (extra_inputs.HEADER.encode() in fast) == (table is not GOOD)
 
@@ -286,9 +286,9 @@ def test_they_are_counted_and_logged_without_their_names(
     with caplog.at_level(logging.INFO, "modelpack.access"):
         mixed.test_client().post("/predict", data=body, content_type=JSON)
         mixed.test_client().post("/predict", json=records(GOOD))
-        job = job_of(fast_path.of(mixed), body)
+        job = job_of(fast_path.FastPath.for_app(mixed), body)
         assert job is not None
-        answered(fast_path.of(mixed), job)
+        answered(fast_path.FastPath.for_app(mixed), job)
     facts = [record.facts for record in caplog.records if record.name == "modelpack.access"]
     assert [each.get("ignored_inputs") for each in facts] == [2, None, 2]
     assert "größe" not in str(facts)
@@ -307,7 +307,7 @@ def test_the_variable_is_ignore_or_refuse() -> None:
 def test_batch_names_them_once(folders: dict[str, Path], kind: str) -> None:
     forms = {"json": "objects", "jsonl": "lines"}
     write = FORMS[forms.get(kind, kind)][2]
-    service = command.service_of(folders["mixed"], 2)
+    service = command.load_service(folders["mixed"], 2)
     table = pd.concat([MORE] * 3)
     runs = [Run(service, write(t), "csv", BatchOptions()) for t in (table, table[list(GOOD)])]
     assert runs[0].text == runs[1].text
@@ -317,7 +317,7 @@ def test_batch_names_them_once(folders: dict[str, Path], kind: str) -> None:
 
 
 def test_batch_keeps_what_the_model_does_not_get(folders: dict[str, Path]) -> None:
-    service = command.service_of(folders["mixed"], 2)
+    service = command.load_service(folders["mixed"], 2)
     run = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=["id"]))
     assert run.text.splitlines()[0] == "id,prediction"
     assert [facts["detail"] for event, facts in run.told if event == "note"] == [
@@ -331,14 +331,14 @@ def test_batch_refuses_where_that_is_set(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(extra_inputs.VARIABLE, "refuse")
-    service = command.service_of(folders["mixed"], 2)
+    service = command.load_service(folders["mixed"], 2)
     for keep, ended in ((["id", "größe"], False), ([], True)):
         run = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=keep))
         assert (run.ended is not None) == ended
 
 
 def test_names_are_told_when_the_rows_fail(folders: dict[str, Path]) -> None:
-    service = command.service_of(folders["mixed"], 2)
+    service = command.load_service(folders["mixed"], 2)
     run = Run(service, b"vists,member,city\n1,true,a\n", None, BatchOptions())
     assert run.ended is not None
     assert run.ended.detail.startswith('Column "visits": expected this column, got nothing.')
@@ -355,7 +355,7 @@ def test_dicts_lose_what_is_no_input() -> None:
     with pytest.raises(Problem, match='column "c": expected the name of an input'):
         decoder.explain([{"c": 1}], {})
     noted = {}
-    (rows,) = tables.of_columns(decoder, ["c", "a"], [[1, 2], [3, 4]], noted)
+    (rows,) = tables.rows_from_columns(decoder, ["c", "a"], [[1, 2], [3, 4]], noted)
     assert (rows.tolist(), list(noted)) == ([{"a": 3.0}, {"a": 4.0}], ["c"])
 
 

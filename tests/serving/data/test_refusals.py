@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from modelpack.serving.data.validation import Refusals
+from modelpack.serving.data.validation import RejectionSearch
 from modelpack.serving.manifest import Field
 
 FIELDS = [Field(name, "number") for name in "abc"]
@@ -15,7 +15,7 @@ EXAMPLE = np.zeros((1, 3))
 
 
 def problem(ask, rows, fields, example):
-    return Refusals(fields, patience=60).problem(ask, rows, example)
+    return RejectionSearch(fields, patience=60).problem(ask, rows, example)
 
 
 def picky(columns):
@@ -83,7 +83,7 @@ def columns_of(kinds, numbers):
 
 
 def test_an_unknown_category_takes_one_call_and_none_from_then_on():
-    refusals, ask = Refusals(CATEGORIES), Encoder()
+    refusals, ask = RejectionSearch(CATEGORIES), Encoder()
     for calls in (1, 1):
         rows = columns_of(["a"] * 999 + ["z"], [0.5] * 1000)
         (error,) = refusals.problem(ask, rows, GOOD).errors
@@ -92,7 +92,7 @@ def test_an_unknown_category_takes_one_call_and_none_from_then_on():
 
 
 def test_an_unknown_category_that_is_taken_is_not_blamed():
-    refusals, ask = Refusals(CATEGORIES), Encoder(refused=())
+    refusals, ask = RejectionSearch(CATEGORIES), Encoder(refused=())
     for _ in range(2):
         (error,) = refusals.problem(ask, columns_of(["z", "a"], [0.5, 1e39]), GOOD).errors
         assert (error["row"], error["column"], error["got"]) == (1, "n", "1e+39")
@@ -102,7 +102,9 @@ def test_what_is_missing_is_no_unknown_category():
     ask = Encoder(refused=("a", "b", None))
     rows = [np.array([np.nan, "a"], object), np.array([0.5, 1e39])]
     (error,) = (
-        Refusals(CATEGORIES).problem(lambda c: ask([np.array(["a"]), c[1]]), rows, GOOD).errors
+        RejectionSearch(CATEGORIES)
+        .problem(lambda c: ask([np.array(["a"]), c[1]]), rows, GOOD)
+        .errors
     )
     assert (error["row"], error["column"]) == (1, "n")
     assert ask.calls == 1
@@ -119,6 +121,8 @@ def test_the_search_in_a_row_ends_when_time_is_over():
     fields = [Field(f"x{n}", "number") for n in range(1000)]
     rows = np.zeros((1, 1000))
     rows[0, 777] = 13
-    (error,) = Refusals(fields, patience=0.05).problem(slow, rows, np.zeros((1, 1000))).errors
+    (error,) = (
+        RejectionSearch(fields, patience=0.05).problem(slow, rows, np.zeros((1, 1000))).errors
+    )
     assert (error["row"], error["column"]) == (0, None)
     assert len(asked) < 5

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from modelpack.serving.data import rows as data_rows
 from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.data.json_body import parse, parse_strict
-from modelpack.serving.data.rows import Decoder, unnamed
+from modelpack.serving.data.rows import Decoder, unnamed_fields
 from modelpack.serving.manifest import Field
 from modelpack.serving.problems import Problem
 from modelpack.serving.settings import Limits
@@ -160,10 +160,10 @@ def test_large_integers_keep_their_last_digit():
 
 def test_a_model_without_known_inputs_takes_any_rectangle():
     rows = [[1, 2.5, None], [3, 4, 5]]
-    decoded = Decoder(unnamed(len(rows[0])), "array", 10).decode(rows)
+    decoded = Decoder(unnamed_fields(len(rows[0])), "array", 10).decode(rows)
     assert decoded.shape == (2, 3)
     with pytest.raises(Problem, match="expected 3 values, got 1"):
-        Decoder(unnamed(len(rows[0])), "array", 10).explain([[1, 2, 3], [1]])
+        Decoder(unnamed_fields(len(rows[0])), "array", 10).explain([[1, 2, 3], [1]])
 
 
 def test_a_million_numbers_cost_little_more_than_numpy_needs():

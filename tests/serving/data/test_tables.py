@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpack.serving.data import tables
-from modelpack.serving.data.rows import Decoder, DictDecoder, unnamed
+from modelpack.serving.data.rows import Decoder, DictDecoder, unnamed_fields
 from modelpack.serving.manifest import Field
 from modelpack.serving.problems import Problem
 
@@ -42,7 +42,7 @@ def errors_of(caught: pytest.ExceptionInfo[Problem]) -> list[tuple[Any, Any, str
 
 
 def of_table(decoder: Decoder, table: dict[str, Any]) -> Any:
-    return tables.of_columns(decoder, list(table), list(table.values()))
+    return tables.rows_from_columns(decoder, list(table), list(table.values()))
 
 
 def test_columns_by_name_come_in_the_order_of_the_signature() -> None:
@@ -106,13 +106,13 @@ def test_a_missing_column_and_one_that_is_there_twice_are_told() -> None:
     with pytest.raises(Problem, match='Column "town": expected this column, got nothing'):
         of_table(frame(), {name: c for name, c in GOOD.items() if name != "town"})
     with pytest.raises(Problem, match='Column "town": expected each column once'):
-        tables.of_columns(frame(), [*GOOD, "town"], [*GOOD.values(), GOOD["town"]])
+        tables.rows_from_columns(frame(), [*GOOD, "town"], [*GOOD.values(), GOOD["town"]])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8])
 def test_a_matrix_of_numbers(dtype: Any) -> None:
     matrix = np.array([[1, 2, 3], [4, 5, 6]], dtype)
-    rows = tables.of_matrix(numbers(3), matrix)
+    rows = tables.rows_from_matrix(numbers(3), matrix)
     assert isinstance(rows, np.ndarray)
     assert rows.dtype == np.float64
     assert rows.tolist() == matrix.tolist()
@@ -121,9 +121,9 @@ def test_a_matrix_of_numbers(dtype: Any) -> None:
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_what_lies_as_the_model_takes_it_is_not_copied(order: Any) -> None:
     matrix = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], order=order)
-    assert np.shares_memory(tables.of_matrix(numbers(3), matrix), matrix)
+    assert np.shares_memory(tables.rows_from_matrix(numbers(3), matrix), matrix)
     column, towns = np.array([1.5, 2.5]), ["Bonn", "Ulm"]
-    height, _ = tables.of_columns(frame((FIELDS[0], FIELDS[2])), None, [column, towns])
+    height, _ = tables.rows_from_columns(frame((FIELDS[0], FIELDS[2])), None, [column, towns])
     assert np.shares_memory(height, column)
 
 
@@ -131,7 +131,7 @@ def test_what_lies_as_the_model_takes_it_is_not_copied(order: Any) -> None:
 def test_values_that_lie_askew_are_put_right(dtype: str) -> None:
     values = np.array([[1, 2], [3, 4]], dtype)
     askew = np.frombuffer(b"!" + values.tobytes(), dtype, offset=1).reshape(2, 2)
-    rows = tables.of_matrix(numbers(2), askew)
+    rows = tables.rows_from_matrix(numbers(2), askew)
     assert isinstance(rows, np.ndarray)
     assert (rows.dtype, rows.flags.aligned) == (np.dtype(np.float64), True)
     assert rows.tolist() == values.tolist()
@@ -169,8 +169,8 @@ def test_a_matrix_is_read_as_its_values_are_one_by_one(
     decoder = Decoder(fields, layout, 10)
     matrix = np.array(values, np.float64, order=order)
     plain = outcome(lambda: decoder.explain(matrix.tolist()))
-    assert outcome(lambda: tables.of_matrix(decoder, matrix)) == plain
-    assert outcome(lambda: tables.of_columns(decoder, None, list(matrix.T))) == plain
+    assert outcome(lambda: tables.rows_from_matrix(decoder, matrix)) == plain
+    assert outcome(lambda: tables.rows_from_columns(decoder, None, list(matrix.T))) == plain
 
 
 WHOLE = st.integers(-(2**53), 2**53), st.integers(2**63, 2**64 - 1)
@@ -191,8 +191,8 @@ def test_whole_numbers_are_read_as_they_are_one_by_one(
     column = column if max(values) >= 2**63 else column.astype(dtype)
     decoder = Decoder([Field("x0", type_)], layout, 10)
     plain = outcome(lambda: decoder.explain(column.tolist()))
-    assert outcome(lambda: tables.of_columns(decoder, None, [column])) == plain
-    assert outcome(lambda: tables.of_matrix(decoder, column[:, None])) == plain
+    assert outcome(lambda: tables.rows_from_columns(decoder, None, [column])) == plain
+    assert outcome(lambda: tables.rows_from_matrix(decoder, column[:, None])) == plain
 
 
 @pytest.mark.parametrize(
@@ -207,44 +207,46 @@ def test_whole_numbers_are_read_as_they_are_one_by_one(
 )
 def test_what_is_wrong_in_a_matrix_is_told(matrix: Any, error: tuple[Any, Any, str]) -> None:
     with pytest.raises(Problem) as caught:
-        tables.of_matrix(numbers(2), matrix)
+        tables.rows_from_matrix(numbers(2), matrix)
     assert errors_of(caught)[0] == error
 
 
 def test_missing_numbers_where_they_may_be_missing() -> None:
-    rows = tables.of_matrix(numbers(2, nullable=True), np.array([[1.0, np.nan]]))
+    rows = tables.rows_from_matrix(numbers(2, nullable=True), np.array([[1.0, np.nan]]))
     assert isinstance(rows, np.ndarray)
     assert np.isnan(rows[0, 1])
 
 
 def test_whole_numbers_may_come_as_floats() -> None:
-    assert tables.of_matrix(numbers(1, "integer"), np.array([[3.0]])).tolist() == [[3.0]]  # type: ignore[union-attr]
+    assert tables.rows_from_matrix(numbers(1, "integer"), np.array([[3.0]])).tolist() == [[3.0]]  # type: ignore[union-attr]
     with pytest.raises(Problem):
-        tables.of_matrix(numbers(1, "integer"), np.array([[3.5]]))
+        tables.rows_from_matrix(numbers(1, "integer"), np.array([[3.5]]))
 
 
 @pytest.mark.parametrize(("rows", "status"), [(0, 422), (1001, 413)])
 def test_too_few_and_too_many_rows(rows: int, status: int) -> None:
     with pytest.raises(Problem) as caught:
-        tables.of_matrix(numbers(2), np.zeros((rows, 2)))
+        tables.rows_from_matrix(numbers(2), np.zeros((rows, 2)))
     assert caught.value.status == status
 
 
 def test_names_that_the_file_does_not_tell_are_taken_in_their_order() -> None:
-    rows = tables.of_columns(numbers(2), ["width", "height"], [np.array([1.0]), np.array([2.0])])
+    rows = tables.rows_from_columns(
+        numbers(2), ["width", "height"], [np.array([1.0]), np.array([2.0])]
+    )
     assert np.asarray(rows).tolist() == [[1.0, 2.0]]
-    back = tables.of_columns(numbers(2), ["x1", "x0"], [np.array([1.0]), np.array([2.0])])
+    back = tables.rows_from_columns(numbers(2), ["x1", "x0"], [np.array([1.0]), np.array([2.0])])
     assert np.asarray(back).tolist() == [[2.0, 1.0]]
 
 
 def test_a_model_that_does_not_tell_its_inputs_takes_any_width() -> None:
-    decoder = Decoder(unnamed(2), "array", 10, named=False)
-    assert np.asarray(tables.of_matrix(decoder, np.ones((1, 2)))).tolist() == [[1.0, 1.0]]
+    decoder = Decoder(unnamed_fields(2), "array", 10, named=False)
+    assert np.asarray(tables.rows_from_matrix(decoder, np.ones((1, 2)))).tolist() == [[1.0, 1.0]]
 
 
 def test_a_model_of_dicts_takes_tables() -> None:
     decoder = DictDecoder([Field("a", "number"), Field("b", "string", nullable=True)], 10)
-    (dicts,) = tables.of_columns(decoder, ["b", "a"], [["x", None], np.array([1, 2])])
+    (dicts,) = tables.rows_from_columns(decoder, ["b", "a"], [["x", None], np.array([1, 2])])
     assert dicts.tolist() == [{"a": 1.0, "b": "x"}, {"a": 2.0}]
 
 
@@ -252,8 +254,8 @@ def test_a_nan_of_any_sort_is_missing_and_no_cause_for_a_warning() -> None:
     signalling = np.array([0x7F800001, 0x3F800000], np.uint32).view(np.float32)
     fields = (Field("height", "number", nullable=True),)
     for rows in (
-        tables.of_columns(frame(fields), ["height"], [signalling]),
-        tables.of_matrix(numbers(1, nullable=True), signalling[:, None]),
+        tables.rows_from_columns(frame(fields), ["height"], [signalling]),
+        tables.rows_from_matrix(numbers(1, nullable=True), signalling[:, None]),
     ):
         assert np.isnan(rows[0]).all()
         assert rows[1] == 1

@@ -231,9 +231,9 @@ def test_a_number_that_does_not_fit_makes_no_header_of_its_line(iris: FlaskClien
         (b"x0,x1,x2,oops\n1,2,3,4\n", 'Column "x3": expected this column, got nothing.'),
         (b"x0,x1,x2,x0\n1,2,3,4\n", 'Column "x0": expected each column once'),
         (b"1,2,3\n", "The rows: expected 4 columns, got 3."),
-        (b"", "There are no rows"),
-        (b"\n\r\n", "There are no rows"),
-        (b"x0,x1,x2,x3\n", "There are no rows"),
+        (b"", "The request contains no rows"),
+        (b"\n\r\n", "The request contains no rows"),
+        (b"x0,x1,x2,x3\n", "The request contains no rows"),
     ],
 )
 def test_tables_that_are_not_of_the_signature(iris: FlaskClient, body: bytes, said: str) -> None:
@@ -383,7 +383,7 @@ def test_lines_by_name_and_of_one_value(clients: dict[str, FlaskClient]) -> None
         ('[1, 2, 3, 4]\n[1, 2, "a", 4]\n', 422, 'Row 1, column "x2"'),
         ("[1, 2, 3, 4], [1, 2, 3, 4]\n", 400, "Row 0: The body is not JSON"),
         ("[1, NaN, 3, 4]\n", 422, 'Row 0, column "x1": expected a finite number, got NaN'),
-        ("\n\n", 422, "There are no rows"),
+        ("\n\n", 422, "The request contains no rows"),
         ("[1, 2, 3, 4]\n" * 10_001, 413, ""),
         ("1\n" * 20_001, 413, ""),
         ("[" * 100_000, 400, "The JSON is nested"),
@@ -440,7 +440,7 @@ def test_other_types_are_415_and_told_what_is_taken(iris: FlaskClient) -> None:
 def test_without_pyarrow_its_types_are_415_and_406(
     iris: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrow_tables, "usable", lambda: False)
+    monkeypatch.setattr(arrow_tables, "is_usable", lambda: False)
     answer = post(iris, BODIES[ARROW], ARROW)
     assert answer.status_code == 415
     assert answer.json["detail"].startswith("It needs pyarrow, which is not in this image.")
@@ -455,7 +455,7 @@ def test_a_pyarrow_that_runs_code_of_files_is_not_used(
     monkeypatch: pytest.MonkeyPatch, version: str, usable: bool
 ) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda name: version)
-    assert arrow_tables.usable.__wrapped__() is usable
+    assert arrow_tables.is_usable.__wrapped__() is usable
 
 
 # --- all of them ---------------------------------------------------------------------------------
@@ -549,7 +549,7 @@ def test_a_table_for_thousands_of_inputs_takes_no_more_than_it_holds() -> None:
     fields = [Field(f"w{index}", "number", nullable=True) for index in range(20_000)]
     decoder = DictDecoder(fields, 10_000)
     tracemalloc.start()
-    (dicts,) = tables.of_columns(decoder, ["w7"], [np.arange(10_000.0)])
+    (dicts,) = tables.rows_from_columns(decoder, ["w7"], [np.arange(10_000.0)])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert dicts[3] == {"w7": 3.0}

@@ -165,10 +165,10 @@ def test_half_of_a_pair_is_replaced_in_tensors(torn: FlaskClient, binary: bool) 
 
 def test_what_can_be_sent_is_not_changed() -> None:
     numbers = np.array([1.0, np.nan])
-    assert results.finite(numbers) is numbers
+    assert results.replace_infinity(numbers) is numbers
     listed = [1.0, None, "a"]
-    assert results.finite(listed) is listed
-    assert results.texts({"a": ["b", 1, None]}) == {"a": ["b", 1, None]}
+    assert results.replace_infinity(listed) is listed
+    assert results.replace_all_surrogates({"a": ["b", 1, None]}) == {"a": ["b", 1, None]}
 
 
 def test_a_method_that_the_model_does_not_support_is_not_offered(tmp_path: Path) -> None:

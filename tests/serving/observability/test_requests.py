@@ -186,7 +186,7 @@ TRACEPARENTS = [
 
 @pytest.mark.parametrize(("header", "is_valid"), TRACEPARENTS)
 def test_traceparent_is_read_as_the_recommendation_says(header, is_valid):
-    context = tracing.of_request(header)
+    context = tracing.context_from_headers(header)
     assert (context.trace_id == TRACE) == (context.parent_id == PARENT) == is_valid
     assert re.fullmatch("[0-9a-f]{32}", context.trace_id)
     assert re.fullmatch("[0-9a-f]{16}", context.span_id)
@@ -196,7 +196,7 @@ def test_traceparent_is_read_as_the_recommendation_says(header, is_valid):
 def test_only_the_flag_of_sampling_is_passed_on():
     flags = {"00": "00", "01": "01", "02": "00", "ff": "01", "fe": "00"}
     for given_flags, answered in flags.items():
-        context = tracing.of_request(f"00-{TRACE}-{PARENT}-{given_flags}")
+        context = tracing.context_from_headers(f"00-{TRACE}-{PARENT}-{given_flags}")
         assert context.header == f"00-{TRACE}-{context.span_id}-{answered}"
 
 
@@ -252,7 +252,7 @@ def test_a_failing_model_is_an_error_and_leaves_nothing_in_flight(stubborn):
 def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
     before = samples(iris)
     del lines()[:]
-    request_id = observability_requests.refused(
+    request_id = observability_requests.record_rejection(
         503, "Too many requests are waiting. Try again in 1 s.", 0.25
     )
     after = samples(iris)
@@ -267,16 +267,16 @@ def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
 
 def test_reasons_are_few_whatever_is_said(iris, monkeypatch):
     monkeypatch.setattr(metrics, "_reasons", set())
-    for number in range(3 * metrics.MOST_REASONS):
-        observability_requests.refused(400, f"Wrong {number}", 0.0)
-        observability_requests.refused(400, "x" * (number + 1), 0.0)
+    for number in range(3 * metrics.MAX_REASONS):
+        observability_requests.record_rejection(400, f"Wrong {number}", 0.0)
+        observability_requests.record_rejection(400, "x" * (number + 1), 0.0)
     names = {
         dict(labels)["reason"]
         for name, labels in samples(iris)
         if name == "modelpack_refused_total"
     }
     assert {"wrong", "other"} <= names
-    assert len(names) <= metrics.MOST_REASONS + 3
+    assert len(names) <= metrics.MAX_REASONS + 3
 
 
 def test_clients_make_no_labels(iris):
@@ -310,7 +310,7 @@ def test_the_model_is_told(iris, services):
 def test_facts_of_a_model_file_are_labels_and_nothing_more(hostile):
     registry = metrics.CollectorRegistry()
     gauge = metrics.Gauge("hostile", "h", ["fact"], registry=registry)
-    gauge.labels(metrics.text(hostile)).set(1)
+    gauge.labels(metrics.label_text(hostile)).set(1)
     text = metrics.generate_latest(registry).decode()
     (family,) = prometheus(text)
     assert len(family.samples) == 1
@@ -319,7 +319,7 @@ def test_facts_of_a_model_file_are_labels_and_nothing_more(hostile):
 
 def test_promtool_has_nothing_to_say(iris):
     iris.post("/predict", json=[SETOSA])
-    observability_requests.refused(408, "The head of the request took too long.", 10.0)
+    observability_requests.record_rejection(408, "The head of the request took too long.", 10.0)
     done = subprocess.run(
         ["promtool", "check", "metrics"],
         input=iris.get("/metrics").data,
@@ -745,7 +745,7 @@ def test_the_documentation_shows_a_line_as_it_is(iris, lines):
 
 def test_the_documentation_has_every_header_probe_kind_and_variable():
     text = PAGE.read_text()
-    for name, _ in problems.SECURITY:
+    for name, _ in problems.SECURITY_HEADERS:
         assert f"`{name}" in text
     for route in observability_requests.PROBES:
         assert f"`{route}`" in text

@@ -99,16 +99,16 @@ def test_nan_as_pandas_writes_it_is_missing(clients: dict[str, FlaskClient]) -> 
         ({"inputs": {"x0": [1]}}, 'Column "x1": expected this column, got nothing.'),
         ({"instances": 5}, 'Expected a list of rows as "instances".'),
         ({"dataframe_records": [SETOSA]}, 'Expected a list of objects as "dataframe_records".'),
-        ({"dataframe_split": []}, 'Expected "dataframe_split" with "columns", "data"'),
-        ({"dataframe_split": {"columns": NAMES, "data": 5}}, "Expected a list of rows, each"),
+        ({"dataframe_split": []}, 'Expected "columns", "data"'),
+        ({"dataframe_split": {"columns": NAMES, "data": 5}}, "Expected a list of lists"),
         ({"dataframe_split": {"columns": [[1]], "data": [[5]]}}, "Expected a list of names"),
-        ({"dataframe_split": {**SPLIT, "more": 1}}, 'Expected "dataframe_split" with'),
+        ({"dataframe_split": {**SPLIT, "more": 1}}, 'Expected "columns"'),
         ({"dataframe_split": {**SPLIT, "data": [SETOSA, [1]]}}, "Row 1: expected 4 values, got 1."),
         (
             {"dataframe_split": {**SPLIT, "data": [SETOSA, [1, "a", 2, 3]]}},
             'Row 1, column "x2": expected a finite number, got the string "a".',
         ),
-        ({"dataframe_split": {**SPLIT, "data": []}}, "There are no rows"),
+        ({"dataframe_split": {**SPLIT, "data": []}}, "The request contains no rows"),
     ],
 )  # fmt: skip
 def test_what_is_none_of_them(iris: FlaskClient, document: Any, said: str) -> None:
@@ -139,10 +139,10 @@ def test_params(iris: FlaskClient) -> None:
     ("params", "said"),
     [
         ([], "Expected an object as params, got a list."),
-        ({"temperature": 1}, "params takes predict_method and probabilities, not the string"),
-        ({"predict_method": "__init__"}, 'predict_method is one of the string "predict", '),
-        ({"predict_method": ["predict"]}, "predict_method is one of"),
-        ({"probabilities": "true"}, "probabilities is one of true, false; got the string"),
+        ({"temperature": 1}, "Expected predict_method and probabilities in params, got the string"),
+        ({"predict_method": "__init__"}, 'Expected one of "predict", "predict_proba"'),
+        ({"predict_method": ["predict"]}, 'Expected one of "predict"'),
+        ({"probabilities": "true"}, "Expected one of true, false as probabilities, got the string"),
     ],
 )
 def test_params_that_are_none(iris: FlaskClient, params: Any, said: str) -> None:
@@ -154,7 +154,7 @@ def test_params_that_are_none(iris: FlaskClient, params: Any, said: str) -> None
 def test_content_types_of_mlflow_1_are_refused_in_words(iris: FlaskClient) -> None:
     answer = post(iris, SPLIT, "application/json; format=pandas-split")
     assert answer.status_code == 415
-    assert "MLflow before 2.0" in answer.json["detail"]
+    assert "MLflow since 2.0" in answer.json["detail"]
     assert post(iris, {"inputs": RECORDS}, "application/json; charset=utf-8").status_code == 200
 
 

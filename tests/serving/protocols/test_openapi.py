@@ -15,7 +15,7 @@ from schemathesis.specs.openapi import definitions
 from serving_models import bundle_of
 
 from modelpack.serving import app as serving_app
-from modelpack.serving.openapi.document import METHODS, path_of
+from modelpack.serving.openapi.document import METHODS, openapi_path
 from modelpack.serving.protocols import PROTOCOLS
 from modelpack.serving.service import Service
 
@@ -79,7 +79,9 @@ def test_it_is_openapi_3_1(client):
 def test_it_has_every_route_and_no_other(client):
     rules = client.application.url_map.iter_rules()
     routed = {
-        (path_of(rule.rule), method.lower()) for rule in rules for method in rule.methods & METHODS
+        (openapi_path(rule.rule), method.lower())
+        for rule in rules
+        for method in rule.methods & METHODS
     }
     assert {(path, method) for path, method, _ in operations(document_of(client))} == routed
 

@@ -72,17 +72,21 @@ def test_columns_of_several_types_with_something_missing(mixed):
         ({}, 422, 'Expected {"instances": [...]}'),
         ({"instances": [ROW], "inputs": [ROW]}, 422, 'Expected {"instances": [...]}'),
         ({"instances": {"x0": [1]}}, 422, 'Expected {"instances": [...]}'),
-        ({"instances": [ROW], "parameters": {}}, 422, 'Got the string "parameters" beside it'),
+        ({"instances": [ROW], "parameters": {}}, 422, 'Got the member the string "parameters"'),
         ({"instances": [ROW], "signature_name": "x"}, 422, "serving_default"),
-        ({"instances": []}, 422, "There are no rows"),
-        ({"inputs": {}}, 422, "There are no rows"),
-        ({"inputs": {"x0": []}}, 422, "There are no rows"),
+        ({"instances": []}, 422, "contains no rows"),
+        ({"inputs": {}}, 422, "contains no rows"),
+        ({"inputs": {"x0": []}}, 422, "contains no rows"),
         ({"inputs": {"x0": 1}}, 422, 'Column "x0": expected a list of values, got 1'),
-        ({"inputs": {"x0": [1], "x1": [1, 2]}}, 422, "as many values of every input"),
+        ({"inputs": {"x0": [1], "x1": [1, 2]}}, 422, "the same number of values for every input"),
         ({"inputs": {"x0": [1], "y": [1]}}, 422, 'Column "x1": expected this column'),
         ({"inputs": {"x0": [1]}}, 422, "expected this column, got nothing"),
         ({"instances": [{"x0": [1]}, {"x1": [1]}]}, 422, "the same names in every instance"),
-        ({"instances": [{"x0": [1, 2], "x1": [1]}, {"x0": [1], "x1": [1, 2]}]}, 422, "as many"),
+        (
+            {"instances": [{"x0": [1, 2], "x1": [1]}, {"x0": [1], "x1": [1, 2]}]},
+            422,
+            "the same number",
+        ),
         ({"inputs": {**ONES, "x0": ["a"]}}, 422, 'Row 0, column "x0"'),
         ({"inputs": {**ONES, "x0": [[1, 2]]}}, 422, "got a list"),
         ({"instances": [[5.1, "wide", 1.4, 0.2]]}, 422, 'Row 0, column "x1": expected a finite'),
@@ -97,7 +101,7 @@ def test_what_does_not_fit_is_told(iris, document, status, said):
 def test_another_model_is_told_which_is_served(iris):
     for answer in (predict(iris, {}, "iris"), iris.get("/v1/models/iris")):
         assert answer.status_code == 404
-        assert answer.json["error"] == 'There is no model of this name. "model" is served.'
+        assert answer.json["error"] == 'Unknown model. This service has "model".'
     explained = iris.post("/v1/models/model:explain", json={"instances": [ROW]})
     assert (explained.status_code, explained.json["error"][:28]) == (
         404, "The model has no explainer. ")  # fmt: skip

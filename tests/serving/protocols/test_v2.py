@@ -338,15 +338,15 @@ def in_lists(value):
         ({**GOOD, "shape": [True, 4]}, 400, "expected sizes, got true"),
         ({**GOOD, "shape": "[1, 4]"}, 400, "expected a shape"),
         ({**GOOD, "shape": [1] * 9}, 400, "expected a shape"),
-        ({**GOOD, "shape": [4]}, 422, "one row being [1, 4]"),
+        ({**GOOD, "shape": [4]}, 422, "or [1, 4] for one row"),
         ({**GOOD, "shape": [4, 1]}, 422, "expected the shape [n, 4], got [4, 1]"),
         ({**GOOD, "shape": [2, 2]}, 422, "expected the shape [n, 4], got [2, 2]"),
         ({**GOOD, "shape": [1, 1, 4]}, 422, "expected the shape [n, 4]"),
         ({**GOOD, "shape": [], "data": [1]}, 422, "expected the shape [n, 4], got []"),
-        ({**GOOD, "shape": [0, 4], "data": []}, 422, "There are no rows"),
-        ({**GOOD, "shape": [0, 2**62], "data": []}, 422, "There are no rows"),
+        ({**GOOD, "shape": [0, 4], "data": []}, 422, "contains no rows"),
+        ({**GOOD, "shape": [0, 2**62], "data": []}, 422, "contains no rows"),
         ({**GOOD, "shape": [10001, 4], "data": [1] * 40004}, 413, "a request takes 10000"),
-        ({**GOOD, "data": [[1, 2], [3, 4]]}, 400, "not all of 4 values"),
+        ({**GOOD, "data": [[1, 2], [3, 4]]}, 400, "expected lists of 4 values"),
         ({**GOOD, "data": [1, [2], 3, 4]}, 422, 'column "x1": expected a finite number of FP64'),
         ({**GOOD, "data": {}}, 400, "expected data, a list, got an object"),
         ({**GOOD, "data": ["1", 2, 3, 4]}, 422, 'got the string "1"'),
@@ -358,15 +358,15 @@ def in_lists(value):
         ({**GOOD, "datatype": "UINT64", "data": [-1, 2, 3, 4]}, 422, "an integer from 0 to"),
         ({**GOOD, "datatype": "INT64", "data": [2**65, 2, 3, 4]}, 422, "an integer from -9"),
         ({**GOOD, "datatype": "BOOL", "data": [1, 0, 1, 0]}, 422, "expected true or false, got 1"),
-        ({**GOOD, "datatype": "BF16"}, 400, "BF16 is not served. Send the tensor as FP32."),
+        ({**GOOD, "datatype": "BF16"}, 400, "BF16 is not supported. Send the tensor as FP32."),
         ({**GOOD, "datatype": "FP128"}, 400, "UINT8, UINT16, UINT32, UINT64, INT8"),
         ({**GOOD, "datatype": []}, 400, "got a list"),
         ({**GOOD, "name": 3}, 400, "inputs[0]: expected a name, got 3"),
         ({**GOOD, "parameters": []}, 400, "expected an object"),
-        ({**GOOD, "parameters": {"content_type": "base64"}}, 400, "pd, np, str are served"),
+        ({**GOOD, "parameters": {"content_type": "base64"}}, 400, "expected one of pd, np, str"),
         ({**GOOD, "parameters": {"shared_memory_region": "r"}}, 400, "shared memory is not"),
         ({**GOOD, "parameters": {"binary_data_size": 4}}, 400, "expected data or binary_data_size"),
-        (of_size(32), 400, "expected a size within the 0 bytes left, got 32"),
+        (of_size(32), 400, "expected at most the remaining 0 bytes, got 32"),
         (of_size(-1), 400, "got -1"),
         (of_size(True), 400, "got true"),
         ({"name": "x", "shape": [1, 4], "datatype": "FP64"}, 400, "expected data, a list, got"),
@@ -390,9 +390,15 @@ def test_a_wrong_tensor_is_told(iris, tensor, status, said):
         ({"outputs": {}}, "outputs: expected a list"),
         ({"outputs": ["predict"]}, "outputs[0]: expected an object with a name"),
         ({"outputs": [{"name": "predict"}] * 2}, "expected each name once"),
-        ({"outputs": [{"name": "label"}]}, "The outputs are predict, predict_proba"),
-        ({"outputs": [{"name": "predict_0"}]}, "The outputs are predict, predict_proba"),
-        ({"outputs": [{"name": "predict", "parameters": {"classification": 2}}]}, "a number a cl"),
+        ({"outputs": [{"name": "label"}]}, "Expected one of the outputs predict, predict_proba"),
+        (
+            {"outputs": [{"name": "predict_0"}]},
+            "Expected one of the outputs predict, predict_proba",
+        ),
+        (
+            {"outputs": [{"name": "predict", "parameters": {"classification": 2}}]},
+            "a number for each cl",
+        ),
         ({"outputs": [{"name": "predict", "parameters": {"classification": -2}}]}, "got -2"),
         (
             {"outputs": [{"name": "predict", "parameters": {"classification": "2"}}]},
@@ -411,14 +417,14 @@ def test_a_wrong_request_is_told(iris, more, said):
 @pytest.mark.parametrize(
     ("tensors", "binary", "header", "said"),
     [
-        ([of_size(32)], BINARY, "99999", "expected the size of the JSON, of a body of"),
+        ([of_size(32)], BINARY, "99999", "expected the size of the JSON in a body of"),
         ([of_size(32)], BINARY, "-1", "expected the size of the JSON"),
         ([of_size(32)], BINARY, "1e2", "expected the size of the JSON"),
         ([of_size(32)], BINARY, "٣", "expected the size of the JSON"),
         ([of_size(32)], BINARY, "20", "The body is not JSON"),
         ([of_size(32)], BINARY, "9" * 40, "expected the size of the JSON"),
-        ([of_size(32)], BINARY + b"x", None, "1 bytes of binary data are of no input"),
-        ([of_size(32)], BINARY[:-1], None, "a size within the 31 bytes left, got 32"),
+        ([of_size(32)], BINARY + b"x", None, "1 bytes of binary data belong to no input"),
+        ([of_size(32)], BINARY[:-1], None, "at most the remaining 31 bytes, got 32"),
         ([of_size(31)], BINARY[:-1], None, "Expected 32 bytes for 4 elements of FP64, got 31"),
         ([of_size(32, shape=[2**62, 4])], BINARY, None, "elements of FP64, got 32 bytes"),
         ([of_size(32, datatype="BYTES", shape=[9])], BINARY, None, "or more, got 32 bytes"),
@@ -450,9 +456,9 @@ def test_columns_must_fit_together(clients):
                 for n, s in (("x0", 1), ("x1", 2)))  # fmt: skip
     answer = ask(clients("iris"), one, two)
     assert (answer.status_code, answer.json["error"]) == (
-        422, "Expected as many rows in every tensor, got 1, 2.")  # fmt: skip
+        422, "Expected the same number of rows in every tensor, got 1, 2.")  # fmt: skip
     answer = ask(clients("iris"), GOOD, GOOD)
-    assert "a tensor an input, got [1, 4]" in answer.json["error"]
+    assert "one tensor for each input, got [1, 4]" in answer.json["error"]
     answer = ask(clients("iris"), one, one)
     assert "expected each column once, got it twice" in answer.json["error"]
     answer = ask(clients("mixed"), {**one, "name": "visits"}, {**one, "name": "pets"})
@@ -465,8 +471,8 @@ def test_columns_must_fit_together(clients):
 
 
 def test_binary_data_alone_must_be_whole_rows_of_one_input(clients):
-    for name, said in (("iris", "Expected rows of 32 bytes, got 33"), ("mixed", "of one input"),
-                       ("nameless", "of one input")):  # fmt: skip
+    for name, said in (("iris", "Expected rows of 32 bytes, got 33"), ("mixed", "one input tensor"),
+                       ("nameless", "one input tensor")):  # fmt: skip
         answer = clients(name).post(
             "/v2/models/model/infer", data=BINARY + b"x", headers={HEADER: "0"}
         )

@@ -196,11 +196,13 @@ def test_the_client_shows_what_was_wrong(iris):
     unknown = refusal(iris, good, model="another")
     assert (unknown.status(), unknown.message()) == (
         "404",
-        'There is no model of this name. "model" is served.',
+        'Unknown model. This service has "model".',
     )
-    assert 'no such version. "1" is served' in refusal(iris, good, model_version="2").message()
+    assert (
+        'Unknown version. This service has "1"' in refusal(iris, good, model_version="2").message()
+    )
     outputs = refusal(iris, good, outputs=wanted("label"))
-    assert "The outputs are predict, predict_proba" in outputs.message()
+    assert "Expected one of the outputs predict, predict_proba" in outputs.message()
     narrow = refusal(iris, tensor("x", ROWS[:, :3].copy(), "FP64"))
     assert narrow.status() == "422"
     assert narrow.message() == 'Column "x": expected the shape [n, 4], got [3, 3].'

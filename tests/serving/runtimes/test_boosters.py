@@ -18,8 +18,8 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from modelpack.serving.data.columns import build
 from modelpack.serving.data.rows import Decoder
-from modelpack.serving.data.tables import of_columns
-from modelpack.serving.data.validation import Refusals
+from modelpack.serving.data.tables import rows_from_columns
+from modelpack.serving.data.validation import RejectionSearch
 from modelpack.serving.manifest import Field
 from modelpack.serving.runtimes.estimator import EstimatorRuntime
 
@@ -138,7 +138,7 @@ def test_catboost_gets_whole_numbers_as_integers():
     field = Field("store", "any", categories=(1, 2, 3))
     for given in ([3.0, 1.0], np.array([3.0, 1.0])):
         decoder = Decoder([field], "frame", 10)
-        columns = of_columns(decoder, ["store"], [given])
+        columns = rows_from_columns(decoder, ["store"], [given])
         assert columns[0].dtype == np.int64
     assert build(field, [3.0]).dtype == np.int64
     assert build(field, [3.5, 1.0]).dtype == build(Field("store", "any"), [3.0]).dtype == np.float64
@@ -173,7 +173,7 @@ def test_catboost_refuses_a_fraction_as_a_category():
     )
     rows = [np.array([10, 10.5]), *(frame[name].to_numpy()[:2] for name in "xy")]
     good = [column[:1] for column in rows]
-    found = Refusals(manifest_of(frame, "frame").inputs).problem(
+    found = RejectionSearch(manifest_of(frame, "frame").inputs).problem(
         lambda columns: runner.call("predict", columns), rows, good
     )
     assert found is not None

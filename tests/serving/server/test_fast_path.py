@@ -69,7 +69,7 @@ def app(service, monkeypatch):
 
 @pytest.fixture
 def desk(app):
-    return fast_path.of(app)
+    return fast_path.FastPath.for_app(app)
 
 
 def instances(*rows) -> bytes:
@@ -185,18 +185,18 @@ def test_ids_of_the_client_are_told_back(desk):
 def test_what_is_not_plain_is_left_to_flask(desk, raw):
     name, data = raw
     for _ in range(2):  # what was found is kept
-        plain = desk.plain(data, environ)
+        plain = desk.match(data, environ)
         if name == "an id of odd characters" and plain is not None:
-            assert plain.given.request_id is None
+            assert plain.headers.request_id is None
         else:
             assert plain is None
 
 
 def test_a_head_that_was_seen_does_not_let_a_wrong_one_pass(desk):
-    assert desk.plain(head("/predict", 10), environ) is not None
+    assert desk.match(head("/predict", 10), environ) is not None
     twice = head("/predict", 10).replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n")
-    assert desk.plain(twice, environ) is None
-    assert desk.plain(head("/predict", 11), environ).length == 11
+    assert desk.match(twice, environ) is None
+    assert desk.match(head("/predict", 11), environ).length == 11
 
 
 BAD = {
@@ -233,7 +233,7 @@ def test_large_requests_are_left_to_the_thread(desk, service, monkeypatch):
 
 def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
     service = opened(serving_models.texts(), tmp_path)
-    desk = fast_path.of(application_of(service, monkeypatch))
+    desk = fast_path.FastPath.for_app(application_of(service, monkeypatch))
     monkeypatch.setattr(service.runner, "quick_rows", 10)
     assert answered(desk, job_of(desk, instances(["good " * 400])))[0]
     assert answered(desk, job_of(desk, instances(["good " * 600]))) == [b""]
@@ -241,7 +241,7 @@ def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
 
 def test_a_token_is_asked_for(service, monkeypatch):
     token = "0123456789abcdef" * 2
-    desk = fast_path.of(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
+    desk = fast_path.FastPath.for_app(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
     body = instances(ROW)
     assert job_of(desk, body) is None
     assert job_of(desk, body, Authorization="Bearer wrong") is None
@@ -269,16 +269,16 @@ def own_view(app):
 @pytest.mark.parametrize("change", [own_hook, own_answer_hook, own_middleware, own_view])
 def test_an_application_that_its_author_changed_is_flasks(app, change):
     change(app)
-    assert fast_path.of(app) is None
+    assert fast_path.FastPath.for_app(app) is None
 
 
 def test_a_route_of_the_authors_changes_nothing(app):
     app.add_url_rule("/mine", view_func=lambda: "mine")
-    assert fast_path.of(app) is not None
+    assert fast_path.FastPath.for_app(app) is not None
 
 
 def test_other_applications_have_no_desk():
-    assert fast_path.of(lambda environ, start: []) is None
+    assert fast_path.FastPath.for_app(lambda environ, start: []) is None
 
 
 class Spy:
@@ -320,7 +320,7 @@ def questions_of(*matrices):
 
 def asked(runner, *matrices):
     batch = DynamicBatch(Asked(runner), questions_of(*matrices))
-    batch.ask()
+    batch.run()
     return [r and r["predict"].tolist() for r in batch.results]
 
 
@@ -369,17 +369,17 @@ def test_columns_of_several_types_are_not_mixed():
     spy = Columns()
     kinds = (np.array([1]), np.array([1.5]), np.array([2]))
     given = [inference.InferenceRequest([column], ("predict",), None) for column in kinds]
-    DynamicBatch(Asked(spy), given).ask()
+    DynamicBatch(Asked(spy), given).run()
     assert spy.calls == [("each", "l", 2), ("together", "d", 1)]
 
 
 def taken(merges, *waiting):
     predictor = Predictor(lambda jobs: None, lambda: None, merges=merges)
-    predictor._runner.retired = True
+    predictor._thread.retired = True
     predictor.waiting.extend(waiting)
-    predictor._bell.put(None)  # for the thread, which ends after this one
-    predictor._runner.join(5)
-    assert not predictor._runner.is_alive()
+    predictor._tokens.put(None)  # for the thread, which ends after this one
+    predictor._thread.join(5)
+    assert not predictor._thread.is_alive()
     return [job.body for job in predictor.done]
 
 

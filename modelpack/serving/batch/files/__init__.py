@@ -36,10 +36,10 @@ def format_from_content(beginning: bytes) -> str:
     if beginning.startswith(arrow.STREAM):
         return "arrow"
     text = beginning.lstrip()
-    return _of_json(text) if text[:1] in (b"{", b"[") else "csv"
+    return _json_format(text) if text[:1] in (b"{", b"[") else "csv"
 
 
-def _of_json(text: bytes) -> str:
+def _json_format(text: bytes) -> str:
     """Lines, if the first one is a row by itself; a document of one row is the same as a line."""
     try:
         first = loads(text.partition(b"\n")[0].decode())

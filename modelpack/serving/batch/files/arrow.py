@@ -47,7 +47,7 @@ def library() -> Any:
     Raises:
         Problem: 415 it is not here.
     """
-    if not arrow_tables.usable():
+    if not arrow_tables.is_usable():
         detail = "That takes pyarrow, which is not here: package with --requirement pyarrow."
         raise Problem(415, detail)
     import pyarrow as pa  # noqa: PLC0415

@@ -18,7 +18,7 @@ from ..chunks import Chunk, ChunkResult, take
 
 EXTENSIONS = (".csv",)
 START = None
-SAY = "Say so: --header present, or --header absent."
+HEADER_HINT = "Say so: --header present, or --header absent."
 
 Record = Tuple[int, bytes]
 
@@ -100,9 +100,11 @@ def _check_width(row: int, cells: list[str], width: int) -> None:
 
 def _are_names(service: Service, cells: list[str], said: str | None) -> bool:
     try:
-        return media.holds_names(service.decoder(len(cells)).fields, cells, said)
+        return media.has_names(service.decoder(len(cells)).fields, cells, said)
     except Problem as problem:
-        raise Problem(problem.status, problem.detail.replace(media.SAY, SAY)) from problem
+        raise Problem(
+            problem.status, problem.detail.replace(media.HEADER_HINT, HEADER_HINT)
+        ) from problem
 
 
 def _records(stream: BinaryIO) -> Iterator[Record]:

@@ -50,7 +50,7 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
     Raises:
         Problem: 400 it is no such file, or one that has been cut off.
     """
-    dtype, fortran, shape, _ = media.header(_head(stream))
+    dtype, fortran, shape, _ = media.parse_header(_head(stream))
     if not shape:
         raise Problem(422, "Expected rows and columns, got 0 dimensions.")
     count, width = shape[0], int(np.prod(shape[1:]))
@@ -66,7 +66,7 @@ def _head(stream: BinaryIO) -> bytes:
     start = stream.read(12)
     form = media.LENGTHS.get(start[6] if len(start) == 12 else 0, "<H")
     (length,) = struct.unpack_from(form, start.ljust(12), 8)
-    end = 8 + struct.calcsize(form) + min(length, media.LONGEST)
+    end = 8 + struct.calcsize(form) + min(length, media.MAX_HEADER_BYTES)
     return start + stream.read(end - len(start))
 
 
@@ -87,9 +87,9 @@ class Writer:
 
     def write(self, answered: ChunkResult) -> None:
         if self._single:
-            self._parts.append(media.plain(answered.answer.predictions))
+            self._parts.append(media.to_plain_array(answered.answer.predictions))
         else:
-            self._parts.append(media.structured(answered.columns()))
+            self._parts.append(media.to_structured_array(answered.columns()))
 
     def close(self) -> None:
         whole = np.concatenate(self._parts) if self._parts else np.empty(0)

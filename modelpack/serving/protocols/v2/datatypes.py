@@ -24,7 +24,7 @@ DTYPES = {
        for sign, code in (("U", "u"), ("", "i")) for size in (1, 2, 4, 8)},
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }  # fmt: skip
-"""Of the elements of a fixed size, as they lie in binary data."""
+"""The dtypes of elements of a fixed size in binary data."""
 
 BYTES = "BYTES"
 OBJECT = np.dtype(object)
@@ -36,39 +36,41 @@ KINDS: dict[str, set[type]] = {
     **{name: NUMBER if dtype.kind == "f" else {int} for name, dtype in DTYPES.items()
        if name != "BOOL"},
 }  # fmt: skip
-"""The types of the values that are plainly right in JSON."""
+"""The types of JSON values that need no closer look."""
 
 
 class WrongValuesError(Exception):
-    """Values that are none of the datatype: (position, what was expected, what came)."""
+    """Values that do not have the datatype, as (position, expected, got)."""
 
-    def __init__(self, places: Sequence[tuple[int, str, str]]) -> None:
-        super().__init__(len(places))
-        self.places = places
+    def __init__(self, errors: Sequence[tuple[int, str, str]]) -> None:
+        super().__init__(len(errors))
+        self.errors = errors
 
 
 def check(datatype: Any) -> str:
-    """Raises:
-    Problem: 400 the datatype is none that is served.
+    """Return a supported datatype.
+
+    Raises:
+        Problem: 400, the datatype is not supported.
     """
     if datatype == "BF16":
-        raise Problem(400, "The datatype BF16 is not served. Send the tensor as FP32.")
+        raise Problem(400, "The datatype BF16 is not supported. Send the tensor as FP32.")
     if not isinstance(datatype, str) or datatype not in (*DTYPES, BYTES):
         known = ", ".join([*DTYPES, BYTES])
         raise Problem(
-            400, f"Expected a datatype of {known}, got {validation.describe_value(datatype)}."
+            400, f"Expected one of {known} as datatype, got {validation.describe_value(datatype)}."
         )
     return datatype
 
 
 def from_json(datatype: str, values: list[Any]) -> np.ndarray:
-    """The array (n,) of values of JSON. A null is NaN among floats, and else None among objects.
+    """Return the array (n,) of JSON values. A null is NaN among floats, and None otherwise.
 
     Raises:
-        WrongValuesError: a value is none of the datatype.
+        WrongValuesError: A value does not have the datatype.
     """
     dtype = DTYPES.get(datatype, OBJECT)
-    if dtype.kind == "f" and len(values) >= rows.MANY:
+    if dtype.kind == "f" and len(values) >= rows.MIN_PACKED_VALUES:
         packed = rows.float_matrix([values], len(values))
         if packed is not None and _are_within(dtype, packed):
             return packed.reshape(-1).astype(dtype, copy=False)
@@ -87,12 +89,12 @@ def from_json(datatype: str, values: list[Any]) -> np.ndarray:
 
 
 def _are_within(dtype: np.dtype[Any], numbers: np.ndarray) -> bool:
-    """Whether float64 numbers are plainly in the range of a type of floats."""
-    return bool(np.abs(numbers).max() <= np.finfo(dtype).max)  # not so with NaN
+    """Return whether float64 numbers are in the range of a type of floats."""
+    return bool(np.abs(numbers).max() <= np.finfo(dtype).max)  # False for NaN
 
 
 def _within(datatype: str, values: list[Any]) -> bool:
-    """Whether numbers are plainly in the range of the datatype."""
+    """Return whether numbers are in the range of the datatype, False for NaN."""
     if datatype in ("BOOL", BYTES, "FP64") or not values:
         return True
     low, high = _range(datatype)
@@ -113,13 +115,13 @@ def _explain(datatype: str, values: list[Any]) -> None:
         raise WrongValuesError(
             [
                 (index, expected, validation.describe_value(values[index]))
-                for index in wrong[: validation.MOST]
+                for index in wrong[: validation.MAX_ERRORS]
             ]
         )
 
 
 def _fits(datatype: str, value: Any) -> bool:
-    """NaN and infinity are left to the signature, as is null."""
+    """Return whether a value has the datatype. The signature decides on NaN, infinity and null."""
     if value is None:
         return True
     if datatype in ("BOOL", BYTES):
@@ -142,12 +144,13 @@ def _expected(datatype: str) -> str:
 
 
 def from_binary(datatype: str, data: memoryview, count: int) -> np.ndarray:
-    """The array (count,) of binary data that `check_size` has seen: of numbers without a copy, of
-    texts as objects.
+    """Return the array (count,) of binary data whose size `check_size` has checked.
+
+    Numbers are not copied. Texts are objects.
 
     Raises:
-        Problem: 400 the lengths in the data do not add up to its size.
-        WrongValuesError: a value is none of the datatype.
+        Problem: 400, the lengths in the data do not add up to its size.
+        WrongValuesError: A value does not have the datatype.
     """
     if datatype == BYTES:
         return _texts(_elements(data, count))
@@ -155,14 +158,16 @@ def from_binary(datatype: str, data: memoryview, count: int) -> np.ndarray:
     if datatype != "BOOL":
         return array
     if (array > 1).any():
-        wrong = np.flatnonzero(array > 1)[: validation.MOST].tolist()
+        wrong = np.flatnonzero(array > 1)[: validation.MAX_ERRORS].tolist()
         raise WrongValuesError([(i, "a byte of 0 or 1", str(int(array[i]))) for i in wrong])
     return array.astype(bool)
 
 
 def check_size(datatype: str, size: int, count: int) -> None:
-    """Raises:
-    Problem: 400 so many bytes of binary data are not so many elements.
+    """Check the size of binary data.
+
+    Raises:
+        Problem: 400, `size` bytes are not `count` elements.
     """
     least = count * (LENGTH.size if datatype == BYTES else DTYPES[datatype].itemsize)
     if size < least or (size > least and datatype != BYTES):
@@ -172,7 +177,7 @@ def check_size(datatype: str, size: int, count: int) -> None:
 
 
 def _elements(data: memoryview, count: int) -> list[bytes]:
-    problem = Problem(400, f"Expected {count} elements of BYTES, each a length and so many bytes.")
+    problem = Problem(400, f"Expected {count} elements of BYTES, each a length and its bytes.")
     elements, start = [], 0
     for _ in range(count):
         begin = start + LENGTH.size
@@ -194,13 +199,13 @@ def _texts(elements: list[bytes]) -> np.ndarray:
         except UnicodeDecodeError:
             wrong.append((index, "text in UTF-8", "other bytes"))
     if wrong:
-        raise WrongValuesError(wrong[: validation.MOST])
+        raise WrongValuesError(wrong[: validation.MAX_ERRORS])
     return texts
 
 
 def to_binary(datatype: str, array: np.ndarray) -> bytes:
-    """The bytes of an array, row-major."""
+    """Return the bytes of an array, row-major."""
     if datatype != BYTES:
         return array.astype(DTYPES[datatype], copy=False).tobytes()
-    encoded = [results.text(text).encode("utf-8") for text in array.ravel().tolist()]
+    encoded = [results.replace_surrogates(text).encode("utf-8") for text in array.ravel().tolist()]
     return b"".join(LENGTH.pack(len(each)) + each for each in encoded)

@@ -1,4 +1,4 @@
-"""Tensors to rows."""
+"""Conversion of tensors to rows."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from .requests import Tensor
 
 MATRIX = 2
 SINGLE = "input-0"
-"""The name of a single tensor; any other is as good."""
+"""The name of a single tensor in the metadata. Requests may use any other."""
 
-OF_TYPES = {
+DATATYPE_BY_TYPE = {
     "number": "FP64",
     "integer": "INT64",
     "string": "BYTES",
     "boolean": "BOOL",
     "datetime": "BYTES",
 }
-OF_VALUES: dict[type, str] = {int: "FP64", float: "FP64", bool: "BOOL"}
+DATATYPE_BY_EXAMPLE: dict[type, str] = {int: "FP64", float: "FP64", bool: "BOOL"}
 
 
 def metadata(service: Service) -> list[dict[str, Any]]:
-    """The tensors that an inference takes: of numbers without names one of shape (n_rows,
-    n_inputs), else one of shape (n_rows, 1) an input.
+    """Return the input tensors.
+
+    A model with unnamed numbers has one tensor (n_rows, n_inputs). Other models have a tensor
+    (n_rows, 1) for each input.
     """
     fields = service.manifest.inputs
     kinds = [_datatype(field) for field in fields]
@@ -44,40 +46,40 @@ def metadata(service: Service) -> list[dict[str, Any]]:
 
 
 def _datatype(field: Field) -> str:
-    return OF_TYPES.get(field.type) or OF_VALUES.get(type(field.example), "BYTES")
+    return DATATYPE_BY_TYPE.get(field.type) or DATATYPE_BY_EXAMPLE.get(type(field.example), "BYTES")
 
 
-def raw(service: Service, data: memoryview) -> Tensor:
-    """The only input, sent as binary data without a document.
+def raw_tensor(service: Service, data: memoryview) -> Tensor:
+    """Return the only input, sent as binary data without a document.
 
     Raises:
-        Problem: 400 the model has several, or the size is not that of whole rows; 422 nothing came.
+        Problem: 400, the model has several inputs, or the last row is incomplete. 422, no rows.
     """
     if not data:
-        raise Problem(422, "There are no rows. Send at least one.")
+        raise Problem(422, "The request contains no rows. Send at least one.")
     tensors = metadata(service)
-    told, width = tensors[0], tensors[0]["shape"][1]
+    tensor, width = tensors[0], tensors[0]["shape"][1]
     if len(tensors) > 1 or width < 1:
-        raise Problem(400, "Binary data without JSON are for models of one input, known in shape.")
-    if told["datatype"] == datatypes.BYTES:
+        detail = "Binary data without JSON require a model with one input tensor of known shape."
+        raise Problem(400, detail)
+    if tensor["datatype"] == datatypes.BYTES:
         element = datatypes.LENGTH.pack(len(data)) + bytes(data)
-        return Tensor(told["name"], datatypes.BYTES, (1, 1), memoryview(element))
-    row = width * datatypes.DTYPES[told["datatype"]].itemsize
+        return Tensor(tensor["name"], datatypes.BYTES, (1, 1), memoryview(element))
+    row = width * datatypes.DTYPES[tensor["datatype"]].itemsize
     if len(data) % row:
         raise Problem(400, f"Expected rows of {row} bytes, got {len(data)} bytes of binary data.")
-    return Tensor(told["name"], told["datatype"], (len(data) // row, width), data)
+    return Tensor(tensor["name"], tensor["datatype"], (len(data) // row, width), data)
 
 
 def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) -> Rows:
-    """The rows in tensors, of which sizes and shapes are looked at first. `ignored`: as in
-    `Service.table`.
+    """Return the rows of tensors. Sizes and shapes are checked before values.
 
     Raises:
-        Problem: 422 they do not fit the signature, 413 there are too many rows, 400 binary data
-            are not of the size that their shape tells.
+        Problem: 422, the tensors do not match the signature. 413, there are too many rows. 400,
+            binary data do not have the size of their shape.
     """
     if not tensors:
-        raise Problem(422, "There are no inputs. Send at least one tensor.")
+        raise Problem(422, "The request contains no inputs. Send at least one tensor.")
     fields = service.manifest.inputs
     names = {field.name for field in fields}
     several = len(tensors) > 1
@@ -87,7 +89,7 @@ def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) ->
     for tensor in tensors:
         _check_shape(tensor, len(fields), several)
     if not all(tensor.count for tensor in tensors):
-        raise Problem(422, "There are no rows. Send at least one.")
+        raise Problem(422, "The request contains no rows. Send at least one.")
     by_name = len(fields) > 1 and tensors[0].name in names and _is_column(tensors[0])
     if len(tensors) == 1 and not by_name:
         return _matrix(service, tensors[0])
@@ -104,20 +106,20 @@ def _is_column(tensor: Tensor) -> bool:
 
 def _check_shape(tensor: Tensor, inputs: int, several: bool) -> None:
     if several and not _is_column(tensor):
-        raise _misshaped(tensor, "[n] or [n, 1], a tensor an input")
+        raise _misshaped(tensor, "[n] or [n, 1], one tensor for each input")
     if not 1 <= len(tensor.shape) <= MATRIX:
         raise _misshaped(tensor, f"[n, {inputs or 'inputs'}]")
 
 
 def _misshaped(tensor: Tensor, expected: str) -> Problem:
-    return validation.of_table(f"the shape {expected}", str(list(tensor.shape)), tensor.name)
+    return validation.table_problem(f"the shape {expected}", str(list(tensor.shape)), tensor.name)
 
 
 def _matrix(service: Service, tensor: Tensor) -> Rows:
     count = len(service.manifest.inputs)
     height, width = tensor.shape if len(tensor.shape) == MATRIX else (tensor.shape[0], 1)
     if len(tensor.shape) == 1 and count > 1:
-        raise _misshaped(tensor, f"[n, {count}], one row being [1, {count}]")
+        raise _misshaped(tensor, f"[n, {count}], or [1, {count}] for one row")
     if count and width != count:
         raise _misshaped(tensor, f"[n, {count}]")
     decoder = service.decoder(width)
@@ -129,29 +131,29 @@ def _matrix(service: Service, tensor: Tensor) -> Rows:
 def _table(service: Service, tensors: Sequence[Tensor]) -> Rows:
     heights = {tensor.shape[0] for tensor in tensors}
     if len(heights) > 1:
-        told = ", ".join(map(str, sorted(heights)[: validation.MOST]))
-        raise Problem(422, f"Expected as many rows in every tensor, got {told}.")
+        got = ", ".join(map(str, sorted(heights)[: validation.MAX_ERRORS]))
+        raise Problem(422, f"Expected the same number of rows in every tensor, got {got}.")
     service.decoder(len(tensors)).count(heights.pop())
     columns = [_column(tensor) for tensor in tensors]
     return service.table(_names(tensors), columns)
 
 
 def _column(tensor: Tensor) -> np.ndarray:
-    name = validation.short(tensor.name)
+    name = validation.shorten(tensor.name)
     return _values(tensor, lambda i: (i, name))
 
 
-def _values(tensor: Tensor, place: Callable[[int], tuple[int, str]]) -> np.ndarray:
-    """The values, flat. `place`: row and column of a position.
+def _values(tensor: Tensor, locate: Callable[[int], tuple[int, str]]) -> np.ndarray:
+    """Return the flat values. `locate`: returns the row and the column of a position.
 
     Raises:
-        Problem: 422 a value is none of the datatype; 400 as `datatypes.from_binary`.
+        Problem: 422, a value does not have the datatype. 400, see `datatypes.from_binary`.
     """
     try:
         if isinstance(tensor.data, memoryview):
             return datatypes.from_binary(tensor.datatype, tensor.data, tensor.count)
         return datatypes.from_json(tensor.datatype, tensor.data)
     except datatypes.WrongValuesError as error:
-        places = ((*place(index), expected, got) for index, expected, got in error.places)
+        errors = ((*locate(index), expected, got) for index, expected, got in error.errors)
         keys = ("row", "column", "expected", "got")
-        raise validation.validation_problem([dict(zip(keys, each)) for each in places]) from error
+        raise validation.validation_problem([dict(zip(keys, each)) for each in errors]) from error

@@ -1,4 +1,4 @@
-"""Results to tensors; classification extension."""
+"""Conversion of results to tensors, and the classification extension."""
 
 from __future__ import annotations
 
@@ -14,88 +14,97 @@ from ...problems import Problem
 from ...runtimes import estimator
 from ...service import Service
 from . import datatypes
-from .requests import LENGTH_HEADER, Inference, RequestedOutput
+from .requests import LENGTH_HEADER, RequestedOutput
 
-OF_KINDS = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64", "U": datatypes.BYTES}
-OF_TYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}
+DATATYPE_BY_DTYPE_KIND = {
+    "b": "BOOL",
+    "i": "INT64",
+    "u": "INT64",
+    "f": "FP64",
+    "U": datatypes.BYTES,
+}
+DATATYPE_BY_TYPE = {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}
 BEYOND = 2**63
 ALIAS = "output-0"
-"""What the prediction is called by KServe's own servers, and therefore by its clients."""
+"""The name of the prediction in KServe's own servers, which its clients request."""
 
 
 class Outputs:
-    """What can be asked for: each of the service's methods by its name; of a model with several
-    outputs, whose methods give a list of arrays, each of them too, as `predict_proba_0`.
+    """The outputs that clients can request.
+
+    Each method of the service is an output. If a method returns a list of arrays, one for each
+    output of the model, each array is an output, too: `predict_proba_0`.
     """
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._told: list[dict[str, Any]] | None = None
+        self._metadata: list[dict[str, Any]] | None = None
 
     def metadata(self) -> list[dict[str, Any]]:
-        """The tensors by what the model gives for its example; found once."""
-        if self._told is None:
-            self._told = [told for method in self.service.methods for told in self._of(method)]
-        return self._told
+        """Return the output tensors, as the model returns them for its example."""
+        if self._metadata is None:
+            methods = self.service.methods
+            self._metadata = [tensor for method in methods for tensor in self._describe(method)]
+        return self._metadata
 
-    def _of(self, method: str) -> Iterator[dict[str, Any]]:
+    def _describe(self, method: str) -> Iterator[dict[str, Any]]:
         example = self.service.manifest.example
         try:
             rows = self.service.decode_rows([example or []])
             result = estimator.contained(self.service.runner.call, method, rows)
             parts = [(name, self._tensor(array)) for name, array in self._parts(method, result)]
-        except Exception:  # what is not known of a model that has no answer to its example
+        except Exception:  # the model has no example, or fails on it
             yield {"name": method, "datatype": self._datatype(method), "shape": [-1]}
             return
         for name, (datatype, values) in parts:
             yield {"name": name, "datatype": datatype, "shape": [-1, *values.shape[1:]]}
 
     def _tensor(self, result: Any) -> tuple[str, np.ndarray]:
-        return tensor(data_results.of_rows(result, 1, self.service.limits.answer_values))
+        return tensor(data_results.require_rows(result, 1, self.service.limits.answer_values))
 
     def _datatype(self, method: str) -> str:
-        told = self.service.manifest.model["signature"]["outputs"]
-        if method != self.service.manifest.method or not told:
+        signature = self.service.manifest.model["signature"]["outputs"]
+        if method != self.service.manifest.method or not signature:
             return "FP64"
-        return OF_TYPES.get(told[0]["type"], datatypes.BYTES)
+        return DATATYPE_BY_TYPE.get(signature[0]["type"], datatypes.BYTES)
 
-    def methods(self, wanted: Sequence[RequestedOutput]) -> tuple[str, ...]:
-        """The methods that give what was asked for.
+    def methods(self, requested: Sequence[RequestedOutput]) -> tuple[str, ...]:
+        """Return the methods that return the requested outputs.
 
         Raises:
-            Problem: 400 an output is unknown.
+            Problem: 400, an output is unknown.
         """
-        return tuple(dict.fromkeys(self._method(each.name) for each in wanted))
+        return tuple(dict.fromkeys(self._method(output.name) for output in requested))
 
-    def of(
-        self, wanted: Sequence[RequestedOutput], results: Mapping[str, Any]
+    def select(
+        self, requested: Sequence[RequestedOutput], results: Mapping[str, Any]
     ) -> Iterator[tuple[RequestedOutput, np.ndarray]]:
-        """The arrays (n_rows, ...) of what was asked for, from what the methods gave.
+        """Yield the requested outputs, and their arrays (n_rows, ...) from {method: result}.
 
         Raises:
-            Problem: 400 an output is unknown.
+            Problem: 400, an output is unknown.
         """
-        for each in wanted:
-            method = self._method(each.name)
+        for output in requested:
+            method = self._method(output.name)
             parts = dict(self._parts(method, results[method]))
-            if each.name == ALIAS:
+            if output.name == ALIAS:
                 parts = {ALIAS: parts[self.service.manifest.method]}
-            if each.name not in parts and each.name != method:
-                raise self._unknown(each.name)
-            for name in [each.name] if each.name in parts else parts:
-                yield replace(each, name=name), self._shown(each, name, parts[name])
+            if output.name not in parts and output.name != method:
+                raise self._unknown(output.name)
+            for name in [output.name] if output.name in parts else parts:
+                yield replace(output, name=name), self._classified(output, name, parts[name])
 
     def _parts(self, method: str, result: Any) -> Iterable[tuple[str, Any]]:
-        """The arrays in a result, which is a list only where the model has several outputs."""
-        if method != self.service.manifest.method and data_results.is_several(result):
+        """Return the named arrays of a result."""
+        if method != self.service.manifest.method and data_results.is_list_of_outputs(result):
             return [(f"{method}_{index}", each) for index, each in enumerate(result)]
         return [(method, result)]
 
-    def _shown(self, wanted: RequestedOutput, name: str, values: np.ndarray) -> np.ndarray:
-        if not wanted.classes:
+    def _classified(self, output: RequestedOutput, name: str, values: np.ndarray) -> np.ndarray:
+        if not output.classes:
             return values
         known = labels(self.service.runner.classes, name, values.shape[-1])
-        return classify(values, wanted.classes, known)
+        return classify(values, output.classes, known)
 
     def _method(self, name: str) -> str:
         if name == ALIAS:
@@ -108,92 +117,95 @@ class Outputs:
 
     def _unknown(self, name: str) -> Problem:
         known = ", ".join(each["name"] for each in self.metadata())
-        return Problem(400, f"The outputs are {known}; got {validation.describe_value(name)}.")
+        got = validation.describe_value(name)
+        return Problem(400, f"Expected one of the outputs {known}, got {got}.")
 
 
 def tensor(array: np.ndarray) -> tuple[str, np.ndarray]:
-    """The datatype of an array, and the array as it is sent: integers and floats of 64 bits,
-    booleans, and texts as objects. Infinity is NaN.
+    """Return the datatype of an array, and the array as it is sent.
+
+    Integers and floats have 64 bits, texts are objects, and infinity is NaN.
     """
     if array.dtype.kind == "O":
-        array = _plain(array)
-    datatype = OF_KINDS.get(array.dtype.kind, datatypes.BYTES)
+        array = _typed(array)
+    datatype = DATATYPE_BY_DTYPE_KIND.get(array.dtype.kind, datatypes.BYTES)
     if array.dtype.kind == "u" and array.size and int(array.max()) >= BEYOND:
         datatype = "UINT64"
     if datatype == datatypes.BYTES:
         texts = np.empty(array.shape, object)
         texts.ravel()[:] = [data_results.label(value) for value in array.ravel().tolist()]
         return datatype, texts
-    array = data_results.finite(array)
+    array = data_results.replace_infinity(array)
     return datatype, array.astype(bool if datatype == "BOOL" else datatypes.DTYPES[datatype])
 
 
-def _plain(array: np.ndarray) -> np.ndarray:
-    """An array of objects as one of booleans or numbers, where they all are."""
+def _typed(array: np.ndarray) -> np.ndarray:
+    """Return an array of objects as booleans or numbers if all of them are."""
     values = [v.item() if isinstance(v, np.generic) else v for v in array.ravel().tolist()]
     kinds = set(map(type, values))
-    plain = np.empty(array.shape, object)
-    plain.ravel()[:] = values
+    objects = np.empty(array.shape, object)
+    objects.ravel()[:] = values
     if kinds == {bool}:
-        return plain.astype(bool)
+        return objects.astype(bool)
     if kinds == {int} and all(-BEYOND <= value < BEYOND for value in values):
-        return plain.astype(np.int64)
-    return plain.astype(np.float64) if kinds and kinds <= {float, type(None)} else plain
+        return objects.astype(np.int64)
+    return objects.astype(np.float64) if kinds and kinds <= {float, type(None)} else objects
 
 
-def reply(
-    service: Service, asked: Inference, results: Iterable[tuple[RequestedOutput, np.ndarray]]
+def write_response(
+    service: Service, id_: str | None, results: Iterable[tuple[RequestedOutput, np.ndarray]]
 ) -> InferenceResponse:
-    """The body: JSON, and the binary data of what was asked for so."""
-    told, binary = [], []
-    for wanted, array in results:
+    """Return the response: JSON, followed by the outputs that were requested as binary data."""
+    tensors, binary = [], []
+    for output, array in results:
         datatype, values = tensor(array)
         document: dict[str, Any] = {
-            "name": wanted.name,
+            "name": output.name,
             "datatype": datatype,
             "shape": list(values.shape),
         }
-        if wanted.binary:
+        if output.binary:
             binary.append(datatypes.to_binary(datatype, values))
             document["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
             document["data"] = values.ravel().tolist()
-        told.append(document)
-    header = data_results.dump(_document(service, asked.id, told))
+        tensors.append(document)
+    header = data_results.dump(_document(service, id_, tensors))
     if not binary:
         return InferenceResponse(header, JSON)
     headers = {LENGTH_HEADER: str(len(header))}
     return InferenceResponse(b"".join([header, *binary]), "application/octet-stream", headers)
 
 
-def _document(service: Service, id_: str | None, told: list[dict[str, Any]]) -> dict[str, Any]:
-    known = {} if id_ is None else {"id": id_}
-    return {"model_name": service.name, "model_version": service.version, **known, "outputs": told}
+def _document(service: Service, id_: str | None, tensors: list[dict[str, Any]]) -> dict[str, Any]:
+    model = {"model_name": service.name, "model_version": service.version}
+    return {**model, **({} if id_ is None else {"id": id_}), "outputs": tensors}
 
 
-# Follows Triton's extension for classification, https://github.com/triton-inference-
-# server/server/blob/main/docs/protocol/extension_classification.md
+# See Triton's classification extension:
+# github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
 MATRIX = 2
-MOST = 100_000
-"""Texts of one output: each is made by itself."""
+MAX_TEXTS = 100_000
+"""Texts of one output, which are formatted one by one."""
 
 
 def classify(values: np.ndarray, count: int, labels: Sequence[str] | None) -> np.ndarray:
-    """The texts (n_rows, count) `VALUE:POSITION:LABEL` of values (n_rows, n_classes), the largest
-    first; of all of them, where there are fewer.
+    """Return texts (n_rows, count) `VALUE:POSITION:LABEL` of the largest values in each row.
 
     Raises:
-        Problem: 400 they are no numbers, or one a row; 422 there would be too many texts.
+        Problem: 400, `values` is not a matrix of numbers. 422, there would be too many texts.
     """
     if values.ndim != MATRIX or values.dtype.kind not in "fiu":
-        raise Problem(400, "classification: expected an output with a number a class.")
-    if len(values) * min(count, values.shape[1]) > MOST:
-        raise Problem(422, f"More than {MOST} classifications. Ask for fewer, or send fewer rows.")
+        raise Problem(400, "classification: expected an output with a number for each class.")
+    if len(values) * min(count, values.shape[1]) > MAX_TEXTS:
+        raise Problem(
+            422, f"More than {MAX_TEXTS} classifications. Request fewer, or send fewer rows."
+        )
     order = np.argsort(-values, axis=1, kind="stable")[:, :count]
     texts = np.empty(order.shape, object)
     for row, positions in enumerate(order.tolist()):
-        for place, position in enumerate(positions):
-            texts[row, place] = _text(values[row, position].item(), position, labels)
+        for rank, position in enumerate(positions):
+            texts[row, rank] = _text(values[row, position].item(), position, labels)
     return texts
 
 
@@ -203,8 +215,12 @@ def _text(value: float, position: int, labels: Sequence[str] | None) -> str:
 
 
 def labels(classes: Any, name: str, width: int) -> list[str] | None:
-    """The labels of an output of so many classes, where `classes` has them: those of the model, or
-    of several outputs a list of such, of which `name` tells the number.
+    """Return the labels of an output with `width` classes, or None if they are unknown.
+
+    Args:
+        classes: The classes of the model; of a model with several outputs, a list of them.
+        name: The name of the output, which ends with the number of the model's output.
+        width: The number of classes.
     """
     nested = isinstance(classes, list) and len(classes) > 0 and np.ndim(classes[0]) > 0
     number = name.rpartition("_")[2]

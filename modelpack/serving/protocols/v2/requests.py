@@ -1,4 +1,4 @@
-"""Inference requests parsed."""
+"""Parsing of inference requests."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ LENGTH_HEADER = "Inference-Header-Content-Length"
 BINARY = "application/octet-stream"
 TYPES = ("", "application/json", BINARY)
 CONTENT_TYPES = ("pd", "np", "str")
-LONGEST_ID = 256
-LONGEST_SHAPE = 8
-LISTS_A_TENSOR = 4  # itself, its shape, its parameters, its data
+MAX_ID_LENGTH = 256
+MAX_DIMENSIONS = 8
+LISTS_PER_TENSOR = 4  # the tensor, its shape, its parameters, its data
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """`data`: values as JSON has them, flat and row-major, or binary; of as many elements as
-    `shape` says if it is JSON.
-    """
+    """An input tensor. `data` is a flat, row-major list of JSON values, or binary."""
 
     name: str
     datatype: str
@@ -35,13 +33,18 @@ class Tensor:
 
     @property
     def count(self) -> int:
+        """The number of elements."""
         return product(self.shape)
 
 
 @dataclass(frozen=True)
 class RequestedOutput:
-    """An output that was asked for. `binary`: as binary data. `classes`: if not 0, as texts of so
-    many of its largest values.
+    """A requested output.
+
+    Attributes:
+        name: The name of the output.
+        binary: Return binary data.
+        classes: Return texts of so many of the largest values, unless 0.
     """
 
     name: str
@@ -51,8 +54,13 @@ class RequestedOutput:
 
 @dataclass(frozen=True)
 class Inference:
-    """`outputs`: empty where the request leaves the choice. `binary`: unless an output says
-    otherwise, it is wanted as binary data.
+    """A parsed request.
+
+    Attributes:
+        id: The id that the response repeats.
+        tensors: The inputs.
+        outputs: The requested outputs, empty for the default.
+        binary: Return the default output as binary data.
     """
 
     id: str | None
@@ -62,6 +70,7 @@ class Inference:
 
 
 def product(shape: tuple[int, ...]) -> int:
+    """Return the number of elements of a shape."""
     count = 1
     for dimension in shape:
         count *= dimension
@@ -70,47 +79,48 @@ def product(shape: tuple[int, ...]) -> int:
 
 @dataclass(frozen=True)
 class Head:
-    """What the head of a request tells of its body: the media type, and the size of the JSON as it
-    was written, None where it was not.
-    """
+    """The media type of a request, and the header with the size of its JSON, if it was sent."""
 
     mimetype: str
     json_size: str | None
 
 
 def head(request: Request) -> Head:
-    """Raises:
-    Problem: 415 the body is of another media type.
+    """Return the head of a request.
+
+    Raises:
+        Problem: 415, the media type is not supported.
     """
     if request.mimetype not in TYPES and not request.mimetype.endswith("+json"):
         raise Problem(415, f"Send JSON, or JSON and binary data with the header {LENGTH_HEADER}.")
     return Head(request.mimetype, request.headers.get(LENGTH_HEADER))
 
 
-def read(told: Head, body: bytes, limits: Limits, inputs: int) -> tuple[Any, memoryview]:
-    """The JSON document of a request, and the binary data that follow it. `inputs`: how many
-    tensors may come. The document is None where there are binary data and nothing else.
+def read(head: Head, body: bytes, limits: Limits, inputs: int) -> tuple[Any, memoryview]:
+    """Return the JSON document of a request, and the binary data that follow it.
+
+    The document is None if the body contains only binary data. `inputs`: of the model.
 
     Raises:
-        Problem: 400 it is not JSON or its header lies.
+        Problem: 400, the document is not JSON, or its size is wrong.
     """
-    size = len(body) if told.json_size is None else _size(told.json_size, len(body))
-    if told.json_size is not None and size == 0:
-        if told.mimetype not in ("", BINARY):
-            raise Problem(400, f"{LENGTH_HEADER}: 0 goes with the Content-Type {BINARY}.")
+    size = len(body) if head.json_size is None else _size(head.json_size, len(body))
+    if head.json_size is not None and size == 0:
+        if head.mimetype not in ("", BINARY):
+            raise Problem(400, f"{LENGTH_HEADER}: 0 requires the Content-Type {BINARY}.")
         return None, memoryview(body)
     return _parse(body[:size], limits, inputs), memoryview(body)[size:]
 
 
-def _size(told: str, most: int) -> int:
-    if not (told.isascii() and told.isdigit() and len(told) < 16 and int(told) <= most):
-        expected = f"the size of the JSON, of a body of {most} bytes"
-        raise Problem(400, f"{LENGTH_HEADER}: expected {expected}, got {describe_value(told)}.")
-    return int(told)
+def _size(text: str, max_size: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) <= max_size):
+        expected = f"the size of the JSON in a body of {max_size} bytes"
+        raise Problem(400, f"{LENGTH_HEADER}: expected {expected}, got {describe_value(text)}.")
+    return int(text)
 
 
 def _parse(body: bytes, limits: Limits, inputs: int) -> Any:
-    wider = replace(limits, rows=limits.rows + LISTS_A_TENSOR * max(inputs, 16))
+    wider = replace(limits, rows=limits.rows + LISTS_PER_TENSOR * max(inputs, 16))
     try:
         return json_body.parse(body, wider)
     except ValueError:
@@ -118,33 +128,33 @@ def _parse(body: bytes, limits: Limits, inputs: int) -> Any:
 
 
 def inference(document: Any, binary: memoryview) -> Inference:
-    """What a document asks for, its binary data given to the tensors that they are of.
+    """Parse a document, and assign the binary data to its tensors.
 
     Raises:
-        Problem: 400 it is no inference request, or its sizes do not agree.
+        Problem: 400, the document is not an inference request, or sizes differ.
     """
     if not isinstance(document, dict) or not isinstance(document.get("inputs"), list):
         raise Problem(400, 'Expected {"inputs": [...]}, a list of tensors.')
     parameters = _parameters(document, "the request")
     tensors, rest = [], binary
-    for index, told in enumerate(document["inputs"]):
-        tensor, rest = _tensor(told, f"inputs[{index}]", rest)
+    for index, part in enumerate(document["inputs"]):
+        tensor, rest = _tensor(part, f"inputs[{index}]", rest)
         tensors.append(tensor)
     if len(rest):
-        raise Problem(400, f"{len(rest)} bytes of binary data are of no input.")
+        raise Problem(400, f"{len(rest)} bytes of binary data belong to no input.")
     default = _flag(parameters, "binary_data_output", "the request", False)
     outputs = _outputs(document.get("outputs"), default)
     return Inference(_id(document.get("id")), tensors, outputs, default)
 
 
-def _id(told: Any) -> str | None:
-    if told is not None and not (isinstance(told, str) and len(told) <= LONGEST_ID):
-        raise Problem(400, f"id: expected a string of at most {LONGEST_ID} characters.")
-    return told
+def _id(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and len(value) <= MAX_ID_LENGTH):
+        raise Problem(400, f"id: expected a string of at most {MAX_ID_LENGTH} characters.")
+    return value
 
 
-def _parameters(told: Mapping[str, Any], place: str) -> dict[str, Any]:
-    parameters = told.get("parameters")
+def _parameters(part: Mapping[str, Any], place: str) -> dict[str, Any]:
+    parameters = part.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
@@ -153,7 +163,7 @@ def _parameters(told: Mapping[str, Any], place: str) -> dict[str, Any]:
     if kind is not None and kind not in CONTENT_TYPES:
         expected = ", ".join(CONTENT_TYPES)
         raise Problem(
-            400, f"content_type of {place}: {expected} are served, not {describe_value(kind)}."
+            400, f"content_type of {place}: expected one of {expected}, got {describe_value(kind)}."
         )
     return parameters
 
@@ -167,27 +177,27 @@ def _flag(parameters: Mapping[str, Any], name: str, place: str, default: bool) -
     return value
 
 
-def _tensor(told: Any, place: str, rest: memoryview) -> tuple[Tensor, memoryview]:
-    """The tensor, and the binary data that are not its own."""
-    if not isinstance(told, dict):
-        raise Problem(400, f"{place}: expected an object, got {describe_value(told)}.")
-    name = told.get("name")
+def _tensor(part: Any, place: str, rest: memoryview) -> tuple[Tensor, memoryview]:
+    """Return a tensor, and the binary data that follow its own."""
+    if not isinstance(part, dict):
+        raise Problem(400, f"{place}: expected an object, got {describe_value(part)}.")
+    name = part.get("name")
     if not isinstance(name, str):
         raise Problem(
-            400, f"{place}: expected a name, got {describe_value(told.get('name', ...))}."
+            400, f"{place}: expected a name, got {describe_value(part.get('name', ...))}."
         )
-    datatype = datatypes.check(told.get("datatype", ...))
-    shape = _shape(told.get("shape", ...), place)
-    parameters = _parameters(told, place)
+    datatype = datatypes.check(part.get("datatype", ...))
+    shape = _shape(part.get("shape", ...), place)
+    parameters = _parameters(part, place)
     if "shared_memory_region" in parameters:
-        raise Problem(400, f"{place}: shared memory is not served. Send the data.")
+        raise Problem(400, f"{place}: shared memory is not supported. Send the data.")
     if "binary_data_size" not in parameters:
-        return Tensor(name, datatype, shape, _flat(told.get("data", ...), shape, place)), rest
+        return Tensor(name, datatype, shape, _flat(part.get("data", ...), shape, place)), rest
     size = parameters["binary_data_size"]
-    if "data" in told:
+    if "data" in part:
         raise Problem(400, f"{place}: expected data or binary_data_size, got both.")
     if type(size) is not int or not 0 <= size <= len(rest):
-        expected = f"a size within the {len(rest)} bytes left"
+        expected = f"at most the remaining {len(rest)} bytes"
         raise Problem(
             400, f"binary_data_size of {place}: expected {expected}, got {describe_value(size)}."
         )
@@ -195,25 +205,25 @@ def _tensor(told: Any, place: str, rest: memoryview) -> tuple[Tensor, memoryview
     return Tensor(name, datatype, shape, rest[:size]), rest[size:]
 
 
-def _shape(told: Any, place: str) -> tuple[int, ...]:
-    if not isinstance(told, list) or len(told) > LONGEST_SHAPE:
+def _shape(sizes: Any, place: str) -> tuple[int, ...]:
+    if not isinstance(sizes, list) or len(sizes) > MAX_DIMENSIONS:
         raise Problem(
-            400, f"{place}: expected a shape, a list of sizes, got {describe_value(told)}."
+            400, f"{place}: expected a shape, a list of sizes, got {describe_value(sizes)}."
         )
-    for size in told:
+    for size in sizes:
         if type(size) is not int or size < 0:
             raise Problem(400, f"Shape of {place}: expected sizes, got {describe_value(size)}.")
-    return tuple(told)
+    return tuple(sizes)
 
 
 def _flat(data: Any, shape: tuple[int, ...], place: str) -> list[Any]:
-    """The values of a list, or of nested lists of that shape, row-major."""
+    """Return the values of a flat list, or of nested lists of `shape`, row-major."""
     if not isinstance(data, list):
         raise Problem(400, f"{place}: expected data, a list, got {describe_value(data)}.")
     flat, nested = data, list(shape)
     while len(nested) > 1 and flat and set(map(type, flat)) == {list}:
         if set(map(len, flat)) != {nested[1]}:
-            raise Problem(400, f"{place}: the lists in data are not all of {nested[1]} values.")
+            raise Problem(400, f"{place}: expected lists of {nested[1]} values in data.")
         nested[:2] = [nested[0] * nested[1]]
         flat = [value for each in flat for value in each]
     if len(flat) != product(shape):
@@ -222,27 +232,27 @@ def _flat(data: Any, shape: tuple[int, ...], place: str) -> list[Any]:
     return flat
 
 
-def _outputs(told: Any, default: bool) -> list[RequestedOutput]:
-    if told is None:
+def _outputs(parts: Any, default: bool) -> list[RequestedOutput]:
+    if parts is None:
         return []
-    if not isinstance(told, list):
-        raise Problem(400, f"outputs: expected a list, got {describe_value(told)}.")
-    outputs = [_output(each, f"outputs[{index}]", default) for index, each in enumerate(told)]
+    if not isinstance(parts, list):
+        raise Problem(400, f"outputs: expected a list, got {describe_value(parts)}.")
+    outputs = [_output(part, f"outputs[{index}]", default) for index, part in enumerate(parts)]
     if len({output.name for output in outputs}) < len(outputs):
         raise Problem(400, "outputs: expected each name once.")
     return outputs
 
 
-def _output(told: Any, place: str, default: bool) -> RequestedOutput:
-    if not isinstance(told, dict) or not isinstance(told.get("name"), str):
+def _output(part: Any, place: str, default: bool) -> RequestedOutput:
+    if not isinstance(part, dict) or not isinstance(part.get("name"), str):
         raise Problem(400, f"{place}: expected an object with a name.")
-    parameters = _parameters(told, place)
+    parameters = _parameters(part, place)
     if "shared_memory_region" in parameters:
-        raise Problem(400, f"{place}: shared memory is not served.")
+        raise Problem(400, f"{place}: shared memory is not supported.")
     binary = _flag(parameters, "binary_data", place, default)
     classes = parameters.get("classification", 0)
     if type(classes) is not int or classes < 0:
         raise Problem(
             400, f"classification of {place}: expected a number, got {describe_value(classes)}."
         )
-    return RequestedOutput(told["name"], binary, classes)
+    return RequestedOutput(part["name"], binary, classes)

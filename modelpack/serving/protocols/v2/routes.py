@@ -1,4 +1,4 @@
-"""Routes, and errors in KServe's form.
+"""The routes, and errors in KServe's form.
 
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
@@ -6,7 +6,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 import orjson
 from flask import Blueprint, Request, Response, request
@@ -25,6 +25,7 @@ EXTENSIONS = ("binary_tensor_data", "classification")
 
 
 def routes(service: Service) -> Blueprint:
+    """Create the routes of the Open Inference Protocol for the one model."""
     blueprint = Blueprint("v2", __name__, url_prefix="/v2")
     blueprint.after_app_request(add_error_member)
     _server(blueprint, service)
@@ -35,47 +36,47 @@ def routes(service: Service) -> Blueprint:
 def _server(blueprint: Blueprint, service: Service) -> None:
     @blueprint.get("", strict_slashes=False)  # clients request /v2/ too
     def server() -> Response:
-        """Open Inference Protocol: the server and its extensions."""
+        """Open Inference Protocol: return the server and its extensions."""
         version = service.manifest.modelpack
         return _json({"name": "modelpack", "version": version, "extensions": EXTENSIONS})
 
     @blueprint.get("/health/live")
     def live() -> Response:
-        """Open Inference Protocol: 200 while the process lives."""
+        """Open Inference Protocol: return 200 while the process is alive."""
         return _json({"live": True})
 
     @blueprint.get("/health/ready")
     def ready() -> Response:
-        """Open Inference Protocol: 200 once the model has answered its own example."""
+        """Open Inference Protocol: return 200 if the model predicts its own example."""
         service.require_ready()
         return _json({"ready": True})
 
     @blueprint.get("/models")
     def models() -> Response:
-        """Open Inference Protocol: the name of the model."""
+        """Open Inference Protocol: return the name of the model."""
         return _json({"models": [service.name]})
 
     @blueprint.post("/repository/index")
     def index() -> Response:
-        """Open Inference Protocol: the model, its version and its state."""
+        """Open Inference Protocol: return the model, its version and its state."""
         body = json_body.read_body(request, service.limits.body_bytes)
-        asked = json_body.parse_strict(body, service.limits) if body else {}
-        only = isinstance(asked, dict) and asked.get("ready") is True
-        return _json([] if only and not service.ready else [_state(service)])
+        document = json_body.parse_strict(body, service.limits) if body else {}
+        only_ready = isinstance(document, dict) and document.get("ready") is True
+        return _json([] if only_ready and not service.ready else [_state(service)])
 
 
 def _state(service: Service) -> dict[str, str]:
     known = {"name": service.name, "version": service.version}
     if service.ready:
         return {**known, "state": "READY", "reason": ""}
-    return {**known, "state": "UNAVAILABLE", "reason": "it does not answer its own example"}
+    return {**known, "state": "UNAVAILABLE", "reason": "the model fails on its own example"}
 
 
 def _model(blueprint: Blueprint, service: Service) -> None:
-    given = outputs.Outputs(service)
+    model_outputs = outputs.Outputs(service)
 
     def metadata(name: str, version: str | None = None) -> Response:
-        """Open Inference Protocol: what the model takes and gives."""
+        """Open Inference Protocol: return the inputs and outputs of the model."""
         check_name(service, name, version)
         return _json(
             {
@@ -83,66 +84,73 @@ def _model(blueprint: Blueprint, service: Service) -> None:
                 "versions": [service.version],
                 "platform": _platform(service),
                 "inputs": inputs.metadata(service),
-                "outputs": given.metadata(),
+                "outputs": model_outputs.metadata(),
             }
         )
 
     def model_ready(name: str, version: str | None = None) -> Response:
-        """Open Inference Protocol: 200 once the model has answered its own example."""
+        """Open Inference Protocol: return 200 if the model predicts its own example."""
         check_name(service, name, version)
         service.require_ready()
         return _json({"name": service.name, "ready": True})
 
     def infer(name: str, version: str | None = None) -> Response:
-        """Open Inference Protocol: tensors in, tensors out."""
+        """Open Inference Protocol: predict the rows of tensors."""
         check_name(service, name, version)
-        return inference.handle_request(service, ask)
+        return inference.handle_request(service, parse)
 
-    def ask(asked: Request) -> inference.BodyParser:
-        head = requests.head(asked)
-        return lambda body: _question(service, given, _inference(service, head, body))
+    def parse(http_request: Request) -> inference.BodyParser:
+        head = requests.head(http_request)
+        return lambda body: _inference_request(service, model_outputs, _parse(service, head, body))
 
     for path in ("/models/<name>", "/models/<name>/versions/<version>"):
         blueprint.get(path)(metadata)
         blueprint.get(f"{path}/ready")(model_ready)
         blueprint.post(f"{path}/infer")(infer)
         values = {"name": service.name, "version": service.version}
-        inference.register_route(blueprint, service, f"{path}/infer", ask, **values)
+        inference.register_route(blueprint, service, f"{path}/infer", parse, **values)
 
 
 def _platform(service: Service) -> str:
-    """<project>_<format>, as the protocol has it."""
+    """Return <project>_<format>, as the protocol defines it."""
     model = service.manifest.model
     return f"{model['framework'] or 'unknown'}_{model['format']}"
 
 
-def _question(
-    service: Service, given: outputs.Outputs, asked: requests.Inference
+def _inference_request(
+    service: Service, model_outputs: outputs.Outputs, parsed: requests.Inference
 ) -> inference.InferenceRequest:
-    wanted = asked.outputs or [requests.RequestedOutput(service.manifest.method, asked.binary)]
-    methods = given.methods(wanted)
+    default = requests.RequestedOutput(service.manifest.method, parsed.binary)
+    requested = parsed.outputs or [default]
+    methods = model_outputs.methods(requested)
     ignored = service.extras
-    rows = inputs.rows(service, asked.tensors, ignored)
-    tell = lambda results: outputs.reply(service, asked, given.of(wanted, results))  # noqa: E731
-    return inference.InferenceRequest(rows, methods, tell, ignored)
+    rows = inputs.rows(service, parsed.tensors, ignored)
+
+    def write(results: Mapping[str, Any]) -> inference.InferenceResponse:
+        arrays = model_outputs.select(requested, results)
+        return outputs.write_response(service, parsed.id, arrays)
+
+    return inference.InferenceRequest(rows, methods, write, ignored)
 
 
-def _inference(service: Service, head: requests.Head, body: bytes) -> requests.Inference:
+def _parse(service: Service, head: requests.Head, body: bytes) -> requests.Inference:
     count = len(service.manifest.inputs)
     document, binary = requests.read(head, body, service.limits, count)
     if document is None:
-        return requests.Inference(None, [inputs.raw(service, binary)], [], True)
+        return requests.Inference(None, [inputs.raw_tensor(service, binary)], [], True)
     return requests.inference(document, binary)
 
 
 def check_name(service: Service, name: str, version: str | None = None) -> None:
-    """Raises:
-    Problem: 404 it is not the model, or not the version, that is served.
+    """Check the name and the version in a URL.
+
+    Raises:
+        Problem: 404, the service has another model or version.
     """
     if name != service.name:
-        raise Problem(404, f"There is no model of this name. {_quoted(service.name)} is served.")
+        raise Problem(404, f"Unknown model. This service has {_quoted(service.name)}.")
     if version not in (None, service.version):
-        raise Problem(404, f"There is no such version. {_quoted(service.version)} is served.")
+        raise Problem(404, f"Unknown version. This service has {_quoted(service.version)}.")
 
 
 def _quoted(text: str) -> str:
@@ -153,10 +161,8 @@ def _json(document: Any) -> Response:
     return Response(data_results.dump(document), content_type="application/json")
 
 
-# RFC 9457 (section 3.2) lets a problem have members of its own; the protocols want {"error":
-# $string}.
 def add_error_member(response: Response) -> Response:
-    """What a route of /v1 or /v2 answers, with `error` if it is a problem."""
+    """Add the member `error` of both protocols to problems of /v1 and /v2. See RFC 9457, 3.2."""
     version = request.path.split("/", 2)[1]
     if version in ("v1", "v2") and response.mimetype == "application/problem+json":
         response.set_data(with_error(response.get_data()))
@@ -164,6 +170,6 @@ def add_error_member(response: Response) -> Response:
 
 
 def with_error(problem: bytes) -> bytes:
-    """Return a problem with its detail as the member `error`, too."""
+    """Return a problem whose detail is also the member `error`."""
     document = orjson.loads(problem)
     return orjson.dumps({**document, "error": document["detail"]})
