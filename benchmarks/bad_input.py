@@ -29,7 +29,7 @@ from rich.table import Table
 import modelpack
 from benchmarks.peers import PEERS, Peer, running, trained
 from benchmarks.peers.table import instances
-from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines.local.engine import LocalRunner
 from modelpack.engines.local.processes import memory_bytes
 
 GOOD = [5.1, 3.5, 1.4, 0.2]
@@ -124,7 +124,7 @@ def serving(peer: Peer, model: Path, scratch: Path) -> Iterator[tuple[str, int]]
     bundle = scratch / "bundle"
     if not bundle.exists():
         modelpack.package(model, engine="process", output=bundle, smoke=False)
-    with LocalEngine().run(str(bundle)) as service:
+    with LocalRunner().run(str(bundle)) as service:
         while not reachable(service.url):
             time.sleep(0.1)
         yield f"{service.url}{peer.path}", service.pid

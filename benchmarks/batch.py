@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from modelpack import package
-from modelpack.engines.local.engine import LocalEngine, _environment
+from modelpack.engines.local.engine import LocalRunner, venv_path
 
 MODEL = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 CHUNK = 10_000
@@ -51,7 +51,7 @@ def write(rows: np.ndarray, folder: Path) -> None:
 
 
 def offline(folder: Path) -> Iterator[tuple[str, float, int]]:
-    python = _environment(folder / "bundle") / "bin" / "python"
+    python = venv_path(folder / "bundle") / "bin" / "python"
     count = len(np.load(folder / "rows.npy", mmap_mode="r"))
     for kind in ("csv", "jsonl", "npy"):
         asked = [python, "-m", "modelpack.serving", "predict", folder / f"rows.{kind}"]
@@ -65,7 +65,7 @@ def offline(folder: Path) -> Iterator[tuple[str, float, int]]:
 
 
 def online(folder: Path, rows: np.ndarray) -> Iterator[tuple[str, float, int]]:
-    with LocalEngine().run(str(folder / "bundle")) as service:
+    with LocalRunner().run(str(folder / "bundle")) as service:
         until_ready(service.url)
         few = rows[:300].tolist()
         yield "curl, a row a request", timed(lambda: [curl(service.url, row) for row in few]), 300

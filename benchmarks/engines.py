@@ -25,9 +25,7 @@ from pathlib import Path
 
 from benchmarks.tables import in_markdown, show
 from modelpack.bundle import manifest
-from modelpack.engines import Engine
-from modelpack.engines.daemonless.engine import DaemonlessEngine
-from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines import Engine, select_engine
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.stages import Pipeline
 from modelpack.pipeline.wheelhouse import build_index
@@ -58,12 +56,12 @@ def main() -> None:
 
 def _measure(model: Path, runs: int, scratch: Path) -> dict[tuple[str, str], list[float]]:
     """(engine, scenario) -> seconds of each run."""
-    docker, embedded = DockerEngine(), DaemonlessEngine()
+    docker, embedded = select_engine("docker"), select_engine("oci")
     bundle = _bundle(model, docker, scratch / "bundle")
     archive = scratch / "base.tar"
-    base = docker.find_base((bundle.environment.python,))
+    base = docker.builder.find_base_image((bundle.environment.python,))
     subprocess.run(["docker", "save", "-o", archive, base.reference], check=True)
-    embedded.find_base((base.python,), f"docker-archive:{archive}")
+    embedded.builder.find_base_image((base.python,), f"docker-archive:{archive}")
     seconds: dict[tuple[str, str], list[float]] = {}
     for number in range(-1, runs):  # the first is for what is fetched once
         for engine in (docker, embedded):
@@ -96,14 +94,14 @@ def _build(engine: Engine, bundle: Bundle) -> float:
     run.engine = engine
     began = time.perf_counter()
     with build_index(engine, bundle, run.index, lambda _: None) as index:
-        image = engine.build(bundle, index, lambda _: None)
+        image = engine.builder.build(bundle, index, lambda _: None)
     took = time.perf_counter() - began
     if image:
-        engine.discard(image)
+        run.remove_untagged(image)
     return took
 
 
-def _bundle(model: Path, engine: DockerEngine, folder: Path) -> Bundle:
+def _bundle(model: Path, engine: Engine, folder: Path) -> Bundle:
     run = Pipeline(Options(engine=engine.name))
     run.engine = engine
     found, _ = run.inspect([model])

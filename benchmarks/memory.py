@@ -27,7 +27,7 @@ from benchmarks import tables
 from benchmarks.bad_input import watched
 from benchmarks.inspect import MB, forest
 from benchmarks.startup import ask
-from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines.local.engine import LocalRunner
 from modelpack.engines.local.processes import memory_bytes
 
 COLUMNS = ("most at the start", "ready", "after predictions")
@@ -81,7 +81,7 @@ def measured(name: str, size: int, scratch: Path) -> list[int]:
     save(make(size), scratch / name)
     bundle = scratch / "bundle"
     modelpack.package(scratch / name, engine="process", output=bundle, smoke=False)
-    with LocalEngine().run(str(bundle)) as service:
+    with LocalRunner().run(str(bundle)) as service:
         with watched(service.pid) as most:
             while ask(service.url, "GET", "/readyz")[0] != 200:
                 time.sleep(0.05)

@@ -38,7 +38,7 @@ import certifi
 from benchmarks.packagers.table import HERE, PACKAGERS, Order, Packager
 from benchmarks.peers.run import environment
 from benchmarks.peers.table import PEERS
-from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines import select_engine
 from modelpack.environment import index_settings
 from scripts.sections import replace_section
 
@@ -153,7 +153,7 @@ class Bench:
     def _new_base(self) -> str:
         """Of a content that no layer was built on before."""
         name = "modelpack-benchmark/base:latest"
-        base = DockerEngine().find_base(("3.11",)).reference
+        base = select_engine("docker").builder.find_base_image(("3.11",)).reference
         with tempfile.TemporaryDirectory() as context:
             trusted = index_settings().ca_bundle or certifi.where()
             shutil.copy(trusted, Path(context, "ca.pem"))

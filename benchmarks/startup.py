@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import modelpack
 from benchmarks import tables
-from modelpack.engines.local.engine import LocalEngine, _environment
+from modelpack.engines.local.engine import LocalRunner, venv_path
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 MODELS = ("iris", "mixed-columns", "xgboost-json", "onnx")
@@ -56,7 +56,7 @@ class Local:
     def __init__(self, name: str, scratch: Path) -> None:
         self.folder = scratch / name
         modelpack.package(model(name), engine="process", output=self.folder, smoke=False)
-        self.python = _environment(self.folder) / "bin" / "python"
+        self.python = venv_path(self.folder) / "bin" / "python"
         # As the image has it, so that no file is compiled at each start.
         compiled = ("-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", "modelpack")
         subprocess.run([self.python, *compiled], cwd=self.folder, check=True)
@@ -67,7 +67,7 @@ class Local:
 
     @contextmanager
     def served(self) -> Iterator[str]:
-        with LocalEngine().run(str(self.folder)) as service:
+        with LocalRunner().run(str(self.folder)) as service:
             yield service.url
 
     def end(self) -> None:

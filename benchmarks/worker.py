@@ -25,7 +25,7 @@ from benchmarks import tables
 from benchmarks.serve import wrk
 from benchmarks.serve.models import MODELS, Material, made
 from benchmarks.serve.servers import packaged, until_answered
-from modelpack.engines.local.engine import _environment
+from modelpack.engines.local.engine import venv_path
 
 CONNECTIONS = (1, 64)
 
@@ -67,7 +67,7 @@ def serving(bundle: Path, way: Way) -> Iterator[str]:
         port = str(listener.getsockname()[1])
         listener.close()
         variables = {"PATH": "/usr/bin:/bin", "HOME": folder, "PORT": port, **way.variables}
-        command = [str(_environment(bundle) / "bin" / "python"), "-m", "gunicorn"]
+        command = [str(venv_path(bundle) / "bin" / "python"), "-m", "gunicorn"]
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(command, cwd=place, env=variables, stderr=log, stdout=log)
             try:

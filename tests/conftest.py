@@ -16,8 +16,8 @@ import pytest
 import registries
 from engine_bundles import PYTHONS
 
+from modelpack.engines import select_engine
 from modelpack.engines.docker.engine import DockerEngine
-from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.environment import index_settings
 from modelpack.errors import NoEngineError
 from modelpack.types import BaseImage, IndexSettings
@@ -90,36 +90,36 @@ def _without(refusal: str) -> NoReturn:
 def engine(engine_refusal: str) -> DockerEngine:
     if engine_refusal:
         _without(engine_refusal)
-    return DockerEngine()
+    return select_engine("docker")
 
 
 @pytest.fixture(scope="session")
 def base(engine: DockerEngine) -> BaseImage:
     """A base image for one of PYTHONS."""
     try:
-        return engine.find_base(PYTHONS)
+        return engine.builder.find_base_image(PYTHONS)
     except NoEngineError as error:
         _without(f"{error.message} {error.hint}")
 
 
 @pytest.fixture(scope="session")
-def podman() -> PodmanEngine:
+def podman() -> DockerEngine:
     try:
-        return PodmanEngine()
+        return select_engine("podman")
     except NoEngineError as error:
         _without(error.message)
 
 
 @pytest.fixture(scope="session")
-def podman_base(podman: PodmanEngine, base: BaseImage) -> BaseImage:
+def podman_base(podman: DockerEngine, base: BaseImage) -> BaseImage:
     """The base image of Docker, which Podman is given if it has not got it."""
     try:
-        return podman.find_base([base.python], base.reference, pull=False)
+        return podman.builder.find_base_image([base.python], base.reference, pull=False)
     except NoEngineError:
         saving = ["docker", "save", base.reference]
         with subprocess.Popen(saving, stdout=subprocess.PIPE) as saved:
             subprocess.run(["podman", "load", "--quiet"], stdin=saved.stdout, check=True)
-    return podman.find_base([base.python], base.reference, pull=False)
+    return podman.builder.find_base_image([base.python], base.reference, pull=False)
 
 
 @pytest.fixture(scope="session")

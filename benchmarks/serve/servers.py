@@ -21,7 +21,7 @@ from benchmarks.peers.table import instances, of_instances
 from benchmarks.serve import wrk
 from benchmarks.serve.models import Load, Material, Model
 from benchmarks.serve.processes import used
-from modelpack.engines.local.engine import LocalEngine, _environment
+from modelpack.engines.local.engine import LocalRunner, venv_path
 from modelpack.serving.settings import THREAD_VARIABLES
 
 OURS = "modelpack"
@@ -111,7 +111,7 @@ def packaged(material: Material, bundle: Path) -> Path:
 @contextmanager
 def _service(material: Material, bundle: Path) -> Iterator[Running]:
     """As the image runs it: its own lock, worker, settings and log, as a local process."""
-    with LocalEngine().run(str(bundle)) as process:
+    with LocalRunner().run(str(bundle)) as process:
         until_answered(f"{process.url}/readyz", process.is_running)
         server = Answering(f"{process.url}/predict", process.pid, material, instances)
         _check(server, of_instances)
@@ -134,7 +134,7 @@ def _bare(material: Material, bundle: Path) -> Iterator[Running]:
         shutil.copytree(bundle, folder)
         (folder / "app.py").unlink()
         (folder / "app.py").write_text(BARE_APP)
-    with LocalEngine().run(str(folder)) as process:
+    with LocalRunner().run(str(folder)) as process:
         until_answered(process.url, process.is_running)
         yield Answering(f"{process.url}/predict", process.pid, material, instances)
 
@@ -150,7 +150,7 @@ def _alone(material: Material, bundle: Path) -> Iterator[Running]:
 
 @contextmanager
 def _predicting(material: Material, bundle: Path) -> Iterator[subprocess.Popen[str]]:
-    python = _environment(bundle) / "bin" / "python"
+    python = venv_path(bundle) / "bin" / "python"
     script = Path(__file__).parent / "predict_alone.py"
     with subprocess.Popen(
         [python, script, material.file, material.questions],

@@ -1,4 +1,4 @@
-"""Engines turn a bundle into an image and run images, or bundles, as a service."""
+"""The table of engines, and how one is selected."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from threading import Thread
 
-from modelpack.engines.protocol import BatchStreams, DebianPackages, Engine, OnStep, StepEvent
+from modelpack.engines.protocol import (
+    BatchStreams,
+    DebianPackages,
+    Engine,
+    IndexStore,
+    OnStep,
+    OverridableBase,
+    StepEvent,
+)
 from modelpack.errors import NoEngineError, UsageError
 
 __all__ = [
@@ -14,55 +22,60 @@ __all__ = [
     "BatchStreams",
     "DebianPackages",
     "Engine",
+    "IndexStore",
     "OnStep",
+    "OverridableBase",
     "StepEvent",
     "preload",
     "select_engine",
 ]
 
-# "auto" is the first that works. An engine is imported when it is selected.
+# "auto" selects the first that works. Each module has a function `create_engine`, and is imported
+# when its engine is selected.
 ENGINES = {
-    "docker": "modelpack.engines.docker.engine.DockerEngine",
-    "podman": "modelpack.engines.podman.engine.PodmanEngine",
-    "oci": "modelpack.engines.daemonless.engine.DaemonlessEngine",
-    "process": "modelpack.engines.local.engine.LocalEngine",
+    "docker": "modelpack.engines.docker.engine",
+    "podman": "modelpack.engines.podman.engine",
+    "oci": "modelpack.engines.daemonless.engine",
+    "process": "modelpack.engines.local.engine",
 }
 EXPLICIT_ONLY = {"oci"}
-"""Not meant by "auto": what runs containers says more of an image, and what makes no image needs
-none."""
+"""Engines that "auto" never selects: a container tests an image better, and a local process is
+faster."""
 IMAGE_ENGINES = "with images"
-"""As "auto", without what makes none."""
+"""As "auto", but only engines that build images."""
 
 
 def preload(name: str = "auto") -> None:
-    """Imports in the background what `select(name)` will need: Docker's SDK takes 80 ms."""
-    path = ENGINES.get(name) or next(iter(ENGINES.values()))
-    Thread(target=import_module, args=(path.rpartition(".")[0],), daemon=True).start()
+    """Import in the background what `select_engine(name)` will need. Docker's SDK takes 80 ms."""
+    module = ENGINES.get(name) or next(iter(ENGINES.values()))
+    Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 def select_engine(name: str = "auto") -> Engine:
-    """The engine called `name`; for "auto" the first one that works here, of all or only of those
-    `WITH_IMAGES`.
+    """Select an engine by its name.
+
+    Args:
+        name: A key of `ENGINES`, or "auto" or `IMAGE_ENGINES` for the first that works.
 
     Raises:
-        UsageError: there is no engine of that name.
-        NoEngineError: it does not work here.
+        UsageError: No engine has this name.
+        NoEngineError: The engine does not work on this machine.
     """
     if name in {"auto", IMAGE_ENGINES}:
-        without = EXPLICIT_ONLY | ({"process"} if name == IMAGE_ENGINES else set())
-        return _first([each for each in ENGINES if each not in without])
+        excluded = EXPLICIT_ONLY | ({"process"} if name == IMAGE_ENGINES else set())
+        return _first_working([each for each in ENGINES if each not in excluded])
     if name not in ENGINES:
         raise UsageError(
             f"There is no engine {name!r}.", hint=f"Choose auto, {', '.join(ENGINES)}."
         )
-    return _make(name)
+    return _create(name)
 
 
-def _first(names: Sequence[str]) -> Engine:
+def _first_working(names: Sequence[str]) -> Engine:
     reasons = []
     for name in names:
         try:
-            return _make(name)
+            return _create(name)
         except NoEngineError as error:
             reasons.append(error.message)
     raise NoEngineError(
@@ -70,7 +83,6 @@ def _first(names: Sequence[str]) -> Engine:
     )
 
 
-def _make(name: str) -> Engine:
-    module, _, kind = ENGINES[name].rpartition(".")
-    engine: Engine = getattr(import_module(module), kind)()
+def _create(name: str) -> Engine:
+    engine: Engine = import_module(ENGINES[name]).create_engine()
     return engine

@@ -20,7 +20,7 @@ from modelpack.errors import NoEngineError
 from modelpack.oci.reference import local_base_reference
 from modelpack.types import BaseImage
 
-HOSTS = {"docker": connection.host, "podman": service.start}
+HOSTS = {"docker": connection.connect_host, "podman": service.start}
 
 _DOCKERFILE = """\
 FROM scratch
@@ -71,8 +71,9 @@ def build_base(
     with processes.temporary_directory() as scratch:
         _fill(scratch, interpreter)
         options = [f"--tag={reference}"]
-        host.builder.build(scratch, on_step, environ=host.environ, options=options)
-    host.client.close()
+        connection.build_image(
+            host.build_tool, scratch, on_step, environ=host.environ, options=options
+        )
     return BaseImage(reference, python, "local")
 
 

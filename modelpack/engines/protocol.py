@@ -1,8 +1,4 @@
-"""What every engine is: the words of the conversation between the pipeline and an engine.
-
-A new engine is one file with a class that has the members of `Engine`, and one line in the table
-of `modelpack.engines`.
-"""
+"""The `Builder`, `ImageStore` and `Runner` protocols, and the `Engine` that combines them."""
 
 from __future__ import annotations
 
@@ -10,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol, runtime_checkable
 
 from modelpack import oci
+from modelpack.errors import NoEngineError, UsageError
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, RunningService
 
 StepState = Literal["started", "done", "cached", "failed"]
-
 
 PLATFORM_HINT = (
     "Build it without running it, and test it on such a machine: modelpack package MODEL"
@@ -27,7 +23,11 @@ PLATFORM_HINT = (
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A step of a build changed its state. `seconds`: how long it ran, 0.0 when just started."""
+    """A change in the state of a build step.
+
+    Attributes:
+        seconds: How long the step ran; 0.0 if it just started.
+    """
 
     name: str
     state: StepState
@@ -36,7 +36,11 @@ class StepEvent:
 
 @dataclass(frozen=True)
 class DebianPackages:
-    """`stages`: stage of the Dockerfile -> names of what is installed there on `base`."""
+    """Debian packages to install on a base image.
+
+    Attributes:
+        stages: Names of packages by stage of the Dockerfile.
+    """
 
     base: BaseImage
     platform: str
@@ -45,8 +49,12 @@ class DebianPackages:
 
 @dataclass(frozen=True)
 class BatchStreams:
-    """What rows are read from and answers are written to, files of the system; `on_line` gets each
-    line of what is said beside.
+    """The files that `predict` reads and writes.
+
+    Attributes:
+        rows: Has a file descriptor.
+        answers: Has a file descriptor.
+        on_line: Is called with each line of stderr.
     """
 
     rows: IO[bytes]
@@ -57,144 +65,211 @@ class BatchStreams:
 OnStep = Callable[[StepEvent], None]
 AnswerFuture = Callable[[], bytes]
 OnProgress = Callable[[str, int, int], None]
-"""Gets a layer's name, how many of its bytes have gone, and of how many. A layer that the registry
-had already is told of once, with all of them; one that it had not, with none at first.
+"""Is called with the name of a layer, the bytes pushed, and its size. The first call for a layer
+has 0 bytes pushed, or all of them if the registry has the layer already.
 """
 
 
-class Engine(Protocol):
-    """Makes images of bundles, and runs them. `platform` is the machine's own: "linux/amd64"."""
+class Builder(Protocol):
+    """Builds images or local environments from bundles."""
 
-    name: str
-    platform: str
-
-    def find_base(
+    def find_base_image(
         self,
-        versions: Sequence[str],
+        pythons: Sequence[str],
         reference: str | None = None,
         *,
         platform: str | None = None,
         pull: bool = True,
     ) -> BaseImage:
-        """The base for the first of `versions` ("3.11", preferred first) that can be had.
+        """Find a base image for the first possible Python version.
 
-        `platform`: else the engine's own. For one that it does not run, the base need not be here.
-        `pull`: whether what is not here may be fetched.
+        Args:
+            pythons: Python versions, preferred first: "3.11".
+            reference: Base image that the user requested.
+            platform: Platform of the image (default: the platform of the engine). For a platform
+                that the engine does not run, the base image need not be available locally.
+            pull: Whether the image may be pulled.
 
         Raises:
-            UsageError: `reference` is none of `versions`, or no Python image.
-            NoEngineError: no base can be had.
+            UsageError: The requested image has none of the versions, or no Python.
+            NoEngineError: No base image is available.
         """
 
-    def require_runs(self, platform: str) -> None:
-        """Raises:
-        NoEngineError: the engine runs nothing of that platform.
+    def needs_wheels(self, bundle: Bundle) -> bool:
+        """Return whether `build` needs a wheelhouse because it cannot query an index.
+
+        Raises:
+            BuildFailedError: The bundle cannot be built.
         """
 
-    def fetch_debian(
-        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
+    def download_debian_packages(
+        self, packages: DebianPackages, directory: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        """Makes the folder, which takes the place of one that is there: STAGE/*.deb.
+        """Replace `directory` by one with the files STAGE/*.deb.
 
         Raises:
-            BuildFailedError: they cannot be had.
-            NoEngineError: the engine makes no images, or none of that platform.
-        """
-
-    def wants_wheels(self, bundle: Bundle) -> bool:
-        """Whether `build` is to be given a folder that `environment.wheelhouse.gather` has filled,
-        as it has no way to get wheels itself; with debian/ of `fetch_debian`, where the bundle
-        takes that.
-
-        Raises:
-            BuildFailedError: it cannot build the bundle.
+            BuildFailedError: A package cannot be downloaded.
+            NoEngineError: The engine cannot build for the platform.
         """
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image | None:
-        """Builds `bundle` into an image without a name; None if the engine makes no images.
+        """Build an untagged image. Return None if only a local environment was created.
 
         Raises:
-            BuildFailedError: with the step that failed and the end of its output.
+            BuildFailedError: A step failed; the message contains the end of its output.
         """
 
-    def require_joins(self) -> None:
-        """Raises:
-        NoEngineError: the engine keeps no image that is for several platforms.
-        """
 
-    def join(self, images: Sequence[Image]) -> Image:
-        """Images that `build` made for several platforms as one, without a name.
+@runtime_checkable
+class OverridableBase(Protocol):
+    """A builder that can replace the base image of an existing bundle."""
+
+    def override_base_image(self, reference: str, python: str, platform: str) -> None:
+        """Use the image at `reference` instead of the one that a Dockerfile names.
 
         Raises:
-            NoEngineError: as `require_joins`.
+            UsageError: The image has another Python version or platform.
+            NoEngineError: The image is not available.
         """
 
-    def ask(self, target: str, document: bytes) -> AbstractContextManager[AnswerFuture]:
-        """Has `python -m modelpack.serving.reference` work on `document` in `target` while the
-        block runs, in a sandbox: without network, and with nothing to write to. Gives what waits
-        for its answer, which raises SmokeFailedError if there is none; the message tells why, as a
-        part of a sentence.
 
-        Raises:
-            SmokeFailedError: it could not be started.
-        """
-
-    def predict(self, target: str, arguments: Sequence[str], files: BatchStreams) -> int:
-        """Runs `predict` of an image, or of a bundle's folder, in the same sandbox, for as long as
-        it takes. `arguments`: its options. Returns its exit code.
-
-        Raises:
-            UsageError: there is no such image, or the folder is no bundle.
-        """
+class ImageStore(Protocol):
+    """Stores images: tagged, read, pushed, removed."""
 
     def tag(self, image: Image, reference: str) -> Image:
-        """Names the image, which may take the name from another one.
+        """Tag an image. Another image may lose the tag.
 
         Raises:
-            UsageError: `reference` is not a valid name of a new image.
+            UsageError: No image can have this reference.
         """
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
-        """Pushes the image of that name to the registry that stands in it, as the user whom
-        `docker login` has left there. Returns the digest of its manifest.
+        """Push an image to its registry, with the credentials of `docker login`.
+
+        Returns:
+            The digest of the manifest.
 
         Raises:
-            UsageError: there is no such image, or the registry cannot be reached, or does not let
-                this user do it.
-            BuildFailedError: the registry fails, or does not take the image.
-            NoEngineError: the engine makes no images.
+            UsageError: The image does not exist, or the registry cannot be reached or denies
+                access.
+            BuildFailedError: The registry fails or rejects the image.
         """
 
-    def discard(self, image: Image) -> None:
-        """Removes the image if it has no name."""
+    def remove_untagged(self, image: Image) -> None:
+        """Remove an image that has no tag."""
 
-    def manifest(self, target: str) -> dict[str, Any]:
-        """The modelpack.json of an image or of a bundle's folder, which is not run for that.
+    def open_image(self, target: str) -> AbstractContextManager[oci.Image]:
+        """Open an image without running it. Its layers are readable within the context.
 
         Raises:
-            UsageError: there is none, or modelpack did not make it.
+            UsageError: The image does not exist.
         """
 
-    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
-        """The image, whose layers can be opened while the block runs; nothing of it is run.
+    def pull_temporarily(self, reference: str) -> AbstractContextManager[str]:
+        """Yield the name of a registry's image. If it was pulled for this, it is removed again.
 
         Raises:
-            UsageError: there is no such image, or the engine makes none.
+            UsageError: The image cannot be pulled.
         """
 
-    def pulled(self, reference: str) -> AbstractContextManager[str]:
-        """The image of a registry, under the name that is given, while the block runs: fetched,
-        and removed again, where it was not here.
+
+@runtime_checkable
+class IndexStore(ImageStore, Protocol):
+    """An image store that can store one image for several platforms."""
+
+    def create_index(self, images: Sequence[Image]) -> Image:
+        """Combine images for several platforms into an untagged one."""
+
+
+class Runner(Protocol):
+    """Runs images, or bundles where no images exist.
+
+    A target is the reference or the id of an image, or the directory of a bundle.
+    """
+
+    def require_platform(self, platform: str) -> None:
+        """Require that images for a platform can be tested.
 
         Raises:
-            UsageError: it cannot be had.
-            NoEngineError: the engine runs no images.
+            NoEngineError: The engine runs no images for the platform.
+        """
+
+    def read_manifest(self, target: str) -> dict[str, Any]:
+        """Read modelpack.json without running the target.
+
+        Raises:
+            UsageError: The target does not exist, or modelpack did not create it.
+        """
+
+    def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
+        """Run `python -m modelpack.serving.reference` in a sandbox of `target`.
+
+        The sandbox has no network and no writable path, and ends with the context.
+
+        Yields:
+            A function that waits for the response. It raises SmokeFailedError if no response
+            comes; its message is part of a sentence.
+
+        Raises:
+            SmokeFailedError: The process could not be started.
+        """
+
+    def predict(self, target: str, arguments: Sequence[str], streams: BatchStreams) -> int:
+        """Run `predict` in the same sandbox, without a time limit, and return its exit code.
+
+        Raises:
+            UsageError: The target does not exist.
         """
 
     def run(self, target: str) -> AbstractContextManager[RunningService]:
-        """Starts `target`: an image reference or id; for an engine without images a bundle folder.
+        """Run the service of `target`.
 
         Raises:
-            UsageError: there is no such image, or the folder is no bundle.
-            SmokeFailedError: it ended at once; the message has its last lines.
+            UsageError: The target does not exist.
+            SmokeFailedError: The service ended at once; the message contains its last lines.
         """
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A builder, an image store and a runner that belong together.
+
+    Attributes:
+        name: The value of `--engine`.
+        platform: The platform of this machine: "linux/amd64".
+        images: None if the engine builds no images.
+        foreign_images_are_read: Whether images for another platform are checked without running.
+    """
+
+    name: str
+    platform: str
+    builder: Builder
+    runner: Runner
+    images: ImageStore | None = None
+    foreign_images_are_read: bool = False
+
+    def require_images(self, failure: str, alternative: str = "use --engine oci") -> ImageStore:
+        """Return the image store.
+
+        Args:
+            failure: What cannot be done without images: "iris:1 cannot be pushed".
+            alternative: What the user can do instead, for the hint.
+
+        Raises:
+            NoEngineError: The engine builds no images.
+        """
+        if self.images is None:
+            raise NoEngineError(
+                f"{failure} without a container engine.",
+                hint=f"Start Docker or Podman, or {alternative}.",
+            )
+        return self.images
+
+
+def manifest_error(target: str) -> UsageError:
+    """Return the error for an image that modelpack did not create."""
+    return UsageError(
+        f"{target!r} is no image that modelpack made: it has no /app/modelpack.json that can be"
+        " read.",
+        hint="Make one with: modelpack package MODEL -t NAME",
+    )

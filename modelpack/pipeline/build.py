@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelpack.attestations import bundle as attested
 from modelpack.bundle import manifest
-from modelpack.errors import NoEngineError, UsageError
+from modelpack.errors import UsageError
 from modelpack.pipeline.package import _serve, bundle_directory
 from modelpack.types import Bundle, Image
 
@@ -31,12 +31,11 @@ def build(run: Pipeline, bundle: Bundle) -> Image:
             " claims no parity. To have it tested, package the model anew."
         )
     run.override_base(bundle)
+    reference = run.options.tag or default_reference_from_name(bundle.directory.name)
+    images = run.engine.require_images(f"{reference} cannot be built")
     image = run.build(bundle)
-    if image is None:
-        raise NoEngineError("A local process makes no images.", hint="Start Docker.")
-    return run.engine.tag(
-        image, run.options.tag or default_reference_from_name(bundle.directory.name)
-    )
+    assert image is not None  # noqa: S101 - the engine builds images
+    return images.tag(image, reference)
 
 
 def export(reference: str, target: Path) -> None:
@@ -45,9 +44,10 @@ def export(reference: str, target: Path) -> None:
     Raises:
         UsageError: there is no such image, or something is there already.
     """
-    from modelpack.engines.daemonless.engine import DaemonlessEngine  # noqa: PLC0415 - with the SDK of Docker
+    # The import takes time, as it imports Docker's SDK.
+    from modelpack.engines.daemonless.engine import DaemonlessState, DaemonlessStore  # noqa: PLC0415
 
-    DaemonlessEngine().export(reference, target)
+    DaemonlessStore(DaemonlessState()).export(reference, target)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def temporary_image(run: Pipeline, bundle: Bundle) -> Iterator[str]:
         yield image.id if image else bundle.path
     finally:
         if image:
-            run.engine.discard(image)
+            run.remove_untagged(image)
 
 
 def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:

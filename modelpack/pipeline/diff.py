@@ -122,7 +122,7 @@ def _not_queryable(
 def _answers(run: Pipeline, opened: Sequence[DiffSide], rows: Sequence[Reference]) -> list[_Answer]:
     for target in opened:
         if target.engine and target.bundle:
-            target.engine.build(target.bundle, run.index, run.observer.step)
+            target.engine.builder.build(target.bundle, run.index, run.observer.step)
     with ExitStack() as stack:
         waiting = [_query(stack, target, each) for target, each in zip(opened, rows, strict=True)]
         return [wait() for wait in waiting]
@@ -139,7 +139,9 @@ def _query(stack: ExitStack, target: DiffSide, rows: Reference) -> Callable[[], 
         )
     assert target.engine is not None  # noqa: S101 - else it is not asked
     try:
-        answer = stack.enter_context(target.engine.ask(target.name, parity.build_request(rows)))
+        request = parity.build_request(rows)
+        query = target.engine.runner.query_model(target.name, request)
+        answer = stack.enter_context(query)
     except SmokeFailedError as error:
         why = error.message
         return lambda: why

@@ -101,14 +101,15 @@ def _open_image(pipeline: Pipeline, target: Target) -> Iterator[DiffSide]:
     with ExitStack() as stack:
         try:
             engine = _select_engine(pipeline)
-            image = stack.enter_context(engine.contents(target.text))
+            images = engine.require_images(f"{target.text} cannot be compared")
+            image = stack.enter_context(images.open_image(target.text))
         except (UsageError, NoEngineError):
             if not target.reference.has_registry:
                 raise
             location = _open_location(pipeline, targets.as_registry(target))
             yield stack.enter_context(location)
             return
-        side = _side(target, engine.manifest(target.text), image)
+        side = _side(target, engine.runner.read_manifest(target.text), image)
         yield DiffSide(side, engine, target.text, image=image)
 
 

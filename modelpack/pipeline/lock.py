@@ -58,12 +58,12 @@ def download_wheelhouse(run: Pipeline, model: ModelSpec, folder: Path) -> Enviro
     step = run.observer.step
     with run.stage("download") as summary:
         house.fill(folder, resolved, base, run.index, lambda name, _: step(StepEvent(name, "done")))
-        packages = DebianPackages(base, resolved.platform, stages)
-        run.engine.fetch_debian(packages, folder / house.DEBIAN, run.index, step)
+        packages, debian = DebianPackages(base, resolved.platform, stages), folder / house.DEBIAN
+        run.engine.builder.download_debian_packages(packages, debian, run.index, step)
         house.write_manifest(folder)
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         summary.append(f"{len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
-    if stages and run.engine.name == "process":
+    if stages and run.engine.images is None:
         names = ", ".join(name for stage in stages.values() for name in stage)
         run.observer.notice(f"Without Docker, no Debian packages were fetched: {names}.")
     return resolved

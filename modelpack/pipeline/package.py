@@ -11,8 +11,9 @@ from typing import Any
 
 from modelpack import engines, processes
 from modelpack.bundle import manifest
-from modelpack.engines.local.engine import LocalEngine
-from modelpack.errors import ModelpackError, UsageError
+from modelpack.engines import IndexStore
+from modelpack.engines.local.engine import LocalRunner
+from modelpack.errors import ModelpackError, NoEngineError, UsageError
 from modelpack.parity.claims import expected_claim
 from modelpack.types import (
     Bundle,
@@ -85,7 +86,7 @@ def _notice_untested(run: Pipeline, model: ModelSpec) -> None:
 
 def _bundle_output(run: Pipeline, model: ModelSpec) -> Path | None:
     """Where the bundle is to stay. Without images it is all that there is, and stays anyway."""
-    if run.options.output or run.engine.name != "process":
+    if run.options.output or run.engine.images:
         return run.options.output
     folder = Path(f"{Path(main_file(model)).stem}-bundle")
     run.observer.notice(
@@ -98,7 +99,7 @@ def _bundle_output(run: Pipeline, model: ModelSpec) -> Path | None:
 def _serve(run: Pipeline, bundle: Bundle, port: int) -> int:
     run.build(bundle)
     run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-    return LocalEngine().serve(bundle.path, port)
+    return LocalRunner().serve(bundle.path, port)
 
 
 @contextmanager
@@ -142,10 +143,10 @@ def platform_runs(run: Pipeline, directory: Path) -> list[tuple[Pipeline, Path]]
     runs = [run.for_platform(platform) for platform in asked]
     for each in runs:
         if run.options.smoke:
-            run.engine.require_runs(each.platform)
+            run.engine.runner.require_platform(each.platform)
     if len(runs) == 1:
         return [(runs[0], directory)]
-    run.engine.require_joins()
+    _index_store(run)
     return [(each, directory / each.platform.replace("/", "-")) for each in runs]
 
 
@@ -154,9 +155,7 @@ def build_for_platform(
     run: Pipeline, model: ModelSpec, code: Code, rows: Reference, directory: Path
 ) -> Iterator[PlatformBuild]:
     """The image, to be named while the block runs; it is removed with it if it got no name."""
-    claims = (
-        run.options.smoke and not run.is_static_check and run.engine.name != "process"
-    )  # of an image
+    claims = run.options.smoke and not run.is_static_check and run.engine.images
     claimed = expected_claim(rows) if claims else None
     bundle = run.render(model, code, directory, claimed)
     images: list[Image] = []
@@ -173,8 +172,8 @@ def build_for_platform(
                 run.correct_claim(claimed, None)
         raise
     finally:
-        for image in images:  # if it has no name itself
-            run.engine.discard(image)
+        for image in images:
+            run.remove_untagged(image)
 
 
 def _build_and_test(
@@ -196,12 +195,22 @@ def tag_result(run: Pipeline, found: Sequence[PlatformBuild]) -> Image | None:
     images = [each.image for each in found if each.image]
     if not images or not all(each.accepted for each in found):
         return None
-    image = images[0] if len(images) == 1 else run.engine.join(images)
+    image = images[0] if len(images) == 1 else _index_store(run).create_index(images)
     reference = run.options.tag or default_reference(found[0].bundle.model)
     try:
-        return run.engine.tag(image, reference)
+        return run.engine.require_images(f"{reference} cannot be built").tag(image, reference)
     finally:
-        run.engine.discard(image)
+        run.remove_untagged(image)
+
+
+def _index_store(run: Pipeline) -> IndexStore:
+    images = run.engine.images
+    if not isinstance(images, IndexStore):
+        raise NoEngineError(
+            f"The engine {run.engine.name!r} cannot build one image for several platforms.",
+            hint="Run modelpack with: --engine oci",
+        )
+    return images
 
 
 def default_reference(model: ModelSpec) -> str:

@@ -105,7 +105,7 @@ def predict(run: Pipeline, target: Target, batch: PredictRequest) -> PredictResu
         listener = _ProgressReader(run)
         with run.stage("predict") as summary:
             files = BatchStreams(rows, answers, listener.on_line)
-            code = run.engine.predict(runnable.name, _arguments(batch), files)
+            code = run.engine.runner.predict(runnable.name, _arguments(batch), files)
             _require_done(code, listener.failure)
             summary.append(_counted(listener.answered))
     return listener.answered

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.attestations import keys
-from modelpack.errors import NoEngineError, UsageError
+from modelpack.errors import UsageError
 from modelpack.oci.reference import DOCKER_HUB, ImageReference
 from modelpack.types import Image
 
@@ -57,11 +57,8 @@ def push(
         BuildFailedError: the registry fails, or does not take the image.
     """
     name = _new_name(other or reference)
-    if run.engine.name == "process":
-        raise NoEngineError(
-            "The engine `process` has no images.", hint="Choose --engine docker, podman or oci."
-        )
-    run.engine.manifest(reference)
+    images = run.engine.require_images(f"{reference} cannot be pushed")
+    run.engine.runner.read_manifest(reference)
     with run.stage("push") as summary:
         layers: dict[str, bool] = {}
 
@@ -69,8 +66,8 @@ def push(
             layers.setdefault(layer, done == total)
             run.observer.transfer(layer, done, total)
 
-        image = run.engine.tag(Image(reference, reference, 0, (), {}), str(name))
-        digest = run.engine.push(str(name), on_progress)
+        image = images.tag(Image(reference, reference, 0, (), {}), str(name))
+        digest = images.push(str(name), on_progress)
         summary.append(_summed_up(layers))
     attestor = attestor or Attestor()
     pushed = PushResult(name.name, digest, image.size_bytes, layers, attestor.signs)

@@ -14,8 +14,8 @@ from pathlib import Path
 from modelpack import engines, environment, hardening, parity
 from modelpack import user_code as codes
 from modelpack.bundle import render as bundles
-from modelpack.engines import Engine
-from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
+from modelpack.engines import Engine, OverridableBase
+from modelpack.errors import SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, with_trusted
 from modelpack.oci.reference import ImageReference
 from modelpack.parity import claims
@@ -83,19 +83,15 @@ class Pipeline:
     @property
     def is_static_check(self) -> bool:
         """Whether an image is only read, as nothing here runs it."""
-        return self.engine.name == "oci" and self.platform != self.engine.platform
+        return self.engine.foreign_images_are_read and self.platform != self.engine.platform
 
     @cached_property
     def engine(self) -> Engine:
         if self.options.tag is not None:
             ImageReference.parse_tag(self.options.tag)  # fails now, not after the build
         engine = engines.select_engine(self.options.engine)
-        if engine.name == "process" and self.options.tag:
-            raise NoEngineError(
-                f"The image {self.options.tag} cannot be built: that takes a container engine.",
-                hint="Start Docker (`modelpack doctor` says what is missing), or leave out -t to "
-                "get a bundle tested as a local process.",
-            )
+        if self.options.tag:
+            engine.require_images(f"{self.options.tag} cannot be built", "leave out -t")
         return engine
 
     @cached_property
@@ -170,7 +166,7 @@ class Pipeline:
             versions = environment.candidate_pythons(model, self.options.requirements)
         if offline:
             versions = environment.wheelhouse.pythons(offline, versions, self.platform)
-        return self.engine.find_base(
+        return self.engine.builder.find_base_image(
             versions, self.options.base_image, platform=self.platform, pull=offline is None
         )
 
@@ -183,13 +179,14 @@ class Pipeline:
         place = self.options.base_image
         if place is None:
             return
-        if self.engine.name != "oci":
+        builder = self.engine.builder
+        if not isinstance(builder, OverridableBase):
             raise UsageError(
                 "The base image of a bundle is the one that its Dockerfile names.",
                 hint="Only --engine oci takes it from elsewhere; else change the Dockerfile.",
             )
         locked = bundle.environment
-        self.engine.find_base((locked.python,), place, platform=locked.platform)
+        builder.override_base_image(place, locked.python, locked.platform)
 
     def render(
         self, model: ModelSpec, code: Code, directory: Path, claimed: Parity | None = None
@@ -230,7 +227,7 @@ class Pipeline:
             with (
                 self._hardening_scan(target) as scanned,
                 self._expected_answers(target, model, rows) as answered,
-                self.engine.run(target) as service,
+                self.engine.runner.run(target) as service,
             ):
                 check = self.observer.check
                 report = smoke(service, model, rows, answered, scanned, on_check=check)
@@ -240,11 +237,12 @@ class Pipeline:
     @contextmanager
     def _hardening_scan(self, target: str) -> Iterator[Callable[[], tuple[Ruling, ...]] | None]:
         """An image is held to the rules beside its service. What is yielded waits for that."""
-        if self.engine.name == "process":
+        images = self.engine.images
+        if images is None:
             yield None
             return
         given = hardening.known_secrets(self.index, os.environ)
-        with ThreadPoolExecutor(1) as pool, self.engine.contents(target) as image:
+        with ThreadPoolExecutor(1) as pool, images.open_image(target) as image:
             yield pool.submit(hardening.scan, image, given).result
 
     @contextmanager
@@ -258,7 +256,8 @@ class Pipeline:
         if not rows.rows:
             yield lambda: rows
             return
-        with self.engine.ask(target, parity.build_request(rows, bodies=True)) as answer:
+        request = parity.build_request(rows, bodies=True)
+        with self.engine.runner.query_model(target, request) as answer:
             if sum(file.size for file in model.files) <= MAX_CONCURRENT_MODEL_BYTES:
                 yield lambda: _with_model_answers(rows, answer)
             else:
@@ -270,7 +269,11 @@ class Pipeline:
         with wheelhouse.build_index(
             self.engine, bundle, self.index, step, offline=offline
         ) as index:
-            return self.engine.build(bundle, index, step)
+            return self.engine.builder.build(bundle, index, step)
+
+    def remove_untagged(self, image: Image) -> None:
+        if self.engine.images:
+            self.engine.images.remove_untagged(image)
 
     def correct_claim(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
         """Renders the bundle once more if it claims what was not found, as the test failed or the
@@ -294,7 +297,8 @@ class Pipeline:
             f"The image for {self.platform} is read and not run here: what the model answers there"
             " is compared with nothing."
         )
-        with self.stage("read") as summary, self.engine.contents(image.id) as contents:
+        images = self.engine.require_images(f"{image.id} cannot be read")
+        with self.stage("read") as summary, images.open_image(image.id) as contents:
             rulings = hardening.scan(contents, hardening.known_secrets(self.index, os.environ))
             report = static.check_image(
                 contents, image.id, bundle.environment, rulings, self.observer.check

@@ -135,7 +135,8 @@ def open_image(pipeline: Pipeline, target: Target) -> AbstractContextManager[oci
     """
     if target.location:
         return oci.open_image(target.location, pipeline.options.platform)
-    return pipeline.engine.contents(target.text)
+    images = pipeline.engine.require_images(f"{target.text} cannot be read")
+    return images.open_image(target.text)
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def open_runnable(pipeline: Pipeline, target: Target) -> Iterator[Runnable]:
         ModelpackError: As `package`.
     """
     if target.kind is TargetKind.IMAGE:
-        document = pipeline.engine.manifest(target.text)
+        document = pipeline.engine.runner.read_manifest(target.text)
         yield Runnable(target.text, partial(manifest.model_of, document))
         return
     assert target.path is not None  # noqa: S101 - as `classify` sets it

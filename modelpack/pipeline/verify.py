@@ -150,7 +150,8 @@ def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
         yield outcome.target
         return
     judged = ImageReference.parse(outcome.target).with_digest(outcome.digest)
-    with run.engine.pulled(str(judged)) as name:
+    images = run.engine.require_images(f"{outcome.target} cannot be run", "add --no-smoke")
+    with images.pull_temporarily(str(judged)) as name:
         yield name
 
 

@@ -33,7 +33,7 @@ def build_index(
     Raises:
         ModelpackError: A download fails, or the engine cannot build the bundle.
     """
-    if not engine.wants_wheels(bundle):
+    if not engine.builder.needs_wheels(bundle):
         yield index
         return
     with processes.temporary_directory(".wheels-", files.cache_directory("wheels")) as folder:
@@ -43,7 +43,7 @@ def build_index(
         if stages and not offline:
             base, platform = manifest.base_image(bundle), bundle.environment.platform
             packages = DebianPackages(base, platform, stages)
-            engine.fetch_debian(packages, folder / house.DEBIAN, index, on_step)
+            engine.builder.download_debian_packages(packages, folder / house.DEBIAN, index, on_step)
         yield replace(index, wheelhouse=str(folder))
 
 
@@ -58,5 +58,5 @@ def require_complete(folder: Path, bundle: Bundle, engine: Engine) -> None:
     locked = bundle.environment
     house.require_fit(folder, locked.python, locked.platform)
     house.require_files(folder, locked)
-    if engine.name != "process":
+    if engine.images:
         house.require_debian(folder, manifest.debian_packages(bundle.model, locked))

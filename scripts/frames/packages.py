@@ -18,7 +18,7 @@ from typing import Any
 
 from allowlist.environments import ROOT
 
-from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines.local.engine import LocalRunner
 
 from .sets import Case
 
@@ -101,7 +101,7 @@ def _checks(stdout: str) -> dict[str, str]:
 @contextmanager
 def service(bundle: Path) -> Iterator[str]:
     """The URL of the bundle's service on this machine, which is ready."""
-    with LocalEngine().run(str(bundle)) as process:
+    with LocalRunner().run(str(bundle)) as process:
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:

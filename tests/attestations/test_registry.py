@@ -218,17 +218,20 @@ def test_what_cosign_signs_modelpack_verifies(
 def test_an_image_is_with_the_engine_for_the_block_only(
     pushed: Pushed, engine: DockerEngine
 ) -> None:
-    with engine.pulled(pushed.pinned) as name:
-        with engine.contents(name) as image:
+    with engine.images.pull_temporarily(pushed.pinned) as name:
+        with engine.images.open_image(name) as image:
             assert image.config["config"]["Labels"]["dev.modelpack.version"]
-        with engine.pulled(pushed.pinned):
+        with engine.images.pull_temporarily(pushed.pinned):
             pass
-        with engine.contents(name):
+        with engine.images.open_image(name):
             pass  # what was here before stays
-    with pytest.raises(UsageError, match="no image"), engine.contents(pushed.pinned):
+    with pytest.raises(UsageError, match="no image"), engine.images.open_image(pushed.pinned):
         pass
     absent = pushed.pinned[:-4] + "0000"
-    with pytest.raises(UsageError, match="cannot be pulled"), engine.pulled(absent):
+    with (
+        pytest.raises(UsageError, match="cannot be pulled"),
+        engine.images.pull_temporarily(absent),
+    ):
         pass
 
 

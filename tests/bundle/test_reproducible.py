@@ -14,6 +14,7 @@ import pytest
 from modelpack.assembly.files import MTIME
 from modelpack.engines import index_secrets
 from modelpack.engines.docker import buildx
+from modelpack.engines.docker.connection import build_image
 from modelpack.engines.docker.engine import DockerEngine
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.package import package
@@ -46,7 +47,7 @@ def built(folder: Path, index: IndexSettings, environ: dict[str, str], umask: in
     subprocess.run(modelpack, env={**os.environ, **environ}, umask=umask, check=True)
     options, environ = index_secrets.for_build(index, {**os.environ, **environ})
     options += ["--no-cache", f"--build-arg=SOURCE_DATE_EPOCH={MTIME}"]
-    return buildx.build(folder / "bundle", lambda _: None, environ=environ, options=options)
+    return build_image(buildx, folder / "bundle", lambda _: None, environ=environ, options=options)
 
 
 def test_two_builds_have_one_id(engine: DockerEngine, index: IndexSettings, tmp_path: Path) -> None:

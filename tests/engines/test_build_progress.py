@@ -109,7 +109,7 @@ def test_a_missing_buildx_is_named(fake_docker):
 
 def test_a_missing_docker_command_is_named(tmp_path):
     with pytest.raises(NoEngineError, match="not installed"):
-        buildx.build(tmp_path, print, environ={"PATH": str(tmp_path)})
+        buildx.run(tmp_path, print, environ={"PATH": str(tmp_path)}, options=())
 
 
 @pytest.fixture
@@ -129,4 +129,5 @@ def fake_docker(tmp_path):
 
 def build(fake_docker) -> None:
     folder = fake_docker.folder
-    buildx.build(folder, lambda _: None, environ={"PATH": f"{folder}:/usr/bin:/bin"})
+    environ = {"PATH": f"{folder}:/usr/bin:/bin"}
+    buildx.run(folder, lambda _: None, environ=environ, options=())

@@ -171,7 +171,7 @@ def test_a_base_runs_python_with_pip_and_nothing_else(engine):
     # Debian's package of pip brings the other two along.
     installed = {line.split("==")[0] for line in listing.splitlines()}
     assert {"pip"} <= installed <= {"pip", "packaging", "wheel"}
-    found = engine.find_base([python], reference=reference)
+    found = engine.builder.find_base_image([python], reference=reference)
     assert (found.python, found.digest) == (python, None)
     shown = ["docker", "inspect", "--format={{.Id}}", reference]
     assert found.image_id == subprocess.check_output(shown, text=True).strip()

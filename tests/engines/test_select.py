@@ -42,6 +42,5 @@ def test_an_unknown_engine_is_a_usage_error_that_names_the_known_ones():
 
 
 def test_each_engine_can_be_imported():
-    for path in ENGINES.values():
-        module, _, name = path.rpartition(".")
-        assert isinstance(getattr(import_module(module), name), type)
+    for module in ENGINES.values():
+        assert callable(import_module(module).create_engine)

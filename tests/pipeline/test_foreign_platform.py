@@ -51,7 +51,7 @@ def foreign(
     command("manifest", "create", "--insecure", f"{name}:1", f"{name}:here", f"{name}:other",
             environ=config)  # fmt: skip
     command("manifest", "push", "--insecure", f"{name}:1", environ=config)
-    yield engine.find_base([base.python], f"{name}:1", platform=platform)
+    yield engine.builder.find_base_image([base.python], f"{name}:1", platform=platform)
     command("rmi", f"{name}:here", f"{name}:other")
 
 
@@ -63,11 +63,11 @@ def test_nothing_of_the_platform_is_run(
     bundle = engine_bundles.make(
         tmp_path / "bundle", foreign, platform=platform, system_packages=("libgomp1",)
     )
-    image = engine.build(bundle, index, lambda _: None)
+    image = engine.builder.build(bundle, index, lambda _: None)
     try:
         names = files(image.id)
     finally:
-        engine.discard(image)
+        engine.images.remove_untagged(image)
     libraries = [name for name in names if name.endswith("-linux-gnu.so") and "/venv/" in name]
     assert libraries
     assert all(f"-{machine}-linux-gnu.so" in name for name in libraries)

@@ -76,14 +76,14 @@ def bundle(run, model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def image(run, bundle):
-    built = run.engine.build(bundle, run.index, lambda _: None)
+    built = run.engine.builder.build(bundle, run.index, lambda _: None)
     yield built
-    run.engine.discard(built)
+    run.remove_untagged(built)
 
 
 @pytest.fixture(scope="module")
 def service(run, image):
-    with run.engine.run(image.id) as running:
+    with run.engine.runner.run(image.id) as running:
         deadline = time.monotonic() + 60
         while not is_ready(running.url) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -98,7 +98,7 @@ def is_ready(url: str) -> bool:
 
 
 def test_the_image_follows_every_rule_and_nothing_was_run(run, image):
-    with run.engine.contents(image.id) as contents:
+    with run.engine.images.open_image(image.id) as contents:
         rulings = hardening.scan(contents)
         files = filesystem.merge_layers(
             filesystem.layer_listing(layer) for layer in contents.layers

@@ -18,9 +18,10 @@ from engine_bundles import SPEC
 from waiting import eventually
 
 from modelpack import processes
-from modelpack.engines import sandbox
+from modelpack.engines import Engine, sandbox
 from modelpack.engines.docker import buildx, containers
 from modelpack.engines.docker.connection import EngineHost
+from modelpack.engines.local.engine import LocalBuilder
 from modelpack.engines.protocol import AnswerFuture
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
@@ -131,19 +132,17 @@ def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
     assert made.read_text() == "made\n"
 
 
-class Slow:
-    """An engine whose sandbox thinks for a minute beside a service that does not start."""
-
-    name = "process"  # it has no image to look into
+class SlowRunner:
+    """A runner whose sandbox takes a minute, and whose service does not start."""
 
     def __init__(self, folder: Path, end: BaseException) -> None:
         self.started = folder / "pid"
         self._end = end
 
-    def ask(self, target: str, document: bytes) -> AbstractContextManager[AnswerFuture]:
+    def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
         code = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w'))"
         command = [sys.executable, "-c", f"{code}; time.sleep(60)", str(self.started)]
-        return Sandbox(command).asked(document)
+        return Sandbox(command).asked(request)
 
     @contextmanager
     def run(self, target: str) -> Iterator[RunningService]:
@@ -157,11 +156,12 @@ def test_the_sandbox_works_beside_the_service_and_ends_with_it(
     end: BaseException, tmp_path: Path
 ) -> None:
     run = Pipeline(Options())
-    engine = vars(run)["engine"] = Slow(tmp_path, end)
+    runner = SlowRunner(tmp_path, end)
+    run.engine = Engine("slow", "linux/amd64", LocalBuilder(), runner)
     with pytest.raises(type(end)):
         run.smoke("image", SPEC, Reference(((1.0,),)))
     with pytest.raises(ProcessLookupError):
-        os.kill(int(engine.started.read_text()), 0)
+        os.kill(int(runner.started.read_text()), 0)
 
 
 def test_a_large_model_is_not_loaded_twice_at_a_time(
@@ -171,16 +171,17 @@ def test_a_large_model_is_not_loaded_twice_at_a_time(
     monkeypatch.setattr(pipeline_run, "MAX_CONCURRENT_MODEL_BYTES", 0)
     monkeypatch.setattr(sandbox, "SECONDS", 1.0)
     run = Pipeline(Options())
-    engine = vars(run)["engine"] = Slow(tmp_path, KeyboardInterrupt())
+    runner = SlowRunner(tmp_path, KeyboardInterrupt())
+    run.engine = Engine("slow", "linux/amd64", LocalBuilder(), runner)
     ended = []
 
     @contextmanager
     def start(target: str) -> Iterator[RunningService]:
-        ended.append(process_state(int(engine.started.read_text())))
+        ended.append(process_state(int(runner.started.read_text())))
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(engine, "run", start)
+    monkeypatch.setattr(runner, "run", start)
     with pytest.raises(KeyboardInterrupt):
         run.smoke("image", SPEC, Reference(((1.0,),)))
     assert ended == ["gone"]

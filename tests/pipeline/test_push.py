@@ -19,9 +19,9 @@ import pytest
 import registries
 
 from modelpack import oci
+from modelpack.engines import select_engine
 from modelpack.engines.docker import transfers
 from modelpack.engines.podman import engine as podman_engine
-from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import archive, filesystem, layout
 from modelpack.oci.registry.client import connect
@@ -195,7 +195,7 @@ def test_podman_and_a_registry_that_asks(tmp_path):
     (tmp_path / "registry").mkdir()
     try:
         with registries.with_passwords(tmp_path / "registry") as host:
-            engine = PodmanEngine()
+            engine = select_engine("podman")
             with pytest.raises(UsageError, match="requires a login"):
                 podman_engine.push(name, f"{host}/team/it:1", lambda *_: None)
             login(tmp_path, host, registries.USER, registries.PASSWORD)
@@ -203,7 +203,7 @@ def test_podman_and_a_registry_that_asks(tmp_path):
             with pytest.raises(BuildFailedError, match="does not give the image"):
                 podman_engine.push("localhost/none", f"{host}/team/it:1", lambda *_: None)
             with pytest.raises(UsageError, match="not a valid image reference"):
-                engine.push("a/B", lambda *_: None)
+                engine.images.push("a/B", lambda *_: None)
     finally:
         subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
 
@@ -255,7 +255,7 @@ def test_a_port_without_a_registry(made, names):
 
 
 def test_a_process_has_no_images(made):
-    with pytest.raises((NoEngineError, UsageError)):
+    with pytest.raises(NoEngineError, match="cannot be pushed without a container engine"):
         pipeline_push.push(Pipeline(Options(engine="process")), made)
 
 

@@ -172,7 +172,9 @@ def make_bundle(engine, company, tmp_path) -> Callable[[str], Bundle]:
     def make(python: str) -> Bundle:
         # The comment keeps what another test has built out of the way.
         lock = f"# {tmp_path.name}\n{company.lock}"
-        return engine_bundles.make(tmp_path / "bundle", engine.find_base([python]), lock=lock)
+        return engine_bundles.make(
+            tmp_path / "bundle", engine.builder.find_base_image([python]), lock=lock
+        )
 
     return make
 
@@ -189,7 +191,7 @@ def test_the_build_reaches_the_index_with_old_and_new_pips(
         netrc.write_text(f"machine localhost login {CANARY} password {CANARY}\n")
         settings = replace(settings, index_url=company.index.url, netrc=str(netrc))
     company.index.paths.clear()
-    engine.discard(engine.build(bundle, settings, lambda _: None))
+    engine.images.remove_untagged(engine.builder.build(bundle, settings, lambda _: None))
     assert any(path.startswith("/files/private_package") for path in company.index.paths)
 
 
@@ -205,7 +207,7 @@ def test_a_wrong_password_fails_the_build_with_its_own_hint(engine, company, mak
 
 def refused(engine: DockerEngine, bundle: Bundle, settings: IndexSettings, hint: str) -> None:
     with pytest.raises(BuildFailedError) as caught:
-        engine.build(bundle, settings, lambda _: None)
+        engine.builder.build(bundle, settings, lambda _: None)
     assert caught.value.exit_code == 6
     assert hint in caught.value.hint
     assert CANARY not in caught.value.message
@@ -246,12 +248,12 @@ def test_no_secret_is_left_anywhere(engine, company, make_bundle, monkeypatch):
     settings = replace(company.settings, netrc=str(netrc))
     with indexes.proxying(indexes.Proxy(PASSWORD)) as proxy, Processes() as processes:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        image = engine.build(bundle, settings, events.append)
+        image = engine.builder.build(bundle, settings, events.append)
     assert set(proxy.asked) == {company.index.host}
     try:
         kept = [*saved(image.id), *described(image.id), str(events).encode()]
     finally:
-        engine.discard(image)
+        engine.images.remove_untagged(image)
     kept += [path.read_bytes() for path in bundle.directory.rglob("*") if path.is_file()]
     kept += processes.seen
     controls = (b"NAME = 'private-package'", b"HEALTHCHECK", b"pip download", b"--secret=id=netrc")
@@ -326,7 +328,7 @@ def test_without_a_network_the_image_is_built_and_predicts(engine, house):
     done = cut_off("package", IRIS / "model.joblib", "--offline", house, "-t", name, "--no-smoke")
     assert done.returncode == 0, done.stderr
     try:
-        with engine.run(name) as service:
+        with engine.runner.run(name) as service:
             get(f"{service.url}/readyz")
             body = (IRIS / "request.json").read_bytes()
             answer = requests.post(f"{service.url}/predict", data=body, headers=JSON, timeout=10)
@@ -360,7 +362,7 @@ def test_what_a_wheelhouse_cannot_give_is_told_at_once(house, options, code, mes
 
 
 def test_debian_packages_come_out_of_the_wheelhouse(engine, company, index, tmp_path):
-    base = engine.find_base([NEW])
+    base = engine.builder.find_base_image([NEW])
     lock = f"# debian\n{company.lock}"
     bundle = engine_bundles.make(
         tmp_path / "bundle", base, lock=lock, system_packages=("libgomp1",)
@@ -368,12 +370,12 @@ def test_debian_packages_come_out_of_the_wheelhouse(engine, company, index, tmp_
     stages, house = debian_packages(bundle.model, bundle.environment), tmp_path / "house"
     wheelhouse.fill(house, bundle.environment, base, company.settings, lambda *_: None)
     packages = DebianPackages(base, bundle.environment.platform, stages)
-    engine.fetch_debian(packages, house / "debian", index, lambda _: None)
+    engine.builder.download_debian_packages(packages, house / "debian", index, lambda _: None)
     wheelhouse.write_manifest(house)
-    image = engine.build(bundle, IndexSettings(wheelhouse=str(house)), lambda _: None)
+    image = engine.builder.build(bundle, IndexSettings(wheelhouse=str(house)), lambda _: None)
     run_in(image.id, "python -c 'import ctypes; ctypes.CDLL(\"libgomp.so.1\")'")
     assert "libgomp1" in run_in(image.id, "ls /var/lib/dpkg/status.d").split()
-    engine.discard(image)
+    engine.images.remove_untagged(image)
 
 
 def run_in(image: str, script: str) -> str:
@@ -387,7 +389,7 @@ def run_in(image: str, script: str) -> str:
 @pytest.fixture(scope="module")
 def base_with_headers(engine) -> Iterator[BaseImage]:
     """As official images are; a local one may have been made before it had them."""
-    base = engine.find_base([NEW])
+    base = engine.builder.find_base_image([NEW])
     if "Python.h" in run_in(base.reference, f"ls /usr/local/include/python{NEW}* || true"):
         yield base
         return
@@ -412,13 +414,13 @@ def test_what_has_no_wheel_is_built_and_its_compiler_left_behind(
         locked = lock(settings, "wrapper", "tiny-pure")
         fields = {field: getattr(locked, field) for field in ("lock", "sdists", "build_lock")}
         bundle = engine_bundles.make(tmp_path / "bundle", base_with_headers, **fields)
-        image = engine.build(bundle, settings, lambda _: None)
+        image = engine.builder.build(bundle, settings, lambda _: None)
     assert locked.sdists == ("tiny-compiled", "tiny-pure")
     script = "import tiny_compiled, tiny_pure; print(tiny_compiled.answer(), tiny_pure.answer())"
     assert run_in(image.id, f'python -c "{script}"; which gcc cc g++ || true').strip() == "42 42"
     found = run_in(image.id, "ls /opt/venv/lib/python*/site-packages")
     assert "setuptools" not in found
-    engine.discard(image)
+    engine.images.remove_untagged(image)
 
 
 # --- another platform ----------------------------------------------------------------------------
@@ -454,7 +456,7 @@ def test_sources_are_not_compiled_for_a_platform_that_does_not_run(engine, base,
         tmp_path / "bundle", base, platform="linux/arm64", sdists=("shop",), build_lock="x==1"
     )
     with pytest.raises(NoEngineError, match="shop must be built from source for linux/arm64"):
-        engine.build(bundle, index, lambda _: None)
+        engine.builder.build(bundle, index, lambda _: None)
 
 
 def test_the_digest_of_a_base_for_another_platform_is_that_of_the_index(engine):
@@ -469,9 +471,13 @@ def test_the_digest_of_a_base_for_another_platform_is_that_of_the_index(engine):
     body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": manifests}).encode()
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
     with indexes.registry(body, kind) as host:
-        base = engine.find_base(["3.13"], f"{host}/python:3.13-slim", platform="linux/arm64")
-        other = engine.find_base(["3.13"], f"{host}/python:3.13-slim", platform="linux/s390x")
-        alone = engine.find_base(
+        base = engine.builder.find_base_image(
+            ["3.13"], f"{host}/python:3.13-slim", platform="linux/arm64"
+        )
+        other = engine.builder.find_base_image(
+            ["3.13"], f"{host}/python:3.13-slim", platform="linux/s390x"
+        )
+        alone = engine.builder.find_base_image(
             ["3.13"], f"{host}/python:3.13-slim", platform="linux/arm64", pull=False
         )
     assert (base.digest, other.digest, alone.digest) == (digest, None, None)

@@ -16,7 +16,6 @@ import pytest
 from modelpack.engines import Engine, bubblewrap, sandbox
 from modelpack.engines.docker.engine import DockerEngine
 from modelpack.engines.local import processes
-from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.stages import Pipeline
@@ -156,7 +155,7 @@ def packaged(
     image = run.build(bundle)
     yield run.engine, image.id if image else bundle.path
     if image:
-        run.engine.discard(image)
+        run.remove_untagged(image)
 
 
 @pytest.fixture
@@ -166,7 +165,7 @@ def asked(packaged: tuple[Engine, str]) -> Callable[[int], dict[str, Any]]:
 
 
 def _told(engine: Engine, target: str, wish: int) -> dict[str, Any]:
-    with engine.ask(target, json.dumps({"rows": [[wish, 0]]}).encode()) as answer:
+    with engine.runner.query_model(target, json.dumps({"rows": [[wish, 0]]}).encode()) as answer:
         document = json.loads(answer())
     told: dict[str, Any] = json.loads(document["together"]["predictions"][0])
     return told
@@ -210,7 +209,7 @@ def test_the_service_can_do_no_harm_from_the_start(packaged: tuple[Engine, str])
     if isinstance(engine, DockerEngine):
         found = _in_a_plain_container(engine, target)
     else:
-        with engine.run(target) as service:
+        with engine.runner.run(target) as service:
             done = subprocess.run(
                 [sys.executable, "-c", ASK % service.url.rpartition(":")[2]],
                 capture_output=True,
@@ -226,7 +225,7 @@ def test_the_service_can_do_no_harm_from_the_start(packaged: tuple[Engine, str])
 
 
 def _in_a_plain_container(engine: DockerEngine, image: str) -> list[dict[str, Any]]:
-    host = engine._host
+    host = engine.builder.host
 
     def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
         command = [host.command, *arguments]
@@ -298,13 +297,13 @@ def outer_walls(command: list[str], environ: Mapping[str, str]) -> dict[str, Any
 
 @pytest.mark.parametrize("name", ["docker", "podman"])
 def test_the_walls_of_an_engine_stand_by_themselves(
-    name: str, engine: DockerEngine, podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path
+    name: str, engine: DockerEngine, podman: DockerEngine, podman_base: BaseImage, tmp_path: Path
 ) -> None:
     """Even what is set for all containers of a user does not get in."""
     (tmp_path / "config.json").write_text(
         json.dumps({"proxies": {"default": {"httpProxy": "http://user:secret@proxy.invalid"}}})
     )
-    host = {"docker": engine, "podman": podman}[name]._host
+    host = {"docker": engine, "podman": podman}[name].builder.host
     options = sandbox.container(name, 2**31)
     command = [name, "run", "--rm", *options, podman_base.reference, "-c", OUTER]
     facts = outer_walls(command, {**host.environ, "DOCKER_CONFIG": str(tmp_path)})

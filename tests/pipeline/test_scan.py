@@ -136,7 +136,10 @@ def test_a_byte_of_the_model_that_was_flipped_is_found_and_not_served(derived, c
 def test_the_engine_tells_what_its_archive_does(engine, image, tmp_path):
     archive = tmp_path / "image.tar"
     subprocess.run(["docker", "save", "--output", archive, image], check=True)
-    with oci.open_image(f"docker-archive:{archive}") as kept, engine.contents(image) as told:
+    with (
+        oci.open_image(f"docker-archive:{archive}") as kept,
+        engine.images.open_image(image) as told,
+    ):
         assert [(x.diff_id, x.created_by) for x in told.layers] == [
             (x.diff_id, x.created_by) for x in kept.layers
         ]
@@ -153,14 +156,14 @@ def test_the_engine_tells_what_its_archive_does(engine, image, tmp_path):
 
 def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, image, monkeypatch):
     """Its layer is the last one; the others have been read before."""
-    with engine.contents(image) as told:
+    with engine.images.open_image(image) as told:
         hardening.scan(told)
         *_, last = told.layers
     for place in ("layers", "evidence"):
         for path in files.cache_directory(place).glob(f"*{last.diff_id[7:]}*"):
             path.unlink()
     monkeypatch.setattr(contents._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
-    with engine.contents(image) as told:
+    with engine.images.open_image(image) as told:
         assert all(ruling.passed for ruling in hardening.scan(told))
 
 

@@ -44,7 +44,7 @@ def bases(engine, tmp_path_factory):
     "lacking" a library.
     """
     folder = tmp_path_factory.mktemp("bases")
-    base = engine.find_base(["3.13"])
+    base = engine.builder.find_base_image(["3.13"])
     subprocess.run(["docker", "save", "-o", folder / "base.tar", base.reference], check=True)
     name = f"modelpack-test/python:{base.python}"
     with oci.open_image(f"docker-archive:{folder / 'base.tar'}") as here:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from code_specs import write
 
-from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines.local.engine import LocalRunner
 from modelpack.smoke.probe import Probe
 
 SHOP = {
@@ -115,7 +115,7 @@ def test_predictions_are_those_from_before_saving(
     for said in [*(f"code/{path} is " for path in [*copied, *shop]), "inflection is required: "]:
         assert done.stderr.index(f"note: {said}") < done.stderr.index("environment")
     assert files(tmp_path / "bundle" / "code") == [*copied, *shop]
-    with LocalEngine().run(str(tmp_path / "bundle")) as service:
+    with LocalRunner().run(str(tmp_path / "bundle")) as service:
         answer = Probe(service, _model(tmp_path)).predict({"instances": ROWS})
     assert answer.body == {"predictions": before}
     assert not list(tmp_path.rglob("ran"))

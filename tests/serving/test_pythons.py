@@ -22,7 +22,7 @@ import pytest
 import uv
 
 from modelpack.engines import BatchStreams, interpreters
-from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines.local.engine import LocalRunner
 from modelpack.environment import index_settings, resolve
 from modelpack.environment.uv import environment_variables
 from modelpack.pipeline.options import Options
@@ -131,7 +131,7 @@ def served(model: Path, python: str, folder: Path) -> Iterator[Any]:
     assert made.environment.python == python
     assert made.smoke is not None
     assert [check for check in made.smoke.checks if not check.passed] == []
-    with LocalEngine().run(str(folder / "bundle")) as service:
+    with LocalRunner().run(str(folder / "bundle")) as service:
         wait_for(f"{service.url}/readyz")
         yield service
 
@@ -185,7 +185,7 @@ def answered(folder: Path, rows: str, *arguments: str) -> str:
         source.seek(0)
         files = BatchStreams(source, answers, said.append)
         asked = [*arguments, "--output-format=jsonl"]
-        assert LocalEngine().predict(str(folder / "bundle"), asked, files) == 0, said
+        assert LocalRunner().predict(str(folder / "bundle"), asked, files) == 0, said
         answers.seek(0)
         return answers.read().decode()
 

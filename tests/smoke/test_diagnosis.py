@@ -20,8 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelpack import inspect
 from modelpack.bundle import render
-from modelpack.engines import interpreters
-from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines import interpreters, select_engine
 from modelpack.environment import index_settings, resolve
 from modelpack.errors import SmokeFailedError
 from modelpack.pipeline import smoke as pipeline_smoke
@@ -55,9 +54,9 @@ def fails(tmp_path: Path) -> Fails:
         environment = resolve(blind, python, index=index_settings(), requirements=requirements)
         base = BaseImage(f"python:{python}-slim", python, "registry")
         made = render.render(spec, environment, base, tmp_path / "bundle")
-        engine = LocalEngine()
-        engine.build(made, index_settings(), lambda _: None)
-        with engine.run(made.path) as service:
+        engine = select_engine("process")
+        engine.builder.build(made, index_settings(), lambda _: None)
+        with engine.runner.run(made.path) as service:
             report = smoke(service, made.model)
         with pytest.raises(SmokeFailedError) as caught:
             pipeline_smoke.require_passed(report)

@@ -1,7 +1,6 @@
-"""`DaemonlessEngine`: images without a daemon (`--engine oci`).
+"""Builds, stores and runs images without a daemon (`--engine oci`).
 
-It runs nothing in containers of its own. An image is tried in Docker or Podman where one answers,
-else behind walls of bubblewrap.
+It has no containers. Docker or Podman runs an image if one of them answers, else bubblewrap does.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import shutil
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,18 @@ from modelpack.engines.daemonless.assemble import AssembledImage
 from modelpack.engines.daemonless.base_images import HOST_PLATFORM, BaseImageSource, UnpackedBase
 from modelpack.engines.daemonless.copy import Context
 from modelpack.engines.daemonless.plan import BuildPlan, read_plan
+from modelpack.engines.daemonless.run import ImageRunner
 from modelpack.engines.daemonless.stages import BuildContext
 from modelpack.engines.daemonless.store import Descriptor, Store, folder
 from modelpack.engines.protocol import (
     AnswerFuture,
     BatchStreams,
     DebianPackages,
+    Engine,
     OnProgress,
     OnStep,
     StepEvent,
+    manifest_error,
 )
 from modelpack.errors import UsageError
 from modelpack.oci import archive, filesystem, layout
@@ -44,205 +47,259 @@ from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer, Runn
 _MANIFEST = "app/modelpack.json"
 
 
-class DaemonlessEngine:
-    """An `Engine`."""
+def create_engine() -> Engine:
+    """Create an engine that needs nothing but this machine."""
+    state = DaemonlessState()
+    return Engine(
+        "oci",
+        HOST_PLATFORM,
+        DaemonlessBuilder(state),
+        DaemonlessRunner(state),
+        DaemonlessStore(state),
+        foreign_images_are_read=True,
+    )
 
-    name = "oci"
-    platform = HOST_PLATFORM
+
+class DaemonlessState:
+    """What builder, store and runner share: images, and the runners of images.
+
+    Runners that are still open are closed with it.
+    """
 
     def __init__(self) -> None:
-        self._store = Store(folder())
-        self._places = BaseImageSource()
-        self._made: dict[str, Descriptor] = {}  # by id: what may have no name yet
-        self._rooms: dict[str, daemonless_run.ImageRunner] = {}
-        self._tried: dict[str, ExitStack] = {}
-        weakref.finalize(self, _close, self._tried)
+        self.store = Store(folder())
+        self.base_images = BaseImageSource()
+        self.built: dict[str, Descriptor] = {}  # by id: images that may be untagged
+        self._runners: dict[str, tuple[ImageRunner, ExitStack]] = {}  # by id
+        weakref.finalize(self, _close_all, self._runners)
 
-    def find_base(
+    def add(self, descriptor: Descriptor) -> Image:
+        """Remember an untagged image."""
+        image = self.describe(descriptor, "")
+        self.built[image.id] = descriptor
+        return image
+
+    def describe(self, descriptor: Descriptor, reference: str) -> Image:
+        """Describe an image. If it is for several platforms, describe the one for this machine."""
+        image = self.store.image(descriptor, HOST_PLATFORM)
+        sizes = [(layer.created_by, layer.blob.size) for layer in image.layers if layer.blob]
+        labels = (image.config.get("config") or {}).get("Labels") or {}
+        return Image(
+            reference,
+            self.store.identity(descriptor),
+            sum(size for _, size in sizes),
+            tuple(Layer(*pair) for pair in sizes),
+            labels,
+        )
+
+    def find(self, target: str) -> Descriptor:
+        """Find an image by id or reference.
+
+        Raises:
+            UsageError: The image does not exist.
+        """
+        if target in self.built:
+            return self.built[target]
+        has_digest = "sha256:" in str(ImageReference.parse(target))
+        name = target if has_digest else str(ImageReference.parse_tag(target))
+        descriptor = self.store.find(name)
+        if descriptor is None:
+            raise UsageError(
+                f"The embedded engine keeps no image {target}.",
+                hint=f"It has: {', '.join(self.store.all_names()) or 'none'}.",
+            )
+        return descriptor
+
+    def runner(self, target: str) -> ImageRunner:
+        """Return the runner of an image, which is open until the image is removed.
+
+        Raises:
+            UsageError: The image does not exist, or is not for this machine.
+            NoEngineError: Nothing on this machine can run it.
+        """
+        descriptor = self.find(target)
+        id_ = self.store.identity(descriptor)
+        if id_ not in self._runners:
+            image = self.store.image(descriptor, HOST_PLATFORM)
+            base_images.require_platform(image, HOST_PLATFORM, target)
+            stack = ExitStack()
+            open_layout = partial(_open_layout, self.store, descriptor)
+            runner = stack.enter_context(daemonless_run.select_runner(image, open_layout))
+            self._runners[id_] = runner, stack
+        return self._runners[id_][0]
+
+    def close_runner(self, id_: str) -> None:
+        if id_ in self._runners:
+            _, stack = self._runners.pop(id_)
+            stack.close()
+
+
+def _close_all(runners: dict[str, tuple[ImageRunner, ExitStack]]) -> None:
+    for _, stack in runners.values():
+        stack.close()
+
+
+@contextmanager
+def _open_layout(store: Store, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
+    """Yield a layout of one image in Docker's format, which has a HEALTHCHECK."""
+    with processes.temporary_directory(".laid-", store.path) as scratch:
+        store.lay_out(descriptor, name, scratch / "layout", share=True)
+        layout.to_docker_media_types(scratch / "layout")
+        yield scratch / "layout"
+
+
+@dataclass(frozen=True)
+class DaemonlessBuilder:
+    """A `Builder`."""
+
+    state: DaemonlessState
+
+    def find_base_image(
         self,
-        versions: Sequence[str],
+        pythons: Sequence[str],
         reference: str | None = None,
         *,
         platform: str | None = None,
         pull: bool = True,
     ) -> BaseImage:
-        return self._places.find(versions, reference, platform or HOST_PLATFORM, pull=pull)
+        source = self.state.base_images
+        return source.find(pythons, reference, platform or HOST_PLATFORM, pull=pull)
 
-    def require_runs(self, platform: str) -> None:
-        """Passes: what is run is of this machine, whatever platform an image is for."""
+    def override_base_image(self, reference: str, python: str, platform: str) -> None:
+        self.find_base_image((python,), reference, platform=platform)
 
-    def fetch_debian(
-        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
+    def needs_wheels(self, bundle: Bundle) -> bool:
+        plan = read_plan(bundle)
+        with self._open_base(bundle, plan) as base:
+            return assemble.needs_wheels(plan, BuildContext(Context(bundle.directory), base, None))
+
+    def download_debian_packages(
+        self, packages: DebianPackages, directory: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
         base = packages.base
         name = f"{base.reference}@{base.digest}" if base.digest else base.reference
         for stage, names in packages.stages.items():
-            with self._places.opened(name, packages.platform, base.python) as opened:
-                apt.fetch(opened, names, folder / stage, index)
-            for path in sorted((folder / stage).iterdir()):
+            with self.state.base_images.opened(name, packages.platform, base.python) as opened:
+                apt.fetch(opened, names, directory / stage, index)
+            for path in sorted((directory / stage).iterdir()):
                 on_step(StepEvent(path.name, "done"))
-
-    def wants_wheels(self, bundle: Bundle) -> bool:
-        plan = read_plan(bundle)
-        with self._base(bundle, plan) as base:
-            return assemble.needs_wheels(plan, BuildContext(Context(bundle.directory), base, None))
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
         plan = read_plan(bundle)
         wheels = Path(index.wheelhouse) if index.wheelhouse else None
-        with self._base(bundle, plan) as base, processes.temporary_directory() as scratch:
+        with self._open_base(bundle, plan) as base, processes.temporary_directory() as scratch:
             tools = BuildContext(Context(bundle.directory), base, wheels)
-            made = assemble.assemble(plan, tools, scratch, on_step)
-        return self._keep(self._store.add(made))
+            image = assemble.assemble(plan, tools, scratch, on_step)
+        return self.state.add(self.state.store.add(image))
 
-    def _base(self, bundle: Bundle, plan: BuildPlan) -> AbstractContextManager[UnpackedBase]:
+    def _open_base(self, bundle: Bundle, plan: BuildPlan) -> AbstractContextManager[UnpackedBase]:
         locked = bundle.environment
-        return self._places.opened(plan.base, locked.platform, locked.python)
+        return self.state.base_images.opened(plan.base, locked.platform, locked.python)
 
-    def require_joins(self) -> None:
-        """Passes."""
 
-    def join(self, images: Sequence[Image]) -> Image:
-        return self._keep(self._store.add_index([self._made[image.id] for image in images]))
+@dataclass(frozen=True)
+class DaemonlessStore:
+    """An `IndexStore`."""
 
-    def _keep(self, descriptor: Descriptor, reference: str = "") -> Image:
-        image = self._described(descriptor, reference)
-        self._made[image.id] = descriptor
-        return image
+    state: DaemonlessState
 
-    def _described(self, descriptor: Descriptor, reference: str) -> Image:
-        """An image for several platforms is described as the one that is for this machine."""
-        found = self._store.image(descriptor, HOST_PLATFORM)
-        sized = [(layer.created_by, layer.blob.size) for layer in found.layers if layer.blob]
-        labels = (found.config.get("config") or {}).get("Labels") or {}
-        return Image(
-            reference,
-            self._store.identity(descriptor),
-            sum(size for _, size in sized),
-            tuple(Layer(*pair) for pair in sized),
-            labels,
-        )
-
-    @contextmanager
-    def contents(self, target: str) -> Iterator[oci.Image]:
-        """The image itself, for this machine's platform where it is for several."""
-        yield self._store.image(self._find(target), HOST_PLATFORM)
-
-    def export(self, reference: str, path: Path) -> None:
-        """Writes an image to a new file, as an archive that Docker, Podman and skopeo load; where
-        its name does not end in .tar, to a new folder as an OCI layout.
-
-        Raises:
-            UsageError: there is no such image, or something is there already.
-        """
-        descriptor = self._find(reference)
+    def tag(self, image: Image, reference: str) -> Image:
         name = str(ImageReference.parse_tag(reference))
-        if path.exists():
-            raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
-        if path.suffix != ".tar":
-            with modelpack_files.atomic_directory(path) as folder:
-                self._store.lay_out(descriptor, name, folder, share=False)
-            return
-        with self._laid_out(descriptor, name) as folder:
-            archive.write(path, folder)
+        descriptor = self.state.find(image.id)
+        self.state.store.name(descriptor, name)
+        self.state.store.collect()
+        return self.state.describe(descriptor, name)
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        descriptor = self.state.find(reference)
+        with (
+            _open_layout(self.state.store, descriptor) as path,
+            connect(reference) as repository,
+        ):
+            index = oci_image.parse_json((path / "index.json").read_bytes())
+            (pointer,) = oci_image.descriptors(index, "manifests")
+            return registry_push.push(layout.Folder(path), pointer, repository, on_progress).digest
+
+    def remove_untagged(self, image: Image) -> None:
+        """Close the runner of an image. Remove the image if it has no tag."""
+        self.state.close_runner(image.id)
+        descriptor = self.state.built.pop(image.id, None)
+        if descriptor and not self.state.store.names(descriptor):
+            self.state.store.collect()
 
     @contextmanager
-    def _laid_out(self, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
-        """A layout of one image for the block, as engines take it: with its HEALTHCHECK."""
-        with processes.temporary_directory(".laid-", self._store.path) as scratch:
-            self._store.lay_out(descriptor, name, scratch / "layout", share=True)
-            layout.to_docker_media_types(scratch / "layout")
-            yield scratch / "layout"
+    def open_image(self, target: str) -> Iterator[oci.Image]:
+        """Open an image; if it is for several platforms, the one for this machine."""
+        yield self.state.store.image(self.state.find(target), HOST_PLATFORM)
 
     @contextmanager
-    def pulled(self, reference: str) -> Iterator[str]:
-        name = ImageReference.parse(reference)
-        if not name.digest and self._store.find(str(ImageReference.parse_tag(reference))):
+    def pull_temporarily(self, reference: str) -> Iterator[str]:
+        name, store = ImageReference.parse(reference), self.state.store
+        if not name.digest and store.find(str(ImageReference.parse_tag(reference))):
             yield reference
             return
         with oci.open_image(reference, HOST_PLATFORM) as image:
             layers = tuple(map(layer_cache.from_base_layer, image.layers))
-        fetched = self._keep(self._store.add(AssembledImage(image.config, layers)))
+        pulled = self.state.add(store.add(AssembledImage(image.config, layers)))
         try:
-            yield fetched.id
+            yield pulled.id
         finally:
-            self.discard(fetched)
+            self.remove_untagged(pulled)
 
-    def push(self, reference: str, on_progress: OnProgress) -> str:
-        descriptor = self._find(reference)
-        with self._laid_out(descriptor) as folder, connect(reference) as repository:
-            index = oci_image.parse_json((folder / "index.json").read_bytes())
-            (pointer,) = oci_image.descriptors(index, "manifests")
-            return registry_push.push(
-                layout.Folder(folder), pointer, repository, on_progress
-            ).digest
+    def create_index(self, images: Sequence[Image]) -> Image:
+        descriptors = [self.state.built[image.id] for image in images]
+        return self.state.add(self.state.store.add_index(descriptors))
 
-    def tag(self, image: Image, reference: str) -> Image:
+    def export(self, reference: str, path: Path) -> None:
+        """Write an image to a new file or directory.
+
+        Args:
+            reference: The image.
+            path: A file `*.tar` becomes an archive for Docker, Podman and skopeo. Any other path
+                becomes a directory with an OCI layout.
+
+        Raises:
+            UsageError: The image does not exist, or the path does.
+        """
+        descriptor = self.state.find(reference)
         name = str(ImageReference.parse_tag(reference))
-        descriptor = self._find(image.id)
-        self._store.name(descriptor, name)
-        self._store.collect()
-        return self._described(descriptor, name)
+        if path.exists():
+            raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
+        if path.suffix != ".tar":
+            with modelpack_files.atomic_directory(path) as directory:
+                self.state.store.lay_out(descriptor, name, directory, share=False)
+            return
+        with _open_layout(self.state.store, descriptor, name) as directory:
+            archive.write(path, directory)
 
-    def discard(self, image: Image) -> None:
-        if image.id in self._tried:
-            self._rooms.pop(image.id)
-            self._tried.pop(image.id).close()
-        descriptor = self._made.pop(image.id, None)
-        if descriptor and not self._store.names(descriptor):
-            self._store.collect()
 
-    def manifest(self, target: str) -> dict[str, Any]:
-        with self.contents(target) as image:
-            try:
-                document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
-            except (UsageError, ValueError) as error:
-                raise UsageError(
-                    f"{target!r} is no image that modelpack made: it has no /{_MANIFEST} that can"
-                    " be read.",
-                    hint="Make one with: modelpack package MODEL -t NAME --engine oci",
-                ) from error
+@dataclass(frozen=True)
+class DaemonlessRunner:
+    """A `Runner`."""
+
+    state: DaemonlessState
+
+    def require_platform(self, platform: str) -> None:
+        """Accept every platform: images for another one are checked without running."""
+
+    def read_manifest(self, target: str) -> dict[str, Any]:
+        image = self.state.store.image(self.state.find(target), HOST_PLATFORM)
+        try:
+            document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
+        except (UsageError, ValueError) as error:
+            raise manifest_error(target) from error
         return document
 
     @contextmanager
-    def ask(self, target: str, document: bytes) -> Iterator[AnswerFuture]:
-        with self._room(target).ask(document) as answer:
+    def query_model(self, target: str, request: bytes) -> Iterator[AnswerFuture]:
+        with self.state.runner(target).query_model(request) as answer:
             yield answer
 
-    def predict(self, target: str, arguments: Sequence[str], files: BatchStreams) -> int:
-        return self._room(target).predict(arguments, files)
+    def predict(self, target: str, arguments: Sequence[str], streams: BatchStreams) -> int:
+        return self.state.runner(target).predict(arguments, streams)
 
-    def run(self, target: str) -> AbstractContextManager[RunningService]:
-        return self._room(target).run()
-
-    def _room(self, target: str) -> daemonless_run.ImageRunner:
-        """Where the image is tried, until it is discarded or the engine is gone."""
-        descriptor = self._find(target)
-        id_ = self._store.identity(descriptor)
-        if id_ not in self._rooms:
-            image = self._store.image(descriptor, HOST_PLATFORM)
-            base_images.require_platform(image, HOST_PLATFORM, target)
-            stack = ExitStack()
-            room = daemonless_run.select_runner(image, partial(self._laid_out, descriptor))
-            self._rooms[id_] = stack.enter_context(room)
-            self._tried[id_] = stack
-        return self._rooms[id_]
-
-    def _find(self, target: str) -> Descriptor:
-        if target in self._made:
-            return self._made[target]
-        has_digest = "sha256:" in str(ImageReference.parse(target))
-        name = target if has_digest else str(ImageReference.parse_tag(target))
-        found = self._store.find(name)
-        if found is None:
-            raise UsageError(
-                f"The embedded engine keeps no image {target}.",
-                hint=f"It has: {', '.join(self._store.all_names()) or 'none'}.",
-            )
-        return found
-
-
-def _close(tried: dict[str, ExitStack]) -> None:
-    for stack in tried.values():
-        stack.close()
+    @contextmanager
+    def run(self, target: str) -> Iterator[RunningService]:
+        with self.state.runner(target).run() as service:
+            yield service

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from modelpack import oci
 from modelpack import processes as modelpack_processes
@@ -63,18 +63,18 @@ class BubblewrapService(LocalService):
 
 
 class BubblewrapRunner:
-    """A `Room`: what runs the image that is unpacked at `root`."""
+    """Runs the image that is unpacked at `root`."""
 
     def __init__(self, root: Path, config: dict[str, Any]) -> None:
         self._root = root
         self._config = config
 
-    def ask(self, document: bytes) -> AbstractContextManager[AnswerFuture]:
-        return self._sandbox(sandbox.REFERENCE_COMMAND).asked(document)
+    def query_model(self, request: bytes) -> AbstractContextManager[AnswerFuture]:
+        return self._sandbox(sandbox.REFERENCE_COMMAND).asked(request)
 
-    def predict(self, arguments: Sequence[str], files: BatchStreams) -> int:
-        room = self._sandbox((*sandbox.PREDICT_COMMAND, *arguments))
-        return room.pass_through(files.rows, files.answers, files.on_line)
+    def predict(self, arguments: Sequence[str], streams: BatchStreams) -> int:
+        process = self._sandbox((*sandbox.PREDICT_COMMAND, *arguments))
+        return process.pass_through(streams.rows, streams.answers, streams.on_line)
 
     @contextmanager
     def run(self) -> Iterator[BubblewrapService]:
@@ -151,64 +151,58 @@ def unpack_runner(image: oci.Image) -> Iterator[BubblewrapRunner]:
         yield rooms
 
 
-_ENGINES = (
-    "modelpack.engines.docker.engine.DockerEngine",
-    "modelpack.engines.podman.engine.PodmanEngine",
-)
-
-
-class ImageRunner(Protocol):
-    """What runs one image; the members are those of `Engine`, without their target."""
-
-    def ask(self, document: bytes) -> AbstractContextManager[AnswerFuture]: ...
-    def predict(self, arguments: Sequence[str], files: BatchStreams) -> int: ...
-    def run(self) -> AbstractContextManager[RunningService]: ...
+_ENGINES = ("modelpack.engines.docker.engine", "modelpack.engines.podman.engine")
 
 
 class LoadedImageRunner:
-    """A `Room`: an image that another engine has been given."""
+    """Runs an image that was loaded into a container engine."""
 
     def __init__(self, engine: DockerEngine, id_: str) -> None:
-        self._engine = engine
+        self._runner = engine.runner
         self._id = id_
 
-    def ask(self, document: bytes) -> AbstractContextManager[AnswerFuture]:
-        return self._engine.ask(self._id, document)
+    def query_model(self, request: bytes) -> AbstractContextManager[AnswerFuture]:
+        return self._runner.query_model(self._id, request)
 
-    def predict(self, arguments: Sequence[str], files: BatchStreams) -> int:
-        return self._engine.predict(self._id, arguments, files)
+    def predict(self, arguments: Sequence[str], streams: BatchStreams) -> int:
+        return self._runner.predict(self._id, arguments, streams)
 
     def run(self) -> AbstractContextManager[RunningService]:
-        return self._engine.run(self._id)
+        return self._runner.run(self._id)
+
+
+ImageRunner = BubblewrapRunner | LoadedImageRunner
 
 
 @contextmanager
 def select_runner(
-    image: oci.Image, laid_out: Callable[[], AbstractContextManager[Path]]
+    image: oci.Image, open_layout: Callable[[], AbstractContextManager[Path]]
 ) -> Iterator[ImageRunner]:
-    """Where `image`, which is for this machine, can be run; nothing of it is left afterwards.
-    `laid_out`: gives a layout of it.
+    """Yield what can run an image for this machine. Nothing is left after the context.
+
+    Args:
+        image: The image.
+        open_layout: Yields a layout of the image.
 
     Raises:
-        NoEngineError: it cannot be run here.
+        NoEngineError: Nothing on this machine can run it.
     """
-    engine = _engine()
+    engine = _container_engine()
     if engine is None:
-        with unpack_runner(image) as room:
-            yield room
+        with unpack_runner(image) as runner:
+            yield runner
         return
-    with laid_out() as folder:
-        loaded = engine.load(archive.packed(folder))
+    with open_layout() as directory:
+        loaded = engine.images.load(archive.packed(directory))
     try:
         yield LoadedImageRunner(engine, loaded.id)
     finally:
-        engine.discard(loaded)
+        engine.images.remove_untagged(loaded)
 
 
-def _engine() -> DockerEngine | None:
-    for path in _ENGINES:
-        module, _, kind = path.rpartition(".")
+def _container_engine() -> DockerEngine | None:
+    for module in _ENGINES:
         with suppress(NoEngineError):
-            engine: DockerEngine = getattr(import_module(module), kind)()
+            engine: DockerEngine = import_module(module).create_engine()
             return engine
     return None

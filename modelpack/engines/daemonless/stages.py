@@ -136,7 +136,7 @@ class StageBuilder:
 
     def _execute(self, command: Command, files: _StageFiles) -> None:
         if isinstance(command, FetchWheels):
-            assert self._context.wheels is not None  # noqa: S101 - see DaemonlessEngine.needs_wheels
+            assert self._context.wheels is not None  # noqa: S101 - see DaemonlessBuilder.needs_wheels
             files.mounted[_WHEELS] = self._context.wheels / _WHEELS
         elif isinstance(command, Assemble):
             paths = [files.path(name) for name in command.paths]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,115 +24,117 @@ from modelpack.oci.reference import (
 )
 from modelpack.types import BaseImage, IndexSettings
 
-# Seconds to wait for a word from the registry: few where there is something else to build on.
-_PATIENCE = 15
-_LITTLE_PATIENCE = 3
+# Seconds to wait for each response of a registry. They are few if a local base image exists.
+_TIMEOUT = 15
+_SHORT_TIMEOUT = 3
 
 
-class BaseImages:
-    """The base images of one engine. What could not be pulled once is not asked for again.
+class BaseImageSelector:
+    """The base images of one engine. A failed pull is not tried again."""
 
-    `called`: what the engine calls the image of a reference. `pull`: whether what is not here may
-    be pulled at all.
-    """
+    def __init__(self, host: EngineHost) -> None:
+        self._host = host
+        self._pull_errors: dict[str, str] = {}
 
-    def __init__(
-        self, host: EngineHost, called: Callable[[str], str], *, pull: bool = True
-    ) -> None:
-        self._client = host.client
-        self._connect = host.connect
-        self._called = called
-        self._pull = pull
-        self._refusals: dict[str, str] = {}
+    def find(self, pythons: Sequence[str], reference: str | None, *, pull: bool) -> BaseImage:
+        """Find a base image for the platform of the engine.
 
-    def find(self, versions: Sequence[str], reference: str | None = None) -> BaseImage:
-        """`reference`; without one the official slim image of the first of `versions` ("3.11"),
-        here or pulled; else the first local image of `modelpack base build` for any of them.
+        Without `reference`, this is the official slim image of the first version, local or pulled.
+        If there is none, it is the first image of `modelpack base build` for any of the versions.
 
         Raises:
-            UsageError: `reference` is none, has no Python, or one that is none of `versions`.
-            NoEngineError: there is none, and none can be pulled.
+            UsageError: `reference` is invalid, or the image has none of the versions.
+            NoEngineError: No image is available.
         """
         if reference is not None:
-            return self._chosen(reference, versions)
+            return self._requested(reference, pythons, pull=pull)
         local = next(
-            (python for python in versions if self._here(local_base_reference(python))), None
+            (python for python in pythons if self._local(local_base_reference(python))), None
         )
-        official = f"python:{versions[0]}-slim"
-        patience = _LITTLE_PATIENCE if local else _PATIENCE
-        if image := self._here(official) or self._pulled(official, patience):
-            return BaseImage(official, versions[0], "registry", _digest(image, official))
+        official = f"python:{pythons[0]}-slim"
+        timeout = _SHORT_TIMEOUT if local else _TIMEOUT
+        image, error = self._local_or_pulled(official, timeout, pull=pull)
+        if image:
+            return BaseImage(official, pythons[0], "registry", _digest(image, official))
         if local:
             name = local_base_reference(local)
-            return BaseImage(name, local, "local", image_id=self._client.images.get(name).id)
+            return BaseImage(name, local, "local", image_id=self._host.client.images.get(name).id)
         raise NoEngineError(
             f"There is no base image: {official} is not here and could not be pulled "
-            f"({self._refusals[official]}), and no local one was made.",
-            hint=f"modelpack base build --python {versions[0]}",
+            f"({error}), and no local one was made.",
+            hint=f"modelpack base build --python {pythons[0]}",
         )
 
-    def of_other_platform(
-        self, versions: Sequence[str], reference: str | None, platform: str
+    def find_foreign(
+        self, pythons: Sequence[str], reference: str | None, platform: str, *, pull: bool
     ) -> BaseImage:
-        """As `find`, for a platform that is not the engine's: the image need not be here, and what
-        the registry says of it is all that is known. Local images are of the engine's platform.
+        """Find a base image for another platform, which need not be available locally.
+
+        Its Python version is not checked. Local images are for the platform of the engine.
 
         Raises:
-            UsageError: `reference` is none.
+            UsageError: `reference` is invalid.
         """
-        name = reference or f"python:{versions[0]}-slim"
+        name = reference or f"python:{pythons[0]}-slim"
         ImageReference.parse(name)
         tag, _, digest = name.partition("@")
-        if not digest and self._pull:
-            digest = transfers.digest(self._connect, self._called(name), platform, _LITTLE_PATIENCE)
-        return BaseImage(tag, versions[0], "user" if reference else "registry", digest or None)
+        if not digest and pull:
+            host = self._host
+            image = host.engine_name(name)
+            digest = transfers.digest(host.connect, image, platform, _SHORT_TIMEOUT)
+        return BaseImage(tag, pythons[0], "user" if reference else "registry", digest or None)
 
-    def _chosen(self, reference: str, versions: Sequence[str]) -> BaseImage:
+    def _requested(self, reference: str, pythons: Sequence[str], *, pull: bool) -> BaseImage:
         ImageReference.parse(reference)
-        image = self._here(reference) or self._pulled(reference, _PATIENCE)
+        image, error = self._local_or_pulled(reference, _TIMEOUT, pull=pull)
         if image is None:
             raise NoEngineError(
-                f"The base image {reference} is not here and could not be pulled: "
-                f"{self._refusals[reference]}.",
+                f"The base image {reference} is not here and could not be pulled: {error}.",
                 hint=f"docker pull {reference}",
             )
         python = self._python(image)
-        if python not in versions:
+        if python not in pythons:
             raise UsageError(
                 f"The base image {reference} has Python {python}; the model needs one of "
-                f"{', '.join(versions)}.",
-                hint=f"Choose a base image with Python {versions[0]}.",
+                f"{', '.join(pythons)}.",
+                hint=f"Choose a base image with Python {pythons[0]}.",
             )
         name, _, digest = reference.partition("@")
         digest = digest or _digest(image, reference) or ""
         image_id = None if digest else image.id
         return BaseImage(name, python, "user", digest or None, image_id=image_id)
 
-    def _here(self, reference: str) -> Any | None:
+    def _local(self, reference: str) -> Any | None:
         try:
-            return self._client.images.get(self._called(reference))
+            return self._host.client.images.get(self._host.engine_name(reference))
         except ImageNotFound:
             return None
 
-    def _pulled(self, reference: str, patience: float) -> Any | None:
-        if not self._pull:
-            self._refusals[reference] = "the network is not used"
-        if reference not in self._refusals:
-            self._refusals[reference] = transfers.pull(
-                self._connect, self._called(reference), patience
-            )
-        return None if self._refusals[reference] else self._here(reference)
+    def _local_or_pulled(
+        self, reference: str, timeout: float, *, pull: bool
+    ) -> tuple[Any | None, str]:
+        """Return the image, or None and why it could not be pulled."""
+        if image := self._local(reference):
+            return image, ""
+        if not pull:
+            return None, "the network is not used"
+        if reference not in self._pull_errors:
+            host = self._host
+            image = host.engine_name(reference)
+            self._pull_errors[reference] = transfers.pull(host.connect, image, timeout)
+        error = self._pull_errors[reference]
+        return None if error else self._local(reference), error
 
     def _python(self, image: Any) -> str:
-        """Its version ("3.11"), as official images tell it, or else asked of its interpreter."""
+        """Return the Python version of an image, "3.11": from a variable, else by running it."""
         for variable in image.attrs["Config"]["Env"] or ():
             if match := re.fullmatch(r"PYTHON_VERSION=(3\.\d+)\..*", variable):
                 return match[1]
-        question = "import sys; print('%d.%d' % sys.version_info[:2])"
+        code = "import sys; print('%d.%d' % sys.version_info[:2])"
         try:
-            answer = self._client.containers.run(
+            output = self._host.client.containers.run(
                 image.id,
-                ["-c", question],
+                ["-c", code],
                 entrypoint="python",
                 network_disabled=True,
                 cap_drop=["ALL"],
@@ -144,14 +146,14 @@ class BaseImages:
                 f"The base image has no `python` that runs: {transfers.reason(error)}.",
                 hint="Give one with Python 3 on its PATH.",
             ) from error
-        return str(answer.decode(errors="replace").strip())
+        return str(output.decode(errors="replace").strip())
 
 
 def available() -> list[str]:
-    """The base images that are here: official slim ones, and those of `modelpack base build`.
+    """List the local base images: official slim ones, and those of `modelpack base build`.
 
     Raises:
-        NoEngineError: no engine answers.
+        NoEngineError: No daemon answers.
     """
     client = connection.connect()
     try:
@@ -163,8 +165,9 @@ def available() -> list[str]:
 
 
 def _digest(image: Any, reference: str) -> str | None:
-    """What the registry calls this image by content; None if it came from no registry. Podman
-    has a digest for every image, also for those that no registry knows.
+    """Return the digest of an image in its registry, or None if it came from no registry.
+
+    Podman has a digest for every image.
     """
     name = ImageReference.parse(reference).familiar_name
     if name.startswith("localhost/") or name == LOCAL_BASE_REPOSITORY:
@@ -177,7 +180,7 @@ def _digest(image: Any, reference: str) -> str | None:
     return None
 
 
-# The machine that builds asks for what the base image, of whatever platform, has not got.
+# The builder runs apt-get for the base image, which may be for another platform.
 _BASES = """\
 FROM {base} AS base
 FROM --platform=$BUILDPLATFORM {base} AS builder
@@ -199,40 +202,37 @@ RUN --mount=type=bind,from=base,target=/base \\
 """
 
 
-def fetch(
+def download_debian_packages(
     packages: DebianPackages,
-    folder: Path,
+    directory: Path,
     index: IndexSettings,
     on_step: OnStep,
     host: EngineHost,
 ) -> None:
-    """Puts into `folder`/STAGE/ what installing the packages of each stage on the base takes.
+    """Download the packages of each stage, and what the base image lacks for them.
 
     Raises:
-        BuildFailedError: the mirrors cannot be reached, or have no such package.
+        BuildFailedError: The mirrors cannot be reached, or have no such package.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
     if not packages.stages:
         return
-    with processes.temporary_directory(".debian-", folder.parent) as scratch:
-        context = scratch / "context"
+    with processes.temporary_directory(".debian-", directory.parent) as scratch:
+        context, output = scratch / "context", scratch / "output"
         context.mkdir()
         (context / "Dockerfile").write_text(_dockerfile(packages))
         options, environ = index_secrets.for_build(index, host.environ)
-        options += [
-            f"--platform={packages.platform}",
-            f"--output=type=local,dest={scratch / 'made'}",
-        ]
-        # Else the packages of last year would come out of the cache.
-        host.builder.run(context, on_step, environ=environ, options=[*options, "--no-cache"])
-        (scratch / "made").rename(folder)
+        options += [f"--platform={packages.platform}", f"--output=type=local,dest={output}"]
+        options.append("--no-cache")  # a cached step would yield outdated packages
+        host.build_tool.run(context, on_step, environ=environ, options=options)
+        output.rename(directory)
 
 
 def _dockerfile(packages: DebianPackages) -> str:
     base, stages = packages.base, packages.stages
     reference = f"{base.reference}@{base.digest}" if base.digest else base.reference
-    fetched = "".join(
+    downloads = "".join(
         _FETCH.format(stage=stage, names=" ".join(names)) for stage, names in stages.items()
     )
     copies = "".join(f"COPY --from={stage} /debian/ /\n" for stage in stages)
-    return f"{_BASES.format(base=reference)}{fetched}FROM scratch\n{copies}"
+    return f"{_BASES.format(base=reference)}{downloads}FROM scratch\n{copies}"

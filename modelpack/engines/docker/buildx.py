@@ -7,45 +7,29 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelpack import processes
 from modelpack.engines import build_errors
 from modelpack.engines.build_progress import Progress
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import BuildFailedError, NoEngineError
 
-
-def build(
-    context: Path,
-    on_step: OnStep,
-    *,
-    environ: Mapping[str, str],
-    options: Sequence[str] = (),
-) -> str:
-    """Builds the folder `context` into a local image; returns its id.
-
-    `environ`: of the docker command; it says which engine. `options`: more of the command's own.
-
-    Raises:
-        NoEngineError: there is no `docker buildx` of version 0.13 or later.
-        BuildFailedError: with the step that failed and the end of its output.
-    """
-    with processes.temporary_directory() as scratch:
-        iidfile = scratch / "iid"
-        options = ["--load", f"--iidfile={iidfile}", *options]
-        run(context, on_step, environ=environ, options=options)
-        return iidfile.read_text().strip()
+LOCAL_OPTIONS: tuple[str, ...] = ("--load",)
 
 
 def run(
     context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
 ) -> None:
-    """As `build`, but `options` say what becomes of the result."""
+    """Build as `BuildTool.run` does.
+
+    Raises:
+        NoEngineError: `docker buildx` 0.13 or later is not installed.
+        BuildFailedError: A step failed; the message contains the end of its output.
+    """
     command = ["docker", "buildx", "build", "--progress=rawjson", *options, str(context)]
     _run(command, environ, Progress(on_step))
 
 
 def platforms(environ: Mapping[str, str]) -> frozenset[str]:
-    """The platforms that the engine runs build steps of, by itself or by emulation."""
+    """Return the platforms whose steps BuildKit runs, natively or by emulation."""
     command = ["docker", "buildx", "inspect", "default"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     listed = re.findall(r"^Platforms:\s*(.+)$", done.stdout, re.MULTILINE)
@@ -65,7 +49,7 @@ def _run(command: Sequence[str], environ: Mapping[str, str], progress: Progress)
         )
     except FileNotFoundError:
         raise _no_buildx("the `docker` command is not installed") from None
-    # Leaving the block waits for the command, which has then been told to give up the build.
+    # The end of the block waits for the command, which cancels the build on SIGTERM.
     with process:
         try:
             progress.read(process.stderr or ())

@@ -3,54 +3,59 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import docker
 from docker.errors import DockerException
 
+from modelpack import processes
 from modelpack.engines.docker import buildx
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import NoEngineError, UsageError
+from modelpack.oci.reference import ImageReference
 
 _START = "Start it (systemctl start docker), or package without one: --engine process"
 _JOIN = "Join its group (sudo usermod -aG docker $USER, then log in again), or use sudo."
 
 
-def environ() -> dict[str, str]:
-    """The environment for the `docker` command, which then talks to the same engine as the SDK.
-
-    The builder is the engine's own: another one would know nothing of the images here.
-    """
-    return {**os.environ, **_variables()}
-
-
 def _variables() -> dict[str, str]:
+    """Variables with which the `docker` command uses the same daemon as the SDK.
+
+    Only the builder "default" has the images of the daemon.
+    """
     return {"DOCKER_HOST": _host(), "BUILDX_BUILDER": "default"}
 
 
-def host() -> EngineHost:
-    """The engine as containers are made by it.
+def connect_host() -> EngineHost:
+    """Connect to the Docker daemon. The connection is closed with the returned object.
 
     Raises:
-        NoEngineError: none answers.
+        NoEngineError: No daemon answers.
     """
-    return EngineHost("docker", _variables(), buildx, connect(), connect)
+    host = EngineHost("docker", _variables(), buildx, connect(), connect)
+    weakref.finalize(host, host.client.close)
+    return host
 
 
 def connect(timeout: float = 60) -> docker.DockerClient:
-    """A client of an engine that answers, each time within `timeout` seconds.
+    """Connect a client to the Docker daemon.
+
+    Args:
+        timeout: Seconds to wait for each response.
 
     Raises:
-        NoEngineError: none does.
+        NoEngineError: No daemon answers.
     """
     socket = _host().removeprefix("unix://")
     if socket.startswith("/") and not Path(socket).is_socket():
         raise _no_engine("there is no such socket")
     try:
-        return docker.from_env(environment=environ(), timeout=timeout)
+        return docker.from_env(environment={**os.environ, **_variables()}, timeout=timeout)
     except DockerException as error:
         if "PermissionError" in str(error):
             raise _no_engine("this user may not talk to it", _JOIN) from error
@@ -71,54 +76,86 @@ def _host() -> str:
 
 
 _TEMPORARY = {"CONTAINERS_CONF_OVERRIDE"}
-"""Variables that name a file of modelpack. Podman does nothing if it cannot read it."""
+"""Variables that name a temporary file. Podman fails if it cannot read the file."""
 
 
-class Builder(Protocol):
-    """What makes images of a folder with a Dockerfile: a module with these functions."""
+class BuildTool(Protocol):
+    """A module that builds images from directories with a Dockerfile.
 
-    def build(
-        self,
-        context: Path,
-        on_step: OnStep,
-        *,
-        environ: Mapping[str, str],
-        options: Sequence[str] = (),
-    ) -> str:
-        """Builds a local image; returns its id. `options`: those that `docker build` and `podman
-        build` share.
+    Attributes:
+        LOCAL_OPTIONS: Options that store the result as a local image.
+    """
 
-        Raises:
-            NoEngineError: there is no such builder.
-            BuildFailedError: with the step that failed and the end of its output.
-        """
+    LOCAL_OPTIONS: tuple[str, ...]
 
     def run(
-        self,
-        context: Path,
-        on_step: OnStep,
-        *,
-        environ: Mapping[str, str],
-        options: Sequence[str],
+        self, context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
     ) -> None:
-        """As `build`, but `options` say what becomes of the result."""
+        """Build a directory.
+
+        Args:
+            context: The build context.
+            on_step: Is called with each change of a step.
+            environ: Environment of the command.
+            options: Options that `docker build` and `podman build` share.
+
+        Raises:
+            NoEngineError: The build tool is not installed.
+            BuildFailedError: A step failed; the message contains the end of its output.
+        """
 
     def platforms(self, environ: Mapping[str, str]) -> frozenset[str]:
-        """The platforms that it runs steps of, by itself or by emulation."""
+        """Return the platforms whose steps it runs, natively or by emulation."""
+
+
+def build_image(
+    tool: BuildTool,
+    context: Path,
+    on_step: OnStep,
+    *,
+    environ: Mapping[str, str],
+    options: Sequence[str] = (),
+) -> str:
+    """Build a local image with `BuildTool.run`, and return its id."""
+    with processes.temporary_directory() as scratch:
+        id_file = scratch / "id"
+        options = [*tool.LOCAL_OPTIONS, f"--iidfile={id_file}", *options]
+        tool.run(context, on_step, environ=environ, options=options)
+        return id_file.read_text().strip()
 
 
 @dataclass(frozen=True)
 class EngineHost:
-    """An engine that speaks Docker's API. `variables`: what `command`, "docker" or "podman", and
-    the builder need beside this process's own. `connect`: gives another client, which is its
-    caller's to close.
+    """An engine with Docker's API, and the commands that reach it.
+
+    Attributes:
+        command: "docker" or "podman".
+        variables: What `command` and the build tool need in addition to the environment.
+        connect: Returns another client, which the caller closes.
     """
 
     command: str
     variables: Mapping[str, str]
-    builder: Builder
+    build_tool: BuildTool
     client: docker.DockerClient
     connect: Callable[[], docker.DockerClient]
+
+    @cached_property
+    def platform(self) -> str:
+        """The platform of the machine."""
+        version = self.client.version()
+        return f"{version['Os']}/{version['Arch']}"
+
+    def can_run(self, platform: str) -> bool:
+        return platform == self.platform or platform in self.build_tool.platforms(self.environ)
+
+    def engine_name(self, target: str) -> str:
+        """Return the engine's name of the image that the user calls `target`.
+
+        Raises:
+            UsageError: No image can have this name.
+        """
+        return str(ImageReference.parse(target))
 
     def no_image(self, target: str) -> UsageError:
         hint = f"{self.command} pull {target}"
@@ -126,11 +163,11 @@ class EngineHost:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Of the command and the builder."""
+        """Environment of the command and the build tool."""
         return {**os.environ, **self.variables}
 
     @property
     def environ_afterwards(self) -> dict[str, str]:
-        """Of a command that runs when modelpack is gone, and with it its temporary files."""
+        """Environment of a command that runs after modelpack and its temporary files are gone."""
         lasting = {name: v for name, v in self.variables.items() if name not in _TEMPORARY}
         return {**os.environ, **lasting}

@@ -1,4 +1,4 @@
-"""`DockerEngine`: builds and runs images with Docker."""
+"""Builds, stores and runs images with Docker."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import io
 import json
 import secrets
 import tarfile
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from modelpack.assembly.files import MTIME
 from modelpack.engines import index_secrets, sandbox
 from modelpack.engines.docker import base_images, connection, containers, transfers
 from modelpack.engines.docker import contents as docker_contents
-from modelpack.engines.docker.base_images import BaseImages
+from modelpack.engines.docker.base_images import BaseImageSelector
 from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.docker.containers import Container
 from modelpack.engines.protocol import (
@@ -28,200 +28,212 @@ from modelpack.engines.protocol import (
     AnswerFuture,
     BatchStreams,
     DebianPackages,
+    Engine,
     OnProgress,
     OnStep,
+    manifest_error,
 )
 from modelpack.engines.sandbox import Sandbox
-from modelpack.errors import NoEngineError, UsageError
+from modelpack.errors import NoEngineError
 from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer
 
 _MANIFEST = "/app/modelpack.json"
 _EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
-_FILE_LIMIT = 16 * 1024 * 1024
+_MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
-class DockerEngine:
-    """An `Engine`. Making one connects to the daemon: NoEngineError if none answers."""
+@dataclass(frozen=True)
+class DockerEngine(Engine):
+    """An engine with Docker's API. It lives as long as one of its parts."""
 
-    name = "docker"
-    _container = Container
+    images: DockerStore
 
-    def __init__(self, host: EngineHost | None = None) -> None:
-        self._host = host or connection.host()
-        self._client = self._host.client
-        weakref.finalize(self, self._client.close)
-        version = self._client.version()
-        self.platform = f"{version['Os']}/{version['Arch']}"
-        self._bases = BaseImages(self._host, self._called)
-        self._bases_here = BaseImages(self._host, self._called, pull=False)
 
-    def _called(self, target: str) -> str:
-        """Return what the engine calls the image that a user calls `target`.
+def create_engine() -> DockerEngine:
+    """Connect to the Docker daemon.
 
-        Raises:
-            UsageError: No image can have this name.
-        """
-        return str(ImageReference.parse(target))
+    Raises:
+        NoEngineError: No daemon answers.
+    """
+    host = connection.connect_host()
+    store, runner = DockerStore(host), DockerRunner(host)
+    return DockerEngine("docker", host.platform, DockerBuilder(host), runner, store)
 
-    def find_base(
+
+class DockerBuilder:
+    """A `Builder`."""
+
+    def __init__(self, host: EngineHost) -> None:
+        self.host = host
+        self._base_images = BaseImageSelector(host)
+
+    def find_base_image(
         self,
-        versions: Sequence[str],
+        pythons: Sequence[str],
         reference: str | None = None,
         *,
         platform: str | None = None,
         pull: bool = True,
     ) -> BaseImage:
-        bases = self._bases if pull else self._bases_here
-        if platform is None or platform == self.platform:
-            return bases.find(versions, reference)
-        return bases.of_other_platform(versions, reference, platform)
+        if platform is None or platform == self.host.platform:
+            return self._base_images.find(pythons, reference, pull=pull)
+        return self._base_images.find_foreign(pythons, reference, platform, pull=pull)
 
-    def require_runs(self, platform: str) -> None:
-        if not self._runs(platform):
-            raise NoEngineError(
-                f"This engine runs {self.platform} only, and so can test nothing of {platform}.",
-                hint=PLATFORM_HINT.format(platform),
-            )
+    def needs_wheels(self, bundle: Bundle) -> bool:  # noqa: ARG002 - pip runs in the build
+        return False
 
-    def _runs(self, platform: str) -> bool:
-        host = self._host
-        return platform == self.platform or platform in host.builder.platforms(host.environ)
-
-    def fetch_debian(
-        self, packages: DebianPackages, folder: Path, index: IndexSettings, on_step: OnStep
+    def download_debian_packages(
+        self, packages: DebianPackages, directory: Path, index: IndexSettings, on_step: OnStep
     ) -> None:
-        base_images.fetch(packages, folder, index, on_step, self._host)
+        base_images.download_debian_packages(packages, directory, index, on_step, self.host)
 
     def build(self, bundle: Bundle, index: IndexSettings, on_step: OnStep) -> Image:
-        platform = bundle.environment.platform
-        if bundle.environment.sdists and not self._runs(platform):
+        platform, host = bundle.environment.platform, self.host
+        if bundle.environment.sdists and not host.can_run(platform):
             raise NoEngineError(
                 f"{', '.join(bundle.environment.sdists)} must be built from source for {platform},"
-                f" and this engine runs {self.platform} only.",
+                f" and this engine runs {host.platform} only.",
                 hint="Build the image on such a machine, of the same bundle.",
             )
-        host = self._host
         options, environ = index_secrets.for_build(index, host.environ)
         options.append(f"--platform={platform}")
         options.append(f"--build-arg=BASE={'slim' if bundle.slim_base else 'full'}")
         options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
-        built = host.builder.build(bundle.directory, on_step, environ=environ, options=options)
-        return self._image(built, "")
+        image_id = connection.build_image(
+            host.build_tool, bundle.directory, on_step, environ=environ, options=options
+        )
+        return _describe(host, image_id)
+
+
+@dataclass(frozen=True)
+class DockerStore:
+    """An `ImageStore`."""
+
+    host: EngineHost
 
     def load(self, archive: Iterable[bytes]) -> Image:
-        """Takes in an image that lies in an archive of `docker save`, without a name."""
-        (found,) = self._client.images.load(archive)
-        return self._image(found.id, "")
-
-    def require_joins(self) -> None:
-        raise NoEngineError(
-            "This engine keeps images of one platform each.",
-            hint="An image for several is made by --engine oci.",
-        )
-
-    def join(self, images: Sequence[Image]) -> Image:  # noqa: ARG002 - never
-        self.require_joins()
-        raise AssertionError
-
-    def wants_wheels(self, bundle: Bundle) -> bool:  # noqa: ARG002 - never
-        return False
-
-    @contextmanager
-    def ask(self, target: str, document: bytes) -> Iterator[AnswerFuture]:
-        with (
-            self._sandbox(target, sandbox.REFERENCE_COMMAND) as container,
-            container.asked(document) as answer,
-        ):
-            yield answer
-
-    def predict(self, target: str, arguments: Sequence[str], files: BatchStreams) -> int:
-        with self._sandbox(target, (*sandbox.PREDICT_COMMAND, *arguments)) as container:
-            return container.pass_through(files.rows, files.answers, files.on_line)
-
-    @contextmanager
-    def _sandbox(self, target: str, arguments: Sequence[str]) -> Iterator[Sandbox]:
-        name, image = containers.new_name(), self._called(target)
-        try:
-            memory = sandbox.memory_for(containers.model_bytes(self._host, image))
-        except ImageNotFound as error:
-            raise self._host.no_image(target) from error
-        # conmon, which Podman starts, leaves an empty file "oom" where it was started.
-        with processes.temporary_directory() as folder, containers.remove_on_exit(self._host, name):
-            command = containers.create_sandbox(self._host, image, name, arguments, memory)
-            yield Sandbox(command, {"env": self._host.environ, "cwd": folder}, memory)
+        """Load an archive of `docker save` with one untagged image."""
+        (image,) = self.host.client.images.load(archive)
+        return _describe(self.host, image.id)
 
     def tag(self, image: Image, reference: str) -> Image:
         name = ImageReference.parse_tag(reference)
-        self._client.images.get(image.id).tag(name.name, name.tag)
-        return self._image(image.id, str(name))
+        self.host.client.images.get(image.id).tag(name.name, name.tag)
+        return _describe(self.host, image.id, str(name))
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
         name = ImageReference.parse_tag(reference)
-        with closing(self._host.connect()) as client:
+        with closing(self.host.connect()) as client:
             return transfers.push(client, name, on_progress)
 
-    def discard(self, image: Image) -> None:
+    def remove_untagged(self, image: Image) -> None:
+        images = self.host.client.images
         with suppress(ImageNotFound):
-            if not self._client.images.get(image.id).tags:
-                self._remove(image)
+            if images.get(image.id).tags:
+                return
+            try:
+                # Podman stores the cache of its builds as untagged images.
+                images.remove(image.id, noprune=True)
+            except APIError as error:
+                # Another process built the same bundle, and has a container of the image.
+                if error.status_code != HTTPStatus.CONFLICT:
+                    raise
 
-    def _remove(self, image: Image) -> None:
+    def open_image(self, target: str) -> AbstractContextManager[oci.Image]:
+        return docker_contents.open_saved_image(self.host, self.host.engine_name(target))
+
+    def pull_temporarily(self, reference: str) -> AbstractContextManager[str]:
+        return transfers.pull_temporarily(self.host, self.host.engine_name(reference))
+
+
+@dataclass(frozen=True)
+class DockerRunner:
+    """A `Runner`.
+
+    Attributes:
+        container: The class of the services.
+    """
+
+    host: EngineHost
+    container: type[Container] = Container
+
+    def require_platform(self, platform: str) -> None:
+        if not self.host.can_run(platform):
+            raise NoEngineError(
+                f"This engine runs {self.host.platform} only, and so can test nothing of"
+                f" {platform}.",
+                hint=PLATFORM_HINT.format(platform),
+            )
+
+    def read_manifest(self, target: str) -> dict[str, Any]:
         try:
-            # Podman keeps the cache of its builds as images without a name.
-            self._client.images.remove(image.id, noprune=True)
-        except APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:
-                raise
-            # A container of it is somebody else's: the same bundle was built twice at a time.
-
-    def pulled(self, reference: str) -> AbstractContextManager[str]:
-        return transfers.pull_temporarily(self._host, self._called(reference))
-
-    def run(self, target: str) -> AbstractContextManager[Container]:
-        return containers.run_container(self._host, self._called(target), self._container)
-
-    def contents(self, target: str) -> AbstractContextManager[oci.Image]:
-        return docker_contents.open_saved_image(self._host, self._called(target))
-
-    def manifest(self, target: str) -> dict[str, Any]:
-        try:
-            document: dict[str, Any] = json.loads(self._file(target, _MANIFEST))
+            document: dict[str, Any] = json.loads(self._read_file(target, _MANIFEST))
         except ImageNotFound as error:
-            raise self._host.no_image(target) from error
+            raise self.host.no_image(target) from error
         except (APIError, ValueError) as error:
-            raise UsageError(
-                f"{target!r} is no image that modelpack made: it has no {_MANIFEST} that can be "
-                "read.",
-                hint="Make one with: modelpack package MODEL -t NAME",
-            ) from error
+            raise manifest_error(target) from error
         return document
 
-    def _file(self, reference: str, path: str) -> bytes:
-        """A regular file of an image. ValueError if it is none, or larger than 16 MiB."""
-        name = f"modelpack-read-{secrets.token_hex(6)}"
+    def _read_file(self, reference: str, path: str) -> bytes:
+        """Read a regular file of an image.
+
+        Raises:
+            ValueError: The file is not regular, or larger than 16 MiB.
+        """
+        client, name = self.host.client, f"modelpack-read-{secrets.token_hex(6)}"
         try:
-            image, options = self._called(reference), {"command": ["-"], "name": name}
-            containers.create(self._client, image, network_disabled=True, **options)
-            chunks, stat = self._client.api.get_archive(name, path)
-            if stat["size"] > _FILE_LIMIT:
+            image, options = self.host.engine_name(reference), {"command": ["-"], "name": name}
+            containers.create(client, image, network_disabled=True, **options)
+            chunks, stat = client.api.get_archive(name, path)
+            if stat["size"] > _MAX_FILE_BYTES:
                 raise ValueError(f"{path} has {stat['size']} bytes")
             return _only_file(b"".join(chunks))
         finally:
             with suppress(NotFound):
-                self._client.api.remove_container(name, force=True, v=True)
+                client.api.remove_container(name, force=True, v=True)
 
-    def _image(self, id_: str, reference: str) -> Image:
-        image = self._client.images.get(id_)
-        layers = tuple(
-            Layer(entry["CreatedBy"], entry["Size"]) for entry in reversed(image.history())
-        )
-        labels: Mapping[str, str] = dict(image.labels)
-        return Image(reference, image.id, image.attrs["Size"], layers, labels)
+    @contextmanager
+    def query_model(self, target: str, request: bytes) -> Iterator[AnswerFuture]:
+        with (
+            self._sandbox(target, sandbox.REFERENCE_COMMAND) as process,
+            process.asked(request) as answer,
+        ):
+            yield answer
+
+    def predict(self, target: str, arguments: Sequence[str], streams: BatchStreams) -> int:
+        with self._sandbox(target, (*sandbox.PREDICT_COMMAND, *arguments)) as process:
+            return process.pass_through(streams.rows, streams.answers, streams.on_line)
+
+    @contextmanager
+    def _sandbox(self, target: str, arguments: Sequence[str]) -> Iterator[Sandbox]:
+        host, name, image = self.host, containers.new_name(), self.host.engine_name(target)
+        try:
+            memory = sandbox.memory_for(containers.model_bytes(host, image))
+        except ImageNotFound as error:
+            raise host.no_image(target) from error
+        # conmon, which Podman starts, leaves an empty file "oom" in its working directory.
+        with processes.temporary_directory() as directory, containers.remove_on_exit(host, name):
+            command = containers.create_sandbox(host, image, name, arguments, memory)
+            yield Sandbox(command, {"env": host.environ, "cwd": directory}, memory)
+
+    def run(self, target: str) -> AbstractContextManager[Container]:
+        return containers.run_container(self.host, self.host.engine_name(target), self.container)
+
+
+def _describe(host: EngineHost, image_id: str, reference: str = "") -> Image:
+    image = host.client.images.get(image_id)
+    layers = tuple(Layer(entry["CreatedBy"], entry["Size"]) for entry in reversed(image.history()))
+    labels: Mapping[str, str] = dict(image.labels)
+    return Image(reference, image.id, image.attrs["Size"], layers, labels)
 
 
 def _only_file(archive: bytes) -> bytes:
-    """The content of a tar archive of one regular file; ValueError if it is anything else."""
+    """Return the content of the only file of a tar archive.
+
+    Raises:
+        ValueError: The first member is not a regular file.
+    """
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
         member = members.next()
         content = members.extractfile(member) if member and member.isfile() else None

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from modelpack import processes
 from modelpack.engines import build_errors
 from modelpack.engines.build_progress import printable, title
 from modelpack.engines.protocol import OnStep, StepEvent, StepState
@@ -30,7 +29,8 @@ _WARNING = re.compile(r'time="[^"]*" level=(warning|info)')
 # 'Error: building at STEP "RUN ...": while running runtime: exit status 1'
 _ERROR = re.compile(r'Error: (?:building at STEP "(.*)": )?(?:while running runtime: )?(.*)')
 _KEPT_LINES = 200
-# Without a label that tells Buildah's version, which would make another image of the same files.
+# Docker's format, because OCI's has no HEALTHCHECK. No label of Buildah's version, because the id
+# of an image must not depend on it.
 _BUILD = ("podman", "build", "--format=docker", "--identity-label=false")
 _PATIENCE = 60.0  # seconds: large folders are copied in less
 _NAP = 0.2
@@ -93,24 +93,13 @@ class Progress:
         self._on_step(StepEvent(self.failed_step, "failed"))
 
 
-def build(
-    context: Path,
-    on_step: OnStep,
-    *,
-    environ: Mapping[str, str],
-    options: Sequence[str] = (),
-) -> str:
-    """As `hosts.Builder` has it. The image is in Docker's format: OCI's knows no HEALTHCHECK."""
-    with processes.temporary_directory() as scratch:
-        iidfile = scratch / "iid"
-        run(context, on_step, environ=environ, options=[f"--iidfile={iidfile}", *options])
-        return iidfile.read_text().strip()
+LOCAL_OPTIONS: tuple[str, ...] = ()
 
 
 def run(
     context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
 ) -> None:
-    """As `hosts.Builder` has it."""
+    """Build as `BuildTool.run` does."""
     command = [*_BUILD, *_times(options), *options, str(context)]
     progress = Progress(on_step)
     with subprocess.Popen(

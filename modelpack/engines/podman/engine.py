@@ -1,8 +1,7 @@
-"""`PodmanEngine`, and its pushes."""
+"""Builds, stores and runs images with Podman, through Docker's API."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from docker.errors import ImageNotFound
-
 from modelpack import oci, processes
 from modelpack.engines.docker.containers import Container
-from modelpack.engines.docker.engine import DockerEngine
+from modelpack.engines.docker.engine import (
+    DockerBuilder,
+    DockerEngine,
+    DockerRunner,
+    DockerStore,
+)
 from modelpack.engines.podman import service
 from modelpack.engines.protocol import OnProgress
 from modelpack.errors import BuildFailedError
@@ -26,7 +28,6 @@ from modelpack.oci.registry import client
 from modelpack.oci.registry import push as registry_push
 from modelpack.types import Image
 
-_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 # libpod's own API, of which Docker's knows nothing; any version of the same first number will do.
 _IMAGE = "/v4.0.0/libpod/images/{}/json"
 _HEALTH = "/v4.0.0/libpod/containers/{}/healthcheck"
@@ -70,51 +71,41 @@ class PodmanContainer(Container):
         return subprocess.run(command, capture_output=True, check=False).stdout
 
 
-class PodmanEngine(DockerEngine):
-    """An `Engine`. Making one starts Podman's service, which ends with it.
+class PodmanStore(DockerStore):
+    """An `ImageStore`."""
+
+    def tag(self, image: Image, reference: str) -> Image:
+        has_registry = ImageReference.parse_tag(reference).has_registry
+        image = replace(image, id=self.host.engine_name(image.id))  # or its name
+        return super().tag(image, reference if has_registry else f"localhost/{reference}")
+
+    def push(self, reference: str, on_progress: OnProgress) -> str:
+        ImageReference.parse_tag(reference)
+        return push(self.host.engine_name(reference), reference, on_progress)
+
+    @contextmanager
+    def open_image(self, target: str) -> Iterator[oci.Image]:
+        """Open an image with its HEALTHCHECK, which Podman omits from Docker's API."""
+        with super().open_image(target) as image:
+            config = {**image.config["config"], **self._healthcheck(target)}
+            yield replace(image, config={**image.config, "config": config})
+
+    def _healthcheck(self, target: str) -> dict[str, Any]:
+        api = self.host.client.api
+        url = api.base_url + _IMAGE.format(self.host.engine_name(target))
+        healthcheck = api.get(url).json().get("Healthcheck")
+        return {"Healthcheck": healthcheck} if healthcheck else {}
+
+
+def create_engine() -> DockerEngine:
+    """Start Podman's service.
 
     Raises:
         NoEngineError: Podman is not installed, or does not start.
     """
-
-    name = "podman"
-    _container = PodmanContainer
-
-    def __init__(self) -> None:
-        super().__init__(service.start())
-
-    def _called(self, target: str) -> str:
-        """Podman looks for a name without a host by its end: "iris:1" would be any image's that is
-        called so, of whatever registry. Here it is, as with Docker, one that was built here, else
-        the Hub's.
-        """
-        reference = ImageReference.parse(target)
-        if _ID.fullmatch(target) or reference.has_registry:
-            return target
-        with suppress(ImageNotFound):
-            return self._client.images.get(f"localhost/{target}") and f"localhost/{target}"
-        return reference.canonical
-
-    def push(self, reference: str, on_progress: OnProgress) -> str:
-        ImageReference.parse_tag(reference)
-        return push(self._called(reference), reference, on_progress)
-
-    @contextmanager
-    def contents(self, target: str) -> Iterator[oci.Image]:
-        """As Docker's API has it, with what Podman leaves out there."""
-        with super().contents(target) as image:
-            config = {**image.config["config"], **self._health(self._called(target))}
-            yield replace(image, config={**image.config, "config": config})
-
-    def _health(self, image: str) -> dict[str, Any]:
-        api = self._client.api
-        found = api.get(api.base_url + _IMAGE.format(image)).json().get("Healthcheck")
-        return {"Healthcheck": found} if found else {}
-
-    def tag(self, image: Image, reference: str) -> Image:
-        has_registry = ImageReference.parse_tag(reference).has_registry
-        image = replace(image, id=self._called(image.id))  # or its name
-        return super().tag(image, reference if has_registry else f"localhost/{reference}")
+    host = service.start()
+    runner = DockerRunner(host, PodmanContainer)
+    return DockerEngine("podman", host.platform, DockerBuilder(host), runner, PodmanStore(host))
 
 
 # `podman push` tells neither how far it is nor what the registry had already. The folder that it

@@ -14,39 +14,58 @@ import subprocess
 import time
 import weakref
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
 import docker
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 
 from modelpack import processes
 from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.podman import build
 from modelpack.engines.sandbox import die_with_parent
 from modelpack.errors import NoEngineError
+from modelpack.oci.reference import ImageReference
 
 _SECONDS = 20.0  # to start: the first time of a user its storage is made
 _NAP = 0.01
+_ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 _INSTALL = "Install it (apt-get install podman), or package without one: --engine process"
 
 
-def start() -> EngineHost:
-    """Podman as a `Host`, for as long as somebody holds that.
+class PodmanHost(EngineHost):
+    """Podman's own names of images."""
+
+    def engine_name(self, target: str) -> str:
+        """Return the local image of this name, else that of Docker Hub, as Docker does.
+
+        Podman itself takes "iris:1" for any image whose name ends so, in whatever registry.
+        """
+        reference = ImageReference.parse(target)
+        if _ID.fullmatch(target) or reference.has_registry:
+            return target
+        with suppress(ImageNotFound):
+            self.client.images.get(f"localhost/{target}")
+            return f"localhost/{target}"
+        return reference.canonical
+
+
+def start() -> PodmanHost:
+    """Start Podman's service. It ends with the returned object.
 
     Raises:
-        NoEngineError: it is not installed, or does not start.
+        NoEngineError: Podman is not installed, or does not start.
     """
     with ExitStack() as stack:
-        host = _host(stack)
+        host = _start(stack)
         weakref.finalize(host, stack.pop_all().close)
     return host
 
 
-def _host(stack: ExitStack) -> EngineHost:
+def _start(stack: ExitStack) -> PodmanHost:
     if not shutil.which("podman"):
         raise NoEngineError("There is no podman command.", hint=_INSTALL)
     folder = stack.enter_context(processes.temporary_directory())
@@ -65,7 +84,9 @@ def _host(stack: ExitStack) -> EngineHost:
     stack.callback(_end, process)
     _wait(process, socket, said)
     connect = partial(_connect, socket)
-    return EngineHost("podman", variables, build, connect(), connect)
+    client = connect()
+    stack.callback(client.close)
+    return PodmanHost("podman", variables, build, client, connect)
 
 
 def _variables(folder: Path) -> dict[str, str]:

@@ -18,9 +18,9 @@ from debian_archives import deb
 from modelpack import dockerfile, oci
 from modelpack import dockerfile as modelpack_dockerfile
 from modelpack.dockerfile import Instruction
+from modelpack.engines import select_engine
 from modelpack.engines.daemonless import apt, base_images, copy, rootfs
 from modelpack.engines.daemonless import config as daemonless_config
-from modelpack.engines.daemonless.engine import DaemonlessEngine
 from modelpack.engines.daemonless.plan import Copy
 from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
@@ -207,26 +207,26 @@ def archive(engine, base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def embedded(home, archive, base):
-    engine = DaemonlessEngine()
-    found = engine.find_base((base.python,), f"docker-archive:{archive}")
+    engine = select_engine("oci")
+    found = engine.builder.find_base_image((base.python,), f"docker-archive:{archive}")
     assert found == BaseImage(base.reference, base.python, "user")
     return engine
 
 
 def build(engine, folder, base, index, scratch):
     bundle = engine_bundles.make(folder, base)
-    if engine.wants_wheels(bundle):
+    if engine.builder.needs_wheels(bundle):
         scratch.mkdir()
         wheelhouse.collect_wheels(scratch, bundle.environment, index, lambda *_: None)
         index = replace(index, wheelhouse=str(scratch))
-    return engine.build(bundle, index, ignore)
+    return engine.builder.build(bundle, index, ignore)
 
 
 @pytest.fixture(scope="module")
 def made(embedded, base, index, tmp_path_factory):
     folder = tmp_path_factory.mktemp("embedded")
     image = build(embedded, folder / "bundle", base, index, folder / "wheels")
-    return embedded.tag(image, "modelpack-test/embedded:1")
+    return embedded.images.tag(image, "modelpack-test/embedded:1")
 
 
 def debian_package(house: Path, content: str) -> None:
@@ -248,17 +248,20 @@ def twins(request, engine, embedded, base, index, tmp_path_factory):  # noqa: PL
     offline = IndexSettings(wheelhouse=str(house))
     gathered.mkdir()
     wheelhouse.collect_wheels(gathered, bundle.environment, offline, lambda *_: None)
-    ours = embedded.build(bundle, IndexSettings(wheelhouse=str(gathered)), ignore)
-    theirs = engine.build(bundle, offline, ignore)
+    ours = embedded.builder.build(bundle, IndexSettings(wheelhouse=str(gathered)), ignore)
+    theirs = engine.builder.build(bundle, offline, ignore)
     yield ours, theirs
-    embedded.discard(ours)
-    engine.discard(theirs)
+    embedded.images.remove_untagged(ours)
+    engine.images.remove_untagged(theirs)
 
 
 @pytest.mark.engine
 def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins):
     """Path, kind, mode, owner, size, time, target and content of every file in `/`."""
-    with embedded.contents(twins[0].id) as ours, engine.contents(twins[1].id) as theirs:
+    with (
+        embedded.images.open_image(twins[0].id) as ours,
+        engine.images.open_image(twins[1].id) as theirs,
+    ):
         wanted, found = (
             filesystem.merge_layers(map(filesystem.layer_listing, im.layers))
             for im in (theirs, ours)
@@ -280,16 +283,16 @@ def test_other_debian_packages_make_another_layer(embedded, base, index, tmp_pat
     with pytest.raises(
         BuildFailedError, match="packages of the image are missing: libshop1"
     ) as caught:
-        embedded.build(bundle, gathered, ignore)
+        embedded.builder.build(bundle, gathered, ignore)
     assert "--offline DIR" in caught.value.hint
     digests = set()
     for content in ("one", "other", "one"):
         debian_package(tmp_path / "wheels", content)
-        image = embedded.build(bundle, gathered, ignore)
+        image = embedded.builder.build(bundle, gathered, ignore)
         digests.add(image.id)
-        with embedded.contents(image.id) as contents:
+        with embedded.images.open_image(image.id) as contents:
             assert filesystem.read(contents, "usr/lib/libshop.so.1.2") == content.encode()
-        embedded.discard(image)
+        embedded.images.remove_untagged(image)
     assert len(digests) == 2
 
 
@@ -300,21 +303,22 @@ def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
     """In another folder, with another store."""
     for name in ("CACHE", "DATA"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
-    engine = DaemonlessEngine()
-    engine.find_base((base.python,), f"docker-archive:{archive}")
+    engine = select_engine("oci")
+    engine.builder.find_base_image((base.python,), f"docker-archive:{archive}")
     again = build(engine, tmp_path / "b", base, index, tmp_path / "wheels")
     monkeypatch.undo()
     assert again.id == made.id
-    assert engine._find(again.id)["digest"] == DaemonlessEngine()._find(made.reference)["digest"]
+    expected = select_engine("oci").images.state.find(made.reference)
+    assert engine.images.state.find(again.id)["digest"] == expected["digest"]
 
 
 @pytest.mark.engine
 def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path):
     file, folder = tmp_path / "image.tar", tmp_path / "layout"
-    embedded.export(made.reference, file)
-    embedded.export(made.reference, folder)
+    embedded.images.export(made.reference, file)
+    embedded.images.export(made.reference, folder)
     with pytest.raises(UsageError, match="there already"):
-        embedded.export(made.reference, file)
+        embedded.images.export(made.reference, file)
     for tool in ("docker", "podman"):
         said = subprocess.run(
             [tool, "load", "-i", file], capture_output=True, text=True, check=True
@@ -329,7 +333,7 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path
         command = ["skopeo", "inspect", "--config", place]
         config = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         assert config["config"]["User"] == "65532:65532"
-        with oci.open_image(place) as image, embedded.contents(made.id) as wanted:
+        with oci.open_image(place) as image, embedded.images.open_image(made.id) as wanted:
             assert image.config == wanted.config
 
 
@@ -340,26 +344,26 @@ def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_p
     for engine in ("docker", "bubblewrap"):
         if engine == "bubblewrap":
             monkeypatch.setattr("modelpack.engines.daemonless.run._ENGINES", ())
-        embedded.discard(made)
-        with embedded.run(made.reference) as service:
+        embedded.images.remove_untagged(made)
+        with embedded.runner.run(made.reference) as service:
             assert service.engine == engine
             assert get(f"{service.url}/readyz") == b"ready" or service.is_running()
             assert service.stop(timeout=10) == 0
-    embedded.discard(made)
+    embedded.images.remove_untagged(made)
 
 
 @pytest.mark.engine
 def test_layers_are_shared_and_what_no_name_leads_to_is_removed(
     embedded, made, base, index, tmp_path
 ):
-    blobs = embedded._store.path / "blobs" / "sha256"
+    blobs = embedded.images.state.store.path / "blobs" / "sha256"
     before = {path.name for path in blobs.iterdir()}
     bundle = engine_bundles.make(tmp_path / "bundle", base)
     (tmp_path / "bundle" / "model" / "model.pkl").write_bytes(b"another")
-    image = embedded.build(bundle, index, ignore)
+    image = embedded.builder.build(bundle, index, ignore)
     added = {path.name for path in blobs.iterdir()} - before
     assert len(added) == 3  # its last layer, its configuration, its manifest
-    embedded.discard(image)
+    embedded.images.remove_untagged(image)
     assert {path.name for path in blobs.iterdir()} == before
 
 
@@ -369,12 +373,12 @@ def test_an_edited_bundle_is_followed_or_refused(embedded, base, index, tmp_path
     path = tmp_path / "bundle" / "Dockerfile"
     text = path.read_text()
     path.write_text(f"{text}\nLABEL mine=1\n")
-    image = embedded.build(bundle, index, ignore)
+    image = embedded.builder.build(bundle, index, ignore)
     assert image.labels["mine"] == "1"
-    embedded.discard(image)
+    embedded.images.remove_untagged(image)
     path.write_text(f"{text}\nRUN echo\n")
     with pytest.raises(BuildFailedError, match="RUN echo"):
-        embedded.build(bundle, index, ignore)
+        embedded.builder.build(bundle, index, ignore)
 
 
 # --- Debian packages -----------------------------------------------------------------------------
@@ -397,7 +401,9 @@ def opened(embedded, base):
     """The base, unpacked."""
     if shutil.which("apt-get") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no apt-get here")
-    with embedded._places.opened(base.reference, "linux/amd64", base.python) as found:
+    with embedded.images.state.base_images.opened(
+        base.reference, "linux/amd64", base.python
+    ) as found:
         yield found
 
 
@@ -405,7 +411,7 @@ def opened(embedded, base):
 def test_debian_packages_are_fetched_by_the_sources_of_the_base(opened, embedded, index, tmp_path):
     base = BaseImage("any", opened.python, "user")
     packages = DebianPackages(base, "linux/amd64", {"image": ("libgomp1",)})
-    embedded.fetch_debian(packages, tmp_path / "debian", index, ignore)
+    embedded.builder.download_debian_packages(packages, tmp_path / "debian", index, ignore)
     (found,) = (tmp_path / "debian" / "image").iterdir()
     assert found.name.startswith("libgomp1_")
     with pytest.raises(BuildFailedError, match="Unable to locate package libnone0"):
@@ -479,21 +485,23 @@ def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_p
     found = interpreters.find(python)
     asked = [str(found), "-c", "import platform; print(platform.python_version())"]
     version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    engine = DaemonlessEngine()
+    engine = select_engine("oci")
     place = foreign_base(tmp_path, version)
     with pytest.raises(UsageError, match="for linux/arm64, and not for linux/amd64"):
-        engine.find_base((python,), place)
-    base = engine.find_base((python,), place, platform="linux/arm64")
+        engine.builder.find_base_image((python,), place)
+    base = engine.builder.find_base_image((python,), place, platform="linux/arm64")
     bundle = engine_bundles.make(tmp_path / "bundle", base, platform="linux/arm64")
     pins = dict(wheelhouse.artifacts.pins_of(bundle.environment.lock))
     bundle = replace(bundle, environment=replace(bundle.environment, requirements=pins))
     (tmp_path / "wheels").mkdir()
     wheelhouse.collect_wheels(tmp_path / "wheels", bundle.environment, index, lambda *_: None)
-    image = engine.build(bundle, replace(index, wheelhouse=str(tmp_path / "wheels")), ignore)
+    image = engine.builder.build(
+        bundle, replace(index, wheelhouse=str(tmp_path / "wheels")), ignore
+    )
     checks = []
-    with engine.contents(image.id) as contents:
+    with engine.images.open_image(image.id) as contents:
         static.check_image(contents, image.id, bundle.environment, (), checks.append)
     assert [check.name for check in checks if check.passed] == ["processor", "versions", "image"]
     assert "libc.so.6" in next(c.detail for c in checks if c.name == "libraries")
     assert base_images.HOST_PLATFORM == "linux/amd64"
-    engine.discard(image)
+    engine.images.remove_untagged(image)

@@ -118,7 +118,7 @@ def secrets(tmp_path_factory, index, private_index):
 def image(engine, bundle, reference, secrets):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", f"{CANARY}.test")
-        return engine.tag(engine.build(bundle, secrets, lambda _: None), reference)
+        return engine.images.tag(engine.builder.build(bundle, secrets, lambda _: None), reference)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_the_rules_find_no_secret_either(engine, image, secrets):
     """They are looked for as the build was given them: test_scan.py shows that some are found."""
     given = known_secrets(secrets, {})
     assert {CANARY.encode(), Path(secrets.ca_bundle).read_bytes()} <= {n.content for n in given}
-    with engine.contents(image.reference) as contents:
+    with engine.images.open_image(image.reference) as contents:
         rulings = {ruling.rule: ruling for ruling in hardening.scan(contents, given)}
     assert rulings["build secrets"].passed
     assert rulings["secrets"].passed
@@ -241,7 +241,7 @@ def test_nothing_is_setuid_nor_writable_but_the_places_for_it(client, image):
 def test_a_second_build_comes_out_of_the_cache(engine, bundle, image, secrets):
     events = []
     began = time.perf_counter()
-    again = engine.build(bundle, secrets, events.append)
+    again = engine.builder.build(bundle, secrets, events.append)
     assert time.perf_counter() - began < 5
     assert again.id == image.id
     assert any("pip download" in event.name and event.state == "cached" for event in events)
@@ -252,11 +252,11 @@ def test_another_model_changes_nothing_but_the_last_layer(engine, bundle, image,
     before = model.read_bytes()
     model.write_bytes(b"another")
     try:
-        changed = engine.build(bundle, index, lambda _: None)
+        changed = engine.builder.build(bundle, index, lambda _: None)
     finally:
         model.write_bytes(before)
     one, other = (client.images.get(i.id).attrs["RootFS"]["Layers"] for i in (image, changed))
-    engine.discard(changed)
+    engine.images.remove_untagged(changed)
     assert one[:-1] == other[:-1]
     assert one[-1] != other[-1]
 
@@ -268,19 +268,19 @@ def test_an_image_that_somebody_else_has_a_container_of_is_left_to_them(engine, 
     base.remove()
     other = client.containers.create(nameless.id, command=["-"])
     try:
-        engine.discard(dataclasses.replace(image, id=nameless.id))
+        engine.images.remove_untagged(dataclasses.replace(image, id=nameless.id))
         assert client.images.get(nameless.id)
     finally:
         other.remove()
-    engine.discard(dataclasses.replace(image, id=nameless.id))
+    engine.images.remove_untagged(dataclasses.replace(image, id=nameless.id))
     with pytest.raises(docker.errors.ImageNotFound):
         client.images.get(nameless.id)
 
 
 def test_an_image_without_a_name_is_discarded_and_one_with_a_name_is_not(engine, image, client):
-    engine.discard(image)
+    engine.images.remove_untagged(image)
     assert client.images.get(image.id).id == image.id
-    engine.discard(dataclasses.replace(image, id="sha256:" + "0" * 64))
+    engine.images.remove_untagged(dataclasses.replace(image, id="sha256:" + "0" * 64))
 
 
 def test_plain_docker_build_works_too(bundle, image, client):
@@ -294,7 +294,7 @@ def test_plain_docker_build_works_too(bundle, image, client):
 
 
 def test_it_runs_hardened_and_ends_well(engine, image, client):
-    with engine.run(image.reference) as service:
+    with engine.runner.run(image.reference) as service:
         get(f"{service.url}/readyz")
         host = client.api.inspect_container(service._container.id)["HostConfig"]
         assert host["ReadonlyRootfs"]
@@ -317,7 +317,7 @@ def test_it_runs_hardened_and_ends_well(engine, image, client):
 
 
 def test_a_service_that_does_not_end_is_killed(engine, image):
-    with engine.run(image.reference) as service:
+    with engine.runner.run(image.reference) as service:
         get(f"{service.url}/readyz")
         service._container.pause()
         service._container.unpause()
@@ -332,7 +332,7 @@ def containers(client, image) -> list[object]:
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, ValueError])
 def test_no_container_outlives_the_block(engine, image, client, interruption):
     def use() -> None:
-        with engine.run(image.reference):
+        with engine.runner.run(image.reference):
             assert containers(client, image)
             raise interruption
 
@@ -357,23 +357,23 @@ def test_it_serves_any_user_as_the_documentation_says(image):
 
 def test_the_manifest_is_read_out_of_the_image(engine, image, client, bundle):
     manifest = json.loads((bundle.directory / "modelpack.json").read_text())
-    assert engine.manifest(image.reference) == manifest
+    assert engine.runner.read_manifest(image.reference) == manifest
     assert not containers(client, image)
 
 
 def test_an_image_of_someone_else_is_named_as_such(engine, base):
     with pytest.raises(UsageError, match="is no image that modelpack made"):
-        engine.manifest(base.reference)
+        engine.runner.read_manifest(base.reference)
 
 
 @pytest.mark.parametrize(
     "use",
     [
-        lambda engine: engine.run("UPPER"),
-        lambda engine: engine.contents("UPPER"),
-        lambda engine: engine.ask("UPPER", b"{}"),
-        lambda engine: engine.pulled("UPPER"),
-        lambda engine: nullcontext(engine.manifest("UPPER")),
+        lambda engine: engine.runner.run("UPPER"),
+        lambda engine: engine.images.open_image("UPPER"),
+        lambda engine: engine.runner.query_model("UPPER", b"{}"),
+        lambda engine: engine.images.pull_temporarily("UPPER"),
+        lambda engine: nullcontext(engine.runner.read_manifest("UPPER")),
     ],
 )
 def test_a_name_that_no_image_can_have_is_a_usage_error(engine, use):
@@ -385,8 +385,8 @@ def test_a_name_that_no_image_can_have_is_a_usage_error(engine, use):
 def test_an_image_that_is_not_here_is_a_usage_error(engine, use):
     with pytest.raises(UsageError, match="no image modelpack-test/none:1"):  # noqa: PT012
         if use == "manifest":
-            engine.manifest("modelpack-test/none:1")
-        with engine.run("modelpack-test/none:1"):
+            engine.runner.read_manifest("modelpack-test/none:1")
+        with engine.runner.run("modelpack-test/none:1"):
             pass
 
 
@@ -395,7 +395,7 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(engine, base, tmp_
     bundle = engine_bundles.make(tmp_path / "bundle", base, lock=lock)
     events = []
     with pytest.raises(BuildFailedError, match="DO NOT MATCH THE HASHES") as caught:
-        engine.build(bundle, index, events.append)
+        engine.builder.build(bundle, index, events.append)
     assert "pip download" in caught.value.message.splitlines()[0]
     assert "locked" in caught.value.hint
     assert events[-1].state == "failed"
@@ -405,7 +405,7 @@ def test_a_container_that_cannot_start_is_told_with_its_reason(engine, base, tmp
     (tmp_path / "Dockerfile").write_text(f'FROM {base.reference}\nENTRYPOINT ["/none"]\n')
     name = "modelpack-test/no-entrypoint:1"
     subprocess.run(["docker", "build", "-q", "-t", name, str(tmp_path)], check=True)
-    with pytest.raises(SmokeFailedError, match="/none"), engine.run(name):
+    with pytest.raises(SmokeFailedError, match="/none"), engine.runner.run(name):
         pass
     client.images.remove(name)
 
@@ -424,36 +424,36 @@ def test_a_container_that_ended_at_once_is_told_with_its_last_lines(base, client
 
 
 def test_a_base_that_is_here_is_taken_as_it_is(engine, base):
-    found = engine.find_base([base.python], reference=base.reference)
+    found = engine.builder.find_base_image([base.python], reference=base.reference)
     assert (found.reference, found.python, found.origin) == (base.reference, base.python, "user")
 
 
 def test_a_base_with_another_python_is_a_usage_error(engine, base):
     with pytest.raises(UsageError, match=f"has Python {base.python}; the model needs one of 3.6"):
-        engine.find_base(["3.6"], reference=base.reference)
+        engine.builder.find_base_image(["3.6"], reference=base.reference)
 
 
 def test_a_base_that_cannot_be_pulled_is_told_and_not_asked_for_again(engine):
     reference = "registry.invalid/python:3.11"
     with pytest.raises(NoEngineError, match=r"registry\.invalid"):
-        engine.find_base(["3.11"], reference=reference)
+        engine.builder.find_base_image(["3.11"], reference=reference)
     began = time.perf_counter()
     with pytest.raises(NoEngineError, match=r"registry\.invalid"):
-        engine.find_base(["3.11"], reference=reference)
+        engine.builder.find_base_image(["3.11"], reference=reference)
     assert time.perf_counter() - began < 0.05
 
 
 def test_a_registry_that_does_not_answer_is_not_waited_for(engine, monkeypatch):
-    monkeypatch.setattr(base_images, "_PATIENCE", 0.5)
+    monkeypatch.setattr(base_images, "_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         reference = f"127.0.0.1:{silent.getsockname()[1]}/python:3.11"
         began = time.perf_counter()
         with pytest.raises(NoEngineError, match=r"does not answer within 0\.5 s"):
-            engine.find_base(["3.11"], reference=reference)
+            engine.builder.find_base_image(["3.11"], reference=reference)
     assert time.perf_counter() - began < 5
 
 
 def test_no_base_at_all_says_how_to_make_one(engine):
     with pytest.raises(NoEngineError, match=r"python:3\.99-slim") as caught:
-        engine.find_base(["3.99"])
+        engine.builder.find_base_image(["3.99"])
     assert caught.value.hint == "modelpack base build --python 3.99"

@@ -39,12 +39,12 @@ def _own_cache(cache, monkeypatch):
 
 @pytest.fixture
 def bundle(process_engine, tmp_path):
-    return engine_bundles.make(tmp_path / "bundle", process_engine.find_base(PYTHONS))
+    return engine_bundles.make(tmp_path / "bundle", process_engine.builder.find_base_image(PYTHONS))
 
 
 @pytest.fixture
 def built(process_engine, bundle, index):
-    process_engine.build(bundle, index, lambda _: None)
+    process_engine.builder.build(bundle, index, lambda _: None)
     return bundle
 
 
@@ -56,7 +56,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_bundle_runs_and_ends_well(process_engine, built):
-    with process_engine.run(built.path) as service:
+    with process_engine.runner.run(built.path) as service:
         assert get(f"{service.url}/healthz")
         assert service.is_running()
         assert service.user_id() == os.getuid()
@@ -69,13 +69,13 @@ def test_a_bundle_runs_and_ends_well(process_engine, built):
 
 def test_the_service_is_given_no_variable_of_ours(process_engine, built, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
-    with process_engine.run(built.path) as service:
+    with process_engine.runner.run(built.path) as service:
         assert b"canary" not in get(f"{service.url}/process")
 
 
 def test_the_environment_is_made_once(process_engine, built, index):
     states = []
-    process_engine.build(built, index, lambda event: states.append(event.state))
+    process_engine.builder.build(built, index, lambda event: states.append(event.state))
     assert states == ["cached"]
 
 
@@ -89,7 +89,7 @@ def test_the_environment_has_what_is_locked_and_nothing_else(built, process_engi
 
 def test_nothing_is_written_into_the_bundle(process_engine, built):
     before = sorted(built.directory.rglob("*"))
-    with process_engine.run(built.path) as service:
+    with process_engine.runner.run(built.path) as service:
         get(f"{service.url}/healthz")
     assert sorted(built.directory.rglob("*")) == before
 
@@ -99,7 +99,7 @@ def test_no_process_outlives_the_block(process_engine, built, interruption):
     pids = []
 
     def use() -> None:
-        with process_engine.run(built.path) as service:
+        with process_engine.runner.run(built.path) as service:
             get(f"{service.url}/healthz")
             pids.extend(map(int, re.findall(r"pid: (\d+)", service.logs())))
             raise interruption
@@ -111,7 +111,7 @@ def test_no_process_outlives_the_block(process_engine, built, interruption):
 
 
 def test_a_service_that_does_not_end_is_killed(process_engine, built):
-    with process_engine.run(built.path) as service:
+    with process_engine.runner.run(built.path) as service:
         get(f"{service.url}/healthz")
         os.kill(service._process.pid, signal.SIGSTOP)
         assert service.stop(timeout=0.2) == 137
@@ -121,7 +121,7 @@ def test_the_service_ends_with_the_program_that_started_it(process_engine, built
     program = (
         "import sys, time\n"
         "from modelpack.engines import select_engine as select\n"
-        "with select('process').run(sys.argv[1]) as service:\n"
+        "with select('process').runner.run(sys.argv[1]) as service:\n"
         "    print(service._process.pid, flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -147,7 +147,7 @@ def test_serve_runs_on_the_port_until_it_is_interrupted(process_engine, built, u
 
     client = threading.Thread(target=interrupt)
     client.start()
-    assert process_engine.serve(built.path, unused_port) == 0
+    assert process_engine.runner.serve(built.path, unused_port) == 0
     client.join()
 
 
@@ -185,7 +185,7 @@ def test_serve_gives_the_service_the_variables(process_engine, built, unused_por
 
     client = threading.Thread(target=look)
     client.start()
-    assert process_engine.serve(built.path, unused_port) == 0
+    assert process_engine.runner.serve(built.path, unused_port) == 0
     client.join()
     (environ,) = [each for each in environs if b"PORT=%d\0" % unused_port in each]
     assert {b"MODELPACK_MODEL_NAME=canary-of-serve", b"WEB_CONCURRENCY=3"} <= set(
@@ -198,7 +198,7 @@ def test_a_port_that_is_taken_is_a_usage_error(process_engine, built, unused_por
         socket.create_server(("127.0.0.1", unused_port)),
         pytest.raises(UsageError, match=f"127.0.0.1:{unused_port}"),
     ):
-        process_engine.serve(built.path, unused_port)
+        process_engine.runner.serve(built.path, unused_port)
 
 
 @pytest.fixture
@@ -208,11 +208,11 @@ def unused_port():
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused(process_engine, tmp_path, index, cache):
-    base = process_engine.find_base(PYTHONS)
+    base = process_engine.builder.find_base_image(PYTHONS)
     lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
     bundle = engine_bundles.make(tmp_path / "bundle", base, lock=lock)
     with pytest.raises(BuildFailedError, match="itsdangerous") as caught:
-        process_engine.build(bundle, index, lambda _: None)
+        process_engine.builder.build(bundle, index, lambda _: None)
     assert "locked" in caught.value.hint
     assert not list((cache / "modelpack" / "environments").glob(".*"))
 
@@ -233,23 +233,25 @@ def test_two_that_make_the_same_environment_at_once_both_get_it(index, tmp_path,
 
 
 def test_a_bundle_must_be_built_before_it_runs(process_engine, tmp_path):
-    bundle = engine_bundles.make(tmp_path / "b", process_engine.find_base(PYTHONS), lock="x==1\n")
+    bundle = engine_bundles.make(
+        tmp_path / "b", process_engine.builder.find_base_image(PYTHONS), lock="x==1\n"
+    )
     with pytest.raises(UsageError, match="not made yet"):
-        process_engine.run(bundle.path)
+        process_engine.runner.run(bundle.path)
 
 
 def test_a_folder_that_is_no_bundle_is_a_usage_error(process_engine, tmp_path):
     with pytest.raises(UsageError, match=r"no bundle.*modelpack\.json"):
-        process_engine.run(str(tmp_path))
+        process_engine.runner.run(str(tmp_path))
 
 
 def test_no_interpreter_is_an_error_with_what_to_install(process_engine, monkeypatch):
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     with pytest.raises(NoEngineError, match=r"no CPython 3\.99") as caught:
-        process_engine.find_base(["3.99"])
+        process_engine.builder.find_base_image(["3.99"])
     assert caught.value.hint == "uv python install 3.99"
 
 
 def test_the_base_is_named_for_an_image_built_elsewhere(process_engine):
-    base = process_engine.find_base(["3.99", *PYTHONS])
+    base = process_engine.builder.find_base_image(["3.99", *PYTHONS])
     assert base.reference == f"python:{base.python}-slim"

@@ -18,11 +18,11 @@ import engine_bundles
 import pytest
 from http_get import get
 
+from modelpack.engines import select_engine
 from modelpack.engines.docker.engine import DockerEngine
 from modelpack.engines.local_base import build_base
 from modelpack.engines.podman import build
 from modelpack.engines.podman import service as podman_service
-from modelpack.engines.podman.engine import PodmanEngine
 from modelpack.engines.protocol import StepEvent
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import filesystem
@@ -34,8 +34,8 @@ NAME = f"modelpack-test/podman-{os.getpid()}:1"
 
 
 @pytest.fixture(scope="module")
-def client(podman: PodmanEngine) -> docker.DockerClient:
-    return podman._client
+def client(podman: DockerEngine) -> docker.DockerClient:
+    return podman.builder.host.client
 
 
 @pytest.fixture(scope="module")
@@ -45,26 +45,30 @@ def bundle(podman_base: BaseImage, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def image(
-    podman: PodmanEngine, client: docker.DockerClient, bundle: Bundle, index: IndexSettings
+    podman: DockerEngine, client: docker.DockerClient, bundle: Bundle, index: IndexSettings
 ) -> Iterator[Image]:
-    yield podman.tag(podman.build(bundle, index, lambda _: None), NAME)
+    yield podman.images.tag(podman.builder.build(bundle, index, lambda _: None), NAME)
     client.images.remove(f"localhost/{NAME}")
 
 
-def run(podman: PodmanEngine, *command: str) -> str:
+def run(podman: DockerEngine, *command: str) -> str:
     done = subprocess.run(
-        ["podman", *command], env=podman._host.environ, check=True, capture_output=True, text=True
+        ["podman", *command],
+        env=podman.builder.host.environ,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return done.stdout.strip()
 
 
-def containers(podman: PodmanEngine) -> list[str]:
+def containers(podman: DockerEngine) -> list[str]:
     return run(podman, "ps", "--all", "--quiet", "--filter=label=dev.modelpack.smoke=1").split()
 
 
 @pytest.mark.slow
 def test_a_model_becomes_an_image_that_passes_every_check(
-    podman: PodmanEngine, podman_base: BaseImage, client: docker.DockerClient
+    podman: DockerEngine, podman_base: BaseImage, client: docker.DockerClient
 ) -> None:
     name = NAME.replace("podman-", "podman-iris-")
     command = [sys.executable, "-m", "modelpack", "package", str(IRIS), "--engine=podman", "--json"]
@@ -88,9 +92,9 @@ def test_a_model_becomes_an_image_that_passes_every_check(
 
 
 def test_the_service_runs_hardened_and_ends_well(
-    podman: PodmanEngine, image: Image, client: docker.DockerClient
+    podman: DockerEngine, image: Image, client: docker.DockerClient
 ) -> None:
-    with podman.run(NAME) as service:
+    with podman.runner.run(NAME) as service:
         get(f"{service.url}/readyz")
         host = client.api.inspect_container(service._container.id)["HostConfig"]
         assert host["ReadonlyRootfs"]
@@ -106,7 +110,7 @@ def test_the_service_runs_hardened_and_ends_well(
         assert (service.is_running(), service.user_id()) == (False, None)
 
 
-def test_it_serves_any_user(podman: PodmanEngine, image: Image) -> None:
+def test_it_serves_any_user(podman: DockerEngine, image: Image) -> None:
     options = "--rm --detach --read-only --cap-drop ALL --security-opt no-new-privileges"
     user = "--user 12345:0 --tmpfs /tmp --publish 127.0.0.1::8080"
     container = run(podman, "run", *options.split(), *user.split(), image.id)
@@ -119,10 +123,10 @@ def test_it_serves_any_user(podman: PodmanEngine, image: Image) -> None:
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, ValueError])
 def test_no_container_outlives_the_block(
-    podman: PodmanEngine, image: Image, interruption: type[BaseException]
+    podman: DockerEngine, image: Image, interruption: type[BaseException]
 ) -> None:
     def use() -> None:
-        with podman.run(image.id):
+        with podman.runner.run(image.id):
             assert containers(podman)
             raise interruption
 
@@ -132,12 +136,12 @@ def test_no_container_outlives_the_block(
 
 
 def test_a_killed_modelpack_leaves_no_container_and_no_service(
-    podman: PodmanEngine, image: Image
+    podman: DockerEngine, image: Image
 ) -> None:
     program = (
         "import sys, time\n"
         "from modelpack.engines import select_engine as select\n"
-        "with select('podman').run(sys.argv[1]) as service:\n"
+        "with select('podman').runner.run(sys.argv[1]) as service:\n"
         "    print(service._container.client.api.base_url, flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -187,27 +191,27 @@ def _services(parent: int) -> list[int]:
 
 
 def test_names_are_of_this_machine_and_never_a_part_of_others(
-    podman: PodmanEngine, image: Image, bundle: Bundle
+    podman: DockerEngine, image: Image, bundle: Bundle
 ) -> None:
     """Podman itself would take "podman-7:1" for any "HOST/modelpack-test/podman-7:1"."""
     assert image.reference == f"localhost/{NAME}"
     manifest = json.loads((bundle.directory / "modelpack.json").read_text())
-    assert podman.manifest(NAME) == podman.manifest(image.id) == manifest
+    assert podman.runner.read_manifest(NAME) == podman.runner.read_manifest(image.id) == manifest
     with pytest.raises(UsageError, match="There is no image podman-") as caught:
-        podman.manifest(NAME.partition("/")[2])
+        podman.runner.read_manifest(NAME.partition("/")[2])
     assert caught.value.hint.startswith("podman pull ")
     with pytest.raises(UsageError, match="not a valid image reference"):
-        podman.tag(image, "No/Such")
+        podman.images.tag(image, "No/Such")
 
 
 def test_the_base_is_found_and_one_that_is_not_here_is_not_taken_from_another_place(
-    podman: PodmanEngine, podman_base: BaseImage
+    podman: DockerEngine, podman_base: BaseImage
 ) -> None:
     python = podman_base.python
-    found = podman.find_base([python], podman_base.reference)
+    found = podman.builder.find_base_image([python], podman_base.reference)
     assert (found.reference, found.python, found.digest) == (podman_base.reference, python, None)
     with pytest.raises(NoEngineError, match=f"The base image python:{python}-slim is not here"):
-        podman.find_base([python], f"python:{python}-slim", pull=False)
+        podman.builder.find_base_image([python], f"python:{python}-slim", pull=False)
 
 
 def test_the_image_is_described_as_docker_would(image: Image, podman_base: BaseImage) -> None:
@@ -217,11 +221,11 @@ def test_the_image_is_described_as_docker_would(image: Image, podman_base: BaseI
 
 
 def test_the_same_bundle_gives_the_same_files_and_settings_as_with_docker(
-    podman: PodmanEngine, engine: DockerEngine, image: Image, bundle: Bundle, index: IndexSettings
+    podman: DockerEngine, engine: DockerEngine, image: Image, bundle: Bundle, index: IndexSettings
 ) -> None:
-    built = engine.build(bundle, index, lambda _: None)
+    built = engine.builder.build(bundle, index, lambda _: None)
     try:
-        with engine.contents(built.id) as theirs, podman.contents(NAME) as ours:
+        with engine.images.open_image(built.id) as theirs, podman.images.open_image(NAME) as ours:
             files, expected = (
                 filesystem.merge_layers(map(filesystem.layer_listing, each.layers))
                 for each in (ours, theirs)
@@ -234,27 +238,27 @@ def test_the_same_bundle_gives_the_same_files_and_settings_as_with_docker(
             assert settings == {**wanted, "Env": sorted(wanted["Env"])}
             assert ours.config["created"] == theirs.config["created"] == "1980-01-01T00:00:00Z"
     finally:
-        engine.discard(built)
+        engine.images.remove_untagged(built)
 
 
 def test_a_second_build_is_the_same_image_and_runs_nothing(
-    podman: PodmanEngine, image: Image, bundle: Bundle, index: IndexSettings
+    podman: DockerEngine, image: Image, bundle: Bundle, index: IndexSettings
 ) -> None:
     events: list[StepEvent] = []
-    assert podman.build(bundle, index, events.append).id == image.id
+    assert podman.builder.build(bundle, index, events.append).id == image.id
     steps = {event.name: event.state for event in events if " RUN " in event.name}
     assert steps
     assert {*steps.values()} == {"cached"}
 
 
 def test_a_package_that_is_not_the_locked_one_fails_the_build(
-    podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path, index: IndexSettings
+    podman: DockerEngine, podman_base: BaseImage, tmp_path: Path, index: IndexSettings
 ) -> None:
     lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
     wrong = engine_bundles.make(tmp_path / "bundle", podman_base, lock=lock)
     events: list[StepEvent] = []
     with pytest.raises(BuildFailedError, match="DO NOT MATCH THE HASHES") as caught:
-        podman.build(wrong, index, events.append)
+        podman.builder.build(wrong, index, events.append)
     assert re.search(r"in the step \[\d+/\d+\] RUN .*pip.*exit status 1", caught.value.message)
     assert "locked" in caught.value.hint
     assert events[-1].state == "failed"
@@ -262,7 +266,7 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(
 
 @pytest.mark.parametrize("where", ["RUN sleep 20", "FROM"])
 def test_a_build_that_is_interrupted_leaves_nothing(
-    podman: PodmanEngine, podman_base: BaseImage, tmp_path: Path, where: str
+    podman: DockerEngine, podman_base: BaseImage, tmp_path: Path, where: str
 ) -> None:
     made = f"FROM {podman_base.reference} AS a\nRUN true\nRUN sleep 20\n"
     (tmp_path / "Dockerfile").write_text(f"{made}FROM a\nCOPY --from=a /etc/hostname /x\n")
@@ -274,26 +278,26 @@ def test_a_build_that_is_interrupted_leaves_nothing(
 
     before = run(podman, "ps", "--all", "--external", "--quiet")
     with pytest.raises(KeyboardInterrupt):
-        build.build(tmp_path, interrupt, environ=podman._host.environ, options=["--no-cache"])
+        build.run(tmp_path, interrupt, environ=podman.builder.host.environ, options=["--no-cache"])
     assert run(podman, "ps", "--all", "--external", "--quiet") == before
     commands = subprocess.run(["ps", "-e", "-o", "args"], capture_output=True, check=True).stdout
     assert b"\nsleep 20" not in commands
 
 
 def test_a_nameless_image_is_discarded_and_what_it_was_built_from_is_kept(
-    podman: PodmanEngine, image: Image, client: docker.DockerClient
+    podman: DockerEngine, image: Image, client: docker.DockerClient
 ) -> None:
-    podman.discard(image)
+    podman.images.remove_untagged(image)
     assert client.images.get(image.id).tags == [f"localhost/{NAME}"]
-    podman.discard(replace(image, id="sha256:" + "0" * 64))
+    podman.images.remove_untagged(replace(image, id="sha256:" + "0" * 64))
 
 
-def test_an_image_is_pushed_as_it_is(podman: PodmanEngine, image: Image, registry: str) -> None:
+def test_an_image_is_pushed_as_it_is(podman: DockerEngine, image: Image, registry: str) -> None:
     name = f"{registry}/{NAME}"
-    podman.tag(Image(NAME, NAME, 0, (), {}), name)
+    podman.images.tag(Image(NAME, NAME, 0, (), {}), name)
     layers: dict[str, int] = {}
     try:
-        digest = podman.push(name, lambda layer, done, _: layers.__setitem__(layer, done))
+        digest = podman.images.push(name, lambda layer, done, _: layers.__setitem__(layer, done))
         asked = ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"]
         told = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
         assert told["Digest"] == digest
@@ -304,11 +308,11 @@ def test_an_image_is_pushed_as_it_is(podman: PodmanEngine, image: Image, registr
 
 
 @pytest.mark.slow
-def test_a_local_base_is_made(podman: PodmanEngine, podman_base: BaseImage) -> None:
+def test_a_local_base_is_made(podman: DockerEngine, podman_base: BaseImage) -> None:
     name = f"localhost/{NAME.replace('podman-', 'podman-base-')}"
     made = build_base(podman_base.python, reference=name, engine="podman", on_step=lambda _: None)
     try:
-        found = podman.find_base([made.python], made.reference)
+        found = podman.builder.find_base_image([made.python], made.reference)
         assert (found.python, found.digest) == (podman_base.python, None)
     finally:
         run(podman, "rmi", name)
@@ -394,5 +398,5 @@ def test_a_podman_that_does_not_start_says_why(
     (tmp_path / "podman").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(NoEngineError, match="does not start: Error: no storage here") as caught:
-        PodmanEngine()
+        select_engine("podman")
     assert "podman info" in caught.value.hint
