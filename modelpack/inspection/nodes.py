@@ -171,3 +171,12 @@ def class_key(made: ObjectNode) -> str:
     """The "module:name" of `made_class`; "" of one that is no name."""
     cls = constructed_class(made)
     return cls.key if isinstance(cls, Global) else ""
+
+
+def state_attributes(node: ObjectNode) -> Iterator[tuple[str, Node]]:
+    """Yield the attributes that the states of an object set, in its dict or in slots."""
+    for state in node.states:
+        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+            if isinstance(part, DictNode):
+                pairs = zip(part.keys, part.values, strict=True)
+                yield from ((name, value) for name, value in pairs if type(name) is str)

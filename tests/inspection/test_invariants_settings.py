@@ -23,7 +23,7 @@ def test_hashes_without_columns(kind, count, tmp_path):
     made = kind(n_features=16)
     assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
     made.n_features = count
-    refused_in_both(made, tmp_path, "number of columns")
+    refused_in_both(made, tmp_path, "n_features")
 
 
 def test_hashes_in_a_pipeline(tmp_path):
@@ -31,7 +31,7 @@ def test_hashes_in_a_pipeline(tmp_path):
     made.fit(WORDS, [0, 1, 1])
     assert findings(made, tmp_path, 5) == []
     made[0].n_features = 0
-    refused_in_both(made, tmp_path, "number of columns")
+    refused_in_both(made, tmp_path, "n_features")
 
 
 @pytest.mark.parametrize("kind", [KMeans, MiniBatchKMeans, BisectingKMeans])
@@ -42,7 +42,7 @@ def test_threads_of_clusters(kind, tmp_path):
         assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
     for count in (0, -1, 100_000, 10**9, 2.0, None):
         made._n_threads = count
-        refused_in_both(made, tmp_path, "number of threads")
+        refused_in_both(made, tmp_path, "_n_threads")
 
 
 def test_processes_of_an_encoder(tmp_path):
@@ -54,7 +54,7 @@ def test_processes_of_an_encoder(tmp_path):
     assert findings(made, tmp_path, 5) == []
     for count in (0, -1, 129, 10**6, 1.0, "1", None):
         made.max_process = count
-        refused(made, tmp_path, "number of processes", 5)
+        refused(made, tmp_path, "max_process", 5)
     made.max_process = 1
     for method in ("", "other", None, 1):
         made.process_creation_method = method

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ..allowlist import contract_name, standing
 from ..contracts import class_key, constructed_class
-from ..nodes import COMPOSITE, DictNode, Global, Items, Node, ObjectNode
+from ..nodes import COMPOSITE, DictNode, Global, Items, Node, ObjectNode, state_attributes
 from ..pickle.ndarrays import dict_get, scalar
 from .names import KEYWORDS, roles_of
 
@@ -22,9 +22,7 @@ def attributes(node: ObjectNode) -> Iterator[tuple[str, Node]]:
     if class_key(node).endswith(":Bunch"):
         is_old = constructed_class(node) is not node.cls and node.args  # of protocols 0 and 1
         yield from _text_keys(node.args[-1] if is_old else node.pairs)
-    for state in node.states:
-        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            yield from _text_keys(part)
+    yield from state_attributes(node)
 
 
 def _text_keys(part: Node) -> Iterator[tuple[str, Node]]:

@@ -82,20 +82,17 @@ def _array_class(node: Node) -> bool:
     return isinstance(node, Global) and node.key in _ARRAYS
 
 
-def _array(node: ObjectNode) -> str | None:
-    return _ARRAY(node) or _values(node.states[0][2], node.states[0][4])
+def _with_matching_values(contract: Contract) -> Contract:
+    def with_matching_values(node: ObjectNode) -> str | None:
+        if wrong := contract(node):
+            return wrong
+        # numpy would use bytes as the addresses of objects, so an array of objects needs a list.
+        _, _, kind, _, values, *_ = node.states[0]
+        found = parse(kind)
+        fine = found is not None and found.has_objects == isinstance(values, list)
+        return None if fine else "its values do not match its dtype"
 
-
-def _values(kind: Node, values: Node) -> str | None:
-    # numpy would use bytes as the addresses of objects, so an array of objects needs a list.
-    found = parse(kind)
-    if found is not None and found.has_objects == isinstance(values, list):
-        return None
-    return "its values do not match its dtype"
-
-
-def _masked(node: ObjectNode) -> str | None:
-    return _MASKED(node) or _values(node.states[0][2], node.states[0][4])
+    return with_matching_values
 
 
 def _plain_dtype(node: Node) -> bool:
@@ -111,12 +108,9 @@ def _plain_bytes(node: Node) -> bool:
 
 def _with_valid_position(contract: Contract) -> Contract:
     def with_valid_position(node: ObjectNode) -> str | None:
-        wrong = contract(node)
-        return (
-            wrong
-            if wrong or is_random_state(node)
-            else "its position is outside of its state vector"
-        )
+        if wrong := contract(node):
+            return wrong
+        return None if is_random_state(node) else "its position is outside of its state vector"
 
     return with_valid_position
 
@@ -140,9 +134,7 @@ def _spline(node: ObjectNode) -> str | None:
 
 
 def _is_inner_spline(node: Node) -> bool:
-    return (
-        isinstance(node, ObjectNode) and class_key(node) == "scipy.interpolate._bsplines:_BSpline"
-    )
+    return isinstance(node, ObjectNode) and class_key(node) == _INNER_SPLINE
 
 
 def _distribution(node: ObjectNode) -> str | None:
@@ -193,39 +185,30 @@ def _parameters(state: tuple[Node, ...]) -> str | None:
     return None
 
 
+_INNER_SPLINE = "scipy.interpolate._bsplines:_BSpline"
 _WRAPPED_SPLINE = tuple_of(_is_inner_spline, array)
 _RANDOM = either(nothing, result_of("random_state", "generator"))
 _PARAMETER = either(nothing, number, text, array)
 _EMPTY = literal((0,))
 _LETTER = either(literal("b", b"b"), result_of("encode", "bytes"))
-_ARRAY = call_contract(
-    _array_class,
-    _EMPTY,
-    _LETTER,
-    state=tuple_of(integer, shape, dtype, flag, either(raw, lambda node: isinstance(node, list))),
-)
-_MASKED = call_contract(
-    _array_class,
-    _array_class,
-    _EMPTY,
-    _LETTER,
-    state=tuple_of(
-        integer,
-        shape,
-        dtype,
-        flag,
-        either(raw, lambda node: isinstance(node, list)),
-        raw,
-        anything,
-    ),
-)
+_ARRAY_STATE = (integer, shape, dtype, flag, either(raw, lambda node: isinstance(node, list)))
 _GENERATOR = global_named("numpy.random")
 _MAKER = global_named("numpy.random", "__bit_generator_ctor")
 _STATE = either(table, tuple_of(table, either(nothing, result_of("cython"))))
 
 CALLS: dict[str, Contract] = {
-    "array": _array,
-    "masked": _masked,
+    "array": _with_matching_values(
+        call_contract(_array_class, _EMPTY, _LETTER, state=tuple_of(*_ARRAY_STATE))
+    ),
+    "masked": _with_matching_values(
+        call_contract(
+            _array_class,
+            _array_class,
+            _EMPTY,
+            _LETTER,
+            state=tuple_of(*_ARRAY_STATE, raw, anything),
+        )
+    ),
     "dtype": _dtype,
     "scalar": call_contract(_plain_dtype, raw),
     "buffer": call_contract(

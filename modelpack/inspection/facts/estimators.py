@@ -13,7 +13,7 @@ from modelpack.types import Estimator, Scalar, Task
 
 from ..allowlist import standing
 from ..contracts import constructed_class, is_constructed
-from ..nodes import DictNode, Global, Node, ObjectNode, within
+from ..nodes import DictNode, Global, Node, ObjectNode, state_attributes, within
 from ..pickle.machine import Trace
 from ..pickle.ndarrays import Array, clean, dict_get, scalar, view
 from .distributions import DISTRIBUTIONS
@@ -312,11 +312,7 @@ def column_names(node: Node) -> tuple[str | int, ...] | None:
 
 def attributes(node: Node) -> dict[str, Node]:
     """Return the attributes that the states of an object set; later states win, as in loading."""
-    found: dict[str, Node] = {}
-    for state in node.states if isinstance(node, ObjectNode) else ():
-        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            found.update(as_dict(part))
-    return found
+    return dict(state_attributes(node)) if isinstance(node, ObjectNode) else {}
 
 
 def as_dict(node: Node) -> dict[str, Node]:

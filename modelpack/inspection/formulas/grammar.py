@@ -339,17 +339,17 @@ class _Parser:
         return 0
 
     def _added(self) -> bool:
-        found = self._multiplied()
-        while self.ahead in _ADDED:
-            self.position += 1
-            found |= self._multiplied()
-        return found
+        return self._chain(_ADDED, self._multiplied)
 
     def _multiplied(self) -> bool:
-        found = self._raised()
-        while self.ahead in _MULTIPLIED:
+        return self._chain(_MULTIPLIED, self._raised)
+
+    def _chain(self, signs: set[str], operand: Callable[[], bool]) -> bool:
+        """Read operands with signs between them, and return whether a column occurs in one."""
+        found = operand()
+        while self.ahead in signs:
             self.position += 1
-            found |= self._raised()
+            found |= operand()
         return found
 
     def _raised(self) -> bool:

@@ -17,7 +17,7 @@ from ..allowlist import contract_name, is_known
 from ..contracts import caches, class_key
 from ..contracts.kinds import Kind
 from ..contracts.numeric import is_template
-from ..nodes import DictNode, Node, ObjectNode
+from ..nodes import Node, ObjectNode, state_attributes
 from . import members, texts
 
 TEXT, MEMBER = "bad-text", "bad-member"
@@ -94,7 +94,7 @@ def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
             continue  # its contract checks the complete state
         text_rules = TEXTS if is_known(key) else ANYWHERE
         member_rules = _rules_for_class(key, rules) if is_known(key) else {}
-        for name, value in _attributes(node):
+        for name, value in state_attributes(node):
             for code, table in ((TEXT, text_rules), (MEMBER, member_rules)):
                 fits, needed = table.get(name, (None, ""))
                 if fits is not None and (key, name) not in reported and not fits(value):
@@ -121,13 +121,3 @@ def _member_rules() -> Rules:
         },
         **_OTHERS,
     }
-
-
-def _attributes(node: ObjectNode) -> Iterator[tuple[str, Node]]:
-    """Yield the attributes that the states of an object set."""
-    for state in node.states:
-        for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-            if isinstance(part, DictNode):
-                for key, value in zip(part.keys, part.values, strict=True):
-                    if type(key) is str:
-                        yield key, value

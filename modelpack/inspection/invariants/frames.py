@@ -8,7 +8,6 @@ pandas/core/internals/managers.py, `__setstate__`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,7 +28,7 @@ from .objects import (
     require,
     stored_array,
 )
-from .scan import INDEX, Rule, Scan, scan_values, values
+from .scan import INDEX, Rule, Scan, rising, scan_values, values
 
 _SINCE = "0.14.1"
 """The key of the state in the form that pandas has written since that release."""
@@ -200,7 +199,7 @@ def strings(node: ObjectNode) -> Iterator[Scan]:
         offsets = offsets[:needed]
     require(_size(offsets) == needed, "the number of its offsets does not match its texts")
     numbers = StoredArray("the offsets of texts", _integers(width), (end + 1,), False, offsets)
-    yield scan_values(numbers, _rising(numbers, _size(data)))
+    yield scan_values(numbers, rising(numbers, _size(data), first=None))
 
 
 def _integers(width: int) -> Dtype:
@@ -217,21 +216,6 @@ def _size(content: Content) -> int:
     if found is None:
         raise InvariantError("a buffer is saved as text")
     return found
-
-
-def _rising(numbers: StoredArray, count: int) -> Rule:
-    """Require that offsets never decrease and end at `count` or less.
-
-    They may start above 0, because an array may be a part of another.
-    """
-    last = 0
-    while piece := (yield):
-        found = values(piece, numbers)
-        if found[0] < last or not all(map(operator.le, found, found[1:])):
-            raise InvariantError(f"{numbers.name} decrease")
-        last = found[-1]
-    if last > count:
-        raise InvariantError(f"{numbers.name} end at {last:,}, but there are {count:,} bytes")
 
 
 def _missing(first: int, count: int, stated: int) -> Rule:

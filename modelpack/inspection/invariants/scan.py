@@ -206,17 +206,21 @@ def in_range(numbers: StoredArray, bound: int, least: int = 0) -> Rule:
         first += len(piece) // numbers.dtype.itemsize
 
 
-def pointers(numbers: StoredArray, count: int) -> Rule:
-    """Require that row pointers start at 0, never decrease, and end at `count` or less."""
+def rising(numbers: StoredArray, count: int, *, first: int | None = 0) -> Rule:
+    """Require offsets that start at `first`, never decrease, and end at `count` or less.
+
+    None accepts any first offset of 0 or more: the array may be a part of another.
+    """
     last: int | None = None
     while piece := (yield):
         found = values(piece, numbers)
-        begins = found[0] == 0 if last is None else found[0] >= last
-        if not begins or not all(map(operator.le, found, found[1:])):
-            raise InvariantError(f"{numbers.name} do not start at 0, or decrease")
+        if last is None and first is not None:
+            require(found[0] == first, f"{numbers.name} do not start at {first}")
+        fits = found[0] >= (last or 0) and all(map(operator.le, found, found[1:]))
+        require(fits, f"{numbers.name} decrease")
         last = found[-1]
-    if last is None or last > count:
-        raise InvariantError(f"{numbers.name} end at {last}, but there are {count:,} values")
+    fits = last is not None and last <= count
+    require(fits, f"{numbers.name} end at {last}, but there are only {count:,} entries")
 
 
 def values(piece: bytes, numbers: StoredArray) -> array[int]:
@@ -355,7 +359,7 @@ def _compressed(node: ObjectNode, values: StoredArray, major: int, minor: int) -
     indices.expect(INDEX, None)
     fits = values.shape[:1] == indices.shape and starts.code == indices.code
     require(fits, "a sparse matrix does not have one index for each value")
-    yield scan_values(starts, pointers(starts, indices.size))
+    yield scan_values(starts, rising(starts, indices.size))
     yield scan_values(indices, in_range(indices, minor))
 
 

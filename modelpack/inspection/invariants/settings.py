@@ -8,7 +8,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator
 
-from ..nodes import DictNode, ObjectNode
+from ..nodes import DictNode, Node, ObjectNode
 from ..pickle.ndarrays import scalar
 from . import estimators
 from .objects import attributes, integer, named_attributes, require
@@ -26,35 +26,31 @@ _MAX_FORMAT_LENGTH = 1_000
 
 def hashing(node: ObjectNode) -> Iterator[Scan]:
     """`FeatureHasher` and `HashingVectorizer`: compiled code divides by the number of columns."""
-    state = attributes(node)
-    if "n_features" in state:
-        count = integer(state["n_features"])
-        fits = count is not None and 0 < count < 2**31
-        require(fits, "its number of columns (n_features) is not a positive 32-bit integer")
+    _require_count(attributes(node), "n_features", 2**31 - 1)
     yield from ()
 
 
 def centres(node: ObjectNode) -> Iterator[Scan]:
     """`KMeans` and its variants start as many OpenMP threads as in training."""
-    state = attributes(node)
-    if "_n_threads" in state:
-        count = integer(state["_n_threads"])
-        fits = count is not None and 0 < count <= _MAX_THREADS
-        require(fits, f"its number of threads is not between 1 and {_MAX_THREADS:,}")
+    _require_count(attributes(node), "_n_threads", _MAX_THREADS)
     return estimators.centres(node)
 
 
 def processes(node: ObjectNode) -> Iterator[Scan]:
     """`HashingEncoder` starts processes at prediction. The service sets `max_process` to 1."""
     state = attributes(node)
-    if "max_process" in state:
-        count = integer(state["max_process"])
-        fits = count is not None and 0 < count <= _MAX_PROCESSES
-        require(fits, f"its number of processes is not between 1 and {_MAX_PROCESSES}")
+    _require_count(state, "max_process", _MAX_PROCESSES)
     method = state.get("process_creation_method", "fork")
     fits = type(method) is str and method in _METHODS
     require(fits, "process_creation_method is not a method to create processes")
     yield from ()
+
+
+def _require_count(state: dict[str, Node], name: str, maximum: int) -> None:
+    if name in state:
+        count = integer(state[name])
+        fits = count is not None and 0 < count <= maximum
+        require(fits, f"{name} is not an integer between 1 and {maximum:,}")
 
 
 def column_names(node: ObjectNode) -> Iterator[Scan]:
@@ -63,10 +59,8 @@ def column_names(node: ObjectNode) -> Iterator[Scan]:
     A width in the format allocates memory, and a field can read attributes of objects.
     """
     text = scalar(attributes(node).get("verbose_feature_names_out"))
-    require(
-        not isinstance(text, str) or _is_plain(text),
-        "its format of names has fields other than the names",
-    )
+    fits = not isinstance(text, str) or _is_plain(text)
+    require(fits, "its format of names has fields other than the names")
     yield from ()
 
 
