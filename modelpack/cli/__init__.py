@@ -1,4 +1,4 @@
-"""Entry point: runs a command, turns errors and signals into messages and exit codes."""
+"""The entry point, which turns errors and signals into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 def run() -> NoReturn:
-    """The entry point: every error becomes one paragraph, a hint and an exit code."""
+    """Run a command. An error becomes one paragraph, a hint and an exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -41,7 +41,7 @@ def run() -> NoReturn:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    """Unwinds as Ctrl-C does, so that whatever is open is closed."""
+    """Unwind like Ctrl-C, so that everything open is closed."""
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not supported,
 5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine, 9 `diff` found a
-difference that it was told to fail on.
+difference of --fail-on.
 """
 
 from __future__ import annotations
@@ -145,8 +145,7 @@ def lock_command(
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE without a smoke test."""
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
-    made = manifest.read(bundle)
-    image = build.build(run, made)
+    image = build.build(run, manifest.read(bundle))
     if as_json:
         cli_output.print_json(to_json(image))
     else:
@@ -216,13 +215,14 @@ def package_command(
 ) -> None:
     """Package MODEL as a tested container image."""
     options = build_options(smoke=not no_smoke, **given)
-    made = package.package(models, options, _observer(quiet, verbose))
+    result = package.package(models, options, _observer(quiet, verbose))
     if as_json:
-        cli_output.print_json(made.to_json())
+        cli_output.print_json(result.to_json())
     else:
-        cli_output.package(made, accepted=not made.smoke or options.accepts(made.smoke))
-    if made.smoke:
-        _conclude(made.smoke, options, report, junit)
+        accepted = not result.smoke or options.accepts(result.smoke)
+        cli_output.package(result, accepted=accepted)
+    if result.smoke:
+        _conclude(result.smoke, options, report, junit)
 
 
 @main.command("export")
@@ -350,7 +350,9 @@ def predict_command(
     container for an image, else in a local process (see --engine).
     """
     if as_json and output is None:
-        raise UsageError("--json prints a summary where the answers go.", hint="Add -o FILE.")
+        raise UsageError(
+            "--json prints a summary to stdout, where the predictions go.", hint="Add -o FILE."
+        )
     classified = classify(target, PREDICT)
     given["engine"] = default_engine(classified, given["engine"])
     batch = build_predict_request(None if data == Path("-") else data, output, given)

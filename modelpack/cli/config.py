@@ -4,8 +4,8 @@ tag = "svc:1"
     python = "3.11"
     requirement = ["pandas<2"]
 
-A key is the long name of an option. Paths are relative to the file. `trust` is not read from it:
-what may be trusted is said by the person who packages, never by what came with the model.
+A key is the long name of an option. Paths are relative to the file. `trust` is not an option there:
+the user decides what to trust, not a file that came with the model.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ else:
 
 FILE_NAME = "modelpack.toml"
 NEVER = frozenset({"trust"})
-MOST_BYTES = 2**20
-"""Of a file of options or requirements, which people write by hand."""
+MAX_BYTES = 2**20
+"""The maximum size of a file of options or requirements."""
 
 
 def read(model: Path, options: Iterable[click.Option]) -> dict[str, Any]:
-    """Defaults for a command's parameters, by click's names.
+    """Read the defaults of a command's parameters, by the names of click.
 
     Raises:
-        UsageError: the file is no TOML, names what is no option, or has a value of a wrong type.
+        UsageError: The file is not TOML, or contains an unknown option or a value of a wrong type.
     """
     path = model.parent / FILE_NAME
     try:
-        document = tomllib.loads(read_regular(path, MOST_BYTES).decode("utf-8"))
+        document = tomllib.loads(read_regular(path, MAX_BYTES).decode("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise UsageError(f"{path} cannot be read: {reason}.", hint="It must be TOML.") from error
+        raise UsageError(f"{path} cannot be read: {reason}.", hint="Write it as TOML.") from error
     known = {_long_name(option): option for option in options}
     unknown = sorted(set(document) - (set(known) - NEVER))
     if unknown:
         raise UsageError(
-            f"{path} names {', '.join(unknown)}, which is no option that can stand there.",
-            hint=f"Options are: {', '.join(sorted(set(known) - NEVER))}.",
+            f"{path} contains {', '.join(unknown)}, which is not a valid option there.",
+            hint=f"Choose from: {', '.join(sorted(set(known) - NEVER))}.",
         )
     return {
         str(known[key].name): _resolved(known[key], _typed(known[key], value, path), path.parent)
@@ -64,18 +64,19 @@ def _long_name(option: click.Option) -> str:
 
 
 def _typed(option: click.Option, value: Any, path: Path) -> Any:
-    """The value, if the option can have it: click would make text of anything, of 3.10 even "3.1".
-    One text may stand for a list of one.
+    """Return the value if it has the option's type. One string is also a list of one.
+
+    Click would convert any value to a string: the number 3.10 to "3.1".
     """
     if option.is_flag:
         kind, fits = "true or false", isinstance(value, bool)
     elif isinstance(option.type, click.types.IntParamType):
         kind, fits = "an integer", type(value) is int
     elif option.multiple:
-        kind, value = "a list of texts", [value] if isinstance(value, str) else value
+        kind, value = "a list of strings", [value] if isinstance(value, str) else value
         fits = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     else:
-        kind, fits = "a text in quotes", isinstance(value, str)
+        kind, fits = "a string in quotes", isinstance(value, str)
     if not fits:
         raise UsageError(
             f"{path} sets {_long_name(option)} to {value!r}, which is not {kind}.",
@@ -91,17 +92,17 @@ def _resolved(option: click.Option, value: Any, folder: Path) -> Any:
 
 
 def requirements(path: Path) -> list[str]:
-    """The lines of a requirements file, without comments and blank lines.
+    """Return the lines of a requirements file, without comments and blank lines.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: The file cannot be read.
     """
     try:
-        text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
+        text = read_regular(path, MAX_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise UsageError(
             f"The requirements file {path} cannot be read: {error}.",
-            hint="Name a text file with one requirement a line.",
+            hint="Give a text file with one requirement per line.",
         ) from error
     stripped = (re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip() for line in text.splitlines())
     return [line for line in stripped if line]

@@ -19,21 +19,27 @@ from modelpack.files import atomic_write_text
 from .text import printable
 
 ARROW = " \u2192 "
-SIGNS = {"added": "+", "removed": "-", "up": "\u2191", "down": "\u2193"}  # else ~
+SIGNS = {"added": "+", "removed": "-", "up": "\u2191", "down": "\u2193"}  # others: ~
 IMPACTS: tuple[Impact, ...] = ("breaking", "compatible", "none")
-_CHANCES = "row probabilities"
-MOST = 6  # of one sort that are shown, and fewer of what there is always much of
-FEWER = {"file": 4, _CHANCES: 3}
-_NAMES = {"distribution": "", "Python": "", _CHANCES: "row"}
-_HIDDEN = {("removed", "layer")}  # they are counted, and nobody pulls them
-_TOGETHER = {"range", "label", "variable", "setting"}  # on one line, by their names
-_LONGEST = 60
+_PROBABILITIES = "row probabilities"
+MAX_SHOWN = 6  # of each kind of change; fewer of frequent ones
+MAX_SHOWN_OF = {"file": 4, _PROBABILITIES: 3}
+_NAMES = {"distribution": "", "Python": "", _PROBABILITIES: "row"}
+_HIDDEN = {("removed", "layer")}  # counted only, as nobody pulls them
+_GROUPED = {"range", "label", "variable", "setting"}  # on one line, by their names
+_MAX_LENGTH = 60
 _DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 @dataclass(frozen=True)
 class Line:
-    """`sign`: what became of it. `value`: as it was and is. `note`: why, or how much."""
+    """A line of the report.
+
+    Attributes:
+        sign: The kind of the change.
+        value: The old and the new value.
+        note: The reason or the extent.
+    """
 
     sign: str
     name: str
@@ -42,19 +48,19 @@ class Line:
     impact: Impact = "none"
 
 
-def lines(changes: Iterable[Change], most: int = MOST) -> Iterator[Line]:
-    """`most`: of each sort of change; how many more there are is told."""
+def lines(changes: Iterable[Change], limit: int = MAX_SHOWN) -> Iterator[Line]:
+    """Yield the lines of changes, at most `limit` of each kind, and how many are left out."""
     groups: dict[tuple[Impact, str, str], list[Change]] = {}
     for change in sorted(changes, key=lambda change: IMPACTS.index(change.impact)):
         if (change.kind, change.what) in _HIDDEN:
             continue
         groups.setdefault((change.impact, change.kind, change.what), []).append(change)
     for (_, _, what), group in groups.items():
-        if what in _TOGETHER and len(group) > 1:
+        if what in _GROUPED and len(group) > 1:
             yield _grouped_line(group)
             continue
-        least = min(most, FEWER.get(what, most))
-        shown = group if len(group) <= least else group[: least - 1]
+        shown_limit = min(limit, MAX_SHOWN_OF.get(what, limit))
+        shown = group if len(group) <= shown_limit else group[: shown_limit - 1]
         yield from map(_line, shown)
         if len(group) > len(shown):
             yield Line("", f"... {len(group) - len(shown):,} more", impact=group[0].impact)
@@ -62,8 +68,8 @@ def lines(changes: Iterable[Change], most: int = MOST) -> Iterator[Line]:
 
 def _grouped_line(group: Sequence[Change]) -> Line:
     names = [change.name for change in group]
-    more = f", ... ({len(names)})" if len(names) > MOST else ""
-    return Line(_sign(group[0]), group[0].what, ", ".join(names[:MOST]) + more, group[0].note)
+    more = f", ... ({len(names)})" if len(names) > MAX_SHOWN else ""
+    return Line(_sign(group[0]), group[0].what, ", ".join(names[:MAX_SHOWN]) + more, group[0].note)
 
 
 def _line(change: Change) -> Line:
@@ -76,14 +82,14 @@ def _line(change: Change) -> Line:
 
 
 def _command(text: str) -> str:
-    """What made a layer, without what is the same in all."""
+    """Return the command of a layer without the parts that are the same in all."""
     return re.sub(r"^(RUN )?/bin/sh -c |( # buildkit)$", "", text)
 
 
 def _size(change: Change) -> str:
-    """Of a file, and how it differs where that is not its content."""
-    told = change.new or change.old or ""
-    return change.note or told.partition(", ")[0]
+    """Return the size of a file, or the difference if it is not in the content."""
+    value = change.new or change.old or ""
+    return change.note or value.partition(", ")[0]
 
 
 def _sign(change: Change) -> str:
@@ -98,20 +104,20 @@ def _value(change: Change) -> str:
 
 
 def shortened(path: str) -> str:
-    """A path by its beginning and its name."""
-    if len(path) <= _LONGEST:
+    """Shorten a path to its first directory and its end."""
+    if len(path) <= _MAX_LENGTH:
         return path
     first, _, rest = path.partition("/")
-    return f"{first}/...{rest[-(_LONGEST - len(first) - 4) :]}"
+    return f"{first}/...{rest[-(_MAX_LENGTH - len(first) - 4) :]}"
 
 
 def brief(text: str) -> str:
-    """Text of at most 60 characters, with digests by their first twelve."""
+    """Shorten text to 60 characters, and digests to 12."""
     text = _DIGEST.sub(r"\1", text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 3]}..."
 
 
-# Every text of a model or an image passes `printable` on its way.
+# Every text of a model or an image passes through `printable`.
 VERDICT_MARKS = {"+": "green", "-": "red", "~": "yellow"}
 STYLES = {
     "same": "green",
@@ -123,7 +129,7 @@ STYLES = {
 
 
 def view_diff(found: Difference) -> Group:
-    """All that differs, in the order in which callers notice it."""
+    """Return the report: first what callers notice first."""
     parts: list[RenderableType] = [_sides(found)]
     for name, section in found.sections:
         parts += [Text(), _heading(name, section)]
@@ -170,25 +176,27 @@ def _note(line: Line) -> Text:
 
 
 def _verdict(found: Difference) -> Text:
-    """What it comes to, in a line."""
+    """Return the conclusion in one line."""
     if not found.differing:
         return Text("nothing differs", "green")
     if found.breaking:
         return Text(f"breaks callers: {', '.join(found.breaking)}", STYLES["breaking"])
-    told = f"differs: {', '.join(found.differing)}"
+    differing = f"differs: {', '.join(found.differing)}"
     known = found.signature.verdict != "unknown"
-    return Text(f"callers need no change; {told}" if known else told, "bold")
+    return Text(f"callers need no change; {differing}" if known else differing, "bold")
 
 
-# What came from a model or an image stands in code spans, where it is neither markup nor a
-# mention. Source: GitHub Flavored Markdown, sections 4.10 and 6.3.
+# Texts of a model or an image are in code spans, so that they are neither markup nor mentions.
+# Source: GitHub Flavored Markdown, sections 4.10 and 6.3.
 _MARKS = {"same": "\u2705", "changed": "\u270f\ufe0f", "compatible": "\u2139\ufe0f",
           "breaking": "\u274c", "unknown": "\u2754"}  # fmt: skip
 
 
 def write_markdown(found: Difference, path: Path) -> None:
-    """Raises:
-    UsageError: it cannot be written.
+    """Write the report as Markdown.
+
+    Raises:
+        UsageError: The file cannot be written.
     """
     try:
         atomic_write_text(path, markdown_text(found))
@@ -199,7 +207,7 @@ def write_markdown(found: Difference, path: Path) -> None:
 
 
 def markdown_text(found: Difference) -> str:
-    """A table of the sections, and a fold with what differs in each."""
+    """Return a table of the sections, and a fold with the differences of each."""
     sections = list(found.sections)
     parts = [
         f"### {markdown_code(found.old.name)} \u2192 {markdown_code(found.new.name)}",
@@ -220,11 +228,11 @@ def _row(name: str, section: Section) -> str:
 
 
 def _fold(name: str, section: Section) -> Iterator[str]:
-    opened = " open" if section.verdict == "breaking" else ""
-    yield f"<details{opened}><summary>{name}</summary>\n"
+    attribute = " open" if section.verdict == "breaking" else ""
+    yield f"<details{attribute}><summary>{name}</summary>\n"
     if section.changes:
         yield "| | what | | |\n|---|---|---|---|"
-    for line in lines(section.changes, most=50):
+    for line in lines(section.changes, limit=50):
         impact = "" if line.impact == "none" else f"**{line.impact}** "
         note = f"{impact}{markdown_code(line.note)}"
         yield f"| {line.sign} | {markdown_code(line.name)} | {markdown_code(line.value)} | {note} |"
@@ -233,6 +241,6 @@ def _fold(name: str, section: Section) -> Iterator[str]:
 
 
 def markdown_code(text: str) -> str:
-    """A code span that is also the cell of a table: nothing in it is markup."""
+    """Return a code span for the cell of a table, without markup in it."""
     inert = printable(text).plain.replace("`", "'").replace("|", "\\|").strip()
     return f"`{inert}`" if inert else ""

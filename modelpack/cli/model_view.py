@@ -1,6 +1,6 @@
 """The tree and tables of `modelpack inspect`.
 
-Every text of the file passes `printable` on its way.
+Every text of the file passes through `printable`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ _VERDICTS = {
     "trust": "it names code that modelpack does not know: see --trust",
     "refuse": "it must not be loaded",
 }
-_UNREADABLE = "it cannot be read: it is damaged, or no file of a model"
-_UNSUPPORTED = "modelpack does not read this format, which says nothing of the file's safety"
+_UNREADABLE = "it cannot be read: it is damaged, or not a model file"
+_UNSUPPORTED = "modelpack does not support this format, and has not checked the file"
 _MOST_COLUMNS, _MOST_CATEGORIES, _MOST_FIELDS = 6, 8, 40
 
 
 def view(spec: ModelSpec, code: Code = _NO_CODE) -> Group:
-    """All that is known of a model, from its files to the verdict. `code`: of its author's, what
-    was found.
-    """
+    """Return everything known of a model and of its author's code, from files to verdict."""
     parts: list[RenderableType] = [_facts(spec)]
     if spec.estimator:
         parts += [_heading("estimator"), _tree(Estimator("", spec.estimator, steps=spec.steps))]
@@ -151,8 +149,8 @@ def _code(code: Code) -> Table:
     for module in code.missing:
         table.add_row(printable(module), Text("not found: see --code", "yellow"))
     for name, specifier in code.requirements.items():
-        told = printable(code.reasons[name], "dim")
-        table.add_row(printable(f"{name}{specifier}"), told)
+        reason = printable(code.reasons[name], "dim")
+        table.add_row(printable(f"{name}{specifier}"), reason)
     for note in code.notes:
         table.add_row(Text("note", "yellow"), printable(note))
     return table

@@ -1,4 +1,4 @@
-"""Options shared by several commands, and the `Options` built from them."""
+"""Options of several commands, and the `Options` built from them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _read_settings(
 
 
 def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
-    """Those beside a model's file; there, `output` is where its bundle is kept."""
+    """Read the settings next to a model file. Their `output` is a bundle, not predictions."""
     path = classify(target, PREDICT).path
     if path and path.is_file():
         _read_settings(ctx, param, (path,))
@@ -224,26 +224,24 @@ def with_options(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
 
 
 def build_options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Options:
-    """Click's values as the pipeline's `Options`; requirement files are read into requirements."""
+    """Build the pipeline's `Options` from click's values, and read requirement files."""
     listed = [line for path in requirements_file for line in config.requirements(path)]
     given["requirements"] = (*listed, *given.get("requirements", ()))
     return Options(**given, code_vouched=_is_typed("code"))
 
 
 def _is_typed(name: str) -> bool:
-    """Whether an option stands on the command line, not in a file that may have come with the
-    model.
-    """
+    """Return whether an option was typed, and not read from a file next to the model."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def password() -> str:
-    """Of a private key: as cosign asks for it."""
+    """Return the password of a private key, from the variable of cosign or a prompt."""
     if "COSIGN_PASSWORD" in os.environ:
         return os.environ["COSIGN_PASSWORD"]
     if not sys.stdin.isatty():
         raise UsageError(
-            "The private key takes a password, and there is no terminal to ask for it.",
+            "The private key needs a password, and there is no terminal for a prompt.",
             hint="Set COSIGN_PASSWORD.",
         )
     answer: str = click.prompt("Password of the private key", hide_input=True, err=True)
@@ -251,13 +249,13 @@ def password() -> str:
 
 
 def build_predict_request(
-    data: Path | None, output: Path | None, given: dict[str, Any]
+    data: Path | None, output: Path | None, options: dict[str, Any]
 ) -> predict.PredictRequest:
-    """Takes the options of BATCH out of `given`."""
-    formats = given.pop("input_format"), given.pop("output_format")
-    named = {f"--{name.replace('_', '-')}": given.pop(name) for name in NAMED}
+    """Move the options of BATCH from `options` to a request."""
+    formats = options.pop("input_format"), options.pop("output_format")
+    named = {f"--{name.replace('_', '-')}": options.pop(name) for name in NAMED}
     arguments = [f"{name}={value}" for name, value in named.items() if value is not None]
-    arguments += ["--probabilities"] * given.pop("probabilities")
-    arguments += ["--keep-inputs"] * given.pop("keep_inputs")
-    arguments += [f"--keep={name}" for name in given.pop("keep")]
+    arguments += ["--probabilities"] * options.pop("probabilities")
+    arguments += ["--keep-inputs"] * options.pop("keep_inputs")
+    arguments += [f"--keep={name}" for name in options.pop("keep")]
     return predict.PredictRequest(data, output, *formats, arguments)

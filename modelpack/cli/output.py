@@ -1,6 +1,6 @@
 """Results, errors and reports on the terminal.
 
-Progress and prose go to stderr, results to stdout.
+Results go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from modelpack.pipeline.doctor import Finding
     from modelpack.pipeline.verify import Verification
 
-_PIECES_AT_ONCE = 10_000  # of JSON text
-WIDTH_OF_FILES = 120  # of tables where nobody sets COLUMNS and there is no terminal to ask
+_PIECES_PER_WRITE = 10_000  # of JSON text
+WIDTH_OF_FILES = 120  # without a terminal and without COLUMNS
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """A reader that has seen enough (`| head`) is no failure: the rest goes nowhere."""
+        """Discard the rest: a reader that stops early (`| head`) is not a failure."""
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -56,9 +56,9 @@ class _Console(Console):
 
 
 def _console(stream: TextIO | None) -> Console:
-    stream = stream or io.StringIO()  # None: whoever started modelpack has closed it
+    stream = stream or io.StringIO()  # None if the parent process closed it
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # where the locale's characters are few
+        stream.reconfigure(errors="backslashreplace")  # for locales with few characters
     known = stream.isatty() or "COLUMNS" in os.environ
     return _Console(file=stream, highlight=False, width=None if known else WIDTH_OF_FILES)
 
@@ -89,24 +89,24 @@ def error(problem: ModelpackError) -> None:
 
 
 def print_message(text: Text) -> None:
-    """Prose to stderr; its lines are broken on a terminal only."""
+    """Print to stderr. Lines are wrapped only on a terminal."""
     err.print(text, soft_wrap=not err.is_terminal)
 
 
 def model(spec: ModelSpec, code: Code) -> None:
-    """The answer of `modelpack inspect`."""
+    """Print the result of `modelpack inspect`."""
     out.print(model_view.view(spec, code))
 
 
 def diff(found: Difference) -> None:
-    """The answer of `modelpack diff`."""
-    from . import diff_view  # noqa: PLC0415 - what it shows is loaded for it alone
+    """Print the result of `modelpack diff`."""
+    from . import diff_view  # noqa: PLC0415 - loads modelpack.diff, which no other command needs
 
     out.print(diff_view.view_diff(found))
 
 
 def diff_markdown(found: Difference, path: Path) -> None:
-    """The same, as a file for a pull request. UsageError if it cannot be written."""
+    """Write the result of `modelpack diff` for a pull request, or raise UsageError."""
     from . import diff_view  # noqa: PLC0415 - as above
 
     diff_view.write_markdown(found, path)
@@ -124,7 +124,7 @@ def report(smoke: SmokeReport) -> Table:
 
 
 def verification(outcome: Verification) -> None:
-    """The answer of `modelpack verify`."""
+    """Print the result of `modelpack verify`."""
     marks = {
         "holds": Text("holds", "green"),
         "fails": Text("fails", "bold red"),
@@ -146,7 +146,7 @@ def verification(outcome: Verification) -> None:
 
 
 def pins(environment: Environment, spec: ModelSpec) -> Table:
-    """Every distribution of the lock, where its version came from, and what the file says of it."""
+    """Return a table of the locked versions, their origins and the versions in the file."""
     table = Table(
         "distribution", "version", "from", "the file says", box=box.SIMPLE_HEAD, pad_edge=False
     )
@@ -157,23 +157,23 @@ def pins(environment: Environment, spec: ModelSpec) -> Table:
 
 
 def smoke(outcome: SmokeReport) -> None:
-    """The answer of `modelpack smoke`."""
+    """Print the result of `modelpack smoke`."""
     out.print(report(outcome))
     err.print(_figures(outcome))
 
 
 def rulings(found: Iterable[Ruling]) -> None:
-    """The answer of `modelpack scan`."""
+    """Print the result of `modelpack scan`."""
     table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
     for ruling in found:
         mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
-        told = (f"{each.where}: {each.what}" for each in ruling.violations)
-        table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines("\n".join(told)))
+        violations = "\n".join(f"{each.where}: {each.what}" for each in ruling.violations)
+        table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines(violations))
     out.print(table)
 
 
 def doctor(findings: Iterable[Finding]) -> None:
-    """The answer of `modelpack doctor`."""
+    """Print the result of `modelpack doctor`."""
     table = Table("", "what", "found", box=box.SIMPLE_HEAD, pad_edge=False)
     for finding in findings:
         mark = Text("\u2713", "green") if finding.present else Text("\u2717", "red")
@@ -187,7 +187,7 @@ def print_json(value: object) -> None:
     # Rich would split it into lines, each an object: 5 s and 400 MB for 36,000 inputs.
     pieces = json.JSONEncoder(indent=2, ensure_ascii=True).iterencode(value)
     try:
-        while some := "".join(islice(pieces, _PIECES_AT_ONCE)):
+        while some := "".join(islice(pieces, _PIECES_PER_WRITE)):
             out.file.write(some)
         out.file.write("\n")
         out.file.flush()
@@ -200,7 +200,7 @@ def result(text: str) -> None:
 
 
 def lock(text: str) -> None:
-    """The answer of `modelpack lock`."""
+    """Print the result of `modelpack lock`."""
     out.print(lines(text), soft_wrap=True)
 
 
@@ -208,22 +208,22 @@ def interrupted() -> None:
     err.print(Text("interrupted", "yellow"))
 
 
-def image(made: Image) -> None:
-    result(f"{made.reference}  {made.id}  {made.size_bytes / 1e6:.0f} MB")
+def image(built: Image) -> None:
+    result(f"{built.reference}  {built.id}  {built.size_bytes / 1e6:.0f} MB")
 
 
-def package(made: PackageResult, *, accepted: bool) -> None:
-    """The answer of `modelpack package`: what was proven, and how to use it."""
-    if made.smoke:
-        err.print(report(made.smoke))
-        err.print(_figures(made.smoke))
+def package(packaged: PackageResult, *, accepted: bool) -> None:
+    """Print the result of `modelpack package`: what was tested, and how to use it."""
+    if packaged.smoke:
+        err.print(report(packaged.smoke))
+        err.print(_figures(packaged.smoke))
     if not accepted:
         return
-    if made.image:
-        image(made.image)
-        err.print(_usage(made.engine, made.image.reference, made.model), soft_wrap=True)
+    if packaged.image:
+        image(packaged.image)
+        err.print(_usage(packaged.engine, packaged.image.reference, packaged.model), soft_wrap=True)
     else:
-        result(str(made.bundle))
+        result(str(packaged.bundle))
 
 
 def _figures(smoke: SmokeReport) -> Text:
@@ -232,8 +232,8 @@ def _figures(smoke: SmokeReport) -> Text:
         (smoke.latency_ms, "one row in {:.1f} ms (median)"),
         (smoke.memory_bytes and smoke.memory_bytes / 1e6, "{:.0f} MB of memory"),
     )
-    said = ", ".join(text.format(value) for value, text in figures if value is not None)
-    return Text(said + "\n", "dim")
+    text = ", ".join(form.format(value) for value, form in figures if value is not None)
+    return Text(text + "\n", "dim")
 
 
 def _export(reference: str) -> str:
@@ -243,7 +243,7 @@ def _export(reference: str) -> str:
 
 
 def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
-    """Two commands to copy: one that runs the image, or gives it to an engine; one that asks it."""
+    """Return commands to copy: to run the image, or to load it first, and to query it."""
     run = [engine, "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
     if engine == "oci":
         text = Text.assemble(("take it ", "bold"), printable(_export(reference)))
@@ -253,6 +253,6 @@ def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
         text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
     if document := example(spec):
         body = json.dumps(document, ensure_ascii=True)
-        ask = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
-        text.append_text(Text.assemble("\n", ("ask it  ", "bold"), printable(shlex.join(ask))))
+        query = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
+        text.append_text(Text.assemble("\n", ("ask it  ", "bold"), printable(shlex.join(query))))
     return text

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.status import Status
 from rich.text import Text
 
+from modelpack.cli.output import STAGE_MARKS, err, pins, print_message
 from modelpack.engines import StepEvent
 from modelpack.pipeline.options import Observer
 from modelpack.types import Check, CheckStatus, Environment, ModelSpec
 
 from .text import printable
 
-if TYPE_CHECKING:
-    pass
-from modelpack.cli.output import STAGE_MARKS, err, pins, print_message
-
 
 class Transfers:
-    """The bar is there from the first layer on until it is stopped."""
+    """A progress bar of a push."""
 
     def __init__(self, console: Console, stage: str) -> None:
         self._sizes: dict[str, tuple[int, int]] = {}
@@ -39,7 +34,7 @@ class Transfers:
         self._bar.start()
 
     def show(self, layer: str, done: int, total: int) -> None:
-        """`done` of `total` bytes; a layer that is told of with all at first was there already."""
+        """Show `done` of `total` bytes. A layer that starts with all of them existed before."""
         if layer not in self._sizes and done == total:
             self._existing += 1
         self._sizes[layer] = (done, total)
@@ -48,7 +43,7 @@ class Transfers:
             self._task,
             completed=sum(done for done, _ in moved),
             total=sum(total for _, total in moved) or None,
-            description=f"{self._existing} layers were there" if self._existing else "",
+            description=f"{self._existing} layers existed" if self._existing else "",
         )
 
     def stop(self) -> None:
@@ -56,7 +51,7 @@ class Transfers:
 
 
 class StageProgress(Observer):
-    """Draws the stages: a spinner with the current step on a terminal, a line when one is done."""
+    """Shows stages: a spinner with the current step on a terminal, and a line at the end."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         self._verbose = verbose
@@ -113,7 +108,7 @@ class StageProgress(Observer):
         print_message(Text.assemble(("note: ", "yellow"), printable(message)))
 
     def close(self) -> None:
-        """Ends the spinner or the bar; the terminal is as it was."""
+        """Remove the spinner or the bar."""
         if self._status:
             self._status.stop()
         if self._transfers:

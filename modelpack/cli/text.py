@@ -1,4 +1,4 @@
-"""Untrusted text made safe for a terminal."""
+"""Untrusted text, made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.text import Text
 
 
 def printable(value: object, style: str = "") -> Text:
-    """Text without control, format and bidirectional characters: these become escapes."""
+    """Escape control, format and bidirectional characters."""
     return Text("".join(c if c.isprintable() else _escaped(c) for c in str(value)), style)
 
 
@@ -16,10 +16,10 @@ def _escaped(character: str) -> str:
 
 
 def lines(text: str) -> Text:
-    """Several lines, each printable."""
+    """Escape each line of a text."""
     return Text("\n").join(printable(line) for line in text.splitlines())
 
 
 def grid() -> Table:
-    """A table without lines, for names and what is told of them."""
+    """Return a table without lines, for names and values."""
     return Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=False)

@@ -90,10 +90,10 @@ def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hos
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"%PDF-1.7\n", "safety not checked  modelpack does not read this format"),
-        (b"a,b\n1,2\n", "safety not checked  modelpack does not read this format"),
-        (bytes(40), "safety refuse  it cannot be read: it is damaged, or no file of a model"),
-        (b"", "safety refuse  it cannot be read: it is damaged, or no file of a model"),
+        (b"%PDF-1.7\n", "safety not checked  modelpack does not support this format"),
+        (b"a,b\n1,2\n", "safety not checked  modelpack does not support this format"),
+        (bytes(40), "safety refuse  it cannot be read: it is damaged, or not a model file"),
+        (b"", "safety refuse  it cannot be read: it is damaged, or not a model file"),
         (b"cposix\nsystem\n(S'true'\ntR.", "safety refuse  it must not be loaded"),
         (b"cown\nModel\n.rest", "safety refuse  it must not be loaded"),
     ],
