@@ -260,7 +260,7 @@ class Engine:
         """
         if self.images is None:
             raise NoEngineError(
-                f"{failure} without a container engine.",
+                f"{failure}: the engine `{self.name}` has no images.",
                 hint=f"Start Docker or Podman, or {alternative}.",
             )
         return self.images
@@ -269,7 +269,6 @@ class Engine:
 def manifest_error(target: str) -> UsageError:
     """Return the error for an image that modelpack did not create."""
     return UsageError(
-        f"{target!r} is no image that modelpack made: it has no /app/modelpack.json that can be"
-        " read.",
-        hint="Make one with: modelpack package MODEL -t NAME",
+        f"{target!r} was not created by modelpack: it has no readable /app/modelpack.json.",
+        hint="Run: modelpack package MODEL -t NAME",
     )

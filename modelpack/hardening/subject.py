@@ -100,9 +100,8 @@ class Subject:
             document["model"]["file"]["path"]
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"This is no image that modelpack made: it has no /{evidence.MANIFEST} that can be "
-                "read.",
-                hint="Make one with: modelpack package MODEL -t NAME",
+                f"The image was not created by modelpack: it has no readable /{evidence.MANIFEST}.",
+                hint="Run: modelpack package MODEL -t NAME",
             ) from error
         return document
 

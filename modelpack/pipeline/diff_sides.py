@@ -14,6 +14,7 @@ from modelpack.bundle import manifest as bundle_manifest
 from modelpack.diff import Base, Side
 from modelpack.diff import image as diff_image
 from modelpack.engines import Engine
+from modelpack.engines.protocol import manifest_error
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect
 from modelpack.oci import filesystem
@@ -130,10 +131,7 @@ def _read_manifest(name: str, image: oci.Image) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
     except (UsageError, ValueError) as error:
-        raise UsageError(
-            f"{name!r} is no image that modelpack made: it has no /{_MANIFEST} that can be read.",
-            hint="Make one with: modelpack package MODEL -t NAME",
-        ) from error
+        raise manifest_error(name) from error
     return document
 
 

@@ -162,6 +162,11 @@ def open_runnable(pipeline: Pipeline, target: Target) -> Iterator[Runnable]:
         ModelpackError: As `package`.
     """
     if target.kind is TargetKind.IMAGE:
+        if pipeline.engine.images is None:
+            raise UsageError(
+                f"{target.text!r} is not a bundle, and the engine `process` runs bundles only.",
+                hint="Give the folder of a bundle, or choose another --engine.",
+            )
         document = pipeline.engine.runner.read_manifest(target.text)
         yield Runnable(target.text, partial(manifest.model_of, document))
         return

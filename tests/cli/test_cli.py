@@ -189,7 +189,7 @@ def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
 def test_push_with_an_engine_that_has_no_images() -> None:
     done = modelpack("push", "a.test/iris", "--engine", "process")
     assert done.returncode == 8
-    assert "The engine `process` has no images." in done.stderr
+    assert "a.test/iris cannot be pushed: the engine `process` has no images." in done.stderr
 
 
 def test_every_command_of_the_contract_so_far_has_help() -> None:

@@ -217,7 +217,7 @@ def test_a_layer_can_not_be_slipped_below_the_mark():
 def test_what_is_no_image_of_ours_is_told():
     made = hard.made()
     del made.layers[1]["app/modelpack.json"]
-    with pytest.raises(UsageError, match="no image that modelpack made"):
+    with pytest.raises(UsageError, match="was not created by modelpack"):
         hardening.scan(made.image)
 
 

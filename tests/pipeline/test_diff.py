@@ -397,4 +397,4 @@ def test_a_model_that_does_not_load_breaks_callers(images: Path) -> None:
 def test_an_image_that_modelpack_did_not_make_is_told_so(base: BaseImage) -> None:
     done = diff(base.reference, base.reference, "--engine", "docker")
     assert done.returncode == 2
-    assert "is no image that modelpack made" in done.stderr
+    assert "was not created by modelpack" in done.stderr

@@ -213,7 +213,7 @@ def test_what_modelpack_did_not_make_is_refused(registry, names, tmp_path):
     load(tmp_path, name, {"a": b"1"})
     done = modelpack("push", name)
     assert done.returncode == 2
-    assert "no image that modelpack made" in done.stderr
+    assert "was not created by modelpack" in done.stderr
     assert in_registry(name) is None
 
 
@@ -255,7 +255,7 @@ def test_a_port_without_a_registry(made, names):
 
 
 def test_a_process_has_no_images(made):
-    with pytest.raises(NoEngineError, match="cannot be pushed without a container engine"):
+    with pytest.raises(NoEngineError, match="cannot be pushed: the engine `process` has no images"):
         pipeline_push.push(Pipeline(Options(engine="process")), made)
 
 

@@ -171,7 +171,7 @@ def test_an_image_of_others_is_told(base):
     for _ in range(2):  # the second time all its layers are known
         done = scan(base.reference)
         assert done.returncode == 2
-        assert "no image that modelpack made" in done.stderr
+        assert "was not created by modelpack" in done.stderr
 
 
 def test_an_interrupt_leaves_nothing(image, tmp_path):

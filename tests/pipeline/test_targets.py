@@ -17,7 +17,8 @@ from modelpack import engines, oci
 from modelpack.attestations import registry
 from modelpack.bundle import manifest
 from modelpack.cli.commands import main
-from modelpack.engines.local.engine import LocalEngine
+from modelpack.engines import Engine
+from modelpack.engines.local import engine as local
 from modelpack.errors import ModelpackError, UsageError
 from modelpack.pipeline import diff_sides, stages
 
@@ -52,17 +53,15 @@ class Reached(Exception):
 
 
 class FakeEngine:
-    platform = "linux/amd64"
-
     def __init__(self, name: str, *, has_image: bool = True) -> None:
         self.name = name
         self._has_image = has_image
 
-    def manifest(self, target: str):
+    def read_manifest(self, target: str):
         self._reach(target)
 
     @contextmanager
-    def contents(self, target: str):
+    def open_image(self, target: str):
         yield self._reach(target)
 
     def _reach(self, target: str) -> None:
@@ -105,7 +104,10 @@ def outcome(command: str, target: str, monkeypatch, *, has_image: bool = True) -
         raise Reached(f"registry {reference}")
 
     def select_engine(name="auto"):
-        return LocalEngine() if name == "process" else FakeEngine(name, has_image=has_image)
+        if name == "process":
+            return local.create_engine()
+        fake = FakeEngine(name, has_image=has_image)
+        return Engine(name, "linux/amd64", fake, fake, fake)
 
     monkeypatch.setattr(oci, "open_image", open_image)
     monkeypatch.setattr(manifest, "read", read_bundle)

@@ -362,7 +362,7 @@ def test_the_manifest_is_read_out_of_the_image(engine, image, client, bundle):
 
 
 def test_an_image_of_someone_else_is_named_as_such(engine, base):
-    with pytest.raises(UsageError, match="is no image that modelpack made"):
+    with pytest.raises(UsageError, match="was not created by modelpack"):
         engine.runner.read_manifest(base.reference)
 
 
