@@ -1,9 +1,8 @@
-"""What is known of the names that a pickle may hold.
+"""The names that pickles may contain, from `allowlist.json`.
 
-`allowlist.json` is made by scripts/make_allowlist.py from the pickles of real releases: exact
-"module:name" -> the roles in which picklers write it, the contract that its arguments keep, and the
-releases that it was seen in. Prefixes would not do: numpy, scipy and scikit-learn hold functions
-that run text or open files.
+`scripts/make_allowlist.py` writes it from the pickles of real releases: the exact "module:name" ->
+the roles in which picklers write it, the contract of its arguments, and the releases that wrote it.
+Prefixes are not enough: numpy, scipy and scikit-learn have functions that run text or open files.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import Any, Literal
 
 Standing = Literal["known", "unknown", "banned"]
 
-# Beyond the standard library of the Python that runs us: those of other versions and of Python 2,
-# whose names unpicklers translate, and packages that import, load or run what they are given.
+# The standard library of this Python, of other versions, and of Python 2, whose names unpicklers
+# translate; and packages that import, load or run their arguments.
 _PYTHON_2 = {name.partition(".")[0] for name in IMPORT_MAPPING}
 _BANNED = sys.stdlib_module_names | _PYTHON_2 | {
     "aifc", "asynchat", "asyncore", "audioop", "binhex", "cStringIO", "cgi", "cgitb", "chunk",
@@ -30,7 +29,7 @@ _BANNED = sys.stdlib_module_names | _PYTHON_2 | {
     "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib", "test", "tomllib", "uu", "wheel",
     "xdrlib", "xxlimited", "xxsubtype",
 }  # fmt: skip
-# Libraries whose every name that a model needs is known, or is a class.
+# Libraries of which a model needs only known names and classes.
 _FRAMEWORKS = {
     "catboost", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "statsmodels", "xgboost",
 }  # fmt: skip
@@ -39,7 +38,7 @@ _BANNED_PARTS = (
     "pandas.core.computation", "scipy.io", "scipy._lib", "sklearn.callback", "sklearn.datasets",
     "sklearn.externals", "sklearn.utils", "statsmodels.datasets", "statsmodels.formula",
     "statsmodels.iolib",
-    # what these hold, under the names that they are shown by
+    # names from these modules under their public paths
     "numpy.DataSource", "pandas.ExcelFile", "pandas.ExcelWriter",
     "pandas.HDFStore",
 )  # fmt: skip
@@ -57,47 +56,50 @@ def is_known(key: str) -> bool:
 
 
 def roles(key: str) -> Collection[str]:
-    """How picklers write this "module:name": it is made (new), called (call), a mere value (ref),
-    appended to (append), given items (items). Empty for one that is not known.
+    """Return the roles in which picklers write this "module:name"; empty if it is unknown.
+
+    The roles: its instances are created (new), appended to (append) or get items (items); it is
+    called (call); it is a value (ref).
     """
     entry = _table().get(key)
     return entry["roles"] if entry else ()
 
 
 def contract_name(key: str) -> str | None:
-    """The contract, in modelpack.inspection.contracts, of this "module:name"."""
+    """Return the name of the contract in `inspection.contracts` for this "module:name"."""
     entry = _table().get(key)
     return entry.get("contract") if entry else None
 
 
 def seen(key: str) -> str:
-    """The series of scikit-learn whose files held this name, as "0.20-0.22, 1.7-1.9"; "" or words
-    for a name that tells nothing of them.
+    """Return the series of scikit-learn that wrote this name, such as "0.20-0.22, 1.7-1.9".
+
+    "" or text without numbers if the name does not depend on the series.
     """
     return str(_table().get(key, {}).get("seen", ""))
 
 
 @cache
 def all_seen() -> frozenset[str]:
-    """What `seen` says of all the names in the table."""
+    """Return the results of `seen` for all names of the table."""
     return frozenset(entry["seen"] for entry in _table().values())
 
 
 @cache
 def all_modules() -> frozenset[str]:
-    """The modules of all the names in the table."""
+    """Return the modules of all names of the table."""
     return frozenset(key.partition(":")[0] for key in _table())
 
 
 @cache
 def standing(key: str) -> Standing:
-    """Whether the global is `known`, `unknown` (the user may trust it) or `banned` (nobody may)."""
+    """Return "known", "unknown" (the user may trust it) or "banned" (nobody may)."""
     if is_known(key):
         return "known"
     module, _, name = key.partition(":")
     parts = module.split(".")
     if parts[0] != "__main__" and (parts[0] in _BANNED or parts[0].startswith("_")):
-        return "banned"  # with an underscore: compiled modules of some release of Python
+        return "banned"  # an underscore: compiled modules of some release of Python
     if any(p.startswith("__") and p != "__main__" for p in [*parts, *name.split(".")]):
         return "banned"
     if parts[0] in _FRAMEWORKS:
@@ -111,7 +113,5 @@ def _may_be_class(module: str, name: str) -> bool:
 
 
 def _crosses(name: str) -> bool:
-    """Whether a dotted name may lead from its module into another: a class holds classes, a module
-    anything that it imported.
-    """
+    """Return whether a dotted name may lead to another module: only classes are safe on its way."""
     return any(not part.lstrip("_")[:1].isupper() for part in name.split(".")[:-1])

@@ -1,7 +1,7 @@
-"""What a file contains next to its estimators: names of the columns, labels of the classes.
+"""Column names and class labels that a file contains next to its estimators.
 
-People save {"model": ..., "columns": [...], "label_encoder": ...}. Such values are used only where
-they fit the model in one way.
+Example: {"model": ..., "columns": [...], "label_encoder": ...}. Such values are used only if they
+fit the model in exactly one way.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _TARGET_WORDS = {
     "label", "labels", "labelencoder", "target", "targets", "y", "class", "classes", "lbl",
     "output", "response", "outcome",
 }  # fmt: skip
-"""Words in the key of an encoder that mean the target."""
+"""Words in the key of an encoder of the target."""
 _ENCODER_WORDS = _TARGET_WORDS | {"le", "encoder", "enc", "transformer"}
-"""Words in the key of an encoder that name no column."""
+"""Words in the key of an encoder that do not name a column."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _MAX_LABELS = 100_000
@@ -44,7 +44,7 @@ _MAX_LABELS = 100_000
 
 @dataclass(frozen=True)
 class Companion:
-    """A value and the key under which a collection has it."""
+    """A value of a collection, and its key."""
 
     key: str
     value: Node
@@ -52,15 +52,16 @@ class Companion:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels that stand for the predictions 0, 1, ..., and where the file has them."""
+    """The labels of the predictions 0, 1, ..., and their key in the file."""
 
     key: str
     values: tuple[Scalar, ...]
 
 
 def named(signature: Signature, values: Iterable[Companion]) -> tuple[Signature, str]:
-    """The signature with the names of a list of columns, and the key of that list; "" if the model
-    has recorded names itself, or no list fits, or several do.
+    """Return the signature with names from a list in the file, and the key of the list.
+
+    The key is "" if the model has recorded names itself, or if not exactly one list fits.
     """
     width = len(signature.inputs)
     if signature.named or signature.layout not in {"array", "frame"} or not width:
@@ -76,7 +77,7 @@ def named(signature: Signature, values: Iterable[Companion]) -> tuple[Signature,
 def _names(companion: Companion) -> tuple[str, ...] | None:
     if _plain(companion.key) not in _NAME_KEYS:
         return None
-    values = _listed(companion.value)
+    values = _to_list(companion.value)
     if not 0 < len(values) <= MAX_INPUTS or not all(isinstance(v, str) and v for v in values):
         return None
     names = tuple(map(str, values))
@@ -84,7 +85,7 @@ def _names(companion: Companion) -> tuple[str, ...] | None:
 
 
 def labelled(signature: Signature, labels: Labels) -> Signature:
-    """The signature of a classifier whose predictions are decoded."""
+    """Return the signature of a classifier whose predictions are decoded to `labels`."""
     (output,) = signature.outputs
     decoded = Field(output.name, scalar_type(labels.values), output.shape, labels.values)
     return replace(signature, outputs=(decoded,), classes=labels.values)
@@ -97,30 +98,34 @@ def find_labels(
     *,
     selected: bool,
 ) -> tuple[Labels | None, str]:
-    """The labels for the classes 0, 1, ... of a classifier, and the reason why an encoder that may
-    be meant is not used; "" if none is left out.
+    """Return the labels of the classes 0, 1, ..., and why a possible encoder is not used ("").
 
-    `encoders`: the LabelEncoders of the file by their keys, or the one that the user `selected`.
-    Others are those of the target unless their keys name an input, or may name one. A collection
-    in the collection, such as {"encoders": {"gender": ...}}, holds those of inputs: in it, only a
-    key that means the target counts.
+    An encoder is that of the target unless its key names an input, or may name one. A collection in
+    the collection, such as {"encoders": {"gender": ...}}, contains encoders of inputs: only a key
+    for the target counts in it.
+
+    Args:
+        signature: That of the model.
+        encoders: The LabelEncoders of the file with their keys.
+        values: Other values of the file.
+        selected: Whether the user selected the only encoder.
     """
     count = len(signature.classes or ())
     if not count or signature.classes != tuple(range(count)):
         return None, "the model does not predict classes 0, 1, ..." if selected else ""
     names = {_plain(field.name) for field in signature.inputs} if signature.named else None
     fitting = [
-        Labels(key, found) for key, part in encoders if len(found := _classes(part)) == count
+        Labels(key, classes) for key, part in encoders if len(classes := _classes(part)) == count
     ]
     if not selected:
-        fitting = [each for each in fitting if not _is_of_input(each.key, names or set())]
-    certain = [each for each in fitting if selected or _is_of_target(each.key, names is not None)]
+        fitting = [each for each in fitting if not _is_for_input(each.key, names or set())]
+    certain = [each for each in fitting if selected or _is_for_target(each.key, names is not None)]
     mapped = [Labels(c.key, labels) for c in values if len(labels := _mapped(c)) == count]
     for group in (certain, mapped):
         if len({each.values for each in group}) == 1:
             return group[0], ""
     if selected:
-        return None, f"the encoder of labels has another number of classes than the model, {count}"
+        return None, f"the label encoder does not have the {count} classes of the model"
     keys = ", ".join(each.key for each in fitting)
     return None, f"the file contains label encoders for {count} classes ({keys})" if keys else ""
 
@@ -132,21 +137,21 @@ def _classes(part: EstimatorNode) -> tuple[Scalar, ...]:
     return _scalars(array.values() or ())
 
 
-def _is_of_input(key: str, names: set[str]) -> bool:
+def _is_for_input(key: str, names: set[str]) -> bool:
     last = _last(key)
     return _plain(last) in names or "".join(_other_words(last)) in names
 
 
-def _is_of_target(key: str, knows_inputs: bool) -> bool:
-    """Whether an encoder that is not known to be that of an input is certainly that of the target.
+def _is_for_target(key: str, knows_inputs: bool) -> bool:
+    """Return whether an encoder that is not known to be for an input is certainly for the target.
 
     Args:
-        key: Its key in the file, with dots between those of collections in collections.
-        knows_inputs: The names of the inputs are known, and the key is none of them.
+        key: Its key in the file, with dots between nested keys.
+        knows_inputs: The names of the inputs are known, and the key is not one of them.
     """
     last = _last(key)
     if last != key:
-        return bool(_TARGET_WORDS.intersection(_words(last))) and not _other_words(last)
+        return bool(_TARGET_WORDS.intersection(_split_words(last))) and not _other_words(last)
     return knows_inputs or not _other_words(key)
 
 
@@ -154,21 +159,21 @@ def _last(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _words(key: str) -> list[str]:
+def _split_words(key: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(key)]
 
 
 def _other_words(key: str) -> list[str]:
-    return [word for word in _words(key) if word not in _ENCODER_WORDS]
+    return [word for word in _split_words(key) if word not in _ENCODER_WORDS]
 
 
 def _mapped(companion: Companion) -> tuple[Scalar, ...]:
-    """The labels of a list of texts, or of a dict between texts and 0, 1, ..., in that order."""
+    """Return the labels in a list of strings, or in a dict between strings and 0, 1, ..."""
     if _plain(companion.key) not in _LABEL_KEYS:
         return ()
     node = companion.value
     if not isinstance(node, DictNode):
-        values = _scalars(_listed(node))
+        values = _scalars(_to_list(node))
         return values if all(isinstance(value, str) for value in values) else ()
     keys, values = _scalars(node.keys), _scalars(node.values)
     if set(map(type, keys)) == {str}:
@@ -186,7 +191,7 @@ def _scalars(nodes: Sequence[Node]) -> tuple[Scalar, ...]:
     return () if None in values else values
 
 
-def _listed(node: Node) -> list[Node]:
+def _to_list(node: Node) -> list[Node]:
     if isinstance(node, list | tuple):
         return list(node) if len(node) <= MAX_INPUTS else []
     array = view(node)
@@ -198,12 +203,12 @@ def _plain(text: str) -> str:
     return "".join(each for each in text.lower() if each.isalnum())
 
 
-def companions(root: Node, deepest: int = 2) -> Iterator[Companion]:
-    """The values of a dict, and of the dicts in it, by their keys."""
+def companions(root: Node, depth: int = 2) -> Iterator[Companion]:
+    """Yield the values of a dict, and of the dicts in it, with their keys."""
     if not isinstance(root, DictNode):
         return
     for key, value in zip(root.keys, root.values, strict=True):
         if isinstance(key, str):
             yield Companion(key, value)
-            if deepest > 1 and isinstance(value, DictNode):
-                yield from companions(value, deepest - 1)
+            if depth > 1 and isinstance(value, DictNode):
+                yield from companions(value, depth - 1)

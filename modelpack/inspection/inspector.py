@@ -1,4 +1,4 @@
-"""From the files of a model to a `ModelSpec`."""
+"""Inspection of the files of a model: findings, and the description in a `ModelSpec`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from .facts import layouts, libraries
 from .facts.contents import describe_contents
 from .facts.estimators import EstimatorNode, as_node, estimator_node
 from .facts.input_types import transforms_to_frames
-from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, signature
+from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name
+from .facts.signature import signature as signature_of
 from .facts.statsmodels import CODE as UNSERVED
 from .facts.statsmodels import is_of_unserved, unserved
 from .formats.model import spec
 from .nodes import DictNode, Global, Node, ObjectNode
 from .parser import ParsedFile, parse_file
-from .pickle.machine import merged
+from .pickle.machine import merge
 
 _MAX_SHOWN = 5
 
@@ -35,48 +36,47 @@ _MAX_SHOWN = 5
 def inspect(
     path: str | Path, *more: str | Path, trust: Collection[str] = (), select: Sequence[str] = ()
 ) -> ModelSpec:
-    """All that can be known of a model without loading it. `more`: further files that it lies in,
-    in the order in which its rows pass through them.
+    """Describe a model without loading it.
 
-    A file that is broken, hostile or no model gives a spec too; its `safety` says so. `trust` names
-    globals ("module:name") that the verdict accepts although modelpack does not know them. `select`
-    names the keys or positions of the estimators to take from a file that holds several.
+    A file that is damaged, hostile or not a model has findings in `safety`.
+
+    Args:
+        path: The file of the model.
+        more: Further files of the model, in the order in which rows pass through them.
+        trust: Unknown globals ("module:name") that the verdict accepts.
+        select: Keys or positions of estimators in a file with several.
 
     Raises:
-        UsageError: there is no such file, or it is no regular file, or it cannot be read; or
-            `select` names what is not in it.
+        UsageError: A file does not exist, is not a regular file or cannot be read, or `select`
+            names an estimator that is not in the file.
     """
-    readings = [parse_file(Path(p), trust) for p in (path, *more)]
-    return _spec(readings, select)
+    files = [parse_file(Path(p), trust) for p in (path, *more)]
+    return _spec(files, select)
 
 
-def _spec(readings: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
-    if any(reading.told for reading in readings):
-        return _native_spec(readings, select)
-    first, *others = readings
-    complete = all(reading.complete for reading in readings)
-    roots = [reading.root for reading in readings]
-    made = compose(roots, [r.path.stem for r in readings], select) if complete else Composition()
-    root, trace = made.root, merged([reading.trace for reading in readings])
-    made, found, labels, notices = _completed(made, roots)
+def _spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
+    if any(file.native for file in files):
+        return _native_spec(files, select)
+    first, *others = files
+    complete = all(file.complete for file in files)
+    roots = [file.root for file in files]
+    composition = (
+        compose(roots, [r.path.stem for r in files], select) if complete else Composition()
+    )
+    root, trace = composition.root, merge([file.trace for file in files])
+    composition, signature, labels, notices = _with_companions(composition, roots)
     parts = facts_estimators.estimators(trace)
     versions = libraries.recorded_versions(root, trace, parts)
     framework = libraries.framework(root)
     readers = {
-        "joblib": any(reading.is_joblib for reading in readings),
-        "lz4": any(reading.container == "lz4" for reading in readings),
-        "skops": any(reading.container == "zip" for reading in readings),
-        "pandas": found.layout == "frame",
+        "joblib": any(file.is_joblib for file in files),
+        "lz4": any(file.container == "lz4" for file in files),
+        "skops": any(file.container == "zip" for file in files),
+        "pandas": signature.layout == "frame",
     }
-    needed = {name for name in readers if readers[name]} | libraries.containers(parts)
-    required = libraries.requirements(trace, versions, needed)
-    findings = [finding for reading in readings for finding in _located(reading, len(readings))]
-    reason = unserved(root)
-    unusual = [each for each in findings if not is_of_unserved(each)]
-    if reason is not None and policy.verdict(unusual) != "refuse":
-        findings = [Finding(UNSERVED, reason), *unusual]
-    elif policy.verdict(findings) != "refuse":  # else what it holds is beside the point
-        findings += _notes(made, readings)
+    used = {name for name in readers if readers[name]} | libraries.containers(parts)
+    required = libraries.requirements(trace, versions, used)
+    findings = _findings(files, composition)
     return ModelSpec(
         file=first.file,
         format=first.format,
@@ -90,12 +90,12 @@ def _spec(readings: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
         requirements=required,
         versions=versions,
         local_modules=libraries.local_modules(trace),
-        signature=found,
+        signature=signature,
         safety=Safety(policy.verdict(findings), tuple(findings)),
         globals=tuple(sorted(trace.globals)),
-        members=made.members,
-        more_files=tuple(reading.file for reading in others),
-        choices=made.choices,
+        members=composition.members,
+        more_files=tuple(file.file for file in others),
+        choices=composition.choices,
         reasons=libraries.reasons(required, trace, versions, parts),
         n_jobs=facts_estimators.n_jobs(parts),
         callables=facts_estimators.callables(parts),
@@ -103,89 +103,105 @@ def _spec(readings: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
         evidence=layouts.evidence(trace),
         transform_output="pandas" if root and transforms_to_frames(root) else None,
         labels=labels,
-        suggestion=made.suggestion,
+        suggestion=composition.suggestion,
         notices=notices,
-        callable_positions=_callables(readings),
+        callable_positions=_callables(files),
         own_states=methods.states(trace.objects),
     )
 
 
-def _callables(readings: list[ParsedFile]) -> tuple[HeldCallable, ...]:
-    """What the objects of the files hold, each position with its file where there are several."""
-    names = [f"{ascii(r.path.name)[1:-1]}: " if len(readings) > 1 else "" for r in readings]
-    found = [
+def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding]:
+    findings = [finding for file in files for finding in _located(file, len(files))]
+    reason = unserved(composition.root)
+    remaining = [each for each in findings if not is_of_unserved(each)]
+    if reason is not None and policy.verdict(remaining) != "refuse":
+        return [Finding(UNSERVED, reason), *remaining]
+    if policy.verdict(findings) != "refuse":
+        findings += _notes(composition, files)
+    return findings
+
+
+def _callables(files: list[ParsedFile]) -> tuple[HeldCallable, ...]:
+    """Return the callables in the objects; positions start with the file if there are several."""
+    names = [f"{ascii(r.path.name)[1:-1]}: " if len(files) > 1 else "" for r in files]
+    listings = [
         listing(r.root, name)
-        for r, name in zip(readings, names, strict=True)
+        for r, name in zip(files, names, strict=True)
         if r.complete and r.trace.globals
     ]
-    return tuple(chain.from_iterable(found))
+    return tuple(chain.from_iterable(listings))
 
 
-def _completed(
-    made: Composition, roots: Sequence[Node]
+def _with_companions(
+    composition: Composition, roots: Sequence[Node]
 ) -> tuple[Composition, Signature, tuple[Scalar, ...] | None, tuple[str, ...]]:
-    """The signature of the model with the names and labels that the files contain next to it; the
-    labels; and sentences on all that. The composition has a problem if chosen labels do not fit.
+    """Add the column names and class labels that the files contain next to the model.
+
+    Returns:
+        The composition, with a problem if the selected labels do not fit; the signature; the
+        labels; and notices.
     """
-    if made.root is None:
-        return made, NO_SIGNATURE, None, made.notices
+    if composition.root is None:
+        return composition, NO_SIGNATURE, None, composition.notices
     values = [each for root in roots for each in companions(root)]
-    found, key = named(signature(made.root), values)
-    notices = [*made.notices]
+    signature, key = named(signature_of(composition.root), values)
+    notices = [*composition.notices]
     if key:
         notices.append(f"The names of the inputs come from {key!a} in the file.")
-    labels, reason = find_labels(found, made.encoders, values, selected=made.chose)
+    labels, reason = find_labels(
+        signature, composition.encoders, values, selected=composition.encoder_selected
+    )
     if labels:
-        found = labelled(found, labels)
+        signature = labelled(signature, labels)
         shown = ", ".join(ascii(value) for value in labels.values[:_MAX_SHOWN])
         notices.append(f"Predictions are decoded to the labels of {labels.key!a}: {shown}.")
-    elif made.chose:
-        made = replace(made, problem=made.problem or Finding("misfit", reason))
+    elif composition.encoder_selected:
+        composition = replace(composition, problem=composition.problem or Finding("misfit", reason))
     elif reason:
         notices.append(
-            f"Predictions are not decoded: {ascii(reason)[1:-1]}, and none of them is certainly "
-            "that of the target. Name it with --select after the model."
+            f"Predictions are not decoded: {ascii(reason)[1:-1]}, and it is uncertain which one "
+            "encodes the target. Name it with --select after the model."
         )
-    return made, found, labels.values if labels else None, tuple(notices)
+    return composition, signature, labels.values if labels else None, tuple(notices)
 
 
-def _native_spec(readings: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
-    """Of a model in the format of its own library, which is always one file and one model."""
+def _native_spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
+    """Return the spec of a model that is not a pickle, which is always one model in one file."""
     if select:
         raise UsageError(
-            "--select takes an estimator out of a collection, and the file holds one model.",
-            hint="Leave --select away.",
+            "--select takes an estimator from a collection, but the file contains a single model.",
+            hint="Leave out --select.",
         )
-    findings = [finding for reading in readings for finding in _located(reading, len(readings))]
-    told = next(reading.told for reading in readings if reading.told)
-    if len(readings) > 1 and policy.verdict(findings) != "refuse":
-        message = f"one of the files is {told.description}, which is packaged as a single file"
+    findings = [finding for file in files for finding in _located(file, len(files))]
+    model = next(file.native for file in files if file.native)
+    if len(files) > 1 and policy.verdict(findings) != "refuse":
+        message = f"one of the files is {model.description}, which is packaged as a single file"
         findings.append(Finding("misfit", message))
-    return spec(told, [reading.file for reading in readings], findings)
+    return spec(model, [file.file for file in files], findings)
 
 
-def _located(reading: ParsedFile, files: int) -> list[Finding]:
-    """The findings of a file, with its name where there are several."""
-    if files == 1:
-        return reading.findings
-    name = ascii(reading.path.name)[1:-1]
-    return [replace(found, message=f"{name}: {found.message}") for found in reading.findings]
+def _located(file: ParsedFile, count: int) -> list[Finding]:
+    """Return the findings of a file, with its name if there are several files."""
+    if count == 1:
+        return file.findings
+    name = ascii(file.path.name)[1:-1]
+    return [replace(each, message=f"{name}: {each.message}") for each in file.findings]
 
 
-def _notes(made: Composition, readings: list[ParsedFile]) -> list[Finding]:
-    """What keeps well-formed files from being served."""
-    if not all(reading.complete for reading in readings):
+def _notes(composition: Composition, files: list[ParsedFile]) -> list[Finding]:
+    """Return why well-formed files cannot be served."""
+    if not all(file.complete for file in files):
         return []
-    if made.problem is not None:
-        return [made.problem]
-    if made.root is None:
-        held = "; ".join(describe_contents(reading.root) for reading in readings)
-        return [Finding("not-a-model", f"the file holds {held}, and no estimator")]
-    return _faults(made.root)
+    if composition.problem is not None:
+        return [composition.problem]
+    if composition.root is None:
+        contents = "; ".join(describe_contents(file.root) for file in files)
+        return [Finding("not-a-model", f"the file contains {contents}, but no estimator")]
+    return _faults(composition.root)
 
 
 def _faults(root: EstimatorNode) -> list[Finding]:
-    """Return what keeps an estimator from answering the rows of a table."""
+    """Return why an estimator cannot predict table rows."""
     if not root.is_fitted:
         return [Finding("not-fitted", f"{root.last.cls.dotted} was saved before it was fitted")]
     if reason := no_prediction(root):
@@ -198,8 +214,8 @@ def _faults(root: EstimatorNode) -> list[Finding]:
     return []
 
 
-# A file may hold one estimator, or a tuple, list or dict of objects; and a model may lie in
-# several files. Several estimators in a row are a pipeline, and described as one.
+# A file contains one estimator, or a tuple, list or dict of objects. A model may consist of several
+# files. Several estimators in sequence are described as one pipeline.
 _COLLECTIONS = (DictNode, list, tuple)
 Key = str | int
 MemberPath = tuple[Key, ...]
@@ -209,18 +225,24 @@ _MAX_VALUES = 1_000_000
 _MAX_LISTED = 8
 _MAX_ORDERED = 4
 _MODEL = re.compile(r"model|estimator|classifier|regressor|clf|best", re.IGNORECASE)
-_OF_CLASSES = "LabelEncoder"
-_OF_LABELS = {_OF_CLASSES, "LabelBinarizer", "MultiLabelBinarizer"}
-"""What transforms the labels of rows, and no rows."""
+_CLASS_ENCODER = "LabelEncoder"
+_LABEL_TRANSFORMERS = {_CLASS_ENCODER, "LabelBinarizer", "MultiLabelBinarizer"}
+"""Transformers of labels, not of rows."""
 
 
 @dataclass(frozen=True)
 class Composition:
-    """`root`: what the rows pass through, as one estimator; None where there is none, or none to
-    choose. `choices`: what `select` may name; `suggestion`: what it should name for all that the
-    rows may have passed through in training. `problem`: why there is no root, where that has to be
-    said. `encoders`: those of labels by their keys, or only the one that the user `chose` for the
-    predictions. `notices`: sentences on what was left out.
+    """The estimators of a model as one.
+
+    Attributes:
+        root: The estimator that rows pass through. None if none exists or several are possible.
+        members: The locations of its estimators in the files.
+        choices: Valid values of `select`.
+        suggestion: Values of `select` for all estimators that rows may have passed through.
+        problem: Why there is no root, or why its members do not fit.
+        encoders: Label encoders with their keys; a single one if the user selected it.
+        encoder_selected: Whether the user selected an encoder for the predictions.
+        notices: Sentences about estimators that were left out.
     """
 
     root: EstimatorNode | None = None
@@ -229,12 +251,12 @@ class Composition:
     suggestion: tuple[str, ...] = ()
     problem: Finding | None = None
     encoders: tuple[tuple[str, EstimatorNode], ...] = ()
-    chose: bool = False
+    encoder_selected: bool = False
     notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _Candidate:
     """An estimator, the node that it was read from, and where it is located."""
 
     part: EstimatorNode
@@ -244,106 +266,109 @@ class _Found:
 
 
 def compose(roots: Sequence[Node], names: Sequence[str], select: Sequence[str]) -> Composition:
-    """How the objects of files make one model. `names` of the files; `select`: the estimators to
-    take from a file that holds several, in the order in which the rows pass through them.
+    """Compose the objects of files to one model.
+
+    Args:
+        roots: The value of each file.
+        names: The name of each file.
+        select: Estimators of a file with several, in the order in which rows pass through them.
 
     Raises:
-        UsageError: `select` names none, or is given for several files.
+        UsageError: `select` names a missing estimator, or there are several files.
     """
     if select:
         return _selected(roots, select)
-    chain: list[_Found] = []
-    encoders: list[_Found] = []
-    chose = False
+    chain: list[_Candidate] = []
+    encoders: list[_Candidate] = []
+    encoder_selected = False
     for index, root in enumerate(roots):
-        found = _found(index, root, names[index])
-        if not found:
+        candidates = _find_estimators(index, root, names[index])
+        if not candidates:
             return Composition()
-        estimators = [one for one in found if one.part.name != _OF_CLASSES] or found
-        if estimators is found and chain and found[0].part.name == _OF_CLASSES:
-            estimators, chose = [], True  # the labels of the estimators before
+        estimators = [one for one in candidates if one.part.name != _CLASS_ENCODER] or candidates
+        if estimators is candidates and chain and candidates[0].part.name == _CLASS_ENCODER:
+            estimators, encoder_selected = [], True  # labels of the preceding estimators
         passed = set(estimators)
-        encoders += [one for one in found if one not in passed]
-        members = _members(root, estimators, len(found)) if estimators else []
+        encoders += [one for one in candidates if one not in passed]
+        members = _members(root, estimators, len(candidates)) if estimators else []
         if members is None:
-            return _undecided(found, estimators)
+            return _undecided(candidates, estimators)
         chain += members
-    return replace(_chained(chain), encoders=_by_key(encoders), chose=chose)
+    return replace(_chained(chain), encoders=_by_key(encoders), encoder_selected=encoder_selected)
 
 
-def _by_key(encoders: Sequence[_Found]) -> tuple[tuple[str, EstimatorNode], ...]:
+def _by_key(encoders: Sequence[_Candidate]) -> tuple[tuple[str, EstimatorNode], ...]:
     return tuple((_text(one.member.path) or one.name, one.part) for one in encoders)
 
 
 def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
     if len(roots) > 1:
         raise UsageError(
-            "--select takes an estimator out of one file, and several files were given.",
+            "--select takes an estimator from one file, but there are several files.",
             hint="Give either one file and --select, or one file for each estimator.",
         )
-    found = {_text(one.member.path): one for one in _found(0, roots[0], "model")}
-    unknown = [name for name in select if name not in found]
+    by_name = {_text(one.member.path): one for one in _find_estimators(0, roots[0], "model")}
+    unknown = [name for name in select if name not in by_name]
     if unknown:
-        offered = ", ".join(filter(None, found)) or "none: the file is not a collection of them"
         raise UsageError(
-            f"The file holds no estimator at {unknown[0]!a}.",
-            hint=f"It holds estimators at: {ascii(offered)[1:-1]}.",
+            f"The file contains no estimator at {unknown[0]!a}.",
+            hint=f"Estimators in the file: {ascii(', '.join(filter(None, by_name)))[1:-1]}."
+            if any(by_name)
+            else "Leave out --select: the file is not a collection of estimators.",
         )
-    named = [found[name] for name in select]
-    chosen = [one for one in named if one.part.name != _OF_CLASSES] or named
-    taken = set(chosen)
-    encoders = [one for one in named if one not in taken]
-    chose = bool(encoders)
-    if not chose:
-        encoders = [one for one in found.values() if one.part.name == _OF_CLASSES]
+    selected = [by_name[name] for name in select]
+    chain = [one for one in selected if one.part.name != _CLASS_ENCODER] or selected
+    taken = set(chain)
+    encoders = [one for one in selected if one not in taken]
+    encoder_selected = bool(encoders)
+    if not encoder_selected:
+        encoders = [one for one in by_name.values() if one.part.name == _CLASS_ENCODER]
     return replace(
-        _chained(chosen),
-        choices=tuple(found),
+        _chained(chain),
+        choices=tuple(by_name),
         encoders=_by_key(encoders),
-        chose=chose,
-        notices=tuple(_left_out(chosen, list(found.values()))),
+        encoder_selected=encoder_selected,
+        notices=tuple(_left_out(chain, list(by_name.values()))),
     )
 
 
-def _left_out(chosen: Sequence[_Found], found: Sequence[_Found]) -> Iterator[str]:
-    """A sentence for each transformer that fits before what was selected, and was not."""
-    selected = set(chosen)
-    for one in found:
+def _left_out(chain: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> Iterator[str]:
+    """Yield a notice for each transformer that fits before the selected estimators."""
+    selected = set(chain)
+    for one in candidates:
         if one in selected or not _transforms(one):
             continue
         width = _width_out(one)
-        if width is not None and width == _width_in(chosen[0]):
-            options = " ".join(f"--select {_option(each)}" for each in (one, *chosen))
+        if width is not None and width == _width_in(chain[0]):
+            options = " ".join(f"--select {_option(each)}" for each in (one, *chain))
             yield (
-                f"{_printable(one)} is not selected, and gives as many values a row as "
-                f"{_printable(chosen[0])} takes. If rows pass through it first, give {options}."
+                f"{_printable(one)} is not selected, but returns as many values per row as "
+                f"{_printable(chain[0])} takes. If rows pass through it first, give {options}."
             )
 
 
-def _printable(found: _Found) -> str:
-    return f"{ascii(_text(found.member.path))[1:-1]} ({found.part.name})"
+def _printable(candidate: _Candidate) -> str:
+    return f"{ascii(_text(candidate.member.path))[1:-1]} ({candidate.part.name})"
 
 
-def _option(found: _Found) -> str:
-    return shlex.quote(ascii(_text(found.member.path))[1:-1])
+def _option(candidate: _Candidate) -> str:
+    return shlex.quote(ascii(_text(candidate.member.path))[1:-1])
 
 
-def _found(file: int, root: Node, name: str) -> list[_Found]:
-    """The estimators that the root is, or holds."""
+def _find_estimators(file: int, root: Node, name: str) -> list[_Candidate]:
+    """Return the root if it is an estimator, otherwise the estimators in it."""
     part = estimator_node(root)
     if part is not None:
-        return [_Found(part, root, Member(file), name)]
+        return [_Candidate(part, root, Member(file), name)]
     return [
-        _Found(inner, node, Member(file, path), str(path[-1]))
+        _Candidate(inner, node, Member(file, path), str(path[-1]))
         for path, node in _values(root)
         if (inner := estimator_node(node)) is not None
     ]
 
 
 def _values(root: Node) -> Iterator[tuple[MemberPath, ObjectNode]]:
-    """The objects that a tuple, list or dict holds, and that those inside it hold, by key and
-    position; at most so many values are looked at.
-    """
+    """Yield the objects in a tuple, list or dict, and in nested ones, with their path."""
     waiting: deque[tuple[MemberPath, Node]] = deque()
     if isinstance(root, _COLLECTIONS):
         waiting.append(((), root))
@@ -351,58 +376,59 @@ def _values(root: Node) -> Iterator[tuple[MemberPath, ObjectNode]]:
     while waiting and left > 0:
         path, node = waiting.popleft()
         left -= len(node.keys if isinstance(node, DictNode) else node)
-        for key, value in _held(node):
+        for key, value in _items(node):
             if isinstance(value, ObjectNode):
                 yield (*path, key), value
             elif isinstance(value, _COLLECTIONS) and len(path) < _MAX_DEPTH:
                 waiting.append(((*path, key), value))
 
 
-def _held(node: Node) -> Iterator[tuple[Key, Node]]:
+def _items(node: Node) -> Iterator[tuple[Key, Node]]:
     if isinstance(node, DictNode):
         pairs = zip(node.keys, node.values, strict=True)
         return ((key, value) for key, value in pairs if isinstance(key, str) or type(key) is int)
     return iter(enumerate(node))
 
 
-def _members(root: Node, found: list[_Found], count: int) -> list[_Found] | None:
-    """Those that the rows pass through; None where the file does not tell. `count`: of all objects
-    that were found, encoders of labels included.
+def _members(root: Node, estimators: list[_Candidate], count: int) -> list[_Candidate] | None:
+    """Return the estimators that rows pass through. None if that is uncertain.
+
+    `count`: of all estimators in the file, label encoders included.
     """
-    if len(found) == 1:
-        return found
+    if len(estimators) == 1:
+        return estimators
     is_sequence = isinstance(root, list | tuple) and count == len(root)
-    if is_sequence and all(map(_transforms, found[:-1])) and not _transforms(found[-1]):
-        return found
+    if is_sequence and all(map(_transforms, estimators[:-1])) and not _transforms(estimators[-1]):
+        return estimators
     return None
 
 
-def _transforms(found: _Found) -> bool:
-    part = found.part
-    if part.last.name in _OF_LABELS:
+def _transforms(candidate: _Candidate) -> bool:
+    part = candidate.part
+    if part.last.name in _LABEL_TRANSFORMERS:
         return False
     return part.only_transforms or (part.has("transform") is True and not part.has("predict"))
 
 
-def _undecided(found: list[_Found], estimators: list[_Found]) -> Composition:
-    told = [f"{_text(one.member.path)} ({one.part.name})" for one in found[:_MAX_LISTED]]
-    more = f" and {len(found) - len(told)} more" if len(found) > len(told) else ""
-    message = f"the file holds {len(found)} estimators: {', '.join(told)}{more}"
+def _undecided(candidates: list[_Candidate], estimators: list[_Candidate]) -> Composition:
+    names = [f"{_text(one.member.path)} ({one.part.name})" for one in candidates[:_MAX_LISTED]]
+    more = f" and {len(candidates) - len(names)} more" if len(candidates) > len(names) else ""
+    message = f"the file contains {len(candidates)} estimators: {', '.join(names)}{more}"
     return Composition(
-        choices=tuple(_text(one.member.path) for one in found),
+        choices=tuple(_text(one.member.path) for one in candidates),
         suggestion=tuple(_text(one.member.path) for one in _suggested(estimators)),
         problem=Finding("several-models", message),
     )
 
 
-def _suggested(found: list[_Found]) -> list[_Found]:
-    """The estimator that predicts, behind the transformers that fit before it."""
-    predictors = [one for one in found if not _transforms(one)] or found[:1]
+def _suggested(estimators: list[_Candidate]) -> list[_Candidate]:
+    """Return the longest chain of fitting transformers, and the estimator that predicts."""
+    predictors = [one for one in estimators if not _transforms(one)] or estimators[:1]
     last = next((one for one in predictors if _MODEL.search(one.name)), predictors[0])
-    transformers = [one for one in found if _transforms(one) and one is not last]
+    transformers = [one for one in estimators if _transforms(one) and one is not last]
     if len(transformers) > _MAX_ORDERED:
         return [last]
-    longest: list[_Found] = []
+    longest: list[_Candidate] = []
     for count in range(1, len(transformers) + 1):
         for order in permutations(transformers, count):
             if all(_surely_fit(first, then) for first, then in pairwise((*order, last))):
@@ -411,60 +437,62 @@ def _suggested(found: list[_Found]) -> list[_Found]:
     return [*longest, last]
 
 
-def _surely_fit(first: _Found, then: _Found) -> bool:
+def _surely_fit(first: _Candidate, then: _Candidate) -> bool:
     width = _width_out(first)
     return width is not None and width == _width_in(then)
 
 
-def _width_out(found: _Found) -> int | None:
-    """How many values a row has behind a transformer; None if that is unknown."""
-    shape = signature(found.part).outputs[0].shape
+def _width_out(candidate: _Candidate) -> int | None:
+    """Return the number of values per row that a transformer returns. None if unknown."""
+    shape = signature_of(candidate.part).outputs[0].shape
     return shape[0] if len(shape) == 1 and shape[0] >= 0 else None
 
 
-def _width_in(found: _Found) -> int | None:
-    return len(signature(found.part).inputs) or None
+def _width_in(candidate: _Candidate) -> int | None:
+    return len(signature_of(candidate.part).inputs) or None
 
 
-def _chained(chain: list[_Found]) -> Composition:
-    members = tuple(found.member for found in chain)
+def _chained(chain: list[_Candidate]) -> Composition:
+    members = tuple(one.member for one in chain)
     if len(chain) == 1:
         return Composition(chain[0].part, members)
-    problem = next(filter(None, map(_misfit, chain, chain[1:])), None)
+    problem = next(filter(None, map(_mismatch, chain, chain[1:])), None)
     return Composition(_pipeline(chain), members, problem=problem)
 
 
-def _misfit(first: _Found, then: _Found) -> Finding | None:
-    """Why rows cannot go from one to the other."""
+def _mismatch(first: _Candidate, then: _Candidate) -> Finding | None:
+    """Return why rows cannot pass from one estimator to the other."""
     if not _can_transform(first):
-        message = f"{first.part.name} comes before {then.part.name} and does not transform rows"
+        message = f"{first.part.name} comes before {then.part.name}, but does not transform rows"
         return Finding("misfit", message)
-    (width,) = signature(first.part).outputs[0].shape or (-1,)
-    takes = len(signature(then.part).inputs)
+    (width,) = signature_of(first.part).outputs[0].shape or (-1,)
+    takes = len(signature_of(then.part).inputs)
     if width >= 0 and takes and width != takes:
         message = (
-            f"{first.part.name} gives {width:,} values a row, and {then.part.name} takes {takes:,}"
+            f"{first.part.name} returns {width:,} values per row, but {then.part.name} takes "
+            f"{takes:,}"
         )
         return Finding("misfit", message)
     return None
 
 
-def _can_transform(found: _Found) -> bool:
-    return found.part.has("transform") is not False and found.part.last.name not in _OF_LABELS
+def _can_transform(candidate: _Candidate) -> bool:
+    part = candidate.part
+    return part.has("transform") is not False and part.last.name not in _LABEL_TRANSFORMERS
 
 
-def _pipeline(chain: list[_Found]) -> EstimatorNode:
-    """The estimators in a row, as scikit-learn's Pipeline would hold them."""
-    steps = [(_step_name(found, index), found.node) for index, found in enumerate(chain)]
+def _pipeline(chain: list[_Candidate]) -> EstimatorNode:
+    """Return the estimators as a Pipeline of scikit-learn."""
+    steps = [(_step_name(one, index), one.node) for index, one in enumerate(chain)]
     return EstimatorNode(Global("sklearn.pipeline:Pipeline", 0, ""), {"steps": steps})
 
 
-def _step_name(found: _Found, index: int) -> str:
-    """Its key or file; of a position in a tuple, its class, as `make_pipeline` does."""
-    is_position = found.name == str(index)
-    return found.part.name.lower() if is_position else found.name
+def _step_name(candidate: _Candidate, index: int) -> str:
+    """Return the key or file name. For a position, the class, as `make_pipeline` does."""
+    is_position = candidate.name == str(index)
+    return candidate.part.name.lower() if is_position else candidate.name
 
 
 def _text(path: MemberPath) -> str:
-    """A path as `--select` takes it: "models.churn"."""
+    """Return a path as a value of `--select`, such as "models.churn"."""
     return ".".join(map(str, path))

@@ -1,4 +1,4 @@
-"""The inspector in a process of its own: whatever a file does to it, it costs one error message."""
+"""The inspector in a separate process. A file that exceeds a limit or crashes it is an error."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from modelpack.types import Finding, ModelFile, ModelSpec, Safety, Signature, fr
 from . import limits
 from .pickle.ndarrays import clean
 
-# -I and -S: no variable, no folder but Python's own, no start-up file of site-packages. Ours come
-# last, so that nothing in them stands before the standard library.
+# -I and -S: no environment variables, no directories but those of the standard library, no start-up
+# files. Our directories come last, so nothing in them hides the standard library.
 _START = (
     "import sys; sys.path += sys.argv[2:]; "
     "from modelpack.inspection.worker import main; main(sys.argv[1])"
 )
-_NEEDED = ("packaging", "lz4")
+_REQUIRED = ("packaging", "lz4")
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH")
 _ERRORS = {kind.__name__: kind for kind in errors.ModelpackError.__subclasses__()}
 
 
 class InspectorError(Exception):
-    """A bug of the inspector; its cause has the traceback."""
+    """A bug of the inspector. `__cause__` contains the traceback."""
 
 
-class _Traceback(Exception):  # noqa: N818 - the text of one, of the other process
+class _Traceback(Exception):  # noqa: N818 - the text of a traceback of the worker
     pass
 
 
 def inspect(
     path: str | Path, *more: str | Path, trust: Collection[str] = (), select: Sequence[str] = ()
 ) -> ModelSpec:
-    """What `inspector.inspect` gives, which is read by a process of its own.
+    """Run `inspector.inspect` in a separate process with limits.
 
-    A file that is beyond its limits or ends it gives a spec too, whose `safety` says so.
+    A file that exceeds a limit or crashes the process has a finding in `safety`.
 
     Raises:
-        UsageError: as `inspector.inspect`.
-        InspectorError: a bug.
+        UsageError: As for `inspector.inspect`.
+        InspectorError: The inspector has a bug.
     """
     paths = [str(p) for p in (path, *more)]
     return _inspect(paths, trust=sorted(trust), select=list(select))
@@ -68,16 +68,17 @@ def _inspect(paths: list[str], **options: Any) -> ModelSpec:
 def _size(path: str) -> int:
     try:
         return Path(path).stat().st_size
-    except (OSError, ValueError):  # the child says what is wrong with the path
+    except (OSError, ValueError):  # the worker reports it
         return 0
 
 
 @contextmanager
 def _child(request: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, which has ended afterwards. It ends by itself if this one is killed: see
-    `child._end_with_parent`.
+    """Start the worker, and end it on exit. It also ends if this process is killed.
+
+    See `worker._end_with_parent`.
     """
-    lifeline, held = os.pipe()
+    lifeline, own_end = os.pipe()
     try:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _START, request, *_folders()],
@@ -85,7 +86,7 @@ def _child(request: str) -> Iterator[subprocess.Popen[bytes]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
-            start_new_session=True,  # Ctrl-C at the terminal is ours to deal with
+            start_new_session=True,  # Ctrl-C is handled by this process
         )
         with child:
             try:
@@ -94,38 +95,38 @@ def _child(request: str) -> Iterator[subprocess.Popen[bytes]]:
                 child.kill()
     finally:
         os.close(lifeline)
-        os.close(held)
+        os.close(own_end)
 
 
 def _folders() -> list[str]:
-    """Where modelpack and the few distributions lie that the inspector needs."""
-    specs = filter(None, map(find_spec, _NEEDED))
+    """Return the directories of modelpack and of the distributions that the inspector imports."""
+    specs = filter(None, map(find_spec, _REQUIRED))
     packages = [folder for spec in specs for folder in spec.submodule_search_locations or ()]
     own = str(Path(__file__).parents[1])
     return list(dict.fromkeys(str(Path(folder).parent) for folder in (own, *packages)))
 
 
 def _spec(out: bytes, status: int, paths: list[str]) -> ModelSpec:
-    answer = _parsed(out) if status == 0 else {}
-    if "spec" in answer:
-        return from_json(ModelSpec, answer["spec"])
-    if "error" in answer:
-        kind, message, hint = answer["error"]
+    response = _parse(out) if status == 0 else {}
+    if "spec" in response:
+        return from_json(ModelSpec, response["spec"])
+    if "error" in response:
+        kind, message, hint = response["error"]
         raise _ERRORS[kind](message, hint=hint)
-    if "limit" in answer:
+    if "limit" in response:
         return _refused(paths, f"reading it takes {_more_than('memory')}")
     if status == -signal.SIGXCPU:
         return _refused(paths, f"reading it takes {_more_than('CPU time')}")
-    name = signal.Signals(-status).name if status else "no answer"
+    name = signal.Signals(-status).name if status else "no response"
     return _refused(paths, f"reading it ended the inspector ({name})")
 
 
-def _parsed(out: bytes) -> dict[str, Any]:
+def _parse(out: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(out)
+        response = json.loads(out)
     except ValueError:
         return {}
-    return answer if isinstance(answer, dict) else {}
+    return response if isinstance(response, dict) else {}
 
 
 def _bug(err: bytes) -> InspectorError:
@@ -136,19 +137,19 @@ def _bug(err: bytes) -> InspectorError:
 
 
 def _more_than(what: str) -> str:
-    """Return words for the limit of CPU time or memory, which depends on the size of the file."""
+    """Describe the limit of CPU time or memory, which depends on the size of the file."""
     if what == "CPU time":
-        least, each, most = limits.CPU_SECONDS
-        told = f"{least} seconds and {each * limits.MIB:g} for each MiB"
+        minimum, rate, maximum = limits.CPU_SECONDS
+        allowed = f"{minimum} seconds and {rate * limits.MIB:g} for each MiB"
     else:
-        least, each, most = limits.MEMORY_BYTES
-        told = f"{least // limits.MIB:,} MiB and {each} for each MiB"
-        most //= limits.MIB
-    return f"more {what} than its size allows ({told} without compression, at most {most:,})"
+        minimum, rate, maximum = limits.MEMORY_BYTES
+        allowed = f"{minimum // limits.MIB:,} MiB and {rate} for each MiB"
+        maximum //= limits.MIB
+    return f"more {what} than its size allows ({allowed} without compression, at most {maximum:,})"
 
 
 def _refused(paths: list[str], reason: str) -> ModelSpec:
-    """The spec of files that could not be read to their end within the limits."""
+    """Return the spec of files that could not be read to their end within the limits."""
     first, *others = map(_file, paths)
     return ModelSpec(
         file=first,

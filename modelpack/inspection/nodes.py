@@ -1,7 +1,7 @@
 """The inert values that files are read into, and the class of an object node.
 
-None, booleans, numbers, strings, bytes, tuples and lists of a pickle are those of Python. Whatever
-could run code, hash or compare is one of the classes here. Keys of a `Dct` are never hashed.
+None, booleans, numbers, strings, bytes, tuples and lists are Python's. Values that could run code,
+hash or compare are of a class of this module. Keys of a `DictNode` are never hashed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ Node = Any
 
 
 class Malformed(Exception):  # noqa: N818 - a verdict about the file, not an error of modelpack
-    """The bytes are not what a pickler writes. Becomes a `Finding`."""
+    """A file that no library writes. `policy.finding` converts it to a `Finding`.
+
+    Attributes:
+        message: A clause about the file, in lower case and without a full stop.
+    """
 
     def __init__(
         self, code: str, message: str, *, offset: int | None = None, global_: str | None = None
@@ -28,11 +32,9 @@ class Malformed(Exception):  # noqa: N818 - a verdict about the file, not an err
         self.opcode: str | None = None
 
 
-def require(holds: bool, message: str, code: str = "malformed") -> None:
-    """Raises:
-    Malformed: it does not hold.
-    """
-    if not holds:
+def require(condition: bool, message: str, code: str = "malformed") -> None:
+    """Raise `Malformed` unless the condition is true."""
+    if not condition:
         raise Malformed(code, message)
 
 
@@ -54,7 +56,7 @@ class Global:
 
     @property
     def is_module(self) -> bool:
-        """Whether it stands for a module, which dill looks up apart from the name in it."""
+        """True for a module, which dill looks up separately from a name in it."""
         return self.key.endswith(":")
 
     @property
@@ -64,7 +66,7 @@ class Global:
 
 @dataclass(slots=True, eq=False)
 class ObjectNode:
-    """An object that loading would make: a class made by NEWOBJ, or whatever a call returns."""
+    """An object that loading would create: an instance from NEWOBJ, or the result of a call."""
 
     how: Literal["new", "call"]
     cls: Global
@@ -75,7 +77,7 @@ class ObjectNode:
     states: list[Node] = field(default_factory=list)  # of BUILD
     appends: list[Node] | None = None  # of APPEND(S)
     pairs: DictNode | None = None  # of SETITEM(S)
-    dtype: Any = None  # what the state of a numpy.dtype told when it was set
+    dtype: Any = None  # a numpy.dtype as parsed when its state was set
 
 
 @dataclass(slots=True, eq=False)
@@ -93,9 +95,7 @@ class Items:
 
 @dataclass(slots=True, eq=False)
 class Blob:
-    """A string or bytes too long to keep: where it is, how it begins, and the codec in which it
-    is written if it is text.
-    """
+    """A string or bytes too long to keep. `head`: its first bytes. `codec`: that of a string."""
 
     offset: int
     length: int
@@ -105,7 +105,7 @@ class Blob:
 
 @dataclass(slots=True, eq=False)
 class Payload:
-    """An array of joblib, whose bytes or whose own pickle follow the wrapper in the stream."""
+    """A joblib array. Its bytes, or a nested pickle, follow the wrapper in the stream."""
 
     wrapper: ObjectNode
     dtype: Node
@@ -116,11 +116,11 @@ class Payload:
 
 
 COMPOSITE = (ObjectNode, DictNode, Items, Payload, tuple, list)
-"""The nodes that hold nodes."""
+"""The nodes that contain nodes."""
 
 
 def children(node: Node) -> list[Node]:
-    """The nodes that `node` holds, scalars included."""
+    """Return the values that `node` contains, scalars included."""
     if isinstance(node, tuple | list):
         return list(node)
     if isinstance(node, DictNode):
@@ -136,9 +136,9 @@ def children(node: Node) -> list[Node]:
 
 
 def within(
-    root: Node, levels: int, held: Callable[[Node], list[Node]] = children
+    root: Node, levels: int, members: Callable[[Node], list[Node]] = children
 ) -> Iterator[Node]:
-    """`root` and what it holds down to so many levels, the nearest first, each value once."""
+    """Yield `root` and the values in it, breadth first, each value once."""
     seen: set[int] = set()
     layer = [root]
     for _ in range(levels):
@@ -146,30 +146,30 @@ def within(
         for node in layer:
             if id(node) not in seen:
                 seen.add(id(node))
-                below += held(node)
+                below += members(node)
                 yield node
         layer = below
 
 
-def constructed_class(made: ObjectNode) -> Node:
-    """The class of an object: of protocols 0 and 1, the first argument of `_reconstructor`."""
-    is_old = made.cls.name == "_reconstructor" and made.cls.module in {"copyreg", "copy_reg"}
-    return made.args[0] if is_old and made.args else made.cls
+def constructed_class(node: ObjectNode) -> Node:
+    """Return the class of an object. In protocols 0 and 1 it is an argument of `_reconstructor`."""
+    is_old = node.cls.name == "_reconstructor" and node.cls.module in {"copyreg", "copy_reg"}
+    return node.args[0] if is_old and node.args else node.cls
 
 
-def is_constructed(made: ObjectNode) -> bool:
-    """Whether it is an object of `made_class`, and not what a call of that returned."""
-    return made.how == "new" or constructed_class(made) is not made.cls
+def is_constructed(node: ObjectNode) -> bool:
+    """Return whether it is an instance of its class, not the result of a call."""
+    return node.how == "new" or constructed_class(node) is not node.cls
 
 
-def is_bare(made: ObjectNode) -> bool:
-    """Whether it is made without arguments; those of a call are its callable's."""
-    return made.how == "call" or (made.args == () and made.kwargs is None)
+def is_bare(node: ObjectNode) -> bool:
+    """Return whether it is created without arguments. Arguments of a call are the callable's."""
+    return node.how == "call" or (node.args == () and node.kwargs is None)
 
 
-def class_key(made: ObjectNode) -> str:
-    """The "module:name" of `made_class`; "" of one that is no name."""
-    cls = constructed_class(made)
+def class_key(node: ObjectNode) -> str:
+    """Return the "module:name" of the class; "" if the class is not a global."""
+    cls = constructed_class(node)
     return cls.key if isinstance(cls, Global) else ""
 
 

@@ -26,9 +26,14 @@ _HEAD = 64 * limits.KIB
 
 @dataclass
 class ParsedFile:
-    """What has been found in a file so far. `root`: what its pickle gives, if `complete`; `other`:
-    what it is instead, and `told`: what that tells, if `complete`. `size`: of the file; `inflated`:
-    without compression, both in bytes.
+    """A file as far as it was read.
+
+    Attributes:
+        root: The value of the pickle, if `complete`.
+        other: The format, if the file is not a pickle.
+        native: The model in a file of `other`, if `complete`.
+        size: Bytes of the file.
+        inflated: Bytes without compression.
     """
 
     path: Path
@@ -40,12 +45,12 @@ class ParsedFile:
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
     other: detect.Format | None = None
-    told: NativeModel | None = None
+    native: NativeModel | None = None
     inflated: int = 0
 
     @property
     def is_joblib(self) -> bool:
-        """Whether arrays lie between its opcodes; a pickle that is compressed is still a pickle."""
+        """True if arrays are between the opcodes. A compressed pickle is still a pickle."""
         return self.trace.payloads > 0 and self.container != "zip"
 
     @property
@@ -60,43 +65,43 @@ class ParsedFile:
 
     @property
     def file(self) -> ModelFile:
-        protocol = self.told.protocol if self.told else self.trace.protocol
+        protocol = self.native.protocol if self.native else self.trace.protocol
         return ModelFile(
             clean(str(self.path)), self.sha256, self.size, self.container, protocol, self.format
         )
 
 
 def parse_file(path: Path, trust: Collection[str]) -> ParsedFile:
-    """What the file holds, read to its end. `trust`: globals that are accepted though unknown.
+    """Read a file to its end. `trust`: unknown globals that are accepted.
 
     Raises:
-        UsageError: there is no such file, or it is no regular file, or it cannot be read.
+        UsageError: The file does not exist, is not a regular file, or cannot be read.
     """
-    reading = ParsedFile(path)
+    parsed = ParsedFile(path)
     try:
         with _open(path) as file:
             before = os.fstat(file.fileno())
-            _read_once(file, reading)
-            reading.findings += _findings(reading, trust)
-            reading.findings += _broken(file, reading)
-            reading.findings += _changed(before, os.fstat(file.fileno()))
+            _read_once(file, parsed)
+            parsed.findings += _findings(parsed, trust)
+            parsed.findings += _broken(file, parsed)
+            parsed.findings += _changed(before, os.fstat(file.fileno()))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    return reading
+    return parsed
 
 
 def _open(path: Path) -> BinaryIO:
     if "\0" in str(path):
-        raise _unreadable(path, "its name holds a zero byte")
+        raise _unreadable(path, "its name contains a zero byte")
     # Without O_NONBLOCK, opening a FIFO waits for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
         raise UsageError(
-            f"{clean(str(path))} is {what}; a model is one file.",
-            hint="Give the path of the file that was saved, such as model.joblib or model.txt.",
+            f"{clean(str(path))} is {kind}, but a model is a single file.",
+            hint="Give the path of the saved file, such as model.joblib or model.txt.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
 
@@ -104,111 +109,111 @@ def _open(path: Path) -> BinaryIO:
 def _unreadable(path: Path, reason: str) -> UsageError:
     return UsageError(
         f"The model file {clean(str(path))} cannot be read: {reason.lower()}.",
-        hint="Check the path, and that you may read the file.",
+        hint="Check the path and the permissions of the file.",
     )
 
 
-def _read_once(file: BinaryIO, reading: ParsedFile) -> None:
+def _read_once(file: BinaryIO, parsed: ParsedFile) -> None:
     digest = stream.HashingFile(file)
     try:
-        _read(file, digest, reading)
+        _read(file, digest, parsed)
     except Malformed as problem:
-        reading.findings.append(policy.finding(problem))
-    reading.sha256 = _finish(digest, reading)
-    reading.size = digest.size if reading.sha256 else os.fstat(file.fileno()).st_size
+        parsed.findings.append(policy.finding(problem))
+    parsed.sha256 = _finish(digest, parsed)
+    parsed.size = digest.size if parsed.sha256 else os.fstat(file.fileno()).st_size
 
 
-def _read(file: BinaryIO, digest: stream.HashingFile, reading: ParsedFile) -> None:
+def _read(file: BinaryIO, digest: stream.HashingFile, parsed: ParsedFile) -> None:
     size = os.fstat(file.fileno()).st_size
     if size > limits.FILE_BYTES:
         raise Malformed("too-large", "the file is larger than 16 GiB")
-    reading.trace.most_opcodes = limits.opcodes(size)
+    parsed.trace.max_opcodes = limits.opcodes(size)
     head = digest.read(stream.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
-    reading.other = detect.recognise(head[:_HEAD], _tail(file, size))
-    if reading.other is detect.SKOPS:
-        reading.other, reading.container = None, "zip"
+    parsed.other = detect.recognise(head[:_HEAD], _tail(file, size))
+    if parsed.other is detect.SKOPS:
+        parsed.other, parsed.container = None, "zip"
         archive = Reader(stream.chunks("raw", head, digest))
-        reading.root, reading.inflated = skops.read(archive, size, reading.trace)
-        reading.complete = True
-    elif reading.other is not None:
-        _read_native(stream.chunks("raw", head, digest), reading)
+        parsed.root, parsed.inflated = skops.read(archive, size, parsed.trace)
+        parsed.complete = True
+    elif parsed.other is not None:
+        _read_native(stream.chunks("raw", head, digest), parsed)
     else:
-        reading.container = stream.container(head)
-        _read_pickle(Reader(stream.chunks(reading.container, head, digest)), reading)
+        parsed.container = stream.container(head)
+        _read_pickle(Reader(stream.chunks(parsed.container, head, digest)), parsed)
 
 
 def _tail(file: BinaryIO, size: int) -> bytes:
     return os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
 
 
-def _read_pickle(reader: Reader, reading: ParsedFile) -> None:
+def _read_pickle(reader: Reader, parsed: ParsedFile) -> None:
     reader.refill()
     head = reader.buffer[:_HEAD]
-    reading.other = detect.recognise(head)
-    if reading.other is not None:
-        _read_native(reader.rest(), reading)
+    parsed.other = detect.recognise(head)
+    if parsed.other is not None:
+        _read_native(reader.rest(), parsed)
         return
     try:
-        reading.root = run(reader, reading.trace)
+        parsed.root = run(reader, parsed.trace)
     except Malformed as problem:
-        if not reading.trace.globals and problem.code in {"malformed", "bad-name", "truncated"}:
-            reading.other = detect.as_text(head)
+        if not parsed.trace.globals and problem.code in {"malformed", "bad-name", "truncated"}:
+            parsed.other = detect.as_text(head)
         raise
     if not reader.at_end():
-        message = "bytes follow the end of the pickle, which loading would not read"
+        message = "bytes that loading would not read follow the end of the pickle"
         raise Malformed("trailing-data", message, offset=reader.offset)
-    reading.complete = True
-    reading.inflated = reader.offset
+    parsed.complete = True
+    parsed.inflated = reader.offset
 
 
-def _read_native(chunks: Iterator[bytes], reading: ParsedFile) -> None:
-    if reading.other is not None and reading.other.reader is not None:
-        reading.told = formats.read(reading.other.reader, chunks)
-        reading.complete = True
+def _read_native(chunks: Iterator[bytes], parsed: ParsedFile) -> None:
+    if parsed.other is not None and parsed.other.reader is not None:
+        parsed.native = formats.read(parsed.other.reader, chunks)
+        parsed.complete = True
 
 
-def _finish(digest: stream.HashingFile, reading: ParsedFile) -> str:
-    """The digest of the file; "" of one that is too large to be read."""
-    if any(finding.code == "too-large" for finding in reading.findings):
+def _finish(digest: stream.HashingFile, parsed: ParsedFile) -> str:
+    """Return the digest of the file; "" if it is too large to read."""
+    if any(finding.code == "too-large" for finding in parsed.findings):
         return ""
     try:
         return digest.finish()
     except Malformed as problem:
-        reading.findings.append(policy.finding(problem))
+        parsed.findings.append(policy.finding(problem))
         return ""
 
 
-def _findings(reading: ParsedFile, trust: Collection[str]) -> list[Finding]:
-    if reading.other is not None and reading.other.reader is not None:
-        return []  # it names no code, and what it tells was checked while it was read
-    if reading.other is not None:
-        reading.findings.clear()
-        message = f"the file is {reading.other.description}; modelpack reads {detect.READ}"
+def _findings(parsed: ParsedFile, trust: Collection[str]) -> list[Finding]:
+    if parsed.other is not None and parsed.other.reader is not None:
+        return []  # it names no code, and its reader has checked it
+    if parsed.other is not None:
+        parsed.findings.clear()
+        message = f"the file is {parsed.other.description}; modelpack reads {detect.READ}"
         return [Finding("unsupported-format", message)]
     try:
-        return policy.judge(reading.trace, reading.root if reading.complete else None, trust)
+        return policy.judge(parsed.trace, parsed.root if parsed.complete else None, trust)
     except Malformed as problem:
-        reading.complete = False
-        reading.trace.objects.clear()  # facts would visit what they share once for each of them
-        return [*policy.names(reading.trace, trust), policy.finding(problem)]
+        parsed.complete = False
+        parsed.trace.objects.clear()  # facts would visit a shared value once per object
+        return [*policy.names(parsed.trace, trust), policy.finding(problem)]
 
 
-def _broken(file: BinaryIO, reading: ParsedFile) -> list[Finding]:
-    """What the arrays of a file that may be loaded would make compiled code do."""
-    if not reading.complete or reading.told or policy.verdict(reading.findings) == "refuse":
+def _broken(file: BinaryIO, parsed: ParsedFile) -> list[Finding]:
+    """Check the arrays that compiled code would use, if the file may be loaded."""
+    if not parsed.complete or parsed.native or policy.verdict(parsed.findings) == "refuse":
         return []
     try:
         return invariants.check(
-            reading.trace, file, reading.container, reading.inflated, embedded.CHECKS
+            parsed.trace, file, parsed.container, parsed.inflated, embedded.CHECKS
         )
     except Malformed as problem:
         return [policy.finding(problem)]
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> list[Finding]:
-    """Arrays are read a second time, and what is hashed has to be what is judged."""
+    """Report a file that was changed: arrays are read twice, and must fit the digest."""
     stamps = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in (before, after)]
     message = "the file was changed while it was read"
     return [] if stamps[0] == stamps[1] else [Finding("changed", message)]

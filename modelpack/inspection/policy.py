@@ -1,7 +1,7 @@
 """The safety verdict, and whether a model may be packaged.
 
-Every object and every name that the machine met is judged, whether the root reaches it or not:
-unpickling makes them all.
+All objects and names of the pickle are judged, whether or not the root reaches them: unpickling
+creates them all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from modelpack.types import Code, Finding, ModelSpec, Safety, Verdict
 from . import callables, formulas, interpreted
 from .allowlist import is_known, roles, standing
 from .contracts import class_key, constructed_class, is_constructed, reads_own_state, violation
-from .methods import of_base, replaced
+from .methods import replaced, reserved_by_import
 from .nodes import DictNode, Global, Malformed, Node, ObjectNode, children
 from .pickle.machine import Trace
 from .pickle.ndarrays import WRAPPERS
@@ -28,27 +28,32 @@ UNKNOWN = "unknown-global"
 NOTES = {
     "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
 }  # fmt: skip
-"""Codes of findings that tell what the file is; the verdict does not depend on them."""
+"""Codes of findings that describe the file. They do not change the verdict."""
 
 MATRICES = {"numpy:matrix", "numpy.matrixlib.defmatrix:matrix"}
-"""The class that numpy has deprecated and scikit-learn refuses as input, in any release."""
+"""The class that numpy has deprecated and that all releases of scikit-learn refuse as input."""
 
-_WORDS = {"__doc__", "__name__"}
-"""What Python calls a thing, and nothing that it does with it."""
+_HARMLESS = {"__doc__", "__name__"}
+"""Special attributes that do not change how Python uses an object."""
 
-_OPEN_FILES = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
-"""Classes that models hold objects of, and that open a file when they are called with its name."""
+_FILE_OPENING = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
+"""Classes of valid objects that open a file if they are called with a name."""
 
 
 def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
-    """What speaks against loading the file, each global once. `root` is None if there is none.
+    """Return the findings of a pickle, each global once.
+
+    Args:
+        trace: The names and objects of the pickle.
+        root: Its value, or None if it was not read to its end.
+        trust: Unknown globals that are accepted.
 
     Raises:
         Malformed: The values are nested too deeply, or the objects share too many of them.
     """
     walk = Walk()
     nodes = list(walk.below(root))
-    walk.finish(trace.objects)  # before the checks, which visit a shared value for each object
+    walk.finish(trace.objects)  # first, because the checks visit a shared value for each object
     findings = [*names(trace, trust), *_objects(trace.objects)]
     findings += interpreted.check(trace.objects)
     findings += formulas.check(trace.objects)
@@ -58,6 +63,7 @@ def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:
+    """Return the verdict that follows from the codes of the findings."""
     codes = {finding.code for finding in findings} - NOTES
     if not codes:
         return "pass"
@@ -65,6 +71,7 @@ def verdict(findings: Iterable[Finding]) -> Verdict:
 
 
 def finding(problem: Malformed) -> Finding:
+    """Convert an exception to a finding."""
     return Finding(problem.code, problem.message, problem.offset, problem.opcode, problem.global_)
 
 
@@ -73,9 +80,7 @@ def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
     for name in trace.globals.values():
         kind = standing(name.key)
         if name.key in MATRICES:
-            message = (
-                "it holds a numpy.matrix, which multiplies and slices otherwise than arrays do"
-            )
+            message = "it contains a numpy.matrix, which multiplies and slices unlike arrays"
             yield _at(name, "numpy-matrix", message)
         elif kind == "banned":
             message = f"loading the file would reach {name.dotted}, which no saved model needs"
@@ -86,87 +91,85 @@ def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
 
 
 def _wrappers(trace: Trace) -> Iterator[Finding]:
-    """One joblib reads the file. It would take the bytes behind another's wrappers for opcodes."""
-    found = [trace.globals[key] for key in sorted(WRAPPERS & trace.globals.keys())]
-    if len(found) > 1:
-        yield _at(found[-1], "two-joblibs", "its arrays are those of two different joblibs")
+    """Find arrays of two joblibs. One would read the bytes of the other's arrays as opcodes."""
+    wrappers = [trace.globals[key] for key in sorted(WRAPPERS & trace.globals.keys())]
+    if len(wrappers) > 1:
+        yield _at(wrappers[-1], "two-joblibs", "its arrays are those of two different joblibs")
 
 
 def _objects(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
     seen = set()
-    for made in objects:
-        problem = _object_problem(made)
-        if problem is not None and (problem, made.cls.key) not in seen:
-            seen.add((problem, made.cls.key))
+    for node in objects:
+        problem = _object_problem(node)
+        if problem is not None and (problem, node.cls.key) not in seen:
+            seen.add((problem, node.cls.key))
             code, why = problem
-            message = f"{made.cls.dotted} is used as no saved model uses it: {why}"
-            yield Finding(code, message, made.offset, made.opcode, made.cls.key)
+            message = f"{node.cls.dotted} is used as no saved model uses it: {why}"
+            yield Finding(code, message, node.offset, node.opcode, node.cls.key)
 
 
-def _object_problem(made: ObjectNode) -> tuple[str, str] | None:
-    for code, check in _STATES if made.states else _STATES[-1:]:
-        if why := check(made):
+def _object_problem(node: ObjectNode) -> tuple[str, str] | None:
+    for code, check in _STATES if node.states else _STATES[-1:]:
+        if why := check(node):
             return code, why
-    if not is_known(made.cls.key):
+    if not is_known(node.cls.key):
         return None  # judged by its name
-    if made.how not in roles(made.cls.key):
-        return "unexpected-role", "it is made" if made.how == "new" else "it is called"
-    if why := violation(made):
+    if node.how not in roles(node.cls.key):
+        return "unexpected-role", "it is created" if node.how == "new" else "it is called"
+    if why := violation(node):
         return "bad-arguments", why
-    if len(made.states) > 1:  # others may have taken the first for granted
-        return "bad-state", "it is given a second state"
-    why = _bad_items(made)
+    if len(node.states) > 1:  # checks of other objects may rely on the first
+        return "bad-state", "its state is set twice"
+    why = _bad_items(node)
     return ("bad-items", why) if why else None
 
 
-def _bad_items(made: ObjectNode) -> str | None:
-    key = class_key(made)
-    if made.appends and is_known(key) and "append" not in roles(key):
+def _bad_items(node: ObjectNode) -> str | None:
+    key = class_key(node)
+    if node.appends and is_known(key) and "append" not in roles(key):
         return "values are appended to it"
-    if made.pairs and is_known(key) and "items" not in roles(key):
+    if node.pairs and is_known(key) and "items" not in roles(key):
         return "items are set in it"
     return None
 
 
-def _bad_state(made: ObjectNode) -> str | None:
-    key = class_key(made)
+def _bad_state(node: ObjectNode) -> str | None:
+    key = class_key(node)
     known = is_known(key)
-    for state in made.states:
-        if known and is_constructed(made) and _has_slots(state) and not reads_own_state(key):
-            return "its state sets attributes past its dict"
-        if (
-            known
-            and is_constructed(made)
-            and not reads_own_state(key)
-            and not _is_of_dict(state, key)
-        ):
-            return "its state is no dict"
+    is_default = known and is_constructed(node) and not reads_own_state(key)
+    for state in node.states:
+        if is_default and _has_slots(state):
+            return "its state sets attributes outside its dict"
+        if is_default and not _is_dict_state(state, key):
+            return "its state is not a dict"
         keys = state.keys if isinstance(state, DictNode) else ()
-        # What equals a string, such as a numpy scalar, is found as an attribute of that name.
+        # Python finds an attribute by any key that equals its name, such as a numpy scalar.
         if known and not all(isinstance(key, str) for key in keys):
-            return "its state names an attribute otherwise than by a string"
-        if known and len(set(keys)) < len(keys):  # one set later would hide what loading sets
+            return "its state names an attribute by a value that is not a string"
+        if known and len(set(keys)) < len(keys):  # the second value would replace the checked one
             return "its state names an attribute twice"
         if any(isinstance(key, str) and _is_special(key, known=known) for key in keys):
-            return "its state sets an attribute of Python itself"
+            return "its state sets a special attribute of Python"
     return None
 
 
 _STATES = (("bad-state", _bad_state), ("replaced-method", replaced), ("posing", posing))
-"""Checks of the states of an object; the last also of its items."""
+"""Checks of the states of an object. The last one also checks its items."""
 
 
 def _is_special(attribute: str, *, known: bool) -> bool:
-    """Whether Python gives an attribute a meaning: its own names are in small letters. Classes that
-    modelpack does not know use names in capitals for themselves, such as sklearn_crfsuite.
+    """Return whether an attribute has a meaning for Python, whose names are in lower case.
+
+    Unknown classes, such as those of sklearn_crfsuite, have upper-case names of this form.
     """
-    is_own = attribute in _WORDS or (attribute.isupper() and not known)
+    is_own = attribute in _HARMLESS or (attribute.isupper() and not known)
     return attribute.startswith("__") and attribute.endswith("__") and not is_own
 
 
-def _is_of_dict(state: Node, key: str) -> bool:
-    """Whether a state is a dict, or a tuple that a class of pandas reads by position. Others would
-    take pairs, or an object that holds them, for the names and values of attributes.
+def _is_dict_state(state: Node, key: str) -> bool:
+    """Return whether a state is a dict, or a tuple that a pandas class reads by position.
+
+    `dict.update` would read pairs, or an object that contains pairs, as names and values.
     """
     by_position = isinstance(state, tuple) and key.startswith("pandas.")
     return state is None or isinstance(state, DictNode) or by_position
@@ -178,17 +181,17 @@ def _has_slots(state: Node) -> bool:
 
 
 def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Finding]:
-    """Find names that are mere values, and names that nothing reaches from the root.
+    """Find names that are used as values, and names that are not reachable from the root.
 
     Args:
         root: The root of the pickle, or None.
-        nodes: The root, if it holds values, and all nodes below it that do.
-        trace: All that was met.
+        nodes: All composite nodes, from the root down.
+        trace: The names and objects of the pickle.
     """
     reached = set(trace.used)
     for node in nodes:
         if isinstance(node, ObjectNode):
-            yield from _made_by_old_pickler(node)
+            yield from _old_role(node)
             reached.update((id(node.cls), id(constructed_class(node))))
         values = _values(node)
         for value in values if Global in set(map(type, values)) else ():
@@ -207,17 +210,18 @@ def _values(node: Node) -> list[Node]:
 
 
 def _reference(name: Global) -> Iterator[Finding]:
-    is_no_value = is_known(name.key) and "ref" not in roles(name.key)
-    if is_no_value or name.is_module or name.key in _OPEN_FILES:
+    is_never_value = is_known(name.key) and "ref" not in roles(name.key)
+    if is_never_value or name.is_module or name.key in _FILE_OPENING:
         message = f"{name.dotted} is used as no saved model uses it: it is a value"
         yield _at(name, "unexpected-role", message)
 
 
-def _made_by_old_pickler(node: ObjectNode) -> Iterator[Finding]:
+def _old_role(node: ObjectNode) -> Iterator[Finding]:
+    """Check the role of a class whose object protocol 0 or 1 creates."""
     cls = constructed_class(node)
     is_old = cls is not node.cls and isinstance(cls, Global)
     if is_old and is_known(cls.key) and "new" not in roles(cls.key):
-        message = f"{cls.dotted} is used as no saved model uses it: it is made"
+        message = f"{cls.dotted} is used as no saved model uses it: it is created"
         yield _at(cls, "unexpected-role", message)
 
 
@@ -229,24 +233,24 @@ _MAX_NAMED = 3
 _MAX_OPTIONS = 20
 _HINTS = {
     "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
-    "external-data": "onnx.save(model, 'model.onnx', save_as_external_data=False) makes one file.",
+    "external-data": "Save one file: onnx.save(model, 'model.onnx', save_as_external_data=False).",
     "not-a-model": "Save the fitted estimator or pipeline itself, with "
     "joblib.dump(model, 'model.joblib').",
     "not-fitted": "Call fit before joblib.dump.",
     "no-prediction": "Save an estimator that has predict or transform.",
     "repeated-name": "Rename one of the columns, and train the model again.",
-    "misfit": "Give the files of one model, in the order in which its rows pass through them.",
+    "misfit": "Give the files of one model, in the order in which rows pass through them.",
     "empty-file": "Save or copy the model again.",
-    "truncated": "Save or copy the model again: the size differs from that of the original.",
-    "byte-code": "Move the functions and classes into a file of your own, import them from there, "
-    "save the model again, and name the file: --code FILE.py (lambdas, and what "
-    "cloudpickle.register_pickle_by_value covers, are saved as byte code).",
+    "truncated": "Save or copy the model again: its size differs from that of the original.",
+    "byte-code": "Move the functions and classes to a file, import them from there, save the model "
+    "again, and name the file: --code FILE.py (cloudpickle saves lambdas, and modules of "
+    "register_pickle_by_value, as byte code).",
     "unserved-model": "Package a model that predicts from the values of one row.",
     "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
-    "formula": "Compute what the formula cannot have before training, as columns of the data: "
-    "docs/security.md lists the terms that formulas may have.",
-    "lz4-missing": "pip install 'modelpack[lz4]'",
-    "trailing-data": "Save all that the model consists of in one call, as one tuple or dict.",
+    "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
+    "lists the supported terms.",
+    "lz4-missing": "Run: pip install 'modelpack[lz4]'",
+    "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {"lz4-missing", "unserved-model", "unsupported-format"}
 _HARMFUL = {
@@ -255,35 +259,34 @@ _HARMFUL = {
     "dropped-global", "dropped-value", "replaced-method", "state-of-non-object", "two-joblibs",
     "unexpected-class", "unexpected-role",
 }  # fmt: skip
-"""Codes of what no library writes and an attack does. The others are those of files that are
-damaged, too large, or of another kind.
-"""
+"""Codes of files that only an attack writes. The others mean damaged, too large, or unsupported."""
 
 _UNREADABLE = {
     "broken-frame", "changed", "empty-file", "external-data", "lz4-missing", "malformed",
     "too-large", "truncated",
 }  # fmt: skip
 _EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
-"""Codes of what models hold though no file with it passes: what else is found follows from that."""
+"""Codes of honest models that never pass. Other findings of these files are consequences."""
 
 _DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
 _DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
 
 
 def is_unreadable(findings: Iterable[Finding]) -> bool:
-    """Return whether a file is damaged, missing a part or too large, and nothing else is known."""
+    """Return whether the findings say only that a file is damaged, incomplete or too large."""
     return {finding.code for finding in findings} <= _UNREADABLE
 
 
 def is_unsupported(findings: Iterable[Finding]) -> bool:
-    """Return whether modelpack does not read the format of a file, and knows nothing else of it."""
+    """Return whether the only finding is that modelpack does not read the format."""
     return {finding.code for finding in findings} == {"unsupported-format"}
 
 
 def with_trusted(spec: ModelSpec, code: Code) -> ModelSpec:
-    """The spec that inspecting with `trust` for all that `code` defines would give, without reading
-    the file again: whether a name is known changes nothing else that is found. It also has the
-    findings that only the code of the author's classes shows.
+    """Return the spec that `inspect` returns if it trusts all names that `code` defines.
+
+    The file is not read again, because trust changes no other finding. The result also has the
+    findings that only the code of the author's classes reveals.
     """
     kept = [f for f in spec.safety.findings if f.code != UNKNOWN or f.global_ not in code.defined]
     kept += _replaced(code)
@@ -293,18 +296,18 @@ def with_trusted(spec: ModelSpec, code: Code) -> ModelSpec:
 def _replaced(code: Code) -> Iterator[Finding]:
     """Find the states that replace a method of a class whose code was found."""
     for each in code.classes:
-        inherited = frozenset[str]().union(*map(of_base, each.bases))
+        inherited = frozenset[str]().union(*map(reserved_by_import, each.bases))
         for name in sorted({*each.replaced, *inherited.intersection(each.unset)}):
             message = f"{each.name.replace(':', '.')} has a state that replaces its method {name}"
             yield Finding("replaced-method", message, global_=each.name)
 
 
 def require_servable(spec: ModelSpec) -> None:
-    """Return if the file holds a model that may be loaded in the image.
+    """Raise an error unless the model may be loaded in the image.
 
     Raises:
-        ModelNotSupportedError: it is no model, or of a format that modelpack does not read.
-        ModelRefusedError: it is malformed or hostile, or names code that has to be trusted first.
+        ModelNotSupportedError: The file is not a model, or modelpack does not read its format.
+        ModelRefusedError: The file is malformed or hostile, or names code that is not trusted.
     """
     findings = spec.safety.findings
     unsupported = [f for f in findings if f.code in _UNSUPPORTED]
@@ -319,51 +322,50 @@ def require_servable(spec: ModelSpec) -> None:
 
 
 def require_categories(spec: ModelSpec) -> None:
-    """Return if the values of all columns of categories are known, from the file or from rows.
+    """Raise an error unless the values of all categorical columns are known.
 
     Raises:
-        ModelNotSupportedError: The model knows a column by the codes of its categories, and nothing
-            says which value has which code.
+        ModelNotSupportedError: The file contains the codes of a column, but not their values.
     """
     unknown = [f.name for f in spec.signature.inputs
                if f.dtype == "category" and f.categories is None]  # fmt: skip
     if unknown:
         more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
         raise ModelNotSupportedError(
-            f"{_name(spec)} cannot be served: it was trained on columns of categories "
+            f"{_name(spec)} cannot be served: it was trained on categorical columns "
             f"({', '.join(unknown[:_MAX_NAMED])}{more}), and the file does not contain their "
-            "values. XGBoost saves them since 3.1, but not those with letters beyond ASCII.",
-            hint="Call modelpack.record(model, X, path) after saving the model, with X as in "
-            "training: the record contains the categories.",
+            "values. XGBoost 3.1 and later save them if they are ASCII.",
+            hint="Call modelpack.record(model, X, path) with X as in training: the record contains "
+            "the categories.",
         )
 
 
 def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     message = f"{_name(spec)} cannot be served: {finding.message}."
-    hint = _choosing(spec) if finding.code == "several-models" else _HINTS[finding.code]
+    hint = _select_hint(spec) if finding.code == "several-models" else _HINTS[finding.code]
     return ModelNotSupportedError(message, hint=hint)
 
 
-def _choosing(spec: ModelSpec) -> str:
+def _select_hint(spec: ModelSpec) -> str:
     if spec.more_files:
-        return "Give files that hold one estimator each, or one file and --select."
+        return "Give files with one estimator each, or one file and --select."
     names = spec.suggestion or spec.choices[:1]
     options = " ".join(f"--select {shlex.quote(ascii(name)[1:-1])}" for name in names)
     if len(names) > 1:
-        return f"Select all that rows pass through, in order, such as: {options}"
+        return f"Select all estimators of the pipeline in order, such as: {options}"
     return (
-        f"Choose one with --select, such as {options}. Several of them, in the order in "
-        "which rows pass through them, make a pipeline."
+        f"Choose one with --select, such as {options}. Several --select in the order of the rows "
+        "create a pipeline."
     )
 
 
 def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
-    told = [f"{f.message}{_where(f)}" for f in findings[:_MAX_NAMED]]
-    more = len(findings) - len(told)
-    text = "; ".join(told) + (f"; and {more} more" if more else "")
+    clauses = [f"{f.message}{_where(f)}" for f in findings[:_MAX_NAMED]]
+    more = len(findings) - len(clauses)
+    text = "; ".join(clauses) + (f"; and {more} more" if more else "")
     is_harmful = any(f.code in _HARMFUL for f in findings) and findings[0].code not in _EXPLAINED
     return ModelRefusedError(
-        f"{_name(spec)} is refused, and nothing of it was executed: {text}.",
+        f"{_name(spec)} is refused and was not executed: {text}.",
         hint=_DANGEROUS if is_harmful else _HINTS.get(findings[0].code, _DAMAGED),
     )
 
@@ -378,9 +380,9 @@ def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     notes = "; ".join(f.message for f in spec.safety.findings if f.code in NOTES)
     return ModelRefusedError(
         f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "
-        f"know ({listed}{more}). Nothing of it was executed."
-        + (f" Once trusted, it could still not be served: {notes}." if notes else ""),
-        hint=f"If you trust whoever wrote this code, add: {options}",
+        f"know ({listed}{more}). It was not executed."
+        + (f" It could not be served even if trusted: {notes}." if notes else ""),
+        hint=f"If you trust the author of this code, add: {options}",
     )
 
 

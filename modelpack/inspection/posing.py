@@ -1,11 +1,11 @@
-"""Values that libraries would take for something else: protocols that a file could fill in.
+"""Values that libraries would mistake for an array, a Series or a time zone.
 
-numpy asks an object for `__array_interface__`, and takes the address, shape and type of an array
-from the dict that it gets. pandas asks for `_typ`, and takes what says "series" for a Series. No
-state may set an attribute with such a name, but some classes look attributes up elsewhere: a Bunch
-among its items, a Series among its labels. numpy would then read memory that the file chooses.
+numpy looks up `__array_interface__` in an object, a dict with the address, shape and type of an
+array. pandas looks up `_typ`, and treats an object with "series" as a Series. No state may set such
+an attribute, but some classes look attributes up elsewhere: a Bunch in its items, a Series in its
+labels. numpy would then read memory at an address from the file.
 
-pandas also takes a text for a time zone of dateutil, which opens the file of that name.
+pandas also accepts a string as a dateutil time zone, and dateutil opens the file of that name.
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ from .pickle.ndarrays import scalar
 _INTERFACE, _KIND = "typestr", "_typ"
 
 _KINDS = {"DataFrame": "dataframe", "Series": "series"}
-"""What classes of pandas write as `_typ`."""
+"""The values that pandas classes write as `_typ`."""
 
 _PAIR = 2
 
 
-def posing(made: ObjectNode) -> str | None:
-    """Return what is wrong if an object of a known class would pass for another."""
-    key = class_key(made)
+def posing(node: ObjectNode) -> str | None:
+    """Return what is wrong if a library would mistake an object of a known class for another."""
+    key = class_key(node)
     if not is_known(key):
         return None
     module, _, name = key.partition(":")
     own = _KINDS.get(name) if module.partition(".")[0] == "pandas" else None
-    for state in made.states:
+    for state in node.states:
         for part in state if isinstance(state, tuple) else (state,):
             if any(value != own for value in _values(part, _KIND)):
-                return "its state sets _typ, by which pandas tells its classes apart"
-    if module != "collections" and any(map(_is_asked_for, _items(made))):
-        return "its items have names that libraries ask objects for"
+                return "its state sets _typ, by which pandas recognises its classes"
+    if module != "collections" and any(map(_is_looked_up, _items(node))):
+        return "its items have names that libraries look up in objects"
     return None
 
 
 def interfaces(nodes: Iterable[Node]) -> Iterator[Finding]:
     """Find dicts that describe memory to numpy, and time zones that are paths, once each."""
-    found: dict[str, str] = {}
-    seen: set[int] = set()  # lists that several dicts may share are looked at once
+    messages: dict[str, str] = {}
+    seen: set[int] = set()  # lists that several dicts share are visited once
     for node in nodes:
         values = _values(node, _INTERFACE) if isinstance(node, DictNode) else _second(node)
         if any(map(_is_type, values)):
-            found["array-interface"] = "a dict describes the memory of an array to numpy"
+            messages["array-interface"] = "a dict describes the memory of an array to numpy"
         if isinstance(node, DictNode) and any(_opens(value, seen) for value in _zones(node)):
-            found["bad-text"] = "a time zone is the path of a file"
-    for code, message in found.items():
+            messages["bad-text"] = "a time zone is the path of a file"
+    for code, message in messages.items():
         yield Finding(code, message)
 
 
-def _items(made: ObjectNode) -> Iterator[Node]:
-    """The keys of a dict that an object is."""
-    old = made.args[-1] if constructed_class(made) is not made.cls else None  # of protocols 0 and 1
-    for part in (made.pairs, old):
+def _items(node: ObjectNode) -> Iterator[Node]:
+    """Yield the keys of an object that is a dict."""
+    old = node.args[-1] if constructed_class(node) is not node.cls else None  # of protocols 0 and 1
+    for part in (node.pairs, old):
         if isinstance(part, DictNode):
             yield from map(_plain, part.keys)
 
 
-def _is_asked_for(name: Node) -> bool:
+def _is_looked_up(name: Node) -> bool:
     is_special = isinstance(name, str) and name.startswith("__") and name.endswith("__")
     return is_special or name == _KIND
 
 
 def _values(node: Node, name: str) -> Iterator[Node]:
-    """The values of a key of a dict, also where a text of numpy equals it."""
+    """Yield the values of a key of a dict. A numpy string may equal the key, too."""
     if isinstance(node, DictNode) and (
         name in node.keys or ObjectNode in set(map(type, node.keys))
     ):
@@ -82,7 +82,7 @@ def _values(node: Node, name: str) -> Iterator[Node]:
 
 
 def _second(node: Node) -> Iterator[Node]:
-    """The second of a pair, of which an OrderedDict of Python 2 is made."""
+    """Yield the second value of a pair: Python 2 pickles an OrderedDict as pairs."""
     if isinstance(node, list | tuple) and len(node) == _PAIR and _plain(node[0]) == _INTERFACE:
         yield node[1]
 
@@ -94,7 +94,7 @@ def _zones(node: DictNode) -> Iterator[Node]:
 
 
 def _opens(node: Node, seen: set[int]) -> bool:
-    """Whether a text, or one of a list, has a path in the place of a time zone."""
+    """Return whether a string, or one in a list, has a path as its time zone."""
     if not isinstance(node, list | tuple):
         return is_zone_path(node)
     texts = node if id(node) not in seen else ()
@@ -103,7 +103,7 @@ def _opens(node: Node, seen: set[int]) -> bool:
 
 
 def _is_type(node: Node) -> bool:
-    """Whether numpy may read a type off it; words of a vocabulary have numbers."""
+    """Return whether numpy may parse it as a type. Words of a vocabulary have numbers."""
     return not isinstance(_plain(node), int | float)
 
 

@@ -1,9 +1,9 @@
-"""Bounds on values that are shared.
+"""Limits of shared values.
 
-A pickle writes a value once and refers to it by its number as often as it likes. Checks visit an
-object with all that it holds, so the work for a short file could have no bound: 10,000 estimators
-with one list of 10,000 steps are 100 million steps. Here all values are counted once, in linear
-time, before anything is checked.
+A pickle writes a value once and can refer to it any number of times. Checks visit an object with
+its contents, so a short file could cause unlimited work: 10,000 estimators that share a list of
+10,000 steps have 100 million steps. All values are therefore counted once, in linear time, before
+the checks.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from collections.abc import Iterable, Iterator
 
 from . import limits
 from .contracts import is_constructed
-from .nodes import COMPOSITE, Malformed, Node, ObjectNode, children
+from .nodes import COMPOSITE, Node, ObjectNode, children, require
 
-_SHARED = "few values stand for very many"
+_SHARED = "a few values are shared very many times"
 
 
 class Walk:
     """A walk over composite nodes that visits each of them once.
 
-    It computes two sizes of each node. The deep one counts all values below it, each as often
-    as it is reached. The shallow one ends at objects with a class of their own and at dtypes: as
-    much is visited by a check that does not descend into members.
+    It computes two sizes of each node. The deep size counts all values below it, once per path. The
+    shallow size ends at instances and dtypes, like a check that does not descend into members.
     """
 
     def __init__(self) -> None:
@@ -35,7 +34,7 @@ class Walk:
         """Yield the composite nodes below `root` that were not visited yet, children first.
 
         Raises:
-            Malformed: The values are nested too deeply, or few of them stand for very many.
+            Malformed: The values are nested too deeply, or a few are shared very many times.
         """
         stack: list[tuple[Node, int, int, list[Node] | None]] = [(root, 0, 0, None)]
         while stack:
@@ -45,7 +44,7 @@ class Walk:
                 yield node
             elif id(node) not in self._deep:
                 _check(level <= limits.DEPTH, f"values are nested over {limits.DEPTH} levels deep")
-                # A value that holds itself ends here.
+                # A value that contains itself ends here.
                 self._deep[id(node)] = self._shallow[id(node)] = 0
                 count, inner = self._enter(node)
                 stack.append((node, level, count, inner))
@@ -53,25 +52,25 @@ class Walk:
                 stack.extend((child, level + 1, 0, None) for child in more)
 
     def finish(self, objects: Iterable[ObjectNode]) -> None:
-        """Visit the objects that were not visited yet, and compare what all of them hold.
+        """Visit the objects that were not visited yet, and check the total size of all objects.
 
         Raises:
             Malformed: As for `below`.
         """
-        for made in objects:
-            if id(made) not in self._deep:
-                for _ in self.below(made):
+        for node in objects:
+            if id(node) not in self._deep:
+                for _ in self.below(node):
                     pass
         _check(self._held <= limits.HELD_FLOOR + limits.HELD * self._written, _SHARED)
 
     def _enter(self, node: Node) -> tuple[int, list[Node]]:
-        """Count the values that a node holds, and return the composite ones."""
-        held = children(node)
-        self._written += len(held)
-        # Most values of large files are scalars, and their types are compared faster than they.
-        composite = {kind for kind in set(map(type, held)) if issubclass(kind, COMPOSITE)}
-        inner = [child for child in held if type(child) in composite] if composite else []
-        return len(held), inner
+        """Return the number of values in a node, and the composite ones."""
+        members = children(node)
+        self._written += len(members)
+        # Most values of large files are scalars. A set of their types is faster than a loop.
+        composite = {kind for kind in set(map(type, members)) if issubclass(kind, COMPOSITE)}
+        inner = [child for child in members if type(child) in composite] if composite else []
+        return len(members), inner
 
     def _leave(self, node: Node, count: int, inner: list[Node]) -> None:
         deep = len(inner) + 1 + sum([self._deep[id(child)] for child in inner])
@@ -83,6 +82,5 @@ class Walk:
         self._deep[id(node)], self._shallow[id(node)] = deep, shallow
 
 
-def _check(holds: bool, message: str) -> None:
-    if not holds:
-        raise Malformed("limit", message)
+def _check(condition: bool, message: str) -> None:
+    require(condition, message, "limit")

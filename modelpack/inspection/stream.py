@@ -1,7 +1,7 @@
 """A model file as a bounded, decompressed, hashed stream.
 
-The container is told by its content, never by the name of the file. Magic numbers: RFC 1950 (zlib),
-RFC 1952 (gzip), the bzip2, xz, lzma-alone and LZ4 frame formats; they are what joblib looks for.
+The container is recognised by content, never by the file name. Magic numbers are those that joblib
+looks for: RFC 1950 (zlib), RFC 1952 (gzip), the bzip2, xz, lzma-alone and LZ4 frame formats.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAGIC: dict[str, re.Pattern[bytes]] = {
 
 
 class HashingFile:
-    """Reads a file and hashes each byte of it on the way."""
+    """A file that is hashed while it is read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -46,24 +46,24 @@ class HashingFile:
         return data
 
     def finish(self) -> str:
-        """The sha256 of the whole file, as hexadecimal digits; reads what was not read yet."""
+        """Read the rest of the file, and return the SHA-256 of the whole file in hexadecimal."""
         while self.read(limits.MIB):
             pass
         return self._hash.hexdigest()
 
 
 def container(head: bytes) -> str:
-    """What wraps the pickle, told from the first bytes: raw, zlib, gzip, bz2, xz, lzma or lz4."""
+    """Return the compression by the first bytes: raw, zlib, gzip, bz2, xz, lzma or lz4."""
     if len(head) > 1 and head[0] == 0x78 and not int.from_bytes(head[:2], "big") % 31:
         return "zlib"
     return next((name for name, magic in _MAGIC.items() if magic.match(head)), "raw")
 
 
 def chunks(name: str, head: bytes, source: HashingFile) -> Iterator[bytes]:
-    """The bytes of the container `name` that begins with `head` and goes on in `source`.
+    """Yield the decompressed bytes of container `name`, which consists of `head` and `source`.
 
     Raises:
-        Malformed: it is cut or broken, inflates beyond the limits, or more bytes follow its end.
+        Malformed: It is truncated or invalid, too large, or followed by more bytes.
     """
     if name != "raw":
         yield from _inflate(_decompressor(name), head, source)
@@ -79,9 +79,10 @@ def _inflate(codec: Any, data: bytes, source: HashingFile) -> Iterator[bytes]:
         try:
             out = codec.decompress(data, CHUNK)
         except (OSError, RuntimeError, lzma.LZMAError, zlib.error) as error:
-            raise Malformed("broken-container", f"the compression is broken ({error})") from error
+            message = f"the compressed data is invalid ({error})"
+            raise Malformed("broken-container", message) from error
         total += len(out)
-        _check_size(total, source.size)
+        check_inflated(total, source.size)
         limits.OWN.add(len(out))
         if out:
             yield out
@@ -92,14 +93,15 @@ def _inflate(codec: Any, data: bytes, source: HashingFile) -> Iterator[bytes]:
         raise Malformed("trailing-data", "bytes follow the end of the compressed data")
 
 
-def _check_size(inflated: int, size: int) -> None:
+def check_inflated(inflated: int, size: int) -> None:
+    """Raise `Malformed` if `size` bytes were decompressed to more than the limit."""
     if inflated > max(limits.STREAM_FLOOR, min(limits.STREAM_BYTES, limits.STREAM_RATIO * size)):
         message = f"the compressed data grows more than {limits.STREAM_RATIO} times its size"
         raise Malformed("decompression-bomb", message)
 
 
 class _Zlib:
-    """zlib's decompressor with the interface of those of bz2 and lzma."""
+    """A zlib decompressor with the interface of the decompressors of bz2 and lzma."""
 
     def __init__(self, window_bits: int) -> None:
         self._codec = zlib.decompressobj(window_bits)
@@ -144,17 +146,22 @@ def _decompressor(name: str) -> Any:
 
 
 MAX_FIXED_SIZE = 16
-"""More bytes than any opcode takes with an argument of fixed size."""
+"""No opcode with an argument of fixed size has more bytes."""
 
 _MODELS = (b"tree\n", b"CBM1", b"{L\0\0\0\0\0\0\0\6Config", b'{"Config"', b"CONFIG-offset:")
-"""How LightGBM, CatBoost and XGBoost begin what they save as one value."""
+"""First bytes of models that LightGBM, CatBoost and XGBoost save as one value."""
 
 
 class Reader:
-    """`buffer[position]` is the next byte of the stream, `base` the offset of `buffer[0]`.
+    """A buffered stream of opcodes.
 
-    Before an opcode is read at `check` or beyond, `boundary` has to be asked. A frame (PEP 3154) is
-    closed where an opcode ends at its end; no opcode reaches over it.
+    Call `boundary` before reading an opcode at `check` or later. A frame (PEP 3154) ends with an
+    opcode; no opcode crosses its end.
+
+    Attributes:
+        position: Index of the next byte in `buffer`.
+        base: Offset of `buffer[0]` in the stream.
+        kept: Total bytes of the values that were kept.
     """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -172,9 +179,9 @@ class Reader:
         return self.base + self.position
 
     def refill(self, count: int = MAX_FIXED_SIZE) -> None:
-        """Drop what was read, and read on until `count` bytes are at hand or the stream ends."""
+        """Drop the bytes that were read, and buffer `count` bytes unless the stream ends."""
         rest = self.buffer[self.position :]
-        parts, have = [rest] if rest else [], len(rest)  # alone, a chunk is not copied
+        parts, have = [rest] if rest else [], len(rest)  # join does not copy a single chunk
         self.base += self.position
         self.position = 0
         while have < count and (chunk := next(self._chunks, None)) is not None:
@@ -185,12 +192,12 @@ class Reader:
         self._set_check()
 
     def rest(self) -> Iterator[bytes]:
-        """All that was not read yet, for what is no pickle."""
+        """Yield the bytes that were not read yet, for files that are not pickles."""
         yield self.buffer[self.position :]
         yield from self._chunks
 
     def boundary(self) -> None:
-        """Between two opcodes: close the frame that ends here, and have the next opcode at hand."""
+        """Close a frame that ends here, and buffer the next opcode."""
         self.end_frame()
         if len(self.buffer) - self.position < MAX_FIXED_SIZE:
             self.refill()
@@ -205,7 +212,7 @@ class Reader:
     def end_frame(self) -> None:
         if self.frame_end is not None and self.offset >= self.frame_end:
             if self.offset > self.frame_end:
-                raise Malformed("broken-frame", "a value reaches over the end of its frame")
+                raise Malformed("broken-frame", "a value crosses the end of its frame")
             self.frame_end = None
 
     def _set_check(self) -> None:
@@ -229,28 +236,28 @@ class Reader:
         self.position = end
         return data
 
-    def line(self, longest: int = limits.LINE_BYTES) -> bytes:
-        """The argument of a text opcode, without its newline."""
+    def line(self, max_length: int = limits.LINE_BYTES) -> bytes:
+        """Return the argument of a text opcode, without its newline."""
         while (end := self.buffer.find(b"\n", self.position)) < 0:
             have = len(self.buffer) - self.position
             if self._ended:
                 raise self.cut()
-            if have > longest:
+            if have > max_length:
                 break
             self.refill(2 * have + MAX_FIXED_SIZE)
-        if end < 0 or end - self.position > longest:
-            raise Malformed("limit", f"a line of text is longer than {longest:,} bytes")
+        if end < 0 or end - self.position > max_length:
+            raise Malformed("limit", f"a line of text is longer than {max_length:,} bytes")
         data = self.buffer[self.position : end]
         self.position = end + 1
         return data
 
     def value(self, count: int) -> bytes | Blob:
-        """The next `count` bytes; only their head where they are too many to be kept."""
+        """Return the next `count` bytes, or a `Blob` if they are too many to keep."""
         if count <= limits.SMALL_BYTES:
             return self.take(count)
         is_model = self._begins_with(_MODELS)
-        most = limits.MODEL_BYTES if is_model else limits.KEPT_BYTES
-        if count <= most and self.kept + count <= limits.KEPT_TOTAL:
+        maximum = limits.MODEL_BYTES if is_model else limits.KEPT_BYTES
+        if count <= maximum and self.kept + count <= limits.KEPT_TOTAL:
             self.kept += count
             return self.take(count)
         offset, size = self.offset, limits.HEAD_BYTES
@@ -276,5 +283,5 @@ class Reader:
                 raise self.cut()
 
     def cut(self) -> Malformed:
-        message = "the file ends in the middle of a value: it was cut short"
+        message = "the file is truncated: it ends in the middle of a value"
         return Malformed("truncated", message, offset=self.base + len(self.buffer))

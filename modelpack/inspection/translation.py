@@ -1,9 +1,9 @@
-"""Calls by way of a helper, as the calls that the helper makes.
+"""Translation of calls of helper functions to the calls that the helpers make.
 
-pandas 1.3 makes a block by the result of `functools.partial`. dill makes arrays, and looks up
-types, by functions of its own. The machine admits no call of what is computed, and these functions
-would call or return whatever they are given. Exactly what the two write is therefore read as the
-call or name that it stands for, and judged as that. All else is refused.
+pandas 1.3 creates a block by calling a `functools.partial`. dill creates arrays and looks up types
+through its helper functions. The machine does not allow calls of computed values, and the helpers
+call or return any argument. Exactly the forms that the two libraries write are therefore read as
+the call or name that results, and judged as that. All other forms are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BLOCK = "pandas.core.internals.blocks:new_block"
 _ARRAY, _TYPE = "dill._dill:_create_array", "dill._dill:_load_type"
 _FUNCTION = "dill._dill:_create_ftype"  # up to dill 0.3.4, as the next two
 _MODULE, _ATTRIBUTE = "dill._dill:_import_module", "dill._dill:_get_attr"
-_MAKERS = {
+_RECONSTRUCT = {
     "numpy.core._multiarray_umath:_reconstruct", "numpy.core.multiarray:_reconstruct",
     "numpy._core.multiarray:_reconstruct",
 }  # fmt: skip
@@ -32,8 +32,13 @@ _OTHER_TYPES = {"PartialType": _PARTIAL}
 
 @dataclass(frozen=True)
 class Translation:
-    """What a call stands for: the name itself if `args` is None, or else the call of it, and the
-    states that the result is given. `used`: the name of the helper, which is no value.
+    """The call or name that a helper call results in.
+
+    Attributes:
+        name: The name that is looked up or called.
+        used: The name of the helper.
+        args: The arguments of the call. None if the result is the name itself.
+        states: States that are set on the result.
     """
 
     name: Global
@@ -43,24 +48,24 @@ class Translation:
 
 
 def translated(callee: Node, args: Node) -> Translation | None:
-    """Return what a call stands for, or None if it is that of no helper, or not as these write it.
+    """Return the translation of a call. None if it is not a helper call in a known form.
 
     Args:
-        callee: What is called: a name, or what a call returned.
-        args: Its arguments.
+        callee: A name, or the result of a call.
+        args: The arguments of the call.
     """
     if not isinstance(args, tuple):
         return None
     if isinstance(callee, ObjectNode):
-        return _of_partial(callee, args) if callee.cls.key == _PARTIAL else None
+        return _pandas_block(callee, args) if callee.cls.key == _PARTIAL else None
     if not isinstance(callee, Global) or callee.module != "dill._dill":
         return None
-    read = _OF_DILL.get(callee.key)
+    read = _DILL_HELPERS.get(callee.key)
     return read(callee, args) if read else None
 
 
-def _of_partial(callee: ObjectNode, args: tuple[Node, ...]) -> Translation | None:
-    """Read a partial of pandas as `new_block` with the number of dimensions, its only keyword."""
+def _pandas_block(callee: ObjectNode, args: tuple[Node, ...]) -> Translation | None:
+    """Translate the partial of pandas to `new_block` with its only keyword, `ndim`."""
     if len(callee.args) != 1 or callee.kwargs is not None or len(callee.states) != 1:
         return None
     function, state = callee.args[0], callee.states[0]
@@ -77,16 +82,18 @@ def _of_partial(callee: ObjectNode, args: tuple[Node, ...]) -> Translation | Non
 
 
 def _array(helper: Global, args: tuple[Node, ...]) -> Translation | None:
-    """Read dill's call as that of numpy's function, the result of which is given the state."""
+    """Translate to the call of numpy's function, and the state of its result."""
     if len(args) not in (3, 4) or args[3:] not in ((), (None,)):
         return None
-    maker, arguments, state = args[:3]
-    fits = isinstance(maker, Global) and maker.key in _MAKERS and isinstance(arguments, tuple)
-    return Translation(maker, helper, arguments, (state,)) if fits else None
+    function, arguments, state = args[:3]
+    if not isinstance(function, Global) or function.key not in _RECONSTRUCT:
+        return None
+    fits = isinstance(arguments, tuple)
+    return Translation(function, helper, arguments, (state,)) if fits else None
 
 
 def _type(helper: Global, args: tuple[Node, ...]) -> Translation | None:
-    """Read the name of a type as that type."""
+    """Translate the name of a type to the type."""
     if len(args) != 1 or type(args[0]) is not str:
         return None
     name = args[0]
@@ -95,7 +102,7 @@ def _type(helper: Global, args: tuple[Node, ...]) -> Translation | None:
 
 
 def _partial(helper: Global, args: tuple[Node, ...]) -> Translation | None:
-    """Read dill's call as that of `functools.partial`, with keywords only."""
+    """Translate to a call of `functools.partial` with keywords only."""
     if len(args) != 4 or not isinstance(args[0], Global) or args[0].key != _PARTIAL:
         return None
     cls, function, more, keywords = args
@@ -105,8 +112,9 @@ def _partial(helper: Global, args: tuple[Node, ...]) -> Translation | None:
 
 
 def _module(helper: Global, args: tuple[Node, ...]) -> Translation | None:
-    """Read the name of a module that has known names, as a name without an attribute. The policy
-    refuses it as a value.
+    """Translate the name of a module with known names to a global without an attribute.
+
+    The policy refuses such a global as a value.
     """
     if len(args) != 1 or type(args[0]) is not str or args[0] not in all_modules():
         return None
@@ -114,8 +122,9 @@ def _module(helper: Global, args: tuple[Node, ...]) -> Translation | None:
 
 
 def _attribute(helper: Global, args: tuple[Node, ...]) -> Translation | None:
-    """Read an attribute of a module as its known name. dill takes what the module does not have
-    from the builtins.
+    """Translate an attribute of a module to its known name.
+
+    dill looks up names that the module does not have in the builtins, so these are excluded.
     """
     if len(args) != 2 or not isinstance(args[0], Global) or type(args[1]) is not str:
         return None
@@ -124,6 +133,6 @@ def _attribute(helper: Global, args: tuple[Node, ...]) -> Translation | None:
     return Translation(Global(key, helper.offset, helper.opcode), helper) if fits else None
 
 
-_OF_DILL = {
+_DILL_HELPERS = {
     _ARRAY: _array, _ATTRIBUTE: _attribute, _FUNCTION: _partial, _MODULE: _module, _TYPE: _type,
 }  # fmt: skip

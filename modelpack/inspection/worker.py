@@ -20,50 +20,50 @@ OUT_OF_MEMORY = '{"limit": "memory"}'
 
 
 def main(request: str) -> NoReturn:
-    """Write the answer to `request` to standard output, both of them JSON.
+    """Write the response to `request` to standard output. Both are JSON.
 
-    The request contains `paths` and `options`, the keyword arguments of `inspect`. The answer holds
-    one of `spec`; `error`, the name, message and hint of a `ModelpackError`; and `limit`, the name
-    of the limit that was met. A bug ends as in any program, by a traceback.
+    The request contains `paths` and `options`, the keyword arguments of `inspect`. The response has
+    one member: `spec`; `error`, the class, message and hint of a `ModelpackError`; or `limit`, the
+    name of the exceeded limit. A bug ends the process with a traceback.
     """
-    asked = json.loads(request)
+    parsed = json.loads(request)
     _end_with_parent()
     confine()
-    gc.disable()  # it finds no garbage in a tree that grows, and takes a tenth of the time
+    gc.disable()  # a growing tree contains no garbage, and the search takes a tenth of the time
     try:
-        answer = _answer(asked["paths"], asked["options"])
+        response = _response(parsed["paths"], parsed["options"])
     except MemoryError:
-        answer = OUT_OF_MEMORY
-    sys.stdout.write(answer)
+        response = OUT_OF_MEMORY
+    sys.stdout.write(response)
     sys.stdout.flush()
-    os._exit(0)  # an interpreter that frees all it holds first takes a tenth longer
+    os._exit(0)  # a normal exit frees all objects first, which takes a tenth longer
 
 
-def _answer(paths: list[str], options: dict[str, Any]) -> str:
+def _response(paths: list[str], options: dict[str, Any]) -> str:
     try:
-        answer = json.dumps({"spec": to_json(inspect(*paths, **options))})
+        response = json.dumps({"spec": to_json(inspect(*paths, **options))})
     except ModelpackError as error:
-        answer = json.dumps({"error": [type(error).__name__, error.message, error.hint]})
-    return answer if len(answer) <= limits.ANSWER_BYTES else OUT_OF_MEMORY
+        response = json.dumps({"error": [type(error).__name__, error.message, error.hint]})
+    return response if len(response) <= limits.RESPONSE_BYTES else OUT_OF_MEMORY
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process as soon as the pipe that is its standard input is closed.
+    """Let the kernel end this process when the pipe at its standard input is closed.
 
-    The parent never writes to it, so that SIGIO, which ends a process, means that it is gone.
+    The parent never writes to the pipe, so a SIGIO means that the parent has ended.
     """
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(0, fcntl.F_SETFL, os.O_ASYNC)
 
 
 def confine() -> None:
-    """Limit CPU time and memory of this process, and let it only read. A crash leaves no core."""
+    """Limit CPU time and memory of this process, and forbid written files and core dumps."""
     limits.OWN.begin()
-    for limit, most in (
+    for limit, maximum in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, limits.DESCRIPTORS),
     ):
         _, hard = resource.getrlimit(limit)
-        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        allowed = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
         resource.setrlimit(limit, (allowed, allowed))

@@ -112,9 +112,9 @@ def test_a_file_that_takes_too_long_is_refused(slow: Path, monkeypatch: pytest.M
         ("kill -SEGV $$", "SIGSEGV"),
         ("kill -KILL $$", "SIGKILL"),
         ("kill -XCPU $$", "10 seconds and 4 for each MiB"),
-        ("echo garbage", "no answer"),
-        ("echo '[1]'", "no answer"),
-        ("true", "no answer"),
+        ("echo garbage", "no response"),
+        ("echo '[1]'", "no response"),
+        ("true", "no response"),
         ("echo '{\"spec\": {}}'; kill -SEGV $$", "SIGSEGV"),
     ],
 )
@@ -241,5 +241,5 @@ def test_the_limit_of_memory_grows_with_the_file_and_ends() -> None:
 
 
 def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "ANSWER_BYTES", 100)
-    assert worker._answer([str(SAMPLES / "iris/model.joblib")], {}) == worker.OUT_OF_MEMORY
+    monkeypatch.setattr(limits, "RESPONSE_BYTES", 100)
+    assert worker._response([str(SAMPLES / "iris/model.joblib")], {}) == worker.OUT_OF_MEMORY

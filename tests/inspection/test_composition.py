@@ -80,7 +80,7 @@ def test_files_in_the_wrong_order(files):
 def test_files_that_do_not_belong_together(files, tmp_path):
     other = tmp_path / "other.joblib"
     joblib.dump(GaussianNB().fit(X, Y), other)
-    with pytest.raises(ModelNotSupportedError, match=r"gives 8 values a row, .* takes 2"):
+    with pytest.raises(ModelNotSupportedError, match=r"returns 8 values per row, .* takes 2"):
         require_servable(inspect(files[0], other))
 
 
@@ -147,7 +147,7 @@ def test_one_of_several_files_that_holds_several(tmp_path, scaler, model):
     joblib.dump(scaler, tmp_path / "scaler")
     with pytest.raises(ModelNotSupportedError, match="2 estimators") as error:
         require_servable(inspect(tmp_path / "scaler", tmp_path / "both"))
-    assert error.value.hint == "Give files that hold one estimator each, or one file and --select."
+    assert error.value.hint == "Give files with one estimator each, or one file and --select."
 
 
 def test_select_several_for_a_pipeline(tmp_path, scaler, model):
@@ -163,7 +163,7 @@ def test_select_of_what_is_not_there(tmp_path, model, files):
     joblib.dump({"a": model, "b": model}, tmp_path / "m")
     with pytest.raises(UsageError, match="no estimator at 'c'") as error:
         inspect(tmp_path / "m", select=["c"])
-    assert error.value.hint.endswith("at: a, b.")
+    assert error.value.hint.endswith(": a, b.")
     with pytest.raises(UsageError, match="several files"):
         inspect(*files, select=["a"])
 

@@ -144,7 +144,7 @@ def test_what_is_no_model_is_described(tmp_path, value, words, protocol):
     assert spec.estimator is None
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
-    assert f"holds {words}, and no estimator" in error.value.message
+    assert f"contains {words}, but no estimator" in error.value.message
 
 
 def test_an_explainer_is_no_model_whoever_is_trusted(tmp_path, monkeypatch):
@@ -154,8 +154,8 @@ def test_an_explainer_is_no_model_whoever_is_trusted(tmp_path, monkeypatch):
     explainer = module.Explainer()
     explainer.model = GaussianNB()
     (tmp_path / "m").write_bytes(pickle.dumps(explainer))
-    told = r"holds an explainer of shap \(Explainer\), and no estimator"
-    with pytest.raises(ModelRefusedError, match=f"could still not be served: .*{told}"):
+    told = r"contains an explainer of shap \(Explainer\), but no estimator"
+    with pytest.raises(ModelRefusedError, match=f"could not be served even if trusted: .*{told}"):
         require_servable(inspect(tmp_path / "m"))
     with pytest.raises(ModelNotSupportedError, match=told):
         require_servable(inspect(tmp_path / "m", trust=["shap:Explainer"]))
@@ -214,7 +214,7 @@ def test_lz4_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lz4.frame", None)
     with pytest.raises(ModelNotSupportedError, match="needs `pip install") as error:
         require_servable(inspect(path))
-    assert error.value.hint == "pip install 'modelpack[lz4]'"
+    assert error.value.hint == "Run: pip install 'modelpack[lz4]'"
 
 
 def test_bulk_is_not_kept(tmp_path):
@@ -261,20 +261,20 @@ class TestPaths:
 
     def test_directory(self, tmp_path):
         with pytest.raises(
-            UsageError, match=r"is (a directory|no regular file); a model is one file"
+            UsageError, match=r"is (a directory|not a regular file), but a model is a single file"
         ):
             inspect(tmp_path)
 
     def test_fifo(self, tmp_path):
         os.mkfifo(tmp_path / "fifo")
         with pytest.raises(
-            UsageError, match=r"is (a directory|no regular file); a model is one file"
+            UsageError, match=r"is (a directory|not a regular file), but a model is a single file"
         ):
             inspect(tmp_path / "fifo")
 
     def test_device(self):
         with pytest.raises(
-            UsageError, match=r"is (a directory|no regular file); a model is one file"
+            UsageError, match=r"is (a directory|not a regular file), but a model is a single file"
         ):
             inspect("/dev/zero")
 

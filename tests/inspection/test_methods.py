@@ -226,20 +226,20 @@ def instance(key, *states):
 )
 def test_what_some_release_keeps_in_objects_is_no_method(key, attribute):
     assert allowlist.is_known(key)
-    assert attribute not in methods.of_class(key)
+    assert attribute not in methods.reserved_names(key)
 
 
 def test_old_names_of_a_class_are_known():
-    assert "_validate_X_predict" in methods.of_class(
+    assert "_validate_X_predict" in methods.reserved_names(
         "sklearn.ensemble.forest:RandomForestClassifier"
     )
-    assert "_dense_predict" in methods.of_class("sklearn.svm.classes:SVC")
+    assert "_dense_predict" in methods.reserved_names("sklearn.svm.classes:SVC")
 
 
 def test_every_class_that_is_made_has_methods():
     table = json.loads((Path(allowlist.__file__).parent / "allowlist.json").read_text())
     made_ = {key for key, entry in table.items() if "new" in entry["roles"]}
-    without = {key for key in made_ if not methods.of_class(key)}
+    without = {key for key in made_ if not methods.reserved_names(key)}
     # Tuples, which take no state, and classes that have no methods but those of Python.
     assert {key.partition(":")[2] for key in without} == {
         "DistributionBoundary", "Hyperparameter", "VCSpec", "_DeprecationWrapper",
@@ -249,7 +249,7 @@ def test_every_class_that_is_made_has_methods():
 
 def test_unknown_classes_have_none():
     """A class of the author is not looked into, whatever it inherits from."""
-    assert methods.of_class("my.module:Model") == frozenset()
+    assert methods.reserved_names("my.module:Model") == frozenset()
     made_ = instance("my.module:Model", DictNode(["predict"], [None]))
     found = judge(Trace(objects=[made_]), None, ())
     assert CODE not in {finding.code for finding in found}

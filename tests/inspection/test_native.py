@@ -242,7 +242,7 @@ def test_a_model_that_stands_alone(tmp_path):
     text, other = SAMPLES / "lightgbm-text" / "model.txt", SAMPLES / "iris" / "model.joblib"
     with pytest.raises(ModelNotSupportedError, match=r"a LightGBM model .* as a single file"):
         require_servable(inspect(other, text))
-    with pytest.raises(UsageError, match="the file holds one model"):
+    with pytest.raises(UsageError, match="the file contains a single model"):
         inspect(text, select=["model"])
 
 

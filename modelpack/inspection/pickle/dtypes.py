@@ -1,9 +1,10 @@
 """NumPy dtypes as pickled.
 
-The state is (version, byte order, subarray, names, fields, itemsize, alignment, flags), as
-numpy/_core/src/multiarray/descriptor.c writes it; itemsize is -1 where the first argument tells it.
-numpy believes it: flags that lie make it take bytes for addresses, and joblib for a pickle. So what
-contradicts itself is no dtype here.
+The state is (version, byte order, subarray, names, fields, itemsize, alignment, flags). Source:
+numpy/_core/src/multiarray/descriptor.c. `itemsize` is -1 if the first argument contains it.
+
+numpy does not check the state: with wrong flags it uses bytes as addresses, and joblib reads them
+as a pickle. So an inconsistent dtype is rejected here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..nodes import DictNode, Node, ObjectNode
 DTYPE = "numpy:dtype"
 
 for _codec in ("utf-32-le", "utf-32-be"):
-    codecs.lookup(_codec)  # imports a module of Python: not while a file is read
+    codecs.lookup(_codec)  # imports a module, which must not happen while a file is read
 
 _CODE = re.compile(r"([biufcSUVOMm])(\d{1,9})")
 _PLAIN = {
@@ -33,16 +34,20 @@ _STRUCT = {
 }  # fmt: skip
 _MAX_DIMENSIONS = 64
 _MAX_FIELDS = 256
-# Of numpy's flags: those of a dtype with objects (counted, pickled as a list, zeroed when made,
-# needing the interpreter), and those that any other must not have.
+# Flags of numpy: those of a dtype with objects (reference counts, pickled as a list, initialised,
+# needs the interpreter), and those that other dtypes do not have.
 _WITH_OBJECTS, _WITHOUT_OBJECTS = 1 | 2 | 8 | 16, 1 | 2 | 4
 _POINTER_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Dtype:
-    """`kind` is numpy's letter (b, i, u, f, c, S, U, V, O, M, m), `itemsize` in bytes, `fields` the
-    (name, offset in bytes, dtype) of a structured one.
+    """A valid dtype.
+
+    Attributes:
+        kind: Letter of numpy: b, i, u, f, c, S, U, V, O, M, m.
+        itemsize: In bytes.
+        fields: Name, offset in bytes and dtype of each field of a structured dtype.
     """
 
     kind: str
@@ -52,7 +57,7 @@ class Dtype:
     fields: tuple[tuple[str, int, Dtype], ...] = ()
 
     def decode(self, data: bytes) -> list[bool | int | float | str | bytes] | None:
-        """The values of a flat array, or None where numbers and strings cannot say them."""
+        """Decode a flat array. None if its values are not numbers or strings."""
         if not self.itemsize:
             return None
         data = data[: len(data) // self.itemsize * self.itemsize]
@@ -70,24 +75,24 @@ class Dtype:
 
 
 def parse(node: Node) -> Dtype | None:
-    """What a pickled `numpy.dtype` tells; None if it is none, or one that numpy does not write."""
+    """Return the dtype of a node. None if the node is not a dtype that numpy writes."""
     return node.dtype if isinstance(node, ObjectNode) else None
 
 
-def is_subarray(made: ObjectNode) -> bool:
-    """Whether a dtype that `parse` understood stands for an array within each value."""
-    return made.states[0][2] is not None
+def is_subarray(node: ObjectNode) -> bool:
+    """Return whether each value of a valid dtype is an array."""
+    return node.states[0][2] is not None
 
 
-def read(made: ObjectNode) -> Dtype | None:
-    """What a call of `numpy.dtype` and its state tell; None if numpy does not write them so."""
-    code = made.args[0] if made.args else None
+def read(node: ObjectNode) -> Dtype | None:
+    """Parse a call of `numpy.dtype` and its state. None if numpy does not write them."""
+    code = node.args[0] if node.args else None
     match = _CODE.fullmatch(code) if isinstance(code, str) else None
-    state = made.states[0] if len(made.states) == 1 else None
+    state = node.states[0] if len(node.states) == 1 else None
     if (
         not match
-        or len(made.args) != 3
-        or made.args[1:] != (False, True)
+        or len(node.args) != 3
+        or node.args[1:] != (False, True)
         or not isinstance(state, tuple)
     ):
         return None
@@ -100,22 +105,22 @@ def read(made: ObjectNode) -> Dtype | None:
     if size is None or parts is None:
         return None
     has_objects = match[1] == "O" or any(part.has_objects for part in parts)
-    honest = _flags_fit(state[7], has_objects)
-    fields = _fields(state[3], state[4])
-    return Dtype(match[1], size, state[1] == ">", has_objects, fields) if honest else None
+    if not _flags_fit(state[7], has_objects):
+        return None
+    return Dtype(match[1], size, state[1] == ">", has_objects, _fields(state[3], state[4]))
 
 
-def _itemsize(kind: str, digits: int, told: Node) -> int | None:
+def _itemsize(kind: str, digits: int, stated: Node) -> int | None:
     if kind in "SUV":
         size = digits * (4 if kind == "U" else 1)
-        return size if type(told) is int and told == size else None
-    if told != -1 or f"{kind}{digits}" not in _PLAIN:
+        return size if type(stated) is int and stated == size else None
+    if stated != -1 or f"{kind}{digits}" not in _PLAIN:
         return None
-    return _POINTER_BYTES if kind == "O" else digits  # O4, of a 32-bit system, is read as O8
+    return _POINTER_BYTES if kind == "O" else digits  # O4 of 32-bit systems is read as O8
 
 
 def _metadata_fit(kind: str, metadata: tuple[Node, ...]) -> bool:
-    """Whether the ninth value of a state, if there is one, is what numpy writes there."""
+    """Return whether the ninth value of a state, if it exists, is valid."""
     if kind in "Mm":
         return not metadata or (isinstance(metadata[0], tuple) and len(metadata[0]) == 2)
     return not metadata or isinstance(metadata[0], DictNode)
@@ -130,23 +135,23 @@ def _flags_fit(flags: Node, has_objects: bool) -> bool:
 
 
 def _parts(kind: str, size: int, subarray: Node, names: Node, fields: Node) -> list[Dtype] | None:
-    """The dtypes inside one; None where they do not fit into it."""
+    """Return the dtypes inside a dtype. None if they do not fit into it."""
     if subarray is None and names is None and fields is None:
         return []
     if kind != "V":
         return None
     if subarray is not None:
-        return _of_subarray(size, subarray) if names is None and fields is None else None
+        return _subarray_parts(size, subarray) if names is None and fields is None else None
     if not isinstance(names, tuple) or not isinstance(fields, DictNode):
         return None
     if max(len(names), len(fields.keys)) > _MAX_FIELDS:
         return None
     keys = {key for key in fields.keys if type(key) is str}
     named = all(type(name) is str and name in keys for name in names)
-    return _of_fields(size, fields) if named else None
+    return _field_parts(size, fields) if named else None
 
 
-def _of_subarray(size: int, subarray: Node) -> list[Dtype] | None:
+def _subarray_parts(size: int, subarray: Node) -> list[Dtype] | None:
     if not isinstance(subarray, tuple) or len(subarray) != 2:
         return None
     base, shape = parse(subarray[0]), shape_of(subarray[1])
@@ -154,7 +159,7 @@ def _of_subarray(size: int, subarray: Node) -> list[Dtype] | None:
     return [base] if base and fits else None
 
 
-def _of_fields(size: int, fields: DictNode) -> list[Dtype] | None:
+def _field_parts(size: int, fields: DictNode) -> list[Dtype] | None:
     parts, spans = [], []
     for field in fields.values:
         part = parse(field[0]) if isinstance(field, tuple) and len(field) in (2, 3) else None
@@ -165,7 +170,7 @@ def _of_fields(size: int, fields: DictNode) -> list[Dtype] | None:
         parts.append(part)
         spans.append((field[1], field[1] + part.itemsize))
     has_objects = any(part.has_objects for part in parts)
-    # A number at the place of an object would be its address.
+    # A number that overlaps an object would be used as its address.
     return None if has_objects and _overlap(spans) else parts
 
 
@@ -175,7 +180,7 @@ def _overlap(spans: list[tuple[int, int]]) -> bool:
 
 
 def _fields(names: Node, fields: Node) -> tuple[tuple[str, int, Dtype], ...]:
-    """Those of `_parts`, which checked them, in the order of their names."""
+    """Return the fields in the order of their names. `_parts` has checked them."""
     if not isinstance(fields, DictNode):
         return ()
     pairs = zip(fields.keys, fields.values, strict=True)
@@ -184,7 +189,7 @@ def _fields(names: Node, fields: Node) -> tuple[tuple[str, int, Dtype], ...]:
 
 
 def shape_of(node: Node) -> tuple[int, ...] | None:
-    """A shape that an array can have, or None."""
+    """Return the shape if an array can have it."""
     if not isinstance(node, tuple) or len(node) > _MAX_DIMENSIONS:
         return None
     return node if all(type(n) is int and 0 <= n < 2**63 for n in node) else None

@@ -41,10 +41,11 @@ _STOP = pickle.STOP[0]
 
 
 def run(reader: Reader, trace: Trace) -> Node:
-    """The root of the pickle that begins at the reader's position, read to its STOP.
+    """Read the pickle at the reader's position to its STOP, and return its root.
 
     Raises:
-        Malformed: no pickler writes this, or it is beyond the limits. `trace` holds what was met.
+        Malformed: No pickler writes this, or a limit is exceeded. `trace` contains the part that
+            was read.
     """
     return _run(Machine(reader, trace))
 
@@ -65,7 +66,7 @@ def _run(m: Machine) -> Node:
 
 def _loop(m: Machine) -> Node:
     reader, trace = m.reader, m.trace
-    while trace.opcodes < trace.most_opcodes:
+    while trace.opcodes < trace.max_opcodes:
         if reader.position >= reader.check:
             reader.boundary()
         position = reader.position
@@ -79,7 +80,7 @@ def _loop(m: Machine) -> Node:
         if opcode == _STOP:
             return m.stop()
         _HANDLERS[opcode](m)
-    message = f"the pickle has more than {trace.most_opcodes:,} opcodes, for a file of its size"
+    message = f"the pickle has more than {trace.max_opcodes:,} opcodes, for a file of its size"
     raise Malformed("limit", message)
 
 
@@ -95,7 +96,7 @@ def _located(m: Machine, problem: Malformed) -> Malformed:
 def _proto(m: Machine) -> None:
     version = byte(m.reader)
     if m.offset != m.start or version > HIGHEST_PROTOCOL:
-        raise malformed("PROTO is not the first opcode, or names an unknown protocol")
+        raise malformed("PROTO is not the first opcode, or the protocol is unknown")
     m.protocol = version
 
 
@@ -113,9 +114,9 @@ def _pop_mark(m: Machine) -> None:
 
 
 def _expect_get(m: Machine) -> None:
-    # Picklers drop values for one reason: a tuple holds itself and was made in the meantime.
+    # Picklers drop values only for a tuple that contains itself.
     if m.reader.buffer[m.reader.position] not in _AFTER_POP:
-        raise Malformed("dropped-value", "a value is made and dropped")
+        raise Malformed("dropped-value", "a value is created and dropped")
 
 
 def _global(m: Machine) -> None:
@@ -130,11 +131,11 @@ def _build(m: Machine) -> None:
 
 
 def _payload(m: Machine, wrapper: ObjectNode) -> Payload:
-    """The array that joblib writes behind its wrapper, outside of the pickle's frames."""
+    """Read the array that joblib writes behind its wrapper, outside of the frames of the pickle."""
     reader = m.reader
     reader.end_frame()
     if reader.frame_end is not None:
-        raise Malformed("broken-frame", "an array of joblib begins inside a frame")
+        raise Malformed("broken-frame", "a joblib array begins inside a frame")
     m.trace.payloads += 1
     payload, size, aligned = layout(wrapper)
     if size is None:
@@ -149,7 +150,7 @@ def _payload(m: Machine, wrapper: ObjectNode) -> Payload:
 def _padding(reader: Reader) -> None:
     padding = reader.take(reader.take(1)[0])
     if len(padding) > 16 or padding.strip(b"\xff"):
-        raise Malformed("broken-array", "the padding before an array is not joblib's")
+        raise Malformed("broken-array", "joblib does not write such padding before an array")
 
 
 def _forbidden(_: Machine) -> None:
@@ -157,12 +158,12 @@ def _forbidden(_: Machine) -> None:
 
 
 def _inst(m: Machine) -> None:
-    _global(m)  # so that the trace has the name
+    _global(m)  # adds the name to the trace
     _forbidden(m)
 
 
 def _unknown(_: Machine) -> None:
-    raise malformed("this is no opcode of pickle")
+    raise malformed("an opcode is unknown")
 
 
 Handler = Callable[[Machine], None]

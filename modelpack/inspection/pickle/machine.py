@@ -1,7 +1,7 @@
 """Stack, memo and side effects of each opcode.
 
-It builds inert nodes: it looks nothing up and calls nothing. Of the language, only what picklers
-write is admitted: what unpicklers accept beyond it serves nobody but attackers.
+The machine builds inert nodes: it looks up no names and calls nothing. It accepts only what
+picklers write. Unpicklers accept more, but only attackers use that.
 """
 
 from __future__ import annotations
@@ -25,36 +25,42 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 @dataclass
 class Trace:
-    """All that was met on the way, whether the root reaches it or not."""
+    """The names and objects of a pickle, whether or not the root reaches them."""
 
     globals: dict[str, Global] = field(default_factory=dict)  # the first of each name
-    resolved: list[Global] = field(default_factory=list)  # each one
-    used: set[int] = field(default_factory=set)  # ids of those that only helped to make others
+    resolved: list[Global] = field(default_factory=list)  # all
+    used: set[int] = field(default_factory=set)  # ids of the names of translated helpers
     objects: list[ObjectNode] = field(default_factory=list)
     protocol: int | None = None
     payloads: int = 0
     opcodes: int = 0
-    arguments: int = 0  # of all calls together
-    most_opcodes: int = limits.OPCODES[-1]
+    arguments: int = 0  # of all calls
+    max_opcodes: int = limits.OPCODES[-1]
     versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
-    pythons: tuple[str, ...] = ()  # those that may have written its byte code
+    pythons: tuple[str, ...] = ()  # versions that may have written its byte code
+
+    def add(self, name: Global) -> None:
+        """Add a name to those of the pickle."""
+        self.globals.setdefault(name.key, name)
+        if len(self.globals) > limits.GLOBALS:
+            raise Malformed("limit", f"it has more than {limits.GLOBALS:,} different globals")
 
 
-def merged(traces: Sequence[Trace]) -> Trace:
-    """What was met in several files."""
+def merge(traces: Sequence[Trace]) -> Trace:
+    """Return the names and objects of several files as one trace."""
     if len(traces) == 1:
         return traces[0]
-    found = Trace(
+    total = Trace(
         protocol=max((t.protocol for t in traces if t.protocol is not None), default=None)
     )
     for trace in traces:
-        found.globals = {**trace.globals, **found.globals}
-        found.resolved += trace.resolved
-        found.objects += trace.objects
-        found.payloads += trace.payloads
-        found.versions |= trace.versions
-        found.pythons = found.pythons or trace.pythons
-    return found
+        total.globals = {**trace.globals, **total.globals}
+        total.resolved += trace.resolved
+        total.objects += trace.objects
+        total.payloads += trace.payloads
+        total.versions |= trace.versions
+        total.pythons = total.pythons or trace.pythons
+    return total
 
 
 def malformed(message: str) -> Malformed:
@@ -62,8 +68,10 @@ def malformed(message: str) -> Malformed:
 
 
 class Machine:
-    """The machine of one pickle. A nested one (an array of objects in a joblib file) gets a machine
-    of its own, with the same reader and trace.
+    """The machine of one pickle.
+
+    A nested pickle (an array of objects in a joblib file) has a separate machine with the same
+    reader and trace.
     """
 
     def __init__(self, reader: Reader, trace: Trace, *, nested: bool = False) -> None:
@@ -71,7 +79,7 @@ class Machine:
         self.trace = trace
         self.nested = nested
         self.start = reader.offset
-        self.offset = self.start  # of the opcode at hand
+        self.offset = self.start  # of the current opcode
         self.stack: list[Node] = []
         self.marks: list[list[Node]] = []
         self.memo: dict[int, Node] = {}
@@ -125,7 +133,7 @@ class Machine:
         elif isinstance(target, list):
             target += values
         else:
-            raise malformed("values are appended to what is no list")
+            raise malformed("values are appended to an object that is not a list")
 
     def update(self, values: list[Node]) -> None:
         target = self.stack[-1]
@@ -133,7 +141,7 @@ class Machine:
             target.pairs = target.pairs or DictNode()
             target = target.pairs
         if not isinstance(target, DictNode):
-            raise malformed("items are set in what is no dict")
+            raise malformed("items are set in an object that is not a dict")
         self.pairs(target, values)
 
     def setitem(self) -> None:
@@ -143,14 +151,14 @@ class Machine:
     def additems(self) -> None:
         values = self.to_mark()
         if not isinstance(self.stack[-1], Items):
-            raise malformed("values are added to what is no set")
+            raise malformed("values are added to an object that is not a set")
         self.stack[-1].values += values
 
     # --- memo ------------------------------------------------------------------------------------
 
     def put(self, index: int) -> None:
-        # No pickler memoises more often than it writes opcodes; an unpickler's memo is as long as
-        # the greatest index, so that a single number could claim all memory.
+        # The memo of an unpickler is as long as the largest index, so a single number could claim
+        # all memory. Picklers write fewer memo entries than opcodes.
         if index in self.memo or not 0 <= index <= self.offset:
             raise malformed("a memo index is used twice or out of range")
         self.memo[index] = self.stack[-1]
@@ -175,72 +183,71 @@ class Machine:
 
     def resolve(self, module: Node, name: Node, opcode: str) -> None:
         if not (isinstance(module, str) and isinstance(name, str)):
-            raise Malformed("bad-name", "a global is named by what is no string")
+            raise Malformed("bad-name", "the name of a global is not a string")
         if not all(len(s) <= limits.NAME_CHARACTERS and _NAME.fullmatch(s) for s in (module, name)):
-            raise Malformed("bad-name", f"{f'{module}:{name}'[:80]!a} is no name of Python")
-        found = Global(f"{module}:{name}", self.offset, opcode)
-        self.trace.resolved.append(found)
-        self.trace.globals.setdefault(found.key, found)
-        if len(self.trace.globals) > limits.GLOBALS:
-            raise Malformed("limit", f"more than {limits.GLOBALS:,} different globals are named")
-        self.stack.append(found)
+            raise Malformed("bad-name", f"{f'{module}:{name}'[:80]!a} is not a name of Python")
+        resolved = Global(f"{module}:{name}", self.offset, opcode)
+        self.trace.resolved.append(resolved)
+        self.trace.add(resolved)
+        self.stack.append(resolved)
 
     def reduce(self) -> None:
         args = self.stack.pop()
         callee = self.stack.pop()
-        found = translation.translated(callee, args)
-        if found is None:
-            self._make("call", callee, args, "REDUCE")
+        result = translation.translated(callee, args)
+        if result is None:
+            self._create("call", callee, args, "REDUCE")
             return
-        self.trace.used.add(id(found.used))
-        if not found.name.is_module:
-            self.trace.globals.setdefault(found.name.key, found.name)
-        if found.args is None:
-            self.stack.append(found.name)
+        self.trace.used.add(id(result.used))
+        if not result.name.is_module:
+            self.trace.globals.setdefault(result.name.key, result.name)
+        if result.args is None:
+            self.stack.append(result.name)
             return
-        self._make("call", found.name, found.args, "REDUCE")
-        for state in found.states:
+        self._create("call", result.name, result.args, "REDUCE")
+        for state in result.states:
             self.stack.append(state)
             self.build()
 
     def newobj(self) -> None:
         args = self.stack.pop()
-        self._make("new", self.stack.pop(), args, "NEWOBJ")
+        self._create("new", self.stack.pop(), args, "NEWOBJ")
 
     def newobj_ex(self) -> None:
         kwargs = self.stack.pop()
         args = self.stack.pop()
-        self._make("new", self.stack.pop(), args, "NEWOBJ_EX")
+        self._create("new", self.stack.pop(), args, "NEWOBJ_EX")
         if not isinstance(kwargs, DictNode):
-            raise malformed("keyword arguments are no dict")
+            raise malformed("the keyword arguments of a call are not a dict")
         self.stack[-1].kwargs = kwargs
 
-    def _make(self, how: Literal["call", "new"], callee: Node, args: Node, opcode: str) -> None:
+    def _create(self, how: Literal["call", "new"], callee: Node, args: Node, opcode: str) -> None:
         if not isinstance(callee, Global):
             raise self._computed(callee, args)
         if not isinstance(args, tuple):
-            raise malformed("the arguments of a call are no tuple")
+            raise malformed("the arguments of a call are not a tuple")
         self.trace.arguments += len(args)
         if self.trace.arguments > limits.ARGUMENTS_FLOOR + limits.ARGUMENTS * self.trace.opcodes:
-            # Each call would be judged by as many values, however few bytes it takes.
-            raise Malformed("limit", "its calls share more arguments than models do")
-        made = ObjectNode(how, callee, args, self.offset, opcode)
-        self.trace.objects.append(made)
-        self.stack.append(made)
+            # The checks visit all arguments of each call, even if they are shared.
+            raise Malformed("limit", "its calls share too many arguments")
+        node = ObjectNode(how, callee, args, self.offset, opcode)
+        self.trace.objects.append(node)
+        self.stack.append(node)
 
     def _computed(self, callee: Node, args: Node) -> Malformed:
-        """What is wrong with a call of what another call gives. cloudpickle makes code objects so,
-        by `_builtin_type("CodeType")`.
+        """Return the error for a call of a computed value.
+
+        cloudpickle creates code objects in this way, with `_builtin_type("CodeType")`.
         """
         is_code = isinstance(callee, ObjectNode) and callee.cls.key == _BUILTIN_TYPE
         if not is_code or not isinstance(args, tuple):
-            return Malformed("computed-call", "what is called is not named but computed")
+            return Malformed("computed-call", "the target of a call is computed, not named")
         self.trace.pythons = pythons(args)
-        versions = " or ".join(self.trace.pythons) or "of a version that is not known"
+        versions = " or ".join(self.trace.pythons) or "of an unknown version"
         return Malformed(
             "byte-code",
-            "cloudpickle saved functions or classes in it as byte code, which may do anything and "
-            f"which no other Python runs than the one that wrote it: Python {versions}",
+            "cloudpickle saved functions or classes in it as byte code, which can do anything and "
+            f"runs only on the Python that wrote it: Python {versions}",
             global_=_BUILTIN_TYPE,
         )
 
@@ -248,7 +255,7 @@ class Machine:
         state = self.stack.pop()
         target = self.stack[-1]
         if not isinstance(target, ObjectNode):
-            raise Malformed("state-of-non-object", "a state is given to what is no object")
+            raise Malformed("state-of-non-object", "a state is set on a value that has none")
         target.states.append(state)
         ndarrays.check_state(target, state)
         if target.cls.key == dtypes.DTYPE:
@@ -256,23 +263,23 @@ class Machine:
         return target
 
 
-# bytecode.json is made by scripts/make_bytecode.py from the Pythons themselves. Byte code of 3.10
-# is told from that of 3.8 and 3.9 by its line table (PEP 626), whose steps cover all of the code;
-# that of 3.11 and later by its caches. Where the code is short, more than one Python may have
-# written it.
-_CACHE, _WORD = 0, 2  # the opcode that stands for a word of cache; bytes of an instruction
+# scripts/make_bytecode.py writes bytecode.json with each Python. Byte code of 3.10 differs from
+# that of 3.8 and 3.9 in its line table (PEP 626), which covers all of the code. That of 3.11 and
+# later has caches. Short code may be valid for several versions.
+_CACHE, _WORD = 0, 2  # the opcode of a cache entry; bytes of an instruction
 
 
 def pythons(arguments: Sequence[Node]) -> tuple[str, ...]:
-    """The versions ("3.11"), oldest first, that a code object of these arguments may be of; none
-    where no known one fits.
+    """Return the Python versions ("3.11"), oldest first, that may have written a code object.
+
+    `arguments`: those of the code object.
     """
-    versions = [v for v, told in _table().items() if told["arguments"] == len(arguments)]
-    found = [argument for argument in arguments if isinstance(argument, bytes)]
-    if not found:  # too long to be kept
+    versions = [v for v, facts in _table().items() if facts["arguments"] == len(arguments)]
+    binary = [argument for argument in arguments if isinstance(argument, bytes)]
+    if not binary:  # too long to keep
         return tuple(versions)
-    code, lines = found[0], found[1] if len(found) > 1 else b""
-    fitting = [version for version in versions if _is_of(code, _table()[version])]
+    code, lines = binary[0], binary[1] if len(binary) > 1 else b""
+    fitting = [version for version in versions if _is_code_of(code, _table()[version])]
     if "3.10" in fitting:
         covers = sum(lines[::_WORD]) == len(code)
         fitting = [version for version in fitting if (version == "3.10") == covers]
@@ -280,7 +287,7 @@ def pythons(arguments: Sequence[Node]) -> tuple[str, ...]:
 
 
 def specifier(versions: Sequence[str]) -> str | None:
-    """A specifier of no other Pythons than these, which follow each other."""
+    """Return the specifier of these consecutive Python versions."""
     if not versions:
         return None
     major, minor = versions[-1].split(".")
@@ -288,9 +295,9 @@ def specifier(versions: Sequence[str]) -> str | None:
     return f"=={versions[0]}.*" if len(versions) == 1 else f">={versions[0]},<{after}"
 
 
-def _is_of(code: bytes, told: dict[str, Any]) -> bool:
-    """Whether the code is made of this Python's instructions, with caches where it has them."""
-    opcodes, caches = set(told["opcodes"]), told["caches"]
+def _is_code_of(code: bytes, facts: dict[str, Any]) -> bool:
+    """Return whether the code consists of instructions of this Python, with their caches."""
+    opcodes, caches = set(facts["opcodes"]), facts["caches"]
     at = 0
     while at < len(code):
         opcode = code[at]
@@ -299,7 +306,7 @@ def _is_of(code: bytes, told: dict[str, Any]) -> bool:
         if opcode not in opcodes or (caches and opcode == _CACHE) or any(words):
             return False
         at += _WORD * (count + 1)
-    return at == len(code) and told["resume"] in {None, *code[::_WORD]}
+    return at == len(code) and facts["resume"] in {None, *code[::_WORD]}
 
 
 @cache

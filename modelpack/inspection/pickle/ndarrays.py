@@ -1,7 +1,8 @@
 """NumPy arrays and joblib array payloads, decoded without NumPy.
 
-Formats: numpy/_core/src/multiarray/methods.c, `array_setstate`, (version, shape, dtype, is_fortran,
-content), and numpy/ma/core.py, `MaskedArray.__setstate__`, with two values more.
+Sources: `array_setstate` in numpy/_core/src/multiarray/methods.c: (version, shape, dtype,
+is_fortran, content); `MaskedArray.__setstate__` in numpy/ma/core.py: two more values;
+`NumpyArrayWrapper.write_array` in joblib/numpy_pickle.py.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ from ..nodes import Blob, DictNode, Global, Malformed, Node, ObjectNode, Payload
 from . import dtypes
 from .dtypes import Dtype, parse, shape_of
 
-_MAKERS = {"_reconstruct", "_mareconstruct"}
+_RECONSTRUCT = {"_reconstruct", "_mareconstruct"}
 _LENGTHS = {5, 7}
 _MAX_BYTES = 2**62
-_POSITIONS = {"pos": 624, "buffer_pos": 4}  # of MT19937, of Philox
+_POSITIONS = {"pos": 624, "buffer_pos": 4}  # MT19937, Philox
 
 
-def check_state(made: ObjectNode, state: Node) -> None:
-    """Is called when the state is set, for a list may grow later: numpy reads as many values from
-    it as the shape tells, without asking how many there are.
+def check_state(node: ObjectNode, state: Node) -> None:
+    """Check the state of an array, if `node` is one.
+
+    numpy reads as many values from a list as the shape requires, without a check. A list may grow
+    later, so the check runs when the state is set.
 
     Raises:
-        Malformed: `made` is an array, and the state is not one that numpy writes.
+        Malformed: numpy does not write such a state.
     """
-    if made.cls.name in _MAKERS and made.cls.module.startswith("numpy.") and not _fits(state):
+    if node.cls.name in _RECONSTRUCT and node.cls.module.startswith("numpy.") and not _fits(state):
         message = "the dtype, the shape and the values of an array do not fit together"
         raise Malformed("broken-array", message)
 
@@ -46,25 +49,26 @@ def _fits(state: Node) -> bool:
         return isinstance(content, list) and len(content) == count
     if isinstance(content, bytes):
         return len(content) == count * dtype.itemsize
-    # Text that stands for bytes, its length unknown here: numpy compares it.
+    # Text that encodes bytes. Its length is unknown here; numpy compares it.
     return isinstance(content, str | Blob | ObjectNode) and count * dtype.itemsize < _MAX_BYTES
 
 
-def is_random_state(made: ObjectNode) -> bool:
-    """Whether the states of a random generator tell no position beyond its buffer."""
-    return all(_is_position(key, value) for state in made.states for key, value in _facts(state))
+def is_random_state(node: ObjectNode) -> bool:
+    """Return whether the positions in the states of a random generator are inside its buffer."""
+    return all(_is_position(key, value) for state in node.states for key, value in _facts(state))
 
 
 def _is_position(key: Node, value: Node) -> bool:
     if not isinstance(key, str):
         return False
-    most = _POSITIONS.get(key)
-    return most is None or (isinstance(value, int) and 0 <= value <= most)
+    size = _POSITIONS.get(key)
+    return size is None or (isinstance(value, int) and 0 <= value <= size)
 
 
 def _facts(state: Node) -> Iterator[tuple[Node, Node]]:
-    """The keys and values of a state: a dict in a dict, alone or first in a tuple; before numpy
-    1.17 the tuple ("MT19937", key, position, ...).
+    """Yield the keys and values of a state: a dict in a dict, perhaps the first item of a tuple.
+
+    Before numpy 1.17 it is the tuple ("MT19937", key, position, ...).
     """
     if isinstance(state, tuple) and state and isinstance(state[0], str):
         yield from zip(("name", "key", "pos"), state, strict=False)
@@ -79,8 +83,11 @@ def _facts(state: Node) -> Iterator[tuple[Node, Node]]:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """`data` holds the values of an array of plain values, or their beginning; `items` those of an
-    array of objects. Either is None where the file gives none that can be read.
+    """An array.
+
+    Attributes:
+        data: The bytes of an array without objects, or their beginning. None if not readable.
+        items: The values of an array of objects.
     """
 
     dtype: Dtype
@@ -94,29 +101,29 @@ class Array:
         return math.prod(self.shape)
 
     def values(self) -> list[Node] | None:
-        """All values in the order of memory, or None where they cannot be had."""
-        found = self._decoded()
-        return found if found is not None and len(found) == self.size else None
+        """Return all values in the order of memory. None if they are not readable."""
+        values = self._decoded()
+        return values if values is not None and len(values) == self.size else None
 
-    def rows(self, most: int) -> list[list[Node]]:
-        """The first rows of a matrix (n, k), at most so many of them."""
+    def rows(self, count: int) -> list[list[Node]]:
+        """Return the first `count` rows of a matrix (n, k)."""
         if len(self.shape) != 2 or not self.size:
             return []
-        found, (height, width) = self._decoded() or [], self.shape
-        starts = range(min(most, height))
-        rows = [found[i::height] if self.fortran else found[i * width : (i + 1) * width]
+        values, (height, width) = self._decoded() or [], self.shape
+        starts = range(min(count, height))
+        rows = [values[i::height] if self.fortran else values[i * width : (i + 1) * width]
                 for i in starts]  # fmt: skip
         return [row for row in rows if len(row) == width]
 
     def _decoded(self) -> list[Node] | None:
         if self.items is not None:
             return [scalar(item) for item in self.items]
-        found = list(self.dtype.decode(self.data) or ()) if self.data is not None else None
-        return [scalar(cell) for cell in found] if found and self.dtype.kind == "S" else found
+        cells = list(self.dtype.decode(self.data) or ()) if self.data is not None else None
+        return [scalar(cell) for cell in cells] if cells and self.dtype.kind == "S" else cells
 
 
 def view(node: Node, level: int = 0) -> Array | None:
-    """The array that a node stands for: of numpy or joblib, or the one inside a pandas Index."""
+    """Return a node as an array: of numpy or joblib, or inside a pandas Index."""
     if isinstance(node, Payload):
         if isinstance(node.inner, list):
             return Array(node.dtype, node.shape, node.fortran, None, node.inner)
@@ -144,80 +151,79 @@ def _from_buffer(node: ObjectNode, _: int) -> Array | None:
     return _array(dtype, shape, order == "F", data)
 
 
-def _of_index(node: ObjectNode, level: int) -> Array | None:
+def _from_index(node: ObjectNode, level: int) -> Array | None:
     facts = node.args[1] if len(node.args) == 2 else None
     return view(dict_get(facts, "data"), level + 1) if isinstance(facts, DictNode) else None
 
 
-def _of_extension(node: ObjectNode, level: int) -> Array | None:
+def _from_extension(node: ObjectNode, level: int) -> Array | None:
     cls = node.args[0] if node.args else None
     if isinstance(cls, Global) and cls.name == "Categorical":
-        return None  # its array holds the places of its values among the categories
+        return None  # its array contains codes, not values
     state = node.states[-1] if node.states else None
     parts = state if isinstance(state, tuple) else ()
     return next(filter(None, (view(part, level + 1) for part in parts)), None)
 
 
-def _of_texts(node: ObjectNode, _: int) -> Array | None:
-    """Texts that pandas keeps in pyarrow: offsets into one buffer, after bits of what is there."""
+def _from_strings(node: ObjectNode, _: int) -> Array | None:
+    """Decode strings that pandas stores in pyarrow: validity bits, offsets, and one buffer."""
     state = node.states[-1] if node.states else None
     facts = state if isinstance(state, DictNode) else DictNode()
-    made = dict_get(facts, "_pa_array") or dict_get(facts, "_data")
-    parts = made.args[0] if isinstance(made, ObjectNode) and len(made.args) == 1 else None
+    array = dict_get(facts, "_pa_array") or dict_get(facts, "_data")
+    parts = array.args[0] if isinstance(array, ObjectNode) and len(array.args) == 1 else None
     if not isinstance(parts, tuple) or len(parts) != 7 or not isinstance(parts[4], list):
         return None
     kind, count, _missing, first, buffers, *_rest = parts
-    found = [_buffer(each) for each in (*buffers, None, None, None)]
-    bits, offsets, data = found[:3]
+    bits, offsets, data = [_buffer(each) for each in (*buffers, None, None, None)][:3]
     if not (type(count) is type(first) is int) or offsets is None or data is None:
         return None
     width = 8 if isinstance(kind, ObjectNode) and kind.args == ("large_string",) else 4
-    starts = [int.from_bytes(offsets[place * width : (place + 1) * width], "little")
-              for place in range(first, min(first + count + 1, len(offsets) // width))]  # fmt: skip
+    starts = [int.from_bytes(offsets[index * width : (index + 1) * width], "little")
+              for index in range(first, min(first + count + 1, len(offsets) // width))]  # fmt: skip
     texts = [data[start:end].decode("utf-8", "replace") for start, end in pairwise(starts)]
     if len(texts) != count:
         return None
-    items = [text if _is_set(bits, first + place) else None for place, text in enumerate(texts)]
+    items = [text if _is_set(bits, first + index) else None for index, text in enumerate(texts)]
     return Array(Dtype("O", 8, False, True), (count,), False, None, items)
 
 
-def _of_old_pickler(node: ObjectNode, level: int) -> Array | None:
+def _from_old_pickler(node: ObjectNode, level: int) -> Array | None:
     cls = node.args[0] if node.args else None
     is_texts = isinstance(cls, Global) and cls.name == "ArrowStringArray"
-    return _of_texts(node, level) if is_texts else None
+    return _from_strings(node, level) if is_texts else None
 
 
 def _buffer(node: Node) -> bytes | None:
-    """The bytes of a buffer of pyarrow, if the file keeps them at hand."""
+    """Return the bytes of a pyarrow buffer, if they were kept as a whole."""
     inner = node.args[0] if isinstance(node, ObjectNode) and len(node.args) == 1 else None
     if isinstance(inner, ObjectNode) and inner.args and isinstance(inner.args[0], Blob):
         return None
     return None if isinstance(inner, Blob) else raw(inner)
 
 
-def _is_set(bits: bytes | None, place: int) -> bool:
-    return bits is None or (place < 8 * len(bits) and bool(bits[place // 8] >> place % 8 & 1))
+def _is_set(bits: bytes | None, index: int) -> bool:
+    return bits is None or (index < 8 * len(bits) and bool(bits[index // 8] >> index % 8 & 1))
 
 
 _MAX_DEPTH = 4
 _VIEWS: dict[str, Callable[[ObjectNode, int], Array | None]] = {
     "_reconstruct": _reconstructed,
     "_frombuffer": _from_buffer,
-    "_reconstructor": _of_old_pickler,
-    "ArrowStringArray": _of_texts,
-    "_new_Index": _of_index,
-    "__pyx_unpickle_NDArrayBacked": _of_extension,
+    "_reconstructor": _from_old_pickler,
+    "ArrowStringArray": _from_strings,
+    "_new_Index": _from_index,
+    "__pyx_unpickle_NDArrayBacked": _from_extension,
 }
 
 
 def dict_get(node: DictNode, name: str) -> Node:
-    """The value of a string key, or None; keys are compared, never hashed."""
+    """Return the value of a string key, or None. Keys are compared, never hashed."""
     pairs = zip(node.keys, node.values, strict=True)
     return next((value for key, value in pairs if type(key) is str and key == name), None)
 
 
 def scalar(node: Node) -> Scalar:
-    """A Python or numpy scalar as JSON knows it, bytes as text; None for everything else."""
+    """Return a Python or numpy scalar as a JSON value, bytes as text. None for other nodes."""
     if isinstance(node, str):
         return clean(node)
     if isinstance(node, bool | float):
@@ -234,7 +240,7 @@ def scalar(node: Node) -> Scalar:
 
 
 def clean(text: str) -> str:
-    """Text without lone surrogates, which pickles and names of files may hold and UTF-8 cannot."""
+    """Replace lone surrogates, which pickles and file names may contain, but UTF-8 cannot."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -248,10 +254,10 @@ def _array(dtype: Node, shape: Node, fortran: bool, data: Node) -> Array | None:
 
 
 def raw(node: Node) -> bytes | None:
-    """Bytes however the protocol at hand writes them; of long ones the head."""
+    """Return bytes as any protocol writes them. Of long ones, only the head."""
     if isinstance(node, bytes):
         return node
-    if isinstance(node, str):  # of Python 2, or the text inside _codecs.encode
+    if isinstance(node, str):  # bytes of Python 2, or the text inside _codecs.encode
         return node.encode("latin-1", "ignore")
     if isinstance(node, Blob):
         return node.head
@@ -262,8 +268,7 @@ def raw(node: Node) -> bytes | None:
     return None
 
 
-# Format: joblib/numpy_pickle.py, `NumpyArrayWrapper.write_array`. Since joblib 1.2 a byte tells
-# how many bytes 0xff follow it, so that the array is aligned in the file.
+# joblib 1.2 and later align arrays in the file: a byte with the length of the padding, then 0xff.
 _VENDORED = "sklearn.externals.joblib.numpy_pickle:NumpyArrayWrapper"
 WRAPPERS = {"joblib.numpy_pickle:NumpyArrayWrapper", _VENDORED}
 EXTERNAL = {
@@ -275,25 +280,28 @@ EXTERNAL = {
 _ATTRIBUTES = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 
 
-def is_wrapper(made: ObjectNode) -> bool:
-    """Whether the bytes of an array follow the state of this object.
+def is_wrapper(node: ObjectNode) -> bool:
+    """Return whether the bytes of an array follow the state of this object.
 
     Raises:
-        Malformed: it is a wrapper of old joblib, which makes the loader open another file.
+        Malformed: It is a wrapper of joblib before 0.10: loading would open another file.
     """
-    key = class_key(made)
+    key = class_key(node)
     if key in EXTERNAL:
-        message = "the array lies in another file, as joblib before 0.10 wrote it"
+        message = "an array is in another file, as joblib before 0.10 wrote it"
         raise Malformed("external-file", message, global_=key)
     return key in WRAPPERS
 
 
 def layout(wrapper: ObjectNode) -> tuple[Payload, int | None, bool]:
-    """The array without its bytes; their number, or None where a pickle follows instead; and
-    whether padding precedes them.
+    """Parse the wrapper of an array.
+
+    Returns:
+        The array without its bytes; their number, or None if a pickle follows instead; and whether
+        padding precedes them.
 
     Raises:
-        Malformed: the wrapper does not tell of an array as joblib does.
+        Malformed: joblib does not write such a wrapper.
     """
     state = wrapper.states[-1]
     if not isinstance(state, DictNode) or len(wrapper.states) != 1:
@@ -303,20 +311,18 @@ def layout(wrapper: ObjectNode) -> tuple[Payload, int | None, bool]:
     facts = dict(zip(state.keys, state.values, strict=True))
     aligned = facts.get("numpy_array_alignment_bytes") is not None
     if aligned and class_key(wrapper) == _VENDORED:
-        raise _broken("it tells of padding, which the joblib inside scikit-learn does not know")
+        raise _broken("it has padding, which the joblib inside scikit-learn does not support")
     dtype, shape, order = (
         parse(facts.get("dtype")),
         shape_of(facts.get("shape")),
         facts.get("order"),
     )
     if dtype is None or shape is None or not isinstance(order, str) or order not in {"C", "F"}:
-        raise _broken("its dtype, shape or order is not one of an array")
+        raise _broken("its dtype, shape or order is invalid")
     payload = Payload(wrapper, dtype, shape, order == "F", None, None)
     size = None if dtype.has_objects else dtype.itemsize * math.prod(shape)
     return payload, size, aligned
 
 
 def _broken(why: str) -> Malformed:
-    return Malformed(
-        "broken-array", f"joblib's wrapper of an array is not as joblib writes it: {why}"
-    )
+    return Malformed("broken-array", f"joblib does not write such a wrapper of an array: {why}")

@@ -1,7 +1,7 @@
-"""Scalar opcodes: arguments, and the fast loop over long runs of them.
+"""Scalar opcodes: arguments, and a fast loop over long runs of them.
 
-Through a handler for each, as `interpreter` has them, a vocabulary takes 2.2 times as long, and a
-list of floats 3.8 times.
+With one handler per opcode, as in `interpreter`, a vocabulary takes 2.2 times as long, and a list
+of floats 3.8 times.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _one_float = struct.Struct(">xd")
 
 
 def run(m: Machine) -> int:
-    """Do what the handlers would, up to the first opcode that is none of these. How many were done.
+    """Run the opcodes up to the first one that is not in OPCODES, and return their number.
 
-    Whatever is unusual (a value that goes on in the next chunk, a text with lone surrogates, a
-    number that is taken) is left to the handlers, and so are the last bytes at hand.
+    Unusual opcodes are left to the handlers (a value that continues in the next chunk, a string
+    with lone surrogates, a used memo index), and so are the last bytes of the buffer.
     """
     reader, before = m.reader, len(m.stack) + len(m.memo)
     limit = len(reader.buffer)
-    if reader.frame_end is not None:  # the handlers say it of a value that reaches over its frame
+    if reader.frame_end is not None:  # the handlers report a value that crosses the end of a frame
         limit = min(limit, reader.frame_end - reader.base)
     _run(m, min(reader.check, limit - MAX_FIXED_SIZE), limit)
     return len(m.stack) + len(m.memo) - before
 
 
-def _run(m: Machine, end: int, limit: int) -> None:  # noqa: PLR0912, PLR0915 - each call less is the point
+def _run(m: Machine, end: int, limit: int) -> None:  # noqa: PLR0912, PLR0915 - calls are slow
     reader, stack, memo = m.reader, m.stack, m.memo
     buffer, position, push = reader.buffer, reader.position, stack.append
     try:
@@ -59,7 +59,7 @@ def _run(m: Machine, end: int, limit: int) -> None:  # noqa: PLR0912, PLR0915 - 
                     break
                 push(text := buffer[start:stop].decode())
                 position = stop
-                # A text is memoised as a rule: looking ahead saves a fifth of a vocabulary's time.
+                # Most strings are memoised: looking ahead saves a fifth of the time.
                 if stop < end and buffer[stop] == _MEMOIZE and (index := len(memo)) not in memo:
                     memo[index] = text
                     position += 1
@@ -72,9 +72,9 @@ def _run(m: Machine, end: int, limit: int) -> None:  # noqa: PLR0912, PLR0915 - 
             elif opcode == _INT1:
                 push(buffer[position + 1])
                 position += 2
-            elif opcode == _FLOAT and (found := _FLOATS.match(buffer, position, end + 8)):
-                stack += chain.from_iterable(_one_float.iter_unpack(found[0]))
-                position = found.end()
+            elif opcode == _FLOAT and (match := _FLOATS.match(buffer, position, end + 8)):
+                stack += chain.from_iterable(_one_float.iter_unpack(match[0]))
+                position = match.end()
             elif opcode in _CONSTANTS:
                 push(_CONSTANTS[opcode])
                 position += 1
@@ -100,7 +100,7 @@ def _run(m: Machine, end: int, limit: int) -> None:  # noqa: PLR0912, PLR0915 - 
             else:
                 break
     except UnicodeDecodeError:
-        return  # the handler says what is wrong with the text, if anything is
+        return  # the handler reports the error
     finally:
         reader.position = position
 
@@ -159,7 +159,7 @@ def string(reader: Reader, length: int) -> str | Blob:
 
 
 def short_string(reader: Reader) -> str | Blob:
-    """The most frequent value of all: `string` for less than 256 bytes, without its calls."""
+    """Read a string of less than 256 bytes: `string` without its calls, for the most frequent."""
     start = reader.position + 1
     end = start + reader.buffer[reader.position]
     if end > len(reader.buffer):
@@ -180,7 +180,7 @@ def unicode_line(reader: Reader) -> str | Blob:
 
 
 def python2(reader: Reader, length: int) -> str | Blob:
-    """Python 2 wrote bytes and text alike; both are kept as the text of their bytes."""
+    """Read a string of Python 2, which may be bytes or text, as text in Latin-1."""
     data = reader.value(length)
     return data.decode("latin-1") if isinstance(data, bytes) else data
 
@@ -190,5 +190,5 @@ def python2_line(reader: Reader) -> str:
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in {b"'", b'"'}:
         raise malformed("a string has no quotes")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an escape that Python does not know is kept as it is
+        warnings.simplefilter("ignore")  # unknown escapes are kept
         return str(codecs.escape_decode(line[1:-1])[0].decode("latin-1"))

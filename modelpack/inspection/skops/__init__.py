@@ -1,7 +1,7 @@
-"""Files that skops wrote: a zip archive of arrays, and a JSON schema of what is made of them.
+"""Files of skops: a zip archive of arrays, and a JSON schema of the objects that contain them.
 
-Format: skops/io of skops 0.16, protocols 0 to 2. Nothing is loaded, and skops is not needed: the
-schema becomes the nodes that a pickle of the same model gives, for facts and policy to read.
+Source: skops/io of skops 0.16, protocols 0 to 2. The schema is read without skops into the same
+nodes as a pickle of the model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..stream import Reader
 from . import arrays, objects
 from .archive import Budget
 from .arrays import SCHEMA, contents, leaves, value
-from .schema import States, parsed, protocol_of, too_deep, version_of
+from .schema import StateReader, parse_schema, schema_protocol, skops_requirement, too_deep
 
 __all__ = ["contents", "read"]
 
@@ -22,18 +22,25 @@ _KINDS = {**objects.CONTAINER_READERS, **objects.OBJECT_READERS, **arrays.ARRAY_
 
 
 def read(reader: Reader, size: int, trace: Trace) -> tuple[Node, int]:
-    """The root of the skops file of `size` bytes that the reader is at the beginning of, and the
-    number of bytes of all its members.
+    """Read a skops file.
+
+    Args:
+        reader: The file.
+        size: Bytes of the file.
+        trace: Gets the names and objects, also those before an error.
+
+    Returns:
+        The root, and the number of bytes of all members.
 
     Raises:
-        Malformed: skops does not write this, or it is beyond the limits; `trace` has what was met.
+        Malformed: skops does not write this, or a limit is exceeded.
     """
     budget = Budget(size)
     files: dict[str, Any] = {}
     schema, offset = None, 0
     for path, member, body in leaves(reader, budget):
         if path == (SCHEMA,):
-            offset, schema = body.offset, parsed(body, member.size)
+            offset, schema = body.offset, parse_schema(body, member.size)
         elif len(path) == 1:
             files[path[0]] = value(path, member, body)
         else:
@@ -41,13 +48,13 @@ def read(reader: Reader, size: int, trace: Trace) -> tuple[Node, int]:
             files.setdefault(path[0], {})[name] = value(path, member, body)
     if schema is None:
         raise malformed("the archive has no schema.json")
-    trace.protocol = protocol_of(schema)
-    trace.versions |= version_of(schema.get("_skops_version"))
-    states = States(_KINDS, trace, files, trace.protocol, offset)
+    trace.protocol = schema_protocol(schema)
+    trace.versions |= skops_requirement(schema.get("_skops_version"))
+    states = StateReader(_KINDS, trace, files, trace.protocol, offset)
     return _root(states, schema), budget.inflated
 
 
-def _root(states: States, schema: dict[str, Any]) -> Node:
+def _root(states: StateReader, schema: dict[str, Any]) -> Node:
     try:
         return states.read(schema)
     except RecursionError as error:

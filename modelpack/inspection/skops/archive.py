@@ -1,9 +1,10 @@
 """Zip members in order, with every header checked.
 
-Format: APPNOTE.TXT 6.3 of PKWARE. A zip says everything twice, in the header of each member and in
-the directory at its end, and programs differ over which to believe. Here both must agree, and all
-must be as Python's zipfile writes it: members one after the other, no byte before, between or after
-them, nothing encrypted, no comment. What zipfile then reads is what was read here.
+Format: APPNOTE.TXT 6.3 of PKWARE. A zip contains all facts twice, in the header of each member and
+in the directory at its end, and programs differ in which they use. Here both must agree, and all
+must be as Python's zipfile writes it: names of regular files, no byte before, between or after
+members, no encryption, no comments, no extra fields but those of zip64. So zipfile reads the same
+members.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from dataclasses import dataclass
 
 from .. import limits
 from ..nodes import Malformed
-from ..stream import CHUNK, Reader
+from ..stream import CHUNK, Reader, check_inflated
 
 
 @dataclass
 class Budget:
-    """What has been inflated so far, of an archive of `size` bytes and of those inside it."""
+    """The bytes decompressed so far, of an archive of `size` bytes and of archives inside it."""
 
     size: int
     inflated: int = 0
@@ -29,39 +30,37 @@ class Budget:
     def spend(self, count: int) -> None:
         self.inflated += count
         limits.OWN.add(count)
-        most = min(limits.STREAM_BYTES, limits.STREAM_RATIO * self.size)
-        if self.inflated > max(limits.STREAM_FLOOR, most):
-            message = f"the compressed data grows more than {limits.STREAM_RATIO} times its size"
-            raise Malformed("decompression-bomb", message)
+        check_inflated(self.inflated, self.size)
 
 
 def members(reader: Reader, budget: Budget) -> Iterator[tuple[Member, Reader]]:
-    """Each member of the archive that begins at the reader's position, with the reader of its
-    content, which is good until the next.
+    """Yield each member of the archive at the reader's position, and a reader of its content.
+
+    The reader is valid until the next member.
 
     Raises:
-        Malformed: it is no archive as zipfile writes it, or is beyond the limits.
+        Malformed: zipfile does not write such an archive, or a limit is exceeded.
     """
     start = reader.offset
-    found: dict[str, Member] = {}
+    by_name: dict[str, Member] = {}
     while (signature := reader.take(4)) == MEMBER:
         member = header(reader, start)
-        if member.name in found:
+        if member.name in by_name:
             raise malformed_archive(f"it has two members named {member.name}")
-        found[member.name] = member
-        if len(found) > limits.MEMBERS:
+        by_name[member.name] = member
+        if len(by_name) > limits.MEMBERS:
             raise Malformed("limit", f"the archive has more than {limits.MEMBERS:,} members")
         body = Reader(_content(member, reader, budget))
         body.kept = reader.kept
         yield member, body
-        while not body.at_end():  # its checksum is known at its end
+        while not body.at_end():  # the checksum is compared at the end
             body.position = len(body.buffer)
         reader.kept = body.kept
-    _directory(reader, signature, list(found.values()), start)
+    _directory(reader, signature, list(by_name.values()), start)
 
 
 def _content(member: Member, reader: Reader, budget: Budget) -> Iterator[bytes]:
-    """The bytes of a member, decompressed and checked."""
+    """Yield the decompressed bytes of a member, and check its size and checksum."""
     size = crc = 0
     packed = _packed(member.compressed, reader)
     for chunk in _inflated(packed) if member.method == DEFLATED else packed:
@@ -104,35 +103,33 @@ def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
         raise malformed_archive("a compressed member has no end, or bytes after it")
 
 
-def _directory(reader: Reader, signature: bytes, found: list[Member], start: int) -> None:
-    """The directory at the end, which must repeat the headers and end the file."""
+def _directory(reader: Reader, signature: bytes, headers: list[Member], start: int) -> None:
+    """Check the directory, which must repeat the headers and end the file."""
     first = reader.offset - 4 - start
-    for member in found:
+    for member in headers:
         if signature != ENTRY or entry(reader) != member:
             raise malformed_archive(f"its directory contradicts the header of {member.name}")
         signature = reader.take(4)
-    check_end(reader, signature, (len(found), reader.offset - 4 - start - first, first))
+    check_end(reader, signature, (len(headers), reader.offset - 4 - start - first, first))
 
 
-# Format: APPNOTE.TXT 6.3 of PKWARE, of which only what Python's zipfile writes is taken: names of
-# plain files, nothing encrypted, no comments, and no extra fields but those of zip64.
 MEMBER, ENTRY = b"PK\3\4", b"PK\1\2"
 _END, _END64, _LOCATOR = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 _HEADER = struct.Struct("<5H3I2H")
 _DIRECTORY = struct.Struct("<6H3I5H2I")
 _TRAILER = struct.Struct("<4H2IH")
-_TRAILER64 = struct.Struct("<Q2H2I4Q4sIQI")  # with the locator that follows it
+_TRAILER64 = struct.Struct("<Q2H2I4Q4sIQI")  # with the locator behind it
 _SIZES64 = struct.Struct("<HHQQ")
-_FULL16, _FULL32 = 2**16 - 1, 2**32 - 1  # stand for a number that is in a zip64 field
+_FULL16, _FULL32 = 2**16 - 1, 2**32 - 1  # the number is in a zip64 field
 _NAME = re.compile(rb"[A-Za-z0-9_-]{1,64}\.[a-z]{3,4}")
 STORED, DEFLATED = 0, 8
-_VERSIONS = (20, 45)  # of the format, without zip64 and with it
-_REGULAR = 8  # the type of a plain file, in the upper four bits of a mode of Unix
+_VERSIONS = (20, 45)  # of the format, without and with zip64
+_REGULAR = 8  # type of a regular file, in the upper four bits of a Unix mode
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What header and directory say of a member: sizes in bytes, `offset` that of its header."""
+    """A member in its header and in the directory. Sizes in bytes; `offset` of its header."""
 
     name: str
     method: int
@@ -143,11 +140,11 @@ class Member:
 
 
 def malformed_archive(why: str) -> Malformed:
-    return Malformed("broken-zip", f"the zip archive is not as zipfile writes it: {why}")
+    return Malformed("broken-zip", f"Python's zipfile does not write such an archive: {why}")
 
 
 def header(reader: Reader, start: int) -> Member:
-    """The header behind the signature `MEMBER`, of an archive that begins at `start`."""
+    """Read the header behind the signature `MEMBER`, in an archive that begins at `start`."""
     offset = reader.offset - 4 - start
     version, flags, method, _, _, crc, compressed, size, length, extra = _HEADER.unpack(
         reader.take(_HEADER.size)
@@ -158,9 +155,9 @@ def header(reader: Reader, start: int) -> Member:
     if field:
         if len(field) != _SIZES64.size or field[:4] != b"\1\0\x10\0":
             raise malformed_archive(f"the header of {name} has an unknown field")
-        wide, told = _SIZES64.unpack(field)[:1:-1], (compressed, size)
-        if told not in (wide, (_FULL32, _FULL32)):
-            raise malformed_archive(f"the header of {name} tells two sizes")
+        wide, narrow = _SIZES64.unpack(field)[:1:-1], (compressed, size)
+        if narrow not in (wide, (_FULL32, _FULL32)):
+            raise malformed_archive(f"the header of {name} has two different sizes")
         compressed, size = wide
     return Member(name, method, crc, compressed, size, offset)
 
@@ -180,12 +177,12 @@ def _check_kind(name: str, version: int, flags: int, method: int) -> None:
         raise malformed_archive(f"{name} needs version {version / 10} of the format")
     if method not in (STORED, DEFLATED):
         raise malformed_archive(
-            f"{name} is compressed by method {method}, neither stored nor deflated"
+            f"{name} has compression method {method}, neither stored nor deflated"
         )
 
 
 def entry(reader: Reader) -> Member:
-    """The entry of the directory behind the signature `ENTRY`."""
+    """Read the entry of the directory behind the signature `ENTRY`."""
     numbers = _DIRECTORY.unpack(reader.take(_DIRECTORY.size))
     _, version, flags, method, _, _, crc, compressed, size = numbers[:9]
     length, extra, comment, disk, _, mode, offset = numbers[9:]
@@ -200,7 +197,7 @@ def entry(reader: Reader) -> Member:
 
 
 def _wide(numbers: tuple[int, ...], field: bytes, name: str) -> tuple[int, ...]:
-    """The numbers of a directory's entry, with those that only its zip64 field can hold."""
+    """Return the numbers of a directory entry, the large ones from its zip64 field."""
     count = numbers.count(_FULL32)
     head = struct.pack("<HH", 1, 8 * count) if count else b""
     if len(field) != len(head) + 8 * count or not field.startswith(head):
@@ -210,26 +207,30 @@ def _wide(numbers: tuple[int, ...], field: bytes, name: str) -> tuple[int, ...]:
 
 
 def check_end(reader: Reader, signature: bytes, numbers: tuple[int, int, int]) -> None:
-    """Require the records at the end of an archive, the first of which has this signature, to tell
-    its number of members, and the size and offset in bytes of its directory.
+    """Check the records at the end of an archive.
+
+    Args:
+        reader: The archive, behind the signature of the first record.
+        signature: That of the first record.
+        numbers: Number of members; size and offset of the directory in bytes.
 
     Raises:
-        Malformed: they tell something else, or bytes follow them.
+        Malformed: The records have other numbers, or bytes follow them.
     """
     count, size, offset = numbers
     if signature == _END64:
         _check_end64(reader, (count, count, size, offset), offset + size)
         count, size, offset = min(count, _FULL16), min(size, _FULL32), min(offset, _FULL32)
         signature = reader.take(4)
-    told = (0, 0, count, count, size, offset, 0)
-    if signature != _END or _TRAILER.unpack(reader.take(_TRAILER.size)) != told:
+    expected = (0, 0, count, count, size, offset, 0)
+    if signature != _END or _TRAILER.unpack(reader.take(_TRAILER.size)) != expected:
         raise malformed_archive("its end contradicts its directory")
     if not reader.at_end():
         raise Malformed("trailing-data", "bytes follow the end of the zip archive")
 
 
 def _check_end64(reader: Reader, numbers: tuple[int, ...], offset: int) -> None:
-    told = _TRAILER64.unpack(reader.take(_TRAILER64.size))
+    values = _TRAILER64.unpack(reader.take(_TRAILER64.size))
     rest = _TRAILER64.size - 8 - 20
-    if told[0] != rest or told[3:] != (0, 0, *numbers, _LOCATOR, 0, offset, 1):
+    if values[0] != rest or values[3:] != (0, 0, *numbers, _LOCATOR, 0, offset, 1):
         raise malformed_archive("its zip64 end contradicts its directory")

@@ -1,4 +1,8 @@
-"""Array members (`.npy`, sparse) and numeric states."""
+"""Array members (`.npy`, sparse) and numeric states.
+
+Sources: numpy/lib/format.py; skops/io/_numpy.py, _scipy.py and old/_numpy_v1.py;
+scipy/sparse/_matrix_io.py.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from ..pickle.machine import malformed
 from ..pickle.ndarrays import dict_get, layout, scalar, view
 from ..stream import Reader
 from .archive import Budget, Member, malformed_archive, members
-from .schema import State, States, content, require
+from .schema import State, StateReader, content, require
 
 SCHEMA = "schema.json"
 
@@ -21,10 +25,11 @@ Leaf = tuple[tuple[str, ...], Member, Reader]
 
 
 def leaves(reader: Reader, budget: Budget) -> Iterator[Leaf]:
-    """Each member with the names that lead to it, those of matrices (.npz) taken apart. Offsets in
-    them count the bytes of all, one after the other.
+    """Yield each member with its path, and the members of matrices (.npz) instead of these.
+
+    Offsets count the bytes of all members in sequence.
     """
-    return _placed(_leaves(reader, budget))
+    return _with_offsets(_leaves(reader, budget))
 
 
 def _leaves(reader: Reader, budget: Budget) -> Iterator[Leaf]:
@@ -36,16 +41,16 @@ def _leaves(reader: Reader, budget: Budget) -> Iterator[Leaf]:
             yield (member.name,), member, body
 
 
-def _placed(found: Iterator[Leaf]) -> Iterator[Leaf]:
+def _with_offsets(unplaced: Iterator[Leaf]) -> Iterator[Leaf]:
     offset = 0
-    for path, member, body in found:
+    for path, member, body in unplaced:
         body.base = offset
         offset += member.size
         yield path, member, body
 
 
 def contents(reader: Reader, size: int) -> Iterator[bytes]:
-    """The bytes of all members of a file of `size` bytes, as the offsets of `leaves` count them."""
+    """Yield the bytes of all members of a file of `size` bytes. Offsets of `leaves` count these."""
     for _, _, body in leaves(reader, Budget(size)):
         while not body.at_end():
             yield body.buffer[body.position :]
@@ -53,24 +58,24 @@ def contents(reader: Reader, size: int) -> Iterator[bytes]:
 
 
 def value(path: tuple[str, ...], member: Member, body: Reader) -> Node:
-    """The array, or the bytes, in a member.
+    """Return the array, or the bytes, in a member.
 
     Raises:
-        Malformed: skops writes no such member.
+        Malformed: skops does not write such a member.
     """
     suffix = path[-1].rpartition(".")[2]
     if suffix == "npy":
         return read(body, member.size)
     if suffix == "bin" and len(path) == 1:
         return body.value(member.size)
-    raise malformed_archive(f"skops writes no member named {path[-1]}")
+    raise malformed_archive(f"skops does not write a member named {path[-1]}")
 
 
-# Format: numpy/lib/format.py. The header is the text of a Python dict as numpy writes it; whatever
-# else numpy's reader would evaluate is no header here.
+# The header is a Python dict as numpy writes it. Other expressions, which numpy's reader would
+# evaluate, are rejected.
 _MAGIC = b"\x93NUMPY"
 _WIDTHS = {b"\1\0": 2, b"\2\0": 4, b"\3\0": 4}  # version -> bytes of the header's length
-_MAX_HEADER_BYTES = 10_000  # longer ones numpy itself refuses to evaluate
+_MAX_HEADER_BYTES = 10_000  # as in numpy
 _TYPE = r"'([<>|])([biufcSUVMm])(\d{1,9})(?:\[\d{0,9}[A-Za-z]{1,7}\])?'"
 _FIELD = rf"\('([A-Za-z0-9_]{{0,64}})', {_TYPE}(?:, \((\d{{1,9}}(?:, \d{{1,9}})*),?\))?\)"
 _HEADER = re.compile(
@@ -80,56 +85,56 @@ _HEADER = re.compile(
 
 
 def read(reader: Reader, size: int) -> Payload:
-    """The array in a member of `size` bytes; of a long one, only its head is kept.
+    """Read the array in a member of `size` bytes. Only the head of a long one is kept.
 
     Raises:
-        Malformed: it is no array as numpy writes it, one of objects, or cut short.
+        Malformed: numpy does not write such an array, it contains objects, or it is truncated.
     """
     start = reader.offset
-    payload, count, _ = layout(_wrapper(*_told(_header(reader))))
+    payload, count, _ = layout(_wrapper(*_described(_header(reader))))
     if count is None or reader.offset - start + count != size:
-        raise _broken("its shape and dtype do not give the number of its bytes")
+        raise _broken("its shape and dtype do not fit the number of its bytes")
     payload.data = reader.value(count)
     return payload
 
 
-def of_objects(items: list[Node], shape: tuple[int, ...]) -> Payload:
-    """An array of objects, given in the order of C."""
+def object_array(items: list[Node], shape: tuple[int, ...]) -> Payload:
+    """Return an array of objects in C order."""
     dtype = _header_dtype("O8", (3, "|", None, None, None, -1, -1, 63))
     payload, _, _ = layout(_wrapper(dtype, shape, "C"))
     payload.inner = items
     return payload
 
 
-def dtype_of(array: Payload) -> ObjectNode:
-    """The dtype of an array, as it is pickled."""
-    made: ObjectNode = dict_get(array.wrapper.states[0], "dtype")
-    return made
+def array_dtype(array: Payload) -> ObjectNode:
+    """Return the dtype of an array as a node."""
+    dtype: ObjectNode = dict_get(array.wrapper.states[0], "dtype")
+    return dtype
 
 
 def _broken(why: str) -> Malformed:
-    return Malformed("broken-array", f"an array is not as numpy saves it: {why}")
+    return Malformed("broken-array", f"numpy does not save such an array: {why}")
 
 
 def _header(reader: Reader) -> re.Match[str]:
     start = reader.take(8)
     width = _WIDTHS.get(start[6:])
     if start[:6] != _MAGIC or width is None:
-        raise _broken("it does not begin as a .npy file")
+        raise _broken("it does not begin like a .npy file")
     length = int.from_bytes(reader.take(width), "little")
     if length > _MAX_HEADER_BYTES:
         raise _broken(f"its header is longer than {_MAX_HEADER_BYTES:,} bytes")
     header = _HEADER.fullmatch(reader.take(length).decode("latin-1"))
     if header is None:
-        raise _broken("its header is not that of an array of plain values")
+        raise _broken("its header is not that of an array without objects")
     return header
 
 
-def _told(header: re.Match[str]) -> tuple[ObjectNode, tuple[int, ...], str]:
+def _described(header: re.Match[str]) -> tuple[ObjectNode, tuple[int, ...], str]:
     order, kind, size, fields = header.group(1, 2, 3, 4)
     dtype = _structured(fields) if fields else _plain(order, kind, int(size))
     if dtype.dtype is None:
-        raise _broken("its dtype is none that numpy has")
+        raise _broken("its dtype does not exist in numpy")
     shape = tuple(map(int, re.findall(r"\d+", header["shape"] or "")))
     return dtype, shape, "F" if header["order"] == "True" else "C"
 
@@ -147,13 +152,13 @@ def _wrapper(dtype: ObjectNode, shape: tuple[int, ...], order: str) -> ObjectNod
 
 
 def _implied_global(key: str) -> Global:
-    """A name that the format implies and that the file does not hold."""
+    """Return a global that the format implies, but the file does not contain."""
     return Global(key, 0, "")
 
 
 def _plain(order: str, kind: str, size: int) -> ObjectNode:
-    told = size * (4 if kind == "U" else 1) if kind in "SUV" else -1
-    return _header_dtype(f"{kind}{size}", (3, order, None, None, None, told, -1, 0))
+    itemsize = size * (4 if kind == "U" else 1) if kind in "SUV" else -1
+    return _header_dtype(f"{kind}{size}", (3, order, None, None, None, itemsize, -1, 0))
 
 
 def _structured(fields: str) -> ObjectNode:
@@ -162,7 +167,7 @@ def _structured(fields: str) -> ObjectNode:
         part = _plain(order, kind, int(size))
         if shape:
             part = _subarray(part, tuple(map(int, shape.split(", "))))
-        if name or kind != "V":  # else it is padding, which is no field of the dtype
+        if name or kind != "V":  # a "V" without a name is padding
             names.append(name)
             kinds.append((part, offset))
         offset += part.dtype.itemsize if part.dtype else 0
@@ -178,15 +183,14 @@ def _subarray(base: ObjectNode, shape: tuple[int, ...]) -> ObjectNode:
 
 
 def _header_dtype(code: str, state: tuple[Node, ...]) -> ObjectNode:
-    """A dtype as it is pickled."""
-    made = ObjectNode(
+    """Return a dtype as a pickle contains it."""
+    node = ObjectNode(
         "call", _implied_global(dtypes.DTYPE), (code, False, True), 0, "", states=[state]
     )
-    made.dtype = dtypes.read(made)
-    return made
+    node.dtype = dtypes.read(node)
+    return node
 
 
-# Sources: skops/io/_numpy.py, _scipy.py and old/_numpy_v1.py; scipy/sparse/_matrix_io.py.
 _SCALAR = re.compile(
     r"numpy:(bool_?|u?int(8|16|32|64|c|p|_)?|u?(byte|short|long(long)?)|(float|complex)\d{1,3}"
     r"|half|single|double|c(single|double)|c?longdouble|str_|bytes_|(datetime|timedelta)64)"
@@ -194,80 +198,79 @@ _SCALAR = re.compile(
 _SPARSE = re.compile(r"([a-z]{3})_(matrix|array)")
 _GENERATORS = {"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
 _SEED = {"entropy", "spawn_key", "pool_size", "n_children_spawned"}
-_POOL = 64  # numpy's own is of four numbers; it claims memory
+_MAX_POOL = 64  # numbers; numpy uses four, and allocates memory for any number
 
 
-def _array(s: States, state: State) -> Node:
+def _array(s: StateReader, state: State) -> Node:
     if content(state, "type") == "json":
-        return _of_objects(s, state)
+        return _object_array(s, state)
     array = s.file(state, "npy")
     named = f"{state.get('__module__')}:{state.get('__class__')}"
     if named == "numpy:ndarray":
         return array
     if array.shape == () and _SCALAR.fullmatch(named):
-        if standing(named) == "known":  # newer skops trusts it by the name that numpy has by then
-            s.note(s.implied(state, named))
-        found = view(array)
-        values = found.values() if found else None
-        return array if values is None else values[0]
-    return s.make("call", s.name(state), array)
+        if standing(named) == "known":  # skops looks it up by the name in the current numpy
+            s.trace.add(s.implied(state, named))
+        values = _values(array)
+        return values[0] if values else array
+    return s.create("call", s.name(state), array)
 
 
-def _of_objects(s: States, state: State) -> Node:
-    """An array of objects, which lie in lists as deep as it has dimensions."""
+def _object_array(s: StateReader, state: State) -> Node:
+    """Read an array of objects, which is a list nested to the number of its dimensions."""
     require(state, "numpy:ndarray")
     states = content(state)
     if not isinstance(states, list):
-        raise malformed("the items of an array are no list")
+        raise malformed("the items of an array are not a list")
     items = [s.read(item) for item in states]
     shape = shape_of(s.read(content(state, "shape")))
     if not shape:
         raise malformed("an array of objects has no shape")
-    return of_objects(_flat(items, shape), shape)
+    return object_array(_flat(items, shape), shape)
 
 
 def _flat(items: Node, shape: tuple[int, ...]) -> list[Node]:
     if not isinstance(items, list) or len(items) != shape[0]:
-        raise malformed("the shape of an array of objects is not that of its items")
+        raise malformed("the shape of an array of objects does not fit its items")
     if len(shape) == 1:
         return items
     return [value for item in items for value in _flat(item, shape[1:])]
 
 
-def _masked(s: States, state: State) -> Node:
+def _masked(s: StateReader, state: State) -> Node:
     require(state, "numpy.ma:MaskedArray", "numpy.ma.core:MaskedArray")
-    cls, held = s.name(state), content(state)
-    data, mask = (s.read(content(held, part)) for part in ("data", "mask"))
+    cls, fields = s.name(state), content(state)
+    data, mask = (s.read(content(fields, part)) for part in ("data", "mask"))
     return ObjectNode("call", cls, (data, mask), cls.offset, cls.opcode)
 
 
-def _dtype(s: States, state: State) -> Node:
+def _dtype(s: StateReader, state: State) -> Node:
     require(state, "numpy:dtype")
     array = s.read(content(state))
     if not isinstance(array, Payload):
-        raise malformed("a dtype is told by no array")
-    told = dtype_of(array)
-    made = s.make("call", s.name(state), *told.args)
-    made.states, made.dtype = told.states, told.dtype
-    return made
+        raise malformed("a dtype has no array")
+    dtype = array_dtype(array)
+    node = s.create("call", s.name(state), *dtype.args)
+    node.states, node.dtype = dtype.states, dtype.dtype
+    return node
 
 
-def _sparse(s: States, state: State) -> Node:
-    """As scipy pickles a matrix: its class made anew, its arrays and `_shape` as attributes."""
+def _sparse(s: StateReader, state: State) -> Node:
+    """Return a matrix as scipy pickles it: an instance with arrays and `_shape` as attributes."""
     arrays = dict(s.file(state, "npz"))
     cls = s.name(state)
     kind = _SPARSE.fullmatch(cls.name)
-    told, shape = _values(arrays.pop("format", None)), _values(arrays.pop("shape", None))
+    formats, shape = _values(arrays.pop("format", None)), _values(arrays.pop("shape", None))
     is_array = _values(arrays.pop("_is_array", None))
-    # Loading believes the file and not the state.
-    if kind is None or [scalar(value) for value in told] != [kind[1]]:
-        raise Malformed("unexpected-class", f"the matrix in the file is no {cls.name}")
+    # Loading uses the class of the matrix in the file, not that in the state.
+    if kind is None or [scalar(value) for value in formats] != [kind[1]]:
+        raise Malformed("unexpected-class", f"the matrix in the file is not a {cls.name}")
     if is_array != ([True] if kind[2] == "array" else []):
-        raise Malformed("unexpected-class", f"the matrix in the file is no {kind[2]}")
-    made = s.make("new", cls)
+        raise Malformed("unexpected-class", f"the matrix in the file is not a {kind[2]}")
+    node = s.create("new", cls)
     attributes = {"_shape": tuple(shape), **arrays}
-    made.states.append(DictNode(list(attributes), list(attributes.values())))
-    return made
+    node.states.append(DictNode(list(attributes), list(attributes.values())))
+    return node
 
 
 def _values(node: Node) -> list[Node]:
@@ -275,34 +278,34 @@ def _values(node: Node) -> list[Node]:
     return (array.values() if array else None) or []
 
 
-def _random_state(s: States, state: State) -> Node:
+def _random_state(s: StateReader, state: State) -> Node:
     key = require(state, "numpy.random.mtrand:RandomState")
     return ObjectNode("call", s.implied(state, key), (s.read(content(state)),), s.offset, "")
 
 
-def _generator(s: States, state: State) -> Node:
+def _generator(s: StateReader, state: State) -> Node:
     key = require(state, "numpy.random._generator:Generator")
-    held = content(state)
-    bits = s.read(content(held, "bit_generator"))
+    fields = content(state)
+    bits = s.read(content(fields, "bit_generator"))
     parts = [bits]
     if s.protocol > 1:
-        parts.append(s.read(content(held, "seed_seq")))
+        parts.append(s.read(content(fields, "seed_seq")))
         _check_seed(parts[1])
     name = dict_get(bits, "bit_generator") if isinstance(bits, DictNode) else None
     if not isinstance(name, str) or name not in _GENERATORS:
-        raise Malformed("unexpected-class", "a random generator is none of numpy")
+        raise Malformed("unexpected-class", "numpy has no such random generator")
     return ObjectNode("call", s.implied(state, key), tuple(parts), s.offset, "")
 
 
 def _check_seed(seed: Node) -> None:
     if not isinstance(seed, DictNode) or not all(type(k) is str and k in _SEED for k in seed.keys):
-        raise malformed("the seed of a random generator is none of numpy")
+        raise malformed("the seed of a random generator is not one of numpy")
     pool = dict_get(seed, "pool_size")
-    if pool is not None and not (type(pool) is int and 0 < pool <= _POOL):
-        raise malformed("the seed of a random generator has no pool as numpy makes it")
+    if pool is not None and not (type(pool) is int and 0 < pool <= _MAX_POOL):
+        raise malformed("the pool size of a random seed is out of range")
 
 
-ARRAY_STATE_READERS: dict[str, Callable[[States, State], Node]] = {
+ARRAY_STATE_READERS: dict[str, Callable[[StateReader, State], Node]] = {
     "DTypeNode": _dtype,
     "MaskedArrayNode": _masked,
     "NdArrayNode": _array,
