@@ -46,7 +46,7 @@ WAYS = (
     Way("without plans, together by a thread", variables={"MODELPACK_PLANS": "0"}),
     Way("the plan, together by a thread", app="service.runner.quick_rows = 0\n"),
     Way("the plan, one by one by a thread", app="service.runner.quick_rows = 0\n"
-        "service.runner.merges = False\n"),
+        "service.runner.can_batch = False\n"),
     Way("the plan, through Flask", app="app.before_request(lambda: None)\n"),
     Way("the plan, through Flask, gunicorn's 4 threads", app="app.before_request(lambda: None)\n",
         variables={"GUNICORN_CMD_ARGS": "--worker-class gthread --threads 4"}),

@@ -46,7 +46,7 @@ class ReferenceModel:
     def answers(self, groups: Sequence[Sequence[Row]]) -> dict[str, Any]:
         """Return the answers to rows in groups, one call for each."""
         answers = {"predictions": self._listed_answers(self.facts.method, groups, _listed)}
-        has_probabilities = self.facts.probabilities and self.runner.can("predict_proba")
+        has_probabilities = self.facts.probabilities and self.runner.has_method("predict_proba")
         answers["probabilities"] = (
             self._listed_answers("predict_proba", groups, _by_row) if has_probabilities else None
         )

@@ -106,9 +106,9 @@ class Service:
         decode = self._decoder.explain
         if self._plans:
             self.runner = runtimes.select_plan(self.runner, self.manifest, decode)
-        if not self.runner.merges:
+        if not self.runner.can_batch:
             told = (self.runner, self.manifest, self.methods, decode)
-            self.runner.merges = trials.can_batch(*told)
+            self.runner.can_batch = trials.can_batch(*told)
 
     def require_ready(self) -> None:
         """Raises:
@@ -121,7 +121,7 @@ class Service:
     def methods(self) -> tuple[str, ...]:
         """What can be asked for: `predict` or `transform` first, then what else the model has."""
         if self._methods is None:
-            others = [method for method in METHODS if self.runner.can(method)]
+            others = [method for method in METHODS if self.runner.has_method(method)]
             if not self.manifest.probabilities:
                 others = [method for method in others if not method.startswith("predict_")]
             others = [method for method in others if self._has(method)]

@@ -191,7 +191,7 @@ def _answers(job: dict[str, Any]) -> list[str]:
     answers = []
     for rows in _rows(facts, job["rows"]):
         for method in dict.fromkeys([facts.method, *_METHODS]):
-            if method == facts.method or runner.can(method):
+            if method == facts.method or runner.has_method(method):
                 _dirty_caches(job["perturb"])
                 answers.append(f"{method} {_answer(runner, method, decoder, rows)}")
     return answers

@@ -9,7 +9,7 @@ import numpy as np
 
 from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.runtimes.plans import Plan, compile_model
-from modelpack.serving.runtimes.trials import same
+from modelpack.serving.runtimes.trials import is_same
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
 ALONE = 40
@@ -25,19 +25,19 @@ def check(model: Any, rows: np.ndarray, planned: Sequence[str], alone: int = ALO
     bit.
     """
     plan = plan_of(model)
-    assert set(planned) <= set(plan.together) <= set(METHODS)
-    for method in plan.together:
+    assert set(planned) <= set(plan.batch) <= set(METHODS)
+    for method in plan.batch:
         if not hasattr(model, method):
             continue
         asked = getattr(model, method)
-        compare(plan.together[method](rows), asked(rows), method)
+        compare(plan.batch[method](rows), asked(rows), method)
         singly = np.concatenate([asked(row.reshape(1, -1)) for row in rows[:alone]])
-        compare(plan.each[method](rows)[:alone], singly, method)
-        compare(plan.each[method](rows[:1]), singly[:1], method)
+        compare(plan.row_by_row[method](rows)[:alone], singly, method)
+        compare(plan.row_by_row[method](rows[:1]), singly[:1], method)
 
 
 def compare(got: Any, expected: Any, method: str) -> None:
-    assert same(got, expected), f"{method}: {_apart(got, expected)}"
+    assert is_same(got, expected), f"{method}: {_apart(got, expected)}"
 
 
 def doubts(function: Callable[[Any], Any], block: Any) -> bool:

@@ -38,7 +38,7 @@ def replaced(monkeypatch, change) -> None:
 
     def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:
         plan = compile_model(model, layout, names, *more)
-        together, each = dict(plan.together), dict(plan.each)
+        together, each = dict(plan.batch), dict(plan.row_by_row)
         change(together, each)
         return Plan(together, each)
 

@@ -13,13 +13,13 @@ from scipy import sparse
 def check_sparse(model: Any, width: int, planned: Sequence[str]) -> None:
     """As plan_checks.check, for rows that are mostly zeros, one of them wholly."""
     plan = plan_of(model)
-    assert set(planned) <= set(plan.together)
+    assert set(planned) <= set(plan.batch)
     for rows in (weights(width), counts(width)):
         for method in planned:
             asked = getattr(model, method)
-            compare(plan.together[method](rows), asked(rows), method)
+            compare(plan.batch[method](rows), asked(rows), method)
             alone = np.concatenate([asked(rows[n]) for n in range(ALONE // 2)])
-            compare(plan.each[method](rows)[: len(alone)], alone, method)
+            compare(plan.row_by_row[method](rows)[: len(alone)], alone, method)
 
 
 def weights(width: int) -> Any:

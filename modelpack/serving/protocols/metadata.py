@@ -24,7 +24,7 @@ def signature_routes(service: Service) -> Blueprint:
     def signature() -> Response:
         """Return the inputs, outputs and classes of the model, and how it is run."""
         runner = service.runner
-        facts = {"kind": runner.kind, "reason": runner.told, "merges": runner.merges}
+        facts = {"kind": runner.kind, "reason": runner.reason, "merges": runner.can_batch}
         content = {"model": model, **service.manifest.model["signature"], "runner": facts}
         return Response(results.dump(content), content_type="application/json")
 

@@ -28,48 +28,47 @@ RUNTIMES: tuple[type[EstimatorRuntime], ...] = (
 
 
 def select_runtime(model: Any, manifest: Manifest) -> EstimatorRuntime:
-    """The runner for `model`.
+    """Return the first runtime that supports `model`.
 
     Raises:
-        StartupError: the model cannot do what its manifest says.
+        StartupError: The model lacks the method that the manifest names.
     """
-    for runner in RUNTIMES:
-        if runner.takes(model, manifest):
-            return runner(model, manifest)
-    raise StartupError(f"the model in the file has no {manifest.method}.")
+    for runtime in RUNTIMES:
+        if runtime.supports(model, manifest):
+            return runtime(model, manifest)
+    raise StartupError(f"the model in the file has no method {manifest.method}.")
 
 
 def select_plan(
-    runner: EstimatorRuntime, manifest: Manifest, decode: Callable[[list[Any]], Rows]
+    runtime: EstimatorRuntime, manifest: Manifest, decode: Callable[[list[Any]], Rows]
 ) -> EstimatorRuntime:
-    """The runner by a compiled plan, if the model has one that gives its very bits on trial rows;
-    else `runner`, which knows why. `decode`: makes rows of what JSON has.
+    """Return a planned runtime if a plan equals the model on all trial rows, otherwise `runtime`.
+
+    The attribute `reason` of the result explains the choice. `decode` converts rows from JSON.
     """
-    if type(runner) is not EstimatorRuntime:
-        runner.told = "it is the model's own library"
-        return runner
+    if type(runtime) is not EstimatorRuntime:
+        runtime.reason = "the library of the model predicts"
+        return runtime
     if find_spec("sklearn") is None:
-        runner.told = "it is no model of scikit-learn"
-        return runner
-    from .plans.compiler import UnplannedError  # noqa: PLC0415 - only where scikit-learn is
+        runtime.reason = "the model is not from scikit-learn"
+        return runtime
+    from .plans.compiler import UnplannedError  # noqa: PLC0415 - needs scikit-learn
     from .plans.runtime import accept_plan  # noqa: PLC0415
 
     try:
-        fast = accept_plan(runner, manifest, decode)
+        planned = accept_plan(runtime, manifest, decode)
     except UnplannedError as error:
-        runner.told = str(error)
+        runtime.reason = str(error)
     except Exception:
-        runner.told = "the plan failed when it was tried"
-        log.exception(runner.told)
+        runtime.reason = "the plan failed on trial rows"
+        log.exception(runtime.reason)
     else:
-        log.info("a compiled plan predicts, which gave %s", fast.told)
-        return fast
-    log.info("the estimator itself predicts: %s", runner.told)
-    return runner
+        log.info("a compiled plan predicts: %s", planned.reason)
+        return planned
+    log.info("the estimator itself predicts: %s", runtime.reason)
+    return runtime
 
 
-# `stream` is what the file holds, decompressed but for archives; `names` are the "module:name"
-# that it may look up. StartupError: it names another.
 LOADERS = {
     "pickle": pickle.load_pickle,
     "joblib": pickle.load_joblib,
@@ -79,3 +78,7 @@ LOADERS = {
     "catboost": catboost.load,
     "onnx": onnx.load,
 }
+"""Format -> function of the decompressed stream and the "module:name" that the file may look up.
+
+A loader raises StartupError for any other name.
+"""

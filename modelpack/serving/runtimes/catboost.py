@@ -10,12 +10,12 @@ from .estimator import EstimatorRuntime
 
 
 class CatBoostRuntime(EstimatorRuntime):
-    """Has CatBoost use one thread, where it would start one for each CPU of the machine."""
+    """Calls CatBoost with one thread; its default is one for each CPU of the machine."""
 
     kind = "library"
 
     @staticmethod
-    def takes(model: Any, manifest: Manifest) -> bool:
+    def supports(model: Any, manifest: Manifest) -> bool:
         return manifest.files[0].format == "catboost" and hasattr(model, manifest.method)
 
     def call(self, method: str, rows: Rows) -> Any:
@@ -23,11 +23,11 @@ class CatBoostRuntime(EstimatorRuntime):
 
 
 CLASSES = ("CatBoostClassifier", "CatBoostRegressor", "CatBoost")
-"""The last for models of neither kind, whose predictions are raw values."""
+"""`CatBoost` is the class of models whose predictions are raw values."""
 
 
 def load(stream: BinaryIO, names: Collection[str]) -> Any:
-    """The model in the file, as the one of CLASSES that stands in `names`."""
+    """Load the model as an object of the first of CLASSES that is in `names`."""
     import catboost  # noqa: PLC0415 - a library that only these files need
 
     name = next(name for name in CLASSES if f"catboost.core:{name}" in names)

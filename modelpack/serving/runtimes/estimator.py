@@ -12,35 +12,44 @@ from .wrappers import Configured, Labelled
 
 
 class EstimatorRuntime:
-    """Of any scikit-learn-like estimator. `kind`: what predicts, the estimator, its library or a
-    compiled plan; `told`: why, in a few words. `merges`: `each` may be asked for rows of several
-    requests. `quick_rows`: it answers so many before anybody would notice that others wait.
+    """The runtime of any estimator with the interface of scikit-learn.
+
+    Attributes:
+        kind: What predicts: "estimator", "library" or "plan".
+        reason: Why that predicts, in a few words.
+        can_batch: Whether `call_each` accepts rows of several requests.
+        quick_rows: Number of rows whose prediction delays other requests by no noticeable time.
+        classes: The labels, in the order of the probabilities.
+        arrange: Function that converts rows to the input of the model.
     """
 
     kind = "estimator"
-    told = "no plan was asked for"
-    merges = False
+    reason = "no plan was requested"
+    can_batch = False
     quick_rows = 0
 
     def __init__(self, model: Any, manifest: Manifest) -> None:
         self.model = model
         self.classes = getattr(model, "classes_", manifest.classes)
-        """The labels, in the order of the probabilities."""
         self.arrange = _arrangement(model, manifest)
-        """From rows to what the model takes."""
 
     @staticmethod
-    def takes(model: Any, manifest: Manifest) -> bool:
+    def supports(model: Any, manifest: Manifest) -> bool:
+        """Return whether this runtime can run `model`."""
         return hasattr(model, manifest.method)
 
-    def can(self, method: str) -> bool:
-        """Whether the model has `method` as it was fitted."""
+    def has_method(self, method: str) -> bool:
+        """Return whether the fitted model has `method`."""
         return hasattr(self.model, method)
 
     def call(self, method: str, rows: Rows) -> Any:
-        """What the model's `method` gives for `rows`: an array, sparse matrix, DataFrame, or a list
-        of arrays, of n_rows each. Whatever the model raises passes through, but for an error of
-        patsy, which is a ValueError: it raises one for a category that training never met.
+        """Return the result of the model's `method`, with one entry for each of `rows`.
+
+        The result is an array, a sparse matrix, a DataFrame, or a list of arrays.
+
+        Raises:
+            ValueError: patsy raised an error, as it does for a category unknown to training. Any
+                other exception of the model passes unchanged.
         """
         try:
             return getattr(self.model, method)(self.arrange(rows))
@@ -49,46 +58,56 @@ class EstimatorRuntime:
                 raise ValueError(str(error)) from error
             raise
 
-    def together(self, method: str, rows: Rows) -> Any:
-        """As `call`, or FallbackRequiredError where that would have to do more than is planned."""
-        return self.call(method, rows)
-
-    def each(self, method: str, rows: Rows) -> Any:
-        """What `method` gives for each of `rows` as if it were asked alone. Of those that merge.
+    def call_batch(self, method: str, rows: Rows) -> Any:
+        """Return the same as `call`, without the fallback to the estimator.
 
         Raises:
-            FallbackRequiredError: as `together`.
+            FallbackRequiredError: The plan does not cover these rows.
+        """
+        return self.call(method, rows)
+
+    def call_each(self, method: str, rows: Rows) -> Any:
+        """Return for each of `rows` the bits that a call with this row alone returns.
+
+        Only runtimes with `can_batch` guarantee this.
+
+        Raises:
+            FallbackRequiredError: The plan does not cover these rows.
         """
         return self.call(method, rows)
 
 
 def _arrangement(model: Any, manifest: Manifest) -> Callable[[Rows], Any]:
     if manifest.layout == "frame":
-        closed = any(_mixes_up(part) or _is_own(part) for part in parts(model))
+        closed = any(_confuses_categories(part) or _is_user_code(part) for part in parts(model))
         return FrameBuilder(manifest.inputs, closed=closed).build
     if manifest.layout == "array":
         return MatrixBuilder(manifest.inputs, manifest.named).build
-    return _listed
+    return _to_list
 
 
-def _listed(rows: Rows) -> list[Any]:
-    """Texts, or dicts."""
+def _to_list(rows: Rows) -> list[Any]:
+    """Return a list of texts or dicts."""
     values: list[Any] = rows[0].tolist()
     return values
 
 
-def _mixes_up(part: Any) -> bool:
-    """Whether this is a booster that takes some unknown categories for known ones: XGBoost from 3.1
-    searches for a text among those of training and does not look whether it is the one it found.
+def _confuses_categories(part: Any) -> bool:
+    """Return whether `part` is a booster that treats some unknown categories as known ones.
+
+    XGBoost 3.1 and later search for a text among the categories of training, and do not check that
+    the match is equal.
     """
     booster = getattr(part, "__dict__", {}).get("_Booster")
     is_xgboost = type(booster).__module__.startswith("xgboost.")
     return is_xgboost and "c" in (getattr(booster, "feature_types", None) or ())
 
 
-def _is_own(part: Any) -> bool:
-    """Whether this is code of the author. It may look at the codes of categories, and what an
-    unknown category has for a code depends on the other rows of the request.
+def _is_user_code(part: Any) -> bool:
+    """Return whether `part` is code of the author.
+
+    Such code may read the codes of categories. The code of an unknown category depends on the other
+    rows of the request.
     """
     if not callable(part) and not hasattr(part, "get_params"):
         return False
@@ -100,12 +119,13 @@ LIBRARIES = {
     "builtins", "catboost", "category_encoders", "feature_engine", "hmmlearn", "imblearn", "joblib",
     "lightgbm", "modelpack", "numpy", "pandas", "scipy", "sklearn", "statsmodels", "xgboost",
 }  # fmt: skip
-"""Packages that are told of unknown categories by their values."""
+"""Packages that detect unknown categories by their values."""
 
 
 class Chain:
-    """Has what its last member has, whose methods get what the others' transform makes of the rows,
-    one after the other.
+    """Several objects as one model: all but the last transform the rows, the last one predicts.
+
+    Attributes that are not methods are those of the last member.
     """
 
     def __init__(self, members: Sequence[Any]) -> None:
@@ -130,7 +150,7 @@ class ModelExitError(Exception):
 
 
 def contained(function: Callable[..., Any], *args: Any) -> Any:
-    """Return `function(*args)`, where no exception can end the thread that calls it.
+    """Return `function(*args)`, and let no exception end the calling thread.
 
     Raises:
         ModelExitError: In place of an exception that is not an `Exception`. A KeyboardInterrupt in
@@ -148,7 +168,7 @@ def contained(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def parts(model: Any) -> Iterator[Any]:
-    """`model`, and all that the estimators in it are made of, each once."""
+    """Yield `model` and all objects inside its estimators, each once."""
     waiting, seen = [model], set()
     while waiting:
         part = waiting.pop()
@@ -160,7 +180,7 @@ def parts(model: Any) -> Iterator[Any]:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    """What an estimator, or a list, tuple or dict of them, is made of."""
+    """Return the objects in an estimator, or in a list, tuple or dict of estimators."""
     if isinstance(value, (Configured, Labelled)):
         return [value.model]
     if isinstance(value, Chain):

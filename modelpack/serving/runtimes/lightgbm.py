@@ -12,24 +12,24 @@ from .estimator import EstimatorRuntime
 
 
 class LightGBMRuntime(EstimatorRuntime):
-    """Gives each category its number and an unknown one none, as LightGBM does in a DataFrame."""
+    """Encodes categories as LightGBM does in a DataFrame: an unknown category is NaN."""
 
     kind = "library"
 
     def __init__(self, model: Any, manifest: Manifest) -> None:
         super().__init__(model, manifest)
-        self._numbering = CategoryCodes(manifest.inputs, unknown=np.nan)
+        self._codes = CategoryCodes(manifest.inputs, unknown=np.nan)
 
     @staticmethod
-    def takes(model: Any, manifest: Manifest) -> bool:
+    def supports(model: Any, manifest: Manifest) -> bool:
         return manifest.files[0].format == "lightgbm" and bool(model.pandas_categorical)
 
     def call(self, method: str, rows: Rows) -> Any:
-        return getattr(self.model, method)(self._numbering.matrix(rows))
+        return getattr(self.model, method)(self._codes.matrix(rows))
 
 
 def load(stream: BinaryIO, _names: Collection[str]) -> Any:
-    """The Booster in the file."""
+    """Load the Booster."""
     import lightgbm  # noqa: PLC0415 - a library that only these files need
 
     return lightgbm.Booster(model_str=stream.read().decode("utf-8"))

@@ -25,7 +25,7 @@ MATRIX = 2
 
 @dataclass(frozen=True)
 class Input:
-    """A tensor that goes in: of shape (n_rows, `width`), or (n_rows,) where `flat`."""
+    """An input tensor of shape (n_rows, width), or (n_rows,) if `flat`."""
 
     name: str
     type: Any
@@ -33,18 +33,20 @@ class Input:
     flat: bool
 
     def tensor(self, columns: Sequence[np.ndarray]) -> np.ndarray:
-        """Raises:
-        ValueError: a number is beyond those of the type.
+        """Build the tensor from its columns.
+
+        Raises:
+            ValueError: A number is out of range for the type.
         """
         cast = [_cast(column, self.type) for column in columns]
         return cast[0] if self.flat else np.column_stack(cast)
 
 
 class OnnxRuntime(EstimatorRuntime):
-    """The first output is the prediction; of a classifier, the second is its probabilities.
+    """The first output is the prediction, the second is the probabilities of a classifier.
 
-    `batch`: the number of rows that the graph was made for, and takes no other; None where it takes
-    any.
+    Attributes:
+        batch: The only number of rows that the graph accepts, or None if it accepts any number.
     """
 
     kind = "library"
@@ -53,23 +55,24 @@ class OnnxRuntime(EstimatorRuntime):
         self.model = model
         self.classes = manifest.classes
         self.outputs = {"predict": 0, **({"predict_proba": 1} if manifest.probabilities else {})}
-        given = model.get_inputs()
+        inputs = model.get_inputs()
         width = len(manifest.inputs)
-        self.inputs = [_input(each, width if len(given) == 1 else 1) for each in given]
-        self.batch = next((n for n in map(_rows, given) if n is not None), None)
+        self.inputs = [_input(each, width if len(inputs) == 1 else 1) for each in inputs]
+        self.batch = next((n for n in map(_rows, inputs) if n is not None), None)
 
     @staticmethod
-    def takes(model: Any, manifest: Manifest) -> bool:
+    def supports(model: Any, manifest: Manifest) -> bool:
         return manifest.files[0].format == "onnx" and hasattr(model, "run")
 
-    def can(self, method: str) -> bool:
+    def has_method(self, method: str) -> bool:
         return method in self.outputs
 
     def call(self, method: str, rows: Rows) -> Any:
-        """What the output for `method` holds for `rows`.
+        """Return the output for `method`.
 
         Raises:
-            ValueError: onnxruntime refuses them.
+            ValueError: onnxruntime rejects the rows.
+            RuntimeError: The graph returns another number of rows.
         """
         columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
         tensors = self._tensors(columns)
@@ -78,11 +81,11 @@ class OnnxRuntime(EstimatorRuntime):
         parts = [self._run(index, tensors, start, step) for start in range(0, count, step)]
         result = np.concatenate([self._array(part) for part in parts])[:count]
         if len(result) != count:
-            raise RuntimeError(f"{len(result)} rows came out of the model for {count}.")
+            raise RuntimeError(f"the model returned {len(result)} rows for {count}")
         return result
 
     def _tensors(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The tensors that go in; for a graph of a fixed size, with as many rows as fill it."""
+        """Build the input tensors, padded to full batches for a graph of a fixed size."""
         tensors, start = [], 0
         for each in self.inputs:
             width = each.width or len(columns)
@@ -97,26 +100,26 @@ class OnnxRuntime(EstimatorRuntime):
         output = self.model.get_outputs()[index].name
         try:
             return self.model.run([output], feed)[0]
-        except Exception as error:  # it has classes of its own, which differ between releases
+        except Exception as error:  # its exception classes differ between releases
             raise ValueError(str(error)) from error
 
     def _array(self, result: Any) -> np.ndarray:
-        """Of a list of {label: probability}, the probabilities in the order of the classes."""
+        """Convert a list of {label: probability} to an array in the order of the classes."""
         if isinstance(result, np.ndarray):
             return result
         return np.array([[row[label] for label in self.classes or ()] for row in result])
 
 
-def _input(told: Any, width: int) -> Input:
-    """`width`: where the graph does not tell."""
-    shape = told.shape
+def _input(argument: Any, width: int) -> Input:
+    """Describe an input of the graph; `width` is used if the graph does not contain it."""
+    shape = argument.shape
     flat = len(shape) == 1
     known = shape[1] if len(shape) == MATRIX and isinstance(shape[1], int) else width
-    return Input(told.name, TYPES[told.type], 1 if flat else known, flat)
+    return Input(argument.name, TYPES[argument.type], 1 if flat else known, flat)
 
 
-def _rows(told: Any) -> int | None:
-    first = told.shape[0] if told.shape else None
+def _rows(argument: Any) -> int | None:
+    first = argument.shape[0] if argument.shape else None
     return first if isinstance(first, int) and first > 0 else None
 
 
@@ -130,16 +133,17 @@ def _cast(column: np.ndarray, kind: Any) -> np.ndarray:
     else:
         fits = ~(np.abs(numbers) > np.finfo(kind).max)  # NaN passes
     if not fits.all():
-        raise ValueError("a number beyond those that the model takes")
+        raise ValueError("a number is out of range for the type of its input")
     return numbers.astype(kind)
 
 
 def load(stream: BinaryIO, _names: Collection[str]) -> Any:
-    """A session of one thread: it starts no others, which would not survive the fork. The library
-    itself starts one that sends telemetry, as soon as it is imported, unless it is told not to;
-    workers would wait for it at their end. The format is set, because
-    it would take a file of ONNX with certain four bytes for its own format, which is not inspected.
+    """Create a session of one thread, because other threads would not survive the fork.
+
+    The format is set, because the library would read a file with certain four bytes as its ORT
+    format, which is not inspected.
     """
+    # Without this, the import starts a telemetry thread that workers wait for when they exit.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # noqa: PLC0415 - a library that only these files need
 

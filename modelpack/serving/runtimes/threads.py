@@ -1,4 +1,4 @@
-"""One thread and no further process for a prediction, whatever the model was saved with.
+"""Set a model to predict in one thread and one process.
 
 Threads cost more than they save on the few rows of a request, and the workers use all CPUs anyway.
 """
@@ -14,7 +14,7 @@ COUNTS = ("n_jobs", "_n_threads")
 """Attributes of estimators: workers of joblib, and threads that KMeans had in training."""
 
 OPTIONS = ("_params", "kw_args", "kwargs")
-"""Ends of the names of attributes whose dicts are keyword arguments of functions."""
+"""Suffixes of attributes that contain keyword arguments of functions."""
 
 PLAIN = {bool, bytes, complex, float, int, str, type(None)}
 
@@ -34,8 +34,9 @@ def use_one_thread(model: Any) -> None:
 
 
 def _use_one_process(encoder: Any) -> None:
-    """Let a HashingEncoder transform rows in this process. category_encoders 2.6 starts processes
-    of `multiprocessing.Manager` even where `max_process` is 1.
+    """Let a HashingEncoder transform rows in this process.
+
+    category_encoders 2.6 starts processes of `multiprocessing.Manager` even if `max_process` is 1.
     """
     encoder.max_process = 1
     if hasattr(encoder, "require_data"):
@@ -43,7 +44,7 @@ def _use_one_process(encoder: Any) -> None:
 
 
 class _Transform:
-    """What `HashingEncoder._transform` returns, without a queue between processes."""
+    """Replacement of `HashingEncoder._transform` that needs no queue between processes."""
 
     def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
@@ -56,7 +57,7 @@ class _Transform:
 
 
 def _objects(model: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """All objects that `model` is made of, with their attributes, each once."""
+    """Yield all objects inside `model` with their attributes, each once."""
     waiting, seen = [model], set()
     while waiting:
         part = waiting.pop()
@@ -65,13 +66,13 @@ def _objects(model: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         seen.add(id(part))
         waiting.extend(each for each in _items(part) if type(each) not in PLAIN)
         attributes = getattr(part, "__dict__", None)
-        if type(attributes) is dict:  # a class has no dict but a view of one
+        if type(attributes) is dict:  # a class has a view of a dict
             waiting.extend(each for each in attributes.values() if type(each) not in PLAIN)
             yield part, attributes
 
 
 def _items(value: Any) -> Iterable[Any]:
-    """What a list, a tuple, a dict or an array of objects holds."""
+    """Return the items of a list, tuple, dict or array of objects."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, np.ndarray):

@@ -14,29 +14,30 @@ from ..manifest import Field, Manifest
 from ..problems import Problem
 
 ROWS = 32
-"""Of each kind: near the example, far from it, and so on."""
-WHOLE_ROWS = 256
+"""Rows of each kind: near the example, far from it, and so on."""
+INTEGER_ROWS = 256
 WORDS = 60
-"""Of a vocabulary, spread over it."""
+"""Words that are taken from a vocabulary, evenly spaced."""
 UNKNOWN = "never met"
-"""A text that is in no vocabulary, and no category."""
+"""A text that is in no vocabulary and is no category."""
 
 FACTORS = (0.0, -1.0, 1e-3, 1e3, 1.0, 1e9, -1e9, 1.0000001)
-_STEP = 0.6180339887498949  # the golden ratio's, whose multiples spread evenly
+_STEP = 0.6180339887498949  # fraction of the golden ratio: its multiples are spread evenly
 
 Make = Callable[[Field, Any, int], Any]
 Decode = Callable[[List[Any]], Rows]
 
 
-def decoded(model: Any, manifest: Manifest, decode: Decode) -> list[Rows]:
-    """The groups as a model takes them, without those that the service would refuse before any
-    model sees them. `decode`: makes rows of what JSON has.
+def decoded_groups(model: Any, manifest: Manifest, decode: Decode) -> list[Rows]:
+    """Return the sample groups as input of a model, without those that the service rejects.
+
+    `decode` converts rows from JSON.
     """
-    return list(acceptable(sample_groups(manifest, words(model)), decode))
+    return list(acceptable(sample_groups(manifest, vocabulary_terms(model)), decode))
 
 
 def acceptable(groups: Iterable[list[Any]], decode: Decode) -> Iterator[Rows]:
-    """Yield groups as a model takes them, without those that the service would refuse."""
+    """Yield the groups as input of a model, without those that the service rejects."""
     for rows in groups:
         try:
             yield decode(rows)
@@ -44,52 +45,51 @@ def acceptable(groups: Iterable[list[Any]], decode: Decode) -> Iterator[Rows]:
             continue
 
 
-def whole(manifest: Manifest, decode: Decode) -> list[Rows]:
-    """Return many rows of integers as a model takes them: so many that two ways to add them up
-    differ in at least one.
-    """
+def integer_groups(manifest: Manifest, decode: Decode) -> list[Rows]:
+    """Return one group of integers, with enough rows that two orders of addition differ in one."""
     example = manifest.example or []
-    return list(acceptable([_rows(manifest.inputs, example, _whole_value, WHOLE_ROWS)], decode))
+    return list(acceptable([_rows(manifest.inputs, example, _integer_value, INTEGER_ROWS)], decode))
 
 
 def sample_groups(manifest: Manifest, vocabulary: Sequence[str]) -> list[list[list[Any]]]:
-    """Groups of rows as JSON has them: the example and others near it, some far from it, some with
-    nothing where something may be missing, some with what training never met; and texts of the
-    `vocabulary`. There are none where neither an example is known nor a vocabulary.
+    """Return groups of rows as in JSON, around the example of the manifest.
+
+    They are near the example, far from it, with missing values, or with unknown categories. Texts
+    consist of words of the `vocabulary`. Without an example and a vocabulary there are no groups.
     """
     fields, example = manifest.inputs, manifest.example
     if manifest.layout == "text" and vocabulary:
         example = example or [UNKNOWN]
-        texts = [[_words(vocabulary, n)] for n in range(ROWS)]
+        texts = [[_text(vocabulary, n)] for n in range(ROWS)]
         return [[list(example)], texts, *[[row] for row in texts[:3]], *_around(fields, example)]
     return [] if example is None else [[list(example)], *_around(fields, example)]
 
 
 def _around(fields: Sequence[Field], example: Sequence[Any]) -> list[list[list[Any]]]:
-    made = [_rows(fields, example, make) for make in (_near_value, _far_value)]
+    groups = [_rows(fields, example, make) for make in (_near_value, _far_value)]
     if any(field.nullable for field in fields):
-        near = made[0]
-        made.append([_without(fields, row, n) for n, row in enumerate(near)])
-        made.append([[None if f.nullable else v for f, v in zip(fields, near[0])]])
+        near = groups[0]
+        groups.append([_with_missing(fields, row, n) for n, row in enumerate(near)])
+        groups.append([[None if f.nullable else v for f, v in zip(fields, near[0])]])
     if any(isinstance(value, str) for value in example):
-        made.append(_rows(fields, example, _unknown_value))
-    return made
+        groups.append(_rows(fields, example, _unknown_value))
+    return groups
 
 
 def _rows(
     fields: Sequence[Field], example: Sequence[Any], make: Make, rows: int = ROWS
 ) -> list[list[Any]]:
     return [
-        [make(field, value, n + 3 * place) for place, (field, value) in enumerate(pairs)]
+        [make(field, value, n + 3 * index) for index, (field, value) in enumerate(pairs)]
         for pairs in [list(zip(fields, example))]
         for n in range(rows)
     ]
 
 
-def _without(fields: Sequence[Field], row: list[Any], n: int) -> list[Any]:
+def _with_missing(fields: Sequence[Field], row: list[Any], n: int) -> list[Any]:
     return [
-        None if field.nullable and (n + place) % 3 == 0 else value
-        for place, (field, value) in enumerate(zip(fields, row))
+        None if field.nullable and (n + index) % 3 == 0 else value
+        for index, (field, value) in enumerate(zip(fields, row))
     ]
 
 
@@ -101,7 +101,7 @@ def _far_value(field: Field, example: Any, n: int) -> Any:
     return _value(field, example, n, _far)
 
 
-def _whole_value(field: Field, example: Any, n: int) -> Any:
+def _integer_value(field: Field, example: Any, n: int) -> Any:
     return _value(field, example, n, _hundreds)
 
 
@@ -119,15 +119,15 @@ def _value(field: Field, example: Any, n: int, number: Callable[[float, int], fl
     if field.type == "datetime":
         return example
     if isinstance(example, str):
-        return _words(example.split(), n)
+        return _text(example.split(), n)
     if not isinstance(example, (int, float)):
         return example
     value = number(float(example), n)
-    return int(value) if is_whole(field) else value
+    return int(value) if is_integer(field) else value
 
 
-def is_whole(field: Field) -> bool:
-    """Whether the values of a column are integers, as in its training."""
+def is_integer(field: Field) -> bool:
+    """Return whether the values of a column were integers in training."""
     dtype = numpy_dtype(field.dtype)
     return field.type == "integer" or (dtype is not None and dtype.kind in "iu")
 
@@ -144,22 +144,20 @@ def _far(example: float, n: int) -> float:
     return (example or 1.0) * FACTORS[n % len(FACTORS)]
 
 
-def _words(words: Sequence[str], n: int) -> str:
-    """Some of the words, in another order, more or fewer of them, some twice; or a single word, as
-    it is.
-    """
+def _text(words: Sequence[str], n: int) -> str:
+    """Return a text of the words in another order, some left out and some repeated."""
     if len(words) < 2:
         return " ".join(words)
     return " ".join(words[(n * each) % len(words)] for each in range(1, 2 + n % (2 * len(words))))
 
 
-def words(model: Any) -> list[str]:
-    """Some terms of the vocabularies in a model, in an order that is always the same."""
-    found: list[str] = []
+def vocabulary_terms(model: Any) -> list[str]:
+    """Return some terms of the vocabularies in a model, always in the same order."""
+    chosen: list[str] = []
     for vocabulary in _vocabularies(model):
         terms = sorted(str(term) for term in vocabulary)
-        found += terms[:: max(1, len(terms) // WORDS)]
-    return found
+        chosen += terms[:: max(1, len(terms) // WORDS)]
+    return chosen
 
 
 def _vocabularies(model: Any) -> Iterable[Any]:
@@ -178,83 +176,85 @@ def _vocabularies(model: Any) -> Iterable[Any]:
 
 
 def _parts(value: Any) -> list[Any]:
-    """The estimators in a parameter or attribute."""
+    """Return the estimators in a parameter or attribute."""
     if isinstance(value, (list, tuple)):
         return [part for each in value for part in _parts(each)] if len(value) < 1000 else []
     return [value] if hasattr(value, "get_params") else []
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two arrays are of one dtype and shape, and equal to the last bit; NaN is NaN. Of
-    sparse matrices, whether they hold the same at the same places, in the same order.
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether two arrays have the same type, dtype, shape and bits. NaN equals NaN.
+
+    Sparse matrices are equal if they have the same entries in the same order.
     """
     if type(one) is not type(other) or one.dtype != other.dtype or one.shape != other.shape:
         return False
     if hasattr(one, "indptr"):
-        places = ("indptr", "indices")
-        equal = (np.array_equal(getattr(one, name), getattr(other, name)) for name in places)
-        return all(equal) and same(one.data, other.data)
+        names = ("indptr", "indices")
+        equal = (np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+        return all(equal) and is_same(one.data, other.data)
     if one.dtype.kind != "f":
         return bool(np.all(one == other))
     is_equal = (one == other) & (np.signbit(one) == np.signbit(other))
     return bool(np.all(is_equal | (np.isnan(one) & np.isnan(other))))
 
 
-ALONE = 4
-"""Rows of a group that are asked for one by one, too."""
+SINGLE_ROWS = 4
+"""Rows of a group that are also predicted one by one."""
 PATIENCE_SECONDS = 1.0
 LIBRARIES = frozenset(
     {"sklearn", "numpy", "scipy", "pandas", "joblib", "xgboost", "lightgbm", "catboost"}
     | {"builtins", "__builtin__", "collections", "copyreg", "copy_reg", "_codecs", "datetime"}
 )
-"""Whose estimators are known to judge each row by itself, but for rounding."""
+"""Packages whose estimators predict each row independently, except for rounding."""
 
 
-def can_batch(runner: Any, manifest: Manifest, methods: Sequence[str], decode: Decode) -> bool:
-    """Whether the model answers each of several rows as it answers it alone, to the last bit. Code
-    of others than LIBRARIES may do anything with its rows, and is not tried.
+def can_batch(runtime: Any, manifest: Manifest, methods: Sequence[str], decode: Decode) -> bool:
+    """Return whether rows have the same predictions in a batch as alone, to the last bit.
+
+    A model with code of other packages than LIBRARIES is not tried, because such code may combine
+    rows in any way.
     """
     if not {name.partition(":")[0].partition(".")[0] for name in manifest.globals} <= LIBRARIES:
         return False
     deadline = time.monotonic() + PATIENCE_SECONDS
-    groups = decoded(runner.model, manifest, decode)
+    groups = decoded_groups(runtime.model, manifest, decode)
     several = [rows for rows in groups if count(rows) > 1]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return all(_merge(runner, method, several, deadline) for method in methods)
+        return all(_is_batch_exact(runtime, method, several, deadline) for method in methods)
 
 
-def _merge(runner: Any, method: str, groups: Sequence[Rows], deadline: float) -> bool:
+def _is_batch_exact(runtime: Any, method: str, groups: Sequence[Rows], deadline: float) -> bool:
     proved = False
     for rows in groups:
-        answers = _answers(runner, method, rows)
-        if answers is None:
+        predictions = _predictions(runtime, method, rows)
+        if predictions is None:
             continue
-        together, alone = answers
-        if time.monotonic() > deadline or not isinstance(together, np.ndarray):
+        batch, single = predictions
+        if time.monotonic() > deadline or not isinstance(batch, np.ndarray):
             return False
-        if not same(together[: len(alone)], np.concatenate(alone)):
+        if not is_same(batch[: len(single)], np.concatenate(single)):
             return False
         proved = True
     return proved
 
 
-def _answers(runner: Any, method: str, rows: Rows) -> tuple[Any, list[Any]] | None:
-    """To the rows at once, and to the first of them each alone; None where one is refused."""
+def _predictions(runtime: Any, method: str, rows: Rows) -> tuple[Any, list[Any]] | None:
+    """Return the predictions of all rows at once and of the first ones alone; None on an error."""
     try:
-        alone = [runner.call(method, row) for row in split_rows(rows)[:ALONE]]
-        return runner.call(method, rows), alone
+        single = [runtime.call(method, row) for row in split_rows(rows)[:SINGLE_ROWS]]
+        return runtime.call(method, rows), single
     except Exception:
         return None
 
 
-CHUNK = 512
-"""Rows of a group at most."""
-COLUMNS = 24
-"""Columns that get their limits each alone; more get them all at once."""
+MAX_GROUP_ROWS = 512
+MAX_COLUMNS = 24
+"""Columns whose categories and limits are tried one by one; the others are tried all at once."""
 
 Row = List[Any]
-WHOLE = (0, -1, 2**31, -(2**31) - 1, 2**53, -(2**53), 2**63 - 1, -(2**63))
+INTEGERS = (0, -1, 2**31, -(2**31) - 1, 2**53, -(2**53), 2**63 - 1, -(2**63))
 FLOATS = (
     *(0.0, -0.0, 5e-324, -1e-310, 2.2250738585072014e-308, 3.4028234663852886e38, 3.5e38),
     *(-3.5e38, 1e154, -1e155, 1e306, 1.7976931348623157e308, -1.7976931348623157e308),
@@ -262,8 +262,9 @@ FLOATS = (
 
 
 def coverage_groups(manifest: Manifest) -> Iterator[list[Row]]:
-    """Yield groups of rows as JSON has them, around the model's example; the important ones first.
-    Rows that a model may refuse are alone in their group.
+    """Yield groups of rows as in JSON around the model's example, in order of importance.
+
+    A row that a model may reject is the only one of its group.
     """
     fields, example = manifest.inputs, manifest.example
     if example is None or manifest.layout == "text":
@@ -276,7 +277,7 @@ def coverage_groups(manifest: Manifest) -> Iterator[list[Row]]:
 
 
 def _categories(fields: Sequence[Field], example: Row) -> Iterator[list[Row]]:
-    """Every category of every column, in as many rows as the longest list has."""
+    """Yield every category of every column, in as many rows as the longest list has."""
     longest = max((len(field.categories or ()) for field in fields), default=0)
     rows = [
         [
@@ -285,64 +286,65 @@ def _categories(fields: Sequence[Field], example: Row) -> Iterator[list[Row]]:
         ]
         for n in range(longest)
     ]
-    for start in range(0, longest, CHUNK):
-        yield rows[start : start + CHUNK]
-    for place, field in enumerate(fields[:COLUMNS]):
+    for start in range(0, longest, MAX_GROUP_ROWS):
+        yield rows[start : start + MAX_GROUP_ROWS]
+    for index, field in enumerate(fields[:MAX_COLUMNS]):
         if field.categories:
             yield [
-                _with(example, place, each)
+                _with(example, index, each)
                 for each in {*field.categories[:1], *field.categories[-1:]}
             ]
 
 
 def _flags(fields: Sequence[Field], example: Row) -> Iterator[list[Row]]:
-    places = [place for place, field in enumerate(fields) if field.type == "boolean"]
-    if places:
-        yield [_with(example, place, flag) for place in places for flag in (False, True)][:CHUNK]
+    flags = [index for index, field in enumerate(fields) if field.type == "boolean"]
+    if flags:
+        rows = [_with(example, index, value) for index in flags for value in (False, True)]
+        yield rows[:MAX_GROUP_ROWS]
 
 
 def _missing(fields: Sequence[Field], example: Row) -> Iterator[list[Row]]:
-    places = [place for place, field in enumerate(fields) if field.nullable]
-    if places:
-        yield [_with(example, place, None) for place in places][:CHUNK]
+    nullable = [index for index, field in enumerate(fields) if field.nullable]
+    if nullable:
+        yield [_with(example, index, None) for index in nullable][:MAX_GROUP_ROWS]
 
 
 def _unknown(fields: Sequence[Field], example: Row) -> Iterator[list[Row]]:
-    for place, field in enumerate(fields[:COLUMNS]):
-        if isinstance(example[place], str) or field.type == "string":
-            yield [_with(example, place, UNKNOWN)]
+    for index, field in enumerate(fields[:MAX_COLUMNS]):
+        if isinstance(example[index], str) or field.type == "string":
+            yield [_with(example, index, UNKNOWN)]
         elif field.categories and field.type in ("integer", "number", "any"):
-            yield [_with(example, place, 1_000_003)]
+            yield [_with(example, index, 1_000_003)]
 
 
 def _limits(fields: Sequence[Field], example: Row) -> Iterator[list[Row]]:
-    """The limits of all columns at once; then the smallest and the largest of each alone."""
-    found = {
-        place: _limits_of(field, example[place])
-        for place, field in enumerate(fields)
+    """Yield the limits of all columns at once, then the smallest and the largest of each alone."""
+    by_column = {
+        index: _field_limits(field, example[index])
+        for index, field in enumerate(fields)
         if not field.categories
     }
-    found = {place: limits for place, limits in found.items() if limits}
-    for n in range(max(map(len, found.values()), default=0)):
+    by_column = {index: limits for index, limits in by_column.items() if limits}
+    for n in range(max(map(len, by_column.values()), default=0)):
         row = list(example)
-        for place, limits in found.items():
-            row[place] = limits[n % len(limits)]
+        for index, limits in by_column.items():
+            row[index] = limits[n % len(limits)]
         yield [row]
-    for place, limits in list(found.items())[:COLUMNS]:
-        yield [_with(example, place, min(limits))]
-        yield [_with(example, place, max(limits))]
+    for index, limits in list(by_column.items())[:MAX_COLUMNS]:
+        yield [_with(example, index, min(limits))]
+        yield [_with(example, index, max(limits))]
 
 
-def _limits_of(field: Field, example: Any) -> tuple[Any, ...]:
+def _field_limits(field: Field, example: Any) -> tuple[Any, ...]:
     dtype = numpy_dtype(field.dtype)
     if dtype is not None and dtype.kind in "iu":
         bounds = np.iinfo(dtype)
-        return (0, int(bounds.min), int(bounds.max), *(n for n in WHOLE if abs(n) <= bounds.max))
+        return (0, int(bounds.min), int(bounds.max), *(n for n in INTEGERS if abs(n) <= bounds.max))
     if field.type == "integer":
-        return WHOLE
+        return INTEGERS
     is_number = isinstance(example, (int, float)) and not isinstance(example, bool)
     return FLOATS if field.type == "number" or (field.type == "any" and is_number) else ()
 
 
-def _with(example: Row, place: int, value: Any) -> Row:
-    return [*example[:place], value, *example[place + 1 :]]
+def _with(example: Row, index: int, value: Any) -> Row:
+    return [*example[:index], value, *example[index + 1 :]]

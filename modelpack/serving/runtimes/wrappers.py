@@ -1,6 +1,6 @@
 """Wrappers of loaded models: labels, settings of scikit-learn, guards of boosters.
 
-XGBoost, LightGBM and CatBoost open the file that a text in the place of rows names, and answer with
+XGBoost, LightGBM and CatBoost read a text in the place of rows as the name of a file, and predict
 its contents. A step before a booster may turn a row into text, so a request could choose the file.
 """
 
@@ -26,7 +26,7 @@ GUARDED = "_modelpack_guarded"
 
 
 def guard() -> None:
-    """Make the libraries that are loaded refuse text in the place of rows, in this process."""
+    """Make the libraries that are loaded in this process reject text in the place of rows."""
     for module, name, method in ENTRIES:
         cls = getattr(sys.modules.get(module), name, None)
         if cls is None:
@@ -41,7 +41,9 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         data = args[0] if args else kwargs.get("data")
         if _is_text(data):
-            raise TypeError("a booster was given text, which it would take for the name of a file")
+            raise TypeError(
+                "the input of a booster is text, which it would read as the name of a file"
+            )
         return function(self, *args, **kwargs)
 
     setattr(guarded, GUARDED, True)
@@ -54,7 +56,7 @@ def _is_text(data: Any) -> bool:
 
 
 class Labelled:
-    """Has what the model has; `predict` gives labels, and `classes_` are the labels."""
+    """A model whose `predict` returns labels. Its other attributes are those of the model."""
 
     def __init__(self, model: Any, labels: Sequence[Any]) -> None:
         self.model = model
@@ -64,25 +66,24 @@ class Labelled:
         return getattr(self.model, name)
 
     def predict(self, rows: Any) -> np.ndarray:
-        """The label of each prediction.
+        """Return the label of each prediction.
 
         Raises:
             IndexError: A prediction has no label.
         """
-        found = np.asarray(self.model.predict(rows))
-        codes = found.astype(np.int64)
-        if (codes != found).any() or (codes < 0).any():
+        result = np.asarray(self.model.predict(rows))
+        codes = result.astype(np.int64)
+        if (codes != result).any() or (codes < 0).any():
             raise IndexError("a prediction is not the number of a label")
         decoded: np.ndarray = self.classes_[codes]
         return decoded
 
 
 class Configured:
-    """Has what the model has; its methods run under `transform_output`, as if the author had called
-    `sklearn.set_config(transform_output=...)` in this process.
+    """A model whose methods run under `sklearn.config_context(transform_output=...)`.
 
-    scikit-learn keeps the setting for each thread, so that one call at start would not reach the
-    threads that predict.
+    Its other attributes are those of the model. scikit-learn stores the setting for each thread, so
+    one `set_config` at start does not affect the threads that predict.
     """
 
     def __init__(self, model: Any, transform_output: str) -> None:

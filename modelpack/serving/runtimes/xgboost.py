@@ -14,10 +14,10 @@ from .estimator import EstimatorRuntime
 
 
 class XGBoostRuntime(EstimatorRuntime):
-    """One thread at a time: not every release predicts in several without mixing them up.
+    """Calls XGBoost from one thread at a time, because not every release is thread-safe.
 
-    A model that XGBClassifier saved gives labels and probabilities, as XGBClassifier does. One that
-    any estimator for scikit-learn saved predicts with the trees up to its best iteration.
+    A model that XGBClassifier saved returns labels and probabilities. A model that any estimator
+    for scikit-learn saved predicts with the trees up to its best iteration.
     """
 
     kind = "library"
@@ -29,38 +29,39 @@ class XGBoostRuntime(EstimatorRuntime):
         self._kinds = {"feature_types": kinds} if kinds and "c" in kinds else {}
         self._trees = _best_trees(model)
         self._is_classifier = manifest.probabilities
-        self._numbering = CategoryCodes(manifest.inputs)
+        self._codes = CategoryCodes(manifest.inputs)
         self._lock = Lock()
 
     @staticmethod
-    def takes(model: Any, manifest: Manifest) -> bool:
+    def supports(model: Any, manifest: Manifest) -> bool:
         return manifest.files[0].format == "xgboost" and hasattr(model, manifest.method)
 
-    def can(self, method: str) -> bool:
+    def has_method(self, method: str) -> bool:
         if method == "predict_proba":
             return self._is_classifier
-        return super().can(method)
+        return super().has_method(method)
 
     def call(self, method: str, rows: Rows) -> Any:
-        return self.call_matrix(method, self._numbering.matrix(rows))
+        return self.call_matrix(method, self._codes.matrix(rows))
 
     def call_matrix(self, method: str, values: np.ndarray) -> Any:
-        """What `method` gives for float64 (n_rows, n_inputs), with codes for categories."""
+        """Return the result of `method` for float64 (n_rows, n_inputs) with codes of categories."""
         from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
 
         matrix = DMatrix(values, nthread=1, **self._kinds)
         with self._lock:
-            found = self.model.predict(matrix, validate_features=False, **self._trees)
+            result = self.model.predict(matrix, validate_features=False, **self._trees)
         if not self._is_classifier:
-            return found
+            return result
         if method == "predict_proba":
-            return found if found.ndim > 1 else np.vstack((1.0 - found, found)).T
-        return found.argmax(axis=1) if found.ndim > 1 else (found > 0.5).astype(np.int64)
+            return result if result.ndim > 1 else np.vstack((1.0 - result, result)).T
+        return result.argmax(axis=1) if result.ndim > 1 else (result > 0.5).astype(np.int64)
 
 
 def _best_trees(model: Any) -> dict[str, Any]:
-    """The parameter of `predict` for the trees that an estimator for scikit-learn uses after early
-    stopping; a Booster that was trained without one uses all.
+    """Return the arguments of `predict` that select the trees up to the best iteration.
+
+    A Booster that was trained without an estimator for scikit-learn uses all trees.
     """
     best = model.attr("best_iteration") if model.attr("scikit_learn") else None
     if best is None:
@@ -72,7 +73,7 @@ def _best_trees(model: Any) -> dict[str, Any]:
 
 
 def load(stream: BinaryIO, _names: Collection[str]) -> Any:
-    """The Booster in the file."""
+    """Load the Booster."""
     import xgboost  # noqa: PLC0415 - a library that only these files need
 
     return xgboost.Booster(model_file=bytearray(stream.read()))

@@ -1,4 +1,4 @@
-"""The optional token."""
+"""Authentication of requests by the optional token."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ EXTENSION = "modelpack.token"
 VARIABLE, FILE_VARIABLE = "MODELPACK_TOKEN", "MODELPACK_TOKEN_FILE"
 OPEN_METRICS = "MODELPACK_OPEN_METRICS"
 BITS = 128
-FEWEST_DIFFERENT = 8  # a random token of 128 bits has fewer characters once in 10,000,000,000
-LONGEST = 4096
+MIN_DISTINCT = 8  # a random token of 128 bits has fewer characters once in 10,000,000,000
+MAX_LENGTH = 4096
 B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 ALPHABETS = ((r"[0-9]+", 10), (r"[0-9a-f]+|[0-9A-F]+", 16), (r"[0-9a-z]+|[0-9A-Z]+", 36))
-WIDEST = 64
+MAX_ALPHABET = 64
 BEARER, BASIC = 'Bearer realm="modelpack"', 'Basic realm="modelpack", charset="UTF-8"'
-SCRIPT = "empty"  # the page's own requests: it asks people itself, and not the browser in its stead
-HOW = "Make one with `openssl rand -hex 32`."
+SCRIPT = "empty"  # sent by scripts of the page, which has a form for the token
+HINT = "Create a token with `openssl rand -hex 32`."
 
 
 def install(app: Flask, environ: Mapping[str, str]) -> None:
-    """Let `app` ask for the token that `environ` sets, if it sets one.
+    """Make `app` require the token that `environ` sets, if it sets one.
 
     Raises:
-        StartupError: as `token`; MODELPACK_OPEN_METRICS is neither 0 nor 1.
+        StartupError: The token is malformed, or MODELPACK_OPEN_METRICS is neither 0 nor 1.
     """
-    wanted = token(environ)
+    expected = token(environ)
     is_open = open_routes(environ)
-    if wanted is None:
+    if expected is None:
         return
-    app.extensions[EXTENSION] = _digest(wanted.encode())
+    app.extensions[EXTENSION] = _digest(expected.encode())
 
     @app.before_request
     def check() -> Response | None:
-        """Unknown routes too: who has no token is told nothing of what there is."""
+        """Reject a request without the token, also for unknown routes, so that none is revealed."""
         if request.url_rule and (
             request.url_rule.rule in is_open or playground.prefers_html(request)
         ):
-            return None  # the page holds nothing of the model: it asks for the token, and then
-        return None if passes(app, request.environ) else _refusal()
+            return None  # the page contains nothing of the model before its user enters the token
+        return None if is_authorized(app, request.environ) else _unauthorized()
 
 
 def require_valid(environ: Mapping[str, str]) -> None:
@@ -63,17 +63,17 @@ def require_valid(environ: Mapping[str, str]) -> None:
     open_routes(environ)
 
 
-def passes(app: Flask, environ: Mapping[str, Any]) -> bool:
-    """Whether a request of `app`, for a route that is not open, has the token, if there is one."""
+def is_authorized(app: Flask, environ: Mapping[str, Any]) -> bool:
+    """Return whether a request has the token of `app`, or `app` has no token."""
     digest = app.extensions.get(EXTENSION)
     if digest is None:
         return True
-    given = credentials(environ.get("HTTP_AUTHORIZATION", ""))
-    return hmac.compare_digest(_digest(given), digest)
+    received = credentials(environ.get("HTTP_AUTHORIZATION", ""))
+    return hmac.compare_digest(_digest(received), digest)
 
 
 def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
-    """Those that ask for no token.
+    """Return the routes that need no token.
 
     Raises:
         StartupError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
@@ -82,28 +82,28 @@ def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def is_set(environ: Mapping[str, str]) -> bool:
-    """Whether there is a token, of a service that has started."""
+    """Return whether a token is set. Its value was checked when the service started."""
     return VARIABLE in environ or FILE_VARIABLE in environ
 
 
 def token(environ: Mapping[str, str]) -> str | None:
-    """The token of MODELPACK_TOKEN, or in the file that MODELPACK_TOKEN_FILE names; None where
-    neither is set.
+    """Return MODELPACK_TOKEN, or the content of MODELPACK_TOKEN_FILE; None if neither is set.
 
     Raises:
-        StartupError: both are set; it is empty, malformed or weak; the file cannot be read.
+        StartupError: Both are set, the token is empty, malformed or weak, or the file cannot be
+            read.
     """
     if VARIABLE in environ and FILE_VARIABLE in environ:
         raise StartupError(f"both {VARIABLE} and {FILE_VARIABLE} are set; set one of them.")
     if FILE_VARIABLE in environ:
-        return _sound(_content(environ[FILE_VARIABLE]), f"the file that {FILE_VARIABLE} names")
+        return _checked(_content(environ[FILE_VARIABLE]), f"the file of {FILE_VARIABLE}")
     if VARIABLE in environ:
-        return _sound(environ[VARIABLE], VARIABLE)
+        return _checked(environ[VARIABLE], VARIABLE)
     return None
 
 
 def credentials(header: str) -> bytes:
-    """What a header `Authorization` gives as the token: empty where it gives none."""
+    """Return the token in a header `Authorization`, empty if it contains none."""
     scheme, _, value = header.strip(" ").partition(" ")
     value = value.strip(" ")
     if scheme.lower() == "bearer":
@@ -114,9 +114,9 @@ def credentials(header: str) -> bytes:
 
 
 def bits(text: str) -> float:
-    """How many bits a token of random characters has, of the narrowest alphabet that it fits."""
+    """Return the bits of a random token in the smallest alphabet that contains its characters."""
     sizes = [size for pattern, size in ALPHABETS if re.fullmatch(pattern, text)]
-    return len(text) * math.log2(min(sizes, default=WIDEST))
+    return len(text) * math.log2(min(sizes, default=MAX_ALPHABET))
 
 
 def _password(value: str) -> bytes:
@@ -126,40 +126,39 @@ def _password(value: str) -> bytes:
         return b""
 
 
-def _digest(given: bytes) -> bytes:
-    # Of one length, whatever came: comparing tells nothing of the token's.
-    return hashlib.sha256(given).digest()
+def _digest(received: bytes) -> bytes:
+    # Digests have one length, so that a comparison does not reveal the length of the token.
+    return hashlib.sha256(received).digest()
 
 
-def _refusal() -> Response:
-    answer = problems.response(
+def _unauthorized() -> Response:
+    response = problems.response(
         Problem(401, "Send the service's token, with the header Authorization: Bearer TOKEN.")
     )
-    answer.headers.add("WWW-Authenticate", BEARER)
+    response.headers.add("WWW-Authenticate", BEARER)
     if request.environ.get("HTTP_SEC_FETCH_DEST") != SCRIPT:
-        answer.headers.add("WWW-Authenticate", BASIC)
-    return answer
+        response.headers.add("WWW-Authenticate", BASIC)
+    return response
 
 
 def _content(path: str) -> str:
     try:
         with Path(path).open(encoding="utf-8") as file:
-            return file.read(LONGEST + 1).rstrip("\r\n")
+            return file.read(MAX_LENGTH + 1).rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-        raise StartupError(
-            f"the file that {FILE_VARIABLE} names cannot be read: {reason}."
-        ) from error
+        raise StartupError(f"the file of {FILE_VARIABLE} cannot be read: {reason}.") from error
 
 
-def _sound(text: str, source: str) -> str:
-    """`text`, if it can be sent as a token and cannot be guessed. Errors never show it."""
+def _checked(text: str, source: str) -> str:
+    """Return `text` if it is a token that cannot be guessed. No error contains it."""
     if not text:
-        raise StartupError(f"{source} is empty. {HOW}")
-    if len(text) > LONGEST or not B64TOKEN.fullmatch(text):
+        raise StartupError(f"{source} is empty. {HINT}")
+    if len(text) > MAX_LENGTH or not B64TOKEN.fullmatch(text):
         raise StartupError(
-            f"{source} holds more than a token of letters, digits and -._~+/= has. {HOW}"
+            f"{source} is too long, or has characters other than letters, digits and -._~+/=. "
+            f"{HINT}"
         )
-    if bits(text) < BITS or len(set(text)) < FEWEST_DIFFERENT:
-        raise StartupError(f"{source} holds a token of fewer than {BITS} bits. {HOW}")
+    if bits(text) < BITS or len(set(text)) < MIN_DISTINCT:
+        raise StartupError(f"{source} contains a token of fewer than {BITS} bits. {HINT}")
     return text

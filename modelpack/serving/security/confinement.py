@@ -1,7 +1,7 @@
-"""Landlock and seccomp.
+"""Confine this process with Landlock and seccomp.
 
-It stands under every engine, and where there is none: in a container of any make, behind bubblewrap
-and in a bare process. A kernel that knows less gives a lower wall, and that is said.
+It works below every engine: in a container, inside bubblewrap and in a plain process. A kernel that
+supports less restricts less, and `confine` reports what is missing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Iterable, Mapping, Sequence, Tuple
 
-# Source: landlock(7), https://docs.kernel.org/userspace-api/landlock.html; the numbers of its
-# calls are the same on every processor. It holds for the thread that asks and for all that is
-# started by it. No library is needed for it.
+# See landlock(7) and https://docs.kernel.org/userspace-api/landlock.html. Its calls have the same
+# numbers on every processor. A ruleset applies to the calling thread and to all that it starts.
 CREATE, ADD_RULE, RESTRICT = 444, 445, 446
-TELL_VERSION = 1
+QUERY_VERSION = 1
 PATH_BENEATH = 1
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -31,22 +30,26 @@ FOR_FILES = WRITE_FILE | TRUNCATE
 
 
 def version() -> int:
-    """What the kernel knows of Landlock; 0 where it has none."""
-    return max(0, int(_libc().syscall(CREATE, None, 0, TELL_VERSION)))
+    """Return the version of Landlock in the kernel, 0 if the kernel lacks it."""
+    return max(0, int(_libc().syscall(CREATE, None, 0, QUERY_VERSION)))
 
 
 def restrict(writable: Iterable[str], network: bool) -> None:
-    """`writable`: files and folders that may still be written, with all beneath. `network`: whether
-    it may bind and connect.
+    """Restrict this thread with Landlock.
+
+    Args:
+        writable: Files and folders that stay writable, with all that they contain.
+        network: Whether it may bind and connect TCP sockets.
 
     Raises:
-        OSError: the kernel does not do that.
+        OSError: The kernel does not support Landlock.
     """
-    known = version()
-    writes = WRITE_FILE | CHANGES | (REFER if known > 1 else 0) | (TRUNCATE if known > 2 else 0)
-    tcp = 0 if network or known < 4 else TCP
-    scopes = SCOPES if known > 5 else 0
-    size = 8 * (1 + (known > 3) + (known > 5))  # the structure grew with what it can say
+    supported = version()
+    writes = WRITE_FILE | CHANGES
+    writes |= (REFER if supported > 1 else 0) | (TRUNCATE if supported > 2 else 0)
+    tcp = 0 if network or supported < 4 else TCP
+    scopes = SCOPES if supported > 5 else 0
+    size = 8 * (1 + (supported > 3) + (supported > 5))  # later versions appended fields
     ruleset = struct.pack("QQQ", EXECUTE | writes, tcp, scopes)[:size]
     libc = _libc()
     rules = _checked(libc.syscall(CREATE, ruleset, len(ruleset), 0))
@@ -60,16 +63,16 @@ def restrict(writable: Iterable[str], network: bool) -> None:
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: str, rights: int) -> None:
-    """What is not there cannot be written, and what is in no folder, as a pipe, always can."""
+    """Add a rule for `path`. A missing file needs none, and the kernel rejects one for a pipe."""
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
         allowed = rights if Path(path).is_dir() else rights & FOR_FILES
-        libc.syscall(ADD_RULE, rules, PATH_BENEATH, struct.pack("=Qi", allowed, place), 0)
+        libc.syscall(ADD_RULE, rules, PATH_BENEATH, struct.pack("=Qi", allowed, file), 0)
     finally:
-        os.close(place)
+        os.close(file)
 
 
 def _libc() -> ctypes.CDLL:
@@ -84,9 +87,8 @@ def _checked(result: int) -> int:
     return result
 
 
-# Source: seccomp(2) and <linux/filter.h>; the numbers of calls are those of <asm/unistd.h>. What
-# is refused fails with EPERM, so that a library that only tried goes on. No library is needed for
-# it.
+# See seccomp(2) and <linux/filter.h>; the numbers of calls are those of <asm/unistd.h>. A refused
+# call fails with EPERM, so that a library that only tries it continues.
 Instruction = Tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
 LOAD, JUMP_EQUAL, JUMP_ATLEAST, JUMP_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -100,7 +102,7 @@ NEW_NAMESPACES = 0x7E020080  # CLONE_NEW*, clone(2)
 THREAD = 0x00010000  # CLONE_THREAD
 X32 = 0x40000000  # calls of another ABI of the same processor
 
-# Architecture as audit(7) names it, then the numbers of the calls below.
+# Architecture of audit(7), and the column of the numbers below.
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 SECCOMP = (317, 277)
 SET_FILTER, ALL_THREADS = 1, 1
@@ -113,7 +115,7 @@ FAST_OPEN = 0x20000000  # MSG_FASTOPEN connects as it sends
 UNIX, INTERNET, STREAM = 1, (2, 10), 1
 SOCKET_TYPE = 0xF  # the rest are flags
 NONE = -1
-# What loading and predicting never needs, and attacks on a kernel or on other processes do.
+# Calls that models never need, but attacks on the kernel or on other processes do.
 REFUSED = {
     "execve": (59, 221),
     "execveat": (322, 281),
@@ -162,11 +164,14 @@ FORKS = {"fork": (57, NONE), "vfork": (58, NONE)}
 
 
 def install(network: str, processes: bool) -> None:
-    """`network`: which sockets may be made beside AF_UNIX: "all", TCP that "listens" and connects
-    to nobody, or "none". `processes`: whether it may fork; what is forked keeps the filter.
+    """Install a seccomp filter in all threads of this process.
+
+    Args:
+        network: Sockets other than AF_UNIX: "all", only TCP that "listens", or "none".
+        processes: Whether it may fork. A child inherits the filter.
 
     Raises:
-        OSError: the kernel does not do that, or this processor's calls are not known here.
+        OSError: The kernel does not support seccomp, or no filter exists for this processor.
     """
     code = _packed(_program(platform.machine(), network, processes))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -184,11 +189,13 @@ def _check(result: int) -> None:
 
 
 def _program(machine: str, network: str, processes: bool) -> list[Instruction]:
-    """Raises:
-    OSError: this processor's calls are not known.
+    """Build the filter.
+
+    Raises:
+        OSError: No filter exists for this processor.
     """
     if machine not in MACHINES:
-        raise OSError(ENOSYS, f"no filter is known for {machine}")
+        raise OSError(ENOSYS, f"no filter exists for {machine}")
     architecture, column = MACHINES[machine]
     refused = {**REFUSED, **({} if processes else FORKS)}
     numbers = [each[column] for each in refused.values() if each[column] != NONE]
@@ -199,7 +206,7 @@ def _program(machine: str, network: str, processes: bool) -> list[Instruction]:
         (LOAD, 0, 0, NUMBER),
         (JUMP_ATLEAST, 0, 1, X32),
         (RETURN, 0, 0, KILL),
-        *_if(CLONE3[column], [(RETURN, 0, 0, FAIL | ENOSYS)]),  # its flags lie where no filter sees
+        *_if(CLONE3[column], [(RETURN, 0, 0, FAIL | ENOSYS)]),  # no filter can read its flags
         *_if(CLONE[column], _clone(processes)),
         *_network(network, column),
         *(part for number in numbers for part in _if(number, [(RETURN, 0, 0, FAIL | EPERM)])),
@@ -212,12 +219,12 @@ def _if(number: int, then: list[Instruction]) -> list[Instruction]:
 
 
 def _clone(processes: bool) -> list[Instruction]:
-    """Threads, and perhaps processes, but no namespaces."""
-    most = [(LOAD, 0, 0, FIRST_ARGUMENT), (JUMP_BITS, 0, 1, NEW_NAMESPACES)]
+    """Allow threads, processes if `processes`, and no namespaces."""
+    check = [(LOAD, 0, 0, FIRST_ARGUMENT), (JUMP_BITS, 0, 1, NEW_NAMESPACES)]
     refuse = (RETURN, 0, 0, FAIL | EPERM)
     if not processes:
-        return [*most, refuse, (JUMP_BITS, 1, 0, THREAD), refuse, (RETURN, 0, 0, ALLOW)]
-    return [*most, refuse, (RETURN, 0, 0, ALLOW)]
+        return [*check, refuse, (JUMP_BITS, 1, 0, THREAD), refuse, (RETURN, 0, 0, ALLOW)]
+    return [*check, refuse, (RETURN, 0, 0, ALLOW)]
 
 
 def _network(network: str, column: int) -> list[Instruction]:
@@ -227,15 +234,15 @@ def _network(network: str, column: int) -> list[Instruction]:
         return _if(SOCKET[column], _sockets([]))
     sending = [
         part
-        for call, place in SENDING.items()
-        for part in _if(call[column], _without_flag(place, FAST_OPEN))
+        for call, position in SENDING.items()
+        for part in _if(call[column], _without_flag(position, FAST_OPEN))
     ]
     connecting = _if(CONNECT[column], [(RETURN, 0, 0, FAIL | EPERM)])
     return [*_if(SOCKET[column], _sockets(INTERNET)), *connecting, *sending]
 
 
 def _sockets(families: Sequence[int]) -> list[Instruction]:
-    """AF_UNIX, and streams of `families`."""
+    """Allow AF_UNIX sockets, and streams of `families`."""
     allow = (RETURN, 0, 0, ALLOW)
     return [
         (LOAD, 0, 0, FIRST_ARGUMENT),
@@ -254,9 +261,9 @@ def _streams() -> list[Instruction]:
     ]
 
 
-def _without_flag(place: int, flag: int) -> list[Instruction]:
+def _without_flag(position: int, flag: int) -> list[Instruction]:
     return [
-        (LOAD, 0, 0, FIRST_ARGUMENT + place * ARGUMENT),
+        (LOAD, 0, 0, FIRST_ARGUMENT + position * ARGUMENT),
         (JUMP_BITS, 0, 1, flag),
         (RETURN, 0, 0, FAIL | EPERM),
         (RETURN, 0, 0, ALLOW),
@@ -270,44 +277,48 @@ def _packed(program: list[Instruction]) -> bytes:
 __all__ = ["ALL", "LISTENING", "NO_NETWORK", "confine", "is_enabled"]
 
 SWITCH = "MODELPACK_CONFINE"
-NEEDED = (os.devnull, "/dev/shm")  # noqa: S108 - what others may write as well
-"""Written by libraries that mean no harm: joblib tries whether there are semaphores."""
+REQUIRED = (os.devnull, "/dev/shm")  # noqa: S108 - writable by every user
+"""Written by libraries: joblib tests whether semaphores work."""
 
 
 def is_enabled(environ: Mapping[str, str]) -> bool:
-    """Unless it was switched off by MODELPACK_CONFINE=0."""
+    """Return whether MODELPACK_CONFINE is not 0."""
     return environ.get(SWITCH, "1") != "0"
 
 
 def confine(
     writable: Iterable[str] = (), *, network: str = NO_NETWORK, processes: bool = False
 ) -> list[str]:
-    """From now on this thread, and all that it starts, runs no program, loads no kernel code, makes
-    no namespace, looks into no other process, and writes nowhere but in the folder for temporary
-    files, in shared memory, in `writable` and to open files. `network`: whether it may speak to
-    others: to all, to those that connect to it ("listens"), or to none. `processes`: whether it may
-    fork.
+    """Restrict this thread, and all that it starts, for the rest of their life.
 
-    Returns what the kernel refused, a text each.
+    They cannot run programs, load kernel code, create namespaces or inspect other processes. They
+    can write only to the folder for temporary files, to shared memory, to `writable` and to open
+    files.
+
+    Args:
+        writable: Further files and folders that stay writable.
+        network: ALL, LISTENING for connections from outside only, or NO_NETWORK.
+        processes: Whether they may fork.
+
+    Returns:
+        A text for each mechanism that the kernel does not support.
     """
-    places = [*_temporary(), *NEEDED, *writable]
-    walls: tuple[tuple[str, Callable[[], None]], ...] = (
-        ("Landlock", lambda: restrict(places, network != NO_NETWORK)),
+    paths = [*_temporary(), *REQUIRED, *writable]
+    mechanisms: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("Landlock", lambda: restrict(paths, network != NO_NETWORK)),
         ("seccomp", lambda: install(network, processes)),
     )
-    refused = []
-    for name, build in walls:
+    unsupported = []
+    for name, enable in mechanisms:
         try:
-            build()
+            enable()
         except OSError as error:
-            refused.append(f"{name}: {error.strerror}")
-    return refused
+            unsupported.append(f"{name}: {error.strerror}")
+    return unsupported
 
 
 def _temporary() -> list[str]:
-    """The folder for temporary files; none where nothing can be written, as in a container with a
-    read-only root and no more.
-    """
+    """Return the folder for temporary files; none if all are read-only, as in some containers."""
     try:
         return [tempfile.gettempdir()]
     except FileNotFoundError:

@@ -9,10 +9,10 @@ from ..errors import StartupError
 
 
 class Unpickler(pickle.Unpickler):
-    """Reads a pickle from `stream`. `names`: the "module:name" that it may look up.
+    """An unpickler that looks up no names but `names`, each as "module:name".
 
-    Of a class or function, find_class is asked first, with the names that the file holds: those of
-    Python 2, too, which the unpickler translates afterwards.
+    `find_class` receives the names as the file contains them. Names of Python 2 are translated
+    after the check.
     """
 
     def __init__(self, stream: BinaryIO, names: Collection[str]) -> None:
@@ -25,14 +25,14 @@ class Unpickler(pickle.Unpickler):
 
 
 def check(module: str, name: str, names: Collection[str]) -> None:
-    """Let the lookup of `name` in `module` pass.
+    """Check that the file may look up `name` in `module`.
 
     Raises:
-        StartupError: it is not one of `names`.
+        StartupError: "module:name" is not one of `names`.
     """
     if f"{module}:{name}" not in names:
-        wanted = ascii(f"{module}.{name}"[:200])
+        text = ascii(f"{module}.{name}"[:200])
         raise StartupError(
-            f"the model file names {wanted}, which is not among the globals in modelpack.json: it "
-            "was not there when the file was inspected."
+            f"the model file names {text}, which is not among the globals in modelpack.json: the "
+            "file changed after its inspection."
         )

@@ -48,7 +48,7 @@ class DynamicBatch:
         by_types: dict[Any, list[int]] = {}
         for index in indices:
             rows = self._requests[index].rows
-            if count(rows) > 1 or not self._runner.merges:
+            if count(rows) > 1 or not self._runner.can_batch:
                 yield [index]
             else:
                 by_types.setdefault(_column_types(rows), []).append(index)
@@ -75,7 +75,7 @@ class DynamicBatch:
 
     def _call(self, method: str, parts: Sequence[Rows]) -> np.ndarray:
         rows = parts[0] if len(parts) == 1 else _concatenate(parts)
-        call = self._runner.together if len(parts) == 1 else self._runner.each
+        call = self._runner.call_batch if len(parts) == 1 else self._runner.call_each
         started = time.perf_counter()
         result = estimator.contained(call, method, rows)
         self.calls.append(requests.Call(method, count(rows), time.perf_counter() - started))

@@ -81,7 +81,7 @@ class FastPath:
     @property
     def merges(self) -> bool:
         """Whether one call of the model can answer several requests."""
-        return self.service.runner.merges
+        return self.service.runner.can_batch
 
     @property
     def is_fast(self) -> bool:
@@ -250,7 +250,11 @@ class HeadCache:
         try:
             environ = parse_environ(raw)
             route = self._routes.get(environ["PATH_INFO"])
-            if route is None or not _is_common(environ) or not auth.passes(self._app, environ):
+            if (
+                route is None
+                or not _is_common(environ)
+                or not auth.is_authorized(self._app, environ)
+            ):
                 return None
             closes = is_closing(environ.get("HTTP_CONNECTION", ""), newer=True)
             return HeadKind(route, route.parse(Request(dict(environ))), closes)

@@ -5,7 +5,7 @@ from scipy import sparse
 
 from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.runtimes.plans import UnplannedError, compile_model
-from modelpack.serving.runtimes.trials import same
+from modelpack.serving.runtimes.trials import is_same
 
 ALONE = 4
 """Rows of each group that are also predicted one by one."""
@@ -26,7 +26,7 @@ class Tally:
             self.refused += count if expected is REFUSED else 0
         elif expected is REFUSED:
             self.differences.append(where + ": predicts rows that the estimator refuses")
-        elif same(got, expected):
+        elif is_same(got, expected):
             self.same += count
         else:
             self.differences.append(where + ": " + _apart(got, expected))
@@ -38,17 +38,17 @@ def compare(case, tally):
         plan = compile_model(case.model, case.layout, case.names)
     except UnplannedError as error:
         return str(error)
-    for method in plan.together:
+    for method in plan.batch:
         asked = getattr(case.model, method, None)
         if asked is None:
             continue
         for number, (rows, block) in enumerate(case.groups):
             where = f"{method}, group {number}"
             count = _count(rows)
-            tally.add(_given(plan.together, method, block), _asked(asked, rows), count, where)
+            tally.add(_given(plan.batch, method, block), _asked(asked, rows), count, where)
             alone = min(ALONE, count)
             singles = [_asked(asked, _part(rows, n)) for n in range(alone)]
-            got = _given(plan.each, method, _first(block, alone))
+            got = _given(plan.row_by_row, method, _first(block, alone))
             if any(each is REFUSED for each in singles):
                 tally.add(got, REFUSED, alone, where + " alone")
             elif singles:

@@ -521,10 +521,10 @@ UNSOUND = [
     (CANARY, "fewer than 128 bits"),
     ("0" * 64, "fewer than 128 bits"),
     ("1234567890" * 3, "fewer than 128 bits"),
-    ("canary canary canary canary", "more than a token"),
-    ("canary-é-" * 8, "more than a token"),
-    (f"{TOKEN}\n{TOKEN}", "more than a token"),
-    (TOKEN * 100, "more than a token"),
+    ("canary canary canary canary", "is too long, or has characters"),
+    ("canary-é-" * 8, "is too long, or has characters"),
+    (f"{TOKEN}\n{TOKEN}", "is too long, or has characters"),
+    (TOKEN * 100, "is too long, or has characters"),
 ]
 
 

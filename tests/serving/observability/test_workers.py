@@ -262,7 +262,9 @@ def test_the_token_and_the_healthcheck(bundle, tmp_path):
 
 def test_an_unsound_token_ends_the_start_in_one_line(bundle):
     line = refusal(bundle, MODELPACK_TOKEN="hunter2")
-    assert line.startswith("modelpack: the service cannot start: MODELPACK_TOKEN holds a token of")
+    assert line.startswith(
+        "modelpack: the service cannot start: MODELPACK_TOKEN contains a token of"
+    )
     assert "hunter2" not in line
 
 

@@ -97,7 +97,7 @@ def test_categories_have_the_codes_of_training(name, values, wrap):
     runner, decoder = runner_of(model, frame)
     for count in (1, 2, ROWS):
         rows = decoder.explain(records(frame[:count]))
-        for method in filter(runner.can, ("predict", "predict_proba")):
+        for method in filter(runner.has_method, ("predict", "predict_proba")):
             expected = getattr(model, method)(frame[:count])
             np.testing.assert_array_equal(runner.call(method, rows), expected, strict=True)
 

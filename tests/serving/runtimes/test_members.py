@@ -116,7 +116,7 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
     (tmp_path / "saved").write_bytes(pickle.dumps(members))
     inputs = (Field("x0", "number", example=1.0),)
     spec = spec_of([tmp_path / "saved"], (Member(0, (0,)), Member(0, (1,))), Signature(inputs, ()))
-    with pytest.raises(StartupError, match="no predict"):
+    with pytest.raises(StartupError, match="no method predict"):
         service_of(tmp_path, spec)
     service = service_of(tmp_path, replace(spec, method="transform"))
     assert service.predict_decoded(np.array([[3.0]])).predictions.tolist() == [[2.0]]

@@ -103,7 +103,7 @@ def test_a_processor_that_is_not_known_gives_no_filter_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(confinement.platform, "machine", lambda: "riscv64")
-    with pytest.raises(OSError, match="no filter is known for riscv64"):
+    with pytest.raises(OSError, match="no filter exists for riscv64"):
         confinement.install(network="none", processes=False)
 
 

@@ -284,7 +284,7 @@ def test_other_applications_have_no_desk():
 class Spy:
     """A runner that tells how it was asked, and refuses rows whose first value is negative."""
 
-    merges = True
+    can_batch = True
     quick_rows = 1000
     classes = None
 
@@ -292,10 +292,10 @@ class Spy:
         self.calls = []
         self.error = error
 
-    def together(self, method, rows):
+    def call_batch(self, method, rows):
         return self._ask("together", rows)
 
-    def each(self, method, rows):
+    def call_each(self, method, rows):
         return self._ask("each", rows)
 
     def _ask(self, how, rows):
@@ -338,7 +338,7 @@ def test_a_request_of_several_rows_is_asked_for_by_itself():
 
 def test_a_model_that_does_not_merge_is_asked_one_by_one():
     spy = Spy()
-    spy.merges = False
+    spy.can_batch = False
     assert asked(spy, [[1]], [[2]]) == [[2.0], [4.0]]
     assert spy.calls == [("together", 1)] * 2
 
@@ -412,19 +412,19 @@ def opened(trained, folder: Path, format_="joblib") -> Service:
 
 def test_neighbours_are_asked_together_as_they_are_alone(tmp_path):
     service = opened(regressor(KNeighborsRegressor(3)), tmp_path)
-    assert (service.runner.kind, service.runner.merges) == ("estimator", True)
+    assert (service.runner.kind, service.runner.can_batch) == ("estimator", True)
 
 
 def test_a_model_that_looks_at_all_rows_is_asked_alone(tmp_path):
     looking = FunctionTransformer(np.cumsum, kw_args={"axis": 0})
     service = opened(regressor(make_pipeline(looking, KNeighborsRegressor(3))), tmp_path)
-    assert not service.runner.merges
+    assert not service.runner.can_batch
 
 
 def test_code_of_the_author_is_asked_alone(tmp_path):
     inputs = (Field("seconds", "number", example=0.001),)
     trained = serving_models.Trained(Stubborn(), Signature(inputs, ()), "regressor")
-    assert not opened(trained, tmp_path, "pickle").runner.merges
+    assert not opened(trained, tmp_path, "pickle").runner.can_batch
 
 
 def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
@@ -457,7 +457,7 @@ def metric(server, name: str) -> float:
 
 
 def test_the_signature_tells_what_predicts(service, tmp_path):
-    reason = "the estimator's bits on 86 rows"
+    reason = "same bits as the estimator on 86 rows"
     assert told(service) == {"kind": "plan", "reason": reason, "merges": True}
     neighbours = opened(regressor(KNeighborsRegressor(3)), tmp_path)
     reason = "KNeighborsRegressor has no plan"
@@ -468,7 +468,7 @@ def test_plans_can_be_left_out(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELPACK_PLANS", "0")
     service = opened(serving_models.iris(), tmp_path)
     assert told(service)["kind"] == "estimator"
-    assert told(service)["reason"] == "no plan was asked for"
+    assert told(service)["reason"] == "no plan was requested"
 
 
 def test_a_switch_that_is_none_is_refused(tmp_path, monkeypatch):

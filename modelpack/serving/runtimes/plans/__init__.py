@@ -1,9 +1,9 @@
 """The table of compilers, and `Plan`.
 
-scikit-learn spends 250 us on one row of a model whose arithmetic takes 3: it validates its input,
-looks up configuration, starts and ends thread pools. A plan is the arithmetic alone, of arrays that
-were taken out of the estimator once. It gives the very bits that the estimator gives, or raises
-FallbackRequiredError, and then the estimator is asked.
+scikit-learn spends 250 us on one row of a model whose arithmetic takes 3 us: it validates input,
+looks up configuration, and starts and ends thread pools. A plan is the arithmetic alone, with the
+arrays of the fitted estimator. It returns the same bits as the estimator, or raises
+FallbackRequiredError, and then the estimator predicts.
 """
 
 from __future__ import annotations
@@ -15,20 +15,14 @@ import numpy as np
 from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from . import (
-    adaboost,
     bayes,
-    boosting,
-    clustering,
-    decomposition,
     encoding,
-    forests,
+    ensembles,
     histograms,
-    imputing,
-    isolation,
     linear,
     meta,
-    neural,
     pipelines,
+    projections,
     scaling,
     svm,
     text,
@@ -39,68 +33,73 @@ from .compiler import Compiler, Compilers, Part, UnplannedError
 __all__ = ["Plan", "UnplannedError", "compile_model"]
 
 FAMILIES = (
-    adaboost,
     bayes,
-    boosting,
-    clustering,
-    pipelines,
-    decomposition,
     encoding,
-    forests,
+    ensembles,
     histograms,
-    imputing,
-    isolation,
     linear,
-    neural,
+    pipelines,
+    projections,
     scaling,
     svm,
     text,
     trees,
     meta,
 )
-"""One file a family of estimators; each has COMPILERS, by the names of classes of scikit-learn."""
+"""One file per family of estimators, each with COMPILERS by the names of their classes."""
 
 COMPILERS: Compilers = {
-    name: made for family in FAMILIES for name, made in family.COMPILERS.items()
+    name: compiler for family in FAMILIES for name, compiler in family.COMPILERS.items()
 }
 
 
 class Plan:
-    """Of a whole model. `together`: what its methods give for rows that came together; `each`: for
-    each row as if it had come alone. The two may differ in the last bits, as BLAS adds up one row
-    in another order than many.
+    """The plan of a whole model.
+
+    The results of both parts may differ in the last bits, because BLAS adds up a single row in
+    another order than several.
+
+    Attributes:
+        batch: Methods whose results equal those of the estimator for all rows in one call.
+        row_by_row: Methods whose results equal those of the estimator for each row alone.
     """
 
-    def __init__(self, together: Part, each: Part) -> None:
-        self.together = together
-        self.each = each
+    def __init__(self, batch: Part, row_by_row: Part) -> None:
+        self.batch = batch
+        self.row_by_row = row_by_row
 
 
 def compile_model(model: Any, layout: str, names: Sequence[str], gives_flags: bool = False) -> Plan:
-    """The plan of `model`. `layout`: the form in which it takes rows, as in the manifest. `names`:
-    of its inputs. `gives_flags`: as of the compiler, of these inputs.
+    """Compile the plan of `model`.
+
+    Args:
+        model: The fitted model.
+        layout: The form of its rows, as in the manifest.
+        names: The names of its inputs.
+        gives_flags: See `Compiler`, for the inputs.
 
     Raises:
-        UnplannedError: there is none, and why.
+        UnplannedError: The model cannot have a plan; the text contains the reason.
     """
-    at_once = Compiler(COMPILERS, layout, names, dot=operator.matmul)
-    at_once.gives_flags = gives_flags
-    together = _part(model, at_once)
-    if not at_once.is_dotted:
-        return Plan(together, together)
-    apart = Compiler(COMPILERS, layout, names, dot=_dot_each, is_apart=True)
-    return Plan(together, _part(model, apart))
+    by_batch = Compiler(COMPILERS, layout, names, dot=operator.matmul)
+    by_batch.gives_flags = gives_flags
+    batch = _part(model, by_batch)
+    if not by_batch.depends_on_batch:
+        return Plan(batch, batch)
+    by_row = Compiler(COMPILERS, layout, names, dot=_dot_each, is_row_by_row=True)
+    return Plan(batch, _part(model, by_row))
 
 
 def _part(model: Any, compiler: Compiler) -> Part:
     part = compiler.part(model)
-    return pipelines.of_frame(model, part) if compiler.layout == "frame" else part
+    return pipelines.for_frame(model, part) if compiler.layout == "frame" else part
 
 
 def _dot_each(rows: Any, matrix: np.ndarray) -> np.ndarray:
-    """`rows` (n_rows, k) times `matrix` (k, m) or (k,), one row at a time: numpy calls for each of
-    them the routine of BLAS that it calls for a single row. scipy multiplies sparse rows without
-    BLAS, one by one.
+    """Multiply `rows` (n_rows, k) by `matrix` (k, m) or (k,), one row at a time.
+
+    numpy then calls the routine of BLAS for a single row. scipy multiplies sparse rows one by one,
+    without BLAS.
     """
     if issparse(rows):
         return np.asarray(rows @ matrix)

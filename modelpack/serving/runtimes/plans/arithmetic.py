@@ -14,27 +14,28 @@ from ...data.columns import FallbackRequiredError
 from .compiler import Compiler
 
 PAIRED = 8
-"""Numbers from which on numpy adds those that lie side by side in another order than others: then
-it matters to sums over columns whether a row is alone."""
+"""Number of contiguous values from which numpy adds them in another order than strided values. Sums
+over so many columns depend on whether a row is the only one."""
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """`values`, if all are, and none is beyond 1e150: what is computed of NaN or infinity by sums
-    and products is not finite, and the estimator refuses such input.
+    """Return `values`.
+
+    Sums and products of NaN or infinity are not finite, and the estimator rejects such input.
 
     Raises:
-        FallbackRequiredError: one is not.
+        FallbackRequiredError: A value is NaN, infinite or larger than about 1e150.
     """
-    if not np.vdot(values, values) < math.inf:  # the cheapest sum that NaN and infinity stay in
+    if not np.vdot(values, values) < math.inf:  # the cheapest sum that preserves NaN and infinity
         raise FallbackRequiredError
     return values
 
 
 def contiguous(block: Any) -> np.ndarray:
-    """`block` in C order, as compiled routines of scikit-learn take it.
+    """Return `block` in C order, for compiled routines of scikit-learn.
 
     Raises:
-        FallbackRequiredError: it is not of float64, or no array.
+        FallbackRequiredError: It is not an array of float64.
     """
     if type(block) is np.ndarray and block.dtype == np.float64:
         return np.ascontiguousarray(block)
@@ -42,13 +43,13 @@ def contiguous(block: Any) -> np.ndarray:
 
 
 def since(major: int, minor: int) -> bool:
-    """Whether the scikit-learn of this process is that release, or a later one."""
+    """Return whether the installed scikit-learn is this release or a later one."""
     version = str(sys.modules["sklearn"].__version__).split(".")
     return (int(version[0]), int(version[1])) >= (major, minor)
 
 
 def row_by_row(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of rows, and perhaps more, for each of them alone."""
+    """Return a function that calls `function` for each row alone."""
 
     def call(rows: Any, *more: Any) -> np.ndarray:
         rows = np.ascontiguousarray(rows)
@@ -58,8 +59,10 @@ def row_by_row(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def product(compiler: Compiler, major: int, minor: int) -> Callable[[Any, Any], Any]:
-    """How an estimator multiplies rows by a matrix that has done it by numpy.dot before that
-    release of scikit-learn: numpy then calls BLAS otherwise for a part of a larger matrix.
+    """Return the product of rows and a matrix as an estimator computes it.
+
+    Before the given release of scikit-learn the estimator used `numpy.dot`, which calls another
+    routine of BLAS for a part of a larger matrix.
     """
     dot = compiler.dot
     if since(major, minor):
@@ -69,8 +72,9 @@ def product(compiler: Compiler, major: int, minor: int) -> Callable[[Any, Any], 
 
 
 def sigmoid(compiler: Compiler) -> Callable[[np.ndarray], np.ndarray]:
-    """Of scores; before scikit-learn 0.21 by numpy, whose exp is another for a single number in
-    place.
+    """Return the logistic function of the installed scikit-learn.
+
+    Before 0.21 it called `numpy.exp` in place, whose result for a single number differs.
     """
     if since(0, 21):
         return expit  # type: ignore[no-any-return]
@@ -85,7 +89,7 @@ def sigmoid_of_numpy(scores: np.ndarray) -> np.ndarray:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Of each row of (n_rows, n_classes), as sklearn.utils.extmath.softmax."""
+    """Compute the softmax of each row as `sklearn.utils.extmath.softmax` does."""
     powers = scores - scores.max(axis=1).reshape((-1, 1))
     np.exp(powers, powers)
     powers /= powers.sum(axis=1).reshape((-1, 1))
@@ -93,26 +97,26 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def both(positive: np.ndarray) -> np.ndarray:
-    """Probabilities of one class and the other, (n_rows, 2) in Fortran's order, of (n_rows,)."""
+    """Return the probabilities of both classes, (n_rows, 2) in Fortran order."""
     return np.asarray(np.vstack([1 - positive, positive]).T)
 
 
 def both_in_c(positive: np.ndarray) -> np.ndarray:
-    """As `both`, in C's order: it tells in which order others add them up."""
+    """Return the same as `both` in C order. The order decides how they are added up."""
     pair = np.empty((len(positive), 2))
     np.subtract(1, positive, out=pair[:, 0])
     pair[:, 1] = positive
     return pair
 
 
-def normalized(each: np.ndarray) -> np.ndarray:
-    """(n_rows, n_classes), divided by the sum of each row, in place.
+def normalized(values: np.ndarray) -> np.ndarray:
+    """Divide each row of (n_rows, n_classes) by its sum, in place.
 
     Raises:
-        FallbackRequiredError: a sum is zero, of which releases make different things.
+        FallbackRequiredError: A sum is zero. The result then depends on the release.
     """
-    sums = each.sum(axis=1)
+    sums = values.sum(axis=1)
     if not sums.all():
         raise FallbackRequiredError
-    each /= sums.reshape((-1, 1))
-    return each
+    values /= sums.reshape((-1, 1))
+    return values

@@ -15,7 +15,7 @@ from .compiler import Compiler, Compilers, Part, UnplannedError
 Function = Callable[[Any], Any]
 
 LARGE = 1 << 20
-"""Numbers that one array may have: the estimator looks at one class after the other."""
+"""Maximum size of an array; the estimator needs less memory, as it computes class by class."""
 
 
 def gaussian(model: Any, compiler: Compiler) -> Part:
@@ -23,26 +23,26 @@ def gaussian(model: Any, compiler: Compiler) -> Part:
     variances = model.sigma_ if variances is None else variances
     means, priors = model.theta_, np.log(model.class_prior_)
     constants = np.array([-0.5 * np.sum(np.log(2.0 * np.pi * each)) for each in variances])
-    is_apart = compiler.row_by_row
+    is_row_by_row = compiler.row_by_row
     by_class = list(zip(priors, constants, means, variances))
 
-    def of_columns(block: np.ndarray) -> np.ndarray:
-        """As the estimator adds up rows of a frame: one column after the other."""
-        each = [
+    def by_column(block: np.ndarray) -> np.ndarray:
+        """Add up columns one after the other, as the estimator does for a frame."""
+        values = [
             prior + (constant - 0.5 * ((block - mean) ** 2 / variance).sum(axis=1))
             for prior, constant, mean, variance in by_class
         ]
-        return np.asarray(finite(np.array(each)).T)
+        return np.asarray(finite(np.array(values)).T)
 
     def joint(block: Any) -> np.ndarray:
         rows = contiguous(block)
-        if not is_apart and rows is not block and block.flags.f_contiguous:
-            return of_columns(block)
-        if len(rows) * means.size > LARGE or not (is_apart or rows is block):
+        if not is_row_by_row and rows is not block and block.flags.f_contiguous:
+            return by_column(block)
+        if len(rows) * means.size > LARGE or not (is_row_by_row or rows is block):
             raise FallbackRequiredError
         squares = (rows[:, np.newaxis] - means) ** 2 / variances
         sums = finite(priors + (constants - 0.5 * squares.sum(axis=2)))
-        return sums if is_apart else np.asfortranarray(sums)  # the order of many in the estimator
+        return sums if is_row_by_row else np.asfortranarray(sums)  # as the estimator's batches
 
     return classifier(model, joint)
 
@@ -58,7 +58,7 @@ def multinomial(model: Any, compiler: Compiler) -> Part:
 
 def complement(model: Any, compiler: Compiler) -> Part:
     if len(model.classes_) == 1:
-        raise UnplannedError("it has a single class")
+        raise UnplannedError("the model has a single class")
     weights, dot = model.feature_log_prob_.T, product(compiler, 0, 22)
     return classifier(model, lambda block: finite(dot(block, weights)))
 
@@ -72,15 +72,15 @@ def bernoulli(model: Any, compiler: Compiler) -> Part:
 
 
 def binarized(threshold: float | None) -> Function:
-    """What makes ones of all that is above the threshold, and zeros of the rest.
+    """Return a function that replaces values above the threshold by 1, others by 0.
 
     Raises:
-        UnplannedError: it would make ones of what a sparse matrix leaves out.
+        UnplannedError: The threshold is negative, so the zeros of a sparse matrix would become 1.
     """
     if threshold is None:
         return lambda block: block
     if threshold < 0:
-        raise UnplannedError("its threshold is negative")
+        raise UnplannedError("the threshold is negative")
 
     def binary(block: Any) -> Any:
         if not issparse(block):
@@ -93,7 +93,7 @@ def binarized(threshold: float | None) -> Function:
 
 
 def classifier(model: Any, joint: Function) -> Part:
-    """`joint`: of rows and each class, the logarithm of their joint likelihood."""
+    """Build the part of a classifier; `joint` computes log likelihoods (n_rows, n_classes)."""
     classes, total = model.classes_, totals()
 
     def predict(block: Any) -> np.ndarray:
@@ -107,24 +107,23 @@ def classifier(model: Any, joint: Function) -> Part:
 
 
 def totals() -> Function:
-    """The one of the two ways in which releases of scipy compute the logarithm of a sum of
-    exponentials that this one has.
+    """Return the logarithm of a sum of exponentials as the installed scipy computes it.
 
     Raises:
-        UnplannedError: it has a third one.
+        UnplannedError: It equals neither of the two known algorithms.
     """
     module: Any = sys.modules["sklearn.naive_bayes"]
     theirs = getattr(module, "_logsumexp", None) or module.logsumexp
     probes = np.random.RandomState(0).normal(size=(300, 5)) * 20
     probes[::3, 1] = probes[::3, 3]
-    for ours in (totals_beside_largest, totals_of_all):
+    for ours in (totals_without_largest, totals_of_all):
         if (ours(probes).ravel() == theirs(probes, axis=1)).all():
             return ours
-    raise UnplannedError("it adds up probabilities in a way of its own")
+    raise UnplannedError("scipy computes logsumexp by an unknown algorithm")
 
 
-def totals_beside_largest(logarithms: np.ndarray) -> np.ndarray:
-    """(n_rows, 1): as scipy since 1.15 computes it."""
+def totals_without_largest(logarithms: np.ndarray) -> np.ndarray:
+    """Compute (n_rows, 1) as scipy 1.15 and later."""
     largest = logarithms.max(axis=1, keepdims=True)
     is_largest = logarithms == largest
     powers = np.exp(logarithms - largest)
@@ -137,7 +136,7 @@ def totals_beside_largest(logarithms: np.ndarray) -> np.ndarray:
 
 
 def totals_of_all(logarithms: np.ndarray) -> np.ndarray:
-    """(n_rows, 1): as scipy before 1.15 computed it."""
+    """Compute (n_rows, 1) as scipy before 1.15."""
     largest = logarithms.max(axis=1, keepdims=True)
     sums = np.exp(logarithms - largest).sum(axis=1, keepdims=True)
     return np.asarray(np.log(sums) + largest)

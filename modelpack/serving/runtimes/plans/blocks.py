@@ -1,4 +1,4 @@
-"""Data between parts: matrix, columns, sparse."""
+"""Data that parts of a plan exchange: a matrix, columns or a sparse matrix."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from scipy import sparse  # type: ignore[import-untyped]
 from ...data.columns import FallbackRequiredError
 
 VERSION = tuple(int(number) for number in sklearn.__version__.split(".")[:2])
-"""Of scikit-learn: major and minor."""
+"""Major and minor version of scikit-learn."""
 
 Columns = List[np.ndarray]
-"""One array (n_rows,) an input, as `columns.Rows`."""
-
+"""One array (n_rows,) per input, as `columns.Rows`."""
 
 BEYOND_EXACT = 2.0**53
-"""From here on there are integers that a float of 64 bits does not hold."""
+"""float64 represents every integer below this number."""
 
 
 def matrix(block: Any) -> np.ndarray:
-    """Float64 (n_rows, n_inputs) of columns, in Fortran order as pandas keeps them: how BLAS and
-    sums go through memory shows in the last bits. A matrix as it is.
+    """Return a matrix unchanged, or columns as float64 (n_rows, n_inputs) in Fortran order.
+
+    pandas uses this order. The last bits of products and sums depend on it.
 
     Raises:
-        FallbackRequiredError: a column contains other values than numbers, or large integers.
+        FallbackRequiredError: A column contains other values than numbers, or large integers.
     """
     if isinstance(block, np.ndarray):
         return block
@@ -35,15 +35,17 @@ def matrix(block: Any) -> np.ndarray:
     kinds = {column.dtype.kind for column in block}
     if not kinds <= {"f", "i", "b"}:
         raise FallbackRequiredError
-    made: np.ndarray = np.array(block, np.float64).T
-    if "i" in kinds and (np.abs(made) >= BEYOND_EXACT).any():
+    rows: np.ndarray = np.array(block, np.float64).T
+    if "i" in kinds and (np.abs(rows) >= BEYOND_EXACT).any():
         raise FallbackRequiredError
-    return made
+    return rows
 
 
 def no_infinity(values: np.ndarray) -> np.ndarray:
-    """Raises:
-    FallbackRequiredError: a value is infinite, which estimators refuse.
+    """Return `values`.
+
+    Raises:
+        FallbackRequiredError: A value is infinite, which estimators reject.
     """
     if np.isinf(values).any():
         raise FallbackRequiredError
@@ -51,19 +53,19 @@ def no_infinity(values: np.ndarray) -> np.ndarray:
 
 
 def bounded(block: Any) -> Any:
-    """`block`, an array or sparse matrix, as transformers take it that accept NaN.
+    """Return `block`, an array or sparse matrix, for a transformer that accepts NaN.
 
     Raises:
-        FallbackRequiredError: a value is infinite, which the estimator refuses.
+        FallbackRequiredError: A value is infinite, which the estimator rejects.
     """
     values = block if type(block) is np.ndarray else block.data
-    if not np.vdot(values, values) < np.inf:  # the cheapest look; NaN and large values fail it
+    if not np.vdot(values, values) < np.inf:  # the cheapest check; NaN and large values fail it
         no_infinity(values)
     return block
 
 
 def doubles(block: Any) -> Any:
-    """`block`, with codes, counts and flags as the float64 numbers that the next step computes."""
+    """Convert codes, counts and flags to float64 numbers, as the next step does."""
     values = block if isinstance(block, np.ndarray) else getattr(block, "data", None)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "ib":
         return block
@@ -74,12 +76,12 @@ def doubles(block: Any) -> Any:
 
 
 def is_nan(value: Any) -> bool:
-    """Whether a value of a column is missing."""
+    """Return whether a value of a column is missing."""
     return bool(value != value)  # noqa: PLR0124 - works for texts, too
 
 
 def columns(block: Any) -> Columns:
-    """The columns of a matrix, or those that are columns already."""
+    """Return the columns of a matrix, or `block` if it is a list of columns."""
     if isinstance(block, list):
         return block
     if not isinstance(block, np.ndarray):
@@ -88,9 +90,7 @@ def columns(block: Any) -> Columns:
 
 
 def selection(indices: Sequence[int]) -> Callable[[Any], Any]:
-    """What takes columns of a frame: of a list of them, or of the matrix that it is made of, whose
-    order of memory pandas keeps.
-    """
+    """Return a function that selects columns of a list, or of a matrix in its memory order."""
     chosen = list(indices)
 
     def select(block: Any) -> Any:
@@ -102,44 +102,46 @@ def selection(indices: Sequence[int]) -> Callable[[Any], Any]:
 
 
 def csr_maker(width: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Any]:
-    """What makes sparse matrices (n_rows, `width`) of data, indices and indptr that fit each other,
-    without the looks at them that take scipy longer than the rest of a plan.
+    """Return a function that creates sparse matrices (n_rows, width) without validation.
+
+    The validation by scipy takes longer than the rest of a plan.
     """
     state = sparse.csr_matrix((1, width), dtype=np.float64).__dict__
 
     def make(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray) -> Any:
-        made = object.__new__(sparse.csr_matrix)
-        made.__dict__.update(
+        rows = object.__new__(sparse.csr_matrix)
+        rows.__dict__.update(
             state, data=data, indices=indices, indptr=indptr, _shape=(len(indptr) - 1, width)
         )
-        return made
+        return rows
 
     return make
 
 
 def row_numbers(block: Any) -> np.ndarray:
-    """Of each entry of a sparse matrix."""
+    """Return the row number of each entry of a sparse matrix."""
     return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
 
 
 def dense(block: Any) -> np.ndarray:
-    """A matrix of a sparse one, whose entries are at places of their own."""
+    """Convert a sparse matrix without duplicate entries to a dense one."""
     if isinstance(block, np.ndarray):
         return block
-    made = np.zeros(block.shape)
-    made[0 if block.shape[0] == 1 else row_numbers(block), block.indices] = block.data
-    return made
+    rows = np.zeros(block.shape)
+    rows[0 if block.shape[0] == 1 else row_numbers(block), block.indices] = block.data
+    return rows
 
 
 def stacked(blocks: Sequence[Any]) -> np.ndarray:
-    """Matrices side by side, as numpy.hstack."""
+    """Concatenate matrices horizontally, as `numpy.hstack` does."""
     return np.concatenate([dense(block) for block in blocks], axis=1)
 
 
 def sparse_stacked(blocks: Sequence[Any]) -> Any:
-    """Blocks side by side in one sparse matrix, as scipy.sparse.hstack: of a matrix only what is
-    not zero; of a sparse one everything. Each row in the order of columns; or, where scipy does
-    that and all are sparse, in the order that it has in each.
+    """Concatenate blocks horizontally in a sparse matrix, as `scipy.sparse.hstack` does.
+
+    Zeros of dense blocks are left out, those of sparse blocks are kept. Entries of a row are sorted
+    by column, unless all blocks are sparse and this release of scipy keeps their order.
     """
     rows, indices, data, width = [], [], [], 0
     for block in blocks:
@@ -173,4 +175,4 @@ def _hstack_keeps_order() -> bool:
 
 
 HSTACK_KEEPS_ORDER = _hstack_keeps_order()
-"""Whether scipy puts sparse matrices side by side without sorting the entries of a row."""
+"""Whether scipy concatenates sparse matrices without sorting the entries of a row."""

@@ -1,4 +1,4 @@
-"""From a fitted estimator to its part of a plan."""
+"""Compile a fitted estimator to its part of a plan."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from .dtypes import other_floats
 from .parameters import unknown_parameter
 
 Part = Dict[str, Callable[[Any], Any]]
-"""Method of the estimator -> the same without its overhead.
+"""Method of the estimator -> function that returns the same bits without its overhead.
 
-It takes a block, and does not write to it: float64 (n_rows, n_inputs) in C order; for a model of a
-frame, that or a list of columns (n_rows,), as `columns.Rows`; for texts or dicts a list of them. It
-returns what the estimator's method returns, to the bit, or raises FallbackRequiredError where
-that might not be so: then the estimator is asked, and perhaps refuses the rows.
+The function gets a block and does not write to it: float64 (n_rows, n_inputs) in C order; for a
+model of a frame also a list of columns (n_rows,), as `columns.Rows`; a list of texts or dicts. It
+raises FallbackRequiredError if its result might differ. The estimator then predicts the rows, or
+rejects them.
 """
 
 Compilers = Dict[str, Callable[[Any, "Compiler"], Part]]
-"""Name of a class of scikit-learn, or of Chain -> what makes the part of one of its objects."""
+"""Name of a class of scikit-learn, or of Chain -> function that compiles an object of it."""
 
 
 class UnplannedError(Exception):
-    """There is no plan for this estimator; the text says why, in a few words without values."""
+    """The estimator cannot have a plan. The text is a short reason without values."""
 
 
 class Compiler:
-    """`dot`: what multiplies rows by a matrix; every part that calls BLAS must use this one, or its
-    `each` would be wrong. `is_apart`: whether it multiplies each row as if that had come alone.
-    `layout`, `names`: of the rows of the model. `gives_flags`: a part gives booleans, of which some
-    functions of numpy give short floats. `gives_codes`: a part gives something else than float64.
+    """Compiles the estimators of one model.
+
+    Attributes:
+        layout: The form of the rows of the model.
+        names: The names of its inputs.
+        depends_on_batch: Whether results may depend on the number of rows in a call.
+        gives_flags: Whether a part returns booleans. Some functions of numpy return short floats
+            for them.
+        gives_codes: Whether a part returns other numbers than float64.
     """
 
     def __init__(
@@ -38,35 +43,37 @@ class Compiler:
         layout: str,
         names: Sequence[str],
         dot: Callable[[Any, Any], Any],
-        is_apart: bool = False,
+        is_row_by_row: bool = False,
     ) -> None:
         self.layout = layout
         self.names = list(names)
-        self.is_dotted = False
+        self.depends_on_batch = False
         self.gives_flags = False
         self.gives_codes = False
         self._compilers = compilers
         self._dot = dot
-        self._is_apart = is_apart
+        self._is_row_by_row = is_row_by_row
 
     @property
     def dot(self) -> Callable[[Any, Any], Any]:
-        self.is_dotted = True
+        """The product of rows and a matrix. Every part that calls BLAS must use it."""
+        self.depends_on_batch = True
         return self._dot
 
     @property
     def row_by_row(self) -> bool:
-        """Whether rows are computed as if each had come alone, not as they came: for sums of rows,
-        which numpy adds up in another order for many. To be asked only where it makes a difference.
+        """True if each row is computed as if it were the only one.
+
+        A part reads this only if its result depends on it, as the order of sums over rows does.
         """
-        self.is_dotted = True
-        return self._is_apart
+        self.depends_on_batch = True
+        return self._is_row_by_row
 
     def part(self, estimator: Any) -> Part:
-        """The part of `estimator`, by exactly its class: a subclass may compute something else.
+        """Compile `estimator`. Subclasses have no plan, because they may compute something else.
 
         Raises:
-            UnplannedError: its class is unknown, or it is set in a way that is.
+            UnplannedError: The class or one of its settings has no plan.
         """
         kind = type(estimator)
         compiler = self._compilers.get(kind.__name__)
@@ -78,40 +85,44 @@ class Compiler:
         try:
             return compiler(estimator, self)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise UnplannedError(f"{kind.__name__} is not as this plan expects") from error
+            raise UnplannedError(f"{kind.__name__} lacks what its plan needs") from error
 
 
 def _require_known(estimator: Any) -> None:
     name = type(estimator).__name__
     unknown = unknown_parameter(estimator)
     if unknown is not None:
-        raise UnplannedError(f"{name} has a parameter {unknown}, which its plan does not know")
+        raise UnplannedError(f"{name} has an unknown parameter {unknown}")
     other = other_floats(estimator)
     if other is not None:
-        raise UnplannedError(f"{name} has {other} of other floats than float64")
+        raise UnplannedError(f"{name} has {other} that is not float64")
 
 
-# What releases of scikit-learn do differently is then done by the release that is there.
 def copy_with(model: Any, **others: Any) -> Any:
-    """As `model`, with `others` in place of its attributes or methods. `model` stays as it is."""
-    made = object.__new__(type(model))
-    made.__dict__.update(model.__dict__, **others)
-    return made
+    """Copy `model` with `others` in place of its attributes or methods.
+
+    Code that differs between releases of scikit-learn is then that of the installed release.
+    """
+    copied = object.__new__(type(model))
+    copied.__dict__.update(model.__dict__, **others)
+    return copied
 
 
 def nameless(model: Any) -> Any:
-    """As `model`, but for the names of its inputs: without a word it takes arrays."""
-    made = copy_with(model)
-    made.__dict__.pop("feature_names_in_", None)
-    return made
+    """Copy `model` without the names of its inputs, so that arrays cause no warning."""
+    copied = copy_with(model)
+    copied.__dict__.pop("feature_names_in_", None)
+    return copied
 
 
-def same(given: Any) -> Any:
-    """In place of a method: what it computes is already there."""
-    return given
+def identity(value: Any) -> Any:
+    """Return `value`. It replaces a method whose result is known."""
+    return value
 
 
 def after(step: Callable[[Any], Any], method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that calls `step`, then `method`."""
+
     def call(block: Any) -> Any:
         return method(step(block))
 

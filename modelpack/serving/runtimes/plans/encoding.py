@@ -1,4 +1,4 @@
-"""Categories as numbers: looked up in a dict for each value."""
+"""Categorical encoders and imputers."""
 
 from __future__ import annotations
 
@@ -8,77 +8,80 @@ from typing import Any, Callable, List, Sequence
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
-from .blocks import BEYOND_EXACT, VERSION, columns, csr_maker, is_nan
+from .arithmetic import finite
+from .blocks import BEYOND_EXACT, VERSION, Columns, bounded, columns, csr_maker, is_nan, matrix
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Lookup = Callable[[np.ndarray], List[Any]]
 
 UNKNOWN_NAN = (1, 0)
-"""The version of scikit-learn since which all encoders take a missing value for one more that they
-may not know."""
+"""First version of scikit-learn whose encoders all treat a missing value as an unknown one."""
 KINDS = {"O": "O", "U": "O", "S": "", "b": "b", "i": "if", "u": "if", "f": "if"}
-"""Kind of the dtype of categories -> kinds of columns whose values are equal to them or not as in
-Python."""
+"""Kind of the dtype of categories -> kinds of columns that compare with them as in Python."""
 
 CODES = tuple(map(np.dtype, (np.float64, np.int64, np.int32)))
-"""Dtypes of codes that hold each of them, and whose functions are float64."""
+"""Dtypes that represent all codes, and for which numpy's functions return float64."""
 
 
 def one_hot_encoder(model: Any, compiler: Compiler) -> Part:
     _require_wide(model, compiler)
     if getattr(model, "_legacy_mode", False):
-        raise UnplannedError("OneHotEncoder is of an old kind")
+        raise UnplannedError("OneHotEncoder uses its legacy mode")
     is_sparse = getattr(model, "sparse_output", getattr(model, "sparse", None))
     lookups, width = [], 0
     for index, categories in enumerate(model.categories_):
-        places, count = _places(model, index, width)
-        lookups.append(lookup(categories, places, _unknown_place(model, index, places)))
+        positions, count = _positions(model, index, width)
+        lookups.append(lookup(categories, positions, _unknown_position(model, index, positions)))
         width += count
     encode = indicators(width, bool(is_sparse), model.dtype)
 
     def transform(block: Any) -> Any:
-        given = columns(block)
-        if len(given) != len(lookups):
+        inputs = columns(block)
+        if len(inputs) != len(lookups):
             raise FallbackRequiredError
-        return encode(list(zip(*(find(column) for find, column in zip(lookups, given)))))
+        return encode(list(zip(*(find(column) for find, column in zip(lookups, inputs)))))
 
     return {"transform": transform}
 
 
 def _require_wide(model: Any, compiler: Compiler) -> None:
-    """Raises:
-    UnplannedError: codes of the encoder's dtype may wrap around, or functions of them are short.
+    """Check the dtype of an encoder's codes.
+
+    Raises:
+        UnplannedError: Codes may wrap around, or numpy's functions return short floats for them.
     """
     if np.dtype(model.dtype) not in CODES:
-        raise UnplannedError(f"{type(model).__name__} gives codes of {np.dtype(model.dtype)}")
+        raise UnplannedError(f"{type(model).__name__} returns codes of {np.dtype(model.dtype)}")
     compiler.gives_codes |= np.dtype(model.dtype) != np.float64
 
 
 def indicators(
     width: int, is_sparse: bool, dtype: Any = np.float64
 ) -> Callable[[Sequence[Sequence[Any]]], Any]:
-    """What makes rows of `width` columns that are 1 at the given places of each, in ascending
-    order, and 0 elsewhere. A place may be None.
+    """Return a function that creates rows of zeros, with 1 at the positions of each row.
+
+    Positions are in ascending order, and may be None.
     """
     make = csr_maker(width)
 
-    def of_places(rows: Sequence[Sequence[Any]]) -> Any:
-        places = [place for place in chain.from_iterable(rows) if place is not None]
+    def encode(rows: Sequence[Sequence[Any]]) -> Any:
+        positions = [position for position in chain.from_iterable(rows) if position is not None]
         counts = [len(row) - row.count(None) for row in rows]
         if is_sparse:
             indptr = np.zeros(len(rows) + 1, np.int32)
             np.cumsum(counts, out=indptr[1:])
-            return make(np.ones(len(places), dtype), np.array(places, np.int32), indptr)
-        made = np.zeros((len(rows), width), dtype)
-        made[0 if len(rows) == 1 else np.repeat(np.arange(len(rows)), counts), places] = 1
-        return made
+            return make(np.ones(len(positions), dtype), np.array(positions, np.int32), indptr)
+        result = np.zeros((len(rows), width), dtype)
+        result[0 if len(rows) == 1 else np.repeat(np.arange(len(rows)), counts), positions] = 1
+        return result
 
-    return of_places
+    return encode
 
 
-def _places(model: Any, index: int, offset: int) -> tuple[list[Any], int]:
-    """The column of the result of each category of the input `index`, None for one that is dropped,
-    and the number of columns.
+def _positions(model: Any, index: int, offset: int) -> tuple[list[Any], int]:
+    """Return the position of each category of an input in the result, and the number of columns.
+
+    The position of a dropped category is None.
     """
     count = len(model.categories_[index])
     codes = grouped(model, index, count)
@@ -92,7 +95,7 @@ def _places(model: Any, index: int, offset: int) -> tuple[list[Any], int]:
 
 
 def grouped(model: Any, index: int, count: int) -> list[int]:
-    """The number of each category, where rare ones have the same."""
+    """Return the code of each category. Infrequent ones share a code."""
     mappings = getattr(model, "_default_to_infrequent_mappings", None)
     if mappings is None or mappings[index] is None:
         return list(range(count))
@@ -105,42 +108,42 @@ def _dropped(model: Any, index: int) -> Any:
 
 
 REFUSED = object()
-"""An unknown value, where the estimator refuses it."""
+"""Result for an unknown value that the estimator rejects."""
 
 
-def _unknown_place(model: Any, index: int, places: Sequence[Any]) -> Any:
+def _unknown_position(model: Any, index: int, positions: Sequence[Any]) -> Any:
     if model.handle_unknown == "error":
         return REFUSED
     rare = getattr(model, "_infrequent_indices", None)
     if model.handle_unknown == "ignore" or rare is None or rare[index] is None:
         return None
     if model.handle_unknown == "warn":
-        raise UnplannedError("OneHotEncoder warns: releases differ in what it makes of rare values")
-    return places[rare[index][0]]
+        raise UnplannedError("releases of OneHotEncoder differ in unknown values with a warning")
+    return positions[rare[index][0]]
 
 
 def lookup(categories: np.ndarray, values: Sequence[Any], unknown: Any) -> Lookup:
-    """What finds the value of each category in a column, and `unknown` for others.
+    """Return a function that replaces the values of a column: categories by `values`.
 
-    It raises FallbackRequiredError for an unknown category if that is REFUSED, and for values
-    of another kind.
+    Other values become `unknown`. It raises FallbackRequiredError for them if `unknown` is REFUSED,
+    and for values of another kind.
     """
     kinds = KINDS[categories.dtype.kind]
     listed = categories.tolist()
     if kinds == "if" and any(abs(each) >= BEYOND_EXACT for each in listed):
-        raise UnplannedError("there are categories of large numbers")
+        raise UnplannedError("an encoder has categories of large numbers")
     known = {each: value for each, value in zip(listed, values) if not is_nan(each)}
     missing = [value for each, value in zip(listed, values) if is_nan(each)]
 
     def find(column: np.ndarray) -> list[Any]:
         if column.dtype.kind not in kinds:
             raise FallbackRequiredError
-        found = [known.get(value, REFUSED) for value in column.tolist()]
-        if REFUSED in found:
-            for place, value in enumerate(column.tolist()):
-                if found[place] is REFUSED:
-                    found[place] = _unknown(value)
-        return found
+        results = [known.get(value, REFUSED) for value in column.tolist()]
+        if REFUSED in results:
+            for index, value in enumerate(column.tolist()):
+                if results[index] is REFUSED:
+                    results[index] = _unknown(value)
+        return results
 
     def _unknown(value: Any) -> Any:
         if missing and is_nan(value):
@@ -153,7 +156,7 @@ def lookup(categories: np.ndarray, values: Sequence[Any], unknown: Any) -> Looku
 
 
 def _is_number(value: Any) -> bool:
-    """Whether encoders take it for one that they do not know; older ones refuse NaN."""
+    """Return whether encoders accept it as an unknown value; older ones reject NaN."""
     return abs(value) < np.inf or (is_nan(value) and VERSION >= UNKNOWN_NAN)
 
 
@@ -166,7 +169,7 @@ def ordinal_encoder(model: Any, compiler: Compiler) -> Part:
         lookup(categories, _codes(model, index), unknown)
         for index, categories in enumerate(model.categories_)
     ]
-    return {"transform": looked_up(lookups, model.dtype)}
+    return {"transform": encode_columns(lookups, model.dtype)}
 
 
 def _codes(model: Any, index: int) -> list[float]:
@@ -178,32 +181,140 @@ def _codes(model: Any, index: int) -> list[float]:
     return codes
 
 
-def looked_up(lookups: Sequence[Lookup], dtype: Any = np.float64) -> Callable[[Any], np.ndarray]:
-    """What replaces each value of columns by a number."""
+def encode_columns(
+    lookups: Sequence[Lookup], dtype: Any = np.float64
+) -> Callable[[Any], np.ndarray]:
+    """Return a transform that replaces each value of columns by a number."""
 
     def transform(block: Any) -> np.ndarray:
-        given = columns(block)
-        if len(given) != len(lookups):
+        inputs = columns(block)
+        if len(inputs) != len(lookups):
             raise FallbackRequiredError
-        found = [find(column) for find, column in zip(lookups, given)]
-        return np.array(list(zip(*found)), dtype)
+        codes = [find(column) for find, column in zip(lookups, inputs)]
+        return np.array(list(zip(*codes)), dtype)
 
     return transform
 
 
 def target_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if len(model.encodings_) != len(model.categories_):
-        raise UnplannedError("TargetEncoder gives several columns for one")
+        raise UnplannedError("TargetEncoder returns several columns for one")
     unknown = float(model.target_mean_)
     lookups = [
         lookup(categories, encodings.tolist(), unknown)
         for categories, encodings in zip(model.categories_, model.encodings_)
     ]
-    return {"transform": looked_up(lookups)}
+    return {"transform": encode_columns(lookups)}
+
+
+Mask = Callable[[np.ndarray], np.ndarray]
+
+
+def simple_imputer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+    statistics = model.statistics_
+    if statistics.dtype.kind == "O" and any(isinstance(each, str) for each in statistics):
+        return {"transform": _object_imputer(model, statistics.tolist())}
+    fitted = statistics.astype(getattr(model, "_fill_dtype", statistics.dtype))
+    return {"transform": _number_imputer(model, fitted.astype(np.float64))}
+
+
+def _object_imputer(model: Any, fillings: Sequence[Any]) -> Callable[[Any], Columns]:
+    """Return the transform of columns of objects. Numbers next to texts become objects, too."""
+    if getattr(model, "add_indicator", False) or not is_nan(model.missing_values):
+        raise UnplannedError("SimpleImputer of texts replaces other values than NaN")
+    if any(map(is_nan, fillings)):
+        raise UnplannedError("SimpleImputer leaves out a column of texts")
+
+    def transform(block: Any) -> Columns:
+        if not isinstance(block, list) or len(block) != len(fillings):
+            raise FallbackRequiredError
+        if not any(column.dtype.kind == "O" for column in block):
+            raise FallbackRequiredError
+        return [_filled(column, filling) for column, filling in zip(block, fillings)]
+
+    return transform
+
+
+def _filled(column: np.ndarray, filling: Any) -> np.ndarray:
+    filled = np.empty(len(column), object)
+    filled[:] = [filling if is_nan(value) else value for value in column.tolist()]
+    return filled
+
+
+def _number_imputer(model: Any, statistics: np.ndarray) -> Callable[[Any], np.ndarray]:
+    is_missing = _mask(model.missing_values)
+    keeps = getattr(model, "keep_empty_features", False)
+    if model.strategy == "constant" and is_nan(model.fill_value):
+        raise UnplannedError("SimpleImputer has no fill value")
+    valid = np.flatnonzero(~np.isnan(statistics))
+    leaves_out = len(valid) < len(statistics) and not keeps
+    fillings = statistics[valid] if leaves_out else statistics
+    has_indicator = getattr(model, "add_indicator", False)
+    indicator = _indicator_columns(model.indicator_) if has_indicator else None
+
+    def transform(block: Any) -> np.ndarray:
+        values = _numbers(block)
+        missing = is_missing(values)
+        filled = values
+        if leaves_out:
+            filled = values[:, valid]
+        if missing.any():
+            filled = filled.copy(order="K")
+            np.copyto(filled, fillings, where=missing[:, valid] if leaves_out else missing)
+        if indicator is None:
+            return filled
+        return np.concatenate([filled, indicator(missing)], axis=1)
+
+    return transform
+
+
+def missing_indicator(model: Any, compiler: Compiler) -> Part:
+    compiler.gives_flags = compiler.gives_codes = True
+    if model.sparse is True:
+        raise UnplannedError("MissingIndicator returns sparse columns")
+    is_missing, indicator = _mask(model.missing_values), _indicator_columns(model)
+    unseen = np.setdiff1d(np.arange(model._n_features), model.features_)
+    refuses = model.features == "missing-only" and model.error_on_new
+
+    def transform(block: Any) -> np.ndarray:
+        missing = is_missing(_numbers(block))
+        if refuses and missing[:, unseen].any():
+            raise FallbackRequiredError
+        return indicator(missing)
+
+    return {"transform": transform}
+
+
+def _indicator_columns(indicator: Any) -> Mask:
+    """Return a function that selects the columns of a mask that the indicator returns."""
+    features = indicator.features_
+    is_whole = indicator.features == "all" or len(features) == indicator._n_features
+    return (lambda missing: missing) if is_whole else (lambda missing: missing[:, features])
+
+
+def _numbers(block: Any) -> np.ndarray:
+    if isinstance(block, list) and any(column.dtype.kind == "b" for column in block):
+        raise FallbackRequiredError  # some releases reject booleans
+    values: np.ndarray = bounded(matrix(block))
+    return values
+
+
+def _mask(missing: Any) -> Mask:
+    if is_nan(missing):
+        return np.isnan
+    if not isinstance(missing, (int, float)):
+        raise UnplannedError("the missing value is not a number")
+
+    def is_missing(values: np.ndarray) -> np.ndarray:
+        return np.asarray(finite(values) == missing)
+
+    return is_missing
 
 
 COMPILERS: Compilers = {
+    "MissingIndicator": missing_indicator,
     "OneHotEncoder": one_hot_encoder,
     "OrdinalEncoder": ordinal_encoder,
+    "SimpleImputer": simple_imputer,
     "TargetEncoder": target_encoder,
 }

@@ -7,17 +7,26 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from .arithmetic import PAIRED
-from .compiler import Compiler, Compilers, Part, UnplannedError, after, copy_with, nameless, same
-from .walks import COPIED, build_tree, matrix, node_dtype, traverse, width_of
+from .compiler import (
+    Compiler,
+    Compilers,
+    Part,
+    UnplannedError,
+    after,
+    copy_with,
+    identity,
+    nameless,
+)
+from .trees import MAX_COPIED, build_tree, matrix, node_dtype, traverse, width_of
 
-FEW = 4
-"""Rows up to which all thresholds are compared at once."""
+FEW_ROWS = 4
+"""Number of rows up to which all thresholds are compared at once."""
 
 Rows = Callable[[np.ndarray], np.ndarray]
 
 
 def histogram_classifier(model: Any, compiler: Compiler) -> Part:
-    raw, summed = raw_sums(model, compiler), copy_with(model, _raw_predict=same)
+    raw, summed = raw_sums(model, compiler), copy_with(model, _raw_predict=identity)
     return {
         name: after(raw, getattr(summed, name))
         for name in ("predict", "predict_proba", "decision_function")
@@ -26,26 +35,28 @@ def histogram_classifier(model: Any, compiler: Compiler) -> Part:
 
 def histogram_regressor(model: Any, compiler: Compiler) -> Part:
     return {
-        "predict": after(raw_sums(model, compiler), copy_with(model, _raw_predict=same).predict)
+        "predict": after(raw_sums(model, compiler), copy_with(model, _raw_predict=identity).predict)
     }
 
 
 def raw_sums(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
-    """What makes of a block what the model's `_raw_predict` gives: (n_rows, n_trees of one
-    iteration), in Fortran's order or, before scikit-learn 1.1, turned.
+    """Return a function that equals the model's `_raw_predict`.
 
-    The thresholds of each feature are sorted and numbered. A value is below or at one exactly if
-    its rank, the number of thresholds below it, is at most that one's number: so trees of ranks,
-    which float32 holds, say the same.
+    Its result is (n_rows, n_trees of one iteration) in Fortran order, transposed before
+    scikit-learn 1.1.
+
+    The thresholds of each feature are sorted and numbered. The rank of a value is the number of
+    thresholds below it. A value is at most a threshold exactly if its rank is at most the number of
+    the threshold. So trees of ranks, which float32 represents, predict the same.
 
     Raises:
-        UnplannedError: it has categories, or is too large.
+        UnplannedError: The model has categories, or is too large.
     """
     trees = [tree.nodes for several in model._predictors for tree in several]
     if getattr(model, "_preprocessor", None) is not None or any(map(_has_categories, trees)):
-        raise UnplannedError("it has categories")
-    if sum(map(len, trees)) * node_dtype().itemsize > COPIED:
-        raise UnplannedError("it is too large")
+        raise UnplannedError("the model has categories")
+    if sum(map(len, trees)) * node_dtype().itemsize > MAX_COPIED:
+        raise UnplannedError("the model is too large")
     width, columns, ranks = width_of(model), len(model._predictors[0]), Ranks(trees)
     add = traverse(np.array(ranks.trees, object).reshape((-1, columns)))
     start = np.asarray(model._baseline_prediction + 0.0, np.float64).ravel()
@@ -55,7 +66,7 @@ def raw_sums(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
         rows = matrix(block, width)
         sums = np.empty((len(rows), columns))
         sums[:] = start
-        add(ranks.of(rows), sums)
+        add(ranks.rank(rows), sums)
         return arranged(sums)
 
     return raw
@@ -70,8 +81,9 @@ def _names(nodes: np.ndarray) -> Sequence[str]:
 
 
 def _arranged(model: Any, width: int, columns: int, compiler: Compiler) -> Rows:
-    """What brings sums (n_rows, columns) into the shape and order of the model's own, which decide
-    about the order in which exponentials are added up.
+    """Return a function that gives sums (n_rows, columns) the shape and order of the model's sums.
+
+    The memory order decides in which order exponentials are added up.
     """
     own = nameless(model)._raw_predict(np.zeros((columns + 1, width)))
     is_turned = own.shape == (columns, columns + 1)
@@ -88,7 +100,11 @@ def _arranged(model: Any, width: int, columns: int, compiler: Compiler) -> Rows:
 
 
 class Ranks:
-    """Of values among the thresholds of all `trees`, as their nodes have them."""
+    """Ranks of values among the thresholds of all `trees`.
+
+    Attributes:
+        trees: The trees with ranks as thresholds, see `build_tree`.
+    """
 
     def __init__(self, trees: Sequence[np.ndarray]) -> None:
         inner = [nodes[nodes["is_leaf"] == 0] for nodes in trees]
@@ -101,20 +117,20 @@ class Ranks:
             chosen = features == feature
             ordered, numbers[chosen] = np.unique(thresholds[chosen], return_inverse=True)
             self._sorted.append(ordered)
-        most = max(map(len, self._sorted), default=0)
-        self._padded = np.full((len(self._used), most + 1), np.inf)
+        longest = max(map(len, self._sorted), default=0)
+        self._padded = np.full((len(self._used), longest + 1), np.inf)
         for row, ordered in zip(self._padded, self._sorted):
             row[: len(ordered)] = ordered
         ends = np.cumsum([len(nodes) for nodes in inner])[:-1]
         self.trees = [self._tree(nodes, own) for nodes, own in zip(trees, np.split(numbers, ends))]
-        """The same of ranks, as `walks.planted`."""
 
-    def of(self, rows: np.ndarray) -> np.ndarray:
-        """float32 (n_rows, 2 * n_used): the ranks twice; a missing value has the lowest first, and
-        the highest then.
+    def rank(self, rows: np.ndarray) -> np.ndarray:
+        """Return each rank twice, float32 (n_rows, 2 * n_used).
+
+        A missing value has the lowest rank in the first half, and the highest in the second.
         """
         values = rows.take(self._used, axis=1)
-        ranks = self._compared(values) if len(values) <= FEW else self._searched(values)
+        ranks = self._compared(values) if len(values) <= FEW_ROWS else self._searched(values)
         twice = np.empty((len(rows), 2, len(self._used)), np.float32)
         twice[:] = ranks[:, np.newaxis]
         missing = np.isnan(values)
@@ -124,34 +140,34 @@ class Ranks:
         return twice.reshape((len(rows), -1))
 
     def _compared(self, values: np.ndarray) -> np.ndarray:
-        """The place of the first threshold that is not below the value."""
+        """Return the index of the first threshold that is not below the value."""
         return np.asarray(np.argmax(self._padded >= values[:, :, np.newaxis], axis=2))
 
     def _searched(self, values: np.ndarray) -> np.ndarray:
         ranks = np.empty(values.shape)
-        for place, (ordered, column) in enumerate(
-            zip(self._sorted, np.ascontiguousarray(values.T))
-        ):
-            ranks[:, place] = ordered.searchsorted(column)
+        columns = np.ascontiguousarray(values.T)
+        for index, (ordered, column) in enumerate(zip(self._sorted, columns)):
+            ranks[:, index] = ordered.searchsorted(column)
         return ranks
 
     def _tree(self, own: np.ndarray, numbers: np.ndarray) -> Any:
-        """`numbers`: of the thresholds of inner nodes. A node looks at the first of two ranks if it
-        sends missing values to the left.
+        """Build a tree of ranks from `numbers`, those of the thresholds of inner nodes.
+
+        A node that sends missing values to the left reads the first of the two ranks.
         """
         is_inner = own["is_leaf"] == 0
         nodes = np.zeros(len(own), node_dtype())
         for side in ("left", "right"):
             nodes[f"{side}_child"] = np.where(is_inner, own[side].astype(np.intp), -1)
-        places = np.searchsorted(self._used, own["feature_idx"][is_inner])
+        indices = np.searchsorted(self._used, own["feature_idx"][is_inner])
         go_right = own["missing_go_to_left"][is_inner] == 0
-        nodes["feature"][is_inner] = places + len(self._used) * go_right
+        nodes["feature"][is_inner] = indices + len(self._used) * go_right
         nodes["threshold"][is_inner] = numbers
         return build_tree(2 * len(self._used), nodes, int(own["depth"].max()), own["value"])
 
 
 def _thresholds(nodes: np.ndarray) -> np.ndarray:
-    """Of numbers; they were the only ones before scikit-learn 0.24."""
+    """Return the thresholds of numbers, the only ones before scikit-learn 0.24."""
     return np.asarray(nodes["num_threshold" if "num_threshold" in _names(nodes) else "threshold"])
 
 

@@ -6,24 +6,25 @@ from typing import Any, Sequence
 
 from ...data.frames import numpy_dtype
 from ...manifest import Field
-from . import boosting, forests, histograms, isolation, svm, trees
+from . import ensembles, histograms, svm, trees
 from .compiler import UnplannedError
 
 EXACT = frozenset(
     name
-    for family in (boosting, forests, histograms, isolation, svm, trees)
+    for family in (ensembles, histograms, svm, trees)
     for name in family.COMPILERS
+    if not name.startswith("AdaBoost")
 )
-"""Classes that convert what they get to the one dtype that they compute with."""
+"""Classes that convert all input to the one dtype with which they compute."""
 OBJECTS = (None, "category", "object", "str", "string")
-"""dtypes of columns whose values are objects of Python."""
+"""Dtypes of columns whose values are objects of Python."""
 
 
 def require_plain(model: Any, fields: Sequence[Field]) -> None:
-    """Check that a plan, which computes with float64 and objects of Python, may get these columns.
+    """Check that a plan, which computes with float64 and objects of Python, supports the columns.
 
     Raises:
-        UnplannedError: a column has dates, a dtype of its own such as Int64, or short floats, in
+        UnplannedError: A column has dates, an extension dtype such as Int64, or short floats, with
             which most classes compute.
     """
     for field in fields:
@@ -34,10 +35,10 @@ def require_plain(model: Any, fields: Sequence[Field]) -> None:
             raise UnplannedError(f"a column has the dtype {field.dtype}")
         is_short = dtype is not None and dtype.kind == "f" and dtype.itemsize != 8
         if is_short and type(model).__name__ not in EXACT:
-            raise UnplannedError(f"a column has {field.dtype}, with which its estimator computes")
+            raise UnplannedError(f"a column is {field.dtype}, with which its estimator computes")
 
 
 def are_short(fields: Sequence[Field]) -> bool:
-    """Whether a column has short integers, of which the functions of numpy are short floats."""
-    found = (numpy_dtype(field.dtype) for field in fields)
-    return any(each is not None and each.kind in "iu" and each.itemsize < 4 for each in found)
+    """Return whether a column has short integers, for which numpy's functions give short floats."""
+    dtypes = (numpy_dtype(field.dtype) for field in fields)
+    return any(each is not None and each.kind in "iu" and each.itemsize < 4 for each in dtypes)

@@ -1,11 +1,13 @@
-"""Linear models: rows times coefficients."""
+"""Linear models and multilayer perceptrons."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable
 
 import numpy as np
 
+from ...data.columns import FallbackRequiredError
 from .arithmetic import both, both_in_c, finite, normalized, product, sigmoid, since, softmax
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
@@ -13,7 +15,7 @@ Function = Callable[[Any], Any]
 
 
 def regressor(model: Any, compiler: Compiler) -> Part:
-    """(n_rows,), or (n_rows, n_targets)."""
+    """Predict (n_rows,), or (n_rows, n_targets)."""
     return {"predict": scores(model, compiler)}
 
 
@@ -23,7 +25,7 @@ def flat_regressor(model: Any, compiler: Compiler) -> Part:
 
 
 def generalized(model: Any, compiler: Compiler) -> Part:
-    """Of a link: what is between the sum and the prediction."""
+    """Generalized linear models: the prediction is the inverse link of the sum."""
     loss = getattr(model, "_base_loss", None)  # since 1.1
     link = model._link_instance if loss is None else loss.link
     score = scores(model, compiler)
@@ -34,7 +36,7 @@ def generalized(model: Any, compiler: Compiler) -> Part:
 def classifier(model: Any, compiler: Compiler) -> Part:
     binarizer = getattr(model, "_label_binarizer", None)  # ridge classifiers have one
     if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
-        raise UnplannedError("it gives several labels at once")
+        raise UnplannedError("the model predicts several labels per row")
     decide = decision(model, compiler)
     return {"predict": labels(decide, model.classes_), "decision_function": decide}
 
@@ -42,18 +44,18 @@ def classifier(model: Any, compiler: Compiler) -> Part:
 def logistic_regression(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
-    proba = one_versus_rest(decide, compiler) if _one_by_one(model) else multinomial(decide)
+    proba = one_versus_rest(decide, compiler) if _is_one_versus_rest(model) else multinomial(decide)
     return {**part, "predict_proba": proba}
 
 
-def _one_by_one(model: Any) -> bool:
-    """Whether each class has a model of its own, whatever the others say."""
+def _is_one_versus_rest(model: Any) -> bool:
+    """Return whether each class has a separate model (one versus rest)."""
     settings = model.get_params(deep=False)
     by_class = settings.get("multi_class", "auto")  # until 1.7
     if by_class not in ("auto", "deprecated"):
         return by_class in ("ovr", "warn")
-    alone = ("liblinear",) if since(1, 6) else ("liblinear", "newton-cholesky")
-    return len(model.classes_) <= 2 or ("multi_class" in settings and model.solver in alone)
+    solvers = ("liblinear",) if since(1, 6) else ("liblinear", "newton-cholesky")
+    return len(model.classes_) <= 2 or ("multi_class" in settings and model.solver in solvers)
 
 
 def stochastic_gradient(model: Any, compiler: Compiler) -> Part:
@@ -86,21 +88,25 @@ def projection(model: Any, compiler: Compiler) -> Function:
     mean = model.xbar_ if model.solver == "svd" else None
 
     def transform(block: np.ndarray) -> np.ndarray:
-        near = block if mean is None else block - mean
-        return finite(dot(near, scalings))[:, :width]
+        centred = block if mean is None else block - mean
+        return finite(dot(centred, scalings))[:, :width]
 
     return transform
 
 
 def array(coefficients: Any) -> np.ndarray:
-    """Raises: UnplannedError: they are kept as a sparse matrix."""
+    """Return `coefficients`.
+
+    Raises:
+        UnplannedError: They are a sparse matrix.
+    """
     if isinstance(coefficients, np.ndarray):
         return coefficients
-    raise UnplannedError("its coefficients are no array")
+    raise UnplannedError("the coefficients are not a dense array")
 
 
 def scores(model: Any, compiler: Compiler) -> Function:
-    """Sums of each row's values by their coefficients."""
+    """Return a function that multiplies rows by the coefficients and adds the intercept."""
     coefficients, intercept = array(model.coef_).T, model.intercept_
     dot = product(compiler, 0, 22)
 
@@ -111,7 +117,7 @@ def scores(model: Any, compiler: Compiler) -> Function:
 
 
 def decision(model: Any, compiler: Compiler) -> Function:
-    """(n_rows, n_classes), or of two classes (n_rows,)."""
+    """Return a function with the result (n_rows, n_classes), or (n_rows,) for two classes."""
     score, coefficients = scores(model, compiler), array(model.coef_)
     if coefficients.ndim == 2 and coefficients.shape[0] == 1:
         return lambda block: score(block).ravel()
@@ -131,8 +137,8 @@ def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
     power, pair = sigmoid(compiler), both_in_c if since(1, 9) else both
 
     def proba(block: Any) -> np.ndarray:
-        each = power(decide(block))
-        return np.asarray(pair(each) if each.ndim == 1 else normalized(each))
+        values = power(decide(block))
+        return np.asarray(pair(values) if values.ndim == 1 else normalized(values))
 
     return proba
 
@@ -152,8 +158,8 @@ def multinomial(decide: Function) -> Function:
 
 def modified_huber(decide: Function) -> Function:
     def proba(block: Any) -> np.ndarray:
-        each = (np.minimum(np.maximum(decide(block), -1), 1) + 1.0) / 2.0
-        return both_in_c(each) if each.ndim == 1 else normalized(each)
+        values = (np.minimum(np.maximum(decide(block), -1), 1) + 1.0) / 2.0
+        return both_in_c(values) if values.ndim == 1 else normalized(values)
 
     return proba
 
@@ -192,6 +198,57 @@ CLASSIFIERS = (
     "RidgeClassifierCV",
 )
 
+
+def mlp_classifier(model: Any, compiler: Compiler) -> Part:
+    binarizer, outputs = model._label_binarizer, forward(model, compiler)
+    classes, threshold = binarizer.classes_, (binarizer.pos_label + binarizer.neg_label) / 2.0
+    if binarizer.y_type_ == "binary" and len(classes) == 2:
+        return {
+            "predict": lambda block: classes[(outputs(block).ravel() > threshold).astype(int)],
+            "predict_proba": lambda block: both(outputs(block).ravel()),
+        }
+    if binarizer.y_type_ == "multiclass":
+        return {
+            "predict": lambda block: classes.take(outputs(block).argmax(axis=1)),
+            "predict_proba": outputs,
+        }
+    raise UnplannedError("the model predicts several labels per row, or has a single class")
+
+
+def mlp_regressor(model: Any, compiler: Compiler) -> Part:
+    outputs = forward(model, compiler)
+    if model.n_outputs_ == 1:
+        return {"predict": lambda block: outputs(block).ravel()}
+    return {"predict": outputs}
+
+
+def forward(model: Any, compiler: Compiler) -> Function:
+    """Return a function that computes the last layer."""
+    functions = sys.modules["sklearn.neural_network._base"].ACTIVATIONS
+    hidden, output = functions[model.activation], functions[model.out_activation_]
+    first, *others = list(zip(model.coefs_, model.intercepts_))
+    is_narrow = any(len(intercepts) == 1 for intercepts in model.intercepts_[:-1])
+    needs_single_rows = compiler.row_by_row and (is_narrow or model.out_activation_ == "exp")
+    dot = product(compiler, 0, 22)
+
+    def layer(values: Any, weights: np.ndarray, intercepts: np.ndarray) -> np.ndarray:
+        sums = dot(values, weights)
+        sums += intercepts
+        return np.asarray(sums)
+
+    def outputs(block: Any) -> np.ndarray:
+        if needs_single_rows and block.shape[0] > 1:
+            raise FallbackRequiredError  # functions in place differ in numpy for a single number
+        values = finite(layer(block, *first))  # functions of sums hide infinity
+        for weights, intercepts in others:
+            hidden(values)
+            values = layer(values, weights, intercepts)
+        output(values)
+        return values
+
+    return outputs
+
+
 COMPILERS: Compilers = {
     **dict.fromkeys(REGRESSORS, regressor),
     **dict.fromkeys(("PassiveAggressiveRegressor", "SGDRegressor"), flat_regressor),
@@ -199,5 +256,7 @@ COMPILERS: Compilers = {
     **dict.fromkeys(CLASSIFIERS, classifier),
     **dict.fromkeys(("LogisticRegression", "LogisticRegressionCV"), logistic_regression),
     "LinearDiscriminantAnalysis": discriminant_analysis,
+    "MLPClassifier": mlp_classifier,
+    "MLPRegressor": mlp_regressor,
     "SGDClassifier": stochastic_gradient,
 }

@@ -16,7 +16,7 @@ Function = Callable[[Any], Any]
 
 
 def _part(estimator: Any, compiler: Compiler) -> Part:
-    """Of an estimator that gets the very block that its wrapper gets."""
+    """Compile an estimator that gets the same block as its wrapper."""
     return compiler.part(estimator)
 
 
@@ -33,7 +33,7 @@ def consensus(model: Any, compiler: Compiler) -> Part:
 
 
 def calibrated(model: Any, compiler: Compiler) -> Part:
-    """The mean of classifiers, each with calibrators."""
+    """Compute the mean of classifiers, each with calibrators."""
     classes, members = model.classes_, model.calibrated_classifiers_
     probas = [_calibrated(member, classes, compiler) for member in members]
 
@@ -48,36 +48,36 @@ def calibrated(model: Any, compiler: Compiler) -> Part:
 
 
 def _calibrated(member: Any, classes: np.ndarray, compiler: Compiler) -> Function:
-    """Of one classifier and its calibrators: (n_rows, n_classes), which the caller may change."""
+    """Return the calibrated probabilities of one classifier; the caller may modify the result."""
     if getattr(member, "method", "sigmoid") not in ("sigmoid", "isotonic"):
-        raise UnplannedError("it calibrates in a way that has no plan")
+        raise UnplannedError("the calibration has no plan")
     inner = getattr(member, "estimator", None) or member.base_estimator  # until 1.1
     calibrators = getattr(member, "calibrators", None) or member.calibrators_  # until 0.23
     if not np.array_equal(inner.classes_, classes):
-        raise UnplannedError("one of its classifiers knows fewer classes")
+        raise UnplannedError("a calibrated classifier has fewer classes")
     if len(calibrators) != (1 if len(classes) == 2 else len(classes)):
-        raise UnplannedError("it has other calibrators than classes")
-    scores = _scores_of(inner, compiler)
+        raise UnplannedError("the numbers of calibrators and classes differ")
+    scores = _calibrator_input(inner, compiler)
     values = _calibration(calibrators)
 
     def proba(block: Any) -> np.ndarray:
-        each = values(scores(block))
+        calibrated = values(scores(block))
         if len(classes) > 2:
-            return np.asarray(np.minimum(normalized(each), 1.0))
-        pair = np.empty((len(each), 2))
-        np.subtract(1.0, each[:, 0], out=pair[:, 0])
-        pair[:, 1] = each[:, 0]
+            return np.asarray(np.minimum(normalized(calibrated), 1.0))
+        pair = np.empty((len(calibrated), 2))
+        np.subtract(1.0, calibrated[:, 0], out=pair[:, 0])
+        pair[:, 1] = calibrated[:, 0]
         return np.asarray(np.minimum(pair, 1.0))
 
     return proba
 
 
-def _scores_of(inner: Any, compiler: Compiler) -> Function:
-    """(n_rows, n_calibrators)."""
+def _calibrator_input(inner: Any, compiler: Compiler) -> Function:
+    """Return a function that computes the scores for the calibrators, (n_rows, n_calibrators)."""
     part = _part(inner, compiler)
     if hasattr(inner, "decision_function"):
         if getattr(inner, "decision_function_shape", "ovr") != "ovr":
-            raise UnplannedError("its classifiers decide between pairs of classes")
+            raise UnplannedError("a calibrated classifier decides between pairs of classes")
         decide = part["decision_function"]
         return lambda block: _columns(decide(block))
     proba = part["predict_proba"]
@@ -98,7 +98,7 @@ def _calibration(calibrators: Any) -> Function:
         power = expit if since(0, 21) else _before_21
         return lambda scores: power(-(slopes * np.ascontiguousarray(scores) + shifts))
     if kinds != {"IsotonicRegression"}:
-        raise UnplannedError("it calibrates in a way that has no plan")
+        raise UnplannedError("the calibration has no plan")
     steps = [_isotonic(calibrator) for calibrator in calibrators]
     return lambda scores: np.column_stack([step(scores[:, n]) for n, step in enumerate(steps)])
 
@@ -108,11 +108,11 @@ def _before_21(scores: np.ndarray) -> np.ndarray:
 
 
 def _isotonic(calibrator: Any) -> Function:
-    """As scipy's interp1d, which calls np.interp for arrays of float64."""
+    """Interpolate as scipy's `interp1d` does, which calls `np.interp` for arrays of float64."""
     line, low, high = calibrator.f_, calibrator.X_min_, calibrator.X_max_
     known = (line.x, line.y)
     if calibrator.out_of_bounds != "clip" or any(each.dtype != np.float64 for each in known):
-        raise UnplannedError("it calibrates in a way that has no plan")
+        raise UnplannedError("the calibration has no plan")
     return lambda scores: np.interp(np.minimum(np.maximum(scores, low), high), *known)
 
 
@@ -150,16 +150,16 @@ def voting(model: Any, compiler: Compiler) -> Part:
 
 def voting_regressor(model: Any, compiler: Compiler) -> Part:
     predictions = [_part(each, compiler)["predict"] for each in model.estimators_]
-    weights, beside = model._weights_not_none, _beside(compiler)
+    weights, stack = model._weights_not_none, _column_stacker(compiler)
 
     def predict(block: Any) -> np.ndarray:
-        return _average(beside([each(block) for each in predictions]), 1, weights)
+        return _average(stack([each(block) for each in predictions]), 1, weights)
 
     return {"predict": predict}
 
 
-def _beside(compiler: Compiler) -> Function:
-    """What makes columns (n_rows,) a matrix; sums of its rows depend on its order in memory."""
+def _column_stacker(compiler: Compiler) -> Function:
+    """Return a function that stacks columns. Sums over rows depend on the memory order."""
     if compiler.row_by_row:
         return np.column_stack
     return lambda columns: np.asarray(columns).T
@@ -186,7 +186,7 @@ def _after(stack: Function, method: Function) -> Function:
 
 
 def _stack(model: Any, compiler: Compiler) -> Function:
-    """What the estimators of the first row give: the columns that the final one takes."""
+    """Return a function that computes the columns for the final estimator."""
     names = [name for name in model.stack_method_ if name is not None]
     pairs = list(zip(model.estimators_, names))
     methods = [_part(estimator, compiler)[name] for estimator, name in pairs]
@@ -195,31 +195,31 @@ def _stack(model: Any, compiler: Compiler) -> Function:
     is_passed_through = model.passthrough
 
     def columns(block: Any, method: Function, is_half: bool) -> np.ndarray:
-        given = method(block)
-        if given.ndim == 1:
-            return np.asarray(given.reshape(-1, 1))
-        return np.asarray(given[:, 1:] if is_half else given)
+        result = method(block)
+        if result.ndim == 1:
+            return np.asarray(result.reshape(-1, 1))
+        return np.asarray(result[:, 1:] if is_half else result)
 
     def stack(block: Any) -> np.ndarray:
-        made = [columns(block, *each) for each in zip(methods, halves)]
+        parts = [columns(block, *each) for each in zip(methods, halves)]
         if is_passed_through:
             if not isinstance(block, np.ndarray):
                 raise FallbackRequiredError
-            made.append(block)
-        return np.hstack(made)
+            parts.append(block)
+        return np.hstack(parts)
 
     return stack
 
 
 def one_versus_rest(model: Any, compiler: Compiler) -> Part:
     if model.label_binarizer_.y_type_ not in ("multiclass", "binary"):
-        raise UnplannedError("it gives several labels at once")
+        raise UnplannedError("the model predicts several labels per row")
     estimators = model.estimators_
     parts = [_part(each, compiler) for each in estimators]
-    classes, beside = model.classes_, _beside(compiler)
+    classes, stack = model.classes_, _column_stacker(compiler)
     is_decided = "decision_function" in parts[0]
     if any(hasattr(each, "decision_function") != is_decided for each in estimators):
-        raise UnplannedError("its estimators are of several kinds")
+        raise UnplannedError("the classifiers of the classes have different methods")
     decides = [_score(part, is_decided) for part in parts]
 
     def predict(block: Any) -> np.ndarray:
@@ -227,18 +227,18 @@ def one_versus_rest(model: Any, compiler: Compiler) -> Part:
             return np.asarray(classes[(decides[0](block) > (0 if is_decided else 0.5)).astype(int)])
         scores = np.column_stack([decide(block) for decide in decides])
         if (np.count_nonzero(scores == scores.max(axis=1, keepdims=True))) > len(scores):
-            raise FallbackRequiredError  # which of equals is taken depends on the release
+            raise FallbackRequiredError  # the choice between equal scores depends on the release
         return np.asarray(classes[scores.argmax(axis=1)])
 
     def predict_proba(block: Any) -> np.ndarray:
-        each = beside([part["predict_proba"](block)[:, 1] for part in parts])
+        probabilities = stack([part["predict_proba"](block)[:, 1] for part in parts])
         if len(parts) == 1:
-            each = np.concatenate((1 - each, each), axis=1)
-        return normalized(each)
+            probabilities = np.concatenate((1 - probabilities, probabilities), axis=1)
+        return normalized(probabilities)
 
     def decision_function(block: Any) -> np.ndarray:
-        each = [decide(block) for decide in decides]
-        return np.asarray(each[0] if len(each) == 1 else np.column_stack(each))
+        scores = [decide(block) for decide in decides]
+        return np.asarray(scores[0] if len(scores) == 1 else np.column_stack(scores))
 
     part: Part = {"predict": predict}
     if "predict_proba" in parts[0]:
@@ -249,7 +249,7 @@ def one_versus_rest(model: Any, compiler: Compiler) -> Part:
 
 
 def _score(part: Part, is_decided: bool) -> Function:
-    """(n_rows,)."""
+    """Return a function that computes the score of the second class, (n_rows,)."""
     if is_decided:
         decide = part["decision_function"]
         return lambda block: decide(block).ravel()
@@ -258,7 +258,7 @@ def _score(part: Part, is_decided: bool) -> Function:
 
 
 def multiple_outputs(model: Any, compiler: Compiler) -> Part:
-    """Of each target an estimator. Their probabilities would be a list, which has no plan."""
+    """Predict each target with one estimator. Probabilities are a list, which has no plan."""
     predictions = [_part(each, compiler)["predict"] for each in model.estimators_]
     return {"predict": lambda block: np.asarray([each(block) for each in predictions]).T}
 
@@ -267,12 +267,12 @@ def transformed_target(model: Any, compiler: Compiler) -> Part:
     predict = _part(model.regressor_, compiler)["predict"]
     back = _inverse(model.transformer_)
     if model._training_dim != 1:
-        raise UnplannedError("it has several targets")
+        raise UnplannedError("the model has several targets")
     return {"predict": lambda block: back(predict(block).reshape(-1, 1))[:, 0]}
 
 
 def _inverse(transformer: Any) -> Function:
-    """What it does to each number by itself."""
+    """Return the inverse of a transformer that transforms each number independently."""
     kind = type(transformer)
     if kind.__module__.startswith("sklearn."):
         function = getattr(transformer, "inverse_func", None)
@@ -282,7 +282,7 @@ def _inverse(transformer: Any) -> Function:
         elif kind.__name__ == "StandardScaler" and transformer.with_mean and transformer.with_std:
             mean, scale = transformer.mean_, transformer.scale_
             return lambda values: finite(values) * scale + mean
-    raise UnplannedError("its target is transformed in a way that has no plan")
+    raise UnplannedError("the transformation of the target has no plan")
 
 
 def bagging_regressor(model: Any, compiler: Compiler) -> Part:
@@ -292,21 +292,21 @@ def bagging_regressor(model: Any, compiler: Compiler) -> Part:
 
 def bagging_classifier(model: Any, compiler: Compiler) -> Part:
     if any(len(each.classes_) != model.n_classes_ for each in model.estimators_):
-        raise UnplannedError("one of its estimators knows fewer classes")
+        raise UnplannedError("a bagged classifier has fewer classes")
     probas, count = _bagged(model, compiler, "predict_proba"), len(model.estimators_)
     return _classifier(lambda block: _sum(probas, block) / count, model.classes_)
 
 
 def _bagged(model: Any, compiler: Compiler, name: str) -> list[Function]:
     if model.n_jobs not in (None, 1):
-        raise UnplannedError("it adds up by as many parts as there are processors")
+        raise UnplannedError("the number of partial sums depends on the processors")
     if model.n_estimators != len(model.estimators_):
-        raise UnplannedError("it has other estimators than it says")
+        raise UnplannedError("`n_estimators` differs from the number of estimators")
     methods = [_part(each, compiler)[name] for each in model.estimators_]
-    return [_of_columns(*each) for each in zip(methods, model.estimators_features_)]
+    return [_on_columns(*each) for each in zip(methods, model.estimators_features_)]
 
 
-def _of_columns(method: Function, columns: np.ndarray) -> Function:
+def _on_columns(method: Function, columns: np.ndarray) -> Function:
     return lambda block: method(block[:, columns])
 
 
@@ -315,7 +315,7 @@ def _sum(functions: list[Function], block: Any) -> Any:
 
 
 def _classifier(predict_proba: Function, classes: np.ndarray) -> Part:
-    """The most probable class is predicted."""
+    """Build a part that predicts the most probable class."""
     return {
         "predict": lambda block: classes.take(predict_proba(block).argmax(axis=1)),
         "predict_proba": predict_proba,
@@ -325,15 +325,15 @@ def _classifier(predict_proba: Function, classes: np.ndarray) -> Part:
 def dummy_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     constant = model.constant_.ravel()
     if len(constant) != 1 or getattr(model, "output_2d_", False):
-        raise UnplannedError("it has several targets")
+        raise UnplannedError("the model has several targets")
     return {"predict": lambda block: np.full(_count(block), constant[0], constant.dtype)}
 
 
 def dummy_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     strategy, classes, prior = model.strategy, model.classes_, model.class_prior_
     if model.n_outputs_ != 1 or model.sparse_output_ or strategy not in ("prior", "most_frequent"):
-        raise UnplannedError("it answers by chance, or several labels at once")
-    chosen = np.array([classes[prior.argmax()]])  # of strings, an array no wider than this one
+        raise UnplannedError("the model predicts by chance, or several labels per row")
+    chosen = np.array([classes[prior.argmax()]])  # for strings, an array of the width of this one
     certain = (np.arange(len(prior)) == prior.argmax()).astype(np.float64)
     proba = prior if strategy == "prior" else certain
     return {

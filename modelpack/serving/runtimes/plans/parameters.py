@@ -1,4 +1,4 @@
-"""What each constructor parameter of the planned classes means to a plan.
+"""The meaning of each constructor parameter of the planned classes for a plan.
 
 A class of scikit-learn gets no plan if it has a parameter that is not in this table: a release may
 have added one that changes predictions. `scripts/make_settings.py --parameters` compares the table
@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 USED = "used"
-"""The compiler reads it, the estimator's own method that a plan calls reads it, or it makes the
-compiler refuse a plan."""
+"""The compiler or a method that a plan calls reads it, or the compiler rejects its value."""
 FIT = "fit"
-"""Only `fit` reads it: its whole effect is in the fitted attributes."""
+"""Only `fit` reads it; its effect is in the fitted attributes."""
 
 IDLE = {
     "C": "libsvm gets it with each call and reads it only in training",
@@ -39,13 +38,13 @@ IDLE = {
     "verbose": "it only prints",
     "verbose_feature_names_out": "it concerns the names of columns, not their values",
 }
-"""Parameters that methods which predict read, and why they change no value."""
+"""Parameters that prediction reads -> why they change no value."""
 
 NO_PLAN = {
     "BaggingClassifier.n_estimators": "it differs from the number of fitted estimators",
     "BaggingRegressor.n_estimators": "it differs from the number of fitted estimators",
     "BernoulliNB.binarize": "negative",
-    "CountVectorizer.dtype": "not one of `texts.COUNTS`: counts wrap around",
+    "CountVectorizer.dtype": "not one of `text.COUNTS`: counts wrap around",
     "DictVectorizer.dtype": "not float64",
     "DummyClassifier.strategy": "stratified, uniform, constant",
     "FunctionTransformer.func": "not one of `scaling.FUNCTIONS`",

@@ -20,9 +20,9 @@ COLUMNWISE = {"ColumnTransformer", "FeatureUnion", "OneHotEncoder", "OrdinalEnco
     "MissingIndicator",
     "FunctionTransformer",
 }
-"""Classes that take columns as they are; others get a matrix of them."""
+"""Classes that get a list of columns; others get a matrix."""
 TEXTUAL = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
-"""Classes that take one column, as a list."""
+"""Classes that get one column, as a list."""
 
 
 def pipeline(model: Any, compiler: Compiler) -> Part:
@@ -30,7 +30,7 @@ def pipeline(model: Any, compiler: Compiler) -> Part:
 
 
 def chain(model: Any, compiler: Compiler) -> Part:
-    """Of modelpack's own chain.Chain, where a model is several objects."""
+    """Compile `estimator.Chain`, a model of several objects."""
     return chained(model.members, compiler)
 
 
@@ -47,38 +47,42 @@ def steps(model: Any) -> list[Any]:
 
 
 def is_called(step: Any, *names: str) -> bool:
-    """Whether a word stands for a step: one of `names`, or any word."""
+    """Return whether a step is a text: one of `names`, or any if no names are passed."""
     return isinstance(step, str) and (not names or step in names)
 
 
 def transform(step: Any, compiler: Compiler) -> Step:
-    """The transform of a step whose result goes into others.
+    """Return the transform of a step that is not the last one.
 
     Raises:
-        UnplannedError: it has none, or gives DataFrames.
+        UnplannedError: The step has none, or returns DataFrames.
     """
     output = getattr(step, "_sklearn_output_config", {}).get("transform")
     if output not in (None, "default"):
-        raise UnplannedError(f"its steps give {output}")
+        raise UnplannedError(f"a step returns {output}")
     part = compiler.part(step)
     if "transform" not in part:
-        raise UnplannedError(f"{type(step).__name__} does not transform here")
+        raise UnplannedError(f"{type(step).__name__} has no plan of transform")
     return part["transform"]
 
 
-def of_frame(model: Any, part: Part) -> Part:
-    """The part of a model that gets the columns of a frame, or the matrix that one is made of, in
-    Fortran order as pandas keeps it.
+def for_frame(model: Any, part: Part) -> Part:
+    """Adapt the part of a model to a frame: a list of columns, or a matrix in Fortran order.
+
+    pandas uses this order.
     """
 
-    def turned(block: Any) -> Any:
+    def in_fortran_order(block: Any) -> Any:
         return np.asfortranarray(block) if isinstance(block, np.ndarray) else block
 
-    return {name: _after([turned], method) for name, method in of_columns(model, part).items()}
+    return {
+        name: _after([in_fortran_order], method)
+        for name, method in for_columns(model, part).items()
+    }
 
 
-def of_columns(estimator: Any, part: Part) -> Part:
-    """The part of an estimator that gets columns, whatever form it takes."""
+def for_columns(estimator: Any, part: Part) -> Part:
+    """Adapt the part of an estimator to a list of columns."""
     first = estimator
     while type(first).__name__ in FIRST:
         first = FIRST[type(first).__name__](first)
@@ -93,7 +97,7 @@ FIRST: dict[str, Step] = {
     **dict.fromkeys(SEARCHES, operator.attrgetter("best_estimator_")),
     "FrozenEstimator": operator.attrgetter("estimator"),
 }
-"""Estimators that hand the block they get to another one, and to which."""
+"""Estimators that pass their input to another one -> function that returns the other one."""
 
 
 def _after(transforms: Sequence[Step], method: Step) -> Step:
@@ -125,9 +129,9 @@ def feature_union(model: Any, compiler: Compiler) -> Part:
 
 
 def side_by_side(branches: Sequence[Step], is_sparse: Callable[[Any], bool]) -> Step:
-    """What puts side by side what each of `branches` gives for the same rows."""
+    """Return a function that concatenates the results of `branches` horizontally."""
     if not branches:
-        raise UnplannedError("no column goes into it")
+        raise UnplannedError("a ColumnTransformer or FeatureUnion has no columns")
 
     def transform_all(block: Any) -> Any:
         blocks = [each(block) for each in branches]
@@ -153,11 +157,11 @@ def _branch(step: Any, compiler: Compiler) -> Step:
         return matrix
     if compiler.layout != "frame":
         return transform(step, compiler)
-    return of_columns(step, {"transform": _transform_to_matrix(step, compiler)})["transform"]
+    return for_columns(step, {"transform": _transform_to_matrix(step, compiler)})["transform"]
 
 
 def _transform_to_matrix(step: Any, compiler: Compiler) -> Step:
-    """Of columns that come out, a matrix: what is put side by side are numbers."""
+    """Return a transform whose result is a matrix of numbers, not a list of columns."""
     inner = transform(step, compiler)
 
     def call(block: Any) -> Any:
@@ -170,7 +174,7 @@ def _transform_to_matrix(step: Any, compiler: Compiler) -> Step:
 def _column_branch(model: Any, step: Any, key: Any, weight: Any, compiler: Compiler) -> Step:
     if compiler.layout != "frame":
         if _is_scalar(key):
-            raise UnplannedError("a step takes a column of a matrix without a second dimension")
+            raise UnplannedError("a step gets a single column of a matrix in one dimension")
         select: Step = operator.itemgetter((slice(None), key))
     elif _is_scalar(key):
         return _weighted(_text_branch(step, _indices(model, key, compiler)[0], compiler), weight)
@@ -180,10 +184,10 @@ def _column_branch(model: Any, step: Any, key: Any, weight: Any, compiler: Compi
 
 
 def _text_branch(step: Any, index: int, compiler: Compiler) -> Step:
-    """Of one column without a second dimension."""
+    """Return the branch of a single column of texts."""
     first = steps(step)[0] if type(step).__name__ == "Pipeline" else step
     if type(first).__name__ not in TEXTUAL:
-        raise UnplannedError("a step takes a column that is no text")
+        raise UnplannedError("a step gets a single column in one dimension that is not text")
     method = transform(step, compiler)
 
     def call(block: Any) -> Any:
@@ -201,7 +205,7 @@ def _is_empty(key: Any) -> bool:
 
 
 def _indices(model: Any, key: Any, compiler: Compiler) -> list[int]:
-    """Where the columns that `key` names are among those of the frame."""
+    """Return the indices of the columns of the frame that `key` selects."""
     names = compiler.names
     fitted = list(getattr(model, "feature_names_in_", getattr(model, "_df_columns", names)))
     if isinstance(key, slice):
@@ -216,7 +220,7 @@ def _indices(model: Any, key: Any, compiler: Compiler) -> list[int]:
 
 
 def _by_position(key: slice, names: Sequence[Any]) -> slice:
-    """A slice by names includes its end."""
+    """Convert a slice of names, which includes its end, to one of positions."""
     if not isinstance(key.start, str) and not isinstance(key.stop, str):
         return key
     start = None if key.start is None else names.index(key.start)

@@ -1,4 +1,4 @@
-"""The planned runtime, accepted only after a trial."""
+"""The runtime of a plan, and the trial that a plan must pass."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from ...data.frames import narrowed
 from ...manifest import Manifest
 from .. import trials
 from ..estimator import EstimatorRuntime
-from ..trials import same
+from ..trials import is_same
 from . import Plan, compile_model
 from .compiler import Part, UnplannedError
 from .inputs import are_short, require_plain
 
 
 class PlannedRuntime(EstimatorRuntime):
-    """As `runner`, whose model it is, but by `plan`.
+    """Predicts with `plan`, and with `runtime` the rows that the plan does not cover.
 
     Attributes:
-        whole_order: memory order of the matrix that the plan gets of an array of integers: F as
-            made of a DataFrame; C, in which numpy casts integers before it multiplies them; None
-            if neither has been compared with the estimator.
+        integer_order: Memory order of the matrix that the plan gets for an array of integers: F as
+            from a DataFrame; C, in which numpy casts integers before it multiplies them; None if
+            neither was compared with the estimator.
     """
 
     kind = "plan"
-    merges = True
+    can_batch = True
 
-    def __init__(self, runner: EstimatorRuntime, plan: Plan, manifest: Manifest) -> None:
-        self.__dict__.update(runner.__dict__)
-        self.whole_order: str | None = None
-        self._estimator = runner
+    def __init__(self, runtime: EstimatorRuntime, plan: Plan, manifest: Manifest) -> None:
+        self.__dict__.update(runtime.__dict__)
+        self.integer_order: str | None = None
+        self._estimator = runtime
         self._plan = plan
         self._layout = manifest.layout
         self._fields = manifest.inputs
@@ -43,25 +43,25 @@ class PlannedRuntime(EstimatorRuntime):
 
     def call(self, method: str, rows: Rows) -> Any:
         try:
-            return self.together(method, rows)
+            return self.call_batch(method, rows)
         except FallbackRequiredError:
             return self._estimator.call(method, rows)
 
-    def together(self, method: str, rows: Rows) -> Any:
-        """What the plan gives for rows that came together.
+    def call_batch(self, method: str, rows: Rows) -> Any:
+        """Predict rows in one batch with the plan.
 
         Raises:
-            FallbackRequiredError: it has doubts, and `call` would ask the estimator.
+            FallbackRequiredError: The plan does not cover these rows.
         """
-        return self._planned(self._plan.together, method, rows)
+        return self._planned(self._plan.batch, method, rows)
 
-    def each(self, method: str, rows: Rows) -> Any:
-        """What the plan gives for each of `rows` as if it were asked alone.
+    def call_each(self, method: str, rows: Rows) -> Any:
+        """Predict each row with the plan as if it were the only one.
 
         Raises:
-            FallbackRequiredError: it has doubts about one.
+            FallbackRequiredError: The plan does not cover one of the rows.
         """
-        return self._planned(self._plan.each, method, rows)
+        return self._planned(self._plan.row_by_row, method, rows)
 
     def _planned(self, part: Part, method: str, rows: Rows) -> Any:
         if method not in part:
@@ -70,17 +70,17 @@ class PlannedRuntime(EstimatorRuntime):
             return part[method](self.block(rows))
         except FallbackRequiredError:
             raise
-        except Exception as error:  # the estimator knows what is wrong with these rows
+        except Exception as error:  # the estimator raises the right error for these rows
             raise FallbackRequiredError from error
 
     def block(self, rows: Rows) -> Any:
-        """`rows` as parts of a plan take them: an array of objects as its columns.
+        """Convert rows to the input of a plan: an array of objects becomes a list of columns.
 
         Raises:
-            FallbackRequiredError: the values are not numbers, or missing ones must be None, which
+            FallbackRequiredError: The values are not numbers, or missing ones must be None, which
                 no plan supports.
         """
-        if self._nones and any(_has_missing(rows, place) for place in self._nones):
+        if self._nones and any(_has_missing(rows, index) for index in self._nones):
             raise FallbackRequiredError
         if self._layout == "frame":
             return narrowed(rows, self._fields)
@@ -93,90 +93,92 @@ class PlannedRuntime(EstimatorRuntime):
             raise FallbackRequiredError
         if block.dtype.kind == "f":
             return block.astype(np.float64)
-        if self.whole_order is None:
+        if self.integer_order is None:
             raise FallbackRequiredError
-        return block.astype(np.float64, order="C" if self.whole_order == "C" else "K")
+        return block.astype(np.float64, order="C" if self.integer_order == "C" else "K")
 
 
-def _has_missing(rows: Rows, place: int) -> bool:
-    column = rows[:, place] if isinstance(rows, np.ndarray) else rows[place]
+def _has_missing(rows: Rows, index: int) -> bool:
+    column = rows[:, index] if isinstance(rows, np.ndarray) else rows[index]
     return bool((column != column).any())  # NaN  # noqa: PLR0124
 
 
 def _are_objects(columns: Sequence[np.ndarray]) -> bool:
-    """Whether the array that an estimator gets of these columns is one of objects."""
+    """Return whether an estimator gets these columns as an array of objects."""
     return any(column.dtype.kind not in "fib" for column in columns)
 
 
 QUICK_SECONDS = 0.005
-"""Which nobody else who is connected notices."""
-ALONE = 3
-"""Rows of a group that are asked for one by one, too."""
+"""A delay that other clients do not notice."""
+SINGLE_ROWS = 3
+"""Rows of a group that are also predicted one by one."""
 PATIENCE_SECONDS = 1.0
-"""For rows that cover categories and limits, after those around the example."""
-DOUBTED = 8
-"""Rows that are asked for one by one of a group that the plan has doubts about."""
+"""Time for rows that cover categories and limits, after those around the example."""
+UNCOVERED_ROWS = 8
+"""Rows that are predicted one by one of a group that the plan does not cover."""
 
 
 def accept_plan(
-    runner: EstimatorRuntime, manifest: Manifest, decode: trials.Decode
+    runtime: EstimatorRuntime, manifest: Manifest, decode: trials.Decode
 ) -> PlannedRuntime:
-    """The runner by the plan of `runner`'s model, which has proved itself. `decode`: makes rows of
-    what JSON has.
+    """Compile the plan of a model, and compare it with the estimator on trial rows.
+
+    `decode` converts rows from JSON.
 
     Raises:
-        UnplannedError: there is no plan, or it does not give what the estimator gives.
+        UnplannedError: The model cannot have a plan, or a result differs from the estimator's.
     """
     fields = manifest.inputs
-    require_plain(runner.model, fields)
+    require_plain(runtime.model, fields)
     names = [field.name for field in fields]
-    plan = compile_model(runner.model, manifest.layout, names, are_short(fields))
-    by_plan = PlannedRuntime(runner, plan, manifest)
-    groups = trials.decoded(runner.model, manifest, decode)
+    plan = compile_model(runtime.model, manifest.layout, names, are_short(fields))
+    planned = PlannedRuntime(runtime, plan, manifest)
+    groups = trials.decoded_groups(runtime.model, manifest, decode)
     if manifest.layout == "frame":
         groups += [list(np.array(rows.T)) for rows in groups if isinstance(rows, np.ndarray)][1:2]
-    methods = [method for method in plan.together if runner.can(method)]
+    methods = [method for method in plan.batch if runtime.has_method(method)]
     if not groups or not methods:
-        raise UnplannedError("no row is known to try it on, or nothing to ask")
+        raise UnplannedError("no example row is known, or no method to compare")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        has_whole = manifest.layout == "array" and any(map(partial(_is_whole, runner), groups))
-        if has_whole:
-            groups += trials.whole(manifest, decode)
-            by_plan.whole_order = "F"
+        has_integers = manifest.layout == "array" and any(
+            map(partial(_has_integer_rows, runtime), groups)
+        )
+        if has_integers:
+            groups += trials.integer_groups(manifest, decode)
+            planned.integer_order = "F"
         try:
-            _compare_all(plan, runner, by_plan, methods, groups)
+            _compare_all(plan, runtime, planned, methods, groups)
         except UnplannedError:
-            if not has_whole:
+            if not has_integers:
                 raise
-            by_plan.whole_order = "C"
-            _compare_all(plan, runner, by_plan, methods, groups)
+            planned.integer_order = "C"
+            _compare_all(plan, runtime, planned, methods, groups)
         more = list(trials.acceptable(trials.coverage_groups(manifest), decode))
-        covered, left = _cover(plan, runner, by_plan, methods, more)
-        by_plan.quick_rows = min(_quick_rows(by_plan, method, groups) for method in methods)
-    by_plan.told = f"the estimator's bits on {sum(map(count, groups)) + covered} rows"
+        covered, left = _cover(plan, runtime, planned, methods, more)
+        planned.quick_rows = min(_quick_rows(planned, method, groups) for method in methods)
+    planned.reason = f"same bits as the estimator on {sum(map(count, groups)) + covered} rows"
     if left:
-        by_plan.told += f"; {left} more would take longer than {PATIENCE_SECONDS:g} s to try"
-    return by_plan
+        planned.reason += f"; {left} more were not tried within {PATIENCE_SECONDS:g} s"
+    return planned
 
 
-def _is_whole(runner: EstimatorRuntime, rows: Rows) -> bool:
-    """Whether the estimator gets an array of integers of several rows."""
-    return count(rows) > 1 and runner.arrange(rows).dtype.kind in "iu"
+def _has_integer_rows(runtime: EstimatorRuntime, rows: Rows) -> bool:
+    """Return whether the estimator gets several rows as an array of integers."""
+    return count(rows) > 1 and runtime.arrange(rows).dtype.kind in "iu"
 
 
 def _cover(
     plan: Plan,
-    runner: EstimatorRuntime,
-    by_plan: PlannedRuntime,
+    runtime: EstimatorRuntime,
+    planned: PlannedRuntime,
     methods: Sequence[str],
     groups: Sequence[Rows],
 ) -> tuple[int, int]:
-    """Compare as many of the groups as there is time for; return the numbers of rows compared and
-    left.
+    """Compare groups for PATIENCE_SECONDS; return the numbers of rows compared and left.
 
     Raises:
-        UnplannedError: the plan and the estimator differ.
+        UnplannedError: The plan and the estimator differ.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     covered = 0
@@ -184,121 +186,126 @@ def _cover(
         if time.monotonic() > deadline:
             break
         for method in methods:
-            _compare_group(plan, runner, by_plan.block, method, rows)
+            _compare_group(plan, runtime, planned.block, method, rows)
         covered += count(rows)
     return covered, sum(map(count, groups)) - covered
 
 
 def _compare_all(
     plan: Plan,
-    runner: EstimatorRuntime,
-    by_plan: PlannedRuntime,
+    runtime: EstimatorRuntime,
+    planned: PlannedRuntime,
     methods: Sequence[str],
     groups: Sequence[Rows],
 ) -> None:
     for method in methods:
-        compare(plan, runner, by_plan.block, method, groups)
+        compare(plan, runtime, planned.block, method, groups)
 
 
-def _quick_rows(by_plan: PlannedRuntime, method: str, groups: Sequence[Rows]) -> int:
-    """How many rows the plan answers in QUICK_SECONDS, by the largest group that it answers."""
+def _quick_rows(planned: PlannedRuntime, method: str, groups: Sequence[Rows]) -> int:
+    """Return the rows that the plan predicts in QUICK_SECONDS, measured with the largest group."""
     for rows in sorted(groups, key=count, reverse=True):
         try:
-            seconds = min(_seconds(by_plan, method, rows) for _ in range(3))
+            seconds = min(_seconds(planned, method, rows) for _ in range(3))
         except FallbackRequiredError:
             continue
         return int(count(rows) * QUICK_SECONDS / seconds)
     return 0
 
 
-def _seconds(by_plan: PlannedRuntime, method: str, rows: Rows) -> float:
+def _seconds(planned: PlannedRuntime, method: str, rows: Rows) -> float:
     started = time.perf_counter()
-    by_plan.each(method, rows)
+    planned.call_each(method, rows)
     return time.perf_counter() - started
 
 
 def compare(
     plan: Plan,
-    runner: EstimatorRuntime,
+    runtime: EstimatorRuntime,
     block: Callable[[Rows], Any],
     method: str,
     groups: Sequence[Rows],
 ) -> None:
-    """Hold `method` of the plan against the estimator's, for each group at once and row by row; of
-    a group that the plan has doubts about, single rows.
+    """Compare `method` of plan and estimator, for each group in a batch and for single rows.
+
+    Of a group that the plan does not cover, only single rows are compared.
 
     Raises:
-        UnplannedError: they differ in one bit, the plan answers what the estimator refuses, or it
-            has doubts about every row.
+        UnplannedError: One bit differs, the plan predicts rows that the estimator rejects, or it
+            covers no row.
     """
-    if not sum(_compare_group(plan, runner, block, method, rows) for rows in groups):
-        raise UnplannedError(f"it has doubts about all rows for {method}")
+    if not sum(_compare_group(plan, runtime, block, method, rows) for rows in groups):
+        raise UnplannedError(f"the plan covers no row for {method}")
 
 
 def _compare_group(
-    plan: Plan, runner: EstimatorRuntime, block: Callable[[Rows], Any], method: str, rows: Rows
+    plan: Plan, runtime: EstimatorRuntime, block: Callable[[Rows], Any], method: str, rows: Rows
 ) -> int:
-    """As `compare`, of one group; return how much of it the plan predicts."""
-    alone = split_rows(rows)
-    together = _given(plan.together, method, block, rows)
-    if together is None or len(alone) == 1:
-        return sum(_alike(plan, runner, block, method, row) for row in alone[:DOUBTED])
-    _hold(together, _expected(runner, method, rows), method)
-    each = _given(plan.each, method, block, rows)
-    if each is None:
-        raise UnplannedError(f"its {method} has doubts about single rows alone")
-    chosen = _spread(len(alone))
-    singles = [_expected(runner, method, alone[n]) for n in chosen]
-    _hold(each[chosen], _joined(singles), f"{method} of single rows")
+    """Compare one group; return the number of results that were compared."""
+    single = split_rows(rows)
+    batch = _plan_result(plan.batch, method, block, rows)
+    if batch is None or len(single) == 1:
+        return sum(
+            _compare_single(plan, runtime, block, method, row) for row in single[:UNCOVERED_ROWS]
+        )
+    _require_same(batch, _estimator_result(runtime, method, rows), method)
+    row_by_row = _plan_result(plan.row_by_row, method, block, rows)
+    if row_by_row is None:
+        raise UnplannedError(f"the {method} of the plan covers rows only in a batch")
+    chosen = _spread(len(single))
+    expected = [_estimator_result(runtime, method, single[n]) for n in chosen]
+    _require_same(row_by_row[chosen], _joined(expected), f"{method} of single rows")
     return 1
 
 
 def _spread(size: int) -> list[int]:
-    """The numbers of some rows of a group: the first, the last and others between them."""
-    return sorted({round(n * (size - 1) / (ALONE - 1)) for n in range(ALONE)})
+    """Return the numbers of SINGLE_ROWS rows: the first, the last and others between them."""
+    return sorted({round(n * (size - 1) / (SINGLE_ROWS - 1)) for n in range(SINGLE_ROWS)})
 
 
-def _alike(
-    plan: Plan, runner: EstimatorRuntime, block: Callable[[Rows], Any], method: str, row: Rows
+def _compare_single(
+    plan: Plan, runtime: EstimatorRuntime, block: Callable[[Rows], Any], method: str, row: Rows
 ) -> bool:
-    """Whether the plan answers a single row, as the estimator does."""
-    given = [_given(part, method, block, row) for part in (plan.together, plan.each)]
-    if any(each is None for each in given):
+    """Compare a single row; return False if the plan does not cover it."""
+    results = [_plan_result(part, method, block, row) for part in (plan.batch, plan.row_by_row)]
+    if any(result is None for result in results):
         return False
-    expected = _expected(runner, method, row)
-    for each in given:
-        _hold(each, expected, f"{method} of a single row")
+    expected = _estimator_result(runtime, method, row)
+    for result in results:
+        _require_same(result, expected, f"{method} of a single row")
     return True
 
 
-def _given(part: Part, method: str, block: Callable[[Rows], Any], rows: Rows) -> Any:
-    """What the plan gives; None where it has doubts."""
+def _plan_result(part: Part, method: str, block: Callable[[Rows], Any], rows: Rows) -> Any:
+    """Return the result of the plan, None if it does not cover the rows."""
     try:
         return part[method](block(rows))
     except FallbackRequiredError:
         return None
     except Exception as error:
-        raise UnplannedError(f"its {method} fails: {type(error).__name__}") from error
+        raise UnplannedError(f"the {method} of the plan fails: {type(error).__name__}") from error
 
 
-def _expected(runner: EstimatorRuntime, method: str, rows: Rows) -> Any:
+def _estimator_result(runtime: EstimatorRuntime, method: str, rows: Rows) -> Any:
     try:
-        return runner.call(method, rows)
+        return runtime.call(method, rows)
     except Exception as error:
-        raise UnplannedError(f"its {method} answers what the estimator refuses") from error
+        raise UnplannedError(
+            f"the {method} of the plan predicts rows that the estimator rejects"
+        ) from error
 
 
-def _joined(alone: Sequence[Any]) -> Any:
-    """The answers to single rows as one."""
-    if isinstance(alone[0], np.ndarray):
-        return np.concatenate(alone)
-    if hasattr(alone[0], "indptr"):
+def _joined(results: Sequence[Any]) -> Any:
+    """Concatenate the results of single rows."""
+    if isinstance(results[0], np.ndarray):
+        return np.concatenate(results)
+    if hasattr(results[0], "indptr"):
         from scipy import sparse  # type: ignore[import-untyped]  # noqa: PLC0415 - seldom
 
-        return sparse.vstack(alone, "csr")
-    raise UnplannedError("it answers with something else than arrays")
+        return sparse.vstack(results, "csr")
+    raise UnplannedError("the result is not an array")
 
 
-def _hold(got: Any, expected: Any, what: str) -> None:
-    if not same(got, expected):
-        raise UnplannedError(f"its {what} differs from the estimator's")
+def _require_same(got: Any, expected: Any, what: str) -> None:
+    if not is_same(got, expected):
+        raise UnplannedError(f"the {what} of the plan differs from the estimator's")

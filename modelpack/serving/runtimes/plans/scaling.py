@@ -17,29 +17,29 @@ from .encoding import indicators
 Transform = Callable[[Any], Any]
 
 SORTED_BINS = (1, 2)
-"""The version of scikit-learn since which bins have no tolerance."""
+"""First version of scikit-learn whose bins have no tolerance."""
 NESTED_PRODUCTS = (0, 22)
-"""The version since which products of three are made of those of two."""
+"""First version that computes products of three factors from those of two."""
 TINY = 1e-12
-"""A norm below this may be taken for none."""
+"""A norm below this may count as zero."""
 
 
 def standard_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     mean = model.mean_ if model.with_mean else None
     scale = model.scale_ if model.with_std else None
-    return {"transform": _of_both(_shifted(mean, scale), mean, scale)}
+    return {"transform": _dense_or_sparse(_shifted(mean, scale), mean, scale)}
 
 
 def robust_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     center = model.center_ if model.with_centering else None
     scale = model.scale_ if model.with_scaling else None
-    return {"transform": _of_both(_shifted(center, scale), center, scale)}
+    return {"transform": _dense_or_sparse(_shifted(center, scale), center, scale)}
 
 
 def max_abs_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if getattr(model, "clip", False):
         raise UnplannedError("MaxAbsScaler clips")
-    return {"transform": _of_both(_shifted(None, model.scale_), None, model.scale_)}
+    return {"transform": _dense_or_sparse(_shifted(None, model.scale_), None, model.scale_)}
 
 
 def _shifted(center: Any, scale: Any) -> Transform:
@@ -51,14 +51,14 @@ def _shifted(center: Any, scale: Any) -> Transform:
     return transform
 
 
-def _of_both(of_matrix: Transform, center: Any, scale: Any) -> Transform:
-    """Of sparse rows only the scale changes what is there; each value is multiplied."""
+def _dense_or_sparse(transform_dense: Transform, center: Any, scale: Any) -> Transform:
+    """Return a transform that calls `transform_dense`, and multiplies the values of sparse rows."""
     factors = None if scale is None else 1.0 / scale
 
     def transform(block: Any) -> Any:
         bounded(block)
         if isinstance(block, np.ndarray):
-            return of_matrix(block)
+            return transform_dense(block)
         if center is not None:
             raise FallbackRequiredError
         return block if factors is None else with_data(block, block.data * factors[block.indices])
@@ -67,23 +67,23 @@ def _of_both(of_matrix: Transform, center: Any, scale: Any) -> Transform:
 
 
 def with_data(block: Any, data: np.ndarray) -> Any:
-    """The sparse matrix with other values at the same places."""
+    """Copy a sparse matrix with other values at the same positions."""
     return csr_maker(block.shape[1])(data, block.indices, block.indptr)
 
 
 def min_max_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    scale, least, (low, high) = model.scale_, model.min_, model.feature_range
+    scale, minimum, (low, high) = model.scale_, model.min_, model.feature_range
     clips = getattr(model, "clip", False)
 
     def transform(block: np.ndarray) -> np.ndarray:
-        scaled: np.ndarray = bounded(matrix(block)) * scale + least
+        scaled: np.ndarray = bounded(matrix(block)) * scale + minimum
         return np.clip(scaled, low, high) if clips else scaled
 
     return {"transform": transform}
 
 
 def row_norm(norm: str | None) -> Callable[[Any], Any]:
-    """What brings the rows of a sparse matrix of its own data to length 1."""
+    """Return a function that scales the rows of a sparse matrix to length 1, in place."""
     if norm is None:
         return lambda block: block
     scale = {
@@ -99,7 +99,7 @@ def row_norm(norm: str | None) -> Callable[[Any], Any]:
 
 
 def normalizer(model: Any, compiler: Compiler) -> Part:
-    lie = laid(compiler)
+    arrange = memory_order(compiler)
     norms: Transform = {
         "l1": lambda rows: np.abs(rows).sum(axis=1),
         "l2": lambda rows: np.sqrt(np.einsum("ij,ij->i", rows, rows)),
@@ -110,7 +110,7 @@ def normalizer(model: Any, compiler: Compiler) -> Part:
     def transform(block: Any) -> Any:
         if not isinstance(block, np.ndarray):
             return normalize(with_data(block, finite(block.data).copy()))
-        block = lie(finite(block))
+        block = arrange(finite(block))
         lengths = norms(block)
         if (lengths < TINY).any():
             raise FallbackRequiredError
@@ -119,9 +119,10 @@ def normalizer(model: Any, compiler: Compiler) -> Part:
     return {"transform": transform}
 
 
-def laid(compiler: Compiler) -> Transform:
-    """How rows lie in memory, which tells how numpy adds them up and which of its routines it takes
-    for a function: as they came, or as if each had come alone.
+def memory_order(compiler: Compiler) -> Transform:
+    """Return a function that gives rows the memory order of a batch, or of single rows.
+
+    The order decides how numpy adds up rows, and which routine computes a function.
     """
     return np.ascontiguousarray if compiler.row_by_row else lambda block: block
 
@@ -155,53 +156,53 @@ def power_transformer(model: Any, compiler: Compiler) -> Part:
 
 
 def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    of_column, quantiles = model._transform_col, model.quantiles_
+    transform_column, quantiles = model._transform_col, model.quantiles_
 
     def transform(block: np.ndarray) -> np.ndarray:
         moved: np.ndarray = no_infinity(matrix(block)).copy(order="K")
         for index in range(moved.shape[1]):
-            moved[:, index] = of_column(moved[:, index], quantiles[:, index], False)
+            moved[:, index] = transform_column(moved[:, index], quantiles[:, index], False)
         return moved
 
     return {"transform": transform}
 
 
 def polynomial_features(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    """Each product is one of a degree less times one column, the leftmost of it."""
+    """Compute each product from one of a lower degree and its leftmost column."""
     terms = [tuple(np.repeat(np.arange(len(powers)), powers).tolist()) for powers in model.powers_]
-    place = {term: index for index, term in enumerate(terms)}
+    index_of = {term: index for index, term in enumerate(terms)}
     width = len(terms)
     order: Any = getattr(model, "order", "C")
     if VERSION < NESTED_PRODUCTS and max(map(len, terms)) > 2:
         raise UnplannedError("PolynomialFeatures multiplies in the order of an old version")
-    singles = [(place[term], term[0]) for term in terms if len(term) == 1]
+    singles = [(index_of[term], term[0]) for term in terms if len(term) == 1]
     products = []
     for degree in range(2, max(map(len, terms)) + 1):
         chosen = [term for term in terms if len(term) == degree]
         products.append(
             (
-                [place[term] for term in chosen],
-                [place[term[1:]] for term in chosen],
+                [index_of[term] for term in chosen],
+                [index_of[term[1:]] for term in chosen],
                 [term[0] for term in chosen],
             )
         )
-    to, taken = (list(each) for each in zip(*singles))
+    targets, sources = (list(each) for each in zip(*singles))
 
     def transform(block: np.ndarray) -> np.ndarray:
-        made = np.empty((len(block), width), order=order)
-        if () in place:
-            made[:, 0] = 1
-        made[:, to] = finite(matrix(block))[:, taken]
+        result = np.empty((len(block), width), order=order)
+        if () in index_of:
+            result[:, 0] = 1
+        result[:, targets] = finite(matrix(block))[:, sources]
         for target, parent, column in products:
-            made[:, target] = made[:, parent] * block[:, column]
-        return made
+            result[:, target] = result[:, parent] * block[:, column]
+        return result
 
     return {"transform": transform}
 
 
 def k_bins(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if VERSION < SORTED_BINS or getattr(model, "dtype", None) not in (None, np.float64):
-        raise UnplannedError("KBinsDiscretizer is set, or of a version, without a plan")
+        raise UnplannedError("KBinsDiscretizer has a dtype or a version without a plan")
     edges = [each[1:-1] for each in model.bin_edges_]
     counts = model.n_bins_.tolist()
     offsets = np.cumsum([0, *counts[:-1]])
@@ -220,7 +221,7 @@ def k_bins(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 
 FUNCTIONS = (np.log, np.log1p, np.log2, np.log10, np.sqrt, np.cbrt, np.exp, np.expm1)
-"""Of these each value gives one value, a float whether it is an integer or a float itself."""
+"""Functions that return one float for each integer or float."""
 
 
 def function_transformer(model: Any, compiler: Compiler) -> Part:
@@ -228,11 +229,13 @@ def function_transformer(model: Any, compiler: Compiler) -> Part:
     if function is not None and not any(function is known for known in FUNCTIONS):
         raise UnplannedError("FunctionTransformer calls a function of the author")
     if function is not None and compiler.gives_flags:
-        raise UnplannedError("FunctionTransformer may get booleans, whose functions are short")
+        raise UnplannedError(
+            "FunctionTransformer may get booleans, for which numpy computes short floats"
+        )
     if model.kw_args or getattr(model, "pass_y", False) is True:
         raise UnplannedError("FunctionTransformer has arguments")
     validates = model.validate is not False
-    lie = laid(compiler) if function is not None else matrix
+    arrange = memory_order(compiler) if function is not None else matrix
 
     def transform(block: Any) -> Any:
         if function is None and not validates:
@@ -242,7 +245,7 @@ def function_transformer(model: Any, compiler: Compiler) -> Part:
         values = matrix(block)
         if validates:
             finite(values)
-        return values if function is None else function(lie(values))
+        return values if function is None else function(arrange(values))
 
     return {"transform": transform}
 
@@ -250,8 +253,8 @@ def function_transformer(model: Any, compiler: Compiler) -> Part:
 def selector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     mask = np.asarray(model.get_support())
     if not mask.any():
-        raise UnplannedError("no column is chosen")
-    place = np.cumsum(mask, dtype=np.int32) - np.int32(1)
+        raise UnplannedError("a selector selects no column")
+    new_index = np.cumsum(mask, dtype=np.int32) - np.int32(1)
     make = csr_maker(int(mask.sum()))
 
     def transform(block: Any) -> Any:
@@ -260,7 +263,7 @@ def selector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         kept = mask[block.indices]
         finite(block.data)
         indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)[block.indptr]
-        return make(block.data[kept], place[block.indices[kept]], indptr)
+        return make(block.data[kept], new_index[block.indices[kept]], indptr)
 
     return {"transform": transform}
 

@@ -24,7 +24,7 @@ def classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001 - it cal
         decide = part["decision_function"] = decision(model, rows)
     is_untied = getattr(model, "break_ties", False)  # since 0.22
     if is_untied and model.decision_function_shape != "ovr":
-        raise UnplannedError("it refuses to break ties")
+        raise UnplannedError("the model refuses to break ties")
     if is_untied and n_classes > 2:
         part["predict"] = untied(decide, model.classes_)
     else:
@@ -49,18 +49,17 @@ def outlier_detector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 
 def rows_of(model: Any) -> Function:
-    """What lets rows through to libsvm, which looks at nothing itself: it would read past their end
-    if they were too short.
+    """Return a function that checks rows for libsvm, which would read past the end of short rows.
 
     Raises:
-        UnplannedError: the estimator looks at more than that.
+        UnplannedError: The estimator checks more than that.
     """
     support = model.support_vectors_
     if model._sparse or model.kernel not in KERNELS:
-        raise UnplannedError("its kernel is not computed of an array")
+        raise UnplannedError("the kernel needs other input than an array")
     count = model.n_support_.sum() if hasattr(model, "classes_") or since(0, 22) else len(support)
     if count != len(support) or support.shape[1] != model.shape_fit_[1]:
-        raise UnplannedError("its support vectors are not as it has fitted them")
+        raise UnplannedError("the support vectors were changed after the training")
     width = model.shape_fit_[1]
 
     def rows(block: Any) -> np.ndarray:
@@ -73,7 +72,7 @@ def rows_of(model: Any) -> Function:
 
 
 def raw_decision(model: Any) -> Function:
-    """libsvm's, for each pair of classes."""
+    """Return the decision function of libsvm, with one value for each pair of classes."""
     base = next(kind for kind in type(model).__mro__ if kind.__name__ == "BaseLibSVM")
     module: Any = sys.modules[base.__module__]
     count, first, second = (
@@ -111,8 +110,9 @@ def decision(model: Any, rows: Function) -> Function:
 
 
 def votes(pairs: np.ndarray, n_classes: int) -> np.ndarray:
-    """(n_rows, n_classes) of the decisions for each pair of classes, as
-    sklearn.utils.multiclass._ovr_decision_function.
+    """Convert the decisions for pairs of classes to (n_rows, n_classes).
+
+    It equals `sklearn.utils.multiclass._ovr_decision_function`.
     """
     counts = np.zeros((len(pairs), n_classes))
     confidences = np.zeros((len(pairs), n_classes))
@@ -120,7 +120,7 @@ def votes(pairs: np.ndarray, n_classes: int) -> np.ndarray:
     pair = 0
     for one in range(n_classes):
         for other in range(one + 1, n_classes):
-            confidences[:, one] += pairs[:, pair]  # libsvm's signs are the other way round
+            confidences[:, one] += pairs[:, pair]  # libsvm has the opposite signs
             confidences[:, other] -= pairs[:, pair]
             counts[:, other] += chosen[:, pair]
             counts[:, one] += ~chosen[:, pair]

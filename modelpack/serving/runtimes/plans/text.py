@@ -15,13 +15,13 @@ from .compiler import Compiler, Compilers, Part, UnplannedError
 from .scaling import row_norm, with_data
 
 Count = Callable[[Any], Mapping[int, float]]
-"""Of one text or dict: column -> what stands in it."""
+"""Function from a text or dict to column -> value."""
 
 COUNTS = tuple(map(np.dtype, (np.float64, np.int64, np.int32)))
-"""Dtypes of counts that do not wrap around, and whose functions are float64."""
-LEAST_HASH = -(2**31)
-AUTHORS = ("analyzer", "tokenizer", "preprocessor", "strip_accents")
-"""Parameters of vectorizers that may be functions of the author."""
+"""Dtypes whose counts do not wrap around, and for which numpy's functions return float64."""
+MIN_HASH = -(2**31)
+USER_FUNCTIONS = ("analyzer", "tokenizer", "preprocessor", "strip_accents")
+"""Parameters of vectorizers that may be functions of the user's code."""
 
 
 def count_vectorizer(model: Any, compiler: Compiler) -> Part:
@@ -34,7 +34,7 @@ def count_vectorizer(model: Any, compiler: Compiler) -> Part:
 
 def tfidf_vectorizer(model: Any, compiler: Compiler) -> Part:
     if np.dtype(model.dtype) != np.float64:
-        raise UnplannedError("TfidfVectorizer gives short floats")
+        raise UnplannedError("TfidfVectorizer returns short floats")
     collect = count_vectorizer(model, compiler)["transform"]
     weigh = tfidf_transformer(model._tfidf, compiler)["transform"]
     return {"transform": lambda texts: weigh(collect(texts))}
@@ -42,18 +42,18 @@ def tfidf_vectorizer(model: Any, compiler: Compiler) -> Part:
 
 def tfidf_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     weigh = weights(model)
-    turned = model.use_idf and is_turned(model, len(model.idf_))
+    is_reversed = model.use_idf and reverses_entries(model, len(model.idf_))
 
     def transform(block: Any) -> Any:
         if isinstance(block, np.ndarray):
             raise FallbackRequiredError
-        return weigh(turn(block) if turned else block)
+        return weigh(reverse_entries(block) if is_reversed else block)
 
     return {"transform": transform}
 
 
 def weights(model: Any) -> Callable[[Any], Any]:
-    """What a TfidfTransformer makes of sparse counts, apart from their order."""
+    """Return the transform of a TfidfTransformer, which keeps the order of entries."""
     idf = model.idf_ if model.use_idf else None
     normalize = row_norm(model.norm)
 
@@ -66,9 +66,10 @@ def weights(model: Any) -> Callable[[Any], Any]:
     return weigh
 
 
-def is_turned(model: Any, width: int) -> bool:
-    """Whether the weights of a row come out from the last column to the first: versions that
-    multiply by a sparse matrix of them have this from scipy.
+def reverses_entries(model: Any, width: int) -> bool:
+    """Return whether the transformer reverses the entries of a row.
+
+    Releases that multiply by a sparse matrix of weights do, because scipy does.
     """
     if width < 2:
         return False
@@ -77,19 +78,19 @@ def is_turned(model: Any, width: int) -> bool:
     return bool(model.transform(row).indices[0] == 1)
 
 
-def turn(block: Any) -> Any:
-    """Each row from its last entry to its first."""
+def reverse_entries(block: Any) -> Any:
+    """Return the entries of each row in reverse order."""
     ends = block.indptr[:-1] + block.indptr[1:] - 1
-    places = ends[row_numbers(block)] - np.arange(len(block.data))
-    return csr_maker(block.shape[1])(block.data[places], block.indices[places], block.indptr)
+    order = ends[row_numbers(block)] - np.arange(len(block.data))
+    return csr_maker(block.shape[1])(block.data[order], block.indices[order], block.indptr)
 
 
 def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if np.dtype(model.dtype) != np.float64 or getattr(model, "non_negative", False):
-        raise UnplannedError("HashingVectorizer is set in a way without a plan")
+        raise UnplannedError("HashingVectorizer has a setting without a plan")
     is_whole = isinstance(model.n_features, (int, np.integer))
     if not is_whole or not 0 < model.n_features < 2**31:  # the compiled code divides by it
-        raise UnplannedError("HashingVectorizer has no number of columns")
+        raise UnplannedError("HashingVectorizer has an invalid number of columns")
     analyze, width, signed, binary = (
         analyzer(model),
         model.n_features,
@@ -114,28 +115,28 @@ def _hash(token: str) -> int:
         number = int(murmurhash3_32(token.encode(), 0))
     except UnicodeEncodeError as error:
         raise FallbackRequiredError from error
-    if number == LEAST_HASH:
+    if number == MIN_HASH:
         raise FallbackRequiredError  # has no absolute value of 32 bits
     return number
 
 
 def analyzer(model: Any) -> Callable[[str], Iterable[str]]:
-    """What takes the terms out of a text.
+    """Return the function that splits a text into terms.
 
     Raises:
-        UnplannedError: a function of the author does, or texts are the names of files.
+        UnplannedError: It is user code, or texts are the names of files.
     """
-    if model.input != "content" or any(callable(getattr(model, name)) for name in AUTHORS):
-        raise UnplannedError(f"{type(model).__name__} reads files, or calls a function")
+    if model.input != "content" or any(callable(getattr(model, name)) for name in USER_FUNCTIONS):
+        raise UnplannedError(f"{type(model).__name__} reads files, or calls user code")
     analyze: Callable[[str], Iterable[str]] = model.build_analyzer()
     return analyze
 
 
 def _counter(model: Any, analyze: Callable[[str], Iterable[str]]) -> Count:
-    place, binary = model.vocabulary_.get, model.binary
+    column_of, binary = model.vocabulary_.get, model.binary
 
     def count(text: str) -> Mapping[int, float]:
-        counts: Counter[Any] = Counter(map(place, analyze(text)))
+        counts: Counter[Any] = Counter(map(column_of, analyze(text)))
         counts.pop(None, None)
         return dict.fromkeys(counts, 1.0) if binary else counts
 
@@ -143,7 +144,7 @@ def _counter(model: Any, analyze: Callable[[str], Iterable[str]]) -> Count:
 
 
 def _collected(count: Count, width: int, dtype: Any = np.float64) -> Callable[[Sequence[Any]], Any]:
-    """What makes a sparse matrix of counts."""
+    """Return a function that creates a sparse matrix of counts."""
     make = csr_maker(width)
 
     def collect(texts: Sequence[Any]) -> Any:
@@ -157,44 +158,44 @@ def _collected(count: Count, width: int, dtype: Any = np.float64) -> Callable[[S
             indices += counts
             data += counts.values()
             indptr.append(len(indices))
-        made = make(np.array(data, dtype), np.array(indices, np.int32), np.array(indptr, np.int32))
-        made.sort_indices()
-        return made
+        rows = make(np.array(data, dtype), np.array(indices, np.int32), np.array(indptr, np.int32))
+        rows.sort_indices()
+        return rows
 
     return collect
 
 
 def dict_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if np.dtype(model.dtype) != np.float64:
-        raise UnplannedError("DictVectorizer gives something else than floats")
+        raise UnplannedError("DictVectorizer returns other numbers than float64")
     vocabulary, separator = model.vocabulary_, model.separator
     width = len(vocabulary)
     make = csr_maker(width)
 
     def entries(row: Any) -> dict[int, float]:
-        found: dict[int, float] = {}
+        values: dict[int, float] = {}
         for name, value in row.items():
-            place = vocabulary.get(_feature(name, value, separator))
-            if place in found:
+            column = vocabulary.get(_feature(name, value, separator))
+            if column in values:
                 raise FallbackRequiredError
-            if place is not None:
-                found[place] = 1.0 if isinstance(value, str) else float(value)
-        return found
+            if column is not None:
+                values[column] = 1.0 if isinstance(value, str) else float(value)
+        return values
 
     def sparse_rows(rows: Sequence[Any]) -> Any:
-        found = [entries(row) for row in rows]
-        places = [sorted(each) for each in found]
-        indptr = np.cumsum([0, *map(len, places)]).astype(np.int32)
-        data = [each[place] for each, order in zip(found, places) for place in order]
-        indices = [place for order in places for place in order]
+        values = [entries(row) for row in rows]
+        columns = [sorted(each) for each in values]
+        indptr = np.cumsum([0, *map(len, columns)]).astype(np.int32)
+        data = [each[column] for each, order in zip(values, columns) for column in order]
+        indices = [column for order in columns for column in order]
         return make(np.array(data, np.float64), np.array(indices, np.int32), indptr)
 
     def dense_rows(rows: Sequence[Any]) -> np.ndarray:
-        made = np.zeros((len(rows), width))
-        for row, given in zip(made, rows):
-            for place, value in entries(given).items():
-                row[place] = value
-        return made
+        result = np.zeros((len(rows), width))
+        for target, row in zip(result, rows):
+            for column, value in entries(row).items():
+                target[column] = value
+        return result
 
     return {"transform": sparse_rows if model.sparse else dense_rows}
 

@@ -28,13 +28,13 @@ def test_gaussian_of_rows_in_fortran_order(labelled):
     plan = plan_of(model)
     rows = np.asfortranarray(random_rows(12, 50))
     for method in ("predict", "predict_proba"):
-        compare(plan.together[method](rows), getattr(model, method)(rows), method)
-    assert not doubts(plan.each["predict"], rows)
+        compare(plan.batch[method](rows), getattr(model, method)(rows), method)
+    assert not doubts(plan.row_by_row["predict"], rows)
 
 
 def test_gaussian_of_too_many_rows(labelled):
     plan = plan_of(GaussianNB().fit(*labelled))
-    assert doubts(plan.together["predict"], np.zeros((100_000, 12)))
+    assert doubts(plan.batch["predict"], np.zeros((100_000, 12)))
 
 
 @pytest.mark.parametrize("kind", [MultinomialNB, ComplementNB])
@@ -73,5 +73,5 @@ def test_what_the_estimator_refuses_is_left_to_it(labelled, kind, value):
         bad = np.ones((count, 12))
         bad[count // 2, 7] = value
         for method in PROBABLE:
-            assert doubts(plan.together[method], bad)
-            assert doubts(plan.each[method], bad)
+            assert doubts(plan.batch[method], bad)
+            assert doubts(plan.row_by_row[method], bad)

@@ -32,9 +32,9 @@ def test_distances_of_rows_of_any_size():
     rows = np.random.default_rng(0).normal(size=(300, 5))
     model = KMeans(n_clusters=4, n_init=1, random_state=0).fit(rows)
     plan, extreme = plan_of(model), random_rows(5, 1000)
-    compare(plan.together["transform"](extreme), model.transform(extreme), "transform")
+    compare(plan.batch["transform"](extreme), model.transform(extreme), "transform")
     for row in extreme[:200].reshape(200, 1, 5):
-        compare(plan.each["transform"](row), model.transform(row), "transform")
+        compare(plan.row_by_row["transform"](row), model.transform(row), "transform")
 
 
 def test_rows_of_any_size_are_labelled_alike_or_left_to_the_estimator():
@@ -42,10 +42,10 @@ def test_rows_of_any_size_are_labelled_alike_or_left_to_the_estimator():
     model = KMeans(n_clusters=4, n_init=1, random_state=0).fit(rows)
     plan, doubted = plan_of(model), 0
     for row in (random_rows(5, 400) * 1e6).reshape(400, 1, 5):
-        if doubts(plan.together["predict"], row):
+        if doubts(plan.batch["predict"], row):
             doubted += 1
         else:
-            compare(plan.together["predict"](row), model.predict(row), "predict")
+            compare(plan.batch["predict"](row), model.predict(row), "predict")
     assert 0 < doubted < 100
 
 
@@ -55,8 +55,8 @@ def test_between_two_centres_the_estimator_decides():
     plan = plan_of(model)
     middle = model.cluster_centers_.mean(axis=0).reshape(1, -1)
     for nearly in (middle, middle * (1 + 1e-15), middle + 1e-16):
-        assert doubts(plan.together["predict"], nearly)
-    assert not doubts(plan.together["predict"], middle + 1e-9)
+        assert doubts(plan.batch["predict"], nearly)
+    assert not doubts(plan.batch["predict"], middle + 1e-9)
 
 
 @pytest.mark.parametrize("clusters", [1, 3])
@@ -70,8 +70,8 @@ def test_what_the_estimator_refuses_is_left_to_it(clusters, value):
         rows = np.ones((count, 2))
         rows[count // 2, 0] = value
         for method in ("predict", "transform"):
-            assert doubts(plan.together[method], rows)
-            assert doubts(plan.each[method], rows)
+            assert doubts(plan.batch[method], rows)
+            assert doubts(plan.row_by_row[method], rows)
 
 
 def test_rows_in_another_order_of_memory():

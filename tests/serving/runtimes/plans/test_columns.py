@@ -101,9 +101,9 @@ def check(model: Any, rows: np.ndarray, methods: Sequence[str], alone: int = 12)
     plan = plan_of(model)
     for method in methods:
         asked = getattr(model, method)
-        compare(plan.together[method](rows), asked(rows), method)
+        compare(plan.batch[method](rows), asked(rows), method)
         one_by_one = np.concatenate([asked(row.reshape(1, -1)) for row in rows[:alone]])
-        compare(plan.each[method](rows)[:alone], one_by_one, method)
+        compare(plan.row_by_row[method](rows)[:alone], one_by_one, method)
 
 
 def before(transformer: Any) -> Any:
@@ -132,8 +132,8 @@ def check_transform(transformer: Any, rows: np.ndarray) -> None:
     """The plan's transform of rows is the estimator's, at once and of each alone."""
     plan = plan_of(transformer)
     expected = transformer.transform(rows)
-    compare(plan.together["transform"](rows), expected, "transform")
-    compare(plan.each["transform"](rows), expected, "transform")
+    compare(plan.batch["transform"](rows), expected, "transform")
+    compare(plan.row_by_row["transform"](rows), expected, "transform")
     assert np.isfinite(rows).all(), "parts do not write to what they are given"
 
 
@@ -144,7 +144,7 @@ def test_positive_numbers(positive, labelled):
     check(model, np.abs(random_rows(WIDTH, 500)) + 1e-6, ["predict_proba"])
     rows[3, 3] = -2.0
     with np.errstate(invalid="ignore"):
-        assert doubts(plan_of(model).together["predict"], rows)
+        assert doubts(plan_of(model).batch["predict"], rows)
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
@@ -153,7 +153,7 @@ def test_what_a_model_refuses_is_doubted(name, labelled):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = before(TRANSFORMERS[name]()).fit(*labelled)
-        planned = plan_of(model).together["predict"]
+        planned = plan_of(model).batch["predict"]
         for bad in (NAN, np.inf, -np.inf):
             for column in (0, WIDTH - 1):
                 row = labelled[0][:1].copy()
@@ -411,7 +411,7 @@ def check_table(transformer: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         transformer.fit(frame(given), classes_of(given))
-        planned = plan_of(transformer, NAMES, "frame").together["transform"]
+        planned = plan_of(transformer, NAMES, "frame").batch["transform"]
         for rows in (given, columns(300, 2, unknown=True), columns(50, 3, 0)):
             check_rows(transformer, planned, rows)
             for place in range(4):
@@ -442,7 +442,7 @@ def test_the_rows_of_tables_are_planned_and_not_doubted():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             transformer = make().fit(frame(given), classes_of(given))
-        planned = plan_of(transformer, NAMES, "frame").together["transform"]
+        planned = plan_of(transformer, NAMES, "frame").batch["transform"]
         assert not doubts(planned, columns(100, 1)), name
 
 
@@ -456,10 +456,10 @@ def test_a_whole_table_model():
     plan = plan_of(model, NAMES, "frame")
     for seed in range(4):
         rows = columns(100 * seed + 1, seed, unknown=True)
-        compare(plan.together["predict_proba"](rows), model.predict_proba(frame(rows)), "proba")
+        compare(plan.batch["predict_proba"](rows), model.predict_proba(frame(rows)), "proba")
         alone = [[column[n : n + 1] for column in rows] for n in range(min(15, len(rows[0])))]
         one_by_one = np.concatenate([model.predict_proba(frame(row)) for row in alone])
-        compare(plan.each["predict_proba"](rows)[:15], one_by_one, "proba of each")
+        compare(plan.row_by_row["predict_proba"](rows)[:15], one_by_one, "proba of each")
 
 
 def test_frames_of_numbers(labelled):
@@ -482,14 +482,16 @@ def test_frames_of_numbers(labelled):
         model.fit(table, classes)
         plan = plan_of(model, names, "frame")
         expected = model.predict_proba(pd.DataFrame(rows, columns=names))
-        compare(plan.together["predict_proba"](rows), expected, "proba")
+        compare(plan.batch["predict_proba"](rows), expected, "proba")
         listed = [np.ascontiguousarray(column) for column in rows.T]
         listed[3] = np.arange(len(rows))
         by_name = pd.DataFrame(dict(zip(names, listed, strict=True)))
         expected = model.predict_proba(by_name)
-        compare(plan.together["predict_proba"](listed), expected, "proba of columns")
+        compare(plan.batch["predict_proba"](listed), expected, "proba of columns")
         alone = [model.predict_proba(by_name[n : n + 1]) for n in range(15)]
-        compare(plan.each["predict_proba"](listed)[:15], np.concatenate(alone), "proba of each")
+        compare(
+            plan.row_by_row["predict_proba"](listed)[:15], np.concatenate(alone), "proba of each"
+        )
 
 
 def test_names_in_another_order_than_fitted():
@@ -500,7 +502,7 @@ def test_names_in_another_order_than_fitted():
     plan = plan_of(model, turned, "frame")
     rows = columns(40, 7)
     expected = model.transform(frame(rows))
-    compare(plan.together["transform"](rows[::-1]), expected, "transform")
+    compare(plan.batch["transform"](rows[::-1]), expected, "transform")
 
 
 @pytest.mark.parametrize(
@@ -528,7 +530,7 @@ def test_no_plan(step, labelled):
 def test_unknown_categories_are_left_to_the_estimator():
     given = columns(100, missing=0)
     encoder = OneHotEncoder().fit(frame(given)[["city"]])
-    planned = plan_of(encoder, ["city"], "frame").together["transform"]
+    planned = plan_of(encoder, ["city"], "frame").batch["transform"]
     for value in ("nowhere", NAN, np.inf):
         column = np.empty(1, object)
         column[:] = [value]
@@ -547,9 +549,9 @@ def test_sums_and_functions_of_rows_that_come_as_columns(step):
     model = make_pipeline(step, LogisticRegression()).fit(table, np.arange(80) % 2)
     plan = plan_of(model, names, "frame")
     rows = [table[name].to_numpy() for name in names]
-    compare(plan.together["predict_proba"](rows), model.predict_proba(table), "proba")
+    compare(plan.batch["predict_proba"](rows), model.predict_proba(table), "proba")
     alone = np.concatenate([model.predict_proba(table[n : n + 1]) for n in range(80)])
-    compare(plan.each["predict_proba"](rows), alone, "proba of each")
+    compare(plan.row_by_row["predict_proba"](rows), alone, "proba of each")
 
 
 def test_what_was_never_missing_is_unknown():
@@ -560,7 +562,7 @@ def test_what_was_never_missing_is_unknown():
         OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-7),
     ):
         encoder.fit(table)
-        planned = plan_of(encoder, list(table), "frame").together["transform"]
+        planned = plan_of(encoder, list(table), "frame").batch["transform"]
         rows = [np.array(["word 1", NAN], object), np.array([NAN, 0.0])]
         asked = pd.DataFrame({"city": pd.Series(rows[0], dtype=object), "ratio": rows[1]})
         compare(planned(rows), encoder.transform(asked), "transform")
@@ -571,4 +573,4 @@ def test_fillings_have_the_type_of_the_training_rows():
     rows = generator.normal(size=(50, 4)).astype(np.float32)
     imputer = SimpleImputer(strategy="constant", fill_value=np.float32(0.1)).fit(rows)
     holes = np.array([[NAN, 1.0, NAN, 0.1]])
-    compare(plan_of(imputer).together["transform"](holes), imputer.transform(holes), "transform")
+    compare(plan_of(imputer).batch["transform"](holes), imputer.transform(holes), "transform")

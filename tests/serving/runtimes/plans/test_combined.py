@@ -67,11 +67,11 @@ def hold(model, block, rows, layout, names) -> set[str]:
     except UnplannedError:
         return set()
     answered = set()
-    for method in plan.together:
+    for method in plan.batch:
         if not hasattr(model, method):
             continue
         try:
-            got = plan.together[method](block)
+            got = plan.batch[method](block)
         except FallbackRequiredError:
             continue
         compare(got, getattr(model, method)(rows), method)

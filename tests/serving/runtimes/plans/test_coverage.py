@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from modelpack.serving.manifest import Field
 from modelpack.serving.runtimes import trials
 from modelpack.serving.runtimes.plans import UnplannedError, encoding, runtime
-from modelpack.serving.runtimes.trials import UNKNOWN, same
+from modelpack.serving.runtimes.trials import UNKNOWN, is_same
 
 CITIES = tuple(f"city {n:04}" for n in range(1300))
 FIELDS = [
@@ -68,7 +68,7 @@ def test_rows_that_may_be_refused_are_alone():
     for group in groups:
         if any(UNKNOWN in row or np.finfo(np.float64).max in row for row in group):
             assert len(group) == 1
-        assert len(group) <= trials.CHUNK
+        assert len(group) <= trials.MAX_GROUP_ROWS
 
 
 def table(size: int) -> tuple[pd.DataFrame, list[Field]]:
@@ -86,11 +86,11 @@ def test_codes_that_wrap_around_are_noticed(monkeypatch):
     frame, fields = table(200)
     codes = make_column_transformer((OrdinalEncoder(dtype=np.int8), ["code"]))
     model = make_pipeline(codes, DecisionTreeClassifier()).fit(frame, np.arange(400) % 200 % 3)
-    with pytest.raises(UnplannedError, match="gives codes of int8"):
+    with pytest.raises(UnplannedError, match="returns codes of int8"):
         tried(model, "frame", fields)
-    looked_up = encoding.looked_up
+    encode_columns = encoding.encode_columns
     monkeypatch.setattr(encoding, "_require_wide", lambda *given: None)
-    monkeypatch.setattr(encoding, "looked_up", lambda lookups, dtype: looked_up(lookups))
+    monkeypatch.setattr(encoding, "encode_columns", lambda lookups, dtype: encode_columns(lookups))
     with pytest.raises(UnplannedError, match="differs"):
         tried(model, "frame", fields)
 
@@ -99,7 +99,7 @@ def test_a_wrong_last_category_is_noticed(monkeypatch):
     frame, fields = table(700)
     columns = make_column_transformer((OneHotEncoder(), ["code"]), (StandardScaler(), ["size"]))
     model = make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(1400) % 2)
-    assert "rows" in tried(model, "frame", fields).told
+    assert "rows" in tried(model, "frame", fields).reason
 
     def last(together, each):
         right = together["predict_proba"]
@@ -108,7 +108,7 @@ def test_a_wrong_last_category_is_noticed(monkeypatch):
         )
 
     replaced(monkeypatch, last)
-    with pytest.raises(UnplannedError, match="predict_proba differs"):
+    with pytest.raises(UnplannedError, match="predict_proba of the plan differs"):
         tried(model, "frame", fields)
 
 
@@ -117,12 +117,12 @@ def test_rows_for_which_there_is_no_time_are_counted(monkeypatch):
     columns = make_column_transformer((OneHotEncoder(), ["code"]), (StandardScaler(), ["size"]))
     model = make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(100) % 2)
     monkeypatch.setattr(runtime, "PATIENCE_SECONDS", 100)
-    told = tried(model, "frame", fields).told
+    told = tried(model, "frame", fields).reason
     monkeypatch.setattr(runtime, "PATIENCE_SECONDS", -1)
-    found = tried(model, "frame", fields).told
+    found = tried(model, "frame", fields).reason
     left = int(found.partition("; ")[2].partition(" ")[0])
-    assert left + int(found.split()[4]) == int(told.split()[4])
-    assert "more would take longer" in found
+    assert left + int(found.split()[6]) == int(told.split()[6])
+    assert "more were not tried" in found
     assert "more" not in told
 
 
@@ -131,7 +131,7 @@ def test_rows_for_which_there_is_no_time_are_counted(monkeypatch):
     [
         (Field("x", "datetime", example=0), "has dates"),
         (Field("x", "number", example=0.0, dtype="Float64"), "has the dtype Float64"),
-        (Field("x", "number", example=0.0, dtype="float32"), "has float32"),
+        (Field("x", "number", example=0.0, dtype="float32"), "column is float32"),
     ],
 )
 def test_columns_that_a_plan_might_misread_leave_no_plan(field, why):
@@ -181,8 +181,8 @@ def test_plans_of_named_columns_have_the_bits_of_the_frame(name, dtype):
     method = "predict_proba" if name == "bayes" else method
     for count in (1, 2, 7, 50):
         rows = frame.head(count)
-        got = planned.together(method, rows.to_numpy(np.float64).copy())
-        assert same(got, getattr(model, method)(rows)), count
+        got = planned.call_batch(method, rows.to_numpy(np.float64).copy())
+        assert is_same(got, getattr(model, method)(rows)), count
 
 
 def test_many_rows_decide_how_integers_are_added_up():
@@ -193,5 +193,5 @@ def test_many_rows_decide_how_integers_are_added_up():
         target = frame["a"] + frame["c"] > random.integers(20, 100, 300)
         model = LogisticRegression().fit(frame, target)
         fields = [Field(c, "integer", example=int(frame[c][0]), dtype="int64") for c in frame]
-        got = tried(model, "array", fields).together("predict_proba", frame.to_numpy(np.float64))
-        assert same(got, model.predict_proba(frame))
+        got = tried(model, "array", fields).call_batch("predict_proba", frame.to_numpy(np.float64))
+        assert is_same(got, model.predict_proba(frame))

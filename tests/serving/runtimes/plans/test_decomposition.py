@@ -46,5 +46,5 @@ def test_what_the_estimator_refuses_is_left_to_it(model, value):
     for count in (1, 3, 70):
         rows = np.ones((count, 12))
         rows[count // 2, 7] = value
-        assert doubts(plan.together["transform"], rows)
-        assert doubts(plan.each["transform"], rows)
+        assert doubts(plan.batch["transform"], rows)
+        assert doubts(plan.row_by_row["transform"], rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelpack.serving.runtimes.plans import encoding, imputing, linear, scaling, text
+from modelpack.serving.runtimes.plans import encoding, linear, scaling, text
 
 SCRIPTS = Path(__file__).parents[4] / "scripts"
 SEED, COUNT = 0, 3
@@ -50,7 +50,9 @@ FAULTS = {
         ["OrdinalEncoder"],
         lambda patch: (
             patch.setattr(encoding, "_require_wide", lambda *given: None),
-            patch.setattr(encoding, "looked_up", encoding_without_dtype(encoding.looked_up)),
+            patch.setattr(
+                encoding, "encode_columns", encoding_without_dtype(encoding.encode_columns)
+            ),
         ),
     ),
     "counts that do not wrap around": (
@@ -66,7 +68,7 @@ FAULTS = {
     ),
     "infinities that pass an imputer": (
         ["SimpleImputer"],
-        lambda patch: patch.setattr(imputing, "bounded", lambda block: block),
+        lambda patch: patch.setattr(encoding, "bounded", lambda block: block),
     ),
     "infinities that pass a product": (
         ["Ridge"],
@@ -78,7 +80,7 @@ FAULTS = {
     ),
     "an unknown category": (
         ["OneHotEncoder"],
-        lambda patch: patch.setattr(encoding, "_unknown_place", lambda *given: None),
+        lambda patch: patch.setattr(encoding, "_unknown_position", lambda *given: None),
     ),
     "a centred norm": (
         ["Normalizer"],

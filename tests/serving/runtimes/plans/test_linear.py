@@ -55,8 +55,8 @@ def test_logistic_regression_with_many_zeros(labelled):
         for count in (1, 2, 40):
             rows = np.ones((count, 12))
             rows[-1] = np.where(model.coef_[0] == 0, value, 1.0)
-            assert doubts(plan_of(model).together["predict"], rows)
-            assert doubts(plan_of(model).each["predict"], rows)
+            assert doubts(plan_of(model).batch["predict"], rows)
+            assert doubts(plan_of(model).row_by_row["predict"], rows)
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_rows_of_no_class_are_left_to_the_estimator():
     rows, classes = make_classification(300, 12, n_informative=8, n_classes=3, random_state=0)
     model = SGDClassifier(loss="modified_huber", max_iter=20, random_state=0).fit(rows, classes)
     nowhere = next(row for row in random_rows(12) if of_no_class(model, row)).reshape(1, -1)
-    assert doubts(plan_of(model).together["predict_proba"], nowhere)
-    assert not doubts(plan_of(model).together["predict"], nowhere)
+    assert doubts(plan_of(model).batch["predict_proba"], nowhere)
+    assert not doubts(plan_of(model).batch["predict"], nowhere)
 
 
 def test_stochastic_gradient_without_probabilities(labelled):
     model = SGDClassifier(loss="hinge", max_iter=20, random_state=0).fit(*labelled)
     check(model, random_rows(12), ("predict", "decision_function"))
-    assert "predict_proba" not in plan_of(model).together
+    assert "predict_proba" not in plan_of(model).batch
 
 
 @pytest.mark.parametrize("solver", ["svd", "eigen", "lsqr"])
@@ -205,12 +205,12 @@ def test_what_the_estimator_refuses_is_left_to_it(labelled, value):
         rows = np.ones((count, 12))
         rows[count // 2, 7] = value
         for method in SCORED:
-            assert doubts(plan.together[method], rows)
-            assert doubts(plan.each[method], rows)
+            assert doubts(plan.batch[method], rows)
+            assert doubts(plan.row_by_row[method], rows)
 
 
 def test_sparse_coefficients_have_no_plan():
     rows, classes = make_classification(100, 5, random_state=0)
     model = LogisticRegression().fit(rows, classes).sparsify()
-    with pytest.raises(Exception, match="no array"):
+    with pytest.raises(Exception, match="not a dense array"):
         plan_of(model)

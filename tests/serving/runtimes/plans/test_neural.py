@@ -50,8 +50,8 @@ def test_what_the_estimator_refuses_is_left_to_it(labelled, activation, value):
         rows = np.ones((count, 12))
         rows[count // 2, 7] = value
         for method in ("predict", "predict_proba"):
-            assert doubts(plan.together[method], rows)
-            assert doubts(plan.each[method], rows)
+            assert doubts(plan.batch[method], rows)
+            assert doubts(plan.row_by_row[method], rows)
 
 
 def test_several_labels_at_once_have_no_plan():

@@ -81,8 +81,8 @@ def test_rows_that_libsvm_must_not_see(labelled):
     plan = plan_of(SVC(gamma="scale").fit(*labelled))
     for bad in (np.full((1, 6), np.nan), np.full((2, 6), np.inf), np.zeros((1, 5))):
         for method in DECIDED:
-            assert doubts(plan.together[method], bad)
-            assert doubts(plan.each[method], bad)
+            assert doubts(plan.batch[method], bad)
+            assert doubts(plan.row_by_row[method], bad)
 
 
 def test_rows_in_another_order_of_memory(labelled):

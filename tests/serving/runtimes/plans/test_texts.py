@@ -108,7 +108,7 @@ VECTORIZERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", VECTORIZERS)
 def test_texts(name):
     model = VECTORIZERS[name]().fit(TRAINING, CLASSES)
-    planned = plan_of(model, ["text"], "text").together["transform"]
+    planned = plan_of(model, ["text"], "text").batch["transform"]
     several = texts(200, 1)
     for asked in (several, TRAINING, ["nothing known"], *([text] for text in several[:50] + ODD)):
         try:
@@ -122,7 +122,7 @@ def test_texts(name):
 def test_a_chain_of_two_objects():
     first = CountVectorizer().fit(TRAINING)
     model = Chain([first, TfidfTransformer().fit(first.transform(TRAINING))])
-    planned = plan_of(model, ["text"], "text").together["transform"]
+    planned = plan_of(model, ["text"], "text").batch["transform"]
     compare(planned(texts(20, 3)), model.transform(texts(20, 3)), "transform")
 
 
@@ -137,7 +137,7 @@ def test_a_column_of_texts():
             ("size", "passthrough", ["size"]),
         ]
     ).fit(table, CLASSES)
-    planned = plan_of(model, list(table), "frame").together["transform"]
+    planned = plan_of(model, list(table), "frame").batch["transform"]
     compare(planned([kinds, column, np.arange(300.0)]), model.transform(table), "transform")
     for row in range(20):
         one = slice(row, row + 1)
@@ -193,7 +193,7 @@ def dicts(count: int, seed: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("sort", [True, False])
 def test_dicts(sparse, sort):
     model = DictVectorizer(sparse=sparse, sort=sort).fit(dicts(200, 0))
-    planned = plan_of(model, ["row"], "dicts").together["transform"]
+    planned = plan_of(model, ["row"], "dicts").batch["transform"]
     rows = dicts(500, 1)
     for asked in (rows, *([row] for row in rows[:100])):
         compare(planned(asked), model.transform(asked), "transform")
@@ -201,7 +201,7 @@ def test_dicts(sparse, sort):
 
 def test_dicts_that_are_doubted():
     model = DictVectorizer().fit([{"a": "b", "c": 2}, {"a=b": 1, "c": 1}])
-    planned = plan_of(model, ["row"], "dicts").together["transform"]
+    planned = plan_of(model, ["row"], "dicts").batch["transform"]
     for row in (
         {"a": ["b"]},
         {"c": None},

@@ -29,7 +29,7 @@ from sklearn.tree import (
 )
 from threadpoolctl import threadpool_limits
 
-from modelpack.serving.runtimes.plans import UnplannedError, forests, histograms
+from modelpack.serving.runtimes.plans import UnplannedError, ensembles, histograms
 
 WIDTH = 9
 CHOSEN = ("predict", "predict_proba")
@@ -167,7 +167,7 @@ def test_exponential_loss():
 @titled([*CLASSIFIERS, *BOOSTED[:2], BOOSTED[3]])
 def test_what_the_estimator_refuses_is_left_to_it(model):
     model.fit(*make_classification(200, WIDTH, random_state=0))
-    predict = plan_of(model).together["predict"]
+    predict = plan_of(model).batch["predict"]
     huge, endless = random_rows(WIDTH, 5), random_rows(WIDTH, 5)
     huge[3, 2], endless[4, 1] = 1e39, -np.inf
     assert not doubts(predict, random_rows(WIDTH, 5))
@@ -180,7 +180,7 @@ def test_what_the_estimator_refuses_is_left_to_it(model):
 @titled([BOOSTED[0], BOOSTED[3]])
 def test_missing_values_that_boosting_refuses(model):
     model.fit(*make_classification(200, WIDTH, random_state=0))
-    assert doubts(plan_of(model).together["predict"], with_nan(random_rows(WIDTH, 5)))
+    assert doubts(plan_of(model).batch["predict"], with_nan(random_rows(WIDTH, 5)))
 
 
 def with_nan(rows):
@@ -205,14 +205,14 @@ def test_infinite_values_of_histograms():
 
 
 def test_forests_too_large_to_be_copied(monkeypatch, labelled):
-    monkeypatch.setattr(forests, "COPIED", 0)
+    monkeypatch.setattr(ensembles, "MAX_COPIED", 0)
     rows, classes, weights = labelled
     model = CLASSIFIERS[2].fit(rows, classes, sample_weight=weights)
     check(model, random_rows(WIDTH, 300), CHOSEN)
 
 
 def test_histograms_too_large_to_be_copied(monkeypatch):
-    monkeypatch.setattr(histograms, "COPIED", 0)
+    monkeypatch.setattr(histograms, "MAX_COPIED", 0)
     model = BOOSTED[2].fit(*make_classification(200, WIDTH, random_state=0))
     with pytest.raises(UnplannedError, match="too large"):
         plan_of(model)
@@ -238,7 +238,7 @@ def test_of_frames(model):
     columns = [np.arange(200) % 7, rows[:, 1], rows[:, 2] > 0]
     frame = pd.DataFrame(dict(zip("abc", columns, strict=True)))
     model.fit(frame, values)
-    for method, function in plan_of(model, "abc", "frame").together.items():
+    for method, function in plan_of(model, "abc", "frame").batch.items():
         compare(function(columns), getattr(model, method)(frame), method)
         assert doubts(function, [columns[0] + 2**53, *columns[1:]])
         assert doubts(function, [columns[0].astype(object), *columns[1:]])
@@ -249,6 +249,6 @@ def test_the_model_stays_as_it_is(labelled):
     for model in (CLASSIFIERS[2], *BOOSTED):
         model.fit(rows, classes, sample_weight=weights)
         before, held = model.predict_proba(rows), set(vars(model))
-        plan_of(model).together["predict_proba"](rows)
+        plan_of(model).batch["predict_proba"](rows)
         assert set(vars(model)) == held
         compare(model.predict_proba(rows), before, "predict_proba")

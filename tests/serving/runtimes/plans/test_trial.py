@@ -135,7 +135,7 @@ def test_a_plan_that_answers_what_the_estimator_refuses_is_refused(mixed, monkey
         model[0].named_transformers_["w"][1].handle_unknown = "ignore"
 
     planted(monkeypatch, lenient)
-    with pytest.raises(UnplannedError, match="answers what the estimator refuses"):
+    with pytest.raises(UnplannedError, match="predicts rows that the estimator rejects"):
         tried(mixed, "frame", TABLE)
 
 
@@ -153,8 +153,8 @@ def doubt(_block):
     [
         (lambda together, each: each.update(predict=lambda b: -together["predict"](b)), "single"),
         (lambda together, each: together.update(predict=lambda b: 1 / 0), "fails: ZeroDivision"),
-        (lambda together, each: together.update(predict=doubt), "doubts about all rows"),
-        (lambda together, each: each.update(predict=doubt), "doubts about single rows"),
+        (lambda together, each: together.update(predict=doubt), "covers no row"),
+        (lambda together, each: each.update(predict=doubt), "covers rows only in a batch"),
         (
             lambda together, each: together.update(
                 predict=lambda b, asked=together["predict"]: asked(b).astype(float)
@@ -173,7 +173,7 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
     texts = ["red green blue", "green tea", "blue sea red", "tea at sea"] * 5
     model = TfidfVectorizer().fit(texts)
     facts = manifest("text", [Field("text", "string")])  # no example is known
-    terms = trials.words(model)
+    terms = trials.vocabulary_terms(model)
     assert terms == sorted(model.vocabulary_)
     groups = trials.sample_groups(facts, terms)
     assert set(" ".join(text for [text] in groups[1]).split()) == set(terms)
@@ -188,7 +188,7 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
 
 
 def test_nothing_is_known(numeric):
-    with pytest.raises(UnplannedError, match="no row is known"):
+    with pytest.raises(UnplannedError, match="no example row is known"):
         tried(numeric, "array", [Field(f"x{index}", "number") for index in range(6)])
 
 
@@ -216,14 +216,14 @@ def test_warnings_of_the_estimator_on_strange_rows_are_not_shown(recwarn):
 def test_same(one, other, alike):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert runtime.same(np.array(one), np.array(other)) is alike
+        assert runtime.is_same(np.array(one), np.array(other)) is alike
 
 
 def test_same_of_sparse_matrices():
     sparse = pytest.importorskip("scipy.sparse")
     one = sparse.csr_matrix([[0.0, 2.0, 3.0]])
-    assert runtime.same(one, one.copy())
-    assert not runtime.same(one, one * 2)
-    assert not runtime.same(one, one.toarray())
+    assert runtime.is_same(one, one.copy())
+    assert not runtime.is_same(one, one * 2)
+    assert not runtime.is_same(one, one.toarray())
     turned = sparse.csr_matrix((one.data[::-1], one.indices[::-1], one.indptr), one.shape)
-    assert not runtime.same(one, turned), "the order tells how sums come out"
+    assert not runtime.is_same(one, turned), "the order tells how sums come out"

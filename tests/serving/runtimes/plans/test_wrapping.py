@@ -67,7 +67,7 @@ def logistic(**settings):
 @pytest.mark.parametrize("inner", [logistic(), GaussianNB(), RidgeClassifier()])
 def test_calibrated(labelled, method, inner):
     model = CalibratedClassifierCV(inner, method=method, cv=2).fit(*labelled)
-    proba = plan_of(model).together["predict_proba"]
+    proba = plan_of(model).batch["predict_proba"]
     certain = [row for row in random_rows(12, 120) if not doubts(proba, row.reshape(1, -1))]
     assert len(certain) > 40
     check(model, np.array(certain), PROBABLE)
@@ -146,7 +146,7 @@ def test_one_versus_rest_of_equals():
     for estimator in model.estimators_:
         estimator.coef_ *= 0
         estimator.intercept_ *= 0
-    assert doubts(plan_of(model).together["predict"], random_rows(8, 1))
+    assert doubts(plan_of(model).batch["predict"], random_rows(8, 1))
 
 
 def test_several_labels_at_once_have_no_plan():
