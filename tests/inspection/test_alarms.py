@@ -192,10 +192,10 @@ def partial(function=BLOCK, wrapped=b"h\5", more=EMPTY_TUPLE, **others):
     return name("functools:partial") + name(function) + b"q\5" + TUPLE1 + REDUCE + state + BUILD
 
 
-def placed(made=None, start=0, stop=1):
+def placed(built=None, start=0, stop=1):
     """A block with one row of two values."""
     place = call("builtins:slice", number(start), number(stop), number(1))
-    return (made or partial()) + many(ONES, place) + REDUCE
+    return (built or partial()) + many(ONES, place) + REDUCE
 
 
 def test_a_block_outside_of_its_frame(tmp_path):
@@ -225,9 +225,9 @@ PARTIALS = {
 # fmt: on
 
 
-@pytest.mark.parametrize(("made", "code"), PARTIALS.values(), ids=PARTIALS)
-def test_partials_that_are_no_block(tmp_path, made, code):
-    assert code in codes(tmp_path, pickled(placed(made)))
+@pytest.mark.parametrize(("built", "code"), PARTIALS.values(), ids=PARTIALS)
+def test_partials_that_are_no_block(tmp_path, built, code):
+    assert code in codes(tmp_path, pickled(placed(built)))
 
 
 def test_a_partial_of_a_block_is_no_value(tmp_path):

@@ -229,8 +229,8 @@ def template(shapes="", taken="loc=0, scale=1", returned="loc, scale"):
 
 @pytest.mark.parametrize("kind", ["_continuous_distns", "_discrete_distns"])
 def test_templates_of_all_distributions(kind, tmp_path):
-    for made in vars(getattr(scipy.stats, kind)).values():
-        found = getattr(made, "_parse_arg_template", None)
+    for model_part in vars(getattr(scipy.stats, kind)).values():
+        found = getattr(model_part, "_parse_arg_template", None)
         if found:
             body = new(SCIPY_KEY, _parse_arg_template=text(found))
             assert findings(tmp_path, pickled(body)).verdict == "pass", found

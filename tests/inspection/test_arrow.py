@@ -14,7 +14,7 @@ from modelpack.inspection.pickle.ndarrays import view
 TEXTS = ["a", "bcd", None, "", "\u00e9\u4e16", "z"]
 
 
-def opened(texts, path, how):
+def run_pickle(texts, path, how):
     series = pd.Series(texts, dtype=pd.StringDtype("pyarrow"))
     found = saved(series, path, how)
     assert {f.code for f in found.safety.findings} <= {"not-a-model"}, found.safety
@@ -23,15 +23,15 @@ def opened(texts, path, how):
 
 @pytest.mark.parametrize("how", [0, 2, 4, 5])
 def test_texts_of_pyarrow_are_read(tmp_path, how):
-    reading = opened(TEXTS, tmp_path / "m", how)
-    arrays = [view(made) for made in reading.trace.objects]
+    reading = run_pickle(TEXTS, tmp_path / "m", how)
+    arrays = [view(altered) for altered in reading.trace.objects]
     found = [a.values() for a in arrays if a is not None and a.dtype.kind == "O"]
     assert TEXTS in found
 
 
 @pytest.mark.parametrize("count", [0, 1, 20_000])
 def test_many_and_no_texts(tmp_path, count):
-    opened([None if n % 7 == 3 else f"text {n}" for n in range(count)], tmp_path / "m", 4)
+    run_pickle([None if n % 7 == 3 else f"text {n}" for n in range(count)], tmp_path / "m", 4)
 
 
 def test_part_of_an_array(tmp_path):
@@ -48,12 +48,12 @@ def strings(
 
     packed = b"".join(struct.pack("<q" if kind == "large_string" else "<i", n) for n in offsets)
     buffers = op.EMPTY_LIST + op.MARK + buffer(bits) + buffer(packed) + buffer(data) + op.APPENDS
-    told = op.many(
+    arguments = op.many(
         op.call("pyarrow.lib:type_for_alias", op.text(kind)), op.number(count), op.number(missing),
         op.number(first), buffers, children, dictionary,
     )  # fmt: skip
     dtype = op.call("pandas:StringDtype", op.text("pyarrow"))
-    array = op.call("pyarrow.lib:_restore_array", told)
+    array = op.call("pyarrow.lib:_restore_array", arguments)
     return op.new("pandas.arrays:ArrowStringArray", _pa_array=array, _dtype=dtype)
 
 

@@ -47,9 +47,9 @@ def saved_boosters():
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm", "catboost"])
 def test_names_and_number_of_features(library, saved_boosters):
-    told = booster(part(library, saved_boosters[library]))
-    assert len(told.names) == told.width == 4
-    assert told.names[0] in {"sepal length", "sepal_length"}
+    facts = booster(part(library, saved_boosters[library]))
+    assert len(facts.names) == facts.width == 4
+    assert facts.names[0] in {"sepal length", "sepal_length"}
 
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm", "catboost"])
@@ -68,8 +68,8 @@ def test_broken_bytes_do_no_harm(library, saved_boosters):
 
 def test_text_of_an_old_release_of_xgboost():
     data = b'CONFIG-offset:{"num_class":"3","num_feature":"7"},"version":[1,6,2]}'
-    told = booster(part("xgboost", data))
-    assert (told.version, told.width, told.groups) == ("1.6.2", 7, 3)
+    facts = booster(part("xgboost", data))
+    assert (facts.version, facts.width, facts.groups) == ("1.6.2", 7, 3)
 
 
 @pytest.mark.parametrize(

@@ -215,13 +215,13 @@ REAL = {
 def test_names_in_other_positions_are_refused(name, how, tmp_path, monkeypatch):
     if how == "skops" and name in NOT_BY_SKOPS:
         pytest.skip("skops does not write it")
-    made = HOSTILE[name]()
-    found = saved(made, tmp_path / "m", how)
+    altered = HOSTILE[name]()
+    found = saved(altered, tmp_path / "m", how)
     assert found.verdict == "refuse"
     assert "bad-callable" in codes(found) or name in ALSO
     monkeypatch.setattr(policy.callables, "check", lambda _: [])
     if name not in ALSO:
-        assert "bad-callable" not in codes(saved(made, tmp_path / "again", how))
+        assert "bad-callable" not in codes(saved(altered, tmp_path / "again", how))
 
 
 @pytest.mark.parametrize("how", [2, 5, "joblib", "skops"])
@@ -298,13 +298,13 @@ def test_attributes_past_the_dict_are_looked_at(tmp_path):
 
 @pytest.mark.parametrize("attribute", sorted({*names.FUNCTIONS, *names.TEXT, "dtype"}))
 def test_each_position_has_its_names(attribute, tmp_path):
-    """Of all names that models hold, a position admits those of its roles and no others."""
+    """A position admits exactly the known names that have one of its roles."""
     roles = set(names.admitted(attribute))
     keys = [key for key in allowlist._table() if "ref" in allowlist.roles(key)]
     assert len(keys) > 1_000
     for key in keys:
-        told = in_names(key, attribute)
-        assert bool(told) != bool(roles & names.roles_of(key)), key
+        problem = in_names(key, attribute)
+        assert bool(problem) != bool(roles & names.roles_of(key)), key
 
 
 def in_names(key, attribute):

@@ -148,7 +148,7 @@ def test_xgboost_shifts_and_cuts_categories_beyond_ascii(cities, native, tmp_pat
 
 
 def test_xgboost_before_its_container_does_not_guess_codes(tmp_path):
-    """Of kind c, in a DataFrame, with no values: nobody knows which value has which code."""
+    """A feature of kind c without values in a DataFrame: the codes of the values are unknown."""
     path = tmp_path / "m"
     saved(fitted("xgboost"), path, 4)
     data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""What is told of each column of a ColumnTransformer."""
+"""Facts about each column of a ColumnTransformer."""
 
 import numpy as np
 import pandas as pd

@@ -110,13 +110,13 @@ def test_a_loop_in_c_ends_with_the_quota() -> None:
 
 
 def test_the_quota_grows_with_what_is_read() -> None:
-    told = (
+    script = (
         "limits.OWN.add(2 * limits.MIB)\n"
         "print(resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS))"
     )
     memory = (256 * limits.MIB, 4 * limits.GIB)
-    assert confined(told).stdout == f"(3, 4) {memory}\n"
-    more = told.replace("2 * limits.MIB", "limits.GIB")
+    assert confined(script).stdout == f"(3, 4) {memory}\n"
+    more = script.replace("2 * limits.MIB", "limits.GIB")
     assert confined(more).stdout == f"(4, 4) {(4 * limits.GIB, 4 * limits.GIB)}\n"
 
 

@@ -1,4 +1,4 @@
-"""What a file without a version tells of it by its layout."""
+"""Library versions implied by the layout of a file."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def test_the_version_of_the_root_counts(tmp_path, monkeypatch):
     spec = saved(model, tmp_path / "m", 4)
     now = sklearn.__version__
     assert (spec.framework_version, spec.requirements["scikit-learn"]) == (now, f"=={now}")
-    told = f"the file records scikit-learn {now}, and 1.0.2 in parts of the model"
-    assert spec.reasons["scikit-learn"] == told
+    expected = f"the file records scikit-learn {now}, and 1.0.2 in parts of the model"
+    assert spec.reasons["scikit-learn"] == expected
     assert spec.other_versions == {"scikit-learn": ("1.0.2",)}
 
 
@@ -115,14 +115,14 @@ def test_versions_that_the_layout_implies(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("jobs", "told"), [([None, None], None), ([2, 3], 3), ([8, -1], -1), ([None, 1], 1)]
+    ("jobs", "expected"), [([None, None], None), ([2, 3], 3), ([8, -1], -1), ([None, 1], 1)]
 )
-def test_jobs(jobs, told, tmp_path):
+def test_jobs(jobs, expected, tmp_path):
     inner, outer = jobs
     tree = RandomForestClassifier(2).fit(X, Y).set_params(n_jobs=inner)
     model = VotingClassifier([("a", tree), ("b", tree)], n_jobs=outer)
     model.estimators_ = [tree, tree]
-    assert saved(model, tmp_path / "m", 4).n_jobs == told
+    assert saved(model, tmp_path / "m", 4).n_jobs == expected
 
 
 def test_functions_that_estimators_were_given(tmp_path):
@@ -175,7 +175,7 @@ def test_a_value_that_is_reached_many_times_is_looked_at_once(tmp_path):
 
 
 class Stateless:
-    """As an author may write one: it records nothing, and makes two columns of each."""
+    """An author's transformer: it records nothing, and returns two columns for each."""
 
     def fit(self, rows, targets=None):
         return self

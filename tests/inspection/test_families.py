@@ -162,7 +162,7 @@ def test_facts_are_those_of_the_loaded_model(name, tmp_path):
 def assert_inputs(signature, model):
     if signature.layout not in {"array", "frame"}:
         return
-    told = [field.name for field in signature.inputs]
+    names_of_inputs = [field.name for field in signature.inputs]
     if hasattr(model, "feature_names_"):  # of catboost, whose n_features_in_ a load forgets
         width, names = len(model.feature_names_), model.feature_names_
         names = None if names[0] == "0" else names
@@ -170,10 +170,10 @@ def assert_inputs(signature, model):
         width, names = model.num_feature(), model.feature_name()
     else:
         width, names = model.n_features_in_, getattr(model, "feature_names_in_", None)
-    assert len(told) == width > 0
+    assert len(names_of_inputs) == width > 0
     assert signature.named == (names is not None)
     if names is not None:
-        assert told == list(names)
+        assert names_of_inputs == list(names)
 
 
 @pytest.mark.parametrize("name", MODELS)

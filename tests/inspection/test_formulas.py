@@ -97,7 +97,7 @@ _CALLED = {
 
 
 def _is_closed(code):
-    """Whether an expression of Python only calls the functions of formulas, by their names."""
+    """Return whether a Python expression only calls functions of formulas, by their names."""
     calls = set()
     for node in ast.walk(ast.parse(code, mode="eval")):
         if not isinstance(node, _NODES):
@@ -292,9 +292,9 @@ def test_shared_formulas_are_read_once(tmp_path):
     """A file with many objects of one long formula costs as much as its bytes."""
     text = "y ~ " + " + ".join(["x"] * 8_000)
     shared = op.text(text) + op.MEMOIZE
-    made = op.name("statsmodels.regression.linear_model:OLS") + op.EMPTY_TUPLE + op.NEWOBJ
+    altered = op.name("statsmodels.regression.linear_model:OLS") + op.EMPTY_TUPLE + op.NEWOBJ
     state = op.EMPTY_DICT + op.text("formula") + b"h\x00" + op.SETITEM + op.BUILD
-    body = op.EMPTY_LIST + op.MARK + shared + (made + state) * 3_000
+    body = op.EMPTY_LIST + op.MARK + shared + (altered + state) * 3_000
     start = time.process_time()
     codes(tmp_path, body + op.APPENDS)
     assert time.process_time() - start < 5

@@ -113,13 +113,13 @@ def model(name):
     return pickle.loads(fitted(name))
 
 
-def verdict(made, path, how):
+def verdict(altered, path, how):
     if how == "skops":
-        skops.io.dump(made, path)
+        skops.io.dump(altered, path)
     elif how == "joblib":
-        joblib.dump(made, path)
+        joblib.dump(altered, path)
     else:
-        path.write_bytes(pickle.dumps(made, how))
+        path.write_bytes(pickle.dumps(altered, how))
     return inspect(path).safety
 
 
@@ -132,17 +132,17 @@ def test_real_models_pass(name, how, tmp_path):
 
 
 def changed(name, attribute, value):
-    made = model(name)
-    setattr(made, attribute, value)
-    return made
+    altered = model(name)
+    setattr(altered, attribute, value)
+    return altered
 
 
 def with_neighbour(attribute, text):
     """A stack whose first member is another object, next to the text that names its method."""
-    made = model("stack")
-    made.estimators_[0] = stats.norm
-    setattr(made, attribute, text)
-    return made
+    altered = model("stack")
+    altered.estimators_[0] = stats.norm
+    setattr(altered, attribute, text)
+    return altered
 
 
 # fmt: off
@@ -200,13 +200,13 @@ def test_other_values_are_refused(name, how, tmp_path, monkeypatch):
     make, code = HOSTILE[name]
     if how == "skops" and name in NOT_BY_SKOPS:
         pytest.skip("other checks refuse it, or skops writes something else")
-    made = make()
-    found = verdict(made, tmp_path / "m", how)
+    altered = make()
+    found = verdict(altered, tmp_path / "m", how)
     assert found.verdict == "refuse"
     assert code in {finding.code for finding in found.findings}
     monkeypatch.setattr(interpreted, "check", lambda _: [])
     if name not in ALSO_REFUSED:
-        assert verdict(made, tmp_path / "again", how).verdict == "pass"
+        assert verdict(altered, tmp_path / "again", how).verdict == "pass"
 
 
 def test_the_message_names_class_and_attribute(tmp_path):

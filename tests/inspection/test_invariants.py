@@ -1,6 +1,6 @@
-"""What compiled code would believe: real models pass; with one number changed they are refused.
+"""Invariants of compiled code: real models pass, and are refused with one number changed.
 
-Nothing that is broken here is loaded in this process.
+No changed model is loaded in this process.
 """
 
 import copyreg
@@ -121,7 +121,7 @@ EDGES = [-(2**63), -(2**32), -3, -2, -1, 0, 1, 3, 4, 2**31 - 1, 2**31, 2**32 - 1
 
 
 def is_sound(nodes):
-    """What trees need, node by node, as their documentation has it."""
+    """Check the documented properties of a tree, node by node."""
     for number, node in enumerate(nodes):
         left, right = int(node["left_child"]), int(node["right_child"])
         is_leaf = (left, right, int(node["feature"])) == (-1, -1, -2)
@@ -414,12 +414,12 @@ def test_the_state_of_a_tree_under_its_old_name(name, module, size, tmp_path):
 @pytest.mark.parametrize("value", [None, -1, 2**40])
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
 def test_order_of_samples(name, value, where, tmp_path):
-    made = model(name)
-    tree = made if isinstance(made, KDTree) else made._tree
+    altered = model(name)
+    tree = altered if isinstance(altered, KDTree) else altered._tree
     index = np.array(tree.get_arrays()[1])
     place = {"first": 0, "middle": len(index) // 2, "last": len(index) - 1}[where]
     index[place] = len(index) if value is None else value
-    refused(made, tmp_path, rf"at position {place:,}\b", 5, with_tree_state(1, lambda _: index))
+    refused(altered, tmp_path, rf"at position {place:,}\b", 5, with_tree_state(1, lambda _: index))
 
 
 @pytest.mark.parametrize(
@@ -468,9 +468,9 @@ def test_tree_of_neighbours_as_a_whole(place, change, words, tmp_path):
 def test_distance_of_other_features(tmp_path):
     def smaller(metric):
         kind, args, (p, vector, matrix) = metric.__reduce__()
-        made = kind(*args)
-        made.__setstate__((p, vector, matrix[:1, :1].copy()))
-        return made
+        altered = kind(*args)
+        altered.__setstate__((p, vector, matrix[:1, :1].copy()))
+        return altered
 
     refused(model("mahalanobis"), tmp_path, "a distance", 5, with_tree_state(11, smaller))
 
@@ -645,8 +645,8 @@ def test_string_that_is_no_xgboost_model(blob, how, tmp_path):
 
 def saved_xgboost(trees=2):
     """The attribute `handle` of a Booster."""
-    made = xgboost.XGBRegressor(n_estimators=trees, max_depth=6, n_jobs=1)
-    return bytes(made.fit(MANY[:2_000], MANY[:2_000, 0]).get_booster().__getstate__()["handle"])
+    altered = xgboost.XGBRegressor(n_estimators=trees, max_depth=6, n_jobs=1)
+    return bytes(altered.fit(MANY[:2_000], MANY[:2_000, 0]).get_booster().__getstate__()["handle"])
 
 
 def in_ubjson(data, key, value):
@@ -717,8 +717,8 @@ def test_trees_in_the_bytes_of_catboost(tmp_path):
 def test_bytes_that_are_no_catboost_model(tmp_path):
     state = model("catboost").__getstate__()
     state["__model"] = b"XBM1" + state["__model"][4:]
-    made = Stored(catboost.CatBoostClassifier, state)
-    refused(made, tmp_path, "no model of CatBoost", 5)
+    altered = Stored(catboost.CatBoostClassifier, state)
+    refused(altered, tmp_path, "no model of CatBoost", 5)
 
 
 CATBOOST_STATES = {
@@ -829,12 +829,12 @@ def test_second_state(tmp_path):
 
 def test_attribute_that_is_set_twice(tmp_path):
     """The first is in force: the second may have come into the dict after it was used."""
-    made = op.name(op.SCALER) + op.EMPTY_TUPLE + op.NEWOBJ
+    altered = op.name(op.SCALER) + op.EMPTY_TUPLE + op.NEWOBJ
     path = tmp_path / "model.pkl"
     for times, verdict in ((1, "pass"), (2, "refuse")):
         items = (op.text("copy") + op.TRUE) * times
         state = op.EMPTY_DICT + op.MARK + items + op.SETITEMS
-        path.write_bytes(op.pickled(made + state + op.BUILD))
+        path.write_bytes(op.pickled(altered + state + op.BUILD))
         assert inspect(path).safety.verdict == verdict
 
 

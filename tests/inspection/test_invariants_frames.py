@@ -17,14 +17,14 @@ OLD = Path(__file__).parents[1] / "data" / "frames"
 
 
 def with_state(blocks, axes, cls=BlockManager):
-    """As every release before 1.3 writes it, and all write a series."""
-    told = [{"values": b.reduced[1][0], "mgr_locs": b.reduced[1][1]} for b in blocks]
-    return instance(cls, (axes, [], [], {"0.14.1": {"axes": axes, "blocks": told}}))
+    """Return a manager in the form of pandas before 1.3, and of a series in any release."""
+    content = [{"values": b.reduced[1][0], "mgr_locs": b.reduced[1][1]} for b in blocks]
+    return instance(cls, (axes, [], [], {"0.14.1": {"axes": axes, "blocks": content}}))
 
 
 def series(values, places, length):
-    made = [block(values, places, 1)]
-    return frame(with_state(made, [pd.RangeIndex(length)], SingleBlockManager), pd.Series)
+    altered = [block(values, places, 1)]
+    return frame(with_state(altered, [pd.RangeIndex(length)], SingleBlockManager), pd.Series)
 
 
 FORMS = {"called": called, "with a state": with_state}
@@ -135,19 +135,19 @@ def test_more_places_than_the_file_is_long(tmp_path):
 
 
 def test_dimensions_of_a_block(tmp_path):
-    made = frame(called([block(numbers(3), slice(0, 3, 1), 1)], axes(3)))
-    refused(made, tmp_path, "not have the dimensions", 4)
+    altered = frame(called([block(numbers(3), slice(0, 3, 1), 1)], axes(3)))
+    refused(altered, tmp_path, "not have the dimensions", 4)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_number_of_axes(form, tmp_path):
-    made = frame(FORMS[form]([block(numbers(3), slice(0, 3, 1))], axes(3)[:1]))
-    refused(made, tmp_path, "number of axes", 4)
+    altered = frame(FORMS[form]([block(numbers(3), slice(0, 3, 1))], axes(3)[:1]))
+    refused(altered, tmp_path, "number of axes", 4)
 
 
 def test_axes_that_are_no_indexes(tmp_path):
-    made = frame(with_state([block(numbers(3), slice(0, 3, 1))], [[[1, 2, 3]], np.arange(4)]))
-    refused(made, tmp_path, "an axis is not an index", 4)
+    altered = frame(with_state([block(numbers(3), slice(0, 3, 1))], [[[1, 2, 3]], np.arange(4)]))
+    refused(altered, tmp_path, "an axis is not an index", 4)
 
 
 @pytest.mark.parametrize("length", [3, 5])
@@ -167,8 +167,8 @@ OTHER_STATES = {
 
 @pytest.mark.parametrize("name", OTHER_STATES)
 def test_other_forms_of_a_state(name, tmp_path):
-    made = frame(instance(SingleBlockManager, OTHER_STATES[name]), pd.Series)
-    refused(made, tmp_path, "form that pandas writes", 4)
+    altered = frame(instance(SingleBlockManager, OTHER_STATES[name]), pd.Series)
+    refused(altered, tmp_path, "form that pandas writes", 4)
 
 
 def test_manager_of_another_class(tmp_path):
@@ -181,8 +181,8 @@ def test_manager_of_another_class(tmp_path):
 def test_two_managers(tmp_path):
     sound = called([block(numbers(3), slice(0, 3, 1))], axes(3))
     assert findings(frame(sound, key="_data"), tmp_path, 4) == []
-    made = instance(pd.DataFrame, {"_mgr": sound, "_data": sound})
-    refused(made, tmp_path, "not have exactly one manager", 4)
+    altered = instance(pd.DataFrame, {"_mgr": sound, "_data": sound})
+    refused(altered, tmp_path, "not have exactly one manager", 4)
     refused(
         instance(pd.DataFrame, {"_typ": "dataframe"}), tmp_path, "not have exactly one manager", 4
     )
@@ -199,10 +199,10 @@ def categorical(codes):
 @pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8"])
 def test_code_of_a_categorical(kind, code, tmp_path):
     assert findings(categorical(np.array([0, 1, 2, -1], kind)), tmp_path, 4) == []
-    made = categorical(np.array([0, 1, code, -1], kind))
-    refused(made, tmp_path, f"contain {code} at position 2", 4)
+    altered = categorical(np.array([0, 1, code, -1], kind))
+    refused(altered, tmp_path, f"contain {code} at position 2", 4)
     encoder = OneHotEncoder().fit(numbers(3))
-    encoder.seen_ = frame(called([block(made, slice(0, 1, 1))], axes(1)))
+    encoder.seen_ = frame(called([block(altered, slice(0, 1, 1))], axes(1)))
     refused(encoder, tmp_path, f"contain {code} at position 2", 4)
 
 
@@ -215,26 +215,28 @@ def old_categorical(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["u1", "f8"])
 def test_codes_of_another_kind(kind, old_categorical, tmp_path):
-    made = instance(old_categorical, {"_codes": np.array([0], kind), "_categories": pd.Index([1])})
-    refused(made, tmp_path, f"is {kind}", 4)
+    altered = instance(
+        old_categorical, {"_codes": np.array([0], kind), "_categories": pd.Index([1])}
+    )
+    refused(altered, tmp_path, f"is {kind}", 4)
 
 
 @pytest.mark.parametrize("name", ["_codes", "_ndarray"])
 @pytest.mark.parametrize("since", ["0.21", "before"])
 def test_categorical_with_a_dict(name, since, old_categorical, tmp_path):
     dtype = pd.CategoricalDtype([1, 2, 3])
-    told = {"_dtype": dtype} if since == "0.21" else {"_categories": dtype.categories}
-    sound = instance(old_categorical, {name: np.array([0, 2, -1], "i1"), **told})
+    content = {"_dtype": dtype} if since == "0.21" else {"_categories": dtype.categories}
+    sound = instance(old_categorical, {name: np.array([0, 2, -1], "i1"), **content})
     assert findings(sound, tmp_path, 4) == []
-    made = instance(old_categorical, {name: np.array([0, 3, -1], "i1"), **told})
-    refused(made, tmp_path, "contain 3 at position 1", 4)
+    altered = instance(old_categorical, {name: np.array([0, 3, -1], "i1"), **content})
+    refused(altered, tmp_path, "contain 3 at position 1", 4)
 
 
 def test_categorical_without_categories(old_categorical, tmp_path):
-    made = instance(old_categorical, {"_codes": np.array([0], "i1")})
-    refused(made, tmp_path, "contain 0 at position 0", 4)
-    made = instance(old_categorical, {"_codes": np.array([-1], "i1"), "_categories": [1, 2]})
-    refused(made, tmp_path, "an axis is not an index", 4)
+    altered = instance(old_categorical, {"_codes": np.array([0], "i1")})
+    refused(altered, tmp_path, "contain 0 at position 0", 4)
+    altered = instance(old_categorical, {"_codes": np.array([-1], "i1"), "_categories": [1, 2]})
+    refused(altered, tmp_path, "an axis is not an index", 4)
     refused(instance(old_categorical, {}), tmp_path, "of one release", 4)
 
 
@@ -258,33 +260,35 @@ def test_codes_of_an_index(key, tmp_path):
     sound = multi(LEVELS, [np.array([0, -1], "i1"), np.array([2, 0], "i2")], key)
     assert findings(sound, tmp_path, 4) == []
     for codes, words in BROKEN_CODES.values():
-        made = multi(LEVELS, [np.array(part, "i1") for part in codes], key)
-        refused(made, tmp_path, words, 4)
-        made = frame(with_state([block(numbers(3, 2), slice(0, 3, 1))], [pd.RangeIndex(3), made]))
-        refused(made, tmp_path, words, 4)
+        altered = multi(LEVELS, [np.array(part, "i1") for part in codes], key)
+        refused(altered, tmp_path, words, 4)
+        altered = frame(
+            with_state([block(numbers(3, 2), slice(0, 3, 1))], [pd.RangeIndex(3), altered])
+        )
+        refused(altered, tmp_path, words, 4)
 
 
 def test_codes_told_twice(tmp_path):
     codes = [np.array([0, 0], "i1")] * 2
-    made = multi(LEVELS, codes)
-    made.reduced[1][1]["labels"] = codes
-    refused(made, tmp_path, "no codes", 4)
+    altered = multi(LEVELS, codes)
+    altered.reduced[1][1]["labels"] = codes
+    refused(altered, tmp_path, "no codes", 4)
 
 
 def test_rows_of_an_index_of_levels(tmp_path):
     index = multi(LEVELS, [np.array([0, 1], "i1")] * 2)
-    made = frame(called([block(numbers(3, 3), slice(0, 3, 1))], [pd.RangeIndex(3), index]))
-    refused(made, tmp_path, r"the shape \(3, 3\)", 4)
+    altered = frame(called([block(numbers(3, 3), slice(0, 3, 1))], [pd.RangeIndex(3), index]))
+    refused(altered, tmp_path, r"the shape \(3, 3\)", 4)
 
 
 @pytest.mark.parametrize("kind", ["Int64", "Float64", "boolean"])
 def test_mask_of_an_array(kind, tmp_path):
-    made = pd.array([1, 0, None], dtype=kind)
-    assert findings(made, tmp_path, 4) == []
-    made._mask = made._mask[:-1]
-    refused(made, tmp_path, "the mask of an array", 4)
-    made._mask = np.zeros(3, "i1")
-    refused(made, tmp_path, "the mask of an array", 4)
+    altered = pd.array([1, 0, None], dtype=kind)
+    assert findings(altered, tmp_path, 4) == []
+    altered._mask = altered._mask[:-1]
+    refused(altered, tmp_path, "the mask of an array", 4)
+    altered._mask = np.zeros(3, "i1")
+    refused(altered, tmp_path, "the mask of an array", 4)
 
 
 # --- Forms of a state ----------------------------------------------------------------------------
@@ -325,8 +329,8 @@ def test_categories_told_twice(old_categorical, tmp_path):
 
 @pytest.mark.parametrize("key", ["_codes", "_ndarray", "_data", "_mask", "_dtype", "_categories"])
 def test_values_among_the_other_attributes_of_an_array(key, tmp_path):
-    for made in (categorical(CODES), pd.array(["2020-01-01"], dtype="datetime64[ns]")):
-        function, args, state = made.__reduce__()
+    for altered in (categorical(CODES), pd.array(["2020-01-01"], dtype="datetime64[ns]")):
+        function, args, state = altered.__reduce__()
         more = {**(state[2] if len(state) > 2 else {}), "_note": 1}
         assert findings(Made(function, *args, state=(*state[:2], more)), tmp_path, 4) == []
         more[key] = CODES
@@ -339,8 +343,8 @@ def test_values_in_the_cache_of_an_array(name, old_categorical, tmp_path):
     state = {"_codes": CODES, **ONE_DTYPE}
     assert findings(instance(old_categorical, {**state, "_cache": {"ndim": 1}}), tmp_path, 4) == []
     wrong = np.zeros(9, "i1")
-    made = instance(old_categorical, {**state, "_cache": {name: wrong}})
-    refused(made, tmp_path, "the cache of an array", 4)
+    altered = instance(old_categorical, {**state, "_cache": {name: wrong}})
+    refused(altered, tmp_path, "the cache of an array", 4)
 
 
 # --- Releases ------------------------------------------------------------------------------------

@@ -20,45 +20,45 @@ FRAME = pd.DataFrame(X[:, :2], columns=["a", "b"])
 @pytest.mark.parametrize("kind", [FeatureHasher, HashingVectorizer])
 @pytest.mark.parametrize("count", [0, -1, -(2**31), 2**31, 2**40, 16.0, np.float64(16), "16", None])
 def test_hashes_without_columns(kind, count, tmp_path):
-    made = kind(n_features=16)
-    assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
-    made.n_features = count
-    refused_in_both(made, tmp_path, "n_features")
+    altered = kind(n_features=16)
+    assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
+    altered.n_features = count
+    refused_in_both(altered, tmp_path, "n_features")
 
 
 def test_hashes_in_a_pipeline(tmp_path):
-    made = make_pipeline(HashingVectorizer(n_features=np.int64(16)), SGDClassifier())
-    made.fit(WORDS, [0, 1, 1])
-    assert findings(made, tmp_path, 5) == []
-    made[0].n_features = 0
-    refused_in_both(made, tmp_path, "n_features")
+    altered = make_pipeline(HashingVectorizer(n_features=np.int64(16)), SGDClassifier())
+    altered.fit(WORDS, [0, 1, 1])
+    assert findings(altered, tmp_path, 5) == []
+    altered[0].n_features = 0
+    refused_in_both(altered, tmp_path, "n_features")
 
 
 @pytest.mark.parametrize("kind", [KMeans, MiniBatchKMeans, BisectingKMeans])
 def test_threads_of_clusters(kind, tmp_path):
-    made = kind(3, random_state=0).fit(X)
+    altered = kind(3, random_state=0).fit(X)
     for count in (1, 128, np.int64(16)):
-        made._n_threads = count
-        assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
+        altered._n_threads = count
+        assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
     for count in (0, -1, 100_000, 10**9, 2.0, None):
-        made._n_threads = count
-        refused_in_both(made, tmp_path, "_n_threads")
+        altered._n_threads = count
+        refused_in_both(altered, tmp_path, "_n_threads")
 
 
 def test_processes_of_an_encoder(tmp_path):
-    made = HashingEncoder(n_components=4, max_process=1).fit(FRAME)
+    altered = HashingEncoder(n_components=4, max_process=1).fit(FRAME)
     for count, method in ((1, "fork"), (64, "spawn"), (128, "forkserver")):
-        made.max_process, made.process_creation_method = count, method
-        assert findings(made, tmp_path, 5) == []
-    del made.process_creation_method  # in category_encoders 2.6
-    assert findings(made, tmp_path, 5) == []
+        altered.max_process, altered.process_creation_method = count, method
+        assert findings(altered, tmp_path, 5) == []
+    del altered.process_creation_method  # in category_encoders 2.6
+    assert findings(altered, tmp_path, 5) == []
     for count in (0, -1, 129, 10**6, 1.0, "1", None):
-        made.max_process = count
-        refused(made, tmp_path, "max_process", 5)
-    made.max_process = 1
+        altered.max_process = count
+        refused(altered, tmp_path, "max_process", 5)
+    altered.max_process = 1
     for method in ("", "other", None, 1):
-        made.process_creation_method = method
-        refused(made, tmp_path, "process_creation_method", 5)
+        altered.process_creation_method = method
+        refused(altered, tmp_path, "process_creation_method", 5)
 
 
 FORMATS = ["{transformer_name}{feature_name}", "{feature_name}", "a{{b}}_{feature_name}", "same"]
@@ -77,9 +77,9 @@ WRONG_FORMATS = [
 
 
 def transformer(names):
-    made = ColumnTransformer([("a", StandardScaler(), ["a", "b"])]).fit(FRAME)
-    made.verbose_feature_names_out = names
-    return made
+    altered = ColumnTransformer([("a", StandardScaler(), ["a", "b"])]).fit(FRAME)
+    altered.verbose_feature_names_out = names
+    return altered
 
 
 @pytest.mark.parametrize("names", [True, False, *FORMATS])
@@ -95,17 +95,17 @@ def test_names_of_columns_that_format(names, tmp_path):
 
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
 def test_outputs(output, tmp_path):
-    made = StandardScaler().fit(FRAME)
-    made._sklearn_output_config = {"transform": output}
-    assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
+    altered = StandardScaler().fit(FRAME)
+    altered._sklearn_output_config = {"transform": output}
+    assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
 
 
 @pytest.mark.parametrize("output", ["", "other", None, 1, ["pandas"], {"a": "b"}, StandardScaler()])
 def test_outputs_that_scikit_learn_does_not_have(output, tmp_path):
-    made = StandardScaler().fit(FRAME)
-    made._sklearn_output_config = {"transform": output}
-    refused_in_both(made, tmp_path, "its output")
-    made._sklearn_output_config = {"transform": "pandas", "predict": "pandas"}
-    refused_in_both(made, tmp_path, "its output")
-    made._sklearn_output_config = [output]
-    refused_in_both(made, tmp_path, "_sklearn_output_config")
+    altered = StandardScaler().fit(FRAME)
+    altered._sklearn_output_config = {"transform": output}
+    refused_in_both(altered, tmp_path, "its output")
+    altered._sklearn_output_config = {"transform": "pandas", "predict": "pandas"}
+    refused_in_both(altered, tmp_path, "its output")
+    altered._sklearn_output_config = [output]
+    refused_in_both(altered, tmp_path, "_sklearn_output_config")

@@ -4,7 +4,7 @@ import copyreg
 
 import numpy as np
 import pytest
-from altered_matrices import DENSE, of
+from altered_matrices import DENSE, in_format
 from altered_models import findings, model, refused
 from scipy import sparse
 from sklearn.cluster import AffinityPropagation
@@ -28,19 +28,19 @@ SHAPES = {
 def test_all_formats_pass(cls, how, tmp_path):
     for content in SHAPES.values():
         name, kind = cls.__name__.split("_")
-        assert findings(of(name, kind, content), tmp_path, how) == []
+        assert findings(in_format(name, kind, content), tmp_path, how) == []
 
 
 @pytest.mark.parametrize("name", ["coo", "csr", "dok"])
 def test_arrays_of_one_dimension_pass(name, tmp_path):
-    assert findings(of(name, "array", DENSE[1]), tmp_path, 5) == []
+    assert findings(in_format(name, "array", DENSE[1]), tmp_path, 5) == []
 
 
 def test_arrays_of_three_dimensions(tmp_path):
-    made = of("coo", "array", DENSE.reshape(2, 3, 4))
-    assert findings(made, tmp_path, 5) == []
-    made.coords[2][-1] = 4
-    refused(made, tmp_path, "contain 4 at position 22", 5)
+    altered = in_format("coo", "array", DENSE.reshape(2, 3, 4))
+    assert findings(altered, tmp_path, 5) == []
+    altered.coords[2][-1] = 4
+    refused(altered, tmp_path, "contain 4 at position 22", 5)
 
 
 class Old:
@@ -53,27 +53,27 @@ class Old:
         return self.reduced
 
 
-def changed(made, **attributes):
-    vars(made).update(attributes)
-    return made
+def changed(altered, **attributes):
+    vars(altered).update(attributes)
+    return altered
 
 
 def coordinates(axis, value):
-    made = of("coo")
-    made.coords[axis][-1] = value
-    return made
+    altered = in_format("coo")
+    altered.coords[axis][-1] = value
+    return altered
 
 
 def blocks(**attributes):
-    made = sparse.bsr_matrix(DENSE, blocksize=(2, 3))
-    found = {name: getattr(made, name).copy() for name in ("data", "indices", "indptr")}
-    return changed(made, **{name: change(found) for name, change in attributes.items()})
+    altered = sparse.bsr_matrix(DENSE, blocksize=(2, 3))
+    found = {name: getattr(altered, name).copy() for name in ("data", "indices", "indptr")}
+    return changed(altered, **{name: change(found) for name, change in attributes.items()})
 
 
 def lists(row, place, value, name="rows"):
-    made = of("lil")
-    getattr(made, name)[row][place] = value
-    return made
+    altered = in_format("lil")
+    getattr(altered, name)[row][place] = value
+    return altered
 
 
 def keyed(*keys, shape=(4, 6)):
@@ -93,30 +93,30 @@ BROKEN = {
     "coo beyond columns": (lambda: coordinates(1, 6), "contain 6 at position 22"),
     "coo before": (lambda: coordinates(1, -1), "contain -1 at position 22"),
     "coo of fewer values": (
-        lambda: changed(of("coo"), data=np.ones(3)),
+        lambda: changed(in_format("coo"), data=np.ones(3)),
         "the shape of the indices",
     ),
     "coo of a table": (
-        lambda: changed(of("coo"), data=np.ones((23, 1))),
+        lambda: changed(in_format("coo"), data=np.ones((23, 1))),
         "values .* do not have one dimension",
     ),
     "coo of one coordinate": (
-        lambda: changed(of("coo"), coords=of("coo").coords[:1]),
+        lambda: changed(in_format("coo"), coords=in_format("coo").coords[:1]),
         "one index for each dimension",
     ),
     "coo of floats": (
-        lambda: changed(of("coo"), coords=tuple(np.ones((2, 23)))),
+        lambda: changed(in_format("coo"), coords=tuple(np.ones((2, 23)))),
         "is f8",
     ),
     "coo of two kinds of coordinates": (
-        lambda: changed(of("coo"), row=of("coo").coords[0]),
+        lambda: changed(in_format("coo"), row=in_format("coo").coords[0]),
         "one index for each dimension",
     ),
     "coo without coordinates": (
-        lambda: changed(of("coo"), coords=()),
+        lambda: changed(in_format("coo"), coords=()),
         "one index for each dimension",
     ),
-    "coo without a shape": (lambda: changed(of("coo"), _shape=()), "no shape"),
+    "coo without a shape": (lambda: changed(in_format("coo"), _shape=()), "no shape"),
     "bsr beyond": (lambda: blocks(indices=with_last("indices", 2)), "contain 2 at position 3"),
     "bsr pointers": (lambda: blocks(indptr=with_last("indptr", 9)), "row pointers"),
     "bsr of fewer pointers": (lambda: blocks(indptr=lambda a: a["indptr"][:-1]), "row pointers"),
@@ -139,40 +139,43 @@ BROKEN = {
     ),
     "bsr of no blocks": (lambda: blocks(data=lambda a: a["data"][:, 0]), "are not blocks"),
     "csr of blocks": (
-        lambda: changed(of("csr"), data=np.ones((23, 1))),
+        lambda: changed(in_format("csr"), data=np.ones((23, 1))),
         "values .* do not have one dimension",
     ),
     "dia beyond columns": (
-        lambda: changed(of("dia"), offsets=np.arange(-1, 8, dtype="i4")),
+        lambda: changed(in_format("dia"), offsets=np.arange(-1, 8, dtype="i4")),
         "contain 7 at position 8",
     ),
     "dia beyond rows": (
-        lambda: changed(of("dia"), offsets=np.arange(-5, 4, dtype="i4")),
+        lambda: changed(in_format("dia"), offsets=np.arange(-5, 4, dtype="i4")),
         "contain -5 at position 0",
     ),
     "dia of fewer offsets": (
-        lambda: changed(of("dia"), offsets=np.arange(3, dtype="i4")),
+        lambda: changed(in_format("dia"), offsets=np.arange(3, dtype="i4")),
         "one offset for each diagonal",
     ),
     "dia of a list": (
-        lambda: changed(of("dia"), data=np.ones(9)),
+        lambda: changed(in_format("dia"), data=np.ones(9)),
         "one offset for each diagonal",
     ),
-    "dia of floats": (lambda: changed(of("dia"), offsets=np.zeros(9)), "is f8"),
+    "dia of floats": (lambda: changed(in_format("dia"), offsets=np.zeros(9)), "is f8"),
     "lil beyond": (lambda: lists(3, 5, 6), "contain 6, which is not between 0 and"),
     "lil before": (lambda: lists(0, 0, -1), "contain -1, which"),
     "lil of a text": (lambda: lists(0, 0, "a"), "contain a value that is not an integer"),
     "lil of fewer values": (
-        lambda: changed(of("lil"), data=of("lil", content=DENSE * (DENSE < 20)).data),
+        lambda: changed(in_format("lil"), data=in_format("lil", content=DENSE * (DENSE < 20)).data),
         "one index for each value",
     ),
     "lil of numbers": (
-        lambda: changed(of("lil"), rows=np.array([1, 2, 3, 4], object)),
+        lambda: changed(in_format("lil"), rows=np.array([1, 2, 3, 4], object)),
         "one index for each value",
     ),
-    "lil of no lists": (lambda: changed(of("lil"), rows=np.arange(4)), "does not contain lists"),
+    "lil of no lists": (
+        lambda: changed(in_format("lil"), rows=np.arange(4)),
+        "does not contain lists",
+    ),
     "lil of fewer rows": (
-        lambda: changed(of("lil"), rows=of("lil").rows[:-1].copy()),
+        lambda: changed(in_format("lil"), rows=in_format("lil").rows[:-1].copy()),
         "one list of indices for each row",
     ),
     "dok beyond rows": (lambda: keyed((4, 0)), "contain 4, which is not between 0 and"),
@@ -188,29 +191,29 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_lies_outside(name, tmp_path):
     make, words = BROKEN[name]
-    made = make()
-    refused(made, tmp_path, words, 5)
+    altered = make()
+    refused(altered, tmp_path, words, 5)
 
 
 @pytest.mark.parametrize("value", [1, 2])
 def test_coordinates_of_old_releases(value, tmp_path):
     row, col = np.array([0, value], "i4"), np.array([2, 1], "i4")
-    made = Old(
+    altered = Old(
         sparse.coo_matrix, object, None, _shape=(2, 3), row=row, col=col, data=np.ones(2)
     )  # fmt: skip
     if value == 1:
-        assert findings(made, tmp_path, 2) == []
+        assert findings(altered, tmp_path, 2) == []
     else:
-        refused(made, tmp_path, "contain 2 at position 1", 2)
+        refused(altered, tmp_path, "contain 2 at position 1", 2)
 
 
 @pytest.mark.parametrize("value", [1, 2])
 def test_keys_of_old_releases(value, tmp_path):
-    made = Old(sparse.dok_matrix, dict, {(0, 2): 1.0, (value, 1): 1.0}, _shape=(2, 3))
+    altered = Old(sparse.dok_matrix, dict, {(0, 2): 1.0, (value, 1): 1.0}, _shape=(2, 3))
     if value == 1:
-        assert findings(made, tmp_path, 2) == []
+        assert findings(altered, tmp_path, 2) == []
     else:
-        refused(made, tmp_path, "contain 2, which is not between 0 and", 2)
+        refused(altered, tmp_path, "contain 2, which is not between 0 and", 2)
 
 
 def test_inside_an_estimator(tmp_path):
@@ -221,10 +224,10 @@ def test_inside_an_estimator(tmp_path):
 
 def test_lists_that_are_shared(tmp_path):
     """Each row is read: many rows of one list would be read more often than the file is long."""
-    made = sparse.lil_matrix((6_000, 2))
+    altered = sparse.lil_matrix((6_000, 2))
     shared, values = [0] * 1_000, [1.0] * 1_000
-    made.rows[:], made.data[:] = [shared] * 6_000, [values] * 6_000
-    assert [f.code for f in findings(made, tmp_path, 5)] == ["limit"]
+    altered.rows[:], altered.data[:] = [shared] * 6_000, [values] * 6_000
+    assert [f.code for f in findings(altered, tmp_path, 5)] == ["limit"]
 
 
 def test_sparse_samples(tmp_path):

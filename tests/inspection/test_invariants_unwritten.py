@@ -23,11 +23,11 @@ DEGREES = (1, 2, 3, 7, (0, 2), (2, 2), (2, 3), (1, 4))
 def test_numbers_of_columns_are_those_of_scikit_learn(width, tmp_path):
     rows = np.ones((3, width))
     for degree, product, bias in itertools.product(DEGREES, (False, True), (False, True)):
-        made = PolynomialFeatures(degree, interaction_only=product, include_bias=bias).fit(rows)
-        assert findings(made, tmp_path, 5) == [], made
-    made = PolynomialFeatures(np.int64(2)).fit(rows)
-    made.n_output_features_ = np.int64(made.n_output_features_)
-    assert findings(made, tmp_path, 5) == []
+        altered = PolynomialFeatures(degree, interaction_only=product, include_bias=bias).fit(rows)
+        assert findings(altered, tmp_path, 5) == [], altered
+    altered = PolynomialFeatures(np.int64(2)).fit(rows)
+    altered.n_output_features_ = np.int64(altered.n_output_features_)
+    assert findings(altered, tmp_path, 5) == []
     assert skops_findings(PolynomialFeatures((2, 3)).fit(rows), tmp_path) == []
     assert findings(PolynomialFeatures(), tmp_path, 5) == []
 
@@ -46,47 +46,49 @@ CHANGES = {
 
 @pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in CHANGES.items() for v in vs])
 def test_polynomials_that_count_other_columns(name, value, tmp_path):
-    made = PolynomialFeatures(2).fit(X)
-    assert skops_findings(made, tmp_path) == []
-    setattr(made, name, value)
-    refused_in_both(made, tmp_path, "degree|columns|features|boolean")
-    refused(make_pipeline(made, LogisticRegression()), tmp_path, "degree|columns|features|boolean")
+    altered = PolynomialFeatures(2).fit(X)
+    assert skops_findings(altered, tmp_path) == []
+    setattr(altered, name, value)
+    refused_in_both(altered, tmp_path, "degree|columns|features|boolean")
+    refused(
+        make_pipeline(altered, LogisticRegression()), tmp_path, "degree|columns|features|boolean"
+    )
 
 
 def test_polynomials_that_have_no_number_of_features(tmp_path):
-    made = PolynomialFeatures(2).fit(X)
-    made.n_input_features_ = 3
-    refused_in_both(made, tmp_path, "one number of features")
-    made.n_input_features_ = 4
-    assert findings(made, tmp_path, 5) == []
-    del made.n_features_in_
-    refused_in_both(made, tmp_path, "no number of features")
+    altered = PolynomialFeatures(2).fit(X)
+    altered.n_input_features_ = 3
+    refused_in_both(altered, tmp_path, "one number of features")
+    altered.n_input_features_ = 4
+    assert findings(altered, tmp_path, 5) == []
+    del altered.n_features_in_
+    refused_in_both(altered, tmp_path, "no number of features")
 
 
 @pytest.mark.parametrize("width", [0, -3])
 def test_polynomials_of_no_feature(width, tmp_path):
-    made = PolynomialFeatures(0).fit(X)
-    made.n_features_in_ = width
-    refused_in_both(made, tmp_path, "one number of features")
+    altered = PolynomialFeatures(0).fit(X)
+    altered.n_features_in_ = width
+    refused_in_both(altered, tmp_path, "one number of features")
 
 
 def test_polynomials_of_0_24(tmp_path):
     """These have neither `_n_out_full` nor the two degrees."""
-    made = PolynomialFeatures(2).fit(X)
-    made.n_input_features_ = 4
+    altered = PolynomialFeatures(2).fit(X)
+    altered.n_input_features_ = 4
     for name in ("_n_out_full", "_min_degree", "_max_degree", "n_features_in_"):
-        delattr(made, name)
-    assert findings(made, tmp_path, 5) == []
-    made.degree = 1
-    refused(made, tmp_path, "columns", 5)
+        delattr(altered, name)
+    assert findings(altered, tmp_path, 5) == []
+    altered.degree = 1
+    refused(altered, tmp_path, "columns", 5)
 
 
 @pytest.mark.parametrize("huge", [2**31, 2**62])
 def test_the_cost_of_counting_is_bounded(huge, tmp_path):
     for product in (False, True):
-        made = PolynomialFeatures(2, interaction_only=product).fit(X)
-        made.degree = made._max_degree = made.n_features_in_ = huge
-        refused(made, tmp_path, "columns", 5)
+        altered = PolynomialFeatures(2, interaction_only=product).fit(X)
+        altered.degree = altered._max_degree = altered.n_features_in_ = huge
+        refused(altered, tmp_path, "columns", 5)
 
 
 CHAINS = {
@@ -98,21 +100,21 @@ CHAINS = {
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_chains_that_lack_a_place(name, tmp_path):
-    made = CHAINS[name]()
-    kind = type(made.order_)
-    assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
+    altered = CHAINS[name]()
+    kind = type(altered.order_)
+    assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
     for wrong in ([0, 0, 1], [0, 1, 3], [-1, 0, 1]):
-        made.order_ = kind(wrong) if kind is list else np.array(wrong)
-        refused_in_both(made, tmp_path, "order_ of a chain does not contain each column once")
+        altered.order_ = kind(wrong) if kind is list else np.array(wrong)
+        refused_in_both(altered, tmp_path, "order_ of a chain does not contain each column once")
 
 
 @pytest.mark.parametrize("kind", [GaussianMixture, BayesianGaussianMixture])
 @pytest.mark.parametrize("covariances", ["full", "tied", "diag", "spherical"])
 def test_mixtures(kind, covariances, tmp_path):
-    made = kind(
+    altered = kind(
         n_components=3, covariance_type=covariances, random_state=0, max_iter=500, tol=0.1
     ).fit(X)
-    assert findings(made, tmp_path, 5) == skops_findings(made, tmp_path) == []
+    assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
     if covariances == "full":
-        made.precisions_cholesky_ = made.precisions_cholesky_[:1].copy()
-        refused_in_both(made, tmp_path, "does not have one matrix for each mean")
+        altered.precisions_cholesky_ = altered.precisions_cholesky_[:1].copy()
+        refused_in_both(altered, tmp_path, "does not have one matrix for each mean")

@@ -29,18 +29,18 @@ def fitted(name):
 
 @pytest.mark.parametrize("name", [*COMPILED, "subclusters", "ellipse"])
 def test_missing_width(name, tmp_path):
-    made = fitted(name)
-    assert findings(made, tmp_path, 5) == []
-    del made.n_features_in_
-    made.n_features_ = 4  # with which releases before 0.24 compare
-    refused(made, tmp_path, r"\(n_features_in_\) is missing", 5)
-    refused(make_pipeline(StandardScaler().fit(X), made), tmp_path, "n_features_in_", 5)
+    altered = fitted(name)
+    assert findings(altered, tmp_path, 5) == []
+    del altered.n_features_in_
+    altered.n_features_ = 4  # with which releases before 0.24 compare
+    refused(altered, tmp_path, r"\(n_features_in_\) is missing", 5)
+    refused(make_pipeline(StandardScaler().fit(X), altered), tmp_path, "n_features_in_", 5)
 
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_estimators_that_are_not_fitted_have_no_width(name, tmp_path):
-    made = type(fitted(name))()
-    assert {f.code for f in findings(made, tmp_path, 5)} <= {"not-fitted"}
+    altered = type(fitted(name))()
+    assert {f.code for f in findings(altered, tmp_path, 5)} <= {"not-fitted"}
 
 
 def reductions(version):
@@ -68,32 +68,32 @@ def test_releases_that_kept_no_width(version, tmp_path):
 
 @pytest.mark.parametrize("attribute", ["location_", "covariance_", "precision_"])
 def test_ellipse_of_other_features(attribute, tmp_path):
-    made = fitted("ellipse")
-    setattr(made, attribute, getattr(made, attribute)[:3].copy())
-    refused(made, tmp_path, "the shape of", 5)
+    altered = fitted("ellipse")
+    setattr(altered, attribute, getattr(altered, attribute)[:3].copy())
+    refused(altered, tmp_path, "the shape of", 5)
 
 
 def test_norms_of_centres(tmp_path):
-    made = fitted("subclusters")
-    made._subcluster_norms = made._subcluster_norms[:-1].copy()
-    refused(made, tmp_path, "the norms of the centres", 5)
-    made = fitted("subclusters")
-    made.subcluster_centers_ = made.subcluster_centers_[:, :3].copy()
-    refused(made, tmp_path, "the centres", 5)
+    altered = fitted("subclusters")
+    altered._subcluster_norms = altered._subcluster_norms[:-1].copy()
+    refused(altered, tmp_path, "the norms of the centres", 5)
+    altered = fitted("subclusters")
+    altered.subcluster_centers_ = altered.subcluster_centers_[:, :3].copy()
+    refused(altered, tmp_path, "the centres", 5)
 
 
 @pytest.mark.parametrize("attribute", ["metric_params", "effective_metric_params_"])
 def test_matrix_of_a_distance(attribute, tmp_path):
-    told = {"metric": "mahalanobis", "metric_params": {"VI": np.eye(4)}}
-    made = NearestNeighbors(algorithm="brute", **told).fit(X)
-    assert findings(made, tmp_path, 5) == []
-    setattr(made, attribute, {"VI": np.eye(2)})
-    refused(made, tmp_path, "the matrix of a distance", 5)
+    settings = {"metric": "mahalanobis", "metric_params": {"VI": np.eye(4)}}
+    altered = NearestNeighbors(algorithm="brute", **settings).fit(X)
+    assert findings(altered, tmp_path, 5) == []
+    setattr(altered, attribute, {"VI": np.eye(2)})
+    refused(altered, tmp_path, "the matrix of a distance", 5)
 
 
 def test_columns_of_labels(tmp_path):
-    made = MultiLabelBinarizer().fit([["a"], ["b"]])
-    made.transform([["a"]])
-    assert findings(made, tmp_path, 5) == []
-    made._cached_dict["a"] = 2
-    refused(made, tmp_path, "columns that do not exist", 5)
+    altered = MultiLabelBinarizer().fit([["a"], ["b"]])
+    altered.transform([["a"]])
+    assert findings(altered, tmp_path, 5) == []
+    altered._cached_dict["a"] = 2
+    refused(altered, tmp_path, "columns that do not exist", 5)

@@ -62,7 +62,7 @@ def rows(name):
     return ROWS - ROWS.min(axis=0) if name in OF_COUNTS else ROWS
 
 
-def made(name):
+def build_model(name):
     if name in BOOSTERS:
         return BOOSTERS[name]()
     linear = LogisticRegression()
@@ -93,7 +93,7 @@ def fitted(name, count):
     if name in SEVERAL:
         labels = np.c_[NUMBERS % 2, NUMBERS % 2] if name == "ClassifierChain" else np.c_[labels]
         labels = np.c_[labels, labels] if name == "MultiOutputClassifier" else labels
-    model = made(name)
+    model = build_model(name)
     return model if name == "FrozenEstimator" else model.fit(rows(name), labels)
 
 
@@ -154,7 +154,7 @@ def added(model, labels):
 
 
 def answers(model, name):
-    """What the model predicts after loading, or None if it raises an error."""
+    """Return the predictions of the loaded model, or None if it raises an error."""
     try:
         loaded = pickle.loads(pickle.dumps(model))
         return set(np.ravel(loaded.predict(rows(name)[:9])).tolist())
@@ -163,7 +163,7 @@ def answers(model, name):
 
 
 def contradiction(model, name, path):
-    """What the inspection shows and `predict` contradicts, or None."""
+    """Return the labels of the inspection if `predict` contradicts them, or None."""
     spec = saved(model, path, 4)
     predicted = answers(model, name)
     if spec.safety.verdict != "pass" or predicted is None:

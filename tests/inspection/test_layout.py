@@ -150,7 +150,7 @@ class NamedTidy(Tidy):
 
 
 class PMMLPipeline(Pipeline):
-    """As sklearn2pmml has it."""
+    """The pipeline class of sklearn2pmml."""
 
     def fit(self, frame, targets=None):
         self.active_fields = np.asarray(frame.columns.values, object)
@@ -173,7 +173,7 @@ def test_step_of_the_author_that_records_names_has_them(tmp_path):
 
 
 class Wrapper(BaseEstimator):
-    """As an author wraps a model that takes fewer columns."""
+    """An author's wrapper of a model that takes fewer columns."""
 
     def fit(self, frame, targets):
         self.estimator_ = RandomForestClassifier(3).fit(frame[["fare"]], targets)

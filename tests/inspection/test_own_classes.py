@@ -5,7 +5,7 @@ import opcodes as op
 import pandas as pd
 import pytest
 from altered_frames import axes, block, called, frame, numbers
-from altered_matrices import of
+from altered_matrices import in_format
 from altered_models import findings, inner, model, nodes_of
 
 from modelpack.inspection.inspector import inspect
@@ -47,9 +47,9 @@ class Listed(list):
 
 
 def objects(value):
-    made = np.empty(1, object)
-    made[0] = value
-    return made
+    altered = np.empty(1, object)
+    altered[0] = value
+    return altered
 
 
 HOLDERS = {
@@ -64,22 +64,22 @@ HOLDERS = {
 
 
 def tree():
-    made = model("tree")
-    nodes = nodes_of(made.tree_)
+    altered = model("tree")
+    nodes = nodes_of(altered.tree_)
     nodes["left_child"][inner(nodes, "first")] = 10**6
-    return made
+    return altered
 
 
 def matrix():
-    made = of("csr")
-    made.indices[-1] = 10**6
-    return made
+    altered = in_format("csr")
+    altered.indices[-1] = 10**6
+    return altered
 
 
 def index():
-    made = pd.Categorical(["a", "b"])
-    made._ndarray[-1] = 9
-    return made
+    altered = pd.Categorical(["a", "b"])
+    altered._ndarray[-1] = 9
+    return altered
 
 
 FAULTS = {

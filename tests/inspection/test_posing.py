@@ -31,22 +31,22 @@ def bunch(**items):
 
 
 def scaler(value):
-    made = MinMaxScaler().fit(X)
-    made.min_ = value
-    return made
+    altered = MinMaxScaler().fit(X)
+    altered.min_ = value
+    return altered
 
 
 def codes(found):
     return {finding.code for finding in found.safety.findings}
 
 
-def saved(made, path, how):
+def saved(altered, path, how):
     if how == "skops":
-        skops.io.dump(made, path)
+        skops.io.dump(altered, path)
     elif how == "joblib":
-        joblib.dump(made, path)
+        joblib.dump(altered, path)
     else:
-        path.write_bytes(pickle.dumps(made, how))
+        path.write_bytes(pickle.dumps(altered, how))
     return inspect(path)
 
 
@@ -62,13 +62,13 @@ HOSTILE = {
 @pytest.mark.parametrize("how", [0, 2, 5, "joblib", "skops"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_items_of_an_object_are_no_protocols(name, how, tmp_path, monkeypatch):
-    made = HOSTILE[name]()
-    found = saved(made, tmp_path / "m", how)
+    altered = HOSTILE[name]()
+    found = saved(altered, tmp_path / "m", how)
     assert found.safety.verdict == "refuse"
     assert "posing" in codes(found)
     monkeypatch.setattr(policy, "_STATES", policy._STATES[:-1])
     monkeypatch.setattr(policy, "interfaces", lambda _: ())
-    assert saved(made, tmp_path / "again", how).safety.verdict == "pass"
+    assert saved(altered, tmp_path / "again", how).safety.verdict == "pass"
 
 
 @pytest.mark.parametrize("how", [0, 2, 5, "joblib"])
@@ -94,9 +94,9 @@ def test_a_vocabulary_may_have_the_word(tmp_path):
 
 @pytest.mark.parametrize("how", [0, 2, 5, "joblib", "skops"])
 def test_only_pandas_tells_a_kind(how, tmp_path):
-    made = scaler(np.ones(4))
-    made._typ = "series"
-    assert codes(saved(made, tmp_path / "m", how)) == {"posing"}
+    altered = scaler(np.ones(4))
+    altered._typ = "series"
+    assert codes(saved(altered, tmp_path / "m", how)) == {"posing"}
 
 
 def test_a_series_is_no_index(tmp_path):
@@ -119,8 +119,8 @@ ZONE = "datetime64[ns, dateutil//etc/hostname]"
 
 @pytest.mark.parametrize("kind", [ZONE, [ZONE], np.str_(ZONE)])
 def test_a_dtype_names_no_file(kind, tmp_path):
-    made = FunctionTransformer(np.asarray, kw_args={"dtype": kind})
-    assert codes(saved(made, tmp_path / "m", 5)) == {"bad-text"}
+    altered = FunctionTransformer(np.asarray, kw_args={"dtype": kind})
+    assert codes(saved(altered, tmp_path / "m", 5)) == {"bad-text"}
     monthly = FunctionTransformer(np.asarray, kw_args={"dtype": "datetime64[M]"})
     assert saved(monthly, tmp_path / "m", 5).safety.verdict == "pass"
 
@@ -132,9 +132,9 @@ def test_a_text_of_numpy_names_no_file_either(keyword, tmp_path):
                     op.number(4 * len(zone)), op.number(4), op.number(8))  # fmt: skip
     kind = op.call("numpy:dtype", op.text(f"U{len(zone)}"), op.FALSE, op.TRUE) + state + op.BUILD
     text = op.call("numpy.core.multiarray:scalar", kind, op.raw(zone.encode("utf-32-le")))
-    made = op.call("pandas.core.indexes.base:_new_Index", op.name("pandas:Index"),
+    altered = op.call("pandas.core.indexes.base:_new_Index", op.name("pandas:Index"),
                    op.table(**{keyword: text}))  # fmt: skip
-    (tmp_path / "m").write_bytes(op.pickled(made))
+    (tmp_path / "m").write_bytes(op.pickled(altered))
     found = inspect(tmp_path / "m").safety.findings
     assert "its time zone is the path of a file" in str(found)
     (tmp_path / "m").write_bytes(op.pickled(op.new(op.SCALER, _tz=text)))
@@ -187,9 +187,9 @@ def test_distributions_pass(tmp_path):
 )
 def test_a_series_is_no_part_of_an_estimator(name, tmp_path):
     """Its labels would be the methods that are called."""
-    made = scaler(np.ones(4))
-    setattr(made, name, pd.Series([1], index=["inverse"]))
-    assert codes(saved(made, tmp_path / "m", 5)) == {"bad-member"}
+    altered = scaler(np.ones(4))
+    setattr(altered, name, pd.Series([1], index=["inverse"]))
+    assert codes(saved(altered, tmp_path / "m", 5)) == {"bad-member"}
 
 
 # --- models that are not there -------------------------------------------------------------------

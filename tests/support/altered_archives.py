@@ -10,13 +10,13 @@ from modelpack.inspection.inspector import inspect
 NOTES = {"not-a-model", "no-prediction"}
 
 
-def skops_findings(made, folder):
-    skops.io.dump(made, folder / "model")
+def skops_findings(altered, folder):
+    skops.io.dump(altered, folder / "model")
     return [f for f in inspect(folder / "model").safety.findings if f.code not in NOTES]
 
 
-def refused_in_both(made, folder, words):
-    refused(made, folder, words, 5)
-    found = skops_findings(made, folder)
+def refused_in_both(altered, folder, words):
+    refused(altered, folder, words, 5)
+    found = skops_findings(altered, folder)
     assert [f.code for f in found] == [CODE]
     assert re.search(words, found[0].message)

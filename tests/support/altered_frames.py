@@ -27,7 +27,7 @@ def block(values, places, dimensions=2):
 
 
 def called(blocks, axes):
-    return Made(BlockManager, tuple(made for made in blocks), axes)
+    return Made(BlockManager, tuple(altered for altered in blocks), axes)
 
 
 def frame(manager, cls=pd.DataFrame, key="_mgr"):

@@ -126,23 +126,23 @@ def model(name):
     return pickle.loads(fitted(name))
 
 
-def findings(made, folder, how="raw", reductions=()):
+def findings(altered, folder, how="raw", reductions=()):
     path = folder / "model"
     if isinstance(how, int):
         pickler = pickle.Pickler(buffer := io.BytesIO(), how)
         pickler.dispatch_table = copyreg.dispatch_table | dict(reductions)
-        pickler.dump(made)
+        pickler.dump(altered)
         path.write_bytes(buffer.getvalue())
     else:
-        joblib.dump(made, path, compress=0 if how == "raw" else how)
+        joblib.dump(altered, path, compress=0 if how == "raw" else how)
     return [f for f in inspect(path).safety.findings if f.code not in NOTES]
 
 
 NOTES = {"not-a-model", "no-prediction"}
 
 
-def refused(made, folder, words, how="raw", reductions=()):
-    found = findings(made, folder, how, reductions)
+def refused(altered, folder, words, how="raw", reductions=()):
+    found = findings(altered, folder, how, reductions)
     assert [f.code for f in found] == [CODE]
     assert re.search(words, found[0].message), found[0].message
     assert found[0].global_
