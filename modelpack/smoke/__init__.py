@@ -17,7 +17,7 @@ _NOT_READY = "the service was not ready"
 __all__ = ["smoke"]
 
 
-def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
+def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
     service: RunningService,
     model: ModelSpec,
     reference: Reference | None = None,
@@ -26,13 +26,17 @@ def smoke(  # noqa: PLR0913 - what is known, and what others find out meanwhile
     *,
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> SmokeReport:
-    """Runs every check that applies, in order, and judges the service by them. `reference`: what
-    its answers are compared with. `answered`: gives the reference with its answers, if that takes
-    a while; it is waited for when they are needed. `scanned`: so for what the rules say of the
-    image; where there is none, None.
+    """Run the checks that apply, in order.
 
-    A service that never becomes ready fails `ready`, and the checks after it are not run. The last
-    check stops the service.
+    If the service does not become ready, the other checks are not run. The last check stops it.
+
+    Args:
+        service: The running service.
+        model: The model that it serves.
+        reference: The rows to compare.
+        answered: Waits for the reference with its answers.
+        scanned: Waits for the rulings on the image; None without an image.
+        on_check: Called with the result of each check.
     """
     checks: list[Check] = []
     latency_ms = memory_bytes = None
@@ -80,7 +84,7 @@ def _run(entry: SmokeCheck, probe: Probe) -> Check:
 
 
 def _latency_ms(probe: Probe) -> float | None:
-    """The median time of one row's prediction over loopback, in milliseconds."""
+    """Return the median time of a prediction for one row over loopback, in milliseconds."""
     if probe.unknown_row:
         return None
     document = {"instances": [probe.example_row()]}

@@ -21,28 +21,28 @@ LIBRARIES = {
 """Top-level module -> the distribution of a library whose releases move their modules."""
 
 _RELEASE = (
-    "Leave its version to the model file, without --requirement; where the file records none, name "
-    "the release that saved it: --requirement {library}==VERSION"
+    "Leave out --requirement for it. If the file records no version, name the release that saved "
+    "it: --requirement {library}==VERSION"
 )
 _PROVIDE = (
-    "Where a distribution provides it: --requirement NAME, which may differ from the module's. "
-    "Where it is your own: --code PATH"
+    "If a distribution provides it: --requirement NAME, which may differ from the module's. If it "
+    "is your own module: --code PATH"
 )
 _OTHER_RELEASE = (
     r"'(?P<name>\w+)' object has no attribute '(?P<attribute>\w+)'",
     "The model loads and then fails: its {name} has no {attribute}. Another release of a library "
     "may have saved it.",
-    "Leave the library's version to the model file, without --requirement; where the file records "
-    "none, name the release that saved it: --requirement NAME==VERSION",
+    "Leave out --requirement for that library. If the file records no version, name the release "
+    "that saved it: --requirement NAME==VERSION",
 )
 _LIBRARY = "|".join(LIBRARIES)
 
-# Ordered: the first pattern found in the service's words decides.
+# Ordered: the first pattern found in the output of the service decides.
 _CAUSES = (
     (
         r"Can't get attribute '(?P<name>[\w.]+)' on <module '(gunicorn\.)?__main__'",
         "The model needs {name}, which was defined in the script or notebook that saved it.",
-        "Give that script: --code train.py; or move {name} into a module of its own and save the "
+        "Give that script: --code train.py. Or move {name} into a separate module and save the "
         "model again.",
     ),
     (
@@ -71,39 +71,38 @@ _CAUSES = (
         r"unsupported pickle protocol: (?P<name>\d+)",
         "The model file is a pickle of protocol {name}, which is too new for the Python in the "
         "image.",
-        "Leave out --python, or give a later one: protocol 5 takes --python 3.8 or later.",
+        "Leave out --python, or give a later one: protocol 5 needs --python 3.8 or later.",
     ),
     (
         r"node array from the pickle has an incompatible dtype|Did not recognise loaded array",
-        "The scikit-learn in the image cannot read the trees in the model file: their nodes have "
+        "The scikit-learn in the image cannot read the trees in the model file: their format "
         "changed with 1.3, and another release saved it.",
         _RELEASE.format(library="scikit-learn"),
     ),
     (
         r"not load: (KeyError: \d|.*python 3 a joblib pickle|.*'str' object .* attribute 'append')",
-        "The joblib in the image cannot read the arrays in the model file, which are laid out as "
-        "joblib does since 1.2.",
-        "Let joblib be as new as the file: --requirement 'joblib>=1.2'",
+        "The joblib in the image cannot read the arrays in the model file, whose format is that of "
+        "joblib since 1.2.",
+        "Require a newer joblib: --requirement 'joblib>=1.2'",
     ),
     (
         r"__(randomstate|generator)_ctor\(\) takes|is not a known BitGenerator",
         "The numpy in the image is older than the one that saved the model's random generator.",
-        "Leave numpy to the model file, without --requirement, or take a later one: "
-        "--requirement 'numpy>=2'",
+        "Leave out --requirement for numpy, or require a later one: --requirement 'numpy>=2'",
     ),
     (
         r"numpy\.dtype size changed|compiled using NumPy 1|_ARRAY_API not found",
         "A library in the image was compiled for another numpy.",
-        "Leave out --requirement numpy, so that the versions are chosen together.",
+        "Leave out --requirement numpy, so that compatible versions are chosen.",
     ),
     (
         r"(?P<name>lib[\w.+-]+\.so[\w.]*): cannot open shared object",
         "A system library is missing in the image: {name}.",
-        "Take a base image that has it: --base-image REF",
+        "Use a base image that has it: --base-image REF",
     ),
     (
         r"Ran out of input|pickle data was truncated",
-        "The model file ends too early: it is cut off.",
+        "The model file ends too early.",
         "Copy or save it again.",
     ),
     _OTHER_RELEASE,
@@ -115,23 +114,23 @@ _CAUSES = (
     (
         r"the model does not answer its own example: (?P<name>.+)",
         "The model fails on the row that the service starts with: {name}",
-        "If that row was made up from the model file, give real rows: --example FILE, or call "
-        "modelpack.record(model, X, path) where the model is trained.",
+        "If that row was generated from the model file, give real rows: --example FILE, or call "
+        "modelpack.record(model, X, path) in the training script.",
     ),
 )
 
 
 def diagnose(report: SmokeReport) -> tuple[str, str] | None:
-    """The message and the hint for a service that was not ready; None where that tells nothing."""
-    words = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
+    """Return message and hint for a service that was not ready; None if the cause is unknown."""
+    output = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
     for pattern, message, hint in _CAUSES:
-        if found := re.search(pattern, words):
-            told = _told(found.groupdict())
-            return message.format(**told), hint.format(**told)
+        if match := re.search(pattern, output):
+            values = _values(match.groupdict())
+            return message.format(**values), hint.format(**values)
     return None
 
 
-def _told(groups: dict[str, str | None]) -> dict[str, str]:
-    found = {name: value for name, value in groups.items() if value}
-    top = found.get("module", "").partition(".")[0]
-    return {**found, "library": LIBRARIES.get(top, "")}
+def _values(groups: dict[str, str | None]) -> dict[str, str]:
+    values = {name: value for name, value in groups.items() if value}
+    top = values.get("module", "").partition(".")[0]
+    return {**values, "library": LIBRARIES.get(top, "")}

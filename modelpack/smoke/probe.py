@@ -1,4 +1,4 @@
-"""What a check has in its hands: the running service, the model's facts, and an HTTP client."""
+"""The HTTP client and the state that checks share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REQUEST_SECONDS = 30.0
 
 
 class CheckFailedError(Exception):
-    """The check's verdict: what was seen, and what should have been seen."""
+    """Why a check failed: what was seen, and what was expected."""
 
 
 class CheckNotRunError(Exception):
@@ -21,8 +21,13 @@ class CheckNotRunError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """`body` is the decoded JSON, or None where the answer holds none; `content` its bytes."""
+class Response:
+    """An HTTP response.
+
+    Attributes:
+        body: The decoded JSON, or None.
+        content: The bytes.
+    """
 
     status: int
     content_type: str
@@ -33,10 +38,13 @@ class Answer:
 
 
 class Probe:
-    """Asks the service over loopback; proxies of the environment are not used.
+    """Queries the service over loopback, without the proxies of the environment.
 
-    `reference`: the rows to compare; `answered()` waits for what is known of them. `scanned()`
-    for what the rules say of the image. `parity`, `rulings`: what checks have found.
+    Attributes:
+        reference: The rows to compare.
+        expected: Waits for the reference with its answers.
+        scanned: Waits for the rulings on the image.
+        parity, rulings: Results of checks.
     """
 
     def __init__(
@@ -54,7 +62,7 @@ class Probe:
         self.scanned = scanned
         self.parity: Parity | None = None
         self.rulings: tuple[Ruling, ...] = ()
-        import requests  # noqa: PLC0415 - 60 ms, which commands without a smoke test do without
+        import requests  # noqa: PLC0415 - takes 60 ms, only for smoke tests
 
         self._session = requests.Session()
         self._session.trust_env = False
@@ -63,27 +71,25 @@ class Probe:
         self._session.close()
 
     def leave(self) -> None:
-        """Has the service close the connection that was kept: it would wait two seconds at its end
-        for a client that may still send something.
-        """
+        """Let the service close the connection, for which its shutdown would wait two seconds."""
         self._request("GET", "/healthz", headers={"Connection": "close"})
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         return self._request("GET", path)
 
-    def predict(self, document: object, query: str = "") -> Answer:
+    def predict(self, document: object, query: str = "") -> Response:
         return self._request("POST", "/predict" + query, json=document)
 
-    def post(self, path: str, document: object) -> Answer:
+    def post(self, path: str, document: object) -> Response:
         return self._request("POST", path, json=document)
 
     def post_raw(
         self, path: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         headers = {"Content-Type": content_type, **(headers or {})}
         return self._request("POST", path, data=body, headers=headers)
 
-    def _request(self, method: str, path: str, **kwargs: Any) -> Answer:
+    def _request(self, method: str, path: str, **kwargs: Any) -> Response:
         started = time.perf_counter()
         try:
             response = self._session.request(
@@ -96,19 +102,19 @@ class Probe:
         body = response.json() if content_type.endswith("json") and response.content else None
         seconds = time.perf_counter() - started
         content, headers = response.content, response.headers
-        return Answer(response.status_code, content_type, body, seconds, content, headers)
+        return Response(response.status_code, content_type, body, seconds, content, headers)
 
     def example_row(self) -> list[Scalar]:
-        """One row in signature order, made of each input's example."""
+        """Return the examples of the inputs as a row in signature order."""
         return [field.example for field in self.model.signature.inputs]
 
     def example_record(self) -> dict[str, Scalar]:
-        """The same row by name."""
+        """Return the same row by name."""
         return {field.name: field.example for field in self.model.signature.inputs}
 
     @property
     def unknown_row(self) -> str:
-        """Why no row can be sent; empty if one can be made of the examples of the inputs."""
+        """Why no row can be sent; empty if the inputs have examples."""
         inputs = self.model.signature.inputs
         if not inputs:
             return "the model file does not contain what a row looks like"
@@ -118,7 +124,7 @@ class Probe:
         return ""
 
     def require_row(self) -> None:
-        """Require that a row can be made.
+        """Require that a row can be sent.
 
         Raises:
             CheckNotRunError: The model file does not contain what a row looks like.
@@ -134,26 +140,26 @@ class Probe:
         return next((field.name for field in inputs if not field.nullable), None)
 
     def first_input(self, *types: str) -> tuple[int, Field] | None:
-        """Position and field of the first input of one of the types."""
+        """Return position and field of the first input of one of the types."""
         inputs = enumerate(self.model.signature.inputs)
         return next(((i, field) for i, field in inputs if field.type in types), None)
 
 
-def predictions_of(answer: Answer) -> list[Any]:
-    """The predictions of a 200 answer.
+def parse_predictions(response: Response) -> list[Any]:
+    """Return the predictions in a response.
 
     Raises:
-        CheckFailedError: any other status, or a body without a list of predictions.
+        CheckFailedError: The status is not 200, or the body has no list of predictions.
     """
-    if answer.status != 200:
-        raise CheckFailedError(f"status {answer.status} instead of 200: {shorten(answer.body)}")
-    predictions = answer.body.get("predictions") if isinstance(answer.body, Mapping) else None
+    if response.status != 200:
+        raise CheckFailedError(f"status {response.status} instead of 200: {shorten(response.body)}")
+    predictions = response.body.get("predictions") if isinstance(response.body, Mapping) else None
     if not isinstance(predictions, list):
-        raise CheckFailedError(f"no list of predictions in {shorten(answer.body)}")
+        raise CheckFailedError(f"no list of predictions in {shorten(response.body)}")
     return predictions
 
 
 def shorten(value: object) -> str:
-    """A value as it fits in a line of the report."""
+    """Return the representation of a value, shortened for a line of a report."""
     text = repr(value)
     return text if len(text) <= 160 else text[:157] + "..."

@@ -1,4 +1,4 @@
-"""A `SmokeReport` as files for machines: JSON, and the JUnit XML that CI systems show."""
+"""JSON and JUnit reports of a smoke test."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def write_json(report: SmokeReport, path: Path) -> None:
-    """Raises:
-    UsageError: the file cannot be written.
+    """Write a report as JSON.
+
+    Raises:
+        UsageError: The file cannot be written.
     """
     _write(path, json.dumps(to_json(report), indent=2, ensure_ascii=False) + "\n")
 
 
 def write_junit(report: SmokeReport, path: Path) -> None:
-    """One test suite, one test case a check (the `testsuites` schema of Jenkins and GitLab).
+    """Write a report as JUnit XML: one test suite with one test case per check.
+
+    Source: The `testsuites` schema of Jenkins and GitLab.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: The file cannot be written.
     """
     statuses = [check.status for check in report.checks]
     seconds = f"{sum(check.seconds for check in report.checks):.3f}"
@@ -56,7 +60,7 @@ def write_junit(report: SmokeReport, path: Path) -> None:
 
 
 def _clean(text: str) -> str:
-    """Text that came from a service's answer, without the characters that XML 1.0 forbids."""
+    """Replace the characters that XML 1.0 forbids, which responses may contain."""
     return _NOT_IN_XML.sub("\ufffd", text)
 
 

@@ -17,20 +17,25 @@ from modelpack.smoke.checks import lifecycle as rules
 from modelpack.types import Check, Environment, Ruling, SmokeReport
 
 NAME = "reading"
-"""What stands in a report for the engine."""
+"""The engine in such a report."""
 
 _DISTRIBUTION = re.compile(r"opt/venv/lib/[^/]+/site-packages/([^/]+)-([^/-]+)\.dist-info/METADATA")
-_PROGRAMS = "opt/venv/"  # what is ours; a base image is of one piece
-_NAMED = 5  # at most
+_PROGRAMS = "opt/venv/"  # libraries of a base image fit each other
+_MAX_PROBLEMS = 5  # listed per check
 
 
 @dataclass
-class _Seen:
-    """`foreign`: programs and libraries for another processor. `taken`: library -> who takes it."""
+class _Programs:
+    """Programs and shared libraries of an image.
+
+    Attributes:
+        foreign: Those for another processor.
+        required: Library -> a program that requires it.
+    """
 
     count: int = 0
     foreign: list[str] = field(default_factory=list)
-    taken: dict[str, str] = field(default_factory=dict)
+    required: dict[str, str] = field(default_factory=dict)
 
 
 def check_image(
@@ -40,55 +45,66 @@ def check_image(
     rulings: Sequence[Ruling],
     on_check: Callable[[Check], None],
 ) -> SmokeReport:
-    """Holds an image to its lock and its platform; `rulings`: what the rules say of it.
+    """Check an image against its lock and its platform.
+
+    Args:
+        image: The image.
+        target: Its name in the report.
+        locked: Its environment.
+        rulings: The rulings of the hardening rules.
+        on_check: Called with the result of each check.
 
     Raises:
-        UsageError: the image is damaged.
+        UsageError: The image is damaged.
     """
     began = time.monotonic()
     paths = filesystem.merge_layers(map(filesystem.layer_listing, image.layers))
-    seen = _programs(image, locked.platform)
+    programs = _find_programs(image, locked.platform)
     checks = []
-    for name, (problems, told) in {
-        "processor": (seen.foreign, f"{seen.count} programs and libraries for {locked.platform}"),
-        "libraries": (list(_missing(seen, paths)), f"all of {len(seen.taken)} are there"),
+    for name, (problems, success) in {
+        "processor": (
+            programs.foreign,
+            f"{programs.count} programs and libraries for {locked.platform}",
+        ),
+        "libraries": (list(_missing(programs, paths)), f"all {len(programs.required)} exist"),
         "versions": (list(_versions(paths, locked)), f"{len(locked.requirements)}, as locked"),
-        "image": (list(rules.format_violations(rulings)), f"{len(rulings)} rules hold"),
+        "image": (list(rules.format_violations(rulings)), f"follows all {len(rulings)} rules"),
     }.items():
-        detail = ", ".join(problems[:_NAMED]) if problems else told
+        detail = ", ".join(problems[:_MAX_PROBLEMS]) if problems else success
         checks.append(Check(name, not problems, round(time.monotonic() - began, 3), detail))
         on_check(checks[-1])
         began = time.monotonic()
     return SmokeReport(target, NAME, tuple(checks), rulings=tuple(rulings))
 
 
-def _programs(image: oci.Image, platform: str) -> _Seen:
-    seen = _Seen()
+def _find_programs(image: oci.Image, platform: str) -> _Programs:
+    programs = _Programs()
     for layer in image.layers:
         with layer.open() as stream:
             for entry, content in tar.members(HashingReader(stream, streams.LAYER)):
                 head = content.read(elf.HEADER) if content else b""
                 if content and elf.is_elf(head):
-                    seen.count += 1
+                    programs.count += 1
                     ours = entry.path.startswith(_PROGRAMS)
-                    _look(seen, entry.path, head + (content.read() if ours else b""), platform)
-    return seen
+                    rest = content.read() if ours else b""
+                    _add_program(programs, entry.path, head + rest, platform)
+    return programs
 
 
-def _look(seen: _Seen, path: str, content: bytes, platform: str) -> None:
+def _add_program(programs: _Programs, path: str, content: bytes, platform: str) -> None:
     if elf.platform(content) != platform:
-        seen.foreign.append(path)
+        programs.foreign.append(path)
     elif path.startswith(_PROGRAMS):
         try:
-            seen.taken |= dict.fromkeys(elf.parse(content).libraries, path)
+            programs.required |= dict.fromkeys(elf.parse(content).libraries, path)
         except ValueError as error:
-            seen.foreign.append(f"{path}: {error}")
+            programs.foreign.append(f"{path}: {error}")
 
 
-def _missing(seen: _Seen, paths: dict[str, filesystem.Entry]) -> Iterator[str]:
-    there = {path.rpartition("/")[2] for path in paths}
-    for library in sorted(seen.taken.keys() - there):
-        yield f"{library}, which {seen.taken[library]} takes, is not there"
+def _missing(programs: _Programs, paths: dict[str, filesystem.Entry]) -> Iterator[str]:
+    existing = {path.rpartition("/")[2] for path in paths}
+    for library in sorted(programs.required.keys() - existing):
+        yield f"{library}, required by {programs.required[library]}, does not exist"
 
 
 def _versions(paths: dict[str, filesystem.Entry], locked: Environment) -> Iterator[str]:

@@ -240,7 +240,7 @@ def test_a_service_that_behaves_passes_every_check() -> None:
     [
         ("two for one", "prediction", "2 predictions for one row"),
         ("one for two", "prediction", "1 prediction for 2 rows"),
-        ("unknown class", "prediction", "7 is none of the classes"),
+        ("unknown class", "prediction", "7 is not one of the classes"),
         ("order of names matters", "named rows", "by name [0], by position [1]"),
         ("sum of a half", "probabilities", "0.75"),
         ("crashes on bad JSON", "bad input", "status 500 instead of 400"),
@@ -344,7 +344,7 @@ def test_a_missing_prediction_fails_for_a_real_row_and_is_untested_for_a_made_up
         made_up = smoke(fake, REGRESSOR, Reference((), made_up=True))
         real = smoke(fake, REGRESSOR, Reference(()))
     assert (made_up.status, real.status) == ("untested", "failed")
-    assert "no prediction for the row that was made up" in made_up.untested
+    assert "no prediction for the row generated" in made_up.untested
 
 
 RULINGS = (

@@ -74,7 +74,7 @@ def test_a_version_too_new_has_moved_the_module(fails: Fails) -> None:
 def test_a_version_too_new_misses_an_attribute(fails: Fails) -> None:
     error = fails(SAMPLES / "kserve-mixedtype" / "model.joblib", *TODAY)
     assert "its SimpleImputer has no _fill_dtype" in error.message
-    assert "without --requirement" in error.hint
+    assert "Leave out --requirement" in error.hint
 
 
 def test_a_version_too_old_cannot_read_the_arrays(fails: Fails) -> None:

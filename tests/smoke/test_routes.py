@@ -48,10 +48,10 @@ def test_a_route_gives_what_the_estimator_does(
     service: tuple[Probe, Trained, list[list[Any]]], route: Route
 ) -> None:
     probe, trained, rows = service
-    if not route.takes(probe.model) or not route.holds(rows):
+    if not route.supports(probe.model) or not route.can_encode(rows):
         assert "npy" in route.name or "/v2/" in route.name
         return
-    answers = route.ask(probe, rows)
+    answers = route.query(probe, rows)
     groups = [[row] for row in rows] if route.single_row else [rows]
     expected = said(trained, trained.method, groups)
     assert relative_difference(expected, answers.predictions) == 0.0

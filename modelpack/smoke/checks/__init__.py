@@ -1,6 +1,6 @@
 """The checks, in the order in which they are run.
 
-A check is a function `check(probe) -> str` whose docstring states what must be true, and one entry
+A check is a function `check(probe) -> str`, whose docstring states what must be true, and one entry
 of the table. It returns what it saw, raises `CheckFailedError`, or raises `CheckNotRunError` with
 the reason why it cannot run.
 """
@@ -22,7 +22,7 @@ class SmokeCheck:
     Attributes:
         name: As reports show it.
         check: Returns what was seen.
-        container_only: Left out where the service runs as a local process.
+        container_only: Left out if the service runs as a local process.
         applies: Whether the model has what is checked.
     """
 

@@ -16,34 +16,32 @@ LOG_LINES = 12
 
 
 def check_ready(probe: Probe) -> str:
-    """The service is ready within a minute of its start, and keeps running until then."""
+    """The service is ready within a minute of its start."""
     started = time.monotonic()
     while time.monotonic() - started < READY_SECONDS:
         if not probe.service.is_running():
-            raise CheckFailedError(f"the service ended at start:\n{_last_words(probe)}")
+            raise CheckFailedError(f"the service ended at start:\n{_last_errors(probe)}")
         status = _status(probe)
         if status == 200:
             return f"/readyz answered after {time.monotonic() - started:.1f} s"
-        if status is not None:  # it has tried its own example before it began to listen
-            raise CheckFailedError(f"/readyz answers {status}:\n{_last_words(probe)}")
+        if status is not None:  # it predicted its example before it started to listen
+            raise CheckFailedError(f"/readyz answers {status}:\n{_last_errors(probe)}")
         time.sleep(POLL_SECONDS)
-    raise CheckFailedError(f"no answer after {READY_SECONDS:.0f} s:\n{_last_words(probe)}")
+    raise CheckFailedError(f"no answer after {READY_SECONDS:.0f} s:\n{_last_errors(probe)}")
 
 
 def _status(probe: Probe) -> int | None:
-    """None while nothing listens."""
+    """Return the status of /readyz; None while nothing listens."""
     try:
         return probe.get("/readyz").status
     except CheckFailedError:
         return None
 
 
-def _last_words(probe: Probe) -> str:
-    """The errors among the log's JSON lines, each with the last line of its cause; where there are
-    none, the log's last lines as they are.
-    """
+def _last_errors(probe: Probe) -> str:
+    """Return the last errors in the log with their causes; its last lines if it has none."""
     lines = probe.service.logs().splitlines()
-    errors = [words for line in lines if (words := _error(line))]
+    errors = [text for line in lines if (text := _error(line))]
     return "\n".join((errors or lines)[-LOG_LINES:])
 
 
@@ -62,7 +60,7 @@ HEALTHY_SECONDS = 45.0
 
 
 def check_health(probe: Probe) -> str:
-    """The image's own HEALTHCHECK reports healthy."""
+    """The HEALTHCHECK of the image reports healthy."""
     started = time.monotonic()
     status = probe.service.health()
     while status == "starting" and time.monotonic() - started < HEALTHY_SECONDS:
@@ -74,7 +72,7 @@ def check_health(probe: Probe) -> str:
 
 
 def check_user(probe: Probe) -> str:
-    """The service runs as a user that is not root, whichever that is."""
+    """The service runs as a user other than root."""
     user_id = probe.service.user_id()
     if not user_id:
         raise CheckFailedError(f"the service runs with user id {user_id}")
@@ -82,7 +80,7 @@ def check_user(probe: Probe) -> str:
 
 
 SHOWN = 12
-"""Lines of what is wrong; `modelpack scan` tells all."""
+"""Violations in a report; `modelpack scan` lists all."""
 
 
 def image_applies(probe: Probe) -> bool:
@@ -90,7 +88,7 @@ def image_applies(probe: Probe) -> bool:
 
 
 def check_image(probe: Probe) -> str:
-    """The image that was built follows every rule of `modelpack.hardening`."""
+    """The image follows every rule of `modelpack.hardening`."""
     assert probe.scanned is not None  # noqa: S101 - see `applies`
     try:
         probe.rulings = probe.scanned()
@@ -100,11 +98,11 @@ def check_image(probe: Probe) -> str:
     if lines:
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         raise CheckFailedError("\n".join([*lines[:SHOWN], *more]))
-    return f"all {len(probe.rulings)} rules hold of its files, history and configuration"
+    return f"files, history and configuration follow all {len(probe.rulings)} rules"
 
 
 def format_violations(rulings: Sequence[Ruling]) -> Iterator[str]:
-    """A line for each violation."""
+    """Yield a line for each violation."""
     for ruling in rulings:
         sources = ", ".join(ruling.sources)
         for violation in ruling.violations:
@@ -115,7 +113,7 @@ STOP_SECONDS = 15.0
 
 
 def check_shutdown(probe: Probe) -> str:
-    """SIGTERM ends the service by itself, with exit code 0."""
+    """The service ends after SIGTERM with exit code 0."""
     probe.leave()
     started = time.monotonic()
     code = probe.service.stop(STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""The service answers as the author's model does, bit for bit, by each way of asking."""
+"""Parity with the expected answers, per route."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ AnyRoute = Route | BodyRoute
 
 
 def parity_applies(probe: Probe) -> bool:
-    """Not where the file does not tell what a row is, and nobody gives one."""
+    """Return whether rows are known."""
     return bool(probe.reference.rows)
 
 
 def check_parity(probe: Probe) -> str:
-    """The service answers as the author's model does, bit for bit, by each way of asking."""
+    """The service answers as the author's model does, bit for bit, on each route."""
     reference = probe.expected()
     if reference.problem:
         raise CheckFailedError(f"nothing to compare with: {reference.problem}")
     answers = _query_routes(probe, reference)
-    largest = max(_difference(reference, route, got) for route, got in answers)
+    largest = max(_difference(reference, route, actual) for route, actual in answers)
     passed = largest <= reference.tolerance
     count = len(reference.rows)
     probe.parity = Parity(
@@ -47,57 +47,60 @@ def check_parity(probe: Probe) -> str:
 
 
 def _query_routes(probe: Probe, reference: Reference) -> list[tuple[AnyRoute, Answers]]:
-    """The answers of each route that has something to compare: some tell no probabilities, and
-    nothing else may be known.
+    """Return the answers of each route that can be compared.
+
+    Some routes return no probabilities, which may be the only expected answers.
     """
     routes = [
         route
         for route in ROUTES
-        if route.takes(probe.model) and route.holds(reference.rows) and route.known(reference)
+        if route.supports(probe.model)
+        and route.can_encode(reference.rows)
+        and route.expected(reference)
     ]
     answers = [(route, route.request(probe, reference)) for route in routes]
-    compared = [(route, got) for route, got in answers if _pairs(reference, route, got)]
+    compared = [(route, actual) for route, actual in answers if _pairs(reference, route, actual)]
     if not compared:
-        raise CheckFailedError("no route answers what is known of these rows")
+        raise CheckFailedError("no route returns what is expected for these rows")
     return compared
 
 
-def _pairs(reference: Reference, route: AnyRoute, got: Answers) -> list[tuple[str, Any, Any]]:
-    """(what, expected, got) of what is known of both."""
-    known = route.known(reference)
-    assert known is not None  # noqa: S101 - else the route is not asked
+def _pairs(reference: Reference, route: AnyRoute, actual: Answers) -> list[tuple[str, Any, Any]]:
+    """Return (name, expected, actual) for each part that both have."""
+    expected = route.expected(reference)
+    assert expected is not None  # noqa: S101 - `_query_routes` left out such routes
     pairs = [
-        ("prediction", known.predictions, got.predictions),
-        ("probabilities", known.probabilities, got.probabilities),
+        ("prediction", expected.predictions, actual.predictions),
+        ("probabilities", expected.probabilities, actual.probabilities),
     ]
-    return [(what, a, b) for what, a, b in pairs if a is not None and b is not None]
+    return [(name, a, b) for name, a, b in pairs if a is not None and b is not None]
 
 
-def _difference(reference: Reference, route: AnyRoute, got: Answers) -> float:
-    return max(relative_difference(a, b) for _, a, b in _pairs(reference, route, got))
+def _difference(reference: Reference, route: AnyRoute, actual: Answers) -> float:
+    return max(relative_difference(a, b) for _, a, b in _pairs(reference, route, actual))
 
 
 def _first_mismatch(reference: Reference, answers: Sequence[tuple[AnyRoute, Answers]]) -> str:
-    """The first row that differs."""
-    for route, got in answers:
-        for what, expected, answered in _pairs(reference, route, got):
-            if len(expected) != len(answered):
-                return f"{len(answered)} {what} for {len(expected)} rows ({route.name})"
-            row = first_difference(expected, answered, reference.tolerance)
+    """Describe the first row that differs."""
+    for route, actual in answers:
+        for name, expected, returned in _pairs(reference, route, actual):
+            if len(expected) != len(returned):
+                return f"{len(returned)} {name} for {len(expected)} rows ({route.name})"
+            row = first_difference(expected, returned, reference.tolerance)
             if row is not None:
-                apart = relative_difference(expected[row], answered[row])
+                difference = relative_difference(expected[row], returned[row])
                 return (
-                    f"row {row}, {what}: {shorten(answered[row])}, and by "
+                    f"row {row}, {name}: {shorten(returned[row])}, and by "
                     f"{SOURCES[reference.source].detail} {shorten(expected[row])}"
-                    f"{_by(apart)} ({route.name})"
+                    f"{_tolerance_hint(difference)} ({route.name})"
                 )
     raise AssertionError("some row differs")
 
 
-def _by(apart: float) -> str:
-    if apart > 1e-6:
+def _tolerance_hint(difference: float) -> str:
+    if difference > 1e-6:
         return ""
     return (
-        f"; they differ by {apart:.1e} of their size, as another processor may make them: "
-        f"--tolerance {10 * apart:.0e} accepts that"
+        f"; their relative difference of {difference:.1e} may come from another processor: "
+        f"--tolerance {10 * difference:.0e} accepts it"
     )

@@ -1,8 +1,4 @@
-"""Predictions, probabilities, named rows, bad input.
-
-A prediction that is missing fails the check only for a real row: a sound model may have none for
-values that were made up from its signature.
-"""
+"""Predictions, probabilities, named rows, bad input."""
 
 from __future__ import annotations
 
@@ -10,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from modelpack.smoke.probe import (
-    Answer,
     CheckFailedError,
     CheckNotRunError,
     Probe,
-    predictions_of,
+    Response,
+    parse_predictions,
     shorten,
 )
 
@@ -31,7 +27,7 @@ def check_prediction(probe: Probe) -> str:
     probe.require_row()
     row = probe.example_row()
     for rows in ([row], [row, row]):
-        predictions = predictions_of(probe.predict({"instances": rows}))
+        predictions = parse_predictions(probe.predict({"instances": rows}))
         if len(predictions) != len(rows):
             count = "one row" if len(rows) == 1 else f"{len(rows)} rows"
             noun = "prediction" if len(predictions) == 1 else "predictions"
@@ -48,7 +44,7 @@ def _require_plausible(probe: Probe, prediction: object) -> None:
     elif classes is not None and not isinstance(prediction, list):
         if not any(_is_same(prediction, label) for label in classes):
             raise CheckFailedError(
-                f"{shorten(prediction)} is none of the classes {shorten(classes)}"
+                f"{shorten(prediction)} is not one of the classes {shorten(classes)}"
             )
     elif probe.model.task in _NUMERIC:
         for value in _leaves(prediction):
@@ -60,7 +56,7 @@ def _require_plausible(probe: Probe, prediction: object) -> None:
 def _refuse_missing(probe: Probe, prediction: object) -> None:
     if probe.reference.made_up:
         raise CheckNotRunError(
-            "the model has no prediction for the row that was made up from its signature"
+            "the model has no prediction for the row generated from its signature"
         )
     raise CheckFailedError(f"the prediction is {prediction}")
 
@@ -70,7 +66,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _is_same(prediction: object, label: object) -> bool:
-    """Whether a prediction is a label: 1 and 1.0 are the same, 1 and true are not."""
+    """Return whether a prediction is a label: 1 and 1.0 are the same, 1 and true are not."""
     return prediction == label and isinstance(prediction, bool) == isinstance(label, bool)
 
 
@@ -83,11 +79,11 @@ def _leaves(value: object) -> Iterator[object]:
 
 
 def check_named_rows(probe: Probe) -> str:
-    """The same row by name, its names in reverse order, gives the same prediction."""
+    """The same row by name, with names in reverse order, gets the same prediction."""
     probe.require_row()
     by_name = dict(reversed(probe.example_record().items()))
-    named = predictions_of(probe.predict({"instances": [by_name]}))
-    listed = predictions_of(probe.predict({"instances": [probe.example_row()]}))
+    named = parse_predictions(probe.predict({"instances": [by_name]}))
+    listed = parse_predictions(probe.predict({"instances": [probe.example_row()]}))
     if named != listed:
         raise CheckFailedError(f"by name {shorten(named)}, by position {shorten(listed)}")
     return f"{len(by_name)} names in reverse order, same prediction"
@@ -99,15 +95,15 @@ def probabilities_applies(probe: Probe) -> bool:
 
 
 def check_probabilities(probe: Probe) -> str:
-    """A classifier with probabilities gives one for each class, and they add up to 1."""
+    """The probabilities of a classifier are one for each class, and their sum is 1."""
     probe.require_row()
     document = {"instances": [probe.example_row()]}
-    answer = probe.predict(document, "?probabilities=true")
-    predictions_of(answer)
-    rows = answer.body.get("probabilities")
+    response = probe.predict(document, "?probabilities=true")
+    parse_predictions(response)
+    rows = response.body.get("probabilities")
     classes = probe.model.signature.classes or ()
     if not isinstance(rows, list) or len(rows) != 1 or not isinstance(rows[0], dict):
-        raise CheckFailedError(f"no row of probabilities in {shorten(answer.body)}")
+        raise CheckFailedError(f"no row of probabilities in {shorten(response.body)}")
     if len(rows[0]) != len(classes):
         raise CheckFailedError(f"{len(rows[0])} probabilities for {len(classes)} classes")
     total = sum(rows[0].values())
@@ -121,37 +117,38 @@ IGNORED = "Modelpack-Ignored-Inputs"
 
 
 def check_bad_input(probe: Probe) -> str:
-    """Bad input is answered with a 4xx status and a reason, and the service keeps running."""
+    """Bad input gets a 4xx status and a reason, and the service keeps running."""
     seen = []
-    for what, expected, answer in _cases(probe):
-        if answer.status != expected:
+    for what, expected, response in _cases(probe):
+        if response.status != expected:
             raise CheckFailedError(
-                f"{what}: status {answer.status} instead of {expected}: {shorten(answer.body)}"
+                f"{what}: status {response.status} instead of {expected}: {shorten(response.body)}"
             )
-        if answer.content_type != PROBLEM:
-            raise CheckFailedError(f"{what}: {answer.content_type or 'no type'}, not {PROBLEM}")
-        seen.append(f"{what} {answer.status}")
+        if response.content_type != PROBLEM:
+            raise CheckFailedError(f"{what}: {response.content_type or 'no type'}, not {PROBLEM}")
+        seen.append(f"{what} {response.status}")
     if not probe.unknown_row:
         seen.append(f"an extra input {_extra_input(probe)}")
-        predictions_of(probe.predict({"instances": [probe.example_row()]}))
+        parse_predictions(probe.predict({"instances": [probe.example_row()]}))
     return ", ".join(seen)
 
 
 def _extra_input(probe: Probe) -> int:
-    """The status of a row with an input more: it is ignored and named, or refused where that is
-    set and by older images.
+    """Return the status for a row with an unknown input.
+
+    The service ignores and names the input. Older images refuse it, and newer ones by a setting.
     """
     record = {**probe.example_record(), "no such input": 0}
-    answer = probe.predict({"instances": [record]})
-    if answer.status != 422 and "no such input" not in answer.headers.get(IGNORED, ""):
-        raise CheckFailedError(f"an extra input: status {answer.status}, and no header {IGNORED}")
-    if answer.status != 422:
-        predictions_of(answer)
-    return answer.status
+    response = probe.predict({"instances": [record]})
+    if response.status != 422 and "no such input" not in response.headers.get(IGNORED, ""):
+        raise CheckFailedError(f"an extra input: status {response.status}, and no header {IGNORED}")
+    if response.status != 422:
+        parse_predictions(response)
+    return response.status
 
 
-def _cases(probe: Probe) -> Iterator[tuple[str, int, Answer]]:
-    """What is wrong, the status it must get, and the answer it got."""
+def _cases(probe: Probe) -> Iterator[tuple[str, int, Response]]:
+    """Yield (fault, expected status, response) for bad requests."""
     yield "malformed JSON", 400, probe.post_raw("/predict", b'{"instances": [', "application/json")
     yield "no rows", 422, probe.predict({"instances": []})
     if not probe.unknown_row:
@@ -160,8 +157,8 @@ def _cases(probe: Probe) -> Iterator[tuple[str, int, Answer]]:
     yield "an unknown route", 404, probe.get("/no-such-route")
 
 
-def _bad_rows(probe: Probe) -> Iterator[tuple[str, int, Answer]]:
-    """The same for rows with one fault each."""
+def _bad_rows(probe: Probe) -> Iterator[tuple[str, int, Response]]:
+    """Yield the same for rows with one fault each."""
     row = probe.example_row()
     yield "a value too many", 422, probe.predict({"instances": [[*row, 0]]})
     required = probe.required_input()

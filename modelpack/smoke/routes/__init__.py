@@ -1,4 +1,4 @@
-"""The ways in which rows can be asked for: one file a dialect, and its routes in ROUTES."""
+"""The ordered table `ROUTES`: ways to send rows, one file per protocol."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelpack.smoke.routes.rest import answers_of, posted
+from modelpack.smoke.routes.rest import parse_answers, post_rows
 
 if TYPE_CHECKING:
     from modelpack.smoke.probe import Probe
@@ -15,28 +15,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BodyRoute:
-    """As `Route`, for one format of bodies. They come with answers of their own: text loses digits,
-    and those are the answers to what is left.
+    """A `Route` for one format of bodies.
+
+    Bodies have separate expected answers, because a text format can change values.
     """
 
     name: str
     format: str
     content_type: str
 
-    def takes(self, model: ModelSpec) -> bool:  # noqa: ARG002 - the sandbox has decided
+    def supports(self, model: ModelSpec) -> bool:  # noqa: ARG002 - the sandbox has decided
         return True
 
-    def holds(self, rows: Rows) -> bool:  # noqa: ARG002 - as above
+    def can_encode(self, rows: Rows) -> bool:  # noqa: ARG002 - as above
         return True
 
-    def known(self, reference: Reference) -> Answers | None:
+    def expected(self, reference: Reference) -> Answers | None:
         body = self._body(reference)
         return body.answers if body else None
 
     def request(self, probe: Probe, reference: Reference) -> Answers:
         body = self._body(reference)
         content = body.content if body else b""
-        return answers_of(probe, posted(probe, content, self.content_type))
+        return parse_answers(probe, post_rows(probe, content, self.content_type))
 
     def _body(self, reference: Reference) -> Body | None:
         return next((body for body in reference.bodies if body.name == self.format), None)

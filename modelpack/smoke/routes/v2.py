@@ -1,6 +1,4 @@
-"""The Open Inference Protocol: numbers as one tensor, in JSON and as binary data, and one tensor an
-input by name.
-"""
+"""Open Inference Protocol: one tensor of numbers, in JSON and binary, or one tensor per input."""
 
 from __future__ import annotations
 
@@ -10,8 +8,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelpack.smoke.probe import Answer, CheckFailedError, Probe, shorten
-from modelpack.smoke.routes.rest import Route, Rows, exact, names_of, numeric, path_of_model
+from modelpack.smoke.probe import CheckFailedError, Probe, Response, shorten
+from modelpack.smoke.routes.rest import Route, Rows, are_floats, input_names, is_numeric, model_path
 from modelpack.types import Answers, ModelSpec, Scalar
 
 HEADER = "Inference-Header-Content-Length"
@@ -20,24 +18,24 @@ DATATYPES = {float: "FP64", int: "INT64", str: "BYTES", bool: "BOOL"}
 FORMATS = {"FP64": "d", "INT64": "q", "BOOL": "?"}
 
 
-def _takes(model: ModelSpec) -> bool:
-    """Labels of several types come as texts: a tensor is of one datatype."""
+def _supports(model: ModelSpec) -> bool:
+    """Return whether outputs have one type each: a tensor of mixed labels contains strings."""
     known = all(field.type != "any" for field in model.signature.outputs)
     return known and bool(model.signature.inputs)
 
 
-def _of_one_datatype(rows: Rows) -> bool:
-    """Whether each column is: numbers, texts or booleans."""
+def _has_uniform_columns(rows: Rows) -> bool:
+    """Return whether each column contains only numbers, strings or booleans."""
     return all(len(_datatypes(column)) <= 1 for column in zip(*rows, strict=True))
 
 
-def _takes_matrix(model: ModelSpec) -> bool:
-    return _takes(model) and numeric(model.signature.inputs)
+def _supports_matrix(model: ModelSpec) -> bool:
+    return _supports(model) and is_numeric(model.signature.inputs)
 
 
 def _single(probe: Probe, rows: Rows) -> Answers:
     tensor = {**_tensor(rows), "data": [value for row in rows for value in row]}
-    return _asked(probe, {"inputs": [tensor], "outputs": _outputs(probe, False)})
+    return _infer(probe, {"inputs": [tensor], "outputs": _outputs(probe, False)})
 
 
 def _binary(probe: Probe, rows: Rows) -> Answers:
@@ -45,24 +43,31 @@ def _binary(probe: Probe, rows: Rows) -> Answers:
     data = struct.pack(f"<{len(values)}d", *values)
     tensor = {**_tensor(rows), "parameters": {"binary_data_size": len(data)}}
     document = {"inputs": [tensor], "outputs": _outputs(probe, True)}
-    return _asked(probe, document, data)
+    return _infer(probe, document, data)
 
 
 def _columns(probe: Probe, rows: Rows) -> Answers:
-    """One tensor an input, the last one first."""
-    columns = zip(names_of(probe), zip(*rows, strict=True), strict=True)
+    """Send one tensor per input, the last one first."""
+    columns = zip(input_names(probe), zip(*rows, strict=True), strict=True)
     tensors = [_column(name, values) for name, values in columns]
-    return _asked(probe, {"inputs": tensors[::-1], "outputs": _outputs(probe, False)})
+    return _infer(probe, {"inputs": tensors[::-1], "outputs": _outputs(probe, False)})
 
 
 ROUTES = (
-    Route("POST /v2/models/M/infer, one tensor", _single, takes=_takes_matrix, holds=exact),
-    Route("POST /v2/models/M/infer, binary", _binary, takes=_takes_matrix, holds=exact),
+    Route(
+        "POST /v2/models/M/infer, one tensor",
+        _single,
+        supports=_supports_matrix,
+        can_encode=are_floats,
+    ),
+    Route(
+        "POST /v2/models/M/infer, binary", _binary, supports=_supports_matrix, can_encode=are_floats
+    ),
     Route(
         "POST /v2/models/M/infer, tensors by name",
         _columns,
-        takes=_takes,
-        holds=_of_one_datatype,
+        supports=_supports,
+        can_encode=_has_uniform_columns,
     ),
 )
 
@@ -72,7 +77,7 @@ def _tensor(rows: Rows) -> dict[str, Any]:
 
 
 def _datatypes(values: Sequence[Scalar]) -> set[str]:
-    """Of the values that are not missing; integers beside floats are floats."""
+    """Return the datatypes of the present values; integers among floats are floats."""
     kinds = {DATATYPES[type(value)] for value in values if value is not None}
     return kinds - {"INT64"} if "FP64" in kinds else kinds
 
@@ -89,11 +94,11 @@ def _outputs(probe: Probe, binary: bool) -> list[dict[str, Any]]:
     return [{"name": name, "parameters": {"binary_data": binary}} for name in methods]
 
 
-def _asked(probe: Probe, document: Mapping[str, Any], binary: bytes = b"") -> Answers:
+def _infer(probe: Probe, document: Mapping[str, Any], binary: bytes = b"") -> Answers:
     header = json.dumps(document).encode()
-    path = f"/v2{path_of_model(probe)}/infer"
-    answer = probe.post_raw(path, header + binary, BINARY, {HEADER: str(len(header))})
-    tensors = _tensors(answer)
+    path = f"/v2{model_path(probe)}/infer"
+    response = probe.post_raw(path, header + binary, BINARY, {HEADER: str(len(header))})
+    tensors = _tensors(response)
     parts = [values for name, values in tensors.items() if name.startswith("predict_proba")]
     predictions = tensors.get(probe.model.method)
     if predictions is None:
@@ -104,16 +109,16 @@ def _asked(probe: Probe, document: Mapping[str, Any], binary: bytes = b"") -> An
     return Answers(tuple(predictions), tuple(rows))
 
 
-def _tensors(answer: Answer) -> dict[str, list[Any]]:
-    """The values of each output, nested as its shape says.
+def _tensors(response: Response) -> dict[str, list[Any]]:
+    """Return the values of each output, nested by its shape.
 
     Raises:
-        CheckFailedError: the answer is none of tensors.
+        CheckFailedError: The status is not 200.
     """
-    if answer.status != 200:
-        raise CheckFailedError(f"status {answer.status} instead of 200: {shorten(answer.body)}")
-    size = int(answer.headers.get(HEADER, len(answer.content)))
-    document, rest = json.loads(answer.content[:size]), answer.content[size:]
+    if response.status != 200:
+        raise CheckFailedError(f"status {response.status} instead of 200: {shorten(response.body)}")
+    size = int(response.headers.get(HEADER, len(response.content)))
+    document, rest = json.loads(response.content[:size]), response.content[size:]
     tensors = {}
     for output in document["outputs"]:
         length = output.get("parameters", {}).get("binary_data_size", 0)

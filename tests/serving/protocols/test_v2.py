@@ -312,7 +312,7 @@ def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name
     asked = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.takes(spec) and r.holds(rows)]
     assert len(asked) == routes
     for route in asked:
-        got = route.ask(AsProbe(clients(name), spec), rows)
+        got = route.query(AsProbe(clients(name), spec), rows)
         assert list(got.predictions) == predictions
         if got.probabilities is not None:
             known = clients(name).post("/predict?probabilities=1", json=rows).json["probabilities"]

@@ -224,10 +224,10 @@ def test_the_routes_of_the_parity_check_agree_with_the_model(name, request):
     else:
         answers = (expected.predict(rows), expected.predict_proba(rows))
     probe = Probe(AtAddress(f"http://{served.address}"), served.spec)
-    asked = [route for route in (*rest.V1_ROUTES, *v2.ROUTES) if route.takes(served.spec)]
+    asked = [route for route in (*rest.V1_ROUTES, *v2.ROUTES) if route.supports(served.spec)]
     assert len(asked) == (4 if name == "iris" else 2)
     for route in asked:
-        got = route.ask(probe, rows)
+        got = route.query(probe, rows)
         assert list(got.predictions) == answers[0].tolist()
         assert got.probabilities is None or list(got.probabilities) == answers[1].tolist()
     probe.close()
