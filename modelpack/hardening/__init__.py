@@ -1,4 +1,4 @@
-"""What must be true of every image, as rules that read the image that was built."""
+"""Rules that every image must follow, checked by reading it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from modelpack.types import Ruling
 __all__ = ["RULES", "KnownSecret", "known_secrets", "scan"]
 
 
-def scan(image: oci.Image, given: Sequence[KnownSecret] = ()) -> tuple[Ruling, ...]:
-    """What each rule says of an image, of which nothing is run. `given`: the secrets that its build
-    was given.
+def scan(image: oci.Image, secrets: Sequence[KnownSecret] = ()) -> tuple[Ruling, ...]:
+    """Check an image against each rule without running it.
+
+    Args:
+        image: The image.
+        secrets: The secrets of its build, which it must not contain.
 
     Raises:
-        UsageError: the image is damaged, or none that modelpack made.
+        UsageError: The image is damaged, or modelpack did not build it.
     """
-    read = subject.read(image, given)
+    read = subject.read_image(image, secrets)
     return tuple(Ruling(rule.name, rule.sources, tuple(rule.violations(read))) for rule in RULES)

@@ -1,7 +1,6 @@
-"""What one pass over a layer collects; locks and installed distributions.
+"""Evidence from one pass over a layer; locks and installed distributions.
 
-It is kept on disk by the layer's digest: the environment of a model that was trained again is not
-read again.
+Evidence is cached by the digest of the layer, so that layers shared by images are read once.
 """
 
 from __future__ import annotations
@@ -32,14 +31,18 @@ LOCK = "app/requirements.lock"
 _TEXTS = re.compile(rf"{re.escape(MANIFEST)}|{re.escape(LOCK)}|.*\.dist-info/RECORD")
 _TEXT_BYTES = 2**24
 _CHUNK = 2**20
-_OVERLAP = 4096  # bytes of a chunk that are looked at with the next one, too
-_UNCHECKED = b"\x01\x00\x00\x00"  # flags of byte code by PEP 552: by hash, which is not checked
+_OVERLAP = 4096  # bytes of a chunk that are searched again with the next one
+_UNCHECKED = b"\x01\x00\x00\x00"  # PEP 552: byte code with a hash that is not checked
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """`texts`: path -> content. `stamped`: byte code that holds the time of its source.
-    `shapes`: path -> names of the secrets that its content looks like.
+    """Contents of a layer that rules need.
+
+    Attributes:
+        texts: Path -> content of manifest, lock and RECORD files.
+        stamped: Byte code with the time of its source.
+        shapes: Path -> kinds of secrets that its content looks like.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -48,28 +51,30 @@ class Evidence:
 
 
 def collect(layer: oci.Layer) -> Evidence:
-    """Raises:
-    UsageError: the layer is damaged.
+    """Collect the evidence of a layer.
+
+    Raises:
+        UsageError: The layer is damaged.
     """
-    place = (
+    path = (
         files.cache_directory("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
     )
     with suppress(OSError, ValueError, TypeError):
-        known = json.loads(place.read_text("utf-8"))
+        known = json.loads(path.read_text("utf-8"))
         return Evidence(known["texts"], tuple(known["stamped"]), known["shapes"])
-    found = _gathered(layer)
+    evidence = _read_layer(layer)
     with suppress(OSError):
-        atomic_write_text(place, json.dumps(asdict(found)))
-    return found
+        atomic_write_text(path, json.dumps(asdict(evidence)))
+    return evidence
 
 
 def _version() -> str:
-    """Of what is looked for: another one reads all layers again."""
+    """Return a digest of the code that collects evidence, which invalidates the cache."""
     sources = (Path(__file__), Path(secrets.__file__))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
-def _gathered(layer: oci.Layer) -> Evidence:
+def _read_layer(layer: oci.Layer) -> Evidence:
     texts, stamped = {}, []
     with _members(layer) as members:
         for entry, content in members:
@@ -81,23 +86,23 @@ def _gathered(layer: oci.Layer) -> Evidence:
 
 
 def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Of all files but those that are word for word of a distribution: some carry examples."""
+    """Return path -> kinds of secrets. Unchanged files of distributions may contain examples."""
     digests = {entry.path: entry.sha256 for entry in filesystem.layer_listing(layer)}
     recorded = recorded_digests(digests, lambda path: texts.get(path, ""))
-    found = {path: set(secrets.secret_file_kinds(path)) for path in digests}
+    kinds = {path: set(secrets.secret_file_kinds(path)) for path in digests}
     with _members(layer) as members:
         for entry, content in members:
             source = source_of(entry.path)
             if not digests.get(source) or recorded.get(source) != digests[source]:
-                found[entry.path].update(_shapes(content))
+                kinds[entry.path].update(_shapes(content))
             else:
-                found[entry.path].clear()
-    return {path: tuple(sorted(names)) for path, names in found.items() if names}
+                kinds[entry.path].clear()
+    return {path: tuple(sorted(names)) for path, names in kinds.items() if names}
 
 
 @contextmanager
 def _members(layer: oci.Layer) -> Iterator[Iterator[tuple[Entry, Readable]]]:
-    """The regular files of a layer, each to be read before the next one is asked for."""
+    """Iterate over the regular files of a layer, of which only the current one can be read."""
     with layer.open() as stream:
         members = tar.members(HashingReader(stream, streams.LAYER))
         yield ((entry, content) for entry, content in members if content is not None)
@@ -120,41 +125,41 @@ _BYTE_CODE = re.compile(r"(.*/)?__pycache__/([^/]+?)\.[a-z]+-\d+(\.opt-\d)?\.pyc
 
 
 def pins(lock: str) -> Mapping[str, str]:
-    """Distribution -> version, of the text of a requirements.lock."""
+    """Return distribution -> version for the text of a requirements.lock."""
     return {canonicalize_name(name): version for name, version in _PIN.findall(lock)}
 
 
 def installed(paths: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Name, version and path of the RECORD of each distribution in the environment."""
+    """Yield name, version and path of RECORD of each distribution in the environment."""
     for path in paths:
         if match := _RECORD.fullmatch(path):
             yield canonicalize_name(match["name"]), match["version"], path
 
 
 def recorded_digests(paths: Iterable[str], text: Callable[[str], str]) -> Mapping[str, str]:
-    """Path -> sha256, "" where none is told, of all files that belong to a distribution.
+    """Return path -> SHA-256 of all files of distributions; "" if RECORD has none.
 
     Source: https://packaging.python.org/en/latest/specifications/recording-installed-packages/
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for _, _, record in installed(paths):
         site = posixpath.dirname(posixpath.dirname(record))
         for row in csv.reader(text(record).splitlines()):
             if row:
                 path = posixpath.normpath(f"{site}/{row[0]}")
-                found[path] = _hexadecimal(row[1] if len(row) > 1 else "")
-    return found
+                digests[path] = _to_hex(row[1] if len(row) > 1 else "")
+    return digests
 
 
 def source_of(path: str) -> str:
-    """The source of byte code in a __pycache__ (PEP 3147); any other path as it is."""
+    """Return the source of byte code in a __pycache__ (PEP 3147); any other path unchanged."""
     match = _BYTE_CODE.fullmatch(path)
     return f"{match[1] or ''}{match[2]}.py" if match else path
 
 
-def _hexadecimal(told: str) -> str:
-    """Of what RECORD has as "sha256=" and base64 without padding."""
-    algorithm, _, digest = told.partition("=")
+def _to_hex(entry: str) -> str:
+    """Return the digest of an entry of RECORD: "sha256=" and base64 without padding."""
+    algorithm, _, digest = entry.partition("=")
     if algorithm != "sha256":
         return ""
     return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()

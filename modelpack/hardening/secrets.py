@@ -22,17 +22,22 @@ from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import HashingReader, Readable
 from modelpack.types import IndexSettings, Violation
 
-SHORTEST = 6
-"""Bytes: a shorter one is found by chance in any library."""
+MIN_BYTES = 6
+"""Shorter secrets appear by chance in libraries."""
 
 _WORD = re.compile("[a-z]{0,12}")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_NO_PASSWORDS = {"", "x-oauth-basic", "x-token-auth"}  # with these, the user's name is the secret
+_NO_PASSWORDS = {"", "x-oauth-basic", "x-token-auth"}  # with these, the user name is the secret
 
 
 @dataclass(frozen=True)
 class KnownSecret:
-    """`what` it is, in words that do not tell it. `is_file`: all of a file's content."""
+    """A secret that was given to a build.
+
+    Attributes:
+        what: A description without the secret.
+        is_file: `content` is that of a whole file.
+    """
 
     what: str
     content: bytes
@@ -40,38 +45,41 @@ class KnownSecret:
 
 
 def known_secrets(index: IndexSettings, environ: Mapping[str, str]) -> tuple[KnownSecret, ...]:
-    """`environ`: where proxies are set that the build was given. What cannot be read was not."""
-    found = {needle.content: needle for needle in _all(index, environ)}
-    return tuple(n for content, n in found.items() if len(content) >= SHORTEST)
+    """Return the secrets of a build with these settings and proxy variables.
+
+    Files that cannot be read are left out, as the build cannot read them either.
+    """
+    secrets = {secret.content: secret for secret in _iterate(index, environ)}
+    return tuple(secret for content, secret in secrets.items() if len(content) >= MIN_BYTES)
 
 
-def _all(index: IndexSettings, environ: Mapping[str, str]) -> Iterator[KnownSecret]:
+def _iterate(index: IndexSettings, environ: Mapping[str, str]) -> Iterator[KnownSecret]:
     urls = {"the index": (index.index_url, *index.extra_index_urls)}
     urls["the proxy"] = (
         index.proxy,
         *(value for name, value in environ.items() if name.upper() in _PROXIES),
     )
-    for of_what, given in urls.items():
-        for url in filter(None, given):
-            yield from _of_url(urlsplit(url if "://" in url else f"//{url}"), of_what)
+    for owner, texts in urls.items():
+        for url in filter(None, texts):
+            yield from _url_secrets(urlsplit(url if "://" in url else f"//{url}"), owner)
     if index.netrc:
-        yield from _of_netrc(Path(index.netrc))
+        yield from _netrc_secrets(Path(index.netrc))
     if index.ca_bundle:
         with suppress(OSError):
-            yield KnownSecret("the file of authorities", Path(index.ca_bundle).read_bytes(), True)
+            yield KnownSecret("the CA certificates", Path(index.ca_bundle).read_bytes(), True)
 
 
-def _of_url(url: SplitResult, of_what: str) -> Iterator[KnownSecret]:
+def _url_secrets(url: SplitResult, owner: str) -> Iterator[KnownSecret]:
     user, password = url.username or "", url.password or ""
     if password in _NO_PASSWORDS:
-        yield from _written(user, f"the token of {of_what}")
+        yield from _forms(user, f"the token of {owner}")
         return
-    yield from _written(password, f"the password of {of_what}")
-    yield KnownSecret(f"the credentials of {of_what}", f"{user}:{password}@".encode())
-    yield _basic(unquote(user), unquote(password), of_what)
+    yield from _forms(password, f"the password of {owner}")
+    yield KnownSecret(f"the credentials of {owner}", f"{user}:{password}@".encode())
+    yield _basic(unquote(user), unquote(password), owner)
 
 
-def _of_netrc(path: Path) -> Iterator[KnownSecret]:
+def _netrc_secrets(path: Path) -> Iterator[KnownSecret]:
     try:
         machines = netrc.netrc(path).hosts
         content = path.read_bytes()
@@ -79,118 +87,122 @@ def _of_netrc(path: Path) -> Iterator[KnownSecret]:
         return
     yield KnownSecret("the netrc file", content, True)
     for login, _, password in machines.values():
-        yield from _written(password or "", "a password of netrc")
+        yield from _forms(password or "", "a password of netrc")
         yield _basic(login or "", password or "", "netrc")
 
 
-def _written(secret: str, what: str) -> Iterator[KnownSecret]:
-    """As it stands in a URL, and as it is meant; unless it is a word that any text may have."""
+def _forms(secret: str, what: str) -> Iterator[KnownSecret]:
+    """Yield a secret as written in a URL and decoded, unless it is a word of any text."""
     for form in (secret, unquote(secret)):
         if not _WORD.fullmatch(form):
             yield KnownSecret(what, form.encode())
 
 
-def _basic(user: str, password: str, of_what: str) -> KnownSecret:
-    """As HTTP's basic authentication sends it (RFC 7617)."""
-    told = base64.b64encode(f"{user}:{password}".encode()) if password else b""
-    return KnownSecret(f"the credentials of {of_what}, in base64", told)
+def _basic(user: str, password: str, owner: str) -> KnownSecret:
+    """Return the credentials in HTTP basic authentication (RFC 7617)."""
+    encoded = base64.b64encode(f"{user}:{password}".encode()) if password else b""
+    return KnownSecret(f"the credentials of {owner}, in base64", encoded)
 
 
-# What was found in a layer is kept on disk, in words that tell no secret, by a digest of the
-# secrets that takes its time to make, so that nobody guesses them by it.
+# Leaks of a layer are cached without the secrets, by a digest of the secrets that is slow to
+# compute, so that it does not help to guess them.
 CONFIGURATION = "configuration"
 _CHUNK = 2**22
-_PUBLIC = "/certifi/cacert.pem"  # authorities that everyone knows, which may be the user's too
+_PUBLIC = "/certifi/cacert.pem"  # public CA certificates, which the user may have set
 
 
 def find_leaks(
-    config: Mapping[str, Any], layers: Sequence[oci.Layer], given: Sequence[KnownSecret]
+    config: Mapping[str, Any], layers: Sequence[oci.Layer], secrets: Sequence[KnownSecret]
 ) -> Iterator[Violation]:
-    """`config`: the configuration with history, environment and labels. A violation is told with
-    the path of the file that holds the secret, or else with the place of its layer.
+    """Yield a violation for each secret in the configuration or a layer.
+
+    A violation contains the path of the file with the secret, or else the position of the layer.
 
     Raises:
-        UsageError: a layer is damaged.
+        UsageError: A layer is damaged.
     """
-    if not given:
+    if not secrets:
         return
-    told = json.dumps(config, ensure_ascii=False).encode(errors="surrogatepass")
-    yield from (_leak(CONFIGURATION, needle) for needle in _in(told, given))
-    key = _key(given)
+    text = json.dumps(config, ensure_ascii=False).encode(errors="surrogatepass")
+    yield from (_leak(CONFIGURATION, secret) for secret in _secrets_in(text, secrets))
+    key = _key(secrets)
     for number, layer in enumerate(layers, 1):
-        for leak in _of_layer(layer, given, key):
+        for leak in _layer_leaks(layer, secrets, key):
             yield leak if leak.where else replace(leak, where=f"layer {number} above the base")
 
 
-def _leak(where: str, needle: KnownSecret) -> Violation:
-    return Violation(where, f"holds {needle.what}")
+def _leak(where: str, secret: KnownSecret) -> Violation:
+    return Violation(where, f"contains {secret.what}")
 
 
-def _of_layer(layer: oci.Layer, given: Sequence[KnownSecret], key: str) -> Sequence[Violation]:
-    """`where`: empty for what is in no content of a file."""
-    place = (
+def _layer_leaks(layer: oci.Layer, secrets: Sequence[KnownSecret], key: str) -> Sequence[Violation]:
+    """Return the leaks of a layer; `where` is empty for those outside of files."""
+    path = (
         modelpack_files.cache_directory("leaks") / f"{key}-{layer.diff_id.replace(':', '-')}.json"
     )
     with suppress(OSError, ValueError, TypeError):
-        return [Violation(*row) for row in json.loads(place.read_text("utf-8"))]
-    leaks = [*_whole_files(layer, given), *_searched(layer, [n for n in given if not n.is_file])]
+        return [Violation(*row) for row in json.loads(path.read_text("utf-8"))]
+    leaks = [
+        *_whole_files(layer, secrets),
+        *_searched(layer, [each for each in secrets if not each.is_file]),
+    ]
     with suppress(OSError):
-        atomic_write_text(place, json.dumps([(leak.where, leak.what) for leak in leaks]))
+        atomic_write_text(path, json.dumps([(leak.where, leak.what) for leak in leaks]))
     return leaks
 
 
-def _whole_files(layer: oci.Layer, given: Sequence[KnownSecret]) -> Iterator[Violation]:
+def _whole_files(layer: oci.Layer, secrets: Sequence[KnownSecret]) -> Iterator[Violation]:
     files = {
-        hashlib.sha256(needle.content).hexdigest(): needle for needle in given if needle.is_file
+        hashlib.sha256(secret.content).hexdigest(): secret for secret in secrets if secret.is_file
     }
     for entry in filesystem.layer_listing(layer):
         if entry.sha256 in files and not entry.path.endswith(_PUBLIC):
             yield _leak(entry.path, files[entry.sha256])
 
 
-def _searched(layer: oci.Layer, given: Sequence[KnownSecret]) -> Iterator[Violation]:
-    """Of all bytes of its tar first, with the names and attributes of its files."""
+def _searched(layer: oci.Layer, secrets: Sequence[KnownSecret]) -> Iterator[Violation]:
+    """Search the tar of a layer, with names and attributes, and then its files for what it has."""
     with layer.open() as stream:
-        leaked = _of_stream(stream, given)
-    unplaced = set(leaked)
-    for path, needle in _placed(layer, leaked) if leaked else ():
-        unplaced.discard(needle)
-        yield _leak(path, needle)
-    yield from (_leak("", needle) for needle in given if needle in unplaced)
+        leaked = _secrets_in_stream(stream, secrets)
+    unlocated = set(leaked)
+    for path, secret in _located(layer, leaked) if leaked else ():
+        unlocated.discard(secret)
+        yield _leak(path, secret)
+    yield from (_leak("", secret) for secret in secrets if secret in unlocated)
 
 
-def _placed(layer: oci.Layer, given: Iterable[KnownSecret]) -> Iterator[tuple[str, KnownSecret]]:
+def _located(layer: oci.Layer, secrets: Iterable[KnownSecret]) -> Iterator[tuple[str, KnownSecret]]:
     with layer.open() as stream:
         for entry, content in tar.members(HashingReader(stream, streams.LAYER)):
             if content is not None:
-                yield from ((entry.path, needle) for needle in _of_stream(content, given))
+                yield from ((entry.path, secret) for secret in _secrets_in_stream(content, secrets))
 
 
-def _of_stream(stream: Readable, given: Iterable[KnownSecret]) -> set[KnownSecret]:
+def _secrets_in_stream(stream: Readable, secrets: Iterable[KnownSecret]) -> set[KnownSecret]:
     leaked: set[KnownSecret] = set()
-    overlap = max((len(needle.content) for needle in given), default=0)
+    overlap = max((len(secret.content) for secret in secrets), default=0)
     data = b""
     while overlap and (more := stream.read(_CHUNK)):
         data = data[-overlap:] + more
-        leaked.update(_in(data, given))
+        leaked.update(_secrets_in(data, secrets))
     return leaked
 
 
-def _in(data: bytes, given: Iterable[KnownSecret]) -> Iterator[KnownSecret]:
-    return (needle for needle in given if not needle.is_file and needle.content in data)
+def _secrets_in(data: bytes, secrets: Iterable[KnownSecret]) -> Iterator[KnownSecret]:
+    return (secret for secret in secrets if not secret.is_file and secret.content in data)
 
 
-def _key(given: Sequence[KnownSecret]) -> str:
+def _key(secrets: Sequence[KnownSecret]) -> str:
     salt = modelpack_files.cache_directory("leaks") / "salt"
     with suppress(FileExistsError), salt.open("xb") as file:
         file.write(os.urandom(16))
-    contents = sorted(hashlib.sha256(needle.content).digest() for needle in given)
+    contents = sorted(hashlib.sha256(secret.content).digest() for secret in secrets)
     return hashlib.scrypt(
         b"".join(contents), salt=salt.read_bytes(), n=2**14, r=8, p=1, dklen=16
     ).hex()
 
 
-# Forms are those that the issuers document; of words like "password" too many files speak.
+# The forms that issuers document. Words like "password" are in too many files.
 FILES = {
     r"\.netrc|_netrc": "a netrc file",
     r"\.pypirc": "credentials for uploads to an index",
@@ -204,7 +216,7 @@ FILES = {
     r"\.htpasswd": "passwords of a web server",
     r"kubeconfig": "credentials of a cluster",
 }
-"""Name of a file or folder, as a pattern -> what it is."""
+"""Pattern of a file or folder name -> kind."""
 
 PATHS = {
     r"(.*/)?\.docker/config\.json": "credentials of registries",
@@ -243,7 +255,7 @@ TEXTS = {
         rb"https?://[^\s/:@\"'<>{}$%]{1,64}:[^\s/:@\"'<>{}$*]{3,128}@[A-Za-z0-9.-]+\.[A-Za-z]",
     ),
 }
-"""What it is -> some bytes that it always has one of, which are quick to look for; its form."""
+"""Kind -> bytes of which one is always present and found quickly; pattern."""
 
 _FILES = [(re.compile(pattern), what) for pattern, what in FILES.items()]
 _PATHS = [(re.compile(pattern), what) for pattern, what in PATHS.items()]
@@ -251,14 +263,14 @@ _TEXTS = [(what, some, re.compile(form)) for what, (some, form) in TEXTS.items()
 
 
 def secret_file_kinds(path: str) -> Iterator[str]:
-    """What a path says that lies there, if that is a secret."""
+    """Yield the kinds of secrets that a file with this path contains."""
     for part in path.split("/"):
         yield from (what for pattern, what in _FILES if pattern.fullmatch(part))
     yield from (what for pattern, what in _PATHS if pattern.fullmatch(path))
 
 
 def secret_patterns(content: bytes) -> Iterator[str]:
-    """What is in a content that looks like a secret."""
+    """Yield the kinds of secrets that a content looks like."""
     for what, some, form in _TEXTS:
         if any(each in content for each in some) and form.search(content):
             yield what

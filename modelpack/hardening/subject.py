@@ -1,4 +1,4 @@
-"""An image as the rules see it: its configuration, its files, and what is in those that matter."""
+"""The image as the rules see it: configuration, files, and evidence of their contents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from modelpack import oci
 from modelpack.errors import UsageError
 from modelpack.hardening import evidence, secrets
-from modelpack.hardening import evidence as hardening_evidence
 from modelpack.hardening.evidence import Evidence
 from modelpack.hardening.secrets import KnownSecret
 from modelpack.oci import filesystem
@@ -19,14 +18,14 @@ from modelpack.oci.filesystem import Entry
 from modelpack.types import Violation
 
 MARK = "LABEL dev.modelpack.version="
-"""The instruction with which the Dockerfile begins to build on its base."""
+"""The first instruction of the Dockerfile after those of the base image."""
 
 Listing = Sequence[Entry]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer above those of the base. `evidence`: what was found in its files."""
+    """A layer above those of the base image."""
 
     entries: Listing
     evidence: Evidence
@@ -34,9 +33,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Subject:
-    """`config`: the image's configuration document. `files`: path -> entry of `/`; `base`: the same
-    of the base image by itself. `layers`: those above the base, bottom to top. `leaks`: where the
-    secrets of the build were found.
+    """An image.
+
+    Attributes:
+        config: The configuration document.
+        files: Path -> entry of the file system.
+        base: The same for the base image.
+        layers: Those above the base image, from bottom to top.
+        leaks: Secrets of the build in the image.
     """
 
     config: Mapping[str, Any]
@@ -47,7 +51,7 @@ class Subject:
 
     @property
     def run(self) -> Mapping[str, Any]:
-        """The part of the configuration that says how the image is run."""
+        """The part of the configuration for running the image."""
         part: Mapping[str, Any] = self.config.get("config") or {}
         return part
 
@@ -57,18 +61,18 @@ class Subject:
 
     @cached_property
     def ours(self) -> Mapping[str, Entry]:
-        """What of `files` the base has not."""
+        """The `files` that are not in the base image."""
         return {path: entry for path, entry in self.files.items() if self.base.get(path) != entry}
 
     @cached_property
     def history(self) -> tuple[str, ...]:
-        """The instructions above the base."""
-        told = [str(entry.get("created_by", "")) for entry in self.config.get("history") or ()]
-        first = next((i for i, text in enumerate(told) if MARK in text), 0)
-        return tuple(told[first:])
+        """The instructions above the base image."""
+        texts = [str(entry.get("created_by", "")) for entry in self.config.get("history") or ()]
+        first = next((i for i, text in enumerate(texts) if MARK in text), 0)
+        return tuple(texts[first:])
 
     def text(self, path: str) -> str:
-        """The content of a file that was kept as evidence; "" where `/` has none of that name."""
+        """Return the content of a file in the evidence; "" if the image has no such file."""
         for layer in reversed(self.layers):
             if path in layer.evidence.texts and path in self.files:
                 return layer.evidence.texts[path]
@@ -76,17 +80,17 @@ class Subject:
 
     @cached_property
     def pins(self) -> Mapping[str, str]:
-        """Distribution -> version, as the lock names them."""
-        return hardening_evidence.pins(self.text(evidence.LOCK))
+        """Distribution -> version in the lock."""
+        return evidence.pins(self.text(evidence.LOCK))
 
     @cached_property
     def recorded(self) -> Mapping[str, str]:
-        """Path -> sha256 of all files that belong to a distribution in the environment."""
-        return hardening_evidence.recorded_digests(self.files, self.text)
+        """Path -> SHA-256 of all files of distributions in the environment."""
+        return evidence.recorded_digests(self.files, self.text)
 
-    def is_of_a_wheel(self, path: str) -> bool:
-        """Whether a file is word for word one of a distribution, or byte code beside one."""
-        source = hardening_evidence.source_of(path)
+    def is_from_wheel(self, path: str) -> bool:
+        """Return whether a file is an unchanged file of a distribution, or byte code of one."""
+        source = evidence.source_of(path)
         entry = self.files.get(source)
         if entry is None or not entry.sha256:
             return False
@@ -94,7 +98,11 @@ class Subject:
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
-        """Raises UsageError: the image has no modelpack.json."""
+        """The document modelpack.json.
+
+        Raises:
+            UsageError: The image has no valid one.
+        """
         try:
             document: Mapping[str, Any] = json.loads(self.text(evidence.MANIFEST))
             document["model"]["file"]["path"]
@@ -106,11 +114,13 @@ class Subject:
         return document
 
 
-def read(image: oci.Image, given: Sequence[KnownSecret]) -> Subject:
-    """Raises:
-    UsageError: the image is damaged, or none that modelpack made.
+def read_image(image: oci.Image, known: Sequence[KnownSecret]) -> Subject:
+    """Read an image, and search it for the secrets of its build.
+
+    Raises:
+        UsageError: The image is damaged, or modelpack did not build it.
     """
-    count = _layers_of_base(image)
+    count = _count_base_layers(image)
     listings = [filesystem.layer_listing(layer) for layer in image.layers]
     above = tuple(
         Layer(entries, evidence.collect(layer))
@@ -121,18 +131,19 @@ def read(image: oci.Image, given: Sequence[KnownSecret]) -> Subject:
         filesystem.merge_layers(listings),
         filesystem.merge_layers(listings[:count]),
         above,
-        tuple(secrets.find_leaks(image.config, image.layers[count:], given)),
+        tuple(secrets.find_leaks(image.config, image.layers[count:], known)),
     )
-    subject.manifest  # noqa: B018 - raises for what is no image of ours
+    subject.manifest  # noqa: B018 - raises if modelpack did not build the image
     return subject
 
 
-def _layers_of_base(image: oci.Image) -> int:
-    """How many layers lie below what the Dockerfile does. Where the history does not tell, none:
-    all files are then held to what is asked of our own.
+def _count_base_layers(image: oci.Image) -> int:
+    """Return the number of layers below those of the Dockerfile.
+
+    Without a history it is 0: the rules for files of modelpack then apply to all files.
     """
     history = image.config.get("history") or ()
-    told = [MARK in str(entry.get("created_by", "")) for entry in history]
-    above = history[told.index(True) :] if True in told else ()
-    made = sum(not entry.get("empty_layer") for entry in above)
-    return max(0, len(image.layers) - made) if above else 0
+    marks = [MARK in str(entry.get("created_by", "")) for entry in history]
+    above = history[marks.index(True) :] if True in marks else ()
+    added = sum(not entry.get("empty_layer") for entry in above)
+    return max(0, len(image.layers) - added) if above else 0

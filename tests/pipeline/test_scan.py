@@ -110,8 +110,8 @@ def test_whatever_is_put_on_top_is_found(derived):
     for told in (
         "usr/bin/helper: has the mode 4755",
         "usr/bin/mksh: is a shell",
-        "srv/note: holds the password of the index",
-        "srv/key: is or holds a key of AWS",
+        "srv/note: contains the password of the index",
+        "srv/key: is or contains a key of AWS",
         "app/model/model.joblib: is not the file with the digest",
     ):
         assert told in done.stdout

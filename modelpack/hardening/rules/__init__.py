@@ -19,9 +19,9 @@ class Rule:
     """A rule that every image must follow.
 
     Attributes:
-        name: As reports show it.
+        name: In reports.
         sources: The recommendations it is taken from.
-        violations: Returns what does not follow the rule.
+        violations: Yields what does not follow the rule.
     """
 
     name: str

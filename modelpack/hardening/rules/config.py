@@ -15,19 +15,19 @@ def user_violations(image: Subject) -> Iterator[Violation]:
     """The image runs as a numeric user that is not root, so that an engine can verify it."""
     user = str(image.run.get("User") or "")
     if not _NUMBERS.fullmatch(user):
-        yield Violation("USER", f"is {user!r}, no number of a user and a group but root's")
+        yield Violation("USER", f"is {user!r}, not a numeric user other than root")
 
 
 ENTRYPOINT = ["python", "-m", "modelpack.serving"]
 
 
 def process_violations(image: Subject) -> Iterator[Violation]:
-    """The service is process 1 by itself, without a shell: what is called is told word for word."""
+    """The service is process 1, started without a shell."""
     entrypoint, command = image.run.get("Entrypoint"), image.run.get("Cmd")
     if entrypoint != ENTRYPOINT:
-        yield Violation("ENTRYPOINT", f"is {entrypoint!r}, and not {ENTRYPOINT!r}")
+        yield Violation("ENTRYPOINT", f"is {entrypoint!r}, not {ENTRYPOINT!r}")
     if command != ["serve"]:
-        yield Violation("CMD", f"is {command!r}, and not ['serve']")
+        yield Violation("CMD", f"is {command!r}, not ['serve']")
     if image.run.get("Shell"):
         yield Violation("SHELL", "is set")
 
@@ -47,55 +47,58 @@ def environment_violations(image: Subject) -> Iterator[Violation]:
             yield Violation(f"ENV {name}", "is set")
     for folder in variables.get("PATH", "").split(":"):
         if not folder.startswith("/"):
-            yield Violation("ENV PATH", f"holds {folder!r}, which is relative")
+            yield Violation("ENV PATH", f"contains {folder!r}, which is relative")
         entry = image.files.get(folder.strip("/"))
         if entry and entry.kind == "directory" and (entry.uid or entry.mode & 0o022):
-            yield Violation("ENV PATH", f"holds {folder}, which has the mode {entry.mode:04o}")
+            yield Violation("ENV PATH", f"contains {folder}, which has the mode {entry.mode:04o}")
 
 
 TEST = ["CMD", "python", "-m", "modelpack.serving.health"]
 
 
 def health_violations(image: Subject) -> Iterator[Violation]:
-    """The image tells how its health is asked for, without a shell."""
+    """The image defines its health check, without a shell."""
     test = (image.run.get("Healthcheck") or {}).get("Test")
     if test != TEST:
-        yield Violation("HEALTHCHECK", f"is {test!r}, and not {TEST!r}")
+        yield Violation("HEALTHCHECK", f"is {test!r}, not {TEST!r}")
 
 
 def stop_signal_violations(image: Subject) -> Iterator[Violation]:
-    """SIGTERM ends the service, which answers what it has been asked and then exits."""
+    """The stop signal is SIGTERM, after which the service answers pending requests and exits."""
     signal = image.run.get("StopSignal")
     if signal != "SIGTERM":
         yield Violation("STOPSIGNAL", f"is {signal!r}")
 
 
 def ports_violations(image: Subject) -> Iterator[Violation]:
-    """One port is exposed, which needs no privilege to listen on: 8080."""
+    """Port 8080 is exposed and no other, as it needs no privilege."""
     ports = sorted(image.run.get("ExposedPorts") or ())
     if ports != ["8080/tcp"]:
-        yield Violation("EXPOSE", f"names {', '.join(ports) or 'nothing'}, and not 8080/tcp alone")
+        yield Violation("EXPOSE", f"is {', '.join(ports) or 'missing'}, not 8080/tcp")
 
 
 def volumes_violations(image: Subject) -> Iterator[Violation]:
-    """The image asks for no volume: a place to write to that outlives the container."""
+    """The image declares no volume, which would outlive the container."""
     for path in image.run.get("Volumes") or ():
         yield Violation("VOLUME", f"names {path}")
 
 
 PATTERNS = {
     r"ADD .*|/bin/sh -c #\(nop\) ADD .*": "ADD fetches and unpacks; COPY does neither",
-    r".*\b(curl|wget)\b.*": "fetches what nobody has checked",
-    r".*\b(dist-upgrade|apt(-get)?\s+(-\S+\s+)*upgrade)\b.*": "upgrades to whatever there is today",
-    r"(?!.*\binstall\b).*\bapt(-get)?\s+(\S+\s+)*update\b.*": "updates the lists of packages alone",
+    r".*\b(curl|wget)\b.*": "downloads files without verifying them",
+    r".*\b(dist-upgrade|apt(-get)?\s+(-\S+\s+)*upgrade)\b.*": "upgrades to versions that change",
+    r"(?!.*\binstall\b).*\bapt(-get)?\s+(\S+\s+)*update\b.*": "updates only the package lists",
     r".*\bpip[0-9.]*\s+install\b(?!.*--require-hashes).*": "installs without hashes",
-    r".*\bsudo\b.*": "asks for the rights of root",
+    r".*\bsudo\b.*": "requests root privileges",
 }
 _PATTERNS = [(re.compile(pattern, re.DOTALL), what) for pattern, what in PATTERNS.items()]
 
 
 def instructions_violations(image: Subject) -> Iterator[Violation]:
-    """Told by their places: they may hold secrets."""
+    """No instruction downloads unverified files or needs root.
+
+    Violations contain positions instead of instructions, which may contain secrets.
+    """
     for number, instruction in enumerate(image.history, 1):
         for pattern, what in _PATTERNS:
             if pattern.fullmatch(instruction):
@@ -112,12 +115,12 @@ REQUIRED = (
     "dev.modelpack.python",
     "dev.modelpack.model.sha256",
 )
-OF_FILES = {
+DIGEST_LABELS = {
     "dev.modelpack.sbom.sha256": "app/sbom.cdx.json",
     "dev.modelpack.provenance.sha256": "app/provenance.json",
 }
-LONGEST = 4096
-"""Characters of a value."""
+MAX_LABEL_LENGTH = 4096
+"""In characters."""
 
 
 def labels_violations(image: Subject) -> Iterator[Violation]:
@@ -127,10 +130,10 @@ def labels_violations(image: Subject) -> Iterator[Violation]:
             yield Violation(name, "is missing")
     for name, value in image.labels.items():
         if not (name.isascii() and name.isprintable() and str(value).isprintable()):
-            yield Violation(name, "holds characters that cannot be seen")
-        if len(value) > LONGEST:
+            yield Violation(name, "contains invisible characters")
+        if len(value) > MAX_LABEL_LENGTH:
             yield Violation(name, f"has {len(value)} characters")
-    for name, path in OF_FILES.items():
+    for name, path in DIGEST_LABELS.items():
         entry = image.files.get(path)
         if image.labels.get(name) != (entry and entry.sha256):
             yield Violation(name, f"is not the digest of {path}")

@@ -28,7 +28,7 @@ TOOLS = {
     ),
     "a downloader": "curl|wget|nc|ncat|netcat|socat|telnet|s?ftp|ssh|scp|rsync|git",
 }
-"""What it is -> names of programs, as a pattern."""
+"""Kind -> pattern of program names."""
 
 _TOOLS = {what: re.compile(pattern) for what, pattern in TOOLS.items()}
 _FOLDERS = {"bin", "sbin", "libexec"}
@@ -37,17 +37,17 @@ _FOLDERS = {"bin", "sbin", "libexec"}
 def tools_violations(image: Subject) -> Iterator[Violation]:
     """No shell, package manager, compiler or downloader is added to those of the base image."""
     base = image.base
-    known = {entry.sha256: path for path, entry in base.items() if what_is(path, entry)}
+    known = {entry.sha256: path for path, entry in base.items() if tool_kind(path, entry)}
     known.pop("", None)
     for path, entry in _programs(image.ours):
-        if (what := what_is(path, entry)) and not _is_the_same(base.get(path), entry):
+        if (what := tool_kind(path, entry)) and not _is_same_program(base.get(path), entry):
             yield Violation(path, f"is {what}")
         elif entry.sha256 in known and path not in base:
             yield Violation(path, f"is the same as {known[entry.sha256]}")
 
 
-def what_is(path: str, entry: Entry) -> str:
-    """Empty for what is no such program."""
+def tool_kind(path: str, entry: Entry) -> str:
+    """Return the kind of a tool; "" for any other file."""
     folder, _, name = path.rpartition("/")
     executable = entry.kind in {"file", "hardlink"} and entry.mode & 0o111
     if not executable and folder.rpartition("/")[2] not in _FOLDERS:
@@ -59,8 +59,8 @@ def _programs(files: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
     return ((path, entry) for path, entry in files.items() if entry.kind != "directory")
 
 
-def _is_the_same(before: Entry | None, now: Entry) -> bool:
-    """Its mode may be another one."""
+def _is_same_program(before: Entry | None, now: Entry) -> bool:
+    """Return whether a program is that of the base image, whatever its mode."""
     return before is not None and (before.sha256, before.target) == (now.sha256, now.target)
 
 
@@ -68,18 +68,18 @@ INSTALLERS = re.compile(
     r"opt/venv/.*site-packages/(?P<name>pip|setuptools|wheel|pkg_resources|_distutils_hack)/.*"
 )
 LEFTOVERS = {
-    r"(.*/)?\.cache/.+": "is of a cache",
-    r"root/.+": "is a file of root's own",
+    r"(.*/)?\.cache/.+": "is part of a cache",
+    r"root/.+": "is in the home folder of root",
     r"(var/)?tmp/.+": "is temporary",
-    r"var/lib/apt/lists/.+": "is a list of packages",
-    r"var/cache/(apt|debconf|ldconfig)/.+": "is of a cache",
+    r"var/lib/apt/lists/.+": "is a package list",
+    r"var/cache/(apt|debconf|ldconfig)/.+": "is part of a cache",
     r"var/log/.+": "is a log",
-    r"wheelhouse(/.*)?": "is of the wheelhouse",
+    r"wheelhouse(/.*)?": "is part of the wheelhouse",
     r".*\.(whl|deb|rpm)": "is a package",
-    r"(.*/)?(\.DS_Store|\.ipynb_checkpoints|\.pytest_cache|\.hg|\.svn)(/.*)?": "is of its author",
+    r"(.*/)?(\.DS_Store|\.ipynb_checkpoints|\.pytest_cache|\.hg|\.svn)(/.*)?": "is the author's",
 }
 _LEFTOVERS = [(re.compile(pattern), what) for pattern, what in LEFTOVERS.items()]
-_OF = {"pkg_resources": "setuptools", "_distutils_hack": "setuptools"}
+_DISTRIBUTIONS = {"pkg_resources": "setuptools", "_distutils_hack": "setuptools"}
 
 
 def leftovers_violations(image: Subject) -> Iterator[Violation]:
@@ -89,18 +89,18 @@ def leftovers_violations(image: Subject) -> Iterator[Violation]:
         if entry.kind == "directory" or path in image.base:
             continue
         installer = INSTALLERS.fullmatch(path)
-        if installer and canonicalize_name(_of(installer["name"])) not in locked:
-            yield Violation(path, "is of an installer that the lock does not name")
+        if installer and canonicalize_name(_distribution(installer["name"])) not in locked:
+            yield Violation(path, "belongs to an installer that is not in the lock")
         yield from (
             Violation(path, what) for pattern, what in _LEFTOVERS if pattern.fullmatch(path)
         )
 
 
-def _of(module: str) -> str:
-    return _OF.get(module, module)
+def _distribution(module: str) -> str:
+    return _DISTRIBUTIONS.get(module, module)
 
 
-OF_THE_ENVIRONMENT = re.compile(
+ENVIRONMENT_FILES = re.compile(
     r"opt/venv/(pyvenv\.cfg|lib64|bin/python[0-9.]*|bin/[Aa]ctivate[a-z0-9.]*)"
 )
 
@@ -111,30 +111,30 @@ def distributions_violations(image: Subject) -> Iterator[Violation]:
     recorded = image.recorded
     for path, digest in recorded.items():
         entry = image.files.get(path)
-        is_byte_code = evidence.source_of(path) != path  # made anew, for which there is a rule
+        is_byte_code = evidence.source_of(path) != path  # compiled again, with a separate rule
         if digest and not is_byte_code and (entry is None or entry.sha256 != digest):
-            yield Violation(path, "is missing" if entry is None else "is not as in its wheel")
+            yield Violation(path, "is missing" if entry is None else "differs from its wheel")
     for path, entry in image.files.items():
         if not path.startswith(f"{evidence.ENVIRONMENT}/") or entry.kind == "directory":
             continue
-        if evidence.source_of(path) not in recorded and not OF_THE_ENVIRONMENT.fullmatch(path):
-            yield Violation(path, "is of no distribution")
+        if evidence.source_of(path) not in recorded and not ENVIRONMENT_FILES.fullmatch(path):
+            yield Violation(path, "does not belong to a distribution")
 
 
 def _versions(image: Subject) -> Iterator[Violation]:
     locked = dict(image.pins)
     for name, version, record in evidence.installed(image.files):
-        wanted = locked.pop(name, None)
-        if wanted is None:
-            yield Violation(record, f"is of {name}, which the lock does not name")
-        elif not _is_same(version, wanted):
-            yield Violation(record, f"is of {name} {version}, and the lock names {wanted}")
+        expected = locked.pop(name, None)
+        if expected is None:
+            yield Violation(record, f"belongs to {name}, which is not in the lock")
+        elif not _is_same(version, expected):
+            yield Violation(record, f"belongs to {name} {version}, but the lock has {expected}")
     for name, version in locked.items():
-        yield Violation(evidence.ENVIRONMENT, f"lacks {name} {version}, which the lock names")
+        yield Violation(evidence.ENVIRONMENT, f"lacks {name} {version} of the lock")
 
 
 def _is_same(installed: str, locked: str) -> bool:
-    """File names have "_" in the place of what they may not hold."""
+    """Return whether versions are equal; file names have "_" for characters like "+"."""
     try:
         return Version(installed.replace("_", "+", 1)) == Version(locked)
     except InvalidVersion:
@@ -158,20 +158,20 @@ _LABEL = "dev.modelpack.model.sha256"
 
 
 def model_violations(image: Subject) -> Iterator[Violation]:
-    """The files of the model are those that were inspected, and nobody can change them."""
+    """The files of the model are those that were inspected, and cannot be changed."""
     described = image.manifest["model"]
     files = {f"app/{f['path']}": f["sha256"] for f in (described["file"], *described["more_files"])}
     for path, sha256 in files.items():
-        found = image.files.get(path)
-        if found is None or found.kind != "file" or found.sha256 != sha256:
-            yield Violation(path, f"is not the file with the digest {sha256} of modelpack.json")
+        entry = image.files.get(path)
+        if entry is None or entry.kind != "file" or entry.sha256 != sha256:
+            yield Violation(path, f"does not have the digest {sha256} of modelpack.json")
     if image.labels.get(_LABEL) != ",".join(files.values()):
         yield Violation(_LABEL, f"is {image.labels.get(_LABEL)!r}")
     for path in (MANIFEST, *files):
-        yield from _open_to_change(image, path)
+        yield from _writable_parts(image, path)
 
 
-def _open_to_change(image: Subject, path: str) -> Iterator[Violation]:
+def _writable_parts(image: Subject, path: str) -> Iterator[Violation]:
     entry = image.files.get(path)
     if entry and (entry.mode, entry.uid, entry.gid) != (0o444, 0, 0):
         yield Violation(
@@ -188,26 +188,26 @@ ORIGIN = "dev.modelpack.base.origin"
 
 
 def base_violations(image: Subject) -> Iterator[Violation]:
-    """The image says what it is built on, and by content where that came from a registry."""
+    """The labels name the base image, and its digest if it came from a registry."""
     name, digest = image.labels.get(_NAME, ""), image.labels.get(_DIGEST)
     if not name:
         yield Violation(_NAME, "is missing")
     if digest and not re.fullmatch("sha256:[0-9a-f]{64}", digest):
-        yield Violation(_DIGEST, f"is {digest!r}, no digest")
+        yield Violation(_DIGEST, f"is {digest!r}, not a digest")
     if not digest and image.labels.get(ORIGIN) not in {"local", "user"}:
-        yield Violation(_DIGEST, f"is missing, so {name} may be another image tomorrow")
+        yield Violation(_DIGEST, f"is missing, so {name} can become another image")
 
 
 def build_secrets_violations(image: Subject) -> Iterator[Violation]:
-    """What is word for word in a wheel was there before the build."""
-    return (leak for leak in image.leaks if not image.is_of_a_wheel(leak.where))
+    """No secret of the build is in the image, except in unchanged files of wheels."""
+    return (leak for leak in image.leaks if not image.is_from_wheel(leak.where))
 
 
 def lookalikes_violations(image: Subject) -> Iterator[Violation]:
     """No layer, variable or label contains a key, a token, a password or a file of credentials."""
-    told = json.dumps({"run": image.run, "history": image.history}, ensure_ascii=False)
-    for what in secrets.secret_patterns(told.encode(errors="surrogatepass")):
-        yield Violation(secrets.CONFIGURATION, f"holds {what}")
+    text = json.dumps({"run": image.run, "history": image.history}, ensure_ascii=False)
+    for what in secrets.secret_patterns(text.encode(errors="surrogatepass")):
+        yield Violation(secrets.CONFIGURATION, f"contains {what}")
     for layer in image.layers:
         for path, names in layer.evidence.shapes.items():
-            yield from (Violation(path, f"is or holds {what}") for what in names)
+            yield from (Violation(path, f"is or contains {what}") for what in names)

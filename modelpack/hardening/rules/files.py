@@ -12,7 +12,7 @@ _READ, _EXECUTE = 0o004, 0o001
 
 
 def any_user_violations(image: Subject) -> Iterator[Violation]:
-    """Any user can run the image: whoever is not the owner may read what is ours, too."""
+    """Any user can run the image: files of modelpack are readable by all users."""
     for path, entry in image.ours.items():
         needed = _READ if entry.kind in {"file", "hardlink"} else 0
         if entry.kind == "directory":
@@ -20,7 +20,7 @@ def any_user_violations(image: Subject) -> Iterator[Violation]:
         elif needed and entry.mode & 0o100:
             needed |= _EXECUTE
         if entry.mode & needed != needed:
-            yield Violation(path, f"has the mode {entry.mode:04o}: not every user may read it")
+            yield Violation(path, f"has the mode {entry.mode:04o}: not all users can read it")
 
 
 def set_id_violations(image: Subject) -> Iterator[Violation]:
@@ -36,19 +36,17 @@ TEMPORARY = frozenset({"tmp", "var/tmp", "run/lock", "run/shm", "dev/shm"})
 
 
 def writable_violations(image: Subject) -> Iterator[Violation]:
-    """Nothing in the image can be written to by everyone, but folders for temporary files, in which
-    nobody can replace the files of another.
-    """
+    """Only folders for temporary files, with the sticky bit, are writable by all users."""
     for path, entry in image.files.items():
         if entry.kind == "symlink" or not entry.mode & 0o002:
             continue
         if path in TEMPORARY and entry.kind == "directory" and entry.mode & 0o1000:
             continue
-        yield Violation(path, f"has the mode {entry.mode:04o}: everyone may write to it")
+        yield Violation(path, f"has the mode {entry.mode:04o}: all users can write to it")
 
 
 def owners_violations(image: Subject) -> Iterator[Violation]:
-    """All that is ours belongs to root, and nothing in the image to the user that it runs as."""
+    """Files of modelpack belong to root, and no file to the user of the service."""
     user, _, group = str(image.run.get("User") or "").partition(":")
     runtime = {user, group} - {"", "0"}
     for path, entry in image.files.items():
@@ -58,7 +56,7 @@ def owners_violations(image: Subject) -> Iterator[Violation]:
 
 
 def devices_violations(image: Subject) -> Iterator[Violation]:
-    """Files, folders and links are all that there is: no devices, no pipes."""
+    """The image contains only files, folders and links: no devices or pipes."""
     for path, entry in image.files.items():
         if entry.kind in {"device", "fifo"}:
             yield Violation(path, f"is a {entry.kind}")
@@ -68,7 +66,7 @@ def times_violations(image: Subject) -> Iterator[Violation]:
     """No file is younger than the creation time of the image, so that builds are reproducible."""
     created = _seconds(str(image.config.get("created", "")))
     if created is None:
-        yield Violation("created", f"is {image.config.get('created')!r}, no time")
+        yield Violation("created", f"is {image.config.get('created')!r}, not a time")
         return
     for layer in image.layers:
         for entry in layer.entries:
@@ -80,7 +78,7 @@ def times_violations(image: Subject) -> Iterator[Violation]:
 
 
 def _seconds(text: str) -> float | None:
-    """Of RFC 3339, with more digits of a second than Python reads."""
+    """Parse a time of RFC 3339, whose fraction may have more digits than Python reads."""
     try:
         return datetime.fromisoformat(text[:19] + "+00:00").timestamp() if text else None
     except ValueError:
