@@ -3,10 +3,10 @@
     import modelpack
 
     spec = modelpack.inspect("model.joblib")
-    made = modelpack.package("model.joblib", tag="iris:1")
+    result = modelpack.package("model.joblib", tag="iris:1")
 
-The same as the commands of these names; see `modelpack --help`. In the training script,
-`modelpack.record(model, X, "model.joblib")` keeps what the model answers beside its file.
+Both do the same as the commands with these names; see `modelpack --help`. In the training script,
+`modelpack.record(model, X, "model.joblib")` stores predictions next to the model file.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ def inspect(
     trust: tuple[str, ...] = (),
     select: tuple[str, ...] = (),
 ) -> ModelSpec:
-    """What is in a model file, or in the several that make one model; nothing of it is executed.
-    `spec.safety.verdict` judges it.
+    """Inspect the file or files of a model without executing anything in them.
+
+    Returns:
+        The facts about the model; `safety.verdict` says whether it is safe to load.
 
     Raises:
-        modelpack.errors.UsageError: there is no such file, or it does not hold what is selected.
+        modelpack.errors.UsageError: A file does not exist, or does not contain what is selected.
     """
     from modelpack.inspection import inspect as read
 
@@ -44,37 +46,41 @@ def inspect(
 
 
 def package(path: str | PathLike[str], *more: str | PathLike[str], **options: Any) -> PackageResult:
-    """A tested image of a model. `options` are those of `modelpack.pipeline.options.Options`.
+    """Package a model as a tested image.
+
+    Args:
+        path: The model file.
+        more: Further files of the model.
+        options: The fields of `modelpack.pipeline.options.Options`.
 
     Raises:
-        modelpack.errors.ModelpackError: one of its classes, by what went wrong; SmokeFailedError
-            where the image was built and does not answer as it must.
+        modelpack.errors.ModelpackError: A subclass for each kind of failure. `SmokeFailedError` if
+            the image was built, but a check failed.
     """
     from modelpack.pipeline import options as pipeline_options
     from modelpack.pipeline import package as pipeline_package
     from modelpack.pipeline import smoke
 
-    made = pipeline_package.package(
+    result = pipeline_package.package(
         [str(p) for p in (path, *more)], pipeline_options.Options(**options)
     )
-    if made.smoke:
+    if result.smoke:
         allowed = options.get("allow_untested", False)
-        smoke.require_passed(made.smoke, allow_untested=allowed)
-    return made
+        smoke.require_passed(result.smoke, allow_untested=allowed)
+    return result
 
 
 def record(
     model: Any,
-    X: Any,  # noqa: N803 - as scikit-learn has it
+    X: Any,  # noqa: N803 - the name in scikit-learn
     path: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     rows: int = 20,
 ) -> Path:
-    """Write what `model` answers for the first rows of `X`, and the types and ranges of all of `X`,
-    next to the file, or the list of files, that the model was saved to.
+    """Write predictions for the first rows of `X`, and facts about `X`, next to the model file.
 
-    `modelpack package` compares the container's answers with it. The record contains these rows as
-    they are; `rows=0` keeps none. See `modelpack.parity.record.record`.
+    `modelpack package` compares the predictions of the container with them. The record contains
+    these rows unchanged; `rows=0` keeps none. See `modelpack.parity.record.record`.
     """
     from modelpack.parity import record as parity_record
 

@@ -1,24 +1,27 @@
-"""What can go wrong, one class a kind, each with the exit code of the command-line contract.
+"""The exception hierarchy; one exit code per class.
 
-    ModelpackError                     1  a bug in modelpack, if nothing more exact is raised
-     +- UsageError                     2  the request makes no sense: a missing file, a bad option
-     +- ModelRefusedError              3  the file is unsafe, malformed, or names untrusted code
-     +- VerificationError              3  a signature, provenance or bill of materials does not hold
-     +- ModelNotSupportedError         4  the file is well formed, but no model that can be served
-     +- EnvironmentNotResolvedError    5  no set of versions fits, or the index cannot be reached
-     +- BuildFailedError               6  the image could not be built
-     +- SmokeFailedError               7  the service was built and does not answer as it must
-     +- NoEngineError                  8  no container engine, or no base image for it
-     +- DifferentError                 9  `diff` found what it was told to fail on
-
-Each error says what happened and why (`message`) and what to do next (`hint`).
+ModelpackError                     1  a bug in modelpack, if not one of its subclasses
++- UsageError                     2  the request is wrong: a missing file, an invalid option
++- ModelRefusedError              3  the file is unsafe, malformed, or names untrusted code
++- VerificationError              3  a signature, provenance or SBOM is not valid
++- ModelNotSupportedError         4  the file is valid, but contains no supported model
++- EnvironmentNotResolvedError    5  no versions fit, or the index cannot be reached
++- BuildFailedError               6  the image could not be built
++- SmokeFailedError               7  a check of the running service failed
++- NoEngineError                  8  no container engine, or no base image for it
++- DifferentError                 9  `diff` found a difference of `--fail-on`
 """
 
 from __future__ import annotations
 
 
 class ModelpackError(Exception):
-    """The root of the tree. `message` is one paragraph; `hint` is what to type or change next."""
+    """The root of the hierarchy.
+
+    Attributes:
+        message: One paragraph on what happened and why.
+        hint: What to type or change next.
+    """
 
     exit_code = 1
 

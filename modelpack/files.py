@@ -17,15 +17,15 @@ from modelpack import processes
 def read_regular(path: Path, most: int) -> bytes:
     """Return the content of a file that came with a model or was named by the user.
 
-    Opening a pipe would wait for who writes to it, and a device may have no end.
+    Opening a pipe waits for a writer, and a device may have no end.
 
     Args:
-        path: Of the file; links are followed.
-        most: The largest size in bytes.
+        path: The file; links are followed.
+        most: Maximum size in bytes.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no regular file, or larger than `most`.
+        ValueError: The file is not regular, or larger than `most`.
     """
     require_regular(path, most)
     with path.open("rb") as file:
@@ -36,13 +36,13 @@ def read_regular(path: Path, most: int) -> bytes:
 
 
 def require_regular(path: Path, most: int) -> None:
-    """Check a file as `read_regular` does, for libraries that take its name."""
-    found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
+    """Check a file as `read_regular` does, for libraries that open it by name."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
         raise ValueError("it is a directory")
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no regular file")
-    if found.st_size > most:
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+    if status.st_size > most:
         raise ValueError(f"it has more than {most:,} bytes")
 
 

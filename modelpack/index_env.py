@@ -1,7 +1,8 @@
 """Package index settings as environment variables of uv and pip.
 
-Variables, since everyone on the machine sees the arguments of a process, and the URLs may hold
-credentials. Source: https://docs.astral.sh/uv/reference/environment/
+URLs may contain credentials, and all users of a machine see the arguments of processes.
+
+Source: https://docs.astral.sh/uv/reference/environment/
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ def program() -> str:
     """Return the path of the uv program.
 
     Raises:
-        EnvironmentNotResolvedError: There is none.
+        EnvironmentNotResolvedError: The program is missing.
     """
     try:
         return uv.find_uv_bin()
     except FileNotFoundError as error:
         raise EnvironmentNotResolvedError(
             "The Python package uv is installed, but its program is missing.",
-            hint="Install it anew: pip install --force-reinstall uv",
+            hint="Run: pip install --force-reinstall uv",
         ) from error
 
 
 def index_environment(index: IndexSettings) -> dict[str, str]:
-    """Variable -> value, of the settings that are there."""
+    """Return variable -> value for the given settings."""
     if index.wheelhouse:
-        # As a URL, since a comma in a path would end it.
+        # As a URL, because uv splits the value at commas.
         links = Path(index.wheelhouse).as_uri()
         return {"UV_OFFLINE": "1", "UV_FIND_LINKS": links}  # --no-index has no variable
     settings = {
@@ -48,7 +49,7 @@ def index_environment(index: IndexSettings) -> dict[str, str]:
 
 
 def proxies(index: IndexSettings) -> dict[str, str]:
-    """The variables of the proxy that pip or uv is set to, as far as they are not set already."""
+    """Return the proxy variables for the proxy of pip or uv that are not set already."""
     names = ("HTTP_PROXY", "HTTPS_PROXY") if index.proxy else ()
     unset = (name for name in names if not (os.environ.get(name) or os.environ.get(name.lower())))
     return dict.fromkeys(unset, index.proxy or "")

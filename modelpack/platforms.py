@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from modelpack.errors import UsageError
 
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
-"""Docker's name of a platform -> that of its processor in the names of wheels."""
+"""Platform as Docker names it -> processor in wheel tags."""
 
 NEWEST_GLIBC = 28
-"""Of 2.28: every base image since Debian 10 has it."""
+"""The minor version of 2.28, which base images have since Debian 10."""
 
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 def wheel_platform_tags(machine: str) -> list[str]:
+    """Return the platform tags of wheels for a processor, best first."""
     return [*_manylinux(machine), f"linux_{machine}"]
 
 
@@ -27,15 +28,17 @@ def _manylinux(machine: str) -> Iterator[str]:
 
 
 PLATFORMS = {name: f"{machine}-manylinux_2_{NEWEST_GLIBC}" for name, machine in MACHINES.items()}
-"""Docker's name of a platform -> uv's; wheels for an older glibc (manylinux1, 2014) fit as well."""
+"""Platform as Docker names it -> as uv names it. Wheels for an older glibc fit, too."""
 
 
 def require_platform(platform: str) -> None:
-    """Raises:
-    UsageError: there is no lock for it.
+    """Require a supported platform.
+
+    Raises:
+        UsageError: The platform is not supported.
     """
     if platform not in PLATFORMS:
         raise UsageError(
-            f"There is no lock for the platform {platform[:40]!r}.",
-            hint=f"Choose one of {', '.join(PLATFORMS)} for --platform",
+            f"The platform {platform[:40]!r} is not supported.",
+            hint=f"Use --platform with one of {', '.join(PLATFORMS)}.",
         )

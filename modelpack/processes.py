@@ -1,8 +1,8 @@
 """Child processes and cleanup: guards, temporary directories, deferred interrupts.
 
-An exception, Ctrl-C and SIGTERM unwind the stack, and whoever made a thing removes it. SIGKILL
-unwinds nothing, so a small shell waits beside it: it runs the command once the pipe it reads is
-closed without a word, which the kernel does however modelpack ends.
+Exceptions, Ctrl-C and SIGTERM unwind the stack, and context managers clean up. SIGKILL does not, so
+a shell process waits on a pipe. The kernel closes the pipe when modelpack ends, and the shell then
+runs the command for the cleanup unless it was called off.
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ _WAIT_THEN_RUN = 'read -r word; [ "$word" = done ] || exec "$@"'
 
 @contextmanager
 def temporary_directory(prefix: str = "modelpack-", parent: Path | None = None) -> Iterator[Path]:
-    """A folder in `parent`, or where temporary files are, that is gone afterwards."""
+    """Create a temporary directory, by default where the system has them, and remove it."""
     with TemporaryDirectory(prefix=prefix, dir=parent) as path, run_on_exit("rm", "-rf", path):
         yield Path(path)
 
 
 @contextmanager
 def run_on_exit(*command: str, environ: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Run `command` if this process is gone before the body has ended.
-
-    The body's own end, by return or by exception, calls the command off.
+    """Run `command` if this process ends before the context does.
 
     Args:
         command: A program and its arguments.
@@ -55,34 +53,32 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """What would interrupt the block does so once it has ended. Python interrupts its main thread
-    only, so that in another there is nothing to hold back.
-    """
+    """Defer signals until the context ends. Only the main thread of Python receives any."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    received: list[int] = []
     handlers = [(number, signal.getsignal(number)) for number in _NUMBERS]
     try:
         for number in _NUMBERS:
-            signal.signal(number, lambda number, _: came.append(number))
+            signal.signal(number, lambda number, _: received.append(number))
         yield
     finally:
         for number, handler in handlers:
             signal.signal(number, handler)
-        for late in came:
-            signal.raise_signal(late)
+        for deferred in received:
+            signal.raise_signal(deferred)
 
 
 def run(command: Sequence[str], stdin: str) -> str:
-    """Gives `stdin` to a command and returns what it wrote to its standard error.
+    """Run a command with `stdin` and return its standard error.
 
-    An interrupt is passed on as SIGTERM, to its children too, and the command is given the time it
-    needs to end; `subprocess.run` would kill it.
+    An interrupt sends SIGTERM to the command and its children and waits until it ends;
+    `subprocess.run` would kill it.
 
     Raises:
-        FileNotFoundError: there is no such command.
-        subprocess.CalledProcessError: it failed; `stderr` has its output.
+        FileNotFoundError: The command does not exist.
+        subprocess.CalledProcessError: The command failed; `stderr` has its output.
     """
     pipe = subprocess.PIPE
     with subprocess.Popen(

@@ -30,14 +30,17 @@ CheckStatus = Literal["passed", "failed", "not run"]
 ReportStatus = Literal["passed", "failed", "untested"]
 
 
-# --- ModelSpec: what was read out of the file, with nothing of it executed -----------------------
+# --- ModelSpec: facts from files, of which nothing is executed -----------------------------------
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`container` is what wraps the model: raw, zlib, gzip, bz2, xz, lzma or lz4; of skops, zip.
-    `format`: how the file is stored (pickle, joblib, skops, lightgbm, xgboost, catboost, onnx).
-    `protocol`: the version of its format, of pickle and ONNX.
+    """A file of a model.
+
+    Attributes:
+        container: Its compression: raw, zlib, gzip, bz2, xz, lzma or lz4; zip for skops.
+        protocol: Version of the format, for pickle and ONNX.
+        format: How the model is stored: pickle, joblib, skops, lightgbm, xgboost, catboost, onnx.
     """
 
     path: str
@@ -50,8 +53,11 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Member:
-    """One of the objects that a model is made of: the file that holds it (0: `ModelSpec.file`, 1:
-    the first of its `more_files`), and the keys and positions that lead to it from the file's root.
+    """The position of an object that a model consists of.
+
+    Attributes:
+        file: 0 for `ModelSpec.file`, 1 for the first of its `more_files`, and so on.
+        path: Keys and positions from the root of the file to the object.
     """
 
     file: int = 0
@@ -60,19 +66,27 @@ class Member:
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason for a verdict. `offset` counts bytes of the uncompressed pickle."""
+    """A reason for a verdict.
+
+    Attributes:
+        offset: Position in the uncompressed pickle, in bytes.
+        global_: "module:name"; `global` in JSON.
+    """
 
     code: str
     message: str
     offset: int | None = None
     opcode: str | None = None
-    global_: str | None = None  # "module:name"; `global` in JSON
+    global_: str | None = None
 
 
 @dataclass(frozen=True)
 class Safety:
-    """`pass`: may be loaded, in the sandbox of the image. `trust`: names unknown code, to be
-    allowed by --trust. `refuse`: malformed or dangerous, whatever is trusted.
+    """The safety verdict for a model.
+
+    Attributes:
+        verdict: "pass": in the sandbox of the image. "trust": the model names unknown code, which
+            --trust can allow. "refuse": the file is malformed or dangerous.
     """
 
     verdict: Verdict
@@ -81,8 +95,12 @@ class Safety:
 
 @dataclass(frozen=True)
 class Estimator:
-    """A node of the estimator tree: its step name ("" at the root), dotted class, the columns it is
-    given (inside a ColumnTransformer), and what it is made of.
+    """A node of the estimator tree.
+
+    Attributes:
+        name: Its step name; "" for the root.
+        type: Dotted class name.
+        columns: Its columns inside a ColumnTransformer.
     """
 
     name: str
@@ -93,18 +111,20 @@ class Estimator:
 
 @dataclass(frozen=True)
 class Field:
-    """One input or output. `nullable`: the model itself accepts a missing value here.
+    """An input or output.
 
-    `shape` is the shape of one row's value: () for a scalar, (k,) for a vector of k, (-1,) for one
-    whose length the file does not tell.
-    `minimum` and `maximum` bound what is plausible; they are not limits. A field of type "any" is
-    one whose type the file does not tell.
-
-    `dtype`: the pandas dtype of the column in training ("int64", "bool", "category", "str",
-    "datetime64[ns]", ...), or None if unknown. With "category", `type` is the type of the values
-    and `categories` lists all of them in the order of their codes. `quantiles`: the 0, 5, 25, 50,
-    75, 95 and 100 % quantiles of the training data, if they were recorded. `missing_none`: a
-    missing value of the column was None in training, not NaN.
+    Attributes:
+        shape: Shape of the value in a row: () for a scalar, (k,) for a vector, (-1,) for a vector
+            of unknown length.
+        type: "any" if the file does not contain it. With the dtype "category", that of the
+            categories.
+        categories: All values. With the dtype "category", in the order of their codes.
+        nullable: The model accepts a missing value.
+        minimum, maximum: Plausible bounds, which are not enforced.
+        dtype: The pandas dtype in training ("int64", "bool", "category", "str", "datetime64[ns]",
+            ...), if known.
+        quantiles: The 0, 5, 25, 50, 75, 95 and 100 % quantiles of the training data, if recorded.
+        missing_none: A missing value was None in training, not NaN.
     """
 
     name: str
@@ -122,15 +142,16 @@ class Field:
 
 @dataclass(frozen=True)
 class Signature:
-    """What goes in, in the model's order, and what comes out.
+    """Inputs in the order of the model, and outputs.
 
-    `layout` is the form in which the model takes its rows: "array" (n_rows, n_inputs), "frame" (a
-    pandas DataFrame with the names of `inputs` as columns), "text" (a list of n_rows strings),
-    "dicts" (a list of n_rows dicts, name -> value, without what is missing).
-    `named`: the names of the inputs were recorded in the file; otherwise they are x0, x1, ...
-    `classes`: the labels of a classifier, in the order of its probabilities.
-    `probabilities`: the model has a `predict_proba` that can be called.
-    `samples`: a few real rows, in the order of `inputs`, if the author recorded or gave some.
+    Attributes:
+        classes: Labels of a classifier, in the order of its probabilities.
+        layout: How the model takes rows: "array" (n_rows, n_inputs), "frame" (a pandas DataFrame
+            with the names of `inputs`), "text" (a list of strings), "dicts" (a list of dicts,
+            name -> value, without missing values).
+        named: The file contains the names of the inputs; otherwise they are x0, x1, ...
+        probabilities: The model has a `predict_proba` that can be called.
+        samples: A few real rows, in the order of `inputs`, if the author provided any.
     """
 
     inputs: tuple[Field, ...]
@@ -144,13 +165,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class HeldCallable:
-    """A function or type that an object of the file holds.
+    """A function or type that an object of the file refers to.
 
     Attributes:
-        name: "module:name"; of a method, "module:name.method".
-        position: How it is reached from the root of the file, as "steps[0][1].func".
-        role: For what it is held, as "function of rows"; "unknown" of a name that the user has to
-            trust.
+        name: "module:name", or "module:name.method".
+        position: How it is reached from the root of the file, such as "steps[0][1].func".
+        role: Its purpose, such as "function of rows"; "unknown" for a name that needs trust.
     """
 
     name: str
@@ -160,33 +180,41 @@ class HeldCallable:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that is known of a model file.
+    """All known facts about a model.
 
-    `format`: that of `file`. `framework`: the library inside (scikit-learn) and
-    its recorded version. `versions`: distribution -> version recorded in the file ("1.3.2") or
-    specifier implied by its layout ("<2"). `requirements`: distribution -> specifier ("==1.3.2",
-    "<2", ""), of what the model needs and nothing that only serving needs. `python`: what the file
-    implies of the Python version, as a specifier, or None. `method`: what is called for a
-    prediction (predict or transform). `globals`: the "module:name" that loading resolves.
-
-    `members`: the objects that the rows pass through, in order: the last one predicts, those before
-    it transform; one, the root of the file, in most models. `more_files`: the files beyond `file`
-    that they lie in. `choices`: what `--select` takes where the file holds several models.
-    `reasons`: distribution -> why it is required, in words. `n_jobs`: the most that an estimator
-    asks for. `callables`: "module:name" of the functions that the estimators were given.
-    `callable_positions`: all functions and types that objects of the file hold, and where.
-    `trained_on`: the Python minor version ("3.11") known to have saved the model; a preference, and
-    no bound. `recorded`: distribution -> version, of all that the training script had imported, as
-    `modelpack.record` saw it; empty where it was not called. `other_versions`: distribution ->
-    further versions, that parts of the model record. `locales`: those of the C library that the
-    model cannot do without ("en_US.UTF-8"). `evidence`: layouts that only some releases read, by
-    the names of inspection/facts/layouts.py. `transform_output`: the value of this setting of
-    `sklearn.set_config` in training, None for the default. `labels`: what stands for the
-    predictions 0, 1, ... of the last member, as an encoder of labels in the files has them; None
-    if they stay as they are.
-    `suggestion`: what `--select` should name for all that rows pass through, where the file leaves
-    that open. `notices`: sentences on what in the files is used or left out. `own_states`: classes
-    that modelpack does not know -> the names that states of their objects set.
+    Attributes:
+        format: That of `file`.
+        framework: The library of the model, such as scikit-learn.
+        framework_version: The recorded version of it.
+        python: Specifier of the Python version implied by the files, if any.
+        method: Name of the method for predictions: "predict" or "transform".
+        requirements: Distribution -> specifier ("==1.3.2", "<2", ""), without those of the service.
+        versions: Distribution -> version in the file ("1.3.2"), or a specifier implied by the
+            layout of the file ("<2").
+        globals: The names that loading resolves, as "module:name".
+        members: The objects that rows pass through, in order. The last one predicts, the others
+            transform. Most models have one, the root of the file.
+        more_files: Further files with `members`.
+        choices: Values for `--select` if the file contains several models.
+        reasons: Distribution -> why it is required.
+        n_jobs: Largest number of jobs that an estimator requests.
+        callables: Functions that estimators were given, as "module:name".
+        trained_on: The Python minor version of training ("3.11"); a preference, not a bound.
+        recorded: Distribution -> version, of all imports of the training script, if it called
+            `modelpack.record`.
+        other_versions: Distribution -> further versions that parts of the model record.
+        locales: Locales of the C library that the model needs ("en_US.UTF-8").
+        evidence: Layouts that only some releases read, by the names in
+            inspection/facts/layouts.py.
+        transform_output: The value of this setting of `sklearn.set_config` in training; None for
+            the default.
+        labels: Labels of the predictions 0, 1, ... of the last member, from an encoder in the
+            files; None if predictions stay unchanged.
+        suggestion: Values for `--select` that name all objects rows pass through, if the file
+            leaves this open.
+        notices: Sentences on what in the files is used or ignored.
+        callable_positions: All functions and types in the files, and their positions.
+        own_states: Unknown class -> the names that states of its objects set.
     """
 
     file: ModelFile
@@ -227,14 +255,18 @@ class ModelSpec:
         return (self.file, *self.more_files)
 
 
-# --- Code: what the author wrote, of which no distribution knows ---------------------------------
+# --- Code ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class CodeFile:
-    """A file of the author's own code. `path`: below the bundle's folder of code. `sha256`: of what
-    the bundle holds. `source`: where it lies on this machine; `text`: what the bundle holds where
-    it is not the whole file. A bundle knows of neither.
+    """A file of the author's code.
+
+    Attributes:
+        path: Below the code folder of the bundle.
+        sha256: Digest of the content in the bundle.
+        source: Path on this machine; None for a bundle that was read.
+        text: Content in the bundle if it is only a part of the file.
     """
 
     path: str
@@ -245,9 +277,13 @@ class CodeFile:
 
 @dataclass(frozen=True)
 class OwnClass:
-    """A class of the author. `name`: "module:name". `bases`: those of other distributions that it
-    inherits from. `replaced`: its methods that states in the file replace. `unset`: the names that
-    states set and its code does not.
+    """A class of the author.
+
+    Attributes:
+        name: "module:name".
+        bases: Base classes from distributions.
+        replaced: Methods that states in the file replace.
+        unset: Names that states set and the code does not.
     """
 
     name: str
@@ -258,15 +294,18 @@ class OwnClass:
 
 @dataclass(frozen=True)
 class Code:
-    """The author's own modules that a model needs, with the modules that these import.
+    """The author's modules that a model needs, with the modules that they import.
 
-    `main`: the module that stands for `__main__`. `requirements`: distribution -> specifier, of
-    what the files import; `reasons`: distribution -> why, in words. `python`: what their syntax
-    asks of Python, as a specifier, or None. `defined`: the "module:name" of the model that are
-    defined in code which the user named. `probabilistic`: those classes of the model whose code
-    defines `predict_proba`. `classes`: those whose objects have a state in the file and whose
-    code was found. `missing`: modules of the model that were found nowhere. `notes`: whole
-    sentences on what the user should know.
+    Attributes:
+        main: The module that replaces `__main__`.
+        requirements: Distribution -> specifier, of the imports.
+        reasons: Distribution -> why it is required.
+        python: Specifier of the Python version that the syntax needs, if any.
+        defined: Names of the model, as "module:name", that are defined in code the user named.
+        probabilistic: Classes of the model whose code defines `predict_proba`.
+        classes: Classes whose code was found and whose objects have a state in the file.
+        missing: Modules of the model that were not found.
+        notes: Sentences for the user.
     """
 
     files: tuple[CodeFile, ...] = ()
@@ -286,30 +325,42 @@ class Code:
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """Where packages come from: what the user's pip and uv are set to. Never written into a bundle
-    or an image; URLs may hold credentials. With a `wheelhouse`, nothing but that folder is asked.
+    """Settings of the package index, from pip, uv and the command line.
+
+    They are never written into a bundle or an image. URLs may contain credentials.
+
+    Attributes:
+        ca_bundle: Path of a PEM file.
+        netrc: Path of a netrc file.
+        proxy: URL, if HTTPS_PROXY and similar variables are not set.
+        wheelhouse: Path of a folder; if given, no index is used.
     """
 
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
-    ca_bundle: str | None = None  # path of a PEM file on this machine
-    netrc: str | None = None  # path of a netrc file on this machine
-    proxy: str | None = None  # URL, where HTTPS_PROXY and the like are not set
-    wheelhouse: str | None = None  # path of a folder on this machine
+    ca_bundle: str | None = None
+    netrc: str | None = None
+    proxy: str | None = None
+    wheelhouse: str | None = None
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The Python version ("3.11"), the platform ("linux/amd64"), and every distribution pinned.
+    """The Python version, the platform and all locked distributions.
 
-    `requirements`: name -> version, all of the lock. `origins`: name -> where the pin came from:
-    "file" (recorded in the model file), "record" (by `modelpack.record`), "installed" (as it is
-    here, in the environment that saved the model), "user", "resolver". `lock`: the text of
-    requirements.lock, one hash-locked distribution an entry, without comments that tell of this
-    machine. `warnings`: sentences for people, wherever what is recorded and what is chosen differ.
-    `sdists`: names in the lock that no wheel fits and that are built from source; `build_lock`: the
-    same for what building those takes.
+    Attributes:
+        python: Minor version ("3.11").
+        platform: As Docker names it ("linux/amd64").
+        requirements: Name -> version, of the whole lock.
+        origins: Name -> source of the version: "file" (the model file), "record"
+            (`modelpack.record`), "installed" (the environment here that saved the model), "user"
+            or "resolver".
+        lock: Text of requirements.lock, one distribution with hashes per entry.
+        system_packages: Debian packages.
+        warnings: Sentences on differences between recorded and chosen versions.
+        sdists: Names in the lock that are built from source because no wheel fits.
+        build_lock: Lock of what building them needs.
     """
 
     python: str
@@ -328,11 +379,13 @@ class Environment:
 
 @dataclass(frozen=True)
 class BaseImage:
-    """What the image is built on. `digest` ("sha256:...") where the base came from a registry, else
-    `image_id`, of its configuration: a local image has no other name that says what is in it.
+    """The base image.
 
-    `origin`: "user" (--base-image), "registry", "local" (made by `modelpack base build`).
-    `slim`: the image gets no more of it than serving takes: no shell.
+    Attributes:
+        origin: "user" (--base-image), "registry", or "local" (`modelpack base build`).
+        digest: "sha256:..." of an image from a registry.
+        slim: The image contains only what serving needs of it, and no shell.
+        image_id: Digest of the configuration of an image without a `digest`.
     """
 
     reference: str
@@ -345,9 +398,10 @@ class BaseImage:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A folder that stands on its own: Docker's build context, and a Flask app for gunicorn.
+    """A self-contained folder: a build context for Docker and a Flask app for gunicorn.
 
-    `slim_base`: as of its base image.
+    Attributes:
+        slim_base: As `BaseImage.slim`.
     """
 
     path: str
@@ -369,7 +423,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """`id` is the engine's "sha256:..." of the image's configuration."""
+    """An image.
+
+    Attributes:
+        id: Digest of its configuration, "sha256:...".
+    """
 
     reference: str
     id: str
@@ -378,13 +436,16 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-# --- Rulings: what an image was found to be ------------------------------------------------------
+# --- Rulings -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Violation:
-    """`where` in the image a rule is not followed: a path, or a part of the configuration; and
-    `what` is wrong there. Both may hold text of whoever made the image.
+    """A part of an image that does not follow a rule. Both texts may contain text of its author.
+
+    Attributes:
+        where: A path, or a part of the configuration.
+        what: What is wrong.
     """
 
     where: str
@@ -393,7 +454,11 @@ class Violation:
 
 @dataclass(frozen=True)
 class Ruling:
-    """What one rule says of an image. `sources`: the recommendations that it comes from."""
+    """The result of a rule for an image.
+
+    Attributes:
+        sources: The recommendations that the rule is taken from.
+    """
 
     rule: str
     sources: tuple[str, ...]
@@ -409,9 +474,12 @@ class Ruling:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of rows. `predictions`: one value a row, or a list of them.
-    `probabilities`: one list a row, in the order of the classes (for several outputs a list of
-    such). None: not known, or the model gives none.
+    """The answers of a model to rows. None: not known, or the model has none.
+
+    Attributes:
+        predictions: One value, or a list of values, per row.
+        probabilities: One list per row in the order of the classes; for several outputs a list of
+            these.
     """
 
     predictions: tuple[Any, ...] | None = None
@@ -420,8 +488,10 @@ class Answers:
 
 @dataclass(frozen=True)
 class Body:
-    """Rows as a user's program writes them, and the answers of the model to what is written there.
-    `name`: that of the format, json, csv, arrow or parquet.
+    """Rows in a format of pandas, and the answers of the model to the rows read back from it.
+
+    Attributes:
+        name: The format: json, csv, arrow or parquet.
     """
 
     name: str
@@ -431,16 +501,20 @@ class Body:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the author's model says of some rows, for the service to be compared with.
+    """Rows and the answers of the author's model, to compare the service with.
 
-    `rows`: (n_rows, n_inputs) in the signature's order. `answers` are of all rows in one call,
-    `alone` of each row in a call of its own: in floating point they may differ by the last bits.
-    None: not known. `source`: who says so, "expected" (a file of the user), "record" (the sidecar
-    that `modelpack.record` wrote) or "model" (the model itself, loaded in a sandbox). `made_up`:
-    the rows were made from the signature. `tolerance`: the largest difference of two floats,
-    relative to the largest of both and 1, that counts as none; 0.0 compares bit for bit.
-    `problem`: why there are no answers. `bodies`: the rows as pandas writes them; `without_bodies`:
-    why there are none.
+    Attributes:
+        rows: (n_rows, n_inputs) in the order of the signature.
+        answers: For all rows in one call; None if not known.
+        alone: For each row in a separate call. The last bits of floats may differ.
+        source: "expected" (a file of the user), "record" (the sidecar of `modelpack.record`) or
+            "model" (the model itself, in a sandbox).
+        made_up: The rows were generated from the signature.
+        tolerance: Largest accepted difference of two floats, relative to the largest of both and
+            1; 0.0 compares bit for bit.
+        problem: Why there are no answers.
+        bodies: The rows as pandas writes them.
+        without_bodies: Why there are no bodies.
     """
 
     rows: tuple[tuple[Scalar, ...], ...]
@@ -456,10 +530,12 @@ class Reference:
 
 @dataclass(frozen=True)
 class Parity:
-    """How the service's answers compare with a `Reference`. `routes`: the ways it was asked.
+    """The result of comparing the service with a `Reference`.
 
-    `largest_difference`: of two floats, as for `Reference.tolerance`; 0.0 where all are equal,
-    None where a label, a type or a number of rows differs.
+    Attributes:
+        routes: The ways in which rows were sent.
+        largest_difference: Of two floats, as for `Reference.tolerance`; None if a label, a type or
+            a number of rows differs.
     """
 
     source: str
@@ -491,17 +567,21 @@ class Check:
 
 
 PREDICTION = "prediction"
-"""The name of the check without which a service counts as untested."""
+"""The check without which a service is untested."""
 
 
 @dataclass(frozen=True)
 class SmokeReport:
-    """`target` is what was run (an image reference or a bundle's folder), `engine` what ran it.
+    """The result of the smoke test.
 
-    `ready_seconds`: from start to the first 200 of /readyz. `latency_ms`: median of one row's
-    prediction. `memory_bytes`: of the whole service after the checks; None where unknown.
-    `parity`: None where there was nothing to compare with. `rulings`: on the image, where
-    there is one.
+    Attributes:
+        target: An image, or the folder of a bundle.
+        engine: What ran it.
+        ready_seconds: From the start to the first status 200 of /readyz.
+        latency_ms: Median time of a prediction for one row.
+        memory_bytes: Of the whole service after the checks, if known.
+        parity: None if nothing could be compared.
+        rulings: On the image, if there is one.
     """
 
     target: str
@@ -515,7 +595,7 @@ class SmokeReport:
 
     @property
     def passed(self) -> bool:
-        """Whether checks were run, none failed, and a prediction was tested."""
+        """A prediction was tested and no check failed."""
         return self.status == "passed"
 
     @property
@@ -537,34 +617,32 @@ T = TypeVar("T")
 
 
 def to_json(value: Any) -> dict[str, Any]:
-    """Return one of the values above as a plain dict. A `SmokeReport` also has `passed` and
-    `status`, each of its checks `status`.
-    """
-    document: dict[str, Any] = _plain(value)
+    """Return one of these values for JSON, with `passed` and `status` of reports and checks."""
+    document: dict[str, Any] = _to_json(value)
     if isinstance(value, SmokeReport):
         document = {"passed": value.passed, "status": value.status, **document}
     return document
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):  # of answers, as JSON gave them
-        return [_plain(item) for item in value]
-    names = list(value.__dataclass_fields__)  # `global_` is `global`, which Python does not allow
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_to_json(item) for item in value]
+    names = list(value.__dataclass_fields__)  # `global` is a keyword of Python
     names += ["status"] if isinstance(value, Check) else []
-    return {name.removesuffix("_"): _plain(getattr(value, name)) for name in names}
+    return {name.removesuffix("_"): _to_json(getattr(value, name)) for name in names}
 
 
 def from_json(kind: type[T], document: Mapping[str, Any]) -> T:
-    """The value that `to_json` wrote.
+    """Return the value that `to_json` wrote.
 
     Raises:
-        ValueError: a key is missing or unknown, or a value has the wrong type.
+        ValueError: A key is missing or unknown, or a value has the wrong type.
     """
-    import cattrs  # noqa: PLC0415 - 60 ms, which the inspector's child does without
+    import cattrs  # noqa: PLC0415 - takes 60 ms, which the inspector's child does not need
 
     known = {"passed", "status"} if kind is SmokeReport else set()
     try:
@@ -592,33 +670,30 @@ def _converter() -> Converter:
 
 
 def _stored(check: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a check without what is derived from its fields."""
+    """Return the document of a check without its derived values."""
     return {name: value for name, value in check.items() if name != "status"}
 
 
 class RunningService(Protocol):
-    """A running service. It ends with the `with` block of `Engine.run`, whatever happens there."""
+    """A running service, which ends with the context of `Engine.run`."""
 
     target: str
     engine: str
     url: str  # "http://127.0.0.1:PORT", without a slash at the end
 
     def logs(self) -> str:
-        """The newest output of the service, at most 64 KiB."""
+        """Return the newest output, at most 64 KiB."""
 
     def user_id(self) -> int | None:
-        """The numeric user of its first process; None where it has ended."""
+        """Return the user id of its first process; None if it has ended."""
 
     def health(self) -> str | None:
-        """What its HEALTHCHECK says: "starting", "healthy", "unhealthy"; None where it has none."""
+        """Return "starting", "healthy" or "unhealthy"; None without a HEALTHCHECK."""
 
     def memory_bytes(self) -> int | None:
-        """The memory that it holds now, page cache left out; None where that is not known."""
+        """Return its current memory without page cache, if known."""
 
     def is_running(self) -> bool: ...
 
     def stop(self, timeout: float) -> int:
-        """Sends SIGTERM, after `timeout` seconds SIGKILL, and returns the exit code (137: killed).
-
-        A service that has ended already only gives its exit code.
-        """
+        """Send SIGTERM, after `timeout` seconds SIGKILL, and return the exit code (137: killed)."""

@@ -36,7 +36,7 @@ __all__ = [
 
 
 def compare(old: Side, new: Side, answers: PredictionSection) -> Difference:
-    """`answers`: of what both say of the same rows, by `predictions`."""
+    """Compare two sides, given the comparison of their predictions."""
     return Difference(
         old=_named(old),
         new=_named(new),

@@ -23,17 +23,17 @@ from .report import (
     LayerSummary,
     Side,
     counted,
+    missing_sides,
     verdict,
-    without,
 )
 
-_MOST_FILES = 1_000  # listed by name; all are counted
+_MAX_FILES = 1_000  # listed by name; all of them are counted
 _WORDS = {
     "added": "added",
     "removed": "removed",
     "changed": "changed",
-    "metadata": "of other mode or owner",
-    "times": "of another time",
+    "metadata": "with another mode or owner",
+    "times": "with another time",
 }
 _SETTINGS = ("User", "Entrypoint", "Cmd", "WorkingDir", "ExposedPorts", "Volumes", "StopSignal",
              "Healthcheck")  # fmt: skip
@@ -41,8 +41,8 @@ _SETTINGS = ("User", "Entrypoint", "Cmd", "WorkingDir", "ExposedPorts", "Volumes
 
 def compare(old: Side, new: Side) -> ImageSection:
     if old.image is None or new.image is None:
-        which = without(old.image, new.image)
-        why = f"{which} {'are no images' if ' ' in which else 'is no image'}"
+        which = missing_sides(old.image, new.image)
+        why = f"{which} {'are not images' if ' ' in which else 'is not an image'}"
         return ImageSection("unknown", "not compared", unknown=(why,))
     layers = _layers(old.image.layers, new.image)
     files, named = _files(old.image, new.image)
@@ -60,22 +60,20 @@ def compare(old: Side, new: Side) -> ImageSection:
 def _summary(layers: Layers, changes: Sequence[Change]) -> str:
     if not changes:
         return f"all {counted(layers.same, 'layer')} and the configuration the same"
-    told = [f"{layers.added} of {counted(layers.added + layers.same, 'layer')} new"]
+    new = f"{layers.added} of {counted(layers.added + layers.same, 'layer')} new"
     if layers.added and layers.pull_bytes is not None:
         how = "" if layers.compressed else " uncompressed"
-        told[0] += f", {size(layers.pull_bytes)}{how} to pull"
+        new += f", {size(layers.pull_bytes)}{how} to pull"
     other = {change.what for change in changes} - {"layer", "file", "files"}
-    told += [f"{what}s" for what in sorted(other)]
-    return "; ".join(told)
+    return "; ".join([new, *(f"{what}s" for what in sorted(other))])
 
 
 def _counts(files: Files) -> str:
-    told = [f"{count:,} {_WORDS[name]}" for name, count in vars(files).items() if count]
-    return ", ".join(told)
+    return ", ".join(f"{n:,} {_WORDS[name]}" for name, n in vars(files).items() if n)
 
 
 def size(count: int) -> str:
-    """Bytes in words: "5.4 kB"."""
+    """Return a size as text, such as "5.4 kB"."""
     if count < 1_000:
         return counted(count, "byte")
     power = min(3, (len(str(count)) - 1) // 3)
@@ -106,7 +104,7 @@ def _each(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
 
 
 def _one(what: str, name: str, old: Any, new: Any) -> Iterator[Change]:
-    old, new = old or None, new or None  # some engines write what is empty, others nothing
+    old, new = old or None, new or None  # some engines write empty values, others none
     if old == new:
         return
     kind = "added" if old is None else "removed" if new is None else "changed"
@@ -140,7 +138,7 @@ def _total(layers: Sequence[LayerSummary]) -> int | None:
 
 
 def _layer_changes(old: Sequence[LayerSummary], new: Sequence[LayerSummary]) -> Iterator[Change]:
-    """By `diff_id`: whoever has OLD pulls those that are new."""
+    """Yield layers with new digests, which users of OLD have to pull, and removed ones."""
     before, after = ({layer.diff_id for layer in side} for side in (old, new))
     for layer in new:
         if layer.diff_id not in before:
@@ -155,17 +153,18 @@ def _layer_changes(old: Sequence[LayerSummary], new: Sequence[LayerSummary]) -> 
 
 
 def _files(old: ImageSummary, new: ImageSummary) -> tuple[Files | None, tuple[Change, ...]]:
-    """How many differ, and those, the largest first; of files that differ by time alone no more
-    than their number.
+    """Return the numbers of differing files, and the files, largest first.
+
+    Files that differ only in their time are counted and not listed.
     """
     if old.files is None or new.files is None:
         return None, ()
-    found = [
+    differing = [
         (change, max(entry.size for entry in (was, now) if entry))
         for change, was, now in _each_file(old.files, new.files)
     ]
-    notes = [change.note for change, _ in found]
-    kinds = [change.kind for change, _ in found]
+    notes = [change.note for change, _ in differing]
+    kinds = [change.kind for change, _ in differing]
     times, metadata = notes.count("time"), notes.count("mode or owner")
     files = Files(
         added=kinds.count("added"),
@@ -174,16 +173,16 @@ def _files(old: ImageSummary, new: ImageSummary) -> tuple[Files | None, tuple[Ch
         metadata=metadata,
         times=times,
     )
-    listed = sorted(found, key=lambda pair: (-pair[1], pair[0].name))
-    shown = [change for change, _ in listed if change.note != "time"][:_MOST_FILES]
-    counts = [Change("changed", "files", new=_counts(files))] if found else []
+    ordered = sorted(differing, key=lambda pair: (-pair[1], pair[0].name))
+    shown = [change for change, _ in ordered if change.note != "time"][:_MAX_FILES]
+    counts = [Change("changed", "files", new=_counts(files))] if differing else []
     return files, (*counts, *shown)
 
 
 def _each_file(
     old: Mapping[str, Entry], new: Mapping[str, Entry]
 ) -> Iterator[tuple[Change, Entry | None, Entry | None]]:
-    """Directories count by mode and owner alone: their times change with what is in them."""
+    """Yield differing files. Times of directories are ignored, as they depend on their files."""
     for path in old.keys() | new.keys():
         was, now = old.get(path), new.get(path)
         if was == now:
@@ -200,7 +199,7 @@ def _each_file(
 
 
 def _how(was: Entry, now: Entry) -> tuple[str] | None:
-    """In which way two entries differ, as a note; None where it is no difference of files."""
+    """Return a note on how two entries differ; None if they do not differ."""
     if (was.kind, was.sha256, was.target) != (now.kind, now.sha256, now.target):
         return ("",)
     if was != replace(now, mtime=was.mtime):
@@ -219,7 +218,7 @@ _BLOCK = 512  # of a tar: https://pubs.opengroup.org/onlinepubs/9699919799/utili
 
 
 def describe_image(image: oci.Image) -> ImageSummary:
-    """Without its files, which take reading the layers."""
+    """Return a summary of an image, without its files."""
     parts = (
         LayerSummary(layer.diff_id, layer.created_by, layer.blob.size if layer.blob else None)
         for layer in image.layers
@@ -230,40 +229,45 @@ def describe_image(image: oci.Image) -> ImageSummary:
 
 
 def add_file_listings(sides: Sequence[Side], images: Sequence[oci.Image | None]) -> list[Side]:
-    """The sides with their files of `/`, where both are images of other layers. Of files that are
-    the same by what is below them, those of both may be left out.
+    """Return the sides with their files if both are images with different layers.
+
+    Files of common layers may be left out.
     """
-    given = [image for image in images if image]
-    if len(given) < len(images) or _same(given):
+    existing = [image for image in images if image]
+    if len(existing) < len(images) or _have_same_layers(existing):
         return list(sides)
     try:
-        return [_read(side, files) for side, files in zip(sides, _listings(given), strict=True)]
+        return [
+            _with_files(side, files) for side, files in zip(sides, _listings(existing), strict=True)
+        ]
     except UsageError as error:
-        return [_unread(side, error.message) for side in sides]
+        return [_with_error(side, error.message) for side in sides]
 
 
-def _same(images: Sequence[oci.Image]) -> bool:
+def _have_same_layers(images: Sequence[oci.Image]) -> bool:
     return len({tuple(layer.diff_id for layer in image.layers) for image in images}) == 1
 
 
 Listings = list[tuple[str, tuple[filesystem.Entry, ...]]]
-"""Each with its `diff_id`, from the bottom up."""
+"""Pairs of `diff_id` and entries, from bottom to top."""
 
 
 def _listings(images: Sequence[oci.Image]) -> list[Listings]:
-    """What is in the layers. Those that both stand on take reading all of an image, and tell
-    nothing where what lies on them has the same paths: as where only the model is another one.
+    """Return the entries of the layers of each image.
+
+    Common layers are read only if the layers above them have different paths. Usually only the
+    model differs, and they are not needed.
     """
     pairs = zip(*(image.layers for image in images), strict=False)
     common = sum(1 for _ in takewhile(lambda pair: pair[0].diff_id == pair[1].diff_id, pairs))
-    tops = [_listed(image.layers[common:]) for image in images]
+    tops = [_layer_listings(image.layers[common:]) for image in images]
     if _paths(tops[0]) == _paths(tops[1]) and not any(map(_has_marks, tops)):
         return tops
-    below = _listed(images[0].layers[:common])
+    below = _layer_listings(images[0].layers[:common])
     return [[*below, *top] for top in tops]
 
 
-def _listed(layers: Sequence[oci.Layer]) -> Listings:
+def _layer_listings(layers: Sequence[oci.Layer]) -> Listings:
     return [(layer.diff_id, filesystem.layer_listing(layer)) for layer in layers]
 
 
@@ -272,24 +276,24 @@ def _paths(listings: Listings) -> set[str]:
 
 
 def _has_marks(listings: Listings) -> bool:
-    """Whether something that is below is removed."""
+    """Return whether layers remove files of lower ones."""
     return any(WHITEOUT in path for path in _paths(listings))
 
 
-def _read(side: Side, listings: Listings) -> Side:
-    assert side.image is not None  # noqa: S101 - else nothing of it is read
+def _with_files(side: Side, listings: Listings) -> Side:
+    assert side.image is not None  # noqa: S101 - only images have listings
     known = dict(listings)
-    parts = tuple(_sized(part, known.get(part.diff_id)) for part in side.image.layers)
+    parts = tuple(_with_size(part, known.get(part.diff_id)) for part in side.image.layers)
     files = filesystem.merge_layers(entries for _, entries in listings)
     return replace(side, image=replace(side.image, layers=parts, files=files))
 
 
-def _unread(side: Side, why: str) -> Side:
+def _with_error(side: Side, why: str) -> Side:
     return replace(side, image=side.image and replace(side.image, unread=why))
 
 
-def _sized(part: LayerSummary, entries: Sequence[filesystem.Entry] | None) -> LayerSummary:
-    """With its size as a tar, where nothing tells the one that is kept."""
+def _with_size(part: LayerSummary, entries: Sequence[filesystem.Entry] | None) -> LayerSummary:
+    """Return the layer with the size of its tar if its stored size is not known."""
     if part.size is not None or entries is None:
         return part
     blocks = sum(1 + -(-entry.size // _BLOCK) for entry in entries)

@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelpack.types import Code, Estimator, ModelSpec
 
-from .report import Change, Kind, Section, Side, counted, verdict, without
+from .report import Change, Kind, Section, Side, counted, missing_sides, verdict
 
 
 def compare_models(old: Side, new: Side) -> Section:
@@ -23,15 +23,15 @@ def compare_models(old: Side, new: Side) -> Section:
 
 def _model_summary(old: ModelSpec, new: ModelSpec, changes: tuple[Change, ...]) -> str:
     if not changes:
-        return f"the same {_short(new.estimator)}, by its digest"
+        return f"{_short(new.estimator)} with the same digest"
     differing = {change.what for change in changes}
     if "estimator" in differing:
         if old.estimator != new.estimator:
             return f"{_short(old.estimator)} became {_short(new.estimator)}"
-        return f"{_short(new.estimator)} of other steps"
+        return f"{_short(new.estimator)} with other steps"
     if "code" in differing and "sha256" not in differing:
-        return f"the same {_short(new.estimator)}, with other code of its author"
-    return f"{_short(new.estimator)} of the same steps, saved anew"
+        return f"the same {_short(new.estimator)} with other code of its author"
+    return f"{_short(new.estimator)} with the same steps, saved again"
 
 
 def _short(estimator: str | None) -> str:
@@ -46,7 +46,7 @@ def _facts(old: ModelSpec, new: ModelSpec) -> Iterator[Change]:
 
 
 def _compared_values(model: ModelSpec) -> dict[str, str]:
-    """What is compared, in words. Its path is where it lies, and no matter of the model's."""
+    """Return the compared values as text. The path does not belong to the model."""
     library = " ".join(filter(None, (model.framework, model.framework_version)))
     return {
         "sha256": ", ".join(file.sha256 for file in model.files),
@@ -76,7 +76,9 @@ def _estimators(old: ModelSpec, new: ModelSpec) -> Iterator[Change]:
         elif was.type != now.type:
             yield Change("changed", "estimator", name, was.type, now.type)
         elif was.columns != now.columns:
-            yield Change("changed", "columns", name, _listed(was.columns), _listed(now.columns))
+            yield Change(
+                "changed", "columns", name, _columns_text(was.columns), _columns_text(now.columns)
+            )
     yield from _order(before, after)
 
 
@@ -85,9 +87,7 @@ def _tree(model: ModelSpec) -> Estimator:
 
 
 def _flat(node: Estimator, path: str = "") -> Iterator[tuple[str, Estimator]]:
-    """Path of names ("preprocessing/numbers") -> estimator. Of names that come twice, the later
-    ones get a number.
-    """
+    """Yield path ("preprocessing/numbers") and estimator. Repeated names get a number."""
     yield path, node
     seen: dict[str, int] = {}
     for step in node.steps:
@@ -102,7 +102,7 @@ def _order(before: Mapping[str, Estimator], after: Mapping[str, Estimator]) -> I
         yield Change("reordered", "estimator", "", ", ".join(was), ", ".join(now))
 
 
-def _listed(columns: Iterable[str | int] | None) -> str:
+def _columns_text(columns: Iterable[str | int] | None) -> str:
     return ", ".join(map(str, columns or ())) or "not known"
 
 
@@ -119,22 +119,22 @@ def _code(old: Code, new: Code) -> Iterator[Change]:
 
 
 STEPS = ("major", "minor", "patch")
-_RECORDED = "the versions are those that the files tell, as {} {} no lock"
+_RECORDED = "the versions are those recorded in the files, as {} {} no lock"
 
 
 def compare_versions(old: Side, new: Side) -> Section:
-    which = without(old.environment, new.environment)
+    which = missing_sides(old.environment, new.environment)
     unknown = (_RECORDED.format(which, "have" if " " in which else "has"),) if which else ()
     before, after = _distributions(old, new)
     changes = (*_platform(old, new), *_each(before, after))
     if not changes and not unknown:
         changes = tuple(_lock(old, new))
-    found = verdict(changes, () if before and after else unknown)
-    return Section(found, _version_summary(changes, after), changes, unknown)
+    result = verdict(changes, () if before and after else unknown)
+    return Section(result, _version_summary(changes, after), changes, unknown)
 
 
 def _distributions(old: Side, new: Side) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Of both locks, or where one side has none, what both files record."""
+    """Return the versions in both locks; if one side has none, those in both model files."""
     if old.environment and new.environment:
         return old.environment.requirements, new.environment.requirements
     return old.model.versions, new.model.versions
@@ -153,7 +153,7 @@ def _platform(old: Side, new: Side) -> Iterator[Change]:
 
 
 def _base(old: Side, new: Side) -> Iterator[Change]:
-    """Not where one side does not tell."""
+    """Yield changes of the base image as far as both sides record it."""
     if old.base.reference and new.base.reference and old.base.reference != new.base.reference:
         yield Change("changed", "base image", "", old.base.reference, new.base.reference)
     if old.base.digest and new.base.digest and old.base.digest != new.base.digest:
@@ -178,12 +178,13 @@ def _version(name: str, old: str, new: str) -> Iterator[Change]:
 
 
 def moved(old: str, new: str) -> tuple[Kind, str]:
-    """The direction between two versions, and the first part of them that differs: "major",
-    "minor", "patch", or "" where it is none of these (1.0rc1 to 1.0, 1.0 to 1.0.post1).
+    """Return the direction from one version to another, and the first part that differs.
+
+    The part is "major", "minor", "patch", or "" for others (1.0rc1 to 1.0, 1.0 to 1.0.post1).
     """
     try:
         was, now = Version(old), Version(new)
-    except InvalidVersion:  # a specifier of what a file tells
+    except InvalidVersion:  # a specifier recorded in a file
         return "changed", ""
     if was == now:
         return "changed", ""
@@ -196,32 +197,32 @@ def moved(old: str, new: str) -> tuple[Kind, str]:
 
 
 def _lock(old: Side, new: Side) -> Iterator[Change]:
-    """The same versions by other files. An image does not tell its lock."""
+    """Yield a change of the files of the same versions. An image does not contain its lock."""
     locks = [side.environment.lock if side.environment else "" for side in (old, new)]
     if all(locks) and locks[0] != locks[1]:
-        note = "the same versions, of other files"
+        note = "the same versions from other files"
         yield Change("changed", "lock", "requirements.lock", note=note)
 
 
 def _version_summary(changes: Sequence[Change], after: Mapping[str, str]) -> str:
     if not changes:
-        held = counted(len(after), "distribution")
-        return f"{held}, all the same" if after else "not compared"
+        count = counted(len(after), "distribution")
+        return f"{count}, all the same" if after else "not compared"
     if len(changes) == 1 and changes[0].old and changes[0].new:
-        only = changes[0]
-        return f"{only.name or only.what} {_brief(only.old)} \u2192 {_brief(only.new)}"
+        change = changes[0]
+        return f"{change.name or change.what} {_brief(change.old)} \u2192 {_brief(change.new)}"
     counts = Counter(c.kind for c in changes if c.what == "distribution")
-    told = [f"{counts[kind]} {kind}{_majors(changes, kind)}" for kind in counts]
+    numbers = [f"{counts[kind]} {kind}{_majors(changes, kind)}" for kind in counts]
     other = [change.what for change in changes if change.what != "distribution"]
-    return ", ".join([*other, *told])
+    return ", ".join([*other, *numbers])
 
 
 def _brief(text: str | None) -> str:
-    """A digest by its beginning."""
+    """Shorten a digest to its beginning."""
     return (text or "")[:19] if (text or "").startswith("sha256:") else text or ""
 
 
 def _majors(changes: Sequence[Change], kind: Kind) -> str:
-    """How many of a kind are a major step, in brackets."""
+    """Return the number of major steps of a kind in brackets."""
     steps = Counter(c.note for c in changes if c.kind == kind and c.what == "distribution")
     return f" ({steps['major']} major)" if steps["major"] else ""

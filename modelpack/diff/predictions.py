@@ -1,7 +1,7 @@
 """Predictions of the same rows.
 
-Labels differ or do not; numbers differ by more than the tolerance, relative to the larger of both
-and 1, as in the smoke test. Probabilities are compared class by class, whatever their order.
+Labels are equal or not. Numbers differ if their difference, relative to the larger of both and 1,
+is above the tolerance, as in the smoke test. Probabilities are compared by class.
 """
 
 from __future__ import annotations
@@ -17,38 +17,43 @@ from modelpack.types import Scalar
 
 from .report import Change, Impact, PredictionSection, RowDifference, Verdict, counted
 
-_LONGEST = 60
+_MAX_TEXT = 60
 
 
-def not_asked(why: Sequence[str]) -> PredictionSection:
-    """Of what cannot be compared."""
+def not_compared(why: Sequence[str]) -> PredictionSection:
+    """Return the section for predictions that cannot be compared."""
     return PredictionSection("unknown", "not compared", unknown=tuple(why))
 
 
 def one_side_failed(which: str, why: str) -> PredictionSection:
-    """Of two models of which only one answers at all; `which` does not: "OLD" or "NEW"."""
+    """Return the section if one side, `which`, does not answer at all."""
     impact: Impact = "breaking" if which == "NEW" else "compatible"
     kind = "removed" if which == "NEW" else "added"
     change = Change(kind, "answers", which, impact=impact, note=why)  # type: ignore[arg-type]
     return PredictionSection(impact, f"{which} does not answer", (change,))  # type: ignore[arg-type]
 
 
-def compare(asked: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> PredictionSection:
-    pairs = list(side_by_side(old, new))
-    apart = [pair for pair in pairs if pair.apart(asked)]
-    rows = [_row(asked, pair) for pair in pairs if pair.apart(asked) or pair.shifted(asked)]
-    rows += _refusals(asked, old, new)
-    figures = {} if asked.labels else _largest([(pair.old, pair.new) for pair in pairs])
+def compare(queried: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> PredictionSection:
+    """Compare the answers of both sides."""
+    pairs = list(pair_answers(old, new))
+    differing = [pair for pair in pairs if pair.has_other_prediction(queried)]
+    rows = [
+        _row(queried, pair)
+        for pair in pairs
+        if pair.has_other_prediction(queried) or pair.has_other_probabilities(queried)
+    ]
+    rows += _refusals(queried, old, new)
+    figures = {} if queried.labels else _largest([(pair.old, pair.new) for pair in pairs])
     chances = _largest([(pair.old_probabilities, pair.new_probabilities) for pair in pairs])
     section = PredictionSection(
         _verdict(rows, pairs),
         "",
-        changes=tuple(map(_change, sorted(rows, key=_noted))),
-        rows=len(asked.rows),
-        made_up=asked.made_up,
-        tolerance=asked.tolerance,
+        changes=tuple(map(_change, sorted(rows, key=_importance))),
+        rows=len(queried.rows),
+        made_up=queried.made_up,
+        tolerance=queried.tolerance,
         compared=len(pairs),
-        differing=len(apart),
+        differing=len(differing),
         refused_now=sum(row.new_error is not None for row in rows),
         answered_now=sum(row.old_error is not None for row in rows),
         absolute=figures.get("absolute"),
@@ -56,47 +61,47 @@ def compare(asked: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> Predict
         probability=chances.get("absolute"),
         differences=tuple(rows),
     )
-    return replace(section, summary=_summary(section, labels=asked.labels))
+    return replace(section, summary=_summary(section, labels=queried.labels))
 
 
-def _noted(row: RowDifference) -> tuple[bool, float]:
-    """Other predictions come first, then the probabilities that are furthest apart."""
+def _importance(row: RowDifference) -> tuple[bool, float]:
+    """Return a sort key: other predictions first, then the most different probabilities."""
     if relative_difference(row.old, row.new):
         return False, row.number
     return True, -(row.apart or 0.0)
 
 
-def _refusals(asked: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> Iterator[RowDifference]:
-    """Of the rows that one answers and the other refuses."""
+def _refusals(
+    queried: QueriedRows, old: ModelAnswers, new: ModelAnswers
+) -> Iterator[RowDifference]:
+    """Yield the rows that only one side answers."""
     for number, (before, after) in enumerate(errors(old, new)):
         if (before is None) != (after is None):
-            row = asked.rows[number]
+            row = queried.rows[number]
             yield RowDifference(number, row, old_error=before, new_error=after)
 
 
-def _row(asked: QueriedRows, pair: RowAnswers) -> RowDifference:
-    apart = max(
-        0.0 if asked.labels else relative_difference(pair.old, pair.new),
+def _row(queried: QueriedRows, pair: RowAnswers) -> RowDifference:
+    difference = max(
+        0.0 if queried.labels else relative_difference(pair.old, pair.new),
         relative_difference(pair.old_probabilities, pair.new_probabilities),
     )
-    known = (
-        None
-        if apart == INCOMPARABLE or (asked.labels and pair.old_probabilities is None)
-        else apart
-    )
+    is_known = difference != INCOMPARABLE
+    if queried.labels and pair.old_probabilities is None:
+        is_known = False
     return RowDifference(
         pair.number,
-        asked.rows[pair.number],
+        queried.rows[pair.number],
         pair.old,
         pair.new,
         pair.old_probabilities,
         pair.new_probabilities,
-        known,
+        difference if is_known else None,
     )
 
 
 def _largest(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
-    """The largest differences of two numbers in the same place; empty where there are none."""
+    """Return the largest differences of two numbers; empty without numbers."""
     numbers = [both for a, b in pairs for both in _numbers(a, b)]
     if not numbers:
         return {}
@@ -107,7 +112,7 @@ def _largest(pairs: Sequence[tuple[Any, Any]]) -> dict[str, float]:
 
 
 def _numbers(a: Any, b: Any) -> Iterator[tuple[float, float]]:
-    """Finite ones alone; of one and what is none, nothing."""
+    """Yield the pairs of finite numbers."""
     if isinstance(a, list) and isinstance(b, list):
         for one, other in zip(a, b, strict=False):
             yield from _numbers(one, other)
@@ -127,27 +132,27 @@ def _verdict(rows: Sequence[RowDifference], pairs: Sequence[RowAnswers]) -> Verd
     return "compatible" if rows else "same" if pairs else "unknown"
 
 
-def _summary(found: PredictionSection, *, labels: bool) -> str:
-    told = []
-    if found.refused_now:
-        told.append(f"NEW refuses {counted(found.refused_now, 'row')} that OLD answers")
-    if found.compared:
-        told.append(_of_compared(found, "label" if labels else "value"))
-    if found.probability:
-        told.append(f"probabilities by up to {found.probability:.2g}")
-    return "; ".join(told) or "no row that both answer"
+def _summary(section: PredictionSection, *, labels: bool) -> str:
+    parts = []
+    if section.refused_now:
+        parts.append(f"NEW refuses {counted(section.refused_now, 'row')} that OLD answers")
+    if section.compared:
+        parts.append(_compared_summary(section, "label" if labels else "value"))
+    if section.probability:
+        parts.append(f"probabilities by up to {section.probability:.2g}")
+    return "; ".join(parts) or "no row that both answer"
 
 
-def _of_compared(found: PredictionSection, what: str) -> str:
-    made = "made-up " if found.made_up else ""
-    rows = f"{found.compared:,} {made}row{'' if found.compared == 1 else 's'}"
-    if not found.differing:
-        how = f" within {found.tolerance:g}" if found.tolerance else ""
+def _compared_summary(section: PredictionSection, what: str) -> str:
+    kind = "made-up " if section.made_up else ""
+    rows = f"{section.compared:,} {kind}row{'' if section.compared == 1 else 's'}"
+    if not section.differing:
+        how = f" within {section.tolerance:g}" if section.tolerance else ""
         return f"{rows} answered with the same {what}s{how}"
     by = ""
-    if found.absolute is not None and found.relative is not None:
-        by = f", by up to {found.absolute:.4g} ({found.relative:.2%})"
-    return f"{found.differing:,} of {rows} with another {what}{by}"
+    if section.absolute is not None and section.relative is not None:
+        by = f", by up to {section.absolute:.4g} ({section.relative:.2%})"
+    return f"{section.differing:,} of {rows} with another {what}{by}"
 
 
 def _change(row: RowDifference) -> Change:
@@ -158,15 +163,15 @@ def _change(row: RowDifference) -> Change:
         return Change("added", "row", name, impact="compatible", note=row.old_error)
     note = f"apart by {row.apart:.2g}" if row.apart else ""
     if relative_difference(row.old, row.new) == 0:
-        was, now = _brief(row.old_probabilities), _brief(row.new_probabilities)
+        was, now = _short_text(row.old_probabilities), _short_text(row.new_probabilities)
         return Change("changed", "row probabilities", name, was, now, note=f"probabilities {note}")
-    return Change("changed", "row", name, _brief(row.old), _brief(row.new), note=note)
+    return Change("changed", "row", name, _short_text(row.old), _short_text(row.new), note=note)
 
 
-def _brief(value: Any) -> str:
-    """A value of an answer, a number to six digits, one of many to three."""
+def _short_text(value: Any) -> str:
+    """Return an answer as short text: a number with six digits, those of lists with three."""
     text = value if isinstance(value, str) else json.dumps(_rounded(value), ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 3]}..."
 
 
 def _rounded(value: Any, digits: int = 6) -> Any:
@@ -177,8 +182,11 @@ def _rounded(value: Any, digits: int = 6) -> Any:
 
 @dataclass(frozen=True)
 class ModelAnswers:
-    """What a model said of rows, one entry a row. `errors`: None where it answered.
-    `classes`: the order of the probabilities.
+    """The answers of a model, one entry per row.
+
+    Attributes:
+        errors: None for rows with an answer.
+        classes: The order of the probabilities.
     """
 
     errors: tuple[str | None, ...]
@@ -189,8 +197,11 @@ class ModelAnswers:
 
 @dataclass(frozen=True)
 class QueriedRows:
-    """The rows, as OLD takes them. `made_up`: from its signature. `labels`: a prediction is a name,
-    and no amount.
+    """The rows in the signature of OLD.
+
+    Attributes:
+        made_up: They were generated from the signature.
+        labels: Predictions are labels, not amounts.
     """
 
     rows: tuple[tuple[Scalar, ...], ...]
@@ -201,7 +212,7 @@ class QueriedRows:
 
 @dataclass(frozen=True)
 class RowAnswers:
-    """What both said of a row, of which the probabilities are those of the classes of both."""
+    """The answers of both sides to a row, with the probabilities of their common classes."""
 
     number: int
     old: Any
@@ -209,43 +220,43 @@ class RowAnswers:
     old_probabilities: Any
     new_probabilities: Any
 
-    def apart(self, asked: QueriedRows) -> bool:
-        """Whether the predictions differ."""
-        return relative_difference(self.old, self.new) > (0.0 if asked.labels else asked.tolerance)
+    def has_other_prediction(self, queried: QueriedRows) -> bool:
+        tolerance = 0.0 if queried.labels else queried.tolerance
+        return relative_difference(self.old, self.new) > tolerance
 
-    def shifted(self, asked: QueriedRows) -> bool:
-        """Whether the probabilities differ."""
-        return relative_difference(self.old_probabilities, self.new_probabilities) > asked.tolerance
+    def has_other_probabilities(self, queried: QueriedRows) -> bool:
+        difference = relative_difference(self.old_probabilities, self.new_probabilities)
+        return difference > queried.tolerance
 
 
 def errors(old: ModelAnswers, new: ModelAnswers) -> Iterator[tuple[str | None, str | None]]:
-    """What both said against each row."""
+    """Yield the errors of both sides for each row."""
     return zip(old.errors, new.errors, strict=True)
 
 
-def side_by_side(old: ModelAnswers, new: ModelAnswers) -> Iterator[RowAnswers]:
-    """Of the rows that both answered."""
-    places = _places(old.classes, new.classes)
-    for number, against in enumerate(errors(old, new)):
-        if against == (None, None):
+def pair_answers(old: ModelAnswers, new: ModelAnswers) -> Iterator[RowAnswers]:
+    """Yield the rows that both sides answered."""
+    positions = _class_positions(old.classes, new.classes)
+    for number, pair in enumerate(errors(old, new)):
+        if pair == (None, None):
             chances = None, None
             if old.probabilities and new.probabilities:
-                chances = _by_class(old.probabilities[number], new.probabilities[number], places)
+                chances = _by_class(old.probabilities[number], new.probabilities[number], positions)
             yield RowAnswers(number, old.predictions[number], new.predictions[number], *chances)
 
 
-def _places(
+def _class_positions(
     old: Sequence[Scalar] | None, new: Sequence[Scalar] | None
 ) -> list[tuple[int, int]] | None:
-    """Positions of the classes of both; None where they are the same, or not known."""
+    """Return the positions of common classes; None if all are the same, or not known."""
     if not old or not new or old == new:
         return None
-    found = {(type(label), label): place for place, label in enumerate(new)}
-    pairs = [(place, found.get((type(label), label))) for place, label in enumerate(old)]
+    in_new = {(type(label), label): position for position, label in enumerate(new)}
+    pairs = [(position, in_new.get((type(label), label))) for position, label in enumerate(old)]
     return [(was, now) for was, now in pairs if now is not None]
 
 
-def _by_class(old: Any, new: Any, places: list[tuple[int, int]] | None) -> tuple[Any, Any]:
-    if places is None or any(isinstance(value, list) for value in (*old, *new)):
+def _by_class(old: Any, new: Any, positions: list[tuple[int, int]] | None) -> tuple[Any, Any]:
+    if positions is None or any(isinstance(value, list) for value in (*old, *new)):
         return old, new
-    return [old[was] for was, _ in places], [new[now] for _, now in places]
+    return [old[was] for was, _ in positions], [new[now] for _, now in positions]

@@ -1,6 +1,6 @@
 """`Difference`, its sections, and the two sides.
 
-Each value is frozen and made of what JSON knows, as those of spec.py, and `to_json` writes it.
+Values are frozen and contain only types of JSON, like those of types.py.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ Verdict = Literal["same", "changed", "compatible", "breaking", "unknown"]
 
 SCHEMA = 1
 SECTIONS = ("signature", "predictions", "model", "versions", "image")
-"""In the order in which they are shown: what callers notice comes first."""
+"""In the order of the report: changes for callers come first."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that differs. `what`: of which sort it is ("input", "class", "distribution", ...).
-    `old`, `new`: in words; None where there is nothing. `values`: all that was added or removed,
-    where that is a list. `impact`: on those who ask the service. `note`: why, or how much.
+    """One difference.
+
+    Attributes:
+        what: "input", "class", "distribution" and so on.
+        old, new: As text; None if the side has none.
+        impact: On callers of the service.
+        note: A reason or an amount.
+        values: All added or removed values of a list.
     """
 
     kind: Kind
@@ -40,8 +45,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Section:
-    """`verdict`: "compatible" and "breaking" say what it is for callers, "unknown" that nothing
-    could be compared. `summary`: one line. `unknown`: what could not be compared, and why.
+    """The differences in one respect.
+
+    Attributes:
+        verdict: "compatible" or "breaking" for callers; "unknown" if nothing could be compared.
+        summary: One line.
+        unknown: What could not be compared, and why.
     """
 
     verdict: Verdict
@@ -52,8 +61,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Layers:
-    """How many layers are in both, only in NEW, only in OLD. `pull_bytes`: of those only in NEW;
-    None: not known. `compressed`: as a registry keeps them.
+    """Numbers of layers in both images, only in NEW, and only in OLD.
+
+    Attributes:
+        pull_bytes: Size of the layers only in NEW; None if not known.
+        compressed: `pull_bytes` is the compressed size.
     """
 
     same: int
@@ -65,8 +77,11 @@ class Layers:
 
 @dataclass(frozen=True)
 class Files:
-    """How many files of `/` differ. `metadata`: by mode, owner or target of a link alone;
-    `times`: by time alone.
+    """Numbers of differing files.
+
+    Attributes:
+        metadata: Only mode or owner differ.
+        times: Only the time differs.
     """
 
     added: int
@@ -78,7 +93,7 @@ class Files:
 
 @dataclass(frozen=True)
 class ImageSection(Section):
-    """`layers`, `files`: None where not both sides are images, or none could be read."""
+    """The differences of two images; None if one side is not an image or cannot be read."""
 
     layers: Layers | None = None
     files: Files | None = None
@@ -86,8 +101,12 @@ class ImageSection(Section):
 
 @dataclass(frozen=True)
 class RowDifference:
-    """A row of which the answers differ. `number` counts from 0. `apart`: as for `--tolerance`;
-    None where it is no matter of size. `old_error`, `new_error`: what was said against the row.
+    """A row with different answers.
+
+    Attributes:
+        number: From 0.
+        apart: The difference, as for `--tolerance`; None if the answers are not numbers.
+        old_error, new_error: Why the row was refused.
     """
 
     number: int
@@ -103,11 +122,17 @@ class RowDifference:
 
 @dataclass(frozen=True)
 class PredictionSection(Section):
-    """`rows`: that were asked; `compared`: those that both answered; `differing`: those of which
-    the predictions differ. `refused_now`: that OLD answers and NEW refuses; `answered_now`: the
-    other way round. `absolute`, `relative`: the largest difference of two numbers, relative to the
-    larger of both and 1; `probability`: of two probabilities of the same class. None: there were
-    none to compare.
+    """The differences of predictions.
+
+    Attributes:
+        rows: Number of queried rows.
+        compared: Rows that both answered.
+        differing: Rows with different predictions.
+        refused_now: Rows that OLD answers and NEW refuses.
+        answered_now: Rows that OLD refuses and NEW answers.
+        absolute, relative: Largest difference of two numbers, absolute and relative to the larger
+            of both and 1; None without numbers.
+        probability: Largest difference of two probabilities of the same class; None without any.
     """
 
     rows: int = 0
@@ -125,8 +150,11 @@ class PredictionSection(Section):
 
 @dataclass(frozen=True)
 class Named:
-    """What was compared. `kind`: "image", "bundle", "archive", "layout", "registry", "model file".
-    `sha256`: of the model's files.
+    """A compared side.
+
+    Attributes:
+        kind: "image", "bundle", "archive", "layout", "registry" or "model file".
+        sha256: Digests of the files of the model.
     """
 
     name: str
@@ -136,7 +164,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Difference:
-    """All that differs between two models as they are served."""
+    """All differences between two served models."""
 
     old: Named
     new: Named
@@ -152,22 +180,22 @@ class Difference:
 
     @property
     def differing(self) -> tuple[str, ...]:
-        """The sections in which something differs."""
-        return tuple(n for n, found in self.sections if found.verdict not in {"same", "unknown"})
+        """The names of sections with differences."""
+        return tuple(n for n, part in self.sections if part.verdict not in {"same", "unknown"})
 
     @property
     def breaking(self) -> tuple[str, ...]:
-        """The sections with what breaks callers."""
-        return tuple(n for n, found in self.sections if found.verdict == "breaking")
+        """The names of sections that break callers."""
+        return tuple(n for n, part in self.sections if part.verdict == "breaking")
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `modelpack diff --json`."""
-        told = {"differing": list(self.differing), "breaking": list(self.breaking)}
-        return {"schema": SCHEMA, **told, **to_json(self)}
+        """Return the document of `modelpack diff --json`."""
+        names = {"differing": list(self.differing), "breaking": list(self.breaking)}
+        return {"schema": SCHEMA, **names, **to_json(self)}
 
 
 def verdict(changes: tuple[Change, ...], unknown: tuple[str, ...] = ()) -> Verdict:
-    """The worst of what the changes are for callers."""
+    """Return the worst impact of the changes on callers."""
     impacts = {change.impact for change in changes}
     if impacts:
         return (
@@ -181,22 +209,22 @@ def verdict(changes: tuple[Change, ...], unknown: tuple[str, ...] = ()) -> Verdi
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """As "1 row", or "2 rows"."""
+    """Return a number with its noun, such as "1 row" or "2 rows"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def without(old: object, new: object) -> str:
-    """The sides that lack what is asked for: "OLD", "NEW", "OLD and NEW" or ""."""
+def missing_sides(old: object, new: object) -> str:
+    """Return the sides that are None: "OLD", "NEW", "OLD and NEW" or ""."""
     return " and ".join(name for name, part in (("OLD", old), ("NEW", new)) if part is None)
 
 
 def key(value: Scalar) -> tuple[str, Scalar]:
-    """1, 1.0 and True are three values."""
+    """Return a key by which 1, 1.0 and True differ."""
     return type(value).__name__, value
 
 
 def only(these: Iterable[Scalar], those: Iterable[Scalar]) -> tuple[Scalar, ...]:
-    """Those of the first that the second has not, in their order."""
+    """Return the values of the first that the second lacks, in order."""
     known = set(map(key, those))
     return tuple(value for value in these if key(value) not in known)
 
@@ -223,7 +251,7 @@ def _text(values: Iterable[Scalar]) -> str:
 
 @dataclass(frozen=True)
 class Base:
-    """What an image is built on. Empty where nothing tells."""
+    """The base image of a side; empty if not known."""
 
     reference: str = ""
     digest: str = ""
@@ -231,7 +259,11 @@ class Base:
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """A layer. `size`: in bytes, as it is kept or without compression; None: not known."""
+    """A layer.
+
+    Attributes:
+        size: In bytes, compressed by the registry or not; None if not known.
+    """
 
     diff_id: str
     created_by: str = ""
@@ -240,8 +272,13 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """An image. `config`: its OCI configuration. `files`: those of `/`, by their paths; None where
-    they were not read, `unread` says why. `compressed`: what the sizes of the layers are.
+    """An image.
+
+    Attributes:
+        config: Its OCI configuration.
+        files: Path -> entry of the file system; None if not read.
+        unread: Why the files were not read.
+        compressed: Sizes of layers are compressed.
     """
 
     config: Mapping[str, Any]
@@ -253,7 +290,12 @@ class ImageSummary:
 
 @dataclass(frozen=True)
 class Side:
-    """`environment`: None of a model file, which has none yet. `image`: None of what is none."""
+    """One side of a comparison.
+
+    Attributes:
+        environment: None for a model file.
+        image: None if the side is not an image.
+    """
 
     name: str
     kind: str

@@ -1,8 +1,8 @@
 """Inputs and outputs as callers see them.
 
-What a service takes is told by serving/rows.py and serving/misfits.py: a row by name must have
-every name that may not be missing and no other, a row as a list all values in order; an integer is
-a number, and a value of any type is taken where the type is not known.
+The impact of a change follows the rules of serving/data: a row by name needs all required names
+and no others, a row as a list all values in order. An integer is a number, and an input of unknown
+type takes any value.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def _summary(new: Signature, changes: Sequence[Change]) -> str:
         count = impacts.count("breaking")
         return f"{counted(count, 'change')} {'breaks' if count == 1 else 'break'} callers"
     if "compatible" in impacts:
-        return f"{counted(len(changes), 'change')}, and callers go on as they are"
-    held = [counted(len(new.inputs), "input"), counted(len(new.outputs), "output")]
+        return f"{counted(len(changes), 'change')}, compatible with callers"
+    counts = [counted(len(new.inputs), "input"), counted(len(new.outputs), "output")]
     if new.classes:
-        held.append(counted(len(new.classes), "class", "classes"))
-    return ", ".join(held) + (": nothing that callers notice" if changes else "")
+        counts.append(counted(len(new.classes), "class", "classes"))
+    return ", ".join(counts) + (": no change for callers" if changes else "")
 
 
 def _unknown(old: Signature, new: Signature) -> Iterator[str]:
@@ -40,7 +40,7 @@ def _unknown(old: Signature, new: Signature) -> Iterator[str]:
         ("classes", old.classes, new.classes),
     ):
         if bool(before) != bool(after):
-            yield f"the {what} are known of {'OLD' if before else 'NEW'} only"
+            yield f"the {what} are known only for {'OLD' if before else 'NEW'}"
 
 
 _ANY = "any"
@@ -51,7 +51,7 @@ def compare_inputs(old: Signature, new: Signature) -> Iterator[Change]:
         return
     if old.named != new.named:
         yield _naming_change(old, new)
-    if not (old.named and new.named):  # the names are x0, x1, ...: only positions tell anything
+    if not (old.named and new.named):  # the names are x0, x1, ...: inputs are matched by position
         yield from _by_position(old.inputs, new.inputs)
         return
     yield from _by_name(old.inputs, new.inputs)
@@ -82,13 +82,11 @@ def _by_name(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
     yield from (_removed(field) for name, field in before.items() if name not in after)
     kept = [name for name in before if name in after], [name for name in after if name in before]
     if kept[0] != kept[1]:
-        yield report.reordered("input", *kept, "rows as lists are taken for other inputs")
+        yield report.reordered("input", *kept, "values of rows as lists go to other inputs")
 
 
 def _renamed(old: Sequence[Field], new: Sequence[Field]) -> dict[str, str]:
-    """New name -> old name, of inputs of one type in one place, each of a name that only one side
-    has.
-    """
+    """Return new name -> old name of inputs with the same type and position, and unique names."""
     if len(old) != len(new):
         return {}
     before, after = ({field.name for field in side} for side in (old, new))
@@ -115,17 +113,17 @@ def _removed(field: Field) -> Change:
 
 
 def _kind(field: Field) -> str:
-    """As "number", or "number x 3 or missing"."""
+    """Return a type such as "number" or "number x 3 or missing"."""
     shape = "".join(f" x {size if size >= 0 else '?'}" for size in field.shape)
     return f"{field.type}{shape}{' or missing' if field.nullable else ''}"
 
 
 def _field(old: Field, new: Field) -> Iterator[Change]:
-    """What differs in one input that both sides have."""
+    """Yield the changes of an input that both sides have."""
     if (old.type, old.shape) != (new.type, new.shape):
         wider = old.shape == new.shape and (new.type == _ANY or _is_wider(old, new))
         impact: Impact = "compatible" if wider else "breaking"
-        note = "it takes more than before" if wider else "values that it took are refused"
+        note = "more values are valid" if wider else "some values are now refused"
         yield Change("changed", "type", old.name, type_of(old), type_of(new), impact, note)
     if old.nullable != new.nullable:
         yield _nullable(old, new)
@@ -140,7 +138,7 @@ def _is_wider(old: Field, new: Field) -> bool:
 
 
 def type_of(field: Field) -> str:
-    """As "number", or "number x 3"."""
+    """Return a type such as "number" or "number x 3"."""
     return _kind(field).removesuffix(" or missing")
 
 
@@ -151,8 +149,8 @@ def _range(field: Field) -> str:
 
 
 def _nullable(old: Field, new: Field) -> Change:
-    words = "required", "may be missing"
-    was, now = words[old.nullable], words[new.nullable]
+    texts = "required", "may be missing"
+    was, now = texts[old.nullable], texts[new.nullable]
     if new.nullable:
         return Change("changed", "missing values", old.name, was, now, "compatible")
     note = "rows without it are refused"
@@ -162,13 +160,13 @@ def _nullable(old: Field, new: Field) -> Change:
 def _categories(old: Field, new: Field) -> Iterator[Change]:
     was, now = old.categories, new.categories
     if was is None and now is not None:
-        yield report.added("categories", old.name, now, "breaking", "the model knows no others")
+        yield report.added("categories", old.name, now, "breaking", "other values are unknown")
     elif was is not None and now is None:
         yield report.removed("categories", old.name, was, "compatible", "any value is taken")
     elif was is not None and now is not None:
         if gone := report.only(was, now):
             yield report.removed(
-                "category", old.name, gone, "breaking", "the model knows it no more"
+                "category", old.name, gone, "breaking", "the model no longer knows it"
             )
         if come := report.only(now, was):
             yield report.added("category", old.name, come, "compatible")
@@ -180,14 +178,14 @@ def compare_outputs(old: Signature, new: Signature) -> Iterator[Change]:
     if old.classes and new.classes:
         yield from _classes(old.classes, new.classes)
     if old.probabilities != new.probabilities:
-        words = "none", "one for each class"
+        texts = "none", "one for each class"
         impact: Impact = "compatible" if new.probabilities else "breaking"
-        was, now = words[old.probabilities], words[new.probabilities]
+        was, now = texts[old.probabilities], texts[new.probabilities]
         yield Change("changed", "probabilities", "", was, now, impact)
 
 
 def _output_changes(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Change]:
-    """Outputs by their positions, as there is seldom more than one."""
+    """Yield changes of outputs by position, as most models have one."""
     for was, now in zip(old, new, strict=False):
         if was.name != now.name:
             yield Change("renamed", "output", was.name, was.name, now.name, "breaking")
@@ -202,9 +200,9 @@ def _output_changes(old: Sequence[Field], new: Sequence[Field]) -> Iterator[Chan
 def _classes(old: tuple[Scalar, ...], new: tuple[Scalar, ...]) -> Iterator[Change]:
     gone, come = report.only(old, new), report.only(new, old)
     if gone:
-        yield report.removed("class", "", gone, "breaking", "it is no answer any more")
+        yield report.removed("class", "", gone, "breaking", "it is no longer predicted")
     if come:
         yield report.added("class", "", come, "breaking", "callers may not know it")
     was, now = report.only(old, gone), report.only(new, come)
     if list(map(report.key, was)) != list(map(report.key, now)):
-        yield report.reordered("class", was, now, "probabilities come in another order")
+        yield report.reordered("class", was, now, "probabilities have another order")

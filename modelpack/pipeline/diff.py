@@ -97,7 +97,7 @@ def compare_predictions(run: Pipeline, opened: Sequence[DiffSide]) -> Prediction
     models = [target.side.model for target in opened]
     rows = parity.shared_rows(models, [target.file for target in opened], run.options.example)
     if why := list(_not_queryable(opened, rows)):
-        return predictions.not_asked(why)
+        return predictions.not_compared(why)
     shared = [each for each in rows if isinstance(each, Reference)]
     with run.stage("predict") as summary:
         answers = _answers(run, opened, shared)
@@ -174,7 +174,7 @@ def _compared(
 ) -> PredictionSection:
     old, new = answers
     if isinstance(old, str) and isinstance(new, str):
-        return predictions.not_asked([f"OLD: {old}", f"NEW: {new}"])
+        return predictions.not_compared([f"OLD: {old}", f"NEW: {new}"])
     if isinstance(old, str):
         return predictions.one_side_failed("OLD", old)
     if isinstance(new, str):

@@ -276,7 +276,7 @@ def no_uv(tmp_path: Path) -> dict[str, str]:
 
 def test_doctor_tells_that_uv_is_missing(no_uv: dict[str, str]) -> None:
     done = modelpack("doctor", **no_uv)
-    assert "Install it anew: pip install --force-reinstall uv" in done.stdout
+    assert "Run: pip install --force-reinstall uv" in done.stdout
     assert "bug" not in done.stderr
 
 

@@ -145,8 +145,8 @@ def test_what_one_side_does_not_tell_is_said_so() -> None:
     found = signature.compare_signatures(PLAIN, replace(PLAIN, inputs=(), classes=None))
     assert found.verdict == "unknown"
     assert found.unknown == (
-        "the inputs are known of OLD only",
-        "the classes are known of OLD only",
+        "the inputs are known only for OLD",
+        "the classes are known only for OLD",
     )
 
 
@@ -326,8 +326,8 @@ def test_the_configuration_is_told_by_its_parts() -> None:
 
 
 def test_what_is_no_image_is_said_so() -> None:
-    assert compared(side(), image([], "a")).image.unknown == ("OLD is no image",)
-    assert compared(side(), side()).image.unknown == ("OLD and NEW are no images",)
+    assert compared(side(), image([], "a")).image.unknown == ("OLD is not an image",)
+    assert compared(side(), side()).image.unknown == ("OLD and NEW are not images",)
 
 
 # --- predictions ---------------------------------------------------------------------------------

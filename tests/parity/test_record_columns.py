@@ -280,7 +280,7 @@ def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "model.joblib"
     joblib.dump(model, path)
     os.mkfifo(f"{path}.record.json")
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         prepare(inspect(str(path)), ReferenceSources((path,)))
 
 

@@ -112,7 +112,7 @@ def golden(name: str, text: str) -> None:
 
 def test_nothing_is_told_of_what_does_not_differ() -> None:
     old, _ = sides()
-    text = shown(compare(old, old, predictions.not_asked(["nobody asked"])))
+    text = shown(compare(old, old, predictions.not_compared(["nobody asked"])))
     assert text.endswith("nothing differs\n")
     assert "~" not in text
 
@@ -187,7 +187,7 @@ def test_what_was_not_asked_for_does_not_fail() -> None:
 
 def test_predictions_that_were_not_compared_are_not_the_same() -> None:
     old, _ = sides()
-    found = compare(old, old, predictions.not_asked(["nobody asked"]))
+    found = compare(old, old, predictions.not_compared(["nobody asked"]))
     require_no_difference(found, "any")
     with pytest.raises(DifferentError, match="could not be compared: nobody asked"):
         require_no_difference(found, "predictions")

@@ -525,7 +525,7 @@ def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
         (REFERENCE, "one row differs", "(POST /predict, one row)"),
         (REFERENCE, "v1 differs", "(POST /v1/models/M:predict, lists)"),
         (REFERENCE, "v2 differs", "(POST /v2/models/M/infer, tensors by name)"),
-        (REFERENCE, "last bits", "--tolerance 1e-11 accepts that"),
+        (REFERENCE, "last bits", "--tolerance 1e-11 accepts it"),
         (replace(REFERENCE, problem="no module named shop"), "", "no module named shop"),
     ],
 )

@@ -36,7 +36,7 @@ PLAIN = Signature((AGE, CITY), (LABEL,), ("no", "yes"), named=True, probabilitie
 ENVIRONMENT = Environment("3.11", "linux/amd64", {"numpy": "2.3.4"}, {"numpy": "file"}, "numpy")
 
 
-UNASKED = predictions.not_asked(["nobody asked"])
+UNASKED = predictions.not_compared(["nobody asked"])
 
 
 def inputs(*fields: Field, named: bool = True) -> Signature:
