@@ -1,6 +1,6 @@
-"""Walls around a process where there is no container engine, by bubblewrap where that is installed.
+"""Namespaces by bubblewrap.
 
-Source: bwrap(1). Works as root and as anybody, where the kernel lets them make namespaces.
+Any user can create them if the kernel allows it. See bwrap(1).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pathlib import Path
 
 _USER = "65532"  # as in the image
 _TMP_BYTES = str(64 * 2**20)
-# No network, no other processes, no rights, no way to new namespaces.
+# No network, no other processes, no capabilities, no new namespaces.
 UNSHARE_OPTIONS = (
     *("bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
     *("--clearenv", "--cap-drop", "ALL", "--uid", _USER, "--gid", _USER),
 )
-# What an interpreter and its libraries read, and nobody's own files; /etc for the dynamic linker
-# and for Debian's choice of a BLAS.
+# What an interpreter and its libraries read, and no files of users. /etc is for the dynamic linker,
+# and for the BLAS that Debian selects.
 _SYSTEM = (
     *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store"),
     *("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"),
 )
-_PLACES = (
+_MOUNTS = (
     *(arg for path in _SYSTEM for arg in ("--ro-bind-try", path, path)),
     *("--dev", "/dev", "--proc", "/proc", "--size", _TMP_BYTES, "--tmpfs", "/tmp"),  # noqa: S108
 )
@@ -32,37 +32,42 @@ CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/", "--disable-userns")
 
 
 def bwrap_command(
-    seen: Iterable[Path],
+    readable: Iterable[Path],
     variables: Mapping[str, str],
-    folder: Path,
+    directory: Path,
     python: Sequence[str],
-    written: Iterable[Path] = (),
+    writable: Iterable[Path] = (),
 ) -> Sequence[str]:
-    """What comes before a command that runs in `folder`, with nothing in its environment but
-    `variables`; it may read what is `seen`, and write to what is `written`. Empty where `python`
-    does not run behind them.
+    """Return the start of a command that runs in a sandbox.
+
+    Args:
+        readable: Paths that the command may read, in addition to the system.
+        variables: The environment of the command.
+        directory: The working directory.
+        python: Command of an interpreter. If it does not run in the sandbox, the result is empty.
+        writable: Paths that the command may write.
     """
-    binds = [arg for path in seen for arg in ("--ro-bind", str(path), str(path))]
-    open_ = [arg for path in written for arg in ("--bind", str(path), str(path))]
+    read = [arg for path in readable for arg in ("--ro-bind", str(path), str(path))]
+    write = [arg for path in writable for arg in ("--bind", str(path), str(path))]
     environment = [arg for pair in variables.items() for arg in ("--setenv", *pair)]
-    start = (*UNSHARE_OPTIONS, *_PLACES, *binds, *environment, *CLOSED)
+    start = (*UNSHARE_OPTIONS, *_MOUNTS, *read, *environment, *CLOSED)
     if not is_available((*start, *python)):
         return ()
     return (
         *UNSHARE_OPTIONS,
-        *_PLACES,
-        *binds,
-        *open_,
+        *_MOUNTS,
+        *read,
+        *write,
         *environment,
         *CLOSED,
         "--chdir",
-        str(folder),
+        str(directory),
     )
 
 
 @cache
 def is_available(command: Sequence[str]) -> bool:
-    """It may be installed and still not be allowed to make namespaces, as in some containers."""
+    """Return whether an interpreter runs in a sandbox. Some containers forbid namespaces."""
     if not shutil.which("bwrap"):
         return False
     done = subprocess.run(

@@ -18,14 +18,19 @@ from typing import Any
 from modelpack.engines.protocol import OnStep, StepEvent, StepState
 
 _KEPT_LINES = 200
-# What BuildKit says before "exit code: 1"; the step's name tells the command well enough.
+# BuildKit's text before "exit code: 1". The name of the step contains the command already.
 _COMMAND = re.compile(r'^process ".*" did not complete successfully: ')
 _CREDENTIALS = re.compile(r"://[^/\s]*@")  # pip itself shows the user's name
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Progress:
-    """The steps of one build: told to `on_step` as they change, and what the failed one said."""
+    """The steps of one build, reported to `on_step`, and the output of the one that failed.
+
+    Attributes:
+        failed_step: Name of the step that failed, or "".
+        error: Why it failed, or "".
+    """
 
     def __init__(self, on_step: OnStep) -> None:
         self._on_step = on_step
@@ -45,14 +50,14 @@ class Progress:
 
     @property
     def output(self) -> list[str]:
-        """The newest lines that the failed step wrote; those of the build itself if none failed."""
+        """The last lines of the failed step, or of the build itself if no step failed."""
         return list(self._lines(self._failed))
 
     def _lines(self, digest: str) -> deque[str]:
         return self._output.setdefault(digest, deque(maxlen=_KEPT_LINES))
 
     def _documents(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """The objects, whether each stands on one line (buildx 0.14) or on several (0.13)."""
+        """Parse JSON objects of one line (buildx 0.14) or several (0.13)."""
         pending = ""
         for line in lines:
             if not pending and not line.startswith("{"):
@@ -77,14 +82,14 @@ class Progress:
 
 
 def title(name: str) -> str:
-    """One line of at most 80 characters: what a RUN mounts says little to a reader."""
+    """Shorten the name of a step to 80 characters, without the mounts of a RUN."""
     words = re.sub(r" --mount=\S+", "", " ".join(printable(name))).split()
     return textwrap.shorten(" ".join(words), 80, placeholder=" ...")
 
 
 def _state(vertex: dict[str, Any]) -> StepState | None:
     if "canceled" in vertex.get("error", ""):
-        return None  # a step that another one's failure stopped
+        return None  # another step failed
     if vertex.get("error"):
         return "failed"
     if vertex.get("cached"):
@@ -102,13 +107,13 @@ def _seconds(vertex: dict[str, Any]) -> float:
 
 
 def _time(text: str) -> datetime:
-    # Cut to microseconds: Python 3.10 reads neither nanoseconds nor a "Z".
+    # Microseconds at most: Python 3.10 parses neither nanoseconds nor "Z".
     date, _, fraction = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{date}.{fraction[:6]:0<6}+00:00")
 
 
 def printable(text: str) -> list[str]:
-    """The lines of `text` without what could steer a terminal, and without credentials of URLs."""
+    """Split a text into lines, without control characters and credentials of URLs."""
     plain = _CREDENTIALS.sub("://***@", _ANSI.sub("", text)).expandtabs()
     lines = ("".join(filter(str.isprintable, line)).rstrip() for line in plain.splitlines())
     return [line for line in lines if line]

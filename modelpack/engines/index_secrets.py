@@ -15,7 +15,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
 
 def for_build(index: IndexSettings, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Options of `docker buildx build`, and the variables that they refer to."""
+    """Return options of `docker buildx build`, and the environment they refer to."""
     if index.wheelhouse:
         options = ["--network=none", f"--build-context=wheelhouse={index.wheelhouse}"]
         options.append(f"--secret=id=pip_conf,env={_PIP_CONF}")
@@ -23,16 +23,16 @@ def for_build(index: IndexSettings, environ: Mapping[str, str]) -> tuple[list[st
     environ = {**environ, **index_env.proxies(index)}
     options = [f"--secret=id=pip_conf,env={_PIP_CONF}"]
     options += [f"--secret=id={name},src={path}" for name, path in _files(index)]
-    # Named only: buildx takes the value, which may hold a password, from its own environment.
-    # These arguments are predefined, so that they enter neither the image nor its history.
+    # Names only: buildx takes the values, which may contain passwords, from its environment.
+    # Predefined arguments enter neither the image nor its history.
     options += [f"--build-arg={name}" for name in environ if name.upper() in _PROXIES]
-    if _is_of_this_machine(index, environ):
+    if _uses_loopback(index, environ):
         options.append("--network=host")
     return options, {**environ, _PIP_CONF: pip_conf(index)}
 
 
-def _is_of_this_machine(index: IndexSettings, environ: Mapping[str, str]) -> bool:
-    """Whether an index or a proxy listens on the loopback, which a build's own network has not."""
+def _uses_loopback(index: IndexSettings, environ: Mapping[str, str]) -> bool:
+    """Return whether an index or a proxy is on the loopback, which the network of a build lacks."""
     proxies = (environ[name] for name in environ if name.upper() in {*_PROXIES} - {"NO_PROXY"})
     urls = filter(None, (index.index_url, *index.extra_index_urls, *proxies))
     return any(_is_loopback(urlsplit(url if "://" in url else f"//{url}").hostname) for url in urls)
@@ -46,14 +46,14 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for uv: `index` and nothing of uv's own configuration."""
+    """Return the environment for uv: the index, without the configuration of uv."""
     kept = {k: v for k, v in environ.items() if not k.startswith(("UV_", "PIP_", "VIRTUAL_ENV"))}
     kept |= {k: environ[k] for k in ("UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR") if k in environ}
     return {**kept, "UV_NO_CONFIG": "1", **index_env.index_environment(index)}
 
 
 def pip_conf(index: IndexSettings) -> str:
-    """The text of a pip.conf that says where packages come from."""
+    """Return the text of a pip.conf with the indexes."""
     settings = {
         "index-url": index.index_url or "",
         "extra-index-url": " ".join(index.extra_index_urls),
@@ -64,7 +64,7 @@ def pip_conf(index: IndexSettings) -> str:
 
 
 def _literal(value: str) -> str:
-    """`value` on one line, in the syntax of RawConfigParser, which knows no escapes."""
+    """Write a value on one line for RawConfigParser, which has no escapes."""
     return " ".join(value.split())
 
 

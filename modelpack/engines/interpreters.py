@@ -15,31 +15,31 @@ from modelpack.engines import build_errors, index_secrets
 from modelpack.errors import BuildFailedError, EnvironmentNotResolvedError
 from modelpack.types import Environment, IndexSettings
 
-# Asked of the interpreter itself: a name on PATH may be a shim that only prints an error, or the
-# `python` of a virtual environment, whose base installation is what is wanted here.
-_QUESTION = (
+# A name on PATH may be a shim that only prints an error, or the `python` of a virtual environment,
+# whose base installation is needed.
+_PROBE = (
     "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2], sys.base_prefix)"
 )
 
 
 @functools.cache
 def find(version: str) -> Path | None:
-    """The `bin/pythonX.Y` of a working CPython `version` ("3.11"), or None.
+    """Find the `bin/pythonX.Y` of a working CPython ("3.11").
 
-    One that is not the distribution's is preferred, because it stands in a folder of its own.
+    An interpreter outside /usr/bin is preferred, because it has a separate directory.
     """
-    found = all_of(version)
-    return min(found, key=lambda path: path.is_relative_to("/usr/bin"), default=None)
+    paths = find_all(version)
+    return min(paths, key=lambda path: path.is_relative_to("/usr/bin"), default=None)
 
 
-def all_of(version: str) -> list[Path]:
-    """All that there are: on PATH, among pyenv's, among uv's own, in /usr/bin."""
-    found = (_verified(candidate, version) for candidate in _candidates(version))
-    return list(dict.fromkeys(path for path in found if path))
+def find_all(version: str) -> list[Path]:
+    """List the interpreters of a version: on PATH, of pyenv, of uv, in /usr/bin."""
+    paths = (_installation(candidate, version) for candidate in _candidates(version))
+    return list(dict.fromkeys(path for path in paths if path))
 
 
 def install(version: str) -> Path | None:
-    """Has uv fetch a CPython `version`; None if it cannot."""
+    """Install a CPython with uv. Return None if that fails."""
     _uv("python", "install", "--no-bin", version, timeout=300)
     find.cache_clear()
     return find(version)
@@ -56,17 +56,17 @@ def _candidates(version: str) -> Iterator[Path]:
     yield Path("/usr/bin", name)
 
 
-def _verified(candidate: Path, version: str) -> Path | None:
-    answer = _output(str(candidate), "-I", "-c", _QUESTION).split(maxsplit=2)
-    if answer[:2] != ["cpython", version]:
+def _installation(candidate: Path, version: str) -> Path | None:
+    output = _output(str(candidate), "-I", "-c", _PROBE).split(maxsplit=2)
+    if output[:2] != ["cpython", version]:
         return None
-    return Path(answer[2], "bin", f"python{version}")
+    return Path(output[2], "bin", f"python{version}")
 
 
 def _uv(*arguments: str, timeout: float = 20) -> str:
     try:
         return _output(index_env.program(), *arguments, timeout=timeout)
-    except EnvironmentNotResolvedError:  # those that need uv itself report that
+    except EnvironmentNotResolvedError:  # callers that need uv report it
         return ""
 
 
@@ -80,23 +80,23 @@ def _output(*command: str, timeout: float = 20) -> str:
     return result.stdout.strip()
 
 
-def folder(lock: str, interpreter: Path) -> Path:
-    """Where the environment of `lock` for `interpreter` is, or will be."""
+def venv_directory(lock: str, interpreter: Path) -> Path:
+    """Return the path in the cache of an environment, which may not exist."""
     digest = hashlib.sha256(f"{interpreter}\n{lock}".encode()).hexdigest()
     return files.cache_directory("environments") / digest
 
 
 def create_venv(locked: Environment, interpreter: Path, index: IndexSettings) -> Path:
-    """The folder of a virtual environment with what its lock names and nothing else; made once.
+    """Create a virtual environment with the distributions of a lock, once.
 
     Raises:
-        BuildFailedError: a distribution cannot be had, or is not the one that was locked.
+        BuildFailedError: A distribution is not available, or differs from the locked one.
     """
-    environment = folder(locked.lock, interpreter)
+    environment = venv_directory(locked.lock, interpreter)
     if not environment.exists():
         environ = index_secrets.for_uv(index, os.environ)
         with files.atomic_directory(environment) as path:
-            # Relocatable, as it is about to be renamed.
+            # Relocatable, because the directory is renamed.
             _run_uv("venv", "--relocatable", f"--python={interpreter}", str(path), environ=environ)
             only = ["--no-index"] if index.wheelhouse else []
             _fill(path, locked, environ, only)
@@ -115,7 +115,7 @@ def _fill(
         build.write_text(locked.build_lock)
         only += [f"--build-constraints={build}", *(f"--no-binary={n}" for n in locked.sdists)]
     _run_uv("pip", "sync", f"--python={python}", *only, str(requirements), environ=environ)
-    # As in the image: all but the tests of wheels, and what does not compile is never imported.
+    # As in the image: without tests. Modules that do not compile are never imported.
     compile_ = ["-m", "compileall", "-qq", "-j0", "--invalidation-mode=unchecked-hash", "-x/tests/"]
     subprocess.run([python, *compile_, str(environment / "lib")], check=False)
 
@@ -126,6 +126,6 @@ def _run_uv(*arguments: str, environ: Mapping[str, str]) -> None:
     if result.returncode:
         last = "\n".join(result.stderr.strip().splitlines()[-15:])
         raise BuildFailedError(
-            f"The environment could not be made. The last lines of uv:\n{last}",
+            f"The environment could not be created. The last lines of uv:\n{last}",
             hint=build_errors.installation_hint(result.stderr),
         )

@@ -32,7 +32,7 @@ RUN --mount=type=bind,source=setup.sh,target=/tmp/setup.sh sh -e /tmp/setup.sh
 CMD ["python3"]
 """
 
-# setuptools comes with the pip of older versions, and nothing here needs it.
+# Older versions of pip bring setuptools, which nothing needs.
 _SETUP = """\
 ldconfig
 export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
@@ -50,21 +50,25 @@ python -c 'import bz2, ctypes, hashlib, lzma, multiprocessing, sqlite3, ssl, uui
 def build_base(
     python: str, *, reference: str | None = None, engine: str = "docker", on_step: OnStep
 ) -> BaseImage:
-    """Makes the local base image for Python `python` ("3.11") and names it `reference`.
+    """Build a local base image from this machine's Debian or Ubuntu release and a CPython.
 
-    It has the root filesystem of this machine's own Debian or Ubuntu release, and in /usr/local
-    the standard library and pip of a CPython found here, without anything installed into it.
-    `engine`: of `HOSTS`.
+    The image contains the standard library and pip in /usr/local, and no other distribution.
+
+    Args:
+        python: Python version: "3.11".
+        reference: Tag of the image (default: `local_base_reference`).
+        engine: A key of `HOSTS`.
+        on_step: Is called with each change of a build step.
 
     Raises:
-        NoEngineError: no engine, interpreter or mmdebstrap, or not Debian or Ubuntu.
-        BuildFailedError: the interpreter does not run in the image.
+        NoEngineError: No engine, interpreter or mmdebstrap, or not Debian or Ubuntu.
+        BuildFailedError: The interpreter does not run in the image.
     """
     interpreter = interpreters.find(python)
     if interpreter is None:
         raise NoEngineError(
-            f"There is no CPython {python} on this machine to make a base image of.",
-            hint=f"Install one, for instance: uv python install {python}",
+            f"There is no CPython {python} on this machine to build a base image from.",
+            hint=f"Run: uv python install {python}",
         )
     host = HOSTS[engine]()
     reference = reference or local_base_reference(python)
@@ -78,7 +82,7 @@ def build_base(
 
 
 def _fill(context: Path, interpreter: Path) -> None:
-    """Writes Docker's build context."""
+    """Write the build context."""
     destination = context / "prefix"
     if interpreter.is_relative_to("/usr/bin"):
         packages = {interpreter.name, f"{interpreter.name}-venv", "python3-pip"}
@@ -107,15 +111,15 @@ _UNWANTED_STDLIB = re.compile(
 
 
 def copy_prefix(interpreter: Path, destination: Path) -> None:
-    """Copies the installation of `interpreter` (PREFIX/bin/pythonX.Y) to `destination`.
+    """Copy the installation of an interpreter (PREFIX/bin/pythonX.Y).
 
-    Left out: every installed distribution (pip among them: `ensurepip` of the copy brings it back,
-    as it was released), tests, tkinter and IDLE, static libraries, byte code.
+    The copy lacks installed distributions, tests, tkinter, IDLE, static libraries and byte code.
+    Its `ensurepip` installs pip as it was released.
     """
     name, prefix = interpreter.name, interpreter.parent.parent
     lib = destination / "lib"
     shutil.copytree(prefix / "lib" / name, lib / name, ignore=_ignore, copy_function=_copy_readable)
-    # Official images have the headers too: without them nothing is built from source.
+    # Builds from source need the headers. Official images have them, too.
     headers = f"include/{name}" + ("m" if (prefix / f"include/{name}m").is_dir() else "")
     if (prefix / headers).is_dir():
         shutil.copytree(prefix / headers, destination / headers, copy_function=_copy_readable)
@@ -127,7 +131,7 @@ def copy_prefix(interpreter: Path, destination: Path) -> None:
 
 
 def link_prefix(interpreter: Path, bin_: Path) -> None:
-    """Makes the folder `bin_` with links to `interpreter` by each name that it is called by."""
+    """Create a directory with links to an interpreter, one for each of its names."""
     bin_.mkdir(parents=True)
     (bin_ / interpreter.name).symlink_to(interpreter)
     for alias in ("python3", "python"):
@@ -135,7 +139,7 @@ def link_prefix(interpreter: Path, bin_: Path) -> None:
 
 
 def prefix_libraries(prefix: Path) -> set[Path]:
-    """The shared libraries outside `prefix` that the programs and modules in it are linked to."""
+    """List the shared libraries outside `prefix` that its programs and modules need."""
     objects = [*prefix.glob("bin/python*.*"), *prefix.rglob("*.so")]
     listing = subprocess.run(["ldd", *objects], capture_output=True, text=True, check=False).stdout
     found = {Path(match).resolve() for match in re.findall(r"=> (/\S+)", listing)}
@@ -147,7 +151,7 @@ def _ignore(_: str, names: Iterable[str]) -> set[str]:
 
 
 def _copy_readable(source: str | Path, target: str | Path) -> None:
-    """Copies a file so that every user may read it, even if its owner here had a strict umask."""
+    """Copy a file so that every user can read it, whatever umask its owner has."""
     shutil.copy2(source, target)
     mode = Path(target).stat().st_mode
     Path(target).chmod(mode | (0o555 if mode & 0o100 else 0o444))
@@ -159,10 +163,10 @@ _NO_SETUID = 'find "$1" -xdev -type f -perm /6000 -exec chmod a-s {} +'
 
 
 def make_rootfs(packages: Collection[str]) -> Path:
-    """A tar file with a minimal system of this release and `packages`, made once and kept.
+    """Build a tar file with a minimal system of this release and some packages, once.
 
     Raises:
-        NoEngineError: mmdebstrap is missing or failed, or this is no Debian or Ubuntu.
+        NoEngineError: mmdebstrap is missing or failed, or this is not Debian or Ubuntu.
     """
     sources = _sources(_codename())
     names = sorted({*_ALWAYS, *packages})
@@ -176,8 +180,8 @@ def make_rootfs(packages: Collection[str]) -> Path:
 
 
 def packages_of(files: Iterable[Path]) -> set[str]:
-    """The Debian packages of this machine that `files` belong to."""
-    # dpkg may know a file by its place before /lib became a link to /usr/lib.
+    """Return the Debian packages of this machine that contain some files."""
+    # dpkg may list a file by its path before /lib became a link to /usr/lib.
     names = {str(name) for path in files for name in (path, _without_usr(path))}
     command = ["dpkg-query", "--search", *sorted(names)]
     listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
@@ -193,23 +197,23 @@ def _codename() -> str:
         return platform.freedesktop_os_release()["VERSION_CODENAME"]
     except (OSError, KeyError):
         raise NoEngineError(
-            "A base image is made of this machine's own Debian or Ubuntu packages, and this "
-            "machine runs neither.",
-            hint="Give a base image that is here or can be pulled: --base-image REFERENCE",
+            "A base image consists of packages of this machine's release, which is neither Debian "
+            "nor Ubuntu.",
+            hint="Choose a base image that is local or can be pulled: --base-image REFERENCE",
         ) from None
 
 
 def _sources(codename: str) -> list[str]:
-    """The lines of sources.list for `codename`, from the mirrors that this machine's apt uses.
+    """Return the lines of sources.list for a release, with the mirrors of this machine's apt.
 
-    Only those fetched over the network: a folder of this machine is no part of the release.
+    Local directories are not part of the release.
     """
     fields = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(SIGNED_BY)"
     command = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
     try:
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
-        raise NoEngineError(f"apt does not tell its mirrors: {error}.") from error
+        raise NoEngineError(f"apt-get cannot list its mirrors: {error}.") from error
     suites = {codename, f"{codename}-updates", f"{codename}-security"}
     return sorted(
         f"deb {_signed_by(*keyring)}{uri} {suite} {component}"
@@ -241,13 +245,13 @@ def _mmdebstrap(archive: Path, packages: Iterable[str], sources: Iterable[str]) 
         processes.run(command, stdin="\n".join(sources))
     except FileNotFoundError:
         raise NoEngineError(
-            "A base image is made of Debian packages by mmdebstrap, which is not installed.",
+            "mmdebstrap, which builds base images from Debian packages, is not installed.",
             hint="apt-get install mmdebstrap",
         ) from None
     except subprocess.CalledProcessError as error:
         raise NoEngineError(
-            f"mmdebstrap could not make a root filesystem. Its last lines: {_tail(error.stderr)}",
-            hint="Run it as root, with the Debian mirrors of /etc/apt in reach.",
+            f"mmdebstrap failed. Its last lines: {_tail(error.stderr)}",
+            hint="Run modelpack as root, on a machine that reaches the mirrors of /etc/apt.",
         ) from error
 
 

@@ -198,7 +198,7 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
 
 
 def answer_of(command: list[str], document: bytes = b"") -> bytes:
-    with Sandbox(command).asked(document) as answer:
+    with Sandbox(command).query(document) as answer:
         return answer()
 
 
@@ -206,12 +206,12 @@ def answer_of(command: list[str], document: bytes = b"") -> bytes:
     ("code", "said"),
     [
         ("import sys; sys.exit('the model does not load')", "exit code 1: the model does not load"),
-        ("import os; os._exit(3)", "exit code 3: nothing was said"),
+        ("import os; os._exit(3)", "exit code 3: without a message"),
         ("import os; os.kill(os.getpid(), 9)", "it was ended: more than 2.1 GB of memory"),
         ("raise MemoryError", "it was ended: more than 2.1 GB of memory"),
         ("import os; os.kill(os.getpid(), 31)", "it made a system call that no model needs"),
         ("while True: pass", "it was ended: 1 seconds were not enough"),
-        ("while True: print('x' * 1000)", "it said more than"),
+        ("while True: print('x' * 1000)", "it wrote more than"),
     ],
 )
 def test_a_model_that_gives_no_answer_is_told(

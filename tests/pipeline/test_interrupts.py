@@ -142,7 +142,7 @@ class SlowRunner:
     def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
         code = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w'))"
         command = [sys.executable, "-c", f"{code}; time.sleep(60)", str(self.started)]
-        return Sandbox(command).asked(request)
+        return Sandbox(command).query(request)
 
     @contextmanager
     def run(self, target: str) -> Iterator[RunningService]:

@@ -220,7 +220,7 @@ def from_rootfs(root: Path, python: str) -> Interpreter:
 
 def from_host(version: str) -> Interpreter | None:
     """The one of the very version ("3.11.7"), which writes the same byte code."""
-    for found in interpreters.all_of(".".join(version.split(".")[:2])):
+    for found in interpreters.find_all(".".join(version.split(".")[:2])):
         candidate = Interpreter((str(found),), found.parents[1], found.parents[1])
         if candidate.version() == version:
             return candidate

@@ -70,11 +70,11 @@ class BubblewrapRunner:
         self._config = config
 
     def query_model(self, request: bytes) -> AbstractContextManager[AnswerFuture]:
-        return self._sandbox(sandbox.REFERENCE_COMMAND).asked(request)
+        return self._sandbox(sandbox.REFERENCE_COMMAND).query(request)
 
     def predict(self, arguments: Sequence[str], streams: BatchStreams) -> int:
         process = self._sandbox((*sandbox.PREDICT_COMMAND, *arguments))
-        return process.pass_through(streams.rows, streams.answers, streams.on_line)
+        return process.stream(streams)
 
     @contextmanager
     def run(self) -> Iterator[BubblewrapService]:

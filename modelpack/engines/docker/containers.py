@@ -19,24 +19,24 @@ from modelpack.errors import SmokeFailedError
 
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
-# Twice, as the engine may still be creating it.
+# Twice, because the engine may still be creating the container.
 _REMOVE = ("sh", "-c", '"$0" kill "$1"; "$0" rm -fv "$1"; sleep 3; "$0" rm -fv "$1"')
 
-# What the service is promised to work under. Each is a rule of the CIS Docker Benchmark 1.6,
-# section 5; the seccomp profile is the engine's own.
+# The documented conditions under which the service works. See CIS Docker Benchmark 1.6, section 5.
+# The seccomp profile is the default of the engine.
 _HARDENED: dict[str, Any] = {
-    "user": "54321:0",  # any will do, as some clusters choose one; the sandbox has the image's own
+    "user": "54321:0",  # any user, as some clusters choose one; the sandbox has that of the image
     "read_only": True,
     "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=64m"},  # noqa: S108
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges"],
     "pids_limit": 256,
-    "init": False,  # the service itself is process 1, and must handle signals as such
+    "init": False,  # the service must handle signals as process 1
 }
 
 
 class Container:
-    """A running container as a `Service`."""
+    """A `RunningService` in a container."""
 
     engine = "docker"
 
@@ -50,13 +50,13 @@ class Container:
         return output[-_LOG_BYTES:].decode(errors="replace")
 
     def user_id(self) -> int | None:
-        question = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
+        code = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
         with suppress(APIError, ValueError):
-            return int(self._python(question))
+            return int(self._python(code))
         return None
 
     def _python(self, code: str) -> bytes:
-        """What Python says in the container, or what is said instead."""
+        """Return the output of Python code in the container, or an error message."""
         output: bytes = self._container.exec_run(["python", "-c", code]).output
         return output
 
@@ -69,7 +69,7 @@ class Container:
         stats = self._container.stats(stream=False, one_shot=True)["memory_stats"]
         if "usage" not in stats:
             return None
-        # As `docker stats` does: what the kernel can drop at any time is not counted.
+        # As `docker stats`: without memory that the kernel can free at any time.
         return int(stats["usage"] - stats.get("stats", {}).get("inactive_file", 0))
 
     def is_running(self) -> bool:
@@ -77,7 +77,7 @@ class Container:
         return bool(self._container.attrs["State"]["Running"])
 
     def stop(self, timeout: float) -> int:
-        with suppress(APIError):  # it has ended already
+        with suppress(APIError):  # it has already ended
             self._container.kill("SIGTERM")
         try:
             return self._exit_code(timeout)
@@ -94,11 +94,11 @@ class Container:
 def run_container(
     host: EngineHost, target: str, container: type[Container] = Container
 ) -> Iterator[Container]:
-    """Starts a container of the image `target` and removes it at the end, whatever happens.
+    """Run a container of an image. It is always removed with the context.
 
     Raises:
-        UsageError: there is no such image.
-        SmokeFailedError: it could not be started, or ended at once.
+        UsageError: The image does not exist.
+        SmokeFailedError: The container could not be started, or ended at once.
     """
     name = new_name()
     with remove_on_exit(host, name):
@@ -106,54 +106,61 @@ def run_container(
 
 
 def new_name() -> str:
-    """A name before the container exists: an interrupt may come between its creation and the
-    answer.
+    """Return a name for a container.
+
+    The name is known before the container exists, because an interrupt may hide the response.
     """
     return f"modelpack-smoke-{secrets.token_hex(6)}"
 
 
 @contextmanager
 def remove_on_exit(host: EngineHost, name: str) -> Iterator[None]:
-    """No container is called `name` afterwards, whatever happens in the block."""
-    # Podman finds the firewall rules of the container only by the variables it started it with.
+    """Remove the container of this name with the context, even if modelpack is killed."""
+    # Podman needs the variables of the start to find the firewall rules of the container.
     with processes.run_on_exit(*_REMOVE, host.command, name, environ=host.environ_afterwards):
         try:
             yield
         finally:
-            with suppress(APIError):  # Podman, told to remove it by force, asks it to end for 10 s
+            with suppress(APIError):  # Podman waits 10 s for the end if it is removed by force
                 host.client.api.kill(name)
             with suppress(NotFound):
                 host.client.api.remove_container(name, force=True, v=True)
 
 
 def model_bytes(host: EngineHost, target: str) -> int:
-    """The size of the last layer of an image, which is the model's.
+    """Return the size of the last layer of an image, which contains the model.
 
     Raises:
-        ImageNotFound: there is no such image.
+        ImageNotFound: The image does not exist.
     """
     newest: dict[str, Any] = host.client.images.get(target).history()[0]
     return int(newest["Size"])
 
 
 def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
-    """Creates a container, and if it is interrupted, has waited for the engine's answer."""
-    return _waited(client.containers.create, image, **options)
+    """Create a container. An interrupt is deferred until the engine responds."""
+    return _defer_interrupts(client.containers.create, image, **options)
 
 
 def create_sandbox(
     host: EngineHost, target: str, name: str, arguments: Sequence[str], memory: int
 ) -> list[str]:
-    """Creates a container for `python` with these arguments, as `create` does. Returns the command
-    that starts it. `memory`: in bytes.
+    """Create a container that runs `python`, and return the command that starts it.
+
+    Args:
+        host: The engine.
+        target: The image.
+        name: Name of the container.
+        arguments: Arguments of `python`.
+        memory: Bytes that the container may use.
 
     Raises:
-        SmokeFailedError: the engine does not create it.
+        SmokeFailedError: The engine does not create the container.
     """
     options = ["--label=dev.modelpack.smoke=1", f"--name={name}"]
     flags = sandbox.container(host.command, memory)
     command = [host.command, "create", *flags, *options, target, *arguments]
-    created = _waited(
+    created = _defer_interrupts(
         subprocess.run,
         command,
         env={k: v for k, v in host.environ.items() if k not in sandbox.PROXIES},
@@ -163,16 +170,14 @@ def create_sandbox(
         start_new_session=True,  # a Ctrl-C at the terminal must not end it first
     )
     if created.returncode:
-        raise SmokeFailedError(f"No container could be made: {created.stderr.strip()}")
+        raise SmokeFailedError(f"The container could not be created: {created.stderr.strip()}")
     return [host.command, "start", "--attach", "--interactive", name]
 
 
-def _waited(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """The engine makes what it was asked for even if nobody waits, and before that there is
-    nothing to remove.
-    """
+def _defer_interrupts(create: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """The engine creates a container even if the request is cancelled, and it must be removed."""
     with processes.defer_interrupts():
-        return make(*arguments, **options)
+        return create(*arguments, **options)
 
 
 def _start(host: EngineHost, target: str, name: str) -> Any:
@@ -184,7 +189,7 @@ def _start(host: EngineHost, target: str, name: str) -> Any:
             name=name,
             ports={_PORT: ("127.0.0.1", None)},
             labels={"dev.modelpack.smoke": "1"},
-            # The image's own check, asked more often: nobody wants to wait ten seconds here.
+            # The health check of the image, more often than every ten seconds.
             healthcheck={"interval": 1_000_000_000},
             mem_limit=memory,
             memswap_limit=memory,
@@ -209,6 +214,6 @@ def _host_port(container: Any, engine: str) -> str:
         raise SmokeFailedError(
             f"The container ended at once with exit code {state['ExitCode']}. "
             f"Its last lines:\n{last}",
-            hint=f"{engine} run --rm IMAGE shows all that it says.",
+            hint=f"`{engine} run --rm IMAGE` shows the whole output.",
         )
     return str(bindings[0]["HostPort"])

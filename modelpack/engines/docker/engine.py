@@ -197,13 +197,13 @@ class DockerRunner:
     def query_model(self, target: str, request: bytes) -> Iterator[AnswerFuture]:
         with (
             self._sandbox(target, sandbox.REFERENCE_COMMAND) as process,
-            process.asked(request) as answer,
+            process.query(request) as answer,
         ):
             yield answer
 
     def predict(self, target: str, arguments: Sequence[str], streams: BatchStreams) -> int:
         with self._sandbox(target, (*sandbox.PREDICT_COMMAND, *arguments)) as process:
-            return process.pass_through(streams.rows, streams.answers, streams.on_line)
+            return process.stream(streams)
 
     @contextmanager
     def _sandbox(self, target: str, arguments: Sequence[str]) -> Iterator[Sandbox]:

@@ -74,7 +74,7 @@ class LocalBuilder:
         _require_platform(bundle.environment.platform)
         step, began = "environment", time.perf_counter()
         interpreter = _interpreter(bundle.environment.python)
-        if interpreters.folder(bundle.environment.lock, interpreter).exists():
+        if interpreters.venv_directory(bundle.environment.lock, interpreter).exists():
             on_step(StepEvent(step, "cached"))
             return
         on_step(StepEvent(step, "started"))
@@ -93,15 +93,15 @@ class LocalRunner:
 
     def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
         bundle = Path(target)
-        return processes.sandbox(bundle, venv_path(bundle)).asked(request)
+        return processes.sandbox(bundle, venv_path(bundle)).query(request)
 
     def predict(self, target: str, arguments: Sequence[str], streams: BatchStreams) -> int:
         bundle, command = Path(target), (*PREDICT_COMMAND, *arguments)
         process = processes.sandbox(bundle, venv_path(bundle), command)
-        return process.pass_through(streams.rows, streams.answers, streams.on_line)
+        return process.stream(streams)
 
     def run(self, target: str) -> AbstractContextManager[LocalService]:
-        return processes.running(Path(target), venv_path(Path(target)))
+        return processes.run_service(Path(target), venv_path(Path(target)))
 
     def serve(self, target: str, port: int) -> int:
         """Serve a bundle on 127.0.0.1:`port` until it ends or Ctrl-C, and return its exit code.
@@ -113,7 +113,7 @@ class LocalRunner:
         """
         bundle = Path(target)
         variables = processes.service_variables(os.environ)
-        with processes.running(
+        with processes.run_service(
             bundle, venv_path(bundle), port=port, quiet=False, variables=variables
         ) as service:
             return service.wait()
@@ -122,19 +122,19 @@ class LocalRunner:
 def _require_platform(platform: str) -> None:
     if platform != _PLATFORM:
         raise NoEngineError(
-            f"This machine is {_PLATFORM}, and runs no service of {platform}.",
+            f"This machine is {_PLATFORM}, and cannot run services for {platform}.",
             hint=PLATFORM_HINT.format(platform),
         )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(bundle: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / "modelpack.json").read_bytes())
-        manifest["environment"]["python"], (folder / "requirements.lock").stat()
+        manifest: dict[str, Any] = json.loads((bundle / "modelpack.json").read_bytes())
+        manifest["environment"]["python"], (bundle / "requirements.lock").stat()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{folder} is no bundle that can be run: {error}.",
-            hint="Make one with: modelpack bundle MODEL -o DIR",
+            f"{bundle} is not a bundle that can be run: {error}.",
+            hint="Run: modelpack bundle MODEL -o DIR",
         ) from error
     return manifest
 
@@ -147,9 +147,11 @@ def venv_path(bundle: Path) -> Path:
     """
     interpreter = _interpreter(_manifest(bundle)["environment"]["python"])
     lock = (bundle / "requirements.lock").read_text()
-    environment = interpreters.folder(lock, interpreter)
+    environment = interpreters.venv_directory(lock, interpreter)
     if not environment.exists():
-        raise UsageError(f"The environment of {bundle} is not made yet.", hint="Build it first.")
+        raise UsageError(
+            f"The environment of {bundle} does not exist yet.", hint="Build the bundle first."
+        )
     return environment
 
 

@@ -24,11 +24,11 @@ _LOG_BYTES = 64 * 1024
 _SERVICE_PREFIXES = ("MODELPACK_", "OTEL_")
 _SERVICE_VARIABLES = {"WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}
 _PATH_VARIABLE = "MODELPACK_TOKEN_FILE"
-_SET_ASIDE = 4 * 2**30
+_RESERVED_BYTES = 4 * 2**30
 
 
 class LocalService:
-    """A running gunicorn as a `Service`."""
+    """A `RunningService` in local processes."""
 
     engine = "process"
 
@@ -42,13 +42,13 @@ class LocalService:
 
     @property
     def pid(self) -> int:
-        """Of gunicorn's master, and of the group that all of the service's processes are in."""
+        """The id of the master process of gunicorn, and of the process group of the service."""
         return self._process.pid
 
     def logs(self) -> str:
         if self._output is None:
             return ""
-        # Read by position: the service writes through the same open file.
+        # By position, because the service writes through the same open file.
         fd = self._output.fileno()
         start = max(0, os.fstat(fd).st_size - _LOG_BYTES)
         return os.pread(fd, _LOG_BYTES, start).decode(errors="replace")
@@ -75,7 +75,7 @@ class LocalService:
         return self._exit_code()
 
     def wait(self) -> int:
-        """Waits until the service ends; Ctrl-C lets it finish what it has begun."""
+        """Wait until the service ends, and return its exit code. Ctrl-C stops it gracefully."""
         try:
             self._process.wait()
         except KeyboardInterrupt:
@@ -83,7 +83,7 @@ class LocalService:
         return self._exit_code()
 
     def end(self) -> None:
-        """Ends all processes of the service, even if this is interrupted."""
+        """End all processes of the service, even after an interrupt."""
         try:
             self.stop(timeout=5)
         finally:
@@ -101,18 +101,18 @@ class LocalService:
 
 def service_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that a service reads, as `docker run --env` would set them."""
-    found = {
+    variables = {
         name: value
         for name, value in environ.items()
         if name.startswith(_SERVICE_PREFIXES) or name in _SERVICE_VARIABLES
     }
-    if _PATH_VARIABLE in found:  # the service runs in another folder
-        found[_PATH_VARIABLE] = str(Path(found[_PATH_VARIABLE]).absolute())
-    return found
+    if _PATH_VARIABLE in variables:  # the service runs in another directory
+        variables[_PATH_VARIABLE] = str(Path(variables[_PATH_VARIABLE]).absolute())
+    return variables
 
 
 @contextmanager
-def running(
+def run_service(
     bundle: Path,
     environment: Path,
     *,
@@ -120,20 +120,24 @@ def running(
     quiet: bool = True,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[LocalService]:
-    """Starts the bundle in the virtual environment; all of it has ended when the block is left.
+    """Run the service of a bundle. All its processes end with the context.
 
-    `port` 0: any that is free. `quiet`: what it says is kept for `logs()`, not printed.
-    `variables`: settings of the service.
+    Args:
+        bundle: Directory of the bundle.
+        environment: Virtual environment of the bundle.
+        port: Port to listen on; 0 for any free one.
+        quiet: Collect the output for `logs()` instead of printing it.
+        variables: Settings of the service.
 
     Raises:
-        UsageError: the port is taken.
+        UsageError: The port is in use.
     """
     with processes.temporary_directory() as home, listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        own = {**(variables or {}), **_variables(environment, str(home))}
-        process = _start(bundle, environment, own, listener, output)
-        listener.close()  # else it would answer for a service that is gone
+        environ = {**(variables or {}), **_variables(environment, str(home))}
+        process = _start(bundle, environment, environ, listener, output)
+        listener.close()  # an open listener would accept connections after the service ends
         service = LocalService(process, str(bundle), url, output)
         try:
             yield service
@@ -144,7 +148,7 @@ def running(
 
 
 def listen(port: int) -> socket.socket:
-    """A listening socket. The service inherits it, so that no one else can take its port first."""
+    """Open a listening socket. The service inherits it, so no other process takes the port."""
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
@@ -152,7 +156,7 @@ def listen(port: int) -> socket.socket:
             f"The service cannot listen on 127.0.0.1:{port}: {error.strerror}.",
             hint="Choose another port: --port NUMBER",
         ) from error
-    # As gunicorn does with its own: else answers wait 40 ms for an acknowledgement.
+    # As gunicorn sets it. Otherwise responses wait 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -183,14 +187,14 @@ def _start(
 def sandbox(
     bundle: Path, environment: Path, arguments: Sequence[str] = REFERENCE_COMMAND
 ) -> Sandbox:
-    """Runs `python` with these arguments in the bundle, as a process of its own: behind walls of
-    bubblewrap where they can be had, else within the limits of a process of this user. Inside, it
-    confines itself.
+    """Return a sandbox that runs `python` in a bundle.
+
+    It uses bubblewrap if that is available. The process limits and confines itself in any case.
     """
     bundle, python = bundle.absolute(), environment / "bin" / "python"
     variables = {**_variables(environment, "/tmp"), "JOBLIB_MULTIPROCESSING": "0"}  # noqa: S108
-    seen = (python.resolve().parent.parent, environment, bundle)
-    walls = bubblewrap.bwrap_command(seen, variables, bundle, [str(python)])
+    readable = (python.resolve().parent.parent, environment, bundle)
+    prefix = bubblewrap.bwrap_command(readable, variables, bundle, [str(python)])
     memory = memory_for(_model_bytes(bundle))
     options = {
         "cwd": bundle,
@@ -198,7 +202,7 @@ def sandbox(
         "start_new_session": True,
         "preexec_fn": partial(_limit_sandbox, memory),
     }
-    return Sandbox([*walls, str(python), *arguments], options, memory)
+    return Sandbox([*prefix, str(python), *arguments], options, memory)
 
 
 def _model_bytes(bundle: Path) -> int:
@@ -206,13 +210,15 @@ def _model_bytes(bundle: Path) -> int:
 
 
 def _limit_sandbox(memory: int) -> None:
-    """In the new process. Address space is more than memory, as libraries set some aside: it bounds
-    what is shared, which does not count as data.
+    """Set limits in the new process.
+
+    RLIMIT_AS bounds shared memory, which RLIMIT_DATA does not count. It is larger, because
+    libraries reserve address space that they do not use.
     """
     limit()
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_AS, (memory + _SET_ASIDE, memory + _SET_ASIDE))
+    resource.setrlimit(resource.RLIMIT_AS, (memory + _RESERVED_BYTES, memory + _RESERVED_BYTES))
 
 
 def _variables(environment: Path, home: str) -> dict[str, str]:
@@ -227,15 +233,13 @@ def _variables(environment: Path, home: str) -> dict[str, str]:
 
 
 def limit() -> None:
-    """In the new process: no core dumps with the model's data, and an end when modelpack ends."""
+    """Set limits in the new process: no core dumps, and an end when modelpack ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     die_with_parent(signal.SIGTERM)
 
 
 def memory_bytes(leader: int) -> int:
-    """Of all processes in the group of `leader`; what they share, as workers do with their master,
-    counts once: proportional set size.
-    """
+    """Return the memory of a process group. Shared memory counts once (proportional set size)."""
     return sum(map(_pss, _group(leader)))
 
 

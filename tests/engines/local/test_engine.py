@@ -236,12 +236,12 @@ def test_a_bundle_must_be_built_before_it_runs(process_engine, tmp_path):
     bundle = engine_bundles.make(
         tmp_path / "b", process_engine.builder.find_base_image(PYTHONS), lock="x==1\n"
     )
-    with pytest.raises(UsageError, match="not made yet"):
+    with pytest.raises(UsageError, match="does not exist yet"):
         process_engine.runner.run(bundle.path)
 
 
 def test_a_folder_that_is_no_bundle_is_a_usage_error(process_engine, tmp_path):
-    with pytest.raises(UsageError, match=r"no bundle.*modelpack\.json"):
+    with pytest.raises(UsageError, match=r"not a bundle.*modelpack\.json"):
         process_engine.runner.run(str(tmp_path))
 
 
