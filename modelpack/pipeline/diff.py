@@ -25,26 +25,30 @@ from .targets import Target
 
 
 def diff(run: Pipeline, old: Target, new: Target) -> Difference:
-    """What changes where NEW takes the place of OLD.
+    """Compare two targets: what changes if NEW replaces OLD.
 
     Raises:
-        UsageError: one of them is nothing that can be compared, or the example cannot be read.
-        NoEngineError: one of them is an image, and no container engine answers.
-        ModelpackError: the environment of a bundle cannot be made; as `package`.
+        UsageError: A target cannot be compared, or the example cannot be read.
+        NoEngineError: A target is an image, and no container engine responds.
+        ModelpackError: As `package`, for the environment of a bundle.
     """
     with ExitStack() as stack:
-        opened = [_opened(run, stack, target) for target in (old, new)]
-        answers = compare_predictions(run, opened)
+        sides = [_open_side(run, stack, target) for target in (old, new)]
+        answers = compare_predictions(run, sides)
         with run.stage("compare") as summary:
-            sides = image.add_file_listings([t.side for t in opened], [t.image for t in opened])
-            found = modelpack_diff.compare(sides[0], sides[1], answers)
+            old_facts, new_facts = image.add_file_listings(
+                [side.side for side in sides], [side.image for side in sides]
+            )
+            found = modelpack_diff.compare(old_facts, new_facts, answers)
             summary.append(", ".join(found.differing) or "nothing differs")
     return found
 
 
 def require_no_difference(found: Difference, fail_on: str) -> None:
-    """Raises:
-    DifferentError: something differs of what `fail_on` names.
+    """Require that nothing in `fail_on` differs.
+
+    Raises:
+        DifferentError: Something does.
     """
     unknown = fail_on == "predictions" and found.predictions.verdict == "unknown"
     if unknown:
@@ -74,44 +78,44 @@ def _hint(found: Difference, fail_on: str) -> str:
     return "--fail-on breaking lets pass what breaks no caller."
 
 
-def _opened(run: Pipeline, stack: ExitStack, target: Target) -> DiffSide:
+def _open_side(run: Pipeline, stack: ExitStack, target: Target) -> DiffSide:
     with run.stage("read") as summary:
-        opened = stack.enter_context(open_side(run, target))
-        summary.append(f"{opened.side.kind} {target.text}")
-    return opened
+        side = stack.enter_context(open_side(run, target))
+        summary.append(f"{side.side.kind} {target.text}")
+    return side
 
 
 SIDES = ("OLD", "NEW")
 _LABELED = {"classifier", "clusterer", "outlier_detector"}
 
 _Answer = ModelAnswers | str
-"""What a model said, or why it said nothing."""
+"""The predictions of a model, or why it has none."""
 
 
-def compare_predictions(run: Pipeline, opened: Sequence[DiffSide]) -> PredictionSection:
-    """What both say of the rows, and how far that is apart.
+def compare_predictions(run: Pipeline, sides: Sequence[DiffSide]) -> PredictionSection:
+    """Query both models with the same rows, and compare the predictions.
 
     Raises:
-        UsageError: the example cannot be read, or fits neither.
+        UsageError: The example cannot be read, or fits neither model.
     """
-    models = [target.side.model for target in opened]
-    rows = parity.shared_rows(models, [target.file for target in opened], run.options.example)
-    if why := list(_not_queryable(opened, rows)):
+    models = [target.side.model for target in sides]
+    rows = parity.shared_rows(models, [target.file for target in sides], run.options.example)
+    if why := list(_not_queryable(sides, rows)):
         return predictions.not_compared(why)
     shared = [each for each in rows if isinstance(each, Reference)]
     with run.stage("predict") as summary:
-        answers = _answers(run, opened, shared)
+        answers = _answers(run, sides, shared)
         found = _compared(run, models, shared, answers)
         summary.append(found.summary)
     return found
 
 
 def _not_queryable(
-    opened: Sequence[DiffSide], rows: Sequence[Reference | RowsUnavailable]
+    sides: Sequence[DiffSide], rows: Sequence[Reference | RowsUnavailable]
 ) -> list[str]:
-    """Why they are not asked, with the sides for which it holds."""
+    """Return why the models are not queried, with the sides concerned."""
     why: dict[str, list[str]] = {}
-    for name, target, shared in zip(SIDES, opened, rows, strict=True):
+    for name, target, shared in zip(SIDES, sides, rows, strict=True):
         if isinstance(shared, RowsUnavailable):
             why.setdefault(shared.why, []).append(name)
         elif target.engine is None and shared.answers is None:
@@ -119,17 +123,17 @@ def _not_queryable(
     return [f"{' and '.join(names)}: {reason}" for reason, names in why.items()]
 
 
-def _answers(run: Pipeline, opened: Sequence[DiffSide], rows: Sequence[Reference]) -> list[_Answer]:
-    for target in opened:
+def _answers(run: Pipeline, sides: Sequence[DiffSide], rows: Sequence[Reference]) -> list[_Answer]:
+    for target in sides:
         if target.engine and target.bundle:
             target.engine.builder.build(target.bundle, run.index, run.observer.step)
     with ExitStack() as stack:
-        waiting = [_query(stack, target, each) for target, each in zip(opened, rows, strict=True)]
+        waiting = [_query(stack, target, each) for target, each in zip(sides, rows, strict=True)]
         return [wait() for wait in waiting]
 
 
 def _query(stack: ExitStack, target: DiffSide, rows: Reference) -> Callable[[], _Answer]:
-    """What waits for the answer of a model that is being asked."""
+    """Start a query, and return a function that waits for the response."""
     classes = target.side.model.signature.classes
     if rows.answers is not None:
         known = rows.answers
@@ -137,7 +141,7 @@ def _query(stack: ExitStack, target: DiffSide, rows: Reference) -> Callable[[], 
         return lambda: ModelAnswers(
             nothing, known.predictions or nothing, known.probabilities, classes
         )
-    assert target.engine is not None  # noqa: S101 - else it is not asked
+    assert target.engine is not None  # noqa: S101 - or it is not queried
     try:
         request = parity.build_request(rows)
         query = target.engine.runner.query_model(target.name, request)
@@ -155,13 +159,13 @@ def _parse_answer(rows: Reference, answer: Callable[[], bytes], model: ModelSpec
         return error.message
     except ValueError as error:
         return f"what it said in the sandbox is malformed: {error}"
-    given = [answers.predictions, answers.probabilities]
-    spread = [None if part is None else _by_row(errors, part) for part in given]
+    parts = [answers.predictions, answers.probabilities]
+    spread = [None if part is None else _by_row(errors, part) for part in parts]
     return ModelAnswers(errors, spread[0] or (), spread[1], model.signature.classes)
 
 
 def _by_row(errors: Sequence[str | None], answers: Sequence[object]) -> tuple[object, ...]:
-    """The answers with None for each row that has none."""
+    """Return the answers, with None for each row without one."""
     left = iter(answers)
     return tuple(next(left, None) if error is None else None for error in errors)
 
@@ -181,5 +185,5 @@ def _compared(
         return predictions.one_side_failed("NEW", new)
     labels = any(model.task in _LABELED for model in models)
     made_up = any(each.made_up for each in rows)
-    asked = QueriedRows(rows[0].rows, made_up, run.options.tolerance, labels)
-    return predictions.compare(asked, old, new)
+    queried = QueriedRows(rows[0].rows, made_up, run.options.tolerance, labels)
+    return predictions.compare(queried, old, new)

@@ -1,4 +1,4 @@
-"""What the flow may be told, what it tells on its way, and what comes out of it."""
+"""Options of the pipeline, and the observer of its progress."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from modelpack.engines import StepEvent
 from modelpack.types import Check, CheckStatus, Environment, ModelSpec, SmokeReport
 
 FAIL_ON = ("any", "breaking", "predictions", "never")
-"""What `diff` may be told to fail on."""
+"""The values of `diff --fail-on`."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `package` may be told.
+    """The options of all commands.
 
     `tag`: the image's reference; made from the file's name where None. `output`: the folder in
     which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
@@ -53,7 +53,7 @@ class Options:
     allow_untested: bool = False
 
     def accepts(self, report: SmokeReport) -> bool:
-        """Whether a service with this report may be named and used."""
+        """Return whether a service with this report may be tagged and used."""
         return report.passed or (self.allow_untested and report.status == "untested")
 
 

@@ -33,8 +33,14 @@ _OUT_OF_MEMORY = 137
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """`rows`, `answers`: files; None, the standard streams. Their formats, of FORMATS: None, as
-    their names say, or else what the rows begin with. `arguments`: more options of `predict`.
+    """What to predict.
+
+    Attributes:
+        rows: A file, or None for stdin.
+        answers: A file, or None for stdout.
+        input_format: One of FORMATS, or None to detect it by name or content.
+        output_format: One of FORMATS, or None to detect it by name or use that of the input.
+        arguments: More options of `predict` in the image.
     """
 
     rows: Path | None = None
@@ -46,7 +52,7 @@ class PredictRequest:
 
 @dataclass
 class PredictResult:
-    """How many rows there were, and how many of them have no answer."""
+    """The number of rows, and of those without a prediction."""
 
     rows: int = 0
     refused: int = 0
@@ -55,7 +61,7 @@ class PredictResult:
 
 @dataclass
 class _ProgressReader:
-    """Hears what `predict` says, a JSON object a line, or what its interpreter says."""
+    """Reads the output of `predict`: a JSON object per line, or errors of the interpreter."""
 
     run: Pipeline
     answered: PredictResult = field(default_factory=PredictResult)
@@ -89,17 +95,18 @@ class _ProgressReader:
         self.failure = str(event["detail"])
 
     def _done(self, event: dict[str, Any]) -> None:
-        """Nothing more to say."""
+        """Do nothing: the figures are complete."""
 
 
 def predict(run: Pipeline, target: Target, batch: PredictRequest) -> PredictResult:
-    """Answers rows by an image, a bundle in a folder, or a model in a file, which is packaged for
-    it. The file of answers is written whole or not at all.
+    """Predict rows with an image, a bundle, or a model file, which is packaged for that.
+
+    The file of predictions is written completely or not at all.
 
     Raises:
-        ModelpackError: as `package`.
-        UsageError: the rows cannot be read, or do not fit the model, or there is no such target.
-        SmokeFailedError: the model fails on them, or does not load.
+        ModelpackError: As `package`.
+        UsageError: The rows cannot be read or do not fit the model, or there is no such target.
+        SmokeFailedError: The model fails, or does not load.
     """
     with _files(batch) as (rows, answers), open_runnable(run, target) as runnable:
         listener = _ProgressReader(run)
@@ -119,8 +126,10 @@ def _counted(answered: PredictResult) -> str:
 
 @contextmanager
 def _files(batch: PredictRequest) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Raises:
-    UsageError: a file cannot be read or written, or nobody gives rows.
+    """Open the input and the output.
+
+    Raises:
+        UsageError: A file cannot be read or written, or stdin is a terminal.
     """
     if batch.rows is None and sys.stdin.isatty():
         raise UsageError("There are no rows.", hint="modelpack predict TARGET DATA, or < DATA")
@@ -159,7 +168,7 @@ def _answers(path: Path | None) -> Iterator[IO[bytes]]:
 
 
 def _arguments(batch: PredictRequest) -> list[str]:
-    """`predict` is told what the names of the files say, as it does not see them."""
+    """Return the options of `predict`, with formats by file names, which it does not see."""
     named = {
         "--input-format": batch.input_format or _format(batch.rows),
         "--output-format": batch.output_format or _format(batch.answers),
@@ -172,14 +181,14 @@ def _format(path: Path | None) -> str | None:
     return next((name for name, suffixes in FORMATS.items() if suffix in suffixes), None)
 
 
-def _require_done(code: int, said: str) -> None:
-    if code in {0, _BROKEN_PIPE}:  # a reader that has seen enough is no failure
+def _require_done(code: int, message: str) -> None:
+    if code in {0, _BROKEN_PIPE}:  # a reader that stops early is not a failure
         return
     if code == _INTERRUPTED:
         raise KeyboardInterrupt
     if code in {_USAGE, _BAD_ROWS, _NO_OUTPUT}:
-        raise UsageError(said, hint=_HINTS.get(code, ""))
-    raise _failure(code, said)
+        raise UsageError(message, hint=_HINTS.get(code, ""))
+    raise _failure(code, message)
 
 
 _HINTS = {
@@ -187,13 +196,13 @@ _HINTS = {
 }
 
 
-def _failure(code: int, said: str) -> ModelpackError:
+def _failure(code: int, message: str) -> ModelpackError:
     if code == _OUT_OF_MEMORY:
         return SmokeFailedError(
             "It was ended: 2 GB of memory were not enough.", hint="Try fewer: --chunk-rows 1000"
         )
-    if "No module named modelpack.serving.__main__" in said:
+    if "No module named modelpack.serving.__main__" in message:
         return SmokeFailedError(
             "It was packaged by a modelpack that answered no files.", hint="Package it again."
         )
-    return SmokeFailedError(said or f"It ended with exit code {code}, and said nothing.")
+    return SmokeFailedError(message or f"It ended with exit code {code}, and said nothing.")

@@ -16,8 +16,11 @@ from .stages import Pipeline
 
 @dataclass(frozen=True)
 class PushResult:
-    """What is in the registry now. `digest`: of the manifest. `layers`: name -> whether it was
-    there already. `signed`: whether it was signed as well.
+    """A pushed image.
+
+    Attributes:
+        digest: Of the manifest.
+        layers: Name -> whether the registry had it already.
     """
 
     repository: str
@@ -31,7 +34,7 @@ class PushResult:
         return f"{self.repository}@{self.digest}"
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `modelpack push --json`."""
+        """Return the document of `modelpack push --json`."""
         return {
             "reference": self.reference,
             "digest": self.digest,
@@ -47,14 +50,14 @@ class PushResult:
 def push(
     run: Pipeline, reference: str, other: str | None = None, *, attestor: Attestor | None = None
 ) -> PushResult:
-    """Pushes an image that modelpack made, and attaches what vouches for it. `other`: a name that
-    it gets, and by which it is pushed, where `reference` is no name in a registry. `attestor`:
-    signs it, too.
+    """Push an image of modelpack, and attach and sign its attestations.
+
+    It is pushed as `other` if that is given, and tagged with it.
 
     Raises:
-        UsageError: there is no such image, modelpack did not make it, or the registry cannot be
-            reached, or does not let this user push.
-        BuildFailedError: the registry fails, or does not take the image.
+        UsageError: There is no such image, modelpack did not create it, or the registry cannot be
+            reached or denies access.
+        BuildFailedError: The registry fails, or rejects the image.
     """
     name = _new_name(other or reference)
     images = run.engine.require_images(f"{reference} cannot be pushed")
@@ -96,10 +99,10 @@ def _summed_up(layers: dict[str, bool]) -> str:
 
 
 class Attestor:
-    """Made before anything is pushed, so that a key that cannot be used is told of in time.
+    """Attaches attestations, and signs them with a key, which is read before the push.
 
     Raises:
-        UsageError: there is no such key, or the password does not open it.
+        UsageError: There is no such key, or the password is wrong.
     """
 
     def __init__(self, key: Path | None = None, password: keys.Password = str) -> None:
@@ -110,15 +113,17 @@ class Attestor:
         return self._signer is not None
 
     def attach(self, run: Pipeline, reference: str) -> None:
-        """`reference`: with the digest that was pushed, whatever a tag stands for by now.
+        """Attach the attestations of an image by its digest, because tags can move.
 
         Raises:
-            ModelpackError: the registry refuses, or the image is none of modelpack.
+            ModelpackError: The registry refuses, or modelpack did not create the image.
         """
         from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
 
         with run.stage("vouch") as summary, registry.open_registry_image(reference) as place:
-            there = registry.attach_attestations(place, self._signer)
-            attached = "SBOM and provenance attached" if there else "no SBOM nor provenance in it"
+            has_documents = registry.attach_attestations(place, self._signer)
+            attached = (
+                "SBOM and provenance attached" if has_documents else "no SBOM nor provenance in it"
+            )
             signed = "signed" if self._signer else "not signed: no --key"
             summary.append(f"{attached}; {signed}")

@@ -21,24 +21,26 @@ def scan(run: Pipeline, target: Target) -> tuple[Ruling, ...]:
         UsageError: There is no such image, or modelpack did not make it.
         NoEngineError: It is an image of an engine, and none responds.
     """
-    given = hardening.known_secrets(run.index, os.environ)
+    secrets = hardening.known_secrets(run.index, os.environ)
     with open_image(run, target) as image:
-        return hardening.scan(image, given)
+        return hardening.scan(image, secrets)
 
 
 def scan_report(target: str, rulings: Sequence[Ruling]) -> dict[str, Any]:
-    """The document of `modelpack scan --json`."""
+    """Return the document of `modelpack scan --json`."""
     passed = all(ruling.passed for ruling in rulings)
     return {"target": target, "passed": passed, "rulings": [to_json(each) for each in rulings]}
 
 
 def require_passed_rules(rulings: Sequence[Ruling]) -> None:
-    """Raises:
-    SmokeFailedError: the image does not follow a rule; it names those.
+    """Require that an image follows all rules.
+
+    Raises:
+        SmokeFailedError: It breaks a rule; the message names each.
     """
     broken = ", ".join(ruling.rule for ruling in rulings if not ruling.passed)
     if broken:
         raise SmokeFailedError(
             f"The image does not follow the rules: {broken}.",
-            hint="docs/security.md says what each of them asks for.",
+            hint="docs/security.md describes each rule.",
         )

@@ -44,7 +44,7 @@ MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
 
 
 class Summary(list[str]):
-    """What a stage did, in words.
+    """A summary of a stage for the terminal.
 
     Attributes:
         status: "passed" also if the stage tests nothing.
@@ -66,7 +66,7 @@ class Summary(list[str]):
 
 
 class Pipeline:
-    """One go through the flow: each arrow a method, timed, and told to the observer."""
+    """A run of the pipeline. Each stage is a method, timed and reported to the observer."""
 
     def __init__(self, options: Options, observer: Observer | None = None) -> None:
         self.options = options
@@ -74,7 +74,7 @@ class Pipeline:
         self.seconds: dict[str, float] = {}
 
     def for_platform(self, platform: str) -> Pipeline:
-        """The same go, for one platform of those that are asked for."""
+        """Return the pipeline for one of the requested platforms."""
         run = Pipeline(replace(self.options, platform=platform), self.observer)
         run.seconds = self.seconds
         run.engine = self.engine
@@ -82,7 +82,7 @@ class Pipeline:
 
     @property
     def is_static_check(self) -> bool:
-        """Whether an image is only read, as nothing here runs it."""
+        """Return whether an image is only read, because nothing here runs it."""
         return self.engine.foreign_images_are_read and self.platform != self.engine.platform
 
     @cached_property
@@ -107,8 +107,10 @@ class Pipeline:
 
     @cached_property
     def platform(self) -> str:
-        """Raises:
-        UsageError: there is no lock for it.
+        """The platform of the image.
+
+        Raises:
+            UsageError: It is not supported.
         """
         platform = self.options.platform or self.engine.platform
         environment.require_platform(platform)
@@ -191,7 +193,7 @@ class Pipeline:
     def render(
         self, model: ModelSpec, code: Code, directory: Path, claimed: Parity | None = None
     ) -> Bundle:
-        """`claimed`: what the image tells in its labels, its provenance and on its page."""
+        """Resolve the environment and render the bundle, which contains the parity claim."""
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
             base = replace(base, slim=self.options.slim_base)
@@ -203,7 +205,7 @@ class Pipeline:
     def reference(
         self, model: ModelSpec, paths: Sequence[str | Path] = ()
     ) -> tuple[ModelSpec, Reference]:
-        """The rows that the smoke test asks for, and the model with the first as its example."""
+        """Return the rows of the smoke test, and the model with the first one as its example."""
         given = self.options
         files = tuple(map(Path, paths))
         sources = parity.ReferenceSources(files, given.example, given.expected, given.tolerance)
@@ -236,7 +238,7 @@ class Pipeline:
 
     @contextmanager
     def _hardening_scan(self, target: str) -> Iterator[Callable[[], tuple[Ruling, ...]] | None]:
-        """An image is held to the rules beside its service. What is yielded waits for that."""
+        """Scan an image in parallel, and yield a function that waits for the result."""
         images = self.engine.images
         if images is None:
             yield None
@@ -286,13 +288,13 @@ class Pipeline:
         return True
 
     def _parity(self, report: SmokeReport | None) -> Parity | None:
-        """What an image with this report may claim."""
+        """Return the parity that an image with this report may claim."""
         if report is None or not self.options.accepts(report):
             return None
         return claims.UNTESTED if report.status == "untested" else report.parity
 
     def check_static(self, image: Image, bundle: Bundle) -> SmokeReport:
-        """What is seen of an image that this machine does not run."""
+        """Check an image that this machine does not run."""
         self.observer.notice(
             f"The image for {self.platform} is read and not run here: what the model answers there"
             " is compared with nothing."
@@ -308,7 +310,7 @@ class Pipeline:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Summary]:
-        """Times a stage; the body appends the line that sums it up."""
+        """Time a stage, whose body appends to the summary."""
         self.observer.stage_started(name)
         started = time.monotonic()
         summary = Summary()

@@ -23,7 +23,7 @@ from .stages import Pipeline
 
 
 class TargetKind(str, Enum):
-    """What a TARGET argument refers to. The values are the `kind` of `diff --json`."""
+    """The kinds of TARGET arguments. The values are the `kind` of `diff --json`."""
 
     MODEL = "model file"
     BUNDLE = "bundle"
@@ -57,7 +57,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Accepts:
-    """What one command accepts.
+    """The kinds that one command accepts.
 
     Attributes:
         kinds: Besides images, which every command accepts.
@@ -141,7 +141,7 @@ def open_image(pipeline: Pipeline, target: Target) -> AbstractContextManager[oci
 
 @dataclass(frozen=True)
 class Runnable:
-    """What an engine runs.
+    """A target that an engine can run.
 
     Attributes:
         name: As `Engine.run` takes it: an image, or a bundle whose environment exists.

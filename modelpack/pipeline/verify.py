@@ -26,9 +26,12 @@ _RUN_IT = "Not run: it lies in no engine. Load it into one, and: modelpack smoke
 
 @dataclass(frozen=True)
 class Verification:
-    """`digest`: of the manifest, where the image has one. `signed`: by the key that was given;
-    None where none was. `smoke`: None where it was not run, as it must not be if something does
-    not hold.
+    """The result of `verify`.
+
+    Attributes:
+        digest: Of the manifest, if the image has one.
+        signed: Whether the key signed the image, or None without a key.
+        smoke: None if the image was not run, as if an attestation is wrong.
     """
 
     target: str
@@ -49,7 +52,7 @@ class Verification:
         return all(verdict.state != "fails" for verdict in self.checks)
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `modelpack verify --json`."""
+        """Return the document of `modelpack verify --json`."""
         return {
             "target": self.target,
             "digest": self.digest,
@@ -64,12 +67,11 @@ class Verification:
 
 
 def verify(run: Pipeline, target: Target, key: Path | None = None) -> Verification:
-    """Judges an image in a registry, of an engine, or at a place that `oci.opened` reads. If
-    nothing speaks against it, it is run and tested too, unless the options say otherwise.
+    """Verify the attestations of an image, then run its smoke test if the options allow it.
 
     Raises:
-        UsageError: there is no such image, or no such key.
-        NoEngineError: it is to be tested, and no engine can run it.
+        UsageError: There is no such image, or no such key.
+        NoEngineError: The image must be run, and no engine can.
     """
     if target.kind is TargetKind.IMAGE and (key or target.reference.has_registry):
         target = as_registry(target)
@@ -100,9 +102,11 @@ def verify(run: Pipeline, target: Target, key: Path | None = None) -> Verificati
 
 
 def require_verified(outcome: Verification) -> None:
-    """Raises:
-    VerificationError: something does not hold; it names the first.
-    SmokeFailedError: the image does not answer as it must.
+    """Require that all checks of an image passed.
+
+    Raises:
+        VerificationError: An attestation is wrong; the message names the first.
+        SmokeFailedError: The smoke test failed.
     """
     if outcome.smoke:
         require_passed(outcome.smoke, allow_untested=outcome.allow_untested)
@@ -113,14 +117,14 @@ def require_verified(outcome: Verification) -> None:
         )
 
 
-def _run_smoke_test(run: Pipeline, outcome: Verification, told: Parity | None) -> Verification:
-    """Tests the image, by the tolerance that it tells of."""
-    if told:
-        tolerance = max(told.tolerance, run.options.tolerance)
+def _run_smoke_test(run: Pipeline, outcome: Verification, claim: Parity | None) -> Verification:
+    """Run the smoke test with the tolerance that the image claims."""
+    if claim:
+        tolerance = max(claim.tolerance, run.options.tolerance)
         run.options = replace(run.options, tolerance=tolerance)
     with _runnable(run, outcome) as name:
         report = smoke_target(run, Target(name, TargetKind.IMAGE))
-    return replace(outcome, smoke=report, checks=(*outcome.checks, _parity(told, report.parity)))
+    return replace(outcome, smoke=report, checks=(*outcome.checks, _parity(claim, report.parity)))
 
 
 # --- where images are ----------------------------------------------------------------------------
@@ -143,27 +147,25 @@ def _subject(run: Pipeline, target: Target) -> Iterator[Subject]:
 
 @contextmanager
 def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
-    """What an engine calls the image: by its digest, which has been judged, whatever the name
-    leads to by now.
-    """
+    """Yield the name of the verified image for an engine: by digest, because tags can move."""
     if outcome.digest is None:
         yield outcome.target
         return
-    judged = ImageReference.parse(outcome.target).with_digest(outcome.digest)
+    verified = ImageReference.parse(outcome.target).with_digest(outcome.digest)
     images = run.engine.require_images(f"{outcome.target} cannot be run", "add --no-smoke")
-    with images.pull_temporarily(str(judged)) as name:
+    with images.pull_temporarily(str(verified)) as name:
         yield name
 
 
-def _parity(told: Parity | None, found: Parity | None) -> Verdict:
-    if told is None:
+def _parity(claim: Parity | None, found: Parity | None) -> Verdict:
+    if claim is None:
         return Verdict("parity", "unknown", "the image claims none")
-    if told.source == UNTESTED.source:
+    if claim.source == UNTESTED.source:
         return Verdict("parity", "unknown", "the image says that no prediction was tested")
-    how = f"within {told.tolerance:g}" if told.tolerance else "exact"
-    claim = f"told: {how}, {told.rows} rows, by {told.source}"
+    how = f"within {claim.tolerance:g}" if claim.tolerance else "exact"
+    text = f"told: {how}, {claim.rows} rows, by {claim.source}"
     if found is None:
-        return Verdict("parity", "unknown", f"{claim}; no rows to ask for here: --example FILE")
+        return Verdict("parity", "unknown", f"{text}; no rows to ask for here: --example FILE")
     if not found.passed:
-        return Verdict("parity", "fails", f"{claim}; it does not answer so", "See the smoke test.")
-    return Verdict("parity", "holds", f"{claim}; found: {found.rows} rows, by {found.source}")
+        return Verdict("parity", "fails", f"{text}; it does not answer so", "See the smoke test.")
+    return Verdict("parity", "holds", f"{text}; found: {found.rows} rows, by {found.source}")
