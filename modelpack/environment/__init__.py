@@ -1,4 +1,4 @@
-"""ModelSpec -> Environment: a Python version, and every distribution pinned and hashed."""
+"""The environment of a model: a Python version, and all distributions pinned and hashed."""
 
 from modelpack.platforms import require_platform
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import tarfile
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,25 +16,17 @@ from urllib.parse import unquote, urlsplit
 
 from packaging import tags
 from packaging.requirements import Requirement
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from modelpack import processes
 from modelpack.errors import EnvironmentNotResolvedError
 from modelpack.platforms import wheel_platform_tags
 from modelpack.types import IndexSettings
 
-from .uv import Request, compile_lock, not_resolved, pins_of
+from .uv import Lock, Request, compile_lock, not_resolved, pins_of
 
 if TYPE_CHECKING:
     from .downloads import Transport
-import tarfile
-import zipfile
-from collections.abc import Collection, Sequence
-
-from packaging.utils import canonicalize_name
-
-from modelpack import processes
-
-from .uv import Lock
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,15 +34,15 @@ else:
     import tomli as tomllib
 
 OnDownload = Callable[[str, int], None]
-"""Told of each file that is there now, by name and size."""
+"""Called with the name and size of each file that is complete."""
 
-_AT_ONCE = 4
+_PARALLEL = 4
 _BLOCK = 2**18
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A wheel or a source distribution, as an index has it."""
+    """A wheel or an sdist of an index."""
 
     filename: str
     url: str
@@ -56,26 +50,27 @@ class Artifact:
 
 
 def artifacts_from_lock(lock: str, request: Request) -> list[Artifact]:
-    """The one file of each distribution in `lock` that pip would take for the request's Python and
-    platform. `request.sdists` are taken as source.
+    """Return the file of each distribution in `lock` that pip would select for the request.
+
+    For `request.sdists`, it is the sdist.
 
     Raises:
-        EnvironmentNotResolvedError: the index no longer has what was locked, or cannot be reached.
+        EnvironmentNotResolvedError: The index no longer has a locked file, or cannot be reached.
     """
     pins = [Requirement(f"{name}=={version}") for name, version in pins_of(lock).items()]
-    alone = ("--no-deps", "--format=pylock.toml")
-    found = compile_lock(replace(request, requirements=pins, options=alone))
-    if found.error:
-        raise not_resolved(found.error, request.python, request.platform)
-    packages = tomllib.loads(found.text).get("packages", [])
+    options = ("--no-deps", "--format=pylock.toml")
+    result = compile_lock(replace(request, requirements=pins, options=options))
+    if result.error:
+        raise not_resolved(result.error, request.python, request.platform)
+    packages = tomllib.loads(result.text).get("packages", [])
     return [_chosen(package, request, lock) for package in packages]
 
 
 def artifacts_from_directory(lock: str, folder: Path, request: Request) -> list[Artifact]:
-    """As `of_lock`, of the files in a folder.
+    """Return the wheel of each distribution in `lock` from a directory.
 
     Raises:
-        EnvironmentNotResolvedError: it has none for a distribution.
+        EnvironmentNotResolvedError: The directory has no wheel of a distribution.
     """
     wheels = {sha256_of(path): path for path in sorted(folder.glob("*.whl"))}
     return [_in_folder(name, hashes, wheels, request) for name, hashes in entries_of(lock)]
@@ -84,42 +79,41 @@ def artifacts_from_directory(lock: str, folder: Path, request: Request) -> list[
 def _in_folder(
     name: str, hashes: Iterable[str], wheels: Mapping[str, Path], request: Request
 ) -> Artifact:
-    here = [(digest, wheels[digest]) for digest in hashes if digest in wheels]
-    known = [{"url": path.as_uri(), "hashes": {"sha256": digest}} for digest, path in here]
+    locked = [(digest, wheels[digest]) for digest in hashes if digest in wheels]
+    known = [{"url": path.as_uri(), "hashes": {"sha256": digest}} for digest, path in locked]
     fitting = _by_fit(known, request)
     if not fitting:
         raise EnvironmentNotResolvedError(
-            f"The wheelhouse has no wheel of {name} that is locked and fits.",
-            hint="Make one where there is a network: modelpack lock MODEL --download FOLDER",
+            f"The wheelhouse has no locked wheel of {name} for this Python and platform.",
+            hint="Run on a machine with a network: modelpack lock MODEL --download FOLDER",
         )
     return _artifact(fitting[0])
 
 
 def entries_of(lock: str) -> list[tuple[str, list[str]]]:
-    """Each "name==version" of a lock, with the sha256 of its files."""
-    found = re.findall(r"^(\S+==\S+)((?:\s+\\?\s*--hash=\S+)+)", lock, re.MULTILINE)
-    return [(pin, re.findall(r":(\w+)", hashes)) for pin, hashes in found]
+    """Return each "name==version" of a lock, with the SHA-256 of its files."""
+    entries = re.findall(r"^(\S+==\S+)((?:\s+\\?\s*--hash=\S+)+)", lock, re.MULTILINE)
+    return [(pin, re.findall(r":(\w+)", hashes)) for pin, hashes in entries]
 
 
 def fetch(
-    artifacts: Iterable[Artifact], folder: Path, index: IndexSettings, told: OnDownload
+    artifacts: Iterable[Artifact], folder: Path, index: IndexSettings, on_download: OnDownload
 ) -> None:
-    """Puts the files into `folder`: each whole and verified by its hash, or not at all. One that
-    is there already is not fetched again.
+    """Download the files into `folder` and verify their hashes. Existing files are kept.
 
     Raises:
-        EnvironmentNotResolvedError: a file cannot be had, or is not the one that was locked.
+        EnvironmentNotResolvedError: A file cannot be downloaded, or is not the locked one.
     """
-    from .downloads import Transport  # noqa: PLC0415 - 40 ms, which all else does without
+    from .downloads import Transport  # noqa: PLC0415 - the import takes 40 ms
 
-    wanted = list(artifacts)
-    with Transport(index) as source, ThreadPoolExecutor(_AT_ONCE) as threads:
-        jobs = [threads.submit(_fetch, artifact, folder, source) for artifact in wanted]
+    files = list(artifacts)
+    with Transport(index) as source, ThreadPoolExecutor(_PARALLEL) as threads:
+        jobs = [threads.submit(_fetch, artifact, folder, source) for artifact in files]
         try:
-            for artifact, job in zip(wanted, jobs, strict=True):
-                told(artifact.filename, job.result())
+            for artifact, job in zip(files, jobs, strict=True):
+                on_download(artifact.filename, job.result())
         except BaseException:
-            source.stop()  # else an interrupt would wait for what is under way
+            source.stop()  # an interrupt does not wait for running downloads
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -143,9 +137,9 @@ def _chosen(package: dict[str, Any], request: Request, lock: str) -> Artifact:
     known = [_artifact(file) for file in candidates if file["hashes"]["sha256"] in lock]
     if not known:
         raise EnvironmentNotResolvedError(
-            f"The package index has no file of {package['name']} {package['version']} that is both"
-            f" locked and fit for Python {request.python} on {request.platform.partition('-')[0]}.",
-            hint="Make the lock anew: the index has changed since.",
+            f"The package index has no locked file of {package['name']} {package['version']} for"
+            f" Python {request.python} on {request.platform.partition('-')[0]}.",
+            hint="Lock again: the index has changed.",
         )
     return known[0]
 
@@ -155,12 +149,12 @@ def _artifact(file: dict[str, Any]) -> Artifact:
 
 
 def _filename(file: dict[str, Any]) -> str:
-    """The last part of the URL's path, which holds no separator."""
+    """Return the last part of the path of the URL, which contains no separator."""
     return Path(unquote(urlsplit(file["url"]).path)).name
 
 
 def _by_fit(wheels: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
-    """Those that fit, the best first."""
+    """Return the wheels that fit the request, the best first."""
     ranks = {tag: rank for rank, tag in enumerate(_tags(request.python, request.platform))}
     fits = {min((ranks[tag] for tag in _tags_of(w) if tag in ranks), default=-1): w for w in wheels}
     return [fits[rank] for rank in sorted(fits) if rank >= 0]
@@ -174,7 +168,7 @@ def _tags_of(wheel: dict[str, Any]) -> Iterable[tags.Tag]:
 
 
 def _tags(python: str, platform: str) -> Iterator[tags.Tag]:
-    """What pip takes, the best first. `platform` is uv's name of it, "x86_64-manylinux_2_28"."""
+    """Yield the tags that pip accepts, the best first. `platform`: "x86_64-manylinux_2_28"."""
     major, minor = map(int, python.split("."))
     machine = platform.partition("-")[0]
     platforms = wheel_platform_tags(machine)
@@ -187,7 +181,7 @@ def _tags(python: str, platform: str) -> Iterator[tags.Tag]:
 
 
 def _fetch(artifact: Artifact, folder: Path, source: Transport) -> int:
-    """The file's size."""
+    """Download a file unless it exists, and return its size."""
     path = folder / artifact.filename
     if not (path.is_file() and sha256_of(path) == artifact.sha256):
         part = folder / f".{artifact.filename}.part"
@@ -207,37 +201,32 @@ def _write(part: Path, blocks: Iterable[bytes], artifact: Artifact) -> None:
             file.write(block)
     if digest.hexdigest() != artifact.sha256:
         raise EnvironmentNotResolvedError(
-            f"{artifact.filename}, as the package index has it, is not the file that was locked.",
-            hint="Make the lock anew if the index was changed on purpose; else find out by whom.",
+            f"{artifact.filename} of the package index is not the locked file.",
+            hint="Lock again if the index was changed on purpose; otherwise find out who did it.",
         )
 
 
-# Building runs code of the distribution, and so, where its metadata is not written down, does
-# locking. Hence only what the user named is built, and what that depends on; never what stands in
-# the model file alone.
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+# Building an sdist runs its code, and so does locking it if its metadata is not static. modelpack
+# builds only distributions that the user named, and their dependencies; never those of a model
+# file.
 _WHEELLESS = re.compile(r"^hint: Wheels are required for `([\w.-]+)`", re.MULTILINE)
 _ALWAYS = ("setuptools", "wheel")
-"""What a distribution with an old setup.py takes without saying so."""
+"""Build requirements that a distribution with an old setup.py does not declare."""
 
 _MAX_PROJECT_FILE_BYTES = 2**20
 
 
 def without_wheels(lock: Lock) -> set[str]:
-    """The distributions that a lock failed for want of a wheel."""
+    """Return the distributions whose missing wheels made a lock fail."""
     return {canonicalize_name(name) for name in _WHEELLESS.findall(lock.error)}
 
 
 def user_sdists(
     user: Sequence[Requirement], request: Request, never: Collection[str]
 ) -> tuple[str, ...]:
-    """What has no wheel of the user's requirements and all that those alone depend on.
+    """Return the distributions without wheels among the user's requirements and dependencies.
 
-    `never`: names that are not built, whoever asks for them.
+    `never`: names that are not built.
     """
     request = replace(request, requirements=user)
     while missing := without_wheels(compile_lock(request)) - set(request.sdists) - set(never):
@@ -246,10 +235,10 @@ def user_sdists(
 
 
 def build_lock(lock: str, request: Request) -> str:
-    """The lock of what building `request.sdists` takes, in the versions of `lock` where they fit.
+    """Lock the build requirements of `request.sdists`, if possible in the versions of `lock`.
 
     Raises:
-        EnvironmentNotResolvedError: a source distribution cannot be had, or says no proper thing.
+        EnvironmentNotResolvedError: An sdist cannot be downloaded, or its metadata is invalid.
     """
     if not request.sdists:
         return ""
@@ -259,18 +248,18 @@ def build_lock(lock: str, request: Request) -> str:
         needed = [r for file in files for r in requirements_of(folder / file.filename)]
     wheels = replace(request, requirements=[*map(Requirement, _ALWAYS), *needed], sdists=())
     pins = [f"{name}=={version}" for name, version in Lock(lock, "").pins().items()]
-    made = compile_lock(wheels, bounds=pins)
-    made = compile_lock(wheels) if made.error else made
-    if made.error:
-        raise not_resolved(made.error, request.python, request.platform)
-    return made.text
+    result = compile_lock(wheels, bounds=pins)
+    result = compile_lock(wheels) if result.error else result
+    if result.error:
+        raise not_resolved(result.error, request.python, request.platform)
+    return result.text
 
 
 def requirements_of(sdist: Path) -> list[Requirement]:
-    """What a source distribution says in pyproject.toml that building it takes (PEP 518).
+    """Return the build requirements in the pyproject.toml of an sdist (PEP 518).
 
     Raises:
-        EnvironmentNotResolvedError: it is no archive, or says no proper thing.
+        EnvironmentNotResolvedError: It is not an archive, or its pyproject.toml is invalid.
     """
     try:
         document = tomllib.loads(_project_file(sdist).decode())
@@ -287,12 +276,12 @@ def requirements_of(sdist: Path) -> list[Requirement]:
     ) as error:
         raise EnvironmentNotResolvedError(
             f"{sdist.name} cannot be built from source: {error}.",
-            hint="Name a version that has a wheel: --requirement NAME==VERSION",
+            hint="Name a version with a wheel: --requirement NAME==VERSION",
         ) from error
 
 
 def _project_file(sdist: Path) -> bytes:
-    """The bytes of `name-version/pyproject.toml`; none where there is no such file."""
+    """Return the bytes of `name-version/pyproject.toml`; b"" if it does not exist."""
     if sdist.suffix == ".zip":
         with zipfile.ZipFile(sdist) as archive:
             name = next(filter(_is_project_file, archive.namelist()), None)

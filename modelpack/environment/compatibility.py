@@ -1,8 +1,8 @@
 """Version conflicts: renamed modules and known behaviour changes.
 
-Each rule takes what inspection found and what was locked, and gives the conflict where loading
-fails for sure. Where it only may fail later, or answer differently, a warning is enough: the smoke
-test follows. tests/data/ages/truth.json holds what really came of it in fifteen environments.
+A rule compares the model with the locked versions, and returns a conflict if loading certainly
+fails. If the model may fail later or predict differently, a warning is enough, because the smoke
+test follows. tests/data/ages/truth.json contains the results in fifteen real environments.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ class Conflict:
 
 
 def with_compatibility_warnings(spec: ModelSpec, environment: Environment) -> Environment:
-    """The environment, with a warning for each class that may fail in it.
+    """Add a warning for each class that may fail in the environment.
 
     Raises:
-        EnvironmentNotResolvedError: the model cannot be loaded in it.
+        EnvironmentNotResolvedError: The model cannot be loaded in it.
     """
     require_loadable(spec, environment)
     return replace(environment, warnings=(*environment.warnings, *_warnings(spec, environment)))
 
 
 def require_loadable(spec: ModelSpec, environment: Environment) -> None:
-    """What is not in the environment yet is not asked for.
+    """Check the versions in an environment, which may be incomplete.
 
     Raises:
-        EnvironmentNotResolvedError: the model cannot be loaded with what is.
+        EnvironmentNotResolvedError: The model cannot be loaded with them.
     """
-    conflict = next((found for rule in RULES if (found := rule(spec, environment))), None)
+    conflict = next(filter(None, (rule(spec, environment) for rule in RULES)), None)
     if conflict:
         raise EnvironmentNotResolvedError(
             conflict.message, hint=_way_out(conflict.library, spec, environment)
@@ -62,8 +62,8 @@ def _python(spec: ModelSpec, environment: Environment) -> Conflict | None:
     if allowed.contains(environment.python):
         return None
     protocol = any(file.protocol == 5 for file in spec.files)
-    why = "protocol 5, in which the file is written," if protocol else "what the file holds"
-    message = f"Python {environment.python} cannot load the model: {why} takes Python {allowed}."
+    why = "protocol 5 of the file" if protocol else "the content of the file"
+    message = f"Python {environment.python} cannot load the model: {why} needs Python {allowed}."
     return Conflict(PYTHON, message)
 
 
@@ -74,8 +74,8 @@ def _names(spec: ModelSpec, environment: Environment) -> Conflict | None:
         if library and version and is_missing(key, version):
             name = key.replace(":", ".")
             spans = release_ranges(key)
-            message = f"{library} {version} has no {name}, which the model file names"
-            return Conflict(library, f"{message}: it was there in {spans}.")
+            message = f"{library} {version} has no {name}, which the model file needs"
+            return Conflict(library, f"{message}: it exists in {spans}.")
     return None
 
 
@@ -84,17 +84,17 @@ def _layouts(spec: ModelSpec, environment: Environment) -> Conflict | None:
         library, readers, words = LAYOUTS.get(layout, ("", "", ""))
         version = environment.requirements.get(library)
         if version and not SpecifierSet(readers, prereleases=True).contains(version):
-            message = f"{library} {version} cannot read {words}: that takes {library}{readers}."
+            message = f"{library} {version} cannot read {words}: this needs {library}{readers}."
             return Conflict(library, message)
     return None
 
 
 LAYOUTS = {
     "tree-nodes": (
-        "scikit-learn", "<1.3", "the trees in the model file, whose nodes are of before 1.3"
+        "scikit-learn", "<1.3", "the trees in the model file, whose nodes are older than 1.3"
     ),
     "tree-nodes-1.3": (
-        "scikit-learn", ">=1.3", "the trees in the model file, whose nodes are of 1.3 or later"
+        "scikit-learn", ">=1.3", "the trees in the model file, whose nodes are from 1.3 or later"
     ),
     "aligned-arrays": (
         "joblib", ">=1.2", "the arrays in the model file, which are aligned"
@@ -106,9 +106,7 @@ LAYOUTS = {
         "numpy", ">=2", "the random generator in the model file"
     ),
 }  # fmt: skip
-"""Layout (modelpack.inspection.facts.layouts) -> the library that reads it, the releases that can,
-and what it is.
-"""
+"""Layout (inspection.facts.layouts) -> the library that reads it, its releases, a description."""
 
 RULES = (_python, _names, _layouts)
 
@@ -117,7 +115,7 @@ def _warnings(spec: ModelSpec, environment: Environment) -> list[str]:
     served = environment.requirements.get("scikit-learn", "")
     saved = spec.versions.get("scikit-learn", "")
     return [
-        f"A {name} saved by scikit-learn {saved} may fail or answer differently in {served}: "
+        f"A {name} saved by scikit-learn {saved} may fail or predict differently in {served}: "
         f"{drift.what}."
         for name, drift in drifts(spec, served)
     ]
@@ -128,14 +126,14 @@ def _way_out(library: str, spec: ModelSpec, environment: Environment) -> str:
         return f"Leave out --python {environment.python}."
     version = environment.requirements[library]
     recorded = spec.versions.get(library, "")
-    told = f": the file records {library} {recorded}" if recorded[:1].isdigit() else ""
+    reason = f": the file records {library} {recorded}" if recorded[:1].isdigit() else ""
     if environment.origins.get(library) == "user":
-        return f"Leave out --requirement {library}=={version}{told}."
+        return f"Leave out --requirement {library}=={version}{reason}."
     specifier = f"=={recorded}" if recorded[:1].isdigit() else recorded or "==VERSION"
     return f"Name a version that can: --requirement '{library}{specifier}'"
 
 
-# Each line was seen in real environments: tests/data/ages/truth.json holds what came of it.
+# Each line was observed in real environments: see tests/data/ages/truth.json.
 _BOOSTING = ("GradientBoostingClassifier", "GradientBoostingRegressor")
 _HISTOGRAM = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 _TFIDF = ("TfidfTransformer", "TfidfVectorizer")
@@ -144,8 +142,12 @@ _TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor")
 
 @dataclass(frozen=True)
 class Drift:
-    """`saved` and `served` are specifiers of feature releases ("<1.8"); `what` ends the sentence
-    that warns of it.
+    """A change between releases of scikit-learn that affects saved models.
+
+    Attributes:
+        saved: Specifier of the feature releases that saved the model, "<1.8".
+        served: Specifier of those that serve it.
+        what: End of the warning.
     """
 
     classes: tuple[str, ...]
@@ -196,29 +198,30 @@ DRIFTS = (
 
 
 def drifts(spec: ModelSpec, served: str) -> Iterator[tuple[str, Drift]]:
-    """Of the classes in the file, those that scikit-learn `served` is known to fail with or to
-    answer differently for; none where the file records no version.
+    """Yield the classes in the file that may fail or predict differently in scikit-learn `served`.
+
+    There are none if the file records no version.
     """
     versions = _series(spec.versions.get("scikit-learn", "")), _series(served)
     if None in versions:
         return
     names = {key.rpartition(":")[2] for key in spec.globals if _is_ours(key)}
     for drift in DRIFTS:
-        found = names.intersection(drift.classes)
-        if found and all(map(_holds, (drift.saved, drift.served), versions)):
-            yield min(found), drift
+        affected = names.intersection(drift.classes)
+        if affected and all(map(_contains, (drift.saved, drift.served), versions)):
+            yield min(affected), drift
 
 
 def _is_ours(key: str) -> bool:
     return LIBRARIES.get(key.partition(".")[0]) == "scikit-learn"
 
 
-def _holds(specifier: str, version: Version | None) -> bool:
+def _contains(specifier: str, version: Version | None) -> bool:
     return version is not None and SpecifierSet(specifier).contains(version)
 
 
 def _series(version: str) -> Version | None:
-    """The feature release of a version, so that 1.8.dev0 counts as 1.8; None for a specifier."""
+    """Return the feature release of a version; 1.8.dev0 counts as 1.8. None for a specifier."""
     try:
         release = Version(version).release
     except InvalidVersion:
@@ -237,13 +240,14 @@ LIBRARIES = {
 
 
 def library_from_global(key: str) -> str | None:
-    """The distribution of a "module:name" whose releases are known."""
+    """Return the distribution of a "module:name" if its releases are known."""
     return LIBRARIES.get(key.partition(":")[0].partition(".")[0])
 
 
 def release_ranges(key: str) -> str:
-    """The feature releases that have a name, as "0.20-0.23 1.5-1.8"; "" where that is all that are
-    known, or nothing is known of it.
+    """Return the feature releases that have a name, "0.20-0.23 1.5-1.8".
+
+    "" if all known releases have it, or if the name is unknown.
     """
     table = _table().get(library_from_global(key) or "", {})
     names: Mapping[str, str] = table.get("names", {})
@@ -251,8 +255,9 @@ def release_ranges(key: str) -> str:
 
 
 def is_missing(key: str, version: str) -> bool:
-    """Whether the release surely has no such name: of the feature releases that are known, neither
-    the nearest at or below `version` has it, nor the nearest at or above it.
+    """Return whether a release certainly does not have a name.
+
+    Neither of the nearest known feature releases, at or below and at or above `version`, has it.
     """
     spans = [tuple(map(Version, span.split("-"))) for span in release_ranges(key).split()]
     return bool(spans) and not any(
@@ -261,7 +266,7 @@ def is_missing(key: str, version: str) -> bool:
 
 
 def _nearest(key: str, version: str) -> tuple[Version, ...]:
-    """The known releases on both sides; beyond the newest, that one: what is gone stays so."""
+    """Return the nearest known releases on both sides. Beyond the newest, it is the newest."""
     known = [Version(release) for release in _table()[library_from_global(key) or ""]["releases"]]
     try:
         feature = Version(".".join(map(str, (*Version(version).release, 0)[:2])))

@@ -26,7 +26,7 @@ _BLOCK = 2**18
 
 
 class Transport:
-    """One connection pool, for several threads; the variables of proxies and ~/.netrc count."""
+    """A connection pool for several threads. It uses proxy variables and ~/.netrc."""
 
     def __init__(self, index: IndexSettings) -> None:
         self._index = index
@@ -44,18 +44,18 @@ class Transport:
         self._session.close()
 
     def stop(self) -> None:
-        """Whatever is under way in other threads ends with an error."""
+        """End the downloads of other threads with an error."""
         self._stopped.set()
 
     def blocks(self, url: str) -> Iterator[bytes]:
-        """The content behind a URL of http, https or file.
+        """Yield the content of an http, https or file URL.
 
         Raises:
-            EnvironmentNotResolvedError: it cannot be had, or is wanted no longer.
+            EnvironmentNotResolvedError: The download failed, or `stop` was called.
         """
         for block in self._from_disk(url) if url.startswith("file:") else self._from_web(url):
             if self._stopped.is_set():
-                raise EnvironmentNotResolvedError("Fetching was given up.")
+                raise EnvironmentNotResolvedError("The download was stopped.")
             yield block
 
     def _from_disk(self, url: str) -> Iterator[bytes]:
@@ -71,20 +71,20 @@ class Transport:
                 yield from response.iter_content(_BLOCK)
         except requests.RequestException as error:
             raise EnvironmentNotResolvedError(
-                f"{redacted(url)} cannot be fetched: {redacted(str(error))}.",
-                hint="Run it again: what is here already is not fetched twice.",
+                f"{redacted(url)} cannot be downloaded: {redacted(str(error))}.",
+                hint="Run the command again. Complete files are kept.",
             ) from error
 
     def _get(self, url: str, host: str) -> requests.Response:
-        """`verify` is given with each request: a session's goes behind REQUESTS_CA_BUNDLE."""
+        """Send a request. It sets `verify`, because REQUESTS_CA_BUNDLE overrides a session's."""
         with catch_warnings():
-            simplefilter("ignore", InsecureRequestWarning)  # the user has said so
+            simplefilter("ignore", InsecureRequestWarning)  # the user chose it
             return self._session.get(
                 url, stream=True, timeout=_TIMEOUT, verify=self._verify(host), auth=self._auth(host)
             )
 
     def _auth(self, host: str) -> HTTPBasicAuth | None:
-        """As pip does: files on the index's own host are asked for with its credentials."""
+        """Return the credentials of the index for files on its host, as pip does."""
         for url in filter(None, (self._index.index_url, *self._index.extra_index_urls)):
             parts = urlsplit(url)
             if parts.username is not None and parts.netloc.rpartition("@")[2] == host:
@@ -94,5 +94,5 @@ class Transport:
     def _verify(self, host: str) -> bool | str:
         if {host, host.partition(":")[0]} & set(self._index.trusted_hosts):
             return False
-        system = ssl.get_default_verify_paths().cafile  # None where there is no such file
+        system = ssl.get_default_verify_paths().cafile  # None if the file does not exist
         return self._index.ca_bundle or system or True

@@ -1,8 +1,8 @@
 """The package index and credentials of this user.
 
-What works for the user's pip must work for the build, so their settings are honoured, each in its
-documented place and order. Two are not: find-links and constraint name folders and files of this
-machine, which a build elsewhere would not have.
+The settings of pip and uv apply in their documented order, so a build finds what pip finds. The
+exceptions are find-links and constraint: they name files of this machine, which other machines do
+not have.
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ from modelpack.types import IndexSettings
 from . import pip_config, uv_config
 
 _UNSUPPORTED = {
-    "client_cert": "The client certificate set by {} is not used: neither the lock nor the build"
-    " shows one to the index.",
-    "no_index": "That no index is to be asked, as set by {}, does not count here: give the folder"
-    " of wheels by --offline WHEELHOUSE.",
+    "client_cert": "The client certificate set by {} is ignored: modelpack does not support client"
+    " certificates for the index.",
+    "no_index": "The setting no-index in {} is ignored: use --offline WHEELHOUSE instead.",
 }
-"""Setting -> what to say of it and of who set it."""
+"""Setting -> its warning. The placeholder is the source of the setting."""
 
-_MAX_CA_BUNDLE_BYTES = 2**26  # of a CA bundle
+_MAX_CA_BUNDLE_BYTES = 2**26
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where settings come from, by the names of IndexSettings' fields; lists hold spaces."""
+    """A source of settings. `get` takes names of fields of IndexSettings; lists contain spaces."""
 
     name: str
     get: Callable[[str], str | None]
@@ -44,22 +43,23 @@ class Source:
 def index_settings(
     *, index_url: str | None = None, ca_cert: str | None = None, wheelhouse: Path | None = None
 ) -> IndexSettings:
-    """The index of this user: for each setting the first of the arguments, uv's variables, pip's
-    variables, pip's files (site over user over global) and uv's files (user over system) that has
-    it. The CA bundle may also come from SSL_CERT_FILE or REQUESTS_CA_BUNDLE, the netrc file is
-    $NETRC or ~/.netrc. An `index_url` of None means the public index. With a `wheelhouse`, none of
-    them counts.
+    """Return the index settings of this user.
+
+    Each setting comes from the first of: the arguments, variables of uv, variables of pip, files of
+    pip (site, user, global), files of uv (user, system). The CA bundle may also come from
+    SSL_CERT_FILE or REQUESTS_CA_BUNDLE. The netrc file is $NETRC or ~/.netrc. With a `wheelhouse`,
+    all others are ignored. An `index_url` of None means the public index.
 
     Raises:
-        UsageError: a URL is not of http or https, a file cannot be read, or is no CA bundle.
+        UsageError: A URL is not http or https, a file cannot be read, or is not a CA bundle.
     """
     if wheelhouse is not None:
         return IndexSettings(wheelhouse=str(wheelhouse.absolute()))
     sources = _sources({"index_url": index_url, "ca_bundle": ca_cert})
-    ask = credential_lookup(_first(sources, "keyring")[0])
+    with_credentials = credential_lookup(_first(sources, "keyring")[0])
     return IndexSettings(
-        index_url=next(map(ask, _urls(sources, "index_url")), None),
-        extra_index_urls=tuple(map(ask, _urls(sources, "extra_index_urls"))),
+        index_url=next(map(with_credentials, _urls(sources, "index_url")), None),
+        extra_index_urls=tuple(map(with_credentials, _urls(sources, "extra_index_urls"))),
         trusted_hosts=tuple(_first(sources, "trusted_hosts")[0].split()),
         ca_bundle=_ca_bundle(*_first(sources, "ca_bundle")),
         netrc=_netrc(),
@@ -68,14 +68,14 @@ def index_settings(
 
 
 def unsupported_settings() -> list[str]:
-    """What this user's pip and uv are set to and modelpack does not do, one sentence each."""
+    """Return a warning for each setting of pip and uv that modelpack does not support."""
     sources = _sources({})
-    found = ((_first(sources, setting)[1], what) for setting, what in _UNSUPPORTED.items())
-    return [what.format(source) for source, what in found if source]
+    warnings = ((_first(sources, setting)[1], text) for setting, text in _UNSUPPORTED.items())
+    return [text.format(source) for source, text in warnings if source]
 
 
 def _sources(arguments: Mapping[str, str | None]) -> tuple[Source, ...]:
-    """The strongest first."""
+    """Return the sources in order of precedence."""
     return (
         Source("the command line", arguments.get),
         Source("uv's variables", uv_config.from_variables().get),
@@ -88,32 +88,32 @@ def _sources(arguments: Mapping[str, str | None]) -> tuple[Source, ...]:
 
 
 def redacted(text: str) -> str:
-    """The text with the credentials of every URL in it replaced by ***."""
+    """Replace the credentials of all URLs in a text by ***."""
     return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def _first(sources: tuple[Source, ...], setting: str) -> tuple[str, str]:
-    """The value of a setting and the name of the source that has it; empty where none has."""
-    found = ((source.get(setting), source.name) for source in sources)
-    return next(((value, name) for value, name in found if value), ("", ""))
+    """Return the value of a setting and the name of its source. Both are "" if it is not set."""
+    values = ((source.get(setting), source.name) for source in sources)
+    return next(((value, name) for value, name in values if value), ("", ""))
 
 
 def _urls(sources: tuple[Source, ...], setting: str) -> Iterator[str]:
     value, source = _first(sources, setting)
     for url in value.split():
-        if not _is_of_the_web(url):
+        if not _is_http(url):
             raise UsageError(
-                f"The package index {redacted(url)!r}, set by {source}, is no http or https URL; a"
-                " build does not see the files of this machine.",
+                f"The package index {redacted(url)!r}, set by {source}, is not an http or https"
+                " URL, and builds cannot read files of this machine.",
                 hint="Give the URL of an index: --index-url URL",
             )
         yield url
 
 
-def _is_of_the_web(url: str) -> bool:
+def _is_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
-    except ValueError:  # brackets that hold no IPv6 address
+    except ValueError:  # brackets without an IPv6 address
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
@@ -124,11 +124,11 @@ def _ca_bundle(path: str, source: str) -> str | None:
     try:
         require_regular(Path(path), _MAX_CA_BUNDLE_BYTES)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except (OSError, ValueError) as error:  # ssl.SSLError, for what is no PEM, is an OSError
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise UsageError(
-            f"The CA bundle {path!r}, set by {source}, cannot be read as certificates in PEM form:"
+            f"The CA bundle {path!r}, set by {source}, cannot be read as PEM certificates:"
             f" {getattr(error, 'strerror', None) or error}.",
-            hint="Give a PEM file with the certificates to be trusted: --ca-cert FILE",
+            hint="Give a PEM file with the trusted certificates: --ca-cert FILE",
         ) from error
     return str(Path(path).absolute())
 
@@ -140,17 +140,19 @@ def _netrc() -> str | None:
 
 # Source: https://docs.astral.sh/uv/reference/cli/#uv-pip-compile--keyring-provider
 _PROVIDERS = frozenset({"subprocess", "import", "auto"})
-_PATIENCE = 60  # seconds; it may ask the user
+_TIMEOUT = 60  # seconds; the keyring may prompt the user
 
 
 def credential_lookup(provider: str) -> Callable[[str], str]:
-    """What completes the URL of an index that has a user name and no password, if `provider`
-    (pip's or uv's setting) is the keyring; without an answer the URL stays as it is.
+    """Return a function that adds the password from the keyring to a URL with a user name.
+
+    `provider`: the setting of pip or uv. The function returns the URL unchanged if the keyring is
+    not used or has no password.
     """
-    return _completed if provider in _PROVIDERS else lambda url: url
+    return _with_password if provider in _PROVIDERS else lambda url: url
 
 
-def _completed(url: str) -> str:
+def _with_password(url: str) -> str:
     parts = urlsplit(url)
     if not parts.username or parts.password:
         return url
@@ -169,7 +171,7 @@ def _get(service: str, user: str) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):

@@ -1,7 +1,6 @@
-"""What is installed here, where that is the environment that saved the model.
+"""Detection of the environment that saved the model, and its versions.
 
-Nothing of an environment is run or imported: the names of its folders and the metadata in them are
-read.
+Nothing of an environment is run or imported. Only directory names and metadata are read.
 """
 
 from __future__ import annotations
@@ -24,13 +23,17 @@ from . import releases
 from .requirements import VARIANTS, RequirementSet, canonical, pinned_version
 
 ACTIVATED = ("VIRTUAL_ENV", "CONDA_PREFIX")
-"""Variables that name the environment of the user's shell, the strongest first."""
+"""Variables with the environment of the user's shell, in order of precedence."""
 
 
 @dataclass(frozen=True)
 class Installed:
-    """The Python version ("3.11") of an environment, its folders of packages, and the versions in
-    them, by canonical name, of the libraries that tell of a model.
+    """An environment.
+
+    Attributes:
+        python: Its Python version, "3.11".
+        folders: Its site-packages.
+        versions: Canonical name -> version, for the libraries of models.
     """
 
     python: str
@@ -38,34 +41,34 @@ class Installed:
     versions: Mapping[str, Version]
 
     def all_versions(self) -> dict[str, Version]:
-        """Those of all that is in the environment."""
+        """Return the versions of all distributions in the environment."""
         kinds = ("*.dist-info", "*.egg-info")
         paths = [p for folder in self.folders for kind in kinds for p in Path(folder).glob(kind)]
         names = {canonicalize_name(path.name.partition("-")[0]) for path in paths}
         return _versions(names | self.versions.keys(), self.folders)
 
 
-def find_training_environment(spec: ModelSpec, wanted: RequirementSet) -> Installed | None:
-    """The environment of the user's shell, or else the one that runs modelpack, if it very likely
-    saved the model: it has each version that the file records, that of the framework too, and
-    nothing that the file speaks against.
+def find_training_environment(spec: ModelSpec, required: RequirementSet) -> Installed | None:
+    """Return the environment of the shell or of modelpack if it very likely saved the model.
+
+    It then has the framework, all versions that the file records, and contradicts no other fact.
     """
-    names = {*releases.libraries(), *map(canonical, wanted.model)}
+    names = {*releases.libraries(), *map(canonical, required.model)}
     for folders, python in _environments():
-        found = Installed(python, folders, _versions(names, folders))
-        if _saved(found, spec, wanted):
-            return found
+        environment = Installed(python, folders, _versions(names, folders))
+        if _saved(environment, spec, required):
+            return environment
     return None
 
 
-def python_of(spec: ModelSpec, wanted: RequirementSet) -> str | None:
-    """The Python version of that environment."""
-    found = find_training_environment(spec, wanted)
-    return found.python if found else None
+def python_of(spec: ModelSpec, required: RequirementSet) -> str | None:
+    """Return the Python version of the training environment."""
+    environment = find_training_environment(spec, required)
+    return environment.python if environment else None
 
 
 def _environments() -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each one's folders of packages, and its Python version."""
+    """Yield the site-packages and the Python version of each environment."""
     named = [Path(path) for name in ACTIVATED if (path := os.environ.get(name))]
     for prefix in named:
         if prefix.resolve() != Path(sys.prefix).resolve():
@@ -75,21 +78,21 @@ def _environments() -> Iterator[tuple[tuple[str, ...], str]]:
     yield tuple(own), f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _saved(found: Installed, spec: ModelSpec, wanted: RequirementSet) -> bool:
-    versions = found.versions
-    pins = {canonical(r): v for r in wanted.file if (v := pinned_version(r)) is not None}
-    named = [r for r in wanted.user if canonical(r) in pins]
+def _saved(environment: Installed, spec: ModelSpec, required: RequirementSet) -> bool:
+    versions = environment.versions
+    pins = {canonical(r): v for r in required.file if (v := pinned_version(r)) is not None}
+    named = [r for r in required.user if canonical(r) in pins]
     return (
         any(releases.releases_of(name) for name in pins)
         and (spec.framework is None or canonicalize_name(spec.framework) in versions)
         and all(versions.get(name) == version for name, version in pins.items())
         and all(
             r.specifier.contains(versions[canonical(r)], prereleases=True)
-            for r in (*wanted.file, *named)
+            for r in (*required.file, *named)
             if canonical(r) in versions
         )
-        and spec.trained_on in {None, found.python}
-        and _allows(spec.python, found.python)
+        and spec.trained_on in {None, environment.python}
+        and _allows(spec.python, environment.python)
     )
 
 
@@ -101,14 +104,14 @@ def _allows(specifier: str | None, python: str) -> bool:
 
 
 def _versions(names: Iterable[str], folders: Sequence[str]) -> dict[str, Version]:
-    found = {name: _version(name, folders) for name in names}
-    for variant, name in VARIANTS.items():  # the same module, whichever of the two brought it
-        found[name] = found[variant] = _version(name, folders) or _version(variant, folders)
-    return {name: version for name, version in found.items() if version is not None}
+    versions = {name: _version(name, folders) for name in names}
+    for variant, name in VARIANTS.items():  # both contain the same module
+        versions[name] = versions[variant] = _version(name, folders) or _version(variant, folders)
+    return {name: version for name, version in versions.items() if version is not None}
 
 
 def _version(name: str, folders: Sequence[str]) -> Version | None:
-    """None for what is not there, and for what no index has: a local build, one from a folder."""
+    """Return the version. None if it is not installed, or not from an index."""
     context = DistributionFinder.Context(name=name, path=list(folders))
     distribution = next(iter(MetadataPathFinder.find_distributions(context)), None)
     if distribution is None or distribution.read_text("direct_url.json"):
@@ -120,5 +123,5 @@ def _version(name: str, folders: Sequence[str]) -> Version | None:
 def _parsed(distribution: Distribution) -> Version | None:
     try:
         return Version(distribution.version)
-    except (InvalidVersion, KeyError, OSError, TypeError):  # metadata that is cut or not there
+    except (InvalidVersion, KeyError, OSError, TypeError):  # missing or truncated metadata
         return None

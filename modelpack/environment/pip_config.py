@@ -25,7 +25,7 @@ NAMES = {
     "client_cert": "client-cert",
     "no_index": "no-index",
 }
-"""Our name of a setting -> pip's option."""
+"""Field of IndexSettings, or another setting -> option of pip."""
 
 
 def from_variables() -> Mapping[str, str | None]:
@@ -36,11 +36,10 @@ def from_variables() -> Mapping[str, str | None]:
 
 
 def from_files() -> Mapping[str, str | None]:
-    """The options of `pip install`: its own section goes before [global], later files before
-    earlier ones.
+    """Return the options of `pip install`: [install] precedes [global], later files earlier ones.
 
     Raises:
-        UsageError: a file cannot be read or is not of the INI form.
+        UsageError: A file cannot be read, or is not an INI file.
     """
     parser = _Parser()
     for path in _files():
@@ -53,12 +52,12 @@ def from_files() -> Mapping[str, str | None]:
 
 class _Parser(RawConfigParser):
     def optionxform(self, optionstr: str) -> str:
-        """As pip has it: --extra-index-url, extra_index_url and extra-index-url are one."""
+        """Normalise an option: --extra-index-url, extra_index_url and extra-index-url are equal."""
         return optionstr.lower().replace("_", "-").removeprefix("--")
 
 
 def _files() -> Iterator[Path]:
-    """Where pip looks on Linux, in the order of precedence, the last the strongest."""
+    """Yield the configuration files of pip on Linux. Later ones take precedence."""
     named = os.environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
@@ -80,6 +79,6 @@ def _read(parser: RawConfigParser, path: Path) -> None:
         return
     except (OSError, UnicodeDecodeError, Error) as error:
         raise UsageError(
-            f"pip's configuration file {str(path)!r} cannot be read: {error}.",
-            hint="Mend it, or leave pip's files aside with PIP_CONFIG_FILE=/dev/null",
+            f"The configuration file {str(path)!r} of pip cannot be read: {error}.",
+            hint="Correct it, or ignore pip's files with PIP_CONFIG_FILE=/dev/null",
         ) from error

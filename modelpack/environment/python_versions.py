@@ -1,4 +1,4 @@
-"""Which Python versions suit a model."""
+"""Selection of the Python versions that a model can be served on."""
 
 from __future__ import annotations
 
@@ -17,180 +17,193 @@ from . import installed, releases
 from .releases import OLDEST_PYTHON, Release
 from .requirements import RequirementSet, canonical, collect_requirements, pinned_version
 
-SETTLED = timedelta(days=182)
-"""How long a Python must have been out before people are taken to have trained on it."""
+ADOPTION = timedelta(days=182)
+"""Time after its release until a Python is assumed to be in use for training."""
 
 GRACE = timedelta(days=60)
-"""How long after its release a framework meets newer libraries: long enough for their bug-fix
-releases, too short for the next feature release of numpy or scipy (two a year each).
+"""Time after its release in which newer libraries still fit a framework: long enough for their
+bug-fix releases, too short for the next feature release of numpy or scipy (two a year each).
 """
 
-ANY = Requirement("scikit-learn")  # what stands for a framework that the table does not know
-NUMPY = Requirement("numpy")  # every model computes with it
+ANY = Requirement("scikit-learn")  # replaces a framework that is not in the table
+NUMPY = Requirement("numpy")  # every model needs it
 
 
 def candidate_pythons(spec: ModelSpec, requirements: Sequence[str] = ()) -> tuple[str, ...]:
-    """The Python versions ("3.11") that the model can be served on, preferred first.
+    """Return the Python versions ("3.11") that the model can be served on, preferred first.
 
-    Each has wheels for all that is pinned, and for some release of the time of all else. Preferred
-    is the one that saved the model, where the file or the environment here tells; else the newest
-    that had been out for half a year by the model's day. The others follow by their distance from
-    it, at equal distance the older first, since the libraries of that time are sure to have had
-    wheels for it. `requirements` are the user's, as for `resolve`.
+    Each has wheels of all pinned distributions, and of a release of the time of all others. The
+    preferred version is the one that saved the model, if the file or the local environment reveals
+    it; otherwise the newest that had been released half a year before the day of the model. The
+    others follow by distance, and older ones first, because libraries of that time had wheels for
+    them.
+
+    Args:
+        spec: The model.
+        requirements: Those of the user, as for `resolve`.
 
     Raises:
-        EnvironmentNotResolvedError: there is none.
-        UsageError: one of `requirements` is none.
+        EnvironmentNotResolvedError: No version fits.
+        UsageError: One of `requirements` is invalid.
     """
-    wanted = collect_requirements(spec, requirements)
-    day = cutoff(spec, wanted)
-    usable = _usable(spec, wanted, day)
+    required = collect_requirements(spec, requirements)
+    day = cutoff(spec, required)
+    usable = _usable(spec, required, day)
     if not usable:
-        raise _no_python(spec, wanted)
-    best = _likeliest(usable, spec, wanted, day)
+        raise _no_python(spec, required)
+    best = _likeliest(usable, spec, required, day)
     return tuple(sorted(usable, key=lambda p: (abs(_minor(p) - _minor(best)), _minor(p))))
 
 
-def preferred(spec: ModelSpec, wanted: RequirementSet, day: date | None) -> str | None:
-    """The Python version that is likeliest to have saved the model, of those that it can be served
-    on; None where there is none. `day`: its cutoff.
+def preferred(spec: ModelSpec, required: RequirementSet, day: date | None) -> str | None:
+    """Return the usable Python version that most likely saved the model, or None.
+
+    `day`: the cutoff of the model.
     """
-    usable = _usable(spec, wanted, day)
-    return _likeliest(usable, spec, wanted, day) if usable else None
+    usable = _usable(spec, required, day)
+    return _likeliest(usable, spec, required, day) if usable else None
 
 
 def require_python(python: str) -> None:
-    """Raises:
-    UsageError: `python` is not a minor version ("3.11") that serving runs on.
+    """Raise an error unless the service runs on a minor version ("3.11").
+
+    Raises:
+        UsageError: It does not.
     """
     if not re.fullmatch(r"3\.[0-9]{1,2}", python) or Version(python) < OLDEST_PYTHON:
         raise UsageError(
-            f"{python[:40]!r} is no Python version that a model can be served on.",
-            hint=f"Give one as major.minor, {OLDEST_PYTHON} or later: --python 3.13",
+            f"{python[:40]!r} is not a Python version that the service supports.",
+            hint=f"Give {OLDEST_PYTHON} or later as major.minor: --python 3.13",
         )
 
 
-def cutoff(spec: ModelSpec, wanted: RequirementSet) -> date | None:
-    """The day from whose start on libraries are too new for the model; None: all is current.
+def cutoff(spec: ModelSpec, required: RequirementSet) -> date | None:
+    """Return the first day whose releases are too new for the model. None: there is no limit.
 
-    A model was saved no earlier than the newest release of which there is evidence, which may be
-    a library's ("pandas>=2.2") or Python's rather than its framework's. Where no version is
-    recorded, and the layout says that a library was older ("numpy<2"), it was saved before the
-    release that was not there yet. No day is before libraries had wheels for the oldest Python.
+    A model was saved after the newest release that the file gives evidence of: of its framework,
+    another library ("pandas>=2.2") or Python. If no version is recorded, and the layout implies an
+    upper bound ("numpy<2"), it was saved before the first release above the bound. The day is never
+    before libraries had wheels for the oldest Python.
     """
-    told = list(filter(wanted.dates_model, wanted.model))
-    if any(map(_is_news, told)):
+    dating = list(filter(required.dates_model, required.model))
+    if any(map(_is_newer, dating)):
         return None
-    days = [day + GRACE for day in _evidence(spec, wanted)]
-    if not told:
-        before = min(filter(None, map(_first_beyond, wanted.file)), default=None)
+    days = [day + GRACE for day in _evidence(spec, required)]
+    if not dating:
+        before = min(filter(None, map(_first_beyond, required.file)), default=None)
         if before is None:
             return None
         days.append(before)
-    return max(*days, _settled_by(str(OLDEST_PYTHON))) if days else None
+    return max(*days, _adopted_by(str(OLDEST_PYTHON))) if days else None
 
 
 def bounds(day: date, names: Iterable[str]) -> list[str]:
-    """Constraints ("numpy<1.26") that keep out the feature releases of these libraries made from
-    that day on; none for a library that the table does not know.
+    """Return constraints ("numpy<1.26") that exclude feature releases from that day on.
+
+    Libraries that are not in the table have none.
     """
     firsts = {name: _first_from(day, releases.releases_of(name)) for name in names}
     return [f"{name}<{first.series}" for name, first in firsts.items() if first]
 
 
 def _first_from(day: date, known: Iterable[Release]) -> Release | None:
-    """The first release of the oldest feature series of which there was none before the day."""
-    there = {release.series for release in known if release.day < day}
-    newer = [r for r in known if r.series not in there and r.day >= day]
+    """Return a release of the oldest feature series that began on the day or later."""
+    older = {release.series for release in known if release.day < day}
+    newer = [r for r in known if r.series not in older and r.day >= day]
     return min(newer, key=lambda release: release.series, default=None)
 
 
-def _evidence(spec: ModelSpec, wanted: RequirementSet) -> Iterator[date]:
-    """Days on which the model was not saved yet."""
-    for requirement in wanted.model:
-        if (found := _first(requirement, wanted)) is not None:
-            yield found.day
+def _evidence(spec: ModelSpec, required: RequirementSet) -> Iterator[date]:
+    """Yield days before which the model was certainly not saved."""
+    for requirement in required.model:
+        if (release := _first(requirement, required)) is not None:
+            yield release.day
     allowed = [python for python in releases.pythons() if _is_allowed(python, spec)]
     pythons = {*(allowed[:1] if spec.python else ()), spec.trained_on} & {*releases.pythons()}
     yield from map(releases.python_day, pythons)
 
 
-def _first(requirement: Requirement, wanted: RequirementSet) -> Release | None:
-    """The release that a requirement gives evidence of: that of a pin, the newest of those that
-    the user wants of a framework, the oldest of those with a lower bound.
+def _first(requirement: Requirement, required: RequirementSet) -> Release | None:
+    """Return the release that a requirement is evidence of.
+
+    It is the release of a pin, the newest that the user allows of the framework, or the oldest
+    above a lower bound.
     """
     name, version = canonical(requirement), pinned_version(requirement)
     if version is not None:
         return releases.nearest(name, version)
-    found = releases.allowed(requirement)
-    if name == wanted.framework and wanted.is_of_user(requirement) and requirement.specifier:
-        return found[-1] if found else None
+    allowed = releases.allowed(requirement)
+    if name == required.framework and required.is_of_user(requirement) and requirement.specifier:
+        return allowed[-1] if allowed else None
     lower = any(part.operator in {">=", "~=", ">"} for part in requirement.specifier)
-    return found[0] if found and lower else None
+    return allowed[0] if allowed and lower else None
 
 
 def _first_beyond(requirement: Requirement) -> date | None:
-    """The day of the first release that is too new for an upper bound."""
-    found = releases.allowed(requirement)
-    newer = [r.day for r in releases.releases_of(canonical(requirement)) if found and
-             r.version > found[-1].version]  # fmt: skip
+    """Return the day of the first release above an upper bound."""
+    allowed = releases.allowed(requirement)
+    newer = [r.day for r in releases.releases_of(canonical(requirement)) if allowed and
+             r.version > allowed[-1].version]  # fmt: skip
     return min(newer, default=None)
 
 
-def _is_news(requirement: Requirement) -> bool:
-    """Whether a pin is newer than all that the table knows of the library."""
+def _is_newer(requirement: Requirement) -> bool:
+    """Return whether a pin is newer than all releases in the table."""
     version, known = pinned_version(requirement), releases.releases_of(canonical(requirement))
     return bool(version and known and version > known[-1].version)
 
 
-def _has_wheels(python: str, wanted: RequirementSet, day: date | None) -> bool:
-    requirements = [*wanted.model, NUMPY, *([] if wanted.model else [ANY])]
-    return all(python in _pythons(r, wanted, day) for r in requirements)
+def _has_wheels(python: str, required: RequirementSet, day: date | None) -> bool:
+    requirements = [*required.model, NUMPY, *([] if required.model else [ANY])]
+    return all(python in _pythons(r, required, day) for r in requirements)
 
 
-def _pythons(requirement: Requirement, wanted: RequirementSet, day: date | None) -> frozenset[str]:
-    """The Pythons with wheels: of a pin, or a framework's newest release that fits, its own; of
-    other libraries, those of all releases of the time, since the lock may go back to an older one.
+def _pythons(
+    requirement: Requirement, required: RequirementSet, day: date | None
+) -> frozenset[str]:
+    """Return the Pythons with wheels of a pin, or of the newest fitting release of a framework.
+
+    For other libraries, all releases of the time count, because the lock may use an older one.
     """
     name, version = canonical(requirement), pinned_version(requirement)
     if version is not None:
         pin = releases.nearest(name, version)
         return frozenset(pin.pythons if pin else releases.pythons())
-    found = [r for r in releases.allowed(requirement) if day is None or r.day < day]
-    if name == (wanted.framework or canonical(ANY)):
-        found = found[-1:]
-    together = frozenset(python for release in found for python in release.pythons)
-    return together or frozenset(releases.pythons())
+    fitting = [r for r in releases.allowed(requirement) if day is None or r.day < day]
+    if name == (required.framework or canonical(ANY)):
+        fitting = fitting[-1:]
+    pythons = frozenset(python for release in fitting for python in release.pythons)
+    return pythons or frozenset(releases.pythons())
 
 
 def _likeliest(
-    usable: Sequence[str], spec: ModelSpec, wanted: RequirementSet, day: date | None
+    usable: Sequence[str], spec: ModelSpec, required: RequirementSet, day: date | None
 ) -> str:
-    for saved in (spec.trained_on, installed.python_of(spec, wanted)):
+    for saved in (spec.trained_on, installed.python_of(spec, required)):
         if saved in usable:
             return str(saved)
-    return _settled_python(usable, _day(wanted, day))
+    return _adopted_python(usable, _day(required, day))
 
 
-def _usable(spec: ModelSpec, wanted: RequirementSet, day: date | None) -> list[str]:
-    return [p for p in releases.pythons() if _is_usable(p, spec) and _has_wheels(p, wanted, day)]
+def _usable(spec: ModelSpec, required: RequirementSet, day: date | None) -> list[str]:
+    return [p for p in releases.pythons() if _is_usable(p, spec) and _has_wheels(p, required, day)]
 
 
-def _day(wanted: RequirementSet, day: date | None) -> date:
-    """The day by which a Python must have settled: the model's, or that of the newest release."""
+def _day(required: RequirementSet, day: date | None) -> date:
+    """Return the day of the model, or of the newest release, at which a Python must be in use."""
     if day is not None:
         return day - GRACE
-    known = releases.releases_of(wanted.framework or "") or releases.releases_of(canonical(ANY))
+    known = releases.releases_of(required.framework or "") or releases.releases_of(canonical(ANY))
     return known[-1].day
 
 
-def _settled_python(usable: Sequence[str], day: date) -> str:
-    settled = [python for python in usable if _settled_by(python) <= day]
-    return settled[-1] if settled else usable[0]
+def _adopted_python(usable: Sequence[str], day: date) -> str:
+    adopted = [python for python in usable if _adopted_by(python) <= day]
+    return adopted[-1] if adopted else usable[0]
 
 
-def _settled_by(python: str) -> date:
-    return releases.python_day(python) + SETTLED
+def _adopted_by(python: str) -> date:
+    return releases.python_day(python) + ADOPTION
 
 
 def _minor(python: str) -> int:
@@ -208,19 +221,19 @@ def _is_allowed(python: str, spec: ModelSpec) -> bool:
         return False
 
 
-def _no_python(spec: ModelSpec, wanted: RequirementSet) -> EnvironmentNotResolvedError:
-    pins = [(canonical(r), version) for r in wanted.model if (version := pinned_version(r))]
-    found = [(name, version, releases.nearest(name, version)) for name, version in pins]
-    told = [
+def _no_python(spec: ModelSpec, required: RequirementSet) -> EnvironmentNotResolvedError:
+    pins = [(canonical(r), version) for r in required.model if (version := pinned_version(r))]
+    nearest = [(name, version, releases.nearest(name, version)) for name, version in pins]
+    reasons = [
         f"{name} {version} has wheels for Python {', '.join(release.pythons)}"
-        for name, version, release in found
+        for name, version, release in nearest
         if release
     ]
     bound = [f"the model file allows Python {spec.python[:40]!r}"] if spec.python else []
     name = pins[0][0] if pins else canonical(ANY)
     return EnvironmentNotResolvedError(
-        f"No Python version fits: {'; '.join([*told, *bound])}; serving needs Python"
+        f"No Python version fits: {'; '.join([*reasons, *bound])}; the service needs Python"
         f" {OLDEST_PYTHON} or later.",
-        hint="Name a version close to it that has: "
+        hint="Name a similar version with wheels: "
         f"--python {OLDEST_PYTHON} --requirement {name}==VERSION",
     )

@@ -1,4 +1,4 @@
-"""Releases in time, from releases.json, which scripts/update_releases.py makes from an index."""
+"""Releases of libraries and their days, from releases.json (scripts/update_releases.py)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 OLDEST_PYTHON = Version("3.7")
-"""Of the serving code."""
+"""The oldest Python that the service supports."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version of a library, its day, and the Python versions that it has Linux wheels for."""
+    """A release of a library, its day, and the Python versions with Linux wheels."""
 
     version: Version
     day: date
@@ -28,18 +28,18 @@ class Release:
 
     @property
     def is_servable(self) -> bool:
-        """Whether it has wheels for a Python that serving runs on."""
+        """True if it has wheels for a Python that the service supports."""
         return any(Version(python) >= OLDEST_PYTHON for python in self.pythons)
 
     @property
     def series(self) -> Version:
-        """The feature series, as 1.25."""
+        """The feature series, such as 1.25."""
         return Version(f"{self.version.major}.{self.version.minor}")
 
 
 @cache
 def releases_of(name: str) -> tuple[Release, ...]:
-    """The releases of a library, oldest version first; none of a library not in the table."""
+    """Return the releases of a library, oldest version first; () if it is not in the table."""
     releases = (
         Release(Version(version), date.fromisoformat(day), tuple(pythons.split()))
         for version, (day, pythons) in _table()["releases"].get(name, {}).items()
@@ -48,30 +48,30 @@ def releases_of(name: str) -> tuple[Release, ...]:
 
 
 def libraries() -> tuple[str, ...]:
-    """The names in the table."""
+    """Return the names of the libraries in the table."""
     return tuple(_table()["releases"])
 
 
 def allowed(requirement: Requirement) -> tuple[Release, ...]:
-    """The known releases that a requirement allows, oldest version first."""
+    """Return the known releases that a requirement allows, oldest version first."""
     releases = releases_of(canonicalize_name(requirement.name))
     return tuple(r for r in releases if requirement.specifier.contains(r.version))
 
 
 def nearest(name: str, version: Version) -> Release | None:
-    """The release of this version, or the last one before it that is known, or else the first."""
+    """Return the last known release up to this version; if all are newer, the first one."""
     releases = releases_of(name)
     before = [release for release in releases if release.version <= version]
     return before[-1] if before else next(iter(releases), None)
 
 
 def pythons() -> tuple[str, ...]:
-    """The Python minor versions ("3.11") in the table, oldest first."""
+    """Return the Python minor versions ("3.11") in the table, oldest first."""
     return tuple(_table()["python"])
 
 
 def python_day(python: str) -> date:
-    """The day of the first final release of a Python minor version in the table."""
+    """Return the day of the first final release of a Python minor version in the table."""
     return date.fromisoformat(_table()["python"][python])
 
 

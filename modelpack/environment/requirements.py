@@ -1,7 +1,7 @@
-"""What is asked of the resolver: the model's requirements, the serving stack, the user's own.
+"""Requirements of the model, the serving stack and the user.
 
-Names and versions of a model file are hostile text. All of them are parsed by `packaging` here,
-and only what it writes back reaches the resolver.
+Names and versions in a model file are untrusted text. `packaging` parses all of them, and only its
+output reaches the resolver.
 """
 
 from __future__ import annotations
@@ -19,18 +19,22 @@ from modelpack.types import ModelSpec
 from . import releases
 
 SERVING = ("flask", "gunicorn", "orjson", "prometheus-client")
-"""What every image needs beside the model's libraries; always the newest that fits."""
+"""Distributions of the service in each image, always the newest that fit."""
 
 VARIANTS = {"xgboost-cpu": "xgboost"}
-"""A distribution that holds the same module as another one, for processors only -> the other."""
+"""Distribution with the same module, but without GPU support -> the other one."""
 
 
 @dataclass(frozen=True)
 class RequirementSet:
-    """What is required. `file`: by the model file; `user`: by the user, which takes the place of
-    what the file requires of the same name. `framework`: the distribution that the model is of.
-    `recorded`: the names of which the file records a version; `exact`: those that are required in
-    that version.
+    """The requirements of a model.
+
+    Attributes:
+        file: Those of the model file.
+        user: Those of the user. They replace those of the file with the same name.
+        framework: The distribution of the model's class.
+        recorded: Names with a version in the file.
+        exact: Names that are required in this version.
     """
 
     file: tuple[Requirement, ...]
@@ -41,7 +45,7 @@ class RequirementSet:
 
     @property
     def model(self) -> tuple[Requirement, ...]:
-        """All that is required but the serving stack."""
+        """All requirements without the serving stack."""
         named = {canonical(requirement) for requirement in self.user}
         named |= {VARIANTS.get(name, name) for name in named}
         return (*(r for r in self.file if canonical(r) not in named), *self.user)
@@ -50,8 +54,10 @@ class RequirementSet:
         return any(requirement is one for one in self.user)
 
     def dates_model(self, requirement: Requirement) -> bool:
-        """Whether a version is recorded, or chosen by the user in its place, of a library that
-        dates. What the user adds says nothing of the day of the model.
+        """Return whether a requirement is evidence of the day of the model.
+
+        The file must record a version of a known library, or the user must replace it. Additional
+        requirements of the user are no evidence.
         """
         name = canonical(requirement)
         if not releases.releases_of(name):
@@ -64,17 +70,18 @@ class RequirementSet:
 
 
 def collect_requirements(spec: ModelSpec, requirements: Iterable[str] = ()) -> RequirementSet:
-    """What a model and its user ask for.
+    """Collect the requirements of a model and its user.
 
     Raises:
-        EnvironmentNotResolvedError: what the file requires is no name with a specifier.
-        UsageError: one of `requirements`, the user's, is none.
+        EnvironmentNotResolvedError: A requirement of the file is invalid.
+        UsageError: One of `requirements`, those of the user, is invalid.
     """
-    told = from_file(spec.requirements)
-    file = tuple(map(_to_be_had, told))
-    exact = {canonical(a) for a, b in zip(told, file, strict=True) if a is b and pinned_version(a)}
+    parsed = from_file(spec.requirements)
+    file = tuple(map(_with_wheels, parsed))
+    pairs = zip(parsed, file, strict=True)
+    exact = {canonical(a) for a, b in pairs if a is b and pinned_version(a)}
     numbers = {name for name, version in spec.versions.items() if version[:1].isdigit()}
-    recorded = {canonical(requirement) for requirement in told if pinned_version(requirement)}
+    recorded = {canonical(requirement) for requirement in parsed if pinned_version(requirement)}
     return RequirementSet(
         file,
         tuple(from_user(requirements)),
@@ -85,25 +92,25 @@ def collect_requirements(spec: ModelSpec, requirements: Iterable[str] = ()) -> R
 
 
 def from_file(requirements: Mapping[str, str]) -> list[Requirement]:
-    """The requirements of a ModelSpec.
+    """Parse the requirements of a ModelSpec.
 
     Raises:
-        EnvironmentNotResolvedError: one of them is no name with a specifier.
+        EnvironmentNotResolvedError: One of them is not a name with a specifier.
     """
-    return [_of_file(name, specifier) for name, specifier in requirements.items()]
+    return [_file_requirement(name, specifier) for name, specifier in requirements.items()]
 
 
 def from_user(lines: Iterable[str]) -> list[Requirement]:
-    """The user's requirements, each as in a requirements file: `name`, `name==1.2`, `name[extra]`.
+    """Parse the requirements of the user: `name`, `name==1.2`, `name[extra]`.
 
     Raises:
-        UsageError: one is no requirement, or is an option, a path or a URL.
+        UsageError: One of them is invalid, an option, a path or a URL.
     """
-    return [_of_user(line) for line in lines]
+    return [_user_requirement(line) for line in lines]
 
 
 def add_serving_stack(requirements: Sequence[Requirement]) -> list[Requirement]:
-    """All top requirements."""
+    """Return the requirements and those of the serving stack that they do not contain."""
     named = {canonical(requirement) for requirement in requirements}
     return [*requirements, *(Requirement(name) for name in SERVING if name not in named)]
 
@@ -113,7 +120,7 @@ def canonical(requirement: Requirement) -> str:
 
 
 def pinned_version(requirement: Requirement) -> Version | None:
-    """The one version that a requirement allows; None where it allows several."""
+    """Return the only version that a requirement allows. None if it allows several."""
     exact = [part.version for part in requirement.specifier if part.operator == "=="]
     try:
         return Version(exact[0]) if exact else None
@@ -125,8 +132,8 @@ def pin(name: str, version: Version | str) -> Requirement:
     return Requirement(f"{name}=={version}")
 
 
-def _to_be_had(requirement: Requirement) -> Requirement:
-    """Of a pin from before there were wheels for a Python to serve on, the first that has them."""
+def _with_wheels(requirement: Requirement) -> Requirement:
+    """Replace a pin without wheels for a supported Python by the first release with wheels."""
     version, name = pinned_version(requirement), canonical(requirement)
     servable = [release.version for release in releases.releases_of(name) if release.is_servable]
     if version is None or not servable or version >= servable[0]:
@@ -134,34 +141,34 @@ def _to_be_had(requirement: Requirement) -> Requirement:
     return pin(requirement.name, servable[0])
 
 
-def _of_file(name: str, specifier: str) -> Requirement:
-    requirement = _parsed(f"{name}{specifier}")
-    if requirement is None or requirement.name != name or _says_more(requirement):
+def _file_requirement(name: str, specifier: str) -> Requirement:
+    requirement = _parse(f"{name}{specifier}")
+    if requirement is None or requirement.name != name or _has_more(requirement):
         raise EnvironmentNotResolvedError(
-            f"The model file asks for {f'{name} {specifier}'[:80]!r}, which is no distribution with"
-            " a version.",
-            hint="If you trust the file, name the version yourself: --requirement NAME==VERSION",
+            f"The model file requires {f'{name} {specifier}'[:80]!r}, which is not a distribution"
+            " with a version.",
+            hint="If you trust the file, name the version: --requirement NAME==VERSION",
         )
     return requirement
 
 
-def _says_more(requirement: Requirement) -> bool:
+def _has_more(requirement: Requirement) -> bool:
     return bool(requirement.extras or requirement.marker)
 
 
-def _of_user(line: str) -> Requirement:
-    requirement = _parsed(line)
+def _user_requirement(line: str) -> Requirement:
+    requirement = _parse(line)
     if requirement is None:
         raise UsageError(
-            f"{line[:80]!r} is no requirement of the form NAME or NAME==VERSION. Options, paths and"
-            " URLs are not taken: the image is built from hash-locked wheels of an index only.",
-            hint="Give a name with an optional version, as in --requirement pandas==2.2.3",
+            f"{line[:80]!r} is not a requirement of the form NAME or NAME==VERSION. Options, paths"
+            " and URLs are not supported: images contain only hash-locked wheels of an index.",
+            hint="Give a name with an optional version, such as --requirement pandas==2.2.3",
         )
     return requirement
 
 
-def _parsed(text: str) -> Requirement | None:
-    """None for what is malformed, points to a URL, or compares versions as mere text (===)."""
+def _parse(text: str) -> Requirement | None:
+    """Parse a requirement. None if it is malformed, has a URL, or compares text (===)."""
     try:
         requirement = Requirement(text)
     except InvalidRequirement:

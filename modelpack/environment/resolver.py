@@ -1,4 +1,4 @@
-"""`resolve()`: candidate plans, locked in order until one works."""
+"""Resolution of a model's environment: candidate plans are locked in order until one works."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from .uv import MISSING_DATES, NO_SOLUTION, Lock, Request, compile_lock, not_res
 __all__ = ["SERVING", "require_index", "resolve"]
 
 SYSTEM_PACKAGES = {"lightgbm": ("libgomp1", None), "xgboost": ("libgomp1", Version("1.5"))}
-"""Distribution -> the Debian package that it needs and does not bring along, and the version since
-which it brings it. Seen by `ldd` on the wheels of lightgbm 2.2 to 4.7 and xgboost 0.90 to 3.2."""
+"""Distribution -> the Debian package that its wheels need, and the version that first contains it.
+Source: `ldd` on the wheels of lightgbm 2.2 to 4.7 and xgboost 0.90 to 3.2."""
 
 READABLE = {"pandas": date(2019, 7, 20)}
-"""The first day of releases whose metadata uv can read: pandas before 0.25 has malformed ones."""
+"""First day of releases whose metadata uv can read: that of pandas before 0.25 is malformed."""
 
-UNFIT = (
+INCOMPATIBLE = (
     ("pyarrow", SpecifierSet(">=26"), "numpy", SpecifierSet("<2"), "pyarrow<26"),
     ("pyarrow", SpecifierSet("<15"), "numpy", SpecifierSet(">=2"), "numpy<2"),
 )
-"""Releases of two distributions that refuse each other when they are imported and not in their
-metadata, and the constraint that avoids the pair. Seen with pyarrow 14.0.1 to 26.0.1 and numpy
-1.26.4 and 2.2.0."""
+"""Releases of two distributions that fail on import with each other, although their metadata allow
+it, and the constraint that avoids the pair. Source: pyarrow 14.0.1 to 26.0.1 with numpy 1.26.4 and
+2.2.0."""
 
 Origin = Literal["file", "record", "installed", "user", "resolver"]
 
@@ -54,28 +54,32 @@ def resolve(
     index: IndexSettings,
     requirements: Sequence[str] = (),
 ) -> Environment:
-    """Pins and hashes every distribution that serving the model takes.
+    """Pin and hash all distributions that the service of a model needs.
 
-    The model's libraries are those of the environment here, if it saved the model, else those of
-    the time of what the file records; on an index without upload times, the feature releases of
-    that time. `requirements` are the user's, such as "pandas==2.2.3"; they take the place of the
-    file's.
+    If the local environment saved the model, its versions are used. Otherwise, versions are those
+    of the time of the model; on an index without upload times, the feature releases of that time.
+
+    Args:
+        spec: The model.
+        python: The minor version, "3.11".
+        platform: That of the image.
+        index: The package index.
+        requirements: Those of the user, "pandas==2.2.3". They replace those of the file.
 
     Raises:
-        EnvironmentNotResolvedError: nothing fits, or the model cannot be loaded with what was
-            asked for, or the index cannot be reached.
-        UsageError: the platform or the Python version is not one to serve on, or one of
-            `requirements` is no requirement.
+        EnvironmentNotResolvedError: No versions fit, the model cannot be loaded with the versions
+            of the user, or the index cannot be reached.
+        UsageError: The platform, the Python version or one of `requirements` is invalid.
     """
     python_versions.require_python(python)
     require_platform(platform)
-    wanted = collect_requirements(spec, requirements)
-    compatibility.require_loadable(spec, _asked_for(python, platform, wanted.user))
-    day = python_versions.cutoff(spec, wanted)
-    tried = plans(spec, wanted, day)
-    for plan in tried:
+    required = collect_requirements(spec, requirements)
+    compatibility.require_loadable(spec, _user_environment(python, platform, required.user))
+    day = python_versions.cutoff(spec, required)
+    candidates = plans(spec, required, day)
+    for plan in candidates:
         request = Request(plan.requirements, python, PLATFORMS[platform], index)
-        lock, request = _with_sources(plan, request, day, wanted)
+        lock, request = _with_sources(plan, request, day, required)
         if NO_SOLUTION not in lock.error:
             break
     if lock.error:
@@ -86,13 +90,13 @@ def resolve(
         python=python,
         platform=platform,
         requirements=pins,
-        origins={name: _origin(name, plan, wanted, spec) for name in pins},
+        origins={name: _origin(name, plan, required, spec) for name in pins},
         lock=text,
         system_packages=_system_packages(pins),
         warnings=(
-            *warnings.version_warnings(spec, wanted, pins),
-            *warnings.python_warnings(python, python_versions.preferred(spec, wanted, day)),
-            *warnings.training_warnings(spec, tried[0].pins, plan.pins),
+            *warnings.version_warnings(spec, required, pins),
+            *warnings.python_warnings(python, python_versions.preferred(spec, required, day)),
+            *warnings.training_warnings(spec, candidates[0].pins, plan.pins),
         ),
         sdists=request.sdists,
         build_lock=wheelhouse.reuse_lock(
@@ -102,34 +106,36 @@ def resolve(
     return compatibility.with_compatibility_warnings(spec, environment)
 
 
-def _asked_for(python: str, platform: str, user: Sequence[Requirement]) -> Environment:
-    """What the user alone decides, so that it is judged by itself before it is mixed with more."""
+def _user_environment(python: str, platform: str, user: Sequence[Requirement]) -> Environment:
+    """Return an environment of the user's pins only, to check these before anything is locked."""
     pins = {canonical(r): p.version for r in user for p in r.specifier if p.operator == "=="}
     return Environment(python, platform, pins, dict.fromkeys(pins, "user"), lock="")
 
 
 def _with_sources(
-    plan: Plan, request: Request, day: date | None, wanted: RequirementSet
+    plan: Plan, request: Request, day: date | None, required: RequirementSet
 ) -> tuple[Lock, Request]:
-    """The lock, and the request with those that had to be taken as source: of what the user named
-    and has no wheel.
+    """Lock a plan. If distributions of the user have no wheel, their sdists are used.
+
+    Returns:
+        The lock, and the request with these sdists.
     """
-    lock = _locked(plan, request, day)
+    lock = _lock(plan, request, day)
     if not artifacts.without_wheels(lock):
         return lock, request
-    sdists = artifacts.user_sdists(wanted.user, request, releases.libraries())
+    sdists = artifacts.user_sdists(required.user, request, releases.libraries())
     if not sdists:
         return lock, request
-    lock = _locked(plan, replace(request, sdists=sdists), day)
+    lock = _lock(plan, replace(request, sdists=sdists), day)
     pins = lock.pins()
     return lock, replace(request, sdists=tuple(name for name in pins if name in sdists))
 
 
 def require_index(index: IndexSettings) -> None:
-    """Asks the index for a distribution that every index has.
+    """Check that the index can be reached and has pip.
 
     Raises:
-        EnvironmentNotResolvedError: it does not answer, or not with that.
+        EnvironmentNotResolvedError: It cannot be reached, or does not have pip.
     """
     python, platform = "3.12", "linux/amd64"
     request = Request([Requirement("pip")], python, PLATFORMS[platform], index)
@@ -138,25 +144,23 @@ def require_index(index: IndexSettings) -> None:
         raise not_resolved(lock.error, python, platform)
 
 
-def _locked(plan: Plan, request: Request, day: date | None) -> Lock:
-    lock = _once_locked(plan, request, day)
-    bounds = _unfit(lock.pins())
-    return _once_locked(plan, request, day, bounds) if bounds else lock
+def _lock(plan: Plan, request: Request, day: date | None) -> Lock:
+    lock = _lock_once(plan, request, day)
+    bounds = _incompatible_bounds(lock.pins())
+    return _lock_once(plan, request, day, bounds) if bounds else lock
 
 
-def _unfit(pins: Mapping[str, str]) -> list[str]:
-    """Return the constraints that keep out releases which do not run with each other."""
+def _incompatible_bounds(pins: Mapping[str, str]) -> list[str]:
+    """Return the constraints that exclude releases which do not run together."""
     return [
         bound
-        for one, some, other, others, bound in UNFIT
+        for one, some, other, others, bound in INCOMPATIBLE
         if one in pins and other in pins and pins[one] in some and pins[other] in others
     ]
 
 
-def _once_locked(
-    plan: Plan, request: Request, day: date | None, bounds: Sequence[str] = ()
-) -> Lock:
-    """By date where the index serves upload times, else by bounds known beforehand."""
+def _lock_once(plan: Plan, request: Request, day: date | None, bounds: Sequence[str] = ()) -> Lock:
+    """Lock by date if the index has upload times, otherwise by bounds from the release table."""
     pins = [*bounds, *(f"{name}=={version}" for name, version in plan.pins.items())]
     if day is None:
         return compile_lock(request, bounds=pins, left_out=plan.left_out)
@@ -168,8 +172,8 @@ def _once_locked(
     if MISSING_DATES not in lock.error:
         return lock
     kept = {name: at for name, at in later.items() if name not in current}
-    of_time = [bound for name, at in kept.items() for bound in python_versions.bounds(at, [name])]
-    return compile_lock(request, bounds=pins + of_time, left_out=plan.left_out)
+    dated = [bound for name, at in kept.items() for bound in python_versions.bounds(at, [name])]
+    return compile_lock(request, bounds=pins + dated, left_out=plan.left_out)
 
 
 def _system_packages(pins: Mapping[str, str]) -> tuple[str, ...]:
@@ -181,21 +185,21 @@ def _system_packages(pins: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(needed))
 
 
-def _origin(name: str, plan: Plan, wanted: RequirementSet, spec: ModelSpec) -> Origin:
+def _origin(name: str, plan: Plan, required: RequirementSet, spec: ModelSpec) -> Origin:
     names = {name, VARIANTS.get(name, name)}
-    if any(canonical(r) in names and r.specifier for r in wanted.user):
+    if any(canonical(r) in names and r.specifier for r in required.user):
         return "user"
     if name in plan.pins:
         return "record" if spec.recorded else "installed"
-    pinned = any(canonical(r) in names and pinned_version(r) for r in wanted.file)
-    return "file" if pinned and names & wanted.exact else "resolver"
+    pinned = any(canonical(r) in names and pinned_version(r) for r in required.file)
+    return "file" if pinned and names & required.exact else "resolver"
 
 
 SERVING_STACK = (
     *SERVING, "blinker", "click", "importlib-metadata", "itsdangerous", "jinja2", "markupsafe",
     "packaging", "typing-extensions", "werkzeug", "zipp",
 )  # fmt: skip
-"""What serves, and what that needs in turn: always current, and with it patched."""
+"""The serving stack and its dependencies: always current, and therefore patched."""
 
 TRACING = "opentelemetry-"
 TRACING_STACK = (
@@ -205,24 +209,28 @@ TRACING_STACK = (
     "opentelemetry-semantic-conventions", "backoff", "certifi", "charset-normalizer", "deprecated",
     "googleapis-common-protos", "idna", "protobuf", "requests", "urllib3", "wrapt",
 )  # fmt: skip
-"""What sends traces, where the user requires one of its distributions: as current as the rest."""
+"""The tracing stack, if the user requires a distribution of it: always current, too."""
 
-SILENT = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement("setuptools<81"))}
-"""Distribution -> its versions that import what they do not require, and what provides that: of
-setuptools, releases that still hold pkg_resources."""
+UNDECLARED = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement("setuptools<81"))}
+"""Distribution -> versions with an undeclared dependency, and that dependency: releases of
+setuptools that contain pkg_resources."""
 
 LEFT_OUT = {
     "catboost": ("graphviz", "matplotlib", "plotly"),
     "xgboost": ("nvidia-nccl-cu12", "nvidia-nccl-cu13"),
 }
-"""Distribution -> what it requires, and predicts without: libraries to draw with, and one between
-graphics processors. Seen in containers with catboost 0.17 to 1.2 and xgboost 2.1."""
+"""Distribution -> requirements that predictions do not need: plotting, communication of GPUs.
+Source: containers with catboost 0.17 to 1.2 and xgboost 2.1."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One way to lock. `pins`: of what is installed here. `left_out`: names that are not locked
-    though something requires them. `current`: names that may be newer than the model.
+    """One way to lock.
+
+    Attributes:
+        pins: Versions of the training environment.
+        left_out: Names that are not locked although a distribution requires them.
+        current: Names that may be newer than the model.
     """
 
     requirements: tuple[Requirement, ...]
@@ -231,66 +239,65 @@ class Plan:
     current: frozenset[str]
 
 
-def plans(spec: ModelSpec, wanted: RequirementSet, day: date | None) -> list[Plan]:
-    """All that are worth a try, best first."""
-    pins = _open(_known(spec, wanted), wanted)
-    alike = _for_processors(wanted.model, day)
+def plans(spec: ModelSpec, required: RequirementSet, day: date | None) -> list[Plan]:
+    """Return the plans to try, best first."""
+    pins = _open(_known(spec, required), required)
+    alike = _for_processors(required.model, day)
     return [
-        _plan(requirements, chosen, wanted)
-        for requirements in dict.fromkeys((alike, wanted.model))
+        _plan(requirements, chosen, required)
+        for requirements in dict.fromkeys((alike, required.model))
         for chosen in ((pins, {}) if pins else ({},))
     ]
 
 
-def _known(spec: ModelSpec, wanted: RequirementSet) -> Mapping[str, Version]:
-    """The versions that trained the model: as recorded there, else as installed here."""
+def _known(spec: ModelSpec, required: RequirementSet) -> Mapping[str, Version]:
+    """Return the versions of the training, from a record or the local environment."""
     if spec.recorded:
         return {name: Version(text) for name, text in spec.recorded.items()}
-    found = installed.find_training_environment(spec, wanted)
-    return found.all_versions() if found else {}
+    environment = installed.find_training_environment(spec, required)
+    return environment.all_versions() if environment else {}
 
 
 def _plan(
-    requirements: tuple[Requirement, ...], pins: Mapping[str, Version], a: RequirementSet
+    requirements: tuple[Requirement, ...], pins: Mapping[str, Version], required: RequirementSet
 ) -> Plan:
     names = {canonical(requirement) for requirement in requirements}
     chosen = {canonical(r) for r in requirements if pinned_version(r)}
-    chosen |= {canonical(r) for r in a.user if r.specifier}
+    chosen |= {canonical(r) for r in required.user if r.specifier}
     left_out = {VARIANTS[name] for name in names & VARIANTS.keys()}
-    if names <= {
-        *releases.libraries(),
-        *SERVING,
-        *TRACING_STACK,
-    }:  # others may need what these do without
+    # Other distributions may need what these leave out.
+    if names <= {*releases.libraries(), *SERVING, *TRACING_STACK}:
         left_out |= {name for one in names for name in LEFT_OUT.get(one, ())}
-    current = {*SERVING_STACK, *(TRACING_STACK if _traces(a) else ())}
+    current = {*SERVING_STACK, *(TRACING_STACK if _traces(required) else ())}
     return Plan(
-        tuple(add_serving_stack([*requirements, *_silent(requirements)])),
+        tuple(add_serving_stack([*requirements, *_undeclared(requirements)])),
         pins,
         tuple(sorted(left_out)),
         frozenset(chosen | current),
     )
 
 
-def _traces(wanted: RequirementSet) -> bool:
-    return any(canonical(requirement).startswith(TRACING) for requirement in wanted.user)
+def _traces(required: RequirementSet) -> bool:
+    return any(canonical(requirement).startswith(TRACING) for requirement in required.user)
 
 
-def _silent(requirements: tuple[Requirement, ...]) -> list[Requirement]:
+def _undeclared(requirements: tuple[Requirement, ...]) -> list[Requirement]:
     names = {canonical(requirement) for requirement in requirements}
-    found = [(pinned_version(r), *SILENT.get(canonical(r), (None, None))) for r in requirements]
+    entries = [
+        (pinned_version(r), *UNDECLARED.get(canonical(r), (None, None))) for r in requirements
+    ]
     return [
         need
-        for version, specifier, need in found
+        for version, specifier, need in entries
         if version and specifier and need and version in specifier and canonical(need) not in names
     ]
 
 
-def _open(versions: Mapping[str, Version], wanted: RequirementSet) -> dict[str, Version]:
-    """Those of the model's libraries that neither file nor user decide."""
-    decided = {canonical(r) for r in wanted.file if pinned_version(r)}
-    decided |= {canonical(r) for r in wanted.user if r.specifier} | set(SERVING_STACK)
-    decided |= set(TRACING_STACK) if _traces(wanted) else set()
+def _open(versions: Mapping[str, Version], required: RequirementSet) -> dict[str, Version]:
+    """Return the versions of libraries that neither the file nor the user determines."""
+    decided = {canonical(r) for r in required.file if pinned_version(r)}
+    decided |= {canonical(r) for r in required.user if r.specifier} | set(SERVING_STACK)
+    decided |= set(TRACING_STACK) if _traces(required) else set()
     names = sorted(versions.keys() - decided)
     return {name: versions[name] for name in names}
 
@@ -298,7 +305,7 @@ def _open(versions: Mapping[str, Version], wanted: RequirementSet) -> dict[str, 
 def _for_processors(
     requirements: tuple[Requirement, ...], day: date | None
 ) -> tuple[Requirement, ...]:
-    """With the variants without kernels for graphics processors, where the same version is one."""
+    """Replace distributions by variants without GPU support if these have the same version."""
     variants = {name: variant for variant, name in VARIANTS.items()}
     return tuple(_variant(r, variants.get(canonical(r)), day) for r in requirements)
 
@@ -308,7 +315,7 @@ def _variant(requirement: Requirement, variant: str | None, day: date | None) ->
         return requirement
     known = {r.version for r in releases.releases_of(variant) if day is None or r.day < day}
     version = pinned_version(requirement)
-    if version is None:  # the newest is chosen, and is to be the same
+    if version is None:  # both would resolve to their newest version, which must be the same
         newest = [r for r in releases.allowed(requirement) if day is None or r.day < day]
         version = newest[-1].version if newest else None
     if version not in known:

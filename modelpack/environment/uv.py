@@ -1,4 +1,4 @@
-"""uv as a child process, and its errors explained."""
+"""Locking with uv in a child process, and explanations of its errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KEPT = frozenset(
         "XDG_CACHE_HOME",
     }
 )
-"""The variables that say how to reach things. Others, like UV_CONSTRAINT, would change the lock."""
+"""Variables about network and caches. Others, such as UV_CONSTRAINT, would change the lock."""
 
 
 NEVER = date(9000, 1, 1)
@@ -45,8 +45,12 @@ NEVER = date(9000, 1, 1)
 
 @dataclass(frozen=True)
 class Request:
-    """`platform` is uv's name of it. `sdists`: what is taken as source; all else are wheels.
-    `options`: more of uv's own.
+    """A request to uv.
+
+    Attributes:
+        platform: In the form of uv, "x86_64-manylinux_2_28".
+        sdists: Distributions whose sdist is used; all others are wheels.
+        options: Further options of uv.
     """
 
     requirements: Sequence[Requirement]
@@ -59,18 +63,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Lock:
-    """The text of requirements.lock, or (not empty) what uv says of why there is none."""
+    """The text of requirements.lock, or the standard error of uv if it failed."""
 
     text: str
     error: str
 
     def pins(self) -> dict[str, str]:
-        """Name -> version, in the order of the lock."""
+        """Return name -> version, in the order of the lock."""
         return pins_of(self.text)
 
 
 def pins_of(text: str) -> dict[str, str]:
-    """Name -> version, in the order of the text of a lock."""
+    """Return name -> version, in the order of the text of a lock."""
     return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE))
 
 
@@ -82,12 +86,17 @@ def compile_lock(
     day: date | None = None,
     dates: Mapping[str, date | None] | None = None,
 ) -> Lock:
-    """Locks wheels with hashes. `bounds`: constraints ("numpy<2") on what is needed anyway.
-    `left_out`: names that are not locked, whatever requires them. `day`: what the index has at its
-    start is all that there is. `dates`: another day for some distributions; None: no limit.
+    """Lock wheels with hashes.
+
+    Args:
+        request: What to lock.
+        bounds: Constraints ("numpy<2").
+        left_out: Names that are not locked although a distribution requires them.
+        day: Ignore files that were uploaded on this day or later.
+        dates: Other days for single distributions; None: no limit.
 
     Raises:
-        EnvironmentNotResolvedError: uv is missing.
+        EnvironmentNotResolvedError: uv is not installed.
     """
     with processes.temporary_directory() as folder:
         (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
@@ -99,14 +108,14 @@ def compile_lock(
             cwd=folder,
             capture_output=True,
             encoding="utf-8",
-            errors="replace",  # an index may say anything
+            errors="replace",  # it may quote any text of an index
             check=False,
         )
     return Lock(result.stdout, result.stderr.strip() or "uv failed" if result.returncode else "")
 
 
 def environment_variables(index: IndexSettings) -> dict[str, str]:
-    """For uv; what the machine trusts counts where there is no CA bundle."""
+    """Return the variables of uv. Without a CA bundle, certificates of the system are trusted."""
     kept = {name: value for name, value in os.environ.items() if name.upper() in KEPT}
     return {**kept, "UV_SYSTEM_CERTS": "true", **index_env.index_environment(index)}
 
@@ -116,10 +125,10 @@ def _arguments(request: Request) -> list[str]:
         *("pip", "compile", "-", "--constraints", "bounds.txt", "--excludes", "left-out.txt"),
         *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color=never"),
         *("--generate-hashes", "--only-binary=:all:"),
-        *(f"--no-binary={name}" for name in request.sdists),  # which goes before the line above
+        *(f"--no-binary={name}" for name in request.sdists),  # overrides the line above
         *("--python", sys.executable, "--no-python-downloads"),
         *(["--no-index"] if request.index.wheelhouse else []),
-        # A late patch release, as images have: pandas asks for 3.7.1, which is not in 3.7.0.
+        # A late patch release, as in images: pandas requires 3.7.1, which excludes 3.7.0.
         *("--python-version", f"{request.python}.99", "--python-platform", request.platform),
         *request.options,
     ]
@@ -138,55 +147,55 @@ def _midnight(day: date) -> str:
 
 
 MISSING_DATES = "is missing an upload date"
-"""uv's words for a file of an index that serves no upload times."""
+"""Message of uv for a file of an index without upload times."""
 
 NO_SOLUTION = "No solution found"
-"""uv's words where it has asked the index, and no set of versions fits."""
+"""Message of uv if the index was reached, but no set of versions fits."""
 
 _REACH = "The package index cannot be reached: {reason}"
 _CHECK_INDEX = "Check the network and the index: --index-url URL, or the settings of pip or uv"
 
-# Ordered: the first pattern found in uv's words decides.
+# The first pattern that matches the output of uv is used.
 _KINDS = (
     (
         r"certificate|UnknownIssuer",
-        "The package index shows a certificate that is not trusted here: {reason}",
-        "Give the authority that signed it, often that of a company's proxy: --ca-cert FILE",
+        "The certificate of the package index is not trusted: {reason}",
+        "Give the certificate of its authority, often of a company proxy: --ca-cert FILE",
     ),
     (
         r"401 Unauthorized|403 Forbidden|credentials",
-        "The package index asks for credentials, or refuses those it was given: {reason}",
-        "Put them into the URL of the index in the settings of pip or uv, or into ~/.netrc",
+        "The package index requires credentials, or rejected them: {reason}",
+        "Add them to the URL of the index in the settings of pip or uv, or to ~/.netrc",
     ),
     (
         r"tunnel error|proxy auth",
-        "The proxy lets nothing through to the package index: {reason}",
-        "Give its user and password, as in HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+        "The proxy does not connect to the package index: {reason}",
+        "Set its user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
     ),
     (r"dns error|failed to lookup|Connection refused|timed out|tcp connect", _REACH, _CHECK_INDEX),
     (
         r"no usable wheels|no wheels",
-        "Not every distribution has a wheel for Python {python} on {platform}: {reason}",
+        "A distribution has no wheel for Python {python} on {platform}: {reason}",
         "Try another Python (--python X.Y) or platform (--platform linux/amd64), or name a version"
-        " that has one: --requirement NAME==VERSION. One that you name and that has none at all is"
-        " built from source",
+        " with a wheel: --requirement NAME==VERSION. If a version that you name has no wheels at"
+        " all, it is built from source",
     ),
     (
         r"was not found in the package registry",
         "The package index does not have all that the model needs: {reason}",
-        "Name the distribution by its right name (--requirement NAME), or use an index that has it:"
+        "Correct the name of the distribution (--requirement NAME), or use another index:"
         " --index-url URL",
     ),
     (
         r"^Because there (is|are) no versions? of",
         "The package index has no such version: {reason}",
-        "Name a version that it has, as close as can be: --requirement NAME==VERSION",
+        "Name the closest version that it has: --requirement NAME==VERSION",
     ),
     (
         r"^Because",
-        "No set of versions fits on Python {python}: {reason}",
-        "Loosen one of the requirements named: --requirement NAME==VERSION takes the place of what"
-        " the model file records",
+        "No set of versions fits Python {python}: {reason}",
+        "Relax one of these requirements: --requirement NAME==VERSION replaces the version of the"
+        " model file",
     ),
     (r"error sending request|Failed to fetch", _REACH, _CHECK_INDEX),
     (r"", "The versions could not be locked: {reason}", "Try uv itself: uv pip compile --help"),
@@ -194,25 +203,25 @@ _KINDS = (
 
 
 def not_resolved(output: str, python: str, platform: str) -> EnvironmentNotResolvedError:
-    """The error for uv's standard error `output`."""
-    told = redacted(output)
-    reason = _reason(_lines(re.split(r"^\s*hint:", told, maxsplit=1, flags=re.MULTILINE)[0]))
-    words = f"{reason}\n{told}"
-    message, hint = next(texts for pattern, *texts in _KINDS if re.search(pattern, words))
+    """Return the error for the standard error of uv."""
+    text = redacted(output)
+    reason = _reason(_lines(re.split(r"^\s*hint:", text, maxsplit=1, flags=re.MULTILINE)[0]))
+    searched = f"{reason}\n{text}"
+    message, hint = next(texts for pattern, *texts in _KINDS if re.search(pattern, searched))
     return EnvironmentNotResolvedError(
         message.format(reason=reason, python=python, platform=platform), hint=hint
     )
 
 
 def _lines(explanation: str) -> list[str]:
-    """The lines of uv's explanation, without its frame, labels and warnings."""
+    """Return the lines of an explanation of uv, without its frame, labels and warnings."""
     lines = (re.sub(r"^[\W]+|^error: ", "", line) for line in explanation.splitlines())
-    told = (re.sub(r"^(cause|Caused by): ", "", line).strip() for line in lines)
-    return [line for line in told if line and not line.startswith("warning:")]
+    stripped = (re.sub(r"^(cause|Caused by): ", "", line).strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("warning:")]
 
 
 def _reason(lines: list[str]) -> str:
-    """One line: of a proof all, of a chain of causes what was fetched and the last cause."""
+    """Return one line: a whole proof, or the failed URL and the last cause of a chain."""
     proof = [i for i, line in enumerate(lines) if line.startswith("Because")]
     if proof:
         return " ".join(lines[proof[0] :])

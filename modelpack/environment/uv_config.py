@@ -38,10 +38,10 @@ def from_variables() -> Settings:
 
 
 def from_files() -> Settings:
-    """The user's uv.toml goes before the system's, setting by setting.
+    """Return the settings of uv.toml. Each setting of the user overrides that of the system.
 
     Raises:
-        UsageError: a file cannot be read or is not TOML.
+        UsageError: A file cannot be read, or is not TOML.
     """
     settings: Settings = {}
     for path in _files():
@@ -50,7 +50,7 @@ def from_files() -> Settings:
 
 
 def _files() -> Iterator[Path]:
-    """The strongest first."""
+    """Yield the configuration files of uv in order of precedence."""
     if os.environ.get("UV_NO_CONFIG"):
         return
     if named := os.environ.get("UV_CONFIG_FILE"):

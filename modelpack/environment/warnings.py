@@ -1,4 +1,4 @@
-"""Warnings where recorded and chosen versions differ."""
+"""Warnings about differences between recorded and locked versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_NAMED = 4
 
 
 def version_warnings(
-    spec: ModelSpec, wanted: RequirementSet, pins: Mapping[str, str]
+    spec: ModelSpec, required: RequirementSet, pins: Mapping[str, str]
 ) -> Iterator[str]:
     """On each version that the file records, and that is not the one that is locked; and on parts
     of the model that record another one than the whole.
@@ -26,52 +26,52 @@ def version_warnings(
         if recorded is None or chosen is None:
             continue
         if recorded != Version(chosen):
-            why = _why(name, recorded, wanted)
-            yield f"The file records {name} {recorded}, {why}: {chosen} is used."
+            why = _why(name, recorded, required)
+            yield f"The file records {name} {recorded}, {why}, so {chosen} is used."
         if others := spec.other_versions.get(name):
             yield (
                 f"Parts of the model record {name} {', '.join(map(_short, others[:_MAX_NAMED]))},"
-                f" the whole {recorded}: {chosen} is used for all."
+                f" the whole {recorded}, so {chosen} is used for all."
             )
 
 
 def python_warnings(python: str, preferred: str | None) -> Iterator[str]:
     if preferred is not None and python != preferred:
         yield (
-            f"Python {python} is used; {preferred} is likelier to have saved the model, but"
-            " --python or --base-image says otherwise, or no base image of it is to be had."
+            f"Python {python} is used, although {preferred} more likely saved the model, because"
+            " of --python, of --base-image, or because no base image for it is available."
         )
 
 
 def training_warnings(
-    spec: ModelSpec, found: Mapping[str, Version], used: Mapping[str, Version]
+    spec: ModelSpec, known: Mapping[str, Version], used: Mapping[str, Version]
 ) -> Iterator[str]:
-    """Where what trained the model is known, and cannot be had."""
-    if found and not used:
-        names = [f"{name} {version}" for name, version in found.items()]
+    """Warn if the versions of the training are known, but cannot be locked."""
+    if known and not used:
+        names = [f"{name} {version}" for name, version in known.items()]
         more = ", ..." if len(names) > _MAX_NAMED else ""
-        what = (
-            "What was recorded of the training"
+        versions = (
+            "The recorded versions of the training"
             if spec.recorded
-            else "The environment here has the version that the file records, but what else it has"
+            else "The versions in the local environment, which saved the model,"
         )
         yield (
-            f"{what} ({', '.join(names[:_MAX_NAMED])}{more}) cannot be locked for this image: the"
-            " versions of the model's time are used."
+            f"{versions} ({', '.join(names[:_MAX_NAMED])}{more}) cannot be locked for this image,"
+            " so versions of the model's time are used."
         )
 
 
-def _why(name: str, recorded: Version, wanted: RequirementSet) -> str:
-    if any(canonical(r) == canonicalize_name(name) and r.specifier for r in wanted.user):
-        return "and --requirement says otherwise"
+def _why(name: str, recorded: Version, required: RequirementSet) -> str:
+    if any(canonical(r) == canonicalize_name(name) and r.specifier for r in required.user):
+        return "but --requirement has priority"
     if recorded.is_devrelease:
         return "a development version that no index has"
     if recorded.local:
         return "a build that no index has"
     servable = [r for r in releases.releases_of(canonicalize_name(name)) if r.is_servable]
     if servable and recorded < servable[0].version:
-        return "which has no wheels for a Python to serve on, as the first after it has"
-    return "which the other requirements rule out"
+        return "which has no wheels for a supported Python"
+    return "which the other requirements exclude"
 
 
 def _chosen(name: str, pins: Mapping[str, str]) -> str | None:
@@ -82,7 +82,7 @@ def _chosen(name: str, pins: Mapping[str, str]) -> str | None:
 def _version(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:  # a specifier, which only bounds
+    except InvalidVersion:  # a specifier
         return None
 
 

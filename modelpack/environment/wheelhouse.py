@@ -1,13 +1,11 @@
-"""A wheelhouse: a folder with all that one lock takes, for building where there is no network.
+"""A wheelhouse: a folder with all files of one lock, for builds without a network.
 
-    *.whl *.tar.gz              what the lock names: one file a distribution
-    debian/GROUP/*.deb          the Debian packages of a stage of the Dockerfile, which the engine
-                                puts there
-    requirements.lock           the lock that it was made for; build-requirements.lock, if something
-                                of it is built from source, for what that takes
-    wheelhouse.json             what it was made for, and the digest of every file
+    *.whl *.tar.gz              one file per distribution of the lock
+    debian/GROUP/*.deb          the Debian packages of a stage of the Dockerfile, from the engine
+    requirements.lock           the lock; build-requirements.lock for sdists, if it has any
+    wheelhouse.json             Python, platform, base image, and the digest of each file
 
-A folder of wheels that something else made, without wheelhouse.json, serves as well.
+A folder of wheels without wheelhouse.json, from another tool, is accepted, too.
 """
 
 from __future__ import annotations
@@ -33,15 +31,20 @@ LOCK = "requirements.lock"
 BUILD_LOCK = "build-requirements.lock"
 DEBIAN = "debian"
 _SCHEMA = 1
-_MAX_MANIFEST_BYTES = 2**26  # of wheelhouse.json
+_MAX_MANIFEST_BYTES = 2**26
 
-_AGAIN = "Make one where there is a network: modelpack lock MODEL --download {}"
+_AGAIN = "Run on a machine with a network: modelpack lock MODEL --download {}"
 
 
 @dataclass(frozen=True)
 class Wheelhouse:
-    """What one was made for. `lock`: the sha256 of the lock's text. `base`: the image that its
-    Debian packages fit. `files`: path in it -> sha256; all that it is to have once `complete`.
+    """The content of wheelhouse.json.
+
+    Attributes:
+        base: The base image that the Debian packages fit.
+        lock: SHA-256 of the lock.
+        files: Path -> SHA-256, for all files.
+        complete: Whether all files exist.
     """
 
     python: str
@@ -53,7 +56,7 @@ class Wheelhouse:
     complete: bool = False
 
 
-# --- making one ----------------------------------------------------------------------------------
+# --- creation ------------------------------------------------------------------------------------
 
 
 def fill(
@@ -61,44 +64,46 @@ def fill(
     environment: Environment,
     base: BaseImage,
     index: IndexSettings,
-    told: artifacts.OnDownload,
+    on_download: artifacts.OnDownload,
 ) -> None:
-    """Puts the wheels and source distributions of a lock into `folder`. What was begun before goes
-    on, what another lock left is removed. Debian packages may follow, and `seal` at the end.
+    """Download the wheels and sdists of a lock into `folder`.
+
+    An interrupted download continues; files of another lock are removed. The engine may add Debian
+    packages. Call `write_manifest` at the end.
 
     Raises:
-        EnvironmentNotResolvedError: a file cannot be had, or is not the one that was locked.
-        UsageError: the folder holds something else, or cannot be written.
+        EnvironmentNotResolvedError: A file cannot be downloaded, or is not the locked one.
+        UsageError: The folder contains something else, or cannot be written.
     """
-    files = _needed(environment, index)
+    files = _files(environment, index)
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
-    wanted = {file.filename: file.sha256 for file in files}
+    digests = {file.filename: file.sha256 for file in files}
     digest = hashlib.sha256(environment.lock.encode()).hexdigest()
     plan = Wheelhouse(
-        environment.python, environment.platform, base.reference, base.digest, digest, wanted
+        environment.python, environment.platform, base.reference, base.digest, digest, digests
     )
     try:
         _prepare(folder, plan)
         for name, text in locks.items():
             if text:
                 (folder / name).write_text(text, "utf-8")
-        artifacts.fetch(files, folder, index, told)
+        artifacts.fetch(files, folder, index, on_download)
     except OSError as error:
         raise UsageError(
             f"The wheelhouse {folder} cannot be written: {error.strerror or error}.",
-            hint="Choose a folder that can be written: --download FOLDER",
+            hint="Choose a writable folder: --download FOLDER",
         ) from error
 
 
 def write_manifest(folder: Path) -> None:
-    """Records the digest of every file: it is complete."""
+    """Record the digest of each file, and that the wheelhouse is complete."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = {str(p.relative_to(folder)): artifacts.sha256_of(p) for p in paths}
     files.pop(MANIFEST)
     _write(folder, replace(_read(folder), files=files, complete=True))
 
 
-def _needed(environment: Environment, index: IndexSettings) -> list[artifacts.Artifact]:
+def _files(environment: Environment, index: IndexSettings) -> list[artifacts.Artifact]:
     platform = PLATFORMS[environment.platform]
     request = Request((), environment.python, platform, index, environment.sdists)
     files = artifacts.artifacts_from_lock(environment.lock, request)
@@ -108,11 +113,11 @@ def _needed(environment: Environment, index: IndexSettings) -> list[artifacts.Ar
 
 
 def _prepare(folder: Path, plan: Wheelhouse) -> None:
-    """Leaves nothing in it but what `plan` has use for."""
+    """Create the folder, and remove files that are not in `plan`."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise UsageError(
-            f"{folder} is no wheelhouse, and not empty.",
+            f"{folder} is neither empty nor a wheelhouse.",
             hint="Choose an empty or a new folder for --download",
         )
     old = _read(folder).files if (folder / MANIFEST).is_file() else {}
@@ -129,18 +134,19 @@ def _write(folder: Path, manifest: Wheelhouse) -> None:
 def _inside(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise _malformed(folder, f"it names {name!r}, which lies outside")
+        raise _malformed(folder, f"it names {name!r}, which is outside the folder")
     return path
 
 
 def collect_wheels(
-    folder: Path, environment: Environment, index: IndexSettings, told: artifacts.OnDownload
+    folder: Path, environment: Environment, index: IndexSettings, on_download: artifacts.OnDownload
 ) -> None:
-    """Puts the wheels that a lock names into `folder`/wheels, and nothing else there; beside them
-    the Debian packages of a wheelhouse. Wheels are kept in the cache as well, for the next time.
+    """Create `folder`/wheels with the wheels of a lock, and copy the Debian packages next to it.
+
+    Downloaded wheels are cached.
 
     Raises:
-        EnvironmentNotResolvedError: one cannot be had, or is not the one that was locked.
+        EnvironmentNotResolvedError: A wheel cannot be downloaded, or is not the locked one.
     """
     request = Request((), environment.python, PLATFORMS[environment.platform], index)
     if index.wheelhouse:
@@ -149,25 +155,24 @@ def collect_wheels(
         )
     else:
         files = artifacts.artifacts_from_lock(environment.lock, request)
-    kept = modelpack_files.cache_directory("wheels")
-    artifacts.fetch(files, kept, index, told)
+    cache = modelpack_files.cache_directory("wheels")
+    artifacts.fetch(files, cache, index, on_download)
     (folder / "wheels").mkdir()
     for file in files:
-        link_or_copy(kept / file.filename, folder / "wheels" / file.filename)
+        link_or_copy(cache / file.filename, folder / "wheels" / file.filename)
     if index.wheelhouse and (Path(index.wheelhouse) / DEBIAN).is_dir():
         shutil.copytree(Path(index.wheelhouse) / DEBIAN, folder / DEBIAN)
 
 
-# --- using one -----------------------------------------------------------------------------------
+# --- use -----------------------------------------------------------------------------------------
 
 
 def read(folder: Path) -> Wheelhouse | None:
-    """What the wheelhouse was made for, once every file of it is seen to be what it was; None for a
-    folder of wheels that says nothing.
+    """Verify all files of a wheelhouse, and return its manifest. None if it has no manifest.
 
     Raises:
-        UsageError: there is no such folder, or no wheel in it.
-        EnvironmentNotResolvedError: it is incomplete, or a file was changed.
+        UsageError: The folder does not exist, or contains no wheels.
+        EnvironmentNotResolvedError: It is incomplete, or a file was changed.
     """
     if not (folder / MANIFEST).is_file():
         _require_wheels(folder)
@@ -175,7 +180,7 @@ def read(folder: Path) -> Wheelhouse | None:
     house = _read(folder)
     if not house.complete:
         raise EnvironmentNotResolvedError(
-            f"The wheelhouse {folder} is incomplete: making it was interrupted.",
+            f"The wheelhouse {folder} is incomplete: its creation was interrupted.",
             hint=_AGAIN.format(folder),
         )
     for name, digest in house.files.items():
@@ -189,11 +194,11 @@ def read(folder: Path) -> Wheelhouse | None:
 
 
 def pythons(folder: Path, versions: tuple[str, ...], platform: str) -> tuple[str, ...]:
-    """Those of `versions` that the wheelhouse serves: the one it was made for, if it says so.
+    """Return those of `versions` that fit the wheelhouse: the one in its manifest, if it has one.
 
     Raises:
-        UsageError: there is no such folder, or no wheel in it.
-        EnvironmentNotResolvedError: it was made for none of them, is incomplete, or was changed.
+        UsageError: The folder does not exist, or contains no wheels.
+        EnvironmentNotResolvedError: None fits, or the wheelhouse is incomplete or was changed.
     """
     house = read(folder)
     if house is None:
@@ -203,15 +208,17 @@ def pythons(folder: Path, versions: tuple[str, ...], platform: str) -> tuple[str
 
 
 def require_files(folder: Path, environment: Environment) -> None:
-    """Raises:
-    EnvironmentNotResolvedError: it has no file of a distribution that the lock names.
+    """Raise an error unless the wheelhouse has a file of each distribution in the lock.
+
+    Raises:
+        EnvironmentNotResolvedError: A file is missing.
     """
-    here = {artifacts.sha256_of(path) for path in folder.iterdir() if path.is_file()}
+    digests = {artifacts.sha256_of(path) for path in folder.iterdir() if path.is_file()}
     lock = f"{environment.lock}\n{environment.build_lock}"
-    lacking = [pin for pin, hashes in artifacts.entries_of(lock) if here.isdisjoint(hashes)]
-    if lacking:
+    missing = [pin for pin, hashes in artifacts.entries_of(lock) if digests.isdisjoint(hashes)]
+    if missing:
         raise EnvironmentNotResolvedError(
-            f"The wheelhouse {folder} lacks {', '.join(lacking)}, as the lock names them.",
+            f"The wheelhouse {folder} lacks the locked files of {', '.join(missing)}.",
             hint=_AGAIN.format(
                 f"FOLDER --python {environment.python} --platform {environment.platform}"
             ),
@@ -219,36 +226,42 @@ def require_files(folder: Path, environment: Environment) -> None:
 
 
 def require_fit(folder: Path, python: str, platform: str) -> None:
-    """Raises:
-    EnvironmentNotResolvedError: it says that it was made for another Python or platform.
+    """Raise an error if the manifest has another Python or platform.
+
+    Raises:
+        EnvironmentNotResolvedError: It has.
     """
     house = _read(folder) if (folder / MANIFEST).is_file() else None
     if house and (house.python, house.platform) != (python, platform):
         raise EnvironmentNotResolvedError(
-            f"The wheelhouse {folder} was made for Python {house.python} on {house.platform}; this"
-            f" takes one for Python {python} on {platform}.",
+            f"The wheelhouse {folder} is for Python {house.python} on {house.platform}, but the"
+            f" image needs Python {python} on {platform}.",
             hint=_AGAIN.format(f"FOLDER --python {python} --platform {platform}"),
         )
 
 
 def require_debian(folder: Path, groups: Mapping[str, tuple[str, ...]]) -> None:
-    """`groups`: stage of the Dockerfile -> names of Debian packages.
+    """Raise an error unless the wheelhouse has Debian packages for each stage.
+
+    `groups`: stage of the Dockerfile -> names of Debian packages.
 
     Raises:
-        EnvironmentNotResolvedError: it has none for one of them.
+        EnvironmentNotResolvedError: It has none for a stage.
     """
     for group, names in groups.items():
         if not any((folder / DEBIAN / group).glob("*.deb")):
             raise EnvironmentNotResolvedError(
-                f"The wheelhouse {folder} lacks Debian packages that the image takes: "
+                f"The wheelhouse {folder} lacks Debian packages that the image needs: "
                 f"{', '.join(names)}.",
-                hint=_AGAIN.format(f"{folder}, with Docker running and the base image there"),
+                hint=_AGAIN.format(f"{folder}, with Docker running and the base image pulled"),
             )
 
 
 def reuse_lock(lock: str, index: IndexSettings, name: str) -> str:
-    """The lock that the wheelhouse was made for, if it pins the same: it knows all the files of an
-    index, so that with a network and without one the same bundle is made.
+    """Return the lock in the wheelhouse if it has the same pins, otherwise `lock`.
+
+    It contains the hashes of all files of the index, so builds with and without a network create
+    the same bundle.
     """
     path = Path(index.wheelhouse or "") / name
     if not (index.wheelhouse and path.is_file()):
@@ -260,13 +273,13 @@ def reuse_lock(lock: str, index: IndexSettings, name: str) -> str:
 def not_resolved(
     output: str, index: IndexSettings, python: str, platform: str
 ) -> EnvironmentNotResolvedError:
-    """The error for uv's standard error `output`, whether an index was asked or a wheelhouse."""
+    """Return the error for the standard error of uv, for an index or a wheelhouse."""
     error = uv.not_resolved(output, python, platform)
     if index.wheelhouse is None:
         return error
     return EnvironmentNotResolvedError(
-        f"The wheelhouse {index.wheelhouse} does not have all that the model takes for Python"
-        f" {python} on {platform}. {error.message}",
+        f"The wheelhouse {index.wheelhouse} lacks distributions of the model for Python {python} on"
+        f" {platform}. {error.message}",
         hint=_AGAIN.format(f"FOLDER --python {python} --platform {platform}"),
     )
 
@@ -281,7 +294,7 @@ def _read(folder: Path) -> Wheelhouse:
     except RecursionError as error:
         raise _malformed(folder, "it is nested too deeply") from error
     if schema != _SCHEMA:
-        raise _malformed(folder, "it is one of another version of modelpack")
+        raise _malformed(folder, "it was written by another version of modelpack")
     return house
 
 
@@ -293,5 +306,5 @@ def _malformed(folder: Path, why: str) -> EnvironmentNotResolvedError:
 
 def _require_wheels(folder: Path) -> None:
     if not folder.is_dir() or not any(folder.glob("*.whl")):
-        what = "has no wheels in it" if folder.is_dir() else "is no folder"
-        raise UsageError(f"The wheelhouse {folder} {what}.", hint=_AGAIN.format(folder))
+        reason = "contains no wheels" if folder.is_dir() else "is not a folder"
+        raise UsageError(f"The wheelhouse {folder} {reason}.", hint=_AGAIN.format(folder))

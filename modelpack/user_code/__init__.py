@@ -1,9 +1,7 @@
-"""The modules of the author: found and parsed, never executed.
+"""The author's own modules: found, parsed and copied, never executed.
 
-code = find(spec, Given(paths=(Path("src"),)))
-    spec = needing(spec, code)
-
-Files are parsed and copied, never executed.
+code = find_code(spec, CodeOptions(paths=(Path("src"),)))
+spec = with_code_requirements(spec, code)
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ __all__ = [
 
 
 def with_code_requirements(spec: ModelSpec, code: Code) -> ModelSpec:
-    """The spec of a model that needs what the code needs, too; what the file says comes first."""
+    """Add the requirements of the code to those of the model. The model's take precedence."""
     bounds = [bound for bound in (spec.python, code.python) if bound]
     return replace(
         spec,
@@ -39,10 +37,7 @@ def with_code_requirements(spec: ModelSpec, code: Code) -> ModelSpec:
 
 
 def _signature(spec: ModelSpec, code: Code) -> Signature:
-    """The signature with probabilities if the author's own classifier has them.
-
-    The file has the labels of the classes, and only the code has the methods.
-    """
+    """Add probabilities if the author's classifier has them: only the code contains its methods."""
     is_pipeline = bool(spec.steps) and (spec.estimator or "").endswith(".Pipeline")
     last = spec.steps[-1].type if is_pipeline else spec.estimator
     has_method = last in {key.replace(":", ".") for key in code.probabilistic}

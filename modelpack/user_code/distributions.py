@@ -18,7 +18,7 @@ from modelpack.types import ModelSpec
 
 from .modules import STDLIB, External
 
-# What has no wheel for a container, or needs a screen -> the twin of the same modules.
+# Distributions without wheels for containers, or that need a screen -> one with the same modules.
 _TWINS = {
     "opencv-contrib-python": "opencv-contrib-python-headless",
     "opencv-python": "opencv-python-headless",
@@ -28,8 +28,12 @@ _TWINS = {
 
 @dataclass(frozen=True)
 class Provider:
-    """A distribution. `how`: in words, what tells that it provides the module. `version`: of the
-    one that is installed here. `folder`: where it was installed from, if not from an index.
+    """The distribution of a module.
+
+    Attributes:
+        how: How it was found: `INSTALLED`, `KNOWN` or `GUESSED`.
+        version: The installed version.
+        folder: Where it was installed from, if not from an index.
     """
 
     name: str
@@ -46,27 +50,28 @@ INSTALLED, KNOWN, GUESSED = "installed here", "known", "guessed by the name alon
 
 
 def provider(module: str) -> Provider:
-    """The distribution of a dotted module."""
-    return installed(module) or _known(module) or Provider(_plain(module), GUESSED)
+    """Return the distribution of a dotted module."""
+    return installed(module) or _known(module) or Provider(_top_name(module), GUESSED)
 
 
 def installed(module: str) -> Provider | None:
-    """The distribution that provides the module in modelpack's environment or in $VIRTUAL_ENV."""
-    found = _installed().get(module.partition(".")[0], ())
+    """Return the distribution of a module in modelpack's environment or in $VIRTUAL_ENV."""
     names: dict[str, metadata.Distribution] = {
-        canonicalize_name(dist.metadata["Name"]): dist for dist in found
+        canonicalize_name(dist.metadata["Name"]): dist
+        for dist in _installed().get(module.partition(".")[0], ())
     }
     known = _known(module)
     name = known.name if known and known.name in names else next(iter(sorted(names)), None)
-    if name is None or (len(names) > 1 and name not in {known and known.name, _plain(module)}):
-        return None  # a namespace of several, of which none is known to hold this module
+    if name is None or (len(names) > 1 and name not in {known and known.name, _top_name(module)}):
+        return None  # a namespace of several distributions, and none is known for this module
     dist = names[name]
     return Provider(_TWINS.get(name, name), INSTALLED, dist.version, _origin(dist))
 
 
 def is_file_of_one(module: str) -> bool:
-    """Whether an installed distribution has a file of this very module: some leave a `tests` or
-    `utils` behind, which says nothing of another's.
+    """Return whether an installed distribution has a file of exactly this module.
+
+    Some distributions install a top-level `tests` or `utils`, which may not be the one imported.
     """
     path = module.replace(".", "/")
     dists = _installed().get(module.partition(".")[0], ())
@@ -75,24 +80,20 @@ def is_file_of_one(module: str) -> bool:
 
 
 def is_known(distribution: str) -> bool:
-    """Whether it is told which modules a distribution, by its canonical name, has."""
-    here = {dist.metadata["Name"] for dists in _installed().values() for dist in dists}
-    return distribution in {str(canonicalize_name(name)) for name in here | {*_table().values()}}
+    """Return whether the modules of a distribution are known. It is given by canonical name."""
+    names = {dist.metadata["Name"] for dists in _installed().values() for dist in dists}
+    return distribution in {str(canonicalize_name(name)) for name in names | {*_table().values()}}
 
 
-def canonical(name: str) -> str:
-    return canonicalize_name(name)
-
-
-def _plain(module: str) -> str:
+def _top_name(module: str) -> str:
     return canonicalize_name(module.partition(".")[0])
 
 
 def _known(module: str) -> Provider | None:
     words = module.split(".")
     names = (".".join(words[:count]) for count in range(len(words), 0, -1))
-    found = next((_table()[name] for name in names if name in _table()), None)
-    return Provider(canonicalize_name(found), KNOWN) if found else None
+    distribution = next((_table()[name] for name in names if name in _table()), None)
+    return Provider(canonicalize_name(distribution), KNOWN) if distribution else None
 
 
 @cache
@@ -104,12 +105,12 @@ def _table() -> dict[str, str]:
 
 @cache
 def _installed() -> dict[str, list[metadata.Distribution]]:
-    """Top-level module -> the distributions that have files of it."""
-    found: dict[str, list[metadata.Distribution]] = {}
+    """Return top-level module -> the distributions with files of it."""
+    by_module: dict[str, list[metadata.Distribution]] = {}
     for dist in metadata.distributions(path=[*_site_packages(), *sys.path]):
         for top in _tops(dist) if dist.metadata["Name"] else ():
-            found.setdefault(top, []).append(dist)
-    return found
+            by_module.setdefault(top, []).append(dist)
+    return by_module
 
 
 def _site_packages() -> Iterable[str]:
@@ -119,115 +120,120 @@ def _site_packages() -> Iterable[str]:
 
 
 def _tops(dist: metadata.Distribution) -> set[str]:
-    told = dist.read_text("top_level.txt")
-    if told is not None:
-        return set(told.split())
+    text = dist.read_text("top_level.txt")
+    if text is not None:
+        return set(text.split())
     files = [path.parts for path in dist.files or () if path.suffix == ".py"]
     return {parts[0].removesuffix(".py") for parts in files}
 
 
 def _origin(dist: metadata.Distribution) -> str | None:
-    """Where a distribution came from that was installed from no index (PEP 610)."""
-    told = dist.read_text("direct_url.json")
+    """Return the URL of a distribution that was not installed from an index (PEP 610)."""
+    text = dist.read_text("direct_url.json")
     try:
-        return str(json.loads(told)["url"]) if told else None
+        return str(json.loads(text)["url"]) if text else None
     except (ValueError, LookupError, TypeError):
         return None
 
 
 class CodeRequirements:
-    """`user`: the names of the distributions that the user asks for, whatever the code says.
+    """The distributions that the author's code requires.
 
-    A module that only a model file names is never guessed to be a distribution: anyone could have
-    published one of that name.
+    The distribution of a module that only the model file names is never guessed: anyone could have
+    published one with that name.
+
+    Args:
+        spec: The model.
+        user: Names of distributions that the user requires.
     """
 
     def __init__(self, spec: ModelSpec, user: Sequence[str]) -> None:
-        self._have = {canonical(name) for name in spec.requirements}
-        self._user = {canonical(name) for name in user}
-        # What is not known to be something else may hold a module of any name.
+        self._have = {canonicalize_name(name) for name in spec.requirements}
+        self._user = {canonicalize_name(name) for name in user}
+        # A distribution with unknown modules may contain any module.
         self._unused = {name for name in self._user - self._have if not is_known(name)}
-        self._unused -= {canonical(name) for name in spec.local_modules}
+        self._unused -= {canonicalize_name(name) for name in spec.local_modules}
         self.requirements: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self.missing: list[str] = []
         self.notes: list[str] = []
 
     def names(self, module: str) -> bool:
-        """Whether the user names the distribution of a module that the model names."""
-        return self._is_asked(provider(module))
+        """Return whether the user requires the distribution of a module."""
+        return self._is_requested(provider(module))
 
     def provide(self, module: str) -> None:
-        """Take a module that the model names from what is installed here, if it is."""
-        found = installed(module)
-        if found and not found.folder and is_file_of_one(module):
-            self.requirements[found.name] = f"=={found.version}"
-            self.reasons[found.name] = f"the model names {module}, {INSTALLED}"
+        """Require the installed distribution of a module that the model names."""
+        origin = installed(module)
+        if origin and not origin.folder and is_file_of_one(module):
+            self.requirements[origin.name] = f"=={origin.version}"
+            self.reasons[origin.name] = f"the model names {module}, {INSTALLED}"
             return
         if self._unused:
-            self.notes.append(f"{module} is taken to come from {_listed(self._unused)}.")
+            self.notes.append(f"{module} is assumed to be part of {_either(self._unused)}.")
             return
         self.missing.append(module)
-        if found and found.folder:
-            self.notes.append(_elsewhere(module, found))
+        if origin and origin.folder:
+            self.notes.append(_not_from_index(module, origin))
 
-    def add(self, external: Iterable[External], own: Collection[str]) -> None:
-        """Require what the files import. `own`: their modules.
+    def add(self, imported: Iterable[External], own: Collection[str]) -> None:
+        """Require the distributions of imported modules. `own`: modules of the author.
 
         Raises:
-            UsageError: it is installed here, but from no index.
+            UsageError: A distribution was not installed from an index.
         """
-        found = [(wish, provider(wish.module)) for wish in external if not self._has(wish.module)]
-        self._unused -= {origin.name for _, origin in found}
-        for wish, origin in found:
-            skipped = wish.instead_of and all(self._is_here(m, own) for m in wish.instead_of)
-            if not skipped and not self._is_asked(origin):
-                self._require(wish, origin)
+        origins = [(each, provider(each.module)) for each in imported if not self._has(each.module)]
+        self._unused -= {origin.name for _, origin in origins}
+        for external, origin in origins:
+            instead_of = external.instead_of
+            skipped = instead_of and all(self._is_available(m, own) for m in instead_of)
+            if not skipped and not self._is_requested(origin):
+                self._require(external, origin)
 
-    def _require(self, wish: External, found: Provider) -> None:
-        told = f"{wish.by} imports {wish.module}"
-        if found.name == "modelpack":
-            self.notes.append(f"{told}, which the image does not hold.")
-        elif wish.optional and (found.how != INSTALLED or found.folder):
+    def _require(self, external: External, origin: Provider) -> None:
+        clause = f"{external.by} imports {external.module}"
+        if origin.name == "modelpack":
+            self.notes.append(f"{clause}, which the image does not contain.")
+        elif external.optional and (origin.how != INSTALLED or origin.folder):
             self.notes.append(
-                f"{told}, can do without it, and goes without it: it is not installed here. "
-                f"--requirement {found.name} adds it."
+                f"{clause}, but also works without it. It is left out, because it is not installed "
+                f"here. --requirement {origin.name} adds it."
             )
-        elif found.folder:
+        elif origin.folder:
             raise UsageError(
-                f"{told}: {_elsewhere(wish.module, found)}",
-                hint="Name the folder in which it lies (--code PATH), or a distribution that an "
-                "index has: --requirement NAME",
+                f"{clause}: {_not_from_index(external.module, origin)}",
+                hint="Name its folder (--code PATH), or a distribution of an index: "
+                "--requirement NAME",
             )
-        elif found.is_guess and self._unused:
-            self.notes.append(f"{told}, which is taken to come from {_listed(self._unused)}.")
+        elif origin.is_guess and self._unused:
+            self.notes.append(f"{clause}, which is assumed to be part of {_either(self._unused)}.")
         else:
-            self.requirements.setdefault(found.name, "")
-            how = "" if found.how == KNOWN else f", {found.how}"
-            self.reasons.setdefault(found.name, f"{told}{how}")
+            self.requirements.setdefault(origin.name, "")
+            how = "" if origin.how == KNOWN else f", {origin.how}"
+            self.reasons.setdefault(origin.name, f"{clause}{how}")
 
     def _has(self, module: str) -> bool:
-        """Whether the model needs the distribution anyway."""
+        """Return whether the model needs the distribution anyway."""
         return not self._have.isdisjoint(_names(module))
 
-    def _is_here(self, module: str, own: Collection[str]) -> bool:
+    def _is_available(self, module: str, own: Collection[str]) -> bool:
         top = module.partition(".")[0]
         return top in STDLIB or top in own or self._has(module) or installed(module) is not None
 
-    def _is_asked(self, found: Provider) -> bool:
-        return found.name in self._user
+    def _is_requested(self, origin: Provider) -> bool:
+        return origin.name in self._user
 
 
 def _names(module: str) -> set[str]:
-    """The distributions that may provide a module: of xgboost, xgboost-cpu and xgboost."""
-    return {provider(module).name, canonical(module.partition(".")[0])}
+    """Return the distributions that may provide a module, such as xgboost-cpu and xgboost."""
+    return {provider(module).name, _top_name(module)}
 
 
-def _elsewhere(module: str, found: Provider) -> str:
-    place = (found.folder or "").removeprefix("file://")
-    where = f"from {place}" if place.startswith("/") else "from a repository"
-    return f"{module} is installed here {where}, which is no index."
+def _not_from_index(module: str, origin: Provider) -> str:
+    path = (origin.folder or "").removeprefix("file://")
+    source = path if path.startswith("/") else "a repository"
+    return f"{module} is installed here from {source}, not from an index."
 
 
-def _listed(names: Iterable[str]) -> str:
+def _either(names: Iterable[str]) -> str:
     return " or ".join(sorted(names))

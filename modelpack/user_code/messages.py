@@ -9,10 +9,8 @@ from modelpack.types import Code, CodeFile, ModelSpec
 
 
 def notices(code: Code) -> list[str]:
-    """A line for each file that goes into the bundle, each requirement that came from it, and
-    whatever else the user should know.
-    """
-    files = [f"code/{file.path} {_made(file)}" for file in code.files]
+    """Return a line for each file in the bundle, each requirement of it, and each note."""
+    files = [f"code/{file.path} {_origin_text(file)}" for file in code.files]
     needed = [
         f"{name}{code.requirements[name]} is required: {code.reasons[name]}"
         for name in code.requirements
@@ -21,72 +19,73 @@ def notices(code: Code) -> list[str]:
 
 
 def origin(file: CodeFile) -> str:
-    """Where a file was found, as the user would write it."""
-    path, here = Path(file.source or "").absolute(), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    """Return the path of a file, relative to the current directory if it is below it."""
+    path, current = Path(file.source or "").absolute(), Path.cwd()
+    return str(path.relative_to(current) if path.is_relative_to(current) else path)
 
 
 def require_found(spec: ModelSpec, code: Code) -> None:
-    """Raises:
-    EnvironmentNotResolvedError: a module that the model names is nowhere.
+    """Raise an error unless all modules that the model needs were found.
+
+    Raises:
+        EnvironmentNotResolvedError: A module was not found.
     """
     if code.missing:
-        raise EnvironmentNotResolvedError(_missing(spec, code), hint=_ways_out(code))
+        raise EnvironmentNotResolvedError(_missing(spec, code), hint=_missing_hint(code))
 
 
 def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> ModelRefusedError:
-    """The refusal of a model that is not trusted, which also tells where its code is, or is not."""
+    """Add to the refusal of an untrusted model where its code was found, or is missing."""
     folders = sorted({str(_folder(file)) for file in code.files if file.path != f"{code.main}.py"})
-    ways = [_ways_out(code)] if code.missing else []
-    if code.missing != ("__main__",) or folders:  # a script is vouched for by being named
+    ways = [_missing_hint(code)] if code.missing else []
+    if code.missing != ("__main__",) or folders:  # naming a script trusts it
         ways.append(f"{refusal.hint}.")
     if folders:
         options = " ".join(f"--code {folder}" for folder in folders)
         ways.append(
-            f"Or vouch for all classes and functions that are defined in the code that was found: "
-            f"{options}"
+            f"Or trust all classes and functions that the code that was found defines: {options}"
         )
     message = " ".join(filter(None, [refusal.message, _missing(spec, code)]))
     return ModelRefusedError(message, hint=" ".join(ways).rstrip("."))
 
 
-def _made(file: CodeFile) -> str:
-    how = "is made of definitions of" if file.text is not None else "is copied from"
+def _origin_text(file: CodeFile) -> str:
+    how = "contains definitions of" if file.text is not None else "is copied from"
     return f"{how} {origin(file)}"
 
 
 def _folder(file: CodeFile) -> Path:
-    """The folder that the module's name starts from."""
+    """Return the directory that contains the top-level package of the module."""
     return Path(origin(file)).parents[file.path.count("/")]
 
 
 def _missing(spec: ModelSpec, code: Code) -> str:
     modules = [module for module in code.missing if module != "__main__"]
-    found = []
+    sentences = []
     if modules:
         word = "module" if len(modules) == 1 else "modules"
-        found.append(
-            f"The model needs the {word} {', '.join(modules)}, found neither beside the model nor "
-            "under --code, and in no distribution that is installed here."
+        sentences.append(
+            f"The model needs the {word} {', '.join(modules)}, found neither next to the model, "
+            "nor under --code, nor in an installed distribution."
         )
     if "__main__" in code.missing:
         names = sorted({key[9:] for key in spec.globals if key.startswith("__main__:")})
-        found.append(
-            f"The model needs {', '.join(names)} of `__main__`, the script that saved it, which is "
-            "not given."
+        sentences.append(
+            f"The model needs {', '.join(names)} of `__main__`, the script that saved it. No "
+            "script is given."
         )
-    return " ".join([*found, *(note for note in code.notes if "is installed here" in note)])
+    return " ".join([*sentences, *(note for note in code.notes if "is installed here" in note)])
 
 
-def _ways_out(code: Code) -> str:
+def _missing_hint(code: Code) -> str:
     modules = [module for module in code.missing if module != "__main__"]
     ways = []
     if modules:
         top = modules[0].partition(".")[0]
         ways.append(
-            f"If it is your own, name the folder in which {top} lies: --code PATH. If it is a "
-            "distribution, name it: --requirement NAME==VERSION"
+            f"If {top} is your own module, name its folder: --code PATH. If it is part of a "
+            "distribution, name that: --requirement NAME==VERSION"
         )
     if "__main__" in code.missing:
-        ways.append("Name the script, of which only the definitions are taken: --code train.py")
+        ways.append("Name the script (only its definitions are used): --code train.py")
     return " ".join(f"{way}." for way in ways)

@@ -14,7 +14,7 @@ from . import source as user_code_source
 from .source import Import, Source, dynamic, imports, read
 
 RESERVED = {"app", "modelpack", "modelpack_main"}
-"""Modules of the bundle: the service's own, and the one that stands for `__main__`."""
+"""Modules of the bundle: those of the service, and the replacement of `__main__`."""
 
 STDLIB = sys.stdlib_module_names | {
     "_bootlocale", "aifc", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk",
@@ -26,7 +26,7 @@ STDLIB = sys.stdlib_module_names | {
 
 @dataclass(frozen=True)
 class External:
-    """A module that the files import and that is not among them. `by`: the file and the line."""
+    """A module that the files import and that is not one of them. `by`: file and line."""
 
     module: str
     by: str
@@ -37,44 +37,44 @@ class External:
 @dataclass(frozen=True)
 class Module:
     source: Source
-    path: str  # in the bundle's folder of code
+    path: str  # in the code folder of the bundle
     named: bool
 
 
 class ImportWalk:
-    """The files that are needed, by module. `places`: where modules are looked for, in order."""
+    """A walk over the imports of modules. It collects the modules that are needed."""
 
-    def __init__(self, places: Sequence[SearchPath]) -> None:
-        self._places = places
+    def __init__(self, search_paths: Sequence[SearchPath]) -> None:
+        self._search_paths = search_paths
         self._waiting: list[str] = []
         self.modules: dict[str, Module] = {}
         self.external: list[External] = []
         self.notes: list[str] = []
 
-    def add(self, module: str, places: Sequence[SearchPath] | None = None) -> bool:
-        """Take a module with its packages, if it lies in one of the places.
+    def add(self, module: str, search_paths: Sequence[SearchPath] | None = None) -> bool:
+        """Add a module and its packages if a search path contains it, and return whether one does.
 
         Raises:
-            UsageError: it cannot be read, or is none that can be served.
+            UsageError: It cannot be read, or cannot be served.
         """
-        for place in self._places if places is None else places:
-            if place.file(module):
+        for search_path in self._search_paths if search_paths is None else search_paths:
+            if search_path.file(module):
                 for name in _prefixes(module):
-                    self._take(name, place)
+                    self._take(name, search_path)
                 return True
         return False
 
     def compiled(self, module: str) -> Path | None:
-        """The compiled file that the module is; it is not copied, as another machine may not run
-        it.
-        """
-        return next(filter(None, (place.compiled(module) for place in self._places)), None)
+        """Return the compiled file of a module. It is not copied: other machines may not run it."""
+        return next(
+            filter(None, (search_path.compiled(module) for search_path in self._search_paths)), None
+        )
 
     def follow(self) -> None:
-        """Take what the files import, and what that imports.
+        """Add the modules that the files import, and so on.
 
         Raises:
-            UsageError: as `add`, or a module is not where the import says.
+            UsageError: As for `add`, or a module does not exist.
         """
         while self._waiting:
             name = self._waiting.pop(0)
@@ -84,81 +84,82 @@ class ImportWalk:
             self.scan(module.source.tree, package, module.path)
 
     def scan(self, tree: ast.Module, package: str, path: str) -> None:
-        """Resolve the imports of one file; `path` is how it is told of."""
-        for found in imports(tree):
-            self._resolve(found, package, path)
+        """Resolve the imports of one file. `path` is its name in messages."""
+        for import_ in imports(tree):
+            self._resolve(import_, package, path)
         for line in dynamic(tree):
             self.notes.append(
-                f"{path}, line {line}, imports what only running it would tell; if it is a module "
-                "of yours, import it by name somewhere."
+                f"{path}, line {line}, imports a computed name; if it is one of your modules, also "
+                "import it by name."
             )
 
-    def _resolve(self, found: Import, package: str, path: str) -> None:
-        target = _absolute(found, package)
+    def _resolve(self, import_: Import, package: str, path: str) -> None:
+        target = _absolute(import_, package)
         if target is None:
-            self.notes.append(f"{path}, line {found.line}, imports from beyond its package.")
+            self.notes.append(f"{path}, line {import_.line}, imports from outside its package.")
             return
-        if not found.level and target.partition(".")[0] in STDLIB:
+        if not import_.level and target.partition(".")[0] in STDLIB:
             return
-        taken = [self.add(name) for name in _prefixes(target)]
-        below = [self.add(f"{target}.{name}") for name in self._names(found, target)]
-        if not any([*taken, *below]):
-            if found.level or self.compiled(target):
-                self._miss(found, target, path)
+        added = [self.add(name) for name in _prefixes(target)]
+        below = [self.add(f"{target}.{name}") for name in self._names(import_, target)]
+        if not any([*added, *below]):
+            if import_.level or self.compiled(target):
+                self._miss(import_, target, path)
             else:
-                by = f"{path}, line {found.line},"
-                self.external.append(External(target, by, found.optional, found.instead_of))
-        elif not (taken[-1] or any(below)):
-            self._miss(found, target, path)
+                by = f"{path}, line {import_.line},"
+                self.external.append(External(target, by, import_.optional, import_.instead_of))
+        elif not (added[-1] or any(below)):
+            self._miss(import_, target, path)
 
-    def _names(self, found: Import, target: str) -> list[str]:
-        """The names taken from `target` that may be modules."""
-        if found.names != ("*",):
-            return list(found.names)
+    def _names(self, import_: Import, target: str) -> list[str]:
+        """Return the names imported from `target` that may be modules."""
+        if import_.names != ("*",):
+            return list(import_.names)
         module = self.modules.get(target)
         return _exported(module.source.tree) if module else []
 
-    def _take(self, name: str, place: SearchPath) -> None:
-        file = place.file(name)
+    def _take(self, name: str, search_path: SearchPath) -> None:
+        file = search_path.file(name)
         if file is None or name in self.modules:
             return
         if name in RESERVED:
             raise UsageError(
-                f"{file} cannot be served under its name: {name} is a module of the service.",
+                f"{file} cannot have this name, because {name} is a module of the service.",
                 hint="Rename it, and save the model again.",
             )
         if len(self.modules) == user_code_source.FILES:
             raise UsageError(
-                f"The model needs more than {user_code_source.FILES:,} files of code "
-                f"below {place.folder}.",
-                hint="Make a distribution of them, and name it with --requirement.",
+                f"The model needs more than {user_code_source.FILES:,} code files "
+                f"below {search_path.folder}.",
+                hint="Package them as a distribution, and name it: --requirement NAME==VERSION",
             )
-        self.modules[name] = Module(read(file), _path(name, file), place.named)
+        self.modules[name] = Module(read(file), _path(name, file), search_path.named)
         self._waiting.append(name)
 
-    def _miss(self, found: Import, target: str, path: str) -> None:
-        """What is imported is no file, of a package that is one."""
+    def _miss(self, import_: Import, target: str, path: str) -> None:
+        """Report a missing module of a package that exists."""
         compiled = self.compiled(target)
-        what = f"which is compiled ({compiled})" if compiled else "which is not there"
-        if found.optional or found.inner or found.instead_of:
-            self.notes.append(f"{path}, line {found.line}, imports {target}, {what}.")
+        state = f"which is compiled ({compiled})" if compiled else "which does not exist"
+        message = f"{path}, line {import_.line}, imports {target}, {state}."
+        if import_.optional or import_.inner or import_.instead_of:
+            self.notes.append(message)
             return
         raise UsageError(
-            f"{path}, line {found.line}, imports {target}, {what}.",
-            hint="Make a wheel of it and name it with --requirement: compiled files are not copied."
+            message,
+            hint="Build a wheel of it, and name it: --requirement NAME==VERSION"
             if compiled
-            else "Put the file beside the others, or name the folder where it lies with --code.",
+            else "Add the file to its package, or name its folder: --code PATH",
         )
 
 
-def _absolute(found: Import, package: str) -> str | None:
-    """The dotted name of what is imported; None where it lies beyond the package."""
-    if not found.level:
-        return found.module
+def _absolute(import_: Import, package: str) -> str | None:
+    """Return the absolute name of the imported module. None if it is outside the package."""
+    if not import_.level:
+        return import_.module
     words = package.split(".") if package else []
-    if found.level > len(words):
+    if import_.level > len(words):
         return None
-    return ".".join([*words[: len(words) - found.level + 1], *filter(None, [found.module])])
+    return ".".join([*words[: len(words) - import_.level + 1], *filter(None, [import_.module])])
 
 
 def _prefixes(module: str) -> list[str]:
@@ -172,7 +173,7 @@ def _path(module: str, file: Path) -> str:
 
 
 def _exported(tree: ast.Module) -> list[str]:
-    """The names in `__all__`, where it is a list of them."""
+    """Return the names in `__all__` if it is a literal list."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             values = getattr(node.value, "elts", [])
@@ -185,8 +186,11 @@ _COMPILED = (".so", ".pyd", ".pyc")
 
 @dataclass(frozen=True)
 class SearchPath:
-    """A folder in which modules are looked for. `only`: the one module that counts there. `named`:
-    the user named it for what is defined in it.
+    """A directory that may contain modules.
+
+    Attributes:
+        only: The only module to look for. None for all.
+        named: Whether the user trusts the names that its modules define.
     """
 
     folder: Path
@@ -194,10 +198,10 @@ class SearchPath:
     named: bool = False
 
     def file(self, module: str) -> Path | None:
-        """The file of a module: NAME.py or NAME/__init__.py; None where there is none.
+        """Return the file of a module, NAME.py or NAME/__init__.py. None if it does not exist.
 
         Raises:
-            UsageError: it is a link that leads out of the folder.
+            UsageError: It is a link to a file outside the directory.
         """
         if self.only not in (None, module.partition(".")[0]):
             return None
@@ -208,7 +212,7 @@ class SearchPath:
         return None
 
     def compiled(self, module: str) -> Path | None:
-        """The compiled file that a module is, where it is no source file."""
+        """Return the compiled file of a module without a source file."""
         stem = self.folder.joinpath(*module.split("."))
         if self.file(module) or not stem.parent.is_dir():
             return None
@@ -218,23 +222,23 @@ class SearchPath:
     def _inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise UsageError(
-                f"{path} is a link that leads out of {self.folder}, so it is not copied.",
-                hint="Put the file itself there, or name the folder where it lies with --code.",
+                f"{path} is a link to a file outside {self.folder}, so it is not copied.",
+                hint="Replace the link by the file, or name the folder of the file: --code PATH",
             )
         return path
 
 
-def explicit_paths(paths: Iterable[Path], *, vouched: bool) -> list[SearchPath]:
-    """The places of --code, in its order. `vouched`: what is defined there may be loaded.
+def explicit_paths(paths: Iterable[Path], *, trusted: bool) -> list[SearchPath]:
+    """Return the search paths of --code, in order. `trusted`: names defined there may be loaded.
 
     Raises:
-        UsageError: there is no such folder or file of Python.
+        UsageError: A path is not a folder or a Python file.
     """
-    return [place for path in paths for place in _of(path, vouched)]
+    return [search_path for path in paths for search_path in _search_paths_of(path, trusted)]
 
 
 def default_paths(models: Iterable[str]) -> list[SearchPath]:
-    """The folders in which the model's files lie, and `src` in them."""
+    """Return the directories of the model files, and `src` in them."""
     folders = dict.fromkeys(Path(model).parent.absolute() for model in models)
     return [SearchPath(path) for folder in folders for path in (folder, folder / "src")]
 
@@ -244,7 +248,7 @@ def scripts(paths: Iterable[Path]) -> list[Path]:
 
 
 def package(path: Path) -> tuple[Path, tuple[str, ...]]:
-    """The folder that a file's absolute imports start from, and the packages that it lies in."""
+    """Return the directory that absolute imports of a file start from, and its packages."""
     folder, names = path.parent.absolute(), list[str]()
     while (folder / "__init__.py").is_file():
         names.insert(0, folder.name)
@@ -252,20 +256,21 @@ def package(path: Path) -> tuple[Path, tuple[str, ...]]:
     return folder, tuple(names)
 
 
-def _of(path: Path, vouched: bool) -> Iterator[SearchPath]:
+def _search_paths_of(path: Path, trusted: bool) -> Iterator[SearchPath]:
     if path.is_dir():
         folder = path.absolute()
-        yield SearchPath(folder, named=vouched)
-        yield SearchPath(folder / "src", named=vouched)
-        if (folder / "__init__.py").is_file():  # the package itself, not the folder that it is in
-            yield SearchPath(folder.parent, only=folder.name, named=vouched)
+        yield SearchPath(folder, named=trusted)
+        yield SearchPath(folder / "src", named=trusted)
+        if (folder / "__init__.py").is_file():  # the package itself, not its parent
+            yield SearchPath(folder.parent, only=folder.name, named=trusted)
     elif path.suffix == ".py" and path.is_file():
-        yield SearchPath(path.parent.absolute(), only=path.stem, named=vouched)
+        yield SearchPath(path.parent.absolute(), only=path.stem, named=trusted)
     else:
-        what = "no file of Python" if path.exists() else "not there"
         if path.suffix == ".ipynb":
-            what = "a notebook, and code is taken from folders and files of Python"
+            reason = "is a notebook, not a Python file"
+        else:
+            reason = "is not a Python file" if path.exists() else "does not exist"
         raise UsageError(
-            f"{path}, given as --code, is {what}.",
-            hint="Give the folder in which the module lies, or a file: --code train.py",
+            f"The path {path} of --code {reason}.",
+            hint="Give the folder that contains the module, or a file: --code train.py",
         )

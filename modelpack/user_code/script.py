@@ -1,6 +1,6 @@
-"""A training script as a module: only the definitions a model needs.
+"""Extraction of the definitions that a model needs from a training script.
 
-What trains, reads or writes at the top of the script is left out, so it does not run.
+Other statements of the script, which train, read or write, are left out and do not run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modelpack.errors import UsageError
 from .source import Source
 
 MAIN = "modelpack_main"
-"""The module that stands for `__main__`."""
+"""The module that replaces `__main__`."""
 
 _QUIET = {
     "Counter", "Decimal", "Enum", "NamedTuple", "OrderedDict", "Path", "TypeVar", "TypedDict",
@@ -26,7 +26,7 @@ _QUIET = {
     "namedtuple", "ones", "partial", "range", "round", "set", "sorted", "split", "sqrt", "str",
     "sum", "timedelta", "tuple", "update", "zeros", "zip",
 }  # fmt: skip
-"""What a constant may call without being told of."""
+"""Functions that a constant may call without a note."""
 
 
 _DEFINING = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -34,7 +34,7 @@ _DEFINING = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Asyn
 
 @dataclass(frozen=True)
 class ExtractedModule:
-    """`text`: of the module. `loud`: lines of the script that call something when it is loaded."""
+    """A module of definitions. `loud`: lines of the script with calls that run on import."""
 
     text: str
     tree: ast.Module
@@ -42,22 +42,22 @@ class ExtractedModule:
 
 
 def names_defined(source: Source) -> set[str]:
-    """The classes and functions at the top of a file, with the classes inside classes, dotted."""
-    found: set[str] = set()
+    """Return the classes and functions at the top of a file, and nested ones by dotted names."""
+    names: set[str] = set()
     waiting: list[tuple[str, ast.AST]] = [("", node) for node in _statements(source.tree)]
     while waiting:
         prefix, node = waiting.pop()
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            found.add(prefix + node.name)
+            names.add(prefix + node.name)
         if isinstance(node, ast.ClassDef):
             waiting += [(f"{prefix}{node.name}.", inner) for inner in node.body]
         elif isinstance(node, ast.If | ast.Try | ast.With):
             waiting += [(prefix, inner) for inner in ast.iter_child_nodes(node)]
-    return found
+    return names
 
 
 def defines_method(source: Source, name: str, method: str) -> bool:
-    """Whether a class at the top of a file, or one that it inherits from there, has a method."""
+    """Return whether a class of a file, or a base class of it in this file, has a method."""
     classes = {
         node.name: node for node in _statements(source.tree) if isinstance(node, ast.ClassDef)
     }
@@ -74,18 +74,22 @@ def defines_method(source: Source, name: str, method: str) -> bool:
 
 
 def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) -> ExtractedModule:
-    """The module of a script that has `names`. `packages`: those that the script lies in, from
-    which it may import relatively.
+    """Extract `names`, and the names that they refer to, from a script.
+
+    Args:
+        source: The script.
+        names: The names to extract.
+        packages: The packages that contain the script, for its relative imports.
 
     Raises:
-        UsageError: it does not define one of them.
+        UsageError: The script does not define a name.
     """
     statements = _statements(source.tree)
     missing = sorted(set(names) - {name for node in statements for name in bound_names(node)})
     if missing:
         raise UsageError(
-            f"{source.path} does not define {', '.join(missing)}, which the model was saved with.",
-            hint="Give the script that saved the model, as it was then: --code train.py",
+            f"{source.path} does not define {', '.join(missing)}, which the model needs.",
+            hint="Give the version of the script that saved the model: --code train.py",
         )
     kept = _needed(statements, set(names))
     pruned = [_absolute(node, packages) for node in kept]
@@ -96,20 +100,20 @@ def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) 
 
 
 def _statements(tree: ast.Module) -> list[ast.stmt]:
-    """The statements of the module, those under `if __name__ == "__main__":` among them."""
-    found: list[ast.stmt] = []
+    """Return the statements of a module, including those under `if __name__ == "__main__":`."""
+    statements: list[ast.stmt] = []
     for node in tree.body:
-        found += node.body if isinstance(node, ast.If) and _is_guard(node) else [node]
-    return found
+        statements += node.body if isinstance(node, ast.If) and _is_guard(node) else [node]
+    return statements
 
 
 def _is_guard(node: ast.If) -> bool:
-    """Whether it runs only in a script."""
+    """Return whether the body runs only in a script."""
     return ast.unparse(node.test) in {"__name__ == '__main__'", "'__main__' == __name__"}
 
 
 def _needed(statements: Sequence[ast.stmt], names: set[str]) -> list[ast.stmt]:
-    """The statements that set the names, and those that set what these refer to, and so on."""
+    """Return the statements that set the names, those that set names they refer to, and so on."""
     sets = [bound_names(node) | _changed(node, statements) for node in statements]
     kept = {i for i, node in enumerate(statements) if _is_wholesale(node)}
     known, waiting = set[str](), set(names)
@@ -122,8 +126,9 @@ def _needed(statements: Sequence[ast.stmt], names: set[str]) -> list[ast.stmt]:
 
 
 def _changed(node: ast.stmt, statements: Sequence[ast.stmt]) -> set[str]:
-    """The values that a statement changes in place: `STOP.add("a")`, `WORDS["a"] = 1`. What is
-    called of a module or a class is the script at work.
+    """Return the names of values that a statement changes in place: `STOP.add("a")`.
+
+    A call of a function of a module or class is not a change: it is part of the training.
     """
     changes = changed(node)
     if not changes:
@@ -135,13 +140,13 @@ def _changed(node: ast.stmt, statements: Sequence[ast.stmt]) -> set[str]:
 
 
 def _is_wholesale(node: ast.stmt) -> bool:
-    """Imports of which nobody can tell what they bind, or that change how the text is read."""
+    """Return whether it is an import of unknown names, or from `__future__`."""
     names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
     return "*" in names or (bool(names) and getattr(node, "module", "") == "__future__")
 
 
 def _pruned(node: ast.stmt, known: set[str]) -> ast.stmt:
-    """An import without the names that nothing refers to."""
+    """Return an import without unused names."""
     if not isinstance(node, ast.Import | ast.ImportFrom) or _is_wholesale(node):
         return node
     names = [a for a in node.names if (a.asname or a.name).partition(".")[0] in known]
@@ -153,7 +158,7 @@ def _pruned(node: ast.stmt, known: set[str]) -> ast.stmt:
 
 
 def _absolute(node: ast.stmt, packages: Sequence[str]) -> ast.stmt:
-    """A relative import as an absolute one: the new module lies in no package."""
+    """Return a relative import as an absolute one, since the new module is not in a package."""
     if not isinstance(node, ast.ImportFrom) or not 0 < node.level <= len(packages):
         return node
     above = packages[: len(packages) - node.level + 1]
@@ -162,12 +167,12 @@ def _absolute(node: ast.stmt, packages: Sequence[str]) -> ast.stmt:
 
 
 def _text(new: ast.stmt, old: ast.stmt, source: Source, statements: Sequence[ast.stmt]) -> str:
-    """The statement as it was written, where it has its lines for itself."""
+    """Return the text of a statement: the original lines if no other statement shares them."""
     first, last = _lines(old)
-    there = [1 for start, end in map(_lines, statements) if start <= last and first <= end]
-    if new is not old or len(there) > 1 or old not in source.tree.body:
+    sharing = sum(start <= last and first <= end for start, end in map(_lines, statements))
+    if new is not old or sharing > 1 or old not in source.tree.body:
         return ast.unparse(new)
-    lines = source.text.split("\n")  # as Python counts them
+    lines = source.text.split("\n")  # like the line numbers of Python
     while first > 1 and lines[first - 2].startswith("#") and not lines[first - 2].startswith("#!"):
         first -= 1
     return "\n".join(lines[first - 1 : last])
@@ -179,7 +184,7 @@ def _lines(node: ast.stmt) -> tuple[int, int]:
 
 
 def _is_loud(node: ast.stmt) -> bool:
-    """Whether loading it calls more than what makes constants."""
+    """Return whether importing it calls functions that are not in `_QUIET`."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import):
         return False
     calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
@@ -195,7 +200,7 @@ def _joined(source: Source, pieces: Sequence[str]) -> str:
     name = ascii(source.path.name)[1:-1]
     head = (
         f"# Definitions of {name}, the script that saved the model, and what they refer to.\n"
-        "# The rest of the script is not here, so it does not run.\n"
+        "# The rest of the script is left out, so it does not run.\n"
     )
     text = head + "\n"
     for piece, before in zip(pieces, ["", *pieces], strict=False):
@@ -205,7 +210,7 @@ def _joined(source: Source, pieces: Sequence[str]) -> str:
 
 
 def bound_names(statement: ast.stmt) -> set[str]:
-    """The module's names that the statement sets, at once or by `global` in a function."""
+    """Return the names of the module that a statement sets, also by `global` in a function."""
     return {
         symbol.get_name()
         for table in _tables(statement)
@@ -215,7 +220,7 @@ def bound_names(statement: ast.stmt) -> set[str]:
 
 
 def referenced_names(statement: ast.stmt) -> set[str]:
-    """The module's names that the statement, or a function or class in it, may look up."""
+    """Return the names of the module that a statement, or code in it, may look up."""
     return {
         symbol.get_name()
         for table in _tables(statement)
@@ -226,10 +231,11 @@ def referenced_names(statement: ast.stmt) -> set[str]:
 
 
 def changed(statement: ast.stmt) -> set[tuple[str, bool]]:
-    """The names of whose value the statement sets an attribute or item, or (True) calls a method,
-    outside functions and classes.
+    """Return names whose attributes or items the statement sets, or (True) whose methods it calls.
+
+    Functions and classes in the statement are ignored.
     """
-    found: set[tuple[str, bool]] = set()
+    changes: set[tuple[str, bool]] = set()
     waiting: list[ast.AST] = [statement]
     while waiting:
         node = waiting.pop()
@@ -237,14 +243,14 @@ def changed(statement: ast.stmt) -> set[tuple[str, bool]]:
             continue
         waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            found.add((_base(node), False))
+            changes.add((_base(node), False))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            found.add((_base(node.value.func), True))
-    return found - {("", True), ("", False)}
+            changes.add((_base(node.value.func), True))
+    return changes - {("", True), ("", False)}
 
 
 def _base(node: ast.expr) -> str:
-    """`a` of `a.b[0].c`; empty of what is a name alone, or begins with none."""
+    """Return `a` for `a.b[0].c`; "" for a single name, or if it does not begin with a name."""
     if isinstance(node, ast.Name):
         return ""
     while isinstance(node, ast.Attribute | ast.Subscript):
@@ -257,13 +263,14 @@ def _is_of_module(table: symtable.SymbolTable, symbol: symtable.Symbol) -> bool:
 
 
 def _may_fall_back(table: symtable.SymbolTable, symbol: symtable.Symbol) -> bool:
-    """In the body of a class, a name is looked up in the module until the class has set it."""
+    """Return whether it is a name in a class body, looked up in the module until it is set."""
     return str(table.get_type()) == "class" and symbol.is_referenced()
 
 
 class _Comprehensions(ast.NodeTransformer):
-    """Turns comprehensions outside of functions into functions, which they were until Python 3.12
-    (PEP 709): its tables give their variables to the scope around.
+    """Converts comprehensions outside functions to functions, as before Python 3.12.
+
+    Since PEP 709, symbol tables assign their variables to the enclosing scope.
     """
 
     def visit(self, node: ast.AST) -> ast.AST:
@@ -277,7 +284,7 @@ class _Comprehensions(ast.NodeTransformer):
 
 def _as_function(node: ast.ListComp | ast.SetComp | ast.DictComp) -> ast.expr:
     if any(isinstance(each, ast.NamedExpr) for each in ast.walk(node)):
-        return node  # which does set a name around it
+        return node  # it sets a name of the enclosing scope
     first, node.generators[0].iter = node.generators[0].iter, ast.Name("first", ast.Load())
     arguments = ast.arguments([], [ast.arg("first")], None, [], [], None, [])
     return ast.Call(ast.Lambda(arguments, node), [first], [])

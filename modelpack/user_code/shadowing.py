@@ -1,9 +1,9 @@
-"""State keys that would replace a method of a class of the author.
+"""State keys that would replace a method of the author's class.
 
-Python looks up an attribute of an object in the object first. A model file whose state for an own
-class has the key `predict` therefore puts another value of the file in the place of the method that
-the author wrote, and that `--code` vouches for. A name that the class itself sets on its objects is
-left out, and so are properties, which come before a key of the state, and what a decorator caches.
+Python looks up an attribute in the object first. A state with the key `predict` therefore replaces
+the author's method, which `--code` trusts, by a value of the file. Names that the class itself sets
+on its objects are allowed. So are properties, which precede keys of the state, and names that a
+decorator caches.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from modelpack.types import OwnClass
 from .source import Source
 
 _STORED = ("cached", "lazy", "property", "reify", "setter")
-"""Parts of the names of decorators: what they make is stored in objects, or comes before that."""
+"""Parts of the names of decorators whose results are stored in objects, or precede the state."""
 
 
 def own_classes(
     states: Mapping[str, tuple[str, ...]], sources: Mapping[str, Source]
 ) -> tuple[OwnClass, ...]:
-    """Return what the code says of each class whose objects have a state.
+    """Return a description of each class whose objects have a state.
 
     Args:
         states: The names that states set, by class.
@@ -66,7 +66,7 @@ def _bases(key: str, sources: Mapping[str, Source]) -> Iterator[str]:
 
 
 def _definitions(key: str, sources: Mapping[str, Source]) -> list[ast.ClassDef]:
-    """The classes of a name in a module, which may be defined under conditions."""
+    """Return the classes with a name in a module. Conditions may define several."""
     module, _, name = key.partition(":")
     if module not in sources:
         return []
@@ -90,22 +90,22 @@ def _inside(scope: ast.AST) -> Iterator[ast.ClassDef]:
 
 
 def _resolved(module: str, name: str, sources: Mapping[str, Source]) -> Iterator[str]:
-    """Yield what a dotted name of a module may mean, among its classes and its imports."""
+    """Yield the possible meanings of a dotted name: classes of the module, and imports."""
     if _definitions(f"{module}:{name}", sources):
         yield f"{module}:{name}"
         return
     first, _, rest = name.partition(".")
-    for found, asname, whole in _imported(module, sources):
-        if asname == first and rest and whole:
-            owner, _, last = f"{found}.{rest}".rpartition(".")
+    for target, asname, is_module in _imported(module, sources):
+        if asname == first and rest and is_module:
+            owner, _, last = f"{target}.{rest}".rpartition(".")
             yield f"{owner}:{last}"
-        elif asname == first and not whole:
-            owner, _, last = found.rpartition(".")
-            yield f"{found}:{rest}" if rest else f"{owner}:{last}"
+        elif asname == first and not is_module:
+            owner, _, last = target.rpartition(".")
+            yield f"{target}:{rest}" if rest else f"{owner}:{last}"
 
 
 def _imported(module: str, sources: Mapping[str, Source]) -> Iterator[tuple[str, str, bool]]:
-    """Yield what a module imports, the name that it gives to that, and whether it is a module."""
+    """Yield each import of a module: its target, its name here, and whether it is a module."""
     source = sources[module]
     is_package = source.path.name == "__init__.py"
     words = module.split(".")
@@ -124,8 +124,8 @@ def _imported(module: str, sources: Mapping[str, Source]) -> Iterator[tuple[str,
 
 def _methods(node: ast.ClassDef) -> set[str]:
     functions = ast.FunctionDef | ast.AsyncFunctionDef
-    found = (each for each in _body(node) if isinstance(each, functions))
-    return {each.name for each in found if not any(map(_stores, each.decorator_list))}
+    methods = (each for each in _body(node) if isinstance(each, functions))
+    return {each.name for each in methods if not any(map(_stores, each.decorator_list))}
 
 
 def _stores(decorator: ast.expr) -> bool:
@@ -134,17 +134,17 @@ def _stores(decorator: ast.expr) -> bool:
 
 
 def _stored(node: ast.ClassDef) -> set[str]:
-    """The names that a class, or a method of it, sets on the class or its objects."""
-    found = set()
+    """Return the names that a class, or a method of it, sets on the class or its objects."""
+    names = set()
     for each in _body(node):
         targets = each.targets if isinstance(each, ast.Assign) else [getattr(each, "target", None)]
-        found |= {target.id for target in targets if isinstance(target, ast.Name)}
+        names |= {target.id for target in targets if isinstance(target, ast.Name)}
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
-            found.add(inner.attr)
+            names.add(inner.attr)
         elif isinstance(inner, ast.Call) and ast.unparse(inner.func).endswith("setattr"):
-            found |= {str(a.value) for a in inner.args if isinstance(a, ast.Constant)}
-    return found
+            names |= {str(a.value) for a in inner.args if isinstance(a, ast.Constant)}
+    return names
 
 
 def _body(node: ast.ClassDef) -> Iterator[ast.stmt]:

@@ -1,4 +1,4 @@
-"""One source file, parsed; the imports it contains."""
+"""A parsed source file, and the imports that it contains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLDEST_MINOR = 7  # of the oldest Python 3 that models are served on
 
 @dataclass(frozen=True)
 class Source:
-    """`sha256`: of its bytes. `minor`: the oldest Python 3 that has all of its syntax."""
+    """A Python file. `minor`: the oldest minor version of Python 3 that supports its syntax."""
 
     path: Path
     text: str
@@ -29,10 +29,10 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """A file of Python.
+    """Read and parse a Python file.
 
     Raises:
-        UsageError: it is too large, cannot be read, or is no Python.
+        UsageError: It is too large, cannot be read, or is not Python.
     """
     content = _content(path)
     try:
@@ -40,10 +40,10 @@ def read(path: Path) -> Source:
         text = io.TextIOWrapper(io.BytesIO(content), encoding).read()
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         raise UsageError(
-            f"{path} is not in the encoding that it should be in: {error}.",
-            hint="Save it as UTF-8, or name its encoding in the first line: # coding: latin-1",
+            f"{path} is not valid in its encoding: {error}.",
+            hint="Save it as UTF-8, or declare its encoding in the first line: # coding: latin-1",
         ) from error
-    tree, minor = _parsed(path, text)
+    tree, minor = _parse(path, text)
     return Source(path, text, tree, hashlib.sha256(content).hexdigest(), minor)
 
 
@@ -53,18 +53,18 @@ def _content(path: Path) -> bytes:
             content = file.read(FILE_BYTES + 1)
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", hint="Check that you may read the file."
+            f"{path} cannot be read: {error.strerror}.", hint="Check the permissions of the file."
         ) from error
     if len(content) > FILE_BYTES:
         raise UsageError(
-            f"{path} is larger than {FILE_BYTES:,} bytes, which no file of code is.",
-            hint="Keep data in a distribution, or out of the module that the model needs.",
+            f"{path} is larger than {FILE_BYTES:,} bytes, too large for a code file.",
+            hint="Move data out of the module, or into a distribution.",
         )
     return content
 
 
-def _parsed(path: Path, text: str) -> tuple[ast.Module, int]:
-    """The tree, and the oldest minor version of Python 3 whose parser takes the text."""
+def _parse(path: Path, text: str) -> tuple[ast.Module, int]:
+    """Return the tree, and the oldest minor version of Python 3 that parses the text."""
     for minor in range(OLDEST_MINOR, sys.version_info.minor + 1):
         try:
             return _tree(text, minor), minor
@@ -73,19 +73,19 @@ def _parsed(path: Path, text: str) -> tuple[ast.Module, int]:
         except (ValueError, RecursionError, MemoryError) as error:
             raise UsageError(
                 f"{path} cannot be parsed: {error or type(error).__name__}.",
-                hint="The module that the model needs has to be a file of Python.",
+                hint="Give a Python file: --code PATH",
             ) from error
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     raise UsageError(
-        f"{path}, line {problem.lineno}, is no Python {version}: {problem.msg}.",
-        hint="Mend the line. Code for a newer Python is read by a modelpack that runs on it; code "
-        "for Python 2 cannot be served.",
+        f"{path}, line {problem.lineno}, is not valid in Python {version}: {problem.msg}.",
+        hint="Correct the line. If the code is for a newer Python, run modelpack on that version. "
+        "Code for Python 2 cannot be served.",
     )
 
 
 def _tree(text: str, minor: int) -> ast.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old escapes in strings, which still work
+        warnings.simplefilter("ignore")  # invalid escapes in strings, which still work
         return ast.parse(text, feature_version=(3, minor))
 
 
@@ -96,10 +96,15 @@ _ALL = {"", "Exception", "BaseException"}
 
 @dataclass(frozen=True)
 class Import:
-    """`module`: the dotted name, without the dots of a relative import; `level`: how many these
-    are. `names`: what is taken from it ("*" is all); none of `import module`. `optional`: the file
-    expects that it may be missing. `instead_of`: modules without which it is needed. `inner`:
-    inside a function, so that it may never be reached.
+    """An import.
+
+    Attributes:
+        module: The dotted name, without the leading dots of a relative import.
+        level: The number of leading dots.
+        names: The imported names; empty for `import module`.
+        optional: Whether the file handles a missing module.
+        instead_of: Modules that it replaces if they are missing.
+        inner: Whether it is in a function, and so may never run.
     """
 
     module: str
@@ -112,56 +117,58 @@ class Import:
 
 
 def imports(tree: ast.Module) -> list[Import]:
-    """All imports of a file but those that only type checkers see, in the order of its lines."""
-    found: list[Import] = []
+    """Return the imports of a file by line, without those for type checkers."""
+    result: list[Import] = []
     waiting: list[tuple[ast.AST, Import]] = [(tree, Import(""))]  # hostile trees may be deep
     while waiting:
-        node, place = waiting.pop()
-        found += _imports_from_node(node, place)
-        waiting += reversed(list(_below(node, place)))
-    return found
+        node, context = waiting.pop()
+        result += _imports_from_node(node, context)
+        waiting += reversed(list(_below(node, context)))
+    return result
 
 
 def dynamic(tree: ast.Module) -> list[int]:
-    """The lines that import what only running them would tell."""
+    """Return the lines that import a computed name."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     return [c.lineno for c in calls if _called(c) in _DYNAMIC and _constant(c) is None]
 
 
-def _imports_from_node(node: ast.AST, place: Import) -> Iterator[Import]:
-    """The imports that a node is. `place` tells what they have in common with those around it."""
+def _imports_from_node(node: ast.AST, context: Import) -> Iterator[Import]:
+    """Yield the imports of a node itself. `context` has the attributes of its surroundings."""
     if isinstance(node, ast.Import):
         for alias in node.names:
-            yield replace(place, module=alias.name, line=node.lineno)
+            yield replace(context, module=alias.name, line=node.lineno)
     elif isinstance(node, ast.ImportFrom):
         names = tuple(alias.name for alias in node.names)
         module = node.module or ""
-        yield replace(place, module=module, line=node.lineno, level=node.level, names=names)
+        yield replace(context, module=module, line=node.lineno, level=node.level, names=names)
     elif isinstance(node, ast.Call) and _called(node) in _DYNAMIC and (name := _constant(node)):
-        yield replace(place, module=name, line=node.lineno)
+        yield replace(context, module=name, line=node.lineno)
 
 
-def _below(node: ast.AST, place: Import) -> Iterator[tuple[ast.AST, Import]]:
-    """The nodes inside a node, each with what is common to its imports."""
+def _below(node: ast.AST, context: Import) -> Iterator[tuple[ast.AST, Import]]:
+    """Yield the nodes inside a node, each with the context of its imports."""
     if isinstance(node, ast.If) and _is_type_checking(node.test):
-        return _with(node.orelse, place)
+        return _with(node.orelse, context)
     if isinstance(node, ast.Try) and _expects_missing(node):
-        return _tried(node, place)
+        return _tried(node, context)
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-        place = replace(place, inner=True)
-    return _with(ast.iter_child_nodes(node), place)
+        context = replace(context, inner=True)
+    return _with(ast.iter_child_nodes(node), context)
 
 
-def _tried(node: ast.Try, place: Import) -> Iterator[tuple[ast.AST, Import]]:
+def _tried(node: ast.Try, context: Import) -> Iterator[tuple[ast.AST, Import]]:
     tried = (inner for statement in node.body for inner in ast.walk(statement))
-    modules = tuple(found.module for inner in tried for found in _imports_from_node(inner, place))
-    yield from _with([*node.body, *node.orelse], replace(place, optional=True))
-    yield from _with(node.handlers, replace(place, instead_of=modules))
-    yield from _with(node.finalbody, place)
+    modules = tuple(
+        import_.module for inner in tried for import_ in _imports_from_node(inner, context)
+    )
+    yield from _with([*node.body, *node.orelse], replace(context, optional=True))
+    yield from _with(node.handlers, replace(context, instead_of=modules))
+    yield from _with(node.finalbody, context)
 
 
-def _with(nodes: Iterable[ast.AST], place: Import) -> Iterator[tuple[ast.AST, Import]]:
-    return ((node, place) for node in nodes)
+def _with(nodes: Iterable[ast.AST], context: Import) -> Iterator[tuple[ast.AST, Import]]:
+    return ((node, context) for node in nodes)
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -169,7 +176,9 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _expects_missing(node: ast.Try) -> bool:
-    """Whether its imports may fail. Catching everything says so where nothing else is tried."""
+    """Return whether imports in a `try` may fail. Its handlers catch import errors, or all errors
+    if the body contains only imports.
+    """
     caught = {_last(kind) for handler in node.handlers for kind in _kinds(handler)}
     only = all(isinstance(tried, ast.Import | ast.ImportFrom) for tried in node.body)
     return bool(caught & _MISSING) or (only and bool(caught & _ALL))
@@ -180,7 +189,7 @@ def _kinds(handler: ast.ExceptHandler) -> list[ast.expr | None]:
 
 
 def _last(name: ast.expr | None) -> str:
-    """The last word of a dotted name; empty of what is none."""
+    """Return the last part of a dotted name; "" for other expressions."""
     return getattr(name, "attr", "") or getattr(name, "id", "")
 
 
@@ -189,7 +198,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _constant(call: ast.Call) -> str | None:
-    """The module that a dynamic import names; None where it is computed, or relative to another."""
+    """Return the module of a dynamic import. None if it is computed or relative."""
     first = call.args[0] if len(call.args) == 1 and not call.keywords else None
     value = first.value if isinstance(first, ast.Constant) else None
     return value if isinstance(value, str) and value.replace(".", "_").isidentifier() else None

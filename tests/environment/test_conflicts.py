@@ -114,8 +114,8 @@ def refusal(spec: ModelSpec, environment: Environment) -> EnvironmentNotResolved
 def test_the_way_out_of_an_override_is_to_leave_it_out(spec_of) -> None:
     error = refusal(spec_of("0.20/svc.pkl"), environment_of("1.9"))
     assert error.message == (
-        "scikit-learn 1.9.1 has no sklearn.svm.classes.SVC, which the model file names: "
-        "it was there in 0.20-0.23."
+        "scikit-learn 1.9.1 has no sklearn.svm.classes.SVC, which the model file needs: "
+        "it exists in 0.20-0.23."
     )
     assert error.hint == (
         "Leave out --requirement scikit-learn==1.9.1: the file records scikit-learn 0.20.4."
@@ -187,5 +187,5 @@ def test_protocol_5_is_refused_where_that_python_really_cannot_read_it(
     assert (verdict(spec, environment) == "passed") == loads
     if not loads:
         error = refusal(spec, environment)
-        assert "protocol 5, in which the file is written, takes Python >=3.8" in error.message
+        assert "protocol 5 of the file needs Python >=3.8" in error.message
         assert error.hint == "Leave out --python 3.7."

@@ -38,15 +38,15 @@ def test_what_is_as_recorded_needs_no_words(make_spec, index):
 
 def test_the_user_chose_another_version(make_spec, index):
     assert warnings(recorded(make_spec, "1.3.0"), "3.11", index, "scikit-learn==1.3.2") == (
-        "The file records scikit-learn 1.3.0, and --requirement says otherwise: 1.3.2 is used.",
+        "The file records scikit-learn 1.3.0, but --requirement has priority, so 1.3.2 is used.",
     )
 
 
 def test_a_development_version(make_spec, index):
     spec = recorded(make_spec, "0.20.dev0", ">=0.20,<0.21")
     assert warnings(spec, "3.7", index) == (
-        "The file records scikit-learn 0.20.dev0, a development version that no index has: 0.20.1"
-        " is used.",
+        "The file records scikit-learn 0.20.dev0, a development version that no index has, so"
+        " 0.20.1 is used.",
     )
 
 
@@ -54,21 +54,21 @@ def test_a_version_without_wheels(make_spec, index):
     environment = resolve(recorded(make_spec, "0.18.1"), "3.7", index=index)
     assert environment.origins["scikit-learn"] == "resolver"
     assert environment.warnings == (
-        "The file records scikit-learn 0.18.1, which has no wheels for a Python to serve on, as the"
-        " first after it has: 0.19.2 is used.",
+        "The file records scikit-learn 0.18.1, which has no wheels for a supported Python, so"
+        " 0.19.2 is used.",
     )
 
 
 def test_parts_that_record_another_version(make_spec, index):
     spec = recorded(make_spec, "1.3.2", other_versions={"scikit-learn": ("1.2.2",)})
     assert warnings(spec, "3.11", index) == (
-        "Parts of the model record scikit-learn 1.2.2, the whole 1.3.2: 1.3.2 is used for all.",
+        "Parts of the model record scikit-learn 1.2.2, the whole 1.3.2, so 1.3.2 is used for all.",
     )
 
 
 def test_another_python(make_spec, index):
     (warning,) = warnings(recorded(make_spec, "1.3.2"), "3.9", index)
-    assert warning.startswith("Python 3.9 is used; 3.11 is likelier to have saved the model")
+    assert warning.startswith("Python 3.9 is used, although 3.11 more likely saved the model")
 
 
 def test_a_bound_is_no_version_to_differ_from(make_spec, index):

@@ -28,7 +28,7 @@ from modelpack.errors import EnvironmentNotResolvedError, UsageError
     ],
 )
 def test_hostile_text_of_a_model_file_is_no_requirement(name, specifier):
-    with pytest.raises(EnvironmentNotResolvedError, match="no distribution with a version"):
+    with pytest.raises(EnvironmentNotResolvedError, match="not a distribution with a version"):
         from_file({name: specifier})
 
 

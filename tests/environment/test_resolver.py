@@ -95,7 +95,7 @@ def test_what_was_recorded_and_cannot_be_had_gives_way_and_is_told(make_spec, hi
     environment = resolve(spec, "3.11", index=IndexSettings(history.url))
     assert environment.requirements["numpy"] == "1.25.2"
     assert environment.origins["numpy"] == "resolver"
-    assert "What was recorded of the training (numpy 1.24.9)" in environment.warnings[0]
+    assert "The recorded versions of the training (numpy 1.24.9)" in environment.warnings[0]
 
 
 @pytest.mark.parametrize("dated", [True, False])
@@ -194,7 +194,7 @@ def test_credentials_in_netrc_reach_the_index(make_spec, history, tmp_path, monk
 def test_missing_or_wrong_credentials_are_told_without_them(make_spec, history, secret):
     history.protect("reader", "s3cret")
     url = history.url.replace("://", f"://{secret}")
-    with pytest.raises(EnvironmentNotResolvedError, match="asks for credentials") as caught:
+    with pytest.raises(EnvironmentNotResolvedError, match="requires credentials") as caught:
         resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(url))
     assert "wr0ng" not in caught.value.message
     assert "netrc" in caught.value.hint
@@ -217,7 +217,7 @@ def test_requirements_that_contradict_each_other(make_spec, history):
         resolve(
             make_spec("1.3.2"), "3.11", index=IndexSettings(history.url), requirements=["numpy>=2"]
         )
-    assert caught.value.message.startswith("No set of versions fits on Python 3.11: Because")
+    assert caught.value.message.startswith("No set of versions fits Python 3.11: Because")
     assert "\n" not in caught.value.message
     assert "--requirement" in caught.value.hint
 
@@ -233,7 +233,7 @@ def test_an_index_that_cannot_be_reached(make_spec, url, monkeypatch):
 
 @pytest.mark.parametrize("python", ["3.6", "2.7", "3", "3.11.4", "newest", "3.11\n--no-index"])
 def test_a_python_that_serving_does_not_run_on(make_spec, python):
-    with pytest.raises(UsageError, match="no Python version") as caught:
+    with pytest.raises(UsageError, match="not a Python version") as caught:
         resolve(make_spec("1.3.2"), python, index=OPEN)
     assert "--python" in caught.value.hint
 

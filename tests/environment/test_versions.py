@@ -55,7 +55,7 @@ def test_no_python_is_an_error_that_names_those_with_wheels(make_spec, version, 
 
 
 def test_a_recorded_version_that_is_none_is_an_error(make_spec):
-    with pytest.raises(EnvironmentNotResolvedError, match="no distribution with a version"):
+    with pytest.raises(EnvironmentNotResolvedError, match="not a distribution with a version"):
         candidate_pythons(make_spec("1.9.1 --index-url http://evil.example"))
 
 

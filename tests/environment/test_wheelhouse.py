@@ -81,7 +81,7 @@ def test_what_is_there_is_not_fetched_again(index, locked, tmp_path):
 def test_what_was_begun_is_no_wheelhouse_yet_and_goes_on(index, locked, tmp_path):
     folder, wheel = tmp_path / "house", "scikit_learn-1.0-py3-none-any.whl"
     index.swapped[wheel] = b"another one"
-    with pytest.raises(EnvironmentNotResolvedError, match="is not the file that was locked"):
+    with pytest.raises(EnvironmentNotResolvedError, match="is not the locked file"):
         fill(folder, locked, index)
     assert not [path for path in folder.iterdir() if path.name.startswith((".", wheel))]
     with pytest.raises(EnvironmentNotResolvedError, match="incomplete") as caught:
@@ -105,7 +105,7 @@ def test_another_lock_leaves_nothing_of_the_first(index, locked, make_spec, tmp_
 
 def test_a_folder_of_other_things_is_left_alone(index, locked, tmp_path):
     (tmp_path / "thesis.tex").write_text("...")
-    with pytest.raises(UsageError, match="no wheelhouse, and not empty"):
+    with pytest.raises(UsageError, match="neither empty nor a wheelhouse"):
         fill(tmp_path, locked, index)
     assert (tmp_path / "thesis.tex").exists()
 
@@ -139,7 +139,9 @@ def test_a_plain_folder_of_wheels_serves_as_well(index, locked, make_spec, tmp_p
     assert resolve(make_spec(None), "3.11", index=offline).requirements == locked.requirements
     wheelhouse.require_files(tmp_path, locked)
     (tmp_path / "flask-1.0-py3-none-any.whl").unlink()
-    with pytest.raises(EnvironmentNotResolvedError, match=r"lacks flask==1\.0") as caught:
+    with pytest.raises(
+        EnvironmentNotResolvedError, match=r"lacks the locked files of flask==1\.0"
+    ) as caught:
         wheelhouse.require_files(tmp_path, locked)
     assert "--python 3.11 --platform linux/amd64" in caught.value.hint
 
@@ -149,7 +151,7 @@ def test_no_folder_and_no_wheels_are_told_apart(tmp_path, made):
     folder = tmp_path / "house"
     if made:
         folder.mkdir()
-    with pytest.raises(UsageError, match="no wheels in it" if made else "is no folder"):
+    with pytest.raises(UsageError, match="contains no wheels" if made else "is not a folder"):
         wheelhouse.read(folder)
 
 

@@ -116,7 +116,7 @@ def test_a_wrong_authority_has_its_own_message_and_exit_code(company):
     index = ["--index-url", with_password(company.index.url), "--ca-cert", company.wrong]
     done = modelpack("lock", IRIS / "model.joblib", *index)
     assert done.returncode == 5
-    assert "shows a certificate that is not trusted here" in done.stderr
+    assert "The certificate of the package index is not trusted" in done.stderr
     assert "--ca-cert FILE" in done.stderr
     assert CANARY not in done.stderr + done.stdout
 

@@ -159,7 +159,7 @@ def test_a_module_that_is_missing(
     (tmp_path / "own.pkl").write_bytes((trained / "own.pkl").read_bytes())
     done = modelpack("bundle", "own.pkl", "-o", "bundle", *arguments, cwd=tmp_path)
     assert done.returncode == code
-    assert "The model needs the module shop.models, found neither beside the model" in done.stderr
+    assert "The model needs the module shop.models, found neither next to the model" in done.stderr
     assert "name the folder in which shop lies: --code PATH" in done.stderr
     assert "--requirement NAME==VERSION" in done.stderr
     assert files(tmp_path) == ["own.pkl"]
