@@ -95,7 +95,7 @@ def _edited_names(bundle: Bundle, statement: Mapping[str, Any]) -> tuple[str, ..
 
 
 def _is_labelled(directory: Path) -> bool:
-    """Return whether the Dockerfile names the existing provenance, or (edited) none at all."""
+    """Return whether the Dockerfile names the existing provenance, or none (after an edit)."""
     named = re.findall(rf'{re.escape(PROVENANCE_LABEL)}="([0-9a-f]{{64}})"', _dockerfile(directory))
     return all(digest == sha256((directory / PROVENANCE).read_bytes()) for digest in named)
 

@@ -201,7 +201,7 @@ def _type(field: Field, column: Column, table: Table, answered: bool) -> FieldTy
 
 
 def _layout(signature: Signature, inputs: Sequence[Field]) -> Layout:
-    """A model whose columns have names and are not all numbers was trained on a frame."""
+    """Return "frame" for a model whose columns have names and are not all numbers."""
     if signature.layout != "array" or not signature.named:
         return signature.layout
     is_frame = any(f.type in _BY_NAME or f.dtype == "category" for f in inputs)

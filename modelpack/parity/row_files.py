@@ -19,12 +19,12 @@ MAX_FILE_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, and what is known of their columns.
+    """Rows, and facts about their columns.
 
     Attributes:
         columns: The names of the values of a row; None if the file has none.
         is_text: Every value is a string that may represent something else, as in CSV.
-        facts: What is known of each column, in the order of the values of a row. Empty if nothing.
+        facts: One per column, in the order of the values of a row; empty if not known.
         is_typed: The dtypes of `facts` are those of the file, and not infer_column from its values.
     """
 

@@ -14,7 +14,7 @@ from .values import is_iso_date, to_scalar
 
 MAX_ROWS = 100
 MAX_VALUES = 500_000
-"""Of all rows together, whose JSON is below the service's limit of 16 MiB per request."""
+"""In all rows, whose JSON is then below the service's limit of 16 MiB per request."""
 
 Row = tuple[Scalar, ...]
 

@@ -75,7 +75,7 @@ def _count_signed(subject: Subject, parts: Sequence[Part], expected: dict[str, A
 
 
 def _count_matches(how: str, expected: dict[str, Any], attached: Sequence[tuple[str, Any]]) -> int:
-    """Count the kinds of documents of which one is that of the image. Others may attach theirs.
+    """Count the kinds of documents that include that of the image. Other users may attach theirs.
 
     Raises:
         VerificationError: Documents of a kind exist, but none is that of the image.

@@ -40,7 +40,7 @@ _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 
 
 def environment_violations(image: Subject) -> Iterator[Violation]:
-    """No variable changes what the interpreter or the loader runs; PATH names folders of root."""
+    """No variable changes what interpreter or loader run. PATH has only folders of root."""
     variables = dict(text.partition("=")[::2] for text in image.run.get("Env") or ())
     for name in variables:
         if name in NEVER or name.upper() in _PROXIES:

@@ -15,7 +15,7 @@ from modelpack.smoke.probe import (
 )
 
 _NUMERIC = {"regressor", "clusterer", "outlier_detector"}
-"""Tasks whose predictions are numbers, whatever the model was trained on."""
+"""Tasks whose predictions are always numbers."""
 
 
 def check_prediction(probe: Probe) -> str:
