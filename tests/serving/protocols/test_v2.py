@@ -23,7 +23,7 @@ from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
 from modelpack.serving.problems import Problem
 from modelpack.serving.protocols.v2 import datatypes, outputs
-from modelpack.smoke.probe import Answer
+from modelpack.smoke.probe import Response
 from modelpack.smoke.routes import rest, v2
 from modelpack.types import Field, Signature
 
@@ -279,18 +279,18 @@ class AsProbe:
     def __init__(self, client, model) -> None:
         self.client, self.model = client, model
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         return self._answer(self.client.get(path))
 
-    def post(self, path: str, document) -> Answer:
+    def post(self, path: str, document) -> Response:
         return self._answer(self.client.post(path, json=document))
 
-    def post_raw(self, path: str, body: bytes, content_type: str, headers=None) -> Answer:
+    def post_raw(self, path: str, body: bytes, content_type: str, headers=None) -> Response:
         given = {"data": body, "content_type": content_type, "headers": headers}
         return self._answer(self.client.post(path, **given))
 
-    def _answer(self, got) -> Answer:
-        return Answer(got.status_code, got.mimetype, got.json, 0.0, got.data, got.headers)
+    def _answer(self, got) -> Response:
+        return Response(got.status_code, got.mimetype, got.json, 0.0, got.data, got.headers)
 
 
 @pytest.mark.parametrize(
