@@ -129,7 +129,7 @@ def _kind_of_class(module: str, name: str) -> Role:
 
 
 # scripts/make_positions.py finds the parameters of estimators that take callables, in the source
-# of each supported release. scripts/allowlist/reviewed_positions.json holds the decision on each.
+# of each supported release. scripts/allowlist/reviewed_positions.json has the decision on each.
 FUNCTIONS: dict[str, tuple[Role, ...]] = {
     **dict.fromkeys(
         # called with rows, targets, distances or one column

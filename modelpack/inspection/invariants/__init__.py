@@ -195,10 +195,10 @@ def _read_again(
 ) -> None:
     """Run the scans of arrays that were too long to be kept, in one pass over the file."""
     by_part: dict[Part, list[tuple[ObjectNode, Scan]]] = {}
-    for node, found in deferred:
-        by_part.setdefault(found.extent, []).append((node, found))
+    for node, item in deferred:
+        by_part.setdefault(item.extent, []).append((node, item))
     for part, group in groupby(reread_parts(file, container, sorted(by_part)), itemgetter(0)):
-        readers = [(node, Feeder(found)) for node, found in by_part[part]]
+        readers = [(node, Feeder(item)) for node, item in by_part[part]]
         for _, piece in group:
             for node, reader in readers:
                 with _collect_errors(findings, node):

@@ -73,14 +73,14 @@ def scan_values(array: StoredArray, rule: Rule) -> Scan:
     return Scan(array.content, array.dtype.itemsize, rule)
 
 
-def run(found: Scan) -> None:
+def run(scan: Scan) -> None:
     """Run the rule of content that was kept.
 
     Raises:
         InvariantError: The content does not follow the rule.
     """
-    content = found.content
-    feeder = Feeder(found)
+    content = scan.content
+    feeder = Feeder(scan)
     if isinstance(content, bytes):
         feeder.feed(content)
     elif isinstance(content, list) and content:
@@ -91,12 +91,12 @@ def run(found: Scan) -> None:
 class Feeder:
     """A connection from a stream of bytes to a rule."""
 
-    def __init__(self, found: Scan) -> None:
-        self._rule = found.rule
-        self._item = found.item
-        codec = found.content.codec if isinstance(found.content, Blob) else None
+    def __init__(self, scan: Scan) -> None:
+        self._rule = scan.rule
+        self._item = scan.item
+        codec = scan.content.codec if isinstance(scan.content, Blob) else None
         self._decoder = codecs.getincrementaldecoder(codec)() if codec else None
-        self._encoding = "utf-8" if found.text else "latin-1"
+        self._encoding = "utf-8" if scan.text else "latin-1"
         self._rest = b""
         self._followed = True
         next(self._rule)
